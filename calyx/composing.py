@@ -1,0 +1,33 @@
+"""Hydra composes here, and nowhere else outside the program's own `hydra.main`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+CONFIG_MODULE = "conf"
+CONFIG_NAME = "config"
+
+
+def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
+    """The composed config of `overrides`. Hydra's state is global: one call at a time a process."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_module
+
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        return hydra_compose(CONFIG_NAME, overrides=list(overrides), return_hydra_config=with_hydra)
+
+
+def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
+    """Plain values of a composed config, without Hydra's own part."""
+    from omegaconf import OmegaConf
+
+    values = OmegaConf.to_container(cfg, resolve=False)
+    if not isinstance(values, dict):
+        raise TypeError("a composed config is a mapping")
+    values.pop("hydra", None)
+    plain = OmegaConf.to_container(OmegaConf.create(values), resolve=True)
+    return {str(k): v for k, v in plain.items()} if isinstance(plain, dict) else {}
+
+
+def compose_default() -> dict[str, Any]:
+    """The config that a newcomer gets."""
+    return resolved(compose([]))

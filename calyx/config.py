@@ -1,0 +1,130 @@
+"""Typed configuration: the strict dataclass decorator, the parser of a section, canonical JSON.
+
+Hydra composes in the launcher only. What travels or rests on disk is JSON, and each package
+parses the section that it owns with `parse`. It is no registry and holds no defaults: those live
+in `conf/`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from calyx.errors import ConfigError
+
+T = TypeVar("T")
+Section = dict[str, JsonValue]
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def config(cls: type[T]) -> type[T]:
+    """Make `cls` a frozen, keyword-only dataclass that refuses unknown keys and wrong types.
+
+    Ranges are `Annotated[..., Field(ge=…)]` beside the field; combinations of fields are checked
+    in `__post_init__`, which raises ValueError.
+    """
+    return dataclass(frozen=True, kw_only=True, config=_STRICT)(cls)
+
+
+def canonical_json(value: Any) -> str:  # noqa: ANN401 - anything JSON can hold
+    """One byte string for equal values: sorted keys, no spaces, no NaN. Raises ValueError."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:  # noqa: ANN401 - anything JSON can hold
+    """SHA-256, in hex, of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def parse(cls: type[T], section: Mapping[str, Any], where: str) -> T:
+    """Read `section` as the config dataclass `cls`; `where` is its dotted path, "" at the top.
+
+    Raises ConfigError with one sentence that names the key, what it got and what is allowed.
+    """
+    try:
+        return TypeAdapter(cls).validate_json(json.dumps(section))
+    except ValidationError as error:
+        raise ConfigError(_sentence(cls, error, where)) from None
+
+
+def _sentence(cls: type[Any], error: ValidationError, where: str) -> str:
+    first = error.errors()[0]
+    names = [
+        str(part) for part in first["loc"] if not str(part).startswith(("constrained-", "literal["))
+    ]
+    key = ".".join([where, *names] if where else names)
+    match first["type"]:
+        case "unexpected_keyword_argument":
+            allowed = ", ".join(sorted(_fields_at(cls, names[:-1]))) or "none"
+            return f"The config key {key} does not exist; allowed here: {allowed}."
+        case "missing":
+            return f"The config key {key} is missing; give it a value."
+        case "value_error":
+            return (
+                f"The config section {key or 'at the top'} cannot be used: {first['ctx']['error']}."
+            )
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    others = [
+        e["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+        for e in error.errors()[1:]
+        if e["loc"][: len(names)] == first["loc"][: len(names)]
+    ]
+    expected = " or ".join(dict.fromkeys([expected, *others]))
+    return f"The config key {key} is {json.dumps(first['input'])}, but must be {expected}."
+
+
+def _fields_at(cls: Any, path: list[str]) -> list[str]:  # noqa: ANN401 - walks into nested types
+    for name in path:
+        cls = cls.__dataclass_fields__[name].type
+    return list(cls.__dataclass_fields__)
+
+
+@config
+class StrategySection:
+    """Which algorithm, and its two halves, which the strategy's own classes parse."""
+
+    name: str  # an entry point of calyx.strategies
+    server: Section  # stays on the server
+    local: Section  # travels to the clients
+
+
+@config
+class Stopping:
+    """Global early stopping, and how the best model is chosen."""
+
+    monitor: Literal["val_loss", "val_accuracy"]
+    mode: Literal["min", "max"]
+    patience: PositiveInt | None  # rounds without a better value; null never stops early
+
+
+@config
+class RunConfig:
+    """The whole resolved config; sections owned by others stay raw until their owner parses them."""
+
+    task: Section
+    strategy: StrategySection
+    training: Section
+    preprocessing: Section
+    privacy: Section
+    hardware: Section
+    engine: Section
+    client: Section
+    rounds: PositiveInt  # rounds at most
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    cohort_size: PositiveInt | None  # clients a round; null takes all
+    min_replies: PositiveInt | None  # clients in a round's sums at least; null is half + 1
+    evaluate: Literal["separate"]  # when the aggregated model is validated
+    retries: NonNegativeInt  # times that a failed round is repeated
+    deadline_s: PositiveFloat  # seconds that the server waits for a stage
+    keep_checkpoints: PositiveInt  # the last K are kept
+    baselines: bool | None  # null: in a single run yes, in a sweep no
+    stopping: Stopping

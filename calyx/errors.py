@@ -1,0 +1,25 @@
+"""The few exceptions that carry a sentence for a person; each knows the program's exit code."""
+
+
+class CalyxError(Exception):
+    """A failure with one clear sentence: what is wrong, where, and what to do. Exit code 1."""
+
+    exit_code = 1
+
+
+class UserError(CalyxError):
+    """A user's mistake in the config, the data, a folder or a command. Exit code 2."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A config key, type, range or combination that cannot be run."""
+
+
+class DataError(UserError):
+    """Data that is missing, empty, of the wrong hash, or not of the task's schema."""
+
+
+class RoundFailed(CalyxError):
+    """A round ended with too few replies, or with a sum outside its range."""

@@ -1,0 +1,69 @@
+"""Files that are whole or absent: written beside, synced, renamed. And JSON lines that grow."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and new names in `folder` survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write and fsync a file in place; for files in a folder that is itself renamed later."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    write_synced(beside, data)
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
+def strict_json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
+    """JSON without NaN or infinity. Raises ValueError for those."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write one indented JSON object atomically."""
+    write_atomically(path, (strict_json(value, indent=2) + "\n").encode())
+
+
+def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append one JSON object a line, and fsync."""
+    text = "".join(strict_json(row) + "\n" for row in rows)
+    with path.open("ab") as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file; none if it is absent.
+
+    A last line that a crash cut off is left out. Raises ValueError for any other damaged line.
+    """
+    if not path.exists():
+        return []
+    *lines, rest = path.read_bytes().split(b"\n")
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError(f"{path.name}, line {number}: not a JSON object")
+        rows.append(row)
+    del rest
+    return rows

@@ -1,0 +1,116 @@
+"""The order: one canonical byte string that tells all clients of a stage the same thing.
+
+Source: `calyx-secagg/1` §3. It holds every hyper-parameter and the hash of the weights, and no
+per-client field. What does not travel (a machine's paths, hardware, engine, the server's half of
+a strategy) is not in it.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from calyx.config import (
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    RunConfig,
+    Section,
+    canonical_json,
+    config,
+    digest,
+    parse,
+)
+from calyx.errors import ConfigError
+
+PROTOCOL = "calyx/1"
+MAX_ORDER_BYTES = 4 * 2**20  # a roster of some 100,000 names; more is refused unread
+
+Kind = Literal["train", "evaluate", "test"]
+
+
+@config
+class StrategyHalf:
+    """The client's half of a strategy."""
+
+    name: str
+    local: Section
+
+
+@config
+class Terms:
+    """What every round of a run has in common; the same for all clients."""
+
+    task: Section  # without data_dir
+    strategy: StrategyHalf
+    training: Section
+    preprocessing: Section
+    privacy: Section
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+
+
+@config
+class Order:
+    """One stage of one round, as every client of the cohort gets it."""
+
+    protocol: Literal["calyx/1"]
+    run: str  # Calyx's own id of the run
+    kind: Kind
+    round: NonNegativeInt
+    attempt: PositiveInt
+    weights: str  # SHA-256 of the weights that the message carries
+    groups: tuple[tuple[str, ...], ...]  # names of the cohort's clients, each in one group
+    rounds: PositiveInt
+    deadline_s: PositiveFloat
+    terms: Terms
+
+
+def terms_of(run: RunConfig) -> Terms:
+    """The part of a run's config that travels."""
+    return parse(Terms, travelling(run), "")
+
+
+def travelling(run: RunConfig) -> dict[str, Any]:
+    """The part of a run's config that travels, as JSON values."""
+    return {
+        "task": {k: v for k, v in run.task.items() if k != "data_dir"},
+        "strategy": {"name": run.strategy.name, "local": run.strategy.local},
+        "training": run.training,
+        "preprocessing": run.preprocessing,
+        "privacy": run.privacy,
+        "seed": run.seed,
+    }
+
+
+def run_digest(run: RunConfig, config: dict[str, Any]) -> str:
+    """SHA-256 of all that decides a run's bytes but `rounds`; `config` is the resolved config.
+
+    A resume compares it: engine, hardware, folders and the choice of baselines may change.
+    """
+    server = ("cohort_size", "min_replies", "evaluate", "stopping")
+    return digest(
+        travelling(run) | {"server": run.strategy.server} | {k: config[k] for k in server}
+    )
+
+
+def to_json(order: Order) -> str:
+    """The canonical JSON of an order."""
+    from pydantic import TypeAdapter
+
+    return canonical_json(TypeAdapter(Order).dump_python(order, mode="json"))
+
+
+def from_json(text: str) -> Order:
+    """Read an order that came over the network. Raises ConfigError for anything unexpected."""
+    if len(text) > MAX_ORDER_BYTES:
+        raise ConfigError(f"The order has {len(text)} characters, more than {MAX_ORDER_BYTES}.")
+    try:
+        section = json.loads(text)
+    except ValueError:
+        raise ConfigError("The order is no JSON.") from None
+    if not isinstance(section, dict):
+        raise ConfigError("The order is no JSON object.")
+    order = parse(Order, section, "")
+    if canonical_json(section) != text:
+        raise ConfigError("The order is not in canonical form.")
+    return order

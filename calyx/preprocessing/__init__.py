@@ -1,0 +1,1 @@
+"""Preprocessing as pure functions: fit on training rows, apply to any."""

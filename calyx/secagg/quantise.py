@@ -1,0 +1,131 @@
+"""Fixed-point numbers whose sum over a cohort cannot overflow. Protocol `calyx-secagg/1`, "Vector".
+
+Signed reals (the update) become two's complement integers modulo 2^M with a power-of-two step;
+unsigned integers (weights, counts, metrics) become base-2^b limbs. b = M − ⌈log2 n_max⌉ bits a
+client leave room for the carries of n_max clients. It knows no layout and no client.
+
+Shapes: D elements.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Residues = NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """The number format. Raises ValueError where a client would have fewer than 4 bits.
+
+    `modulus_bits` is M ∈ {16, 24, 32}; `n_max` ≥ 1 clients a sum at most; `clip` > 0 bounds |x|.
+    """
+
+    modulus_bits: int
+    n_max: int
+    clip: float
+
+    def __post_init__(self) -> None:
+        """Check that bits are left for the value itself."""
+        if self.bits < 4:
+            raise ValueError(
+                f"n_max={self.n_max} clients leave {self.bits} of {self.modulus_bits} bits to each; "
+                "at least 4 are needed: use more bits or a smaller n_max"
+            )
+
+    @property
+    def bits(self) -> int:
+        """Bits of one client's value: b = M − ⌈log2 n_max⌉."""
+        return self.modulus_bits - (self.n_max - 1).bit_length()
+
+    @property
+    def step(self) -> float:
+        """Δ, the least power of two with (2^(b−1) − 1)·Δ ≥ clip."""
+        largest = 2 ** (self.bits - 1) - 1
+        step = 2.0 ** math.floor(math.log2(self.clip / largest))
+        while largest * step < self.clip:
+            step *= 2
+        return step
+
+    @property
+    def clip32(self) -> np.float32:
+        """The greatest float32 ≤ clip: rounded up, clip/Δ could pass 2^(b−1) − 1 and change sign."""
+        clip = np.float32(self.clip)
+        return clip if float(clip) <= self.clip else np.nextafter(clip, np.float32(0))
+
+    @property
+    def mask(self) -> int:
+        """2^M − 1."""
+        return (1 << self.modulus_bits) - 1
+
+    def limbs(self, maximum: int) -> int:
+        """Number of base-2^b limbs that hold every integer 0 … `maximum`."""
+        return max(1, -(-maximum.bit_length() // self.bits))
+
+
+def quantise(
+    x: NDArray[np.float32], weight: float, dither: NDArray[np.float32], fixed: FixedPoint
+) -> Residues:
+    """Encode `weight`·clip(`x`), with 0 ≤ weight ≤ 1, as residues [D] modulo 2^M.
+
+    z = float32(weight · clip(x)); a = |z|/Δ; q = sign(z)·(⌊a⌋ + [dither < a − ⌊a⌋]), unbiased for
+    a `dither` [D] uniform in [0, 1) with 24 bits. Zero encodes as zero.
+    Raises ValueError if `x` [D] is not finite.
+    """
+    if not np.isfinite(x).all():
+        raise ValueError("the update holds NaN or infinity")
+    z = (np.clip(x, -fixed.clip32, fixed.clip32).astype(np.float64) * weight).astype(np.float32)
+    # Dividing by a power of two is exact in float32, and ⌊a⌋ ≤ 2^24: nothing is rounded but here.
+    a = np.abs(z) / np.float32(fixed.step)
+    whole = np.floor(a)
+    q = (whole + (dither < a - whole)).astype(np.int64)
+    q[z < 0] *= -1
+    return (q & fixed.mask).astype(np.uint32)
+
+
+def dequantise(total: Residues, fixed: FixedPoint) -> NDArray[np.float64]:
+    """Decode a sum [D] of at most n_max encodings into Σ weight·x, in two's complement."""
+    signed = total.astype(np.int64)
+    signed[signed >= 1 << (fixed.modulus_bits - 1)] -= 1 << fixed.modulus_bits
+    return signed.astype(np.float64) * fixed.step
+
+
+def encode_unsigned(values: NDArray[np.uint64], maximum: int, fixed: FixedPoint) -> Residues:
+    """Encode integers [K], each 0 … `maximum`, as [K·limbs] limbs, least significant first.
+
+    Raises ValueError for a value above `maximum`.
+    """
+    if len(values) and int(values.max()) > maximum:
+        raise ValueError(f"a count of {int(values.max())} is above its maximum of {maximum}")
+    shifts = np.arange(fixed.limbs(maximum), dtype=np.uint64) * np.uint64(fixed.bits)
+    limbs = (values[:, None] >> shifts[None, :]) & np.uint64((1 << fixed.bits) - 1)
+    return limbs.astype(np.uint32).reshape(-1)
+
+
+def decode_unsigned(total: Residues, maximum: int, fixed: FixedPoint) -> list[int]:
+    """Decode a sum of encodings [K·limbs] into K exact integers of any size."""
+    limbs = total.reshape(-1, fixed.limbs(maximum))
+    return [sum(int(limb) << (fixed.bits * i) for i, limb in enumerate(row)) for row in limbs]
+
+
+def add(left: Residues, right: Residues, fixed: FixedPoint) -> Residues:
+    """Sum [D] modulo 2^M; uint32 wraps by itself and the mask does the rest."""
+    return (left + right) & np.uint32(fixed.mask)
+
+
+def pack(residues: Residues, fixed: FixedPoint) -> bytes:
+    """Little-endian bytes as on the wire: 2, 3 or 4 an element."""
+    raw = residues.astype("<u4").view(np.uint8).reshape(-1, 4)
+    return raw[:, : fixed.modulus_bits // 8].tobytes()
+
+
+def unpack(data: bytes, fixed: FixedPoint) -> Residues:
+    """The residues [D] of `data`. Raises ValueError if the length is no multiple of an element's."""
+    width = fixed.modulus_bits // 8
+    if len(data) % width:
+        raise ValueError(f"{len(data)} bytes are no whole number of {width}-byte elements")
+    raw = np.zeros((len(data) // width, 4), dtype=np.uint8)
+    raw[:, :width] = np.frombuffer(data, dtype=np.uint8).reshape(-1, width)
+    return raw.view("<u4").reshape(-1).astype(np.uint32)

@@ -1,0 +1,1 @@
+"""Tasks: data, schema and model under one name."""

@@ -1,0 +1,95 @@
+"""What a task is: named clients, a schema, a loader of raw rows, and a model.
+
+A task is found by its entry point in the group `calyx.tasks`. It loads and describes; splitting,
+checking, preprocessing and training are the client's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Column:
+    """One input column of a task's schema.
+
+    `missing_codes` are values that stand for "missing" (NaN always does); `may_be_missing` gives
+    the column an indicator in the model's input on every client, so that all models have one
+    shape. `low` and `high` bound plausible values, ends included; None is unbounded.
+    """
+
+    name: str
+    kind: Literal["numeric", "categorical"]
+    categories: tuple[float, ...] = ()  # of a categorical column, in the order of its one-hot code
+    missing_codes: tuple[float, ...] = ()
+    may_be_missing: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Columns in the order of the table's, and the names of the classes 0 … K-1."""
+
+    columns: tuple[Column, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as a task loads them: `x` [N, C] float64 with NaN for missing, `y` [N] int64 classes."""
+
+    x: NDArray[np.float64]
+    y: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.y)
+
+    def take(self, rows: NDArray[np.int64]) -> "Table":
+        """The rows with these indices, in their order."""
+        return Table(self.x[rows], self.y[rows])
+
+
+class Task(Protocol):
+    """A task, made from its section of the config (without `data_dir`, which each client owns).
+
+    The constructor parses the section and raises ConfigError.
+    """
+
+    def __init__(self, section: Mapping[str, Any]) -> None: ...
+
+    @property
+    def name(self) -> str:
+        """The entry point's name."""
+        ...
+
+    @property
+    def w_max(self) -> int:
+        """Largest weight of one client in the sum: a power of two, in examples."""
+        ...
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """Stable names of the clients that a simulation starts, sorted."""
+        ...
+
+    @property
+    def schema(self) -> Schema:
+        """Columns and classes, the same on every client."""
+        ...
+
+    def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
+        """All rows of `client`. Raises DataError that says what is wrong and what to do."""
+        ...
+
+    def model(self, num_inputs: int) -> "nn.Module":
+        """A fresh model from `num_inputs` preprocessed inputs to one logit a class."""
+        ...

@@ -1,0 +1,87 @@
+"""A model's weights as named arrays: made from a seed, hashed, and kept in a file.
+
+`Weights` maps a parameter's name to its array in the model's own order. Float tensors are float32;
+integer buffers (such as a count of batches) keep their type and never travel in an update.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.files import write_atomically
+from calyx.seeding import torch_scope
+from calyx.tasks.base import Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Array = NDArray[Any]  # float32, float64 in a strategy's state, or an integer buffer
+Weights = dict[str, Array]
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def initial_model(task: Task, num_inputs: int, seed: int) -> "nn.Module":
+    """The task's model with the weights that every party derives from `seed`."""
+    with torch_scope(seed, "initial-weights"):
+        return task.model(num_inputs)
+
+
+def weights_of(model: "nn.Module") -> Weights:
+    """A copy of the model's parameters and buffers."""
+    return {k: v.detach().cpu().numpy().copy() for k, v in model.state_dict().items()}
+
+
+def load_into(model: "nn.Module", weights: Mapping[str, Array]) -> None:
+    """Copy `weights` into the model. Raises RuntimeError if names or shapes differ."""
+    import torch
+
+    model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
+
+
+def float_shapes(weights: Mapping[str, Array]) -> Shapes:
+    """Names and shapes of the tensors that travel in an update."""
+    return tuple((k, v.shape) for k, v in weights.items() if v.dtype.kind == "f")
+
+
+def hash_weights(weights: Mapping[str, Array]) -> str:
+    """SHA-256, in hex, over names, types, shapes and little-endian bytes, in the model's order."""
+    state = hashlib.sha256()
+    for name, array in weights.items():
+        head = f"{name}\0{array.dtype.newbyteorder('<').str}\0{array.shape}\0".encode()
+        state.update(len(head).to_bytes(4, "little") + head)
+        state.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+    return state.hexdigest()
+
+
+def apply_update(
+    weights: Mapping[str, Array], update: Mapping[str, NDArray[np.float64]]
+) -> Weights:
+    """`weights` + `update`, rounded once to each tensor's own type; other tensors unchanged."""
+    return {
+        k: (v.astype(np.float64) + update[k]).astype(v.dtype) if k in update else v
+        for k, v in weights.items()
+    }
+
+
+def save_weights(path: Path, weights: Mapping[str, Array]) -> str:
+    """Write a safetensors file without metadata, atomically; returns its SHA-256 in hex."""
+    from safetensors.numpy import save
+
+    data = save({k: np.ascontiguousarray(v) for k, v in weights.items()})
+    write_atomically(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_weights(path: Path, order: list[str] | None = None) -> Weights:
+    """Read a safetensors file; `order` restores the model's own order of names.
+
+    Raises OSError, or safetensors' own error for a damaged file.
+    """
+    from safetensors.numpy import load
+
+    loaded = load(path.read_bytes())
+    return {k: loaded[k] for k in (order or loaded)}

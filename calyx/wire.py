@@ -1,0 +1,209 @@
+"""What crosses the wire, typed. Record keys exist in this file only.
+
+Both directions are read with the same distrust: names, types, shapes and lengths are compared
+with what the reader expects before a byte of an array is interpreted.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from io import BytesIO
+
+import numpy as np
+from flwr.app import Array as FlowerArray
+from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
+from numpy.lib import format as npy
+
+from calyx.errors import CalyxError
+from calyx.secagg.quantise import FixedPoint, Residues, pack, unpack
+from calyx.secagg.vector import Layout
+from calyx.weights import Array, Weights
+
+_ARRAYS = "arrays"  # the weights, under the key that Flower's own strategies use
+_CONFIG = "config"  # likewise
+_METRICS = "metrics"  # likewise
+_ORDER = "order"
+_VECTOR = "vector"
+_NAME = "name"
+_RAW = "calyx.residues"  # how a vector's bytes are laid out: 2, 3 or 4 little-endian an element
+_NPY = "numpy.ndarray"
+_NPY_HEAD_BYTES = 512  # no honest head of an .npy array is longer
+_ERROR_BASE = 100  # Flower's own error codes lie below
+
+WEIGHT_KEY = "num-examples"  # what Flower's strategies weigh replies by
+NAME_QUERY = "query.name"
+TEST_TYPE = "evaluate.test"
+
+
+class FailureCode(StrEnum):
+    """Why a client gives no contribution: the one word that leaves it. Details stay in its journal."""
+
+    NO_ROWS = "no-rows"
+    DATA_UNREADABLE = "data-unreadable"
+    WRONG_SCHEMA = "wrong-schema"
+    MISSING_VALUES = "missing-values"
+    INFINITE_VALUES = "infinite-values"
+    ORDER_REFUSED = "order-refused"
+    WEIGHTS_REFUSED = "weights-refused"
+    NON_FINITE_UPDATE = "non-finite-update"
+    INTERNAL_ERROR = "internal-error"
+
+
+class WireError(CalyxError):
+    """A message is not what it must be; the sentence says which part."""
+
+
+def order_content(weights: ArrayRecord, order: str) -> RecordDict:
+    """A stage's message to every client of the cohort: the weights and the order."""
+    return RecordDict({_ARRAYS: weights, _ORDER: ConfigRecord({_ORDER: order})})
+
+
+def strategy_content(weights: ArrayRecord, settings: ConfigRecord) -> RecordDict:
+    """What a strategy hands to the grid, with the keys of Flower's own strategies."""
+    return RecordDict({_ARRAYS: weights, _CONFIG: settings})
+
+
+def read_order(message: Message) -> str:
+    """The order's JSON text. Raises WireError if the message holds anything but weights and order."""
+    records = message.content
+    if set(records) != {_ARRAYS, _ORDER}:
+        raise WireError(
+            f"The message holds {sorted(records)} instead of the weights and the order."
+        )
+    order = records[_ORDER]
+    text = order.get(_ORDER) if isinstance(order, ConfigRecord) and len(order) == 1 else None
+    if not isinstance(text, str):
+        raise WireError("The message's order is no text.")
+    return text
+
+
+def weights_record(weights: Mapping[str, Array]) -> ArrayRecord:
+    """Weights as Flower's record."""
+    return ArrayRecord({k: FlowerArray(np.ascontiguousarray(v)) for k, v in weights.items()})
+
+
+def only_arrays(content: RecordDict) -> ArrayRecord:
+    """The one array record of a message. Raises WireError."""
+    records = list(content.array_records.values())
+    if len(records) != 1:
+        raise WireError(f"The message holds {len(records)} array records instead of one.")
+    return records[0]
+
+
+def read_weights(record: ArrayRecord, template: Mapping[str, Array]) -> Weights:
+    """The weights in the template's order. Raises WireError if a name, type or shape differs.
+
+    Float tensors may come as float64, which some of Flower's strategies return; they are rounded.
+    """
+    if set(record) != set(template):
+        raise WireError(
+            f"The weights' names are not the model's: {sorted(set(record) ^ set(template))[:4]}."
+        )
+    return {k: _read_array(k, record[k], like) for k, like in template.items()}
+
+
+def _read_array(name: str, array: FlowerArray, like: Array) -> Array:
+    types = {like.dtype.name, "float64"} if like.dtype.kind == "f" else {like.dtype.name}
+    if array.stype != _NPY or array.dtype not in types or tuple(array.shape) != like.shape:
+        raise WireError(
+            f"The tensor {name} is {array.dtype}{list(array.shape)}, not {like.dtype}{list(like.shape)}."
+        )
+    dtype = np.dtype(array.dtype)
+    body = like.size * dtype.itemsize
+    if not body < len(array.data) <= body + _NPY_HEAD_BYTES:
+        raise WireError(f"The tensor {name} has {len(array.data)} bytes for {body} of values.")
+    if _npy_head(array.data[:-body] if body else array.data) != (like.shape, dtype):
+        raise WireError(f"The tensor {name} does not hold what its record declares.")
+    values = np.frombuffer(array.data[len(array.data) - body :], dtype=dtype).reshape(like.shape)
+    return values.astype(like.dtype)
+
+
+def _npy_head(head: bytes) -> tuple[tuple[int, ...], np.dtype] | None:
+    # np.load would allocate whatever the head asks for before it looks at the length.
+    stream = BytesIO(head)
+    try:
+        if npy.read_magic(stream) != (1, 0):
+            return None
+        shape, fortran, dtype = npy.read_array_header_1_0(stream)
+    except ValueError:
+        return None
+    return (shape, dtype) if stream.read() == b"" and (not fortran or len(shape) < 2) else None
+
+
+def vector_content(vector: Residues, fixed: FixedPoint) -> RecordDict:
+    """A client's contribution, and nothing else of it."""
+    array = FlowerArray(f"uint{fixed.modulus_bits}", (len(vector),), _RAW, pack(vector, fixed))
+    return RecordDict({_VECTOR: ArrayRecord({_VECTOR: array})})
+
+
+def read_vector(message: Message, layout: Layout) -> Residues:
+    """The contribution [D] of a reply. Raises WireError unless it is exactly of the layout."""
+    records = message.content
+    record = records.get(_VECTOR)
+    if set(records) != {_VECTOR} or not isinstance(record, ArrayRecord) or set(record) != {_VECTOR}:
+        raise WireError("The reply holds something else than one vector.")
+    array, bits = record[_VECTOR], layout.fixed.modulus_bits
+    declared = (array.stype, array.dtype, tuple(array.shape))
+    if declared != (_RAW, f"uint{bits}", (layout.length,)):
+        raise WireError(
+            f"The vector is declared as {declared}, not {layout.length} elements of {bits} bits."
+        )
+    if len(array.data) != layout.length * bits // 8:
+        raise WireError(f"The vector has {len(array.data)} bytes, not {layout.length * bits // 8}.")
+    return unpack(array.data, layout.fixed)
+
+
+def group_content(
+    weights: Mapping[str, Array], weight: int, metrics: Mapping[str, float]
+) -> RecordDict:
+    """What a strategy sees of a group: its mean weights (none when evaluating), weight and metrics."""
+    values: dict[str, int | float | list[int] | list[float]] = {WEIGHT_KEY: weight, **metrics}
+    records = RecordDict({_METRICS: MetricRecord(values)})
+    if weights:
+        records[_ARRAYS] = weights_record(weights)
+    return records
+
+
+def failure(code: FailureCode, message: Message) -> Message:
+    """The reply of a client that does not contribute: a code, and no text of an exception."""
+    return Message(Error(_ERROR_BASE + list(FailureCode).index(code), code.value), reply_to=message)
+
+
+def failure_reason(message: Message) -> str:
+    """Why a reply carries no content, in a word or a short sentence that may be shown."""
+    code, reason = message.error.code, message.error.reason or ""
+    if code >= _ERROR_BASE:
+        known = [c.value for c in FailureCode]
+        return reason if reason in known else "an unknown failure"
+    # Text of Flower's own errors may hold an exception of the client: only ours is passed on.
+    return reason if reason.startswith("engine: ") else f"Flower's error {code}"
+
+
+def engine_failure(sentence: str, message: Message) -> Message:
+    """The reply that an engine gives in place of a client that cannot answer any more."""
+    return Message(Error(8, f"engine: {sentence}"), reply_to=message)
+
+
+def name_content(name: str) -> RecordDict:
+    """A client's answer to the question for its name."""
+    return RecordDict({_NAME: ConfigRecord({_NAME: name})})
+
+
+def read_name(message: Message) -> str:
+    """The stable name that a client gives itself. Raises WireError."""
+    record = message.content.get(_NAME)
+    name = record.get(_NAME) if isinstance(record, ConfigRecord) else None
+    if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
+        raise WireError("A client gave no printable name of 1 to 200 characters.")
+    return name
+
+
+def payload_bytes(content: RecordDict) -> int:
+    """Payload bytes of a message: array data and texts, the same on every engine."""
+    arrays = sum(len(a.data) for r in content.array_records.values() for a in r.values())
+    texts = sum(
+        len(v.encode())
+        for r in content.config_records.values()
+        for v in r.values()
+        if isinstance(v, str)
+    )
+    return arrays + texts

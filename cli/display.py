@@ -1,0 +1,152 @@
+"""What a person sees of a running run: a live display on a terminal, one plain line a round elsewhere.
+
+It listens to the server's log and to the engine's progress, and starts no thread: workers may
+have to be forked again at any moment.
+"""
+
+import logging
+import time
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from engines.simulation import Plan
+from server.folder import Row
+
+REFRESH_S = 0.1
+_WHAT = {
+    "query.name": "asking for names",
+    "train": "training",
+    "evaluate": "validating",
+    "evaluate.test": "testing the best model",
+    "baselines": "training baselines",
+}
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+class Display(logging.Handler):
+    """A context manager: shows a run while it is inside."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(logging.INFO)
+        self._plan = plan
+        self._console = Console()
+        self._rows: list[Row] = []
+        self._stage = ("starting", 0, 1)
+        self._live: Live | None = None
+        self._shown = 0.0
+
+    def __enter__(self) -> "Display":
+        """Begin to listen and to show."""
+        logging.getLogger().addHandler(self)
+        logging.getLogger("server").setLevel(logging.INFO)
+        if self._console.is_terminal:
+            self._live = Live(
+                self._picture(), console=self._console, auto_refresh=False, transient=True
+            )
+            self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the display away; what was logged stays."""
+        logging.getLogger().removeHandler(self)
+        if self._live:
+            self._live.stop()
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """So many clients of a stage are done."""
+        self._stage = (_WHAT.get(what, what), done, total)
+        self._refresh(force=done == total)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A round's row updates the display; warnings and plain lines are printed."""
+        row: Row | None = getattr(record, "row", None)
+        if row is not None:
+            self._rows.append(row)
+        if record.levelno >= logging.WARNING:
+            self._console.print(
+                Text(f"{record.levelname.lower()}: {record.getMessage()}", style="yellow")
+            )
+        elif self._live is None:
+            print(record.getMessage(), flush=True)
+        self._refresh(force=True)
+
+    def _refresh(self, *, force: bool) -> None:
+        now = time.monotonic()
+        if self._live and (force or now - self._shown > REFRESH_S):
+            self._shown = now
+            self._live.update(self._picture(), refresh=True)
+
+    def _picture(self) -> RenderableType:
+        run, task = self._plan.run, self._plan.task
+        head = Text.assemble(
+            ("calyx  ", "bold magenta"),
+            (f"{task.name}", "bold"),
+            f" · {run.strategy.name} · {len(task.clients)} clients · privacy {run.privacy['name']} · seed {run.seed}",
+        )
+        done = self._rows[-1]["round"] if self._rows else 0
+        what, clients, total = self._stage
+        bars = Table.grid(padding=(0, 1))
+        bars.add_row(
+            "rounds",
+            ProgressBar(run.rounds, done, width=40),
+            f"{done}/{run.rounds}",
+            self._left(done),
+        )
+        bars.add_row(
+            "clients",
+            ProgressBar(max(1, total), clients, width=40),
+            f"{clients}/{total}",
+            Text(what, style="dim"),
+        )
+        return Padding(Group(head, bars, *self._figures()), (0, 0, 0, 1))
+
+    def _figures(self) -> list[RenderableType]:
+        if not self._rows:
+            return []
+        best = min(self._rows, key=lambda row: float(row["val_loss"]))
+        table = Table.grid(padding=(0, 1))
+        for key, style in (
+            ("train_loss", "cyan"),
+            ("val_loss", "yellow"),
+            ("val_accuracy", "green"),
+        ):
+            values = [float(row[key]) for row in self._rows]
+            table.add_row(
+                key,
+                Text(f"{values[-1]:.4f}", style="bold"),
+                Text(sparkline(values[-40:]), style=style),
+            )
+        note = f"best val_loss {best['val_loss']:.4f} in round {best['round']}"
+        dropped = self._rows[-1]["dropped"]
+        if dropped:
+            note += f" · without {', '.join(dropped[:4])}{' …' if len(dropped) > 4 else ''}"
+        return [table, Text(note, style="dim")]
+
+    def _left(self, done: int) -> Text:
+        recent = self._rows[-5:]
+        if not recent:
+            return Text("")
+        seconds = (
+            sum(row["seconds"] for row in recent) / len(recent) * (self._plan.run.rounds - done)
+        )
+        return Text(
+            f"at most {seconds:.0f} s left" if done < self._plan.run.rounds else "", style="dim"
+        )
+
+
+def sparkline(values: list[float]) -> str:
+    """Values as a row of block characters, lowest to highest; a constant row is flat."""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    return "".join(_BLOCKS[int((v - low) / span * (len(_BLOCKS) - 1))] for v in values)

@@ -1,0 +1,88 @@
+"""The program `calyx`: subcommands, and how a mistake or a failure ends it.
+
+Exit code 0 means done, 1 a failure, 2 a user's mistake, 130 stopped by Ctrl-C. A sentence goes to
+stderr; `--debug` shows the traceback too.
+"""
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from calyx.errors import CalyxError
+
+# Modules are imported when their command is called: some take seconds.
+COMMANDS = {
+    "simulate": (
+        "cli.simulate",
+        "run a federation on this machine: [hydra overrides] [-m for a sweep]",
+    ),
+    "resume": ("cli.resume", "go on with a run that stopped: RUN [rounds=N]"),
+    "report": ("cli.reporting", "write RUN/report.html again: RUN [RUN…]"),
+    "doctor": ("cli.doctor", "what this machine has, what would not work, and how to mend it"),
+}
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    debug = "--debug" in arguments
+    words = [a for a in arguments if a != "--debug"]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"calyx {version('calyx')}")
+        return 0
+    if words[0] not in COMMANDS:
+        return _say(f"There is no command {words[0]!r}; there are {', '.join(COMMANDS)}.", 2)
+    return _guarded(words[0], words[1:], debug)
+
+
+def _guarded(command: str, arguments: list[str], debug: bool) -> int:
+    try:
+        module = importlib.import_module(COMMANDS[command][0])
+        return int(module.main(arguments))
+    except CalyxError as error:
+        if debug:
+            traceback.print_exc()
+        return _say(str(error), error.exit_code)
+    except KeyboardInterrupt as stop:
+        return _say(str(stop) or "Stopped.", 128 + signal.SIGINT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last boundary: no traceback unless asked for
+        if debug:
+            traceback.print_exc()
+        first = str(error).strip().splitlines() or ["no message"]
+        return _say(f"Failed: {type(error).__name__}: {first[0]} (see it whole with --debug)", 1)
+
+
+def _say(sentence: str, code: int) -> int:
+    print(f"calyx: {sentence}", file=sys.stderr)
+    return code
+
+
+def _usage() -> str:
+    lines = [f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Calyx: federated learning on Flower that its users can trust by default.",
+            "",
+            "usage: calyx COMMAND [arguments] [--debug]",
+            "",
+            *lines,
+            "",
+            "examples: calyx simulate strategy=fedprox seed=2",
+            "          calyx simulate -m seed=1,2,3",
+            "          calyx resume runs/2026-01-31/12-00-00",
+        ]
+    )

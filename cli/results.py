@@ -1,0 +1,51 @@
+"""The end of a run on the terminal: was federating worth it, and where everything lies."""
+
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from server.folder import Row
+
+
+def print_results(summary: Row, folder: Path, report: Path | None) -> None:
+    """Print the table of accuracies and the paths."""
+    console = Console()
+    console.print()
+    console.print(_table(summary))
+    console.print(
+        f"stopped after {summary['rounds']} rounds: {summary['stopped_because']}; best model: round {summary['best_round']}",
+        highlight=False,
+    )
+    console.print(
+        f"model   {folder / 'model.safetensors'}  sha256 {summary['model_sha256'][:16]}…",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if report:
+        console.print(f"report  {report}", highlight=False, soft_wrap=True)
+
+
+def _table(summary: Row) -> Table:
+    table = Table(
+        box=SIMPLE_HEAD,
+        title="accuracy on everybody's test rows",
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("model")
+    table.add_column("accuracy", justify="right")
+    table.add_column("")
+    baselines = summary["baselines"] or {}
+    lines = [
+        ("local alone, worst client", baselines.get("local_worst"), "dim"),
+        ("local alone, mean", baselines.get("local_mean"), "dim"),
+        ("federated", summary["test_accuracy"], "bold green"),
+        ("pooled (all rows in one place)", baselines.get("pooled"), "dim"),
+    ]
+    for name, value, style in lines:
+        if value is not None:
+            table.add_row(name, f"{value:.3f}", ProgressBar(1.0, value, width=30), style=style)
+    return table

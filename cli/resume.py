@@ -1,0 +1,84 @@
+"""`calyx resume RUN [rounds=N]`: go on where a run stopped, to the same bytes as if it had not."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from calyx.config import RunConfig, parse
+from calyx.errors import UserError
+from calyx.order import run_digest
+from cli.running import run_plan
+from engines.simulation import plan
+from server.checkpoints import RunState, load_newest
+from server.folder import RunFolder
+from server.stopping import reason_to_stop
+
+# What may change on resume without changing the bytes of the model; all else is the run itself.
+MAY_CHANGE = (
+    "rounds",
+    "baselines",
+    "deadline_s",
+    "retries",
+    "keep_checkpoints",
+    "engine.workers",
+    "task.data_dir",
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Resume; returns the exit code. Raises CalyxError."""
+    folders = [a for a in arguments if "=" not in a and not a.startswith("-")]
+    overrides = [a for a in arguments if "=" in a]
+    if len(folders) != 1 or len(folders) + len(overrides) != len(arguments):
+        raise UserError("Give the folder of one run: calyx resume RUN [rounds=N].")
+    folder = RunFolder(Path(folders[0]))
+    config = _changed(folder.read_config(), overrides)
+    run = parse(RunConfig, config, "")
+    state, _ = load_newest(folder.checkpoints)
+    _refuse(folder, run, config, state)
+    run_plan(plan(config), folder.path, resume=True, baselines=run.baselines is not False)
+    return 0
+
+
+def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    import yaml
+
+    for override in overrides:
+        key, text = override.split("=", 1)
+        if key not in MAY_CHANGE:
+            raise UserError(
+                f"The key {key} cannot change on resume; these can: {', '.join(MAY_CHANGE)}."
+            )
+        section = config
+        *path, last = key.split(".")
+        for name in path:
+            section = section[name]
+        section[last] = yaml.safe_load(text)
+        if key == "task.data_dir":
+            config["client"]["data_dir"] = section[last]
+    return config
+
+
+def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: RunState) -> None:
+    """Raise UserError for a foreign run, or one that has nothing left to do."""
+    if run_digest(run, config) != state.config:
+        raise UserError(
+            f"The checkpoints in {folder.path} are of another run than its config.yaml; "
+            "put the original config.yaml back, or start a new run."
+        )
+    if run.rounds < state.round:
+        raise UserError(
+            f"rounds={run.rounds} is less than the {state.round} rounds already done; use more."
+        )
+    if not folder.summary.exists():
+        return
+    reason = reason_to_stop(state, run.stopping)
+    if reason:
+        raise UserError(
+            f"The run in {folder.path} is finished: {reason}. More rounds would not change that."
+        )
+    if run.rounds == state.round:
+        raise UserError(
+            f"The run in {folder.path} is finished after {state.round} rounds; go on with "
+            f"`calyx resume {folder.path} rounds={2 * state.round}`."
+        )

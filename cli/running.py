@@ -1,0 +1,36 @@
+"""One run with its display, its report and the table at the end; for `simulate` and `resume`."""
+
+from pathlib import Path
+
+from calyx.errors import CalyxError
+from cli.display import Display
+from cli.report.page import write_report
+from cli.results import print_results
+from engines.simulation import Plan, simulate
+from server.folder import Row, RunFolder
+
+
+def run_plan(plan: Plan, folder: Path, *, resume: bool, baselines: bool) -> Row:
+    """Run a plan in `folder` and show it; returns the summary.
+
+    Raises CalyxError, or KeyboardInterrupt with a sentence that says how to go on.
+    """
+    try:
+        with Display(plan) as display:
+            simulate(plan, folder, resume=resume, baselines=baselines, progress=display.progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_how_to_go_on(folder)) from None
+    summary = RunFolder(folder).read_summary()
+    try:
+        report: Path | None = write_report(folder)
+    except CalyxError as error:
+        RunFolder(folder).event("report-failed", "warning", str(error))
+        report = None
+    print_results(summary, folder, report)
+    return summary
+
+
+def _how_to_go_on(folder: Path) -> str:
+    if not any(folder.glob("checkpoints/round-*")):
+        return "Stopped before the run began; start it again."
+    return f"Stopped; nothing that was finished is lost. Go on with `calyx resume {folder}`."

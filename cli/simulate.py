@@ -1,0 +1,111 @@
+"""`calyx simulate`: check everything, then let Hydra run the job or the jobs of a sweep."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from calyx.composing import CONFIG_MODULE, CONFIG_NAME, compose, resolved
+from calyx.errors import CalyxError, ConfigError
+from server.folder import RunFolder
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run; returns the exit code. Raises CalyxError."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, and this program says it in one sentence
+    from hydra._internal.utils import get_args_parser
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    options = get_args_parser().parse_args(list(arguments))
+    try:
+        if not (
+            options.help
+            or options.hydra_help
+            or options.cfg
+            or options.info
+            or options.shell_completion
+        ):
+            _check(options)
+        _run_hydra(arguments)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_one_sentence(error)) from error
+    return 0
+
+
+def _check(options: Namespace) -> None:
+    """Refuse what cannot run before Hydra makes a folder. Raises UserError."""
+    from engines.simulation import plan
+
+    extra = (
+        [f"hydra.searchpath=[file://{Path(options.config_dir).resolve()}]"]
+        if options.config_dir
+        else []
+    )
+    for number, overrides in enumerate(_jobs(options)):
+        cfg = compose([*overrides, *extra], with_hydra=True)
+        if options.multirun:
+            folder = Path(cfg.hydra.sweep.dir) / str(number)
+        else:
+            folder = Path(cfg.hydra.run.dir)
+        RunFolder(folder).refuse_if_used()
+        plan(resolved(cfg))
+
+
+def _jobs(options: Namespace) -> list[list[str]]:
+    """The overrides of each job; a sweep of another sweeper than Hydra's basic one is checked as it goes."""
+    if not options.multirun:
+        return [list(options.overrides)]
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    overrides = OverridesParser.create().parse_overrides(list(options.overrides))
+    [jobs] = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    return [list(job) for job in jobs]
+
+
+def _run_hydra(arguments: Sequence[str]) -> None:
+    import hydra
+
+    sys.argv = ["calyx simulate", *arguments]
+    hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME, version_base="1.3")(
+        _job
+    )()
+
+
+def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
+    """One run in the folder that Hydra made; returns the sweep's objective."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from cli.running import run_plan
+    from engines.simulation import plan
+
+    job = HydraConfig.get()
+    checked = plan(resolved(cfg))
+    single = job.mode == RunMode.RUN
+    wanted = checked.run.baselines
+    summary = run_plan(
+        checked,
+        Path(job.runtime.output_dir),
+        resume=False,
+        baselines=single if wanted is None else wanted,
+    )
+    return float(summary[f"best_{checked.run.stopping.monitor}"])
+
+
+def _one_sentence(error: Exception) -> str:
+    """Hydra's lines as one sentence, without the advice on Hydra's own environment variables."""
+    if isinstance(error.__cause__, CalyxError):
+        return str(error.__cause__)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kept = [
+        line
+        for line in lines
+        if not line.startswith(
+            ("full_key:", "object_type=", "Config search path", "provider=", "Set the env")
+        )
+    ]
+    return " ".join(kept).rstrip(".") + "."

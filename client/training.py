@@ -1,0 +1,160 @@
+"""Local training: epochs with the strategy's objective, early stopping, best weights restored.
+
+One loop for every algorithm; what differs comes from `Algorithm.penalty`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from calyx.config import NonNegativeFloat, PositiveFloat, PositiveInt, config
+from calyx.hardware import Hardware
+from calyx.seeding import rng, torch_scope
+from client.data import Part
+from client.evaluation import evaluate
+
+MIN_VALIDATION_ROWS = 20  # fewer say too little about when to stop
+
+
+@config
+class EarlyStopping:
+    """When a client stops before its last local epoch."""
+
+    patience: PositiveInt | None  # epochs without a better validation loss; null never stops
+    min_delta: NonNegativeFloat  # nats by which the loss must fall to count as better
+
+
+@config
+class TrainingConfig:
+    """The section `training`."""
+
+    name: str
+    epochs: PositiveInt  # local epochs a round at most
+    batch_size: PositiveInt  # rows a batch
+    lr: PositiveFloat  # learning rate
+    optimizer: Literal["sgd", "adam", "adamw"]
+    momentum: NonNegativeFloat  # of sgd
+    weight_decay: NonNegativeFloat
+    early_stopping: EarlyStopping
+
+    def __post_init__(self) -> None:
+        """Only sgd has a momentum."""
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(f"momentum={self.momentum} needs optimizer=sgd, not {self.optimizer}")
+
+
+class Objective(Protocol):
+    """The client's half of an algorithm."""
+
+    def penalty(
+        self, parameters: Mapping[str, Tensor], start: Mapping[str, Tensor]
+    ) -> Tensor | None:
+        """What is added to each batch's loss."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalJob:
+    """What a training needs besides a model and rows; all randomness is derived from the last three."""
+
+    cfg: TrainingConfig
+    objective: Objective
+    hardware: Hardware
+    seed: int
+    round: int
+    client: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training went; losses in nats, without the penalty."""
+
+    loss: float  # mean over the batches of the epoch whose weights were kept
+    validation_loss: float | None  # of the weights kept; None where early stopping was off
+    epochs: int  # epochs that were run
+
+
+def train(model: nn.Module, rows: Part, validation: Part, job: LocalJob) -> Trained:
+    """Train `model` in place, and leave it with its best weights by validation loss.
+
+    Early stopping is off below 20 validation rows: then all epochs are run and the last weights
+    are kept.
+    """
+    device = torch.device(job.hardware.device)
+    loop = _Loop(model.to(device), rows, job)
+    if len(validation) < MIN_VALIDATION_ROWS:
+        losses = [loop.epoch() for _ in range(job.cfg.epochs)]
+        return Trained(losses[-1], None, len(losses))
+    best = Trained(math.nan, math.inf, 0)
+    best_weights, epochs = model.state_dict(), 0
+    for epochs in range(1, job.cfg.epochs + 1):
+        loss = loop.epoch()
+        now = evaluate(model, validation, device).loss
+        if (
+            best.epochs == 0
+            or now < (best.validation_loss or 0.0) - job.cfg.early_stopping.min_delta
+        ):
+            best = Trained(loss, now, epochs)
+            best_weights = {k: v.clone() for k, v in model.state_dict().items()}
+        elif epochs - best.epochs >= (job.cfg.early_stopping.patience or math.inf):
+            break
+    model.load_state_dict(best_weights)
+    return Trained(best.loss, best.validation_loss, epochs)
+
+
+class _Loop:
+    """Epochs over the same rows with one optimiser."""
+
+    def __init__(self, model: nn.Module, rows: Part, job: LocalJob) -> None:
+        device = torch.device(job.hardware.device)
+        self.model, self.job = model, job
+        self.x, self.y = torch.from_numpy(rows.x).to(device), torch.from_numpy(rows.y).to(device)
+        self.parameters = dict(model.named_parameters())
+        self.start = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.optimizer = _optimizer(model, job.cfg)
+        self.shuffle = rng(job.seed, "batches", job.round, job.client)
+        self.epochs = 0
+
+    def epoch(self) -> float:
+        """One pass in a fresh order; the mean loss over its rows."""
+        self.epochs += 1
+        order = torch.from_numpy(self.shuffle.permutation(len(self.y))).to(self.y.device)
+        x, y = self.x[order], self.y[order]
+        self.model.train()
+        losses = []
+        with torch_scope(self.job.seed, f"epoch-{self.epochs}", self.job.round, self.job.client):
+            for start in range(0, len(y), self.job.cfg.batch_size):
+                end = start + self.job.cfg.batch_size
+                losses.append(self._step(x[start:end], y[start:end]))
+        # Read once an epoch: on a GPU each read waits for the device.
+        rows = [len(batch) for batch in y.split(self.job.cfg.batch_size)]
+        return float(np.average(torch.stack(losses).double().cpu().numpy(), weights=rows))
+
+    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+        hardware = self.job.hardware
+        with torch.autocast(
+            hardware.device, torch.bfloat16, enabled=hardware.precision == "bfloat16"
+        ):
+            loss = functional.cross_entropy(self.model(x), y)
+        penalty = self.job.objective.penalty(self.parameters, self.start)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss if penalty is None else loss + penalty)
+        self.optimizer.step()
+        return loss.detach()
+
+
+def _optimizer(model: nn.Module, cfg: TrainingConfig) -> torch.optim.Optimizer:
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    match cfg.optimizer:
+        case "sgd":
+            return torch.optim.SGD(parameters, cfg.lr, cfg.momentum, weight_decay=cfg.weight_decay)
+        case "adam":
+            return torch.optim.Adam(parameters, cfg.lr, weight_decay=cfg.weight_decay)
+        case "adamw":
+            return torch.optim.AdamW(parameters, cfg.lr, weight_decay=cfg.weight_decay)

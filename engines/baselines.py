@@ -1,0 +1,135 @@
+"""Was federating worth it? Each client's model alone, and one model on all rows pooled.
+
+Computed in simulation only, beside the run, from the same seed, parts and training settings; all
+models are judged on the same rows: the union of all clients' test parts.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.fitting import Fitted, fit
+
+from calyx.config import parse
+from calyx.hardware import apply, resolve
+from calyx.metrics import Evaluation
+from calyx.order import Terms
+from calyx.tasks.base import Table
+from calyx.weights import initial_model
+from client.config import Site
+from client.data import Participant, PartName, prepare, to_part
+from client.evaluation import evaluate
+from client.training import EarlyStopping, LocalJob, TrainingConfig, train
+from engines.workers import Done, Job, Result, WorkerPool
+from strategies.algorithm import LocalObjective
+
+PATIENCE = 20  # epochs without a better validation loss, for models that train to their end
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Accuracies on the union of all test parts; `local` by client, of its own model."""
+
+    local: Mapping[str, float]
+    pooled: float
+
+    @property
+    def local_mean(self) -> float:
+        """Mean over clients."""
+        return sum(self.local.values()) / len(self.local)
+
+    @property
+    def local_worst(self) -> float:
+        """The worst client's."""
+        return min(self.local.values())
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a worker needs to train one baseline: `epochs` at most, on the data of `sites`."""
+
+    terms: Terms
+    epochs: int
+    sites: tuple[Site, ...]
+
+
+def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | None:
+    """Train all baselines in the pool; None if one of them failed."""
+    names = [site.name for site in question.sites]
+    jobs = [Job(0, train_pooled, (question,))]
+    jobs += [Job(i + 1, train_alone, (question, name)) for i, name in enumerate(names)]
+    found: dict[int, float] = {}
+
+    def on_result(index: int, result: Result) -> None:
+        if isinstance(result, Done):
+            found[index] = result.value
+
+    pool.run(jobs, None, on_result)
+    if len(found) < len(jobs):
+        return None
+    return Baselines({name: found[i + 1] for i, name in enumerate(names)}, found[0])
+
+
+def train_alone(question: Question, name: str) -> float:
+    """In a worker: accuracy, on everybody's test rows, of a model trained on one client's rows."""
+    own = next(p for p in _participants(question) if p.name == name)
+    return _accuracy(question, own.raw, own.fitted, name)
+
+
+def train_pooled(question: Question) -> float:
+    """In a worker: accuracy of one model on all clients' rows, preprocessed as one table."""
+    participants = _participants(question)
+    names: tuple[PartName, ...] = ("train", "validation", "test")
+    raw = {part: _union([p.raw[part] for p in participants]) for part in names}
+    cfg = parse(PreprocessingConfig, question.terms.preprocessing, "preprocessing")
+    fitted = fit(raw["train"], participants[0].task.schema, cfg)
+    return _accuracy(question, raw, fitted, "all clients pooled")
+
+
+def _accuracy(
+    question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str
+) -> float:
+    participants, terms = _participants(question), question.terms
+    task, num_classes = participants[0].task, len(participants[0].task.schema.classes)
+    hardware = resolve(question.sites[0].hardware)
+    device = apply(hardware)
+    cfg = parse(TrainingConfig, terms.training, "training")
+    cfg = replace(
+        cfg, epochs=question.epochs, early_stopping=EarlyStopping(patience=PATIENCE, min_delta=0.0)
+    )
+    model = initial_model(task, participants[0].num_inputs, terms.seed)
+    job = LocalJob(cfg, LocalObjective(), hardware, terms.seed, 0, f"baseline {name}")
+    train(
+        model,
+        to_part(raw["train"], fitted, num_classes),
+        to_part(raw["validation"], fitted, num_classes),
+        job,
+    )
+    test = _union([p.raw["test"] for p in participants])
+    result: Evaluation = evaluate(model, to_part(test, fitted, num_classes), device)
+    return result.accuracy
+
+
+def _participants(question: Question) -> list[Participant]:
+    return [prepare(question.terms, site.name, site.data_dir) for site in question.sites]
+
+
+def _union(tables: list[Table]) -> Table:
+    return Table(np.concatenate([t.x for t in tables]), np.concatenate([t.y for t in tables]))
+
+
+def as_row(baselines: Baselines, federated: float) -> dict[str, object]:
+    """The entry of summary.json, rounded to what the number of test rows can tell."""
+
+    def short(value: float) -> float | None:
+        return round(value, 6) if math.isfinite(value) else None
+
+    return {
+        "local_mean": short(baselines.local_mean),
+        "local_worst": short(baselines.local_worst),
+        "federated": short(federated),
+        "pooled": short(baselines.pooled),
+        "local": {name: short(value) for name, value in baselines.local.items()},
+    }

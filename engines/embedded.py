@@ -1,0 +1,170 @@
+"""The embedded engine: a Flower grid whose nodes are clients in worker processes. No server, no Ray.
+
+The same `server.app:app` and `client.app:app` run on it as on separate machines. It knows no
+algorithm and no round: messages go in, replies come out.
+"""
+
+import pickle
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from flwr.app import Context, Message, Metadata, RecordDict
+from flwr.serverapp import Grid
+
+from calyx import wire
+from calyx.config import NonNegativeInt, Section, config
+from calyx.flower import SERVER_NODE, Run, as_task, empty_run, label_message, rebuild_message
+from calyx.hardware import cores
+from client import journal
+from client.app import app
+from client.config import node_config
+from engines.workers import Done, Job, Result, WorkerPool
+
+RUN_ID = 1
+
+
+@config
+class EmbeddedConfig:
+    """The section `engine`."""
+
+    name: str
+    workers: NonNegativeInt | None  # processes; null is one a core; 0 runs clients in this process
+
+    def count(self, clients: int) -> int:
+        """Processes to start for so many clients."""
+        if self.workers is not None:
+            return min(self.workers, clients)
+        return max(1, min(cores(), clients))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What comes back from a client: its reply, its state, and what an onlooker may see."""
+
+    reply: Message
+    state: RecordDict
+    notes: list[journal.Note]
+    seconds: float
+
+
+class Onlooker(Protocol):
+    """Who looks on from outside; it influences nothing."""
+
+    def on_answer(self, client: str, answer: Answer) -> None:
+        """A client has answered."""
+        ...
+
+    def on_progress(self, kind: str, done: int, total: int) -> None:
+        """So many of a stage's clients have answered or failed."""
+        ...
+
+
+class EmbeddedGrid(Grid):
+    """A grid over the `clients` of a simulation, which share the section `client` of the config."""
+
+    def __init__(
+        self, pool: WorkerPool, clients: Iterable[str], section: Section, onlooker: Onlooker
+    ) -> None:
+        self._pool, self._onlooker = pool, onlooker
+        self._names = {SERVER_NODE + 1 + i: name for i, name in enumerate(clients)}
+        self._contexts = {
+            node: Context(RUN_ID, node, dict(node_config(name, section)), RecordDict(), {})
+            for node, name in self._names.items()
+        }
+        self._sent: dict[str, Message] = {}
+        self._count = 0
+        self._run = empty_run(RUN_ID)
+        as_task(RUN_ID)
+
+    def get_node_ids(self) -> Iterable[int]:
+        """All clients' nodes."""
+        return list(self._names)
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Take messages for their clients, which run when the replies are pulled."""
+        ids = []
+        for message in messages:
+            self._count += 1
+            label_message(message.metadata, f"message-{self._count}")
+            self._sent[message.metadata.message_id] = message
+            ids.append(message.metadata.message_id)
+        return ids
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Run the clients of these messages to their end; each reply is delivered once."""
+        return self._deliver([self._sent.pop(i) for i in message_ids if i in self._sent], None)
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        """Run the messages' clients; after `timeout` seconds the rest fail with a reason."""
+        ids = self.push_messages(messages)
+        return self._deliver([self._sent.pop(i) for i in ids], timeout)
+
+    def _deliver(self, messages: list[Message], timeout: float | None) -> list[Message]:
+        replies: list[Message] = []
+
+        def on_result(index: int, result: Result) -> None:
+            message = messages[index]
+            replies.append(self._reply(message, result))
+            self._onlooker.on_progress(message.metadata.message_type, len(replies), len(messages))
+
+        self._pool.run(self._jobs(messages), timeout, on_result)
+        as_task(RUN_ID)  # without workers the clients have run in this process
+        return replies
+
+    def _jobs(self, messages: list[Message]) -> list[Job]:
+        packed: dict[int, bytes] = {}  # a cohort shares one content: pickle it once
+        jobs = []
+        for message in messages:
+            key = id(message.content)
+            if key not in packed:
+                packed[key] = pickle.dumps(message.content)
+            node = message.metadata.dst_node_id
+            jobs.append(
+                Job(node, run_client, (packed[key], message.metadata, self._contexts[node]))
+            )
+        return jobs
+
+    def _reply(self, message: Message, result: Result) -> Message:
+        if not isinstance(result, Done):
+            return wire.engine_failure(result.reason, message)
+        answer: Answer = result.value
+        node = message.metadata.dst_node_id
+        # The state that counts is here, so that a client outlives its worker.
+        self._contexts[node].state = answer.state
+        self._onlooker.on_answer(self._names[node], answer)
+        return answer.reply
+
+    @property
+    def run(self) -> Run:
+        """A run that no SuperLink knows."""
+        return self._run
+
+    def set_run(self, run: Run) -> None:
+        """Take another description."""
+        self._run = run
+
+    def create_message(  # noqa: PLR0913 - Flower's signature
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """A message, as Flower's own grids make it."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+
+def run_client(content: bytes, metadata: Metadata, context: Context) -> Answer:
+    """In a worker: run the client app on one message."""
+    as_task(RUN_ID, metadata.dst_node_id)
+    started = time.monotonic()
+    # Packed by the engine itself a moment ago.
+    message = rebuild_message(metadata, pickle.loads(content))  # noqa: S301
+    with journal.listening() as notes:
+        reply = app(message, context)
+    return Answer(reply, context.state, list(notes), time.monotonic() - started)

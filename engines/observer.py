@@ -1,0 +1,59 @@
+"""Looks on from outside at what single simulated clients do, and writes it down.
+
+It influences nothing and does not exist in deployment: the protocol shows a server only sums.
+"""
+
+import math
+from typing import Any
+
+from calyx.files import append_lines
+from client.journal import Note
+from engines.embedded import Answer
+from server.folder import Row, RunFolder
+
+_ROW_KINDS = ("data", "train", "evaluate", "test")
+
+
+class Observer:
+    """Turns clients' journals into clients.jsonl, and findings and failures into events.jsonl."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._rows: list[Row] = []
+        self._said: set[tuple[str, str]] = set()
+
+    def on_answer(self, client: str, answer: Answer) -> None:
+        """Note what a client wrote in its journal while it worked on one message."""
+        for note in answer.notes:
+            if note.kind != "data":  # told once, before round 1
+                self.note(client, note, answer.seconds)
+
+    def on_progress(self, kind: str, done: int, total: int) -> None:
+        """Write the rows of a stage when its last client is done."""
+        if done == total:
+            self.flush()
+
+    def note(self, client: str, note: Note, seconds: float = 0.0) -> None:
+        """Take one entry of a client's journal."""
+        fields = {k: _strict(v) for k, v in note.fields.items()}
+        if note.kind in _ROW_KINDS:
+            head = {"kind": note.kind, "round": 0, "client": client}
+            self._rows.append(head | fields | {"seconds": round(seconds, 4)})
+            return
+        message = str(fields.pop("message"))
+        if (client, message) in self._said:
+            return
+        self._said.add((client, message))
+        event = "finding" if note.kind == "finding" else "client-failed"
+        severity = fields.pop("severity", "error")
+        self._folder.event(event, severity, message, client=client, **fields)
+
+    def flush(self) -> None:
+        """Write the rows so far, sorted, so that the order of arrival leaves no trace."""
+        if self._rows:
+            append_lines(self._folder.clients, sorted(self._rows, key=lambda r: r["client"]))
+        self._rows = []
+
+
+def _strict(value: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,160 @@
+"""A whole run in simulation: everything checked before the first byte on disk, then the run.
+
+It assembles what others do: the program composes the config, the server runs the rounds, workers
+run the clients, the observer looks on, baselines are trained beside it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calyx.preprocessing.config import PreprocessingConfig
+from flwr.app import Context, RecordDict
+
+from calyx.config import RunConfig, parse
+from calyx.errors import DataError
+from calyx.files import read_lines, write_json
+from calyx.flower import SERVER_NODE, quiet_flower
+from calyx.hardware import HardwareConfig, resolve
+from calyx.order import Terms, terms_of
+from calyx.privacy import PrivacyConfig
+from calyx.registry import load_task
+from calyx.tasks.base import Task
+from calyx.wire import FailureCode
+from client import journal
+from client.config import Site, node_config, read_site
+from client.data import describe, prepare
+from client.failures import ClientFailure
+from client.training import TrainingConfig
+from engines.baselines import Question, as_row, compute_baselines
+from engines.embedded import RUN_ID, Answer, EmbeddedConfig, EmbeddedGrid
+from engines.observer import Observer
+from engines.workers import WorkerPool
+from server.folder import RunFolder
+from server.job import to_run_config
+from server.sampling import check_sizes
+from strategies.base import load_algorithm
+
+Progress = Callable[[str, int, int], None]  # what, how many done, of how many
+_BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that can start: its config, parsed and checked against this machine and its data."""
+
+    config: dict[str, Any]  # resolved; JSON values
+    run: RunConfig
+    terms: Terms
+    task: Task
+    engine: EmbeddedConfig
+    sites: tuple[Site, ...]  # the clients that can train
+    notes: tuple[tuple[str, journal.Note], ...]  # (client, what it wrote when it read its data)
+
+
+def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EmbeddedConfig]:
+    """Parse every section and check what can be checked without data. Raises ConfigError."""
+    run = parse(RunConfig, config, "")
+    task = load_task(run.task)
+    engine = parse(EmbeddedConfig, run.engine, "engine")
+    parse(TrainingConfig, run.training, "training")
+    parse(PreprocessingConfig, run.preprocessing, "preprocessing")
+    privacy = parse(PrivacyConfig, run.privacy, "privacy")
+    load_algorithm(run, privacy)
+    check_sizes(len(task.clients), privacy.groups, run.cohort_size, privacy.n_max)
+    resolve(parse(HardwareConfig, run.hardware, "hardware"))
+    resolve(read_site(node_config("any", run.client)).hardware)
+    return run, task, engine
+
+
+def plan(config: dict[str, Any]) -> Plan:
+    """Check a resolved config and read the clients' data; nothing is written. Raises UserError.
+
+    Data is prepared here, before workers are forked, so that they inherit it.
+    """
+    run, task, engine = check_config(config)
+    terms, sites, notes = terms_of(run), [], []
+    failures: list[ClientFailure] = []
+    for name in task.clients:
+        site = read_site(node_config(name, run.client))
+        try:
+            notes += [(name, note) for note in describe(prepare(terms, name, site.data_dir))]
+            sites.append(site)
+        except ClientFailure as error:
+            failures.append(error)
+    broken = [error for error in failures if error.code in _BROKEN_DATA]
+    if broken:
+        raise DataError(str(broken[0]))
+    if not sites:
+        raise DataError(f"No client can train; the first says: {failures[0]}")
+    return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes))
+
+
+def simulate(
+    plan: Plan, folder: Path, *, resume: bool, baselines: bool, progress: Progress
+) -> RunFolder:
+    """Run a plan in `folder`, to its end or on from where it stopped.
+
+    Raises CalyxError, or KeyboardInterrupt; the folder can then be resumed, and no process is left.
+    """
+    quiet_flower()
+    _compute_elsewhere()
+    from server.app import app  # late: it needs nothing before the plan is sound
+
+    run_folder = RunFolder(folder)
+    onlooker = _Onlooker(run_folder, plan, progress, resume)
+    with WorkerPool(plan.engine.count(len(plan.task.clients))) as pool:
+        grid = EmbeddedGrid(pool, plan.task.clients, plan.run.client, onlooker)
+        run_config = to_run_config(plan.config, folder, resume)
+        app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
+        onlooker.flush()
+        if baselines:
+            progress("baselines", 0, 1)
+            _add_baselines(pool, plan, run_folder)
+    return run_folder
+
+
+def _compute_elsewhere() -> None:
+    # A fork of a process that has used several OpenMP threads hangs.
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder) -> None:
+    summary = folder.read_summary()
+    epochs = int(parse(TrainingConfig, plan.run.training, "training").epochs) * plan.run.rounds
+    found = compute_baselines(pool, Question(plan.terms, epochs, plan.sites))
+    if found is None:
+        folder.event(
+            "baselines-failed", "warning", "A baseline could not be trained; none is shown."
+        )
+        return
+    write_json(folder.summary, summary | {"baselines": as_row(found, summary["test_accuracy"])})
+
+
+class _Onlooker:
+    """Passes what the engine sees to the observer and to the display."""
+
+    def __init__(self, folder: RunFolder, plan: Plan, progress: Progress, resume: bool) -> None:
+        self._observer, self._plan, self._progress = Observer(folder), plan, progress
+        self._told_data = resume and bool(read_lines(folder.clients))
+
+    def on_answer(self, client: str, answer: Answer) -> None:
+        """Let the observer see it."""
+        self._observer.on_answer(client, answer)
+
+    def on_progress(self, kind: str, done: int, total: int) -> None:
+        """Tell the display; write what was seen when a stage ends."""
+        if not self._told_data:
+            # The server makes the folder; it exists by the time that clients are asked anything.
+            self._told_data = True
+            for client, note in self._plan.notes:
+                self._observer.note(client, note)
+        self._observer.on_progress(kind, done, total)
+        self._progress(kind, done, total)
+
+    def flush(self) -> None:
+        """Write what is left."""
+        self._observer.flush()

@@ -1,0 +1,110 @@
+"""The server: config → wrap the grid → run the rounds → test the best model → summary."""
+
+import logging
+import uuid
+from pathlib import Path
+
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.fitting import num_inputs
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from calyx.config import RunConfig, parse
+from calyx.errors import RoundFailed
+from calyx.order import run_digest, terms_of
+from calyx.privacy import PrivacyConfig
+from calyx.registry import load_task
+from calyx.tasks.base import Task
+from calyx.weights import Weights, initial_model, weights_of
+from server.checkpoints import RunState, load_newest, save
+from server.cohort_grid import CohortGrid, Setting
+from server.finish import finish
+from server.folder import RunFolder
+from server.job import Job, read_job
+from server.roster import read_roster
+from server.rounds import Federation, run_rounds
+from server.sampling import check_sizes, deal_groups
+from strategies.base import AlgorithmStrategy, load_algorithm
+
+log = logging.getLogger(__name__)
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run a job to its end. Raises CalyxError; what is on disk can then be resumed."""
+    job = read_job(context.run_config)
+    run, folder = job.run, RunFolder(Path(job.run_dir))
+    task = load_task(run.task)
+    template = initial_weights(run, task)
+    state = _resumed(job, folder) if job.resume else _fresh(job, folder, template)
+    federation = _federation(run, folder, (task, template), (grid, state))
+    try:
+        state, why = run_rounds(federation, state)
+        finish(federation, task, state, why)
+    except RoundFailed as error:
+        folder.event("stopped", "error", f"{error}.", round=state.round)
+        raise RoundFailed(
+            f"{error}. What was done before it is saved: go on with `calyx resume {folder.path}`."
+        ) from None
+
+
+def initial_weights(run: RunConfig, task: Task) -> Weights:
+    """The weights before round 1, which every party derives from the seed."""
+    cfg = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
+    return weights_of(initial_model(task, num_inputs(task.schema, cfg), run.seed))
+
+
+def _fresh(job: Job, folder: RunFolder, template: Weights) -> RunState:
+    folder.refuse_if_used()
+    run = job.run
+    algorithm = load_algorithm(run, parse(PrivacyConfig, run.privacy, "privacy"))
+    state = RunState(
+        run=uuid.uuid4().hex,
+        config=run_digest(run, job.config),
+        round=0,
+        weights=template,
+        strategy=algorithm.initial_state(template),
+        best=None,
+    )
+    folder.write_config(job.config)
+    save(folder.checkpoints, state, run.keep_checkpoints)
+    return state
+
+
+def _resumed(job: Job, folder: RunFolder) -> RunState:
+    state, damaged = load_newest(folder.checkpoints)
+    for sentence in damaged:
+        folder.event("checkpoint-damaged", "warning", sentence, round=state.round)
+    for file in (folder.rounds, folder.clients):
+        folder.truncate(file, state.round)
+    # A summary says "finished"; from here on that is no longer so.
+    folder.summary.unlink(missing_ok=True)
+    folder.write_config(job.config)
+    folder.event(
+        "resumed", "info", f"The run goes on after round {state.round}.", round=state.round
+    )
+    return state
+
+
+def _federation(
+    run: RunConfig, folder: RunFolder, model: tuple[Task, Weights], start: tuple[Grid, RunState]
+) -> Federation:
+    (task, template), (grid, state) = model, start
+    privacy = parse(PrivacyConfig, run.privacy, "privacy")
+    strategy = AlgorithmStrategy(load_algorithm(run, privacy), template)
+    strategy.state = state.strategy
+    roster = read_roster(grid, run.deadline_s)
+    check_sizes(len(roster), privacy.groups, run.cohort_size, privacy.n_max)
+    setting = Setting(
+        run=state.run,
+        terms=terms_of(run),
+        task=task,
+        privacy=privacy,
+        template=template,
+        rounds=run.rounds,
+        deadline_s=run.deadline_s,
+        min_replies=run.min_replies,
+    )
+    dealt = deal_groups(list(roster), privacy.groups, run.seed)
+    return Federation(run, CohortGrid(grid, roster, setting), strategy, folder, dealt, template)

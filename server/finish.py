@@ -1,0 +1,77 @@
+"""The end of a run: the best model on everybody's test part, the model's file, the summary."""
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from calyx.files import read_lines, write_json
+from calyx.tasks.base import Task
+from calyx.weights import save_weights
+from server.checkpoints import RunState
+from server.folder import Row
+from server.rounds import Federation, ask
+
+PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
+
+
+def finish(federation: Federation, task: Task, state: RunState, why: str) -> None:
+    """Test the best model once, write model.safetensors, then summary.json, which says "finished"."""
+    best = state.best
+    if best is None:
+        raise ValueError("a run of no rounds has no best model")
+    tested, _ = ask(federation, "test", best.round, federation.dealt, best.weights)
+    confusion = tested.count("confusion").reshape(len(task.schema.classes), -1)
+    folder, run = federation.folder, federation.run
+    rows = read_lines(folder.rounds)
+    figures = {
+        "test_loss": tested.loss,
+        "test_accuracy": int(np.trace(confusion)) / max(1, int(confusion.sum())),
+        "test_confusion": confusion.tolist(),
+        "num_clients": sum(len(group) for group in federation.dealt),
+        "classes": list(task.schema.classes),
+        "model_sha256": save_weights(folder.model, best.weights),
+        "privacy": run.privacy["name"],
+        "engine": run.engine["name"],
+        "run": state.run,
+        "versions": versions(),
+    }
+    head = {
+        "task": task.name,
+        "strategy": run.strategy.name,
+        "seed": run.seed,
+        "stopped_because": why,
+    }
+    write_json(folder.summary, head | _history(rows, best.round) | figures | {"baselines": None})
+
+
+def _history(rows: list[Row], best_round: int) -> dict[str, Any]:
+    best, last = rows[best_round - 1], rows[-1]
+    return {
+        "rounds": len(rows),
+        "best_round": best_round,
+        "best_val_loss": best["val_loss"],
+        "best_val_accuracy": best["val_accuracy"],
+        "final_train_loss": last["train_loss"],
+        "final_val_loss": last["val_loss"],
+        "final_val_accuracy": last["val_accuracy"],
+        "bytes_up": sum(row["bytes_up"] for row in rows),
+        "bytes_down": sum(row["bytes_down"] for row in rows),
+        "seconds": round(sum(row["seconds"] for row in rows), 3),
+    }
+
+
+def versions() -> dict[str, str]:
+    """What ran: Python, the machine's kind, and the packages that decide results."""
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{sys.platform}-{platform.machine()}",
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

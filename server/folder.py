@@ -1,0 +1,97 @@
+"""The run folder: what a run leaves on disk, and the names of its files."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from calyx.errors import UserError
+from calyx.files import append_lines, read_lines, strict_json, write_atomically
+
+Severity = Literal["info", "warning", "error"]
+Row = dict[str, Any]  # one JSON object of a .jsonl file
+
+
+class RunFolder:
+    """A run's folder at `path`; it is made by the first write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.rounds = path / "rounds.jsonl"
+        self.clients = path / "clients.jsonl"
+        self.events = path / "events.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.model = path / "model.safetensors"
+        self.summary = path / "summary.json"
+        self.report = path / "report.html"
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run has written here."""
+        return self.config.exists() or self.checkpoints.exists() or self.summary.exists()
+
+    def refuse_if_used(self) -> None:
+        """Raise UserError if a run has written here."""
+        if self.holds_run:
+            raise UserError(
+                f"The folder {self.path} already holds a run; choose another hydra.run.dir, or go on "
+                f"with `calyx resume {self.path}`."
+            )
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write the resolved config."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.config, yaml.safe_dump(dict(config), sort_keys=False).encode())
+
+    def read_config(self) -> dict[str, Any]:
+        """The resolved config. Raises UserError if this is no run's folder."""
+        if not self.path.is_dir():
+            raise UserError(f"There is no folder {self.path}; give the folder of a run.")
+        if not self.config.is_file():
+            raise UserError(f"The folder {self.path} holds no run: config.yaml is missing.")
+        try:
+            config = yaml.safe_load(self.config.read_text())
+        except (yaml.YAMLError, UnicodeDecodeError):
+            config = None
+        if not isinstance(config, dict):
+            raise UserError(f"{self.config} is damaged: it is no YAML mapping.")
+        return config
+
+    def read_summary(self) -> Row:
+        """The summary of a finished run. Raises UserError if it is missing or damaged."""
+        try:
+            summary = json.loads(self.summary.read_text())
+        except (OSError, ValueError):
+            summary = None
+        if not isinstance(summary, dict):
+            raise UserError(f"{self.summary} is missing or damaged; the run may not be finished.")
+        return summary
+
+    def event(
+        self,
+        event: str,
+        severity: Severity,
+        message: str,
+        **details: Any,  # noqa: ANN401 - JSON values
+    ) -> None:
+        """Append to events.jsonl: who, when, what; `details` are JSON values such as round, client."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        row: Row = {
+            "time": now,
+            "event": event,
+            "severity": severity,
+            "round": None,
+            "client": None,
+        }
+        append_lines(self.events, [row | details | {"message": message}])
+
+    def truncate(self, file: Path, last_round: int) -> None:
+        """Drop rows of rounds after `last_round`, which a resumed run will write again."""
+        rows = read_lines(file)
+        kept = [row for row in rows if row["round"] <= last_round]
+        if len(kept) < len(rows) or (file.exists() and not file.read_bytes().endswith(b"\n")):
+            write_atomically(file, "".join(strict_json(row) + "\n" for row in kept).encode())

@@ -1,0 +1,44 @@
+"""What the server is told to do: a resolved config, a folder, and whether to go on with a run."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from calyx.config import RunConfig, Section, canonical_json, config, parse
+
+_KEY = "config"  # the one key of Flower's run config
+
+
+@config
+class Job:
+    """The content of Flower's run config: one canonical JSON."""
+
+    config: Section  # resolved, with every group's name
+    run_dir: str
+    resume: bool
+
+    @property
+    def run(self) -> RunConfig:
+        """The config, typed. Raises ConfigError."""
+        return parse(RunConfig, self.config, "")
+
+
+def to_run_config(resolved: Mapping[str, Any], run_dir: Path, resume: bool) -> dict[str, str]:
+    """Flower's run config for a job."""
+    value = {"config": dict(resolved), "run_dir": str(run_dir), "resume": resume}
+    return {_KEY: canonical_json(value)}
+
+
+def read_job(run_config: Mapping[str, object]) -> Job:
+    """The job of a run config; an empty one (plain `flwr run`) is the default config. Raises ConfigError."""
+    text = run_config.get(_KEY)
+    if isinstance(text, str) and text:
+        return parse(Job, json.loads(text), "")
+    from calyx.composing import compose_default
+
+    folder = Path("runs") / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S")
+    return parse(
+        Job, json.loads(to_run_config(compose_default(), folder.resolve(), False)[_KEY]), ""
+    )

@@ -1,0 +1,30 @@
+"""Who is there: stable client names and the nodes that carry them in this run."""
+
+import logging
+from collections import Counter
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+
+from calyx import wire
+from calyx.errors import CalyxError
+
+log = logging.getLogger(__name__)
+Roster = dict[str, int]  # client name → Flower node id, sorted by name
+
+
+def read_roster(grid: Grid, deadline_s: float) -> Roster:
+    """Ask every node for its name. Raises CalyxError if none answers or two give the same name."""
+    questions = [
+        Message(RecordDict(), node, wire.NAME_QUERY) for node in sorted(grid.get_node_ids())
+    ]
+    answers = [m for m in grid.send_and_receive(questions, timeout=deadline_s) if m.has_content()]
+    named = [(wire.read_name(m), m.metadata.src_node_id) for m in answers]
+    twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
+    if twice:
+        raise CalyxError(
+            f"Two nodes call themselves {min(twice)}; give each client a name of its own."
+        )
+    if not named:
+        raise CalyxError("No client answered; see that clients are connected, and start again.")
+    return dict(sorted(named))

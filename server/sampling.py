@@ -1,0 +1,76 @@
+"""Which clients take part: groups dealt once a run, cohorts drawn each round, both by name.
+
+Drawn from (seed, round) alone, so that a resumed run, another engine or another order of
+connection gives the same cohorts.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from calyx.errors import ConfigError
+from calyx.seeding import rng
+
+Groups = tuple[tuple[str, ...], ...]
+
+
+def deal_groups(names: Sequence[str], groups: int | Literal["all"], seed: int) -> Groups:
+    """Deal the roster into groups whose sizes differ by at most one; each sorted by name.
+
+    Raises ConfigError if there are more groups than clients.
+    """
+    if groups == "all":
+        return tuple((name,) for name in sorted(names))
+    if groups > len(names):
+        raise ConfigError(
+            f"privacy.groups={groups} needs at least as many clients, and the roster has {len(names)}; "
+            "use fewer groups or more clients."
+        )
+    dealt = rng(seed, "groups").permutation(sorted(names))
+    return tuple(tuple(sorted(str(name) for name in dealt[i::groups])) for i in range(groups))
+
+
+def sample_cohort(dealt: Groups, cohort_size: int | None, seed: int, round: int) -> Groups:
+    """This round's clients, equally many from each group; everybody if `cohort_size` is None.
+
+    With one client a group (`groups=all`) groups are drawn instead, since each is one client.
+    Raises ConfigError for a size that the groups cannot give.
+    """
+    roster = sum(len(group) for group in dealt)
+    if cohort_size is None or cohort_size == roster:
+        return dealt
+    if cohort_size > roster:
+        raise ConfigError(f"cohort_size={cohort_size} is more than the roster's {roster} clients.")
+    draw = rng(seed, "cohort", round)
+    if all(len(group) == 1 for group in dealt):
+        chosen = draw.choice(len(dealt), cohort_size, replace=False)
+        return tuple(dealt[i] for i in sorted(chosen))
+    if cohort_size % len(dealt) or cohort_size // len(dealt) > min(map(len, dealt)):
+        raise ConfigError(
+            f"cohort_size={cohort_size} cannot take equally many clients from each of "
+            f"{len(dealt)} groups; use a multiple of privacy.groups that the smallest group holds."
+        )
+    each = cohort_size // len(dealt)
+    return tuple(tuple(sorted(draw.choice(group, each, replace=False).tolist())) for group in dealt)
+
+
+def required_replies(min_replies: int | None, cohort: int) -> int:
+    """Clients that must be in a round's sums: as configured, or ⌊cohort/2⌋ + 1."""
+    return cohort // 2 + 1 if min_replies is None else min(min_replies, cohort)
+
+
+def check_sizes(
+    clients: int, groups: int | Literal["all"], cohort_size: int | None, n_max: int
+) -> None:
+    """Refuse before the start what `deal_groups` and `sample_cohort` would, and sums that overflow.
+
+    Raises ConfigError.
+    """
+    names = [str(i) for i in range(clients)]
+    dealt = deal_groups(names, groups, seed=0)
+    sample_cohort(dealt, cohort_size, seed=0, round=1)
+    largest = max(len(group) for group in dealt)
+    if largest > n_max:
+        raise ConfigError(
+            f"A group of {largest} clients is more than privacy.n_max={n_max} that a sum has room for; "
+            "use a larger privacy.n_max (at most 512) or more privacy.groups."
+        )

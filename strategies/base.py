@@ -1,0 +1,103 @@
+"""Flower's side of our algorithms, once: messages to the cohort, replies to updates, state.
+
+An `AlgorithmStrategy` is a plain Flower `Strategy`; it knows nothing of encryption, groups'
+members or where clients run. The mathematics is in the algorithm's own file.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+
+from calyx import wire
+from calyx.config import RunConfig, parse
+from calyx.errors import ConfigError
+from calyx.privacy import PrivacyConfig
+from calyx.registry import load_class
+from calyx.weights import Weights
+from strategies.algorithm import Algorithm, GroupUpdate, State
+
+
+def load_algorithm(run: RunConfig, privacy: PrivacyConfig) -> Algorithm[object]:
+    """The configured algorithm. Raises ConfigError, also where one group is not enough for it."""
+    cls: type[Algorithm[object]] = load_class("strategy", run.strategy.name)
+    parse(cls.local_objective, run.strategy.local, "strategy.local")
+    algorithm = cls(parse(cls.server_config, run.strategy.server, "strategy.server"))
+    if algorithm.needs_individual_updates and privacy.groups == 1:
+        raise ConfigError(
+            f"strategy={run.strategy.name} must see more than one update, and privacy.groups=1 gives "
+            "it a single mean; use privacy.groups=5, privacy=none privacy.groups=all, or "
+            "strategy=fedavg."
+        )
+    return algorithm
+
+
+class AlgorithmStrategy(Strategy):
+    """One of our algorithms as a Flower strategy. `state` may be read and set between rounds."""
+
+    def __init__(self, algorithm: Algorithm[object], initial: Weights) -> None:
+        self.algorithm = algorithm
+        self.state: State = algorithm.initial_state(initial)
+        self._weights = initial
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """One message to each node that the grid shows."""
+        self._weights = wire.read_weights(arrays, self._weights)
+        return _to_all(arrays, config, grid, MessageType.TRAIN)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """The algorithm's step on the groups' mean updates; (None, None) without replies."""
+        replies = list(replies)
+        if not replies:
+            return None, None
+        update = self.algorithm.combine([self._group(reply) for reply in replies])
+        weights, self.state = self.algorithm.step(self._weights, update, self.state)
+        return wire.weights_record(weights), _mean_metrics(replies)
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """One message to each node that the grid shows."""
+        return _to_all(arrays, config, grid, MessageType.EVALUATE)
+
+    def aggregate_evaluate(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> MetricRecord | None:
+        """Means weighted by examples, or None without replies."""
+        replies = list(replies)
+        return _mean_metrics(replies) if replies else None
+
+    def summary(self) -> None:
+        """Nothing to log: the run's config says it."""
+
+    def _group(self, reply: Message) -> GroupUpdate:
+        mean = wire.read_weights(wire.only_arrays(reply.content), self._weights)
+        update = {
+            k: mean[k].astype(np.float64) - v.astype(np.float64)
+            for k, v in self._weights.items()
+            if v.dtype.kind == "f"
+        }
+        return GroupUpdate(update, int(_metrics(reply)[wire.WEIGHT_KEY]))
+
+
+def _to_all(arrays: ArrayRecord, config: ConfigRecord, grid: Grid, kind: str) -> list[Message]:
+    content = wire.strategy_content(arrays, config)
+    return [Message(content, node, kind) for node in grid.get_node_ids()]
+
+
+def _metrics(reply: Message) -> dict[str, float]:
+    record = next(iter(reply.content.metric_records.values()))
+    return {k: float(v) for k, v in record.items() if not isinstance(v, list)}
+
+
+def _mean_metrics(replies: list[Message]) -> MetricRecord:
+    groups = [_metrics(reply) for reply in replies]
+    total = sum(g[wire.WEIGHT_KEY] for g in groups)
+    names = [k for k in groups[0] if k != wire.WEIGHT_KEY]
+    return MetricRecord({k: sum(g[k] * g[wire.WEIGHT_KEY] for g in groups) / total for k in names})

@@ -1,0 +1,32 @@
+"""FedProx: FedAvg with a proximal term. Li et al., MLSys 2020, arXiv:1812.06127, eq. 2."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from calyx.config import NonNegativeFloat, config
+from strategies.algorithm import Algorithm, LocalObjective, NoKeys
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@config
+class FedProxLocal(LocalObjective):
+    """The client's half: it adds (μ/2)·‖w − w_t‖² to the loss."""
+
+    mu: NonNegativeFloat  # μ in eq. 2; 0 is FedAvg
+
+    def penalty(
+        self, parameters: "Mapping[str, Tensor]", start: "Mapping[str, Tensor]"
+    ) -> "Tensor | None":
+        """(μ/2)·‖w − w_t‖² over all trained parameters."""
+        if self.mu == 0:
+            return None
+        squares = [((p - start[name]) ** 2).sum() for name, p in parameters.items()]
+        return sum(squares[1:], squares[0]) * (self.mu / 2)
+
+
+class FedProx(Algorithm[NoKeys]):
+    """The server's step is FedAvg's."""
+
+    local_objective = FedProxLocal

@@ -1,0 +1,22 @@
+"""Coordinate-wise median of the groups' mean updates.
+
+Yin et al., ICML 2018, arXiv:1803.01498, algorithm 1, option I; with groups of several clients it
+is the median of means. A minority of groups with arbitrary updates cannot move a coordinate
+beyond what the others sent.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from strategies.algorithm import Algorithm, GroupUpdate, NoKeys, Update
+
+
+class Median(Algorithm[NoKeys]):
+    """w ← w + median over groups; weights of clients do not count. Locally plain training."""
+
+    needs_individual_updates = True
+
+    def combine(self, groups: Sequence[GroupUpdate]) -> Update:
+        """The median of each coordinate over the groups."""
+        return {k: np.median([g.mean[k] for g in groups], axis=0) for k in groups[0].mean}
