@@ -1,0 +1,191 @@
+"""`calyx doctor`: what this machine has, what would not work here, and how to mend it."""
+
+import multiprocessing
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, entry_points, requires, version
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import Requirement
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from calyx.errors import UserError
+from calyx.hardware import cores, gpu_count
+
+MIN_DISK_BYTES = 200 * 2**20
+MIN_MEMORY_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Check:
+    """One look at the machine. `mend` is empty where nothing is wrong."""
+
+    what: str
+    state: Literal["ok", "note", "problem"]
+    found: str
+    mend: str = ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a table; 0 if a simulation can run here, 1 if there is a problem. Raises UserError."""
+    if arguments:
+        raise UserError(f"calyx doctor takes no arguments, and got {' '.join(arguments)}.")
+    checks = [check() for check in CHECKS]
+    console = Console()
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for check in checks:
+        sign = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "problem": "[red]✗[/]"}[check.state]
+        text = Text(check.found)
+        if check.mend:
+            text.append(f"\n→ {check.mend}", style="yellow")
+        table.add_row(sign, check.what, text)
+    console.print(table)
+    problems = sum(check.state == "problem" for check in checks)
+    console.print()
+    console.print(
+        "A simulation can run here." if not problems else f"{problems} problem(s): see → above."
+    )
+    return 1 if problems else 0
+
+
+def _python() -> Check:
+    found = f"{platform.python_version()} at {sys.prefix}"
+    if sys.version_info < (3, 11):
+        return Check(
+            "Python",
+            "problem",
+            found,
+            "install Python 3.11 or newer and make the environment again",
+        )
+    if sys.prefix == sys.base_prefix:
+        return Check(
+            "Python",
+            "note",
+            found,
+            "use a virtual environment: Calyx installs packages called server, client, …",
+        )
+    return Check("Python", "ok", found)
+
+
+def _packages() -> Check:
+    wrong = []
+    for line in requires("calyx") or []:
+        requirement = Requirement(line)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(installed, prereleases=True):
+            wrong.append(f"{requirement.name} {installed} is not {requirement.specifier}")
+    shown = ", ".join(f"{name} {version(name)}" for name in ("calyx", "flwr", "torch"))
+    if wrong:
+        return Check(
+            "packages",
+            "problem",
+            "; ".join(wrong),
+            "make the environment again from requirements.lock",
+        )
+    return Check("packages", "ok", shown)
+
+
+def _names() -> Check:
+    tasks = sorted(entry_points(group="calyx.tasks").names)
+    strategies = sorted(entry_points(group="calyx.strategies").names)
+    found = f"tasks: {', '.join(tasks)}; strategies: {', '.join(strategies)}"
+    if not tasks or not strategies:
+        return Check(
+            "entry points", "problem", found, "install the project again: pip install -e ."
+        )
+    return Check("entry points", "ok", found)
+
+
+def _processor() -> Check:
+    count = cores()
+    found = f"{count} core{'s' if count > 1 else ''}: engine.workers={count} by default, one thread each"
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return Check(
+            "processor", "note", found, "no fork here: workers start slowly, once a run (spawn)"
+        )
+    return Check("processor", "ok", found)
+
+
+def _memory() -> Check:
+    try:
+        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return Check("memory", "note", "unknown", "")
+    found = f"{available / 2**30:.1f} GiB free"
+    if available < MIN_MEMORY_BYTES:
+        return Check(
+            "memory",
+            "problem",
+            found,
+            "close other programs, or use engine.workers=1: 1 GiB is needed",
+        )
+    return Check("memory", "ok", found)
+
+
+def _gpu() -> Check:
+    import torch
+
+    if not torch.backends.cuda.is_built():
+        found = "this PyTorch is a CPU build: hardware=auto takes the CPU, hardware=gpu is refused"
+        mend = (
+            "for a GPU, install a CUDA build of the same torch version"
+            if shutil.which("nvidia-smi")
+            else ""
+        )
+        return Check("GPU", "note" if mend else "ok", found, mend)
+    count = gpu_count()
+    if count == 0:
+        return Check("GPU", "ok", "none: hardware=auto takes the CPU, hardware=gpu is refused")
+    return Check("GPU", "ok", f"{count}: hardware=auto takes the first; hardware=cpu does not")
+
+
+def _folder() -> Check:
+    here = Path.cwd()
+    try:
+        with tempfile.NamedTemporaryFile(dir=here):
+            free = shutil.disk_usage(here).free
+    except OSError as error:
+        return Check(
+            "folder",
+            "problem",
+            f"{here} cannot be written ({error.strerror})",
+            "go elsewhere, or set hydra.run.dir",
+        )
+    found = f"{here} is writable, {free / 2**30:.1f} GiB free"
+    if free < MIN_DISK_BYTES:
+        return Check(
+            "folder", "problem", found, "free some space, or set hydra.run.dir to another disk"
+        )
+    return Check("folder", "ok", found)
+
+
+def _terminal() -> Check:
+    if sys.stdout.isatty():
+        return Check("terminal", "ok", "live display")
+    return Check("terminal", "ok", "no terminal: one plain line a round")
+
+
+CHECKS: tuple[Callable[[], Check], ...] = (
+    _python,
+    _packages,
+    _names,
+    _processor,
+    _memory,
+    _gpu,
+    _folder,
+    _terminal,
+)
