@@ -70,5 +70,6 @@ def apply(hardware: Hardware) -> "torch.device":
     import torch
 
     torch.set_num_threads(hardware.threads)
-    torch.use_deterministic_algorithms(hardware.deterministic)
+    # The same switch as use_deterministic_algorithms, which also imports PyTorch's compiler (2 s).
+    torch.set_deterministic_debug_mode("error" if hardware.deterministic else "default")
     return torch.device(hardware.device)

@@ -18,6 +18,7 @@ from calyx.hardware import Hardware
 from calyx.seeding import rng, torch_scope
 from client.data import Part
 from client.evaluation import evaluate
+from client.optimizers import make_optimizer
 
 MIN_VALIDATION_ROWS = 20  # fewer say too little about when to stop
 
@@ -115,9 +116,10 @@ class _Loop:
         device = torch.device(job.hardware.device)
         self.model, self.job = model, job
         self.x, self.y = torch.from_numpy(rows.x).to(device), torch.from_numpy(rows.y).to(device)
-        self.parameters = dict(model.named_parameters())
+        self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        self.trained = list(self.parameters.values())
         self.start = {name: p.detach().clone() for name, p in self.parameters.items()}
-        self.optimizer = _optimizer(model, job.cfg)
+        self.optimizer = make_optimizer([p.detach() for p in self.trained], job.cfg)
         self.shuffle = rng(job.seed, "batches", job.round, job.client)
         self.epochs = 0
 
@@ -143,18 +145,6 @@ class _Loop:
         ):
             loss = functional.cross_entropy(self.model(x), y)
         penalty = self.job.objective.penalty(self.parameters, self.start)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss if penalty is None else loss + penalty)
-        self.optimizer.step()
+        total = loss if penalty is None else loss + penalty
+        self.optimizer.step(torch.autograd.grad(total, self.trained, materialize_grads=True))
         return loss.detach()
-
-
-def _optimizer(model: nn.Module, cfg: TrainingConfig) -> torch.optim.Optimizer:
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    match cfg.optimizer:
-        case "sgd":
-            return torch.optim.SGD(parameters, cfg.lr, cfg.momentum, weight_decay=cfg.weight_decay)
-        case "adam":
-            return torch.optim.Adam(parameters, cfg.lr, weight_decay=cfg.weight_decay)
-        case "adamw":
-            return torch.optim.AdamW(parameters, cfg.lr, weight_decay=cfg.weight_decay)

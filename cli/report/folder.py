@@ -1,0 +1,163 @@
+"""Reads a run folder into typed values, or says in one sentence what is wrong with it.
+
+It judges no figure and draws nothing. Everything it returns is untrusted text and numbers.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from calyx.errors import UserError
+from cli.report.rows import (
+    ClientRow,
+    DataRow,
+    EvaluateRow,
+    Event,
+    Round,
+    Settings,
+    Summary,
+    TestRow,
+    TrainRow,
+)
+
+T = TypeVar("T")
+
+_ROUND = TypeAdapter(Round)
+_EVENT = TypeAdapter(Event)
+_CLIENT: TypeAdapter[DataRow | TrainRow | EvaluateRow | TestRow] = TypeAdapter(ClientRow)
+_SUMMARY = TypeAdapter(Summary)
+_SETTINGS = TypeAdapter(Settings)
+
+
+@dataclass(frozen=True)
+class Clients:
+    """What an observer of a simulation saw of single clients; empty in a deployment."""
+
+    data: dict[str, DataRow] = field(default_factory=dict)
+    test: dict[str, TestRow] = field(default_factory=dict)
+    val_accuracy: dict[int, dict[str, float]] = field(
+        default_factory=dict
+    )  # round → client → share
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. `summary` is None while the run is unfinished."""
+
+    path: Path
+    settings: Settings
+    config_text: str
+    rounds: list[Round]
+    clients: Clients
+    events: list[Event]
+    summary: Summary | None
+
+
+def read_run(path: Path) -> Run:
+    """Read a run folder. Raises UserError for a folder that is no run, or a damaged file in it."""
+    if not (path / "config.yaml").is_file():
+        raise UserError(
+            f"{path} is not a run folder: it has no config.yaml; "
+            "name a folder that calyx simulate has written."
+        )
+    config_text = _text(path / "config.yaml")
+    summary = _read_summary(path / "summary.json")
+    finished = summary is not None
+    rounds = {row.round: row for row in _lines(path / "rounds.jsonl", _ROUND, finished)}
+    return Run(
+        path=path,
+        settings=_settings(path / "config.yaml", config_text),
+        config_text=config_text,
+        rounds=[rounds[number] for number in sorted(rounds)],
+        clients=_sort_clients(_lines(path / "clients.jsonl", _CLIENT, finished)),
+        events=list(_lines(path / "events.jsonl", _EVENT, finished)),
+        summary=summary,
+    )
+
+
+def _sort_clients(rows: Iterator[DataRow | TrainRow | EvaluateRow | TestRow]) -> Clients:
+    """The last line of a kind wins, so that a round repeated after a crash counts once."""
+    clients = Clients()
+    for row in rows:
+        match row:
+            case DataRow():
+                clients.data[row.client] = row
+            case TestRow():
+                clients.test[row.client] = row
+            case EvaluateRow() if row.val_accuracy is not None:
+                clients.val_accuracy.setdefault(row.round, {})[row.client] = row.val_accuracy
+            case _:
+                pass  # training rows are checked and not kept: the page draws none of them
+    return clients
+
+
+def _lines(path: Path, adapter: TypeAdapter[T], finished: bool) -> Iterator[T]:
+    """The rows of a JSON-lines file, none if it is absent.
+
+    While a run is unfinished, a last line without its newline is still being written (or was cut
+    off by a crash) and is left out; in a finished run it is damage.
+    """
+    if not path.exists():
+        return
+    *lines, rest = _bytes(path).split(b"\n")
+    if rest and finished:
+        lines.append(rest)
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield adapter.validate_json(line)
+        except ValidationError as error:
+            raise _damaged(path, f"line {number}", error) from None
+
+
+def _read_summary(path: Path) -> Summary | None:
+    if not path.exists():
+        return None
+    try:
+        return _SUMMARY.validate_json(_bytes(path))
+    except ValidationError as error:
+        raise _damaged(path, "", error) from None
+
+
+def _settings(path: Path, text: str) -> Settings:
+    try:
+        return _SETTINGS.validate_json(json.dumps(yaml.safe_load(text), default=str))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f"line {mark.line + 1}" if mark else ""
+        raise _sentence(path, line, error.problem or "not YAML") from None
+    except ValidationError as error:
+        raise _damaged(path, "", error) from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise _sentence(path, "", str(error).splitlines()[0]) from None
+
+
+def _damaged(path: Path, where: str, error: ValidationError) -> UserError:
+    first = error.errors(include_input=False, include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    reason = first["msg"][:1].lower() + first["msg"][1:]
+    return _sentence(path, where, f"{key}: {reason}" if key else reason)
+
+
+def _sentence(path: Path, where: str, reason: str) -> UserError:
+    place = f"{path}, {where}," if where else str(path)
+    return UserError(f"{place} is damaged ({reason}); restore the file or run again.")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return _bytes(path).decode()
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise _sentence(path, f"line {line}", "not UTF-8") from None

@@ -1,0 +1,188 @@
+"""Renders a run folder as one HTML page, `report.html`, beside the files it was read from.
+
+The page is self-contained: style and drawings are inside, and there is no script. All text from
+the folder is untrusted; the template escapes it.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from calyx.errors import UserError
+from calyx.files import write_atomically
+from cli.report import figures
+from cli.report.findings import count_severities, group_events
+from cli.report.folder import Run, read_run
+from cli.report.rows import Round
+from cli.report.scales import (
+    bytes_text,
+    number_text,
+    percent_text,
+    pick,
+    seconds_text,
+    shorten,
+)
+from cli.report.verdict import Verdict, judge
+
+MOST_BYTES = 1_000_000
+MOST_ROWS = 200  # of a table of rounds or clients
+MOST_FINDINGS = 120
+MOST_CONFIG = 20_000  # characters
+OPEN_ROWS = 8  # findings that are shown before the rest is folded
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """One figure of the head; `full` is what a pointer shows and the label says at length."""
+
+    label: str
+    value: str
+    full: str = ""
+
+
+def write_report(run: Path) -> Path:
+    """Write `run/report.html`, whole or not at all, and return its path.
+
+    Raises UserError if `run` is not a run folder, a file in it is damaged, or it cannot be written.
+    """
+    page = render(read_run(run))
+    path = run / "report.html"
+    try:
+        write_atomically(path, page)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}.") from None
+    return path
+
+
+def render(run: Run) -> bytes:
+    """The page as UTF-8. Raises UserError if it would have more than MOST_BYTES."""
+    lines = figures.client_lines(run)
+    findings = group_events(run.events)
+    html = _template().render(
+        run=run,
+        style=Markup(_resource("page.css")),  # noqa: S704 - our own file
+        head=_head(run),
+        status=_status(run),
+        verdict=_verdict(run),
+        comparison=figures.comparison(run),
+        key_figures=_key_figures(run),
+        learning=figures.learning_figures(run),
+        clients=figures.client_figures(run),
+        client_lines=[lines[index] for index in pick(len(lines), MOST_ROWS)],
+        num_clients=len(lines),
+        order=figures.order_text(lines),
+        rounds=[run.rounds[index] for index in pick(len(run.rounds), MOST_ROWS)],
+        best=figures.best_round(run),
+        findings=findings[:MOST_FINDINGS],
+        num_findings=len(findings),
+        open_rows=OPEN_ROWS,
+        config=run.config_text[:MOST_CONFIG],
+    )
+    page = html.encode("utf-8", "replace")
+    if len(page) > MOST_BYTES:
+        raise UserError(
+            f"The report of {run.path} would have {len(page)} bytes, more than {MOST_BYTES}; "
+            "its events or its config hold unusually long text."
+        )
+    return page
+
+
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "bytes": bytes_text,
+        "number": number_text,
+        "percent": percent_text,
+        "seconds": seconds_text,
+        "short": shorten,
+    }
+    return environment.from_string(_resource("page.html.j2"))
+
+
+def _resource(name: str) -> str:
+    return files("cli.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _head(run: Run) -> tuple[str, str]:
+    if run.summary is not None:
+        return run.summary.task, run.summary.strategy
+    return run.settings.task.name, run.settings.strategy.name
+
+
+def _status(run: Run) -> str:
+    done = len(run.rounds)
+    if run.summary is None:
+        most = f" of at most {run.settings.rounds}" if run.settings.rounds else ""
+        return f"Unfinished: {done}{most} rounds so far. There are no test figures yet."
+    if run.summary.rounds != done:
+        return (
+            f"The summary speaks of {run.summary.rounds} rounds, rounds.jsonl has {done}: "
+            "the run was taken up again, or lines are missing."
+        )
+    return ""
+
+
+def _verdict(run: Run) -> Verdict:
+    if run.summary is None:
+        return Verdict("Not known yet", "open", "The models are compared when the run has ended.")
+    num_test_rows = sum(row.rows.test for row in run.clients.data.values())
+    return judge(run.summary.baselines, num_test_rows or None)
+
+
+def _key_figures(run: Run) -> list[KeyFigure]:
+    return [*_results(run), *_costs(run), *_circumstances(run)]
+
+
+def _results(run: Run) -> list[KeyFigure]:
+    best, summary = figures.best_round(run), run.summary
+    dropped = sum(len(row.dropped) for row in run.rounds)
+    asked = sum(len(row.cohort) for row in run.rounds)
+    return [
+        KeyFigure("Test accuracy", percent_text(summary.test_accuracy if summary else None)),
+        KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
+        KeyFigure("Best round", str(best.round) if best else "–"),
+        KeyFigure("Best validation loss", number_text(best.val_loss if best else None)),
+        KeyFigure("Clients", str(_num_clients(run) or "–")),
+        KeyFigure("Dropped replies", f"{dropped} of {asked}"),
+    ]
+
+
+def _costs(run: Run) -> list[KeyFigure]:
+    up, down = _total(run.rounds, "bytes_up"), _total(run.rounds, "bytes_down")
+    summary = run.summary
+    seconds = summary.seconds if summary else sum(row.seconds for row in run.rounds)
+    return [
+        KeyFigure("Bytes up", bytes_text(up), f"{up} bytes, clients to server"),
+        KeyFigure("Bytes down", bytes_text(down), f"{down} bytes, server to clients"),
+        KeyFigure("Time", seconds_text(seconds)),
+    ]
+
+
+def _circumstances(run: Run) -> list[KeyFigure]:
+    settings, summary = run.settings, run.summary
+    privacy = summary.privacy if summary else settings.privacy and settings.privacy.name
+    engine = summary.engine if summary else settings.engine and settings.engine.name
+    seed = summary.seed if summary else settings.seed
+    model = summary.model_sha256 if summary else None
+    return [
+        KeyFigure("Privacy", privacy or "–"),
+        KeyFigure("Engine", engine or "–"),
+        KeyFigure("Seed", "–" if seed is None else str(seed)),
+        KeyFigure("Model", model[:8] if model else "–", f"SHA-256 {model}" if model else ""),
+        KeyFigure("Findings", count_severities(run.events)),
+    ]
+
+
+def _num_clients(run: Run) -> int:
+    if run.summary is not None and run.summary.num_clients is not None:
+        return run.summary.num_clients
+    return len({name for row in run.rounds for name in row.cohort})
+
+
+def _total(rounds: list[Round], name: str) -> int:
+    return sum(int(getattr(row, name)) for row in rounds)

@@ -1,0 +1,169 @@
+"""What the lines and files of a run folder hold, typed; a reader's view, so unknown keys pass."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Loss = Annotated[float, Field(ge=-1e300, le=1e300)]  # so that differences of two stay finite
+Seconds = Annotated[float, Field(ge=0, le=1e12)]
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Named:
+    """A section of the config of which the report shows the name."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Stopping:
+    """How the best round is chosen while there is no summary yet."""
+
+    monitor: Literal["val_loss", "val_accuracy"]
+    mode: Literal["min", "max"]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Settings:
+    """The part of `config.yaml` that the page's head needs."""
+
+    task: Named
+    strategy: Named
+    rounds: Count | None = None  # rounds at most
+    seed: Count | None = None
+    privacy: Named | None = None
+    engine: Named | None = None
+    stopping: Stopping = Stopping(monitor="val_loss", mode="min")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class Round:
+    """One line of `rounds.jsonl`."""
+
+    round: Count
+    train_loss: Loss | None
+    val_loss: Loss | None
+    val_accuracy: Share | None
+    cohort: tuple[str, ...]
+    replies: Count
+    dropped: tuple[str, ...]
+    bytes_up: Count
+    bytes_down: Count
+    seconds: Seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class Split:
+    """How many rows a client has in each part."""
+
+    train: Count
+    validation: Count
+    test: Count
+
+    @property
+    def total(self) -> int:
+        """All rows of the client."""
+        return self.train + self.validation + self.test
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class DataRow:
+    """What a simulated client's data look like."""
+
+    kind: Literal["data"]
+    client: str
+    rows: Split
+    label_counts: tuple[Count, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class TrainRow:
+    """A client's local training in one round."""
+
+    kind: Literal["train"]
+    round: Count
+    client: str
+    train_loss: Loss | None
+    val_loss: Loss | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class EvaluateRow:
+    """The round's model on one client's validation rows."""
+
+    kind: Literal["evaluate"]
+    round: Count
+    client: str
+    val_loss: Loss | None
+    val_accuracy: Share | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class TestRow:
+    """The best model on one client's own test rows."""
+
+    __test__ = False  # not a class of tests, whatever pytest makes of its name
+    kind: Literal["test"]
+    round: Count
+    client: str
+    test_loss: Loss | None
+    test_accuracy: Share | None
+
+
+ClientRow = Annotated[DataRow | TrainRow | EvaluateRow | TestRow, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class Event:
+    """One line of `events.jsonl`."""
+
+    time: str
+    event: str
+    severity: Severity
+    message: str
+    round: Count | None = None
+    client: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Baselines:
+    """Accuracies on the union of all test parts, every model on the same rows."""
+
+    local_mean: Share | None = None
+    local_worst: Share | None = None
+    federated: Share | None = None
+    pooled: Share | None = None
+    local: dict[str, Share | None] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Summary:
+    """`summary.json`; a figure that a run did not measure is null or absent."""
+
+    task: str
+    strategy: str
+    seed: Count
+    rounds: Count
+    stopped_because: str
+    best_round: Count | None = None
+    best_val_loss: Loss | None = None
+    best_val_accuracy: Share | None = None
+    test_loss: Loss | None = None
+    test_accuracy: Share | None = None
+    num_clients: Count | None = None
+    device: str | None = None
+    baselines: Baselines | None = None
+    model_sha256: str | None = None
+    privacy: str | None = None
+    engine: str | None = None
+    bytes_up: Count | None = None
+    bytes_down: Count | None = None
+    seconds: Seconds | None = None
+    versions: dict[str, str | None] = Field(default_factory=dict)
+    classes: tuple[str, ...] = ()

@@ -1,0 +1,85 @@
+"""The answer to "was federating worth it?" follows from hand-made comparisons."""
+
+from dataclasses import replace
+
+from cli.report.findings import count_severities, group_events
+from cli.report.rows import Baselines, Event, Severity
+from cli.report.scales import bytes_text, number_text, push_apart, seconds_text, shorten
+from cli.report.verdict import judge
+
+
+def test_clear_gain_is_a_yes_with_the_share_of_the_gap() -> None:
+    verdict = judge(Baselines(local_mean=0.5, federated=0.9, pooled=1.0), 1000)
+    assert verdict.answer == "Yes"
+    assert "40.0 points more" in verdict.reason
+    assert "80\u202f%" in verdict.reason
+
+
+def test_clear_loss_is_a_no() -> None:
+    verdict = judge(Baselines(local_mean=0.9, federated=0.5, pooled=0.95), 1000)
+    assert verdict.answer == "No"
+    assert "40.0 points less" in verdict.reason
+
+
+def test_gain_within_two_standard_errors_is_too_close_to_call() -> None:
+    # 2 sqrt((0.25 + 0.24) / 100) = 0.14, more than the 0.10 gained; with 1000 rows 0.044.
+    baselines = Baselines(local_mean=0.5, federated=0.6, pooled=0.9)
+    assert judge(baselines, 100).answer == "Too close to call"
+    assert judge(baselines, 1000).answer == "Yes"
+
+
+def test_equal_models_are_too_close_without_a_count_of_rows() -> None:
+    assert judge(Baselines(local_mean=0.5, federated=0.5), None).answer == "Too close to call"
+
+
+def test_nothing_to_compare_with_is_not_measured() -> None:
+    assert judge(None, 100).answer == "Not measured"
+    assert judge(Baselines(federated=0.5), 100).answer == "Not measured"
+
+
+def test_pooled_below_federated_needs_no_share_of_the_gap() -> None:
+    verdict = judge(Baselines(local_mean=0.5, federated=0.9, pooled=0.5), None)
+    assert "would not do measurably better" in verdict.reason
+
+
+def event(severity: Severity, client: str | None, number: int | None) -> Event:
+    """An event of a severity, client and round."""
+    common = Event(time="t", event="e", severity=severity, message="m")
+    return replace(common, round=number, client=client)
+
+
+def test_equal_events_become_one_finding_and_errors_come_first() -> None:
+    events = [event("info", "b", 9), event("info", "b", 3), event("error", None, None)]
+    first, second = group_events(events)
+    assert (first.severity, first.rounds) == ("error", "")
+    assert (second.times, second.rounds) == (2, "3–9")
+    assert count_severities(events) == "1 error"
+    assert count_severities([]) == "none"
+
+
+def test_figures_are_worded_for_a_person() -> None:
+    assert [bytes_text(n) for n in (0, 999, 1000, 15_200_000)] == [
+        "0\u202fB",
+        "999\u202fB",
+        "1\u202fkB",
+        "15.2\u202fMB",
+    ]
+    assert bytes_text(999_999) == "1\u202fMB"
+    assert [seconds_text(s) for s in (0.21, 9.96, 59.96, 192.4, 7500)] == [
+        "0.21\u202fs",
+        "10\u202fs",
+        "1\u202fmin 00\u202fs",
+        "3\u202fmin 12\u202fs",
+        "2\u202fh 05\u202fmin",
+    ]
+    assert [number_text(n) for n in (None, 0.0, 0.25671, 1e30)] == ["–", "0", "0.2567", "1.00e+30"]
+
+
+def test_long_names_lose_their_middle() -> None:
+    assert shorten("hospital-amsterdam-01", 11) == "hospi…am-01"
+    assert shorten("client-00", 11) == "client-00"
+    assert len(shorten("abcdef", 2)) == 2
+
+
+def test_labels_that_would_touch_are_pushed_apart_within_their_bounds() -> None:
+    assert push_apart([100.0, 99.0], 20, 0, 110) == [110, 90]

@@ -1,0 +1,64 @@
+"""Cohorts and groups are drawn by name from (seed, round)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calyx.errors import ConfigError
+from server.sampling import check_sizes, deal_groups, required_replies, sample_cohort
+
+NAMES = [f"client-{i:02d}" for i in range(12)]
+
+
+@given(st.permutations(NAMES), st.integers(1, 12), st.integers(0, 99))
+def test_groups_depend_on_names_and_seed_only_and_hold_everybody_once(names, groups, seed):
+    dealt = deal_groups(names, groups, seed)
+    assert dealt == deal_groups(NAMES, groups, seed)
+    assert sorted(name for group in dealt for name in group) == NAMES
+    sizes = [len(group) for group in dealt]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(st.integers(0, 99), st.integers(1, 50))
+def test_a_cohort_takes_equally_many_from_each_group(seed, round):
+    dealt = deal_groups(NAMES, 3, seed)
+    cohort = sample_cohort(dealt, 6, seed, round)
+    assert [len(group) for group in cohort] == [2, 2, 2]
+    assert all(set(chosen) <= set(group) for chosen, group in zip(cohort, dealt, strict=True))
+    assert cohort == sample_cohort(dealt, 6, seed, round)
+
+
+def test_rounds_draw_different_cohorts_and_reach_everybody():
+    dealt = deal_groups(NAMES, 1, seed=1)
+    cohorts = {sample_cohort(dealt, 4, 1, r) for r in range(1, 40)}
+    assert len(cohorts) > 20
+    assert {name for cohort in cohorts for group in cohort for name in group} == set(NAMES)
+
+
+def test_with_every_client_a_group_a_cohort_is_a_choice_of_groups():
+    dealt = deal_groups(NAMES, "all", seed=1)
+    cohort = sample_cohort(dealt, 5, 1, 1)
+    assert len(cohort) == 5
+    assert all(len(group) == 1 for group in cohort)
+
+
+@pytest.mark.parametrize(
+    ("clients", "groups", "cohort_size", "n_max", "words"),
+    [
+        (3, 4, None, 128, "privacy.groups=4 needs at least as many clients"),
+        (10, 1, 11, 128, "more than the roster's 10"),
+        (10, 3, 5, 128, "cannot take equally many"),
+        (10, 1, None, 8, r"more than privacy.n_max=8"),
+    ],
+)
+def test_sizes_that_cannot_be_given_are_refused_before_the_start(
+    clients, groups, cohort_size, n_max, words
+):
+    with pytest.raises(ConfigError, match=words):
+        check_sizes(clients, groups, cohort_size, n_max)
+
+
+def test_by_default_more_than_half_of_a_cohort_must_reply():
+    assert [required_replies(None, n) for n in (1, 2, 3, 10, 11)] == [1, 2, 2, 6, 6]
+    assert required_replies(3, 10) == 3
+    assert required_replies(8, 4) == 4
