@@ -1,8 +1,9 @@
 """`calyx simulate`: check everything, then let Hydra run the job or the jobs of a sweep."""
 
 import os
+import re
 import sys
-from argparse import Namespace
+from argparse import ArgumentError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from server.folder import RunFolder
 def main(arguments: Sequence[str]) -> int:
     """Run; returns the exit code. Raises CalyxError."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, and this program says it in one sentence
-    from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    options = get_args_parser().parse_args(list(arguments))
+    options = _parse(arguments)
+    flags = [a for a in arguments if a not in options.overrides]
     try:
         if not (
             options.help
@@ -29,10 +30,26 @@ def main(arguments: Sequence[str]) -> int:
             or options.shell_completion
         ):
             _check(options)
-        _run_hydra(arguments)
+        _run_hydra([*flags, *options.overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_one_sentence(error)) from error
     return 0
+
+
+def _parse(arguments: Sequence[str]) -> Namespace:
+    """Hydra's own options, before, between or after the overrides. Raises ConfigError."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    # Instead of argparse's way, which is to print a usage of many lines and to exit.
+    parser.exit_on_error = False
+    try:
+        options, unknown = parser.parse_known_intermixed_args(list(arguments))
+    except ArgumentError as error:
+        raise ConfigError(f"{error}; see `calyx simulate --help`.") from None
+    if unknown:
+        raise ConfigError(f"There is no option {unknown[0]}; see `calyx simulate --help`.")
+    return options
 
 
 def _check(options: Namespace) -> None:
@@ -100,12 +117,17 @@ def _one_sentence(error: Exception) -> str:
     """Hydra's lines as one sentence, without the advice on Hydra's own environment variables."""
     if isinstance(error.__cause__, CalyxError):
         return str(error.__cause__)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    kept = [
-        line
-        for line in lines
-        if not line.startswith(
-            ("full_key:", "object_type=", "Config search path", "provider=", "Set the env")
-        )
-    ]
+    unknown = re.search(r"Could not override '([^']+)'", str(error))
+    if unknown:
+        return f"There is no config key {unknown[1]}; `calyx simulate --cfg job` shows all."
+    noise = (
+        "full_key:",
+        "object_type=",
+        "Config search path",
+        "provider=",
+        "Set the env",
+        "See https",
+    )
+    lines = [line.strip() for line in str(error).splitlines()]
+    kept = [line for line in lines if line and not line.startswith(noise)]
     return " ".join(kept).rstrip(".") + "."

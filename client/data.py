@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import Fitted, apply, fit
 from numpy.typing import NDArray
 
 from calyx.config import canonical_json, parse
 from calyx.errors import DataError
 from calyx.order import Terms
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.registry import load_task
 from calyx.seeding import rng
 from calyx.tasks.base import Table, Task

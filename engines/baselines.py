@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import Fitted, fit
 
 from calyx.config import parse
 from calyx.hardware import apply, resolve
 from calyx.metrics import Evaluation
 from calyx.order import Terms
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.fitting import Fitted, fit
 from calyx.tasks.base import Table
 from calyx.weights import initial_model
 from client.config import Site

@@ -147,7 +147,7 @@ class EmbeddedGrid(Grid):
         """Take another description."""
         self._run = run
 
-    def create_message(  # noqa: PLR0913 - Flower's signature
+    def create_message(
         self,
         content: RecordDict,
         message_type: str,

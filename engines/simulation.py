@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calyx.preprocessing.config import PreprocessingConfig
 from flwr.app import Context, RecordDict
 
 from calyx.config import RunConfig, parse
@@ -18,6 +17,7 @@ from calyx.files import read_lines, write_json
 from calyx.flower import SERVER_NODE, quiet_flower
 from calyx.hardware import HardwareConfig, resolve
 from calyx.order import Terms, terms_of
+from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.tasks.base import Task

@@ -183,7 +183,7 @@ def _serve(connection: Connection) -> None:
 def _perform(job: Job) -> Result:
     try:
         return Done(job.function(*job.arguments))
-    except Exception as error:  # noqa: BLE001 - a job must not end its worker
+    except Exception as error:
         log.exception("a job failed")
         return Failed(f"{type(error).__name__} in the engine")
 

@@ -4,14 +4,14 @@ import logging
 import uuid
 from pathlib import Path
 
-from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import num_inputs
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from calyx.config import RunConfig, parse
 from calyx.errors import RoundFailed
 from calyx.order import run_digest, terms_of
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.tasks.base import Task

@@ -215,7 +215,7 @@ class CohortGrid(Grid):
         """Pass on."""
         self._inner.set_run(run)
 
-    def create_message(  # noqa: PLR0913 - Flower's signature
+    def create_message(
         self,
         content: RecordDict,
         message_type: str,

@@ -93,3 +93,9 @@ class Task(Protocol):
     def model(self, num_inputs: int) -> "nn.Module":
         """A fresh model from `num_inputs` preprocessed inputs to one logit a class."""
         ...
+
+
+def check_w_max(w_max: int) -> None:
+    """Raise ValueError unless `w_max` is a power of two up to 2^20 (`calyx-secagg/1`, "Vector")."""
+    if w_max & (w_max - 1) or not 1 <= w_max <= 2**20:
+        raise ValueError(f"w_max={w_max} is not a power of two from 1 to {2**20}")

@@ -1,0 +1,176 @@
+"""Fit on training rows, apply to any rows: impute, bound outliers, scale, code, mark what was missing.
+
+Pure functions over plain arrays, scikit-learn underneath. The width F of the result follows from
+the schema and the config alone, so that all clients' models have one shape.
+
+Shapes: N rows, C columns of the schema, F model inputs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.tasks.base import Column, Schema, Table
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ColumnFit:
+    """What one column learnt from the training rows, in the column's own unit."""
+
+    fill: float  # in place of a missing value; NaN leaves it missing
+    low: float  # outlier bounds; ±infinity bounds nothing
+    high: float
+    mean: float  # after imputation and clipping
+    scale: float  # > 0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Everything that `apply` needs; plain numbers, so that it can be stored and hashed."""
+
+    schema: Schema
+    cfg: PreprocessingConfig
+    columns: tuple[ColumnFit, ...]
+
+
+def num_inputs(schema: Schema, cfg: PreprocessingConfig) -> int:
+    """F, the width of the model's input."""
+    return len(feature_names(schema, cfg))
+
+
+def feature_names(schema: Schema, cfg: PreprocessingConfig) -> tuple[str, ...]:
+    """The names of the F inputs, in order: of each column its value or categories, then its marks."""
+    return tuple(name for column in schema.columns for name in _names(column, cfg))
+
+
+def _names(column: Column, cfg: PreprocessingConfig) -> list[str]:
+    if column.kind == "categorical":
+        names = [f"{column.name}={category:g}" for category in column.categories]
+    else:
+        names = [column.name]
+        if cfg.outliers == "flag":
+            names.append(f"{column.name} is an outlier")
+    if column.may_be_missing:
+        names.append(f"{column.name} is missing")
+    return names
+
+
+def fit(table: Table, schema: Schema, cfg: PreprocessingConfig) -> Fitted:
+    """Learn from training rows. Raises ValueError for an empty table or another number of columns."""
+    if len(table) == 0:
+        raise ValueError("there are no rows to fit on")
+    columns = _columns(table.x, schema)
+    return Fitted(
+        schema, cfg, tuple(_fit(v, c, cfg) for v, c in zip(columns, schema.columns, strict=True))
+    )
+
+
+def _columns(x: Values, schema: Schema) -> list[Values]:
+    """The columns [N] of `x`, with the schema's codes for "missing" as NaN."""
+    if x.shape[1] != len(schema.columns):
+        raise ValueError(f"the table has {x.shape[1]} columns, the schema {len(schema.columns)}")
+    return [_without_codes(x[:, i], column) for i, column in enumerate(schema.columns)]
+
+
+def _without_codes(values: Values, column: Column) -> Values:
+    return np.where(np.isin(values, column.missing_codes), np.nan, values)
+
+
+def present_values(values: Values, column: Column) -> Values:
+    """Those of the values [N] of a column that are neither NaN nor one of its codes for "missing"."""
+    cleaned = _without_codes(values, column)
+    return cleaned[~np.isnan(cleaned)]
+
+
+def _fit(values: Values, column: Column, cfg: PreprocessingConfig) -> ColumnFit:
+    fill = _fill(values, column, cfg)
+    if column.kind == "categorical":
+        return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
+    low, high = _bounds(values, cfg)
+    filled = np.where(np.isnan(values), fill, values)
+    if cfg.outliers == "clip":
+        filled = np.clip(filled, low, high)
+    mean, scale = _scaling(filled, cfg)
+    return ColumnFit(fill, low, high, mean, scale)
+
+
+def _fill(values: Values, column: Column, cfg: PreprocessingConfig) -> float:
+    """The imputation constant; of a column that is missing everywhere, the configured constant."""
+    categorical = column.kind == "categorical"
+    how = cfg.categorical_imputation if categorical else cfg.numeric_imputation
+    if how == "none":
+        return np.nan
+    if how == "constant" or np.isnan(values).all():
+        return cfg.fill_value
+    from sklearn.impute import SimpleImputer
+
+    strategy = {"median": "median", "mode": "most_frequent"}[how]
+    return float(SimpleImputer(strategy=strategy).fit(values[:, None]).statistics_[0])
+
+
+def _bounds(values: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
+    """Quartiles ± iqr_factor · IQR of the rows that have a value.
+
+    Where the quartiles are equal most rows have one value, and any other would count as an
+    outlier: such a column is not bounded.
+    """
+    present = values[~np.isnan(values)]
+    if cfg.outliers == "keep" or len(present) == 0:
+        return -np.inf, np.inf
+    first, third = np.quantile(present, [0.25, 0.75])
+    if first == third:
+        return -np.inf, np.inf
+    reach = cfg.iqr_factor * (third - first)
+    return float(first - reach), float(third + reach)
+
+
+def _scaling(filled: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
+    if cfg.scaling == "none" or np.isnan(filled).all():
+        return 0.0, 1.0
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(filled[:, None])  # leaves NaN out; a constant column has scale 1
+    return float(scaler.mean_[0]), float(scaler.scale_[0])
+
+
+def apply(fitted: Fitted, table: Table) -> NDArray[np.float32]:
+    """The model's input [N, F] of rows [N, C].
+
+    An unknown category gives zeros in all its column's places. Raises ValueError that names the
+    column where a missing value would be left, or for another number of columns.
+    """
+    columns = _columns(table.x, fitted.schema)
+    parts = [
+        part
+        for values, column, learnt in zip(
+            columns, fitted.schema.columns, fitted.columns, strict=True
+        )
+        for part in _apply(values, column, learnt, fitted.cfg)
+    ]
+    return np.stack(parts, axis=1).astype(np.float32)
+
+
+def _apply(
+    values: Values, column: Column, learnt: ColumnFit, cfg: PreprocessingConfig
+) -> list[Values]:
+    missing = np.isnan(values)
+    filled = np.where(missing, learnt.fill, values)
+    if np.isnan(filled).any():
+        raise ValueError(
+            f"the column {column.name} has missing values, and preprocessing={cfg.name} leaves them; "
+            "use preprocessing=local"
+        )
+    if column.kind == "categorical":
+        parts = [(filled == category).astype(np.float64) for category in column.categories]
+    else:
+        bounded = np.clip(filled, learnt.low, learnt.high) if cfg.outliers == "clip" else filled
+        parts = [(bounded - learnt.mean) / learnt.scale]
+        if cfg.outliers == "flag":
+            parts.append(((filled < learnt.low) | (filled > learnt.high)).astype(np.float64))
+    if column.may_be_missing:
+        parts.append(missing.astype(np.float64))
+    return parts

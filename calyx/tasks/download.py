@@ -1,0 +1,81 @@
+"""Files of public data sets: fetched once, checked by hash, kept in the user's cache."""
+
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from calyx.errors import DataError
+from calyx.files import write_atomically
+
+TIMEOUT_S = 30.0
+MAX_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of a data set: its name, its SHA-256 in hex, and the folder's URL."""
+
+    name: str
+    sha256: str
+    folder_url: str
+
+
+def cache_folder(task: str) -> Path:
+    """Where this user's downloads for `task` lie."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "calyx" / task
+
+
+def read_checked(source: Source, folder: Path, task: str) -> bytes:
+    """The file's bytes from a folder that the user named. Raises DataError if it is not the file."""
+    path = folder / source.name
+    if not folder.is_dir():
+        raise DataError(
+            f"task.data_dir={folder} is no folder; name the one that holds {task}'s files."
+        )
+    if not path.is_file():
+        raise DataError(f"The folder {folder} holds no {source.name}, which task={task} needs.")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != source.sha256:
+        raise DataError(
+            f"{path} is not the file that task={task} expects (its SHA-256 differs); get the original "
+            f"from {source.folder_url}."
+        )
+    return data
+
+
+def fetch(source: Source, task: str) -> bytes:
+    """The file's bytes from the cache, or else downloaded, checked and kept. Raises DataError."""
+    path = cache_folder(task) / source.name
+    if path.is_file():
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() == source.sha256:
+            return data
+    data = _download(source, task)
+    if hashlib.sha256(data).hexdigest() != source.sha256:
+        raise DataError(
+            f"What {source.folder_url}{source.name} sent is not the file that task={task} expects (its "
+            "SHA-256 differs); put the original files in a folder and use task.data_dir=FOLDER."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, data)
+    return data
+
+
+def _download(source: Source, task: str) -> bytes:
+    url = source.folder_url + source.name
+    try:
+        # The URLs are https constants of the tasks; a test serves them on loopback.
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            data: bytes = answer.read(MAX_BYTES)
+            return data
+    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DataError(
+            f"task={task} could not download {url} ({reason}); put its files in a folder and use "
+            "task.data_dir=FOLDER."
+        ) from None

@@ -1,0 +1,153 @@
+"""What a client looks at in its own rows before it trains: what stops it, and what is only odd.
+
+Pure. A failure names the column and never a row's content; oddities are findings, for this
+client's own eyes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.preprocessing.fitting import present_values
+from calyx.tasks.base import Column, Schema, Table
+from calyx.wire import FailureCode
+from client.failures import ClientFailure
+
+MOSTLY_MISSING = 0.5  # share of rows above which a column says little
+SHOWN = 4  # names in one sentence
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something odd in this client's data: what, how much, and a sentence for a person."""
+
+    check: str
+    severity: Literal["info", "warning"]
+    column: str | None
+    count: int
+    message: str
+
+
+def check_table(table: Table, schema: Schema) -> list[Finding]:
+    """Findings about all rows. Raises ClientFailure for rows that cannot be trained on."""
+    _refuse(table, schema)
+    findings = _columns(table, schema)
+    duplicates = len(table) - len(np.unique(_joined(table), axis=0))
+    if duplicates:
+        findings.append(
+            Finding("duplicates", "warning", None, duplicates, f"{_rows(duplicates)} stand twice.")
+        )
+    labels = np.bincount(table.y, minlength=len(schema.classes))
+    empty = [schema.classes[i] for i in np.flatnonzero(labels == 0)]
+    if empty:
+        message = f"There are no rows of {_names(empty, 'class', 'classes')}."
+        findings.append(Finding("classes", "info", None, len(empty), message))
+    return findings
+
+
+def check_parts(parts: Mapping[str, Table]) -> list[Finding]:
+    """Findings about the split. Raises ClientFailure if the training part is empty."""
+    if len(parts["train"]) == 0:
+        raise ClientFailure(FailureCode.NO_ROWS, "The training part has no rows.")
+    findings = [
+        Finding("empty-part", "warning", None, 0, f"The {name} part has no rows.")
+        for name, part in parts.items()
+        if len(part) == 0
+    ]
+    joined = [_joined(part) for part in parts.values()]
+    # A row of one part that equals a row of another is seen once less in the union.
+    alone = sum(len(np.unique(rows, axis=0)) for rows in joined)
+    shared = alone - len(np.unique(np.concatenate(joined), axis=0))
+    if shared:
+        message = (
+            f"{_rows(shared)} stand in more than one of the training, validation and test parts."
+        )
+        findings.append(Finding("shared-rows", "warning", None, shared, message))
+    return findings
+
+
+def _refuse(table: Table, schema: Schema) -> None:
+    if len(table) == 0:
+        raise ClientFailure(FailureCode.NO_ROWS, "There are no rows.")
+    if table.x.ndim != 2 or table.x.shape != (len(table), len(schema.columns)):
+        raise ClientFailure(
+            FailureCode.WRONG_SCHEMA,
+            f"The table is of shape {table.x.shape}, and the schema has {len(schema.columns)} columns.",
+        )
+    if table.x.dtype != np.float64 or table.y.dtype != np.int64:
+        raise ClientFailure(
+            FailureCode.WRONG_SCHEMA,
+            "The table's types are not float64 for inputs and int64 for labels.",
+        )
+    if table.y.min() < 0 or table.y.max() >= len(schema.classes):
+        raise ClientFailure(
+            FailureCode.WRONG_SCHEMA, f"A label lies outside 0 … {len(schema.classes) - 1}."
+        )
+    infinite = np.flatnonzero(np.isinf(table.x).any(axis=0))
+    if len(infinite):
+        names = _names([schema.columns[i].name for i in infinite], "column", "columns")
+        raise ClientFailure(FailureCode.INFINITE_VALUES, f"There are infinite values in {names}.")
+
+
+def _columns(table: Table, schema: Schema) -> list[Finding]:
+    findings: list[Finding] = []
+    constant = []
+    for i, column in enumerate(schema.columns):
+        present = present_values(table.x[:, i], column)
+        findings += _missing(column, len(table) - len(present), len(table))
+        findings += _out_of_schema(column, present)
+        if len(present) and (present == present[0]).all():
+            constant.append(column.name)
+    if constant:
+        names = _names(constant, "column", "columns")
+        message = f"Only one value stands in {names}."
+        only = constant[0] if len(constant) == 1 else None
+        findings.append(Finding("constant", "info", only, len(constant), message))
+    return findings
+
+
+def _missing(column: Column, missing: int, rows: int) -> list[Finding]:
+    if missing == 0:
+        return []
+    much = missing > MOSTLY_MISSING * rows
+    message = f"The column {column.name} is missing in {missing} of {rows} rows"
+    if not column.may_be_missing:
+        message += ", though the schema says that it is complete"
+    severe = much or not column.may_be_missing
+    return [
+        Finding("missing", "warning" if severe else "info", column.name, missing, f"{message}.")
+    ]
+
+
+def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding]:
+    if column.kind == "categorical":
+        count = int((~np.isin(present, column.categories)).sum())
+        what, check = "have an unknown category in the column", "unknown-category"
+    else:
+        low = -np.inf if column.low is None else column.low
+        high = np.inf if column.high is None else column.high
+        count = int(((present < low) | (present > high)).sum())
+        what, check = f"lie outside {low:g} … {high:g} in the column", "range"
+    if count == 0:
+        return []
+    return [Finding(check, "warning", column.name, count, f"{_rows(count)} {what} {column.name}.")]
+
+
+def _joined(table: Table) -> NDArray[np.float64]:
+    # NaN never equals NaN, so that missing values need a number of their own.
+    return np.column_stack([np.nan_to_num(table.x, nan=np.finfo(np.float64).max), table.y])
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' if count > 1 else ''}"
+
+
+def _names(names: list[str], one: str, many: str) -> str:
+    shown = ", ".join(names[:SHOWN])
+    if len(names) == 1:
+        return f"the {one} {shown}"
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{len(names)} {many}: {shown}{rest}"
