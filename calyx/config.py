@@ -8,7 +8,7 @@ in `conf/`.
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -32,7 +32,7 @@ def config(cls: type[T]) -> type[T]:
     Ranges are `Annotated[..., Field(ge=…)]` beside the field; combinations of fields are checked
     in `__post_init__`, which raises ValueError.
     """
-    return dataclass(frozen=True, kw_only=True, config=_STRICT)(cls)
+    return cast(type[T], dataclass(frozen=True, kw_only=True, config=_STRICT)(cls))
 
 
 def canonical_json(value: Any) -> str:  # noqa: ANN401 - anything JSON can hold

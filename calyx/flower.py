@@ -41,7 +41,9 @@ def label_message(metadata: Metadata, message_id: str) -> None:
 
 def rebuild_message(metadata: Metadata, content: RecordDict) -> Message:
     """A message as it was before it went through a pipe; Flower's own engines do the same."""
-    return Message(metadata=metadata, content=content)  # type: ignore[call-overload]  # internal form
+    # Flower's types name the public forms only.
+    message: Message = Message(metadata=metadata, content=content)  # type: ignore[call-overload]
+    return message
 
 
 def quiet_flower() -> None:

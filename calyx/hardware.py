@@ -47,7 +47,7 @@ def gpu_count() -> int:
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     import torch
 
-    return torch.cuda.device_count() if torch.backends.cuda.is_built() else 0
+    return torch.cuda.device_count() if torch.version.cuda else 0
 
 
 def resolve(cfg: HardwareConfig) -> Hardware:

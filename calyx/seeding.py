@@ -33,7 +33,9 @@ def torch_scope(seed: int, purpose: str, round: int = 0, client: str = "") -> It
     """
     import torch
 
-    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    # PyTorch leaves this function without types.
+    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = [torch.cuda.current_device()] if on_gpu else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(int.from_bytes(_derive(seed, purpose, round, client)[:8], "little") >> 1)
         yield

@@ -58,13 +58,6 @@ def main(arguments: Sequence[str]) -> int:
 
 def _python() -> Check:
     found = f"{platform.python_version()} at {sys.prefix}"
-    if sys.version_info < (3, 11):
-        return Check(
-            "Python",
-            "problem",
-            found,
-            "install Python 3.11 or newer and make the environment again",
-        )
     if sys.prefix == sys.base_prefix:
         return Check(
             "Python",
@@ -139,7 +132,7 @@ def _memory() -> Check:
 def _gpu() -> Check:
     import torch
 
-    if not torch.backends.cuda.is_built():
+    if not torch.version.cuda:
         found = "this PyTorch is a CPU build: hardware=auto takes the CPU, hardware=gpu is refused"
         mend = (
             "for a GPU, install a CUDA build of the same torch version"

@@ -63,11 +63,8 @@ def _check(options: Namespace) -> None:
     )
     for number, overrides in enumerate(_jobs(options)):
         cfg = compose([*overrides, *extra], with_hydra=True)
-        if options.multirun:
-            folder = Path(cfg.hydra.sweep.dir) / str(number)
-        else:
-            folder = Path(cfg.hydra.run.dir)
-        RunFolder(folder).refuse_if_used()
+        sweep, single = Path(cfg.hydra.sweep.dir) / str(number), Path(cfg.hydra.run.dir)
+        RunFolder(sweep if options.multirun else single).refuse_if_used()
         plan(resolved(cfg))
 
 

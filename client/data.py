@@ -57,7 +57,7 @@ class Participant:
     @property
     def num_inputs(self) -> int:
         """F, the width of the model's input; the same on every client."""
-        return self.parts["train"].x.shape[1]
+        return int(self.parts["train"].x.shape[1])
 
 
 def split(table: Table, seed: int, client: str) -> dict[PartName, Table]:

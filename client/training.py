@@ -135,7 +135,8 @@ class _Loop:
                 end = start + self.job.cfg.batch_size
                 losses.append(self._step(x[start:end], y[start:end]))
         # Read once an epoch: on a GPU each read waits for the device.
-        rows = [len(batch) for batch in y.split(self.job.cfg.batch_size)]
+        size = self.job.cfg.batch_size
+        rows = [min(size, len(y) - start) for start in range(0, len(y), size)]
         return float(np.average(torch.stack(losses).double().cpu().numpy(), weights=rows))
 
     def _step(self, x: Tensor, y: Tensor) -> Tensor:

@@ -125,7 +125,10 @@ def _note_dropped(folder: RunFolder, outcome: Outcome) -> None:
         else 0
     )
     if clipped:
-        message = f"{clipped} coordinates of updates were cut to ±privacy.clip in round {number}; a larger privacy.clip would keep them."
+        message = (
+            f"{clipped} coordinates of updates were cut to ±privacy.clip in round {number}; "
+            "a larger privacy.clip would keep them."
+        )
         folder.event("clipped", "warning", message, round=number)
 
 

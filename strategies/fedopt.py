@@ -55,6 +55,7 @@ class FedOpt(Algorithm[FedOptServer]):
             case "adagrad":
                 return v + square
             case "yogi":
-                return v - (1 - beta2) * square * np.sign(v - square)
+                step: Array = (1 - beta2) * square * np.sign(v - square)
+                return v - step
             case "adam":
                 return beta2 * v + (1 - beta2) * square

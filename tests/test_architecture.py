@@ -1,0 +1,298 @@
+"""The rules that CONTRIBUTING.md promises, read from the packages' syntax trees and files.
+
+A rule is a function from one file (its path below the root, and its tree) to offences, so that
+each is also shown to catch a planted one. That public things have docstrings is ruff's D1.
+"""
+
+import ast
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePath
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "cli": {"engines", "server", "client", "strategies", "calyx", "conf"},
+    "engines": {"server", "client", "strategies", "calyx"},
+    "server": {"strategies", "calyx"},
+    "client": {"strategies", "calyx"},
+    "strategies": {"calyx"},
+    "calyx": set(),
+    "conf": set(),
+}
+PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
+FLOWERLESS = ("calyx/secagg/", "calyx/preprocessing/", "calyx/tasks/", "strategies/")
+SHARED_BY_STRATEGIES = {"__init__", "base", "algorithm"}
+VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
+NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state
+MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 60, 5
+
+Rule = Callable[[str, ast.Module], Iterator[tuple[int, str]]]
+Definition = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of every imported module, also inside functions and by a string."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(module="flwr", names=names):
+                yield from ((node.lineno, f"flwr.{alias.name}") for alias in names)
+            case ast.ImportFrom(module=module, level=level):
+                yield node.lineno, "." * level + (module or "")
+            case ast.Call(func=function, args=[ast.Constant(value=str(module)), *_]):
+                if ast.unparse(function).endswith(("import_module", "__import__")):
+                    yield node.lineno, module.partition(":")[0]
+
+
+def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of everything used or imported, with `import … as …` undone."""
+    meaning: dict[str, str] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=aliases):
+                meaning |= {a.asname: a.name for a in aliases if a.asname}
+            case ast.ImportFrom(module=str(module), names=aliases):
+                meaning |= {a.asname or a.name: f"{module}.{a.name}" for a in aliases}
+                yield from ((node.lineno, f"{module}.{a.name}") for a in aliases)
+    yield from _used(tree, meaning)
+
+
+def _used(node: ast.AST, meaning: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    if isinstance(node, ast.Name | ast.Attribute):
+        parts, inner = [], node
+        while isinstance(inner, ast.Attribute):
+            parts.append(inner.attr)
+            inner = inner.value  # type: ignore[assignment]  # any expression may stand there
+        if isinstance(inner, ast.Name):
+            yield node.lineno, ".".join([meaning.get(inner.id, inner.id), *reversed(parts)])
+            return
+    for child in ast.iter_child_nodes(node):
+        yield from _used(child, meaning)
+
+
+def is_within(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")
+
+
+def imports_against_the_direction(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    package = PurePath(path).parts[0]
+    for line, module in imports(tree):
+        top = module.partition(".")[0]
+        if top == "" or (top in MAY_IMPORT and top not in MAY_IMPORT[package] | {package}):
+            yield line, f"{package} imports {module}"
+
+
+def flower_out_of_place(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    flowerless = path.startswith(FLOWERLESS) and path != "strategies/base.py"
+    for line, module in imports(tree):
+        public = module in PUBLIC_FLOWER or is_within(module, "flwr.serverapp.strategy")
+        if is_within(module, "flwr") and (flowerless or not public) and path != "calyx/flower.py":
+            yield line, f"imports {module}"
+
+
+def too_large(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if not isinstance(node, Definition):
+            continue
+        lines = (node.end_lineno or node.lineno) - node.lineno + 1
+        if lines > MAX_FUNCTION_LINES:
+            yield node.lineno, f"{node.name} has {lines} lines"
+        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        count = len([a for a in given if a.arg not in ("self", "cls")])
+        if count > MAX_PARAMETERS:
+            yield node.lineno, f"{node.name} has {count} parameters"
+
+
+def randomness_out_of_place(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for line, module in imports(tree):
+        if module == "random":
+            yield line, "imports random"
+    for line, name in names(tree):
+        parts = name.split(".")
+        if parts[:2] in (["numpy", "random"], ["np", "random"]):
+            if (parts[2:] or [""])[0] not in NUMPY_TYPES:
+                yield line, f"uses {name}"
+        elif path != "calyx/seeding.py" and re.fullmatch(r"torch\.(.+\.)?manual_seed(_all)?", name):
+            yield line, f"uses {name}"
+
+
+def dangerous(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    guarded = path.startswith(("client/", "calyx/"))
+    forbidden = {"eval", "exec", "pickle.load", "pickle.loads", "pickle.Unpickler", "torch.load"}
+    for line, name in names(tree):
+        if is_within(name, "sys.path") or (guarded and name in forbidden):
+            yield line, f"uses {name}"
+
+
+def vague_name(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for part in PurePath(path).with_suffix("").parts:
+        if VAGUE_NAMES.fullmatch(part):
+            yield 1, f"is called {part}"
+
+
+def missing_name(path: str, text: str) -> str | None:
+    """What is wrong with the `name` of a config file below a group's folder."""
+    group, stem = PurePath(path).parts[1], PurePath(path).stem
+    values = yaml.safe_load(text) or {}
+    if re.search(r"^#\s*@package\s+_global_\s*$", text, re.MULTILINE):
+        values = values.get(group) or {}
+    got = values.get("name")
+    return None if got == stem else f"{path}: name is {got!r}, not {stem!r}"
+
+
+def strategy_rows(readme: str) -> str:
+    """First cells of the rows of every table whose head says "strategy"."""
+    cells, inside = [], False
+    for before, line in zip(["", *readme.splitlines()], readme.splitlines(), strict=False):
+        if not line.startswith("|"):
+            inside = False
+        elif not before.startswith("|"):
+            inside = "strategy" in line.lower()
+        elif inside:
+            cells.append(line.split("|")[1])
+    return "\n".join(cells)
+
+
+def unfinished_strategies(root: Path) -> list[str]:
+    """Strategies that lack one of their four files or their entry point."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    entries = set(project["entry-points"]["calyx.strategies"])
+    rows = strategy_rows((root / "README.md").read_text())
+    offences = []
+    for name in sorted(entries):
+        needed = ("strategies/{}.py", "conf/strategy/{}.yaml", "tests/strategies/test_{}.py")
+        paths = [form.format(name) for form in needed]
+        offences += [f"{name}: no {p}" for p in paths if not (root / p).is_file()]
+        if not re.search(rf"\b{name}\b", rows):
+            offences.append(f"{name}: no row in the README's table of strategies")
+    modules = {p.stem for p in (root / "strategies").glob("*.py")} - SHARED_BY_STRATEGIES
+    configs = {p.stem for p in (root / "conf/strategy").glob("*.yaml")}
+    return offences + [f"{n}: no entry point" for n in sorted((modules | configs) - entries)]
+
+
+RULES: list[Rule] = [
+    imports_against_the_direction,
+    flower_out_of_place,
+    too_large,
+    randomness_out_of_place,
+    dangerous,
+    vague_name,
+]
+
+
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    files = [f for package in MAY_IMPORT for f in sorted((ROOT / package).rglob("*.py"))]
+    assert files
+    return {f.relative_to(ROOT).as_posix(): ast.parse(f.read_text()) for f in files}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_no_file_breaks_the_rule(rule: Rule, trees: dict[str, ast.Module]) -> None:
+    offences = [
+        f"{path}:{line}: {what}" for path, tree in trees.items() for line, what in rule(path, tree)
+    ]
+    assert not offences, "\n".join(["", *offences])
+
+
+def test_no_file_is_longer_than_300_lines(trees: dict[str, ast.Module]) -> None:
+    counts = {path: len((ROOT / path).read_text().splitlines()) for path in trees}
+    offences = [f"{path}: {n} lines" for path, n in counts.items() if n > MAX_LINES]
+    assert not offences, "\n".join(["", *offences])
+
+
+def test_every_package_of_the_wheel_has_a_direction() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert set(build["targets"]["wheel"]["packages"]) == set(MAY_IMPORT)
+
+
+def test_every_strategy_is_four_files_and_an_entry_point() -> None:
+    offences = unfinished_strategies(ROOT)
+    assert not offences, "\n".join(["", *offences])
+
+
+def test_every_config_file_carries_its_name() -> None:
+    files = [f.relative_to(ROOT) for f in sorted((ROOT / "conf").glob("*/**/*.yaml"))]
+    checked = [f for f in files if f.parts[1] != "experiment"]
+    offences = [missing_name(f.as_posix(), (ROOT / f).read_text()) for f in checked]
+    assert checked
+    assert not any(offences), "\n".join(["", *filter(None, offences)])
+
+
+LONG = "def f():\n" + "    x = 1\n" * MAX_FUNCTION_LINES
+PLANTED = [
+    (imports_against_the_direction, "server/x.py", "def f():\n    from client.app import app"),
+    (imports_against_the_direction, "calyx/x.py", "import os, strategies.base"),
+    (imports_against_the_direction, "client/x.py", "import_module('engines.embedded')"),
+    (imports_against_the_direction, "cli/x.py", "from . import main"),
+    (imports_against_the_direction, "conf/__init__.py", "import calyx"),
+    (flower_out_of_place, "calyx/secagg/x.py", "from flwr.app import Message"),
+    (flower_out_of_place, "strategies/x.py", "import flwr.serverapp"),
+    (flower_out_of_place, "server/x.py", "from flwr import server"),
+    (flower_out_of_place, "strategies/base.py", "from flwr.common import Message"),
+    (too_large, "calyx/x.py", LONG),
+    (too_large, "calyx/x.py", "class C:\n    def f(self, a, b, /, c, d, *, e, f): ..."),
+    (randomness_out_of_place, "client/x.py", "import torch as t\nt.cuda.manual_seed_all(1)"),
+    (randomness_out_of_place, "client/x.py", "from torch import manual_seed"),
+    (randomness_out_of_place, "calyx/seeding.py", "import numpy as np\nnp.random.seed(1)"),
+    (randomness_out_of_place, "server/x.py", "from numpy.random import rand as noise"),
+    (randomness_out_of_place, "server/x.py", "from numpy import random"),
+    (randomness_out_of_place, "server/x.py", "from random import choice"),
+    (dangerous, "calyx/x.py", "eval('1')"),
+    (dangerous, "client/x.py", "list(map(exec, []))"),
+    (dangerous, "client/x.py", "import pickle as p\np.loads(b'')"),
+    (dangerous, "cli/x.py", "import sys\nsys.path.insert(0, '')"),
+    (vague_name, "calyx/utils.py", ""),
+    (vague_name, "calyx/helpers/x.py", ""),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "source"), PLANTED)
+def test_the_rule_catches_a_planted_offence(rule: Rule, path: str, source: str) -> None:
+    assert list(rule(path, ast.parse(source)))
+
+
+SOUND = [
+    (imports_against_the_direction, "server/x.py", "import strategies.base, server.app, os"),
+    (flower_out_of_place, "strategies/base.py", "from flwr.serverapp.strategy import Strategy"),
+    (flower_out_of_place, "calyx/flower.py", "from flwr.supercore.run import Run"),
+    (too_large, "calyx/x.py", "class C:\n    def f(self, a, b, c, d, e): ..."),
+    (randomness_out_of_place, "calyx/seeding.py", "import torch\ntorch.manual_seed(1)"),
+    (randomness_out_of_place, "client/x.py", "import numpy as np\nx: np.random.Generator"),
+    (dangerous, "client/x.py", "model.eval()\nre.compile('a')"),
+    (vague_name, "calyx/commons_law.py", ""),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "source"), SOUND)
+def test_the_rule_leaves_sound_code_alone(rule: Rule, path: str, source: str) -> None:
+    assert not list(rule(path, ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_sound"),
+    [
+        ("name: x", True),
+        ("name: y", False),
+        ("", False),
+        ("# @package _global_\ntask:\n  name: x", True),
+        ("# @package _global_\nname: x", False),
+    ],
+)
+def test_a_config_name_is_compared_with_the_files_stem(text: str, is_sound: bool) -> None:
+    assert (missing_name("conf/task/x.yaml", text) is None) is is_sound
+
+
+def test_a_strategy_without_its_files_or_its_entry_point_is_found(tmp_path: Path) -> None:
+    entry = '[project.entry-points."calyx.strategies"]\nhalf = "strategies.half:Half"\n'
+    (tmp_path / "pyproject.toml").write_text(entry)
+    (tmp_path / "README.md").write_text("| Strategy | what |\n|---|---|\n| `other` | half |\n")
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "strategies/stray.py").touch()
+    offences = unfinished_strategies(tmp_path)
+    assert [o.partition(": ")[0] for o in offences] == ["half"] * 4 + ["stray"]
