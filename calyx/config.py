@@ -126,5 +126,5 @@ class RunConfig:
     retries: NonNegativeInt  # times that a failed round is repeated
     deadline_s: PositiveFloat  # seconds that the server waits for a stage
     keep_checkpoints: PositiveInt  # the last K are kept
-    baselines: bool | None  # null: in a single run yes, in a sweep no
+    baselines: bool | None  # train them too; null lets `calyx simulate` decide: not in a sweep
     stopping: Stopping

@@ -27,6 +27,7 @@ _NAME = "name"
 _RAW = "calyx.residues"  # how a vector's bytes are laid out: 2, 3 or 4 little-endian an element
 _NPY = "numpy.ndarray"
 _NPY_HEAD_BYTES = 512  # no honest head of an .npy array is longer
+_ENGINE = "engine: "  # how an engine's own reason begins
 _ERROR_BASE = 100  # Flower's own error codes lie below
 
 WEIGHT_KEY = "num-examples"  # what Flower's strategies weigh replies by
@@ -175,12 +176,13 @@ def failure_reason(message: Message) -> str:
         known = [c.value for c in FailureCode]
         return reason if reason in known else "an unknown failure"
     # Text of Flower's own errors may hold an exception of the client: only ours is passed on.
-    return reason if reason.startswith("engine: ") else f"Flower's error {code}"
+    ours = reason.startswith(_ENGINE) and reason.isprintable() and len(reason) <= 200
+    return reason.removeprefix(_ENGINE) if ours else f"Flower's error {code}"
 
 
 def engine_failure(sentence: str, message: Message) -> Message:
     """The reply that an engine gives in place of a client that cannot answer any more."""
-    return Message(Error(8, f"engine: {sentence}"), reply_to=message)
+    return Message(Error(8, _ENGINE + sentence), reply_to=message)
 
 
 def name_content(name: str) -> RecordDict:

@@ -40,6 +40,7 @@ class Display(logging.Handler):
         self._stage = ("starting", 0, 1)
         self._live: Live | None = None
         self._shown = 0.0
+        self._warned: set[str] = set()
 
     def __enter__(self) -> "Display":
         """Begin to listen and to show."""
@@ -74,12 +75,18 @@ class Display(logging.Handler):
         if row is not None:
             self._rows.append(row)
         if record.levelno >= logging.WARNING:
-            self._console.print(
-                Text(f"{record.levelname.lower()}: {record.getMessage()}", style="yellow")
-            )
+            self._warn(record.getMessage())
         elif self._live is None:
             print(record.getMessage(), flush=True)
         self._refresh(force=True)
+
+    def _warn(self, message: str) -> None:
+        first, *trace = message.splitlines()
+        if trace and not logging.getLogger().isEnabledFor(logging.DEBUG):
+            message = f"{first} (the traceback is shown with --debug)"
+        if message not in self._warned:
+            self._warned.add(message)
+            self._console.print(Text(f"warning: {message}", style="yellow"))
 
     def _refresh(self, *, force: bool) -> None:
         now = time.monotonic()

@@ -5,6 +5,7 @@ stderr; `--debug` shows the traceback too.
 """
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -47,6 +48,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _guarded(command: str, arguments: list[str], debug: bool) -> int:
+    if debug:
+        logging.getLogger().setLevel(logging.DEBUG)
     try:
         module = importlib.import_module(COMMANDS[command][0])
         return int(module.main(arguments))

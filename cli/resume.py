@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     run = parse(RunConfig, config, "")
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
-    run_plan(plan(config), folder.path, resume=True, baselines=run.baselines is not False)
+    run_plan(plan(config), folder.path, resume=True)
     return 0
 
 

@@ -10,14 +10,14 @@ from engines.simulation import Plan, simulate
 from server.folder import Row, RunFolder
 
 
-def run_plan(plan: Plan, folder: Path, *, resume: bool, baselines: bool) -> Row:
+def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Row:
     """Run a plan in `folder` and show it; returns the summary.
 
     Raises CalyxError, or KeyboardInterrupt with a sentence that says how to go on.
     """
     try:
         with Display(plan) as display:
-            simulate(plan, folder, resume=resume, baselines=baselines, progress=display.progress)
+            simulate(plan, folder, resume=resume, progress=display.progress)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_how_to_go_on(folder)) from None
     summary = RunFolder(folder).read_summary()

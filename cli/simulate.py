@@ -1,5 +1,6 @@
 """`calyx simulate`: check everything, then let Hydra run the job or the jobs of a sweep."""
 
+import math
 import os
 import re
 import sys
@@ -65,7 +66,7 @@ def _check(options: Namespace) -> None:
         cfg = compose([*overrides, *extra], with_hydra=True)
         sweep, single = Path(cfg.hydra.sweep.dir) / str(number), Path(cfg.hydra.run.dir)
         RunFolder(sweep if options.multirun else single).refuse_if_used()
-        plan(resolved(cfg))
+        plan(_settled(cfg, single=not options.multirun))
 
 
 def _jobs(options: Namespace) -> list[list[str]]:
@@ -81,12 +82,24 @@ def _jobs(options: Namespace) -> list[list[str]]:
 
 
 def _run_hydra(arguments: Sequence[str]) -> None:
+    """Raises CalyxError if a job failed; in a sweep the others have run all the same."""
     import hydra
 
+    failures: list[CalyxError] = []
+
+    def job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
+        try:
+            return _job(cfg)
+        except CalyxError as error:
+            failures.append(error)  # Hydra would print lines of its own about it
+            return math.nan
+
     sys.argv = ["calyx simulate", *arguments]
-    hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME, version_base="1.3")(
-        _job
-    )()
+    hydra.main(f"pkg://{CONFIG_MODULE}", CONFIG_NAME, version_base="1.3")(job)()
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise CalyxError(f"{len(failures)} jobs failed; the first: {failures[0]}")
 
 
 def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
@@ -98,16 +111,20 @@ def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
     from engines.simulation import plan
 
     job = HydraConfig.get()
-    checked = plan(resolved(cfg))
-    single = job.mode == RunMode.RUN
-    wanted = checked.run.baselines
-    summary = run_plan(
-        checked,
-        Path(job.runtime.output_dir),
-        resume=False,
-        baselines=single if wanted is None else wanted,
-    )
+    checked = plan(_settled(cfg, single=job.mode == RunMode.RUN))
+    summary = run_plan(checked, Path(job.runtime.output_dir), resume=False)
     return float(summary[f"best_{checked.run.stopping.monitor}"])
+
+
+def _settled(cfg: Any, *, single: bool) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
+    """The resolved config with what depends on how and where it was started made explicit."""
+    config = resolved(cfg)
+    if config["baselines"] is None:
+        config["baselines"] = single
+    for section in (config["task"], config["client"]):
+        if isinstance(section.get("data_dir"), str):
+            section["data_dir"] = str(Path(section["data_dir"]).absolute())
+    return config
 
 
 def _one_sentence(error: Exception) -> str:

@@ -4,8 +4,10 @@ Nothing of this client leaves it outside that vector, and a failure leaves as on
 """
 
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,10 +88,10 @@ def _answer(
         journal.write("failure", code=error.code.value, message=str(error))
         return wire.failure(error.code, message)
     except Exception as error:
-        log.exception("this client failed")
-        journal.write(
-            "failure", code=FailureCode.INTERNAL_ERROR.value, message=type(error).__name__
-        )
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        cause = f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}"
+        log.exception("A client failed: %s.", cause)
+        journal.write("failure", code=FailureCode.INTERNAL_ERROR.value, message=f"{cause}.")
         return wire.failure(FailureCode.INTERNAL_ERROR, message)
 
 

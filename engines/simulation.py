@@ -91,9 +91,7 @@ def plan(config: dict[str, Any]) -> Plan:
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes))
 
 
-def simulate(
-    plan: Plan, folder: Path, *, resume: bool, baselines: bool, progress: Progress
-) -> RunFolder:
+def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> RunFolder:
     """Run a plan in `folder`, to its end or on from where it stopped.
 
     Raises CalyxError, or KeyboardInterrupt; the folder can then be resumed, and no process is left.
@@ -109,7 +107,7 @@ def simulate(
         run_config = to_run_config(plan.config, folder, resume)
         app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
         onlooker.flush()
-        if baselines:
+        if plan.run.baselines:
             progress("baselines", 0, 1)
             _add_baselines(pool, plan, run_folder)
     return run_folder

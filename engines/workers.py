@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """A function of a module, and its arguments, both picklable; `home` chooses the worker."""
+    """A function of a module, and its arguments, both picklable; `home` prefers a worker."""
 
     home: int
     function: Callable[..., Any]  # whatever the caller of the pool wants done
@@ -82,7 +82,9 @@ class WorkerPool:
             queues[job.home % len(queues)].append(index)
         running: dict[int, int] = {}  # worker → job
         while True:
-            for number, queue in enumerate(queues):
+            for number, own in enumerate(queues):
+                # An idle worker helps out: one job that hangs must not hold up those behind it.
+                queue = own or max(queues, key=len)
                 if number not in running and queue:
                     running[number] = queue.popleft()
                     self._workers[number].send(jobs[running[number]])

@@ -1,6 +1,7 @@
 """The run folder: what a run leaves on disk, and the names of its files."""
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +36,12 @@ class RunFolder:
         return self.config.exists() or self.checkpoints.exists() or self.summary.exists()
 
     def refuse_if_used(self) -> None:
-        """Raise UserError if a run has written here."""
+        """Raise UserError if a run has written here, or nobody can."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path} is a file; choose another hydra.run.dir.")
+        there = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise UserError(f"The folder {there} cannot be written; choose another hydra.run.dir.")
         if self.holds_run:
             raise UserError(
                 f"The folder {self.path} already holds a run; choose another hydra.run.dir, or go on "
