@@ -1,0 +1,135 @@
+"""Whole runs in this process: the same bytes whatever the engine does, and isolated clients."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+
+from calyx.composing import compose, resolved
+from calyx.errors import ConfigError
+from calyx.files import read_lines
+from engines.simulation import plan, simulate
+
+SMALL = ["task.num_clients=5", "rounds=3", "training.epochs=2", "baselines=false"]
+
+
+def run(tmp_path, name, *overrides):
+    folder = tmp_path / name
+    checked = plan(resolved(compose([*SMALL, *overrides])))
+    simulate(checked, folder, resume=False, progress=lambda *_: None)
+    return folder
+
+
+def model_hash(folder):
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def curve(folder):
+    return [(row["train_loss"], row["val_loss"]) for row in read_lines(folder / "rounds.jsonl")]
+
+
+def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tmp_path):
+    folders = [run(tmp_path, f"w{n}", f"engine.workers={n}") for n in (0, 1, 2)]
+    assert len({model_hash(folder) for folder in folders}) == 1
+    assert len({json.dumps(curve(folder)) for folder in folders}) == 1
+    assert json.loads((folders[0] / "summary.json").read_text())["model_sha256"] == model_hash(
+        folders[0]
+    )
+
+
+def test_another_seed_gives_another_model(tmp_path):
+    assert model_hash(run(tmp_path, "a", "seed=1")) != model_hash(run(tmp_path, "b", "seed=2"))
+
+
+def test_fedprox_with_mu_zero_is_fedavg_to_the_byte(tmp_path):
+    prox = run(tmp_path, "prox", "strategy=fedprox", "strategy.local.mu=0.0")
+    assert model_hash(prox) == model_hash(run(tmp_path, "avg"))
+    other = run(tmp_path, "other", "strategy=fedprox", "strategy.local.mu=1.0")
+    assert model_hash(other) != model_hash(prox)
+
+
+def test_the_mean_over_groups_is_the_mean_over_all_clients(tmp_path):
+    one, many = run(tmp_path, "one"), run(tmp_path, "many", "privacy.groups=all")
+    for left, right in zip(curve(one), curve(many), strict=True):
+        assert left == pytest.approx(right, abs=1e-4)
+
+
+def test_sixteen_bits_train_nearly_as_well_with_half_the_bytes(tmp_path):
+    wide, narrow = run(tmp_path, "32"), run(tmp_path, "16", "privacy.bits=16")
+    losses = [read_lines(folder / "rounds.jsonl")[-1]["val_loss"] for folder in (wide, narrow)]
+    assert losses[1] == pytest.approx(losses[0], abs=0.05)
+    up = [read_lines(folder / "rounds.jsonl")[0]["bytes_up"] for folder in (wide, narrow)]
+    assert up[1] < 0.6 * up[0]
+
+
+def test_a_cohort_is_sampled_and_recorded_by_name(tmp_path):
+    rows = read_lines(run(tmp_path, "cohort", "cohort_size=2") / "rounds.jsonl")
+    assert all(len(row["cohort"]) == 2 == row["replies"] for row in rows)
+    assert len({tuple(row["cohort"]) for row in rows}) > 1
+
+
+def test_the_observer_writes_what_each_client_did_and_the_sums_agree(tmp_path):
+    folder = run(tmp_path, "seen")
+    clients, rounds = read_lines(folder / "clients.jsonl"), read_lines(folder / "rounds.jsonl")
+    data = [row for row in clients if row["kind"] == "data"]
+    assert len(data) == 5
+    assert sum(sum(row["label_counts"]) for row in data) == 1797
+    for number in (1, 2, 3):
+        seen = [r for r in clients if (r["kind"], r["round"]) == ("evaluate", number)]
+        total = sum(r["num_examples"] for r in seen)
+        mean = sum(r["val_loss"] * r["num_examples"] for r in seen) / total
+        hits = sum(r["val_accuracy"] * r["num_examples"] for r in seen) / total
+        assert rounds[number - 1]["val_loss"] == pytest.approx(mean, abs=1e-6)
+        assert rounds[number - 1]["val_accuracy"] == pytest.approx(hits)
+
+
+def test_the_observer_changes_nothing(tmp_path, monkeypatch):
+    seen = run(tmp_path, "seen")
+    monkeypatch.setattr("engines.observer.Observer.note", lambda *_: None)
+    unseen = run(tmp_path, "unseen")
+    assert not (unseen / "clients.jsonl").exists()
+    assert model_hash(seen) == model_hash(unseen)
+
+
+def test_early_stopping_ends_a_run_and_says_why(tmp_path):
+    folder = run(tmp_path, "stop", "rounds=30", "training.lr=1e-9", "stopping.patience=2")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["rounds"] < 30
+    assert summary["rounds"] == summary["best_round"] + 2
+    assert "not better" in summary["stopped_because"]
+
+
+def test_stopping_may_watch_accuracy(tmp_path):
+    folder = run(tmp_path, "acc", "stopping.monitor=val_accuracy", "stopping.mode=max")
+    rows = read_lines(folder / "rounds.jsonl")
+    best = json.loads((folder / "summary.json").read_text())["best_round"]
+    assert rows[best - 1]["val_accuracy"] == max(row["val_accuracy"] for row in rows)
+
+
+@pytest.mark.parametrize("strategy", [["strategy=fedopt"], ["strategy=median", "privacy.groups=5"]])
+def test_every_strategy_learns(tmp_path, strategy):
+    losses = [loss for _, loss in curve(run(tmp_path, "s", "rounds=6", *strategy))]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_plan_checks_everything_before_anything_is_on_disk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for bad in (
+        "privacy.bits=8",
+        "training.optimizer=lbfgs",
+        "client.data_dir=5",
+        "task.w_max=100",
+    ):
+        with pytest.raises(ConfigError):
+            plan(resolved(compose([*SMALL, bad])))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_run_may_have_more_rounds_and_ends_like_one_that_never_stopped(tmp_path):
+    whole = run(tmp_path, "whole", "rounds=5", "strategy=fedopt")
+    part = run(tmp_path, "part", "rounds=2", "strategy=fedopt")
+    checked = plan(resolved(compose([*SMALL, "rounds=5", "strategy=fedopt"])))
+    simulate(replace(checked), part, resume=True, progress=lambda *_: None)
+    assert model_hash(part) == model_hash(whole)
+    assert curve(part) == curve(whole)

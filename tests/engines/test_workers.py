@@ -1,0 +1,98 @@
+"""Worker processes: results, death, deadlines, and what is left behind."""
+
+import logging
+import os
+import signal
+import time
+
+import pytest
+
+from engines.workers import Done, Failed, Job, WorkerPool
+
+
+def double(value):
+    return value * 2
+
+
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(_):
+    os._exit(3)
+
+
+def sleep(seconds):
+    time.sleep(seconds)
+    return "woke"
+
+
+def fail(_):
+    raise ValueError("not for the parent's eyes")
+
+
+def pid(_):
+    return os.getpid()
+
+
+def warn(text):
+    logging.getLogger("client.somewhere").warning("%s", text)
+
+
+def run(pool, *jobs, timeout=None):
+    results = {}
+    pool.run([Job(i, f, (a,)) for i, (f, a) in enumerate(jobs)], timeout, results.__setitem__)
+    return [results[i] for i in range(len(jobs))]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+def test_each_job_has_its_own_result(workers):
+    with WorkerPool(workers) as pool:
+        assert run(pool, *((double, i) for i in range(7))) == [Done(2 * i) for i in range(7)]
+        assert run(pool) == []
+
+
+def test_workers_persist_and_jobs_stay_at_home_while_all_are_busy():
+    with WorkerPool(2) as pool:
+        first = run(pool, (pid, 0), (pid, 1))
+        assert run(pool, (pid, 0), (pid, 1)) == first
+        assert first[0] != first[1]
+
+
+def test_a_worker_that_dies_fails_its_job_only_and_is_replaced():
+    with WorkerPool(2) as pool:
+        results = run(pool, (die, 0), (double, 1), (double, 2), (double, 3), (leave, 4))
+        assert results[1:4] == [Done(2), Done(4), Done(6)]
+        assert results[0] == Failed("its worker process died (signal 9)")
+        assert results[4] == Failed("its worker process died (exit code 3)")
+        assert run(pool, *((double, i) for i in range(4))) == [Done(2 * i) for i in range(4)]
+
+
+def test_a_job_that_hangs_fails_at_the_deadline_and_holds_up_nobody_else():
+    with WorkerPool(2) as pool:
+        results = run(pool, (sleep, 600), *((double, i) for i in range(1, 6)), timeout=1.0)
+        assert results == [
+            Failed("no reply before the deadline"),
+            *(Done(2 * i) for i in range(1, 6)),
+        ]
+        assert run(pool, (double, 1), (double, 2)) == [Done(2), Done(4)]
+
+
+def test_an_exception_fails_its_job_by_type_and_not_by_text():
+    with WorkerPool(1) as pool:
+        assert run(pool, (fail, 0), (double, 1)) == [Failed("ValueError in the engine"), Done(2)]
+
+
+def test_what_a_worker_logs_comes_home(caplog):
+    with WorkerPool(1) as pool:
+        run(pool, (warn, "look here"))
+    assert ("client.somewhere", logging.WARNING, "look here") in caplog.record_tuples
+
+
+def test_no_process_is_left_when_the_pool_is_left():
+    with pytest.raises(KeyboardInterrupt), WorkerPool(2) as pool:
+        pids = [result.value for result in run(pool, (pid, 0), (pid, 1))]
+        raise KeyboardInterrupt
+    for number in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(number, 0)
