@@ -170,7 +170,8 @@ def _apply(
         bounded = np.clip(filled, learnt.low, learnt.high) if cfg.outliers == "clip" else filled
         parts = [(bounded - learnt.mean) / learnt.scale]
         if cfg.outliers == "flag":
-            parts.append(((filled < learnt.low) | (filled > learnt.high)).astype(np.float64))
+            # NaN compares false: a value that was imputed is no outlier of this row's.
+            parts.append(((values < learnt.low) | (values > learnt.high)).astype(np.float64))
     if column.may_be_missing:
         parts.append(missing.astype(np.float64))
     return parts

@@ -21,7 +21,7 @@ from calyx.tasks.base import Column, Schema, Table, check_w_max
 if TYPE_CHECKING:
     from torch import nn
 
-MAX_DRAWS = 10_000
+MAX_DRAWS = 1000  # 1.5 s with 100 clients
 _ROWS = 1797
 _HIDDEN = 64
 

@@ -39,7 +39,10 @@ def read_checked(source: Source, folder: Path, task: str) -> bytes:
         )
     if not path.is_file():
         raise DataError(f"The folder {folder} holds no {source.name}, which task={task} needs.")
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from None
     if hashlib.sha256(data).hexdigest() != source.sha256:
         raise DataError(
             f"{path} is not the file that task={task} expects (its SHA-256 differs); get the original "
@@ -51,19 +54,31 @@ def read_checked(source: Source, folder: Path, task: str) -> bytes:
 def fetch(source: Source, task: str) -> bytes:
     """The file's bytes from the cache, or else downloaded, checked and kept. Raises DataError."""
     path = cache_folder(task) / source.name
-    if path.is_file():
-        data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() == source.sha256:
-            return data
+    cached = _cached(path)
+    if cached is not None and hashlib.sha256(cached).hexdigest() == source.sha256:
+        return cached
     data = _download(source, task)
     if hashlib.sha256(data).hexdigest() != source.sha256:
         raise DataError(
             f"What {source.folder_url}{source.name} sent is not the file that task={task} expects (its "
             "SHA-256 differs); put the original files in a folder and use task.data_dir=FOLDER."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+    except OSError as error:
+        raise DataError(
+            f"task={task} cannot keep its files in {path.parent} ({error.strerror}); set XDG_CACHE_HOME "
+            "to a folder that you can write to, or use task.data_dir=FOLDER."
+        ) from None
     return data
+
+
+def _cached(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:  # absent, or no file that can be read: it is downloaded anew
+        return None
 
 
 def _download(source: Source, task: str) -> bytes:

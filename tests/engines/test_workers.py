@@ -90,9 +90,16 @@ def test_what_a_worker_logs_comes_home(caplog):
 
 
 def test_no_process_is_left_when_the_pool_is_left():
-    with pytest.raises(KeyboardInterrupt), WorkerPool(2) as pool:
-        pids = [result.value for result in run(pool, (pid, 0), (pid, 1))]
-        raise KeyboardInterrupt
+    pids = []
+
+    def stopped():
+        with WorkerPool(2) as pool:
+            pids.extend(result.value for result in run(pool, (pid, 0), (pid, 1)))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert len(pids) == 2
     for number in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(number, 0)

@@ -60,7 +60,7 @@ class Faulty:
         draw = rng(seed, "rows", client=client)
         y = draw.integers(0, 2, 150)
         x = draw.standard_normal((150, 2)) + y[:, None]
-        if client not in self.clients[1 : 1 + self.cfg.victims]:
+        if client not in (*self.clients[1:], self.clients[0])[: self.cfg.victims]:
             return Table(x, y)
         if self.cfg.fault == "unreadable":
             raise DataError("The file of this client is not there.")

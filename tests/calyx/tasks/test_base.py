@@ -1,0 +1,72 @@
+"""What every task has in common: its files, its protocol, and that it costs nothing to import."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calyx.composing import compose, resolved
+from calyx.registry import load_task
+from calyx.tasks.base import Table, check_w_max
+
+ROOT = Path(__file__).resolve().parents[3]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TASKS = sorted(PROJECT["entry-points"]["calyx.tasks"])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_tasks_file_sets_its_section_and_may_set_what_suits_its_model(name):
+    file = ROOT / "conf" / "task" / f"{name}.yaml"
+    assert file.read_text().startswith("# @package _global_\n")
+    config = resolved(compose([f"task={name}"]))
+    assert config["task"]["name"] == name
+    assert config["task"]["data_dir"] is None
+    assert config["training"]["name"] == "default"  # what the task leaves out stays
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_describes_itself_before_any_data_is_read(name):
+    task = load_task(resolved(compose([f"task={name}"]))["task"])
+    assert task.name == name
+    assert list(task.clients) == sorted(set(task.clients))
+    names = [column.name for column in task.schema.columns]
+    assert len(names) == len(set(names))
+    for column in task.schema.columns:
+        assert bool(column.categories) == (column.kind == "categorical")
+        assert not set(column.categories) & set(column.missing_codes)
+    shapes = [tuple(p.shape) for p in task.model(7).parameters()]
+    assert shapes[0][-1] == 7
+    assert shapes[-1] == (len(task.schema.classes),)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["calyx.tasks.digits", "calyx.tasks.heart", "calyx.preprocessing.fitting"],
+)
+def test_a_module_that_checks_configs_imports_no_heavy_package(module):
+    code = f"import sys, {module}; print([m for m in ('torch', 'sklearn', 'flwr') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("w_max", [1, 2, 256, 2**20])
+def test_powers_of_two_are_weights(w_max):
+    check_w_max(w_max)
+
+
+@pytest.mark.parametrize("w_max", [-2, 0, 3, 255, 2**21])
+def test_other_weights_are_refused(w_max):
+    with pytest.raises(ValueError, match=f"w_max={w_max} is not a power of two"):
+        check_w_max(w_max)
+
+
+def test_taking_rows_keeps_their_order():
+    table = Table(np.arange(6.0).reshape(3, 2), np.array([0, 1, 2]))
+    taken = table.take(np.array([2, 0]))
+    assert taken.x.tolist() == [[4, 5], [0, 1]]
+    assert taken.y.tolist() == [2, 0]
