@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from engines.simulation import Plan
+from engines.planning import Plan
 from server.folder import Row
 
 REFRESH_S = 0.1

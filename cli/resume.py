@@ -7,8 +7,7 @@ from typing import Any
 from calyx.config import RunConfig, parse
 from calyx.errors import UserError
 from calyx.order import run_digest
-from cli.running import run_plan
-from engines.simulation import plan
+from engines.planning import plan
 from server.checkpoints import RunState, load_newest
 from server.folder import RunFolder
 from server.stopping import reason_to_stop
@@ -36,7 +35,10 @@ def main(arguments: Sequence[str]) -> int:
     run = parse(RunConfig, config, "")
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
-    run_plan(plan(config), folder.path, resume=True)
+    checked = plan(config)
+    from cli.running import run_plan  # late: it loads PyTorch
+
+    run_plan(checked, folder.path, resume=True)
     return 0
 
 

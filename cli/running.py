@@ -6,7 +6,8 @@ from calyx.errors import CalyxError
 from cli.display import Display
 from cli.report.page import write_report
 from cli.results import print_results
-from engines.simulation import Plan, simulate
+from engines.planning import Plan
+from engines.simulation import simulate
 from server.folder import Row, RunFolder
 
 

@@ -55,7 +55,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
 
 def _check(options: Namespace) -> None:
     """Refuse what cannot run before Hydra makes a folder. Raises UserError."""
-    from engines.simulation import plan
+    from engines.planning import plan
 
     extra = (
         [f"hydra.searchpath=[file://{Path(options.config_dir).resolve()}]"]
@@ -108,7 +108,7 @@ def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
     from hydra.types import RunMode
 
     from cli.running import run_plan
-    from engines.simulation import plan
+    from engines.planning import plan
 
     job = HydraConfig.get()
     checked = plan(_settled(cfg, single=job.mode == RunMode.RUN))

@@ -33,7 +33,8 @@ from client.data import Participant, prepare
 from client.evaluation import evaluate
 from client.failures import ClientFailure
 from client.policy import accept
-from client.training import LocalJob, TrainingConfig, train
+from client.training import LocalJob, train
+from client.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from torch import nn

@@ -6,48 +6,21 @@ One loop for every algorithm; what differs comes from `Algorithm.penalty`.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from calyx.config import NonNegativeFloat, PositiveFloat, PositiveInt, config
 from calyx.hardware import Hardware
 from calyx.seeding import rng, torch_scope
 from client.data import Part
 from client.evaluation import evaluate
 from client.optimizers import make_optimizer
+from client.training_config import TrainingConfig
 
 MIN_VALIDATION_ROWS = 20  # fewer say too little about when to stop
-
-
-@config
-class EarlyStopping:
-    """When a client stops before its last local epoch."""
-
-    patience: PositiveInt | None  # epochs without a better validation loss; null never stops
-    min_delta: NonNegativeFloat  # nats by which the loss must fall to count as better
-
-
-@config
-class TrainingConfig:
-    """The section `training`."""
-
-    name: str
-    epochs: PositiveInt  # local epochs a round at most
-    batch_size: PositiveInt  # rows a batch
-    lr: PositiveFloat  # learning rate
-    optimizer: Literal["sgd", "adam", "adamw"]
-    momentum: NonNegativeFloat  # of sgd
-    weight_decay: NonNegativeFloat
-    early_stopping: EarlyStopping
-
-    def __post_init__(self) -> None:
-        """Only sgd has a momentum."""
-        if self.momentum and self.optimizer != "sgd":
-            raise ValueError(f"momentum={self.momentum} needs optimizer=sgd, not {self.optimizer}")
 
 
 class Objective(Protocol):

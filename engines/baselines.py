@@ -21,7 +21,8 @@ from calyx.weights import initial_model
 from client.config import Site
 from client.data import Participant, PartName, prepare, to_part
 from client.evaluation import evaluate
-from client.training import EarlyStopping, LocalJob, TrainingConfig, train
+from client.training import LocalJob, train
+from client.training_config import EarlyStopping, TrainingConfig
 from engines.workers import Done, Job, Result, WorkerPool
 from strategies.algorithm import LocalObjective
 

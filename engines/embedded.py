@@ -14,29 +14,14 @@ from flwr.app import Context, Message, Metadata, RecordDict
 from flwr.serverapp import Grid
 
 from calyx import wire
-from calyx.config import NonNegativeInt, Section, config
+from calyx.config import Section
 from calyx.flower import SERVER_NODE, Run, as_task, empty_run, label_message, rebuild_message
-from calyx.hardware import cores
 from client import journal
 from client.app import app
 from client.config import node_config
 from engines.workers import Done, Job, Result, WorkerPool
 
 RUN_ID = 1
-
-
-@config
-class EmbeddedConfig:
-    """The section `engine`."""
-
-    name: str
-    workers: NonNegativeInt | None  # processes; null is one a core; 0 runs clients in this process
-
-    def count(self, clients: int) -> int:
-        """Processes to start for so many clients."""
-        if self.workers is not None:
-            return min(self.workers, clients)
-        return max(1, min(cores(), clients))
 
 
 @dataclass(frozen=True)

@@ -1,94 +1,27 @@
-"""A whole run in simulation: everything checked before the first byte on disk, then the run.
+"""A whole run in simulation, from a plan.
 
 It assembles what others do: the program composes the config, the server runs the rounds, workers
 run the clients, the observer looks on, baselines are trained beside it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from flwr.app import Context, RecordDict
 
-from calyx.config import RunConfig, parse
-from calyx.errors import DataError
+from calyx.config import parse
 from calyx.files import read_lines, write_json
 from calyx.flower import SERVER_NODE, quiet_flower
-from calyx.hardware import HardwareConfig, resolve
-from calyx.order import Terms, terms_of
-from calyx.preprocessing.config import PreprocessingConfig
-from calyx.privacy import PrivacyConfig
-from calyx.registry import load_task
-from calyx.tasks.base import Task
-from calyx.wire import FailureCode
-from client import journal
-from client.config import Site, node_config, read_site
-from client.data import describe, prepare
-from client.failures import ClientFailure
-from client.training import TrainingConfig
+from client.training_config import TrainingConfig
 from engines.baselines import Question, as_row, compute_baselines
-from engines.embedded import RUN_ID, Answer, EmbeddedConfig, EmbeddedGrid
+from engines.embedded import RUN_ID, Answer, EmbeddedGrid
 from engines.observer import Observer
+from engines.planning import Plan
 from engines.workers import WorkerPool
 from server.folder import RunFolder
 from server.job import to_run_config
-from server.sampling import check_sizes
-from strategies.base import load_algorithm
 
 Progress = Callable[[str, int, int], None]  # what, how many done, of how many
-_BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run that can start: its config, parsed and checked against this machine and its data."""
-
-    config: dict[str, Any]  # resolved; JSON values
-    run: RunConfig
-    terms: Terms
-    task: Task
-    engine: EmbeddedConfig
-    sites: tuple[Site, ...]  # the clients that can train
-    notes: tuple[tuple[str, journal.Note], ...]  # (client, what it wrote when it read its data)
-
-
-def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EmbeddedConfig]:
-    """Parse every section and check what can be checked without data. Raises ConfigError."""
-    run = parse(RunConfig, config, "")
-    task = load_task(run.task)
-    engine = parse(EmbeddedConfig, run.engine, "engine")
-    parse(TrainingConfig, run.training, "training")
-    parse(PreprocessingConfig, run.preprocessing, "preprocessing")
-    privacy = parse(PrivacyConfig, run.privacy, "privacy")
-    load_algorithm(run, privacy)
-    check_sizes(len(task.clients), privacy.groups, run.cohort_size, privacy.n_max)
-    resolve(parse(HardwareConfig, run.hardware, "hardware"))
-    resolve(read_site(node_config("any", run.client)).hardware)
-    return run, task, engine
-
-
-def plan(config: dict[str, Any]) -> Plan:
-    """Check a resolved config and read the clients' data; nothing is written. Raises UserError.
-
-    Data is prepared here, before workers are forked, so that they inherit it.
-    """
-    run, task, engine = check_config(config)
-    terms, sites, notes = terms_of(run), [], []
-    failures: list[ClientFailure] = []
-    for name in task.clients:
-        site = read_site(node_config(name, run.client))
-        try:
-            notes += [(name, note) for note in describe(prepare(terms, name, site.data_dir))]
-            sites.append(site)
-        except ClientFailure as error:
-            failures.append(error)
-    broken = [error for error in failures if error.code in _BROKEN_DATA]
-    if broken:
-        raise DataError(str(broken[0]))
-    if not sites:
-        raise DataError(f"No client can train; the first says: {failures[0]}")
-    return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes))
 
 
 def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> RunFolder:

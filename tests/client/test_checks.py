@@ -161,11 +161,12 @@ def test_equal_inputs_with_another_label_are_no_duplicates():
     assert check_table(table(rows, [0, 1, 1, 0]), SCHEMA) == []
 
 
-def test_a_class_without_rows_is_named():
-    got = only(check_table(table(SOUND, [1, 1, 1, 1]), SCHEMA))
+@pytest.mark.parametrize(("label", "absent"), [(1, "healthy"), (0, "disease")])
+def test_a_class_without_rows_is_named(label, absent):
+    got = only(check_table(table(SOUND, [label] * 4), SCHEMA))
     assert (got.check, got.count) == ("classes", 1)
-    assert "healthy" in got.message
-    assert "disease" not in got.message
+    assert absent in got.message
+    assert SCHEMA.classes[label] not in got.message
 
 
 def parts(train, validation, test) -> dict[str, Table]:

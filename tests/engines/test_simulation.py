@@ -9,7 +9,8 @@ import pytest
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError
 from calyx.files import read_lines
-from engines.simulation import plan, simulate
+from engines.planning import plan
+from engines.simulation import simulate
 
 SMALL = ["task.num_clients=5", "rounds=3", "training.epochs=2", "baselines=false"]
 

@@ -1,0 +1,32 @@
+"""The section `training`; apart from the loop, so that a mistake is found before PyTorch is loaded."""
+
+from typing import Literal
+
+from calyx.config import NonNegativeFloat, PositiveFloat, PositiveInt, config
+
+
+@config
+class EarlyStopping:
+    """When a client stops before its last local epoch."""
+
+    patience: PositiveInt | None  # epochs without a better validation loss; null never stops
+    min_delta: NonNegativeFloat  # nats by which the loss must fall to count as better
+
+
+@config
+class TrainingConfig:
+    """The section `training`."""
+
+    name: str
+    epochs: PositiveInt  # local epochs a round at most
+    batch_size: PositiveInt  # rows a batch
+    lr: PositiveFloat  # learning rate
+    optimizer: Literal["sgd", "adam", "adamw"]
+    momentum: NonNegativeFloat  # of sgd
+    weight_decay: NonNegativeFloat
+    early_stopping: EarlyStopping
+
+    def __post_init__(self) -> None:
+        """Only sgd has a momentum."""
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(f"momentum={self.momentum} needs optimizer=sgd, not {self.optimizer}")

@@ -1,0 +1,91 @@
+"""A run is planned before it is begun: everything checked, the data read, nothing on disk.
+
+It loads neither PyTorch nor the apps, so that a mistake is answered at once.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from calyx.config import NonNegativeInt, RunConfig, config, parse
+from calyx.errors import DataError
+from calyx.hardware import HardwareConfig, cores, resolve
+from calyx.order import Terms, terms_of
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.privacy import PrivacyConfig
+from calyx.registry import load_task
+from calyx.tasks.base import Task
+from calyx.wire import FailureCode
+from client import journal
+from client.config import Site, node_config, read_site
+from client.data import describe, prepare
+from client.failures import ClientFailure
+from client.training_config import TrainingConfig
+from server.sampling import check_sizes
+from strategies.base import load_algorithm
+
+_BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA)
+
+
+@config
+class EmbeddedConfig:
+    """The section `engine`."""
+
+    name: str
+    workers: NonNegativeInt | None  # processes; null is one a core; 0 runs clients in this process
+
+    def count(self, clients: int) -> int:
+        """Processes to start for so many clients."""
+        if self.workers is not None:
+            return min(self.workers, clients)
+        return max(1, min(cores(), clients))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that can start: its config, parsed and checked against this machine and its data."""
+
+    config: dict[str, Any]  # resolved; JSON values
+    run: RunConfig
+    terms: Terms
+    task: Task
+    engine: EmbeddedConfig
+    sites: tuple[Site, ...]  # the clients that can train
+    notes: tuple[tuple[str, journal.Note], ...]  # (client, what it wrote when it read its data)
+
+
+def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EmbeddedConfig]:
+    """Parse every section and check what can be checked without data. Raises ConfigError."""
+    run = parse(RunConfig, config, "")
+    task = load_task(run.task)
+    engine = parse(EmbeddedConfig, run.engine, "engine")
+    parse(TrainingConfig, run.training, "training")
+    parse(PreprocessingConfig, run.preprocessing, "preprocessing")
+    privacy = parse(PrivacyConfig, run.privacy, "privacy")
+    load_algorithm(run, privacy)
+    check_sizes(len(task.clients), privacy.groups, run.cohort_size, privacy.n_max)
+    resolve(parse(HardwareConfig, run.hardware, "hardware"))
+    resolve(read_site(node_config("any", run.client)).hardware)
+    return run, task, engine
+
+
+def plan(config: dict[str, Any]) -> Plan:
+    """Check a resolved config and read the clients' data; nothing is written. Raises UserError.
+
+    Data is prepared here, before workers are forked, so that they inherit it.
+    """
+    run, task, engine = check_config(config)
+    terms, sites, notes = terms_of(run), [], []
+    failures: list[ClientFailure] = []
+    for name in task.clients:
+        site = read_site(node_config(name, run.client))
+        try:
+            notes += [(name, note) for note in describe(prepare(terms, name, site.data_dir))]
+            sites.append(site)
+        except ClientFailure as error:
+            failures.append(error)
+    broken = [error for error in failures if error.code in _BROKEN_DATA]
+    if broken:
+        raise DataError(str(broken[0]))
+    if not sites:
+        raise DataError(f"No client can train; the first says: {failures[0]}")
+    return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes))
