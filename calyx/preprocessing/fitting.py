@@ -64,9 +64,9 @@ def fit(table: Table, schema: Schema, cfg: PreprocessingConfig) -> Fitted:
     if len(table) == 0:
         raise ValueError("there are no rows to fit on")
     columns = _columns(table.x, schema)
-    return Fitted(
-        schema, cfg, tuple(_fit(v, c, cfg) for v, c in zip(columns, schema.columns, strict=True))
-    )
+    fills = _fills(columns, schema, cfg)
+    learnt = zip(columns, schema.columns, fills.tolist(), strict=True)
+    return Fitted(schema, cfg, tuple(_fit(v, c, fill, cfg) for v, c, fill in learnt))
 
 
 def _columns(x: Values, schema: Schema) -> list[Values]:
@@ -86,8 +86,7 @@ def present_values(values: Values, column: Column) -> Values:
     return cleaned[~np.isnan(cleaned)]
 
 
-def _fit(values: Values, column: Column, cfg: PreprocessingConfig) -> ColumnFit:
-    fill = _fill(values, column, cfg)
+def _fit(values: Values, column: Column, fill: float, cfg: PreprocessingConfig) -> ColumnFit:
     if column.kind == "categorical":
         return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
     low, high = _bounds(values, cfg)
@@ -98,18 +97,29 @@ def _fit(values: Values, column: Column, cfg: PreprocessingConfig) -> ColumnFit:
     return ColumnFit(fill, low, high, mean, scale)
 
 
-def _fill(values: Values, column: Column, cfg: PreprocessingConfig) -> float:
-    """The imputation constant; of a column that is missing everywhere, the configured constant."""
-    categorical = column.kind == "categorical"
-    how = cfg.categorical_imputation if categorical else cfg.numeric_imputation
-    if how == "none":
-        return np.nan
-    if how == "constant" or np.isnan(values).all():
-        return cfg.fill_value
+def _fills(columns: list[Values], schema: Schema, cfg: PreprocessingConfig) -> Values:
+    """The imputation constants [C]; NaN for a kind of column that is not imputed."""
+    fills = np.full(len(columns), np.nan)
+    for kind, how in (
+        ("numeric", cfg.numeric_imputation),
+        ("categorical", cfg.categorical_imputation),
+    ):
+        chosen = [i for i, column in enumerate(schema.columns) if column.kind == kind]
+        if chosen and how != "none":
+            fills[chosen] = _statistics(np.stack([columns[i] for i in chosen], axis=1), how, cfg)
+    return fills
+
+
+def _statistics(values: Values, how: str, cfg: PreprocessingConfig) -> Values:
+    """The constant of each column of `values` [N, K]; the configured one where all are missing."""
+    if how == "constant":
+        return np.full(values.shape[1], cfg.fill_value)
     from sklearn.impute import SimpleImputer
 
     strategy = {"median": "median", "mode": "most_frequent"}[how]
-    return float(SimpleImputer(strategy=strategy).fit(values[:, None]).statistics_[0])
+    found = SimpleImputer(strategy=strategy, keep_empty_features=True).fit(values).statistics_
+    empty = np.isnan(values).all(axis=0)
+    return np.where(empty, cfg.fill_value, found.astype(np.float64))
 
 
 def _bounds(values: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
