@@ -42,6 +42,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@lru_cache(maxsize=1)
 def gpu_count() -> int:
     """CUDA devices that PyTorch can use, asked without initialising CUDA (else forks would break)."""
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")

@@ -1,5 +1,6 @@
 """Tasks and strategies by name: what is installed as an entry point is all that can be named."""
 
+from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ from calyx.errors import ConfigError
 from calyx.tasks.base import Task
 
 
+@lru_cache(maxsize=64)  # reading the metadata of all installed packages takes milliseconds
 def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: ANN401 - its Protocol is the caller's
     """The class behind the entry point `name`. Raises ConfigError that lists what is installed."""
     group = {"task": "calyx.tasks", "strategy": "calyx.strategies"}[kind]

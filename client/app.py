@@ -3,10 +3,13 @@
 Nothing of this client leaves it outside that vector, and a failure leaves as one code.
 """
 
+import json
 import logging
 import traceback
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +18,13 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from calyx import wire
-from calyx.config import parse
+from calyx.config import canonical_json, parse
 from calyx.errors import CalyxError
 from calyx.hardware import Hardware, apply, resolve
 from calyx.layouts import layout_of
 from calyx.order import Kind, Order
 from calyx.privacy import PrivacyConfig
-from calyx.registry import load_class
+from calyx.registry import load_class, load_task
 from calyx.secagg.quantise import Residues
 from calyx.secagg.vector import Contribution, Layout, encode
 from calyx.seeding import rng
@@ -115,7 +118,13 @@ def _open(message: Message, context: Context, kind: Kind) -> Stage:
 
 
 def _model(participant: Participant, order: Order) -> "nn.Module":
-    return initial_model(participant.task, participant.num_inputs, order.terms.seed)
+    terms = order.terms
+    return deepcopy(_pristine(canonical_json(terms.task), participant.num_inputs, terms.seed))
+
+
+@lru_cache(maxsize=4)  # every message needs the model's shapes, and most its layers
+def _pristine(task: str, num_inputs: int, seed: int) -> "nn.Module":
+    return initial_model(load_task(json.loads(task)), num_inputs, seed)
 
 
 def _train(stage: Stage) -> Contribution:

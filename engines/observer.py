@@ -4,12 +4,13 @@ It influences nothing and does not exist in deployment: the protocol shows a ser
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from calyx.files import append_lines
 from client.journal import Note
 from engines.embedded import Answer
-from server.folder import Row, RunFolder
+from server.folder import Row, RunFolder, make_event
 
 _ROW_KINDS = ("data", "train", "evaluate", "test")
 
@@ -20,6 +21,7 @@ class Observer:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._rows: list[Row] = []
+        self._events: list[Row] = []
         self._said: set[tuple[str, str]] = set()
 
     def on_answer(self, client: str, answer: Answer) -> None:
@@ -46,13 +48,19 @@ class Observer:
         self._said.add((client, message))
         event = "finding" if note.kind == "finding" else "client-failed"
         severity = fields.pop("severity", "error")
-        self._folder.event(event, severity, message, client=client, **fields)
+        self._events.append(make_event(event, severity, message, client=client, **fields))
 
     def flush(self) -> None:
-        """Write the rows so far, sorted, so that the order of arrival leaves no trace."""
+        """Write what was seen so far, sorted, so that the order of arrival leaves no trace."""
+        if self._events:
+            append_lines(self._folder.events, sorted(self._events, key=_client))
         if self._rows:
-            append_lines(self._folder.clients, sorted(self._rows, key=lambda r: r["client"]))
-        self._rows = []
+            append_lines(self._folder.clients, sorted(self._rows, key=_client))
+        self._rows, self._events = [], []
+
+
+def _client(row: Mapping[str, Any]) -> str:
+    return str(row["client"])
 
 
 def _strict(value: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out

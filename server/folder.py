@@ -84,16 +84,8 @@ class RunFolder:
         message: str,
         **details: Any,  # noqa: ANN401 - JSON values
     ) -> None:
-        """Append to events.jsonl: who, when, what; `details` are JSON values such as round, client."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        row: Row = {
-            "time": now,
-            "event": event,
-            "severity": severity,
-            "round": None,
-            "client": None,
-        }
-        append_lines(self.events, [row | details | {"message": message}])
+        """Append one event to events.jsonl; the arguments are those of `make_event`."""
+        append_lines(self.events, [make_event(event, severity, message, **details)])
 
     def truncate(self, file: Path, last_round: int) -> None:
         """Drop rows of rounds after `last_round`, which a resumed run will write again."""
@@ -101,3 +93,15 @@ class RunFolder:
         kept = [row for row in rows if row["round"] <= last_round]
         if len(kept) < len(rows) or (file.exists() and not file.read_bytes().endswith(b"\n")):
             write_atomically(file, "".join(strict_json(row) + "\n" for row in kept).encode())
+
+
+def make_event(
+    event: str,
+    severity: Severity,
+    message: str,
+    **details: Any,  # noqa: ANN401 - JSON values
+) -> Row:
+    """A row of events.jsonl: when, what, how severe; `details` are values such as round, client."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    row: Row = {"time": now, "event": event, "severity": severity, "round": None, "client": None}
+    return row | details | {"message": message}

@@ -22,7 +22,7 @@ from calyx.order import Kind
 from calyx.weights import Weights
 from server.checkpoints import Best, RunState, save
 from server.cohort_grid import CohortGrid, Outcome, Stage, TooFewReplies
-from server.folder import Row, RunFolder
+from server.folder import Row, RunFolder, make_event
 from server.sampling import Groups, sample_cohort
 from server.stopping import is_better, reason_to_stop
 from strategies.base import AlgorithmStrategy
@@ -116,20 +116,21 @@ def ask(
 
 def _note_dropped(folder: RunFolder, outcome: Outcome) -> None:
     number = outcome.stage.round
+    events = []
     for name, reason in sorted(outcome.dropped.items()):
         message = f"{name} is not in the sums of round {number} ({outcome.stage.kind}): {reason}."
-        folder.event("client-dropped", "warning", message, round=number, client=name, reason=reason)
-    clipped = (
-        int(outcome.count("clipped")[0])
-        if outcome.stage.kind == "train" and outcome.aggregates
-        else 0
-    )
+        details = {"round": number, "client": name, "reason": reason}
+        events.append(make_event("client-dropped", "warning", message, **details))
+    trained = outcome.stage.kind == "train" and outcome.aggregates
+    clipped = int(outcome.count("clipped")[0]) if trained else 0
     if clipped:
         message = (
             f"{clipped} coordinates of updates were cut to ±privacy.clip in round {number}; "
             "a larger privacy.clip would keep them."
         )
-        folder.event("clipped", "warning", message, round=number)
+        events.append(make_event("clipped", "warning", message, round=number))
+    if events:
+        append_lines(folder.events, events)  # at once: each append is synced
 
 
 def _row(number: int, trained: Outcome, evaluated: Outcome, seconds: float) -> Row:
