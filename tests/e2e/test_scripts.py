@@ -173,3 +173,11 @@ def test_without_a_python_there_is_one_sentence(project: Path, tmp_path: Path) -
     assert err.startswith("Calyx needs Python 3.11 or newer")
     assert err.count("\n") == 1
     assert not (project / ".venv").exists()
+
+
+def test_an_environment_of_somebody_elses_is_left_alone(project: Path, tmp_path: Path) -> None:
+    (project / ".venv/.stamp").unlink()
+    code, _, err = call([project / "scripts/environment"], tmp_path)
+    assert code == 1
+    assert "did not make" in err
+    assert (project / ".venv/pyvenv.cfg").exists()
