@@ -53,7 +53,7 @@ def hash_weights(weights: Mapping[str, Array]) -> str:
     for name, array in weights.items():
         head = f"{name}\0{array.dtype.newbyteorder('<').str}\0{array.shape}\0".encode()
         state.update(len(head).to_bytes(4, "little") + head)
-        state.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+        state.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
     return state.hexdigest()
 
 
@@ -71,7 +71,7 @@ def save_weights(path: Path, weights: Mapping[str, Array]) -> str:
     """Write a safetensors file without metadata, atomically; returns its SHA-256 in hex."""
     from safetensors.numpy import save
 
-    data = save({k: np.ascontiguousarray(v) for k, v in weights.items()})
+    data = save({k: np.asarray(v, order="C") for k, v in weights.items()})
     write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
 

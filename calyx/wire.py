@@ -79,7 +79,7 @@ def read_order(message: Message) -> str:
 
 def weights_record(weights: Mapping[str, Array]) -> ArrayRecord:
     """Weights as Flower's record."""
-    return ArrayRecord({k: FlowerArray(np.ascontiguousarray(v)) for k, v in weights.items()})
+    return ArrayRecord({k: FlowerArray(np.asarray(v, order="C")) for k, v in weights.items()})
 
 
 def only_arrays(content: RecordDict) -> ArrayRecord:

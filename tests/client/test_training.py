@@ -1,0 +1,157 @@
+"""Local training: one loop, checked against PyTorch's own classes and by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from calyx.hardware import Hardware
+from calyx.seeding import rng
+from client.data import Part
+from client.evaluation import evaluate
+from client.training import LocalJob, train
+from client.training_config import EarlyStopping, TrainingConfig
+from strategies.algorithm import LocalObjective
+from strategies.fedprox import FedProxLocal
+
+CPU = Hardware("cpu", 1, "float32", True)
+EMPTY = Part(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), 2)
+
+
+def rows(n, seed=0):
+    draw = np.random.default_rng(seed)
+    y = draw.integers(0, 2, n)
+    return Part((draw.standard_normal((n, 3)) + y[:, None]).astype(np.float32), y, 2)
+
+
+def config(**other):
+    values = {
+        "epochs": 3,
+        "batch_size": 8,
+        "lr": 0.1,
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+    }
+    stopping = EarlyStopping(patience=other.pop("patience", None), min_delta=0.0)
+    return TrainingConfig(name="test", early_stopping=stopping, **(values | other))
+
+
+def job(cfg, objective=None, client="a", hardware=CPU):
+    return LocalJob(cfg, objective or LocalObjective(), hardware, 1, 2, client)
+
+
+def model(seed=0, dropout=0.0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(dropout), nn.Linear(4, 2))
+
+
+def flat(net):
+    return torch.cat([p.detach().reshape(-1) for p in net.parameters()])
+
+
+def test_one_step_of_sgd_by_hand():
+    net = nn.Linear(1, 2, bias=False)
+    with torch.no_grad():
+        net.weight.zero_()
+    part = Part(np.array([[2.0]], np.float32), np.array([0]), 2)
+    trained = train(net, part, Part(part.x[:0], part.y[:0], 2), job(config(epochs=1)))
+    assert trained.loss == pytest.approx(math.log(2))
+    # d loss / d w = (softmax − onehot)·x = (−0.5, 0.5)·2
+    assert net.weight.detach().tolist() == [[pytest.approx(0.1)], [pytest.approx(-0.1)]]
+
+
+OPTIMIZERS = [
+    ({"optimizer": "sgd"}, lambda p: torch.optim.SGD(p, 0.1)),
+    (
+        {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01},
+        lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.01),
+    ),
+    (
+        {"optimizer": "adam", "weight_decay": 0.01},
+        lambda p: torch.optim.Adam(p, 0.1, weight_decay=0.01),
+    ),
+    (
+        {"optimizer": "adamw", "weight_decay": 0.01},
+        lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.01),
+    ),
+]
+
+
+@pytest.mark.parametrize(("keys", "make"), OPTIMIZERS)
+def test_the_loop_equals_pytorchs_own_optimisers_bit_for_bit(keys, make):
+    ours, theirs, part = model(), model(), rows(50)
+    train(ours, part, EMPTY, job(config(**keys)))
+    optimizer, shuffle = make(theirs.parameters()), rng(1, "batches", 2, "a")
+    for _ in range(3):
+        order = torch.from_numpy(shuffle.permutation(50))
+        x, y = torch.from_numpy(part.x)[order], torch.from_numpy(part.y)[order]
+        for start in range(0, 50, 8):
+            optimizer.zero_grad()
+            functional.cross_entropy(theirs(x[start : start + 8]), y[start : start + 8]).backward()
+            optimizer.step()
+    assert torch.equal(flat(ours), flat(theirs))
+
+
+def test_the_best_epochs_weights_are_restored():
+    part, validation, losses, snapshots = rows(60), rows(30, seed=9), [], []
+    for epochs in range(1, 7):
+        net = model()
+        train(net, part, EMPTY, job(config(epochs=epochs, lr=2.0)))
+        losses.append(evaluate(net, validation, torch.device("cpu")).loss)
+        snapshots.append(flat(net))
+    net = model()
+    trained = train(net, part, validation, job(config(epochs=6, lr=2.0)))
+    best = int(np.argmin(losses))
+    assert best < 5, "the test needs a run whose last epoch is not its best"
+    assert trained.validation_loss == losses[best]
+    assert torch.equal(flat(net), snapshots[best])
+
+
+def test_training_stops_when_patience_epochs_brought_nothing_better():
+    stuck = config(epochs=50, lr=1e-12, patience=3)
+    assert train(model(), rows(60), rows(30, seed=9), job(stuck)).epochs <= 10
+    few = train(model(), rows(60), rows(19), job(stuck))
+    assert (few.epochs, few.validation_loss) == (50, None)
+
+
+def test_a_client_and_a_round_have_their_own_randomness_and_nobody_elses():
+    def after(seed, client, dropout=0.5):
+        net = model(dropout=dropout)
+        torch.manual_seed(seed)
+        train(net, rows(60), EMPTY, job(config(), client=client))
+        return flat(net)
+
+    assert torch.equal(after(1, "a"), after(2, "a"))
+    assert not torch.equal(after(1, "a"), after(1, "b"))
+
+
+def test_a_proximal_term_keeps_the_weights_near_the_start():
+    distances = []
+    for mu in (0.0, 1.0, 5.0):
+        net = model()
+        start = flat(net)
+        train(net, rows(60), EMPTY, job(config(), FedProxLocal(mu=mu)))
+        distances.append(float((flat(net) - start).norm()))
+    assert distances[0] > distances[1] > distances[2] > 0
+
+
+def test_bfloat16_trains_and_keeps_float32_weights():
+    net = model()
+    trained = train(
+        net, rows(60), EMPTY, job(config(), hardware=Hardware("cpu", 1, "bfloat16", True))
+    )
+    assert math.isfinite(trained.loss)
+    assert flat(net).dtype == torch.float32
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device on this machine")
+def test_a_gpu_trains_twice_to_the_same_bytes():
+    nets = [model(), model()]
+    for net in nets:
+        train(net, rows(60), rows(30), job(config(), hardware=Hardware("cuda", 1, "float32", True)))
+    assert torch.equal(flat(nets[0].cpu()), flat(nets[1].cpu()))
