@@ -19,7 +19,7 @@ from flwr.clientapp import ClientApp
 
 from calyx import wire
 from calyx.config import canonical_json, parse
-from calyx.errors import CalyxError
+from calyx.errors import CalyxError, ConfigError
 from calyx.hardware import Hardware, apply, resolve
 from calyx.layouts import layout_of
 from calyx.order import Kind, Order
@@ -89,14 +89,20 @@ def _answer(
         vector = _encode(stage, work(stage))
         return Message(wire.vector_content(vector, stage.layout.fixed), reply_to=message)
     except ClientFailure as error:
-        journal.write("failure", code=error.code.value, message=str(error))
-        return wire.failure(error.code, message)
+        return _refuse(error, message)
+    except ConfigError as error:  # a section of the order, or of this site, that cannot be used
+        return _refuse(ClientFailure(FailureCode.ORDER_REFUSED, str(error)), message)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         cause = f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}"
         log.exception("A client failed: %s.", cause)
         journal.write("failure", code=FailureCode.INTERNAL_ERROR.value, message=f"{cause}.")
         return wire.failure(FailureCode.INTERNAL_ERROR, message)
+
+
+def _refuse(error: ClientFailure, message: Message) -> Message:
+    journal.write("failure", code=error.code.value, message=str(error))
+    return wire.failure(error.code, message)
 
 
 def _open(message: Message, context: Context, kind: Kind) -> Stage:

@@ -1,0 +1,224 @@
+"""A strategy sees exactly the cohort and one reply a group; Flower's own need not know."""
+
+import numpy as np
+import pytest
+from federation import Federation
+from flwr.app import ConfigRecord, Error, Message
+from flwr.serverapp.strategy import FedAdam, FedAvg
+
+from calyx import wire
+from calyx.config import parse
+from calyx.errors import CalyxError
+from calyx.hardware import Hardware
+from calyx.weights import initial_model, load_into, weights_of
+from client.data import prepare
+from client.training import LocalJob, train
+from client.training_config import TrainingConfig
+from server.cohort_grid import TooFewReplies
+from strategies.algorithm import LocalObjective, NoKeys
+from strategies.base import AlgorithmStrategy
+from strategies.fedavg import FedAvg as OurFedAvg
+
+
+@pytest.fixture(scope="module")
+def federation():
+    return Federation()
+
+
+@pytest.fixture(scope="module")
+def plain(federation):
+    """Weights and examples of each client, trained by hand without any grid."""
+    run, found = federation.plan.run, {}
+    for name in federation.roster:
+        participant = prepare(federation.setting.terms, name, None)
+        model = initial_model(participant.task, participant.num_inputs, run.seed)
+        load_into(model, federation.template)
+        cfg = parse(TrainingConfig, run.training, "training")
+        job = LocalJob(
+            cfg, LocalObjective(), Hardware("cpu", 1, "float32", True), run.seed, 1, name
+        )
+        train(model, participant.parts["train"], participant.parts["validation"], job)
+        found[name] = (weights_of(model), len(participant.parts["train"]))
+    return found
+
+
+def mean(plain, w_max):
+    weights = [min(n, w_max) for _, n in plain.values()]
+    return {
+        k: np.average([w[k] for w, _ in plain.values()], axis=0, weights=weights)
+        for k in next(iter(plain.values()))[0]
+    }
+
+
+def train_round(federation, strategy, stage, grid=None):
+    grid = grid or federation.grid
+    grid.open(stage)
+    arrays = wire.weights_record(federation.template)
+    replies = list(grid.send_and_receive(strategy.configure_train(1, arrays, ConfigRecord(), grid)))
+    aggregated, metrics = strategy.aggregate_train(1, replies)
+    return wire.read_weights(aggregated, federation.template), metrics, replies
+
+
+def ours(federation):
+    return AlgorithmStrategy(OurFedAvg(NoKeys()), federation.template)
+
+
+def theirs(cls=FedAvg, **settings):
+    return cls(min_train_nodes=1, min_evaluate_nodes=1, min_available_nodes=1, **settings)
+
+
+def test_one_reply_is_the_weighted_mean_of_the_clients_plain_updates(federation, plain):
+    weights, metrics, replies = train_round(federation, ours(federation), federation.stage())
+    expected = mean(plain, federation.setting.task.w_max)
+    assert len(replies) == 1
+    for name in weights:
+        np.testing.assert_allclose(weights[name], expected[name], atol=1e-5)
+        assert abs(weights[name] - federation.template[name]).max() > 1e-3
+    assert 0 < metrics["train_loss"] < 5
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_flowers_fedavg_gives_what_ours_gives(federation, groups):
+    names = tuple(federation.roster)
+    stage = federation.stage(groups=(names,) if groups == 1 else tuple((name,) for name in names))
+    mine, _, _ = train_round(federation, ours(federation), stage)
+    flower, metrics, replies = train_round(federation, theirs(), stage)
+    assert len(replies) == groups
+    for name in mine:
+        np.testing.assert_allclose(flower[name], mine[name], atol=1e-6)
+    assert "train_loss" in metrics
+
+
+def test_flowers_fedadam_works_unchanged_and_its_float64_is_rounded(federation):
+    weights, _, _ = train_round(federation, theirs(FedAdam, eta=0.01), federation.stage())
+    assert all(v.dtype == np.float32 for v in weights.values())
+
+
+def test_an_evaluation_says_the_counts_of_all_rows(federation):
+    federation.grid.open(federation.stage("evaluate"))
+    strategy = theirs()
+    arrays = wire.weights_record(federation.template)
+    messages = strategy.configure_evaluate(1, arrays, ConfigRecord(), federation.grid)
+    replies = list(federation.grid.send_and_receive(messages))
+    outcome = federation.grid.outcome
+    rows = sum(
+        len(prepare(federation.setting.terms, n, None).parts["validation"])
+        for n in federation.roster
+    )
+    assert outcome.count("confusion").sum() == rows
+    confusion = outcome.count("confusion").reshape(10, 10)
+    metrics = strategy.aggregate_evaluate(1, replies)
+    assert metrics["val_accuracy"] == pytest.approx(np.trace(confusion) / rows)
+    assert metrics["val_loss"] == pytest.approx(outcome.loss)
+
+
+class Meddler:
+    """A grid that passes messages on and changes the replies of one client."""
+
+    def __init__(self, inner, victim, change):
+        self._inner, self._victim, self._change = inner, victim, change
+
+    def send_and_receive(self, messages, *, timeout=None):
+        replies = []
+        for reply in self._inner.send_and_receive(messages, timeout=timeout):
+            changed = self._change(reply) if reply.metadata.src_node_id == self._victim else [reply]
+            replies += changed
+        return replies[::-1]
+
+
+def meddled(federation, change, min_replies=None):
+    victim = federation.roster["client-01"]
+    return federation.demanding(min_replies, lambda inner: Meddler(inner, victim, change))
+
+
+def spoil(reply):
+    data = reply.content["vector"]["vector"].data
+    reply.content["vector"]["vector"].data = data[:-4]
+    return [reply]
+
+
+def lie(reply):
+    array = reply.content["vector"]["vector"]
+    array.data = b"\xff" * len(array.data)
+    return [reply]
+
+
+def test_the_order_of_replies_and_a_second_reply_change_no_byte(federation):
+    weights, _, _ = train_round(federation, ours(federation), federation.stage())
+    grid = meddled(federation, lambda reply: [reply, reply])
+    again, _, _ = train_round(federation, ours(federation), federation.stage(), grid)
+    assert all(weights[k].tobytes() == again[k].tobytes() for k in weights)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda reply: [], "no reply before the deadline"),
+        (lambda reply: [Message(Error(2, "my row 5"), reply_to=reply)], "Flower's error 2"),
+        (spoil, "bytes, not"),
+    ],
+)
+def test_a_client_without_a_sound_vector_is_left_out_with_a_reason(
+    federation, plain, change, reason
+):
+    if reason.startswith("Flower"):
+        change = replacing_error
+    grid = meddled(federation, change)
+    weights, _, _ = train_round(federation, ours(federation), federation.stage(), grid)
+    assert list(grid.outcome.dropped) == ["client-01"]
+    assert reason in grid.outcome.dropped["client-01"]
+    expected = mean(
+        {k: v for k, v in plain.items() if k != "client-01"}, federation.setting.task.w_max
+    )
+    for name in weights:
+        np.testing.assert_allclose(weights[name], expected[name], atol=1e-5)
+
+
+def replacing_error(reply):
+    metadata = reply.metadata
+    error = wire.engine_failure("x", reply)
+    error.__dict__["_metadata"] = metadata
+    error.__dict__["_error"] = Error(2, "my row 5")
+    return [error]
+
+
+def test_a_group_whose_sum_is_unsound_counts_as_dropped(federation):
+    groups = tuple((name,) for name in federation.roster)
+    grid = meddled(federation, lie)
+    _, _, replies = train_round(federation, ours(federation), federation.stage(groups=groups), grid)
+    assert len(replies) == 2
+    assert "unsound" in grid.outcome.dropped["client-01"]
+
+
+def test_too_few_replies_end_the_stage_and_say_who_is_missing(federation):
+    grid = meddled(federation, spoil, min_replies=3)
+    with pytest.raises(TooFewReplies, match=r"2 of 3 clients .* needs 3 \(client-01: "):
+        train_round(federation, ours(federation), federation.stage(), grid)
+
+
+def test_a_strategy_sees_the_cohorts_nodes_only(federation):
+    federation.grid.open(federation.stage(groups=(("client-02", "client-00"),)))
+    nodes = list(federation.grid.get_node_ids())
+    assert nodes == [federation.roster["client-00"], federation.roster["client-02"]]
+
+
+def test_a_strategy_that_addresses_others_or_says_different_things_is_refused(federation):
+    grid = federation.grid
+    grid.open(federation.stage())
+    arrays = wire.weights_record(federation.template)
+    messages = list(ours(federation).configure_train(1, arrays, ConfigRecord(), grid))
+    with pytest.raises(CalyxError, match="one message to each client"):
+        grid.send_and_receive(messages[:2])
+    other = wire.weights_record({k: v + 1 for k, v in federation.template.items()})
+    messages[0] = Message(
+        wire.strategy_content(other, ConfigRecord()), messages[0].metadata.dst_node_id, "train"
+    )
+    with pytest.raises(CalyxError, match="different messages"):
+        grid.send_and_receive(messages)
+
+
+def test_replies_of_single_clients_cannot_be_pulled(federation):
+    with pytest.raises(NotImplementedError):
+        federation.grid.push_messages([])
+    with pytest.raises(NotImplementedError):
+        federation.grid.pull_messages([])
