@@ -54,16 +54,19 @@ def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file; none if it is absent.
 
-    A last line that a crash cut off is left out. Raises ValueError for any other damaged line.
+    A last line that a crash cut off is left out. Raises ValueError that names another damaged one.
     """
     if not path.exists():
         return []
-    *lines, rest = path.read_bytes().split(b"\n")
-    rows = []
-    for number, line in enumerate(lines, start=1):
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [_read_line(line, f"{path.name}, line {n}") for n, line in enumerate(lines, start=1)]
+
+
+def _read_line(line: bytes, where: str) -> dict[str, Any]:
+    try:
         row = json.loads(line)
-        if not isinstance(row, dict):
-            raise ValueError(f"{path.name}, line {number}: not a JSON object")
-        rows.append(row)
-    del rest
-    return rows
+    except ValueError:
+        row = None
+    if not isinstance(row, dict):
+        raise ValueError(f"{where}: not a JSON object")
+    return row

@@ -105,8 +105,8 @@ def from_json(text: str) -> Order:
     if len(text) > MAX_ORDER_BYTES:
         raise ConfigError(f"The order has {len(text)} characters, more than {MAX_ORDER_BYTES}.")
     try:
-        section = json.loads(text)
-    except ValueError:
+        section = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
         raise ConfigError("The order is no JSON.") from None
     if not isinstance(section, dict):
         raise ConfigError("The order is no JSON object.")
@@ -114,3 +114,7 @@ def from_json(text: str) -> Order:
     if canonical_json(section) != text:
         raise ConfigError("The order is not in canonical form.")
     return order
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,47 @@
+"""Files are whole or absent; lines grow, and a cut-off one is not read."""
+
+import os
+
+import pytest
+
+from calyx.files import append_lines, read_lines, write_atomically, write_json
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def broken(_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, b"new and longer")
+    assert path.read_bytes() == b"old"
+
+
+def test_nan_never_reaches_a_file(tmp_path):
+    for write in (
+        lambda: write_json(tmp_path / "a", {"x": float("nan")}),
+        lambda: append_lines(tmp_path / "a", [{"x": float("inf")}]),
+    ):
+        with pytest.raises(ValueError, match="JSON compliant"):
+            write()
+    assert not (tmp_path / "a").exists()
+
+
+def test_lines_come_back_without_a_last_one_that_was_cut_off(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    assert read_lines(path) == []
+    append_lines(path, [{"round": 1}, {"round": 2}])
+    with path.open("ab") as file:
+        file.write(b'{"round": 3')
+    assert read_lines(path) == [{"round": 1}, {"round": 2}]
+
+
+@pytest.mark.parametrize("damage", [b"{oops}\n", b"[1]\n", b"\xff\xfe\n"])
+def test_a_damaged_line_is_named(tmp_path, damage):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"round": 1}\n' + damage)
+    with pytest.raises(ValueError, match=r"rows\.jsonl, line 2"):
+        read_lines(path)

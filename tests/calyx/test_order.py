@@ -1,0 +1,100 @@
+"""The order: one canonical byte string, and what travels in it."""
+
+import json
+
+import pytest
+
+from calyx.composing import compose, resolved
+from calyx.config import RunConfig, canonical_json, parse
+from calyx.errors import ConfigError
+from calyx.order import MAX_ORDER_BYTES, Order, from_json, run_digest, terms_of, to_json, travelling
+
+
+def load(*overrides):
+    config = resolved(compose(list(overrides)))
+    return parse(RunConfig, config, ""), config
+
+
+def order():
+    run, _ = load()
+    return Order(
+        protocol="calyx/1",
+        run="r",
+        kind="train",
+        round=1,
+        attempt=1,
+        weights="0" * 64,
+        groups=(("a", "b"),),
+        rounds=3,
+        deadline_s=60.0,
+        terms=terms_of(run),
+    )
+
+
+def test_an_order_comes_back_from_its_canonical_json():
+    text = to_json(order())
+    assert from_json(text) == order()
+    assert canonical_json(json.loads(text)) == text
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda o, t: "no json",
+        lambda o, t: "[1]",
+        lambda o, t: " " + t,
+        lambda o, t: json.dumps(o, sort_keys=True),
+        lambda o, t: canonical_json(o | {"extra": 1}),
+        lambda o, t: canonical_json(o | {"protocol": "calyx/0"}),
+        lambda o, t: canonical_json(o | {"attempt": 0}),
+        lambda o, t: canonical_json(o | {"terms": o["terms"] | {"server": {}}}),
+        lambda o, t: canonical_json(o | {"run": "x" * (MAX_ORDER_BYTES + 1)}),
+        lambda o, t: "[" * 100_000,
+        lambda o, t: t.replace('"seed":1', '"seed":NaN'),
+        lambda o, t: t.replace('"mu"', '"nu"').replace('"local":{}', '"local":{"mu":NaN}'),
+    ],
+)
+def test_anything_else_is_refused(spoil):
+    text = to_json(order())
+    with pytest.raises(ConfigError):
+        from_json(spoil(json.loads(text), text))
+
+
+def test_paths_hardware_engine_and_the_servers_half_do_not_travel():
+    run, _ = load(
+        "task=heart", "task.data_dir=/secret", "strategy=fedopt", "hardware=cpu", "engine.workers=1"
+    )
+    text = canonical_json(travelling(run))
+    assert "secret" not in text
+    assert "beta1" not in text
+    assert set(json.loads(text)) == {
+        "task",
+        "strategy",
+        "training",
+        "preprocessing",
+        "privacy",
+        "seed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("override", "same"),
+    [
+        ("rounds=99", True),
+        ("engine.workers=0", True),
+        ("baselines=true", True),
+        ("hardware=cpu", True),
+        ("deadline_s=5.0", True),
+        ("retries=3", True),
+        ("seed=9", False),
+        ("strategy.server.lr=0.5", False),
+        ("stopping.patience=3", False),
+        ("cohort_size=3", False),
+        ("training.lr=0.7", False),
+        ("privacy.bits=16", False),
+        ("min_replies=3", False),
+    ],
+)
+def test_a_run_is_another_only_if_what_decides_its_bytes_is(override, same):
+    base, other = load("strategy=fedopt"), load("strategy=fedopt", override)
+    assert (run_digest(*base) == run_digest(*other)) is same
