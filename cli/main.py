@@ -5,6 +5,7 @@ stderr; `--debug` shows the traceback too.
 """
 
 import importlib
+import io
 import logging
 import os
 import signal
@@ -34,6 +35,9 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows "?", and goes on
     debug = "--debug" in arguments
     words = [a for a in arguments if a != "--debug"]
     if not words or words[0] in ("-h", "--help", "help"):

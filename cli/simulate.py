@@ -82,16 +82,16 @@ def _jobs(options: Namespace) -> list[list[str]]:
 
 
 def _run_hydra(arguments: Sequence[str]) -> None:
-    """Raises CalyxError if a job failed; in a sweep the others have run all the same."""
+    """Raises a job's failure; in a sweep the other jobs have run all the same."""
     import hydra
 
-    failures: list[CalyxError] = []
+    failures: list[Exception] = []
 
     def job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
         try:
             return _job(cfg)
-        except CalyxError as error:
-            failures.append(error)  # Hydra would print lines of its own about it
+        except Exception as error:  # noqa: BLE001 - raised below; Hydra would add lines of its own
+            failures.append(error)
             return math.nan
 
     sys.argv = ["calyx simulate", *arguments]

@@ -38,7 +38,13 @@ def check_table(table: Table, schema: Schema) -> list[Finding]:
     duplicates = len(table) - len(np.unique(_joined(table), axis=0))
     if duplicates:
         findings.append(
-            Finding("duplicates", "warning", None, duplicates, f"{_rows(duplicates)} stand twice.")
+            Finding(
+                "duplicates",
+                "warning",
+                None,
+                duplicates,
+                f"{_rows(duplicates, 'stands', 'stand')} twice.",
+            )
         )
     labels = np.bincount(table.y, minlength=len(schema.classes))
     empty = [schema.classes[i] for i in np.flatnonzero(labels == 0)]
@@ -62,9 +68,8 @@ def check_parts(parts: Mapping[str, Table]) -> list[Finding]:
     alone = sum(len(np.unique(rows, axis=0)) for rows in joined)
     shared = alone - len(np.unique(np.concatenate(joined), axis=0))
     if shared:
-        message = (
-            f"{_rows(shared)} stand in more than one of the training, validation and test parts."
-        )
+        stand = _rows(shared, "stands", "stand")
+        message = f"{stand} in more than one of the training, validation and test parts."
         findings.append(Finding("shared-rows", "warning", None, shared, message))
     return findings
 
@@ -125,15 +130,21 @@ def _missing(column: Column, missing: int, rows: int) -> list[Finding]:
 def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding]:
     if column.kind == "categorical":
         count = int((~np.isin(present, column.categories)).sum())
-        what, check = "have an unknown category in the column", "unknown-category"
+        verbs, check = ("has", "have"), "unknown-category"
+        what = "an unknown category in the column"
     else:
         low = -np.inf if column.low is None else column.low
         high = np.inf if column.high is None else column.high
         count = int(((present < low) | (present > high)).sum())
-        what, check = f"lie outside {low:g} … {high:g} in the column", "range"
+        verbs, check = ("lies", "lie"), "range"
+        what = f"outside {low:g} … {high:g} in the column"
     if count == 0:
         return []
-    return [Finding(check, "warning", column.name, count, f"{_rows(count)} {what} {column.name}.")]
+    return [
+        Finding(
+            check, "warning", column.name, count, f"{_rows(count, *verbs)} {what} {column.name}."
+        )
+    ]
 
 
 def _joined(table: Table) -> NDArray[np.float64]:
@@ -141,8 +152,8 @@ def _joined(table: Table) -> NDArray[np.float64]:
     return np.column_stack([np.nan_to_num(table.x, nan=np.finfo(np.float64).max), table.y])
 
 
-def _rows(count: int) -> str:
-    return f"{count} row{'s' if count > 1 else ''}"
+def _rows(count: int, one: str, many: str) -> str:
+    return f"1 row {one}" if count == 1 else f"{count} rows {many}"
 
 
 def _names(names: list[str], one: str, many: str) -> str:

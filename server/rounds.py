@@ -58,7 +58,7 @@ def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
         append_lines(folder.rounds, [row])
         save(folder.checkpoints, state, run.keep_checkpoints)
         log.info(_line(row, run.rounds), extra={"row": row})
-    return state, reason_to_stop(state, run.stopping) or f"all {run.rounds} rounds are done"
+    return state, reason_to_stop(state, run.stopping) or "all rounds are done"
 
 
 def _round(federation: Federation, state: RunState) -> tuple[RunState, Row]:
