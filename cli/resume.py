@@ -72,8 +72,8 @@ def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: Ru
         raise UserError(
             f"rounds={run.rounds} is less than the {state.round} rounds already done; use more."
         )
-    if not folder.summary.exists():
-        return
+    if not (folder.summary.exists() and folder.report.exists()):
+        return  # the report is the last file of a run
     reason = reason_to_stop(state, run.stopping)
     if reason:
         raise UserError(

@@ -78,8 +78,9 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
         folder.event("checkpoint-damaged", "warning", sentence, round=state.round)
     for file in (folder.rounds, folder.clients):
         folder.truncate(file, state.round)
-    # A summary says "finished"; from here on that is no longer so.
+    # Summary and report say "finished"; from here on that is no longer so.
     folder.summary.unlink(missing_ok=True)
+    folder.report.unlink(missing_ok=True)
     folder.write_config(job.config)
     folder.event(
         "resumed", "info", f"The run goes on after round {state.round}.", round=state.round

@@ -88,9 +88,9 @@ class RunFolder:
         append_lines(self.events, [make_event(event, severity, message, **details)])
 
     def truncate(self, file: Path, last_round: int) -> None:
-        """Drop rows of rounds after `last_round`, which a resumed run will write again."""
+        """Drop what a resumed run will write again: rows of later rounds, and of the final test."""
         rows = read_lines(file)
-        kept = [row for row in rows if row["round"] <= last_round]
+        kept = [r for r in rows if r["round"] <= last_round and r.get("kind") != "test"]
         if len(kept) < len(rows) or (file.exists() and not file.read_bytes().endswith(b"\n")):
             write_atomically(file, "".join(strict_json(row) + "\n" for row in kept).encode())
 

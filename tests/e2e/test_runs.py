@@ -194,6 +194,12 @@ def test_resume_refuses_what_it_cannot_go_on_with(tmp_path, calyx):
     assert longer.returncode == 0, longer.stderr
     assert summary(folder)["rounds"] == 5
 
+    (folder / "report.html").unlink()  # as if killed while the baselines were trained
+    assert calyx("resume", "run", "baselines=true").returncode == 0
+    assert summary(folder)["baselines"]["pooled"] > 0
+    tests = [row for row in read_lines(folder / "clients.jsonl") if row["kind"] == "test"]
+    assert len(tests) == 4
+
     config = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(config.replace("seed: 1", "seed: 2"))
     ended = calyx("resume", "run", "rounds=9")
