@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from calyx.config import PositiveFloat, PositiveInt, config
+from calyx.config import PositiveInt, config
 from calyx.secagg.quantise import FixedPoint
 
 
@@ -19,7 +19,9 @@ class PrivacyConfig:
     groups: PositiveInt | Literal["all"]  # sums a round; "all" makes every client a group
     bits: Literal[16, 24, 32]  # M: bits an element on the wire
     n_max: Annotated[int, Field(ge=1, le=512)]  # clients in one sum at most
-    clip: PositiveFloat  # bound of one coordinate of an update; larger ones are cut and counted
+    clip: Annotated[
+        float, Field(ge=1e-6, le=1e6)
+    ]  # bound of one coordinate of an update; larger ones are cut and counted
     weighting: Literal["examples", "equal"]  # what a client's update weighs in the mean
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ def print_results(summary: Row, folder: Path, report: Path | None) -> None:
     console.print()
     console.print(_table(summary))
     console.print(
-        f"{summary['rounds']} rounds: {summary['stopped_because']}; "
+        f"stopped after round {summary['rounds']}: {summary['stopped_because']}; "
         f"best model: round {summary['best_round']}",
         highlight=False,
     )

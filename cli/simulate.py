@@ -63,7 +63,10 @@ def _check(options: Namespace) -> None:
         else []
     )
     for number, overrides in enumerate(_jobs(options)):
-        cfg = compose([*overrides, *extra], with_hydra=True)
+        try:
+            cfg = compose([*overrides, *extra], with_hydra=True)
+        except ValueError as error:  # Hydra's word for a group that is null, for instance
+            raise ConfigError(f"The config cannot be composed: {error}") from error
         sweep, single = Path(cfg.hydra.sweep.dir) / str(number), Path(cfg.hydra.run.dir)
         RunFolder(sweep if options.multirun else single).refuse_if_used()
         plan(_settled(cfg, single=not options.multirun))

@@ -24,6 +24,8 @@ MISTAKES = [
     (["task.alpha=-1"], "task.alpha is -1"),
     (["task=heart", "task.data_dir=nowhere"], "nowhere is no folder"),
     (["rounds=[1"], "no viable alternative"),
+    (["task=null"], "cannot be composed"),
+    (["privacy.clip=1e300"], "privacy.clip is 1e+300"),
     (["--nope"], "no option --nope"),
     (["seed=1,2"], "Ambiguous value"),
     (["-m", "rounds=3,-1"], "rounds is -1"),
