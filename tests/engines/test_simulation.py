@@ -134,3 +134,10 @@ def test_a_resumed_run_may_have_more_rounds_and_ends_like_one_that_never_stopped
     simulate(replace(checked), part, resume=True, progress=lambda *_: None)
     assert model_hash(part) == model_hash(whole)
     assert curve(part) == curve(whole)
+
+
+def test_the_model_is_that_of_the_best_round(tmp_path):
+    folder = run(tmp_path, "best", "rounds=4", "keep_checkpoints=9")
+    best = json.loads((folder / "summary.json").read_text())["best_round"]
+    kept = folder / "checkpoints" / f"round-{best:06d}" / "weights.safetensors"
+    assert (folder / "model.safetensors").read_bytes() == kept.read_bytes()

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from federation import Federation
-from flwr.app import ConfigRecord, Error, Message
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
 from flwr.serverapp.strategy import FedAdam, FedAvg
 
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import CalyxError
+from calyx.flower import rebuild_message
 from calyx.hardware import Hardware
 from calyx.weights import initial_model, load_into, weights_of
 from client.data import prepare
@@ -120,10 +121,10 @@ class Meddler:
 
     def send_and_receive(self, messages, *, timeout=None):
         replies = []
-        for reply in self._inner.send_and_receive(messages, timeout=timeout):
+        for reply in reversed(list(self._inner.send_and_receive(messages, timeout=timeout))):
             changed = self._change(reply) if reply.metadata.src_node_id == self._victim else [reply]
             replies += changed
-        return replies[::-1]
+        return replies
 
 
 def meddled(federation, change, min_replies=None):
@@ -143,9 +144,17 @@ def lie(reply):
     return [reply]
 
 
+def another(reply):
+    """A second answer to the same message, well-formed and different."""
+    array = reply.content["vector"]["vector"]
+    forged = Array(array.dtype, array.shape, array.stype, bytes(len(array.data)))
+    content = RecordDict({"vector": ArrayRecord({"vector": forged})})
+    return rebuild_message(reply.metadata, content)
+
+
 def test_the_order_of_replies_and_a_second_reply_change_no_byte(federation):
     weights, _, _ = train_round(federation, ours(federation), federation.stage())
-    grid = meddled(federation, lambda reply: [reply, reply])
+    grid = meddled(federation, lambda reply: [reply, another(reply)])
     again, _, _ = train_round(federation, ours(federation), federation.stage(), grid)
     assert all(weights[k].tobytes() == again[k].tobytes() for k in weights)
 
