@@ -43,12 +43,3 @@ def confusion_matrix(
     """Counts [K, K] of rows by (true, predicted) class, both [N] in 0 … K-1."""
     cells = np.bincount(true * num_classes + predicted, minlength=num_classes**2)
     return cells.reshape(num_classes, num_classes).astype(np.int64)
-
-
-def pool(evaluations: list[Evaluation]) -> Evaluation:
-    """The evaluation of the union of all rows. Raises ValueError for none."""
-    if not evaluations:
-        raise ValueError("no evaluations to pool")
-    rows = sum(e.num_examples for e in evaluations)
-    loss = sum(e.loss * e.num_examples for e in evaluations) / max(1, rows)
-    return Evaluation(loss, np.sum([e.confusion for e in evaluations], axis=0))

@@ -23,7 +23,6 @@ from calyx.config import (
 )
 from calyx.errors import ConfigError
 
-PROTOCOL = "calyx/1"
 MAX_ORDER_BYTES = 4 * 2**20  # a roster of some 100,000 names; more is refused unread
 
 Kind = Literal["train", "evaluate", "test"]

@@ -19,7 +19,7 @@ from calyx.preprocessing.fitting import Fitted, fit
 from calyx.tasks.base import Table
 from calyx.weights import initial_model
 from client.config import Site
-from client.data import Participant, PartName, prepare, to_part
+from client.data import PART_NAMES, Participant, PartName, prepare, to_part
 from client.evaluation import evaluate
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig
@@ -82,8 +82,7 @@ def train_alone(question: Question, name: str) -> float:
 def train_pooled(question: Question) -> float:
     """In a worker: accuracy of one model on all clients' rows, preprocessed as one table."""
     participants = _participants(question)
-    names: tuple[PartName, ...] = ("train", "validation", "test")
-    raw = {part: _union([p.raw[part] for p in participants]) for part in names}
+    raw = {part: _union([p.raw[part] for p in participants]) for part in PART_NAMES}
     cfg = parse(PreprocessingConfig, question.terms.preprocessing, "preprocessing")
     fitted = fit(raw["train"], participants[0].task.schema, cfg)
     return _accuracy(question, raw, fitted, "all clients pooled")

@@ -152,6 +152,8 @@ class CohortGrid(Grid):
         return self._group_replies(stage, weights, orders, collected)
 
     def _weights(self, sent: list[Message]) -> Weights:
+        if not list(self.get_node_ids()):
+            raise RoundFailed(f"No client of round {self.stage.round}'s cohort is connected")
         if sorted(m.metadata.dst_node_id for m in sent) != sorted(self.get_node_ids()):
             raise CalyxError("The strategy did not send one message to each client of the cohort.")
         first = sent[0].content
