@@ -92,7 +92,10 @@ def load_newest(folder: Path) -> tuple[RunState, list[str]]:
         raise UserError(
             f"No checkpoint in {folder} is sound; the run cannot be resumed. {damaged[0]}"
         )
-    raise UserError(f"There is no checkpoint in {folder}; the run cannot be resumed.")
+    raise UserError(
+        f"There is no checkpoint in {folder}: the run was stopped before it began; start it again in "
+        "another folder."
+    )
 
 
 def _newest_first(folder: Path) -> list[Path]:
