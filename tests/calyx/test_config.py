@@ -1,8 +1,12 @@
 """A config section is typed, or it is one sentence."""
 
+import hashlib
+import json
 from typing import Annotated, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import Field
 
 from calyx.config import canonical_json, config, digest, parse
@@ -82,3 +86,78 @@ def test_equal_values_have_one_canonical_form_and_nan_has_none():
     assert digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1}) != digest({"a": 2, "b": 2})
     with pytest.raises(ValueError, match="JSON compliant"):
         canonical_json({"a": float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"inner": {"patience": True, "delta": 0}},
+            "x.inner.patience is true, but must be integer",
+        ),
+        ({"inner": {"patience": 2.0, "delta": 0}}, "x.inner.patience is 2.0, but must be integer"),
+        ({"inner": {"patience": "2", "delta": 0}}, 'x.inner.patience is "2", but must be integer'),
+        ({"inner": {"patience": 1, "delta": float("nan")}}, "x.inner.delta is NaN, but must be"),
+        ({"groups": "some"}, "x.groups is \"some\", but must be integer or 'all'."),
+        ({"groups": True}, "x.groups is true, but must be integer or 'all'."),
+        ({"name": 3}, "x.name is 3, but must be 'sgd' or 'adam'."),
+        ({"lr": [1]}, "x.lr is [1], but must be number."),
+    ],
+)
+def test_no_type_is_taken_for_another(change, sentence):
+    with pytest.raises(ConfigError) as caught:
+        parse(Outer, GOOD | change, "x")
+    assert sentence in str(caught.value)
+
+
+def test_the_first_of_several_mistakes_is_the_one_sentence():
+    with pytest.raises(ConfigError) as caught:
+        parse(Outer, GOOD | {"lr": 0, "name": "lbfgs", "more": 1}, "x")
+    assert str(caught.value) == "The config key x.lr is 0, but must be greater than 0."
+
+
+def test_at_the_top_a_key_has_no_prefix():
+    with pytest.raises(ConfigError, match=r"^The config key lr is 0,"):
+        parse(Outer, GOOD | {"lr": 0}, "")
+    with pytest.raises(
+        ConfigError, match=r"^The config section at the top cannot be used: delta=7"
+    ):
+        parse(Inner, {"patience": 1, "delta": 7}, "")
+
+
+def test_a_parsed_section_cannot_be_changed_and_takes_keywords_only():
+    outer = parse(Outer, GOOD, "x")
+    with pytest.raises(AttributeError):
+        outer.lr = 2.0
+    with pytest.raises((TypeError, ValueError)):
+        Inner(1, 0.5)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=3), JSON, max_size=5), st.randoms(use_true_random=False))
+def test_the_digest_does_not_know_the_order_of_keys(value, random):
+    keys = list(value)
+    random.shuffle(keys)
+    shuffled = {k: value[k] for k in keys}
+    assert digest(shuffled) == digest(value)
+    assert json.loads(canonical_json(shuffled)) == value
+    assert digest(value) == hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@given(JSON)
+def test_any_json_in_a_field_is_taken_or_refused_in_one_line(value):
+    for change in ({"lr": value}, {"groups": value}, {"inner": value}, {"name": value}):
+        try:
+            parse(Outer, GOOD | change, "x")
+        except ConfigError as error:
+            sentence = str(error)
+        else:
+            continue
+        assert "\n" not in sentence
+        assert next(iter(change)) in sentence

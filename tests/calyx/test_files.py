@@ -20,6 +20,36 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_bytes() == b"old"
 
 
+def test_a_first_write_that_fails_leaves_nothing_under_the_name(tmp_path, monkeypatch):
+    def broken(_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(tmp_path / "file", b"half")
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_write_is_whole_and_leaves_nothing_beside_it(tmp_path):
+    for data in (b"long " * 1000, b"short", b""):
+        write_atomically(tmp_path / "file", data)
+        assert (tmp_path / "file").read_bytes() == data
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_bytes_are_synced_before_they_get_their_name(tmp_path, monkeypatch):
+    seen, real = [], os.fsync
+
+    def watched(descriptor):
+        seen.append((tmp_path / "file").exists())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write_atomically(tmp_path / "file", b"data")
+    # The file, then the folder that holds its new name.
+    assert seen == [False, True]
+
+
 def test_nan_never_reaches_a_file(tmp_path):
     for write in (
         lambda: write_json(tmp_path / "a", {"x": float("nan")}),
@@ -42,6 +72,22 @@ def test_lines_come_back_without_a_last_one_that_was_cut_off(tmp_path):
 @pytest.mark.parametrize("damage", [b"{oops}\n", b"[1]\n", b"\xff\xfe\n"])
 def test_a_damaged_line_is_named(tmp_path, damage):
     path = tmp_path / "rows.jsonl"
-    path.write_bytes(b'{"round": 1}\n' + damage)
+    path.write_bytes(b'{"round": 1}\n' + damage + b'{"round": 3}\n')
     with pytest.raises(ValueError, match=r"rows\.jsonl, line 2"):
         read_lines(path)
+
+
+def test_rows_of_which_one_cannot_be_written_leave_the_file_as_it_was(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    append_lines(path, [{"round": 1}])
+    with pytest.raises(ValueError, match="JSON compliant"):
+        append_lines(path, [{"round": 2}, {"round": float("nan")}])
+    assert read_lines(path) == [{"round": 1}]
+
+
+def test_a_text_with_line_breaks_stays_on_one_line(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{"message": "one\ntwo\r\u2028three"}, {"message": "é"}]
+    append_lines(path, rows)
+    assert read_lines(path) == rows
+    assert path.read_bytes().count(b"\n") == 2

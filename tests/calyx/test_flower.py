@@ -1,12 +1,17 @@
 """The contract with Flower's internals: what calyx/flower.py and our two grids rely on."""
 
+import inspect
+import pickle
+
 import pytest
-from flwr.app import Message, RecordDict
+from flwr.app import ConfigRecord, Error, Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.serverapp.strategy import Strategy
+from flwr.serverapp.strategy import FedAvg, Strategy
+from flwr.supercore.task_identity import TaskIdentity
 from packaging.version import Version
 
-from calyx.flower import SERVER_NODE, as_task, empty_run, label_message, rebuild_message
+from calyx import wire
+from calyx.flower import SERVER_NODE, Run, as_task, empty_run, label_message, rebuild_message
 from engines.embedded import EmbeddedGrid
 from server.cohort_grid import CohortGrid
 from strategies.base import AlgorithmStrategy
@@ -54,3 +59,64 @@ def test_a_strategy_has_the_four_methods_and_a_summary():
     }
     assert Strategy.__abstractmethods__ == expected
     assert not AlgorithmStrategy.__abstractmethods__
+
+
+def test_a_process_has_an_identity_of_three_numbers():
+    as_task(7, 5)
+    assert (TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id) == (7, 5, 5)
+
+
+def test_a_run_can_be_described_by_its_id_alone():
+    assert list(inspect.signature(Run.create_empty).parameters) == ["run_id"]
+    assert isinstance(empty_run(3), Run)
+
+
+def test_the_id_of_a_message_lies_where_we_put_it():
+    as_task(7)
+    metadata = Message(RecordDict(), dst_node_id=5, message_type="train").metadata
+    assert "_message_id" in metadata.__dict__
+    label_message(metadata, "m-2")
+    assert metadata.message_id == "m-2"
+
+
+def test_a_reply_goes_back_to_who_asked_with_content_or_with_an_error():
+    as_task(7)
+    message = Message(RecordDict(), dst_node_id=5, message_type="query.name")
+    label_message(message.metadata, "m-3")
+    for reply in (
+        Message(RecordDict(), reply_to=message),
+        Message(Error(100, "x"), reply_to=message),
+    ):
+        assert (reply.metadata.src_node_id, reply.metadata.dst_node_id) == (5, SERVER_NODE)
+        assert reply.metadata.message_type == "query.name"
+        assert reply.has_error() is not reply.has_content()
+
+
+def test_a_message_goes_through_a_pipe_in_two_parts():
+    as_task(7)
+    message = Message(RecordDict({"c": ConfigRecord({"x": 1})}), 5, "train")
+    label_message(message.metadata, "m-4")
+    metadata, content = pickle.loads(pickle.dumps((message.metadata, message.content)))
+    again = rebuild_message(metadata, content)
+    assert again.metadata.message_id == "m-4"
+    assert again.content["c"]["x"] == 1
+
+
+@pytest.mark.parametrize("ours", [EmbeddedGrid, CohortGrid])
+def test_our_grids_take_what_flowers_loop_gives_them(ours):
+    for name in ("create_message", "send_and_receive", "push_messages", "pull_messages"):
+        theirs = inspect.signature(getattr(Grid, name)).parameters
+        mine = inspect.signature(getattr(ours, name)).parameters
+        assert [(p.name, p.kind, p.default) for p in mine.values()] == [
+            (p.name, p.kind, p.default) for p in theirs.values()
+        ]
+
+
+def test_our_strategy_takes_what_flowers_loop_gives_it():
+    for name in Strategy.__abstractmethods__:
+        theirs = inspect.signature(getattr(Strategy, name)).parameters
+        assert list(inspect.signature(getattr(AlgorithmStrategy, name)).parameters) == list(theirs)
+
+
+def test_flower_weighs_replies_by_the_key_that_ours_carry():
+    assert inspect.signature(FedAvg).parameters["weighted_by_key"].default == wire.WEIGHT_KEY

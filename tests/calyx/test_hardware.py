@@ -1,10 +1,19 @@
 """The device is chosen by config, checked at start, applied once."""
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from calyx.config import parse
 from calyx.errors import ConfigError
 from calyx.hardware import Hardware, HardwareConfig, apply, cores, gpu_count, resolve
+from calyx.seeding import torch_scope
+from calyx.weights import hash_weights, weights_of
+from client.data import Part
+from client.training import LocalJob, train
+from client.training_config import EarlyStopping, TrainingConfig
+from strategies.algorithm import LocalObjective
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -35,3 +44,53 @@ def test_threads_and_determinism_are_set():
     assert torch.get_num_threads() == 1
     assert torch.are_deterministic_algorithms_enabled()
     assert cores() >= 1
+
+
+def test_another_choice_in_the_same_process_is_applied_again():
+    try:
+        apply(Hardware("cpu", 2, "float32", False))
+        assert torch.get_num_threads() == 2
+        assert not torch.are_deterministic_algorithms_enabled()
+    finally:
+        apply(Hardware("cpu", 1, "float32", True))
+    assert torch.get_num_threads() == 1
+    assert torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("change", [{"device": "tpu"}, {"threads": 0}, {"precision": "float16"}])
+def test_what_no_machine_has_is_refused(change):
+    section = {
+        "name": "x",
+        "device": "cpu",
+        "threads": 1,
+        "precision": "float32",
+        "deterministic": True,
+    }
+    with pytest.raises(ConfigError, match=f"hardware.{next(iter(change))}"):
+        parse(HardwareConfig, section | change, "hardware")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device on this machine")
+def test_an_epoch_on_the_gpu_gives_the_same_bytes_twice():
+    hardware = Hardware("cuda", 1, "float32", True)
+    apply(hardware)
+    draw = np.random.default_rng(0)
+    part = Part(draw.standard_normal((100, 8)).astype(np.float32), draw.integers(0, 3, 100), 3)
+    cfg = TrainingConfig(
+        name="test",
+        epochs=1,
+        batch_size=16,
+        lr=0.1,
+        optimizer="adam",
+        momentum=0.0,
+        weight_decay=0.0,
+        early_stopping=EarlyStopping(patience=None, min_delta=0.0),
+    )
+    hashes = []
+    for _ in range(2):
+        with torch_scope(1, "model"):
+            net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 3))
+        train(net, part, part, LocalJob(cfg, LocalObjective(), hardware, 1, 1, "a"))
+        hashes.append(hash_weights(weights_of(net)))
+    assert hashes[0] == hashes[1]

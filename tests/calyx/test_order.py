@@ -1,8 +1,11 @@
 """The order: one canonical byte string, and what travels in it."""
 
 import json
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from calyx.composing import compose, resolved
 from calyx.config import RunConfig, canonical_json, parse
@@ -50,6 +53,18 @@ def test_an_order_comes_back_from_its_canonical_json():
         lambda o, t: canonical_json(o | {"terms": o["terms"] | {"server": {}}}),
         lambda o, t: canonical_json(o | {"run": "x" * (MAX_ORDER_BYTES + 1)}),
         lambda o, t: "[" * 100_000,
+        lambda o, t: canonical_json(o | {"round": -1}),
+        lambda o, t: canonical_json(o | {"round": True}),
+        lambda o, t: canonical_json(o | {"round": 1.0}),
+        lambda o, t: canonical_json(o | {"rounds": 0}),
+        lambda o, t: canonical_json(o | {"deadline_s": 0.0}),
+        lambda o, t: canonical_json(o | {"kind": "predict"}),
+        lambda o, t: canonical_json(o | {"groups": ["a", "b"]}),
+        lambda o, t: canonical_json({k: v for k, v in o.items() if k != "weights"}),
+        lambda o, t: json.dumps(dict(reversed(o.items())), separators=(",", ":")),
+        lambda o, t: t.replace('"attempt":1', '"attempt":1,"attempt":1'),
+        lambda o, t: t.replace('"round":1', '"round":1' + "0" * 5000),
+        lambda o, t: t.replace('"run":"r"', '"run":"\\ud800"'),
         lambda o, t: t.replace('"seed":1', '"seed":NaN'),
         lambda o, t: t.replace('"mu"', '"nu"').replace('"local":{}', '"local":{"mu":NaN}'),
     ],
@@ -98,3 +113,39 @@ def test_paths_hardware_engine_and_the_servers_half_do_not_travel():
 def test_a_run_is_another_only_if_what_decides_its_bytes_is(override, same):
     base, other = load("strategy=fedopt"), load("strategy=fedopt", override)
     assert (run_digest(*base) == run_digest(*other)) is same
+
+
+def test_an_order_that_is_too_long_is_refused_unread():
+    with pytest.raises(ConfigError, match=f"more than {MAX_ORDER_BYTES}"):
+        from_json("x" * (MAX_ORDER_BYTES + 1))
+
+
+def test_no_client_has_a_field_of_its_own_in_the_order():
+    fields = set(json.loads(to_json(order())))
+    assert fields == {
+        "attempt",
+        "deadline_s",
+        "groups",
+        "kind",
+        "protocol",
+        "round",
+        "rounds",
+        "run",
+        "terms",
+        "weights",
+    }
+
+
+def test_the_hyperparameters_that_travel_are_those_of_the_config():
+    run, config = load("strategy=fedprox", "strategy.local.mu=0.25", "training.lr=0.125")
+    sent = json.loads(to_json(replace(order(), terms=terms_of(run))))["terms"]
+    assert sent["strategy"] == {"name": "fedprox", "local": {"mu": 0.25}}
+    assert sent["training"] == config["training"]
+    assert sent["training"]["lr"] == 0.125
+    assert sent["privacy"] == config["privacy"]
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_refused_in_a_sentence(text):
+    with pytest.raises(ConfigError):
+        from_json(text)

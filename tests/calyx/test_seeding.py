@@ -1,6 +1,7 @@
 """Each purpose has its own random numbers, and nobody else's."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +34,31 @@ def test_torch_draws_inside_the_scope_only_from_its_key_and_goes_on_as_before_af
         assert torch.equal(torch.rand(3), first)
     with torch_scope(1, "y"):
         assert not torch.equal(torch.rand(3), first)
+
+
+def test_what_is_drawn_inside_a_scope_does_not_depend_on_what_was_drawn_before():
+    draws = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        torch.rand(seed)
+        with torch_scope(5, "x", 3, "client"):
+            draws.append(torch.rand(4))
+    assert torch.equal(*draws)
+
+
+def test_a_scope_that_fails_puts_the_generator_back():
+    before = torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="shape"), torch_scope(1, "x"):
+        torch.rand(1).reshape(2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_drawing_leaves_numpys_global_generator_alone():
+    np.random.seed(4)
+    expected = np.random.random(2).tolist()
+    np.random.seed(4)
+    rng(1, "x").random(10)
+    assert np.random.random(2).tolist() == expected
 
 
 def test_the_generator_is_a_fixed_one():
