@@ -132,7 +132,9 @@ def _npy_head(head: bytes) -> tuple[tuple[int, ...], np.dtype] | None:
 
 def vector_content(vector: Residues, fixed: FixedPoint) -> RecordDict:
     """A client's contribution, and nothing else of it."""
-    array = FlowerArray(f"uint{fixed.modulus_bits}", (len(vector),), _RAW, pack(vector, fixed))
+    array = FlowerArray(
+        f"uint{fixed.modulus_bits}", (len(vector),), _RAW, pack(vector, fixed.modulus_bits)
+    )
     return RecordDict({_VECTOR: ArrayRecord({_VECTOR: array})})
 
 
@@ -150,7 +152,7 @@ def read_vector(message: Message, layout: Layout) -> Residues:
         )
     if len(array.data) != layout.length * bits // 8:
         raise WireError(f"The vector has {len(array.data)} bytes, not {layout.length * bits // 8}.")
-    return unpack(array.data, layout.fixed)
+    return unpack(array.data, layout.fixed.modulus_bits)
 
 
 def group_content(

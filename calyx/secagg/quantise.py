@@ -115,15 +115,15 @@ def add(left: Residues, right: Residues, fixed: FixedPoint) -> Residues:
     return (left + right) & np.uint32(fixed.mask)
 
 
-def pack(residues: Residues, fixed: FixedPoint) -> bytes:
+def pack(residues: Residues, modulus_bits: int) -> bytes:
     """Little-endian bytes as on the wire: 2, 3 or 4 an element."""
     raw = residues.astype("<u4").view(np.uint8).reshape(-1, 4)
-    return raw[:, : fixed.modulus_bits // 8].tobytes()
+    return raw[:, : modulus_bits // 8].tobytes()
 
 
-def unpack(data: bytes, fixed: FixedPoint) -> Residues:
+def unpack(data: bytes, modulus_bits: int) -> Residues:
     """The residues [D] of `data`. Raises ValueError if the length is no multiple of an element's."""
-    width = fixed.modulus_bits // 8
+    width = modulus_bits // 8
     if len(data) % width:
         raise ValueError(f"{len(data)} bytes are no whole number of {width}-byte elements")
     raw = np.zeros((len(data) // width, 4), dtype=np.uint8)

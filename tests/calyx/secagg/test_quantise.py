@@ -109,9 +109,9 @@ def test_a_count_above_its_maximum_is_refused():
 @given(FORMATS, st.lists(st.integers(0, 2**16 - 1), max_size=20))
 def test_packing_takes_the_modulus_width_an_element_and_loses_nothing(fixed, values):
     residues = np.array(values, dtype=np.uint32)
-    data = pack(residues, fixed)
+    data = pack(residues, fixed.modulus_bits)
     assert len(data) == len(values) * fixed.modulus_bits // 8
-    assert unpack(data, fixed).tolist() == values
+    assert unpack(data, fixed.modulus_bits).tolist() == values
 
 
 def test_too_few_bits_for_a_client_are_refused():

@@ -1,0 +1,305 @@
+"""A client's half of the protocol: five stages over plain bytes. `calyx-secagg/1` §4 to §6.
+
+Sources: Bonawitz et al. 2017, fig. 4 (rounds 0 to 4 with the consistency check). Each function is
+one stage; `answer` is the guard that lets each happen once, in order. No Flower, no clock, no
+global randomness: what is secret comes from `entropy`, and nothing here says when it is late.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from calyx.secagg import advertisement
+from calyx.secagg.encoding import enc, rows_from_bytes, rows_to_bytes, set_hash
+from calyx.secagg.keys import (
+    KEY_BYTES,
+    SIGNATURE_BYTES,
+    TAG_BYTES,
+    agree,
+    expand,
+    mask_key,
+    pair_of,
+    public_of,
+    seal,
+    self_mask_key,
+    share_key,
+    sign,
+    unseal,
+    verify,
+)
+from calyx.secagg.masking import Mask, apply_masks
+from calyx.secagg.quantise import Residues, pack, unpack
+from calyx.secagg.refusals import Refusal, RefusalCode
+from calyx.secagg.roster import Roster
+from calyx.secagg.rules import MAX_GROUP
+from calyx.secagg.session import Session
+from calyx.secagg.shamir import SHARE_BYTES, Entropy, P, deal
+
+SEALED_BYTES = 2 * SHARE_BYTES + TAG_BYTES
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Member:
+    """Who this client is, the same in every context: its index, its Ed25519 key, its pinned roster."""
+
+    u: int
+    identity: bytes
+    roster: Roster
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of a stage, and what the machine around it lends to it."""
+
+    stage: int  # 1 … 4
+    body: bytes
+    entropy: Entropy
+    commit: Callable[[], None]  # makes the tombstone durable; may raise Refusal
+
+
+def begin(member: Member, session: Session, vector: Residues, entropy: Entropy) -> bytes:
+    """Stage 0: draw this context's keys and say their public halves; `vector` [D] is kept.
+
+    Fig. 4, round 0; the commitment to b is ours, so that a wrong share can be told from a right one.
+    """
+    session.share_private, session.mask_private = entropy(KEY_BYTES), entropy(KEY_BYTES)
+    session.seed = entropy(KEY_BYTES)
+    session.vector = pack(vector, session.rules.modulus_bits)
+    commitment = advertisement.commit(session.ctx, session.seed)
+    body = public_of(session.share_private) + public_of(session.mask_private) + commitment
+    made = advertisement.make(member.identity, session.ctx, session.u, body)
+    session.advertisements = {session.u: made.to_bytes()}
+    return made.to_bytes()
+
+
+def answer(member: Member, session: Session, call: Call) -> bytes:
+    """The reply to a stage's request. Raises Refusal, after which the context is dead.
+
+    A stage happens once: the same bytes again get the stored answer, anything else is refused (§5).
+    """
+    digest = hashlib.sha256(call.body).digest()
+    if session.last_request == digest and call.stage == session.stage - 1:
+        return session.last_reply
+    try:
+        if call.stage != session.stage:
+            raise Refusal(
+                RefusalCode.WRONG_STAGE,
+                f"A request of stage {call.stage} came, and stage {session.stage} is next.",
+            )
+        reply = _STAGES[call.stage](member, session, call)
+    except Refusal:
+        session.erase()
+        raise
+    session.stage += 1
+    if session.stage <= 4:
+        session.last_request, session.last_reply = digest, reply
+    return reply
+
+
+def abandon(member: Member, session: Session) -> bytes:
+    """Give a sum up: erase every share, then sign that it is done (§5).
+
+    Raises Refusal where shares were revealed, or where nothing was ever shared.
+    """
+    if session.has_revealed:
+        raise Refusal(RefusalCode.REVEALED, "Its shares of this sum were already revealed.")
+    session.erase()
+    if not session.root:
+        raise Refusal(RefusalCode.WRONG_STAGE, "There is no sum to abandon: nothing was shared.")
+    return sign(member.identity, "abandon", session.ctx, session.root)
+
+
+def _share(member: Member, session: Session, call: Call) -> bytes:
+    """Stage 1: check U0, then deal b and s_sk to it (fig. 4, round 1)."""
+    advertised = _check_cohort(member, session, call.body)
+    n, u = len(advertised), session.u
+    session.members = tuple(sorted(advertised))
+    session.root = advertisement.root_of(session.ctx, advertised)
+    session.advertisements = {v: a.to_bytes() for v, a in advertised.items()}
+    others = [v for v in session.members if v != u]
+    t = session.rules.threshold(n)
+    seeds = _deal(session.seed, t, [u, *others], call.entropy)
+    keys = _deal(session.mask_private, t, others, call.entropy)
+    session.own_share = seeds[u]
+    rows = []
+    for v in others:
+        try:
+            session.channels[v] = agree(
+                session.share_private, advertised[v].share_public, session.ctx
+            )
+        except ValueError:
+            raise Refusal(
+                RefusalCode.REPEATED_KEY, f"Client {v} has a key that agrees on nothing.", v
+            ) from None
+        key, bound = _channel(session, u, v)
+        rows.append((v, seal(key, seeds[v] + keys[v], bound)))
+    session.share_private = b""
+    return rows_to_bytes(rows)
+
+
+def _check_cohort(
+    member: Member, session: Session, body: bytes
+) -> dict[int, advertisement.Advertisement]:
+    rows = _rows(lambda: advertisement.rows_of(body), RefusalCode.UNKNOWN_CLIENT)
+    if rows.get(session.u) != session.advertisements[session.u]:
+        raise Refusal(
+            RefusalCode.OWN_ADVERTISEMENT, "Its own advertisement is missing or was altered."
+        )
+    found = {}
+    for v, data in rows.items():
+        if v not in session.group:
+            raise Refusal(RefusalCode.UNKNOWN_CLIENT, f"Client {v} is not of this group.", v)
+        read = advertisement.read(data, session.ctx, v, member.roster.key(v))
+        if read is None:
+            raise Refusal(
+                RefusalCode.BAD_SIGNATURE,
+                f"The advertisement of client {v} is not signed by it.",
+                v,
+            )
+        found[v] = read
+    if advertisement.has_repeats(found):
+        raise Refusal(RefusalCode.REPEATED_KEY, "Two advertisements share a key.")
+    n, rules = len(found), session.rules
+    if n < rules.smallest_sum(n):
+        raise Refusal(
+            RefusalCode.TOO_FEW_CLIENTS, f"{n} clients are fewer than {rules.smallest_sum(n)}."
+        )
+    if n > min(rules.n_max, MAX_GROUP):
+        raise Refusal(RefusalCode.TOO_MANY_CLIENTS, f"{n} clients are more than {rules.n_max}.")
+    return found
+
+
+def _deal(secret: bytes, t: int, holders: list[int], entropy: Entropy) -> dict[int, bytes]:
+    points = [v + 1 for v in holders]
+    shares = deal(int.from_bytes(secret, "little"), t, points, entropy)
+    encoded = [share.to_bytes(SHARE_BYTES, "little") for share in shares]
+    return dict(zip(holders, encoded, strict=True))
+
+
+def _channel(session: Session, sender: int, receiver: int) -> tuple[bytes, bytes]:
+    """Key and bound data of the one ciphertext from `sender` to `receiver`."""
+    other = receiver if sender == session.u else sender
+    publics = {v: session.advertisements[v][:KEY_BYTES] for v in (sender, receiver)}
+    pair = pair_of((sender, publics[sender]), (receiver, publics[receiver]), session.root)
+    bound = enc(session.ctx, session.root, sender, receiver)
+    return share_key(session.channels[other], pair, sender, receiver), bound
+
+
+def _mask(member: Member, session: Session, call: Call) -> bytes:
+    """Stage 2: open every share now, make the tombstone, mask, forget (fig. 4, round 2)."""
+    rows = dict(_rows(lambda: rows_from_bytes(call.body, SEALED_BYTES), RefusalCode.BAD_INBOX))
+    for v, sealed in rows.items():
+        if v == session.u or v not in session.members:
+            raise Refusal(
+                RefusalCode.BAD_INBOX, f"The inbox holds shares of {v}, which is no peer."
+            )
+        session.held[v] = _open(session, v, sealed)
+    least = session.rules.smallest_sum(len(session.members))
+    if len(rows) + 1 < least:
+        raise Refusal(
+            RefusalCode.TOO_FEW_SHARES,
+            f"{len(rows)} clients have shared; with itself at least {least} are needed.",
+        )
+    bits, masks = session.rules.modulus_bits, _masks(session)
+    call.commit()
+    masked = apply_masks(unpack(session.vector, bits), masks, bits)
+    y = pack(masked, bits)
+    session.mask_private = session.seed = session.vector = b""
+    session.channels, session.advertisements = {}, {}
+    return y + sign(
+        member.identity, "y", session.ctx, session.root, session.u, hashlib.sha256(y).digest()
+    )
+
+
+def _open(session: Session, v: int, sealed: bytes) -> bytes:
+    key, bound = _channel(session, v, session.u)
+    both = unseal(key, sealed, bound)
+    if both is None or len(both) != 2 * SHARE_BYTES:
+        raise Refusal(RefusalCode.SEALED_SHARE, f"The shares from client {v} do not open.", v)
+    for share in (both[:SHARE_BYTES], both[SHARE_BYTES:]):
+        if int.from_bytes(share, "little") >= P:
+            raise Refusal(RefusalCode.SHARE_RANGE, f"A share from client {v} is too large.", v)
+    return both
+
+
+def _masks(session: Session) -> list[Mask]:
+    """PRG(b_u), and PRG(s_uv) of each peer, added where u < v (Bonawitz et al. 2017, §4.1)."""
+    u, length = session.u, session.rules.mask_key_bytes
+    prk, info = self_mask_key(session.seed, session.ctx, u, session.root)
+    masks = [Mask(expand(prk, info, length), is_added=True)]
+    publics = {v: a[KEY_BYTES : 2 * KEY_BYTES] for v, a in session.advertisements.items()}
+    for v in session.held:
+        pair = pair_of((u, publics[u]), (v, publics[v]), session.root)
+        try:
+            prk = agree(session.mask_private, publics[v], session.ctx)
+        except ValueError:
+            raise Refusal(
+                RefusalCode.REPEATED_KEY, f"Client {v} has a key that agrees on nothing.", v
+            ) from None
+        masks.append(Mask(mask_key(prk, pair, length), is_added=u < v))
+    return masks
+
+
+def _consent(member: Member, session: Session, call: Call) -> bytes:
+    """Stage 3: look at U2 and sign it, once (fig. 4, round 3)."""
+    rows = _rows(lambda: rows_from_bytes(call.body, 0), RefusalCode.UNKNOWN_CLIENT)
+    summed = {v for v, _ in rows}
+    if session.u not in summed:
+        raise Refusal(RefusalCode.NOT_IN_SUM, "This client's own vector is not in the sum.")
+    strangers = summed - {session.u} - session.held.keys()
+    if strangers:
+        raise Refusal(
+            RefusalCode.SUM_OUTSIDE_INBOX,
+            f"The sum holds client {min(strangers)}, from which no shares came.",
+        )
+    least = session.rules.smallest_sum(len(session.members))
+    if len(summed) < least:
+        raise Refusal(
+            RefusalCode.SUM_TOO_SMALL, f"The sum is over {len(summed)} clients, not {least}."
+        )
+    session.signed_sum = tuple(sorted(summed))
+    return sign(member.identity, "u2", session.ctx, session.root, set_hash(summed))
+
+
+def _reveal(member: Member, session: Session, call: Call) -> bytes:
+    """Stage 4: with Q signatures on that U2, reveal one secret of each client, never both."""
+    agreed, body = call.body[:KEY_BYTES], call.body[KEY_BYTES:]
+    if agreed != set_hash(session.signed_sum):
+        raise Refusal(RefusalCode.SUM_CHANGED, "The sum is not the one that this client signed.")
+    rows = _rows(lambda: rows_from_bytes(body, SIGNATURE_BYTES), RefusalCode.TOO_FEW_SIGNATURES)
+    signed = {
+        v
+        for v, signature in rows
+        if v in session.signed_sum
+        and verify(member.roster.key(v), signature, "u2", session.ctx, session.root, agreed)
+    }
+    needed = session.rules.threshold(len(session.members))
+    if len(signed) < needed:
+        raise Refusal(
+            RefusalCode.TOO_FEW_SIGNATURES, f"{len(signed)} clients signed the sum, not {needed}."
+        )
+    shares = {session.u: session.own_share} | {
+        v: both[:SHARE_BYTES] if v in session.signed_sum else both[SHARE_BYTES:]
+        for v, both in session.held.items()
+    }
+    session.has_revealed = True
+    session.erase()
+    session.stage = 4  # `answer` counts on
+    return rows_to_bytes(sorted(shares.items()))
+
+
+_STAGES: Mapping[int, Callable[[Member, Session, Call], bytes]] = {
+    1: _share,
+    2: _mask,
+    3: _consent,
+    4: _reveal,
+}
+
+
+def _rows(read: Callable[[], T], code: RefusalCode) -> T:
+    try:
+        return read()
+    except ValueError as error:
+        raise Refusal(code, f"The request is malformed: {error}.") from None
