@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from calyx.secagg.quantise import Residues
 
@@ -38,7 +39,13 @@ def apply_masks(vector: Residues, masks: Sequence[Mask], modulus_bits: int) -> R
         raise ValueError(f"a vector of {len(vector)} elements is above the limit of {MAX_ELEMENTS}")
     element = np.dtype("<u2" if modulus_bits == 16 else "<u4")
     total = vector.astype(element)
-    streams = [(_encryptor(mask.key), np.add if mask.is_added else np.subtract) for mask in masks]
+    streams = [
+        (
+            Cipher(algorithms.AES(mask.key), modes.GCM(_NO_NONCE)).encryptor(),
+            np.add if mask.is_added else np.subtract,
+        )
+        for mask in masks
+    ]
     buffer = bytearray(_CHUNK_BYTES + 15)  # update_into asks for a block of room behind the end
     step = _CHUNK_BYTES // element.itemsize
     for start in range(0, len(total), step):

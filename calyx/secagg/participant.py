@@ -11,21 +11,16 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from calyx.secagg import advertisement
-from calyx.secagg.encoding import enc, rows_from_bytes, rows_to_bytes, set_hash
+from calyx.secagg.encoding import rows_from_bytes, rows_to_bytes, set_hash
 from calyx.secagg.keys import (
     KEY_BYTES,
     SIGNATURE_BYTES,
-    TAG_BYTES,
-    agree,
     expand,
     mask_key,
     pair_of,
     public_of,
-    seal,
     self_mask_key,
-    share_key,
     sign,
-    unseal,
     verify,
 )
 from calyx.secagg.masking import Mask, apply_masks
@@ -34,9 +29,9 @@ from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import MAX_GROUP
 from calyx.secagg.session import Session
-from calyx.secagg.shamir import SHARE_BYTES, Entropy, P, deal
+from calyx.secagg.shamir import SHARE_BYTES, Entropy
+from calyx.secagg.sharing import SEALED_BYTES, agreed, deal_shares, open_shares, seal_shares
 
-SEALED_BYTES = 2 * SHARE_BYTES + TAG_BYTES
 T = TypeVar("T")
 
 
@@ -114,29 +109,13 @@ def abandon(member: Member, session: Session) -> bytes:
 def _share(member: Member, session: Session, call: Call) -> bytes:
     """Stage 1: check U0, then deal b and s_sk to it (fig. 4, round 1)."""
     advertised = _check_cohort(member, session, call.body)
-    n, u = len(advertised), session.u
     session.members = tuple(sorted(advertised))
     session.root = advertisement.root_of(session.ctx, advertised)
     session.advertisements = {v: a.to_bytes() for v, a in advertised.items()}
-    others = [v for v in session.members if v != u]
-    t = session.rules.threshold(n)
-    seeds = _deal(session.seed, t, [u, *others], call.entropy)
-    keys = _deal(session.mask_private, t, others, call.entropy)
-    session.own_share = seeds[u]
-    rows = []
-    for v in others:
-        try:
-            session.channels[v] = agree(
-                session.share_private, advertised[v].share_public, session.ctx
-            )
-        except ValueError:
-            raise Refusal(
-                RefusalCode.REPEATED_KEY, f"Client {v} has a key that agrees on nothing.", v
-            ) from None
-        key, bound = _channel(session, u, v)
-        rows.append((v, seal(key, seeds[v] + keys[v], bound)))
+    dealt = deal_shares(session, call.entropy)
+    sealed = rows_to_bytes((v, seal_shares(session, v, both)) for v, both in dealt.items())
     session.share_private = b""
-    return rows_to_bytes(rows)
+    return sealed
 
 
 def _check_cohort(
@@ -171,22 +150,6 @@ def _check_cohort(
     return found
 
 
-def _deal(secret: bytes, t: int, holders: list[int], entropy: Entropy) -> dict[int, bytes]:
-    points = [v + 1 for v in holders]
-    shares = deal(int.from_bytes(secret, "little"), t, points, entropy)
-    encoded = [share.to_bytes(SHARE_BYTES, "little") for share in shares]
-    return dict(zip(holders, encoded, strict=True))
-
-
-def _channel(session: Session, sender: int, receiver: int) -> tuple[bytes, bytes]:
-    """Key and bound data of the one ciphertext from `sender` to `receiver`."""
-    other = receiver if sender == session.u else sender
-    publics = {v: session.advertisements[v][:KEY_BYTES] for v in (sender, receiver)}
-    pair = pair_of((sender, publics[sender]), (receiver, publics[receiver]), session.root)
-    bound = enc(session.ctx, session.root, sender, receiver)
-    return share_key(session.channels[other], pair, sender, receiver), bound
-
-
 def _mask(member: Member, session: Session, call: Call) -> bytes:
     """Stage 2: open every share now, make the tombstone, mask, forget (fig. 4, round 2)."""
     rows = dict(_rows(lambda: rows_from_bytes(call.body, SEALED_BYTES), RefusalCode.BAD_INBOX))
@@ -195,7 +158,7 @@ def _mask(member: Member, session: Session, call: Call) -> bytes:
             raise Refusal(
                 RefusalCode.BAD_INBOX, f"The inbox holds shares of {v}, which is no peer."
             )
-        session.held[v] = _open(session, v, sealed)
+        session.held[v] = open_shares(session, v, sealed)
     least = session.rules.smallest_sum(len(session.members))
     if len(rows) + 1 < least:
         raise Refusal(
@@ -213,17 +176,6 @@ def _mask(member: Member, session: Session, call: Call) -> bytes:
     )
 
 
-def _open(session: Session, v: int, sealed: bytes) -> bytes:
-    key, bound = _channel(session, v, session.u)
-    both = unseal(key, sealed, bound)
-    if both is None or len(both) != 2 * SHARE_BYTES:
-        raise Refusal(RefusalCode.SEALED_SHARE, f"The shares from client {v} do not open.", v)
-    for share in (both[:SHARE_BYTES], both[SHARE_BYTES:]):
-        if int.from_bytes(share, "little") >= P:
-            raise Refusal(RefusalCode.SHARE_RANGE, f"A share from client {v} is too large.", v)
-    return both
-
-
 def _masks(session: Session) -> list[Mask]:
     """PRG(b_u), and PRG(s_uv) of each peer, added where u < v (Bonawitz et al. 2017, §4.1)."""
     u, length = session.u, session.rules.mask_key_bytes
@@ -232,12 +184,7 @@ def _masks(session: Session) -> list[Mask]:
     publics = {v: a[KEY_BYTES : 2 * KEY_BYTES] for v, a in session.advertisements.items()}
     for v in session.held:
         pair = pair_of((u, publics[u]), (v, publics[v]), session.root)
-        try:
-            prk = agree(session.mask_private, publics[v], session.ctx)
-        except ValueError:
-            raise Refusal(
-                RefusalCode.REPEATED_KEY, f"Client {v} has a key that agrees on nothing.", v
-            ) from None
+        prk = agreed(session, session.mask_private, v, 1)
         masks.append(Mask(mask_key(prk, pair, length), is_added=u < v))
     return masks
 
