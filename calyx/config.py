@@ -122,7 +122,7 @@ class RunConfig:
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     cohort_size: PositiveInt | None  # clients a round; null takes all
     min_replies: PositiveInt | None  # clients in a round's sums at least; null is half + 1
-    evaluate: Literal["separate"]  # when the aggregated model is validated
+    evaluate: Literal["with_training", "separate"]  # when the aggregated model is validated
     retries: NonNegativeInt  # times that a failed round is repeated
     deadline_s: PositiveFloat  # seconds that the server waits for a stage
     keep_checkpoints: PositiveInt  # the last K are kept

@@ -26,6 +26,7 @@ from calyx.errors import ConfigError
 MAX_ORDER_BYTES = 4 * 2**20  # a roster of some 100,000 names; more is refused unread
 
 Kind = Literal["train", "evaluate", "test"]
+Hex32 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # 32 bytes
 
 
 @config
@@ -49,15 +50,35 @@ class Terms:
 
 
 @config
+class Abandoned:
+    """Proof that an earlier sum can never be opened: its clients erased their shares and signed so."""
+
+    ctx: Hex32
+    root: Hex32
+    signatures: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{128}$")]]  # by client name
+
+
+@config
+class Link:
+    """A sum of the previous training: the context that it was made in, and its root."""
+
+    ctx: Hex32
+    root: Hex32
+
+
+@config
 class Order:
-    """One stage of one round, as every client of the cohort gets it."""
+    """One exchange of one round, as every client of the cohort gets it."""
 
     protocol: Literal["calyx/1"]
     run: str  # Calyx's own id of the run
     kind: Kind
     round: NonNegativeInt
     attempt: PositiveInt
-    weights: str  # SHA-256 of the weights that the message carries
+    weights: Hex32  # SHA-256 of the weights that the message carries
+    is_validated: bool  # a training that also validates the weights that it begins with
+    previous: tuple[Link, ...]  # the sums that made these weights, a group each; none at first
+    abandoned: tuple[Abandoned, ...]  # sums of earlier attempts that were given up
     groups: tuple[tuple[str, ...], ...]  # names of the cohort's clients, each in one group
     rounds: PositiveInt
     deadline_s: PositiveFloat

@@ -4,7 +4,9 @@ Both directions are read with the same distrust: names, types, shapes and length
 with what the reader expects before a byte of an array is interpreted.
 """
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
 
@@ -15,7 +17,7 @@ from numpy.lib import format as npy
 
 from calyx.errors import CalyxError
 from calyx.secagg.quantise import FixedPoint, Residues, pack, unpack
-from calyx.secagg.vector import Layout
+from calyx.secagg.refusals import RefusalCode
 from calyx.weights import Array, Weights
 
 _ARRAYS = "arrays"  # the weights, under the key that Flower's own strategies use
@@ -24,15 +26,22 @@ _METRICS = "metrics"  # likewise
 _ORDER = "order"
 _VECTOR = "vector"
 _NAME = "name"
+_CTX, _BODY, _SECAGG = "ctx", "body", "secagg"
 _RAW = "calyx.residues"  # how a vector's bytes are laid out: 2, 3 or 4 little-endian an element
 _NPY = "numpy.ndarray"
 _NPY_HEAD_BYTES = 512  # no honest head of an .npy array is longer
 _ENGINE = "engine: "  # how an engine's own reason begins
 _ERROR_BASE = 100  # Flower's own error codes lie below
+_REFUSAL_BASE = 200
+_REFUSAL = re.compile(r"([a-z-]{1,40}) stage=([0-4]) ctx=([0-9a-f]{64}) accused=([0-9]{1,7}|none)")
 
 WEIGHT_KEY = "num-examples"  # what Flower's strategies weigh replies by
 NAME_QUERY = "query.name"
 TEST_TYPE = "evaluate.test"
+ORDER_TYPES = {"train": "train", "evaluate": "evaluate", "test": TEST_TYPE}  # by kind
+STAGE_TYPES = {1: "query.share", 2: "query.mask", 3: "query.consent", 4: "query.reveal"}
+ABANDON_TYPE = "query.abandon"
+MAX_BODY_BYTES = 2**33  # of one stage: 2^30 elements of 4 bytes and their control data
 
 
 class FailureCode(StrEnum):
@@ -138,21 +147,39 @@ def vector_content(vector: Residues, fixed: FixedPoint) -> RecordDict:
     return RecordDict({_VECTOR: ArrayRecord({_VECTOR: array})})
 
 
-def read_vector(message: Message, layout: Layout) -> Residues:
-    """The contribution [D] of a reply. Raises WireError unless it is exactly of the layout."""
+def read_vector(message: Message, length: int, fixed: FixedPoint) -> Residues:
+    """The contribution [D] of a reply. Raises WireError unless it has exactly `length` elements."""
     records = message.content
     record = records.get(_VECTOR)
     if set(records) != {_VECTOR} or not isinstance(record, ArrayRecord) or set(record) != {_VECTOR}:
         raise WireError("The reply holds something else than one vector.")
-    array, bits = record[_VECTOR], layout.fixed.modulus_bits
+    array, bits = record[_VECTOR], fixed.modulus_bits
     declared = (array.stype, array.dtype, tuple(array.shape))
-    if declared != (_RAW, f"uint{bits}", (layout.length,)):
+    if declared != (_RAW, f"uint{bits}", (length,)):
         raise WireError(
-            f"The vector is declared as {declared}, not {layout.length} elements of {bits} bits."
+            f"The vector is declared as {declared}, not {length} elements of {bits} bits."
         )
-    if len(array.data) != layout.length * bits // 8:
-        raise WireError(f"The vector has {len(array.data)} bytes, not {layout.length * bits // 8}.")
-    return unpack(array.data, layout.fixed.modulus_bits)
+    if len(array.data) != length * bits // 8:
+        raise WireError(f"The vector has {len(array.data)} bytes, not {length * bits // 8}.")
+    return unpack(array.data, bits)
+
+
+def stage_content(ctx: bytes, body: bytes) -> RecordDict:
+    """A request or a reply of one stage of `calyx-secagg/1`."""
+    return RecordDict({_SECAGG: ConfigRecord({_CTX: ctx, _BODY: body})})
+
+
+def read_stage(message: Message) -> tuple[bytes, bytes]:
+    """Context and body of a stage's request or reply. Raises WireError."""
+    record = message.content.get(_SECAGG)
+    if set(message.content) != {_SECAGG} or not isinstance(record, ConfigRecord):
+        raise WireError("The message holds something else than one stage's request.")
+    ctx, body = record.get(_CTX), record.get(_BODY)
+    if set(record) != {_CTX, _BODY} or not isinstance(ctx, bytes) or not isinstance(body, bytes):
+        raise WireError("A stage's request must hold a context and a body, both bytes.")
+    if len(ctx) != 32 or len(body) > MAX_BODY_BYTES:
+        raise WireError("A stage's context or body has a wrong length.")
+    return ctx, body
 
 
 def group_content(
@@ -171,9 +198,40 @@ def failure(code: FailureCode, message: Message) -> Message:
     return Message(Error(_ERROR_BASE + list(FailureCode).index(code), code.value), reply_to=message)
 
 
+@dataclass(frozen=True)
+class RefusalNote:
+    """What leaves a client that refuses a stage (§5): where, why, and whom it accuses, if anybody."""
+
+    code: RefusalCode
+    stage: int
+    ctx: bytes
+    accused: int | None
+
+
+def refusal(note: RefusalNote, message: Message) -> Message:
+    """The reply of a client that refuses: no secret, and no text of an exception."""
+    accused = "none" if note.accused is None else note.accused
+    text = f"{note.code.value} stage={note.stage} ctx={note.ctx.hex()} accused={accused}"
+    return Message(
+        Error(_REFUSAL_BASE + list(RefusalCode).index(note.code), text), reply_to=message
+    )
+
+
+def read_refusal(message: Message) -> RefusalNote | None:
+    """The refusal in a reply without content, if that is what it is."""
+    found = _REFUSAL.fullmatch(message.error.reason or "")
+    if found is None or found[1] not in [c.value for c in RefusalCode]:
+        return None
+    accused = None if found[4] == "none" else int(found[4])
+    return RefusalNote(RefusalCode(found[1]), int(found[2]), bytes.fromhex(found[3]), accused)
+
+
 def failure_reason(message: Message) -> str:
     """Why a reply carries no content, in a word or a short sentence that may be shown."""
     code, reason = message.error.code, message.error.reason or ""
+    if code >= _REFUSAL_BASE:
+        note = read_refusal(message)
+        return f"{note.code.value} (stage {note.stage})" if note else "an unknown failure"
     if code >= _ERROR_BASE:
         known = [c.value for c in FailureCode]
         return reason if reason in known else "an unknown failure"
@@ -202,7 +260,7 @@ def read_name(message: Message) -> str:
 
 
 def payload_bytes(content: RecordDict) -> int:
-    """Payload bytes of a message: array data and texts, the same on every engine."""
+    """Payload bytes of a message: array data, texts and bytes, the same on every engine."""
     arrays = sum(len(a.data) for r in content.array_records.values() for a in r.values())
     texts = sum(
         len(v.encode())
@@ -210,4 +268,7 @@ def payload_bytes(content: RecordDict) -> int:
         for v in r.values()
         if isinstance(v, str)
     )
-    return arrays + texts
+    raw = sum(
+        len(v) for r in content.config_records.values() for v in r.values() if isinstance(v, bytes)
+    )
+    return arrays + texts + raw

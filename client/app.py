@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from flwr.app import Context, Message
@@ -21,21 +21,22 @@ from calyx import wire
 from calyx.config import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.hardware import Hardware, apply, resolve
-from calyx.layouts import layout_of
+from calyx.layouts import Parts, parts_of
 from calyx.order import Kind, Order
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_class, load_task
-from calyx.secagg.quantise import Residues
-from calyx.secagg.vector import Contribution, Layout, encode
+from calyx.secagg.quantise import FixedPoint, Residues
+from calyx.secagg.refusals import Refusal
+from calyx.secagg.vector import Contribution, encode
 from calyx.seeding import rng
 from calyx.weights import Weights, float_shapes, hash_weights, initial_model, load_into, weights_of
 from calyx.wire import FailureCode
-from client import journal
-from client.config import read_site
+from client import journal, secure_mod
+from client.config import Site, read_site
 from client.data import Participant, prepare
 from client.evaluation import evaluate
 from client.failures import ClientFailure
-from client.policy import accept
+from client.policy import accept, check_policy
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
 
@@ -47,14 +48,20 @@ app = ClientApp()
 
 
 @dataclass(frozen=True)
-class Stage:
+class Assignment:
     """What one message asks of this client, all of it checked."""
 
     order: Order
     weights: Weights
     participant: Participant
-    layout: Layout
+    parts: Parts
     hardware: Hardware
+    opening: secure_mod.Opening | None  # None where nothing is encrypted
+
+    @property
+    def fixed(self) -> FixedPoint:
+        """The number format of the vector."""
+        return self.parts.layouts[0].fixed
 
 
 @app.train()
@@ -75,6 +82,36 @@ def on_test(message: Message, context: Context) -> Message:
     return _answer(message, context, "test", _evaluate)
 
 
+@app.query("share")
+def on_share(message: Message, context: Context) -> Message:
+    """Stage 1 of the secure aggregation: deal this client's secrets."""
+    return secure_mod.on_stage(message, context, 1)
+
+
+@app.query("mask")
+def on_mask(message: Message, context: Context) -> Message:
+    """Stage 2: the masked vector."""
+    return secure_mod.on_stage(message, context, 2)
+
+
+@app.query("consent")
+def on_consent(message: Message, context: Context) -> Message:
+    """Stage 3: sign whose vectors are in the sum."""
+    return secure_mod.on_stage(message, context, 3)
+
+
+@app.query("reveal")
+def on_reveal(message: Message, context: Context) -> Message:
+    """Stage 4: the shares that take the masks off that sum."""
+    return secure_mod.on_stage(message, context, 4)
+
+
+@app.query("abandon")
+def on_abandon(message: Message, context: Context) -> Message:
+    """Give a sum up for good."""
+    return secure_mod.on_abandon(message, context)
+
+
 @app.query("name")
 def on_name(message: Message, context: Context) -> Message:
     """Say this client's stable name."""
@@ -82,12 +119,21 @@ def on_name(message: Message, context: Context) -> Message:
 
 
 def _answer(
-    message: Message, context: Context, kind: Kind, work: Callable[[Stage], Contribution]
+    message: Message,
+    context: Context,
+    kind: Kind,
+    work: Callable[[Assignment], tuple[Contribution, ...]],
 ) -> Message:
+    site = read_site(context.node_config)
     try:
-        stage = _open(message, context, kind)
-        vector = _encode(stage, work(stage))
-        return Message(wire.vector_content(vector, stage.layout.fixed), reply_to=message)
+        order = accept(message, site.name, kind)
+        assignment = _open(message, context, site, order)
+        vector = _encode(assignment, work(assignment))
+        if assignment.opening is not None:
+            return Message(secure_mod.advertise(assignment.opening, vector), reply_to=message)
+        return Message(wire.vector_content(vector, assignment.fixed), reply_to=message)
+    except Refusal as error:
+        return secure_mod.refuse(error, message, (bytes(32), 0), site)
     except ClientFailure as error:
         return _refuse(error, message)
     except ConfigError as error:  # a section of the order, or of this site, that cannot be used
@@ -105,9 +151,10 @@ def _refuse(error: ClientFailure, message: Message) -> Message:
     return wire.failure(error.code, message)
 
 
-def _open(message: Message, context: Context, kind: Kind) -> Stage:
-    site = read_site(context.node_config)
-    order = accept(message, site.name, kind)
+def _open(message: Message, context: Context, site: Site, order: Order) -> Assignment:
+    """Everything that can be refused is refused here, before any training."""
+    privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
+    check_policy(order, privacy, site.policy)
     hardware = resolve(site.hardware)
     apply(hardware)
     participant = prepare(order.terms, site.name, site.data_dir)
@@ -118,9 +165,12 @@ def _open(message: Message, context: Context, kind: Kind) -> Stage:
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, str(error)) from None
     if hash_weights(weights) != order.weights:
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "The weights are not those of the order.")
-    privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
-    layout = layout_of(kind, privacy, participant.task, float_shapes(template))
-    return Stage(order, weights, participant, layout, hardware)
+    model = (participant.task, float_shapes(template))
+    parts = parts_of(order.kind, order.is_validated, privacy, model)
+    opening = None
+    if privacy.is_encrypted:
+        opening = secure_mod.open_context(site, context, order, (privacy, parts))
+    return Assignment(order, weights, participant, parts, hardware, opening)
 
 
 def _model(participant: Participant, order: Order) -> "nn.Module":
@@ -133,57 +183,68 @@ def _pristine(task: str, num_inputs: int, seed: int) -> "nn.Module":
     return initial_model(load_task(json.loads(task)), num_inputs, seed)
 
 
-def _train(stage: Stage) -> Contribution:
-    """Local epochs from the global weights; the update is local − global."""
-    terms, name = stage.order.terms, stage.participant.name
+def _train(assignment: Assignment) -> tuple[Contribution, ...]:
+    """Local epochs from the global weights; the update is local − global.
+
+    Where the order says so, the global weights are validated first, as `_evaluate` would.
+    """
+    validation = _evaluate(assignment) if assignment.order.is_validated else ()
+    terms, name = assignment.order.terms, assignment.participant.name
     cfg = parse(TrainingConfig, terms.training, "training")
     algorithm = load_class("strategy", terms.strategy.name)
     objective = parse(algorithm.local_objective, terms.strategy.local, "strategy.local")
-    model = _model(stage.participant, stage.order)
-    load_into(model, stage.weights)
-    parts = stage.participant.parts
-    job = LocalJob(cfg, objective, stage.hardware, terms.seed, stage.order.round, name)
+    model = _model(assignment.participant, assignment.order)
+    load_into(model, assignment.weights)
+    parts, number = assignment.participant.parts, assignment.order.round
+    job = LocalJob(cfg, objective, assignment.hardware, terms.seed, number, name)
     trained = train(model, parts["train"], parts["validation"], job)
     local = weights_of(model)
-    update = {k: local[k] - stage.weights[k] for k, _ in stage.layout.tensors}
+    names = [k for k, v in assignment.weights.items() if v.dtype.kind == "f"]
+    update = {k: local[k] - assignment.weights[k] for k in names}
     num_examples = len(parts["train"])
     journal.write(
         "train",
-        round=stage.order.round,
+        round=number,
         train_loss=trained.loss,
         val_loss=trained.validation_loss,
         epochs=trained.epochs,
         num_examples=num_examples,
     )
-    clip = stage.layout.fixed.clip
-    clipped = sum(int((np.abs(v) > clip).sum()) for v in update.values())
-    return Contribution(
-        num_examples, update, {"loss": trained.loss}, {"clipped": np.array([clipped])}
-    )
+    clip = assignment.fixed.clip
+    clipped = np.array([sum(int((np.abs(v) > clip).sum()) for v in update.values())])
+    mine = Contribution(num_examples, update, {"loss": trained.loss}, {"clipped": clipped})
+    return (mine, *validation)
 
 
-def _evaluate(stage: Stage) -> Contribution:
+def _evaluate(assignment: Assignment) -> tuple[Contribution, ...]:
     """Loss and confusion matrix of the global weights on the validation or the test part."""
-    model = _model(stage.participant, stage.order)
-    load_into(model, stage.weights)
-    part = stage.participant.parts["test" if stage.order.kind == "test" else "validation"]
-    result = evaluate(model.to(stage.hardware.device), part, apply(stage.hardware))
-    prefix = "test" if stage.order.kind == "test" else "val"
+    kind: Literal["test", "evaluate"] = "test" if assignment.order.kind == "test" else "evaluate"
+    prefix = "test" if kind == "test" else "val"
+    model = _model(assignment.participant, assignment.order)
+    load_into(model, assignment.weights)
+    part = assignment.participant.parts["test" if kind == "test" else "validation"]
+    result = evaluate(model.to(assignment.hardware.device), part, apply(assignment.hardware))
+    # Incoming weights are the model of the round before.
+    number = assignment.order.round - (assignment.order.kind == "train")
     journal.write(
-        "test" if stage.order.kind == "test" else "evaluate",
-        round=stage.order.round,
+        kind,
+        round=number,
         **{f"{prefix}_loss": result.loss, f"{prefix}_accuracy": result.accuracy},
         num_examples=len(part),
     )
-    return Contribution(len(part), {}, {"loss": result.loss}, {"confusion": result.confusion})
+    return (Contribution(len(part), {}, {"loss": result.loss}, {"confusion": result.confusion}),)
 
 
-def _encode(stage: Stage, contribution: Contribution) -> Residues:
-    order, name = stage.order, stage.participant.name
+def _encode(assignment: Assignment, contributions: tuple[Contribution, ...]) -> Residues:
+    order, name = assignment.order, assignment.participant.name
     # Public by design: rounding hides nothing, and all engines must round alike.
     dither = rng(order.terms.seed, f"dither-{order.kind}", order.round, name)
-    draws = dither.random(stage.layout.parameters, dtype=np.float32)
     try:
-        return encode(contribution, stage.layout, draws)
+        return np.concatenate(
+            [
+                encode(part, layout, dither.random(layout.parameters, dtype=np.float32))
+                for part, layout in zip(contributions, assignment.parts.layouts, strict=True)
+            ]
+        )
     except ValueError as error:
         raise ClientFailure(FailureCode.NON_FINITE_UPDATE, str(error)) from None

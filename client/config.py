@@ -3,14 +3,20 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from calyx.config import Section, canonical_json, config, parse
 from calyx.errors import ConfigError
 from calyx.hardware import HardwareConfig
+from calyx.secagg.participant import Member
+from calyx.secagg.roster import Roster, read_roster
+from client.policy import PolicyConfig
 
 _NAME_KEY = "client-name"  # in Flower's node config
 _CONFIG_KEY = "client-config"
+_IDENTITY_KEY = "client-identity"  # in simulation only: a key made for one run
+_ROSTER_KEY = "client-roster"
 
 
 @config
@@ -20,27 +26,83 @@ class ClientConfig:
     name: str
     data_dir: str | None  # where this client's data lies; null: the task's own source
     hardware: Section  # of this client's machine
+    state_dir: str | None  # of its ledger and log; null: nowhere, which a simulation may do
+    identity: str | None  # file of its Ed25519 key
+    roster: str | None  # file of the roster that it trusts
+    policy: PolicyConfig
 
 
 @dataclass(frozen=True)
 class Site:
-    """Who this client is, and what its machine gives it."""
+    """Who this client is, and what its machine gives it and asks for."""
 
     name: str
     data_dir: Path | None
+    state_dir: Path | None
     hardware: HardwareConfig
+    policy: PolicyConfig
+    member: Member | None  # its place in the pinned roster; None without keys
 
 
-def node_config(name: str, section: Section) -> dict[str, str]:
-    """Flower's flat node config for a client called `name` with this section `client`."""
-    return {_NAME_KEY: name, _CONFIG_KEY: canonical_json(section)}
+def node_config(
+    name: str, section: Section, keys: tuple[bytes, str] | None = None
+) -> dict[str, str]:
+    """Flower's flat node config for a client called `name` with this section `client`.
+
+    `keys` are an identity and a roster that were made for a simulation.
+    """
+    values = {_NAME_KEY: name, _CONFIG_KEY: canonical_json(section)}
+    if keys is not None:
+        identity, roster = keys
+        values |= {_IDENTITY_KEY: identity.hex(), _ROSTER_KEY: roster}
+    return values
 
 
 def read_site(values: Mapping[str, object]) -> Site:
-    """The site behind a node config. Raises ConfigError."""
+    """The site behind a node config. Raises UserError."""
     name, text = values.get(_NAME_KEY), values.get(_CONFIG_KEY)
     if not isinstance(name, str) or not isinstance(text, str):
         raise ConfigError(f"The node config needs {_NAME_KEY} and {_CONFIG_KEY}.")
+    cfg, hardware = _sections(text)
+    return Site(
+        name,
+        Path(cfg.data_dir) if cfg.data_dir else None,
+        Path(cfg.state_dir) if cfg.state_dir else None,
+        hardware,
+        cfg.policy,
+        _member(name, cfg, values),
+    )
+
+
+@lru_cache(maxsize=8)  # a simulation's clients share one section
+def _sections(text: str) -> tuple[ClientConfig, HardwareConfig]:
     cfg = parse(ClientConfig, json.loads(text), "client")
-    hardware = parse(HardwareConfig, cfg.hardware, "client.hardware")
-    return Site(name, Path(cfg.data_dir) if cfg.data_dir else None, hardware)
+    return cfg, parse(HardwareConfig, cfg.hardware, "client.hardware")
+
+
+def _member(name: str, cfg: ClientConfig, values: Mapping[str, object]) -> Member | None:
+    made, text = values.get(_IDENTITY_KEY), values.get(_ROSTER_KEY)
+    if isinstance(made, str) and isinstance(text, str):
+        identity, roster = bytes.fromhex(made), _made_roster(text)
+    elif cfg.identity is not None and cfg.roster is not None:
+        from calyx.key_files import read_identity, read_roster_file
+
+        identity, roster = read_identity(Path(cfg.identity)), read_roster_file(Path(cfg.roster))
+    else:
+        return None
+    if name not in roster.indices:
+        raise ConfigError(
+            f"The roster does not name {name}; ask the consortium for one that does, or see client.name."
+        )
+    member = Member(roster.indices[name], identity, roster)
+    if not member.owns_its_key:
+        raise ConfigError(
+            f"The roster gives {name} another key than client.identity; ask the consortium for a "
+            "roster with this client's present key."
+        )
+    return member
+
+
+@lru_cache(maxsize=4)
+def _made_roster(text: str) -> Roster:
+    return read_roster(text)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 log = logging.getLogger(__name__)
 
-NoteKind = Literal["data", "finding", "train", "evaluate", "test", "failure"]
+NoteKind = Literal["data", "finding", "train", "evaluate", "test", "failure", "refusal"]
 
 
 @dataclass(frozen=True)

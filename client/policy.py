@@ -1,34 +1,166 @@
-"""What this client accepts: an order of the kind that was asked for, meant for it, and coherent.
+"""What this client accepts: a coherent order, meant for it, within its own bounds.
 
-The site's own bounds join here later; a refusal is a ClientFailure with the code order-refused.
+Sources: `calyx-secagg/1` §3 (order, rules) and §6 (refusals). The server is not trusted: whatever
+an order says is compared with what this site's own config allows.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from flwr.app import Message
+from pydantic import JsonValue
 
 from calyx import wire
+from calyx.config import NonNegativeInt, PositiveInt, Section, config
 from calyx.errors import CalyxError
 from calyx.order import Kind, Order, from_json
+from calyx.privacy import Mode, PrivacyConfig
+from calyx.secagg.refusals import Refusal, RefusalCode
+from calyx.secagg.roster import Roster
+from calyx.secagg.rules import Sampling, default_colluders
 from calyx.wire import FailureCode
 from client.failures import ClientFailure
 
+ANY = "any"
+
+
+@config
+class PolicyConfig:
+    """The section `client.policy`: what a site asks of every order."""
+
+    privacy: Mode  # the one mode that it works in
+    n_min: PositiveInt  # clients in a sum at least
+    h_min: PositiveInt  # honest ones beside the colluders at least
+    max_colluders: NonNegativeInt | None  # that a sum must withstand; null is a tenth of the roster
+    sampling: Sampling  # trusted: the server may be believed to draw cohorts at random
+    runs_a_day: PositiveInt | None  # null: any number
+    sums_a_day: PositiveInt | None  # null: any number
+    # By dotted key of the order: "any", a list of values, or {min, max}; `a.*` is all below a.
+    # A key that none of them covers is refused. Null allows everything.
+    bounds: dict[str, JsonValue] | None
+
+    def __post_init__(self) -> None:
+        """Refuse a bound that would bound nothing."""
+        for key, bound in (self.bounds or {}).items():
+            if not (
+                bound == ANY
+                or isinstance(bound, list)
+                or (isinstance(bound, dict) and bound and set(bound) <= {"min", "max"})
+            ):
+                raise ValueError(f"bounds.{key} must be any, a list of values, or {{min, max}}")
+
 
 def accept(message: Message, client: str, kind: Kind) -> Order:
-    """The order of `message`, every field checked. Raises ClientFailure."""
+    """The order of `message`, every field checked for sense. Raises ClientFailure."""
     try:
         order = from_json(wire.read_order(message))
     except CalyxError as error:
         raise ClientFailure(FailureCode.ORDER_REFUSED, f"The order was refused: {error}") from None
     if order.kind != kind:
-        raise _refused(f"it asks for {order.kind} in a message for {kind}")
+        raise _senseless(f"it asks for {order.kind} in a message for {kind}")
     names = [name for group in order.groups for name in group]
     if len(names) != len(set(names)):
-        raise _refused("it names a client twice")
+        raise _senseless("it names a client twice")
     if client not in names:
-        raise _refused("its cohort does not hold this client")
+        raise _senseless("its cohort does not hold this client")
     if order.round > order.rounds:
-        raise _refused(f"its round {order.round} is after the last, {order.rounds}")
+        raise _senseless(f"its round {order.round} is after the last, {order.rounds}")
+    if order.is_validated and order.kind != "train":
+        raise _senseless("only a training can also validate")
     return order
 
 
-def _refused(reason: str) -> ClientFailure:
+def _senseless(reason: str) -> ClientFailure:
     return ClientFailure(FailureCode.ORDER_REFUSED, f"The order was refused: {reason}.")
+
+
+def check_policy(order: Order, privacy: PrivacyConfig, policy: PolicyConfig) -> None:
+    """Compare an order with this site's bounds, in any mode. Raises Refusal."""
+    if privacy.name != policy.privacy:
+        raise _outside(f"it wants privacy={privacy.name}, and this site allows {policy.privacy}")
+    if policy.bounds is None:
+        return
+    for key, value in _leaves(order):
+        bound = _bound(key, policy.bounds)
+        if bound is None:
+            raise _outside(f"this site's policy has no bound for {key}")
+        if not _is_within(value, bound):
+            raise _outside(f"{key} is {value!r}, outside this site's bound of {bound}")
+
+
+def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, roster: Roster) -> None:
+    """Compare what an encrypted sum would obey with this site's least. Raises Refusal."""
+    for field in ("n_min", "h_min"):
+        wanted, least = getattr(privacy, field), getattr(policy, field)
+        if wanted < least:
+            raise _outside(f"privacy.{field} is {wanted}, below this site's {least}")
+    if privacy.sampling == "trusted" and policy.sampling != "trusted":
+        raise _outside("it wants privacy.sampling=trusted")
+    withstood = _colluders(privacy.max_colluders, roster)
+    if withstood < _colluders(policy.max_colluders, roster):
+        raise _outside(
+            f"a sum would withstand {withstood} colluders, and this site asks for "
+            f"{_colluders(policy.max_colluders, roster)}"
+        )
+    strangers = [n for group in order.groups for n in group if n not in roster.indices]
+    if strangers:
+        raise _outside(f"its cohort names {strangers[0]!r}, which is not on the pinned roster")
+    if privacy.groups == "all" or len(order.groups) != privacy.groups:
+        raise _outside(f"it has {len(order.groups)} groups and privacy.groups={privacy.groups}")
+
+
+def _colluders(given: int | None, roster: Roster) -> int:
+    return default_colluders(len(roster)) if given is None else given
+
+
+def _outside(reason: str) -> Refusal:
+    return Refusal(RefusalCode.OUTSIDE_POLICY, f"The order was refused: {reason}.")
+
+
+def _leaves(order: Order) -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of everything that decides what this client would do."""
+    terms = order.terms
+    strategy: Section = {"name": terms.strategy.name, "local": terms.strategy.local}
+    tree: Section = {
+        "task": terms.task,
+        "strategy": strategy,
+        "training": terms.training,
+        "preprocessing": terms.preprocessing,
+        "privacy": terms.privacy,
+        "seed": terms.seed,
+        "rounds": order.rounds,
+        "deadline_s": order.deadline_s,
+    }
+    yield from _flat(tree, "")
+
+
+def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON values
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}" if key else name)
+    else:
+        yield key, value
+
+
+def _bound(key: str, bounds: dict[str, JsonValue]) -> JsonValue:
+    if key in bounds:
+        return bounds[key]
+    parts = key.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        wide = ".".join(parts[:end]) + ".*"
+        if wide in bounds:
+            return bounds[wide]
+    return None
+
+
+def _is_within(value: Any, bound: JsonValue) -> bool:  # noqa: ANN401 - JSON values
+    if bound == ANY:
+        return True
+    if isinstance(bound, list):
+        return any(type(value) is type(allowed) and value == allowed for allowed in bound)
+    if not isinstance(bound, dict) or isinstance(value, bool):
+        return False
+    if not isinstance(value, int | float):
+        return False
+    low, high = bound.get("min", value), bound.get("max", value)
+    return isinstance(low, int | float) and isinstance(high, int | float) and low <= value <= high

@@ -19,6 +19,7 @@ from calyx.flower import SERVER_NODE, Run, as_task, empty_run, label_message, re
 from client import journal
 from client.app import app
 from client.config import node_config
+from engines.identities import Identities
 from engines.workers import Done, Job, Result, WorkerPool
 
 RUN_ID = 1
@@ -47,15 +48,15 @@ class Onlooker(Protocol):
 
 
 class EmbeddedGrid(Grid):
-    """A grid over the `clients` of a simulation, which share the section `client` of the config."""
+    """A grid over the clients of a simulation, which share the section `client` of the config."""
 
     def __init__(
-        self, pool: WorkerPool, clients: Iterable[str], section: Section, onlooker: Onlooker
+        self, pool: WorkerPool, identities: Identities, section: Section, onlooker: Onlooker
     ) -> None:
         self._pool, self._onlooker = pool, onlooker
-        self._names = {SERVER_NODE + 1 + i: name for i, name in enumerate(clients)}
+        self._names = {SERVER_NODE + 1 + i: name for i, name in enumerate(identities.private)}
         self._contexts = {
-            node: Context(RUN_ID, node, dict(node_config(name, section)), RecordDict(), {})
+            node: Context(RUN_ID, node, _node_config(name, identities, section), RecordDict(), {})
             for node, name in self._names.items()
         }
         self._sent: dict[str, Message] = {}
@@ -142,6 +143,12 @@ class EmbeddedGrid(Grid):
     ) -> Message:
         """A message, as Flower's own grids make it."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+
+def _node_config(
+    name: str, identities: Identities, section: Section
+) -> dict[str, str | int | float | bool]:
+    return dict(node_config(name, section, (identities.private[name], identities.roster)))
 
 
 def run_client(content: bytes, metadata: Metadata, context: Context) -> Answer:

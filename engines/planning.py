@@ -62,7 +62,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EmbeddedConfi
     parse(PreprocessingConfig, run.preprocessing, "preprocessing")
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
     load_algorithm(run, privacy)
-    check_sizes(len(task.clients), privacy.groups, run.cohort_size, privacy.n_max)
+    check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     resolve(parse(HardwareConfig, run.hardware, "hardware"))
     resolve(read_site(node_config("any", run.client)).hardware)
     return run, task, engine

@@ -15,6 +15,7 @@ from calyx.flower import SERVER_NODE, quiet_flower
 from client.training_config import TrainingConfig
 from engines.baselines import Question, as_row, compute_baselines
 from engines.embedded import RUN_ID, Answer, EmbeddedGrid
+from engines.identities import throw_away
 from engines.observer import Observer
 from engines.planning import Plan
 from engines.workers import WorkerPool
@@ -36,8 +37,9 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
     run_folder = RunFolder(folder)
     onlooker = _Onlooker(run_folder, plan, progress, resume)
     with WorkerPool(plan.engine.count(len(plan.task.clients))) as pool:
-        grid = EmbeddedGrid(pool, plan.task.clients, plan.run.client, onlooker)
-        run_config = to_run_config(plan.config, folder, resume)
+        identities = throw_away(plan.task.clients)
+        grid = EmbeddedGrid(pool, identities, plan.run.client, onlooker)
+        run_config = to_run_config(plan.config, folder, resume=resume, roster=identities.roster)
         app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
         onlooker.flush()
         if plan.run.baselines:

@@ -8,21 +8,24 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from calyx.config import RunConfig, parse
-from calyx.errors import RoundFailed
+from calyx.errors import ConfigError, RoundFailed
 from calyx.order import run_digest, terms_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
+from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.base import Task
 from calyx.weights import Weights, initial_model, weights_of
 from server.checkpoints import RunState, load_newest, save
-from server.cohort_grid import CohortGrid, Setting
+from server.cohort_grid import CohortGrid
+from server.exchange import Setting
+from server.federation import Federation
 from server.finish import finish
 from server.folder import RunFolder
 from server.job import Job, read_job
-from server.roster import read_roster
-from server.rounds import Federation, run_rounds
+from server.nodes import read_nodes
+from server.rounds import run_rounds
 from server.sampling import check_sizes, deal_groups
 from strategies.base import AlgorithmStrategy, load_algorithm
 
@@ -38,7 +41,7 @@ def main(grid: Grid, context: Context) -> None:
     task = load_task(run.task)
     template = initial_weights(run, task)
     state = _resumed(job, folder) if job.resume else _fresh(job, folder, template)
-    federation = _federation(run, folder, (task, template), (grid, state))
+    federation = _federation(job, folder, (task, template), (grid, state))
     try:
         state, why = run_rounds(federation, state)
         finish(federation, task, state, why)
@@ -77,7 +80,7 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
     for sentence in damaged:
         folder.event("checkpoint-damaged", "warning", sentence, round=state.round)
     for file in (folder.rounds, folder.clients):
-        folder.truncate(file, state.round)
+        folder.truncate(file, state.rows)
     # Summary and report say "finished"; from here on that is no longer so.
     folder.summary.unlink(missing_ok=True)
     folder.report.unlink(missing_ok=True)
@@ -89,14 +92,17 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
 
 
 def _federation(
-    run: RunConfig, folder: RunFolder, model: tuple[Task, Weights], start: tuple[Grid, RunState]
+    job: Job, folder: RunFolder, model: tuple[Task, Weights], start: tuple[Grid, RunState]
 ) -> Federation:
-    (task, template), (grid, state) = model, start
+    run, (task, template), (grid, state) = job.run, model, start
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
     strategy = AlgorithmStrategy(load_algorithm(run, privacy), template)
     strategy.state = state.strategy
-    roster = read_roster(grid, run.deadline_s)
-    check_sizes(len(roster), privacy.groups, run.cohort_size, privacy.n_max)
+    nodes = read_nodes(grid, run.deadline_s)
+    roster = _roster(job, privacy)
+    if roster is not None:
+        nodes = {name: node for name, node in nodes.items() if name in roster.indices}
+    check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     setting = Setting(
         run=state.run,
         terms=terms_of(run),
@@ -106,6 +112,18 @@ def _federation(
         rounds=run.rounds,
         deadline_s=run.deadline_s,
         min_replies=run.min_replies,
+        roster=roster,
     )
-    dealt = deal_groups(list(roster), privacy.groups, run.seed)
-    return Federation(run, CohortGrid(grid, roster, setting), strategy, folder, dealt, template)
+    dealt = deal_groups(list(nodes), privacy.groups, run.seed)
+    return Federation(run, CohortGrid(grid, nodes, setting), strategy, folder, dealt, template)
+
+
+def _roster(job: Job, privacy: PrivacyConfig) -> Roster | None:
+    if not privacy.is_encrypted:
+        return None
+    if job.roster is None:
+        raise ConfigError(
+            "privacy=secagg needs a roster of the clients' keys, and the run was started without "
+            "one; start it with `calyx simulate`, or write privacy=none."
+        )
+    return read_roster(job.roster)

@@ -13,11 +13,14 @@ from typing import Any
 from calyx.config import digest
 from calyx.errors import UserError
 from calyx.files import strict_json, sync_folder, write_synced
+from calyx.order import Link
 from calyx.weights import Weights, load_weights, save_weights
+from server.folder import Row
 from strategies.algorithm import State
 
 _STATE = "state.json"
-_FORMAT = 1
+_FORMAT = 2
+_PENDING = "-pending"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Best:
 
 @dataclass(frozen=True)
 class RunState:
-    """All that the next round depends on, after `round` rounds."""
+    """All that the next round depends on, after the training of `round` rounds."""
 
     run: str  # Calyx's own id, kept over resume
     config: str  # digest of what decides the bytes
@@ -39,6 +42,14 @@ class RunState:
     weights: Weights
     strategy: State
     best: Best | None
+    pending: Row | None = None  # round `round`'s row while its model is not validated yet
+    links: tuple[Link, ...] = ()  # the encrypted sums that made `weights`
+    is_stalled: bool = False  # the last round changed nothing, and encrypted ones cannot go on
+
+    @property
+    def rows(self) -> int:
+        """Rounds that are done and have their row in rounds.jsonl."""
+        return self.round - (self.pending is not None)
 
 
 class DamagedCheckpoint(Exception):
@@ -48,7 +59,8 @@ class DamagedCheckpoint(Exception):
 def save(folder: Path, state: RunState, keep: int) -> None:
     """Write a checkpoint under `folder`, then drop all but the last `keep`."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".round-{state.round:06d}.part"
+    name = f"round-{state.round:06d}" + (_PENDING if state.pending else "")
+    beside = folder / f".{name}.part"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     flat = {f"{name}/{key}": v for name, part in state.strategy.items() for key, v in part.items()}
@@ -65,11 +77,14 @@ def save(folder: Path, state: RunState, keep: int) -> None:
         "round": state.round,
         "names": list(state.weights),
         "best": {"round": state.best.round, "value": state.best.value} if state.best else None,
+        "pending": state.pending,
+        "is_stalled": state.is_stalled,
+        "links": [[link.ctx, link.root] for link in state.links],
         "sha256": hashes,
     }
     write_synced(beside / _STATE, strict_json(body | {"digest": digest(body)}).encode())
     sync_folder(beside)
-    final = folder / f"round-{state.round:06d}"
+    final = folder / name
     shutil.rmtree(final, ignore_errors=True)
     beside.rename(final)
     sync_folder(folder)
@@ -99,7 +114,10 @@ def load_newest(folder: Path) -> tuple[RunState, list[str]]:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("round-*"), reverse=True)
+    found = list(folder.glob("round-*"))
+    # Of one round, the checkpoint that awaits validation is the older one.
+    order = {p: (p.name.removesuffix(_PENDING), not p.name.endswith(_PENDING)) for p in found}
+    return sorted(found, key=lambda path: order[path], reverse=True)
 
 
 def _load(path: Path) -> RunState:
@@ -121,4 +139,7 @@ def _load(path: Path) -> RunState:
         load_weights(path / "best.safetensors", body["names"]),
     )
     weights = load_weights(path / "weights.safetensors", body["names"])
-    return RunState(body["run"], body["config"], body["round"], weights, strategy, best)
+    head = (body["run"], body["config"], body["round"])
+    links = tuple(Link(ctx=ctx, root=root) for ctx, root in body["links"])
+    tail = (body["pending"], links, body["is_stalled"])
+    return RunState(*head, weights, strategy, best, *tail)

@@ -1,159 +1,101 @@
 """The one wrapper of a grid: a strategy sees exactly the cohort, and one reply a group.
 
-Clients answer with fixed-point vectors; the wrapper adds them, decodes only the sums, and makes
-of each sum a reply that any Flower strategy understands: the group's mean weights, its weight and
-its metrics. Encryption puts its stages in here; there is never a second wrapper.
+Clients answer with fixed-point vectors, masked or plain; only their sums are decoded, and each
+becomes a reply that any Flower strategy understands: the group's mean weights, its weight and its
+metrics. There is never a second wrapper.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-import numpy as np
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from numpy.typing import NDArray
 
 from calyx import wire
 from calyx.errors import CalyxError, RoundFailed
 from calyx.flower import Run
-from calyx.layouts import layout_of
-from calyx.order import Kind, Order, Terms, to_json
-from calyx.privacy import PrivacyConfig
-from calyx.secagg.quantise import add
-from calyx.secagg.vector import Aggregate, Layout, decode
-from calyx.tasks.base import Task
+from calyx.layouts import Parts, parts_of, rules_of
+from calyx.order import Order, to_json
+from calyx.secagg.quantise import Residues
+from calyx.secagg.vector import Aggregate, decode
 from calyx.weights import Weights, apply_update, float_shapes, hash_weights
-from server.roster import Roster
-from server.sampling import Groups, required_replies
-
-_TYPES: Mapping[Kind, str] = {"train": "train", "evaluate": "evaluate", "test": wire.TEST_TYPE}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all stages of a run have in common."""
-
-    run: str
-    terms: Terms
-    task: Task
-    privacy: PrivacyConfig
-    template: Weights  # names, shapes and types of the model
-    rounds: int
-    deadline_s: float
-    min_replies: int | None
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One exchange with a cohort."""
-
-    kind: Kind
-    round: int
-    attempt: int
-    groups: Groups
-
-    @property
-    def cohort(self) -> tuple[str, ...]:
-        """All names, sorted."""
-        return tuple(sorted(name for group in self.groups for name in group))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a stage: sums, who is in them, who is not and why, and payload bytes."""
-
-    stage: Stage
-    aggregates: tuple[Aggregate, ...]
-    dropped: dict[str, str]  # name → reason
-    bytes_up: int
-    bytes_down: int
-
-    @property
-    def replies(self) -> int:
-        """Clients in the sums."""
-        return len(self.stage.cohort) - len(self.dropped)
-
-    @property
-    def loss(self) -> float:
-        """Mean loss over all groups, weighted by examples."""
-        weight = sum(a.weight for a in self.aggregates)
-        return sum(a.metrics["loss"] * a.weight for a in self.aggregates) / weight
-
-    def count(self, name: str) -> NDArray[np.int64]:
-        """A count summed over all groups."""
-        total: NDArray[np.int64] = np.sum([a.counts[name] for a in self.aggregates], axis=0)
-        return total
-
-
-class TooFewReplies(RoundFailed):
-    """Too few clients are in a stage's sums; `outcome` says who is missing and why."""
-
-    def __init__(self, outcome: Outcome, required: int) -> None:
-        reasons = "; ".join(
-            f"{name}: {reason}" for name, reason in sorted(outcome.dropped.items())[:5]
-        )
-        super().__init__(
-            f"Round {outcome.stage.round} ({outcome.stage.kind}) has {outcome.replies} of "
-            f"{len(outcome.stage.cohort)} clients in its sums and needs {required} ({reasons})"
-        )
-        self.outcome = outcome
+from server.exchange import (
+    Collected,
+    Exchange,
+    Outcome,
+    Setting,
+    TooFewReplies,
+    accuracy_of,
+)
+from server.nodes import Nodes
+from server.plain_sums import PlainSums
+from server.sampling import required_replies
+from server.secure_sums import Ask, SecureSums
 
 
 class CohortGrid(Grid):
-    """Open a `Stage`, let a strategy send and receive through it, and read its `outcome`."""
+    """Open an `Exchange`, let a strategy send and receive through it, and read its `outcome`."""
 
-    def __init__(self, inner: Grid, roster: Roster, setting: Setting) -> None:
-        self._inner, self._roster, self._setting = inner, roster, setting
-        self._stage: Stage | None = None
+    def __init__(self, inner: Grid, nodes: Nodes, setting: Setting) -> None:
+        self._inner, self._nodes, self._setting = inner, nodes, setting
+        self._exchange: Exchange | None = None
         self._outcome: Outcome | None = None
+        self._evaluations: list[Message] = []
 
-    def open(self, stage: Stage) -> None:
-        """Show this stage's cohort from now on."""
-        self._stage, self._outcome = stage, None
+    def open(self, exchange: Exchange) -> None:
+        """Show this exchange's cohort from now on."""
+        self._exchange, self._outcome, self._evaluations = exchange, None, []
 
     @property
-    def stage(self) -> Stage:
-        """The open stage. Raises RuntimeError if there is none."""
-        if self._stage is None:
-            raise RuntimeError("no stage is open")
-        return self._stage
+    def exchange(self) -> Exchange:
+        """The open exchange. Raises RuntimeError if there is none."""
+        if self._exchange is None:
+            raise RuntimeError("no exchange is open")
+        return self._exchange
 
     @property
     def outcome(self) -> Outcome:
-        """What came of the open stage. Raises RuntimeError before `send_and_receive`."""
+        """What came of the open exchange. Raises RuntimeError before `send_and_receive`."""
         if self._outcome is None:
-            raise RuntimeError("the stage has no outcome yet")
+            raise RuntimeError("the exchange has no outcome yet")
         return self._outcome
+
+    @property
+    def evaluations(self) -> list[Message]:
+        """Of a training that also validated: one reply a group, as an evaluation would give it."""
+        return self._evaluations
 
     def get_node_ids(self) -> Iterable[int]:
         """Nodes of the cohort's clients that are connected, in the order of their names."""
-        return [self._roster[name] for name in self.stage.cohort if name in self._roster]
+        return [self._nodes[name] for name in self.exchange.cohort if name in self._nodes]
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
-        """Send the stage's order with the strategy's weights; return one reply a group.
+        """Send the exchange's order with the strategy's weights; return one reply a group.
 
         Raises TooFewReplies, and CalyxError if the strategy's messages are not one for each node
         of the cohort with the same weights for all.
         """
-        stage, sent = self.stage, list(messages)
+        exchange, setting, sent = self.exchange, self._setting, list(messages)
         weights = self._weights(sent)
-        content = wire.order_content(wire.weights_record(weights), self._order(stage, weights))
-        orders = {
-            name: Message(content, self._roster[name], _TYPES[stage.kind])
-            for name in stage.cohort
-            if name in self._roster
-        }
-        replies = list(self._inner.send_and_receive(orders.values(), timeout=timeout))
-        layout = self._layout(stage)
-        collected = _Collected(layout, bytes_down=wire.payload_bytes(content) * len(orders))
-        collected.read(orders, replies)
-        return self._group_replies(stage, weights, orders, collected)
+        order = self._order(exchange, weights)
+        content = wire.order_content(wire.weights_record(weights), order)
+        model = (setting.task, float_shapes(setting.template))
+        parts = parts_of(exchange.kind, exchange.is_validated, setting.privacy, model)
+        if setting.roster is None:
+            plain = PlainSums(self._inner, self._nodes, setting.deadline_s)
+            fixed = parts.layouts[0].fixed
+            collected = plain.collect(exchange, content, parts.length, fixed)
+        else:
+            sizes = [(len(exchange.groups), len(group)) for group in exchange.groups]
+            rules = [rules_of(setting.privacy, parts, len(setting.roster), s) for s in sizes]
+            ask = Ask(exchange, content, order, tuple(rules))
+            collected = SecureSums(self._inner, self._nodes, setting).collect(ask)
+        return self._group_replies(weights, parts, collected, sent[0])
 
     def _weights(self, sent: list[Message]) -> Weights:
         if not list(self.get_node_ids()):
-            raise RoundFailed(f"No client of round {self.stage.round}'s cohort is connected")
+            raise RoundFailed(f"No client of round {self.exchange.round}'s cohort is connected")
         if sorted(m.metadata.dst_node_id for m in sent) != sorted(self.get_node_ids()):
             raise CalyxError("The strategy did not send one message to each client of the cohort.")
         first = sent[0].content
@@ -161,52 +103,50 @@ class CohortGrid(Grid):
             raise CalyxError("The strategy sent different messages to the clients of one cohort.")
         return wire.read_weights(wire.only_arrays(first), self._setting.template)
 
-    def _order(self, stage: Stage, weights: Weights) -> str:
+    def _order(self, exchange: Exchange, weights: Weights) -> str:
         setting = self._setting
         return to_json(
             Order(
                 protocol="calyx/1",
                 run=setting.run,
-                kind=stage.kind,
-                round=stage.round,
-                attempt=stage.attempt,
+                kind=exchange.kind,
+                round=exchange.round,
+                attempt=exchange.attempt,
                 weights=hash_weights(weights),
-                groups=stage.groups,
+                is_validated=exchange.is_validated,
+                previous=exchange.previous,
+                abandoned=exchange.abandoned,
+                groups=exchange.groups,
                 rounds=setting.rounds,
                 deadline_s=setting.deadline_s,
                 terms=setting.terms,
             )
         )
 
-    def _layout(self, stage: Stage) -> Layout:
-        setting = self._setting
-        return layout_of(stage.kind, setting.privacy, setting.task, float_shapes(setting.template))
-
     def _group_replies(
-        self, stage: Stage, weights: Weights, orders: dict[str, Message], collected: "_Collected"
+        self, weights: Weights, parts: Parts, collected: Collected, sent: Message
     ) -> list[Message]:
-        aggregates, replies = [], []
-        for group in stage.groups:
-            aggregate = collected.sum(group)
-            if aggregate is None:
+        trained: list[Aggregate] = []
+        evaluated: list[Aggregate] = []
+        for total, names in collected.sums.values():
+            try:
+                ours = _decode(total, len(names), parts)
+            except ValueError as error:
+                reason = f"its group's sum is unsound: {error}"
+                collected.dropped |= dict.fromkeys(names, reason)
                 continue
-            aggregates.append(aggregate)
-            content = _group_content(stage.kind, weights, aggregate)
-            # Addressed as the first member's reply: Flower's strategies look at contents only.
-            first = next(orders[name] for name in group if name in orders)
-            replies.append(Message(content, reply_to=first))
-        dropped = {
-            name: collected.dropped.get(name, "not connected")
-            for name in stage.cohort
-            if name not in collected.vectors
-        }
-        self._outcome = Outcome(
-            stage, tuple(aggregates), dropped, collected.bytes_up, collected.bytes_down
-        )
-        required = required_replies(self._setting.min_replies, len(stage.cohort))
-        if self._outcome.replies < required or not aggregates:
+            trained += [a for a in ours[:1] if parts.train]
+            evaluated += [a for a in ours[-1:] if parts.evaluation]
+        self._outcome = Outcome(self.exchange, tuple(trained), tuple(evaluated), collected)
+        required = required_replies(self._setting.min_replies, len(self.exchange.cohort))
+        if self._outcome.replies < required or not (trained or evaluated):
             raise TooFewReplies(self._outcome, required)
-        return replies
+        # Addressed as replies to any message: Flower's strategies look at contents only.
+        validated = [Message(_evaluation(a), reply_to=sent) for a in evaluated]
+        if parts.train is None:
+            return validated
+        self._evaluations = validated
+        return [Message(_training(weights, a), reply_to=sent) for a in trained]
 
     @property
     def run(self) -> Run:
@@ -241,55 +181,20 @@ class CohortGrid(Grid):
         )
 
 
-class _Collected:
-    """The vectors of a stage as they are read, and who gave none."""
-
-    def __init__(self, layout: Layout, bytes_down: int) -> None:
-        self.layout, self.bytes_down, self.bytes_up = layout, bytes_down, 0
-        self.vectors: dict[str, NDArray[np.uint32]] = {}
-        self.dropped: dict[str, str] = {}
-
-    def read(self, orders: dict[str, Message], replies: list[Message]) -> None:
-        """Sort replies to their senders by the message they answer; check each before use."""
-        by_id = {m.metadata.message_id: name for name, m in orders.items()}
-        for reply in replies:
-            name = by_id.get(reply.metadata.reply_to_message_id)
-            if name is None or name in self.vectors:
-                continue
-            if reply.has_error():
-                self.dropped[name] = wire.failure_reason(reply)
-                continue
-            self.bytes_up += wire.payload_bytes(reply.content)
-            try:
-                self.vectors[name] = wire.read_vector(reply, self.layout)
-            except CalyxError as error:
-                self.dropped[name] = str(error)
-        for name in orders.keys() - self.vectors.keys():
-            self.dropped.setdefault(name, "no reply before the deadline")
-
-    def sum(self, group: tuple[str, ...]) -> Aggregate | None:
-        """The decoded sum over a group's vectors; a group without a sound sum counts as dropped."""
-        members = [name for name in group if name in self.vectors]
-        if not members:
-            return None
-        total = self.vectors[members[0]]
-        for name in members[1:]:
-            total = add(total, self.vectors[name], self.layout.fixed)
-        try:
-            return decode(total, len(members), self.layout)
-        except ValueError as error:
-            for name in members:
-                del self.vectors[name]
-                self.dropped[name] = f"its group's sum is unsound: {error}"
-            return None
+def _decode(total: Residues, clients: int, parts: Parts) -> list[Aggregate]:
+    found, start = [], 0
+    for layout in parts.layouts:
+        found.append(decode(total[start : start + layout.length], clients, layout))
+        start += layout.length
+    return found
 
 
-def _group_content(kind: Kind, weights: Weights, aggregate: Aggregate) -> RecordDict:
-    if kind == "train":
-        mean = apply_update(weights, aggregate.update)
-        return wire.group_content(mean, aggregate.weight, {"train_loss": aggregate.metrics["loss"]})
-    confusion = aggregate.counts["confusion"]
-    size = round(len(confusion) ** 0.5)
-    accuracy = np.trace(confusion.reshape(size, size)) / max(1, confusion.sum())
-    metrics = {"val_loss": aggregate.metrics["loss"], "val_accuracy": float(accuracy)}
+def _training(weights: Weights, aggregate: Aggregate) -> RecordDict:
+    mean = apply_update(weights, aggregate.update)
+    return wire.group_content(mean, aggregate.weight, {"train_loss": aggregate.metrics["loss"]})
+
+
+def _evaluation(aggregate: Aggregate) -> RecordDict:
+    accuracy = accuracy_of(aggregate.counts["confusion"])
+    metrics = {"val_loss": aggregate.metrics["loss"], "val_accuracy": accuracy}
     return wire.group_content({}, aggregate.weight, metrics)

@@ -10,9 +10,11 @@ import numpy as np
 from calyx.files import read_lines, write_json
 from calyx.tasks.base import Task
 from calyx.weights import save_weights
+from server.asking import ask
 from server.checkpoints import RunState
+from server.exchange import Exchange, mean_loss, total_count
+from server.federation import Federation
 from server.folder import Row
-from server.rounds import Federation, ask
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 
@@ -22,12 +24,13 @@ def finish(federation: Federation, task: Task, state: RunState, why: str) -> Non
     best = state.best
     if best is None:
         raise ValueError("a run of no rounds has no best model")
-    tested, _ = ask(federation, "test", best.round, federation.dealt, best.weights)
-    confusion = tested.count("confusion").reshape(len(task.schema.classes), -1)
+    exchange = Exchange("test", best.round, 1, federation.dealt, previous=())
+    tested = ask(federation, exchange, best.weights)[0].evaluated
+    confusion = total_count(tested, "confusion").reshape(len(task.schema.classes), -1)
     folder, run = federation.folder, federation.run
     rows = read_lines(folder.rounds)
     figures = {
-        "test_loss": tested.loss,
+        "test_loss": mean_loss(tested),
         "test_accuracy": int(np.trace(confusion)) / max(1, int(confusion.sum())),
         "test_confusion": confusion.tolist(),
         "num_clients": sum(len(group) for group in federation.dealt),

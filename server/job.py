@@ -18,6 +18,7 @@ class Job:
     config: Section  # resolved, with every group's name
     run_dir: str
     resume: bool
+    roster: str | None  # JSON of a signed roster; null where nothing is encrypted
 
     @property
     def run(self) -> RunConfig:
@@ -25,9 +26,16 @@ class Job:
         return parse(RunConfig, self.config, "")
 
 
-def to_run_config(resolved: Mapping[str, Any], run_dir: Path, resume: bool) -> dict[str, str]:
+def to_run_config(
+    resolved: Mapping[str, Any], run_dir: Path, *, resume: bool, roster: str | None
+) -> dict[str, str]:
     """Flower's run config for a job."""
-    value = {"config": dict(resolved), "run_dir": str(run_dir), "resume": resume}
+    value = {
+        "config": dict(resolved),
+        "run_dir": str(run_dir),
+        "resume": resume,
+        "roster": roster,
+    }
     return {_KEY: canonical_json(value)}
 
 
@@ -39,6 +47,5 @@ def read_job(run_config: Mapping[str, object]) -> Job:
     from calyx.composing import compose_default
 
     folder = Path("runs") / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S")
-    return parse(
-        Job, json.loads(to_run_config(compose_default(), folder.resolve(), False)[_KEY]), ""
-    )
+    made = to_run_config(compose_default(), folder.resolve(), resume=False, roster=None)
+    return parse(Job, json.loads(made[_KEY]), "")

@@ -1,46 +1,35 @@
-"""The round loop, in sight: sample → train → aggregate → evaluate → record → checkpoint → stop?
+"""The round loop, in sight: sample → train → validate → record → aggregate → checkpoint → stop?
 
 It calls Flower's four strategy methods, so any Flower strategy drops in. It is ours, and not
 `Strategy.start`, because sampling, stopping and resuming must be seen.
+
+With `evaluate=with_training` the model of a round is validated by the next round's training, in
+the same vector: half the exchanges. Its row is therefore written one training later.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message
-from flwr.serverapp import Grid
-from flwr.serverapp.strategy import Strategy
+from flwr.app import Message
 
 from calyx import wire
 from calyx.config import RunConfig
 from calyx.errors import RoundFailed
-from calyx.files import append_lines
-from calyx.order import Kind
+from calyx.files import append_lines, read_lines
 from calyx.weights import Weights
+from server.asking import ask
 from server.checkpoints import Best, RunState, save
-from server.cohort_grid import CohortGrid, Outcome, Stage, TooFewReplies
-from server.folder import Row, RunFolder, make_event
-from server.sampling import Groups, sample_cohort
+from server.exchange import Exchange, Outcome, accuracy_of, mean_loss, total_count
+from server.federation import Federation
+from server.folder import Row
+from server.sampling import sample_cohort
 from server.stopping import is_better, reason_to_stop
 from strategies.base import AlgorithmStrategy
 
 log = logging.getLogger(__name__)
-Configure = Callable[[int, ArrayRecord, ConfigRecord, Grid], Iterable[Message]]
-
-
-@dataclass(frozen=True)
-class Federation:
-    """What the loop works with, the same in every round."""
-
-    run: RunConfig
-    grid: CohortGrid
-    strategy: Strategy
-    folder: RunFolder
-    dealt: Groups  # the whole roster, in groups
-    template: Weights  # names, shapes and types of the model
+_FIGURES = ("val_loss", "val_accuracy")
 
 
 def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
@@ -50,23 +39,31 @@ def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
     after all retries; the state before it is saved.
     """
     run, folder = federation.run, federation.folder
-    while state.round < run.rounds:
-        reason = reason_to_stop(state, run.stopping)
-        if reason:
+    while True:
+        if state.pending is None and (reason := _reason(state, run)):
             return state, reason
-        state, row = _round(federation, state)
-        append_lines(folder.rounds, [row])
+        if state.pending is None or (run.evaluate == "with_training" and not _is_last(state, run)):
+            state = _train(federation, state)
+        if state.pending is not None and (run.evaluate == "separate" or _is_last(state, run)):
+            state = _validate(federation, state)
         save(folder.checkpoints, state, run.keep_checkpoints)
-        log.info(_line(row, run.rounds), extra={"row": row})
-    return state, reason_to_stop(state, run.stopping) or "all rounds are done"
 
 
-def _round(federation: Federation, state: RunState) -> tuple[RunState, Row]:
+def _train(federation: Federation, state: RunState) -> RunState:
+    """The next round's training, which also validates the model that it begins with if it must.
+
+    Where that says that the run should stop, the training is discarded.
+    """
     started, number = time.monotonic(), state.round + 1
     run, strategy = federation.run, federation.strategy
     cohort = sample_cohort(federation.dealt, run.cohort_size, run.seed, number)
-
-    trained, replies = ask(federation, "train", number, cohort, state.weights)
+    is_validated = state.pending is not None
+    exchange = Exchange("train", number, 1, cohort, is_validated, state.links)
+    outcome, replies = ask(federation, exchange, state.weights)
+    if is_validated:
+        state = _validated(federation, state, outcome, federation.grid.evaluations)
+        if _reason(state, run):
+            return state
     arrays, _ = strategy.aggregate_train(number, replies)
     if arrays is None:
         raise RoundFailed(f"The strategy made no model of round {number}'s replies.")
@@ -75,80 +72,104 @@ def _round(federation: Federation, state: RunState) -> tuple[RunState, Row]:
         raise RoundFailed(
             f"Round {number}'s model holds NaN or infinity; lower training.lr, or see strategy.server."
         )
-
-    evaluated, replies = ask(federation, "evaluate", number, federation.dealt, weights)
-    strategy.aggregate_evaluate(number, replies)
-
-    row = _row(number, trained, evaluated, time.monotonic() - started)
-    best = state.best
-    if is_better(row[run.stopping.monitor], best, run.stopping.mode):
-        best = Best(number, row[run.stopping.monitor], weights)
     own = strategy.state if isinstance(strategy, AlgorithmStrategy) else {}
-    return replace(state, round=number, weights=weights, strategy=own, best=best), row
-
-
-def ask(
-    federation: Federation, kind: Kind, number: int, groups: Groups, weights: Weights
-) -> tuple[Outcome, list[Message]]:
-    """One stage with its retries: what came of it, and one reply a group for the strategy.
-
-    Raises TooFewReplies after `retries` repeats.
-    """
-    run, grid, strategy = federation.run, federation.grid, federation.strategy
-    configure: Configure = (
-        strategy.configure_train if kind == "train" else strategy.configure_evaluate
+    row = _training_row(outcome, time.monotonic() - started)
+    return replace(
+        state,
+        round=number,
+        weights=weights,
+        strategy=own,
+        pending=row,
+        links=outcome.collected.links,
+        # Clients answer for a model once, so that an encrypted run cannot go on from here.
+        is_stalled=run.privacy["name"] == "secagg" and _is_same(weights, state.weights),
     )
-    for attempt in range(1, run.retries + 2):
-        grid.open(Stage(kind, number, attempt, groups))
-        messages = configure(number, wire.weights_record(weights), ConfigRecord(), grid)
-        try:
-            replies = list(grid.send_and_receive(messages, timeout=run.deadline_s))
-        except TooFewReplies as error:
-            _note_dropped(federation.folder, error.outcome)
-            if attempt > run.retries:
-                raise
-            federation.folder.event("retry", "warning", f"{error}; it is repeated.", round=number)
-            continue
-        _note_dropped(federation.folder, grid.outcome)
-        return grid.outcome, replies
-    raise AssertionError("unreachable")
 
 
-def _note_dropped(folder: RunFolder, outcome: Outcome) -> None:
-    number = outcome.stage.round
-    events = []
-    for name, reason in sorted(outcome.dropped.items()):
-        message = f"{name} is not in the sums of round {number} ({outcome.stage.kind}): {reason}."
-        details = {"round": number, "client": name, "reason": reason}
-        events.append(make_event("client-dropped", "warning", message, **details))
-    trained = outcome.stage.kind == "train" and outcome.aggregates
-    clipped = int(outcome.count("clipped")[0]) if trained else 0
-    if clipped:
-        message = (
-            f"{clipped} coordinates of updates were cut to ±privacy.clip in round {number}; "
-            "a larger privacy.clip would keep them."
-        )
-        events.append(make_event("clipped", "warning", message, round=number))
-    if events:
-        append_lines(folder.events, events)  # at once: each append is synced
+def _validate(federation: Federation, state: RunState) -> RunState:
+    """An evaluation of its own: of every model, or only of the last one.
 
-
-def _row(number: int, trained: Outcome, evaluated: Outcome, seconds: float) -> Row:
-    confusion = evaluated.count("confusion")
-    size = round(len(confusion) ** 0.5)
-    hits = int(np.trace(confusion.reshape(size, size)))
-    return {
-        "round": number,
-        "train_loss": trained.loss,
-        "val_loss": evaluated.loss,
-        "val_accuracy": hits / max(1, int(confusion.sum())),
-        "cohort": list(trained.stage.cohort),
-        "replies": trained.replies,
-        "dropped": sorted(trained.dropped),
-        "bytes_up": trained.bytes_up + evaluated.bytes_up,
-        "bytes_down": trained.bytes_down + evaluated.bytes_down,
-        "seconds": round(seconds, 4),
+    The last one is asked of the cohort whose training would have validated it.
+    """
+    if state.is_stalled and state.round > 1:
+        # The model is that of the round before, and clients answer for a model once.
+        before = read_lines(federation.folder.rounds)[-1]
+        return _recorded(federation, state, {key: before[key] for key in _FIGURES})
+    started, run, groups = time.monotonic(), federation.run, federation.dealt
+    if run.evaluate == "with_training":
+        groups = sample_cohort(groups, run.cohort_size, run.seed, state.round + 1)
+    exchange = Exchange("evaluate", state.round, 1, groups, previous=state.links)
+    outcome, replies = ask(federation, exchange, state.weights)
+    spent = {
+        "bytes_up": outcome.collected.bytes_up,
+        "bytes_down": outcome.collected.bytes_down,
+        "seconds": time.monotonic() - started,
     }
+    row = dict(state.pending or {})
+    row |= {key: row[key] + value for key, value in spent.items()}
+    return _validated(federation, replace(state, pending=row), outcome, replies)
+
+
+def _validated(
+    federation: Federation, state: RunState, outcome: Outcome, replies: list[Message]
+) -> RunState:
+    """Complete the pending round by what was evaluated."""
+    federation.strategy.aggregate_evaluate(state.round, replies)
+    confusion = total_count(outcome.evaluated, "confusion")
+    figures = {"val_loss": mean_loss(outcome.evaluated), "val_accuracy": accuracy_of(confusion)}
+    return _recorded(federation, state, figures, outcome)
+
+
+def _recorded(
+    federation: Federation, state: RunState, figures: Row, outcome: Outcome | None = None
+) -> RunState:
+    """The pending round's row on disk, and the best model so far."""
+    run = federation.run
+    row = _ordered((state.pending or {}) | figures)
+    best, value = state.best, row[run.stopping.monitor]
+    if is_better(value, best, run.stopping.mode):
+        best = Best(state.round, value, state.weights)
+    state = replace(state, best=best, pending=None)
+    if outcome and outcome.exchange.kind == "train" and _reason(state, run):
+        # That training is no row of its own: what it cost was spent on this one's figures.
+        row["bytes_up"] += outcome.collected.bytes_up
+        row["bytes_down"] += outcome.collected.bytes_down
+    append_lines(federation.folder.rounds, [row])
+    log.info(_line(row, run.rounds), extra={"row": row})
+    return state
+
+
+def _reason(state: RunState, run: RunConfig) -> str | None:
+    if state.is_stalled:
+        return f"round {state.round} left the model as it was"
+    reason = reason_to_stop(state, run.stopping)
+    return reason or ("all rounds are done" if state.round >= run.rounds else None)
+
+
+def _is_last(state: RunState, run: RunConfig) -> bool:
+    return state.is_stalled or state.round >= run.rounds
+
+
+def _is_same(left: Weights, right: Weights) -> bool:
+    return all(np.array_equal(left[k], right[k]) for k in left)
+
+
+def _training_row(outcome: Outcome, seconds: float) -> Row:
+    return {
+        "round": outcome.exchange.round,
+        "train_loss": mean_loss(outcome.trained),
+        "cohort": list(outcome.exchange.cohort),
+        "replies": outcome.replies,
+        "dropped": sorted(outcome.dropped),
+        "bytes_up": outcome.collected.bytes_up,
+        "bytes_down": outcome.collected.bytes_down,
+        "seconds": seconds,
+    }
+
+
+def _ordered(row: Row) -> Row:
+    first = ("round", "train_loss", *_FIGURES)
+    return {key: row[key] for key in first} | row | {"seconds": round(row["seconds"], 4)}
 
 
 def _line(row: Row, rounds: int) -> str:

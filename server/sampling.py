@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from calyx.errors import ConfigError
+from calyx.privacy import PrivacyConfig, check_group
+from calyx.secagg.rules import MAX_GROUP
 from calyx.seeding import rng
 
 Groups = tuple[tuple[str, ...], ...]
@@ -58,19 +60,20 @@ def required_replies(min_replies: int | None, cohort: int) -> int:
     return cohort // 2 + 1 if min_replies is None else min(min_replies, cohort)
 
 
-def check_sizes(
-    clients: int, groups: int | Literal["all"], cohort_size: int | None, n_max: int
-) -> None:
-    """Refuse before the start what `deal_groups` and `sample_cohort` would, and sums that overflow.
+def check_sizes(privacy: PrivacyConfig, clients: int, cohort_size: int | None, roster: int) -> None:
+    """Refuse before the start what `deal_groups` and `sample_cohort` would, and sums that cannot be.
 
-    Raises ConfigError.
+    `clients` are connected, `roster` are known. Raises ConfigError.
     """
     names = [str(i) for i in range(clients)]
-    dealt = deal_groups(names, groups, seed=0)
-    sample_cohort(dealt, cohort_size, seed=0, round=1)
+    if privacy.is_encrypted and privacy.groups == "all":
+        check_group(privacy, roster, 1)
+    dealt = deal_groups(names, privacy.groups, seed=0)
+    sampled = sample_cohort(dealt, cohort_size, seed=0, round=1)
     largest = max(len(group) for group in dealt)
-    if largest > n_max:
+    if largest > privacy.n_max:
         raise ConfigError(
-            f"A group of {largest} clients is more than privacy.n_max={n_max} that a sum has room for; "
-            "use a larger privacy.n_max (at most 512) or more privacy.groups."
+            f"A group of {largest} clients is more than privacy.n_max={privacy.n_max} that a sum has "
+            f"room for; use a larger privacy.n_max (at most {MAX_GROUP}) or more privacy.groups."
         )
+    check_group(privacy, roster, min(len(group) for group in sampled))

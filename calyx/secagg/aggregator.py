@@ -8,7 +8,7 @@ Each `take_…` reads the replies of a stage (u → bytes) and returns the next 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +74,7 @@ class Aggregator:
     def take_advertisements(self, replies: Bodies) -> dict[int, bytes]:
         """Verify each before it is forwarded, fix U0; stage 1's requests, the same for all."""
         found = {}
-        for u, data in sorted(replies.items()):
+        for u, data in _of(self.group, replies):
             read = advertisement.read(data, self.ctx, u, self.roster.key(u))
             if read is None:
                 self.dropped[u] = "its advertisement is malformed or not signed by it"
@@ -91,7 +91,7 @@ class Aggregator:
     def take_shares(self, replies: Bodies) -> dict[int, bytes]:
         """Fix U1: who sent one ciphertext to each other; stage 2's requests, an inbox each."""
         sent: dict[int, dict[int, bytes]] = {}
-        for u, data in sorted(replies.items()):
+        for u, data in _of(self.advertised, replies):
             rows = _table(data, SEALED_BYTES)
             if rows is None or set(rows) != self.advertised.keys() - {u}:
                 self.dropped[u] = "it did not send one sealed share to each other client"
@@ -106,7 +106,7 @@ class Aggregator:
         size = self.rules.length * self.rules.modulus_bits // 8
         total = np.zeros(self.rules.length, dtype=np.uint32)
         summed = []
-        for u, data in sorted(replies.items()):
+        for u, data in _of(self.shared, replies):
             y, signature = data[:size], data[size:]
             digest = hashlib.sha256(y).digest()
             if len(data) != size + SIGNATURE_BYTES or not verify(
@@ -124,7 +124,7 @@ class Aggregator:
         """Gather Q signatures on U2; stage 4's requests to those who signed."""
         agreed = set_hash(self.summed)
         signed = []
-        for u, signature in sorted(replies.items()):
+        for u, signature in _of(self.summed, replies):
             if verify(self.roster.key(u), signature, "u2", self.ctx, self.root, agreed):
                 signed.append((u, signature))
             else:
@@ -138,7 +138,7 @@ class Aggregator:
     def take_reveals(self, replies: Bodies) -> Residues:
         """Rebuild one secret of each client, take the masks off: the sum [D] over U2, modulo 2^M."""
         held: dict[int, dict[int, bytes]] = {}
-        for u, data in sorted(replies.items()):
+        for u, data in _of(self.summed, replies):
             rows = _table(data, SHARE_BYTES)
             if rows is None or set(rows) != set(self.shared):
                 self.dropped[u] = "it did not reveal one share of each client"
@@ -184,8 +184,8 @@ class Aggregator:
         decoded = decode(points, t)
         if decoded is not None:
             secret, wrong = decoded
-            self.blames += [Blame(v, x - 1) for x in sorted(wrong)]
             if self._fits(v, _key_bytes(secret)):
+                self.blames += [Blame(v, x - 1) for x in sorted(wrong)]
                 return _key_bytes(secret)
         raise GroupFailed(4, f"the shares of {self.roster.name(v)}'s secret do not fit it")
 
@@ -197,13 +197,22 @@ class Aggregator:
         return public_of(secret) == self.advertised[v].mask_public
 
 
-def named_liars(blames: list[Blame]) -> dict[int, int]:
-    """Who recurs in several blamed pairs, and in how many: the one that all of them have in common."""
-    counts: dict[int, int] = {}
+def named_liars(blames: list[Blame], colluders: int) -> dict[int, int]:
+    """Who is blamed together with more than C others, and with how many.
+
+    While no more than ⌊(r − t)/2⌋ lie, each pair has a liar in it, so that an honest client is in
+    pairs with at most C others.
+    """
+    others: dict[int, set[int]] = {}
     for blame in blames:
-        for u in (blame.dealer, blame.holder):
-            counts[u] = counts.get(u, 0) + 1
-    return {u: count for u, count in counts.items() if count > 1}
+        others.setdefault(blame.dealer, set()).add(blame.holder)
+        others.setdefault(blame.holder, set()).add(blame.dealer)
+    return {u: len(found) for u, found in others.items() if len(found) > colluders}
+
+
+def _of(asked: Collection[int], replies: Bodies) -> list[tuple[int, bytes]]:
+    """The replies of those who were asked, ascending: who fell behind cannot come back (§5)."""
+    return sorted((u, data) for u, data in replies.items() if u in asked)
 
 
 def _key_bytes(secret: int) -> bytes:

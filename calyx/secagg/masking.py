@@ -8,7 +8,7 @@ Shapes: D elements.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -25,7 +25,7 @@ _ZEROS = bytes(_CHUNK_BYTES)
 class Mask:
     """A key of 16 or 32 bytes, and whether its stream is added or subtracted."""
 
-    key: bytes
+    key: bytes = field(repr=False)
     is_added: bool
 
 

@@ -7,7 +7,7 @@ global randomness: what is secret comes from `entropy`, and nothing here says wh
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from calyx.secagg import advertisement
@@ -16,6 +16,7 @@ from calyx.secagg.keys import (
     KEY_BYTES,
     SIGNATURE_BYTES,
     expand,
+    identity_of,
     mask_key,
     pair_of,
     public_of,
@@ -40,8 +41,13 @@ class Member:
     """Who this client is, the same in every context: its index, its Ed25519 key, its pinned roster."""
 
     u: int
-    identity: bytes
-    roster: Roster
+    identity: bytes = field(repr=False)
+    roster: Roster = field(repr=False)
+
+    @property
+    def owns_its_key(self) -> bool:
+        """Whether the roster holds the public half of this identity at this index."""
+        return identity_of(self.identity) == self.roster.key(self.u)
 
 
 @dataclass(frozen=True)
@@ -78,13 +84,13 @@ def answer(member: Member, session: Session, call: Call) -> bytes:
     if session.last_request == digest and call.stage == session.stage - 1:
         return session.last_reply
     try:
-        if call.stage != session.stage:
+        if call.stage != session.stage or call.stage not in _STAGES:
             raise Refusal(
                 RefusalCode.WRONG_STAGE,
                 f"A request of stage {call.stage} came, and stage {session.stage} is next.",
             )
         reply = _STAGES[call.stage](member, session, call)
-    except Refusal:
+    except BaseException:  # a tombstone that cannot be written ends the context as a refusal does
         session.erase()
         raise
     session.stage += 1

@@ -12,7 +12,7 @@ from calyx.secagg.rules import Rules
 Value = bytes | int | str | float | list[bytes] | list[int]
 
 
-@dataclass
+@dataclass(repr=False)
 class Session:
     """One context. `stage` is the next one that may come; 5 means that nothing may.
 

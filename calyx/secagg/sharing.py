@@ -18,7 +18,8 @@ def deal_shares(session: Session, entropy: Entropy) -> dict[int, bytes]:
     others = [v for v in session.members if v != u]
     t = session.rules.threshold(len(session.members))
     seeds = _deal(session.seed, t, [u, *others], entropy)
-    keys = _deal(session.mask_private, t, others, entropy)
+    # Where t = n nobody may be missing from a sum, so that no share of s_sk is ever asked for.
+    keys = _deal(session.mask_private, min(t, len(others)), others, entropy)
     session.own_share = seeds[u]
     return {v: seeds[v] + keys[v] for v in others}
 

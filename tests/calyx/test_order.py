@@ -27,6 +27,9 @@ def order():
         round=1,
         attempt=1,
         weights="0" * 64,
+        is_validated=False,
+        previous=(),
+        abandoned=(),
         groups=(("a", "b"),),
         rounds=3,
         deadline_s=60.0,
@@ -123,10 +126,13 @@ def test_an_order_that_is_too_long_is_refused_unread():
 def test_no_client_has_a_field_of_its_own_in_the_order():
     fields = set(json.loads(to_json(order())))
     assert fields == {
+        "abandoned",
         "attempt",
         "deadline_s",
         "groups",
+        "is_validated",
         "kind",
+        "previous",
         "protocol",
         "round",
         "rounds",

@@ -9,6 +9,7 @@ from federation import Federation
 from flwr.app import Context, Message, RecordDict
 
 from calyx import wire
+from calyx.composing import compose, resolved
 from calyx.config import canonical_json
 from calyx.flower import as_task
 from calyx.order import Order, to_json
@@ -30,6 +31,9 @@ def order_of(federation, **changes):
         "round": 1,
         "attempt": 1,
         "weights": hash_weights(federation.template),
+        "is_validated": False,
+        "previous": (),
+        "abandoned": (),
         "groups": (("client-00", "client-01"), ("client-02",)),
         "rounds": 5,
         "deadline_s": 60.0,
@@ -112,15 +116,6 @@ def test_an_unknown_task_strategy_or_hyperparameter_contributes_nothing(federati
 def test_a_client_says_its_name():
     as_task(1)
     question = Message(RecordDict(), dst_node_id=2, message_type=wire.NAME_QUERY)
-    section = {"name": "default", "data_dir": None, "hardware": {}}
-    hardware = {
-        "name": "cpu",
-        "device": "cpu",
-        "threads": 1,
-        "precision": "float32",
-        "deterministic": True,
-    }
-    context = Context(
-        1, 2, dict(node_config("north", section | {"hardware": hardware})), RecordDict(), {}
-    )
+    section = resolved(compose([]))["client"]
+    context = Context(1, 2, dict(node_config("north", section)), RecordDict(), {})
     assert wire.read_name(app(question, context)) == "north"

@@ -11,6 +11,7 @@ from flwr.clientapp import ClientApp
 from client.journal import Note
 from engines import embedded
 from engines.embedded import Answer, EmbeddedGrid
+from engines.identities import throw_away
 from engines.observer import Observer
 from engines.workers import WorkerPool
 from server.folder import RunFolder
@@ -33,7 +34,7 @@ def test_a_client_keeps_its_own_state_though_its_worker_dies(monkeypatch, worker
     section = Federation().plan.run.client
     monkeypatch.setattr(embedded, "app", counting)
     with WorkerPool(workers) as pool:
-        grid = EmbeddedGrid(pool, ["a", "b", "c"], section, Silent())
+        grid = EmbeddedGrid(pool, throw_away(["a", "b", "c"]), section, Silent())
 
         def ask(*nodes):
             replies = grid.send_and_receive(Message(RecordDict(), node, "query") for node in nodes)
@@ -51,7 +52,7 @@ def test_a_client_keeps_its_own_state_though_its_worker_dies(monkeypatch, worker
 def test_replies_can_be_pulled_once(monkeypatch):
     section = Federation().plan.run.client
     monkeypatch.setattr(embedded, "app", counting)
-    grid = EmbeddedGrid(WorkerPool(0), ["a", "b"], section, Silent())
+    grid = EmbeddedGrid(WorkerPool(0), throw_away(["a", "b"]), section, Silent())
     ids = list(grid.push_messages([Message(RecordDict(), 3, "query")]))
     assert len(list(grid.pull_messages(ids))) == 1
     assert list(grid.pull_messages(ids)) == []

@@ -51,7 +51,10 @@ def test_fedprox_with_mu_zero_is_fedavg_to_the_byte(tmp_path):
 
 
 def test_the_mean_over_groups_is_the_mean_over_all_clients(tmp_path):
-    one, many = run(tmp_path, "one"), run(tmp_path, "many", "privacy.groups=all")
+    one, many = (
+        run(tmp_path, name, "privacy=none", f"privacy.groups={groups}")
+        for name, groups in (("one", 1), ("many", "all"))
+    )
     for left, right in zip(curve(one), curve(many), strict=True):
         assert left == pytest.approx(right, abs=1e-4)
 
@@ -65,7 +68,7 @@ def test_sixteen_bits_train_nearly_as_well_with_half_the_bytes(tmp_path):
 
 
 def test_a_cohort_is_sampled_and_recorded_by_name(tmp_path):
-    rows = read_lines(run(tmp_path, "cohort", "cohort_size=2") / "rounds.jsonl")
+    rows = read_lines(run(tmp_path, "cohort", "privacy=none", "cohort_size=2") / "rounds.jsonl")
     assert all(len(row["cohort"]) == 2 == row["replies"] for row in rows)
     assert len({tuple(row["cohort"]) for row in rows}) > 1
 
@@ -94,11 +97,57 @@ def test_the_observer_changes_nothing(tmp_path, monkeypatch):
 
 
 def test_early_stopping_ends_a_run_and_says_why(tmp_path):
-    folder = run(tmp_path, "stop", "rounds=30", "training.lr=1e-9", "stopping.patience=2")
+    small = ["rounds=30", "training.lr=1e-9", "stopping.patience=2"]
+    folder = run(tmp_path, "stop", "privacy=none", *small)
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["rounds"] < 30
     assert summary["rounds"] == summary["best_round"] + 2
     assert "not better" in summary["stopped_because"]
+
+
+@pytest.mark.parametrize("evaluate", ["with_training", "separate"])
+def test_an_encrypted_run_ends_where_a_round_changes_nothing(tmp_path, evaluate):
+    folder = run(tmp_path, "stall", "rounds=30", "training.lr=1e-12", f"evaluate={evaluate}")
+    summary, rows = (
+        json.loads((folder / "summary.json").read_text()),
+        read_lines(folder / "rounds.jsonl"),
+    )
+    assert summary["stopped_because"] == f"round {len(rows)} left the model as it was"
+    assert summary["rounds"] == len(rows) < 30
+
+
+@pytest.mark.parametrize(
+    "overrides", [[], ["cohort_size=6", "privacy.n_min=4", "task.num_clients=8"]]
+)
+def test_encryption_and_the_time_of_evaluation_change_no_byte_of_the_model(tmp_path, overrides):
+    folders = [
+        run(
+            tmp_path,
+            f"{privacy}-{evaluate}",
+            f"privacy={privacy}",
+            f"evaluate={evaluate}",
+            *overrides,
+        )
+        for privacy in ("secagg", "none")
+        for evaluate in ("with_training", "separate")
+    ]
+    hashes = [model_hash(folder) for folder in folders]
+    assert hashes[0] == hashes[2]
+    assert hashes[1] == hashes[3]
+    if not overrides:  # everybody evaluates, whenever they do
+        assert len(set(hashes)) == 1
+        assert len({json.dumps(curve(folder)) for folder in folders}) == 1
+
+
+def test_a_training_that_only_revealed_the_stop_is_no_row(tmp_path):
+    stop = ["rounds=30", "training.lr=0.02", "stopping.patience=1", "stopping.monitor=val_accuracy"]
+    stop += ["stopping.mode=max"]
+    one, two = (run(tmp_path, e, *stop, f"evaluate={e}") for e in ("with_training", "separate"))
+    assert curve(one) == curve(two)
+    assert model_hash(one) == model_hash(two)
+    summaries = [json.loads((f / "summary.json").read_text()) for f in (one, two)]
+    assert summaries[0]["rounds"] == summaries[1]["rounds"] < 30
+    assert summaries[0]["stopped_because"] == summaries[1]["stopped_because"]
 
 
 def test_stopping_may_watch_accuracy(tmp_path):
@@ -108,7 +157,9 @@ def test_stopping_may_watch_accuracy(tmp_path):
     assert rows[best - 1]["val_accuracy"] == max(row["val_accuracy"] for row in rows)
 
 
-@pytest.mark.parametrize("strategy", [["strategy=fedopt"], ["strategy=median", "privacy.groups=5"]])
+@pytest.mark.parametrize(
+    "strategy", [["strategy=fedopt"], ["strategy=median", "privacy=none", "privacy.groups=5"]]
+)
 def test_every_strategy_learns(tmp_path, strategy):
     losses = [loss for _, loss in curve(run(tmp_path, "s", "rounds=6", *strategy))]
     assert losses[-1] < 0.8 * losses[0]

@@ -15,7 +15,7 @@ from calyx.weights import initial_model, load_into, weights_of
 from client.data import prepare
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
-from server.cohort_grid import TooFewReplies
+from server.exchange import TooFewReplies, mean_loss, total_count
 from strategies.algorithm import LocalObjective, NoKeys
 from strategies.base import AlgorithmStrategy
 from strategies.fedavg import FedAvg as OurFedAvg
@@ -30,7 +30,7 @@ def federation():
 def plain(federation):
     """Weights and examples of each client, trained by hand without any grid."""
     run, found = federation.plan.run, {}
-    for name in federation.roster:
+    for name in federation.nodes:
         participant = prepare(federation.setting.terms, name, None)
         model = initial_model(participant.task, participant.num_inputs, run.seed)
         load_into(model, federation.template)
@@ -51,9 +51,9 @@ def mean(plain, w_max):
     }
 
 
-def train_round(federation, strategy, stage, grid=None):
+def train_round(federation, strategy, exchange, grid=None):
     grid = grid or federation.grid
-    grid.open(stage)
+    grid.open(exchange)
     arrays = wire.weights_record(federation.template)
     replies = list(grid.send_and_receive(strategy.configure_train(1, arrays, ConfigRecord(), grid)))
     aggregated, metrics = strategy.aggregate_train(1, replies)
@@ -69,7 +69,7 @@ def theirs(cls=FedAvg, **settings):
 
 
 def test_one_reply_is_the_weighted_mean_of_the_clients_plain_updates(federation, plain):
-    weights, metrics, replies = train_round(federation, ours(federation), federation.stage())
+    weights, metrics, replies = train_round(federation, ours(federation), federation.exchange())
     expected = mean(plain, federation.setting.task.w_max)
     assert len(replies) == 1
     for name in weights:
@@ -80,10 +80,12 @@ def test_one_reply_is_the_weighted_mean_of_the_clients_plain_updates(federation,
 
 @pytest.mark.parametrize("groups", [1, 3])
 def test_flowers_fedavg_gives_what_ours_gives(federation, groups):
-    names = tuple(federation.roster)
-    stage = federation.stage(groups=(names,) if groups == 1 else tuple((name,) for name in names))
-    mine, _, _ = train_round(federation, ours(federation), stage)
-    flower, metrics, replies = train_round(federation, theirs(), stage)
+    names = tuple(federation.nodes)
+    exchange = federation.exchange(
+        groups=(names,) if groups == 1 else tuple((name,) for name in names)
+    )
+    mine, _, _ = train_round(federation, ours(federation), exchange)
+    flower, metrics, replies = train_round(federation, theirs(), exchange)
     assert len(replies) == groups
     for name in mine:
         np.testing.assert_allclose(flower[name], mine[name], atol=1e-6)
@@ -91,12 +93,12 @@ def test_flowers_fedavg_gives_what_ours_gives(federation, groups):
 
 
 def test_flowers_fedadam_works_unchanged_and_its_float64_is_rounded(federation):
-    weights, _, _ = train_round(federation, theirs(FedAdam, eta=0.01), federation.stage())
+    weights, _, _ = train_round(federation, theirs(FedAdam, eta=0.01), federation.exchange())
     assert all(v.dtype == np.float32 for v in weights.values())
 
 
 def test_an_evaluation_says_the_counts_of_all_rows(federation):
-    federation.grid.open(federation.stage("evaluate"))
+    federation.grid.open(federation.exchange("evaluate"))
     strategy = theirs()
     arrays = wire.weights_record(federation.template)
     messages = strategy.configure_evaluate(1, arrays, ConfigRecord(), federation.grid)
@@ -104,13 +106,13 @@ def test_an_evaluation_says_the_counts_of_all_rows(federation):
     outcome = federation.grid.outcome
     rows = sum(
         len(prepare(federation.setting.terms, n, None).parts["validation"])
-        for n in federation.roster
+        for n in federation.nodes
     )
-    assert outcome.count("confusion").sum() == rows
-    confusion = outcome.count("confusion").reshape(10, 10)
+    assert total_count(outcome.evaluated, "confusion").sum() == rows
+    confusion = total_count(outcome.evaluated, "confusion").reshape(10, 10)
     metrics = strategy.aggregate_evaluate(1, replies)
     assert metrics["val_accuracy"] == pytest.approx(np.trace(confusion) / rows)
-    assert metrics["val_loss"] == pytest.approx(outcome.loss)
+    assert metrics["val_loss"] == pytest.approx(mean_loss(outcome.evaluated))
 
 
 class Meddler:
@@ -128,7 +130,7 @@ class Meddler:
 
 
 def meddled(federation, change, min_replies=None):
-    victim = federation.roster["client-01"]
+    victim = federation.nodes["client-01"]
     return federation.demanding(min_replies, lambda inner: Meddler(inner, victim, change))
 
 
@@ -153,9 +155,9 @@ def another(reply):
 
 
 def test_the_order_of_replies_and_a_second_reply_change_no_byte(federation):
-    weights, _, _ = train_round(federation, ours(federation), federation.stage())
+    weights, _, _ = train_round(federation, ours(federation), federation.exchange())
     grid = meddled(federation, lambda reply: [reply, another(reply)])
-    again, _, _ = train_round(federation, ours(federation), federation.stage(), grid)
+    again, _, _ = train_round(federation, ours(federation), federation.exchange(), grid)
     assert all(weights[k].tobytes() == again[k].tobytes() for k in weights)
 
 
@@ -173,7 +175,7 @@ def test_a_client_without_a_sound_vector_is_left_out_with_a_reason(
     if reason.startswith("Flower"):
         change = replacing_error
     grid = meddled(federation, change)
-    weights, _, _ = train_round(federation, ours(federation), federation.stage(), grid)
+    weights, _, _ = train_round(federation, ours(federation), federation.exchange(), grid)
     assert list(grid.outcome.dropped) == ["client-01"]
     assert reason in grid.outcome.dropped["client-01"]
     expected = mean(
@@ -192,9 +194,11 @@ def replacing_error(reply):
 
 
 def test_a_group_whose_sum_is_unsound_counts_as_dropped(federation):
-    groups = tuple((name,) for name in federation.roster)
+    groups = tuple((name,) for name in federation.nodes)
     grid = meddled(federation, lie)
-    _, _, replies = train_round(federation, ours(federation), federation.stage(groups=groups), grid)
+    _, _, replies = train_round(
+        federation, ours(federation), federation.exchange(groups=groups), grid
+    )
     assert len(replies) == 2
     assert "unsound" in grid.outcome.dropped["client-01"]
 
@@ -202,18 +206,18 @@ def test_a_group_whose_sum_is_unsound_counts_as_dropped(federation):
 def test_too_few_replies_end_the_stage_and_say_who_is_missing(federation):
     grid = meddled(federation, spoil, min_replies=3)
     with pytest.raises(TooFewReplies, match=r"2 of 3 clients .* needs 3 \(client-01: "):
-        train_round(federation, ours(federation), federation.stage(), grid)
+        train_round(federation, ours(federation), federation.exchange(), grid)
 
 
 def test_a_strategy_sees_the_cohorts_nodes_only(federation):
-    federation.grid.open(federation.stage(groups=(("client-02", "client-00"),)))
+    federation.grid.open(federation.exchange(groups=(("client-02", "client-00"),)))
     nodes = list(federation.grid.get_node_ids())
-    assert nodes == [federation.roster["client-00"], federation.roster["client-02"]]
+    assert nodes == [federation.nodes["client-00"], federation.nodes["client-02"]]
 
 
 def test_a_strategy_that_addresses_others_or_says_different_things_is_refused(federation):
     grid = federation.grid
-    grid.open(federation.stage())
+    grid.open(federation.exchange())
     arrays = wire.weights_record(federation.template)
     messages = list(ours(federation).configure_train(1, arrays, ConfigRecord(), grid))
     with pytest.raises(CalyxError, match="one message to each client"):

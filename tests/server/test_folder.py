@@ -51,7 +51,7 @@ def test_an_event_has_its_time_kind_severity_and_sentence(tmp_path):
 
 
 def test_a_job_goes_through_flowers_run_config(tmp_path):
-    job = read_job(to_run_config(compose_default(), tmp_path, resume=True))
+    job = read_job(to_run_config(compose_default(), tmp_path, resume=True, roster=None))
     assert (job.run.rounds, job.run_dir, job.resume) == (40, str(tmp_path), True)
 
 

@@ -4,10 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calyx.composing import compose, resolved
+from calyx.config import parse
 from calyx.errors import ConfigError
+from calyx.privacy import PrivacyConfig
 from server.sampling import check_sizes, deal_groups, required_replies, sample_cohort
 
 NAMES = [f"client-{i:02d}" for i in range(12)]
+
+
+def privacy(**changes):
+    section = resolved(compose([]))["privacy"]
+    return parse(PrivacyConfig, section | changes, "privacy")
 
 
 @given(st.permutations(NAMES), st.integers(1, 12), st.integers(0, 99))
@@ -55,10 +63,43 @@ def test_sizes_that_cannot_be_given_are_refused_before_the_start(
     clients, groups, cohort_size, n_max, words
 ):
     with pytest.raises(ConfigError, match=words):
-        check_sizes(clients, groups, cohort_size, n_max)
+        check_sizes(privacy(name="none", groups=groups, n_max=n_max), clients, cohort_size, clients)
 
 
 def test_by_default_more_than_half_of_a_cohort_must_reply():
     assert [required_replies(None, n) for n in (1, 2, 3, 10, 11)] == [1, 2, 2, 6, 6]
     assert required_replies(3, 10) == 3
     assert required_replies(8, 4) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "clients", "cohort_size", "words"),
+    [
+        ({}, 4, None, "of which 1 may collude, needs at least 5 clients"),
+        ({"n_min": 4}, 3, None, "needs at least 4"),
+        ({}, 100, 10, "10 of 100 clients, of which 10 may collude, needs at least 13"),
+        ({"groups": 5}, 20, None, "over 4 of 20 clients"),
+        ({"groups": "all"}, 10, None, "privacy.groups=all would show"),
+        ({"max_colluders": 6}, 8, None, "privacy=none"),
+    ],
+)
+def test_an_encrypted_sum_over_too_few_is_refused_before_the_start(
+    changes, clients, cohort_size, words
+):
+    with pytest.raises(ConfigError, match=words):
+        check_sizes(privacy(**changes), clients, cohort_size, clients)
+
+
+@pytest.mark.parametrize(
+    ("changes", "clients", "cohort_size"),
+    [
+        ({}, 5, None),
+        ({"n_min": 4}, 4, None),
+        ({}, 100, 13),
+        ({"groups": 5}, 30, None),
+        ({"sampling": "trusted", "n_max": 512}, 500, 20),
+        ({"name": "none", "groups": "all"}, 3, None),
+    ],
+)
+def test_an_encrypted_sum_over_enough_is_not(changes, clients, cohort_size):
+    check_sizes(privacy(**changes), clients, cohort_size, clients)

@@ -8,12 +8,15 @@ from calyx.order import terms_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy import PrivacyConfig
+from calyx.secagg.roster import read_roster
 from calyx.weights import initial_model, weights_of
 from engines.embedded import EmbeddedGrid
+from engines.identities import throw_away
 from engines.planning import plan
 from engines.workers import WorkerPool
-from server.cohort_grid import CohortGrid, Setting, Stage
-from server.roster import read_roster
+from server.cohort_grid import CohortGrid
+from server.exchange import Exchange, Setting
+from server.nodes import read_nodes
 
 
 class Silent:
@@ -27,35 +30,39 @@ class Silent:
 
 
 class Federation:
-    """Three clients of digits, and the pieces that a stage needs."""
+    """Three clients of digits, and the pieces that a exchange needs."""
 
     def __init__(self, *overrides, wrap=lambda grid: grid):
-        small = ["task.num_clients=3", "engine.workers=0", "training.epochs=1"]
+        small = ["task.num_clients=3", "engine.workers=0", "training.epochs=1", "privacy=none"]
         self.plan = plan(resolved(compose([*small, *overrides])))
         run, task = self.plan.run, self.plan.task
-        self.inner = EmbeddedGrid(WorkerPool(0), task.clients, run.client, Silent())
+        self.identities = throw_away(task.clients)
+        self.inner = EmbeddedGrid(WorkerPool(0), self.identities, run.client, Silent())
         preprocessing = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
         width = num_inputs(task.schema, preprocessing)
         self.template = weights_of(initial_model(task, width, run.seed))
+        privacy = parse(PrivacyConfig, run.privacy, "privacy")
+        self.is_encrypted = privacy.is_encrypted
         self.setting = Setting(
             run="run",
             terms=terms_of(run),
             task=task,
-            privacy=parse(PrivacyConfig, run.privacy, "privacy"),
+            privacy=privacy,
             template=self.template,
             rounds=5,
             deadline_s=60.0,
             min_replies=None,
+            roster=read_roster(self.identities.roster) if self.is_encrypted else None,
         )
-        self.roster = read_roster(self.inner, 60.0)
-        self.grid = CohortGrid(wrap(self.inner), self.roster, self.setting)
+        self.nodes = read_nodes(self.inner, 60.0)
+        self.grid = CohortGrid(wrap(self.inner), self.nodes, self.setting)
 
     def demanding(self, min_replies, wrap=lambda grid: grid):
         """The wrapper again, with another number of replies, over another grid."""
         return CohortGrid(
-            wrap(self.inner), self.roster, replace(self.setting, min_replies=min_replies)
+            wrap(self.inner), self.nodes, replace(self.setting, min_replies=min_replies)
         )
 
-    def stage(self, kind="train", groups=None):
+    def exchange(self, kind="train", groups=None):
         """The first round, with all clients in one group or in the groups given."""
-        return Stage(kind, 1, 1, groups or (tuple(self.roster),))
+        return Exchange(kind, 1, 1, groups or (tuple(self.nodes),))

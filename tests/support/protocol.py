@@ -7,8 +7,10 @@ from functools import lru_cache
 import numpy as np
 
 from calyx.secagg.aggregator import Aggregator
-from calyx.secagg.keys import identity_of
+from calyx.secagg.encoding import rows_to_bytes, set_hash
+from calyx.secagg.keys import identity_of, sign
 from calyx.secagg.participant import Call, Member, abandon, answer, begin
+from calyx.secagg.refusals import Refusal
 from calyx.secagg.roster import make_roster
 from calyx.secagg.rules import Rules, Subject, context
 from calyx.secagg.session import Session
@@ -77,6 +79,14 @@ class Cohort:
         """All clients' answers to a stage's requests."""
         return {u: self.call(u, stage, body) for u, body in requests.items() if u not in absent}
 
+    def reach(self, stage, absent=()):
+        """The requests of a stage (1 … 4), after honest stages before it without `absent`."""
+        requests = self.server.take_advertisements(self.begin())
+        takes = (self.server.take_shares, self.server.take_vectors, self.server.take_consents)
+        for before, take in enumerate(takes[: stage - 1], start=1):
+            requests = take(self.stage(before, requests, absent))
+        return requests
+
     def abandon(self, u):
         """One client's signature that its shares are gone."""
         return abandon(self.members[u], self.sessions[u])
@@ -101,3 +111,72 @@ class Cohort:
         top = 1 << self.rules.modulus_bits
         columns = zip(*(self.vectors[u].tolist() for u in clients), strict=True)
         return [sum(column) % top for column in columns]
+
+
+SECRETS = ("share_private", "mask_private", "seed", "vector", "channels", "own_share", "held")
+
+
+def assert_is_dead(session):
+    """Nothing may come any more, and nothing secret is kept."""
+    kept = [name for name in (*SECRETS, "last_reply") if getattr(session, name)]
+    assert (session.stage, kept) == (5, [])
+
+
+def refusal_of(cohort, u, stage, body):
+    """The refusal of a request, after which client `u` must be dead and say nothing more.
+
+    Raises AssertionError where it answers, or where a secret or a further answer is to be had.
+    """
+    try:
+        cohort.call(u, stage, body)
+    except Refusal as refusal:
+        assert_is_dead(cohort.sessions[u])
+        assert not any(is_answered(cohort, u, later, body) for later in range(6))
+        return refusal
+    raise AssertionError(f"stage {stage} was answered")
+
+
+def is_answered(cohort, u, stage, body):
+    """Whether client `u` answers this request."""
+    try:
+        cohort.call(u, stage, body)
+    except Refusal:
+        return False
+    return True
+
+
+def table(rows):
+    """A request from its rows, index → bytes."""
+    return rows_to_bytes(sorted(rows.items()))
+
+
+def flipped(data, at):
+    """`data` with one bit of the byte at `at` changed."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def sum_of(members):
+    """Stage 3's request for this U2."""
+    return rows_to_bytes((v, b"") for v in sorted(members))
+
+
+def consent(cohort, v, members, *, root=None, ctx=None, tag="u2"):
+    """Member `v`'s signature on a U2, whether an honest client would give it or not."""
+    bound = (ctx or cohort.ctx, root or cohort.server.root)
+    return sign(cohort.members[v].identity, tag, *bound, set_hash(members))
+
+
+def opening(members, signatures):
+    """Stage 4's request: a U2 and signatures on it."""
+    return set_hash(members) + table(signatures)
+
+
+class Recorder:
+    """Entropy that remembers all that it gave out."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def __call__(self, count):
+        self.drawn.append(os.urandom(count))
+        return self.drawn[-1]

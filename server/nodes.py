@@ -10,10 +10,10 @@ from calyx import wire
 from calyx.errors import CalyxError
 
 log = logging.getLogger(__name__)
-Roster = dict[str, int]  # client name → Flower node id, sorted by name
+Nodes = dict[str, int]  # client name → Flower node id, sorted by name
 
 
-def read_roster(grid: Grid, deadline_s: float) -> Roster:
+def read_nodes(grid: Grid, deadline_s: float) -> Nodes:
     """Ask every node for its name. Raises CalyxError if none answers or two give the same name."""
     questions = [
         Message(RecordDict(), node, wire.NAME_QUERY) for node in sorted(grid.get_node_ids())

@@ -1,0 +1,1 @@
+"""Measurements that anybody can repeat; nothing in the product depends on them."""

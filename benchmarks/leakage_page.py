@@ -1,0 +1,287 @@
+"""What `benchmarks.leakage` measured, and how it is shown: tables on a terminal, and one page.
+
+The page has the style of a run's report and needs no network and no script. It measures nothing.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from rich.table import Table
+
+from cli.report.scales import THIN, Scale
+from cli.report.svg import Caption, drawing, line, pen, tag, text
+
+SIDE = 8  # pixels of an image, each way
+INKS = 16  # grey values above paper
+WIDTH, HEIGHT = 640, 560
+LEFT, RIGHT, TOP, BOTTOM = 58, 622, 16, 500  # edges of the plot
+DECADES = 3.3  # of examples, from 1 to 2,000
+KINDS = {1: "one", 4: "four", 16: "sixteen", 64: "sixtyfour", None: "real"}  # batch → CSS class
+
+
+@dataclass(frozen=True)
+class Example:
+    """One client with one example: pixels [64] of 0 to 1, its class, and what the attack returned."""
+
+    image: tuple[float, ...]
+    label: int
+    plain_image: tuple[float, ...]
+    plain_label: int
+    masked_image: tuple[float, ...]
+    masked_label: int
+
+
+@dataclass(frozen=True)
+class View:
+    """The attack on one view of the updates of single examples."""
+
+    recovered: float  # share of images with a relative error below the bound
+    labels: float  # share of classes read off the last layer's bias
+    median_error: float  # ‖x̂ − x‖ / ‖x‖
+    worst_error: float
+    correlation: float  # Pearson's over 64 pixels, mean over images
+    absolute_correlation: float  # mean of |correlation|; noise has 0.10
+    alike: float  # share of images that some unit shows at a cosine above the bound
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The attack on sums over `cohort` clients; shares are means over seeds."""
+
+    clients: str  # what each of them trained on
+    batch: int | None  # examples of each in one full-batch step; None for real clients
+    cohort: int
+    examples: float  # in a sum; a mean where clients differ
+    recovered: float
+    deviation: float  # standard deviation of `recovered` over seeds
+    outsiders: float  # share of images outside the sum that pass the same test
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that was measured, and by what bounds."""
+
+    seeds: int
+    singles: int
+    exact: float  # bound of the relative error
+    alike: float  # bound of the cosine
+    plain: View
+    masked: View
+    sums: tuple[Sum, ...]
+
+
+def tables(figures: Figures) -> list[Table]:
+    """The figures for a terminal: the two views, then the sums."""
+    views = Table("", "in the clear", "masked", title=f"{figures.singles} updates of one example")
+    for name, field in (
+        ("images recovered exactly", "recovered"),
+        ("labels read", "labels"),
+        ("relative error, median", "median_error"),
+        ("relative error, worst", "worst_error"),
+        ("correlation with the image", "correlation"),
+        ("… its absolute value", "absolute_correlation"),
+    ):
+        pair = (getattr(figures.plain, field), getattr(figures.masked, field))
+        show = share if field in ("recovered", "labels") else "{:.4f}".format
+        views.add_row(name, *map(show, pair))
+    sums = Table(title=f"Images recovered from a sum, mean of {figures.seeds} seeds")
+    sums.add_column("each client trains on")
+    for name in ("clients", "examples", "recovered", "± seeds", "outsiders"):
+        sums.add_column(name, justify="right")
+    for i, one in enumerate(figures.sums):
+        last = i + 1 == len(figures.sums) or figures.sums[i + 1].clients != one.clients
+        shares = (one.recovered, one.deviation, one.outsiders)
+        sums.add_row(
+            one.clients,
+            str(one.cohort),
+            f"{one.examples:.0f}",
+            *map(share, shares),
+            end_section=last,
+        )
+    return [views, sums]
+
+
+def render(figures: Figures, examples: Sequence[Example]) -> bytes:
+    """The page as UTF-8; `examples` are the columns of its gallery."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["share"] = share
+    template = environment.from_string(_PAGE)
+    style = files("cli.report").joinpath("page.css").read_text(encoding="utf-8") + _STYLE
+    grid = {(one.cohort, one.batch): one for one in figures.sums if one.batch}
+    return template.render(
+        style=Markup(style),  # noqa: S704 - our own files
+        figures=figures,
+        examples=examples,
+        images=[_images(i, example) for i, example in enumerate(examples)],
+        curve=_curve(figures.sums),
+        kinds=KINDS,
+        grid=grid,
+        cohorts=sorted({cohort for cohort, _ in grid}),
+        batches=sorted({batch for _, batch in grid if batch}),
+        real=[one for one in figures.sums if one.batch is None],
+    ).encode()
+
+
+def share(value: float) -> str:
+    """A share in percent: 0 only for nothing, 100 only for all."""
+    percent = 100 * value
+    if 0 < percent < 0.05:
+        return f"<{THIN}0.1{THIN}%"
+    digits = 0 if value in (0.0, 1.0) else 1
+    return f"{percent:.{digits}f}{THIN}%"
+
+
+def _images(key: int, one: Example) -> tuple[Markup, Markup, Markup]:
+    """The true image and the two found. Noise is stretched to its own range, all it can tell."""
+    low, high = min(one.masked_image), max(one.masked_image)
+    noise = [(value - low) / (high - low) for value in one.masked_image]
+    return (
+        _image(Caption(f"true-{key}", f"A handwritten {one.label}", ""), one.image),
+        _image(Caption(f"plain-{key}", f"The same {one.label}, recovered", ""), one.plain_image),
+        _image(Caption(f"masked-{key}", "Noise", ""), noise),
+    )
+
+
+def _image(caption: Caption, pixels: Iterable[float]) -> Markup:
+    """An image as one path a grey value; pixels beyond 0 and 1 are cut."""
+    strokes: dict[int, str] = {}
+    for i, value in enumerate(pixels):
+        ink = round(INKS * min(max(value, 0.0), 1.0))
+        strokes[ink] = strokes.get(ink, "") + f"M{i % SIDE} {i // SIDE}h1v1h-1z"
+    inks = sorted(strokes.keys() - {0})
+    paths = [tag("path", d=strokes[ink], fill_opacity=f"{ink / INKS:.3g}") for ink in inks]
+    return drawing(caption, SIDE, SIDE, paths)
+
+
+def _curve(sums: Sequence[Sum]) -> Markup:
+    """Recovered share against examples in the sum, on a logarithmic axis; a line for batch 1."""
+    x, y = Scale(0, DECADES, LEFT, RIGHT), Scale(0, 1, BOTTOM, TOP)
+    places = {id(one): (x(math.log10(one.examples)), y(one.recovered)) for one in sums}
+    curve = pen(places[id(one)] for one in sums if one.batch == 1)
+    parts = [*_axes(x, y), tag("path", d=curve, class_="line one")]
+    for one in sorted(sums, key=lambda one: one.batch or 0, reverse=True):
+        at = places[id(one)]
+        hint = f"{one.cohort} × {one.clients}: {share(one.recovered)}"
+        kind = f"spot {KINDS[one.batch]}"
+        parts.append(tag("circle", tag("title", hint), cx=at[0], cy=at[1], r=5, class_=kind))
+    caption = Caption(
+        "curve",
+        "Images recovered against examples in the sum",
+        "All of one example; about one in a hundred of a hundred examples; the table has the figures.",
+    )
+    return drawing(caption, WIDTH, HEIGHT, parts)
+
+
+def _axes(x: Scale, y: Scale) -> list[Markup]:
+    parts = []
+    for percent in (0, 20, 40, 60, 80, 100):
+        at = y(percent / 100)
+        parts += [
+            line((LEFT, at), (RIGHT, at), "grid" if percent else "base"),
+            text(LEFT - 8, at + 5, f"{percent}%", "tick end"),
+        ]
+    for examples in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000):
+        at = x(math.log10(examples))
+        parts += [
+            line((at, BOTTOM), (at, BOTTOM + 5), "base"),
+            text(at, BOTTOM + 22, f"{examples:,}", "tick middle"),
+        ]
+    label = "examples in the sum: clients × examples of each"
+    return [*parts, text((LEFT + RIGHT) / 2, HEIGHT - 10, label, "axis middle")]
+
+
+_STYLE = """
+.gallery { margin-top: 20px; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; }
+.view { display: grid; grid-template-columns: 272px 1fr; gap: 28px; align-items: center; padding: 22px 28px; }
+.view + .view { border-top: 1px solid var(--rule); }
+.view h2 { margin: 0; font-size: 18px; } .view p { color: var(--soft); font-size: 14px; }
+.view .verdict { font-size: 44px; margin: 2px 0 4px; }
+.images { list-style: none; display: grid; grid-template-columns: repeat(10, 1fr); gap: clamp(3px, 1vw, 12px); }
+.images li { text-align: center; font-size: 14px; font-variant-numeric: tabular-nums; color: var(--soft); min-width: 0; }
+.images svg { background: var(--track); border-radius: 3px; overflow: hidden; shape-rendering: crispEdges; margin-bottom: 4px; }
+.images path { fill: var(--ink); }
+.wrong { color: var(--no); text-decoration: line-through; }
+.sums { display: grid; grid-template-columns: 7fr 6fr; gap: 16px; }
+.sums > * { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 16px 18px; min-width: 0; }
+.line.one { stroke: var(--local); }
+.spot { stroke: var(--card); stroke-width: 1.5; } .one { fill: var(--local); background: var(--local); } .line.one { fill: none; }
+.four { fill: var(--federated); background: var(--federated); } .sixteen { fill: var(--pooled); background: var(--pooled); }
+.sixtyfour { fill: var(--soft); background: var(--soft); }
+.spot.real { fill: var(--card); stroke: var(--no); stroke-width: 2.5; }
+.legend .swatch { width: 11px; height: 11px; border-radius: 50%; } .swatch.real { border: 2.5px solid var(--no); }
+h3 + p { color: var(--soft); font-size: 14px; margin-bottom: 8px; }
+.sums th, .sums td { padding: 5px 10px; }
+table + h3 { margin-top: 24px; } td.some { font-weight: 620; } td.none { color: var(--soft); }
+.notes { max-width: 88ch; padding-left: 20px; } .notes li { margin-bottom: 8px; }
+@media (max-width: 1000px) { .sums, .view { grid-template-columns: 1fr; } .view { gap: 14px; } }
+@media (max-width: 600px) { .view { padding: 16px; } .images li { font-size: 12px; } .sums > * { padding: 12px 10px; } }
+"""  # noqa: E501 - style sheet
+
+_PAGE = """{% macro row(which, labels) %}
+<ul class="images">
+{% for one in images %}<li>{{ one[which] }}<span{% if labels[loop.index0] != examples[loop.index0].label %} class="wrong"{% endif %}>{{ labels[loop.index0] }}</span></li>
+{% endfor %}</ul>
+{% endmacro %}
+{% macro amount(value) %}<td class="num {{ 'some' if value else 'none' }}">{{ value | share }}</td>{% endmacro %}
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>What an update gives away · Calyx benchmark</title>
+<style>{{ style }}</style>
+</head>
+<body>
+<main>
+<header>
+<p class="eyebrow">Calyx benchmark: leakage</p>
+<h1>What an update gives away</h1>
+</header>
+<div class="gallery">
+<section class="view">
+<div><h2>What the client has</h2><p>One handwritten digit, on which it takes one step of training. {{ examples | length }} of {{ figures.singles }} such clients.</p></div>
+{{ row(0, examples | map(attribute="label") | list) }}
+</section>
+<section class="view">
+<div><h2>Read from its plaintext update</h2><p class="verdict no">{{ figures.plain.recovered | share }}</p>
+<p>of {{ figures.singles }} images under <code>privacy=none</code>, each to within {{ figures.plain.worst_error | share }}, and {{ figures.plain.labels | share }} of the labels: weight step ÷ bias step of one unit is the image.</p></div>
+{{ row(1, examples | map(attribute="plain_label") | list) }}
+</section>
+<section class="view">
+<div><h2>Read from what a Calyx server sees</h2><p class="verdict yes">{{ figures.masked.recovered | share }}</p>
+<p>The same attack on the same vectors under the masks of <code>privacy=secagg</code>. Mean correlation with the image: {{ ("%.3f" | format(figures.masked.correlation)).replace("-", "−") }}; labels: {{ figures.masked.labels | share }}, where guessing gives 10{{ "\u202f" }}%.</p></div>
+{{ row(2, examples | map(attribute="masked_label") | list) }}
+</section>
+</div>
+<h2>A sum is no wall: what it still gives away</h2>
+<p class="lead">Masks hide each update; the server learns their sum, and the same attack reads images out of that too while few examples are in it. Mean of {{ figures.seeds }} seeds.</p>
+<div class="sums">
+<figure><figcaption><h3>Images recovered from a sum</h3><p>What counts is how many examples are in it, not how they are spread over clients.</p>
+<ul class="legend">{% for batch, kind in kinds.items() %}<li><i class="swatch {{ kind }}"></i>{{ "real clients" if batch is none else "1 example each" if batch == 1 else "%d each" % batch }}</li>{% endfor %}</ul></figcaption>
+{{ curve }}</figure>
+<div><h3>One full-batch step</h3><p>Share of the images in a sum that some unit shows.</p>
+<table><thead><tr><th scope="col">Clients</th>{% for batch in batches %}<th scope="col" class="num">{{ batch }} each</th>{% endfor %}</tr></thead><tbody>
+{% for cohort in cohorts %}<tr><th scope="row">{{ cohort }}</th>{% for batch in batches %}{% if (cohort, batch) in grid %}{{ amount(grid[(cohort, batch)].recovered) }}{% else %}<td class="num none">–</td>{% endif %}{% endfor %}</tr>
+{% endfor %}</tbody></table>
+<h3>Real clients: their own rows, two epochs</h3>
+<table><thead><tr><th scope="col">In a sum</th><th scope="col" class="num">Examples</th><th scope="col" class="num">Recovered</th></tr></thead><tbody>
+{% for one in real %}<tr><th scope="row">{{ one.cohort }} {{ one.clients }}</th><td class="num">{{ "{:,.0f}".format(one.examples) }}</td>{{ amount(one.recovered) }}</tr>
+{% endfor %}</tbody></table></div>
+</div>
+<h2>How to read it</h2>
+<ul class="notes">
+<li>Recovered from one update: a relative error below {{ "%g" | format(100 * figures.exact) }} %. What is left is the rounding of the fixed-point vector. Numbers below images are the labels read from the last layer's bias.</li>
+<li>Recovered from a sum: some unit's weight step ÷ bias step has a cosine above {{ figures.alike }} with the image. The same test finds at most {{ "%.2f" | format(100 * (figures.sums | map(attribute="outsiders") | max)) }} % of the images that are not in the sum.</li>
+<li>This is a lower bound: the simplest attack, by a server that follows the protocol, on the first round. A better attack, or weights chosen to make units respond to few images, recovers more. So use large cohorts, and differential privacy where an example must not show at all.</li>
+<li>The masks are those of a client with nine neighbours. The weight, the loss and the counts were left in the clear for the attack.</li>
+</ul>
+</main>
+</body>
+</html>
+"""  # noqa: E501 - HTML

@@ -1,0 +1,215 @@
+"""What this client has done, so that it never does it twice. `calyx-secagg/1` §5.
+
+A tombstone stands for each model of which a masked vector has left this client. On a site the
+ledger is a file of JSON lines, synced before the vector exists; in simulation it lives and dies
+with the run. It holds no secret.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from calyx.config import canonical_json, digest
+from calyx.files import append_lines, read_lines, strict_json, write_atomically
+from calyx.order import Abandoned, Order
+from calyx.secagg.keys import verify
+from calyx.secagg.refusals import Refusal, RefusalCode
+from calyx.secagg.roster import Roster
+
+DAY_S = 86400.0
+_KEPT_TOMBSTONES = 8  # whose members are remembered; older sums cannot be abandoned any more
+
+
+@dataclass
+class RunEntry:
+    """What an order of a run must agree with."""
+
+    terms: str  # digest
+    group: int
+    last: dict[str, list[int]] = field(default_factory=dict)  # kind → (round, attempt)
+    ctx: str = ""  # of the last order
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """A masked vector has left: in which context, among whom, and what would undo it."""
+
+    ctx: str
+    root: str
+    members: list[int]  # U0
+    needed: int  # signatures that prove that its sum can never open
+
+
+@dataclass
+class Ledger:
+    """`vectors` maps a digest of (task, quantity, model) to the context of its one vector."""
+
+    path: Path | None = None
+    vectors: dict[str, str] = field(default_factory=dict)
+    tombstones: dict[str, Tombstone] = field(default_factory=dict)
+    runs: dict[str, RunEntry] = field(default_factory=dict)
+    sums: list[float] = field(default_factory=list)  # times, of the last day
+    starts: list[float] = field(default_factory=list)  # of runs, of the last day
+
+    def to_text(self) -> str:
+        """As one JSON, for a simulation's memory."""
+        return canonical_json({k: v for k, v in asdict(self).items() if k != "path"})
+
+    def check_order(self, order: Order, group: int, ctx: bytes) -> None:
+        """(round, attempt) after the last, terms and group those of the run. Raises Refusal."""
+        entry = self.runs.get(order.run)
+        if entry is None:
+            return
+        if entry.ctx == ctx.hex():
+            raise Refusal(RefusalCode.CONTEXT_REUSED, "The order's context was used before.")
+        last = entry.last.get(order.kind)
+        if last is not None and [order.round, order.attempt] <= last:
+            raise Refusal(
+                RefusalCode.ROUND_REPLAYED,
+                f"Round {order.round}, attempt {order.attempt} is not after the last ({order.kind}).",
+            )
+        if entry.terms != _terms(order):
+            raise Refusal(RefusalCode.RULES_CHANGED, "The run's terms have changed.")
+        if entry.group != group:
+            raise Refusal(
+                RefusalCode.SECOND_GROUP, f"It was in group {entry.group} of this run, not {group}."
+            )
+
+    def check_limits(self, order: Order, limits: tuple[int | None, int | None], now: float) -> None:
+        """Runs and sums a day (`limits`). Raises Refusal."""
+        runs, sums = limits
+        started, summed = _recent(self.starts, now), _recent(self.sums, now)
+        if runs is not None and order.run not in self.runs and len(started) >= runs:
+            raise Refusal(RefusalCode.DAILY_LIMIT, f"{runs} runs have begun within a day.")
+        if sums is not None and len(summed) >= sums:
+            raise Refusal(RefusalCode.DAILY_LIMIT, f"{sums} sums were answered within a day.")
+
+    def superseded(self, order: Order, roster: Roster) -> list[str]:
+        """Contexts whose vectors do not count any more, since their sums were given up.
+
+        Raises Refusal where a vector for this model has left and its sum may still open.
+        """
+        gone = []
+        for key in vector_keys(order):
+            ctx = self.vectors.get(key)
+            if ctx is None:
+                continue
+            proof = next((a for a in order.abandoned if a.ctx == ctx), None)
+            if proof is None or not self._is_proof(proof, roster):
+                raise _second_vector()
+            gone.append(ctx)
+        return gone
+
+    def _is_proof(self, proof: Abandoned, roster: Roster) -> bool:
+        stone = self.tombstones.get(proof.ctx)
+        if stone is None or stone.root != proof.root:
+            return False
+        ctx, root = bytes.fromhex(proof.ctx), bytes.fromhex(proof.root)
+        signed = [
+            u
+            for u in stone.members
+            if (signature := proof.signatures.get(roster.name(u))) is not None
+            and verify(roster.key(u), bytes.fromhex(signature), "abandon", ctx, root)
+        ]
+        return len(signed) >= stone.needed
+
+    def check_links(self, order: Order) -> None:
+        """The sum of which this client was part must be named with its own root. Raises Refusal."""
+        for link in order.previous:
+            stone = self.tombstones.get(link.ctx)
+            if stone is not None and stone.root != link.root:
+                raise Refusal(
+                    RefusalCode.OUTSIDE_POLICY, "The order names a previous sum with another root."
+                )
+
+    def note_order(self, order: Order, group: int, ctx: bytes, now: float) -> None:
+        """An order was accepted."""
+        self._write(
+            {
+                "event": "order",
+                "time": now,
+                "run": order.run,
+                "kind": order.kind,
+                "at": [order.round, order.attempt],
+                "terms": _terms(order),
+                "group": group,
+                "ctx": ctx.hex(),
+            }
+        )
+
+    def note_vector(
+        self, keys: Sequence[str], gone: Sequence[str], stone: Tombstone, now: float
+    ) -> None:
+        """The tombstone, on disk before the vector exists. Raises Refusal for a second one."""
+        if any(self.vectors.get(key, stone.ctx) not in (*gone, stone.ctx) for key in keys):
+            raise _second_vector()
+        self._write({"event": "vector", "time": now, "keys": list(keys), **asdict(stone)})
+
+    def _write(self, line: dict[str, object]) -> None:
+        if self.path is not None:
+            append_lines(self.path, [line])
+        self._apply(json.loads(canonical_json(line)))
+
+    def _apply(self, line: dict[str, object]) -> None:
+        match line:
+            case {"event": "order", "time": float(now), "run": str(run), "kind": str(kind)}:
+                if run not in self.runs:
+                    self.runs[run] = RunEntry(str(line["terms"]), int(str(line["group"])))
+                    self.starts = [*_recent(self.starts, now), now]
+                self.runs[run].last[kind] = list(line["at"])  # type: ignore[call-overload]  # our own line
+                self.runs[run].ctx = str(line["ctx"])
+            case {"event": "vector", "time": float(now), "keys": list(keys), "members": list(who)}:
+                stone = Tombstone(
+                    str(line["ctx"]), str(line["root"]), who, int(str(line["needed"]))
+                )
+                self.vectors |= dict.fromkeys(keys, stone.ctx)
+                self.tombstones[stone.ctx] = stone
+                for old in list(self.tombstones)[:-_KEPT_TOMBSTONES]:
+                    del self.tombstones[old]
+                self.sums = [*_recent(self.sums, now), now]
+            case _:
+                raise ValueError("a line of the ledger is none of ours")
+
+
+def vector_keys(order: Order) -> list[str]:
+    """What the order's vector would answer: a digest of (task, quantity, model) for each quantity."""
+    quantities = [order.kind, "evaluate"] if order.is_validated else [order.kind]
+    return [digest([order.terms.task["name"], q, order.weights]) for q in quantities]
+
+
+def from_text(text: str) -> Ledger:
+    """The ledger of `to_text`, from a simulation's memory."""
+    values = json.loads(text)
+    stones = {ctx: Tombstone(**stone) for ctx, stone in values["tombstones"].items()}
+    runs = {run: RunEntry(**entry) for run, entry in values["runs"].items()}
+    return Ledger(None, values["vectors"], stones, runs, values["sums"], values["starts"])
+
+
+@lru_cache(maxsize=4)  # one process of a site keeps one ledger
+def open_ledger(path: Path) -> Ledger:
+    """A site's ledger; empty if there is none yet. Raises ValueError for a damaged line."""
+    ledger, lines = Ledger(path), read_lines(path)
+    if path.exists() and not path.read_bytes().endswith(b"\n"):
+        # A line that a crash cut off would swallow the next one.
+        write_atomically(path, "".join(strict_json(line) + "\n" for line in lines).encode())
+    for line in lines:
+        ledger._apply(line)
+    return ledger
+
+
+def _terms(order: Order) -> str:
+    return digest(asdict(order.terms))
+
+
+def _recent(times: list[float], now: float) -> list[float]:
+    return [time for time in times if now - time < DAY_S]
+
+
+def _second_vector() -> Refusal:
+    return Refusal(
+        RefusalCode.SECOND_VECTOR,
+        "A masked vector for this model has left this client already, and its sum may still open; "
+        "a run with another seed begins with another model.",
+    )

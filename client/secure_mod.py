@@ -1,0 +1,187 @@
+"""The client's adapter to `calyx-secagg/1`: orders and Flower messages in, bytes of stages out.
+
+It decides nothing of the protocol. What it adds is what the pure part must not know: the site's
+policy, its ledger, the clock, and where secrets are kept between two messages.
+"""
+
+import hashlib
+import logging
+import os
+import time
+from dataclasses import dataclass, replace
+
+from flwr.app import Context, Message, RecordDict
+
+from calyx import wire
+from calyx.layouts import Parts, rules_of
+from calyx.order import Order, to_json
+from calyx.privacy import PrivacyConfig
+from calyx.secagg.participant import Call, Member, abandon, answer, begin
+from calyx.secagg.quantise import Residues
+from calyx.secagg.refusals import Refusal, RefusalCode
+from calyx.secagg.rules import Subject
+from calyx.secagg.rules import context as context_of
+from calyx.secagg.session import Session
+from calyx.wire import FailureCode
+from client import journal
+from client.config import Site, read_site
+from client.ledger import Tombstone, vector_keys
+from client.memory import Memory, Open
+from client.policy import check_rules
+
+log = logging.getLogger(__name__)
+_GRACE = (
+    2.0  # a message may come so many deadlines after the last reply: the server waits for others
+)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A context that this client may take part in; nothing of it is written yet."""
+
+    member: Member
+    session: Session
+    memory: Memory
+    order: Order
+    group: int
+
+
+def open_context(
+    site: Site, context: Context, order: Order, wanted: tuple[PrivacyConfig, Parts]
+) -> Opening:
+    """Check order, rules and roster against this site's policy and ledger. Raises Refusal.
+
+    It comes before any training: what would be refused later costs nothing now.
+    """
+    member, (privacy, parts) = site.member, wanted
+    if member is None:
+        raise Refusal(
+            RefusalCode.OUTSIDE_POLICY, "This client has no key or roster; see client.identity."
+        )
+    check_rules(order, privacy, site.policy, member.roster)
+    group = next(i for i, names in enumerate(order.groups) if site.name in names)
+    names = order.groups[group]
+    size = (len(order.groups), len(names))
+    rules = rules_of(privacy, parts, len(member.roster), size)
+    if len(names) < rules.smallest_sum(len(names)):
+        raise Refusal(
+            RefusalCode.TOO_FEW_CLIENTS,
+            f"Its group has {len(names)} clients, fewer than {rules.smallest_sum(len(names))}.",
+        )
+    if len(names) > rules.n_max:
+        raise Refusal(
+            RefusalCode.TOO_MANY_CLIENTS,
+            f"Its group has {len(names)} clients, above {rules.n_max}.",
+        )
+    ctx = context_of(subject_of(order, group), member.roster.digest, rules)
+    memory, now = Memory(context, site), time.time()
+    memory.ledger.check_order(order, group, ctx)
+    memory.ledger.check_limits(order, (site.policy.runs_a_day, site.policy.sums_a_day), now)
+    memory.ledger.check_links(order)
+    memory.ledger.superseded(order, member.roster)
+    members = tuple(sorted(member.roster.indices[name] for name in names))
+    return Opening(member, Session(ctx, member.u, rules, members), memory, order, group)
+
+
+def subject_of(order: Order, group: int) -> Subject:
+    """What the context of an order's group is about."""
+    return Subject(
+        task=str(order.terms.task["name"]),
+        run=order.run,
+        kind=order.kind,
+        round=order.round,
+        attempt=order.attempt,
+        group=group,
+        order=hashlib.sha256(to_json(order).encode()).digest(),
+    )
+
+
+def advertise(opening: Opening, vector: Residues) -> RecordDict:
+    """Stage 0, after the training: keep the vector, show this context's keys."""
+    order, memory, now = opening.order, opening.memory, time.time()
+    # An earlier context of this client dies here: it keeps one at a time.
+    gone = memory.ledger.superseded(order, opening.member.roster)
+    memory.ledger.note_order(order, opening.group, opening.session.ctx, now)
+    body = begin(opening.member, opening.session, vector, os.urandom)
+    patience = _GRACE * order.deadline_s
+    keys = tuple(vector_keys(order))
+    memory.keep(Open(opening.session, keys, tuple(gone), now + patience, patience))
+    return wire.stage_content(opening.session.ctx, body)
+
+
+def on_stage(message: Message, context: Context, stage: int) -> Message:
+    """Answer one of stages 1 to 4, or refuse it with a code."""
+    return _guarded(message, context, stage)
+
+
+def on_abandon(message: Message, context: Context) -> Message:
+    """Erase the shares of the open context and sign that they are gone, or refuse."""
+    return _guarded(message, context, None)
+
+
+def _guarded(message: Message, context: Context, stage: int | None) -> Message:
+    site, ctx = read_site(context.node_config), bytes(32)
+    memory = Memory(context, site)
+    try:
+        ctx, body = wire.read_stage(message)
+        member, opened = site.member, memory.load()
+        if member is None or opened is None or opened.session.ctx != ctx:
+            raise Refusal(RefusalCode.WRONG_STAGE, "No such context is open here.")
+        if stage is None:
+            reply = _abandoned(member, memory, opened)
+        else:
+            reply = _answered(member, memory, opened, (stage, body))
+        return Message(wire.stage_content(ctx, reply), reply_to=message)
+    except wire.WireError as error:
+        refused = Refusal(RefusalCode.MALFORMED, str(error))
+    except Refusal as error:
+        refused = error
+    except Exception:
+        memory.erase()
+        log.exception("A stage of the secure aggregation failed.")
+        return wire.failure(FailureCode.INTERNAL_ERROR, message)
+    return refuse(refused, message, (ctx, 4 if stage is None else stage), site)
+
+
+def _answered(member: Member, memory: Memory, opened: Open, request: tuple[int, bytes]) -> bytes:
+    """One stage; a dead context keeps nothing but what its abandonment needs."""
+    (stage, body), session, now = request, opened.session, time.time()
+
+    def commit() -> None:
+        needed = session.rules.abandon_quorum(len(session.members))
+        stone = Tombstone(session.ctx.hex(), session.root.hex(), list(session.members), needed)
+        memory.ledger.note_vector(opened.keys, opened.gone, stone, now)
+
+    try:
+        if now > opened.expires:
+            raise Refusal(RefusalCode.AFTER_DEADLINE, f"Stage {stage} came after the deadline.")
+        reply = answer(member, session, Call(stage, body, os.urandom, commit))
+    except Refusal:
+        memory.stub(opened)
+        raise
+    if stage == 4:
+        memory.erase()
+    else:
+        memory.keep(replace(opened, expires=now + opened.patience))
+    return reply
+
+
+def _abandoned(member: Member, memory: Memory, opened: Open) -> bytes:
+    signature = abandon(member, opened.session)
+    memory.stub(opened)
+    return signature
+
+
+def refuse(error: Refusal, message: Message, where: tuple[bytes, int], site: Site) -> Message:
+    """A refusal: its sentence to the client's own journal, its code to the server (§5)."""
+    ctx, stage = where
+    accused = None if error.accused is None else _name(site, error.accused)
+    journal.write(
+        "refusal", code=error.code.value, message=str(error), stage=stage, accused=accused
+    )
+    return wire.refusal(wire.RefusalNote(error.code, stage, ctx, error.accused), message)
+
+
+def _name(site: Site, u: int) -> str:
+    known = site.member is not None and u < len(site.member.roster)
+    return site.member.roster.name(u) if known and site.member else f"client {u}"

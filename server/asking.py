@@ -1,0 +1,84 @@
+"""One exchange with its retries, and what events.jsonl is told of it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from flwr.app import ArrayRecord, ConfigRecord, Message
+from flwr.serverapp import Grid
+
+from calyx import wire
+from calyx.files import append_lines
+from calyx.weights import Weights
+from server.exchange import Exchange, Outcome, TooFewReplies, total_count
+from server.federation import Federation
+from server.folder import RunFolder, make_event
+from server.sampling import Groups
+
+Configure = Callable[[int, ArrayRecord, ConfigRecord, Grid], Iterable[Message]]
+
+
+def ask(
+    federation: Federation, exchange: Exchange, weights: Weights
+) -> tuple[Outcome, list[Message]]:
+    """The outcome of an exchange, and one reply a group for the strategy.
+
+    Raises TooFewReplies after `retries` repeats, or at once where a repeat is not allowed: a
+    client gives one masked vector for a model, unless the old sum can never be opened.
+    """
+    run, grid, strategy = federation.run, federation.grid, federation.strategy
+    configure: Configure = (
+        strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
+    )
+    while True:
+        grid.open(exchange)
+        messages = configure(exchange.round, wire.weights_record(weights), ConfigRecord(), grid)
+        try:
+            replies = list(grid.send_and_receive(messages, timeout=run.deadline_s))
+        except TooFewReplies as error:
+            _note(federation.folder, error.outcome)
+            collected = error.outcome.collected
+            if exchange.attempt > run.retries or not collected.is_repeatable:
+                raise
+            federation.folder.event(
+                "retry", "warning", f"{error}; it is repeated.", round=exchange.round
+            )
+            exchange = replace(
+                exchange,
+                attempt=exchange.attempt + 1,
+                groups=_without(exchange.groups, collected.accused),
+                abandoned=(*exchange.abandoned, *collected.abandoned),
+            )
+            continue
+        _note(federation.folder, grid.outcome)
+        return grid.outcome, replies
+
+
+def _without(groups: Groups, accused: frozenset[str]) -> Groups:
+    return tuple(tuple(name for name in group if name not in accused) for group in groups)
+
+
+def _note(folder: RunFolder, outcome: Outcome) -> None:
+    exchange = outcome.exchange
+    number = exchange.round
+    events = []
+    for name, reason in sorted(outcome.dropped.items()):
+        message = f"{name} is not in the sums of round {number} ({exchange.kind}): {reason}."
+        details = {"round": number, "client": name, "reason": reason}
+        events.append(make_event("client-dropped", "warning", message, **details))
+    for name in sorted(outcome.collected.accused):
+        message = (
+            f"More clients accuse {name} than may collude; it is left out of the next attempt."
+        )
+        events.append(make_event("client-accused", "error", message, round=number, client=name))
+    events += [
+        make_event("bad-shares", "error", note, round=number) for note in outcome.collected.notes
+    ]
+    clipped = int(total_count(outcome.trained, "clipped")[0]) if outcome.trained else 0
+    if clipped:
+        message = (
+            f"{clipped} coordinates of updates were cut to ±privacy.clip in round {number}; "
+            "a larger privacy.clip would keep them."
+        )
+        events.append(make_event("clipped", "warning", message, round=number))
+    if events:
+        append_lines(folder.events, events)  # at once: each append is synced

@@ -1,0 +1,23 @@
+"""What the round loop works with, the same in every round."""
+
+from dataclasses import dataclass
+
+from flwr.serverapp.strategy import Strategy
+
+from calyx.config import RunConfig
+from calyx.weights import Weights
+from server.cohort_grid import CohortGrid
+from server.folder import RunFolder
+from server.sampling import Groups
+
+
+@dataclass(frozen=True)
+class Federation:
+    """A run's config, the grid as a strategy sees it, the strategy, and where it is written."""
+
+    run: RunConfig
+    grid: CohortGrid
+    strategy: Strategy
+    folder: RunFolder
+    dealt: Groups  # the whole roster, in groups
+    template: Weights  # names, shapes and types of the model

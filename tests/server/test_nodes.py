@@ -1,0 +1,29 @@
+"""Who is there, by name."""
+
+import pytest
+from federation import Federation, Silent
+
+from calyx.errors import CalyxError
+from engines.embedded import EmbeddedGrid
+from engines.identities import Identities
+from engines.workers import WorkerPool
+from server.nodes import read_nodes
+
+
+def test_names_are_asked_for_and_sorted():
+    assert list(Federation().nodes) == ["client-00", "client-01", "client-02"]
+
+
+def test_two_nodes_of_one_name_are_refused():
+    grid = Federation().inner
+    first, second, _ = grid.get_node_ids()
+    grid._contexts[second].node_config = grid._contexts[first].node_config
+    with pytest.raises(CalyxError, match="call themselves client-00"):
+        read_nodes(grid, 5.0)
+
+
+def test_a_run_without_clients_is_refused():
+    section = Federation().plan.run.client
+    grid = EmbeddedGrid(WorkerPool(0), Identities({}, ""), section, Silent())
+    with pytest.raises(CalyxError, match="No client answered"):
+        read_nodes(grid, 5.0)
