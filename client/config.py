@@ -83,13 +83,25 @@ def _sections(text: str) -> tuple[ClientConfig, HardwareConfig]:
 def _member(name: str, cfg: ClientConfig, values: Mapping[str, object]) -> Member | None:
     made, text = values.get(_IDENTITY_KEY), values.get(_ROSTER_KEY)
     if isinstance(made, str) and isinstance(text, str):
-        identity, roster = bytes.fromhex(made), _made_roster(text)
-    elif cfg.identity is not None and cfg.roster is not None:
-        from calyx.key_files import read_identity, read_roster_file
-
-        identity, roster = read_identity(Path(cfg.identity)), read_roster_file(Path(cfg.roster))
-    else:
+        return _made_member(name, made, text)
+    if cfg.identity is None or cfg.roster is None:
         return None
+    from calyx.key_files import read_identity, read_roster_file
+
+    return _placed(name, read_identity(Path(cfg.identity)), read_roster_file(Path(cfg.roster)))
+
+
+@lru_cache(maxsize=4096)  # a simulation's clients share a process, and are asked often
+def _made_member(name: str, identity: str, roster: str) -> Member:
+    return _placed(name, bytes.fromhex(identity), _made_roster(roster))
+
+
+@lru_cache(maxsize=4)
+def _made_roster(text: str) -> Roster:
+    return read_roster(text)
+
+
+def _placed(name: str, identity: bytes, roster: Roster) -> Member:
     if name not in roster.indices:
         raise ConfigError(
             f"The roster does not name {name}; ask the consortium for one that does, or see client.name."
@@ -101,8 +113,3 @@ def _member(name: str, cfg: ClientConfig, values: Mapping[str, object]) -> Membe
             "roster with this client's present key."
         )
     return member
-
-
-@lru_cache(maxsize=4)
-def _made_roster(text: str) -> Roster:
-    return read_roster(text)

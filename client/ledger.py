@@ -7,7 +7,7 @@ with the run. It holds no secret.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -52,10 +52,14 @@ class Ledger:
     runs: dict[str, RunEntry] = field(default_factory=dict)
     sums: list[float] = field(default_factory=list)  # times, of the last day
     starts: list[float] = field(default_factory=list)  # of runs, of the last day
+    is_changed: bool = False  # since it was read
 
     def to_text(self) -> str:
         """As one JSON, for a simulation's memory."""
-        return canonical_json({k: v for k, v in asdict(self).items() if k != "path"})
+        value = {k: v for k, v in vars(self).items() if k not in ("path", "is_changed")}
+        value["tombstones"] = {ctx: vars(stone) for ctx, stone in self.tombstones.items()}
+        value["runs"] = {run: vars(entry) for run, entry in self.runs.items()}
+        return canonical_json(value)
 
     def check_order(self, order: Order, group: int, ctx: bytes) -> None:
         """(round, attempt) after the last, terms and group those of the run. Raises Refusal."""
@@ -145,12 +149,13 @@ class Ledger:
         """The tombstone, on disk before the vector exists. Raises Refusal for a second one."""
         if any(self.vectors.get(key, stone.ctx) not in (*gone, stone.ctx) for key in keys):
             raise _second_vector()
-        self._write({"event": "vector", "time": now, "keys": list(keys), **asdict(stone)})
+        self._write({"event": "vector", "time": now, "keys": list(keys), **vars(stone)})
 
     def _write(self, line: dict[str, object]) -> None:
         if self.path is not None:
             append_lines(self.path, [line])
-        self._apply(json.loads(canonical_json(line)))
+        self._apply(line)
+        self.is_changed = True
 
     def _apply(self, line: dict[str, object]) -> None:
         match line:
@@ -200,7 +205,8 @@ def open_ledger(path: Path) -> Ledger:
 
 
 def _terms(order: Order) -> str:
-    return digest(asdict(order.terms))
+    terms = order.terms
+    return digest(vars(terms) | {"strategy": vars(terms.strategy)})
 
 
 def _recent(times: list[float], now: float) -> list[float]:

@@ -5,16 +5,17 @@ simulation's clients have no process of their own; theirs are throw-away and rid
 `Context.state`, from which they are erased when the stages are done.
 """
 
+import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from flwr.app import ConfigRecord, Context
 
-from calyx.secagg.session import Session, Value, from_record
+from calyx.secagg.session import Session, from_bytes
 from client.config import Site
 from client.ledger import Ledger, from_text, open_ledger
 
 _SESSION, _LEDGER = "secagg-session", "secagg-ledger"
-_OURS = ("keys", "gone", "expires", "patience")
 
 
 @dataclass(frozen=True)
@@ -37,45 +38,56 @@ class Memory:
     def __init__(self, context: Context, site: Site) -> None:
         self._context, self._is_site = context, site.state_dir is not None
         self._node = (context.run_id, context.node_id)
-        if site.state_dir is not None:
-            site.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.ledger = open_ledger(site.state_dir / "ledger.jsonl")
-        else:
-            kept = context.state.config_records.get(_LEDGER)
-            self.ledger = from_text(str(kept["text"])) if kept else Ledger()
+        self._folder = site.state_dir
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What this client has done."""
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return open_ledger(self._folder / "ledger.jsonl")
+        kept = self._record(_LEDGER)
+        return from_text(str(kept["text"])) if kept else Ledger()
 
     def load(self) -> Open | None:
         """The open context, if any."""
         if self._is_site:
             return _open.get(self._node)
-        record = self._context.state.config_records.get(_SESSION)
+        record = self._record(_SESSION)
         if record is None:
             return None
-        values: dict[str, Value] = dict(record)  # type: ignore[arg-type]  # we wrote it
-        session = from_record({k: v for k, v in values.items() if k not in _OURS})
-        keys, gone = _texts(values["keys"]), _texts(values["gone"])
-        expires, patience = float(str(values["expires"])), float(str(values["patience"]))
-        return Open(session, keys, gone, expires, patience)
+        session, rest = record["session"], json.loads(str(record["rest"]))
+        if not isinstance(session, bytes):
+            raise TypeError("a session is kept as bytes")
+        return Open(from_bytes(session), tuple(rest["keys"]), tuple(rest["gone"]), *rest["times"])
 
     def keep(self, opened: Open) -> None:
         """Remember a context, and what the ledger now says."""
         if self._is_site:
             _open[self._node] = opened
             return
-        record = opened.session.to_record() | {
-            "keys": " ".join(opened.keys),
-            "gone": " ".join(opened.gone),
-            "expires": opened.expires,
-            "patience": opened.patience,
+        rest = {
+            "keys": opened.keys,
+            "gone": opened.gone,
+            "times": [opened.expires, opened.patience],
         }
-        self._context.state[_SESSION] = ConfigRecord(record)  # type: ignore[arg-type]  # plain values
-        self._context.state[_LEDGER] = ConfigRecord({"text": self.ledger.to_text()})
+        record = ConfigRecord({"session": opened.session.to_bytes(), "rest": json.dumps(rest)})
+        self._context.state[_SESSION] = record
+        self._keep_ledger()
 
     def erase(self) -> None:
         """Forget the context; only the ledger remains."""
         _open.pop(self._node, None)
         if not self._is_site:
             self._context.state.pop(_SESSION, None)
+            self._keep_ledger()
+
+    def _record(self, key: str) -> ConfigRecord | None:
+        found = self._context.state.get(key)
+        return found if isinstance(found, ConfigRecord) else None
+
+    def _keep_ledger(self) -> None:
+        if "ledger" in vars(self) and self.ledger.is_changed:
             self._context.state[_LEDGER] = ConfigRecord({"text": self.ledger.to_text()})
 
     def stub(self, opened: Open) -> None:
@@ -83,7 +95,3 @@ class Memory:
         session = opened.session
         session.erase()
         self.keep(replace(opened, session=session))
-
-
-def _texts(value: Value) -> tuple[str, ...]:
-    return tuple(str(value).split())

@@ -79,8 +79,11 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
     state, damaged = load_newest(folder.checkpoints)
     for sentence in damaged:
         folder.event("checkpoint-damaged", "warning", sentence, round=state.round)
-    for file in (folder.rounds, folder.clients):
-        folder.truncate(file, state.rows)
+    done = {"train": state.round, "test": -1}  # the rest is validated as far as there are rows
+    folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
+    folder.truncate(
+        folder.clients, lambda row: int(row["round"]) <= done.get(row["kind"], state.rows)
+    )
     # Summary and report say "finished"; from here on that is no longer so.
     folder.summary.unlink(missing_ok=True)
     folder.report.unlink(missing_ok=True)

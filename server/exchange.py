@@ -15,6 +15,8 @@ from calyx.tasks.base import Task
 from calyx.weights import Weights
 from server.sampling import Groups
 
+LOST_GROUP = "its group has no sum"  # how the reason of a client begins that did nothing wrong
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -111,9 +113,11 @@ class TooFewReplies(RoundFailed):
     """Too few clients are in an exchange's sums; `outcome` says who is missing and why."""
 
     def __init__(self, outcome: Outcome, required: int) -> None:
-        reasons = "; ".join(
-            f"{name}: {reason}" for name, reason in sorted(outcome.dropped.items())[:5]
+        # Who failed first, then who only lost a group by it.
+        found = sorted(
+            outcome.dropped.items(), key=lambda item: (item[1].startswith(LOST_GROUP), item)
         )
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in found[:5])
         super().__init__(
             f"Round {outcome.exchange.round} ({outcome.exchange.kind}) has {outcome.replies} of "
             f"{len(outcome.exchange.cohort)} clients in its sums and needs {required} ({reasons})"

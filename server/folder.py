@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -87,10 +87,10 @@ class RunFolder:
         """Append one event to events.jsonl; the arguments are those of `make_event`."""
         append_lines(self.events, [make_event(event, severity, message, **details)])
 
-    def truncate(self, file: Path, last_round: int) -> None:
-        """Drop what a resumed run will write again: rows of later rounds, and of the final test."""
+    def truncate(self, file: Path, is_kept: Callable[[Row], bool]) -> None:
+        """Drop what a resumed run will write again, and a line that a crash cut off."""
         rows = read_lines(file)
-        kept = [r for r in rows if r["round"] <= last_round and r.get("kind") != "test"]
+        kept = [row for row in rows if is_kept(row)]
         if len(kept) < len(rows) or (file.exists() and not file.read_bytes().endswith(b"\n")):
             write_atomically(file, "".join(strict_json(row) + "\n" for row in kept).encode())
 

@@ -18,7 +18,7 @@ from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, nam
 from calyx.secagg.keys import verify
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules, Subject, context
-from server.exchange import Collected, Exchange, Setting
+from server.exchange import LOST_GROUP, Collected, Exchange, Setting
 from server.nodes import Nodes
 from server.plain_sums import by_sender, send_orders
 from server.sampling import required_replies
@@ -244,4 +244,6 @@ class _Run:
         own = self.group_of(name).dropped.get(self._roster.indices[name])
         known = self.missing.get(name) or own
         group = self._failed.get(self._index[name])
-        return known or (f"its group has no sum: {group}" if group else "its sum was given up")
+        if known or not group:
+            return known or "its sum was given up"
+        return f"{LOST_GROUP}: {group}"

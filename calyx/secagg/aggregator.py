@@ -18,7 +18,7 @@ from calyx.secagg.encoding import rows_from_bytes, rows_to_bytes, set_hash
 from calyx.secagg.keys import (
     KEY_BYTES,
     SIGNATURE_BYTES,
-    agree,
+    Agreement,
     expand,
     mask_key,
     pair_of,
@@ -165,12 +165,11 @@ class Aggregator:
             prk, info = self_mask_key(secret, self.ctx, v, self.root)
             return [Mask(expand(prk, info, length), is_added=False)]
         mine = (v, self.advertised[v].mask_public)
-        undoing = []
+        agreement, undoing = Agreement(secret, self.ctx), []
         for u in self.summed:
             other = self.advertised[u].mask_public
-            key = mask_key(
-                agree(secret, other, self.ctx), pair_of(mine, (u, other), self.root), length
-            )
+            pair = pair_of(mine, (u, other), self.root)
+            key = mask_key(agreement.with_public(other), pair, length)
             undoing.append(Mask(key, is_added=v < u))  # `u` added it where u < v
         return undoing
 

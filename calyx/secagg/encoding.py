@@ -23,6 +23,18 @@ def enc(*items: Item) -> bytes:
     return b"".join(struct.pack("<I", len(part)) + part for part in parts)
 
 
+def split(data: bytes) -> list[bytes]:
+    """The items of an `enc`. Raises ValueError for one that is cut short."""
+    items, at = [], 0
+    while at < len(data):
+        start = at + 4
+        at = start + int.from_bytes(data[at:start], "little")
+        items.append(data[start:at])
+    if at != len(data):
+        raise ValueError("the last item is cut short")
+    return items
+
+
 def _item(item: Item) -> bytes:
     if isinstance(item, int):
         return struct.pack("<Q", item)

@@ -49,15 +49,20 @@ def identity_of(private: bytes) -> bytes:
     return Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
-def agree(private: bytes, public: bytes, ctx: bytes) -> bytes:
-    """prk = HKDF-Extract(salt = ctx, X25519(private, public)), 32 bytes.
+class Agreement:
+    """An X25519 private key in one context, ready to agree with several public ones."""
 
-    Raises ValueError for a public key that gives the all-zero result.
-    """
-    secret = X25519PrivateKey.from_private_bytes(private).exchange(
-        X25519PublicKey.from_public_bytes(public)
-    )
-    return extract(ctx, secret)
+    def __init__(self, private: bytes, ctx: bytes) -> None:
+        # Reading a private key costs more than an exchange: once for all peers.
+        self._private, self._ctx = X25519PrivateKey.from_private_bytes(private), ctx
+
+    def with_public(self, public: bytes) -> bytes:
+        """prk = HKDF-Extract(salt = ctx, X25519(private, public)), 32 bytes.
+
+        Raises ValueError for a public key that gives the all-zero result.
+        """
+        secret = self._private.exchange(X25519PublicKey.from_public_bytes(public))
+        return extract(self._ctx, secret)
 
 
 def extract(salt: bytes, secret: bytes) -> bytes:

@@ -31,7 +31,14 @@ from calyx.secagg.roster import Roster
 from calyx.secagg.rules import MAX_GROUP
 from calyx.secagg.session import Session
 from calyx.secagg.shamir import SHARE_BYTES, Entropy
-from calyx.secagg.sharing import SEALED_BYTES, agreed, deal_shares, open_shares, seal_shares
+from calyx.secagg.sharing import (
+    MASK_KEY,
+    SEALED_BYTES,
+    agree_with,
+    deal_shares,
+    open_shares,
+    seal_shares,
+)
 
 T = TypeVar("T")
 
@@ -118,10 +125,9 @@ def _share(member: Member, session: Session, call: Call) -> bytes:
     session.members = tuple(sorted(advertised))
     session.root = advertisement.root_of(session.ctx, advertised)
     session.advertisements = {v: a.to_bytes() for v, a in advertised.items()}
-    dealt = deal_shares(session, call.entropy)
-    sealed = rows_to_bytes((v, seal_shares(session, v, both)) for v, both in dealt.items())
+    sealed = seal_shares(session, deal_shares(session, call.entropy))
     session.share_private = b""
-    return sealed
+    return rows_to_bytes(sealed.items())
 
 
 def _check_cohort(
@@ -187,10 +193,10 @@ def _masks(session: Session) -> list[Mask]:
     u, length = session.u, session.rules.mask_key_bytes
     prk, info = self_mask_key(session.seed, session.ctx, u, session.root)
     masks = [Mask(expand(prk, info, length), is_added=True)]
-    publics = {v: a[KEY_BYTES : 2 * KEY_BYTES] for v, a in session.advertisements.items()}
-    for v in session.held:
+    publics = {v: a[MASK_KEY] for v, a in session.advertisements.items()}
+    agreed = agree_with(session, session.mask_private, MASK_KEY, session.held)
+    for v, prk in agreed.items():
         pair = pair_of((u, publics[u]), (v, publics[v]), session.root)
-        prk = agreed(session, session.mask_private, v, 1)
         masks.append(Mask(mask_key(prk, pair, length), is_added=u < v))
     return masks
 

@@ -4,12 +4,12 @@ Plain values only, so that a simulation's engine may carry it between processes;
 stays in one process and never touches a disk (`calyx-secagg/1` §5).
 """
 
+import json
 from dataclasses import dataclass, field, fields
 from typing import cast
 
+from calyx.secagg.encoding import enc, split
 from calyx.secagg.rules import Rules
-
-Value = bytes | int | str | float | list[bytes] | list[int]
 
 
 @dataclass(repr=False)
@@ -47,36 +47,39 @@ class Session:
         self.advertisements, self.channels, self.held = {}, {}, {}
         self.stage = 5
 
-    def to_record(self) -> dict[str, Value]:
-        """As flat values; a dictionary becomes a list of its keys and one of its values."""
-        record: dict[str, Value] = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, dict):
-                record[f"{item.name}.keys"] = list(value)
-                record[f"{item.name}.values"] = list(value.values())
-            elif isinstance(value, Rules):
-                record |= {f"rules.{f.name}": getattr(value, f.name) for f in fields(value)}
-            else:
-                record[item.name] = list(value) if isinstance(value, tuple) else value
-        return record
+    def to_bytes(self) -> bytes:
+        """All fields in order, for a simulation's memory."""
+        return enc(*[_bytes_of(getattr(self, item.name)) for item in fields(self)])
 
 
-def from_record(record: dict[str, Value]) -> Session:
-    """The session of `to_record`, from this client's own memory. Raises KeyError."""
+def _bytes_of(value: object) -> bytes | int:
+    match value:
+        case Rules():
+            return json.dumps(vars(value) | {"layout": value.layout.hex()}).encode()
+        case dict():
+            return enc(*[part for pair in value.items() for part in pair])
+        case tuple():
+            return enc(*value)
+    return cast("bytes | int", value)
+
+
+def from_bytes(data: bytes) -> Session:
+    """The session of `to_bytes`, from this client's own memory. Raises ValueError."""
     values: dict[str, object] = {}
-    for item in fields(Session):
-        name = item.name
-        if name == "rules":
-            values[name] = Rules(**{f.name: record[f"rules.{f.name}"] for f in fields(Rules)})  # type: ignore[arg-type]  # its own record
-        elif f"{name}.keys" in record:
-            keys = cast("list[int]", record[f"{name}.keys"])
-            values[name] = dict(
-                zip(keys, cast("list[bytes]", record[f"{name}.values"]), strict=True)
-            )
-        elif isinstance(record[name], list):
-            values[name] = tuple(cast("list[int]", record[name]))
-        else:
-            values[name] = record[name]
-    values["has_revealed"] = bool(values["has_revealed"])
-    return Session(**values)  # type: ignore[arg-type]  # its own record
+    for item, part in zip(fields(Session), split(data), strict=True):
+        values[item.name] = part
+        if item.type is Rules:
+            found = json.loads(part)
+            values["rules"] = Rules(**found | {"layout": bytes.fromhex(found["layout"])})
+        elif item.type == dict[int, bytes]:
+            flat = split(part)
+            values[item.name] = dict(zip(map(_integer, flat[::2]), flat[1::2], strict=True))
+        elif item.type == tuple[int, ...]:
+            values[item.name] = tuple(map(_integer, split(part)))
+        elif item.type in (int, bool):
+            values[item.name] = item.type(_integer(part))
+    return Session(**values)  # type: ignore[arg-type]  # its own bytes
+
+
+def _integer(data: bytes) -> int:
+    return int.from_bytes(data, "little")

@@ -3,13 +3,16 @@
 Source: Bonawitz et al. 2017, fig. 4, round 1. A channel is the prk of X25519(c_u, c_v).
 """
 
+from collections.abc import Iterable, Mapping
+
 from calyx.secagg.encoding import enc
-from calyx.secagg.keys import KEY_BYTES, TAG_BYTES, agree, pair_of, seal, share_key, unseal
+from calyx.secagg.keys import KEY_BYTES, TAG_BYTES, Agreement, pair_of, seal, share_key, unseal
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.session import Session
 from calyx.secagg.shamir import SHARE_BYTES, Entropy, P, deal
 
 SEALED_BYTES = 2 * SHARE_BYTES + TAG_BYTES
+SHARE_KEY, MASK_KEY = slice(0, KEY_BYTES), slice(KEY_BYTES, 2 * KEY_BYTES)  # in an advertisement
 
 
 def deal_shares(session: Session, entropy: Entropy) -> dict[int, bytes]:
@@ -24,14 +27,17 @@ def deal_shares(session: Session, entropy: Entropy) -> dict[int, bytes]:
     return {v: seeds[v] + keys[v] for v in others}
 
 
-def seal_shares(session: Session, receiver: int, both: bytes) -> bytes:
-    """The one ciphertext for `receiver`, 82 bytes; its channel is kept for what comes back.
+def seal_shares(session: Session, dealt: Mapping[int, bytes]) -> dict[int, bytes]:
+    """For each receiver its one ciphertext, 82 bytes; channels are kept for what comes back.
 
     Raises Refusal for a public key that agrees on nothing.
     """
-    session.channels[receiver] = agreed(session, session.share_private, receiver, 0)
-    key, bound = _bound_key(session, session.u, receiver)
-    return seal(key, both, bound)
+    session.channels = agree_with(session, session.share_private, SHARE_KEY, dealt)
+    sealed = {}
+    for v, both in dealt.items():
+        key, bound = _bound_key(session, session.u, v)
+        sealed[v] = seal(key, both, bound)
+    return sealed
 
 
 def open_shares(session: Session, sender: int, sealed: bytes) -> bytes:
@@ -50,15 +56,19 @@ def open_shares(session: Session, sender: int, sealed: bytes) -> bytes:
     return both
 
 
-def agreed(session: Session, private: bytes, other: int, which: int) -> bytes:
-    """prk with another client's public key: its c_pub (`which` = 0) or s_pub (1). Raises Refusal."""
-    public = session.advertisements[other][which * KEY_BYTES : (which + 1) * KEY_BYTES]
-    try:
-        return agree(private, public, session.ctx)
-    except ValueError:
-        raise Refusal(
-            RefusalCode.REPEATED_KEY, f"Client {other} has a key that agrees on nothing.", other
-        ) from None
+def agree_with(
+    session: Session, private: bytes, which: slice, others: Iterable[int]
+) -> dict[int, bytes]:
+    """prk with each other client's c_pub or s_pub (`which` = SHARE_KEY or MASK_KEY). Raises Refusal."""
+    agreement, found = Agreement(private, session.ctx), {}
+    for v in others:
+        try:
+            found[v] = agreement.with_public(session.advertisements[v][which])
+        except ValueError:
+            raise Refusal(
+                RefusalCode.REPEATED_KEY, f"Client {v} has a key that agrees on nothing.", v
+            ) from None
+    return found
 
 
 def _deal(secret: bytes, t: int, holders: list[int], entropy: Entropy) -> dict[int, bytes]:
@@ -71,7 +81,7 @@ def _deal(secret: bytes, t: int, holders: list[int], entropy: Entropy) -> dict[i
 def _bound_key(session: Session, sender: int, receiver: int) -> tuple[bytes, bytes]:
     """Key and bound data of the one ciphertext from `sender` to `receiver`."""
     other = receiver if sender == session.u else sender
-    publics = {v: session.advertisements[v][:KEY_BYTES] for v in (sender, receiver)}
+    publics = {v: session.advertisements[v][SHARE_KEY] for v in (sender, receiver)}
     pair = pair_of((sender, publics[sender]), (receiver, publics[receiver]), session.root)
     bound = enc(session.ctx, session.root, sender, receiver)
     return share_key(session.channels[other], pair, sender, receiver), bound

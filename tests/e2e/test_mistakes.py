@@ -114,7 +114,7 @@ def test_the_resolved_config_is_printed_and_composes_again(calyx, tmp_path):
         "task": "digits",
         "training": "default",
         "preprocessing": "local",
-        "privacy": "none",
+        "privacy": "secagg",
     }
     assert json.dumps(config)
     assert list(tmp_path.iterdir()) == []

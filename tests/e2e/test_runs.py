@@ -71,7 +71,7 @@ def wait_until_gone(group):
 
 def test_a_run_leaves_its_folder_with_baselines_and_report(calyx, tmp_path):
     ended = calyx(
-        "simulate", "rounds=4", "task.num_clients=4", "training.epochs=1", "hydra.run.dir=out"
+        "simulate", "rounds=4", "task.num_clients=6", "training.epochs=1", "hydra.run.dir=out"
     )
     assert ended.returncode == 0, ended.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
@@ -198,7 +198,7 @@ def test_resume_refuses_what_it_cannot_go_on_with(tmp_path, calyx):
     assert calyx("resume", "run", "baselines=true").returncode == 0
     assert summary(folder)["baselines"]["pooled"] > 0
     tests = [row for row in read_lines(folder / "clients.jsonl") if row["kind"] == "test"]
-    assert len(tests) == 4
+    assert len(tests) == 6
 
     config = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(config.replace("seed: 1", "seed: 2"))
@@ -255,7 +255,7 @@ def test_one_client_that_fails_does_not_stop_the_round(tmp_path, calyx, fault, r
 def test_too_few_replies_stop_the_run_with_exit_code_1_and_it_can_be_resumed(tmp_path, calyx):
     ended = calyx("simulate", *BROKEN, "task.fault=raise", "task.victims=3", "hydra.run.dir=run")
     assert ended.returncode == 1
-    assert "3 of 6 clients in its sums and needs 4" in ended.stderr
+    assert "3 clients are left, and 5 are needed" in ended.stderr
     assert ended.stderr.count("calyx: ") == 1
     events = [e["event"] for e in read_lines(tmp_path / "run" / "events.jsonl")]
     assert (events.count("retry"), events.count("stopped")) == (1, 1)

@@ -75,6 +75,6 @@ def test_the_packages_come_from_the_wheel(installed: Path, tmp_path: Path) -> No
 def test_the_installed_program_simulates_in_another_folder(installed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
-    overrides = ("rounds=1", "task.num_clients=3", "baselines=false", "engine.workers=0")
+    overrides = ("rounds=1", "task.num_clients=5", "baselines=false", "engine.workers=0")
     run(installed / "bin/calyx", "simulate", *overrides, "hydra.run.dir=out", folder=folder)
     assert json.loads((folder / "out/summary.json").read_text())["rounds"] == 1

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 FAULTY = Path(__file__).resolve().parents[1] / "faulty"
-SMALL = ("task.num_clients=4", "rounds=3", "baselines=false", "training.epochs=1")
+SMALL = ("task.num_clients=6", "rounds=3", "baselines=false", "training.epochs=1")
 BROKEN = ("--config-dir", str(FAULTY / "conf"), "task=faulty", "rounds=3", "baselines=false")
 
 
