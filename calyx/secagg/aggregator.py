@@ -107,7 +107,7 @@ class Aggregator:
         total = np.zeros(self.rules.length, dtype=np.uint32)
         summed = []
         for u, data in _of(self.shared, replies):
-            y, signature = data[:size], data[size:]
+            y, signature = memoryview(data)[:size], data[size:]  # a copy would cost as an addition
             digest = hashlib.sha256(y).digest()
             if len(data) != size + SIGNATURE_BYTES or not verify(
                 self.roster.key(u), signature, "y", self.ctx, self.root, u, digest

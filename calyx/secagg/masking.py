@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from calyx.secagg.quantise import Residues
 
 MAX_ELEMENTS = 2**30  # GCM's limit of a key stream is 2^36 bytes; we stay far below
-_CHUNK_BYTES = 2**18  # one chunk of vector, stream and buffer together fit the second-level cache
+_CHUNK_BYTES = 2**17  # a chunk of vector, of zeros and of stream fit the second-level cache
 _NO_NONCE = bytes(12)
 _ZEROS = bytes(_CHUNK_BYTES)
 
@@ -55,4 +55,6 @@ def apply_masks(vector: Residues, masks: Sequence[Mask], modulus_bits: int) -> R
         for encryptor, combine in streams:
             encryptor.update_into(zeros, buffer)
             combine(part, stream, out=part)
-    return total.astype(np.uint32) & np.uint32((1 << modulus_bits) - 1)
+    if modulus_bits == 24:
+        total &= np.uint32(2**24 - 1)
+    return total.astype(np.uint32, copy=False)

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Residues = NDArray[np.uint32]
+_WIRE_TYPES = {16: "<u2", 32: "<u4"}
+_CHUNK = 2**14  # elements; a chunk and its buffers fit the first-level caches
 
 
 @dataclass(frozen=True)
@@ -72,17 +74,30 @@ def quantise(
 
     z = float32(weight · clip(x)); a = |z|/Δ; q = sign(z)·(⌊a⌋ + [dither < a − ⌊a⌋]), unbiased for
     a `dither` [D] uniform in [0, 1) with 24 bits. Zero encodes as zero.
-    Raises ValueError if `x` [D] is not finite.
+    Raises ValueError if `x` [D] is not finite, or if `weight` is no float32: then its product would
+    be rounded twice.
     """
     if not np.isfinite(x).all():
         raise ValueError("the update holds NaN or infinity")
-    z = (np.clip(x, -fixed.clip32, fixed.clip32).astype(np.float64) * weight).astype(np.float32)
-    # Dividing by a power of two is exact in float32, and ⌊a⌋ ≤ 2^24: nothing is rounded but here.
-    a = np.abs(z) / np.float32(fixed.step)
-    whole = np.floor(a)
-    q = (whole + (dither < a - whole)).astype(np.int64)
-    q[z < 0] *= -1
-    return (q & fixed.mask).astype(np.uint32)
+    if float(np.float32(weight)) != weight:
+        raise ValueError(f"the weight {weight} needs more than 24 bits")
+    residues = np.empty(len(x), dtype=np.uint32)
+    buffers = np.empty((3, min(_CHUNK, len(x))), dtype=np.float32)
+    per_step = np.float32(1 / fixed.step)
+    for start in range(0, len(x), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        z, q, rest = buffers[:, : len(x[part])]
+        np.clip(x[part], -fixed.clip32, fixed.clip32, out=z)
+        np.multiply(z, np.float32(weight), out=z)
+        # A product with a power of two is exact in float32, and ⌊a⌋ ≤ 2^24: one rounding, above.
+        np.multiply(z, per_step, out=z)
+        np.abs(z, out=rest)
+        np.floor(rest, out=q)
+        np.subtract(rest, q, out=rest)
+        np.add(q, np.less(dither[part], rest), out=q)
+        np.copysign(q, z, out=q)
+        residues[part] = q.astype(np.int32).view(np.uint32)
+    return np.bitwise_and(residues, np.uint32(fixed.mask), out=residues)
 
 
 def dequantise(total: Residues, fixed: FixedPoint) -> NDArray[np.float64]:
@@ -117,15 +132,20 @@ def add(left: Residues, right: Residues, fixed: FixedPoint) -> Residues:
 
 def pack(residues: Residues, modulus_bits: int) -> bytes:
     """Little-endian bytes as on the wire: 2, 3 or 4 an element."""
-    raw = residues.astype("<u4").view(np.uint8).reshape(-1, 4)
-    return raw[:, : modulus_bits // 8].tobytes()
+    if modulus_bits != 24:
+        return residues.astype(_WIRE_TYPES[modulus_bits], copy=False).tobytes()
+    return residues.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
 
 
-def unpack(data: bytes, modulus_bits: int) -> Residues:
-    """The residues [D] of `data`. Raises ValueError if the length is no multiple of an element's."""
-    width = modulus_bits // 8
-    if len(data) % width:
-        raise ValueError(f"{len(data)} bytes are no whole number of {width}-byte elements")
-    raw = np.zeros((len(data) // width, 4), dtype=np.uint8)
-    raw[:, :width] = np.frombuffer(data, dtype=np.uint8).reshape(-1, width)
-    return raw.view("<u4").reshape(-1).astype(np.uint32)
+def unpack(data: bytes | memoryview, modulus_bits: int) -> Residues:
+    """The residues [D] of `data`; read-only where nothing had to be copied.
+
+    Raises ValueError if the length is no multiple of an element's.
+    """
+    if modulus_bits != 24:
+        return np.frombuffer(data, dtype=_WIRE_TYPES[modulus_bits]).astype(np.uint32, copy=False)
+    if len(data) % 3:
+        raise ValueError(f"{len(data)} bytes are no whole number of 3-byte elements")
+    raw = np.zeros((len(data) // 3, 4), dtype=np.uint8)
+    raw[:, :3] = np.frombuffer(data, dtype=np.uint8).reshape(-1, 3)
+    return raw.view("<u4").reshape(-1).astype(np.uint32, copy=False)

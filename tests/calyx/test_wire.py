@@ -192,7 +192,9 @@ def test_a_vector_takes_three_bytes_an_element_and_comes_back():
     vector = np.arange(LAYOUT.length, dtype=np.uint32)
     content = wire.vector_content(vector, LAYOUT.fixed)
     assert wire.payload_bytes(content) == 3 * LAYOUT.length
-    assert wire.read_vector(message(content), LAYOUT).tolist() == vector.tolist()
+    assert (
+        wire.read_vector(message(content), LAYOUT.length, LAYOUT.fixed).tolist() == vector.tolist()
+    )
 
 
 def vector_record(
@@ -224,7 +226,7 @@ def vector_record(
 )
 def test_a_reply_that_is_not_exactly_one_vector_is_refused(content):
     with pytest.raises(wire.WireError):
-        wire.read_vector(message(RecordDict(content)), LAYOUT)
+        wire.read_vector(message(RecordDict(content)), LAYOUT.length, LAYOUT.fixed)
 
 
 def test_a_failure_is_one_code_and_no_text_of_a_client_is_passed_on():
@@ -263,7 +265,9 @@ def test_the_largest_and_smallest_elements_come_back(bits):
     vector = np.full(layout.length, layout.fixed.mask, dtype=np.uint32)
     vector[::2] = 0
     content = wire.vector_content(vector, layout.fixed)
-    assert wire.read_vector(message(content), layout).tolist() == vector.tolist()
+    assert (
+        wire.read_vector(message(content), layout.length, layout.fixed).tolist() == vector.tolist()
+    )
     assert wire.payload_bytes(content) == layout.length * bits // 8
 
 
@@ -271,7 +275,7 @@ def test_the_largest_and_smallest_elements_come_back(bits):
 def test_any_bytes_of_the_right_length_are_residues(data):
     array = Array("uint24", (LAYOUT.length,), "calyx.residues", data)
     content = RecordDict({"vector": ArrayRecord({"vector": array})})
-    vector = wire.read_vector(message(content), LAYOUT)
+    vector = wire.read_vector(message(content), LAYOUT.length, LAYOUT.fixed)
     expected = [int.from_bytes(data[i : i + 3], "little") for i in range(0, len(data), 3)]
     assert vector.tolist() == expected
 

@@ -8,7 +8,7 @@ from protocol import flipped
 
 from calyx.secagg import advertisement
 from calyx.secagg.advertisement import Advertisement
-from calyx.secagg.encoding import enc, hash_of, set_hash
+from calyx.secagg.encoding import enc, hash_of, set_hash, split
 from calyx.secagg.keys import (
     Agreement,
     mask_key,
@@ -106,3 +106,11 @@ def test_no_two_lists_of_items_have_the_same_encoding():
     lists = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("", "abc"), ("a", "b", "c")]
     assert are_distinct([enc(*items) for items in lists])
     assert enc("a", 1) == b"\1\0\0\0a\x08\0\0\0\1\0\0\0\0\0\0\0"  # by hand from §3
+
+
+def test_an_encoding_is_split_into_its_items_and_one_that_is_cut_short_is_refused():
+    items = [b"abc", b"", b"d"]
+    assert split(enc(*items)) == items
+    for end in (1, 3, 6, 9, 15):
+        with pytest.raises(ValueError, match="cut short"):
+            split(enc(*items)[:end])

@@ -42,7 +42,7 @@ class Watched(Cohort):
 
 
 def found_in(cohort, u):
-    """Which secrets the record of client `u` holds."""
+    """Which secrets the session of client `u` holds, as it would be stored."""
     kept = cohort.sessions[u].to_bytes()
     return sorted({what for secret, what in cohort.seen.items() if secret in kept})
 

@@ -40,7 +40,7 @@ def test_a_sum_of_residues_equals_the_sum_of_signed_integers(fixed, n, random):
     oracle, total = [0] * d, np.zeros(d, dtype=np.uint32)
     for _ in range(n):
         x = (rng.standard_normal(d) * fixed.clip).astype(np.float32)
-        vector = quantise(x, rng.random(), rng.random(d, dtype=np.float32), fixed)
+        vector = quantise(x, rng.integers(257) / 256, rng.random(d, dtype=np.float32), fixed)
         signed = [
             int(v) - (int(v) >> (fixed.modulus_bits - 1) << fixed.modulus_bits) for v in vector
         ]

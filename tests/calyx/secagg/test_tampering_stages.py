@@ -78,7 +78,7 @@ def test_what_was_answered_once_is_refused_under_another_stage(stage):
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3, 4, 5])
-def test_a_session_restored_from_its_record_is_the_same_and_answers_the_same(stage):
+def test_a_session_restored_from_its_bytes_is_the_same_and_answers_the_same(stage):
     cohort = cohort_of(mask_key_bytes=32, clip=0.3)
     request = cohort.reach(min(stage, 4))[0]
     if stage == 5:
