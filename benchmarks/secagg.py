@@ -6,6 +6,7 @@ noisy for all of them alike. Targets and anchors: `calyx-secagg/1` §9.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -173,7 +174,7 @@ def _server() -> dict[str, float]:
     `server_hash_ms` is the part of it that only hashes the masked vectors, to verify that each is
     signed by its client.
     """
-    cohort, spent = Cohort(100, D, 32), 0.0
+    cohort, spent, hashing = Cohort(100, D, 32), 0.0, 0.0
     takes = [
         cohort.server.take_advertisements,
         cohort.server.take_shares,
@@ -189,16 +190,13 @@ def _server() -> dict[str, float]:
         requests = take(replies)
         spent += time.process_time() - started
         if stage == 2:
-            hashing = least_ms({"hash": lambda: [_sha256(y) for y in replies.values()]}, 1)
+            started = time.process_time()
+            for y in replies.values():
+                hashlib.sha256(y).digest()
+            hashing = time.process_time() - started
         if isinstance(requests, dict):
             replies = {u: cohort.answer(u, stage + 1, body) for u, body in requests.items()}
-    return {"server_ms": spent * 1e3, "server_hash_ms": hashing["hash"]}
-
-
-def _sha256(data: bytes) -> bytes:
-    import hashlib
-
-    return hashlib.sha256(data).digest()
+    return {"server_ms": spent * 1e3, "server_hash_ms": hashing * 1e3}
 
 
 ROWS = (

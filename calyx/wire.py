@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
+from tokenize import TokenError
 
 import numpy as np
 from flwr.app import Array as FlowerArray
@@ -134,7 +135,7 @@ def _npy_head(head: bytes) -> tuple[tuple[int, ...], np.dtype] | None:
         if npy.read_magic(stream) != (1, 0):
             return None
         shape, fortran, dtype = npy.read_array_header_1_0(stream)
-    except ValueError:
+    except (ValueError, TypeError, SyntaxError, TokenError):  # all that its parser may raise
         return None
     return (shape, dtype) if stream.read() == b"" and (not fortran or len(shape) < 2) else None
 

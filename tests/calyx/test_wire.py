@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
-from hypothesis import assume, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from calyx import wire
@@ -163,11 +163,11 @@ def test_only_the_first_version_of_the_head_is_read():
 SOUND = npy(np.zeros((2, 3), np.float32))
 
 
-@given(st.integers(0, len(SOUND) - 25), st.integers(0, 127))
+# Found by trying all: each makes the parser of heads raise something of its own.
+@example(8, 1)
+@example(10, 35)
+@given(st.integers(0, len(SOUND) - 25), st.integers(0, 255))
 def test_a_damaged_byte_before_the_values_is_seen_or_changes_nothing(at, value):
-    # 25: the line break at the end of the head. A damaged letter may make the text unreadable,
-    # which is what the parametrised heads above try; here the quotes and brackets stay whole.
-    assume(SOUND[at : at + 1] not in b"{}()'\",: \n" and chr(value).isalnum())
     data = SOUND[:at] + bytes([value]) + SOUND[at + 1 :]
     array = Array("float32", (2, 3), "numpy.ndarray", data)
     try:
