@@ -125,6 +125,7 @@ def _answer(
     work: Callable[[Assignment], tuple[Contribution, ...]],
 ) -> Message:
     site = read_site(context.node_config)
+    journal.keep_in(site.state_dir)
     try:
         order = accept(message, site.name, kind)
         assignment = _open(message, context, site, order)

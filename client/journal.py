@@ -1,7 +1,7 @@
 """What a client writes down for itself: findings, failures in full, its own losses.
 
-Nothing here is sent. On a site it goes to that site's log; in simulation the engine's observer
-listens in. The protocol works the same whether anybody does.
+Nothing here is sent. On a site it goes to events.jsonl in that site's own folder; in simulation
+the engine's observer listens in. The protocol works the same whether anybody does.
 """
 
 import logging
@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
+
+from calyx.files import append_lines
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,7 @@ class Note:
 
 
 _listener: ContextVar[list[Note] | None] = ContextVar("journal_listener", default=None)
+_folder: ContextVar[Path | None] = ContextVar("journal_folder", default=None)
 
 
 def write(kind: NoteKind, **fields: Any) -> None:  # noqa: ANN401 - JSON values
@@ -32,7 +37,17 @@ def write(kind: NoteKind, **fields: Any) -> None:  # noqa: ANN401 - JSON values
     notes = _listener.get()
     if notes is not None:
         notes.append(Note(kind, fields))
+    folder = _folder.get()
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        append_lines(folder / "events.jsonl", [{"time": now, "event": kind} | fields])
     log.debug("%s %s", kind, fields)
+
+
+def keep_in(folder: Path | None) -> None:
+    """Write to this site's folder from now on; to none in simulation."""
+    _folder.set(folder)
 
 
 @contextmanager

@@ -121,6 +121,7 @@ def on_abandon(message: Message, context: Context) -> Message:
 
 def _guarded(message: Message, context: Context, stage: int | None) -> Message:
     site, ctx = read_site(context.node_config), bytes(32)
+    journal.keep_in(site.state_dir)
     memory = Memory(context, site)
     try:
         ctx, body = wire.read_stage(message)

@@ -13,6 +13,7 @@ from engines.embedded import Answer
 from server.folder import Row, RunFolder, make_event
 
 _ROW_KINDS = ("data", "train", "evaluate", "test")
+_EVENTS = {"finding": "finding", "refusal": "client-refused"}
 
 
 class Observer:
@@ -46,7 +47,7 @@ class Observer:
         if (client, message) in self._said:
             return
         self._said.add((client, message))
-        event = "finding" if note.kind == "finding" else "client-failed"
+        event = _EVENTS.get(note.kind, "client-failed")
         severity = fields.pop("severity", "error")
         self._events.append(make_event(event, severity, message, client=client, **fields))
 

@@ -1,0 +1,199 @@
+"""What a client never does twice, across attempts, runs and restarts."""
+
+import json
+import time
+from dataclasses import replace
+
+from clients import Clients, code_of, secrets_of
+from federation import Federation
+
+from calyx import wire
+from calyx.secagg.keys import sign
+from calyx.weights import hash_weights
+from client import ledger, memory
+
+
+def test_a_round_rolled_back_a_context_used_again_and_changed_terms_are_refused(clients):
+    name = clients.names[0]
+    other = {k: v + v.dtype.type(1) for k, v in clients.federation.template.items()}
+    later = clients.order(round=2, weights=hash_weights(other))
+    assert clients.ask(name, later, weights=other).has_content()
+    assert code_of(clients.ask(name, later, weights=other)) == "context-reused"
+    assert code_of(clients.ask(name, clients.order(round=1))) == "round-replayed"
+    assert code_of(clients.ask(name, clients.order(round=2))) == "round-replayed"
+    changed = replace(clients.with_terms("training", lr=0.1), round=3, weights=hash_weights(other))
+    assert code_of(clients.ask(name, changed, weights=other)) == "rules-changed"
+    assert clients.ask(name, clients.order(round=2, attempt=2)).has_content()
+
+
+def test_a_client_stays_in_its_group():
+    two = Federation(
+        "privacy=secagg",
+        "task.num_clients=8",
+        "privacy.groups=2",
+        "privacy.n_min=3",
+        "privacy.h_min=1",
+    )
+    clients = Clients(two)
+    names = tuple(clients.names)
+    first = clients.order(groups=(names[:4], names[4:]))
+    assert clients.ask(names[0], first).has_content()
+    moved = clients.order(groups=(names[4:], names[:4]), round=2)
+    assert code_of(clients.ask(names[0], moved)) == "second-group"
+
+
+def test_no_second_vector_leaves_for_a_model_whatever_the_run_is_called(clients):
+    clients.advance(clients.order(), 2)
+    for order in (
+        clients.order(run="renamed"),
+        clients.order(attempt=2),
+        clients.order(round=2),
+        clients.order(is_validated=True, attempt=2),
+    ):
+        assert code_of(clients.ask(clients.names[0], order)) == "second-vector"
+    # Another quantity of the same model is another matter.
+    assert clients.ask(clients.names[0], clients.order(kind="evaluate")).has_content()
+
+
+def test_what_a_training_validated_is_not_evaluated_again(clients):
+    clients.advance(clients.order(is_validated=True), 2)
+    refused = clients.ask(clients.names[0], clients.order(kind="evaluate"))
+    assert code_of(refused) == "second-vector"
+
+
+def test_an_attempt_that_ended_before_its_vector_is_free(clients):
+    clients.advance(clients.order(), 1)
+    assert clients.ask(clients.names[0], clients.order(attempt=2)).has_content()
+
+
+def abandonment(clients, server, signers):
+    signatures = {}
+    for name in signers:
+        _, body = wire.read_stage(clients.stage(name, 5, server.ctx, b""))
+        signatures[name] = body.hex()
+    return {"ctx": server.ctx.hex(), "root": server.root.hex(), "signatures": signatures}
+
+
+def test_a_second_vector_needs_enough_who_gave_the_first_sum_up(clients):
+    server, _ = clients.advance(clients.order(), 2)
+    needed = server.rules.abandon_quorum(5)
+    name = clients.names[0]
+    proof = abandonment(clients, server, clients.names[:needed])
+    few = {**proof, "signatures": dict(list(proof["signatures"].items())[1:])}
+    foreign = {**proof, "root": "0" * 64}
+    forged = {**few, "signatures": few["signatures"] | {clients.names[0]: "00" * 64}}
+    for number, wrong in enumerate((few, foreign, forged), start=2):
+        order = clients.order(attempt=number, abandoned=(wrong,))
+        assert code_of(clients.ask(name, order)) == "second-vector"
+    again = clients.order(attempt=9, abandoned=(proof,))
+    assert clients.ask(name, again).has_content()
+    # Who has given a sum up does not help to open it.
+    for gone in clients.names[1:needed]:
+        reply = clients.stage(gone, 3, server.ctx, b"")
+        assert code_of(reply) == "wrong-stage"
+
+
+def test_signatures_of_another_context_prove_nothing(clients):
+    server, _ = clients.advance(clients.order(), 2)
+    private = clients.federation.identities.private
+    signatures = {n: sign(private[n], "abandon", bytes(32), server.root).hex() for n in private}
+    proof = {"ctx": server.ctx.hex(), "root": server.root.hex(), "signatures": signatures}
+    order = clients.order(attempt=2, abandoned=(proof,))
+    assert code_of(clients.ask(clients.names[0], order)) == "second-vector"
+
+
+def test_a_root_that_is_not_its_own_is_refused_in_the_next_order(clients):
+    server, _ = clients.advance(clients.order(), 4)
+    link = {"ctx": server.ctx.hex(), "root": "0" * 64}
+    other = {k: v + v.dtype.type(1) for k, v in clients.federation.template.items()}
+    order = clients.order(round=2, previous=(link,), weights=hash_weights(other))
+    assert code_of(clients.ask(clients.names[0], order, weights=other)) == "outside-policy"
+    sound = clients.order(
+        round=2, previous=({**link, "root": server.root.hex()},), weights=hash_weights(other)
+    )
+    assert clients.ask(clients.names[0], sound, weights=other).has_content()
+
+
+class OnASite:
+    """A client with a state folder, as on a machine of its own."""
+
+    def __init__(self, clients, folder):
+        self.clients, self.folder, self.name = clients, folder, clients.names[0]
+        self.restart()
+
+    def restart(self):
+        """The process is gone, and with it its memory; the disk is not."""
+        memory._open.clear()
+        ledger.open_ledger.cache_clear()
+        context = self.clients.fresh(self.name, state_dir=str(self.folder))
+        self.clients.contexts[self.name] = context
+
+
+def test_a_sites_ledger_outlives_its_process_and_holds_no_secret(clients, tmp_path):
+    site = OnASite(clients, tmp_path / "state")
+    server, requests = clients.advance(clients.order(), 2)
+    assert not clients.contexts[site.name].state  # nothing rides in Flower's memory
+    secrets = secrets_of(clients)
+    on_disk = b"".join(p.read_bytes() for p in (tmp_path / "state").iterdir())
+    assert b"vector" in on_disk
+    assert not [s for s in secrets if s in on_disk or s.hex().encode() in on_disk]
+    site.restart()
+    refused = clients.stage(site.name, 3, server.ctx, requests[0])
+    assert code_of(refused) == "wrong-stage"  # a crash is a dropout
+    for order in (clients.order(run="renamed"), clients.order(attempt=2)):
+        assert code_of(clients.ask(site.name, order)) == "second-vector"
+
+
+def test_the_tombstone_is_on_disk_before_the_vector_exists(clients, tmp_path, monkeypatch):
+    site = OnASite(clients, tmp_path / "state")
+    server, requests = clients.advance(clients.order(), 1)
+    seen = []
+
+    def watched(*arguments):
+        lines = (tmp_path / "state" / "ledger.jsonl").read_text().splitlines()
+        seen.append(json.loads(lines[-1])["event"])
+        raise RuntimeError("the power fails")
+
+    monkeypatch.setattr("calyx.secagg.participant.apply_masks", watched)
+    reply = clients.stage(site.name, 2, server.ctx, requests[0])
+    assert seen == ["vector"]
+    assert code_of(reply) == "internal-error"
+    monkeypatch.undo()
+    site.restart()
+    assert code_of(clients.ask(site.name, clients.order(attempt=2))) == "second-vector"
+
+
+def test_a_line_that_a_crash_cut_off_does_not_spoil_the_ledger(clients, tmp_path):
+    site = OnASite(clients, tmp_path / "state")
+    clients.advance(clients.order(), 2)
+    path = tmp_path / "state" / "ledger.jsonl"
+    with path.open("ab") as file:
+        file.write(b'{"event": "vec')
+    site.restart()
+    assert code_of(clients.ask(site.name, clients.order(run="renamed"))) == "second-vector"
+    assert clients.ask(site.name, clients.order(kind="evaluate")).has_content()
+    site.restart()
+    assert code_of(clients.ask(site.name, clients.order(kind="evaluate"))) == "context-reused"
+
+
+def test_runs_and_sums_a_day_are_limited(clients, tmp_path, monkeypatch):
+    policy = clients.section["policy"] | {"runs_a_day": 2, "sums_a_day": 1}
+    name = clients.names[0]
+    clients.contexts[name] = clients.fresh(name, policy=policy)
+    assert clients.ask(name, clients.order(run="a")).has_content()
+    assert clients.ask(name, clients.order(run="b")).has_content()
+    assert code_of(clients.ask(name, clients.order(run="c"))) == "daily-limit"
+    clients.advance(clients.order(run="b", attempt=2), 2)
+    assert code_of(clients.ask(name, clients.order(run="b", kind="test"))) == "daily-limit"
+    now = time.time()
+    monkeypatch.setattr("client.secure_mod.time.time", lambda: now + 86_401)
+    assert clients.ask(name, clients.order(run="c", kind="test")).has_content()
+
+
+def test_a_site_writes_its_refusals_in_words_into_its_own_log(clients, tmp_path):
+    site = OnASite(clients, tmp_path / "state")
+    clients.advance(clients.order(), 2)
+    clients.ask(site.name, clients.order(run="renamed"))
+    last = json.loads((tmp_path / "state" / "events.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["code"]) == ("refusal", "second-vector")
+    assert "its sum may still open" in last["message"]
