@@ -1,4 +1,7 @@
-"""`calyx doctor`: what this machine has, what would not work here, and how to mend it."""
+"""`calyx doctor`: what this machine has, what would not work here, and how to mend it.
+
+`calyx doctor privacy` plans cohorts and groups instead.
+"""
 
 import multiprocessing
 import os
@@ -19,6 +22,7 @@ from rich.text import Text
 
 from calyx.errors import UserError
 from calyx.hardware import cores, gpu_count
+from cli import planner
 
 MIN_DISK_BYTES = 200 * 2**20
 MIN_MEMORY_BYTES = 2**30
@@ -36,8 +40,10 @@ class Check:
 
 def main(arguments: Sequence[str]) -> int:
     """Print a table; 0 if a simulation can run here, 1 if there is a problem. Raises UserError."""
+    if arguments and arguments[0] == "privacy":
+        return planner.main(arguments[1:])
     if arguments:
-        raise UserError(f"calyx doctor takes no arguments, and got {' '.join(arguments)}.")
+        raise UserError(f"calyx doctor takes `privacy` or nothing, and got {' '.join(arguments)}.")
     checks = [check() for check in CHECKS]
     console = Console()
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))

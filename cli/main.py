@@ -24,7 +24,10 @@ COMMANDS = {
     ),
     "resume": ("cli.resume", "go on with a run that stopped: RUN [rounds=N]"),
     "report": ("cli.reporting", "write RUN/report.html again: RUN [RUN…]"),
-    "doctor": ("cli.doctor", "what this machine has, what would not work, and how to mend it"),
+    "doctor": (
+        "cli.doctor",
+        "this machine: what would not work, and how to mend it; or `privacy`, a planner",
+    ),
 }
 
 

@@ -17,6 +17,7 @@ from calyx.files import append_lines
 
 log = logging.getLogger(__name__)
 
+_ENDLESS = (float("inf"), float("-inf"))  # which JSON does not know, nor NaN
 NoteKind = Literal["data", "finding", "train", "evaluate", "test", "failure", "refusal"]
 
 
@@ -41,7 +42,8 @@ def write(kind: NoteKind, **fields: Any) -> None:  # noqa: ANN401 - JSON values
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        append_lines(folder / "events.jsonl", [{"time": now, "event": kind} | fields])
+        row = {k: None if v in _ENDLESS or v != v else v for k, v in fields.items()}
+        append_lines(folder / "events.jsonl", [{"time": now, "event": kind} | row])
     log.debug("%s %s", kind, fields)
 
 
