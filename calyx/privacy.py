@@ -20,6 +20,7 @@ from calyx.secagg.rules import (
 )
 
 Mode = Literal["secagg", "none"]
+USUAL_N_MIN, USUAL_H_MIN = 5, 3  # calyx-secagg/1 §4; smaller ones are said in the report
 
 
 @config
@@ -62,6 +63,36 @@ class PrivacyConfig:
         given = self.max_colluders
         total = default_colluders(roster) if given is None else given
         return group_colluders(roster, total, group, self.sampling)
+
+
+def guarantee(privacy: PrivacyConfig, roster: int, group: int) -> str:
+    """What a group's sums promise to its clients, in one sentence for the report."""
+    if not privacy.is_encrypted:
+        return "Nothing is encrypted: the server can read every client's update and metrics."
+    c = privacy.colluders(roster, group)
+    least = max(quorum(group, c), privacy.n_min, c + privacy.h_min)
+    return (
+        f"Every sum covers at least {least} of a group's {group} clients, {least - c} of them honest "
+        f"even if {c} of the {roster} on the roster work with the server."
+    )
+
+
+def weaknesses(privacy: PrivacyConfig, roster: int) -> list[str]:
+    """What was written by hand that asks for less than `calyx-secagg/1` does by itself (§4)."""
+    if not privacy.is_encrypted:
+        return []
+    found = [
+        f"privacy.{key}={value} is below the protocol's own {usual}"
+        for key, value, usual in (
+            ("n_min", privacy.n_min, USUAL_N_MIN),
+            ("h_min", privacy.h_min, USUAL_H_MIN),
+            ("max_colluders", privacy.max_colluders, default_colluders(roster)),
+        )
+        if value is not None and value < usual
+    ]
+    if privacy.sampling == "trusted":
+        found.append("privacy.sampling=trusted believes the server to draw cohorts at random")
+    return found
 
 
 def check_group(privacy: PrivacyConfig, roster: int, group: int) -> None:

@@ -25,6 +25,11 @@ _WHAT = {
     "evaluate": "validating",
     "evaluate.test": "testing the best model",
     "baselines": "training baselines",
+    "query.share": "encryption",
+    "query.mask": "encryption",
+    "query.consent": "encryption",
+    "query.reveal": "encryption",
+    "query.abandon": "encryption",
 }
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -67,7 +72,7 @@ class Display(logging.Handler):
     def progress(self, what: str, done: int, total: int) -> None:
         """So many clients of a stage are done."""
         self._stage = (_WHAT.get(what, what), done, total)
-        self._refresh(force=done == total)
+        self._refresh(force=done == total and not what.startswith("query."))
 
     def emit(self, record: logging.LogRecord) -> None:
         """A round's row updates the display; warnings and plain lines are printed."""

@@ -12,7 +12,7 @@ from calyx.errors import ConfigError, RoundFailed
 from calyx.order import run_digest, terms_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
-from calyx.privacy import PrivacyConfig
+from calyx.privacy import PrivacyConfig, guarantee, weaknesses
 from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.base import Task
@@ -22,11 +22,11 @@ from server.cohort_grid import CohortGrid
 from server.exchange import Setting
 from server.federation import Federation
 from server.finish import finish
-from server.folder import RunFolder
+from server.folder import RunFolder, Severity
 from server.job import Job, read_job
 from server.nodes import read_nodes
 from server.rounds import run_rounds
-from server.sampling import check_sizes, deal_groups
+from server.sampling import check_sizes, deal_groups, sample_cohort
 from strategies.base import AlgorithmStrategy, load_algorithm
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ def main(grid: Grid, context: Context) -> None:
     template = initial_weights(run, task)
     state = _resumed(job, folder) if job.resume else _fresh(job, folder, template)
     federation = _federation(job, folder, (task, template), (grid, state))
+    _say_guarantee(federation, folder)
     try:
         state, why = run_rounds(federation, state)
         finish(federation, task, state, why)
@@ -119,6 +120,16 @@ def _federation(
     )
     dealt = deal_groups(list(nodes), privacy.groups, run.seed)
     return Federation(run, CohortGrid(grid, nodes, setting), strategy, folder, dealt, template)
+
+
+def _say_guarantee(federation: Federation, folder: RunFolder) -> None:
+    privacy = parse(PrivacyConfig, federation.run.privacy, "privacy")
+    roster = federation.grid.roster_size
+    smallest = min(map(len, sample_cohort(federation.dealt, federation.run.cohort_size, 0, 1)))
+    severity: Severity = "info" if privacy.is_encrypted else "warning"
+    folder.event("privacy", severity, guarantee(privacy, roster, smallest))
+    for weakness in weaknesses(privacy, roster):
+        folder.event("privacy", "warning", f"{weakness}; it was written by hand.")
 
 
 def _roster(job: Job, privacy: PrivacyConfig) -> Roster | None:

@@ -60,6 +60,11 @@ class CohortGrid(Grid):
         return self._outcome
 
     @property
+    def roster_size(self) -> int:
+        """Clients that may take part: those of the pinned roster, or else those that are there."""
+        return len(self._setting.roster or self._nodes)
+
+    @property
     def evaluations(self) -> list[Message]:
         """Of a training that also validated: one reply a group, as an evaluation would give it."""
         return self._evaluations
