@@ -26,7 +26,6 @@ from calyx.secagg.rules import quorum
 from calyx.secagg.shamir import combine, deal
 from calyx.seeding import rng
 
-D = 1_000_000
 NEIGHBOURS = 20  # masks of one measurement
 Work = Callable[[], object]
 
@@ -36,17 +35,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.secagg", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--repeats", type=int, default=5, help="of each figure; the least counts")
+    parser.add_argument("--parameters", type=int, default=1_000_000, help="of the model")
     options = parser.parse_args()
-    figures = {key: round(value, 4) for key, value in measure(options.repeats).items()}
+    found = measure(options.parameters, options.repeats)
+    figures = {key: round(value, 4) for key, value in found.items()}
     if options.json:
         json.dump(figures, sys.stdout)
         return
-    _print(figures)
+    _print(figures, options.parameters)
 
 
-def measure(repeats: int) -> dict[str, float]:
-    """All figures; keys end in their unit."""
-    return _elements(repeats) | _shamir(repeats) | _flower(repeats) | _clients(repeats) | _server()
+def measure(d: int, repeats: int) -> dict[str, float]:
+    """All figures for vectors of `d` elements; keys end in their unit."""
+    found = _elements(d, repeats) | _shamir(repeats) | _flower(d, repeats)
+    return found | _clients(d, repeats) | _server(d)
 
 
 def least_ms(works: dict[str, Work], repeats: int) -> dict[str, float]:
@@ -60,36 +62,36 @@ def least_ms(works: dict[str, Work], repeats: int) -> dict[str, float]:
     return found
 
 
-def _elements(repeats: int) -> dict[str, float]:
+def _elements(d: int, repeats: int) -> dict[str, float]:
     """Nanoseconds an element: key stream, mask, quantisation."""
     zeros, buffer = bytes(2**20), bytearray(2**20 + 15)
     stream = Cipher(algorithms.AES(os.urandom(16)), modes.CTR(bytes(16))).encryptor()
     masks = [Mask(os.urandom(16), i % 2 == 0) for i in range(NEIGHBOURS)]
-    vector = np.zeros(D, dtype=np.uint32)
+    vector = np.zeros(d, dtype=np.uint32)
     fixed = FixedPoint(32, 128, 1.0)
-    x = rng(0, "x").standard_normal(D, dtype=np.float32)
-    dither = rng(0, "dither").random(D, dtype=np.float32)
+    x = rng(0, "x").standard_normal(d, dtype=np.float32)
+    dither = rng(0, "dither").random(d, dtype=np.float32)
     found = least_ms(
         {
             "ctr": lambda: [stream.update_into(zeros, buffer) for _ in range(NEIGHBOURS)],
             "mask32": lambda: apply_masks(vector, masks, 32),
             "mask16": lambda: apply_masks(vector, masks, 16),
-            "flower": lambda: flower_secagg.mask(D),
+            "flower": lambda: flower_secagg.mask(d),
             "quantise": lambda: quantise(x, 100 / 256, dither, fixed),
-            "dither": lambda: rng(0, "dither").random(D, dtype=np.float32),
+            "dither": lambda: rng(0, "dither").random(d, dtype=np.float32),
             "flower_quantise": lambda: flower_secagg.quantise(x),
         },
         repeats,
     )
-    each = 1e6 / (D * NEIGHBOURS)
+    each = 1e6 / (d * NEIGHBOURS)
     return {
         "ctr_ns_per_u32": found["ctr"] * 1e6 / (2**18 * NEIGHBOURS),
         "mask_ns_per_u32": found["mask32"] * each,
         "mask_ns_per_u16": found["mask16"] * each,
-        "flower_mask_ns": found["flower"] * 1e6 / D,
-        "quantise_ns": found["quantise"] * 1e6 / D,
-        "dither_ns": found["dither"] * 1e6 / D,
-        "flower_quantise_ns": found["flower_quantise"] * 1e6 / D,
+        "flower_mask_ns": found["flower"] * 1e6 / d,
+        "quantise_ns": found["quantise"] * 1e6 / d,
+        "dither_ns": found["dither"] * 1e6 / d,
+        "flower_quantise_ns": found["flower_quantise"] * 1e6 / d,
     }
 
 
@@ -115,22 +117,22 @@ def _shamir(repeats: int) -> dict[str, float]:
     return found | slow
 
 
-def _flower(repeats: int) -> dict[str, float]:
-    """Milliseconds of a client of Flower's, 1e6 parameters."""
-    update = np.zeros(D, dtype=np.float32)
-    hundred = {"flower_client_ms": lambda: flower_secagg.client(update, 100, 51)}
-    ten = {"flower_client_10_ms": lambda: flower_secagg.client(update, 10, 6)}
+def _flower(d: int, repeats: int) -> dict[str, float]:
+    """Milliseconds of a client of Flower's."""
+    update = np.zeros(d, dtype=np.float32)
+    hundred: dict[str, Work] = {"flower_client_ms": lambda: flower_secagg.client(update, 100, 51)}
+    ten: dict[str, Work] = {"flower_client_10_ms": lambda: flower_secagg.client(update, 10, 6)}
     return least_ms(hundred, 1) | least_ms(ten, max(1, repeats // 2))
 
 
-def _clients(repeats: int) -> dict[str, float]:
-    """Milliseconds of one client over all stages, 1e6 parameters; bytes against float32."""
+def _clients(d: int, repeats: int) -> dict[str, float]:
+    """Milliseconds of one client over all stages; bytes against float32."""
     found: dict[str, float] = {}
     for key, n, bits in (("", 100, 32), ("_16", 100, 16), ("_10", 10, 32)):
-        runs = [_client(n, D, bits) for _ in range(max(2, repeats // 2))]
+        runs = [_client(n, d, bits) for _ in range(max(2, repeats // 2))]
         found[f"client{key}_ms"] = min(ms for ms, _ in runs)
-        found[f"wire{key}_ratio"] = runs[0][1] / (4 * D)
-    found["wire_16_1e5_ratio"] = _client(100, 100_000, 16)[1] / 400_000
+        found[f"wire{key}_ratio"] = runs[0][1] / (4 * d)
+    found["wire_16_tenth_ratio"] = _client(100, d // 10, 16)[1] / (0.4 * d)
     return found
 
 
@@ -168,13 +170,13 @@ def _client(n: int, length: int, bits: int) -> tuple[float, int]:
     return spent * 1e3, sent
 
 
-def _server() -> dict[str, float]:
-    """CPU milliseconds of the server, 100 clients, 1e6 parameters, 32 bits, no dropout.
+def _server(d: int) -> dict[str, float]:
+    """CPU milliseconds of the server, 100 clients, `d` parameters, 32 bits, no dropout.
 
     `server_hash_ms` is the part of it that only hashes the masked vectors, to verify that each is
     signed by its client.
     """
-    cohort, spent, hashing = Cohort(100, D, 32), 0.0, 0.0
+    cohort, spent, hashing = Cohort(100, d, 32), 0.0, 0.0
     takes = [
         cohort.server.take_advertisements,
         cohort.server.take_shares,
@@ -213,16 +215,17 @@ ROWS = (
     ("server, n = 100, 32 bits, ms", "server_ms", "≤ 120", "flower_server_ms"),
     ("  of it hashing signed vectors, ms", "server_hash_ms", "", ""),
     ("wire, 32 bits, × float32", "wire_ratio", "1.003", ""),
-    ("wire, 16 bits, 1e5 parameters, × float32", "wire_16_1e5_ratio", "0.53", ""),
+    ("wire, 16 bits, a tenth of them, × float32", "wire_16_tenth_ratio", "0.53", ""),
 )
 
 
-def _print(figures: dict[str, float]) -> None:
+def _print(figures: dict[str, float], d: int) -> None:
     # A server of Flower's rebuilds and expands one secret a client, one after another.
     figures = figures | {
-        "flower_server_ms": 100 * (figures["flower_combine_ms"] + figures["flower_mask_ns"])
+        "flower_server_ms": 100
+        * (figures["flower_combine_ms"] + figures["flower_mask_ns"] * d / 1e6)
     }
-    table = Table("what (1e6 parameters)", "Calyx", "target", "Flower 1.41", "ratio")
+    table = Table(f"what ({d:,} parameters)", "Calyx", "target", "Flower 1.41", "ratio")
     for label, key, target, theirs in ROWS:
         flower = f"{figures[theirs]:,.4g}" if theirs else ""
         ratio = f"{figures[theirs] / figures[key]:,.0f}×" if theirs else ""

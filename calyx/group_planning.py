@@ -6,8 +6,8 @@ needs; it runs nothing and decides nothing.
 
 from dataclasses import dataclass
 
-from calyx.privacy import PrivacyConfig
-from calyx.secagg.rules import quorum, smallest_group
+from calyx.privacy import PrivacyConfig, smallest_sound_group
+from calyx.secagg.rules import quorum
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _choice(privacy: PrivacyConfig, federation: Federation, groups: int) -> Choi
     if federation.cohort % groups and federation.cohort < federation.roster:
         problems.append("a sampled cohort must be a multiple of its groups")
     if size < least:
-        smallest = smallest_group(privacy.n_min, privacy.h_min, c)
+        smallest = smallest_sound_group(privacy, federation.roster)
         problems.append(f"a group of {size} is too small, {smallest} would do")
     elif survives < federation.dropouts:
         problems.append(f"{federation.dropouts} dropouts in one group lose its sum")

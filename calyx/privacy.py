@@ -95,6 +95,14 @@ def weaknesses(privacy: PrivacyConfig, roster: int) -> list[str]:
     return found
 
 
+def smallest_sound_group(privacy: PrivacyConfig, roster: int) -> int:
+    """The least number of clients of which an encrypted sum is possible at all."""
+    size = privacy.n_min
+    while size < smallest_group(privacy.n_min, privacy.h_min, privacy.colluders(roster, size)):
+        size += 1
+    return size
+
+
 def check_group(privacy: PrivacyConfig, roster: int, group: int) -> None:
     """Refuse a group of which no encrypted sum would be possible. Raises ConfigError."""
     if not privacy.is_encrypted:
@@ -108,7 +116,7 @@ def check_group(privacy: PrivacyConfig, roster: int, group: int) -> None:
     least = max(quorum(group, c), privacy.n_min, c + privacy.h_min)
     if group >= least:
         return
-    smallest = smallest_group(privacy.n_min, privacy.h_min, c)
+    smallest = smallest_sound_group(privacy, roster)
     raise ConfigError(
         f"An encrypted sum over {group} of {roster} clients, of which {c} may collude, needs at "
         f"least {smallest} clients; use more clients in a sum (cohort_size, task.num_clients, "
