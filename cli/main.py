@@ -24,6 +24,7 @@ COMMANDS = {
     ),
     "resume": ("cli.resume", "go on with a run that stopped: RUN [rounds=N]"),
     "report": ("cli.reporting", "write RUN/report.html again: RUN [RUN…]"),
+    "keys": ("cli.keys", "identity keys, the signed roster, fingerprints to compare"),
     "doctor": (
         "cli.doctor",
         "this machine: what would not work, and how to mend it; or `privacy`, a planner",
