@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from federation import Federation
 from flwr.app import ConfigRecord
+from randomness import check_uniform
 from taps import Tap, run_server, stage_of
 
 from calyx import wire
@@ -212,8 +213,6 @@ def test_who_reveals_wrong_shares_is_named_and_the_sum_is_right(tmp_path, vector
 def test_nothing_of_a_client_crosses_in_clear_and_each_masked_vector_looks_random(
     tmp_path, vectors
 ):
-    from randomness import check_uniform
-
     federation = Federation(*TEN, "rounds=2", "training.epochs=2")
     tap = Tap(federation.inner)
     run_server(federation, tap, tmp_path / "run")
