@@ -11,9 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from calyx.config import (
-    NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
     RunConfig,
     Section,
     canonical_json,
@@ -73,14 +71,14 @@ class Order:
     protocol: Literal["calyx/1"]
     run: str  # Calyx's own id of the run
     kind: Kind
-    round: NonNegativeInt
-    attempt: PositiveInt
+    round: Annotated[int, Field(ge=0, lt=2**31)]
+    attempt: Annotated[int, Field(ge=1, lt=2**31)]
     weights: Hex32  # SHA-256 of the weights that the message carries
     is_validated: bool  # a training that also validates the weights that it begins with
     previous: tuple[Link, ...]  # the sums that made these weights, a group each; none at first
     abandoned: tuple[Abandoned, ...]  # sums of earlier attempts that were given up
     groups: tuple[tuple[str, ...], ...]  # names of the cohort's clients, each in one group
-    rounds: PositiveInt
+    rounds: Annotated[int, Field(ge=1, lt=2**31)]
     deadline_s: PositiveFloat
     terms: Terms
 

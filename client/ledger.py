@@ -52,6 +52,7 @@ class Ledger:
     runs: dict[str, RunEntry] = field(default_factory=dict)
     sums: list[float] = field(default_factory=list)  # times, of the last day
     starts: list[float] = field(default_factory=list)  # of runs, of the last day
+    roster_version: int = 0  # the newest that was seen
     is_changed: bool = False  # since it was read
 
     def to_text(self) -> str:
@@ -60,6 +61,14 @@ class Ledger:
         value["tombstones"] = {ctx: vars(stone) for ctx, stone in self.tombstones.items()}
         value["runs"] = {run: vars(entry) for run, entry in self.runs.items()}
         return canonical_json(value)
+
+    def check_roster(self, roster: Roster) -> None:
+        """A version that only grows. Raises Refusal."""
+        if roster.version < self.roster_version:
+            raise Refusal(
+                RefusalCode.OUTSIDE_POLICY,
+                f"The pinned roster has version {roster.version}, and {self.roster_version} was seen.",
+            )
 
     def check_order(self, order: Order, group: int, ctx: bytes) -> None:
         """(round, attempt) after the last, terms and group those of the run. Raises Refusal."""
@@ -143,6 +152,11 @@ class Ledger:
             }
         )
 
+    def note_roster(self, roster: Roster, now: float) -> None:
+        """This version was used."""
+        if roster.version > self.roster_version:
+            self._write({"event": "roster", "time": now, "version": roster.version})
+
     def note_vector(
         self, keys: Sequence[str], gone: Sequence[str], stone: Tombstone, now: float
     ) -> None:
@@ -174,6 +188,8 @@ class Ledger:
                 for old in list(self.tombstones)[:-_KEPT_TOMBSTONES]:
                     del self.tombstones[old]
                 self.sums = [*_recent(self.sums, now), now]
+            case {"event": "roster", "version": int(version)}:
+                self.roster_version = version
             case _:
                 raise ValueError("a line of the ledger is none of ours")
 
@@ -189,7 +205,8 @@ def from_text(text: str) -> Ledger:
     values = json.loads(text)
     stones = {ctx: Tombstone(**stone) for ctx, stone in values["tombstones"].items()}
     runs = {run: RunEntry(**entry) for run, entry in values["runs"].items()}
-    return Ledger(None, values["vectors"], stones, runs, values["sums"], values["starts"])
+    times = (values["sums"], values["starts"])
+    return Ledger(None, values["vectors"], stones, runs, *times, values["roster_version"])
 
 
 @lru_cache(maxsize=4)  # one process of a site keeps one ledger

@@ -23,6 +23,7 @@ class Open:
     """A context that is under way, and what its tombstone will say."""
 
     session: Session
+    roster: str  # digest of the one that the context is bound to; a new one ends it
     keys: tuple[str, ...]  # of the ledger: which models the vector answers
     gone: tuple[str, ...]  # contexts that were given up for it
     expires: float  # seconds since the epoch; a later message is refused
@@ -59,7 +60,8 @@ class Memory:
         session, rest = record["session"], json.loads(str(record["rest"]))
         if not isinstance(session, bytes):
             raise TypeError("a session is kept as bytes")
-        return Open(from_bytes(session), tuple(rest["keys"]), tuple(rest["gone"]), *rest["times"])
+        head = (from_bytes(session), str(rest["roster"]))
+        return Open(*head, tuple(rest["keys"]), tuple(rest["gone"]), *rest["times"])
 
     def keep(self, opened: Open) -> None:
         """Remember a context, and what the ledger now says."""
@@ -67,6 +69,7 @@ class Memory:
             _open[self._node] = opened
             return
         rest = {
+            "roster": opened.roster,
             "keys": opened.keys,
             "gone": opened.gone,
             "times": [opened.expires, opened.patience],

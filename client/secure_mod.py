@@ -75,6 +75,7 @@ def open_context(
         )
     ctx = context_of(subject_of(order, group), member.roster.digest, rules)
     memory, now = Memory(context, site), time.time()
+    memory.ledger.check_roster(member.roster)
     memory.ledger.check_order(order, group, ctx)
     memory.ledger.check_limits(order, (site.policy.runs_a_day, site.policy.sums_a_day), now)
     memory.ledger.check_links(order)
@@ -102,10 +103,12 @@ def advertise(opening: Opening, vector: Residues) -> RecordDict:
     # An earlier context of this client dies here: it keeps one at a time.
     gone = memory.ledger.superseded(order, opening.member.roster)
     memory.ledger.note_order(order, opening.group, opening.session.ctx, now)
+    memory.ledger.note_roster(opening.member.roster, now)
     body = begin(opening.member, opening.session, vector, os.urandom)
     patience = _GRACE * order.deadline_s
     keys = tuple(vector_keys(order))
-    memory.keep(Open(opening.session, keys, tuple(gone), now + patience, patience))
+    roster = opening.member.roster.digest.hex()
+    memory.keep(Open(opening.session, roster, keys, tuple(gone), now + patience, patience))
     return wire.stage_content(opening.session.ctx, body)
 
 
@@ -128,6 +131,9 @@ def _guarded(message: Message, context: Context, stage: int | None) -> Message:
         member, opened = site.member, memory.load()
         if member is None or opened is None or opened.session.ctx != ctx:
             raise Refusal(RefusalCode.WRONG_STAGE, "No such context is open here.")
+        if opened.roster != member.roster.digest.hex():
+            memory.erase()
+            raise Refusal(RefusalCode.OUTSIDE_POLICY, "A new roster has ended this context.")
         if stage is None:
             reply = _abandoned(member, memory, opened)
         else:

@@ -5,7 +5,6 @@ itself. It adds who is silent, how many clients the run wants in its sums, and w
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -101,7 +100,7 @@ class _Run:
         self.collected = Collected()
         self.missing: dict[str, str] = {}
         self.silent: set[str] = set()
-        self._accusers: Counter[int] = Counter()
+        self._accusers: dict[str, set[str]] = {}  # accused → by whom
         self._failed: dict[int, str] = {}  # group → why
         self._index = {n: i for i, group in enumerate(exchange.groups) for n in group}
         digest = hashlib.sha256(ask.order.encode()).digest()
@@ -135,7 +134,7 @@ class _Run:
         for name, reply in replies.items():
             if reply.has_error():
                 self.missing.setdefault(name, wire.failure_reason(reply))
-                self._accuse(reply)
+                self._accuse(name, reply)
                 continue
             self.collected.bytes_up += wire.payload_bytes(reply.content)
             try:
@@ -150,10 +149,14 @@ class _Run:
             self.missing.setdefault(name, f"no reply at stage {stage} ({STAGES[stage]})")
         return bodies
 
-    def _accuse(self, reply: Message) -> None:
+    def _accuse(self, name: str, reply: Message) -> None:
         note = wire.read_refusal(reply)
-        if note is not None and note.accused is not None and note.accused < len(self._roster):
-            self._accusers[note.accused] += 1
+        if note is None or note.accused is None or note.accused >= len(self._roster):
+            return
+        accused = self.name(note.accused)
+        # Only members of one group see each other's messages.
+        if accused in self._index and self._index[accused] == self._index[name]:
+            self._accusers.setdefault(accused, set()).add(name)
 
     def advance(self, bodies: Mapping[str, bytes], take: Take) -> dict[str, bytes]:
         """Give every living group its replies; the next stage's requests by name."""
@@ -234,9 +237,10 @@ class _Run:
         for name in self._exchange.cohort:
             if name not in inside:
                 self.collected.dropped[name] = self._reason(name)
-        limit = {u: self.group_of(self.name(u)).rules.colluders for u in self._accusers}
         self.collected.accused = frozenset(
-            self.name(u) for u, count in self._accusers.items() if count > limit[u]
+            name
+            for name, accusers in self._accusers.items()
+            if len(accusers) > self.group_of(name).rules.colluders
         )
         return self.collected
 

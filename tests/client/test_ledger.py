@@ -9,6 +9,7 @@ from federation import Federation
 
 from calyx import wire
 from calyx.secagg.keys import sign
+from calyx.secagg.roster import make_roster, write_roster
 from calyx.weights import hash_weights
 from client import ledger, memory
 
@@ -197,3 +198,33 @@ def test_a_site_writes_its_refusals_in_words_into_its_own_log(clients, tmp_path)
     last = json.loads((tmp_path / "state" / "events.jsonl").read_text().splitlines()[-1])
     assert (last["event"], last["code"]) == ("refusal", "second-vector")
     assert "its sum may still open" in last["message"]
+
+
+def reissued(clients, version, without=()):
+    """The same clients' roster under another version."""
+    public = {n: clients.roster.key(u) for n, u in clients.roster.indices.items()}
+    kept = {n: key for n, key in public.items() if n not in without}
+    return write_roster(make_roster(kept, version, bytes(32)))
+
+
+def test_a_new_roster_ends_an_open_context(clients):
+    server, requests = clients.advance(clients.order(), 1)
+    name = clients.names[0]
+    clients.contexts[name].node_config["client-roster"] = reissued(clients, 2)
+    assert code_of(clients.stage(name, 2, server.ctx, requests[0])) == "outside-policy"
+    assert "secagg-session" not in clients.contexts[name].state
+
+
+def test_a_removed_client_is_refused_at_once(clients):
+    name, removed = clients.names[0], clients.names[4]
+    clients.contexts[name].node_config["client-roster"] = reissued(clients, 2, without=[removed])
+    assert code_of(clients.ask(name, clients.order())) == "outside-policy"
+
+
+def test_a_roster_is_never_older_than_one_that_was_seen(clients):
+    name = clients.names[0]
+    config = clients.contexts[name].node_config
+    config["client-roster"] = reissued(clients, 3)
+    assert clients.ask(name, clients.order()).has_content()
+    config["client-roster"] = reissued(clients, 2)
+    assert code_of(clients.ask(name, clients.order(attempt=2))) == "outside-policy"

@@ -13,6 +13,7 @@ from calyx import wire
 from calyx.errors import RoundFailed
 from calyx.files import read_lines
 from calyx.secagg.quantise import unpack
+from calyx.secagg.refusals import RefusalCode
 from client import app as client_app
 from client import secure_mod
 from server import secure_sums
@@ -267,3 +268,22 @@ def test_too_few_replies_are_known_before_anything_is_opened(sums):
         train(federation, grid, federation.exchange())
     assert sums == []
     assert not any(stage in (3, 4) for stage, _, _ in tap.sent)
+
+
+@pytest.mark.parametrize("accused", [0, 7, 10, 9_999_999])
+def test_one_client_that_accuses_anybody_harms_nobody(tmp_path, accused):
+    federation = Federation(
+        "privacy=secagg", "task.num_clients=12", "privacy.groups=2", "rounds=1", "privacy.n_min=3"
+    )
+    tap, liar = Tap(federation.inner), list(federation.nodes.values())[5]
+
+    def lying(message, reply):
+        if message.metadata.dst_node_id != liar or stage_of(message) not in (1, 2, 3, 4, 5):
+            return reply
+        note = wire.RefusalNote(RefusalCode.SEALED_SHARE, 2, bytes(32), accused)
+        return wire.refusal(note, message)
+
+    tap.reply = lying
+    run_server(federation, tap, tmp_path / "run")
+    events = read_lines(tmp_path / "run" / "events.jsonl")
+    assert not [e for e in events if e["event"] == "client-accused"]
