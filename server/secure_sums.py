@@ -144,6 +144,8 @@ class _Run:
                 continue
             if ctx == self.group_of(name).ctx:
                 bodies[name] = body
+            else:
+                self.missing.setdefault(name, "its reply is of another context")
         self.silent |= asked - replies.keys()
         for name in asked - replies.keys():
             self.missing.setdefault(name, f"no reply at stage {stage} ({STAGES[stage]})")

@@ -228,3 +228,15 @@ def test_a_roster_is_never_older_than_one_that_was_seen(clients):
     assert clients.ask(name, clients.order()).has_content()
     config["client-roster"] = reissued(clients, 2)
     assert code_of(clients.ask(name, clients.order(attempt=2))) == "outside-policy"
+
+
+def test_two_contexts_of_one_site_never_give_two_vectors_for_a_model(clients, tmp_path):
+    site = OnASite(clients, tmp_path / "state")
+    server, requests = clients.advance(clients.order(), 1)
+    first = clients.contexts[site.name]
+    second = clients.fresh(site.name, state_dir=str(tmp_path / "state"))
+    second.node_id = 99  # the same site, connected twice
+    clients.contexts[site.name] = second
+    clients.advance(clients.order(attempt=2), 2)
+    reply = clients.stage(site.name, 2, server.ctx, requests[0], context=first)
+    assert code_of(reply) == "second-vector"

@@ -287,3 +287,27 @@ def test_one_client_that_accuses_anybody_harms_nobody(tmp_path, accused):
     run_server(federation, tap, tmp_path / "run")
     events = read_lines(tmp_path / "run" / "events.jsonl")
     assert not [e for e in events if e["event"] == "client-accused"]
+
+
+def test_once_shares_were_asked_for_no_attempt_follows(tmp_path):
+    federation = Federation(*TEN, "retries=3", "rounds=1")
+    tap = Tap(federation.inner)
+    tap.request = lambda m: None if stage_of(m) == 4 and m.metadata.dst_node_id < 8 else m
+    with pytest.raises(RoundFailed, match="stage 4"):
+        run_server(federation, tap, tmp_path / "run")
+    assert len({id(content) for stage, _, content in tap.sent if stage == 0}) == 1
+
+
+def test_a_reply_of_another_context_is_none(tmp_path):
+    federation = Federation(*TEN, "rounds=1")
+    tap, odd = Tap(federation.inner), list(federation.nodes)[2]
+
+    def relabelled(message, reply):
+        if stage_of(message) == 1 and message.metadata.dst_node_id == federation.nodes[odd]:
+            _, body = wire.read_stage(reply)
+            reply.content = wire.stage_content(bytes(32), body)
+        return reply
+
+    tap.reply = relabelled
+    run_server(federation, tap, tmp_path / "run")
+    assert read_lines(tmp_path / "run" / "rounds.jsonl")[0]["dropped"] == [odd]
