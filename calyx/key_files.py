@@ -1,14 +1,20 @@
-"""Identity keys, public keys and rosters as files. It draws keys, and signs nothing.
+"""Identity keys, public keys and rosters as files. It draws keys, and signs no roster.
 
 Private keys are PKCS#8 PEM, readable by their owner only, and never leave the machine that made
-them; a public key is one JSON object with the name that goes with it.
+them. Lines before the PEM block say what the key is for (RFC 7468 §2 permits such text), so that a
+site's key cannot sign rosters, nor the consortium's stand for a site. A public key is one JSON
+object, signed by its own private key: a damaged one, or one under another name, is noticed.
 """
 
 import json
 import os
+import re
+import shlex
 import stat
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,125 +26,270 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from calyx.errors import UserError
-from calyx.files import sync_folder, write_atomically
-from calyx.secagg.keys import KEY_BYTES, identity_of
+from calyx.files import strict_json, sync_folder
+from calyx.secagg.keys import KEY_BYTES, identity_of, sign, verify
 from calyx.secagg.roster import Roster, read_roster
 
-MAX_BYTES = 2**28  # of a roster; a key has a few hundred
-_PUBLIC_FIELDS = {"kind", "name", "key"}
-_PUBLIC_KIND = "calyx public key"
+Kind = Literal["identity", "consortium"]
+CONSORTIUM = "consortium"  # also the name of its key, which no site may have
+OWNERS = {"identity": "a site's identity", "consortium": "the consortium's"}
+MAX_KEY_BYTES = 2**12
+MAX_ROSTER_BYTES = 2**28
+PRIVATE_MODE = 0o600
+_PUBLIC_FIELDS = {"kind", "name", "key", "signature"}
+_PEM = b"-----BEGIN "
+_HEADER = re.compile(r"^kind: (identity|consortium)\r?\nname: (.+?)\r?$", re.MULTILINE)
+_ADVICE = (
+    "Private key of Calyx. It stays on this machine: never copy it into a mail or a repository."
+)
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """A name and its Ed25519 public key."""
+    """A public key, whom it stands for, and in which role."""
 
+    kind: Kind
     name: str
     key: bytes
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that is no plain file name. Raises UserError."""
-    plain = name.isprintable() and not set(name) & set('/\\:*?"<>|') and name[:1] != "."
-    if not (0 < len(name.encode()) <= 200 and plain and name == name.strip()):
+@dataclass(frozen=True)
+class PrivateKey:
+    """A private key and its public half; `is_exposed` if others than its owner have rights on it."""
+
+    public: PublicKey
+    raw: bytes = field(repr=False)
+    is_exposed: bool = False
+
+
+def check_name(name: str, kind: Kind = "identity") -> None:
+    """Refuse a name that a roster or a file cannot carry. Raises UserError."""
+    is_plain = name.isprintable() and not set(name) & set("/\\") and name[:1] not in (".", "-")
+    if not is_plain or name != name.strip() or not 0 < len(os.fsencode(name)) <= 200:
         raise UserError(
-            f"The name {name!r} cannot be used: take 1 to 200 printable characters that are fit for "
-            "a file name."
+            f"The name {name!r} cannot be used: take 1 to 200 printable characters (bytes of UTF-8) "
+            "without / and \\, that do not start with a dot or a hyphen, or end in a space."
         )
+    if not unicodedata.is_normalized("NFC", name):
+        raise UserError(f"The name {name!r} has accents as extra characters; type it again in NFC.")
+    if (name == CONSORTIUM) != (kind == "consortium"):
+        raise UserError(f"The name {CONSORTIUM!r} is the consortium's own; give this site another.")
 
 
-def make_key(name: str, folder: Path) -> PublicKey:
-    """Draw a key; write NAME.key (0600) and NAME.pub in `folder`.
+def make_key(kind: Kind, name: str, folder: Path) -> PublicKey:
+    """Draw a key; write NAME.key (0600) and NAME.pub in `folder`, both or neither.
 
     Raises UserError where one of the two is there already: a key is never replaced.
     """
-    check_name(name)
+    check_name(name, kind)
     private, public = folder / f"{name}.key", folder / f"{name}.pub"
     for path in (private, public):
-        if path.exists():
-            raise UserError(f"{path} exists, and keys are not replaced; move it away first.")
+        if os.path.lexists(path):
+            raise UserError(f"{shown(path)} exists, and keys are not replaced; move it away first.")
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    made = PublicKey(name, key.public_key().public_bytes_raw())
-    text = json.dumps({"kind": _PUBLIC_KIND, "name": name, "key": made.key.hex()}, indent=2)
+    made = PublicKey(kind, name, key.public_key().public_bytes_raw())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_private(private, pem)
-        write_atomically(public, (text + "\n").encode())
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}.") from None
+        raise UserError(f"{shown(folder)} cannot be made: {error.strerror}.") from None
+    header = f"{_ADVICE}\nkind: {kind}\nname: {name}\n".encode()
+    write_whole(private, header + pem, PRIVATE_MODE)
+    try:
+        write_whole(public, _public_text(made, key.private_bytes_raw()).encode())
+    except BaseException:
+        private.unlink()  # nobody has seen its public half
+        raise
     return made
 
 
-def _write_private(path: Path, data: bytes) -> None:
-    """Its mode is 0600 from the first byte on, and its name appears when it is whole."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def _public_text(public: PublicKey, private: bytes) -> str:
+    signature = sign(private, "public-key", public.kind, public.name)
+    value = {"kind": public.kind, "name": public.name, "key": public.key.hex()}
+    return strict_json(value | {"signature": signature.hex()}, indent=2) + "\n"
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o666, *, replace: bool = False) -> None:
+    """Write `path` whole or not at all, never wider than `mode`, not even for a moment.
+
+    Raises UserError where it exists (unless `replace`) or cannot be written.
+    """
+    beside = path.with_name(f".calyx-{os.urandom(8).hex()}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(beside, path)  # unlike a rename, it never replaces a key
-    finally:
-        beside.unlink()
-    sync_folder(path.parent)
-
-
-def is_private(path: Path) -> bool:
-    """Whether nobody but its owner may read or write the file."""
-    return not stat.S_IMODE(path.stat().st_mode) & 0o077
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                if stat.S_IMODE(os.fstat(descriptor).st_mode) & ~mode:
+                    raise OSError(0, "this disk keeps no file modes, so that others could read it")
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+            if replace:
+                beside.replace(path)
+            else:
+                os.link(beside, path)  # unlike a rename, it never replaces
+        finally:
+            beside.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise UserError(f"{shown(path)} exists, and is not replaced.") from None
+    except OSError as error:
+        raise UserError(f"{shown(path)} cannot be written: {error.strerror}.") from None
 
 
 def read_identity(path: Path) -> bytes:
-    """The Ed25519 private key, 32 bytes. Raises UserError."""
-    data = _read(path, "private key")
-    if not is_private(path):
-        raise UserError(f"{path} can be read by others; make it yours alone: chmod 600 {path}")
+    """A site's Ed25519 private key, 32 bytes. Raises UserError."""
+    return _own_key(path, "identity", "make a site's with `calyx keys identity NAME`")
+
+
+def read_consortium(path: Path) -> bytes:
+    """The consortium's Ed25519 private key, 32 bytes. Raises UserError."""
+    return _own_key(path, "consortium", "make the consortium's with `calyx keys consortium`")
+
+
+def _own_key(path: Path, kind: Kind, cure: str) -> bytes:
+    data, mode = read_bytes(path, "private key", MAX_KEY_BYTES)
+    private = parse_private(path, data, mode, cure)
+    if private.public.kind != kind:
+        raise UserError(
+            f"{shown(path)} is {OWNERS[private.public.kind]} key, and {OWNERS[kind]} is needed; "
+            f"name another file, or {cure}."
+        )
+    if private.is_exposed:
+        raise UserError(
+            f"{shown(path)} has mode {mode:04o}, wider than 0600; make it its owner's alone with "
+            f"`{mend(path)}`, or make a new key if others may have read it."
+        )
+    return private.raw
+
+
+def mend(path: Path) -> str:
+    """The command that makes a file its owner's alone."""
+    return f"chmod 600 {shlex.quote(shown(path))}"
+
+
+def parse_private(path: Path, data: bytes, mode: int, cure: str) -> PrivateKey:
+    """The private key in the bytes of a file, whatever its role and mode. Raises UserError."""
+    if not data.strip():
+        raise UserError(f"{shown(path)} is empty; restore it from a copy, or {cure}.")
+    before, found, _ = data.partition(_PEM)
+    if not found:
+        raise UserError(f"{shown(path)} is no private key; {cure}.")
     try:
         key = load_pem_private_key(data, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise UserError(f"{path} is no Ed25519 private key; make one with `calyx keys identity`.")
-    return key.private_bytes_raw()
+    except TypeError:
+        raise UserError(
+            f"{shown(path)} is locked with a passphrase, which Calyx cannot open; {cure}."
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise UserError(
+            f"{shown(path)} is damaged, or no private key; restore it from a copy, or {cure}."
+        ) from None
+    header = _HEADER.search(before.decode(errors="replace"))
+    if not isinstance(key, Ed25519PrivateKey) or header is None:
+        raise UserError(f"{shown(path)} is a private key, but none that Calyx made; {cure}.")
+    kind: Kind = "identity" if header[1] == "identity" else "consortium"
+    _check_name_in(path, header[2], kind)
+    raw = key.private_bytes_raw()
+    return PrivateKey(PublicKey(kind, header[2], identity_of(raw)), raw, bool(mode & ~PRIVATE_MODE))
 
 
 def read_public(path: Path) -> PublicKey:
-    """A name and its public key. Raises UserError."""
+    """A site's name and public key. Raises UserError, also for the consortium's."""
+    public = parse_public(path, read_bytes(path, "public key", MAX_KEY_BYTES)[0])
+    if public.kind != "identity":
+        raise UserError(f"{shown(path)} is the consortium's key, and no site's; leave it out.")
+    return public
+
+
+def parse_public(path: Path, data: bytes) -> PublicKey:
+    """The public key in the bytes of a file, whatever its role. Raises UserError."""
+    cure = "ask the site for the .pub file that `calyx keys` wrote"
     try:
-        value = json.loads(_read(path, "public key"))
-        if isinstance(value, dict) and set(value) == _PUBLIC_FIELDS:
-            key = bytes.fromhex(value["key"])
-            if value["kind"] == _PUBLIC_KIND and len(key) == KEY_BYTES:
-                check_name(str(value["name"]))
-                return PublicKey(str(value["name"]), key)
+        value = json.loads(data.decode())
+        if not isinstance(value, dict) or set(value) != _PUBLIC_FIELDS:
+            raise TypeError
+        kind, name = value["kind"], value["name"]
+        key, signature = bytes.fromhex(value["key"]), bytes.fromhex(value["signature"])
+        if kind not in ("identity", "consortium") or not isinstance(name, str):
+            raise TypeError
+        fits = len(key) == KEY_BYTES and verify(key, signature, "public-key", kind, name)
     except (ValueError, TypeError, RecursionError):
-        pass
-    raise UserError(
-        f"{path} is no public key of Calyx; ask the site for the .pub file that `calyx keys` wrote."
-    )
+        raise UserError(f"{shown(path)} is no public key of Calyx; {cure}.") from None
+    if not fits:
+        raise UserError(f"{shown(path)} is damaged or altered: its signature does not fit; {cure}.")
+    _check_name_in(path, name, kind)
+    return PublicKey(kind, name, key)
+
+
+def _check_name_in(path: Path, name: str, kind: Kind) -> None:
+    try:
+        check_name(name, kind)
+    except UserError as error:
+        raise UserError(f"{shown(path)} holds a name that is refused. {error}") from None
 
 
 def read_roster_file(path: Path) -> Roster:
-    """A roster whose signature fits the consortium's key that it names. Raises UserError."""
+    """A roster whose signature fits the consortium's key that it names. Raises UserError.
+
+    Whether that is the right consortium, only its fingerprint tells.
+    """
+    return parse_roster(path, read_bytes(path, "roster", MAX_ROSTER_BYTES)[0])
+
+
+def parse_roster(path: Path, data: bytes) -> Roster:
+    """The roster in the bytes of a file. Raises UserError."""
     try:
-        return read_roster(_read(path, "roster").decode())
+        return read_roster(data.decode())
+    except (UnicodeError, json.JSONDecodeError):
+        reason = "it is damaged, or another kind of file"
     except ValueError as error:
-        raise UserError(
-            f"{path} is no sound roster: {error}; ask the consortium for it again."
-        ) from None
+        reason = str(error)
+    raise UserError(f"{shown(path)} is no sound roster: {reason}; ask the consortium for it again.")
 
 
-def public_of(path: Path) -> bytes:
-    """The public half of a private key's file. Raises UserError."""
-    return identity_of(read_identity(path))
-
-
-def _read(path: Path, what: str) -> bytes:
+def read_any(path: Path) -> PrivateKey | PublicKey | Roster:
+    """Whatever a file of `calyx keys` holds, told by its content. Raises UserError."""
+    data, mode = read_bytes(path, "key or roster", MAX_ROSTER_BYTES)
+    if _PEM in data[:MAX_KEY_BYTES]:
+        return parse_private(path, data[:MAX_KEY_BYTES], mode, "see `calyx keys --help`")
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path} is too large for a {what}.")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"The {what} {path} cannot be read: {error.strerror}.") from None
+        fields = json.loads(data.decode())
+    except (ValueError, RecursionError):
+        fields = None
+    if isinstance(fields, dict) and "kind" in fields:
+        return parse_public(path, data)
+    if isinstance(fields, dict) and "consortium" in fields:
+        return parse_roster(path, data)
+    raise UserError(f"{shown(path)} is damaged, or no key or roster; see `calyx keys --help`.")
+
+
+def read_bytes(path: Path, what: str, limit: int) -> tuple[bytes, int]:
+    """Content and mode of one regular file of at most `limit` bytes. Raises UserError."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise UserError(f"{shown(path)} is no file; give the file of a {what}.")
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        raise UserError(f"There is no {what} {shown(path)}; give the path of one.") from None
+    except IsADirectoryError:
+        raise UserError(f"{shown(path)} is a folder; give the file of a {what}.") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its path is none"
+        raise UserError(f"The {what} {shown(path)} cannot be read: {reason}.") from None
+    if len(data) > limit:
+        raise UserError(f"{shown(path)} is larger than any {what}; give the right file.")
+    return data, stat.S_IMODE(state.st_mode)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Without waiting: a pipe that nobody writes to would hold a client up for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def shown(path: Path) -> str:
+    """A path for a sentence: one line, whatever it holds."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)

@@ -1,6 +1,7 @@
 """`calyx keys`: identity keys, the roster that a consortium signs, and fingerprints to compare."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -11,128 +12,176 @@ from rich.text import Text
 
 from calyx import key_files
 from calyx.errors import UserError
-from calyx.files import write_atomically
+from calyx.key_files import OWNERS, PrivateKey, PublicKey, shown
+from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import Roster, fingerprint, make_roster, write_roster
-
-CONSORTIUM = "consortium"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says a mistake as everything else of Calyx does."""
+    """Says a mistake as everything else of Calyx does: in one line."""
 
     def error(self, message: str) -> NoReturn:
         """Raise UserError in place of exiting."""
-        raise UserError(f"{self.prog}: {message}. {self.format_usage().strip()}")
+        raise UserError(f"{self.prog}: {message}; see `{self.prog} --help`.")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one of identity, consortium, roster, show. Raises UserError."""
-    options = _parser().parse_args(arguments)
-    match options.action:
-        case "identity":
-            _make(options.name, Path(options.folder), "this site's identity")
-        case "consortium":
-            _make(CONSORTIUM, Path(options.folder), "the consortium's signing key")
-        case "roster":
-            _sign(options)
-        case _:
-            for file in options.files:
-                _show(Path(file))
+    """Run one action; returns the exit code. Raises UserError."""
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as stop:  # --help
+        return int(stop.code or 0)
+    options.act(options)
     return 0
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="calyx keys", description=__doc__)
-    actions = parser.add_subparsers(dest="action", required=True)
+    parser = _Parser(prog="calyx keys", description=__doc__, allow_abbrev=False)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     identity = actions.add_parser("identity", help="on a site: make its identity key")
-    identity.add_argument("name", help="of this client, as the roster will call it")
+    identity.add_argument("name", metavar="NAME", help="of this site, as the roster will call it")
+    identity.set_defaults(act=_make_identity)
     consortium = actions.add_parser("consortium", help="make the key that signs rosters")
-    for parser_of_one in (identity, consortium):
-        parser_of_one.add_argument("--folder", default=".", help="where to write (here)")
+    consortium.set_defaults(act=_make_consortium)
+    for one in (identity, consortium):
+        one.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where (here)")
     roster = actions.add_parser("roster", help="sign who may take part")
-    roster.add_argument("--consortium", required=True, help="file of the consortium's key")
-    roster.add_argument("--out", required=True, help="file of the new roster")
-    roster.add_argument("--previous", help="the roster that this one replaces")
-    roster.add_argument("public", nargs="+", help="a .pub file of each site")
+    roster.add_argument(
+        "--consortium", type=Path, required=True, metavar="KEY", help="the consortium's .key file"
+    )
+    roster.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new roster")
+    roster.add_argument(
+        "--previous", type=Path, metavar="FILE", help="the roster that this one follows"
+    )
+    roster.add_argument(
+        "sites", type=Path, nargs="+", metavar="SITE.pub", help="every site, old and new"
+    )
+    roster.set_defaults(act=_sign_roster)
     show = actions.add_parser("show", help="say what files hold, and their fingerprints")
-    show.add_argument("files", nargs="+")
+    show.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    show.set_defaults(act=_show_all)
     return parser
 
 
-def _make(name: str, folder: Path, what: str) -> None:
-    made = key_files.make_key(name, folder)
-    console = Console()
-    console.print(Text(f"Made {what}, {name}.", style="bold"))
-    console.print(_facts(("private, stays here", str(folder / f"{name}.key"))))
-    console.print(_facts(("public, give it away", str(folder / f"{name}.pub"))))
-    console.print(_facts(("fingerprint", _lines(made.key))))
+def _make_identity(options: argparse.Namespace) -> None:
+    made = key_files.make_key("identity", options.name, options.folder)
+    _print_made(f"Made the identity key of {made.name}.", made, options.folder)
+    _say("Send the public file to the consortium, and read them the fingerprint over the phone.")
 
 
-def _sign(options: argparse.Namespace) -> None:
-    private = key_files.read_identity(Path(options.consortium))
-    clients: dict[str, bytes] = {}
-    for file in options.public:
-        found = key_files.read_public(Path(file))
-        if found.name in clients:
-            raise UserError(f"{file} is a second key for {found.name}; give each site one name.")
-        clients[found.name] = found.key
-    before = key_files.read_roster_file(Path(options.previous)) if options.previous else None
-    if before is not None and before.consortium != key_files.public_of(Path(options.consortium)):
-        raise UserError(f"{options.previous} was signed by another consortium's key.")
-    out = Path(options.out)
-    if before is None and out.exists():
-        raise UserError(f"{out} exists; replace it with --previous {out}, or choose another --out.")
+def _make_consortium(options: argparse.Namespace) -> None:
+    made = key_files.make_key("consortium", key_files.CONSORTIUM, options.folder)
+    _print_made("Made the consortium's signing key.", made, options.folder)
+    _say("Every site compares this fingerprint over the phone before it pins a roster.")
+
+
+def _print_made(head: str, made: PublicKey, folder: Path) -> None:
+    _say(head, "bold")
+    _print_facts(
+        ("private", f"{shown(folder / made.name)}.key (0600; never leaves this machine)"),
+        ("public", f"{shown(folder / made.name)}.pub (give it away)"),
+        ("fingerprint", _lines(made.key)),
+    )
+
+
+def _sign_roster(options: argparse.Namespace) -> None:
+    private = key_files.read_consortium(options.consortium)
+    before = key_files.read_roster_file(options.previous) if options.previous else None
+    if before is not None and before.consortium != identity_of(private):
+        raise UserError(
+            f"{shown(options.previous)} was signed by another consortium's key than "
+            f"{shown(options.consortium)}; use the key that signed it, or leave --previous out."
+        )
+    clients = _read_sites(options.sites)
+    replace = _may_replace(options.out, options.previous)
     try:
         roster = make_roster(clients, before.version + 1 if before else 1, private)
-        write_atomically(out, write_roster(roster).encode())
     except ValueError as error:
         raise UserError(f"The roster cannot be made: {error}.") from None
-    except OSError as error:
-        raise UserError(f"{out} cannot be written: {error.strerror}.") from None
+    key_files.write_whole(options.out, write_roster(roster).encode(), replace=replace)
+    _print_roster(options.out, roster)
     if before is not None:
-        _say_changes(before, roster)
-    _print_roster(out, roster)
+        _print_changes(before, roster)
 
 
-def _say_changes(before: Roster, after: Roster) -> None:
+def _read_sites(files: Sequence[Path]) -> dict[str, bytes]:
+    clients: dict[str, bytes] = {}
+    origins: dict[str | bytes, Path] = {}
+    for file in files:
+        found = key_files.read_public(file)
+        for what, value in (("name", found.name), ("key", found.key)):
+            if value in origins:
+                raise UserError(
+                    f"{shown(file)} has the same {what} as {shown(origins[value])}; give every "
+                    "site once, with a name and a key of its own."
+                )
+            origins[value] = file
+        clients[found.name] = found.key
+    return clients
+
+
+def _may_replace(out: Path, previous: Path | None) -> bool:
+    """Whether `out` is the roster that the new one follows; any other file is left alone."""
+    if not os.path.lexists(out):
+        return False
+    if previous is not None and out.exists() and out.samefile(previous):
+        return True
+    raise UserError(
+        f"{shown(out)} exists; replace it with --previous {shown(out)}, or choose another --out."
+    )
+
+
+def _print_changes(before: Roster, after: Roster) -> None:
     old, new = dict(before.clients), dict(after.clients)
-    changes = {
-        "added": sorted(new.keys() - old.keys()),
-        "removed": sorted(old.keys() - new.keys()),
-        "with a new key": sorted(n for n in old.keys() & new.keys() if old[n] != new[n]),
-    }
-    for what, names in changes.items():
-        if names:
-            Console().print(_facts((what, ", ".join(names))))
-    if not any(changes.values()):
-        Console().print("The same clients as before, under a new version.")
+    changed = sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
+    rows = [
+        ("added", sorted(new.keys() - old.keys())),
+        ("removed", sorted(old.keys() - new.keys())),
+        ("changed key", changed),
+    ]
+    _say(f"Since version {before.version}:", "bold")
+    _print_facts(*((what, ", ".join(names) or "none") for what, names in rows))
+    if changed:
+        _say("A changed key may be an intruder's: compare it over the phone first.", "yellow")
+
+
+def _show_all(options: argparse.Namespace) -> None:
+    """Show what can be shown; the rest is one UserError at the end."""
+    mistakes = []
+    for file in options.files:
+        try:
+            _show(file)
+        except UserError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise UserError(" ".join(mistakes))
 
 
 def _show(path: Path) -> None:
-    console = Console()
-    if path.suffix == ".pub":
-        found = key_files.read_public(path)
-        console.print(Text(f"{path}: public key of {found.name}", style="bold"))
-        console.print(_facts(("fingerprint", _lines(found.key))))
-    elif path.suffix == ".key":
-        if path.exists() and not key_files.is_private(path):
-            console.print(Text(f"Others can read {path}: chmod 600 {path}", style="red"))
-        console.print(Text(f"{path}: private key of {path.stem}", style="bold"))
-        console.print(_facts(("fingerprint", _lines(key_files.public_of(path)))))
-    else:
-        _print_roster(path, key_files.read_roster_file(path))
+    match key_files.read_any(path):
+        case Roster() as roster:
+            _print_roster(path, roster)
+        case PublicKey() as public:
+            _say(f"{shown(path)}: public key, {OWNERS[public.kind]}", "bold")
+            _print_facts(("name", public.name), ("fingerprint", _lines(public.key)))
+        case PrivateKey(public=public) as private:
+            _say(f"{shown(path)}: private key, {OWNERS[public.kind]}", "bold")
+            _print_facts(("name", public.name), ("fingerprint", _lines(public.key)))
+            if private.is_exposed:
+                _say(f"  Its mode is wider than 0600: {key_files.mend(path)}", "red")
 
 
 def _print_roster(path: Path, roster: Roster) -> None:
-    console = Console()
-    head = f"{path}: roster of {len(roster)} clients, version {roster.version}"
-    console.print(Text(head, style="bold"))
-    console.print(_facts(("consortium", _lines(roster.consortium))))
-    table = Table("client", "fingerprint", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    count = f"{len(roster)} client{'' if len(roster) == 1 else 's'}"
+    _say(f"{shown(path)}: roster, version {roster.version}, {count}", "bold")
+    _print_facts(("consortium", _lines(roster.consortium)))
+    table = Table(box=None, padding=(0, 0, 0, 2))
+    table.add_column("client", overflow="fold")
+    table.add_column("fingerprint", no_wrap=True)
     for name, key in roster.clients:
-        table.add_row(Text(name), _lines(key))
-    console.print(table)
-    console.print("Compare the consortium's fingerprint over the phone before you pin this file.")
+        table.add_row(Text(name), Text(_lines(key), style="cyan"))
+    Console().print(table)
+    _say("  Compare the consortium's fingerprint over the phone before you pin this file.", "dim")
 
 
 def _lines(key: bytes) -> str:
@@ -141,8 +190,15 @@ def _lines(key: bytes) -> str:
     return " ".join(groups[:6]) + "\n" + " ".join(groups[6:])
 
 
-def _facts(*rows: tuple[str, str]) -> Table:
-    table = Table.grid(padding=(0, 2))
+def _say(sentence: str, style: str = "") -> None:
+    Console(soft_wrap=True).print(Text(sentence, style=style))
+
+
+def _print_facts(*rows: tuple[str, str]) -> None:
+    """Rows of a word and its value; a path is never broken, and only a fingerprint has two lines."""
+    width = max(len(what) for what, _ in rows) + 2
     for what, value in rows:
-        table.add_row(Text(f"  {what}", style="dim"), Text(value))
-    return table
+        label = Text(f"  {what:<{width}}", style="dim")
+        indented = value.replace("\n", "\n" + " " * (width + 2))
+        line = Text.assemble(label, (indented, "cyan" if "\n" in value else ""))
+        Console(soft_wrap=True).print(line)

@@ -148,6 +148,9 @@ def test_a_training_that_only_revealed_the_stop_is_no_row(tmp_path):
     summaries = [json.loads((f / "summary.json").read_text()) for f in (one, two)]
     assert summaries[0]["rounds"] == summaries[1]["rounds"] < 30
     assert summaries[0]["stopped_because"] == summaries[1]["stopped_because"]
+    rows = read_lines(one / "rounds.jsonl")
+    for key in ("bytes_up", "bytes_down"):  # what the discarded training cost is not hidden
+        assert rows[-1][key] > 1.5 * rows[-2][key]
 
 
 def test_stopping_may_watch_accuracy(tmp_path):
