@@ -1,9 +1,12 @@
 """Checkpoints: whole or absent, damage is found, the one before is used."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from calyx.errors import UserError
+from calyx.order import Link
 from server.checkpoints import Best, RunState, load_newest, save
 
 
@@ -71,3 +74,19 @@ def test_without_a_sound_checkpoint_a_run_cannot_be_resumed(tmp_path):
     (tmp_path / "round-000001" / "state.json").write_text("{")
     with pytest.raises(UserError, match="is sound"):
         load_newest(tmp_path)
+
+
+def test_what_awaits_its_validation_comes_back_and_is_older_than_what_has_it(tmp_path):
+    link = Link(ctx="1" * 64, root="2" * 64)
+    row = {"round": 5, "train_loss": 0.5, "bytes_up": 3}
+    waiting = replace(state(5), pending=row, links=(link,), is_stalled=True)
+    save(tmp_path, waiting, keep=3)
+    loaded, _ = load_newest(tmp_path)
+    assert (loaded.pending, loaded.links, loaded.is_stalled) == (row, (link,), True)
+    assert (loaded.round, loaded.rows) == (5, 4)
+    save(tmp_path, state(5), keep=3)
+    loaded, _ = load_newest(tmp_path)
+    assert (loaded.pending, loaded.rows) == (None, 5)
+    save(tmp_path, replace(state(6), pending=row), keep=2)
+    assert load_newest(tmp_path)[0].round == 6
+    assert len(list(tmp_path.iterdir())) == 2

@@ -311,3 +311,21 @@ def test_a_reply_of_another_context_is_none(tmp_path):
     tap.reply = relabelled
     run_server(federation, tap, tmp_path / "run")
     assert read_lines(tmp_path / "run" / "rounds.jsonl")[0]["dropped"] == [odd]
+
+
+def test_an_order_names_the_sums_that_its_weights_came_from(tmp_path, sums):
+    federation = Federation(*TEN, "rounds=2")
+    tap, orders = Tap(federation.inner), {}
+
+    def request(message):
+        if stage_of(message) == 0:
+            order = json.loads(wire.read_order(message))
+            orders[order["kind"], order["round"]] = order["previous"]
+        return message
+
+    tap.request = request
+    run_server(federation, tap, tmp_path / "run")
+    first, second = (ctx.hex() for ctx, _, _ in sums[:2])
+    assert orders["train", 1] == []
+    assert [link["ctx"] for link in orders["train", 2]] == [first]
+    assert [link["ctx"] for link in orders["evaluate", 2]] == [second]
