@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from calyx.errors import UserError
+
 
 def sync_folder(folder: Path) -> None:
     """Make renames and new names in `folder` survive a loss of power."""
@@ -70,3 +72,15 @@ def _read_line(line: bytes, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ValueError(f"{where}: not a JSON object")
     return row
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """A small file's bytes. Raises UserError where it cannot be read or has more than `limit`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    if len(data) > limit:
+        raise UserError(f"{path} has more than {limit} bytes and cannot be what is wanted.")
+    return data

@@ -57,6 +57,7 @@ class FailureCode(StrEnum):
     WEIGHTS_REFUSED = "weights-refused"
     NON_FINITE_UPDATE = "non-finite-update"
     INTERNAL_ERROR = "internal-error"
+    BUNDLE_REFUSED = "bundle-refused"  # the run was submitted with other code than is installed
 
 
 class WireError(CalyxError):

@@ -4,25 +4,18 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from calyx import key_files
+from calyx.certificates import expiry, make_node_key, make_server
 from calyx.errors import UserError
 from calyx.key_files import OWNERS, PrivateKey, PublicKey, shown
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import Roster, fingerprint, make_roster, write_roster
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says a mistake as everything else of Calyx does: in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise UserError in place of exiting."""
-        raise UserError(f"{self.prog}: {message}; see `{self.prog} --help`.")
+from cli.arguments import Parser
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,15 +28,23 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="calyx keys", description=__doc__, allow_abbrev=False)
+def _parser() -> Parser:
+    parser = Parser(prog="calyx keys", description=__doc__, allow_abbrev=False)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     identity = actions.add_parser("identity", help="on a site: make its identity key")
     identity.add_argument("name", metavar="NAME", help="of this site, as the roster will call it")
     identity.set_defaults(act=_make_identity)
+    site = actions.add_parser("site", help="on a site: its identity key and its node key")
+    site.add_argument("name", metavar="NAME", help="of this site, as the roster will call it")
+    site.set_defaults(act=_make_site)
+    init = actions.add_parser("init", help="on the server: its own authority and certificate")
+    init.add_argument(
+        "--host", action="append", required=True, metavar="HOST", help="as sites reach it"
+    )
+    init.set_defaults(act=_make_server)
     consortium = actions.add_parser("consortium", help="make the key that signs rosters")
     consortium.set_defaults(act=_make_consortium)
-    for one in (identity, consortium):
+    for one in (identity, site, init, consortium):
         one.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where (here)")
     roster = actions.add_parser("roster", help="sign who may take part")
     roster.add_argument(
@@ -67,6 +68,26 @@ def _make_identity(options: argparse.Namespace) -> None:
     made = key_files.make_key("identity", options.name, options.folder)
     _print_made(f"Made the identity key of {made.name}.", made, options.folder)
     _say("Send the public file to the consortium, and read them the fingerprint over the phone.")
+
+
+def _make_site(options: argparse.Namespace) -> None:
+    _make_identity(options)
+    make_node_key(options.name, options.folder)
+    _print_facts(
+        ("opens the gateway, stays here", str(options.folder / f"{options.name}.node.key")),
+        ("for the operator", str(options.folder / f"{options.name}.node.pub")),
+    )
+
+
+def _make_server(options: argparse.Namespace) -> None:
+    make_server(options.folder, options.host)
+    ends = expiry(options.folder / "server.crt").date().isoformat()
+    _say(f"Made the server's authority and certificate, for {', '.join(options.host)}.", "bold")
+    _print_facts(
+        ("private, stay here", "ca.key, server.key"),
+        ("for every site", str(options.folder / "ca.crt")),
+        ("certificate ends", ends),
+    )
 
 
 def _make_consortium(options: argparse.Namespace) -> None:

@@ -24,6 +24,9 @@ COMMANDS = {
     ),
     "resume": ("cli.resume", "go on with a run that stopped: RUN [rounds=N]"),
     "report": ("cli.reporting", "write RUN/report.html again: RUN [RUN…]"),
+    "server": ("cli.server", "the operator's gateway for clients on separate machines"),
+    "client": ("cli.client", "a site's client: CONFIG.yaml"),
+    "submit": ("cli.submit", "a run on separate machines: --roster=FILE [overrides]"),
     "keys": ("cli.keys", "identity keys, the signed roster, fingerprints to compare"),
     "doctor": (
         "cli.doctor",

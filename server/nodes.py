@@ -8,6 +8,7 @@ from flwr.serverapp import Grid
 
 from calyx import wire
 from calyx.errors import CalyxError
+from calyx.flower import send_and_wait
 
 log = logging.getLogger(__name__)
 Nodes = dict[str, int]  # client name → Flower node id, sorted by name
@@ -18,7 +19,8 @@ def read_nodes(grid: Grid, deadline_s: float) -> Nodes:
     questions = [
         Message(RecordDict(), node, wire.NAME_QUERY) for node in sorted(grid.get_node_ids())
     ]
-    answers = [m for m in grid.send_and_receive(questions, timeout=deadline_s) if m.has_content()]
+    replies = send_and_wait(grid, questions, deadline_s)
+    answers = [m for m in replies if m.has_content()]
     named = [(wire.read_name(m), m.metadata.src_node_id) for m in answers]
     twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
     if twice:
@@ -26,5 +28,9 @@ def read_nodes(grid: Grid, deadline_s: float) -> Nodes:
             f"Two nodes call themselves {min(twice)}; give each client a name of its own."
         )
     if not named:
-        raise CalyxError("No client answered; see that clients are connected, and start again.")
+        said = {wire.failure_reason(m) for m in replies if m.has_error()}
+        reason = f" ({', '.join(sorted(said))})" if said else ""
+        raise CalyxError(
+            f"No client answered{reason}; see that clients are connected, and start again."
+        )
     return dict(sorted(named))

@@ -5,6 +5,7 @@ from flwr.serverapp import Grid
 
 from calyx import wire
 from calyx.errors import CalyxError
+from calyx.flower import send_and_wait
 from calyx.secagg.quantise import FixedPoint, Residues, add
 from server.exchange import Collected, Exchange
 from server.nodes import Nodes
@@ -56,7 +57,7 @@ def send_orders(
     orders = {
         name: Message(content, nodes[name], kind) for name in exchange.cohort if name in nodes
     }
-    return orders, list(grid.send_and_receive(orders.values(), timeout=deadline_s))
+    return orders, send_and_wait(grid, orders.values(), deadline_s)
 
 
 def by_sender(sent: dict[str, Message], replies: list[Message]) -> dict[str, Message]:

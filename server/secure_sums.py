@@ -12,6 +12,7 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from calyx import wire
+from calyx.flower import send_and_wait
 from calyx.order import Abandoned, Link
 from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, named_liars
 from calyx.secagg.keys import verify
@@ -69,16 +70,16 @@ class SecureSums:
 
     def _stage(self, run: "_Run", stage: int, requests: Mapping[str, bytes]) -> dict[str, bytes]:
         sent = self._messages(run, wire.STAGE_TYPES[stage], requests)
-        replies = self._grid.send_and_receive(sent.values(), timeout=self._setting.deadline_s)
-        return run.read(stage, by_sender(sent, list(replies)), set(sent))
+        replies = send_and_wait(self._grid, sent.values(), self._setting.deadline_s)
+        return run.read(stage, by_sender(sent, replies), set(sent))
 
     def _abandon(self, run: "_Run") -> None:
         """Have every client erase its shares, so that the same model may be asked for again."""
         members = [run.name(u) for a in run.groups.values() if a.root for u in a.advertised]
         asked = {name: b"" for name in members if name not in run.silent}
         sent = self._messages(run, wire.ABANDON_TYPE, asked)
-        replies = self._grid.send_and_receive(sent.values(), timeout=self._setting.deadline_s)
-        run.take_abandonments(run.read(4, by_sender(sent, list(replies)), set()))
+        replies = send_and_wait(self._grid, sent.values(), self._setting.deadline_s)
+        run.take_abandonments(run.read(4, by_sender(sent, replies), set()))
 
     def _messages(
         self, run: "_Run", kind: str, requests: Mapping[str, bytes]

@@ -1,0 +1,33 @@
+"""`calyx client`: a site's one command. It connects out, and nothing listens."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.arguments import Parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answer a server's orders until Ctrl-C. Raises CalyxError."""
+    parser = Parser(prog="calyx client", description=__doc__)
+    parser.add_argument("config", help="this site's YAML file")
+    options = parser.parse_args(arguments)
+    # PyTorch is imported by the app; once, and after the arguments are known to be sound.
+    from calyx.flower import quiet_flower
+    from client.site import check_site, read_site_config, run_site
+
+    quiet_flower()
+    cfg = read_site_config(Path(options.config))
+    site = check_site(cfg)
+    console = Console(highlight=False)
+    console.print(f"{site.name}: connecting to {cfg.server}", markup=False)
+
+    def tell(line: str) -> None:
+        now = datetime.fromtimestamp(time.time()).astimezone().strftime("%H:%M:%S")
+        console.print(f"{now}  {line}", markup=False)
+
+    run_site(cfg, tell)
+    return 0

@@ -1,0 +1,56 @@
+"""`calyx server`: the operator's one command. A gateway with TLS; everything else on loopback."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.arguments import Parser
+from engines.superlink import (
+    Processes,
+    Serving,
+    check_files,
+    register_sites,
+    serve_gateway,
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until Ctrl-C. Raises CalyxError."""
+    options = _parser().parse_args(arguments)
+    serving = Serving(
+        host=options.host,
+        port=options.port,
+        control_port=options.control_port,
+        keys=Path(options.keys),
+        nodes=Path(options.nodes),
+        state=Path(options.state),
+    )
+    check_files(serving)
+    console = Console()
+    with console.status("starting the SuperLink on loopback"):
+        processes = Processes(serving)
+        processes.__enter__()
+    try:
+        for name in register_sites(serving):
+            console.print(f"registered {name}", markup=False)
+        console.print(
+            f"Sites reach {serving.host}:{serving.port}; `calyx submit` works on this machine "
+            f"(control port {serving.control_port}). Ctrl-C stops everything.",
+            markup=False,
+        )
+        serve_gateway(serving, processes)
+    finally:
+        processes.__exit__()
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="calyx server", description=__doc__)
+    parser.add_argument("--keys", default="keys", help="folder of ca.crt, server.crt, server.key")
+    parser.add_argument("--nodes", default="nodes", help="folder of the sites' .node.pub files")
+    parser.add_argument("--state", default="server-state", help="folder of database and logs")
+    parser.add_argument("--host", default="0.0.0.0", help="address of the gateway")  # noqa: S104
+    parser.add_argument("--port", type=int, default=9443, help="of the gateway")
+    parser.add_argument("--control-port", type=int, default=9310, help="on loopback")
+    return parser

@@ -1,0 +1,109 @@
+"""A client on a machine of its own: one process that asks, works, and answers.
+
+It runs the installed app only. A run's bundle is never fetched: its hash must be that of the
+bundle that this machine's own code would make. Flower's SuperNode would open a port beside it and
+start a process a message; here nothing listens, and what a context needs stays in this process.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flwr.app import Context, Message, RecordDict
+
+from calyx import wire
+from calyx.config import Section, config, parse
+from calyx.errors import ConfigError
+from calyx.files import read_bounded
+from calyx.flower import Patience, SiteLink, as_task, connect_site
+from calyx.installed import bundle_hash
+from calyx.wire import FailureCode
+from client.app import app
+from client.config import Site, node_config, read_site
+
+log = logging.getLogger(__name__)
+
+
+@config
+class SiteConfig:
+    """A site's file: where the server is, how to know it, and the section `client`."""
+
+    server: str  # HOST:PORT of the gateway
+    authority: str  # file of the certificate that signs the gateway's
+    node_key: str  # file of the key that opens the gateway
+    client: Section
+
+
+def read_site_config(path: Path) -> SiteConfig:
+    """A site's YAML file; relative paths in it are relative to it. Raises UserError."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(read_bounded(path, 2**20))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        values = None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} is no YAML mapping; see docs/deploy.md for a site's file.")
+    return parse(SiteConfig, values, "")
+
+
+def check_site(cfg: SiteConfig) -> Site:
+    """The site behind a config, with its keys. Raises UserError for what a server need not be asked."""
+    site = read_site(node_config(str(cfg.client.get("name")), cfg.client))
+    if site.policy.privacy == "secagg" and site.member is None:
+        raise ConfigError("The site has no client.identity or client.roster, and wants secagg.")
+    if site.state_dir is None:
+        raise ConfigError("A site needs client.state_dir: the folder of its ledger and its log.")
+    return site
+
+
+class Worker:
+    """Answers messages one after another; a context of Flower's for each run."""
+
+    def __init__(self, link: SiteLink, cfg: SiteConfig) -> None:
+        self._link = link
+        self._config = dict(node_config(str(cfg.client["name"]), cfg.client))
+        self._contexts: dict[int, Context] = {}
+        self._refused: dict[int, bool] = {}
+
+    def answer(self, message: Message) -> Message:
+        """The reply: the app's, or one code."""
+        run_id, node_id = message.metadata.run_id, self._link.node_id
+        as_task(run_id, node_id)
+        if run_id not in self._refused:
+            self._refused[run_id] = self._link.bundle_hash(run_id) != bundle_hash()
+        if self._refused[run_id]:
+            log.warning("Run %s was submitted with other code than is installed: refused.", run_id)
+            return wire.failure(FailureCode.BUNDLE_REFUSED, message)
+        if run_id not in self._contexts:
+            values = dict[str, str | int | float | bool](self._config)
+            self._contexts = {run_id: Context(run_id, node_id, values, RecordDict(), {})}
+        return app(message, self._contexts[run_id])
+
+
+def run_site(cfg: SiteConfig, tell: Callable[[str], None]) -> None:
+    """Connect and answer until interrupted; `tell` gets a line an exchange. Raises CalyxError."""
+    key = read_bounded(Path(cfg.node_key), 2**14)
+    with connect_site(cfg.server, Path(cfg.authority), key) as link:
+        tell(f"connected to {cfg.server} as node {link.node_id}")
+        worker, patience = Worker(link, cfg), Patience()
+        while True:
+            try:
+                message = link.receive()
+                if message is None:
+                    patience.sleep()
+                    continue
+                patience.reset()
+                started = time.monotonic()
+                reply = worker.answer(message)
+                link.reply(reply, time.monotonic() - started)
+                tell(_line(message, reply, time.monotonic() - started))
+            except Exception:  # whatever the network does, the site stays; words go to its log
+                log.exception("An exchange failed.")
+                patience.sleep()
+
+
+def _line(message: Message, reply: Message, seconds: float) -> str:
+    outcome = wire.failure_reason(reply) if reply.has_error() else "answered"
+    return f"{message.metadata.message_type:<16}{outcome}  {seconds:.2f} s"

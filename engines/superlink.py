@@ -1,0 +1,206 @@
+"""The engine `superlink`: Flower's own server behind our gateway, as one foreground command.
+
+The SuperLink and its control interface listen on loopback only, in process isolation with a
+secret; a superexec starts the server app of each run from the installed packages. Everything that
+is started here is ended here.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from calyx.errors import CalyxError, UserError
+from calyx.files import read_bounded
+from calyx.flower import Operator
+from calyx.key_files import PRIVATE_MODE, write_whole
+from server.gateway import Limits, make_gateway
+
+log = logging.getLogger(__name__)
+START_S = 60.0  # that a SuperLink may take to answer
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where a server listens, and where its keys and its state lie."""
+
+    host: str
+    port: int  # of the gateway
+    control_port: int  # on loopback, for the operator
+    keys: Path  # ca.crt, server.crt, server.key
+    nodes: Path  # NAME.node.pub of every site
+    state: Path
+
+    @property
+    def behind(self) -> str:
+        """HOST:PORT of the SuperLink."""
+        return f"127.0.0.1:{self.control_port}"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that signed the server's."""
+        return self.keys / "ca.crt"
+
+
+class Processes:
+    """SuperLink and superexec; leaving the block ends both."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> "Processes":
+        """Start them, and wait until the SuperLink answers. Raises CalyxError."""
+        serving = self._serving
+        serving.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        secret = serving.state / "superexec.secret"
+        if not secret.exists():
+            write_whole(secret, os.urandom(32), PRIVATE_MODE)
+        try:
+            self._start("superlink", *self._superlink(secret))
+            self._wait()
+            self._start("superexec", *self._superexec(secret))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End both, in the order that loses nothing."""
+        started_last_first = list(self._running.values())[::-1]
+        for process in started_last_first:
+            process.terminate()
+        for process in started_last_first:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._running = {}
+
+    def check(self) -> None:
+        """Raise CalyxError if one has ended by itself."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise CalyxError(
+                    f"The {name} has ended (code {process.returncode}); its log is "
+                    f"{self._serving.state / name}.log."
+                )
+
+    def _superlink(self, secret: Path) -> list[str]:
+        keys = self._serving.keys
+        return [
+            "flower-superlink",
+            *("--host", "127.0.0.1", "--port", str(self._serving.control_port)),
+            *("--ssl-certfile", str(keys / "server.crt")),
+            *("--ssl-keyfile", str(keys / "server.key")),
+            *("--ssl-ca-certfile", str(self._serving.authority)),
+            "--enable-supernode-auth",
+            *("--isolation", "process", "--superexec-auth-secret-file", str(secret)),
+            *("--database", str(self._serving.state / "state.db")),
+            "--disable-runtime-dependency-installation",
+        ]
+
+    def _superexec(self, secret: Path) -> list[str]:
+        return [
+            "flower-superexec",
+            *("--runtime-api-address", self._serving.behind),
+            *("--root-certificates", str(self._serving.authority)),
+            *("--superexec-auth-secret-file", str(secret), "--parent-pid", str(os.getpid())),
+        ]
+
+    def _start(self, name: str, program: str, *arguments: str) -> None:
+        programs = Path(sys.executable).parent
+        environment = os.environ | {
+            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
+            "FLWR_HOME": str(self._serving.state.absolute() / "flower"),
+            "FLWR_TELEMETRY_ENABLED": "0",
+            "FLWR_DISABLE_UPDATE_CHECK": "1",
+            "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
+        }
+        with (self._serving.state / f"{name}.log").open("ab") as output:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own environment's program
+                [str(programs / program), *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C comes to us alone, and we end them in order
+            )
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            self.check()
+            try:
+                Operator(self._serving.behind, self._serving.authority).runs()
+            except Exception:  # noqa: BLE001 - not up yet, in whatever way it says so
+                time.sleep(0.2)
+                continue
+            return
+        raise CalyxError(f"The SuperLink did not answer in {START_S:.0f} s; see its log.")
+
+
+def register_sites(serving: Serving) -> list[str]:
+    """Let every site of the folder `nodes` connect; the names of those that are new."""
+    operator = Operator(serving.behind, serving.authority)
+    known, new = operator.nodes(), []
+    for path in sorted(serving.nodes.glob("*.node.pub")):
+        name = path.name.removesuffix(".node.pub")
+        if name not in known:
+            operator.register(name, read_bounded(path, 2**14))
+            new.append(name)
+    return new
+
+
+def check_files(serving: Serving) -> None:
+    """Refuse before anything is started. Raises UserError."""
+    for name in ("ca.crt", "server.crt", "server.key"):
+        if not (serving.keys / name).is_file():
+            raise UserError(
+                f"There is no {serving.keys / name}; make it with `calyx keys init --folder "
+                f"{serving.keys} --host HOST`."
+            )
+    if not serving.nodes.is_dir():
+        raise UserError(f"There is no folder {serving.nodes} with the sites' .node.pub files.")
+
+
+def serve_gateway(serving: Serving, processes: Processes) -> None:
+    """Serve the gateway in this process until interrupted. Raises CalyxError."""
+    import threading
+
+    import uvicorn
+
+    app = make_gateway(serving.behind, serving.authority, serving.state / "audit.jsonl", Limits())
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=serving.host,
+            port=serving.port,
+            ssl_certfile=str(serving.keys / "server.crt"),
+            ssl_keyfile=str(serving.keys / "server.key"),
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    failed: list[CalyxError] = []
+
+    def watch() -> None:
+        while not server.should_exit:
+            try:
+                processes.check()
+            except CalyxError as error:
+                failed.append(error)
+                server.should_exit = True
+            time.sleep(0.5)
+
+    threading.Thread(target=watch, daemon=True).start()
+    server.run()
+    server.should_exit = True
+    if failed:
+        raise failed[0]

@@ -1,0 +1,131 @@
+"""The one door of a server: TLS outside, the Fleet API behind it, and nothing else of Flower.
+
+Sites reach ten paths, by POST, with a body of bounded size; each request is one line of an audit
+file. Who may do what there is decided by Flower's node authentication behind it, which the gateway
+passes on untouched.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from calyx.flower import FLEET_PATHS, FLEET_PREFIX
+
+MAX_BODY_BYTES = 16 * 2**20  # Flower's own chunks have 5 MiB
+_PASSED_ON = ("flwr-", "content-type", "accept")  # heads of names of headers
+_KEPT_BACK = ("flwr-task", "flwr-superexec")  # what opens Flower's other interfaces
+_BACK = ("content-type",)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one address may ask for."""
+
+    requests_per_s: float = 200.0
+    burst: int = 2000
+    max_body_bytes: int = MAX_BODY_BYTES
+
+
+class Buckets:
+    """A token bucket an address; addresses that were quiet are forgotten."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._left: dict[str, tuple[float, float]] = {}  # address → (tokens, when)
+
+    def allow(self, address: str, now: float) -> bool:
+        """Whether one more request of this address is within its rate."""
+        rate, burst = self._limits.requests_per_s, float(self._limits.burst)
+        tokens, before = self._left.get(address, (burst, now))
+        tokens = min(burst, tokens + (now - before) * rate)
+        if len(self._left) > 10_000:
+            self._left = {a: t for a, t in self._left.items() if now - t[1] < burst / rate}
+        self._left[address] = (max(0.0, tokens - 1), now)
+        return tokens >= 1
+
+
+def make_gateway(behind: str, authority: Path, audit: Path, limits: Limits) -> Starlette:
+    """The app that forwards to the SuperLink at https://`behind`; `audit` is appended to."""
+    buckets = Buckets(limits)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        import ssl
+
+        context = ssl.create_default_context(cafile=str(authority))
+        async with httpx.AsyncClient(verify=context, timeout=120.0) as client:
+            app.state.client = client
+            with audit.open("a", buffering=1) as file:
+                app.state.audit = file
+                yield
+
+    async def forward(request: Request) -> Response:
+        started = time.monotonic()
+        address = request.client.host if request.client else "unknown"
+        allowed = buckets.allow(address, started)
+        response = await _answer(request, behind, limits) if allowed else Response(status_code=429)
+        row = {
+            "time": time.time(),
+            "address": address,
+            "path": request.url.path[:200],
+            "status": response.status_code,
+            "bytes": len(response.body),
+            "seconds": round(time.monotonic() - started, 4),
+        }
+        request.app.state.audit.write(json.dumps(row) + "\n")
+        return response
+
+    return Starlette(
+        routes=[Route("/{path:path}", forward, methods=["POST", "GET", "PUT", "DELETE", "PATCH"])],
+        lifespan=lifespan,
+    )
+
+
+async def _answer(request: Request, behind: str, limits: Limits) -> Response:
+    name = request.url.path.removeprefix(FLEET_PREFIX)
+    if not request.url.path.startswith(FLEET_PREFIX) or name not in FLEET_PATHS:
+        return Response(status_code=404)
+    if request.method != "POST":
+        return Response(status_code=405)
+    body = await _body(request, limits.max_body_bytes)
+    if body is None:
+        return Response(status_code=413)
+    headers = {
+        k: v
+        for k, v in request.headers.items()
+        if k.startswith(_PASSED_ON) and not k.startswith(_KEPT_BACK)
+    }
+    try:
+        answer = await request.app.state.client.post(
+            f"https://{behind}{FLEET_PREFIX}{name}", content=body, headers=headers
+        )
+    except httpx.HTTPError:
+        return Response(status_code=503)
+    back = {k: v for k, v in answer.headers.items() if k in _BACK or k.startswith("flwr-")}
+    return Response(answer.content, status_code=answer.status_code, headers=back)
+
+
+async def _body(request: Request, limit: int) -> bytes | None:
+    """The request's body, read no further than `limit` bytes; None if there is more."""
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdecimal() or len(declared) > 12 or int(declared) > limit:
+        return None
+    parts, size = [], 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                return None
+            parts.append(part)
+    except ClientDisconnect:
+        return None
+    return b"".join(parts)
