@@ -13,6 +13,7 @@ from calyx import key_files
 from calyx.certificates import expiry, make_node_key, make_server
 from calyx.errors import UserError
 from calyx.key_files import OWNERS, PrivateKey, PublicKey, shown
+from calyx.manifest import write_manifest
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import Roster, fingerprint, make_roster, write_roster
 from cli.arguments import Parser
@@ -58,6 +59,13 @@ def _parser() -> Parser:
         "sites", type=Path, nargs="+", metavar="SITE.pub", help="every site, old and new"
     )
     roster.set_defaults(act=_sign_roster)
+    manifest = actions.add_parser("manifest", help="sign the code that is installed here")
+    manifest.add_argument(
+        "--consortium", type=Path, required=True, metavar="KEY", help="the consortium's .key file"
+    )
+    manifest.add_argument("--out", type=Path, required=True, metavar="FILE")
+    manifest.add_argument("--version", type=int, required=True, help="above all earlier ones")
+    manifest.set_defaults(act=_sign_manifest)
     show = actions.add_parser("show", help="say what files hold, and their fingerprints")
     show.add_argument("files", type=Path, nargs="+", metavar="FILE")
     show.set_defaults(act=_show_all)
@@ -123,6 +131,16 @@ def _sign_roster(options: argparse.Namespace) -> None:
     _print_roster(options.out, roster)
     if before is not None:
         _print_changes(before, roster)
+
+
+def _sign_manifest(options: argparse.Namespace) -> None:
+    if options.version < 1:
+        raise UserError(f"--version={options.version} must be a whole number from 1.")
+    private = key_files.read_consortium(options.consortium)
+    text = write_manifest(options.version, private)
+    key_files.write_whole(options.out, text.encode(), 0o644)
+    _say(f"Signed the installed code as manifest {options.version}.", "bold")
+    _print_facts(("for every site", str(options.out)))
 
 
 def _read_sites(files: Sequence[Path]) -> dict[str, bytes]:

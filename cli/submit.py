@@ -26,7 +26,7 @@ from server.sampling import check_sizes
 
 ENGINE = "engine=superlink"
 FOLDER = "hydra.run.dir="
-POLL_S = 0.3
+POLL_S = 1.0
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -166,6 +166,11 @@ def _open(message: Message, context: Context, site: Site, order: Order) -> Assig
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, str(error)) from None
     if hash_weights(weights) != order.weights:
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "The weights are not those of the order.")
+    if order.kind == "train" and order.round == 1 and order.weights != hash_weights(template):
+        raise ClientFailure(
+            FailureCode.WEIGHTS_REFUSED,
+            "A first round must begin with the weights that its seed gives, and this one does not.",
+        )
     model = (participant.task, float_shapes(template))
     parts = parts_of(order.kind, order.is_validated, privacy, model)
     opening = None

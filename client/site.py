@@ -15,9 +15,10 @@ from flwr.app import Context, Message, RecordDict
 from calyx import wire
 from calyx.config import Section, config, parse
 from calyx.errors import ConfigError
-from calyx.files import read_bounded
+from calyx.files import read_bounded, write_atomically
 from calyx.flower import Patience, SiteLink, as_task, connect_site
 from calyx.installed import bundle_hash
+from calyx.manifest import check_installed, read_manifest
 from calyx.wire import FailureCode
 from client.app import app
 from client.config import Site, node_config, read_site
@@ -32,6 +33,7 @@ class SiteConfig:
     server: str  # HOST:PORT of the gateway
     authority: str  # file of the certificate that signs the gateway's
     node_key: str  # file of the key that opens the gateway
+    manifest: str | None  # file that says which code may run; null: any that the server has too
     client: Section
 
 
@@ -55,7 +57,25 @@ def check_site(cfg: SiteConfig) -> Site:
         raise ConfigError("The site has no client.identity or client.roster, and wants secagg.")
     if site.state_dir is None:
         raise ConfigError("A site needs client.state_dir: the folder of its ledger and its log.")
+    if cfg.manifest is not None:
+        _check_code(Path(cfg.manifest), site, site.state_dir)
     return site
+
+
+def _check_code(path: Path, site: Site, state_dir: Path) -> None:
+    """Nothing runs that the consortium has not signed, nor what it has replaced since."""
+    if site.member is None:
+        raise ConfigError("A manifest is checked with the roster's consortium: set client.roster.")
+    manifest = read_manifest(path, site.member.roster.consortium)
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    seen = state_dir / "manifest-version"
+    newest = int(read_bounded(seen, 64)) if seen.exists() else 0
+    if manifest.version < newest:
+        raise ConfigError(
+            f"{path} has version {manifest.version}, and this site has seen {newest}: no way back."
+        )
+    check_installed(manifest)
+    write_atomically(seen, str(manifest.version).encode())
 
 
 class Worker:

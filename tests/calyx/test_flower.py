@@ -11,7 +11,16 @@ from flwr.supercore.task_identity import TaskIdentity
 from packaging.version import Version
 
 from calyx import wire
-from calyx.flower import SERVER_NODE, Run, as_task, empty_run, label_message, rebuild_message
+from calyx.flower import (
+    FLEET_PATHS,
+    FLEET_PREFIX,
+    SERVER_NODE,
+    Run,
+    as_task,
+    empty_run,
+    label_message,
+    rebuild_message,
+)
 from engines.embedded import EmbeddedGrid
 from server.cohort_grid import CohortGrid
 from strategies.base import AlgorithmStrategy
@@ -120,3 +129,29 @@ def test_our_strategy_takes_what_flowers_loop_gives_it():
 
 def test_flower_weighs_replies_by_the_key_that_ours_carry():
     assert inspect.signature(FedAvg).parameters["weighted_by_key"].default == wire.WEIGHT_KEY
+
+
+def test_the_fleet_api_is_called_as_flower_itself_calls_it():
+    """What `SiteLink`, `Operator` and `send_and_wait` take from Flower's internals is there."""
+    import inspect
+
+    from flwr.cli.build import build_fab_from_files
+    from flwr.supercore.control.control_http_client import ControlHttpClient
+    from flwr.superlink.grid.http_grid import HttpGrid
+    from flwr.supernode.fleet_http_client import FleetHttpClient
+    from flwr.supernode.fleet_http_connection import http_request_response
+
+    names = list(inspect.signature(http_request_response).parameters)
+    assert names[:4] == ["server_address", "insecure", "root_certificates", "authentication_keys"]
+    for method in ("StartRun", "StopRun", "ListRuns", "ListNodes", "RegisterNode"):
+        assert callable(getattr(ControlHttpClient, method))
+    assert {"push_messages", "pull_messages"} <= set(vars(HttpGrid))
+    assert list(inspect.signature(build_fab_from_files).parameters)[0] == "files"
+    source = inspect.getsource(FleetHttpClient)
+    paths = {
+        line.split(FLEET_PREFIX)[1].split('"')[0]
+        for line in source.splitlines()
+        if FLEET_PREFIX in line
+    }
+    # A new path would be refused by the gateway until somebody has looked at it.
+    assert paths - {"register-node", "unregister-node"} == FLEET_PATHS

@@ -1,0 +1,136 @@
+"""A client on a machine of its own: its file, its code, and whose runs it answers."""
+
+import pytest
+import yaml
+from flwr.app import Message, RecordDict
+
+from calyx import wire
+from calyx.errors import UserError
+from calyx.files import write_atomically
+from calyx.flower import as_task
+from calyx.installed import bundle_hash
+from calyx.key_files import make_key
+from calyx.manifest import write_manifest
+from calyx.secagg.roster import make_roster, write_roster
+from client import site as sites
+from client.site import Worker, check_site, read_site_config
+
+
+@pytest.fixture
+def folder(tmp_path, five):
+    """Keys and a roster of five, and the file of the first."""
+    names = list(five.nodes)
+    public = {name: make_key("identity", name, tmp_path).key for name in names}
+    write_atomically(tmp_path / "r.json", write_roster(make_roster(public, 1, bytes(32))).encode())
+    section = five.plan.run.client | {
+        "name": names[0],
+        "identity": str(tmp_path / f"{names[0]}.key"),
+        "roster": str(tmp_path / "r.json"),
+        "state_dir": str(tmp_path / "state"),
+    }
+    value = {
+        "server": "127.0.0.1:1",
+        "authority": "ca.crt",
+        "node_key": "x.node.key",
+        "manifest": None,
+        "client": section,
+    }
+    (tmp_path / "site.yaml").write_text(yaml.safe_dump(value))
+    return tmp_path
+
+
+def with_changes(folder, **changes):
+    values = yaml.safe_load((folder / "site.yaml").read_text())
+    values["client"] |= changes.pop("client", {})
+    (folder / "site.yaml").write_text(yaml.safe_dump(values | changes))
+    return read_site_config(folder / "site.yaml")
+
+
+def test_a_sound_file_is_a_site_with_its_place_on_the_roster(folder, five):
+    site = check_site(with_changes(folder))
+    assert site.member is not None
+    assert site.member.roster.name(site.member.u) == site.name == next(iter(five.nodes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"port": 1}, "port does not exist"),
+        ({"client": {"policies": {}}}, "client.policies does not exist"),
+        ({"client": {"identity": None}}, "wants secagg"),
+        ({"client": {"state_dir": None}}, "needs client.state_dir"),
+        ({"client": {"name": "nobody"}}, "does not name nobody"),
+        ({"client": {"roster": "gone.json"}}, "gone.json"),
+    ],
+)
+def test_a_file_that_cannot_work_is_one_sentence(folder, changes, words):
+    with pytest.raises(UserError, match=words) as caught:
+        check_site(with_changes(folder, **changes))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a", "a: [", "\udcff".encode(errors="surrogateescape")])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+    path = tmp_path / "site.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match="no YAML mapping"):
+        read_site_config(path)
+
+
+def test_a_manifest_must_be_signed_fit_the_code_and_never_go_back(folder, monkeypatch):
+    def sign(version, private=bytes(32)):
+        (folder / "m.json").write_text(write_manifest(version, private))
+
+    cfg = with_changes(folder, manifest=str(folder / "m.json"))
+    sign(2)
+    check_site(cfg)
+    sign(1)
+    with pytest.raises(UserError, match="no way back"):
+        check_site(cfg)
+    sign(3, bytes(range(32)))
+    with pytest.raises(UserError, match="no manifest"):
+        check_site(cfg)
+    sign(3)
+    monkeypatch.setattr("calyx.manifest.code_hash", lambda: "0" * 64)
+    with pytest.raises(UserError, match="not what manifest 3 allows"):
+        check_site(cfg)
+    assert (folder / "state" / "manifest-version").read_text() == "2"
+
+
+class Link:
+    """What a worker needs of a connection."""
+
+    node_id = 7
+
+    def __init__(self, bundle):
+        self.bundle = bundle
+
+    def bundle_hash(self, run_id):
+        return self.bundle
+
+
+def question():
+    as_task(3)
+    return Message(RecordDict(), dst_node_id=7, message_type=wire.NAME_QUERY)
+
+
+def test_a_run_of_the_installed_code_is_answered(folder, five):
+    worker = Worker(Link(bundle_hash()), with_changes(folder))
+    assert wire.read_name(worker.answer(question())) == next(iter(five.nodes))
+
+
+def test_a_run_of_other_code_is_refused_without_running_anything(folder, monkeypatch):
+    monkeypatch.setattr(sites, "app", lambda *_: pytest.fail("it ran"))
+    worker = Worker(Link("0" * 64), with_changes(folder))
+    reply = worker.answer(question())
+    assert wire.failure_reason(reply) == "bundle-refused"
+
+
+def test_a_first_round_begins_with_the_weights_of_its_seed(clients):
+    from clients import code_of
+
+    from calyx.weights import hash_weights
+
+    other = {k: v + v.dtype.type(1) for k, v in clients.federation.template.items()}
+    order = clients.order(weights=hash_weights(other))
+    assert code_of(clients.ask(clients.names[0], order, weights=other)) == "weights-refused"
