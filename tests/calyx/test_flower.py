@@ -134,6 +134,7 @@ def test_flower_weighs_replies_by_the_key_that_ours_carry():
 def test_the_fleet_api_is_called_as_flower_itself_calls_it():
     """What `SiteLink`, `Operator` and `send_and_wait` take from Flower's internals is there."""
     import inspect
+    import re
 
     from flwr.cli.build import build_fab_from_files
     from flwr.supercore.control.control_http_client import ControlHttpClient
@@ -146,12 +147,7 @@ def test_the_fleet_api_is_called_as_flower_itself_calls_it():
     for method in ("StartRun", "StopRun", "ListRuns", "ListNodes", "RegisterNode"):
         assert callable(getattr(ControlHttpClient, method))
     assert {"push_messages", "pull_messages"} <= set(vars(HttpGrid))
-    assert list(inspect.signature(build_fab_from_files).parameters)[0] == "files"
-    source = inspect.getsource(FleetHttpClient)
-    paths = {
-        line.split(FLEET_PREFIX)[1].split('"')[0]
-        for line in source.splitlines()
-        if FLEET_PREFIX in line
-    }
+    assert next(iter(inspect.signature(build_fab_from_files).parameters)) == "files"
+    paths = set(re.findall(f'"{FLEET_PREFIX}([^"]+)"', inspect.getsource(FleetHttpClient)))
     # A new path would be refused by the gateway until somebody has looked at it.
     assert paths - {"register-node", "unregister-node"} == FLEET_PATHS
