@@ -27,6 +27,8 @@ COMMANDS = {
     "server": ("cli.server", "the operator's gateway for clients on separate machines"),
     "client": ("cli.client", "a site's client: CONFIG.yaml"),
     "submit": ("cli.submit", "a run on separate machines: --roster=FILE [overrides]"),
+    "runs": ("cli.runs", "the server's runs and sites, on the operator's machine"),
+    "stop": ("cli.stop", "end a run of the server: RUN_ID"),
     "keys": ("cli.keys", "identity keys, the signed roster, fingerprints to compare"),
     "doctor": (
         "cli.doctor",

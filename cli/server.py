@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.arguments import Parser
+from cli.operating import CONTROL_PORT
 from engines.superlink import (
     Processes,
     Serving,
@@ -52,5 +53,5 @@ def _parser() -> Parser:
     parser.add_argument("--state", default="server-state", help="folder of database and logs")
     parser.add_argument("--host", default="0.0.0.0", help="address of the gateway")  # noqa: S104
     parser.add_argument("--port", type=int, default=9443, help="of the gateway")
-    parser.add_argument("--control-port", type=int, default=9310, help="on loopback")
+    parser.add_argument("--control-port", type=int, default=CONTROL_PORT, help="on loopback")
     return parser

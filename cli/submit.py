@@ -1,6 +1,7 @@
 """`calyx submit`: a run on separate machines, from the same config, with the same run folder."""
 
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from calyx.installed import bundle
 from calyx.key_files import read_roster_file
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster, write_roster
+from cli.operating import AUTHORITY, CONTROL_PORT, connect
 from cli.report.page import write_report
 from cli.results import print_results
 from engines.planning import check_config
@@ -36,17 +38,18 @@ def main(arguments: Sequence[str]) -> int:
     roster = read_roster_file(Path(options["roster"])) if "roster" in options else None
     folder = _folder(overrides)
     _check(config, roster)
-    operator = Operator(f"127.0.0.1:{options['control_port']}", Path(options["authority"]))
     text = write_roster(roster) if roster else None
     job = to_run_config(config, folder.path, resume=False, roster=text)
-    run_id = _start(operator, job)
     console = Console(highlight=False)
-    console.print(f"run {run_id} in {folder.path}", markup=False)
-    try:
-        _follow(operator, run_id, folder, console)
-    except KeyboardInterrupt:
-        operator.stop(run_id)
-        raise
+    where = Namespace(control_port=int(options["control_port"]), authority=options["authority"])
+    with connect(where) as operator:
+        run_id = operator.start(bundle(), job)
+        console.print(f"run {run_id} in {folder.path}", markup=False)
+        try:
+            _follow(operator, run_id, folder, console)
+        except KeyboardInterrupt:
+            operator.stop(run_id)
+            raise
     report = write_report(folder.path)
     print_results(folder.read_summary(), folder.path, report)
     return 0
@@ -62,7 +65,7 @@ def _folder(overrides: Sequence[str]) -> RunFolder:
 
 
 def _split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    options = {"control_port": "9310", "authority": "keys/ca.crt"}
+    options = {"control_port": str(CONTROL_PORT), "authority": AUTHORITY}
     overrides = []
     for argument in arguments:
         key, _, value = argument.partition("=")
@@ -89,18 +92,6 @@ def _check(config: dict[str, Any], roster: Roster | None) -> None:
         raise UserError("privacy=secagg needs the consortium's roster: --roster=roster.json.")
     if roster is not None:
         check_sizes(privacy, len(roster), run.cohort_size, len(roster))
-
-
-def _start(operator: Operator, job: dict[str, str]) -> int:
-    import httpx
-
-    try:
-        return operator.start(bundle(), job)
-    except httpx.HTTPError as error:
-        raise CalyxError(
-            f"The server does not answer ({type(error).__name__}); start it with `calyx server`, "
-            "or see --control-port and --authority."
-        ) from None
 
 
 def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console) -> None:

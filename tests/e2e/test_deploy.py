@@ -191,6 +191,13 @@ def test_a_run_with_other_code_is_refused_by_every_site_and_the_operator_sees_wh
     assert "bundle-refused" in operator.status(run_id)[2]
     for name in SITES:
         assert "bundle-refused" in deployment.said(name)
+    where = (f"--control-port={deployment.control}", "--authority=keys/ca.crt")
+    listed = deployment.calyx("runs", *where)
+    assert str(run_id) in listed
+    assert all(f"{name} online" in listed for name in SITES)
+    assert "has ended already" in deployment.calyx("stop", *where, str(run_id), code=2)
+    assert "There is no run 7" in deployment.calyx("stop", *where, "7", code=2)
+    assert "does not answer" in deployment.calyx("runs", "--control-port=9", where[1], code=1)
 
 
 def test_who_holds_the_certificate_only_can_do_nothing(deployment):
