@@ -178,6 +178,11 @@ class SiteLink:
                     self._push(run_id, session, object_id, part.deflate())
 
 
+def _is_no_error(record: logging.LogRecord) -> bool:
+    # Flower says many lines before it exits; we say one.
+    return record.levelno < logging.ERROR
+
+
 @contextmanager
 def connect_site(address: str, authority: Path, private_key: bytes) -> Iterator[SiteLink]:
     """Connect to a gateway at HOST:PORT over TLS, with this site's node key (PEM, EC P-384).
@@ -192,16 +197,20 @@ def connect_site(address: str, authority: Path, private_key: bytes) -> Iterator[
     key = load_pem_private_key(private_key, password=None)
     if not isinstance(key, EllipticCurvePrivateKey):
         raise CalyxError("The node key is no elliptic-curve key.")
-    pair = (key, key.public_key())
+    pair, flower = (key, key.public_key()), logging.getLogger("flwr")
+    flower.addFilter(_is_no_error)
     try:
-        # A path, and not bytes: Flower reads it with the system's own rules for certificates.
         with http_request_response(address, False, authority.read_bytes(), pair) as connection:
+            flower.removeFilter(_is_no_error)
             yield SiteLink(connection[0], connection[1:])
     except SystemExit as refused:
         raise CalyxError(
-            f"The gateway {address} refused this site, or its certificate is not of {authority}; "
-            "see that the operator has registered this site's node key."
+            f"The gateway {address} refused this site: its node key is not registered, or the "
+            "server still sees an earlier connection of it, which ends within a minute. Start "
+            "again then, or ask the operator."
         ) from refused
+    finally:
+        flower.removeFilter(_is_no_error)
 
 
 def build_bundle(files: Mapping[str, bytes]) -> bytes:

@@ -34,6 +34,7 @@ _NPY_HEAD_BYTES = 512  # no honest head of an .npy array is longer
 _ENGINE = "engine: "  # how an engine's own reason begins
 _ERROR_BASE = 100  # Flower's own error codes lie below
 _REFUSAL_BASE = 200
+_FLOWERS = {3: "its message expired", 4: "its message was lost", 5: "it is not connected any more"}
 _REFUSAL = re.compile(r"([a-z-]{1,40}) stage=([0-4]) ctx=([0-9a-f]{64}) accused=([0-9]{1,7}|none)")
 
 WEIGHT_KEY = "num-examples"  # what Flower's strategies weigh replies by
@@ -239,7 +240,7 @@ def failure_reason(message: Message) -> str:
         return reason if reason in known else "an unknown failure"
     # Text of Flower's own errors may hold an exception of the client: only ours is passed on.
     ours = reason.startswith(_ENGINE) and reason.isprintable() and len(reason) <= 200
-    return reason.removeprefix(_ENGINE) if ours else f"Flower's error {code}"
+    return reason.removeprefix(_ENGINE) if ours else _FLOWERS.get(code, f"Flower's error {code}")
 
 
 def engine_failure(sentence: str, message: Message) -> Message:

@@ -200,6 +200,22 @@ def test_a_run_with_other_code_is_refused_by_every_site_and_the_operator_sees_wh
     assert "does not answer" in deployment.calyx("runs", "--control-port=9", where[1], code=1)
 
 
+def test_a_site_that_was_killed_comes_back_under_its_own_name(deployment):
+    old = deployment.said("va").split("as node ")[1].split()[0]
+    deployment.processes["va"].kill()
+    deployment.processes["va"].wait()
+
+    def is_back():
+        """Start it again and again, as a supervisor does: a SuperLink takes a minute to believe it."""
+        if deployment.processes["va"].poll() is not None:
+            time.sleep(4)
+            deployment.start("va", "client", "va.yaml")
+        return "connected to" in deployment.said("va")
+
+    wait_for(is_back, 150)
+    assert deployment.said("va").split("as node ")[1].split()[0] == old
+
+
 def test_who_holds_the_certificate_only_can_do_nothing(deployment):
     authority = str(deployment.folder / "keys" / "ca.crt")
     import ssl
@@ -244,7 +260,7 @@ def test_a_site_whose_node_key_is_unknown_is_told_so(deployment):
     values["client"]["state_dir"] = "state-stranger"
     (deployment.folder / "odd.yaml").write_text(yaml.safe_dump(values))
     said = deployment.calyx("client", "odd.yaml", code=1)
-    assert "refused this site" in said
+    assert "node key is not registered" in said
     assert "Traceback" not in said
 
 
