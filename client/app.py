@@ -22,6 +22,7 @@ from calyx.config import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.hardware import Hardware, apply, resolve
 from calyx.layouts import Parts, parts_of
+from calyx.metrics import LOSS
 from calyx.order import Kind, Order
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_class, load_task
@@ -238,7 +239,9 @@ def _evaluate(assignment: Assignment) -> tuple[Contribution, ...]:
         **{f"{prefix}_loss": result.loss, f"{prefix}_accuracy": result.accuracy},
         num_examples=len(part),
     )
-    return (Contribution(len(part), {}, {"loss": result.loss}, {"confusion": result.confusion}),)
+    # A failure here would answer, of this client alone, whether its rows make a chosen model diverge.
+    loss = result.loss if np.isfinite(result.loss) else LOSS.high
+    return (Contribution(len(part), {}, {"loss": loss}, {"confusion": result.confusion}),)
 
 
 def _encode(assignment: Assignment, contributions: tuple[Contribution, ...]) -> Residues:

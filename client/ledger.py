@@ -50,7 +50,7 @@ class Ledger:
     vectors: dict[str, str] = field(default_factory=dict)
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
     runs: dict[str, RunEntry] = field(default_factory=dict)
-    sums: list[float] = field(default_factory=list)  # times, of the last day
+    sums: list[float] = field(default_factory=list)  # times of orders taken, of the last day
     starts: list[float] = field(default_factory=list)  # of runs, of the last day
     roster_version: int = 0  # the newest that was seen
     is_changed: bool = False  # since it was read
@@ -179,6 +179,7 @@ class Ledger:
                     self.starts = [*_recent(self.starts, now), now]
                 self.runs[run].last[kind] = list(line["at"])  # type: ignore[call-overload]  # our own line
                 self.runs[run].ctx = str(line["ctx"])
+                self.sums = [*_recent(self.sums, now), now]
             case {"event": "vector", "time": float(now), "keys": list(keys), "members": list(who)}:
                 stone = Tombstone(
                     str(line["ctx"]), str(line["root"]), who, int(str(line["needed"]))
@@ -187,7 +188,6 @@ class Ledger:
                 self.tombstones[stone.ctx] = stone
                 for old in list(self.tombstones)[:-_KEPT_TOMBSTONES]:
                     del self.tombstones[old]
-                self.sums = [*_recent(self.sums, now), now]
             case {"event": "roster", "version": int(version)}:
                 self.roster_version = version
             case _:

@@ -89,6 +89,11 @@ class Memory:
         found = self._context.state.get(key)
         return found if isinstance(found, ConfigRecord) else None
 
+    def save_ledger(self) -> None:
+        """Remember what the ledger now says; a site's is on disk already."""
+        if not self._is_site:
+            self._keep_ledger()
+
     def _keep_ledger(self) -> None:
         if "ledger" in vars(self) and self.ledger.is_changed:
             self._context.state[_LEDGER] = ConfigRecord({"text": self.ledger.to_text()})

@@ -80,6 +80,10 @@ def open_context(
     memory.ledger.check_limits(order, (site.policy.runs_a_day, site.policy.sums_a_day), now)
     memory.ledger.check_links(order)
     memory.ledger.superseded(order, member.roster)
+    # Noted before any work: whatever comes of it, even a failure, says one thing and counts once.
+    memory.ledger.note_order(order, group, ctx, now)
+    memory.ledger.note_roster(member.roster, now)
+    memory.save_ledger()
     members = tuple(sorted(member.roster.indices[name] for name in names))
     return Opening(member, Session(ctx, member.u, rules, members), memory, order, group)
 
@@ -102,8 +106,6 @@ def advertise(opening: Opening, vector: Residues) -> RecordDict:
     order, memory, now = opening.order, opening.memory, time.time()
     # An earlier context of this client dies here: it keeps one at a time.
     gone = memory.ledger.superseded(order, opening.member.roster)
-    memory.ledger.note_order(order, opening.group, opening.session.ctx, now)
-    memory.ledger.note_roster(opening.member.roster, now)
     body = begin(opening.member, opening.session, vector, os.urandom)
     patience = _GRACE * order.deadline_s
     keys = tuple(vector_keys(order))
