@@ -1,30 +1,26 @@
 """The one seam to Flower's internals; a contract test holds it. Flower is pinned to 1.41.
 
+A site's connection is beside it in `calyx/flower_site.py`.
+
 Everything else in Calyx uses the public `flwr.app`, `flwr.serverapp` and `flwr.clientapp` only.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from flwr.app import Message, Metadata, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
-from calyx.errors import CalyxError
-
 __all__ = [
     "SERVER_NODE",
     "Operator",
     "Run",
-    "SiteLink",
     "as_task",
     "build_bundle",
-    "connect_site",
     "empty_run",
     "label_message",
     "quiet_flower",
@@ -123,94 +119,6 @@ def send_and_wait(grid: Grid, messages: Iterable[Message], timeout: float | None
         elif waiting:
             patience.sleep()
     return replies
-
-
-class SiteLink:
-    """A site's connection to the Fleet API: Flower's own calls, without its Runtime API beside it."""
-
-    def __init__(self, node_id: int, calls: tuple[Callable[..., Any], ...]) -> None:
-        self.node_id = node_id
-        self._receive, self._send, self._get_run, _, self._pull, self._push, self._confirm = calls
-
-    def receive(self) -> Message | None:
-        """The next message for this site, or None where there is none now."""
-        from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
-        from flwr.supercore.inflatable.inflatable_utils import (
-            inflate_object_from_contents,
-            pull_objects,
-        )
-
-        received = self._receive()
-        if received is None:
-            return None
-        head, tree = received
-        run_id, message_id = head.metadata.run_id, head.metadata.message_id
-        contents = pull_objects(
-            [part.object_id for part in iterate_object_tree(tree)],
-            pull_object_fn=lambda object_id: self._pull(run_id, object_id),
-        )
-        self._confirm(run_id, message_id)
-        message = inflate_object_from_contents(message_id, contents)
-        if not isinstance(message, Message):
-            raise CalyxError("The server sent something else than a message.")
-        label_message(message.metadata, message_id)
-        return message
-
-    def bundle_hash(self, run_id: int) -> str:
-        """SHA-256, in hex, of the bundle that a run was submitted with; the bundle is not fetched."""
-        return str(self._get_run(run_id).fab_hash)
-
-    def reply(self, message: Message, seconds: float) -> None:
-        """Send a reply that took `seconds` to make."""
-        from flwr.supercore.inflatable.inflatable_object import (
-            get_all_nested_objects,
-            get_object_tree,
-            no_object_id_recompute,
-        )
-
-        label_message(message.metadata, message.object_id)
-        run_id = message.metadata.run_id
-        with no_object_id_recompute():
-            tree, parts = get_object_tree(message), get_all_nested_objects(message)
-            wanted, session = self._send(message, tree, seconds)
-            for object_id, part in parts.items():
-                if object_id in wanted:
-                    self._push(run_id, session, object_id, part.deflate())
-
-
-def _is_no_error(record: logging.LogRecord) -> bool:
-    # Flower says many lines before it exits; we say one.
-    return record.levelno < logging.ERROR
-
-
-@contextmanager
-def connect_site(address: str, authority: Path, private_key: bytes) -> Iterator[SiteLink]:
-    """Connect to a gateway at HOST:PORT over TLS, with this site's node key (PEM, EC P-384).
-
-    `authority` is the certificate that the gateway's own must be signed by. Raises CalyxError
-    where the connection is refused.
-    """
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    from flwr.supernode.fleet_http_connection import http_request_response
-
-    key = load_pem_private_key(private_key, password=None)
-    if not isinstance(key, EllipticCurvePrivateKey):
-        raise CalyxError("The node key is no elliptic-curve key.")
-    pair, flower = (key, key.public_key()), logging.getLogger("flwr")
-    flower.addFilter(_is_no_error)
-    try:
-        with http_request_response(address, False, authority.read_bytes(), pair) as connection:
-            flower.removeFilter(_is_no_error)
-            yield SiteLink(connection[0], connection[1:])
-    except SystemExit as refused:
-        raise CalyxError(
-            f"The gateway {address} refused this site: its node key is not registered, or the "
-            "server still sees an earlier connection of it, which ends within a minute. Start "
-            "again then, or ask the operator."
-        ) from refused
-    finally:
-        flower.removeFilter(_is_no_error)
 
 
 def build_bundle(files: Mapping[str, bytes]) -> bytes:

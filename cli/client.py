@@ -29,5 +29,5 @@ def main(arguments: Sequence[str]) -> int:
         now = datetime.fromtimestamp(time.time()).astimezone().strftime("%H:%M:%S")
         console.print(f"{now}  {line}", markup=False)
 
-    run_site(cfg, tell)
+    run_site(cfg, site, tell)
     return 0

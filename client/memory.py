@@ -6,6 +6,7 @@ simulation's clients have no process of their own; theirs are throw-away and rid
 """
 
 import json
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -23,6 +24,7 @@ class Open:
     """A context that is under way, and what its tombstone will say."""
 
     session: Session
+    run: str  # Calyx's own id
     roster: str  # digest of the one that the context is bound to; a new one ends it
     keys: tuple[str, ...]  # of the ledger: which models the vector answers
     gone: tuple[str, ...]  # contexts that were given up for it
@@ -30,7 +32,9 @@ class Open:
     patience: float  # seconds that each reply adds to that
 
 
-_open: dict[tuple[int, int], Open] = {}  # one context a node of this process
+# By node and run, so that a run has one open context, even if its server was started again.
+_open: dict[tuple[int, str], Open] = {}
+_MAX_OPEN = 8  # runs at a time; the oldest is forgotten
 
 
 class Memory:
@@ -38,7 +42,7 @@ class Memory:
 
     def __init__(self, context: Context, site: Site) -> None:
         self._context, self._is_site = context, site.state_dir is not None
-        self._node = (context.run_id, context.node_id)
+        self._node = context.node_id
         self._folder = site.state_dir
 
     @cached_property
@@ -50,25 +54,35 @@ class Memory:
         kept = self._record(_LEDGER)
         return from_text(str(kept["text"])) if kept else Ledger()
 
-    def load(self) -> Open | None:
-        """The open context, if any."""
-        if self._is_site:
-            return _open.get(self._node)
+    def load(self, ctx: bytes) -> Open | None:
+        """The open context `ctx`, if there is one."""
+        opened = self._find(ctx) if self._is_site else self._unpack()
+        return opened if opened is not None and opened.session.ctx == ctx else None
+
+    def _find(self, ctx: bytes) -> Open | None:
+        mine = [opened for (node, _), opened in _open.items() if node == self._node]
+        return next((opened for opened in mine if opened.session.ctx == ctx), None)
+
+    def _unpack(self) -> Open | None:
         record = self._record(_SESSION)
         if record is None:
             return None
         session, rest = record["session"], json.loads(str(record["rest"]))
         if not isinstance(session, bytes):
             raise TypeError("a session is kept as bytes")
-        head = (from_bytes(session), str(rest["roster"]))
+        head = (from_bytes(session), str(rest["run"]), str(rest["roster"]))
         return Open(*head, tuple(rest["keys"]), tuple(rest["gone"]), *rest["times"])
 
     def keep(self, opened: Open) -> None:
-        """Remember a context, and what the ledger now says."""
+        """Remember a context, and what the ledger now says; the run's earlier one is gone."""
         if self._is_site:
-            _open[self._node] = opened
+            _open.pop((self._node, opened.run), None)
+            _open[self._node, opened.run] = opened
+            for oldest in list(_open)[:-_MAX_OPEN]:
+                del _open[oldest]
             return
         rest = {
+            "run": opened.run,
             "roster": opened.roster,
             "keys": opened.keys,
             "gone": opened.gone,
@@ -78,9 +92,20 @@ class Memory:
         self._context.state[_SESSION] = record
         self._keep_ledger()
 
-    def erase(self) -> None:
-        """Forget the context; only the ledger remains."""
-        _open.pop(self._node, None)
+    def finish(self, opened: Open) -> None:
+        """All is revealed: a simulation forgets the context, a site keeps its last reply only.
+
+        A server that was started again may ask for it once more, at any time.
+        """
+        if self._is_site:
+            self.keep(replace(opened, expires=math.inf))
+        else:
+            self.erase(opened)
+
+    def erase(self, opened: Open | None) -> None:
+        """Forget a context; only the ledger remains."""
+        if opened is not None:
+            _open.pop((self._node, opened.run), None)
         if not self._is_site:
             self._context.state.pop(_SESSION, None)
             self._keep_ledger()

@@ -110,7 +110,8 @@ def advertise(opening: Opening, vector: Residues) -> RecordDict:
     patience = _GRACE * order.deadline_s
     keys = tuple(vector_keys(order))
     roster = opening.member.roster.digest.hex()
-    memory.keep(Open(opening.session, roster, keys, tuple(gone), now + patience, patience))
+    times = (now + patience, patience)
+    memory.keep(Open(opening.session, order.run, roster, keys, tuple(gone), *times))
     return wire.stage_content(opening.session.ctx, body)
 
 
@@ -127,14 +128,14 @@ def on_abandon(message: Message, context: Context) -> Message:
 def _guarded(message: Message, context: Context, stage: int | None) -> Message:
     site, ctx = read_site(context.node_config), bytes(32)
     journal.keep_in(site.state_dir)
-    memory = Memory(context, site)
+    memory, opened = Memory(context, site), None
     try:
         ctx, body = wire.read_stage(message)
-        member, opened = site.member, memory.load()
-        if member is None or opened is None or opened.session.ctx != ctx:
+        member, opened = site.member, memory.load(ctx)
+        if member is None or opened is None:
             raise Refusal(RefusalCode.WRONG_STAGE, "No such context is open here.")
         if opened.roster != member.roster.digest.hex():
-            memory.erase()
+            memory.erase(opened)
             raise Refusal(RefusalCode.OUTSIDE_POLICY, "A new roster has ended this context.")
         if stage is None:
             reply = _abandoned(member, memory, opened)
@@ -146,7 +147,7 @@ def _guarded(message: Message, context: Context, stage: int | None) -> Message:
     except Refusal as error:
         refused = error
     except Exception:
-        memory.erase()
+        memory.erase(opened)
         log.exception("A stage of the secure aggregation failed.")
         return wire.failure(FailureCode.INTERNAL_ERROR, message)
     return refuse(refused, message, (ctx, 4 if stage is None else stage), site)
@@ -169,7 +170,7 @@ def _answered(member: Member, memory: Memory, opened: Open, request: tuple[int, 
         memory.stub(opened)
         raise
     if stage == 4:
-        memory.erase()
+        memory.finish(opened)
     else:
         memory.keep(replace(opened, expires=now + opened.patience))
     return reply

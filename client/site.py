@@ -7,16 +7,18 @@ start a process a message; here nothing listens, and what a context needs stays 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flwr.app import Context, Message, RecordDict
 
 from calyx import wire
 from calyx.config import Section, config, parse
-from calyx.errors import ConfigError
+from calyx.errors import ConfigError, UserError
 from calyx.files import read_bounded, write_atomically
-from calyx.flower import Patience, SiteLink, as_task, connect_site
+from calyx.flower import Patience, as_task
+from calyx.flower_site import Door, NotAdmitted, SiteLink, connect_site
 from calyx.installed import bundle_hash
 from calyx.manifest import check_installed, read_manifest
 from calyx.wire import FailureCode
@@ -102,26 +104,67 @@ class Worker:
         return app(message, self._contexts[run_id])
 
 
-def run_site(cfg: SiteConfig, tell: Callable[[str], None]) -> None:
-    """Connect and answer until interrupted; `tell` gets a line an exchange. Raises CalyxError."""
-    key = read_bounded(Path(cfg.node_key), 2**14)
-    with connect_site(cfg.server, Path(cfg.authority), key) as link:
-        tell(f"connected to {cfg.server} as node {link.node_id}")
-        worker, patience = Worker(link, cfg), Patience()
-        while True:
+def run_site(cfg: SiteConfig, site: Site, tell: Callable[[str], None]) -> None:
+    """Connect and answer until interrupted; `tell` gets a line an exchange.
+
+    Raises CalyxError where the server does not admit this site.
+    """
+    if site.state_dir is None:
+        raise ConfigError("A site needs client.state_dir: the folder of its ledger and its log.")
+    door = Door(cfg.server, Path(cfg.authority), read_bounded(Path(cfg.node_key), 2**14))
+    with alone(site.state_dir):
+        node = site.state_dir / "node-id"  # there while a process of this site is connected
+        with connect_site(door, _read_node(node), tell) as link:
+            write_atomically(node, str(link.node_id).encode())
+            tell(f"connected to {cfg.server} as node {link.node_id}")
             try:
-                message = link.receive()
-                if message is None:
-                    patience.sleep()
-                    continue
-                patience.reset()
-                started = time.monotonic()
-                reply = worker.answer(message)
-                link.reply(reply, time.monotonic() - started)
-                tell(_line(message, reply, time.monotonic() - started))
-            except Exception:  # whatever the network does, the site stays; words go to its log
-                log.exception("An exchange failed.")
+                _answer_all(link, Worker(link, cfg), tell)
+            finally:
+                node.unlink()
+
+
+def _answer_all(link: SiteLink, worker: Worker, tell: Callable[[str], None]) -> None:
+    patience = Patience()
+    while True:
+        try:
+            message = link.receive()
+            if message is None:
                 patience.sleep()
+                continue
+            patience.reset()
+            started = time.monotonic()
+            reply = worker.answer(message)
+            seconds = time.monotonic() - started
+            link.reply(reply, seconds)
+            tell(_line(message, reply, seconds))
+        except NotAdmitted:
+            raise
+        except Exception as error:
+            log.debug("An exchange failed.", exc_info=True)
+            tell(f"an exchange failed: {error}")
+            patience.sleep()
+
+
+def _read_node(path: Path) -> int | None:
+    """The node that a process was which did not end by itself."""
+    text = read_bounded(path, 64).decode(errors="replace") if path.exists() else ""
+    return int(text) if text.isdecimal() else None
+
+
+@contextmanager
+def alone(state_dir: Path) -> Iterator[None]:
+    """One process a site: a second one would answer twice. Raises UserError."""
+    import fcntl
+
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (state_dir / "lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"Another `calyx client` runs with {state_dir}; one site is one process."
+            ) from None
+        yield
 
 
 def _line(message: Message, reply: Message, seconds: float) -> str:

@@ -19,7 +19,6 @@ from calyx.tasks.base import Task
 from calyx.weights import Weights, initial_model, weights_of
 from server.checkpoints import RunState, load_newest, save
 from server.cohort_grid import CohortGrid
-from server.exchange import Setting
 from server.federation import Federation
 from server.finish import finish
 from server.folder import RunFolder, Severity
@@ -27,6 +26,8 @@ from server.job import Job, read_job
 from server.nodes import read_nodes
 from server.rounds import run_rounds
 from server.sampling import check_sizes, deal_groups, sample_cohort
+from server.setting import Setting
+from server.underway import Underway
 from strategies.base import AlgorithmStrategy, load_algorithm
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,8 @@ def _federation(
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
+    # Sites remember what they were asked for; a simulation's clients are made anew.
+    lasting = run.engine["name"] == "superlink"
     setting = Setting(
         run=state.run,
         terms=terms_of(run),
@@ -117,6 +120,7 @@ def _federation(
         deadline_s=run.deadline_s,
         min_replies=run.min_replies,
         roster=roster,
+        underway=Underway(folder.underway, state.run, roster) if roster and lasting else None,
     )
     dealt = deal_groups(list(nodes), privacy.groups, run.seed)
     return Federation(run, CohortGrid(grid, nodes, setting), strategy, folder, dealt, template)

@@ -29,6 +29,7 @@ def ask(
     configure: Configure = (
         strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
     )
+    exchange = grid.take_up(exchange)
     while True:
         grid.open(exchange)
         messages = configure(exchange.round, wire.weights_record(weights), ConfigRecord(), grid)
@@ -48,6 +49,8 @@ def ask(
                 groups=_without(exchange.groups, collected.accused),
                 abandoned=(*exchange.abandoned, *collected.abandoned),
             )
+            grid.open(exchange)
+            grid.wait_for_cohort()  # a client that crashed or lost its link may be back in a moment
             continue
         _note(federation.folder, grid.outcome)
         return grid.outcome, replies

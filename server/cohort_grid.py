@@ -5,6 +5,7 @@ becomes a reply that any Flower strategy understands: the group's mean weights, 
 metrics. There is never a second wrapper.
 """
 
+import time
 from collections.abc import Iterable
 
 from flwr.app import Message, RecordDict
@@ -12,7 +13,7 @@ from flwr.serverapp import Grid
 
 from calyx import wire
 from calyx.errors import CalyxError, RoundFailed
-from calyx.flower import Run
+from calyx.flower import Patience, Run
 from calyx.layouts import Parts, parts_of, rules_of
 from calyx.order import Order, to_json
 from calyx.secagg.quantise import Residues
@@ -22,14 +23,15 @@ from server.exchange import (
     Collected,
     Exchange,
     Outcome,
-    Setting,
     TooFewReplies,
     accuracy_of,
 )
+from server.giving_up import GivingUp
 from server.nodes import Nodes
 from server.plain_sums import PlainSums
 from server.sampling import required_replies
 from server.secure_sums import Ask, SecureSums
+from server.setting import Setting
 
 
 class CohortGrid(Grid):
@@ -72,6 +74,26 @@ class CohortGrid(Grid):
     def get_node_ids(self) -> Iterable[int]:
         """Nodes of the cohort's clients that are connected, in the order of their names."""
         return [self._nodes[name] for name in self.exchange.cohort if name in self._nodes]
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether clients outlive this server and remember what they answered."""
+        return self._setting.underway is not None
+
+    def take_up(self, exchange: Exchange) -> Exchange:
+        """The exchange as it must be asked for after a server that died in it. Raises RoundFailed."""
+        setting = self._setting
+        if setting.underway is None or setting.roster is None:
+            return exchange
+        giving = GivingUp(self._inner, self._nodes, setting.roster, setting.deadline_s)
+        return giving.take_up(exchange, setting.underway)
+
+    def wait_for_cohort(self) -> None:
+        """Until every client of the cohort is connected, or the deadline of a stage has passed."""
+        deadline, patience = time.monotonic() + self._setting.deadline_s, Patience()
+        wanted = set(self.get_node_ids())
+        while not wanted <= set(self._inner.get_node_ids()) and time.monotonic() < deadline:
+            patience.sleep()
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None

@@ -6,31 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import RoundFailed
-from calyx.order import Abandoned, Kind, Link, Terms
-from calyx.privacy import PrivacyConfig
+from calyx.order import Abandoned, Kind, Link
 from calyx.secagg.quantise import Residues
-from calyx.secagg.roster import Roster
 from calyx.secagg.vector import Aggregate
-from calyx.tasks.base import Task
-from calyx.weights import Weights
 from server.sampling import Groups
 
 LOST_GROUP = "its group has no sum"  # how the reason of a client begins that did nothing wrong
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all exchanges of a run have in common."""
-
-    run: str
-    terms: Terms
-    task: Task
-    privacy: PrivacyConfig
-    template: Weights  # names, shapes and types of the model
-    rounds: int
-    deadline_s: float
-    min_replies: int | None
-    roster: Roster | None  # who may take part; None where nothing is encrypted
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ class RunFolder:
         self.clients = path / "clients.jsonl"
         self.events = path / "events.jsonl"
         self.checkpoints = path / "checkpoints"
+        self.underway = path / "underway"
+        self.roster = path / "roster.json"
         self.model = path / "model.safetensors"
         self.summary = path / "summary.json"
         self.report = path / "report.html"

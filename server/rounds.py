@@ -45,6 +45,8 @@ def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
         if state.pending is None or (run.evaluate == "with_training" and not _is_last(state, run)):
             state = _train(federation, state)
         if state.pending is not None and (run.evaluate == "separate" or _is_last(state, run)):
+            if federation.grid.is_remembered:  # clients would not train for it a second time
+                save(folder.checkpoints, state, run.keep_checkpoints)
             state = _validate(federation, state)
         save(folder.checkpoints, state, run.keep_checkpoints)
 

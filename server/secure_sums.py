@@ -5,7 +5,7 @@ itself. It adds who is silent, how many clients the run wants in its sums, and w
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
@@ -15,13 +15,15 @@ from calyx import wire
 from calyx.flower import send_and_wait
 from calyx.order import Abandoned, Link
 from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, named_liars
-from calyx.secagg.keys import verify
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules, Subject, context
-from server.exchange import LOST_GROUP, Collected, Exchange, Setting
+from server.exchange import LOST_GROUP, Collected, Exchange
+from server.giving_up import GivingUp
 from server.nodes import Nodes
 from server.plain_sums import by_sender, send_orders
 from server.sampling import required_replies
+from server.setting import Setting
+from server.underway import Record, Underway, masked_sum
 
 Take = Callable[[Aggregator, Bodies], dict[int, bytes]]
 
@@ -47,7 +49,12 @@ class SecureSums:
 
     def collect(self, ask: Ask) -> Collected:
         """The sums of those groups whose clients brought the protocol to its end."""
-        run = _Run(self._roster, ask, self._setting)
+        run, underway = _Run(self._roster, ask, self._setting), self._setting.underway
+        if underway is not None:
+            record = underway.of(ask.exchange)
+            if record and record.opening and record.attempt == ask.exchange.attempt:
+                return self._reopen(run, ask, underway, record)
+            underway.note_order(ask.exchange)
         orders, replies = send_orders(
             self._grid, self._nodes, ask.exchange, ask.content, self._setting.deadline_s
         )
@@ -57,6 +64,8 @@ class SecureSums:
         requests = run.advance(bodies, Aggregator.take_advertisements)
         takes = (Aggregator.take_shares, Aggregator.take_vectors, Aggregator.take_consents)
         for stage, take in enumerate(takes, start=1):
+            if stage == 2 and underway is not None:
+                underway.note_masking(ask.exchange, run.living)
             bodies = self._stage(run, stage, requests)
             requests = run.advance(bodies, take)
             alive = len(requests) if stage < 2 else run.members()
@@ -64,9 +73,24 @@ class SecureSums:
                 if stage >= 2:
                     self._abandon(run)
                 return run.finish()
+        if underway is not None:
+            underway.note_opening(ask.exchange, run.living, run.by_group(requests))
+        return self._open(run, requests)
+
+    def _open(self, run: "_Run", requests: Mapping[str, bytes]) -> Collected:
         run.collected.is_repeatable = False
         run.open(self._stage(run, 4, requests))
         return run.finish()
+
+    def _reopen(self, run: "_Run", ask: Ask, underway: Underway, record: Record) -> Collected:
+        """Stage 4 once more, of sums that an earlier server had begun to open."""
+        requests: dict[str, bytes] = {}
+        for i, (_, request) in record.opening.items():
+            run.groups[i] = underway.restored(record, i, ask.rules[i])
+            names = [run.name(u) for u in run.groups[i].summed]
+            requests |= {name: request for name in names if name in self._nodes}
+        run.lose(run.groups.keys() - record.opening.keys())
+        return self._open(run, requests)
 
     def _stage(self, run: "_Run", stage: int, requests: Mapping[str, bytes]) -> dict[str, bytes]:
         sent = self._messages(run, wire.STAGE_TYPES[stage], requests)
@@ -75,11 +99,12 @@ class SecureSums:
 
     def _abandon(self, run: "_Run") -> None:
         """Have every client erase its shares, so that the same model may be asked for again."""
-        members = [run.name(u) for a in run.groups.values() if a.root for u in a.advertised]
-        asked = {name: b"" for name in members if name not in run.silent}
-        sent = self._messages(run, wire.ABANDON_TYPE, asked)
-        replies = send_and_wait(self._grid, sent.values(), self._setting.deadline_s)
-        run.take_abandonments(run.read(4, by_sender(sent, replies), set()))
+        asked = {i: masked_sum(a) for i, a in run.groups.items() if a.root}
+        giving = GivingUp(self._grid, self._nodes, self._roster, self._setting.deadline_s)
+        given = giving.ask(asked.values(), run.silent)
+        run.collected.bytes_up += given.bytes_up
+        run.collected.bytes_down += given.bytes_down
+        run.take_abandonments({i: given.proofs[one.ctx] for i, one in asked.items()})
 
     def _messages(
         self, run: "_Run", kind: str, requests: Mapping[str, bytes]
@@ -175,6 +200,19 @@ class _Run:
                 self._failed[i] = str(error)
         return requests
 
+    @property
+    def living(self) -> dict[int, Aggregator]:
+        """The groups that have not failed."""
+        return {i: a for i, a in self.groups.items() if i not in self._failed}
+
+    def lose(self, groups: Iterable[int]) -> None:
+        """These had failed before an earlier server died."""
+        self._failed |= dict.fromkeys(groups, "it had failed before the server was started again")
+
+    def by_group(self, requests: Mapping[str, bytes]) -> dict[int, bytes]:
+        """Stage 4's request of each group: the same for all its clients."""
+        return {self._index[name]: request for name, request in requests.items()}
+
     def members(self) -> int:
         """Clients in the sums that can still be opened."""
         return sum(len(a.summed) for i, a in self.groups.items() if i not in self._failed)
@@ -211,27 +249,19 @@ class _Run:
         ]
         self.collected.notes = (*self.collected.notes, *notes)
 
-    def take_abandonments(self, bodies: Mapping[str, bytes]) -> None:
+    def take_abandonments(self, given: Mapping[int, Abandoned]) -> None:
         """Proofs that these sums can never be opened; without one, no attempt may follow."""
         proofs = []
-        for i, aggregator in self.groups.items():
-            if not aggregator.root:
-                continue
-            signatures = {
-                name: body.hex()
-                for u in aggregator.advertised
-                if (body := bodies.get(name := self.name(u))) is not None
-                and verify(self._roster.key(u), body, "abandon", aggregator.ctx, aggregator.root)
-            }
+        for i, proof in given.items():
+            aggregator, signed = self.groups[i], len(proof.signatures)
             needed = aggregator.rules.abandon_quorum(aggregator.n)
-            if aggregator.summed and len(signatures) < needed:
+            if aggregator.summed and signed < needed:
                 self.collected.is_repeatable = False
                 self._failed[i] = (
-                    f"{len(signatures)} of {needed} clients gave the old sum up, too few to ask again"
+                    f"{signed} of {needed} clients gave the old sum up, too few to ask again"
                 )
-            elif signatures:
-                ctx, root = aggregator.ctx.hex(), aggregator.root.hex()
-                proofs.append(Abandoned(ctx=ctx, root=root, signatures=signatures))
+            elif signed:
+                proofs.append(proof)
         self.collected.abandoned = tuple(proofs)
 
     def finish(self) -> Collected:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calyx.secagg import advertisement
-from calyx.secagg.encoding import rows_from_bytes, rows_to_bytes, set_hash
+from calyx.secagg.encoding import enc, rows_from_bytes, rows_to_bytes, set_hash, split
 from calyx.secagg.keys import (
     KEY_BYTES,
     SIGNATURE_BYTES,
@@ -27,7 +27,7 @@ from calyx.secagg.keys import (
     verify,
 )
 from calyx.secagg.masking import Mask, apply_masks
-from calyx.secagg.quantise import Residues, unpack
+from calyx.secagg.quantise import Residues, pack, unpack
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules
 from calyx.secagg.shamir import SHARE_BYTES, combine, decode
@@ -152,6 +152,13 @@ class Aggregator:
             raise RuntimeError("no vectors were taken")
         return apply_masks(self._total, masks, self.rules.modulus_bits)
 
+    def to_bytes(self) -> bytes:
+        """What stage 4 needs, for a server that is started again: nothing but masked or public."""
+        total = b"" if self._total is None else pack(self._total, self.rules.modulus_bits)
+        sets = (self.group, self.shared, self.summed)
+        rows = advertisement.to_rows(self.advertised)
+        return enc(self.ctx, rows, *[enc(*members) for members in sets], total)
+
     def _demand(self, stage: int, count: int) -> None:
         needed = self.rules.smallest_sum(self.n)
         if count < needed:
@@ -194,6 +201,27 @@ class Aggregator:
         if v in self.summed:
             return advertisement.commit(self.ctx, secret) == self.advertised[v].commitment
         return public_of(secret) == self.advertised[v].mask_public
+
+
+def from_bytes(data: bytes, rules: Rules, roster: Roster) -> Aggregator:
+    """The aggregator of `to_bytes`, from this server's own disk. Raises ValueError."""
+    ctx, rows, group, shared, summed, total = split(data)
+    made = Aggregator(ctx, rules, roster, _members(group))
+    for u, signed in advertisement.rows_of(rows).items():
+        found = advertisement.read(signed, ctx, u, roster.key(u))
+        if found is None:
+            raise ValueError(f"the advertisement of {roster.name(u)} is not signed by it")
+        made.advertised[u] = found
+    made.root = advertisement.root_of(ctx, made.advertised)
+    made.shared, made.summed = _members(shared), _members(summed)
+    made._total = unpack(total, rules.modulus_bits)
+    if len(made._total) != rules.length:
+        raise ValueError("its vector has another length")
+    return made
+
+
+def _members(data: bytes) -> tuple[int, ...]:
+    return tuple(int.from_bytes(u, "little") for u in split(data))
 
 
 def named_liars(blames: list[Blame], colluders: int) -> dict[int, int]:

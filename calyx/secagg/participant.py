@@ -101,8 +101,7 @@ def answer(member: Member, session: Session, call: Call) -> bytes:
         session.erase()
         raise
     session.stage += 1
-    if session.stage <= 4:
-        session.last_request, session.last_reply = digest, reply
+    session.last_request, session.last_reply = digest, reply
     return reply
 
 

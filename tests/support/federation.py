@@ -15,8 +15,9 @@ from engines.identities import throw_away
 from engines.planning import plan
 from engines.workers import WorkerPool
 from server.cohort_grid import CohortGrid
-from server.exchange import Exchange, Setting
+from server.exchange import Exchange
 from server.nodes import read_nodes
+from server.setting import Setting
 
 
 class Silent:

@@ -1,0 +1,294 @@
+"""The seam to Flower's Fleet API: a site's connection, made of Flower's own calls.
+
+Flower's SuperNode retries in its own words, follows redirects, takes answers of any size, and ends
+the process that a server calls unknown. Here a server can make a site wait, and nothing else.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from flwr.app import Message
+
+from calyx.bounded_http import bounded_client, in_words, is_distrust, seconds_ahead
+from calyx.errors import CalyxError, UserError
+from calyx.flower import label_message
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+MAX_MESSAGE_BYTES = 2 * 2**30  # of all parts of a message
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 15.0  # between tries while a server is away
+# A server that asks every two seconds whether a site is there has to see once that it was not.
+_UNSEEN_S = 2.5
+_CLOCK_S = 240  # Flower's node signatures are good for five minutes
+_AWAY = (429, 502, 503, 504)
+Tell = Callable[[str], None]
+
+
+class NotAdmitted(CalyxError):
+    """The server does not let this site in, or no longer."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a server is, and how to know it and be known."""
+
+    address: str  # HOST:PORT of the gateway
+    authority: Path  # certificate that signs the gateway's
+    private_key: bytes = field(repr=False)  # this site's node key: PEM, EC P-384
+
+
+class SiteLink:
+    """The calls of one connected site. Each waits while the server is away, and says so once."""
+
+    def __init__(self, client: Any, door: Door, tell: Tell) -> None:  # noqa: ANN401 - Flower's
+        self._client, self._door, self._tell = client, door, tell
+        self._is_away = Event()
+        self.node_id = 0
+
+    def call(self, method: str, request: Any) -> Any:  # noqa: ANN401 - protobuf's messages
+        """One call of the Fleet API. Raises CalyxError where the server does not admit this site."""
+        wait = _FIRST_WAIT_S
+        while True:
+            try:
+                answer = getattr(self._client, method)(request)
+            except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                self._note_away(error)
+            else:
+                if self._is_away.is_set():
+                    self._is_away.clear()
+                    self._tell("the server answers again")
+                return answer
+            time.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT_S)
+
+    def _note_away(self, error: httpx.HTTPError) -> None:
+        if isinstance(error, httpx.HTTPStatusError):
+            if error.response.status_code == httpx.codes.UNAUTHORIZED:
+                raise NotAdmitted(self._why_unknown(error.response)) from None
+            if error.response.status_code not in _AWAY:
+                raise error
+            reason = f"status {error.response.status_code}"
+        else:
+            reason = in_words(error)
+            if is_distrust(error) and not self.node_id:
+                raise NotAdmitted(f"{self._door.address} is not to be trusted: {reason}.") from None
+        if not self._is_away.is_set():
+            self._is_away.set()
+            self._tell(f"{self._door.address} does not answer ({reason}); trying until it does")
+
+    def _why_unknown(self, response: httpx.Response) -> str:
+        ahead = seconds_ahead(response)
+        if abs(ahead) > _CLOCK_S:
+            which = "ahead of" if ahead > 0 else "behind"
+            return (
+                f"This machine's clock is {abs(ahead):.0f} s {which} that of {self._door.address}, "
+                "and node keys are believed for five minutes; set both by NTP."
+            )
+        return (
+            f"{self._door.address} does not know this site's node key, or no longer: ask the "
+            "operator whether it is registered."
+        )
+
+    def connect(self, earlier: int | None) -> None:
+        """Become this key's node. `earlier` is the node that a crashed process of it was.
+
+        Raises CalyxError.
+        """
+        from flwr.proto.fleet_pb2 import ActivateNodeRequest, DeactivateNodeRequest
+        from flwr.supercore.primitives.asymmetric import public_key_to_bytes
+
+        if earlier is not None:
+            with suppress(httpx.HTTPStatusError, CalyxError):
+                self.call("DeactivateNode", DeactivateNodeRequest(node_id=earlier))
+                time.sleep(_UNSEEN_S)
+        public = public_key_to_bytes(_node_key(self._door).public_key())
+        request = ActivateNodeRequest(public_key=public, heartbeat_interval=_heartbeat_s())
+        try:
+            self.node_id = self.call("ActivateNode", request).node_id
+        except httpx.HTTPStatusError:
+            raise NotAdmitted(
+                f"The gateway {self._door.address} refused this site: its node key is not "
+                "registered, or another process is connected with it (a crashed one counts for a "
+                "minute). Start again then, or ask the operator."
+            ) from None
+
+    def beat(self) -> bool:
+        """Say once that this site is there; False if nobody heard it."""
+        from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+
+        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=_heartbeat_s())
+        try:
+            return bool(self._client.SendNodeHeartbeat(request).success)
+        except (httpx.HTTPError, ValueError):
+            return False
+
+    def leave(self) -> None:
+        """Say that this site goes, so that nobody waits for it."""
+        from flwr.proto.fleet_pb2 import DeactivateNodeRequest
+
+        with suppress(httpx.HTTPError, ValueError):
+            self._client.DeactivateNode(DeactivateNodeRequest(node_id=self.node_id))
+
+    @property
+    def _node(self) -> Any:  # noqa: ANN401 - protobuf's
+        from flwr.proto.node_pb2 import Node
+
+        return Node(node_id=self.node_id)
+
+    def receive(self) -> Message | None:
+        """The next message for this site, or None where there is none now.
+
+        Raises CalyxError for what is no message, or too large.
+        """
+        from flwr.common.serde import message_from_proto
+        from flwr.proto.fleet_pb2 import PullMessagesRequest
+        from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+        from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+
+        answer = self.call("PullMessages", PullMessagesRequest(node=self._node))
+        if not answer.messages_list:
+            return None
+        head = message_from_proto(answer.messages_list[0]).metadata
+        tree = answer.message_object_trees[0]
+        contents = self._pull(head.run_id, [part.object_id for part in iterate_object_tree(tree)])
+        self._confirm(head.run_id, head.message_id)
+        try:
+            message = inflate_object_from_contents(head.message_id, contents)
+        except Exception as error:  # noqa: BLE001 - whatever a server sent: it is unusable
+            raise CalyxError(f"A message of the server cannot be read: {error}") from None
+        if not isinstance(message, Message):
+            raise CalyxError("The server sent something else than a message.")
+        label_message(message.metadata, head.message_id)
+        return message
+
+    def _pull(self, run_id: int, parts: list[str]) -> dict[str, bytes]:
+        from functools import partial
+
+        from flwr.supercore.inflatable.inflatable_protobuf_utils import make_pull_object_fn_protobuf
+        from flwr.supercore.inflatable.inflatable_utils import pull_objects
+
+        ask = partial(self.call, "PullObject")
+        pull_whole, lock, size = make_pull_object_fn_protobuf(ask, self._node, run_id), Lock(), 0
+
+        def pull(part: str) -> bytes:
+            nonlocal size
+            content = pull_whole(part)
+            with lock:
+                size += len(content)
+            if size > MAX_MESSAGE_BYTES:
+                raise CalyxError(f"The server's message has more than {MAX_MESSAGE_BYTES} bytes.")
+            return bytes(content)
+
+        return pull_objects(parts, pull_object_fn=pull)
+
+    def _confirm(self, run_id: int, message_id: str) -> None:
+        from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest
+
+        request = ConfirmMessageReceivedRequest(
+            node=self._node, run_id=run_id, message_object_id=message_id
+        )
+        self.call("ConfirmMessageReceived", request)
+
+    def bundle_hash(self, run_id: int) -> str:
+        """SHA-256, in hex, of the bundle that a run was submitted with; the bundle is not fetched."""
+        from flwr.proto.run_pb2 import GetRunRequest
+
+        return str(self.call("GetRun", GetRunRequest(node=self._node, run_id=run_id)).run.fab_hash)
+
+    def reply(self, message: Message, seconds: float) -> None:
+        """Send a reply that took `seconds` to make."""
+        from flwr.app.message import remove_content_from_message
+        from flwr.common.serde import message_to_proto
+        from flwr.proto.fleet_pb2 import PushMessagesRequest
+        from flwr.proto.message_pb2 import PushObjectRequest
+        from flwr.supercore.inflatable.inflatable_object import (
+            get_all_nested_objects,
+            get_object_tree,
+            no_object_id_recompute,
+        )
+
+        label_message(message.metadata, message.object_id)
+        with no_object_id_recompute():
+            tree, parts = get_object_tree(message), get_all_nested_objects(message)
+            head = remove_content_from_message(message) if message.has_content() else message
+            request = PushMessagesRequest(
+                node=self._node,
+                messages_list=[message_to_proto(head)],
+                message_object_trees=[tree],
+                clientapp_runtime_list=[seconds],
+            )
+            wanted = self.call("PushMessages", request)
+            for part in set(wanted.objects_to_push) & parts.keys():
+                request = PushObjectRequest(
+                    node=self._node,
+                    run_id=message.metadata.run_id,
+                    session_id=wanted.session_id,
+                    object_id=part,
+                    object_content=parts[part].deflate(),
+                )
+                self.call("PushObject", request)
+
+
+@contextmanager
+def connect_site(door: Door, earlier: int | None, tell: Tell) -> Iterator[SiteLink]:
+    """Connect, over TLS and with this site's node key; leaving the block says so to the server.
+
+    Waits while the server is away. Raises CalyxError where the site is refused.
+    """
+    from flwr.supercore.heartbeat import HeartbeatSender
+
+    client = _client(door)
+    link = SiteLink(client, door, tell)
+    link.connect(earlier)
+    heart = HeartbeatSender(link.beat)
+    heart.start()
+    try:
+        yield link
+    finally:
+        heart.stop()
+        link.leave()
+
+
+def _node_key(door: Door) -> "EllipticCurvePrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(door.private_key, password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise UserError("The file of node_key holds no node key; make one with `calyx keys site`.")
+    return key
+
+
+def _client(door: Door) -> Any:  # noqa: ANN401 - Flower's client of the Fleet API
+    from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
+    from flwr.supernode.fleet_http_client import FleetHttpClient
+    from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
+
+    key = _node_key(door)
+    client = FleetHttpClient(
+        f"https://{door.address}",
+        interceptors=(
+            RuntimeVersionHttpInterceptor(component_name="SuperNode"),
+            NodeAuthHttpInterceptor(key, key.public_key()),
+        ),
+    )
+    # Flower's own would follow a redirect to anywhere and read an answer of any size.
+    client._client.close()
+    client._client = bounded_client(door.authority)
+    return client
+
+
+def _heartbeat_s() -> float:
+    from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL
+
+    return float(HEARTBEAT_DEFAULT_INTERVAL)

@@ -1,0 +1,26 @@
+"""What all exchanges of a run have in common."""
+
+from dataclasses import dataclass
+
+from calyx.order import Terms
+from calyx.privacy import PrivacyConfig
+from calyx.secagg.roster import Roster
+from calyx.tasks.base import Task
+from calyx.weights import Weights
+from server.underway import Underway
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all exchanges of a run have in common."""
+
+    run: str
+    terms: Terms
+    task: Task
+    privacy: PrivacyConfig
+    template: Weights  # names, shapes and types of the model
+    rounds: int
+    deadline_s: float
+    min_replies: int | None
+    roster: Roster | None  # who may take part; None where nothing is encrypted
+    underway: Underway | None = None  # where clients outlive this server and remember it

@@ -1,0 +1,143 @@
+"""What is under way, on disk: a server that dies inside an exchange can still end it, or give it up.
+
+Clients answer for a model once (`calyx-secagg/1` §5). So the attempt is written down before it is
+asked for, the contexts before vectors may leave the clients, and the masked sums before they are
+opened. All of it is what any server sees. A simulation's clients are made anew and need none of it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calyx.config import parse
+from calyx.errors import RoundFailed
+from calyx.files import strict_json, write_atomically
+from calyx.order import Abandoned
+from calyx.secagg.aggregator import Aggregator, from_bytes
+from calyx.secagg.encoding import enc, split
+from calyx.secagg.roster import Roster
+from calyx.secagg.rules import Rules
+from server.exchange import Exchange
+from server.sampling import Groups
+
+
+@dataclass(frozen=True)
+class MaskedSum:
+    """A context whose vectors may have left its clients, and what would prove that it cannot open."""
+
+    ctx: bytes
+    root: bytes
+    members: tuple[str, ...]  # U0, by name
+    needed: int  # signatures
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return vars(self) | {"ctx": self.ctx.hex(), "root": self.root.hex()}
+
+
+@dataclass(frozen=True)
+class Record:
+    """The last exchange that was begun."""
+
+    run: str  # Calyx's own id
+    kind: str
+    round: int
+    attempt: int
+    groups: Groups
+    roster: str  # digest of the one that its contexts are bound to
+    abandoned: tuple[Abandoned, ...]  # proofs of earlier attempts
+    masked: tuple[MaskedSum, ...]
+    opening: Mapping[
+        int, tuple[bytes, bytes]
+    ]  # group → its sum before the opening, and the request
+
+
+class Underway:
+    """The file of one run's record."""
+
+    def __init__(self, path: Path, run: str, roster: Roster) -> None:
+        self._path, self._run, self._roster = path, run, roster
+
+    def note_order(self, exchange: Exchange) -> None:
+        """Before an attempt's orders are sent."""
+        self._write(exchange, [], {})
+
+    def note_masking(self, exchange: Exchange, groups: Mapping[int, Aggregator]) -> None:
+        """Before vectors are asked for."""
+        self._write(exchange, [masked_sum(a) for a in groups.values()], {})
+
+    def note_opening(
+        self, exchange: Exchange, groups: Mapping[int, Aggregator], requests: Mapping[int, bytes]
+    ) -> None:
+        """Before the shares are asked for that open the sums of `groups`."""
+        opening = {i: (groups[i].to_bytes(), request) for i, request in requests.items()}
+        self._write(exchange, [masked_sum(a) for a in groups.values()], opening)
+
+    def of(self, exchange: Exchange) -> Record | None:
+        """What was written of this exchange, in whichever attempt. Raises RoundFailed if damaged."""
+        if not self._path.exists():
+            return None
+        try:
+            record = _read(self._path.read_bytes())
+        except (ValueError, KeyError, TypeError) as error:
+            raise RoundFailed(f"{self._path} is damaged ({error})") from None
+        wanted = (self._run, exchange.kind, exchange.round)
+        return record if (record.run, record.kind, record.round) == wanted else None
+
+    def is_bound(self, record: Record) -> bool:
+        """Whether its contexts are bound to the roster of today."""
+        return record.roster == self._roster.digest.hex()
+
+    def restored(self, record: Record, group: int, rules: Rules) -> Aggregator:
+        """A group's sum as it was before its opening."""
+        return from_bytes(record.opening[group][0], rules, self._roster)
+
+    def _write(
+        self,
+        exchange: Exchange,
+        masked: list[MaskedSum],
+        opening: Mapping[int, tuple[bytes, bytes]],
+    ) -> None:
+        head = {
+            "run": self._run,
+            "kind": exchange.kind,
+            "round": exchange.round,
+            "attempt": exchange.attempt,
+            "groups": exchange.groups,
+            "roster": self._roster.digest.hex(),
+            "abandoned": [vars(proof) for proof in exchange.abandoned],
+            "masked": [one.to_json() for one in masked],
+        }
+        flat = [item for i, (total, request) in opening.items() for item in (i, total, request)]
+        write_atomically(self._path, enc(strict_json(head), *flat))
+
+
+def masked_sum(aggregator: Aggregator) -> MaskedSum:
+    """A group's context after stage 1."""
+    return MaskedSum(
+        aggregator.ctx,
+        aggregator.root,
+        tuple(aggregator.roster.name(u) for u in aggregator.advertised),
+        aggregator.rules.abandon_quorum(aggregator.n),
+    )
+
+
+def _read(data: bytes) -> Record:
+    text, *flat = split(data)
+    head: dict[str, Any] = json.loads(text)
+    masked = tuple(
+        MaskedSum(
+            bytes.fromhex(one["ctx"]),
+            bytes.fromhex(one["root"]),
+            tuple(one["members"]),
+            int(one["needed"]),
+        )
+        for one in head.pop("masked")
+    )
+    abandoned = tuple(parse(Abandoned, proof, "") for proof in head.pop("abandoned"))
+    groups = tuple(tuple(names) for names in head.pop("groups"))
+    indices = [int.from_bytes(i, "little") for i in flat[::3]]
+    opening = dict(zip(indices, zip(flat[1::3], flat[2::3], strict=True), strict=True))
+    return Record(groups=groups, abandoned=abandoned, masked=masked, opening=opening, **head)

@@ -1,0 +1,183 @@
+"""A server that dies inside an exchange, with clients that remember what they have answered."""
+
+import json
+
+import pytest
+from federation import Federation
+from taps import Tap, run_server, stage_of
+
+from calyx.errors import RoundFailed
+from calyx.files import read_lines
+from calyx.secagg.roster import make_roster, read_roster, write_roster
+from client import ledger, memory
+from client.config import node_config
+from server.underway import Underway
+
+RUN = ("privacy=secagg", "task.num_clients=6", "rounds=2")
+
+
+class Died(BaseException):
+    """kill -9 of the server."""
+
+
+class Sites(Federation):
+    """Clients with a state folder each, as on machines of their own."""
+
+    def __init__(self, folder, *overrides):
+        super().__init__(*RUN, *overrides, "engine=superlink")
+        memory._open.clear()
+        ledger.open_ledger.cache_clear()
+        for name, node in self.nodes.items():
+            section = self.plan.run.client | {"state_dir": str(folder / name)}
+            keys = (self.identities.private[name], self.identities.roster)
+            self.inner._contexts[node].node_config.update(node_config(name, section, keys))
+
+    def restart(self, name):
+        """A client's process is gone, and with it its memory."""
+        for key in [key for key in memory._open if key[0] == self.nodes[name]]:
+            del memory._open[key]
+
+
+@pytest.fixture(autouse=True)
+def fresh_memory():
+    yield
+    memory._open.clear()
+    ledger.open_ledger.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The models' hashes of runs in which nobody dies, by mode of evaluation."""
+    found = {}
+    for evaluate in ("with_training", "separate"):
+        folder = tmp_path_factory.mktemp("whole")
+        federation = Federation(*RUN, f"evaluate={evaluate}")
+        run_server(federation, federation.inner, folder / "run")
+        found[evaluate] = summary(folder / "run")["model_sha256"]
+    return found
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def dying_at(tap, exchange, stage, when):
+    """Let the server die in the n-th exchange, before a stage's requests or after its replies."""
+    seen = []
+
+    def reaches(message):
+        if stage_of(message) == 0 and message.content not in seen:
+            seen.append(message.content)
+        return len(seen) == exchange and stage_of(message) == stage
+
+    def request(message):
+        if reaches(message) and when == "before":
+            raise Died
+        return message
+
+    def reply(message, answer):
+        if reaches(message) and when == "after":
+            raise Died
+        return answer
+
+    tap.request, tap.reply = request, reply
+
+
+def die(federation, folder, where):
+    tap = Tap(federation.inner)
+    dying_at(tap, *where)
+    with pytest.raises(Died):
+        run_server(federation, tap, folder)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("stage", range(5))
+def test_a_run_whose_server_dies_at_any_stage_goes_on_to_the_same_bytes(
+    tmp_path, undisturbed, stage, when
+):
+    federation = Sites(tmp_path)
+    die(federation, tmp_path / "run", (2, stage, when))
+    run_server(federation, federation.inner, tmp_path / "run", resume=True)
+    found = summary(tmp_path / "run")
+    assert found["model_sha256"] == undisturbed["with_training"]
+    assert len(read_lines(tmp_path / "run" / "rounds.jsonl")) == 2
+
+
+@pytest.mark.parametrize("exchange", [1, 2, 5])  # a training, an evaluation, the test
+def test_so_it_does_when_models_are_evaluated_separately(tmp_path, undisturbed, exchange):
+    federation = Sites(tmp_path, "evaluate=separate")
+    die(federation, tmp_path / "run", (exchange, 4, "after"))
+    run_server(federation, federation.inner, tmp_path / "run", resume=True)
+    assert summary(tmp_path / "run")["model_sha256"] == undisturbed["separate"]
+
+
+def test_it_may_die_again_and_again(tmp_path, undisturbed):
+    federation = Sites(tmp_path)
+    die(federation, tmp_path / "run", (1, 3, "after"))
+    for stage in (2, 4, 3):
+        tap = Tap(federation.inner)
+        dying_at(tap, 1, stage, "after")
+        with pytest.raises(Died):
+            run_server(federation, tap, tmp_path / "run", resume=True)
+    run_server(federation, federation.inner, tmp_path / "run", resume=True)
+    assert summary(tmp_path / "run")["model_sha256"] == undisturbed["with_training"]
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_a_client_that_was_restarted_meanwhile_answers_the_next_attempt(
+    tmp_path, undisturbed, stage
+):
+    federation = Sites(tmp_path)
+    die(federation, tmp_path / "run", (2, stage, "after"))
+    federation.restart(next(iter(federation.nodes)))
+    run_server(federation, federation.inner, tmp_path / "run", resume=True)
+    assert summary(tmp_path / "run")["model_sha256"] == undisturbed["with_training"]
+
+
+def test_a_sum_that_too_few_can_give_up_ends_the_run_in_words_and_changes_nothing(tmp_path):
+    federation = Sites(tmp_path)
+    die(federation, tmp_path / "run", (2, 2, "after"))
+    for name in list(federation.nodes)[:3]:
+        federation.restart(name)
+    before = {p: p.read_bytes() for p in (tmp_path / "run" / "checkpoints").rglob("*.json")}
+    with pytest.raises(RoundFailed, match="3 of 4 clients gave up the sum of round 2"):
+        run_server(federation, federation.inner, tmp_path / "run", resume=True)
+    after = {p: p.read_bytes() for p in (tmp_path / "run" / "checkpoints").rglob("*.json")}
+    assert before == after
+
+
+def test_what_is_on_disk_is_masked_or_public(tmp_path):
+    """Nothing but what the wire shows: no plain vector, no share that a client had not sent."""
+    federation = Sites(tmp_path)
+    die(federation, tmp_path / "run", (2, 4, "before"))
+    kept = (tmp_path / "run" / "underway").read_bytes()
+    secrets = [opened.session for opened in memory._open.values()]
+    assert secrets
+    for session in secrets:
+        assert session.own_share not in kept
+        assert not [
+            both for both in session.held.values() if both[:33] in kept or both[33:] in kept
+        ]
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", b"\x04\0\0\0nul", b"\x02\0\0\0{}"])
+def test_a_damaged_record_is_one_sentence(tmp_path, damage):
+    federation = Sites(tmp_path)
+    roster = read_roster(federation.identities.roster)
+    path = tmp_path / "underway"
+    path.write_bytes(damage)
+    with pytest.raises(RoundFailed, match="is damaged"):
+        Underway(path, "run", roster).of(federation.exchange())
+
+
+def test_a_record_of_another_run_or_round_is_passed_over(tmp_path):
+    federation = Sites(tmp_path)
+    roster = read_roster(federation.identities.roster)
+    underway, exchange = Underway(tmp_path / "underway", "run", roster), federation.exchange()
+    assert underway.of(exchange) is None
+    underway.note_order(exchange)
+    assert underway.of(exchange).attempt == 1
+    assert underway.of(federation.exchange("evaluate")) is None
+    assert Underway(tmp_path / "underway", "other", roster).of(exchange) is None
+    newer = read_roster(write_roster(make_roster(dict(roster.clients), 2, bytes(32))))
+    assert not Underway(tmp_path / "underway", "run", newer).is_bound(underway.of(exchange))
