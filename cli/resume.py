@@ -26,15 +26,21 @@ MAY_CHANGE = (
 
 def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
-    folders = [a for a in arguments if "=" not in a and not a.startswith("-")]
-    overrides = [a for a in arguments if "=" in a]
-    if len(folders) != 1 or len(folders) + len(overrides) != len(arguments):
+    from cli.following import drive, split_options
+
+    options, rest = split_options(list(arguments), "resume")
+    folders = [a for a in rest if "=" not in a and not a.startswith("-")]
+    overrides = [a for a in rest if "=" in a]
+    if len(folders) != 1 or len(folders) + len(overrides) != len(rest):
         raise UserError("Give the folder of one run: calyx resume RUN [rounds=N].")
     folder = RunFolder(Path(folders[0]))
     config = _changed(folder.read_config(), overrides)
     run = parse(RunConfig, config, "")
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
+    if run.engine["name"] == "superlink":
+        drive(config, RunFolder(folder.path.absolute()), options, resume=True)
+        return 0
     checked = plan(config)
     from cli.running import run_plan  # late: it loads PyTorch
 

@@ -11,7 +11,7 @@ from cli.operating import connect, operator_parser
 def main(arguments: Sequence[str]) -> int:
     """Print a table of runs. Raises CalyxError."""
     options = operator_parser("calyx runs", __doc__).parse_args(arguments)
-    with connect(options) as operator:
+    with connect(options.control_port, options.authority) as operator:
         runs, nodes = operator.runs(), operator.nodes()
     console = Console(highlight=False)
     table = Table("run", "status", box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
             f"(control port {serving.control_port}). Ctrl-C stops everything.",
             markup=False,
         )
-        serve_gateway(serving, processes)
+        serve_gateway(serving, processes, lambda line: console.print(line, markup=False))
     finally:
         processes.__exit__()
     return 0

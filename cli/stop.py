@@ -13,7 +13,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = operator_parser("calyx stop", __doc__)
     parser.add_argument("run", type=int, help="as `calyx runs` shows it")
     options = parser.parse_args(arguments)
-    with connect(options) as operator:
+    with connect(options.control_port, options.authority) as operator:
         if options.run not in operator.runs():
             raise UserError(f"There is no run {options.run}; `calyx runs` lists them.")
         if operator.status(options.run)[0] == "finished":

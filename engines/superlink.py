@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from server.gateway import Limits, make_gateway
 
 log = logging.getLogger(__name__)
 START_S = 60.0  # that a SuperLink may take to answer
+MAX_RESTARTS, RESTARTS_S = 5, 600.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Processes:
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, list[str]] = {}
+        self._restarts: list[float] = []
 
     def __enter__(self) -> "Processes":
         """Start them, and wait until the SuperLink answers. Raises CalyxError."""
@@ -85,10 +89,29 @@ class Processes:
         """Raise CalyxError if one has ended by itself."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                raise CalyxError(
-                    f"The {name} has ended (code {process.returncode}); its log is "
-                    f"{self._serving.state / name}.log."
-                )
+                raise self._ended(name)
+
+    def mend(self) -> str | None:
+        """Start again what has ended by itself, and say what; a run that it cut off can be resumed.
+
+        Raises CalyxError where that has happened too often.
+        """
+        for name, process in self._running.items():
+            if process.poll() is None:
+                continue
+            now = time.monotonic()
+            self._restarts = [then for then in self._restarts if now - then < RESTARTS_S] + [now]
+            if len(self._restarts) > MAX_RESTARTS:
+                raise self._ended(name)
+            self._start(name, *self._commands[name])
+            return f"the {name} had ended (code {process.returncode}) and was started again"
+        return None
+
+    def _ended(self, name: str) -> CalyxError:
+        return CalyxError(
+            f"The {name} has ended (code {self._running[name].returncode}); its log is "
+            f"{self._serving.state / name}.log."
+        )
 
     def _superlink(self, secret: Path) -> list[str]:
         keys = self._serving.keys
@@ -113,6 +136,7 @@ class Processes:
         ]
 
     def _start(self, name: str, program: str, *arguments: str) -> None:
+        self._commands[name] = [program, *arguments]
         programs = Path(sys.executable).parent
         environment = os.environ | {
             "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -169,8 +193,11 @@ def check_files(serving: Serving) -> None:
         raise UserError(f"There is no folder {serving.nodes} with the sites' .node.pub files.")
 
 
-def serve_gateway(serving: Serving, processes: Processes) -> None:
-    """Serve the gateway in this process until interrupted. Raises CalyxError."""
+def serve_gateway(serving: Serving, processes: Processes, tell: Callable[[str], None]) -> None:
+    """Serve the gateway in this process until interrupted; what was restarted is told.
+
+    Raises CalyxError where SuperLink or superexec cannot be kept alive.
+    """
     import threading
 
     import uvicorn
@@ -193,7 +220,9 @@ def serve_gateway(serving: Serving, processes: Processes) -> None:
     def watch() -> None:
         while not server.should_exit:
             try:
-                processes.check()
+                said = processes.mend()
+                if said:
+                    tell(said)
             except CalyxError as error:
                 failed.append(error)
                 server.should_exit = True

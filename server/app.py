@@ -38,7 +38,13 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Run a job to its end. Raises CalyxError; what is on disk can then be resumed."""
     job = read_job(context.run_config)
-    run, folder = job.run, RunFolder(Path(job.run_dir))
+    folder = RunFolder(Path(job.run_dir))
+    with folder.alone():
+        _run(job, folder, grid)
+
+
+def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
+    run = job.run
     task = load_task(run.task)
     template = initial_weights(run, task)
     state = _resumed(job, folder) if job.resume else _fresh(job, folder, template)

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -49,6 +50,25 @@ class RunFolder:
                 f"The folder {self.path} already holds a run; choose another hydra.run.dir, or go on "
                 f"with `calyx resume {self.path}`."
             )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One server a run. Raises UserError if another one is at work on it."""
+        import fcntl
+
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("wb") as lock:
+            try:
+                fcntl.lockf(
+                    lock,  # not inherited by forks, as flock is
+                    fcntl.LOCK_EX | fcntl.LOCK_NB,
+                )
+            except OSError:
+                raise UserError(
+                    f"The run in {self.path} is still going on in another process; wait for its "
+                    "end or stop it, and then resume."
+                ) from None
+            yield
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved config."""

@@ -12,6 +12,7 @@ from cryptography import x509
 from calyx.certificates import expiry
 from calyx.errors import UserError
 from cli import client, keys, server, submit
+from cli.following import split_options
 from client.site import check_site, read_site_config
 
 DOCS = Path(__file__).parents[2] / "docs" / "deploy.md"
@@ -83,8 +84,8 @@ def test_the_other_commands_of_the_page_are_understood(folder):
     assert sorted(found) == ["client", "server", "submit"]
     with pytest.raises(UserError, match="no folder nodes"):
         server.main(found["server"])
-    options, overrides = submit._split(found["submit"])
-    assert (options["roster"], overrides[0]) == ("roster.json", "task=digits")
+    options, overrides = split_options(found["submit"], "submit")
+    assert (options.roster, overrides[0]) == (Path("roster.json"), "task=digits")
     assert yaml.safe_load((folder / found["client"][0]).read_text())["server"].endswith(":9443")
 
 

@@ -2,10 +2,24 @@
 keys, encryption; and a fifth machine that only holds the CA's certificate."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
-from deployment import Deployment
+import yaml
+from deployment import INTRUDER, Deployment, wait_for
+from intruder import CLOSED
+
+from calyx.composing import compose, resolved
+from calyx.config import RunConfig, parse
+from calyx.flower import FLEET_PATHS
+from calyx.installed import PACKAGES
+from calyx.order import run_digest
+from calyx.registry import load_task
+from server.app import initial_weights
+from server.checkpoints import RunState, save
+from server.folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 HEART = ROOT.parent / "shared" / "data" / "heart"
@@ -31,16 +45,29 @@ def deployment(tmp_path_factory):
     with Deployment(tmp_path_factory.mktemp("deployment"), SITES, HEART) as made:
         made.serve()
         for name in SITES:
-            made.join(name, made.site_file(name, policy={"bounds": BOUNDS}))
+            made.start(name, "client", made.site_file(name, {"bounds": BOUNDS}), host=name)
+        for name in SITES:
+            wait_for(lambda name=name: "connected to" in made.said(name))
         yield made
+
+
+@pytest.fixture(scope="module")
+def other_code(deployment):
+    """A copy of the project with one byte changed, and how to run it."""
+    folder = deployment.folder / "other-code"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package)
+    path = folder / "client" / "training.py"
+    path.write_bytes(path.read_bytes()[:-1] + b" ")  # the last newline
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
 
 def summary(folder):
     return json.loads((folder / "summary.json").read_text())
 
 
-def refused_by_all(deployment, code):
-    return all(f"{code}" in deployment.said(name) for name in deployment.sites)
+def said_by_all(deployment, code, count=1):
+    return all(deployment.said(name).count(code) >= count for name in SITES)
 
 
 def test_four_sites_give_the_bytes_of_a_simulation_and_answer_for_a_model_once(deployment):
@@ -56,6 +83,103 @@ def test_four_sites_give_the_bytes_of_a_simulation_and_answer_for_a_model_once(d
         assert "vector" in (state / "ledger.jsonl").read_text()
     # The same start weights again: each site has answered for them.
     refused = deployment.submit(*RUN, "hydra.run.dir=again", "retries=0", code=1)
-    assert "another seed" in refused
-    assert refused_by_all(deployment, "second-vector")
+    assert "submit it with another seed" in refused
+    assert said_by_all(deployment, "second-vector")
     assert "Traceback" not in refused
+
+
+def test_a_value_that_a_sites_policy_does_not_list_is_refused_by_every_site(deployment):
+    refused = deployment.submit(
+        *RUN, "seed=2", "training.lr=0.5", "retries=0", "hydra.run.dir=lr", code=1
+    )
+    assert "outside-policy" in refused
+    assert said_by_all(deployment, "outside-policy")
+    assert "training.lr is 0.5" in (deployment.folder / "state-va" / "events.jsonl").read_text()
+
+
+def test_another_initial_model_is_refused_by_every_site(deployment):
+    """A hostile server begins round 1 with weights of its own."""
+    config = resolved(compose([*RUN, "seed=3", "retries=0", "engine=superlink"]))
+    run, folder = parse(RunConfig, config, ""), RunFolder(deployment.folder / "planted")
+    own = {k: v + 0.5 for k, v in initial_weights(run, load_task(run.task)).items()}
+    state = RunState("planted", run_digest(run, config), 0, own, {}, None)
+    folder.write_config(config)
+    save(folder.checkpoints, state, 3)
+    arguments = ("planted", *deployment.where, "--roster=r.json")
+    said = deployment.calyx("resume", *arguments, code=1)
+    assert "weights-refused" in said
+    assert said_by_all(deployment, "weights-refused")
+
+
+def test_a_run_with_other_code_is_refused_by_every_site_and_the_operator_sees_why(
+    deployment, other_code
+):
+    # Every installed file counts: one byte is enough.
+    said = deployment.submit(*RUN, "seed=4", "hydra.run.dir=byte", code=1, env=other_code)
+    assert "bundle-refused" in said
+    assert said_by_all(deployment, "bundle-refused")
+    # A bundle that brings code of its own is never fetched, and never unpacked.
+    before = deployment.said("va").count("bundle-refused")
+    listed = deployment.script("other_code.py", deployment.control, "r.json", *RUN, "seed=4")
+    run_id, status, _, details = json.loads(listed.splitlines()[-1])
+    assert status == "finished"
+    assert "bundle-refused" in details
+    assert said_by_all(deployment, "bundle-refused", before + 1)
+    listed = deployment.calyx("runs", *deployment.where)
+    assert str(run_id) in listed
+    assert all(f"{name} online" in listed for name in SITES)
+    assert "has ended already" in deployment.calyx("stop", *deployment.where, str(run_id), code=2)
+    assert "There is no run 7" in deployment.calyx("stop", *deployment.where, "7", code=2)
+    away = ("--control-port=9", deployment.where[1])
+    assert "does not answer" in deployment.calyx("runs", *away, code=1)
+
+
+def test_a_site_with_a_changed_file_or_an_older_manifest_does_not_connect(deployment, other_code):
+    file = deployment.site_file("twin", client={"name": "va", "identity": "sites/va.key"})
+    said = deployment.calyx("client", file, host="va", code=2, env=other_code)
+    assert "is not what manifest 1 allows" in said
+    state = deployment.folder / "state-twin"
+    state.mkdir(exist_ok=True)
+    (state / "manifest-version").write_text("2")
+    said = deployment.calyx("client", file, host="va", code=2)
+    assert "no way back" in said
+
+
+def test_who_holds_the_certificate_only_can_do_nothing(deployment):
+    address = f"{deployment.host}:{deployment.port}"
+    arguments = (address, "keys/ca.crt", deployment.control)
+    found = json.loads(deployment.script("intruder.py", *arguments, host=INTRUDER))
+    assert {path: found[path] for path in CLOSED} == dict.fromkeys(CLOSED, 404)
+    fleet = [f"/v1/fleet/{name}" for name in FLEET_PATHS]
+    assert {path: found[path] for path in fleet} == dict.fromkeys(fleet, 401)
+    assert found["stranger"] == "not trusted"
+    if deployment.network:  # on loopback it would be the operator's own machine
+        assert found["control"] == "closed"
+    audit = (deployment.folder / "server-state" / "audit.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in audit]
+    assert {row["status"] for row in rows} >= {200, 401, 404}
+
+
+def test_a_site_whose_node_key_is_unknown_is_told_so(deployment):
+    deployment.calyx("keys", "site", "stranger", "--folder", "sites")
+    path = deployment.site_file("stranger")
+    said = deployment.calyx("client", path, host=INTRUDER, code=2)
+    assert "The roster does not name stranger" in said
+    # With somebody else's place on the roster, but its own node key:
+    client = {"name": "va", "identity": "sites/va.key"}
+    said = deployment.calyx(
+        "client", deployment.site_file("stranger", client=client), host=INTRUDER, code=1
+    )
+    assert "node key is not registered" in said
+    assert "Traceback" not in said
+
+
+def test_one_site_is_one_process(deployment):
+    file = deployment.site_file("va", {"bounds": BOUNDS})
+    assert "one site is one process" in deployment.calyx("client", file, host="va", code=2)
+    elsewhere = deployment.site_file("copy", client={"name": "va", "identity": "sites/va.key"})
+    values = yaml.safe_load((deployment.folder / elsewhere).read_text())
+    values["node_key"] = "sites/va.node.key"
+    (deployment.folder / elsewhere).write_text(yaml.safe_dump(values))
+    said = deployment.calyx("client", elsewhere, host="va", code=1)
+    assert "another process is connected" in said

@@ -100,12 +100,12 @@ class Deployment:
     def _on(self, host):
         return self.network.within(host) if self.network else []
 
-    def run(self, command, host=OPERATOR, code=0, timeout=120):
+    def run(self, command, host=OPERATOR, code=0, timeout=120, env=None):
         """A command on a host, to its end; what it said."""
         ended = subprocess.run(
             [*self._on(host), *command],
             cwd=self.folder,
-            env=environment(),
+            env=environment() | (env or {}),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -113,8 +113,8 @@ class Deployment:
         assert ended.returncode == code, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
 
-    def calyx(self, *arguments, host=OPERATOR, code=0, timeout=120):
-        return self.run(calyx_command(*arguments), host, code, timeout)
+    def calyx(self, *arguments, host=OPERATOR, code=0, timeout=120, env=None):
+        return self.run(calyx_command(*arguments), host, code, timeout, env)
 
     def script(self, name, *arguments, host=OPERATOR):
         """A file of tests/support, run by a host; what it printed."""
@@ -180,10 +180,9 @@ class Deployment:
     def where(self):
         return (f"--control-port={self.control}", "--authority=keys/ca.crt")
 
-    def submit(self, *overrides, code=0, timeout=400):
-        return self.calyx(
-            "submit", *self.where, "--roster=r.json", *overrides, code=code, timeout=timeout
-        )
+    def submit(self, *overrides, code=0, env=None):
+        options = (*self.where, "--roster=r.json")
+        return self.calyx("submit", *options, *overrides, code=code, timeout=400, env=env)
 
     def kill(self, name):
         """kill -9, as a machine that loses its power."""

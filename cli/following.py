@@ -1,0 +1,135 @@
+"""Start a run on the server of this machine, show its rounds, and say how it ended."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from calyx.errors import CalyxError, UserError
+from calyx.files import read_lines, write_atomically
+from calyx.flower import Operator
+from calyx.installed import bundle
+from calyx.key_files import read_roster_file
+from calyx.secagg.roster import Roster, write_roster
+from cli.operating import AUTHORITY, CONTROL_PORT, connect
+from cli.report.page import write_report
+from cli.results import print_results
+from server.folder import RunFolder
+from server.job import to_run_config
+
+POLL_S = 1.0
+AWAY_S = 90.0  # that the server may be away while a run goes on
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the server is, and whose roster counts."""
+
+    control_port: int = CONTROL_PORT
+    authority: Path = Path(AUTHORITY)
+    roster: Path | None = None
+
+
+def split_options(arguments: list[str], command: str) -> tuple[Options, list[str]]:
+    """Options, which begin with `--`, and the rest. Raises UserError."""
+    values: dict[str, Any] = {}
+    rest = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if not key.startswith("--"):
+            rest.append(argument)
+            continue
+        name = key.removeprefix("--").replace("-", "_")
+        if name not in ("control_port", "authority", "roster") or not value:
+            raise UserError(
+                f"{argument!r} is none of {command}'s options: --roster=FILE, "
+                "--control-port=PORT, --authority=FILE; the rest are config overrides."
+            )
+        values[name] = Path(value)
+    port = str(values.get("control_port", CONTROL_PORT))
+    if not port.isdecimal():
+        raise UserError(f"--control-port={port} is no port.")
+    return Options(**values | {"control_port": int(port)}), rest
+
+
+def read_pinned(options: Options, folder: RunFolder) -> Roster | None:
+    """The roster that was named, or else the one that the run was submitted with."""
+    path = options.roster or folder.roster
+    return read_roster_file(path) if options.roster or path.exists() else None
+
+
+def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume: bool) -> None:
+    """Run a job on the sites to its end, with report and results.
+
+    Raises CalyxError where it fails; Ctrl-C stops it.
+    """
+    roster = read_pinned(options, folder)
+    text = write_roster(roster) if roster else None
+    job = to_run_config(config, folder.path, resume=resume, roster=text)
+    console = Console(highlight=False)
+    with connect(options.control_port, options.authority) as operator:
+        run_id = operator.start(bundle(), job)
+        console.print(f"run {run_id} in {folder.path}", markup=False)
+        try:
+            _follow(operator, run_id, folder, console)
+        except KeyboardInterrupt:
+            operator.stop(run_id)
+            raise KeyboardInterrupt(
+                f"Stopped. What was finished is saved: go on with `calyx resume {folder.path}`."
+            ) from None
+        finally:
+            if text and folder.path.exists():
+                write_atomically(folder.roster, text.encode())
+    report = write_report(folder.path)
+    print_results(folder.read_summary(), folder.path, report)
+
+
+def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console) -> None:
+    shown = len(read_lines(folder.rounds))
+    while True:
+        status, outcome, details = _status(operator, run_id)
+        rows = read_lines(folder.rounds)
+        shown = min(shown, len(rows))  # a resumed run forgets rows that had no checkpoint
+        for row in rows[shown:]:
+            console.print(
+                f"round {row['round']}  train_loss {row['train_loss']:.4f}  "
+                f"val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}  "
+                f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s",
+                markup=False,
+            )
+        shown = len(rows)
+        if status == "finished":
+            if outcome != "completed":
+                raise CalyxError(_why(details, folder, rounds=len(rows)))
+            return
+        time.sleep(POLL_S)
+
+
+def _status(operator: Operator, run_id: int) -> tuple[str, str, str]:
+    """As the server says; for a while it may be away, and the run goes on all the same."""
+    deadline = time.monotonic() + AWAY_S
+    while True:
+        try:
+            return operator.status(run_id)
+        except httpx.HTTPError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_S)
+
+
+def _why(details: str, folder: RunFolder, rounds: int) -> str:
+    said = details.removeprefix("ServerApp failed with exception: ").strip()
+    if "second-vector" in said and rounds == 0:
+        said = said.partition(". What was done before")[0]
+        return (
+            f"{said}. The sites have answered for these start weights before, and do so once: "
+            "submit it with another seed."
+        )
+    if said.startswith("Task failed"):  # Flower's words for a process that is gone
+        said = "The run's process on the server has ended"
+    if "calyx resume" in said or not folder.holds_run:
+        return said or "The run ended before it began; see the server's superexec.log."
+    return f"{said or 'The run was cut off'} (go on with `calyx resume {folder.path}`)"
