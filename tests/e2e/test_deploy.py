@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from deployment import INTRUDER, Deployment, wait_for
 from intruder import CLOSED
 
+from benchmarks.fleet import INTRUDER, Fleet
 from calyx.composing import compose, resolved
 from calyx.config import RunConfig, parse
 from calyx.flower import FLEET_PATHS
@@ -37,17 +37,16 @@ BOUNDS = {
     "deadline_s": "any",
 }
 
+SUPPORT = ROOT / "tests" / "support"
+
 pytestmark = pytest.mark.skipif(not HEART.is_dir(), reason="../shared/data/heart is not here")
 
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory):
-    with Deployment(tmp_path_factory.mktemp("deployment"), SITES, HEART) as made:
+    with Fleet(tmp_path_factory.mktemp("deployment"), SITES, HEART) as made:
         made.serve()
-        for name in SITES:
-            made.start(name, "client", made.site_file(name, {"bounds": BOUNDS}), host=name)
-        for name in SITES:
-            wait_for(lambda name=name: "connected to" in made.said(name))
+        made.join(bounds=BOUNDS)
         yield made
 
 
@@ -120,7 +119,9 @@ def test_a_run_with_other_code_is_refused_by_every_site_and_the_operator_sees_wh
     assert said_by_all(deployment, "bundle-refused")
     # A bundle that brings code of its own is never fetched, and never unpacked.
     before = deployment.said("va").count("bundle-refused")
-    listed = deployment.script("other_code.py", deployment.control, "r.json", *RUN, "seed=4")
+    listed = deployment.script(
+        SUPPORT / "other_code.py", deployment.control, "r.json", *RUN, "seed=4"
+    )
     run_id, status, _, details = json.loads(listed.splitlines()[-1])
     assert status == "finished"
     assert "bundle-refused" in details
@@ -148,7 +149,7 @@ def test_a_site_with_a_changed_file_or_an_older_manifest_does_not_connect(deploy
 def test_who_holds_the_certificate_only_can_do_nothing(deployment):
     address = f"{deployment.host}:{deployment.port}"
     arguments = (address, "keys/ca.crt", deployment.control)
-    found = json.loads(deployment.script("intruder.py", *arguments, host=INTRUDER))
+    found = json.loads(deployment.script(SUPPORT / "intruder.py", *arguments, host=INTRUDER))
     assert {path: found[path] for path in CLOSED} == dict.fromkeys(CLOSED, 404)
     fleet = [f"/v1/fleet/{name}" for name in FLEET_PATHS]
     assert {path: found[path] for path in fleet} == dict.fromkeys(fleet, 401)

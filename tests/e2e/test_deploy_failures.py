@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from deployment import Deployment, wait_for
-from program import calyx_command, environment
+from program import calyx_command
+
+from benchmarks.fleet import Fleet, wait_for
 
 HEART = Path(__file__).resolve().parents[3] / "shared" / "data" / "heart"
 SITES = ("cleveland", "hungarian", "switzerland", "va")
@@ -20,8 +21,9 @@ pytestmark = pytest.mark.skipif(not HEART.is_dir(), reason="../shared/data/heart
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory):
-    with Deployment(tmp_path_factory.mktemp("failures"), SITES, HEART) as made:
-        made.up()
+    with Fleet(tmp_path_factory.mktemp("failures"), SITES, HEART) as made:
+        made.serve()
+        made.join()
         yield made
 
 
@@ -37,11 +39,8 @@ def simulated(deployment, *overrides):
 
 def submitted(deployment, *arguments):
     """`calyx submit` or `calyx resume`, under way."""
-    command = [*deployment._on("operator"), *calyx_command(*arguments[:1], *deployment.where)]
-    log = (deployment.folder / "submit.log").open("ab")
-    return subprocess.Popen(
-        [*command, *arguments[1:]], cwd=deployment.folder, env=environment(), stdout=log, stderr=log
-    )
+    words = calyx_command(*arguments[:1], *deployment.where, *arguments[1:])
+    return deployment.start("submit", words)
 
 
 class Lines:
@@ -68,7 +67,7 @@ def test_a_site_killed_in_each_stage_is_back_under_its_own_name_and_the_bytes_ar
     for done in ("query.name", "train", "query.share", "query.mask", "query.consent"):
         lines.wait(f"{done:<16}answered")
         deployment.kill("va")
-        deployment.start("va", "client", "va.yaml", host="va")
+        deployment.start_site("va", "va.yaml")
         lines.wait("connected to")
         lines.wait(f"{'query.reveal':<16}answered") if done != "query.consent" else None
     assert run.wait(timeout=300) == 0, deployment.said("submit")
@@ -108,12 +107,12 @@ def test_a_link_that_is_down_for_20_or_90_seconds_is_waited_for(deployment):
     lines = Lines(deployment, "va")
     arguments = ("--roster=r.json", *RUN, "rounds=2", "seed=4", "hydra.run.dir=down")
     run = submitted(deployment, "submit", *arguments)
-    for seconds in (20, 90):
+    for seconds, then in ((20, f"{'query.reveal':<16}answered"), (90, "the server answers again")):
         lines.wait(f"{'query.share':<16}answered")
         deployment.network.set_link("va", "down")
         time.sleep(seconds)
         deployment.network.set_link("va", "up")
-        lines.wait("the server answers again")
+        lines.wait(then)
     assert run.wait(timeout=300) == 0, deployment.said("submit")
     assert model(deployment, "down") == simulated(deployment, "rounds=2", "seed=4")
 

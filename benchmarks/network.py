@@ -1,17 +1,19 @@
-"""Machines of a test: network namespaces that it makes itself, joined by one bridge."""
+"""Machines of a benchmark or a test: network namespaces of its own making, joined by one bridge."""
 
 import itertools
 import os
 import subprocess
+from collections.abc import Sequence
+from typing import Self
 
 _COUNT = itertools.count()
 
 
-def _ip(*words):
+def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=20)
 
 
-def why_no_namespaces():
+def why_no_namespaces() -> str | None:
     """In words, or None where this machine lets us make them."""
     name = f"calyx-try-{os.getpid()}"
     try:
@@ -29,24 +31,26 @@ def why_no_namespaces():
 class Network:
     """One namespace a host, which reaches the others under 10.77.0.N and nothing else."""
 
-    def __init__(self, hosts):
+    def __init__(self, hosts: Sequence[str]) -> None:
         self._mark = f"calyx-{os.getpid()}-{next(_COUNT)}"
         self._hosts = {host: f"{self._mark}-{i}" for i, host in enumerate(hosts)}
         self._switch = f"{self._mark}-switch"
 
-    def address(self, host):
+    def address(self, host: str) -> str:
+        """The host's own."""
         return f"10.77.0.{list(self._hosts).index(host) + 1}"
 
-    def within(self, host):
+    def within(self, host: str) -> list[str]:
         """The words that make a command run on a host."""
         return ["ip", "netns", "exec", self._hosts[host]]
 
-    def set_link(self, host, state):
+    def set_link(self, host: str, state: str) -> None:
         """Pull a host's cable ("down"), or put it back ("up")."""
         port = f"port{list(self._hosts).index(host)}"
         _ip("-n", self._switch, "link", "set", port, state)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
+        """Make them."""
         try:
             _ip("netns", "add", self._switch)
             _ip("-n", self._switch, "link", "add", "bridge", "type", "bridge")
@@ -64,6 +68,7 @@ class Network:
             raise
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
+        """End them, with whatever link they had."""
         for name in (*self._hosts.values(), self._switch):
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
