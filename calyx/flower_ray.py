@@ -17,6 +17,7 @@ from typing import Any, cast
 import ray
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
+from flwr.common.constant import PARTITION_ID_KEY
 from flwr.proto.task_pb2 import Task
 from flwr.server.superlink.fleet.vce import vce_api
 from flwr.server.superlink.fleet.vce.backend.raybackend import RayBackend
@@ -47,7 +48,7 @@ OnProgress = Callable[[str, int, int], None]  # message type, how many answered,
 
 def partition_of(context: Context) -> int:
     """Which client a simulated node is, from 0."""
-    return int(context.node_config[vce_api.PARTITION_ID_KEY])
+    return int(context.node_config[PARTITION_ID_KEY])
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class ActorBackend(RayBackend):
         except ray.exceptions.RayActorError:
             with self._lock:
                 if not self._is_closed:
-                    actor = self.pool.create_actor_fn()
+                    actor = cast(Any, self.pool).create_actor_fn()
             reason = LATE if ident in self._given_up else "its Ray actor died"
             return engine_failure(reason, message), context
         else:
