@@ -8,6 +8,7 @@ the caller's thread, so that its exceptions and Ctrl-C need no queue.
 
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -40,15 +41,11 @@ from calyx.wire import engine_failure
 
 ONE_ACTOR: dict[str, int | float] = {"num_cpus": 1, "num_gpus": 0}
 POLL_S = 0.02  # between two looks for replies
+KNOCK_S = 5.0  # that a cluster may take to accept a connection
 LATE = "no reply before the deadline"
 
 Clients = Callable[[Message, Context], Message]  # picklable; a context carries its partition
 OnProgress = Callable[[str, int, int], None]  # message type, how many answered, of how many
-
-
-def partition_of(context: Context) -> int:
-    """Which client a simulated node is, from 0."""
-    return int(context.node_config[PARTITION_ID_KEY])
 
 
 @dataclass(frozen=True)
@@ -206,7 +203,7 @@ class ActorBackend(RayBackend):
                 return engine_failure(LATE, message), context
             actor = self._busy[ident] = actors.pop()
         try:
-            partition = str(partition_of(context))
+            partition = str(context.node_config[PARTITION_ID_KEY])
             _, reply, changed = ray.get(actor.run.remote(self.app_fn, message, partition, context))
         except ray.exceptions.RayActorError:
             with self._lock:
@@ -275,11 +272,19 @@ def connect(cluster: Cluster) -> None:
         if cluster.address is None:
             ray.init(**local, num_cpus=cluster.workers, **quiet)
         else:
+            _knock(cluster.address)
             ray.init(address=cluster.address, **quiet)
     except Exception as error:
         where = "cannot start here" if cluster.address is None else f"is not at {cluster.address}"
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CalyxError(f"Ray {where}: {first} See engine.address in docs/ray.md.") from error
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would ask for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
 
 
 def _actors(cluster: Cluster) -> int:

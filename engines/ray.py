@@ -22,6 +22,8 @@ from engines.embedded import Onlooker
 from engines.identities import Identities
 from engines.planning import Plan, RayConfig
 
+PARTITION = "partition-id"  # which client a simulated node is, from 0; Flower's key
+
 
 @dataclass(frozen=True)
 class SimulatedClients:
@@ -33,13 +35,12 @@ class SimulatedClients:
 
     def __call__(self, message: Message, context: Context) -> Message:
         """In an actor: be the client of this context, whose state goes back with the reply."""
-        from calyx.flower_ray import partition_of
         from client.app import app
 
         as_task(context.run_id, context.node_id)
         if _code_here() != self.code:
             return engine_failure("its machine has other code than the launcher", message)
-        name = list(self.identities.private)[partition_of(context)]
+        name = list(self.identities.private)[int(context.node_config[PARTITION])]
         keys = (self.identities.private[name], self.identities.roster)
         config = dict[str, str | int | float | bool](node_config(name, self.section, keys))
         own = Context(
@@ -79,6 +80,8 @@ def _settle_environment(*, is_ours: bool) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Clients see the machine's GPUs, as in the embedded engine; Ray would hide them.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # What Ray's own processes say of a client that died: events.jsonl says it, in our words.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     if is_ours and "RAY_AUTH_MODE" not in os.environ:
         # Ray's ports are open to the network, and who reaches them runs code: it needs our token.
         os.environ["RAY_AUTH_MODE"] = "token"

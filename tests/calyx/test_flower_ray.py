@@ -16,11 +16,11 @@ from flwr.simulation.ray_transport.ray_actor import BasicActorPool, VirtualClien
 from flwr.superlink.grid import InMemoryGrid
 
 from calyx import flower_ray
-from calyx.errors import CalyxError, ConfigError
+from calyx.errors import CalyxError, ConfigError, RoundFailed
 from calyx.flower import as_task
 from calyx.wire import failure_reason
 from engines.identities import throw_away
-from engines.ray import SimulatedClients
+from engines.ray import PARTITION, SimulatedClients
 
 
 def parameters(function):
@@ -52,6 +52,7 @@ def test_flowers_actors_and_grid_have_the_members_that_ours_use():
     assert parameters(InMemoryGrid) == ["state_factory", "pull_interval"]
     assert not flower_ray.SimulationGrid.__abstractmethods__
     assert not flower_ray.ActorBackend.__abstractmethods__
+    assert vce_api.PARTITION_ID_KEY == PARTITION
     for name in ("build", "process_message", "terminate"):
         ours, theirs = getattr(flower_ray.ActorBackend, name), getattr(RayBackend, name)
         assert parameters(ours) == parameters(theirs)
@@ -158,8 +159,22 @@ def test_more_actors_than_there_can_be_are_refused(monkeypatch):
         flower_ray._actors(flower_ray.Cluster("auto", 4))
 
 
+def test_a_cluster_that_is_not_there_is_a_failure_with_a_sentence():
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
+        with pytest.raises(CalyxError, match=f"Ray is not at {address}: .*refused"):
+            flower_ray.connect(flower_ray.Cluster(address, None))
+
+
+@pytest.mark.parametrize("error", [RoundFailed("3 are left"), KeyboardInterrupt("go on with")])
+def test_what_ends_the_server_app_comes_out_and_the_loop_ends(simulation, error):
+    make, _ = simulation
+    with pytest.raises(type(error), match=str(error)), make(Actors(True, set())):
+        raise error
+    assert not [t for t in threading.enumerate() if t.name == "flower-simulation"]
+
+
 def node(partition):
-    return Context(1, 5, {"partition-id": partition, "num-partitions": 2}, RecordDict(), {})
+    return Context(1, 5, {PARTITION: partition, "num-partitions": 2}, RecordDict(), {})
 
 
 def test_a_client_is_its_partition_and_its_keys_are_shown_to_nobody(monkeypatch):
