@@ -276,8 +276,8 @@ def connect(cluster: Cluster) -> None:
             ray.init(address=cluster.address, **quiet)
     except Exception as error:
         where = "cannot start here" if cluster.address is None else f"is not at {cluster.address}"
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CalyxError(f"Ray {where}: {first} See engine.address in docs/ray.md.") from error
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise CalyxError(f"Ray {where}: {first}. See engine.address in docs/ray.md.") from error
 
 
 def _knock(address: str) -> None:
