@@ -20,6 +20,7 @@ MAY_CHANGE = (
     "retries",
     "keep_checkpoints",
     "engine.workers",
+    "engine.address",
     "task.data_dir",
 )
 

@@ -4,10 +4,11 @@ It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
-from calyx.config import NonNegativeInt, RunConfig, config, parse
-from calyx.errors import DataError
+from calyx.config import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
+from calyx.errors import ConfigError, DataError
 from calyx.hardware import HardwareConfig, cores, resolve
 from calyx.order import Terms, terms_of
 from calyx.preprocessing.config import PreprocessingConfig
@@ -40,6 +41,24 @@ class EmbeddedConfig:
         return max(1, min(cores(), clients))
 
 
+@config
+class RayConfig:
+    """The section `engine` of Flower's simulation on Ray."""
+
+    name: str
+    workers: PositiveInt | None  # actors at once, a core each; null is one a core
+    address: str | None  # of a cluster, as `ray.init` takes it; null starts Ray on this machine
+
+    def count(self, clients: int) -> int | None:
+        """Actors to start for so many clients; None is as many as the cluster has cores."""
+        if self.workers is not None:
+            return min(self.workers, clients)
+        return None if self.address else max(1, min(cores(), clients))
+
+
+EngineConfig = EmbeddedConfig | RayConfig
+
+
 @dataclass(frozen=True)
 class Plan:
     """A run that can start: its config, parsed and checked against this machine and its data."""
@@ -48,16 +67,16 @@ class Plan:
     run: RunConfig
     terms: Terms
     task: Task
-    engine: EmbeddedConfig
+    engine: EngineConfig
     sites: tuple[Site, ...]  # the clients that can train
     notes: tuple[tuple[str, journal.Note], ...]  # (client, what it wrote when it read its data)
 
 
-def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EmbeddedConfig]:
+def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]:
     """Parse every section and check what can be checked without data. Raises ConfigError."""
     run = parse(RunConfig, config, "")
     task = load_task(run.task)
-    engine = parse(EmbeddedConfig, run.engine, "engine")
+    engine = _parse_engine(run.engine)
     parse(TrainingConfig, run.training, "training")
     parse(PreprocessingConfig, run.preprocessing, "preprocessing")
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
@@ -66,6 +85,14 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EmbeddedConfi
     resolve(parse(HardwareConfig, run.hardware, "hardware"))
     resolve(read_site(node_config("any", run.client)).hardware)
     return run, task, engine
+
+
+def _parse_engine(section: Section) -> EngineConfig:
+    if section.get("name") != "ray":
+        return parse(EmbeddedConfig, section, "engine")
+    if find_spec("ray") is None:
+        raise ConfigError("engine=ray needs the extra: pip install 'calyx[ray]'.")
+    return parse(RayConfig, section, "engine")
 
 
 def plan(config: dict[str, Any]) -> Plan:

@@ -5,19 +5,23 @@ run the clients, the observer looks on, baselines are trained beside it.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from flwr.app import Context, RecordDict
+from flwr.serverapp import Grid
 
 from calyx.config import parse
 from calyx.files import read_lines, write_json
 from calyx.flower import SERVER_NODE, quiet_flower
+from calyx.hardware import cores
 from client.training_config import TrainingConfig
 from engines.baselines import Question, as_row, compute_baselines
 from engines.embedded import RUN_ID, Answer, EmbeddedGrid
-from engines.identities import throw_away
+from engines.identities import Identities, throw_away
 from engines.observer import Observer
-from engines.planning import Plan
+from engines.planning import Plan, RayConfig
+from engines.ray import simulated_grid
 from engines.workers import WorkerPool
 from server.folder import RunFolder
 from server.job import to_run_config
@@ -36,16 +40,31 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
 
     run_folder = RunFolder(folder)
     onlooker = _Onlooker(run_folder, plan, progress, resume)
-    with WorkerPool(plan.engine.count(len(plan.task.clients))) as pool:
+    with WorkerPool(_workers(plan)) as pool:
         identities = throw_away(plan.task.clients)
-        grid = EmbeddedGrid(pool, identities, plan.run.client, onlooker)
         run_config = to_run_config(plan.config, folder, resume=resume, roster=identities.roster)
-        app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
+        with _grid(plan, pool, identities, onlooker) as grid:
+            app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
         onlooker.flush()
         if plan.run.baselines:
             progress("baselines", 0, 1)
             _add_baselines(pool, plan, run_folder)
     return run_folder
+
+
+def _workers(plan: Plan) -> int:
+    if isinstance(plan.engine, RayConfig):
+        # They train the baselines only, but a fork after Ray has started its threads may hang.
+        return min(cores(), len(plan.task.clients)) if plan.run.baselines else 0
+    return plan.engine.count(len(plan.task.clients))
+
+
+def _grid(
+    plan: Plan, pool: WorkerPool, identities: Identities, onlooker: "_Onlooker"
+) -> AbstractContextManager[Grid]:
+    if isinstance(plan.engine, RayConfig):
+        return simulated_grid(plan, plan.engine, identities, onlooker, RUN_ID)
+    return nullcontext(EmbeddedGrid(pool, identities, plan.run.client, onlooker))
 
 
 def _compute_elsewhere() -> None:
@@ -71,8 +90,11 @@ class _Onlooker:
     """Passes what the engine sees to the observer and to the display."""
 
     def __init__(self, folder: RunFolder, plan: Plan, progress: Progress, resume: bool) -> None:
-        self._observer, self._plan, self._progress = Observer(folder), plan, progress
-        self._told_data = resume and bool(read_lines(folder.clients))
+        self._observer, self._progress = Observer(folder), progress
+        is_ray = isinstance(plan.engine, RayConfig)  # there nobody sees what single clients do
+        self._notes = [n for n in plan.notes if not (is_ray and n[1].kind == "data")]
+        told = folder.events if is_ray else folder.clients
+        self._told_data = resume and bool(read_lines(told))
 
     def on_answer(self, client: str, answer: Answer) -> None:
         """Let the observer see it."""
@@ -83,7 +105,7 @@ class _Onlooker:
         if not self._told_data:
             # The server makes the folder; it exists by the time that clients are asked anything.
             self._told_data = True
-            for client, note in self._plan.notes:
+            for client, note in self._notes:
                 self._observer.note(client, note)
         self._observer.on_progress(kind, done, total)
         self._progress(kind, done, total)

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "conf": set(),
 }
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
+FLOWER_SEAM = ("calyx/flower.py", "calyx/flower_site.py", "calyx/flower_ray.py")
 FLOWERLESS = ("calyx/secagg/", "calyx/preprocessing/", "calyx/tasks/", "strategies/")
 SHARED_BY_STRATEGIES = {"__init__", "base", "algorithm"}
 VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
@@ -87,14 +88,11 @@ def imports_against_the_direction(path: str, tree: ast.Module) -> Iterator[tuple
             yield line, f"{package} imports {module}"
 
 
-SEAM = ("calyx/flower.py", "calyx/flower_site.py")
-
-
 def flower_out_of_place(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
     flowerless = path.startswith(FLOWERLESS) and path != "strategies/base.py"
     for line, module in imports(tree):
         public = module in PUBLIC_FLOWER or is_within(module, "flwr.serverapp.strategy")
-        if is_within(module, "flwr") and (flowerless or not public) and path not in SEAM:
+        if is_within(module, "flwr") and (flowerless or not public) and path not in FLOWER_SEAM:
             yield line, f"imports {module}"
 
 
@@ -264,6 +262,7 @@ SOUND = [
     (imports_against_the_direction, "server/x.py", "import strategies.base, server.app, os"),
     (flower_out_of_place, "strategies/base.py", "from flwr.serverapp.strategy import Strategy"),
     (flower_out_of_place, "calyx/flower.py", "from flwr.supercore.run import Run"),
+    (flower_out_of_place, "calyx/flower_ray.py", "from flwr.superlink.grid import InMemoryGrid"),
     (too_large, "calyx/x.py", "class C:\n    def f(self, a, b, c, d, e): ..."),
     (randomness_out_of_place, "calyx/seeding.py", "import torch\ntorch.manual_seed(1)"),
     (randomness_out_of_place, "client/x.py", "import numpy as np\nx: np.random.Generator"),
