@@ -15,6 +15,8 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
+from calyx.bell import app_bell
+
 __all__ = [
     "SERVER_NODE",
     "Operator",
@@ -44,9 +46,11 @@ FLEET_PATHS = frozenset(  # what a SuperNode with a registered key calls; it can
     }
 )
 FLEET_PREFIX = "/v1/fleet/"
+SITE_HEADER = "flwr-public-key"  # says which node calls
 # A question costs a SuperLink some 40 ms of work: asked more often, it answers nobody sooner.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S, _IDLE_WAIT_S = 0.3, 0.6, 2.0
 _IDLE_AFTER_S = 60.0
+_BELL_WAIT_S = 1.0  # a site that is gone rings nobody: only asking tells
 
 
 def as_task(run_id: int, node_id: int = SERVER_NODE) -> None:
@@ -99,13 +103,17 @@ class Patience:
 def send_and_wait(grid: Grid, messages: Iterable[Message], timeout: float | None) -> list[Message]:
     """Send messages and gather the replies that come within `timeout` seconds.
 
-    Flower's own grid asks a SuperLink every three seconds; here the waits begin at 0.3 s.
+    Flower's own grid asks a SuperLink every three seconds. Here the gateway's bell says when to
+    ask, and where there is none the waits begin at 0.3 s.
     """
     from flwr.superlink.grid.http_grid import HttpGrid
 
     if not isinstance(grid, HttpGrid):
         return list(grid.send_and_receive(messages, timeout=timeout))
+    bell = app_bell()
     waiting = {i for i in grid.push_messages(messages) if i}
+    if bell is not None:
+        bell.ring()
     deadline = float("inf") if timeout is None else time.monotonic() + timeout
     replies: list[Message] = []
     patience = Patience()
@@ -116,6 +124,8 @@ def send_and_wait(grid: Grid, messages: Iterable[Message], timeout: float | None
         replies += found
         if found:
             patience.reset()
+        elif waiting and bell is not None:
+            bell.wait(_BELL_WAIT_S)
         elif waiting:
             patience.sleep()
     return replies

@@ -47,10 +47,11 @@ class Door:
 class SiteLink:
     """The calls of one connected site. Each waits while the server is away, and says so once."""
 
-    def __init__(self, client: Any, door: Door, tell: Tell) -> None:  # noqa: ANN401 - Flower's
-        self._client, self._door, self._tell = client, door, tell
+    def __init__(self, door: Door, tell: Tell) -> None:
+        self._client, self._door, self._tell = _client(door), door, tell
         self._is_away = Event()
         self.node_id = 0
+        self.has_left = False
 
     def call(self, method: str, request: Any) -> Any:  # noqa: ANN401 - protobuf's messages
         """One call of the Fleet API. Raises CalyxError where the server does not admit this site."""
@@ -119,6 +120,23 @@ class SiteLink:
                 "minute). Start again then, or ask the operator."
             ) from None
 
+    @contextmanager
+    def connected(self, earlier: int | None) -> Iterator[None]:
+        """Connect, and say that this site is there; leaving the block says that it goes.
+
+        Waits while the server is away. Raises NotAdmitted where the site is refused.
+        """
+        from flwr.supercore.heartbeat import HeartbeatSender
+
+        self.connect(earlier)
+        heart = HeartbeatSender(self.beat)
+        heart.start()
+        try:
+            yield
+        finally:
+            heart.stop()
+            self.leave()
+
     def beat(self) -> bool:
         """Say once that this site is there; False if nobody heard it."""
         from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
@@ -130,11 +148,12 @@ class SiteLink:
             return False
 
     def leave(self) -> None:
-        """Say that this site goes, so that nobody waits for it."""
+        """Say that this site goes, so that nobody waits for it; `has_left` if somebody heard it."""
         from flwr.proto.fleet_pb2 import DeactivateNodeRequest
 
         with suppress(httpx.HTTPError, ValueError):
             self._client.DeactivateNode(DeactivateNodeRequest(node_id=self.node_id))
+            self.has_left = True
 
     @property
     def _node(self) -> Any:  # noqa: ANN401 - protobuf's
@@ -234,26 +253,6 @@ class SiteLink:
                     object_content=parts[part].deflate(),
                 )
                 self.call("PushObject", request)
-
-
-@contextmanager
-def connect_site(door: Door, earlier: int | None, tell: Tell) -> Iterator[SiteLink]:
-    """Connect, over TLS and with this site's node key; leaving the block says so to the server.
-
-    Waits while the server is away. Raises CalyxError where the site is refused.
-    """
-    from flwr.supercore.heartbeat import HeartbeatSender
-
-    client = _client(door)
-    link = SiteLink(client, door, tell)
-    link.connect(earlier)
-    heart = HeartbeatSender(link.beat)
-    heart.start()
-    try:
-        yield link
-    finally:
-        heart.stop()
-        link.leave()
 
 
 def _node_key(door: Door) -> "EllipticCurvePrivateKey":

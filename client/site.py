@@ -18,7 +18,7 @@ from calyx.config import Section, config, parse
 from calyx.errors import ConfigError, UserError
 from calyx.files import read_bounded, write_atomically
 from calyx.flower import Patience, as_task
-from calyx.flower_site import Door, NotAdmitted, SiteLink, connect_site
+from calyx.flower_site import Door, NotAdmitted, SiteLink
 from calyx.installed import bundle_hash
 from calyx.manifest import check_installed, read_manifest
 from calyx.wire import FailureCode
@@ -26,6 +26,7 @@ from client.app import app
 from client.config import Site, node_config, read_site
 
 log = logging.getLogger(__name__)
+HELD_S = 2.0
 
 
 @config
@@ -114,25 +115,29 @@ def run_site(cfg: SiteConfig, site: Site, tell: Callable[[str], None]) -> None:
     door = Door(cfg.server, Path(cfg.authority), read_bounded(Path(cfg.node_key), 2**14))
     with alone(site.state_dir):
         node = site.state_dir / "node-id"  # there while a process of this site is connected
-        with connect_site(door, _read_node(node), tell) as link:
-            write_atomically(node, str(link.node_id).encode())
-            tell(f"connected to {cfg.server} as node {link.node_id}")
-            try:
+        link = SiteLink(door, tell)
+        try:
+            with link.connected(_read_node(node)):
+                write_atomically(node, str(link.node_id).encode())
+                tell(f"connected to {cfg.server} as node {link.node_id}")
                 _answer_all(link, Worker(link, cfg), tell)
-            finally:
-                node.unlink()
+        finally:
+            if link.has_left:
+                node.unlink(missing_ok=True)
 
 
 def _answer_all(link: SiteLink, worker: Worker, tell: Callable[[str], None]) -> None:
     patience = Patience()
     while True:
         try:
+            asked = time.monotonic()
             message = link.receive()
+            started = time.monotonic()
             if message is None:
-                patience.sleep()
+                if started - asked < HELD_S:  # nobody held the question until there was something
+                    patience.sleep()
                 continue
             patience.reset()
-            started = time.monotonic()
             reply = worker.answer(message)
             seconds = time.monotonic() - started
             link.reply(reply, seconds)

@@ -7,6 +7,7 @@ is started here is ended here.
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from calyx.bell import PORT_VARIABLE, bind_bell
 from calyx.errors import CalyxError, UserError
 from calyx.files import read_bounded
 from calyx.flower import Operator
 from calyx.key_files import PRIVATE_MODE, write_whole
-from server.gateway import Limits, make_gateway
+from server.gateway import Behind, Limits, make_gateway
 
 log = logging.getLogger(__name__)
 START_S = 60.0  # that a SuperLink may take to answer
@@ -55,6 +57,7 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, list[str]] = {}
         self._restarts: list[float] = []
+        self.bell = bind_bell()
 
     def __enter__(self) -> "Processes":
         """Start them, and wait until the SuperLink answers. Raises CalyxError."""
@@ -144,6 +147,7 @@ class Processes:
             "FLWR_TELEMETRY_ENABLED": "0",
             "FLWR_DISABLE_UPDATE_CHECK": "1",
             "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+            PORT_VARIABLE: str(self.bell.getsockname()[1]),
             "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
         }
         with (self._serving.state / f"{name}.log").open("ab") as output:
@@ -202,19 +206,25 @@ def serve_gateway(serving: Serving, processes: Processes, tell: Callable[[str], 
 
     import uvicorn
 
-    app = make_gateway(serving.behind, serving.authority, serving.state / "audit.jsonl", Limits())
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=serving.host,
-            port=serving.port,
-            ssl_certfile=str(serving.keys / "server.crt"),
-            ssl_keyfile=str(serving.keys / "server.key"),
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=2,
-        )
+    behind = Behind(serving.behind, serving.authority, processes.bell)
+    app = make_gateway(behind, serving.state / "audit.jsonl", Limits())
+    config = uvicorn.Config(
+        app,
+        host=serving.host,
+        port=serving.port,
+        ssl_certfile=str(serving.keys / "server.crt"),
+        ssl_keyfile=str(serving.keys / "server.key"),
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=2,
     )
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.waiting.release()  # sites that wait for messages
+            await super().shutdown(sockets)
+
+    server = Server(config)
     failed: list[CalyxError] = []
 
     def watch() -> None:

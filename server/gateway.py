@@ -5,7 +5,9 @@ file. Who may do what there is decided by Flower's node authentication behind it
 passes on untouched.
 """
 
+import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,9 +20,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from calyx.flower import FLEET_PATHS, FLEET_PREFIX
+from calyx.bell import GatewayBell
+from calyx.flower import FLEET_PATHS, FLEET_PREFIX, SITE_HEADER
 
 MAX_BODY_BYTES = 16 * 2**20  # Flower's own chunks have 5 MiB
+HOLD_S = 8.0  # that a question for messages may wait; a site gives up after 30
+PULL = "pull-messages"
 _PASSED_ON = ("flwr-", "content-type", "accept")  # heads of names of headers
 _KEPT_BACK = ("flwr-task", "flwr-superexec")  # what opens Flower's other interfaces
 _BACK = ("content-type",)
@@ -53,26 +58,41 @@ class Buckets:
         return tokens >= 1
 
 
-def make_gateway(behind: str, authority: Path, audit: Path, limits: Limits) -> Starlette:
-    """The app that forwards to the SuperLink at https://`behind`; `audit` is appended to."""
-    buckets = Buckets(limits)
+@dataclass(frozen=True)
+class Behind:
+    """The SuperLink, and the bell that its server apps ring."""
+
+    address: str  # HOST:PORT
+    authority: Path
+    bell: socket.socket | None
+
+
+def make_gateway(behind: Behind, audit: Path, limits: Limits) -> Starlette:
+    """The app that forwards to the SuperLink; `audit` is appended to."""
+    buckets, waiting = Buckets(limits), Waiting()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         import ssl
 
-        context = ssl.create_default_context(cafile=str(authority))
+        context = ssl.create_default_context(cafile=str(behind.authority))
+        if behind.bell is not None:
+            waiting.bell = await GatewayBell.listen(behind.bell)
         async with httpx.AsyncClient(verify=context, timeout=120.0) as client:
             app.state.client = client
             with audit.open("a", buffering=1) as file:
                 app.state.audit = file
                 yield
+        if waiting.bell is not None:
+            waiting.bell.close()
 
     async def forward(request: Request) -> Response:
         started = time.monotonic()
         address = request.client.host if request.client else "unknown"
         allowed = buckets.allow(address, started)
-        response = await _answer(request, behind, limits) if allowed else Response(status_code=429)
+        response = Response(status_code=429)
+        if allowed:
+            response = await _answer(request, behind.address, limits, waiting)
         row = {
             "time": time.time(),
             "address": address,
@@ -84,13 +104,59 @@ def make_gateway(behind: str, authority: Path, audit: Path, limits: Limits) -> S
         request.app.state.audit.write(json.dumps(row) + "\n")
         return response
 
-    return Starlette(
+    made = Starlette(
         routes=[Route("/{path:path}", forward, methods=["POST", "GET", "PUT", "DELETE", "PATCH"])],
         lifespan=lifespan,
     )
+    made.state.waiting = waiting
+    return made
 
 
-async def _answer(request: Request, behind: str, limits: Limits) -> Response:
+class Waiting:
+    """Sites that ask for messages are answered when there is one, or after HOLD_S.
+
+    Who has sent something and now asks for more has sent all of it: that is when apps are rung.
+    """
+
+    def __init__(self) -> None:
+        self.bell: GatewayBell | None = None
+        self._senders: set[str] = set()
+        self._is_closing = False
+
+    def note(self, name: str, site: str) -> None:
+        """A site calls one of the Fleet paths."""
+        if self.bell is None:
+            return
+        if name.startswith("push-"):
+            self._senders.add(site)
+        elif name == PULL and site in self._senders:
+            self._senders.discard(site)
+            self.bell.ring()
+
+    def begin(self) -> asyncio.Event | None:
+        """Before a question is asked: what `hold` will wait for."""
+        if self.bell is None or self._is_closing:
+            return None
+        return self.bell.next_ring
+
+    def release(self) -> None:
+        """The gateway is about to end: hold nobody any more."""
+        self._is_closing = True
+        if self.bell is not None:
+            self.bell.next_ring.set()
+
+    async def hold(self, ring: asyncio.Event | None, until: float) -> bool:
+        """Whether it is worth asking again: there was a ring."""
+        if ring is None:
+            return False
+        try:
+            await asyncio.wait_for(ring.wait(), until - time.monotonic())
+        except TimeoutError:
+            return False
+        return True
+
+
+async def _answer(request: Request, behind: str, limits: Limits, waiting: Waiting) -> Response:
     name = request.url.path.removeprefix(FLEET_PREFIX)
     if not request.url.path.startswith(FLEET_PREFIX) or name not in FLEET_PATHS:
         return Response(status_code=404)
@@ -104,10 +170,18 @@ async def _answer(request: Request, behind: str, limits: Limits) -> Response:
         for k, v in request.headers.items()
         if k.startswith(_PASSED_ON) and not k.startswith(_KEPT_BACK)
     }
+    until = time.monotonic() + HOLD_S
     try:
-        answer = await request.app.state.client.post(
-            f"https://{behind}{FLEET_PREFIX}{name}", content=body, headers=headers
-        )
+        while True:
+            ring = waiting.begin()
+            answer = await request.app.state.client.post(
+                f"https://{behind}{FLEET_PREFIX}{name}", content=body, headers=headers
+            )
+            if answer.status_code == 200:  # its key is known, and it is who it says
+                waiting.note(name, headers.get(SITE_HEADER, ""))
+            is_nothing = answer.status_code == 200 and not answer.content
+            if name != PULL or not is_nothing or not await waiting.hold(ring, until):
+                break
     except httpx.HTTPError:
         return Response(status_code=503)
     back = {k: v for k, v in answer.headers.items() if k in _BACK or k.startswith("flwr-")}

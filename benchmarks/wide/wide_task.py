@@ -1,16 +1,30 @@
-"""A task whose model is as large as one likes: 5 · hidden + 2 parameters, and next to no training."""
+"""A task whose model is as large as one likes: an MLP, and ballast that costs next to no training."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from calyx.config import PositiveInt, config, parse
+from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.seeding import rng
 from calyx.tasks.base import Column, Schema, Table
 
 CLIENTS = ("north", "south")
+
+
+class Loaded(nn.Sequential):
+    """Layers, and parameters of which only two are used."""
+
+    def __init__(self, ballast: int, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.ballast = nn.Parameter(torch.zeros(ballast + 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits [N, 2]."""
+        logits: torch.Tensor = super().forward(x)  # type: ignore[no-untyped-call]  # torch gives Sequential no types
+        return logits + self.ballast[:2]
 
 
 @config
@@ -19,7 +33,8 @@ class WideConfig:
 
     name: str
     w_max: int
-    hidden: PositiveInt
+    hidden: PositiveInt  # units; 5 · hidden + 2 parameters
+    ballast: NonNegativeInt  # more parameters
 
 
 class Wide:
@@ -42,4 +57,5 @@ class Wide:
     def model(self, num_inputs: int) -> nn.Module:
         """An MLP with one hidden layer."""
         hidden = self._cfg.hidden
-        return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, 2))
+        layers = (nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, 2))
+        return Loaded(self._cfg.ballast, *layers)

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from calyx.certificates import make_server
-from server.gateway import Buckets, Limits, make_gateway
+from server.gateway import Behind, Buckets, Limits, make_gateway
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def gateway(behind, tmp_path):
     address, folder, seen = behind
     seen.clear()
     limits = Limits(max_body_bytes=1000, burst=50, requests_per_s=0.001)
-    app = make_gateway(address, folder / "ca.crt", tmp_path / "audit.jsonl", limits)
+    app = make_gateway(Behind(address, folder / "ca.crt", None), tmp_path / "audit.jsonl", limits)
     with TestClient(app) as client:
         yield client
 
@@ -134,7 +134,7 @@ def test_memory_for_addresses_is_bounded():
 
 
 def test_a_server_that_is_down_is_said_as_503(behind, tmp_path):
-    app = make_gateway("127.0.0.1:9", behind[1] / "ca.crt", tmp_path / "a", Limits())
+    app = make_gateway(Behind("127.0.0.1:9", behind[1] / "ca.crt", None), tmp_path / "a", Limits())
     with TestClient(app) as client:
         assert client.post("/v1/fleet/get-run", content=b"").status_code == 503
 

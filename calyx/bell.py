@@ -1,0 +1,105 @@
+"""A bell between the processes of one server: who waits is woken, and need not ask again and again.
+
+A SuperLink answers a question with tens of milliseconds of work, and knows no other way to wait
+than to be asked. The gateway sees what sites send, the server app knows what it has sent; each
+rings the other. A ring is a datagram on loopback: anybody on this machine can send one, and
+all that follows is one question more. Where there is no bell everything still works, later.
+"""
+
+import asyncio
+import os
+import select
+import socket
+from functools import lru_cache
+from typing import cast
+
+PORT_VARIABLE = "CALYX_BELL_PORT"
+LOOPBACK = "127.0.0.1"
+RING = b"\0"  # asyncio does not send an empty datagram
+_MAX_APPS = 64  # server apps that are rung; the longest silent is forgotten
+
+
+def bind_bell() -> socket.socket:
+    """The gateway's end; its port goes to the server apps by PORT_VARIABLE."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind((LOOPBACK, 0))
+    made.setblocking(False)
+    return made
+
+
+class AppBell:
+    """The server app's end."""
+
+    def __init__(self, port: int) -> None:
+        self._socket, self._gateway = bind_bell(), (LOOPBACK, port)
+
+    def ring(self) -> None:
+        """Something was sent to sites."""
+        try:
+            self._socket.sendto(RING, self._gateway)
+        except OSError:
+            return  # the gateway is away; sites will ask by themselves
+
+    def wait(self, seconds: float) -> None:
+        """Until a site has sent something, or `seconds` have passed."""
+        select.select([self._socket], [], [], seconds)
+        try:
+            while True:
+                self._socket.recvfrom(1)
+        except OSError:
+            return  # drained, or told that the gateway is away
+
+
+@lru_cache(maxsize=1)
+def app_bell() -> AppBell | None:
+    """The bell of this process, where a gateway has one."""
+    port = os.environ.get(PORT_VARIABLE, "")
+    return AppBell(int(port)) if port.isdecimal() else None
+
+
+class GatewayBell(asyncio.DatagramProtocol):
+    """The gateway's end, in its event loop."""
+
+    def __init__(self) -> None:
+        self._apps: dict[tuple[str, int], None] = {}
+        self._rung = asyncio.Event()
+        self._transport: asyncio.DatagramTransport | None = None
+
+    @classmethod
+    async def listen(cls, own: socket.socket) -> "GatewayBell":
+        """Over the socket of `bind_bell`."""
+        _, bell = await asyncio.get_running_loop().create_datagram_endpoint(cls, sock=own)
+        return bell
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio's."""
+        # Python 3.11's own is no subclass of it.
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """An app has sent something: wake all who wait, and remember it."""
+        self._apps.pop(addr, None)
+        self._apps[addr] = None
+        for silent in list(self._apps)[:-_MAX_APPS]:
+            del self._apps[silent]
+        rung, self._rung = self._rung, asyncio.Event()
+        rung.set()
+
+    def error_received(self, exc: Exception) -> None:
+        """An app that has ended is no trouble."""
+
+    def ring(self) -> None:
+        """A site has sent something."""
+        if self._transport is not None:
+            for app in self._apps:
+                self._transport.sendto(RING, app)
+
+    @property
+    def next_ring(self) -> asyncio.Event:
+        """Set when an app rings; taken before a question, it misses no ring during the answer."""
+        return self._rung
+
+    def close(self) -> None:
+        """No more."""
+        if self._transport is not None:
+            self._transport.close()
