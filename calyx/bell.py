@@ -10,12 +10,14 @@ import asyncio
 import os
 import select
 import socket
+import time
 from functools import lru_cache
 from typing import cast
 
 PORT_VARIABLE = "CALYX_BELL_PORT"
 LOOPBACK = "127.0.0.1"
 RING = b"\0"  # asyncio does not send an empty datagram
+GATHER_S = 0.2
 _MAX_APPS = 64  # server apps that are rung; the longest silent is forgotten
 
 
@@ -40,14 +42,21 @@ class AppBell:
         except OSError:
             return  # the gateway is away; sites will ask by themselves
 
-    def wait(self, seconds: float) -> None:
-        """Until a site has sent something, or `seconds` have passed."""
-        select.select([self._socket], [], [], seconds)
-        try:
-            while True:
+    def wait(self, seconds: float, rings: int) -> None:
+        """Until so many sites have sent something, or `seconds` have passed.
+
+        Once the first has rung the others have GATHER_S: one question then serves them all.
+        """
+        deadline, heard = time.monotonic() + seconds, 0
+        while heard < rings and (left := deadline - time.monotonic()) > 0:
+            if not select.select([self._socket], [], [], left)[0]:
+                return
+            try:
                 self._socket.recvfrom(1)
-        except OSError:
-            return  # drained, or told that the gateway is away
+            except OSError:
+                return  # told that the gateway is away
+            heard += 1
+            deadline = min(deadline, time.monotonic() + GATHER_S)
 
 
 @lru_cache(maxsize=1)
@@ -61,6 +70,7 @@ class GatewayBell(asyncio.DatagramProtocol):
     """The gateway's end, in its event loop."""
 
     def __init__(self) -> None:
+        self.count = 0  # rings of apps
         self._apps: dict[tuple[str, int], None] = {}
         self._rung = asyncio.Event()
         self._transport: asyncio.DatagramTransport | None = None
@@ -82,6 +92,7 @@ class GatewayBell(asyncio.DatagramProtocol):
         self._apps[addr] = None
         for silent in list(self._apps)[:-_MAX_APPS]:
             del self._apps[silent]
+        self.count += 1
         rung, self._rung = self._rung, asyncio.Event()
         rung.set()
 

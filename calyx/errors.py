@@ -23,3 +23,7 @@ class DataError(UserError):
 
 class RoundFailed(CalyxError):
     """A round ended with too few replies, or with a sum outside its range."""
+
+
+class WireError(CalyxError):
+    """A message is not what it must be; the sentence says which part."""

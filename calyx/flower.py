@@ -125,7 +125,7 @@ def send_and_wait(grid: Grid, messages: Iterable[Message], timeout: float | None
         if found:
             patience.reset()
         elif waiting and bell is not None:
-            bell.wait(_BELL_WAIT_S)
+            bell.wait(_BELL_WAIT_S, len(waiting))
         elif waiting:
             patience.sleep()
     return replies

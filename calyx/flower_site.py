@@ -136,6 +136,7 @@ class SiteLink:
         finally:
             heart.stop()
             self.leave()
+            self._client.close()
 
     def beat(self) -> bool:
         """Say once that this site is there; False if nobody heard it."""

@@ -8,15 +8,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from io import BytesIO
-from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 from flwr.app import Array as FlowerArray
 from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
-from numpy.lib import format as npy
 
-from calyx.errors import CalyxError
+from calyx.errors import WireError
+from calyx.records import weights_record
 from calyx.secagg.quantise import FixedPoint, Residues, pack, unpack
 from calyx.secagg.refusals import RefusalCode
 from calyx.weights import Array, Weights
@@ -29,8 +28,7 @@ _VECTOR = "vector"
 _NAME = "name"
 _CTX, _BODY, _SECAGG = "ctx", "body", "secagg"
 _RAW = "calyx.residues"  # how a vector's bytes are laid out: 2, 3 or 4 little-endian an element
-_NPY = "numpy.ndarray"
-_NPY_HEAD_BYTES = 512  # no honest head of an .npy array is longer
+_FLAT = "calyx.weights"  # all tensors of a model in its own order, little-endian
 _ENGINE = "engine: "  # how an engine's own reason begins
 _ERROR_BASE = 100  # Flower's own error codes lie below
 _REFUSAL_BASE = 200
@@ -61,13 +59,40 @@ class FailureCode(StrEnum):
     BUNDLE_REFUSED = "bundle-refused"  # the run was submitted with other code than is installed
 
 
-class WireError(CalyxError):
-    """A message is not what it must be; the sentence says which part."""
+def order_content(weights: Mapping[str, Array], order: str) -> RecordDict:
+    """A stage's message to every client of the cohort: the weights and the order.
+
+    The weights are one array: a SuperLink is asked once for each part of a message.
+    """
+    flat = b"".join(
+        np.asarray(v, order="C").astype(_little(v), copy=False).tobytes() for v in weights.values()
+    )
+    array = FlowerArray("uint8", (len(flat),), _FLAT, flat)
+    return RecordDict(
+        {_ARRAYS: ArrayRecord({_ARRAYS: array}), _ORDER: ConfigRecord({_ORDER: order})}
+    )
 
 
-def order_content(weights: ArrayRecord, order: str) -> RecordDict:
-    """A stage's message to every client of the cohort: the weights and the order."""
-    return RecordDict({_ARRAYS: weights, _ORDER: ConfigRecord({_ORDER: order})})
+def read_order_weights(message: Message, template: Mapping[str, Array]) -> Weights:
+    """The weights of an order's message, with the template's names, types and shapes.
+
+    Raises WireError unless there are exactly as many bytes as they need.
+    """
+    record = only_arrays(message.content)
+    array = record.get(_ARRAYS)
+    size = sum(like.nbytes for like in template.values())
+    if len(record) != 1 or array is None or array.stype != _FLAT or len(array.data) != size:
+        raise WireError(f"The order's weights are not the {size} bytes of this model.")
+    weights, at = {}, 0
+    for name, like in template.items():
+        part = np.frombuffer(array.data, dtype=_little(like), count=like.size, offset=at)
+        weights[name] = part.reshape(like.shape).astype(like.dtype)
+        at += like.nbytes
+    return weights
+
+
+def _little(array: Array) -> "np.dtype[Any]":
+    return array.dtype.newbyteorder("<")
 
 
 def strategy_content(weights: ArrayRecord, settings: ConfigRecord) -> RecordDict:
@@ -89,57 +114,12 @@ def read_order(message: Message) -> str:
     return text
 
 
-def weights_record(weights: Mapping[str, Array]) -> ArrayRecord:
-    """Weights as Flower's record."""
-    return ArrayRecord({k: FlowerArray(np.asarray(v, order="C")) for k, v in weights.items()})
-
-
 def only_arrays(content: RecordDict) -> ArrayRecord:
     """The one array record of a message. Raises WireError."""
     records = list(content.array_records.values())
     if len(records) != 1:
         raise WireError(f"The message holds {len(records)} array records instead of one.")
     return records[0]
-
-
-def read_weights(record: ArrayRecord, template: Mapping[str, Array]) -> Weights:
-    """The weights in the template's order. Raises WireError if a name, type or shape differs.
-
-    Float tensors may come as float64, which some of Flower's strategies return; they are rounded.
-    """
-    if set(record) != set(template):
-        raise WireError(
-            f"The weights' names are not the model's: {sorted(set(record) ^ set(template))[:4]}."
-        )
-    return {k: _read_array(k, record[k], like) for k, like in template.items()}
-
-
-def _read_array(name: str, array: FlowerArray, like: Array) -> Array:
-    types = {like.dtype.name, "float64"} if like.dtype.kind == "f" else {like.dtype.name}
-    if array.stype != _NPY or array.dtype not in types or tuple(array.shape) != like.shape:
-        raise WireError(
-            f"The tensor {name} is {array.dtype}{list(array.shape)}, not {like.dtype}{list(like.shape)}."
-        )
-    dtype = np.dtype(array.dtype)
-    body = like.size * dtype.itemsize
-    if not body < len(array.data) <= body + _NPY_HEAD_BYTES:
-        raise WireError(f"The tensor {name} has {len(array.data)} bytes for {body} of values.")
-    if _npy_head(array.data[:-body] if body else array.data) != (like.shape, dtype):
-        raise WireError(f"The tensor {name} does not hold what its record declares.")
-    values = np.frombuffer(array.data[len(array.data) - body :], dtype=dtype).reshape(like.shape)
-    return values.astype(like.dtype)
-
-
-def _npy_head(head: bytes) -> tuple[tuple[int, ...], np.dtype] | None:
-    # np.load would allocate whatever the head asks for before it looks at the length.
-    stream = BytesIO(head)
-    try:
-        if npy.read_magic(stream) != (1, 0):
-            return None
-        shape, fortran, dtype = npy.read_array_header_1_0(stream)
-    except (ValueError, TypeError, SyntaxError, TokenError):  # all that its parser may raise
-        return None
-    return (shape, dtype) if stream.read() == b"" and (not fortran or len(shape) < 2) else None
 
 
 def vector_content(vector: Residues, fixed: FixedPoint) -> RecordDict:

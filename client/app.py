@@ -162,7 +162,7 @@ def _open(message: Message, context: Context, site: Site, order: Order) -> Assig
     participant = prepare(order.terms, site.name, site.data_dir)
     template = weights_of(_model(participant, order))
     try:
-        weights = wire.read_weights(wire.only_arrays(message.content), template)
+        weights = wire.read_order_weights(message, template)
     except CalyxError as error:
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, str(error)) from None
     if hash_weights(weights) != order.weights:

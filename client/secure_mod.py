@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from flwr.app import Context, Message, RecordDict
 
 from calyx import wire
+from calyx.errors import WireError
 from calyx.layouts import Parts, rules_of
 from calyx.order import Order, to_json
 from calyx.privacy import PrivacyConfig
@@ -142,7 +143,7 @@ def _guarded(message: Message, context: Context, stage: int | None) -> Message:
         else:
             reply = _answered(member, memory, opened, (stage, body))
         return Message(wire.stage_content(ctx, reply), reply_to=message)
-    except wire.WireError as error:
+    except WireError as error:
         refused = Refusal(RefusalCode.MALFORMED, str(error))
     except Refusal as error:
         refused = error

@@ -148,7 +148,7 @@ class Processes:
             "FLWR_DISABLE_UPDATE_CHECK": "1",
             "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
             PORT_VARIABLE: str(self.bell.getsockname()[1]),
-            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
+            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",
         }
         with (self._serving.state / f"{name}.log").open("ab") as output:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own environment's program

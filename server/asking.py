@@ -6,7 +6,7 @@ from dataclasses import replace
 from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
 
-from calyx import wire
+from calyx import records
 from calyx.files import append_lines
 from calyx.weights import Weights
 from server.exchange import Exchange, Outcome, TooFewReplies, total_count
@@ -32,7 +32,7 @@ def ask(
     exchange = grid.take_up(exchange)
     while True:
         grid.open(exchange)
-        messages = configure(exchange.round, wire.weights_record(weights), ConfigRecord(), grid)
+        messages = configure(exchange.round, records.weights_record(weights), ConfigRecord(), grid)
         try:
             replies = list(grid.send_and_receive(messages, timeout=run.deadline_s))
         except TooFewReplies as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from calyx import wire
+from calyx import records, wire
 from calyx.errors import CalyxError, RoundFailed
 from calyx.flower import Patience, Run
 from calyx.layouts import Parts, parts_of, rules_of
@@ -106,7 +106,7 @@ class CohortGrid(Grid):
         exchange, setting, sent = self.exchange, self._setting, list(messages)
         weights = self._weights(sent)
         order = self._order(exchange, weights)
-        content = wire.order_content(wire.weights_record(weights), order)
+        content = wire.order_content(weights, order)
         model = (setting.task, float_shapes(setting.template))
         parts = parts_of(exchange.kind, exchange.is_validated, setting.privacy, model)
         if setting.roster is None:
@@ -128,7 +128,7 @@ class CohortGrid(Grid):
         first = sent[0].content
         if any(m.content is not first and m.content != first for m in sent):
             raise CalyxError("The strategy sent different messages to the clients of one cohort.")
-        return wire.read_weights(wire.only_arrays(first), self._setting.template)
+        return records.read_weights(wire.only_arrays(first), self._setting.template)
 
     def _order(self, exchange: Exchange, weights: Weights) -> str:
         setting = self._setting

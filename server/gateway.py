@@ -25,6 +25,7 @@ from calyx.flower import FLEET_PATHS, FLEET_PREFIX, SITE_HEADER
 
 MAX_BODY_BYTES = 16 * 2**20  # Flower's own chunks have 5 MiB
 HOLD_S = 8.0  # that a question for messages may wait; a site gives up after 30
+UNASKED_S = 1.0  # that one may wait who has just replied, before it is asked for him at all
 PULL = "pull-messages"
 _PASSED_ON = ("flwr-", "content-type", "accept")  # heads of names of headers
 _KEPT_BACK = ("flwr-task", "flwr-superexec")  # what opens Flower's other interfaces
@@ -121,23 +122,28 @@ class Waiting:
     def __init__(self) -> None:
         self.bell: GatewayBell | None = None
         self._senders: set[str] = set()
+        self._asked: dict[str, int] = {}  # site → rings before its last question
         self._is_closing = False
 
     def note(self, name: str, site: str) -> None:
-        """A site calls one of the Fleet paths."""
-        if self.bell is None:
-            return
-        if name.startswith("push-"):
+        """A site has called one of the Fleet paths, and the SuperLink knows it."""
+        if name.startswith("push-") and self.bell is not None:
             self._senders.add(site)
-        elif name == PULL and site in self._senders:
-            self._senders.discard(site)
-            self.bell.ring()
+            self._asked.setdefault(site, -1)
 
-    def begin(self) -> asyncio.Event | None:
+    async def begin(self, name: str, site: str) -> asyncio.Event | None:
         """Before a question is asked: what `hold` will wait for."""
-        if self.bell is None or self._is_closing:
+        bell = self.bell
+        if bell is None or name != PULL or self._is_closing:
             return None
-        return self.bell.next_ring
+        if site in self._senders:
+            self._senders.discard(site)
+            bell.ring()
+            if self._asked.get(site) == bell.count:  # no app has sent anything since
+                await self.hold(bell.next_ring, time.monotonic() + UNASKED_S)
+        if site in self._asked:
+            self._asked[site] = bell.count
+        return bell.next_ring
 
     def release(self) -> None:
         """The gateway is about to end: hold nobody any more."""
@@ -170,15 +176,15 @@ async def _answer(request: Request, behind: str, limits: Limits, waiting: Waitin
         for k, v in request.headers.items()
         if k.startswith(_PASSED_ON) and not k.startswith(_KEPT_BACK)
     }
-    until = time.monotonic() + HOLD_S
+    site, until = headers.get(SITE_HEADER, ""), time.monotonic() + HOLD_S
     try:
         while True:
-            ring = waiting.begin()
+            ring = await waiting.begin(name, site)
             answer = await request.app.state.client.post(
                 f"https://{behind}{FLEET_PREFIX}{name}", content=body, headers=headers
             )
             if answer.status_code == 200:  # its key is known, and it is who it says
-                waiting.note(name, headers.get(SITE_HEADER, ""))
+                waiting.note(name, site)
             is_nothing = answer.status_code == 200 and not answer.content
             if name != PULL or not is_nothing or not await waiting.hold(ring, until):
                 break

@@ -10,7 +10,7 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from calyx import wire
-from calyx.errors import RoundFailed
+from calyx.errors import RoundFailed, WireError
 from calyx.flower import send_and_wait
 from calyx.order import Abandoned
 from calyx.secagg.keys import verify
@@ -58,7 +58,7 @@ class GivingUp:
         for name in one.members:
             try:
                 ctx, body = wire.read_stage(replies[name])
-            except (KeyError, wire.WireError):
+            except (KeyError, WireError):
                 continue
             key = self._roster.key(self._roster.indices[name])
             if ctx == one.ctx and verify(key, body, "abandon", ctx, one.root):

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from flwr.app import Message
 
-from calyx import wire
+from calyx import records
 from calyx.config import RunConfig
 from calyx.errors import RoundFailed
 from calyx.files import append_lines, read_lines
@@ -69,7 +69,7 @@ def _train(federation: Federation, state: RunState) -> RunState:
     arrays, _ = strategy.aggregate_train(number, replies)
     if arrays is None:
         raise RoundFailed(f"The strategy made no model of round {number}'s replies.")
-    weights = wire.read_weights(arrays, federation.template)
+    weights = records.read_weights(arrays, federation.template)
     if not all(np.isfinite(v).all() for v in weights.values() if v.dtype.kind == "f"):
         raise RoundFailed(
             f"Round {number}'s model holds NaN or infinity; lower training.lr, or see strategy.server."

@@ -12,6 +12,7 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from calyx import wire
+from calyx.errors import WireError
 from calyx.flower import send_and_wait
 from calyx.order import Abandoned, Link
 from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, named_liars
@@ -165,7 +166,7 @@ class _Run:
             self.collected.bytes_up += wire.payload_bytes(reply.content)
             try:
                 ctx, body = wire.read_stage(reply)
-            except wire.WireError as error:
+            except WireError as error:
                 self.missing.setdefault(name, str(error))
                 continue
             if ctx == self.group_of(name).ctx:

@@ -11,7 +11,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricReco
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from calyx import wire
+from calyx import records, wire
 from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.privacy import PrivacyConfig
@@ -46,7 +46,7 @@ class AlgorithmStrategy(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """One message to each node that the grid shows."""
-        self._weights = wire.read_weights(arrays, self._weights)
+        self._weights = records.read_weights(arrays, self._weights)
         return _to_all(arrays, config, grid, MessageType.TRAIN)
 
     def aggregate_train(
@@ -58,7 +58,7 @@ class AlgorithmStrategy(Strategy):
             return None, None
         update = self.algorithm.combine([self._group(reply) for reply in replies])
         weights, self.state = self.algorithm.step(self._weights, update, self.state)
-        return wire.weights_record(weights), _mean_metrics(replies)
+        return records.weights_record(weights), _mean_metrics(replies)
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -77,7 +77,7 @@ class AlgorithmStrategy(Strategy):
         """Nothing to log: the run's config says it."""
 
     def _group(self, reply: Message) -> GroupUpdate:
-        mean = wire.read_weights(wire.only_arrays(reply.content), self._weights)
+        mean = records.read_weights(wire.only_arrays(reply.content), self._weights)
         update = {
             k: mean[k].astype(np.float64) - v.astype(np.float64)
             for k, v in self._weights.items()

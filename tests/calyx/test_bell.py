@@ -23,7 +23,7 @@ def test_each_side_wakes_the_other(own):
         ring = bell.next_ring
         app.ring()
         await asyncio.wait_for(ring.wait(), 10)
-        thread = threading.Thread(target=lambda: (app.wait(60), woken.set()))
+        thread = threading.Thread(target=lambda: (app.wait(60, 1), woken.set()))
         thread.start()
         bell.ring()
         await asyncio.to_thread(thread.join, 10)
@@ -49,7 +49,25 @@ def test_a_ring_before_the_wait_is_not_missed(own):
         bell.close()
 
     asyncio.run(gateway())
-    app.wait(60)  # returns at once
+    app.wait(60, 1)  # returns at once
+
+
+def test_a_wait_gathers_the_rings_of_all_who_are_awaited(own):
+    app = AppBell(own.getsockname()[1])
+
+    async def gateway():
+        bell = await GatewayBell.listen(own)
+        app.ring()
+        while not bell.count:
+            await asyncio.sleep(0.001)
+        for _ in range(3):
+            bell.ring()
+        bell.close()
+
+    asyncio.run(gateway())
+    app.wait(60, 3)
+    app.wait(0.0, 1)
+    app.wait(60, 0)  # nobody is awaited
 
 
 def test_without_a_gateway_a_ring_does_nothing_and_a_wait_ends():
@@ -58,7 +76,7 @@ def test_without_a_gateway_a_ring_does_nothing_and_a_wait_ends():
     gone.close()
     app = AppBell(port)
     app.ring()
-    app.wait(0.01)
+    app.wait(0.01, 1)
     app.ring()
 
 

@@ -10,7 +10,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from calyx import wire
+from calyx import records, wire
+from calyx.errors import WireError
 from calyx.flower import as_task
 from calyx.secagg.quantise import FixedPoint
 from calyx.secagg.vector import Layout
@@ -32,12 +33,12 @@ def npy(array, **kwargs):
 
 
 def record(**arrays):
-    return ArrayRecord(dict(wire.weights_record(TEMPLATE)) | arrays)
+    return ArrayRecord(dict(records.weights_record(TEMPLATE)) | arrays)
 
 
 def test_weights_come_back_in_the_models_order_and_types():
-    shuffled = ArrayRecord(dict(reversed(list(wire.weights_record(TEMPLATE).items()))))
-    weights = wire.read_weights(shuffled, TEMPLATE)
+    shuffled = ArrayRecord(dict(reversed(list(records.weights_record(TEMPLATE).items()))))
+    weights = records.read_weights(shuffled, TEMPLATE)
     assert list(weights) == ["w", "n"]
     assert all(weights[k].tobytes() == TEMPLATE[k].tobytes() for k in TEMPLATE)
     assert weights["w"].flags.writeable
@@ -45,12 +46,12 @@ def test_weights_come_back_in_the_models_order_and_types():
 
 def test_float64_that_some_strategies_return_is_rounded():
     wide = Array(np.full((2, 3), 0.1))
-    assert wire.read_weights(record(w=wide), TEMPLATE)["w"].dtype == np.float32
+    assert records.read_weights(record(w=wide), TEMPLATE)["w"].dtype == np.float32
 
 
 HUGE = npy(np.zeros(1, np.float32)).replace(b"(1,), }          ", b"(200000000000,), }")
 HOSTILE = {
-    "a missing tensor": ArrayRecord({"w": wire.weights_record(TEMPLATE)["w"]}),
+    "a missing tensor": ArrayRecord({"w": records.weights_record(TEMPLATE)["w"]}),
     "another name": record(v=Array(np.zeros(1, np.float32))),
     "another shape": record(w=Array(np.zeros((3, 2), np.float32))),
     "another type": record(w=Array(np.zeros((2, 3), np.int32))),
@@ -82,14 +83,14 @@ HOSTILE = {
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_weights_are_refused_unparsed(hostile):
-    with pytest.raises(wire.WireError):
-        wire.read_weights(hostile, TEMPLATE)
+    with pytest.raises(WireError):
+        records.read_weights(hostile, TEMPLATE)
 
 
 def test_values_cross_bit_for_bit():
     odd = np.array([[0.0, -0.0, 1e-45], [np.inf, np.nan, -3.4e38]], np.float32)
     template = {"w": odd, "one": np.array(2.5, np.float32), "none": np.zeros((0, 3), np.float32)}
-    weights = wire.read_weights(wire.weights_record(template), template)
+    weights = records.read_weights(records.weights_record(template), template)
     assert {k: (v.tobytes(), v.shape, v.dtype) for k, v in weights.items()} == {
         k: (v.tobytes(), v.shape, v.dtype) for k, v in template.items()
     }
@@ -97,18 +98,18 @@ def test_values_cross_bit_for_bit():
 
 def test_columns_first_in_memory_crosses_as_the_same_values():
     template = {"w": np.asfortranarray(TEMPLATE["w"])}
-    weights = wire.read_weights(wire.weights_record(template), template)
+    weights = records.read_weights(records.weights_record(template), template)
     assert weights["w"].tolist() == TEMPLATE["w"].tolist()
 
 
 def test_an_integer_buffer_is_not_taken_as_float64():
-    with pytest.raises(wire.WireError, match="tensor n is float64"):
-        wire.read_weights(record(n=Array(np.array(3.0))), TEMPLATE)
+    with pytest.raises(WireError, match="tensor n is float64"):
+        records.read_weights(record(n=Array(np.array(3.0))), TEMPLATE)
 
 
 def test_float64_is_rounded_to_the_nearest():
     wide = np.array([[0.1, 1 + 2.0**-25, 1e-50], [1 / 3, -0.1, 2.0**24 + 1]])
-    weights = wire.read_weights(record(w=Array(wide)), TEMPLATE)
+    weights = records.read_weights(record(w=Array(wide)), TEMPLATE)
     assert weights["w"].tobytes() == wide.astype(np.float32).tobytes()
 
 
@@ -135,8 +136,8 @@ def head(text, version=b"\x01\x00"):
 )
 def test_a_head_that_says_something_else_is_refused(said):
     array = Array("float32", (2, 3), "numpy.ndarray", head(said) + b"\0" * 24)
-    with pytest.raises(wire.WireError, match="does not hold what its record declares"):
-        wire.read_weights(record(w=array), TEMPLATE)
+    with pytest.raises(WireError, match="does not hold what its record declares"):
+        records.read_weights(record(w=array), TEMPLATE)
 
 
 def test_a_head_that_asks_for_much_is_refused_without_room_for_it():
@@ -144,8 +145,8 @@ def test_a_head_that_asks_for_much_is_refused_without_room_for_it():
     tracemalloc.start()
     try:
         for array in (declared, Array("float32", (2, 3), "numpy.ndarray", HUGE)):
-            with pytest.raises(wire.WireError):
-                wire.read_weights(record(w=array), TEMPLATE)
+            with pytest.raises(WireError):
+                records.read_weights(record(w=array), TEMPLATE)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
@@ -154,10 +155,10 @@ def test_a_head_that_asks_for_much_is_refused_without_room_for_it():
 def test_only_the_first_version_of_the_head_is_read():
     said = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n"
     good = Array("float32", (2, 3), "numpy.ndarray", head(said) + b"\0" * 24)
-    assert wire.read_weights(record(w=good), TEMPLATE)["w"].tolist() == [[0.0] * 3] * 2
+    assert records.read_weights(record(w=good), TEMPLATE)["w"].tolist() == [[0.0] * 3] * 2
     second = Array("float32", (2, 3), "numpy.ndarray", head(said, b"\x02\x00") + b"\0" * 24)
-    with pytest.raises(wire.WireError):
-        wire.read_weights(record(w=second), TEMPLATE)
+    with pytest.raises(WireError):
+        records.read_weights(record(w=second), TEMPLATE)
 
 
 SOUND = npy(np.zeros((2, 3), np.float32))
@@ -171,8 +172,8 @@ def test_a_damaged_byte_before_the_values_is_seen_or_changes_nothing(at, value):
     data = SOUND[:at] + bytes([value]) + SOUND[at + 1 :]
     array = Array("float32", (2, 3), "numpy.ndarray", data)
     try:
-        weights = wire.read_weights(record(w=array), TEMPLATE)
-    except wire.WireError:
+        weights = records.read_weights(record(w=array), TEMPLATE)
+    except WireError:
         return
     assert weights["w"].tolist() == [[0.0] * 3] * 2
 
@@ -180,10 +181,10 @@ def test_a_damaged_byte_before_the_values_is_seen_or_changes_nothing(at, value):
 @given(st.binary(max_size=300))
 def test_any_bytes_for_a_tensor_are_weights_or_refused(data):
     try:
-        weights = wire.read_weights(
+        weights = records.read_weights(
             record(w=Array("float32", (2, 3), "numpy.ndarray", data)), TEMPLATE
         )
-    except wire.WireError:
+    except WireError:
         return
     assert weights["w"].shape == (2, 3)
 
@@ -225,7 +226,7 @@ def vector_record(
     ],
 )
 def test_a_reply_that_is_not_exactly_one_vector_is_refused(content):
-    with pytest.raises(wire.WireError):
+    with pytest.raises(WireError):
         wire.read_vector(message(RecordDict(content)), LAYOUT.length, LAYOUT.fixed)
 
 
@@ -241,21 +242,54 @@ def test_a_failure_is_one_code_and_no_text_of_a_client_is_passed_on():
 
 
 def test_a_message_with_more_than_weights_and_order_is_refused():
-    good = wire.order_content(wire.weights_record(TEMPLATE), "{}")
+    good = wire.order_content(TEMPLATE, "{}")
     assert wire.read_order(message(good)) == "{}"
     for bad in (
         {**good, "more": ConfigRecord({})},
         {"arrays": good["arrays"]},
         {**good, "order": MetricRecord({})},
     ):
-        with pytest.raises(wire.WireError):
+        with pytest.raises(WireError):
             wire.read_order(message(RecordDict(dict(bad))))
+
+
+def test_the_orders_weights_come_back_in_the_models_order():
+    values = {k: (v + 1).astype(v.dtype) for k, v in TEMPLATE.items()}
+    found = wire.read_order_weights(message(wire.order_content(values, "{}")), TEMPLATE)
+    assert list(found) == list(TEMPLATE)
+    for name, array in found.items():
+        assert array.dtype == TEMPLATE[name].dtype
+        assert np.array_equal(array, values[name])
+        assert array.flags.writeable
+
+
+def flat(data, stype="calyx.weights", name="arrays", dtype="uint8"):
+    arrays = ArrayRecord({name: Array(dtype, (len(data),), stype, data)})
+    return RecordDict({"arrays": arrays, "order": ConfigRecord({"order": "{}"})})
+
+
+@pytest.mark.parametrize("change", [-1, 1, 1000])
+def test_order_weights_of_another_length_are_refused(change):
+    size = sum(v.nbytes for v in TEMPLATE.values())
+    assert wire.read_order_weights(message(flat(bytes(size))), TEMPLATE)
+    with pytest.raises(WireError, match="not the"):
+        wire.read_order_weights(message(flat(bytes(size + change))), TEMPLATE)
+
+
+def test_order_weights_of_another_kind_are_refused():
+    size = sum(v.nbytes for v in TEMPLATE.values())
+    two = flat(bytes(size))
+    two["arrays"]["more"] = Array("uint8", (1,), "calyx.weights", b"x")
+    stock = RecordDict({"arrays": records.weights_record(TEMPLATE), "order": ConfigRecord({})})
+    for bad in (flat(bytes(size), stype="numpy.ndarray"), flat(bytes(size), name="w"), two, stock):
+        with pytest.raises(WireError):
+            wire.read_order_weights(message(bad), TEMPLATE)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "two\nlines", "\x1b[31mred"])
 def test_a_name_that_cannot_be_shown_is_refused(name):
     assert wire.read_name(message(wire.name_content("clinic north"))) == "clinic north"
-    with pytest.raises(wire.WireError):
+    with pytest.raises(WireError):
         wire.read_name(message(wire.name_content(name)))
 
 
@@ -321,22 +355,22 @@ def test_codes_have_numbers_of_their_own_above_flowers():
     ],
 )
 def test_an_answer_without_a_name_is_refused(content):
-    with pytest.raises(wire.WireError, match="no printable name"):
+    with pytest.raises(WireError, match="no printable name"):
         wire.read_name(message(RecordDict(content)))
 
 
 def test_an_order_with_a_second_text_is_refused():
-    arrays = wire.weights_record(TEMPLATE)
+    arrays = records.weights_record(TEMPLATE)
     for config in ({"order": "{}", "more": "x"}, {"order": b"{}"}, {"orders": "{}"}, {}):
         content = RecordDict({"arrays": arrays, "order": ConfigRecord(config)})
-        with pytest.raises(wire.WireError, match="order is no text"):
+        with pytest.raises(WireError, match="order is no text"):
             wire.read_order(message(content))
 
 
 def test_one_array_record_is_wanted():
-    record = wire.weights_record(TEMPLATE)
+    record = records.weights_record(TEMPLATE)
     for content in ({}, {"a": record, "b": record}, {"a": ConfigRecord({})}):
-        with pytest.raises(wire.WireError, match="array records instead of one"):
+        with pytest.raises(WireError, match="array records instead of one"):
             wire.only_arrays(RecordDict(content))
     assert wire.only_arrays(RecordDict({"any": record})) == record
 

@@ -44,8 +44,8 @@ def order_of(federation, **changes):
 
 def ask(federation, text, kind="train", weights=None, client="client-00"):
     as_task(1)
-    record = wire.weights_record(federation.template if weights is None else weights)
-    message = Message(wire.order_content(record, text), dst_node_id=2, message_type=kind)
+    content = wire.order_content(federation.template if weights is None else weights, text)
+    message = Message(content, dst_node_id=2, message_type=kind)
     context = Context(1, 2, dict(node_config(client, federation.plan.run.client)), RecordDict(), {})
     return app(message, context)
 

@@ -6,7 +6,7 @@ from federation import Federation
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
 from flwr.serverapp.strategy import FedAdam, FedAvg
 
-from calyx import wire
+from calyx import records, wire
 from calyx.config import parse
 from calyx.errors import CalyxError
 from calyx.flower import rebuild_message
@@ -54,10 +54,10 @@ def mean(plain, w_max):
 def train_round(federation, strategy, exchange, grid=None):
     grid = grid or federation.grid
     grid.open(exchange)
-    arrays = wire.weights_record(federation.template)
+    arrays = records.weights_record(federation.template)
     replies = list(grid.send_and_receive(strategy.configure_train(1, arrays, ConfigRecord(), grid)))
     aggregated, metrics = strategy.aggregate_train(1, replies)
-    return wire.read_weights(aggregated, federation.template), metrics, replies
+    return records.read_weights(aggregated, federation.template), metrics, replies
 
 
 def ours(federation):
@@ -100,7 +100,7 @@ def test_flowers_fedadam_works_unchanged_and_its_float64_is_rounded(federation):
 def test_an_evaluation_says_the_counts_of_all_rows(federation):
     federation.grid.open(federation.exchange("evaluate"))
     strategy = theirs()
-    arrays = wire.weights_record(federation.template)
+    arrays = records.weights_record(federation.template)
     messages = strategy.configure_evaluate(1, arrays, ConfigRecord(), federation.grid)
     replies = list(federation.grid.send_and_receive(messages))
     outcome = federation.grid.outcome
@@ -218,11 +218,11 @@ def test_a_strategy_sees_the_cohorts_nodes_only(federation):
 def test_a_strategy_that_addresses_others_or_says_different_things_is_refused(federation):
     grid = federation.grid
     grid.open(federation.exchange())
-    arrays = wire.weights_record(federation.template)
+    arrays = records.weights_record(federation.template)
     messages = list(ours(federation).configure_train(1, arrays, ConfigRecord(), grid))
     with pytest.raises(CalyxError, match="one message to each client"):
         grid.send_and_receive(messages[:2])
-    other = wire.weights_record({k: v + 1 for k, v in federation.template.items()})
+    other = records.weights_record({k: v + 1 for k, v in federation.template.items()})
     messages[0] = Message(
         wire.strategy_content(other, ConfigRecord()), messages[0].metadata.dst_node_id, "train"
     )

@@ -7,14 +7,15 @@ import time
 
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from tls import served
 
+from calyx.bell import AppBell, bind_bell
 from calyx.certificates import make_server
-from server.gateway import Behind, Buckets, Limits, make_gateway
+from server.gateway import HOLD_S, Behind, Buckets, Limits, make_gateway
 
 
 @pytest.fixture(scope="module")
@@ -28,23 +29,10 @@ def behind(tmp_path_factory):
         seen.append((request.url.path, dict(request.headers), await request.body()))
         return Response(b"answer", headers={"flwr-x": "1", "set-cookie": "a=b"})
 
-    config = uvicorn.Config(
-        Starlette(routes=[Route("/{path:path}", note, methods=["POST"])]),
-        host="127.0.0.1",
-        port=0,
-        ssl_certfile=str(folder / "server.crt"),
-        ssl_keyfile=str(folder / "server.key"),
-        log_level="warning",
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"127.0.0.1:{port}", folder, seen
-    server.should_exit = True
-    thread.join()
+    with served(
+        Starlette(routes=[Route("/{path:path}", note, methods=["POST"])]), folder
+    ) as address:
+        yield address, folder, seen
 
 
 @pytest.fixture
@@ -145,3 +133,83 @@ def test_the_servers_certificate_is_checked_by_its_own_authority_only(behind):
     assert httpx.post(f"https://{address}/x", content=b"", verify=trusted).status_code == 200
     with pytest.raises(httpx.ConnectError):
         httpx.post(f"https://{address}/x", content=b"")
+
+
+class Silent:
+    """What the SuperLink says to a question for messages: nothing, until there is one."""
+
+    def __init__(self):
+        self.messages, self.asked = [], 0
+
+    async def answer(self, request):
+        self.asked += request.url.path.endswith("pull-messages")
+        is_pull = request.url.path.endswith("pull-messages")
+        return Response(self.messages.pop() if is_pull and self.messages else b"")
+
+
+@pytest.fixture
+def silent(tmp_path):
+    """A SuperLink without messages, and a gateway with a bell before it."""
+    make_server(tmp_path / "keys", ["127.0.0.1"])
+    link, own = Silent(), bind_bell()
+    routes = [Route("/{path:path}", link.answer, methods=["POST"])]
+    with served(Starlette(routes=routes), tmp_path / "keys") as address:
+        link.app = AppBell(own.getsockname()[1])
+        limits = Limits()
+        app = make_gateway(
+            Behind(address, tmp_path / "keys" / "ca.crt", own), tmp_path / "a", limits
+        )
+        with TestClient(app) as client:
+            link.client = client
+            yield link
+
+
+def pull(link, site="north"):
+    head = {"flwr-public-key": site}
+    return link.client.post("/v1/fleet/pull-messages", content=b"", headers=head).content
+
+
+def test_a_question_for_messages_is_held_until_an_app_has_sent_one(silent):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(pull(silent)))
+    thread.start()
+    while not silent.asked:
+        time.sleep(0.001)
+    assert found == []
+    silent.messages.append(b"message")
+    silent.app.ring()
+    thread.join(5)  # far below HOLD_S
+    assert found == [b"message"]
+    assert silent.asked == 2
+
+
+def test_an_app_is_rung_when_a_site_that_has_sent_something_asks_for_more(silent):
+    silent.app.ring()  # so that it is known
+    head = {"flwr-public-key": "north"}
+    silent.messages.append(b"first")
+    assert pull(silent) == b"first"
+    silent.client.post("/v1/fleet/push-messages", content=b"x", headers=head)
+    silent.client.post("/v1/fleet/push-object", content=b"x", headers=head)
+    silent.messages.append(b"second")
+    silent.app.ring()
+    assert pull(silent) == b"second"
+    silent.app.wait(60, 1)  # returns at once
+
+
+def test_who_is_not_believed_is_not_held(behind, gateway):
+    """Only an empty answer that the SuperLink gave as a good one is worth a second question."""
+    started = time.monotonic()
+    assert gateway.post("/v1/fleet/pull-messages", content=b"").content == b"answer"
+    assert time.monotonic() - started < HOLD_S
+
+
+def test_a_gateway_that_ends_lets_everybody_go(silent):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(pull(silent)))
+    thread.start()
+    while not silent.asked:
+        time.sleep(0.001)
+    silent.client.app.state.waiting.release()
+    silent.app.ring()
+    thread.join(5)
+    assert found == [b""]

@@ -9,7 +9,7 @@ from flwr.app import ConfigRecord
 from randomness import check_uniform
 from taps import Tap, run_server, stage_of
 
-from calyx import wire
+from calyx import records, wire
 from calyx.errors import RoundFailed
 from calyx.files import read_lines
 from calyx.secagg.quantise import unpack
@@ -115,7 +115,7 @@ def train(federation, grid, exchange):
     algorithm = load_algorithm(run, federation.setting.privacy)
     strategy = AlgorithmStrategy(algorithm, federation.template)
     grid.open(exchange)
-    record = wire.weights_record(federation.template)
+    record = records.weights_record(federation.template)
     return list(grid.send_and_receive(strategy.configure_train(1, record, ConfigRecord(), grid)))
 
 

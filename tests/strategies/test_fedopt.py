@@ -5,7 +5,7 @@ import pytest
 from flwr.app import Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAdagrad, FedAdam, FedYogi
 
-from calyx import wire
+from calyx import records
 from calyx.flower import as_task
 from strategies.fedopt import FedOpt, FedOptServer
 
@@ -68,12 +68,12 @@ def test_three_rounds_agree_with_flowers_own_class(name, flower):
         mean = their_weights["w"].astype(np.float64) + update["w"]
         arrays, _ = theirs.aggregate_train(number, [_reply(mean)])
         assert arrays is not None
-        their_weights = wire.read_weights(arrays, start)
+        their_weights = records.read_weights(arrays, start)
         np.testing.assert_allclose(weights["w"], their_weights["w"], atol=1e-5)
     assert abs(weights["w"] - start["w"]).max() > 0.01
 
 
 def _reply(weights):
-    arrays = wire.weights_record({"w": weights})
+    arrays = records.weights_record({"w": weights})
     content = RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": 1})})
     return Message(content, dst_node_id=2, message_type="train")

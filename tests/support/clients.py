@@ -69,8 +69,7 @@ class Clients:
         as_task(1)
         text = order if isinstance(order, str) else to_json(order)
         kind = "train" if isinstance(order, str) else order.kind
-        record = wire.weights_record(self.federation.template if weights is None else weights)
-        content = wire.order_content(record, text)
+        content = wire.order_content(self.federation.template if weights is None else weights, text)
         message = Message(content, self.federation.nodes[name], wire.ORDER_TYPES[kind])
         return app(message, context or self.contexts[name])
 

@@ -1,0 +1,176 @@
+"""A site's connection: what a server can do to it is to make it wait."""
+
+import email.utils
+import gzip
+import time
+
+import httpx
+import pytest
+from flwr.proto.fleet_pb2 import ActivateNodeResponse, PullMessagesRequest
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+from tls import served
+
+from calyx import bounded_http
+from calyx.certificates import make_node_key, make_server
+from calyx.errors import CalyxError, UserError
+from calyx.flower_site import Door, NotAdmitted, SiteLink
+
+PULL = "/v1/fleet/pull-messages"
+
+
+class Server:
+    """Answers each path with the next of its scripted answers; the last one stays."""
+
+    def __init__(self):
+        self.script, self.calls = {}, []
+
+    async def answer(self, request):
+        path = request.url.path
+        self.calls.append(path)
+        answers = self.script.get(path) or [Response(b"")]
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keys")
+    make_server(folder, ["127.0.0.1"])
+    make_node_key("north", folder)
+    return folder
+
+
+@pytest.fixture
+def server(keys):
+    made = Server()
+    routes = [Route("/{path:path}", made.answer, methods=["POST", "GET"])]
+    with served(Starlette(routes=routes), keys) as made.address:
+        made.script["/v1/fleet/activate-node"] = [
+            Response(ActivateNodeResponse(node_id=7).SerializeToString())
+        ]
+        yield made
+
+
+@pytest.fixture
+def link(server, keys):
+    told = []
+    made = SiteLink(door(server, keys), told.append)
+    made.told = told
+    return made
+
+
+def door(server, keys, authority="ca.crt"):
+    key = (keys / "north.node.key").read_bytes()
+    return Door(server.address, keys / authority, key)
+
+
+def pull(link):
+    return link.call("PullMessages", PullMessagesRequest())
+
+
+def test_a_server_that_is_away_is_waited_for_and_that_is_said_once(server, link):
+    away = [Response(status_code=status) for status in (503, 502, 429)]
+    server.script[PULL] = [*away, Response(b"")]
+    pull(link)
+    assert len(server.calls) == 4
+    assert len(link.told) == 2
+    assert "does not answer (status 503); trying until it does" in link.told[0]
+    assert link.told[1] == "the server answers again"
+
+
+def test_a_site_that_is_not_known_is_told_so_at_once(server, link):
+    server.script[PULL] = [Response(status_code=401)]
+    with pytest.raises(NotAdmitted, match="does not know this site's node key"):
+        pull(link)
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(400, "behind"), (-4000, "ahead of")])
+def test_a_wrong_clock_is_named_as_the_reason(server, link, seconds, words):
+    date = email.utils.formatdate(time.time() + seconds, usegmt=True)
+    server.script[PULL] = [Response(status_code=401, headers={"date": date})]
+    with pytest.raises(NotAdmitted, match=words):
+        pull(link)
+
+
+def test_a_clock_is_compared_by_the_servers_date():
+    def answer(**headers):
+        return httpx.Response(401, headers=headers)
+
+    now = time.time()
+    assert abs(bounded_http.seconds_ahead(answer())) == 0
+    assert bounded_http.seconds_ahead(answer(date="no date")) == 0
+    behind = email.utils.formatdate(now + 1000, usegmt=True)
+    assert -1003 < bounded_http.seconds_ahead(answer(date=behind)) < -997
+
+
+def test_a_server_of_another_authority_is_not_spoken_to(server, keys, tmp_path):
+    make_server(tmp_path, ["127.0.0.1"])
+    stranger = SiteLink(
+        Door(server.address, tmp_path / "ca.crt", door(server, keys).private_key), print
+    )
+    with pytest.raises(NotAdmitted, match="not to be trusted"):
+        stranger.connect(None)
+    assert server.calls == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no certificate"])
+def test_an_authority_that_is_none_is_one_sentence(server, keys, tmp_path, content):
+    (tmp_path / "ca.crt").write_bytes(content)
+    with pytest.raises(UserError, match="no certificate that can be read"):
+        SiteLink(Door(server.address, tmp_path / "ca.crt", door(server, keys).private_key), print)
+
+
+@pytest.mark.parametrize("key", [b"", b"x", b"-----BEGIN PRIVATE KEY-----"])
+def test_a_node_key_that_is_none_is_one_sentence(server, keys, key):
+    with pytest.raises(UserError, match="holds no node key"):
+        SiteLink(Door(server.address, keys / "ca.crt", key), print)
+
+
+def test_a_redirect_leads_nowhere(server, link):
+    server.script[PULL] = [RedirectResponse(f"https://{server.address}/elsewhere", 307)]
+    with pytest.raises(httpx.HTTPStatusError):
+        pull(link)
+    assert server.calls == [PULL]
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_an_answer_without_end_is_cut_off(server, link, monkeypatch, is_declared):
+    monkeypatch.setattr(bounded_http, "MAX_ANSWER_BYTES", 100_000)
+
+    async def endless():
+        for _ in range(10_000):
+            yield b"x" * 10_000
+
+    long = Response(b"x" * 100_001) if is_declared else StreamingResponse(endless())
+    server.script[PULL] = [long]
+    with pytest.raises(CalyxError, match="more than 100000 bytes"):
+        pull(link)
+
+
+def test_an_answer_that_unpacks_to_more_is_refused(server, link):
+    bomb = gzip.compress(bytes(10**7))
+    server.script[PULL] = [Response(bomb, headers={"content-encoding": "gzip"})]
+    with pytest.raises(CalyxError, match="compressed"):
+        pull(link)
+
+
+def test_a_site_signs_its_crashed_process_off_before_it_connects(server, link):
+    with link.connected(earlier=5):
+        assert link.node_id == 7
+    paths = [path.rsplit("/", 1)[1] for path in server.calls if "heartbeat" not in path]
+    assert paths == ["deactivate-node", "activate-node", "deactivate-node"]
+    assert link.has_left
+
+
+def test_a_site_that_could_not_say_goodbye_knows_it(server, link):
+    with link.connected(earlier=None):
+        server.script["/v1/fleet/deactivate-node"] = [Response(status_code=503)]
+    assert not link.has_left
+
+
+def test_a_message_that_is_none_is_refused(server, link):
+    server.script[PULL] = [Response(b"\xff\xff no protobuf")]
+    with pytest.raises(ValueError, match="protobuf"):
+        link.receive()
