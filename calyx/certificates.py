@@ -3,12 +3,15 @@
 Everything is `cryptography`'s; this file says names, uses and times. Private keys are PKCS#8 PEM.
 """
 
+import hashlib
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -16,14 +19,32 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from calyx.errors import UserError
+from calyx.files import read_bounded
 from calyx.key_files import PRIVATE_MODE, check_name, write_whole
 
 AUTHORITY_DAYS, SERVER_DAYS = 3650, 398
 _CURVE = ec.SECP384R1()  # the one that Flower takes for node keys
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a certificate says."""
+
+    subject: str
+    names: tuple[str, ...]  # hosts and addresses that it is for
+    begins: datetime
+    ends: datetime
+    fingerprint: str  # SHA-256, in hex
+
+    def days_left(self, now: datetime) -> float:
+        """Until it ends; negative when it has ended."""
+        return (self.ends - now).total_seconds() / 86400
 
 
 def make_server(folder: Path, hosts: Sequence[str]) -> None:
@@ -32,11 +53,42 @@ def make_server(folder: Path, hosts: Sequence[str]) -> None:
     127.0.0.1 and localhost are added: the SuperLink behind the gateway uses the same certificate.
     Raises UserError for a host that is no name or address, and where a file is there already.
     """
-    authority, own = ec.generate_private_key(_CURVE), ec.generate_private_key(_CURVE)
+    authority = ec.generate_private_key(_CURVE)
     issuer = _name("Calyx federation")
     root = _builder(issuer, issuer, authority.public_key(), AUTHORITY_DAYS)
     root = root.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     root = root.add_extension(_usage(signs_certificates=True), critical=True)
+    crt, key = _make_leaf(authority, issuer, hosts)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data, mode in (
+        ("ca.key", _private(authority), PRIVATE_MODE),
+        ("ca.crt", root.sign(authority, SHA256()).public_bytes(Encoding.PEM), 0o644),
+        ("server.key", key, PRIVATE_MODE),
+        ("server.crt", crt, 0o644),
+    ):
+        write_whole(folder / name, data, mode)
+
+
+def renew_server(folder: Path, hosts: Sequence[str]) -> None:
+    """Replace server.crt and server.key by new ones of the same authority; the old are kept as .old.
+
+    No `hosts` means those of the old certificate. Raises UserError.
+    """
+    old = describe(folder / "server.crt")
+    authority, root = read_private(folder / "ca.key"), _read_certificate(folder / "ca.crt")
+    if root.public_key() != authority.public_key():
+        raise UserError(f"{folder / 'ca.key'} is not the key of {folder / 'ca.crt'}.")
+    crt, key = _make_leaf(authority, root.subject, hosts or old.names)
+    for name, data, mode in (("server.key", key, PRIVATE_MODE), ("server.crt", crt, 0o644)):
+        before = (folder / name).read_bytes()
+        write_whole(folder / f"{name}.old", before, mode, replace=True)
+        write_whole(folder / name, data, mode, replace=True)
+
+
+def _make_leaf(
+    authority: ec.EllipticCurvePrivateKey, issuer: x509.Name, hosts: Sequence[str]
+) -> tuple[bytes, bytes]:
+    own = ec.generate_private_key(_CURVE)
     leaf = _builder(_name("Calyx gateway"), issuer, own.public_key(), SERVER_DAYS)
     leaf = leaf.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     leaf = leaf.add_extension(_usage(signs_certificates=False), critical=True)
@@ -45,14 +97,51 @@ def make_server(folder: Path, hosts: Sequence[str]) -> None:
     )
     names = [_alternative(h) for h in dict.fromkeys([*hosts, "127.0.0.1", "localhost"])]
     leaf = leaf.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data, mode in (
-        ("ca.key", _private(authority), PRIVATE_MODE),
-        ("ca.crt", root.sign(authority, SHA256()).public_bytes(Encoding.PEM), 0o644),
-        ("server.key", _private(own), PRIVATE_MODE),
-        ("server.crt", leaf.sign(authority, SHA256()).public_bytes(Encoding.PEM), 0o644),
-    ):
-        write_whole(folder / name, data, mode)
+    return leaf.sign(authority, SHA256()).public_bytes(Encoding.PEM), _private(own)
+
+
+def check_pair(certificate: Path, key: Path) -> None:
+    """Raise UserError unless the key is the certificate's."""
+    if _read_certificate(certificate).public_key() != read_private(key).public_key():
+        raise UserError(f"{key} is not the key of {certificate}.")
+
+
+def check_signed(certificate: Path, authority: Path) -> None:
+    """Raise UserError unless the authority has signed the certificate."""
+    try:
+        _read_certificate(certificate).verify_directly_issued_by(_read_certificate(authority))
+    except (ValueError, TypeError, InvalidSignature):
+        raise UserError(f"{certificate} was not signed by {authority}.") from None
+
+
+def describe(path: Path) -> Described:
+    """What a certificate says. Raises UserError."""
+    found = _read_certificate(path)
+    try:
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        hosts = tuple(str(name.value) for name in names)
+    except x509.ExtensionNotFound:
+        hosts = ()
+    return Described(
+        found.subject.rfc4514_string(),
+        hosts,
+        found.not_valid_before_utc,
+        found.not_valid_after_utc,
+        found.fingerprint(SHA256()).hex(),
+    )
+
+
+def check_node_public(path: Path) -> str:
+    """SHA-256, in hex, of a site's public node key. Raises UserError where it is none."""
+    try:
+        key = load_pem_public_key(read_bounded(path, 2**14))
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != _CURVE.name:
+        raise UserError(f"{path} is no public node key; see `calyx keys site`.")
+    return hashlib.sha256(
+        key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ).hexdigest()
 
 
 def make_node_key(name: str, folder: Path) -> None:
@@ -65,12 +154,22 @@ def make_node_key(name: str, folder: Path) -> None:
     write_whole(folder / f"{name}.node.pub", public, 0o644)
 
 
-def expiry(path: Path) -> datetime:
-    """When a certificate ends. Raises UserError."""
+def _read_certificate(path: Path) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
-    except (OSError, ValueError):
+        return x509.load_pem_x509_certificate(read_bounded(path, 2**16))
+    except ValueError:
         raise UserError(f"{path} is no certificate; make one with `calyx keys init`.") from None
+
+
+def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
+    """A private key of a certificate or a node. Raises UserError."""
+    try:
+        key = load_pem_private_key(read_bounded(path, 2**14), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise UserError(f"{path} is no private key of `calyx keys init` or `calyx keys site`.")
+    return key
 
 
 def _builder(

@@ -1,5 +1,6 @@
 """`calyx doctor`: what this machine has, what would not work here, and how to mend it.
 
+`calyx doctor server` and `calyx doctor site SITE.yaml` look at the two roles of separate machines;
 `calyx doctor privacy` plans cohorts and groups instead.
 """
 
@@ -10,56 +11,31 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, entry_points, requires, version
 from pathlib import Path
-from typing import Literal
 
 from packaging.requirements import Requirement
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from calyx.errors import UserError
 from calyx.hardware import cores, gpu_count
-from cli import planner
+from cli.checks import Check, show
 
+_OTHERS = {"server": "cli.doctor_server", "site": "cli.doctor_site", "privacy": "cli.planner"}
 MIN_DISK_BYTES = 200 * 2**20
 MIN_MEMORY_BYTES = 2**30
 
 
-@dataclass(frozen=True)
-class Check:
-    """One look at the machine. `mend` is empty where nothing is wrong."""
-
-    what: str
-    state: Literal["ok", "note", "problem"]
-    found: str
-    mend: str = ""
-
-
 def main(arguments: Sequence[str]) -> int:
     """Print a table; 0 if a simulation can run here, 1 if there is a problem. Raises UserError."""
-    if arguments and arguments[0] == "privacy":
-        return planner.main(arguments[1:])
+    if arguments and arguments[0] in _OTHERS:
+        module = import_module(_OTHERS[arguments[0]])
+        return int(module.main(arguments[1:]))
     if arguments:
-        raise UserError(f"calyx doctor takes `privacy` or nothing, and got {' '.join(arguments)}.")
-    checks = [check() for check in CHECKS]
-    console = Console()
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    for check in checks:
-        sign = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "problem": "[red]✗[/]"}[check.state]
-        text = Text(check.found)
-        if check.mend:
-            text.append(f"\n→ {check.mend}", style="yellow")
-        table.add_row(sign, check.what, text)
-    console.print(table)
-    problems = sum(check.state == "problem" for check in checks)
-    console.print()
-    console.print(
-        "A simulation can run here." if not problems else f"{problems} problem(s): see → above."
-    )
-    return 1 if problems else 0
+        raise UserError(
+            f"calyx doctor takes {', '.join(_OTHERS)} or nothing, and got {' '.join(arguments)}."
+        )
+    return show([check() for check in CHECKS], "A simulation can run here.")
 
 
 def _python() -> Check:
@@ -74,7 +50,8 @@ def _python() -> Check:
     return Check("Python", "ok", found)
 
 
-def _packages() -> Check:
+def packages() -> Check:
+    """Whether what is installed is what Calyx asks for."""
     wrong = []
     for line in requires("calyx") or []:
         requirement = Requirement(line)
@@ -180,7 +157,7 @@ def _terminal() -> Check:
 
 CHECKS: tuple[Callable[[], Check], ...] = (
     _python,
-    _packages,
+    packages,
     _names,
     _processor,
     _memory,

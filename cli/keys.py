@@ -10,13 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx import key_files
-from calyx.certificates import expiry, make_node_key, make_server
+from calyx.certificates import make_node_key
 from calyx.errors import UserError
 from calyx.key_files import OWNERS, PrivateKey, PublicKey, shown
 from calyx.manifest import write_manifest
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import Roster, fingerprint, make_roster, write_roster
+from cli import keys_tls
 from cli.arguments import Parser
+from cli.facts import print_facts, say
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,15 +40,11 @@ def _parser() -> Parser:
     site = actions.add_parser("site", help="on a site: its identity key and its node key")
     site.add_argument("name", metavar="NAME", help="of this site, as the roster will call it")
     site.set_defaults(act=_make_site)
-    init = actions.add_parser("init", help="on the server: its own authority and certificate")
-    init.add_argument(
-        "--host", action="append", required=True, metavar="HOST", help="as sites reach it"
-    )
-    init.set_defaults(act=_make_server)
     consortium = actions.add_parser("consortium", help="make the key that signs rosters")
     consortium.set_defaults(act=_make_consortium)
-    for one in (identity, site, init, consortium):
+    for one in (identity, site, consortium):
         one.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where (here)")
+    keys_tls.add_to(actions)
     roster = actions.add_parser("roster", help="sign who may take part")
     roster.add_argument(
         "--consortium", type=Path, required=True, metavar="KEY", help="the consortium's .key file"
@@ -75,38 +73,27 @@ def _parser() -> Parser:
 def _make_identity(options: argparse.Namespace) -> None:
     made = key_files.make_key("identity", options.name, options.folder)
     _print_made(f"Made the identity key of {made.name}.", made, options.folder)
-    _say("Send the public file to the consortium, and read them the fingerprint over the phone.")
+    say("Send the public file to the consortium, and read them the fingerprint over the phone.")
 
 
 def _make_site(options: argparse.Namespace) -> None:
     _make_identity(options)
     make_node_key(options.name, options.folder)
-    _print_facts(
+    print_facts(
         ("opens the gateway, stays here", str(options.folder / f"{options.name}.node.key")),
         ("for the operator", str(options.folder / f"{options.name}.node.pub")),
-    )
-
-
-def _make_server(options: argparse.Namespace) -> None:
-    make_server(options.folder, options.host)
-    ends = expiry(options.folder / "server.crt").date().isoformat()
-    _say(f"Made the server's authority and certificate, for {', '.join(options.host)}.", "bold")
-    _print_facts(
-        ("private, stay here", "ca.key, server.key"),
-        ("for every site", str(options.folder / "ca.crt")),
-        ("certificate ends", ends),
     )
 
 
 def _make_consortium(options: argparse.Namespace) -> None:
     made = key_files.make_key("consortium", key_files.CONSORTIUM, options.folder)
     _print_made("Made the consortium's signing key.", made, options.folder)
-    _say("Every site compares this fingerprint over the phone before it pins a roster.")
+    say("Every site compares this fingerprint over the phone before it pins a roster.")
 
 
 def _print_made(head: str, made: PublicKey, folder: Path) -> None:
-    _say(head, "bold")
-    _print_facts(
+    say(head, "bold")
+    print_facts(
         ("private", f"{shown(folder / made.name)}.key (0600; never leaves this machine)"),
         ("public", f"{shown(folder / made.name)}.pub (give it away)"),
         ("fingerprint", _lines(made.key)),
@@ -139,8 +126,8 @@ def _sign_manifest(options: argparse.Namespace) -> None:
     private = key_files.read_consortium(options.consortium)
     text = write_manifest(options.version, private)
     key_files.write_whole(options.out, text.encode(), 0o644)
-    _say(f"Signed the installed code as manifest {options.version}.", "bold")
-    _print_facts(("for every site", str(options.out)))
+    say(f"Signed the installed code as manifest {options.version}.", "bold")
+    print_facts(("for every site", str(options.out)))
 
 
 def _read_sites(files: Sequence[Path]) -> dict[str, bytes]:
@@ -178,10 +165,10 @@ def _print_changes(before: Roster, after: Roster) -> None:
         ("removed", sorted(old.keys() - new.keys())),
         ("changed key", changed),
     ]
-    _say(f"Since version {before.version}:", "bold")
-    _print_facts(*((what, ", ".join(names) or "none") for what, names in rows))
+    say(f"Since version {before.version}:", "bold")
+    print_facts(*((what, ", ".join(names) or "none") for what, names in rows))
     if changed:
-        _say("A changed key may be an intruder's: compare it over the phone first.", "yellow")
+        say("A changed key may be an intruder's: compare it over the phone first.", "yellow")
 
 
 def _show_all(options: argparse.Namespace) -> None:
@@ -197,47 +184,35 @@ def _show_all(options: argparse.Namespace) -> None:
 
 
 def _show(path: Path) -> None:
+    if keys_tls.show(path):
+        return
     match key_files.read_any(path):
         case Roster() as roster:
             _print_roster(path, roster)
         case PublicKey() as public:
-            _say(f"{shown(path)}: public key, {OWNERS[public.kind]}", "bold")
-            _print_facts(("name", public.name), ("fingerprint", _lines(public.key)))
+            say(f"{shown(path)}: public key, {OWNERS[public.kind]}", "bold")
+            print_facts(("name", public.name), ("fingerprint", _lines(public.key)))
         case PrivateKey(public=public) as private:
-            _say(f"{shown(path)}: private key, {OWNERS[public.kind]}", "bold")
-            _print_facts(("name", public.name), ("fingerprint", _lines(public.key)))
+            say(f"{shown(path)}: private key, {OWNERS[public.kind]}", "bold")
+            print_facts(("name", public.name), ("fingerprint", _lines(public.key)))
             if private.is_exposed:
-                _say(f"  Its mode is wider than 0600: {key_files.mend(path)}", "red")
+                say(f"  Its mode is wider than 0600: {key_files.mend(path)}", "red")
 
 
 def _print_roster(path: Path, roster: Roster) -> None:
     count = f"{len(roster)} client{'' if len(roster) == 1 else 's'}"
-    _say(f"{shown(path)}: roster, version {roster.version}, {count}", "bold")
-    _print_facts(("consortium", _lines(roster.consortium)))
+    say(f"{shown(path)}: roster, version {roster.version}, {count}", "bold")
+    print_facts(("consortium", _lines(roster.consortium)))
     table = Table(box=None, padding=(0, 0, 0, 2))
     table.add_column("client", overflow="fold")
     table.add_column("fingerprint", no_wrap=True)
     for name, key in roster.clients:
         table.add_row(Text(name), Text(_lines(key), style="cyan"))
     Console().print(table)
-    _say("  Compare the consortium's fingerprint over the phone before you pin this file.", "dim")
+    say("  Compare the consortium's fingerprint over the phone before you pin this file.", "dim")
 
 
 def _lines(key: bytes) -> str:
     """A fingerprint in two lines of six groups, so that no terminal breaks it elsewhere."""
     groups = fingerprint(key).split()
     return " ".join(groups[:6]) + "\n" + " ".join(groups[6:])
-
-
-def _say(sentence: str, style: str = "") -> None:
-    Console(soft_wrap=True).print(Text(sentence, style=style))
-
-
-def _print_facts(*rows: tuple[str, str]) -> None:
-    """Rows of a word and its value; a path is never broken, and only a fingerprint has two lines."""
-    width = max(len(what) for what, _ in rows) + 2
-    for what, value in rows:
-        label = Text(f"  {what:<{width}}", style="dim")
-        indented = value.replace("\n", "\n" + " " * (width + 2))
-        line = Text.assemble(label, (indented, "cyan" if "\n" in value else ""))
-        Console(soft_wrap=True).print(line)

@@ -18,7 +18,7 @@ from engines.superlink import (
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl-C. Raises CalyxError."""
-    options = _parser().parse_args(arguments)
+    options = make_parser("calyx server", __doc__).parse_args(arguments)
     serving = Serving(
         host=options.host,
         port=options.port,
@@ -46,8 +46,9 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="calyx server", description=__doc__)
+def make_parser(prog: str, description: str | None) -> Parser:
+    """Where a server's keys and state lie, and where it listens."""
+    parser = Parser(prog=prog, description=description)
     parser.add_argument("--keys", default="keys", help="folder of ca.crt, server.crt, server.key")
     parser.add_argument("--nodes", default="nodes", help="folder of the sites' .node.pub files")
     parser.add_argument("--state", default="server-state", help="folder of database and logs")

@@ -27,6 +27,7 @@ from client.config import Site, node_config, read_site
 
 log = logging.getLogger(__name__)
 HELD_S = 2.0
+_SEEN = "manifest-version"  # the newest that this site has seen
 
 
 @config
@@ -54,31 +55,44 @@ def read_site_config(path: Path) -> SiteConfig:
 
 
 def check_site(cfg: SiteConfig) -> Site:
-    """The site behind a config, with its keys. Raises UserError for what a server need not be asked."""
+    """The site behind a config, with its keys, code and version.
+
+    Raises UserError for what a server need not be asked.
+    """
+    site = check_keys(cfg)
+    if cfg.manifest is not None and site.state_dir is not None:
+        version = check_code(Path(cfg.manifest), site)
+        site.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(site.state_dir / _SEEN, str(version).encode())
+    return site
+
+
+def check_keys(cfg: SiteConfig) -> Site:
+    """The site behind a config, with its keys. Raises UserError."""
     site = read_site(node_config(str(cfg.client.get("name")), cfg.client))
     if site.policy.privacy == "secagg" and site.member is None:
         raise ConfigError("The site has no client.identity or client.roster, and wants secagg.")
     if site.state_dir is None:
         raise ConfigError("A site needs client.state_dir: the folder of its ledger and its log.")
-    if cfg.manifest is not None:
-        _check_code(Path(cfg.manifest), site, site.state_dir)
     return site
 
 
-def _check_code(path: Path, site: Site, state_dir: Path) -> None:
-    """Nothing runs that the consortium has not signed, nor what it has replaced since."""
-    if site.member is None:
+def check_code(path: Path, site: Site) -> int:
+    """Nothing runs that the consortium has not signed, nor what it has replaced since.
+
+    Returns the manifest's version. Raises UserError.
+    """
+    if site.member is None or site.state_dir is None:
         raise ConfigError("A manifest is checked with the roster's consortium: set client.roster.")
     manifest = read_manifest(path, site.member.roster.consortium)
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    seen = state_dir / "manifest-version"
+    seen = site.state_dir / _SEEN
     newest = int(read_bounded(seen, 64)) if seen.exists() else 0
     if manifest.version < newest:
         raise ConfigError(
             f"{path} has version {manifest.version}, and this site has seen {newest}: no way back."
         )
     check_installed(manifest)
-    write_atomically(seen, str(manifest.version).encode())
+    return manifest.version
 
 
 class Worker:
@@ -87,6 +101,7 @@ class Worker:
     def __init__(self, link: SiteLink, cfg: SiteConfig) -> None:
         self._link = link
         self._config = dict(node_config(str(cfg.client["name"]), cfg.client))
+        self._installed = bundle_hash()  # now: files may change while this process runs
         self._contexts: dict[int, Context] = {}
         self._refused: dict[int, bool] = {}
 
@@ -95,7 +110,7 @@ class Worker:
         run_id, node_id = message.metadata.run_id, self._link.node_id
         as_task(run_id, node_id)
         if run_id not in self._refused:
-            self._refused[run_id] = self._link.bundle_hash(run_id) != bundle_hash()
+            self._refused[run_id] = self._link.bundle_hash(run_id) != self._installed
         if self._refused[run_id]:
             log.warning("Run %s was submitted with other code than is installed: refused.", run_id)
             return wire.failure(FailureCode.BUNDLE_REFUSED, message)

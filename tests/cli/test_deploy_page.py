@@ -9,7 +9,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from calyx.certificates import expiry
+from calyx.certificates import describe
 from calyx.errors import UserError
 from cli import client, keys, server, submit
 from cli.following import split_options
@@ -57,7 +57,7 @@ def test_the_servers_certificate_names_its_host_and_ends_in_time(folder):
     names = crt.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "gateway.example.org" in names.get_values_for_type(x509.DNSName)
     assert "localhost" in names.get_values_for_type(x509.DNSName)
-    left = expiry(folder / "keys" / "server.crt") - datetime.now(UTC)
+    left = describe(folder / "keys" / "server.crt").ends - datetime.now(UTC)
     assert timedelta(days=390) < left < timedelta(days=400)
 
 

@@ -1,0 +1,19 @@
+"""Sentences and facts on the terminal: nothing is broken or styled by what a file holds."""
+
+from rich.console import Console
+from rich.text import Text
+
+
+def say(sentence: str, style: str = "") -> None:
+    """One sentence on one line."""
+    Console(soft_wrap=True).print(Text(sentence, style=style))
+
+
+def print_facts(*rows: tuple[str, str]) -> None:
+    """Rows of a word and its value; a path is never broken, and only a fingerprint has two lines."""
+    width = max(len(what) for what, _ in rows) + 2
+    for what, value in rows:
+        label = Text(f"  {what:<{width}}", style="dim")
+        indented = value.replace("\n", "\n" + " " * (width + 2))
+        line = Text.assemble(label, (indented, "cyan" if "\n" in value else ""))
+        Console(soft_wrap=True).print(line)

@@ -1,0 +1,94 @@
+"""`calyx keys init`, `renew` and the part of `show` that is about TLS: an operator's certificates."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from calyx.certificates import check_node_public, describe, make_server, renew_server
+from calyx.errors import UserError
+from calyx.key_files import read_bytes, shown
+from cli.arguments import Parser
+from cli.facts import print_facts, say
+
+SOON_DAYS = 30
+
+
+def add_to(actions: "argparse._SubParsersAction[Parser]") -> None:
+    """The two actions of an operator."""
+    init = actions.add_parser("init", help="on the server: its own authority and certificate")
+    init.set_defaults(act=_make)
+    renew = actions.add_parser(
+        "renew", help="on the server: a new certificate, before the old ends"
+    )
+    renew.set_defaults(act=_renew)
+    for one, why in ((init, "as sites reach it"), (renew, "if it changes: as sites reach it")):
+        one.add_argument("--host", action="append", required=one is init, metavar="HOST", help=why)
+        one.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where (here)")
+
+
+def _make(options: argparse.Namespace) -> None:
+    make_server(options.folder, options.host)
+    say(f"Made the server's authority and certificate, for {', '.join(options.host)}.", "bold")
+    print_facts(
+        ("private, stay here", "ca.key, server.key"),
+        ("for every site", str(options.folder / "ca.crt")),
+        ("certificate ends", _day(describe(options.folder / "server.crt").ends)),
+    )
+
+
+def _renew(options: argparse.Namespace) -> None:
+    renew_server(options.folder, options.host or ())
+    made = describe(options.folder / "server.crt")
+    say("Made a new certificate of the same authority; sites need nothing new.", "bold")
+    print_facts(
+        ("for", ", ".join(made.names)),
+        ("certificate ends", _day(made.ends)),
+        ("the old ones", "server.crt.old, server.key.old"),
+    )
+    say("Stop `calyx server` and start it again: it reads the files when it starts.")
+
+
+def show(path: Path) -> bool:
+    """Say what a certificate or a public node key holds; False for another kind of file.
+
+    Raises UserError for a damaged one.
+    """
+    data, _ = read_bytes(path, "key or roster", 2**28)
+    if b"-----BEGIN CERTIFICATE" in data[:4096]:
+        _show_certificate(path)
+    elif b"-----BEGIN PUBLIC KEY" in data[:4096]:
+        found = check_node_public(path)
+        say(f"{shown(path)}: public key, a site's node key, for the operator", "bold")
+        print_facts(("fingerprint", in_groups(found)))
+    else:
+        return False
+    return True
+
+
+def _show_certificate(path: Path) -> None:
+    found, now = describe(path), datetime.now(UTC)
+    say(f"{shown(path)}: certificate of {found.subject}", "bold")
+    print_facts(
+        ("for", ", ".join(found.names) or "signing the server's"),
+        ("valid", f"{_day(found.begins)} to {_day(found.ends)}"),
+        ("fingerprint", in_groups(found.fingerprint)),
+    )
+    left = found.days_left(now)
+    if left < 0:
+        say("  It has ended: `calyx keys renew` makes a new one.", "red")
+    elif found.begins > now:
+        say("  It is not valid yet: is this machine's clock right?", "red")
+    elif left < SOON_DAYS:
+        say(f"  It ends in {left:.0f} days: `calyx keys renew` makes a new one.", "yellow")
+
+
+def in_groups(fingerprint: str) -> str:
+    """SHA-256 in two lines of eight groups, to be read aloud."""
+    if len(fingerprint) != 64:
+        raise UserError("A fingerprint has 64 hexadecimal digits.")
+    words = [fingerprint[i : i + 4] for i in range(0, 64, 4)]
+    return " ".join(words[:8]) + "\n" + " ".join(words[8:])
+
+
+def _day(moment: datetime) -> str:
+    return moment.date().isoformat()

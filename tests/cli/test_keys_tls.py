@@ -1,0 +1,86 @@
+"""Certificates of an operator: what they say, and renewing them."""
+
+import shutil
+
+import pytest
+from certificates import replace_server
+
+from calyx.certificates import check_pair, check_signed, describe
+from calyx.errors import UserError
+from cli import keys
+
+
+@pytest.fixture
+def folder(tmp_path):
+    assert keys.main(["init", "--folder", str(tmp_path), "--host", "gate.example"]) == 0
+    return tmp_path
+
+
+def test_a_renewed_certificate_is_of_the_same_authority_and_names(folder, capsys):
+    replace_server(folder, -400, -1)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    assert keys.main(["renew", "--folder", str(folder)]) == 0
+    assert "sites need nothing new" in capsys.readouterr().out
+    made = describe(folder / "server.crt")
+    assert set(made.names) == {"gate.example", "127.0.0.1", "localhost"}
+    check_signed(folder / "server.crt", folder / "ca.crt")
+    check_pair(folder / "server.crt", folder / "server.key")
+    for name in ("ca.crt", "ca.key"):
+        assert (folder / name).read_bytes() == before[name]
+    for name in ("server.crt", "server.key"):
+        assert (folder / f"{name}.old").read_bytes() == before[name]
+        assert (folder / name).read_bytes() != before[name]
+    for name in ("server.key", "server.key.old"):
+        assert (folder / name).stat().st_mode & 0o077 == 0
+
+
+def test_a_renewed_certificate_can_have_another_name_and_be_renewed_again(folder):
+    for _ in range(2):
+        assert keys.main(["renew", "--folder", str(folder), "--host", "new.example"]) == 0
+    assert "new.example" in describe(folder / "server.crt").names
+    assert "gate.example" not in describe(folder / "server.crt").names
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda f: (f / "ca.key").unlink(), "cannot be read"),
+        (lambda f: (f / "ca.key").write_bytes(b"x"), "no private key"),
+        (lambda f: shutil.copy(f / "server.key", f / "ca.key"), "is not the key of"),
+        (lambda f: (f / "server.crt").write_bytes(b""), "is no certificate"),
+    ],
+)
+def test_what_cannot_be_renewed_is_one_sentence_and_stays_as_it_was(folder, damage, words):
+    damage(folder)
+    before = {p: p.read_bytes() for p in folder.iterdir()}
+    with pytest.raises(UserError, match=words) as caught:
+        keys.main(["renew", "--folder", str(folder)])
+    assert "\n" not in str(caught.value)
+    assert {p: p.read_bytes() for p in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "words"),
+    [
+        (-1, 100, "valid"),
+        (-1, 10, "It ends in"),
+        (-20, -10, "It has ended"),
+        (5, 10, "not valid yet"),
+    ],
+)
+def test_show_says_when_a_certificate_ends(folder, capsys, begins, ends, words):
+    replace_server(folder, begins, ends)
+    assert keys.main(["show", str(folder / "server.crt"), str(folder / "ca.crt")]) == 0
+    said = capsys.readouterr().out
+    assert words in said
+    assert "gate.example" in said
+    assert "signing the server's" in said
+
+
+def test_show_knows_a_sites_node_key(folder, capsys):
+    assert keys.main(["site", "north", "--folder", str(folder)]) == 0
+    assert keys.main(["show", str(folder / "north.node.pub")]) == 0
+    assert "a site's node key" in capsys.readouterr().out
+    (folder / "bad.pub").write_bytes(b"-----BEGIN PUBLIC KEY-----")
+    with pytest.raises(UserError, match="no public node key"):
+        keys.main(["show", str(folder / "bad.pub")])
