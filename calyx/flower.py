@@ -8,6 +8,7 @@ Everything else in Calyx uses the public `flwr.app`, `flwr.serverapp` and `flwr.
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from flwr.app import Message, Metadata, RecordDict
@@ -16,9 +17,11 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from calyx.bell import app_bell
+from calyx.errors import UserError
 
 __all__ = [
     "SERVER_NODE",
+    "Node",
     "Operator",
     "Run",
     "as_task",
@@ -139,6 +142,16 @@ def build_bundle(files: Mapping[str, bytes]) -> bytes:
     return content
 
 
+@dataclass(frozen=True)
+class Node:
+    """A site that may connect."""
+
+    name: str
+    node_id: int
+    status: str
+    public_key: bytes  # PEM
+
+
 class Operator:
     """The Control API of a SuperLink, which is reachable on the operator's machine only."""
 
@@ -153,18 +166,35 @@ class Operator:
             interceptors=[RuntimeVersionHttpInterceptor(component_name="flwr CLI")],
         )
 
-    def nodes(self) -> dict[str, str]:
-        """Of each registered site its status, by name."""
+    def nodes(self) -> list[Node]:
+        """Every site that may connect."""
         from flwr.proto.control_pb2 import ListNodesRequest
 
         found = self._client.ListNodes(ListNodesRequest()).nodes_info
-        return {node.name: node.status for node in found}
+        return [
+            Node(node.name, node.node_id, node.status, bytes(node.public_key))
+            for node in found
+            if node.status != "unregistered"
+        ]
 
     def register(self, name: str, public_key: bytes) -> None:
-        """Let the site with this node key (PEM) connect."""
+        """Let the site with this node key (PEM) connect. Raises UserError for one that was removed."""
+        import httpx
         from flwr.proto.control_pb2 import RegisterNodeRequest
 
-        self._client.RegisterNode(RegisterNodeRequest(public_key=public_key, name=name))
+        try:
+            self._client.RegisterNode(RegisterNodeRequest(public_key=public_key, name=name))
+        except httpx.HTTPStatusError:
+            raise UserError(
+                f"The SuperLink refuses the node key of {name}: it is no such key, or was removed "
+                "before. The site makes a new one with `calyx keys site`."
+            ) from None
+
+    def unregister(self, node_id: int) -> None:
+        """Let this site connect no more."""
+        from flwr.proto.control_pb2 import UnregisterNodeRequest
+
+        self._client.UnregisterNode(UnregisterNodeRequest(node_id=node_id))
 
     def start(self, bundle: bytes, run_config: Mapping[str, str]) -> int:
         """Start a run; Flower's id of it."""

@@ -18,6 +18,6 @@ def main(arguments: Sequence[str]) -> int:
     for run_id, status in sorted(runs.items()):
         table.add_row(str(run_id), status.replace("_", " "))
     console.print(table if runs else "There were no runs yet.")
-    sites = ", ".join(f"{name} {status}" for name, status in sorted(nodes.items()))
+    sites = ", ".join(sorted(f"{node.name} {node.status}" for node in nodes))
     console.print(f"sites: {sites or 'none'}", markup=False)
     return 0

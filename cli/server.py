@@ -11,8 +11,8 @@ from engines.superlink import (
     Processes,
     Serving,
     check_files,
-    register_sites,
     serve_gateway,
+    settle_sites,
 )
 
 
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         processes = Processes(serving)
         processes.__enter__()
     try:
-        for name in register_sites(serving):
-            console.print(f"registered {name}", markup=False)
+        for change in settle_sites(serving):
+            console.print(change, markup=False)
         console.print(
             f"Sites reach {serving.host}:{serving.port}; `calyx submit` works on this machine "
             f"(control port {serving.control_port}). Ctrl-C stops everything.",

@@ -173,16 +173,29 @@ class Processes:
         raise CalyxError(f"The SuperLink did not answer in {START_S:.0f} s; see its log.")
 
 
-def register_sites(serving: Serving) -> list[str]:
-    """Let every site of the folder `nodes` connect; the names of those that are new."""
+def settle_sites(serving: Serving) -> list[str]:
+    """Let those sites connect whose keys are in the folder `nodes`, and no others; what has changed.
+
+    Raises UserError for a key that cannot be registered.
+    """
     operator = Operator(serving.behind, serving.authority)
-    known, new = operator.nodes(), []
-    for path in sorted(serving.nodes.glob("*.node.pub")):
-        name = path.name.removesuffix(".node.pub")
-        if name not in known:
-            operator.register(name, read_bounded(path, 2**14))
-            new.append(name)
-    return new
+    wanted = {
+        path.name.removesuffix(".node.pub"): read_bounded(path, 2**14)
+        for path in sorted(serving.nodes.glob("*.node.pub"))
+    }
+    changes, known = [], set()
+    for node in operator.nodes():
+        if wanted.get(node.name) == node.public_key:
+            known.add(node.name)
+        else:
+            operator.unregister(node.node_id)
+            changes.append(
+                f"removed {node.name}{', whose key has changed' * (node.name in wanted)}"
+            )
+    for name in wanted.keys() - known:
+        operator.register(name, wanted[name])
+        changes.append(f"registered {name}")
+    return sorted(changes, key=lambda line: line.startswith("registered"))
 
 
 def check_files(serving: Serving) -> None:

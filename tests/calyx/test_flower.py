@@ -138,13 +138,38 @@ def test_the_fleet_api_is_called_as_flower_itself_calls_it():
 
     from flwr.cli.build import build_fab_from_files
     from flwr.supercore.control.control_http_client import ControlHttpClient
+    from flwr.supercore.heartbeat import HeartbeatSender
     from flwr.superlink.grid.http_grid import HttpGrid
     from flwr.supernode.fleet_http_client import FleetHttpClient
-    from flwr.supernode.fleet_http_connection import http_request_response
+    from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
-    names = list(inspect.signature(http_request_response).parameters)
-    assert names[:4] == ["server_address", "insecure", "root_certificates", "authentication_keys"]
-    for method in ("StartRun", "StopRun", "ListRuns", "ListNodes", "RegisterNode"):
+    assert list(inspect.signature(HeartbeatSender).parameters) == ["heartbeat_fn"]
+    assert list(inspect.signature(NodeAuthHttpInterceptor).parameters) == [
+        "private_key",
+        "public_key",
+    ]
+    for method in (
+        "ActivateNode",
+        "DeactivateNode",
+        "SendNodeHeartbeat",
+        "PullMessages",
+        "PushMessages",
+        "GetRun",
+        "PullObject",
+        "PushObject",
+        "ConfirmMessageReceived",
+    ):
+        assert list(inspect.signature(getattr(FleetHttpClient, method)).parameters)[1:] == [
+            "request"
+        ]
+    for method in (
+        "StartRun",
+        "StopRun",
+        "ListRuns",
+        "ListNodes",
+        "RegisterNode",
+        "UnregisterNode",
+    ):
         assert callable(getattr(ControlHttpClient, method))
     assert {"push_messages", "pull_messages"} <= set(vars(HttpGrid))
     assert next(iter(inspect.signature(build_fab_from_files).parameters)) == "files"

@@ -4,13 +4,14 @@ keys, encryption; and a fifth machine that only holds the CA's certificate."""
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 import yaml
 from intruder import CLOSED
 
-from benchmarks.fleet import INTRUDER, Fleet
+from benchmarks.fleet import INTRUDER, Fleet, wait_for
 from calyx.composing import compose, resolved
 from calyx.config import RunConfig, parse
 from calyx.flower import FLEET_PATHS
@@ -184,3 +185,37 @@ def test_one_site_is_one_process(deployment):
     (deployment.folder / elsewhere).write_text(yaml.safe_dump(values))
     said = deployment.calyx("client", elsewhere, host="va", code=1)
     assert "another process is connected" in said
+
+
+def test_both_doctors_find_a_running_federation_sound(deployment):
+    said = deployment.calyx("doctor", "site", "va.yaml", host="va")
+    assert "This site can take part" in said
+    assert "answers, with a certificate of keys/ca.crt" in said
+    ports = ("--host", deployment.host, "--port", str(deployment.port))
+    said = deployment.calyx("doctor", "server", *ports, "--roster", "r.json")
+    assert "This server can serve" in said
+    assert "is taken" in said
+
+
+def test_a_key_that_was_removed_opens_nothing_and_a_new_one_does(deployment):
+    """Revocation, and a new node key under the same name."""
+    node = deployment.folder / "nodes" / "va.node.pub"
+    node.unlink()
+    deployment.processes["server"].send_signal(signal.SIGINT)
+    deployment.processes["server"].wait(timeout=30)
+    deployment.serve()
+    assert "removed va" in deployment.said("server")
+    assert deployment.processes["va"].wait(timeout=60) == 1
+    assert "does not know this site's node key" in deployment.said("va")
+    for kind in ("key", "pub", "node.key", "node.pub"):
+        (deployment.folder / "sites" / f"va.{kind}").rename(deployment.folder / f"old.{kind}")
+    deployment.calyx("keys", "site", "va", "--folder", "sites")
+    node.write_bytes((deployment.folder / "sites" / "va.node.pub").read_bytes())
+    for kind in ("key", "pub"):  # its identity has not changed
+        (deployment.folder / f"old.{kind}").rename(deployment.folder / "sites" / f"va.{kind}")
+    deployment.processes["server"].send_signal(signal.SIGINT)
+    deployment.processes["server"].wait(timeout=30)
+    deployment.serve()
+    before = deployment.said("va").count("connected to")
+    deployment.start_site("va", "va.yaml")
+    wait_for(lambda: deployment.said("va").count("connected to") > before)
