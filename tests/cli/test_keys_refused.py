@@ -162,6 +162,7 @@ def pem(encryption=None):
         (b"kind: identity\nname: ../north\n" + pem(), "holds a name that is refused"),
         (b"x" * 5000, "is larger than any private key"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "file",  # keys are drawn anew
 )
 def test_a_file_that_is_no_identity_says_why(tmp_path, data, words):
     path = tmp_path / "north.key"
