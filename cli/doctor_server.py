@@ -1,7 +1,6 @@
 """`calyx doctor server`: everything that could keep a server from serving its sites, and its cure."""
 
 import shutil
-import socket
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from calyx.key_files import PRIVATE_MODE, read_roster_file
 from cli.checks import Check, attempt, show
 from cli.doctor import packages
 from cli.server import make_parser
+from engines.superlink import why_taken
 
 SOON_DAYS = 30
 MIN_DISK_BYTES = 2**30
@@ -122,13 +122,11 @@ def _state(folder: Path) -> Check:
 
 def _ports(*addresses: tuple[str, int]) -> Iterator[Check]:
     for (host, port), what in zip(addresses, ("gateway port", "control port"), strict=True):
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                found = f"{host}:{port} is taken or not this machine's ({error.strerror})"
-                mend = "fine if `calyx server` runs already; else choose another port"
-                yield Check(what, "note", found, mend)
-                continue
-        yield Check(what, "ok", f"{host}:{port} is free")
+        reason = why_taken(host, port)
+        if reason:
+            mend = "fine if `calyx server` runs already; else choose another one"
+            yield Check(
+                what, "note", f"{host}:{port} is taken or not this machine's ({reason})", mend
+            )
+        else:
+            yield Check(what, "ok", f"{host}:{port} is free")

@@ -11,6 +11,7 @@ from engines.superlink import (
     Processes,
     Serving,
     check_files,
+    check_ports,
     serve_gateway,
     settle_sites,
 )
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         state=Path(options.state),
     )
     check_files(serving)
+    check_ports(serving)
     console = Console()
     with console.status("starting the SuperLink on loopback"):
         processes = Processes(serving)

@@ -198,6 +198,29 @@ def settle_sites(serving: Serving) -> list[str]:
     return sorted(changes, key=lambda line: line.startswith("registered"))
 
 
+def check_ports(serving: Serving) -> None:
+    """Refuse before anything is started. Raises UserError."""
+    for host, port in ((serving.host, serving.port), ("127.0.0.1", serving.control_port)):
+        reason = why_taken(host, port)
+        if reason:
+            raise UserError(
+                f"{host}:{port} cannot be listened on ({reason}); see --host, --port and "
+                "--control-port, and whether a `calyx server` runs already."
+            )
+
+
+def why_taken(host: str, port: int) -> str | None:
+    """In the system's words, or None where the port is free."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except (OSError, OverflowError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return None
+
+
 def check_files(serving: Serving) -> None:
     """Refuse before anything is started. Raises UserError."""
     for name in ("ca.crt", "server.crt", "server.key"):
