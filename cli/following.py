@@ -14,6 +14,7 @@ from calyx.flower import Operator
 from calyx.installed import bundle
 from calyx.key_files import read_roster_file
 from calyx.secagg.roster import Roster, write_roster
+from cli.meanings import explained
 from cli.operating import AUTHORITY, CONTROL_PORT, connect
 from cli.report.page import write_report
 from cli.results import print_results
@@ -103,7 +104,7 @@ def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console
         shown = len(rows)
         if status == "finished":
             if outcome != "completed":
-                raise CalyxError(_why(details, folder, rounds=len(rows)))
+                raise CalyxError(explained(_why(details, folder, rounds=len(rows))))
             return
         time.sleep(POLL_S)
 
@@ -124,12 +125,9 @@ def _why(details: str, folder: RunFolder, rounds: int) -> str:
     said = details.removeprefix("ServerApp failed with exception: ").strip()
     if "second-vector" in said and rounds == 0:
         said = said.partition(". What was done before")[0]
-        return (
-            f"{said}. The sites have answered for these start weights before, and do so once: "
-            "submit it with another seed."
-        )
+        return f"{said}. Submit it with another seed: it then begins with other weights."
     if said.startswith("Task failed"):  # Flower's words for a process that is gone
         said = "The run's process on the server has ended"
     if "calyx resume" in said or not folder.holds_run:
         return said or "The run ended before it began; see the server's superexec.log."
-    return f"{said or 'The run was cut off'} (go on with `calyx resume {folder.path}`)"
+    return f"{said or 'The run was cut off'}; go on with `calyx resume {folder.path}`."

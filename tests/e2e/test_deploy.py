@@ -85,7 +85,8 @@ def test_four_sites_give_the_bytes_of_a_simulation_and_answer_for_a_model_once(d
         assert "vector" in (state / "ledger.jsonl").read_text()
     # The same start weights again: each site has answered for them.
     refused = deployment.submit(*RUN, "hydra.run.dir=again", "retries=0", code=1)
-    assert "submit it with another seed" in refused
+    assert "Submit it with another seed" in refused
+    assert "second-vector: the site has answered for this model before" in refused
     assert said_by_all(deployment, "second-vector")
     assert "Traceback" not in refused
 
@@ -94,7 +95,7 @@ def test_a_value_that_a_sites_policy_does_not_list_is_refused_by_every_site(depl
     refused = deployment.submit(
         *RUN, "seed=2", "training.lr=0.5", "retries=0", "hydra.run.dir=lr", code=1
     )
-    assert "outside-policy" in refused
+    assert "outside-policy: the order, its rules or the roster" in refused
     assert said_by_all(deployment, "outside-policy")
     assert "training.lr is 0.5" in (deployment.folder / "state-va" / "events.jsonl").read_text()
 
@@ -109,7 +110,7 @@ def test_another_initial_model_is_refused_by_every_site(deployment):
     save(folder.checkpoints, state, 3)
     arguments = ("planted", *deployment.where, "--roster=r.json")
     said = deployment.calyx("resume", *arguments, code=1)
-    assert "weights-refused" in said
+    assert "weights-refused: the weights are not those" in said
     assert said_by_all(deployment, "weights-refused")
 
 
@@ -118,7 +119,7 @@ def test_a_run_with_other_code_is_refused_by_every_site_and_the_operator_sees_wh
 ):
     # Every installed file counts: one byte is enough.
     said = deployment.submit(*RUN, "seed=4", "hydra.run.dir=byte", code=1, env=other_code)
-    assert "bundle-refused" in said
+    assert "bundle-refused: the run was submitted with other code" in said
     assert said_by_all(deployment, "bundle-refused")
     # A bundle that brings code of its own is never fetched, and never unpacked.
     before = deployment.said("va").count("bundle-refused")

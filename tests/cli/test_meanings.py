@@ -1,0 +1,23 @@
+"""Every code that a client may send has a sentence for the operator."""
+
+from calyx.secagg.refusals import RefusalCode
+from calyx.wire import FailureCode
+from cli.meanings import MEANINGS, explained
+
+
+def test_every_code_has_a_meaning_of_one_line():
+    assert set(MEANINGS) == {*FailureCode, *RefusalCode}
+    for meaning in MEANINGS.values():
+        assert meaning
+        assert "\n" not in meaning
+        assert not meaning.endswith(".")
+
+
+def test_a_sentence_is_followed_by_the_meaning_of_each_code_once():
+    said = explained(
+        "Round 1 failed (va: no-rows; north: second-vector (stage 0); south: no-rows)."
+    )
+    assert said.count("no-rows: the client has no rows") == 1
+    assert said.count("second-vector: the site has answered") == 1
+    assert explained("All is well.") == "All is well."
+    assert explained("non-malformed-x") == "non-malformed-x"
