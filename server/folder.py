@@ -57,18 +57,19 @@ class RunFolder:
         import fcntl
 
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("wb") as lock:
+        path = self.path / ".lock"
+        with path.open("wb") as lock:
             try:
-                fcntl.lockf(
-                    lock,  # not inherited by forks, as flock is
-                    fcntl.LOCK_EX | fcntl.LOCK_NB,
-                )
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # forks do not inherit it
             except OSError:
                 raise UserError(
                     f"The run in {self.path} is still going on in another process; wait for its "
                     "end or stop it, and then resume."
                 ) from None
-            yield
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved config."""

@@ -91,7 +91,7 @@ def test_a_folder_that_holds_a_run_is_refused_untouched(calyx, tmp_path):
         (["resume", "nowhere"], "no folder nowhere"),
         (["report"], "Give the folder of a run"),
         (["report", "nowhere"], "nowhere"),
-        (["doctor", "me"], "takes `privacy` or nothing"),
+        (["doctor", "me"], "takes server, site, privacy or nothing"),
     ],
 )
 def test_a_wrong_command_is_exit_code_2(calyx, arguments, words):
