@@ -95,6 +95,10 @@ class Fleet:
         sign = ("keys", "manifest", "--consortium", "consortium.key", "--version", "1")
         self.calyx(*sign, "--out", "manifest.json")
 
+    def program(self, arguments: Sequence[str]) -> list[str]:
+        """The words of a `calyx` command."""
+        return [str(Path(sys.executable).parent / "calyx"), *arguments]
+
     def on(self, host: str, command: Sequence[str]) -> list[str]:
         """The words that run a command on a host."""
         return [*(self.network.within(host) if self.network else ()), *command]
@@ -134,7 +138,7 @@ class Fleet:
         env: Mapping[str, str] | None = None,
     ) -> str:
         """The program, to its end."""
-        return self.run(_program(arguments), host, code, timeout, env)
+        return self.run(self.program(arguments), host, code, timeout, env)
 
     def script(self, path: Path, *arguments: object, host: str = OPERATOR) -> str:
         """A Python file, run by a host; what it printed."""
@@ -195,7 +199,7 @@ class Fleet:
         """Start the server and wait until sites may come."""
         ports = ("--port", str(self.port), "--control-port", str(self.control))
         before = self.said("server").count("stops everything")
-        self.start("server", _program(("server", "--host", self.host, *ports)), env=env)
+        self.start("server", self.program(("server", "--host", self.host, *ports)), env=env)
         wait_for(lambda: self.said("server").count("stops everything") > before)
 
     def join(self, **policy: object) -> None:
@@ -207,7 +211,7 @@ class Fleet:
 
     def start_site(self, name: str, file: str) -> None:
         """Start a site, on its own machine."""
-        self.start(name, _program(("client", file)), host=name)
+        self.start(name, self.program(("client", file)), host=name)
 
     @property
     def where(self) -> tuple[str, str]:
@@ -234,10 +238,6 @@ class Fleet:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _program(arguments: Sequence[str]) -> list[str]:
-    return [str(Path(sys.executable).parent / "calyx"), *arguments]
 
 
 def _free_port() -> int:

@@ -50,6 +50,7 @@ FLEET_PATHS = frozenset(  # what a SuperNode with a registered key calls; it can
 )
 FLEET_PREFIX = "/v1/fleet/"
 SITE_HEADER = "flwr-public-key"  # says which node calls
+SIGNATURE_HEADER = "flwr-signature"  # of the time of the call
 # A question costs a SuperLink some 40 ms of work: asked more often, it answers nobody sooner.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S, _IDLE_WAIT_S = 0.3, 0.6, 2.0
 _IDLE_AFTER_S = 60.0

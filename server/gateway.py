@@ -6,6 +6,7 @@ passes on untouched.
 """
 
 import asyncio
+import itertools
 import json
 import socket
 import time
@@ -21,9 +22,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from calyx.bell import GatewayBell
-from calyx.flower import FLEET_PATHS, FLEET_PREFIX, SITE_HEADER
+from calyx.flower import FLEET_PATHS, FLEET_PREFIX, SIGNATURE_HEADER, SITE_HEADER
 
 MAX_BODY_BYTES = 16 * 2**20  # Flower's own chunks have 5 MiB
+BELIEVED_S = 330.0  # that Flower believes a signature, with the clocks' tolerance
+MAX_SEEN = 500_000
 HOLD_S = 8.0  # that a question for messages may wait; a site gives up after 30
 UNASKED_S = 1.0  # that one may wait who has just replied, before it is asked for him at all
 PULL = "pull-messages"
@@ -57,6 +60,29 @@ class Buckets:
             self._left = {a: t for a, t in self._left.items() if now - t[1] < burst / rate}
         self._left[address] = (max(0.0, tokens - 1), now)
         return tokens >= 1
+
+
+class Replays:
+    """Signatures that a SuperLink has believed once; a node signs each request anew.
+
+    Flower's node authentication signs a time and not the body, and believes it for five minutes:
+    whoever has seen a request could otherwise send it, or another one, again.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    def is_one(self, signature: str) -> bool:
+        """Whether this signature was believed before."""
+        return signature in self._seen
+
+    def note(self, signature: str, now: float) -> None:
+        """It was believed; those of more than BELIEVED_S ago are forgotten."""
+        if signature:
+            self._seen[signature] = now
+        for old, then in list(itertools.islice(self._seen.items(), 8)):
+            if now - then > BELIEVED_S or len(self._seen) > MAX_SEEN:
+                del self._seen[old]
 
 
 @dataclass(frozen=True)
@@ -124,6 +150,7 @@ class Waiting:
         self._senders: set[str] = set()
         self._asked: dict[str, int] = {}  # site → rings before its last question
         self._is_closing = False
+        self.replays = Replays()
 
     def note(self, name: str, site: str) -> None:
         """A site has called one of the Fleet paths, and the SuperLink knows it."""
@@ -176,6 +203,9 @@ async def _answer(request: Request, behind: str, limits: Limits, waiting: Waitin
         for k, v in request.headers.items()
         if k.startswith(_PASSED_ON) and not k.startswith(_KEPT_BACK)
     }
+    signature = headers.get(SIGNATURE_HEADER, "")
+    if waiting.replays.is_one(signature):
+        return Response(status_code=409)
     site, until = headers.get(SITE_HEADER, ""), time.monotonic() + HOLD_S
     try:
         while True:
@@ -185,6 +215,7 @@ async def _answer(request: Request, behind: str, limits: Limits, waiting: Waitin
             )
             if answer.status_code == 200:  # its key is known, and it is who it says
                 waiting.note(name, site)
+                waiting.replays.note(signature, time.monotonic())
             is_nothing = answer.status_code == 200 and not answer.content
             if name != PULL or not is_nothing or not await waiting.hold(ring, until):
                 break

@@ -15,7 +15,7 @@ from tls import served
 
 from calyx.bell import AppBell, bind_bell
 from calyx.certificates import make_server
-from server.gateway import HOLD_S, Behind, Buckets, Limits, make_gateway
+from server.gateway import HOLD_S, Behind, Buckets, Limits, Replays, make_gateway
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,28 @@ def test_an_address_that_asks_too_often_is_held_back(gateway):
     codes = [gateway.post("/v1/fleet/get-run", content=b"").status_code for _ in range(60)]
     assert codes[:50] == [200] * 50
     assert set(codes[50:]) == {429}
+
+
+def test_a_request_with_a_signature_that_was_used_is_refused(gateway, behind):
+    for path in ("/v1/fleet/push-object", "/v1/fleet/pull-messages"):
+        head = {"flwr-public-key": "key", "flwr-signature": f"of {path}"}
+        assert gateway.post(path, content=b"1", headers=head).status_code == 200
+        for other in ("/v1/fleet/push-object", "/v1/fleet/get-run"):
+            assert gateway.post(other, content=b"2", headers=head).status_code == 409
+    assert [body for _, _, body in behind[2]] == [b"1", b"1"]
+
+
+def test_signatures_are_forgotten_when_nobody_believes_them_any_more(monkeypatch):
+    replays = Replays()
+    for i in range(1000):
+        replays.note(f"signature-{i}", float(i))
+    assert replays.is_one("signature-999")
+    assert replays.is_one("signature-700")
+    assert not replays.is_one("signature-500")
+    monkeypatch.setattr("server.gateway.MAX_SEEN", 50)
+    for i in range(1000, 1100):
+        replays.note(f"signature-{i}", 1000.0)
+    assert len(replays._seen) <= 51
 
 
 def test_a_bucket_fills_again_and_each_address_has_its_own():
