@@ -6,10 +6,12 @@ the process that a server calls unknown. Here a server can make a site wait, and
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -22,11 +24,13 @@ from calyx.flower import label_message
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+MAX_PULLS = 8  # parts of a message at a time
 MAX_MESSAGE_BYTES = 2 * 2**30  # of all parts of a message
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 15.0  # between tries while a server is away
 # A server that asks every two seconds whether a site is there has to see once that it was not.
 _UNSEEN_S = 2.5
-_CLOCK_S = 240  # Flower's node signatures are good for five minutes
+_CLOCK_S = 240  # node signatures are good for five minutes
+_HEARTBEAT_S = 30.0  # Flower's own, which its sender keeps to
 _AWAY = (429, 502, 503, 504)
 Tell = Callable[[str], None]
 
@@ -49,11 +53,11 @@ class SiteLink:
 
     def __init__(self, door: Door, tell: Tell) -> None:
         self._client, self._door, self._tell = _client(door), door, tell
-        self._is_away = Event()
+        self._is_away, self._never = Event(), Event()
         self.node_id = 0
         self.has_left = False
 
-    def call(self, method: str, request: Any) -> Any:  # noqa: ANN401 - protobuf's messages
+    def call(self, method: str, request: Any, stop: Event | None = None) -> Any:  # noqa: ANN401 - protobuf's messages
         """One call of the Fleet API. Raises CalyxError where the server does not admit this site."""
         wait = _FIRST_WAIT_S
         while True:
@@ -66,7 +70,8 @@ class SiteLink:
                     self._is_away.clear()
                     self._tell("the server answers again")
                 return answer
-            time.sleep(wait)
+            if (stop or self._never).wait(wait):
+                raise CalyxError("The message is given up.")
             wait = min(2 * wait, _LONGEST_WAIT_S)
 
     def _note_away(self, error: httpx.HTTPError) -> None:
@@ -110,7 +115,7 @@ class SiteLink:
                 self.call("DeactivateNode", DeactivateNodeRequest(node_id=earlier))
                 time.sleep(_UNSEEN_S)
         public = public_key_to_bytes(_node_key(self._door).public_key())
-        request = ActivateNodeRequest(public_key=public, heartbeat_interval=_heartbeat_s())
+        request = ActivateNodeRequest(public_key=public, heartbeat_interval=_HEARTBEAT_S)
         try:
             self.node_id = self.call("ActivateNode", request).node_id
         except httpx.HTTPStatusError:
@@ -142,7 +147,7 @@ class SiteLink:
         """Say once that this site is there; False if nobody heard it."""
         from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
 
-        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=_heartbeat_s())
+        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=_HEARTBEAT_S)
         try:
             return bool(self._client.SendNodeHeartbeat(request).success)
         except (httpx.HTTPError, ValueError):
@@ -169,6 +174,7 @@ class SiteLink:
         """
         from flwr.common.serde import message_from_proto
         from flwr.proto.fleet_pb2 import PullMessagesRequest
+        from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest
         from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
         from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
@@ -178,7 +184,10 @@ class SiteLink:
         head = message_from_proto(answer.messages_list[0]).metadata
         tree = answer.message_object_trees[0]
         contents = self._pull(head.run_id, [part.object_id for part in iterate_object_tree(tree)])
-        self._confirm(head.run_id, head.message_id)
+        confirmed = ConfirmMessageReceivedRequest(
+            node=self._node, run_id=head.run_id, message_object_id=head.message_id
+        )
+        self.call("ConfirmMessageReceived", confirmed)
         try:
             message = inflate_object_from_contents(head.message_id, contents)
         except Exception as error:  # noqa: BLE001 - whatever a server sent: it is unusable
@@ -189,32 +198,33 @@ class SiteLink:
         return message
 
     def _pull(self, run_id: int, parts: list[str]) -> dict[str, bytes]:
-        from functools import partial
+        """The parts of a message. Ctrl-C ends it, also while the server is away."""
+        with ThreadPoolExecutor(MAX_PULLS) as pool:
+            stop, ask = Event(), partial(self._pull_part, run_id)
+            futures = {p: pool.submit(ask, p, stop) for p in dict.fromkeys(parts)}
+            found, left = {}, MAX_MESSAGE_BYTES
+            try:
+                for part, future in futures.items():
+                    found[part] = future.result()
+                    left -= len(found[part])
+                    if left < 0:
+                        raise CalyxError(f"A message has more than {MAX_MESSAGE_BYTES} bytes.")
+            finally:
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+        return found
 
-        from flwr.supercore.inflatable.inflatable_protobuf_utils import make_pull_object_fn_protobuf
-        from flwr.supercore.inflatable.inflatable_utils import pull_objects
+    def _pull_part(self, run_id: int, part: str, stop: Event) -> bytes:
+        from flwr.proto.message_pb2 import PullObjectRequest
 
-        ask = partial(self.call, "PullObject")
-        pull_whole, lock, size = make_pull_object_fn_protobuf(ask, self._node, run_id), Lock(), 0
-
-        def pull(part: str) -> bytes:
-            nonlocal size
-            content = pull_whole(part)
-            with lock:
-                size += len(content)
-            if size > MAX_MESSAGE_BYTES:
-                raise CalyxError(f"The server's message has more than {MAX_MESSAGE_BYTES} bytes.")
-            return bytes(content)
-
-        return pull_objects(parts, pull_object_fn=pull)
-
-    def _confirm(self, run_id: int, message_id: str) -> None:
-        from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest
-
-        request = ConfirmMessageReceivedRequest(
-            node=self._node, run_id=run_id, message_object_id=message_id
-        )
-        self.call("ConfirmMessageReceived", request)
+        request = PullObjectRequest(node=self._node, run_id=run_id, object_id=part)
+        for wait in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4):  # until the server app has pushed it
+            answer = self.call("PullObject", request, stop)
+            if answer.object_found and answer.object_available:
+                return bytes(answer.object_content)
+            if not answer.object_found or stop.wait(wait):
+                break
+        raise CalyxError("A message of the server lacks a part.")
 
     def bundle_hash(self, run_id: int) -> str:
         """SHA-256, in hex, of the bundle that a run was submitted with; the bundle is not fetched."""
@@ -286,9 +296,3 @@ def _client(door: Door) -> Any:  # noqa: ANN401 - Flower's client of the Fleet A
     client._client.close()
     client._client = bounded_client(door.authority)
     return client
-
-
-def _heartbeat_s() -> float:
-    from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL
-
-    return float(HEARTBEAT_DEFAULT_INTERVAL)

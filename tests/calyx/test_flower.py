@@ -10,7 +10,7 @@ from flwr.serverapp.strategy import FedAvg, Strategy
 from flwr.supercore.task_identity import TaskIdentity
 from packaging.version import Version
 
-from calyx import wire
+from calyx import flower_site, wire
 from calyx.flower import (
     FLEET_PATHS,
     FLEET_PREFIX,
@@ -137,6 +137,7 @@ def test_the_fleet_api_is_called_as_flower_itself_calls_it():
     import re
 
     from flwr.cli.build import build_fab_from_files
+    from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL
     from flwr.supercore.control.control_http_client import ControlHttpClient
     from flwr.supercore.heartbeat import HeartbeatSender
     from flwr.superlink.grid.http_grid import HttpGrid
@@ -144,6 +145,7 @@ def test_the_fleet_api_is_called_as_flower_itself_calls_it():
     from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
     assert list(inspect.signature(HeartbeatSender).parameters) == ["heartbeat_fn"]
+    assert HEARTBEAT_DEFAULT_INTERVAL == flower_site._HEARTBEAT_S
     assert list(inspect.signature(NodeAuthHttpInterceptor).parameters) == [
         "private_key",
         "public_key",

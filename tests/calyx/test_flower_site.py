@@ -2,11 +2,15 @@
 
 import email.utils
 import gzip
+import os
+import signal
+import threading
 import time
 
 import httpx
 import pytest
 from flwr.proto.fleet_pb2 import ActivateNodeResponse, PullMessagesRequest
+from flwr.proto.message_pb2 import PullObjectResponse
 from starlette.applications import Starlette
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -174,3 +178,43 @@ def test_a_message_that_is_none_is_refused(server, link):
     server.script[PULL] = [Response(b"\xff\xff no protobuf")]
     with pytest.raises(ValueError, match="protobuf"):
         link.receive()
+
+
+PART = "/v1/fleet/pull-object"
+
+
+def part(content=b"", found=True, available=True):
+    answer = PullObjectResponse(
+        object_found=found, object_available=available, object_content=content
+    )
+    return Response(answer.SerializeToString())
+
+
+def test_a_part_that_is_not_there_yet_is_asked_for_again(server, link):
+    server.script[PART] = [part(available=False), part(available=False), part(b"here")]
+    assert link._pull(1, ["a"]) == {"a": b"here"}
+    assert server.calls.count(PART) == 3
+
+
+def test_a_message_of_too_many_bytes_or_without_a_part_is_refused(server, link, monkeypatch):
+    monkeypatch.setattr("calyx.flower_site.MAX_MESSAGE_BYTES", 100)
+    server.script[PART] = [part(b"x" * 60)]
+    assert len(link._pull(1, ["a", "a"])) == 1
+    with pytest.raises(CalyxError, match="more than 100 bytes"):
+        link._pull(1, ["a", "b"])
+    server.script[PART] = [part(found=False)]
+    with pytest.raises(CalyxError, match="lacks a part"):
+        link._pull(1, ["a"])
+
+
+def test_ctrl_c_ends_a_site_whose_server_went_away_in_the_middle_of_a_message(server, link):
+    server.script[PART] = [Response(status_code=503)]
+    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            link._pull(1, [f"part-{i}" for i in range(50)])
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, before)
