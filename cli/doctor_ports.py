@@ -20,7 +20,7 @@ def look_at_port(what: str, host: str, port: int, keys: Path) -> Check:
     presented = _presented(_ANYWHERE.get(host, host), port)
     if presented is None or not is_of_authority(presented, keys / "ca.crt"):
         found = f"{host}:{port} cannot be listened on ({reason}), and no server of {keys} is there"
-        mend = "end the program that has it, or choose another one; see --host"
+        mend = f"end the program that has it, or choose another --{what}; see also --host"
         return Check(what, "problem", found, mend)
     served = hashlib.sha256(ssl.PEM_cert_to_DER_cert(presented)).hexdigest()
     if served != describe(keys / "server.crt").fingerprint:

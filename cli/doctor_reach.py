@@ -23,8 +23,7 @@ _NOT_YET, _ENDED, _OTHER_HOST, _UNSIGNED = 9, 10, (62, 64), (7, 18, 19, 20, 21)
 
 def reach(cfg: SiteConfig) -> Iterator[Check]:
     """Ask the server for `/`, which no gateway has, as `calyx client` would reach it."""
-    host, _, port = cfg.server.rpartition(":")
-    if not host or "/" in host or " " in host or not _is_port(port):
+    if not _is_address(cfg.server):
         found = f"server: {cfg.server!r} is no HOST:PORT"
         yield Check("server", "problem", found, "ask the operator where the gateway is")
         return
@@ -43,8 +42,14 @@ def reach(cfg: SiteConfig) -> Iterator[Check]:
         yield Check("server", "problem", f"{cfg.server} {found}", mend)
 
 
-def _is_port(text: str) -> bool:
-    return text.isdecimal() and len(text) <= 5 and 0 < int(text) <= 65535
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    try:
+        host.encode("idna")  # as the system's resolver does
+    except UnicodeError:
+        return False
+    is_port = port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535
+    return is_port and host != "" and not set(host) & set("/ @?#")
 
 
 def _answered(cfg: SiteConfig, answer: httpx.Response, authority_left: float) -> Iterator[Check]:
