@@ -41,6 +41,7 @@ class Described:
     begins: datetime
     ends: datetime
     fingerprint: str  # SHA-256, in hex
+    is_authority: bool  # signs others
 
     def days_left(self, now: datetime) -> float:
         """Until it ends; negative when it has ended."""
@@ -58,11 +59,12 @@ def make_server(folder: Path, hosts: Sequence[str]) -> None:
     root = _builder(issuer, issuer, authority.public_key(), AUTHORITY_DAYS)
     root = root.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     root = root.add_extension(_usage(signs_certificates=True), critical=True)
-    crt, key = _make_leaf(authority, issuer, hosts)
+    signed = root.sign(authority, SHA256())
+    crt, key = _make_leaf(authority, signed, hosts)
     folder.mkdir(parents=True, exist_ok=True)
     for name, data, mode in (
         ("ca.key", _private(authority), PRIVATE_MODE),
-        ("ca.crt", root.sign(authority, SHA256()).public_bytes(Encoding.PEM), 0o644),
+        ("ca.crt", signed.public_bytes(Encoding.PEM), 0o644),
         ("server.key", key, PRIVATE_MODE),
         ("server.crt", crt, 0o644),
     ):
@@ -72,24 +74,32 @@ def make_server(folder: Path, hosts: Sequence[str]) -> None:
 def renew_server(folder: Path, hosts: Sequence[str]) -> None:
     """Replace server.crt and server.key by new ones of the same authority; the old are kept as .old.
 
-    No `hosts` means those of the old certificate. Raises UserError.
+    No `hosts` means those of the old certificate. Raises UserError, and then nothing has changed.
     """
-    old = describe(folder / "server.crt")
+    names = hosts or describe(folder / "server.crt").names
     authority, root = read_private(folder / "ca.key"), _read_certificate(folder / "ca.crt")
     if root.public_key() != authority.public_key():
         raise UserError(f"{folder / 'ca.key'} is not the key of {folder / 'ca.crt'}.")
-    crt, key = _make_leaf(authority, root.subject, hosts or old.names)
+    if root.not_valid_after_utc <= datetime.now(UTC):
+        raise UserError(
+            f"{folder / 'ca.crt'} has ended, and no site would trust what it signs; make another "
+            "authority with `calyx keys init --folder NEW`, and give its ca.crt to every site."
+        )
+    crt, key = _make_leaf(authority, root, names)
     for name, data, mode in (("server.key", key, PRIVATE_MODE), ("server.crt", crt, 0o644)):
-        before = (folder / name).read_bytes()
-        write_whole(folder / f"{name}.old", before, mode, replace=True)
+        if (folder / name).exists():
+            before = read_bounded(folder / name, 2**16)
+            write_whole(folder / f"{name}.old", before, mode, replace=True)
         write_whole(folder / name, data, mode, replace=True)
 
 
 def _make_leaf(
-    authority: ec.EllipticCurvePrivateKey, issuer: x509.Name, hosts: Sequence[str]
+    authority: ec.EllipticCurvePrivateKey, root: x509.Certificate, hosts: Sequence[str]
 ) -> tuple[bytes, bytes]:
     own = ec.generate_private_key(_CURVE)
-    leaf = _builder(_name("Calyx gateway"), issuer, own.public_key(), SERVER_DAYS)
+    left = (root.not_valid_after_utc - datetime.now(UTC)) / timedelta(days=1)
+    days = min(SERVER_DAYS, left)  # a site trusts it no longer than its authority
+    leaf = _builder(_name("Calyx gateway"), root.subject, own.public_key(), days)
     leaf = leaf.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     leaf = leaf.add_extension(_usage(signs_certificates=False), critical=True)
     leaf = leaf.add_extension(
@@ -108,10 +118,25 @@ def check_pair(certificate: Path, key: Path) -> None:
 
 def check_signed(certificate: Path, authority: Path) -> None:
     """Raise UserError unless the authority has signed the certificate."""
+    if not _is_issued(_read_certificate(certificate), _read_certificate(authority)):
+        raise UserError(f"{certificate} was not signed by {authority}.")
+
+
+def is_of_authority(presented: str, authority: Path) -> bool:
+    """Whether a server's certificate (PEM, from a handshake) is the authority's, ended or not."""
     try:
-        _read_certificate(certificate).verify_directly_issued_by(_read_certificate(authority))
+        found = x509.load_pem_x509_certificate(presented.encode())
+    except ValueError:
+        return False
+    return _is_issued(found, _read_certificate(authority))
+
+
+def _is_issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
-        raise UserError(f"{certificate} was not signed by {authority}.") from None
+        return False
+    return True
 
 
 def describe(path: Path) -> Described:
@@ -122,12 +147,17 @@ def describe(path: Path) -> Described:
         hosts = tuple(str(name.value) for name in names)
     except x509.ExtensionNotFound:
         hosts = ()
+    try:
+        is_authority = found.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        is_authority = False
     return Described(
         found.subject.rfc4514_string(),
         hosts,
         found.not_valid_before_utc,
         found.not_valid_after_utc,
         found.fingerprint(SHA256()).hex(),
+        is_authority,
     )
 
 
@@ -173,7 +203,7 @@ def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: float
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (

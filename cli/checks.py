@@ -1,7 +1,12 @@
 """What `calyx doctor` finds, and how it shows it."""
 
+import os
+import shutil
+import stat
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
@@ -25,8 +30,36 @@ def attempt(what: str, look: Callable[[], Check], mend: str = "") -> Check:
     """What `look` finds; a sentence that it raises is a problem."""
     try:
         return look()
-    except (CalyxError, OSError) as error:
+    except CalyxError as error:
         return Check(what, "problem", str(error), mend)
+    except OSError as error:
+        where = f"{error.filename} cannot be used: " if error.filename else ""
+        return Check(what, "problem", f"{where}{error.strerror or error}.", mend)
+
+
+def private_folder(what: str, folder: Path, least_bytes: int) -> Check:
+    """Whether a folder, which need not be there yet, can be written and is its owner's alone.
+
+    Nothing is left in it. Raises OSError.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        return Check(what, "problem", f"{there} is no folder", f"move it away, or change {what}")
+    if there == folder and stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        return Check(what, "problem", f"others may look into {folder}", f"chmod 700 {folder}")
+    try:
+        if there == folder:
+            tempfile.TemporaryFile(dir=folder).close()
+        elif not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(0, "Permission denied")
+    except OSError as error:
+        found = f"{there} cannot be written ({error.strerror})"
+        return Check(what, "problem", found, "see its owner, its disk, and who runs this")
+    free = shutil.disk_usage(there).free
+    found = f"{folder}{'' if there == folder else ' will be made'}: {free / 2**30:.1f} GiB free"
+    if free < least_bytes:
+        return Check(what, "problem", found, f"free some space, or change {what}")
+    return Check(what, "ok", found)
 
 
 def show(checks: Iterable[Check], sound: str) -> int:

@@ -28,6 +28,9 @@ MIN_MEMORY_BYTES = 2**30
 
 def main(arguments: Sequence[str]) -> int:
     """Print a table; 0 if a simulation can run here, 1 if there is a problem. Raises UserError."""
+    if list(arguments) in (["-h"], ["--help"]):
+        print(f"{__doc__}\nEach says more: calyx doctor server --help, calyx doctor site --help.")
+        return 0
     if arguments and arguments[0] in _OTHERS:
         module = import_module(_OTHERS[arguments[0]])
         return int(module.main(arguments[1:]))

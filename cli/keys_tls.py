@@ -43,7 +43,7 @@ def _renew(options: argparse.Namespace) -> None:
     print_facts(
         ("for", ", ".join(made.names)),
         ("certificate ends", _day(made.ends)),
-        ("the old ones", "server.crt.old, server.key.old"),
+        ("the old ones", "server.crt.old, server.key.old, beside them"),
     )
     say("Stop `calyx server` and start it again: it reads the files when it starts.")
 
@@ -67,19 +67,23 @@ def show(path: Path) -> bool:
 
 def _show_certificate(path: Path) -> None:
     found, now = describe(path), datetime.now(UTC)
+    left = found.days_left(now)
+    still = f" ({left:.0f} days left)" if left > 0 else ""
     say(f"{shown(path)}: certificate of {found.subject}", "bold")
     print_facts(
         ("for", ", ".join(found.names) or "signing the server's"),
-        ("valid", f"{_day(found.begins)} to {_day(found.ends)}"),
+        ("valid", f"{_day(found.begins)} to {_day(found.ends)}{still}"),
         ("fingerprint", in_groups(found.fingerprint)),
     )
-    left = found.days_left(now)
+    mend = "`calyx keys renew` makes a new one."
+    if found.is_authority:
+        mend = "make another with `calyx keys init --folder NEW`; every site needs its ca.crt."
     if left < 0:
-        say("  It has ended: `calyx keys renew` makes a new one.", "red")
+        say(f"  It has ended: {mend}", "red")
     elif found.begins > now:
         say("  It is not valid yet: is this machine's clock right?", "red")
     elif left < SOON_DAYS:
-        say(f"  It ends in {left:.0f} days: `calyx keys renew` makes a new one.", "yellow")
+        say(f"  It ends in {left:.0f} days: {mend}", "yellow")
 
 
 def in_groups(fingerprint: str) -> str:

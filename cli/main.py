@@ -32,7 +32,7 @@ COMMANDS = {
     "keys": ("cli.keys", "identity keys, the signed roster, fingerprints to compare"),
     "doctor": (
         "cli.doctor",
-        "this machine: what would not work, and how to mend it; or `privacy`, a planner",
+        "what would not work, and how to mend it: [server | site SITE.yaml | privacy clients=N]",
     ),
 }
 

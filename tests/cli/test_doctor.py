@@ -40,6 +40,13 @@ def test_a_folder_that_cannot_be_written_is_a_problem(monkeypatch, tmp_path):
     )
 
 
-def test_it_takes_no_arguments():
-    with pytest.raises(UserError):
+def test_it_takes_the_name_of_a_role_and_nothing_else():
+    with pytest.raises(UserError, match="takes server, site, privacy or nothing"):
         doctor.main(["please"])
+
+
+def test_help_says_what_there_is(capsys):
+    assert doctor.main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "calyx doctor server" in said
+    assert "calyx doctor site SITE.yaml" in said

@@ -1,9 +1,10 @@
 """Certificates of an operator: what they say, and renewing them."""
 
 import shutil
+from datetime import timedelta
 
 import pytest
-from certificates import replace_server
+from certificates import replace_authority, replace_server
 
 from calyx.certificates import check_pair, check_signed, describe
 from calyx.errors import UserError
@@ -41,10 +42,30 @@ def test_a_renewed_certificate_can_have_another_name_and_be_renewed_again(folder
     assert "gate.example" not in describe(folder / "server.crt").names
 
 
+def test_a_certificate_is_renewed_where_the_earlier_key_or_both_are_lost(folder):
+    (folder / "server.key").unlink()
+    assert keys.main(["renew", "--folder", str(folder)]) == 0
+    check_pair(folder / "server.crt", folder / "server.key")
+    assert "gate.example" in describe(folder / "server.crt").names
+    (folder / "server.crt").unlink()
+    assert keys.main(["renew", "--folder", str(folder), "--host", "new.example"]) == 0
+    check_pair(folder / "server.crt", folder / "server.key")
+
+
+def test_a_certificate_does_not_outlive_its_authority(folder):
+    replace_authority(folder, -1, 50)
+    assert keys.main(["renew", "--folder", str(folder)]) == 0
+    ends = [describe(folder / name).ends for name in ("server.crt", "ca.crt")]
+    assert abs(ends[0] - ends[1]) < timedelta(minutes=1)
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
+        (lambda f: replace_authority(f, -20, -10), "ca.crt has ended"),
         (lambda f: (f / "ca.key").unlink(), "cannot be read"),
+        (lambda f: (f / "ca.crt").unlink(), "cannot be read"),
+        (lambda f: (f / "server.crt").unlink(), "cannot be read"),
         (lambda f: (f / "ca.key").write_bytes(b"x"), "no private key"),
         (lambda f: shutil.copy(f / "server.key", f / "ca.key"), "is not the key of"),
         (lambda f: (f / "server.crt").write_bytes(b""), "is no certificate"),
@@ -62,7 +83,7 @@ def test_what_cannot_be_renewed_is_one_sentence_and_stays_as_it_was(folder, dama
 @pytest.mark.parametrize(
     ("begins", "ends", "words"),
     [
-        (-1, 100, "valid"),
+        (-1, 100, "(100 days left)"),
         (-1, 10, "It ends in"),
         (-20, -10, "It has ended"),
         (5, 10, "not valid yet"),
@@ -75,6 +96,14 @@ def test_show_says_when_a_certificate_ends(folder, capsys, begins, ends, words):
     assert words in said
     assert "gate.example" in said
     assert "signing the server's" in said
+
+
+def test_show_says_what_to_do_when_an_authority_ends(folder, capsys):
+    for begins, ends, words in ((-20, 10, "It ends in 10 days"), (-20, -10, "It has ended")):
+        replace_authority(folder, begins, ends)
+        capsys.readouterr()
+        assert keys.main(["show", str(folder / "ca.crt")]) == 0
+        assert f"{words}: make another with `calyx keys init" in capsys.readouterr().out
 
 
 def test_show_knows_a_sites_node_key(folder, capsys):

@@ -7,9 +7,18 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 
-def replace_server(folder, begins, ends):
-    """Sign server.crt again, valid from and until so many days from now."""
-    old = x509.load_pem_x509_certificate((folder / "server.crt").read_bytes())
+def replace_server(folder, begins, ends, host=None):
+    """Sign server.crt again, valid from and until so many days from now, for `host` alone."""
+    _sign_again(folder, "server.crt", (begins, ends), host)
+
+
+def replace_authority(folder, begins, ends):
+    """Sign ca.crt again, with the same key, valid from and until so many days from now."""
+    _sign_again(folder, "ca.crt", (begins, ends), None)
+
+
+def _sign_again(folder, name, days, host):
+    old = x509.load_pem_x509_certificate((folder / name).read_bytes())
     key = load_pem_private_key((folder / "ca.key").read_bytes(), None)
     now = datetime.now(UTC)
     made = (
@@ -18,9 +27,12 @@ def replace_server(folder, begins, ends):
         .issuer_name(old.issuer)
         .public_key(old.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now + timedelta(days=begins))
-        .not_valid_after(now + timedelta(days=ends))
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
     )
     for extension in old.extensions:
-        made = made.add_extension(extension.value, extension.critical)
-    (folder / "server.crt").write_bytes(made.sign(key, SHA256()).public_bytes(Encoding.PEM))
+        value = extension.value
+        if host and isinstance(value, x509.SubjectAlternativeName):
+            value = x509.SubjectAlternativeName([x509.DNSName(host)])
+        made = made.add_extension(value, extension.critical)
+    (folder / name).write_bytes(made.sign(key, SHA256()).public_bytes(Encoding.PEM))

@@ -8,7 +8,7 @@ import uvicorn
 
 
 @contextmanager
-def served(app, keys):
+def served(app, keys, says_date=False):
     """Serve `app`; its HOST:PORT."""
     config = uvicorn.Config(
         app,
@@ -17,7 +17,7 @@ def served(app, keys):
         ssl_certfile=str(keys / "server.crt"),
         ssl_keyfile=str(keys / "server.key"),
         log_level="critical",
-        date_header=False,  # a test may send its own
+        date_header=says_date,  # a test may send its own
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -1,0 +1,136 @@
+"""Whether a site reaches its server: name, port, TLS, certificate, clock. Nothing of it is sent."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from calyx.bounded_http import bounded_client, seconds_ahead
+from calyx.certificates import describe
+from calyx.errors import CalyxError, UserError
+from cli.checks import Check
+from client.site import SiteConfig
+
+ANSWER_S = 5.0
+NOTE_CLOCK_S, BAD_CLOCK_S = 30, 240  # node keys are believed for 300 s
+SOON_DAYS = 30
+# OpenSSL's numbers of what is wrong with a certificate (x509_vfy.h).
+_NOT_YET, _ENDED, _OTHER_HOST, _UNSIGNED = 9, 10, (62, 64), (7, 18, 19, 20, 21)
+
+
+def reach(cfg: SiteConfig) -> Iterator[Check]:
+    """Ask the server for `/`, which no gateway has, as `calyx client` would reach it."""
+    if not _is_address(cfg.server):
+        found = f"server: {cfg.server!r} is no HOST:PORT"
+        yield Check("server", "problem", found, "ask the operator where the gateway is")
+        return
+    try:
+        left = describe(Path(cfg.authority)).days_left(datetime.now(UTC))
+        with bounded_client(Path(cfg.authority)) as client:
+            client.timeout = httpx.Timeout(ANSWER_S)
+            with client.stream("GET", f"https://{cfg.server}/") as answer:
+                yield from _answered(cfg, answer, left)
+    except UserError as error:
+        yield Check("server", "problem", str(error), "get ca.crt from the operator")
+    except CalyxError as error:
+        yield Check("server", "problem", str(error), "ask the operator what listens there")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        found, mend = _why(error, cfg, left)
+        yield Check("server", "problem", f"{cfg.server} {found}", mend)
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    try:
+        host.encode("idna")  # as the system's resolver does
+    except UnicodeError:
+        return False
+    is_port = port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535
+    return is_port and host != "" and not set(host) & set("/ @?#")
+
+
+def _answered(cfg: SiteConfig, answer: httpx.Response, authority_left: float) -> Iterator[Check]:
+    if answer.status_code not in (404, 429):  # a gateway has nothing at `/`, or counts too many
+        found = (
+            f"{cfg.server} answers {answer.status_code} to GET /, which is not what a gateway does"
+        )
+        yield Check("server", "note", found, "is the address right?")
+    else:
+        yield Check("server", "ok", f"{cfg.server} answers, with a certificate of {cfg.authority}")
+    yield _certificate(answer, authority_left)
+    yield _clock(answer)
+
+
+def _why(error: Exception, cfg: SiteConfig, authority_left: float) -> tuple[str, str]:
+    """What is wrong with a connection, in words, and the cure."""
+    host = cfg.server.rpartition(":")[0]
+    cause = _cause(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _distrust(cause, cfg, authority_left)
+    if isinstance(cause, ssl.SSLError):
+        return (
+            f"does not speak TLS as a gateway does ({cause.reason or cause})",
+            "is the address right?",
+        )
+    if isinstance(cause, socket.gaierror):
+        return "cannot be found", f"the name {host} is not known here: see DNS"
+    if isinstance(cause, ConnectionRefusedError):
+        return "refuses connections", "is it running, and is this its port?"
+    if isinstance(error, httpx.TimeoutException):
+        mend = "is it running, and does every firewall between let this port through?"
+        return f"does not answer within {ANSWER_S:.0f} s", mend
+    reason = getattr(cause, "strerror", None) or str(error).rstrip(".") or type(error).__name__
+    return f"cannot be reached ({reason})", "is the network up, and is `calyx server` running?"
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The system's own error below those that wrap it."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return error
+
+
+def _distrust(
+    cause: ssl.SSLCertVerificationError, cfg: SiteConfig, authority_left: float
+) -> tuple[str, str]:
+    code, host, authority = cause.verify_code, cfg.server.rpartition(":")[0], cfg.authority
+    if code == _ENDED and authority_left < 0:
+        return f"is not trusted: {authority} has ended", "get a new ca.crt from the operator"
+    if code == _ENDED:
+        mend = "tell the operator: `calyx keys renew`, if this machine's clock is right"
+        return "has a certificate that has ended", mend
+    if code == _NOT_YET:
+        return "has a certificate that is not valid yet", "set this machine's clock by NTP"
+    if code in _OTHER_HOST:
+        mend = f"ask the operator for `calyx keys renew --host {host}`, or mend `server`"
+        return f"has a certificate that is not for {host}", mend
+    mend = "compare ca.crt with the operator's; a firewall that opens TLS would do this too"
+    if code in _UNSIGNED:
+        return f"has a certificate that was not signed by {authority}", mend
+    return f"has a certificate that cannot be trusted ({cause.verify_message})", mend
+
+
+def _certificate(answer: httpx.Response, authority_left: float) -> Check:
+    stream = answer.extensions["network_stream"]
+    ends = ssl.cert_time_to_seconds(stream.get_extra_info("ssl_object").getpeercert()["notAfter"])
+    left = (ends - datetime.now(UTC).timestamp()) / 86400
+    found = f"the server's ends in {left:.0f} days, its authority's in {authority_left:.0f}"
+    if left < SOON_DAYS:
+        return Check("certificate", "note", found, "tell the operator: `calyx keys renew`")
+    if authority_left < SOON_DAYS:
+        return Check("certificate", "note", found, "ask the operator for a new ca.crt")
+    return Check("certificate", "ok", found)
+
+
+def _clock(answer: httpx.Response) -> Check:
+    if "date" not in answer.headers:
+        return Check("clock", "note", "the server does not say what time it is", "see NTP here")
+    ahead = seconds_ahead(answer)
+    found = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
+    if abs(ahead) > NOTE_CLOCK_S:
+        is_bad = abs(ahead) > BAD_CLOCK_S
+        return Check("clock", "problem" if is_bad else "note", found, "set it by NTP")
+    return Check("clock", "ok", found)
