@@ -42,7 +42,10 @@ class SiteConfig:
 
 
 def read_site_config(path: Path) -> SiteConfig:
-    """A site's YAML file; relative paths in it are relative to it. Raises UserError."""
+    """A site's YAML file; relative paths in it begin where the program was started.
+
+    Raises UserError.
+    """
     import yaml
 
     try:
@@ -86,7 +89,10 @@ def check_code(path: Path, site: Site) -> int:
         raise ConfigError("A manifest is checked with the roster's consortium: set client.roster.")
     manifest = read_manifest(path, site.member.roster.consortium)
     seen = site.state_dir / _SEEN
-    newest = int(read_bounded(seen, 64)) if seen.exists() else 0
+    text = read_bounded(seen, 64).decode(errors="replace") if seen.exists() else "0"
+    if not text.isdecimal():
+        raise ConfigError(f"{seen} is damaged; write the version of the newest manifest into it.")
+    newest = int(text)
     if manifest.version < newest:
         raise ConfigError(
             f"{path} has version {manifest.version}, and this site has seen {newest}: no way back."

@@ -134,3 +134,13 @@ def test_a_first_round_begins_with_the_weights_of_its_seed(clients):
     other = {k: v + v.dtype.type(1) for k, v in clients.federation.template.items()}
     order = clients.order(weights=hash_weights(other))
     assert code_of(clients.ask(clients.names[0], order, weights=other)) == "weights-refused"
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.5"])
+def test_a_damaged_version_is_one_sentence(folder, five, text):
+    consortium = bytes(32)
+    write_atomically(folder / "m.json", write_manifest(1, consortium).encode())
+    (folder / "state").mkdir()
+    (folder / "state" / "manifest-version").write_text(text)
+    with pytest.raises(UserError, match="manifest-version is damaged"):
+        check_site(with_changes(folder, manifest=str(folder / "m.json")))
