@@ -11,6 +11,7 @@ from engines.planning import plan
 from server.checkpoints import RunState, load_newest
 from server.folder import RunFolder
 from server.stopping import reason_to_stop
+from server.underway import check_rounds, read_record
 
 # What may change on resume without changing the bytes of the model; all else is the run itself.
 MAY_CHANGE = (
@@ -62,7 +63,10 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         *path, last = key.split(".")
         for name in path:
             section = section[name]
-        section[last] = yaml.safe_load(text)
+        try:
+            section[last] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UserError(f"{override!r} is not understood; write {key}=VALUE.") from None
         if key == "task.data_dir":
             config["client"]["data_dir"] = section[last]
     return config
@@ -79,6 +83,7 @@ def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: Ru
         raise UserError(
             f"rounds={run.rounds} is less than the {state.round} rounds already done; use more."
         )
+    check_rounds(read_record(folder.underway, state.run), state.round, run.rounds)
     if not (folder.summary.exists() and folder.report.exists()):
         return  # the report is the last file of a run
     reason = reason_to_stop(state, run.stopping)

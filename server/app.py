@@ -20,14 +20,14 @@ from calyx.weights import Weights, initial_model, weights_of
 from server.checkpoints import RunState, load_newest, save
 from server.cohort_grid import CohortGrid
 from server.federation import Federation
-from server.finish import finish
+from server.finish import finish, test_best
 from server.folder import RunFolder, Severity
 from server.job import Job, read_job
 from server.nodes import read_nodes
 from server.rounds import run_rounds
 from server.sampling import check_sizes, deal_groups, sample_cohort
 from server.setting import Setting
-from server.underway import Underway
+from server.underway import Underway, check_rounds, read_record
 from strategies.base import AlgorithmStrategy, load_algorithm
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     federation = _federation(job, folder, (task, template), (grid, state))
     _say_guarantee(federation, folder)
     try:
+        if federation.grid.underway and federation.grid.underway.kind == "test":
+            state = test_best(federation, state)  # it is asked for once, also in a longer run
         state, why = run_rounds(federation, state)
         finish(federation, task, state, why)
     except RoundFailed as error:
@@ -87,14 +89,14 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
     state, damaged = load_newest(folder.checkpoints)
     for sentence in damaged:
         folder.event("checkpoint-damaged", "warning", sentence, round=state.round)
+    check_rounds(read_record(folder.underway, state.run), state.round, job.run.rounds)
     done = {"train": state.round, "test": -1}  # the rest is validated as far as there are rows
     folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
     folder.truncate(
         folder.clients, lambda row: int(row["round"]) <= done.get(row["kind"], state.rows)
     )
-    # Summary and report say "finished"; from here on that is no longer so.
-    folder.summary.unlink(missing_ok=True)
-    folder.report.unlink(missing_ok=True)
+    if damaged:
+        folder.unfinish()
     folder.write_config(job.config)
     folder.event(
         "resumed", "info", f"The run goes on after round {state.round}.", round=state.round
@@ -148,6 +150,6 @@ def _roster(job: Job, privacy: PrivacyConfig) -> Roster | None:
     if job.roster is None:
         raise ConfigError(
             "privacy=secagg needs a roster of the clients' keys, and the run was started without "
-            "one; start it with `calyx simulate`, or write privacy=none."
+            "one; give it with --roster=FILE."
         )
     return read_roster(job.roster)

@@ -20,7 +20,8 @@ from strategies.algorithm import State
 
 _STATE = "state.json"
 _FORMAT = 2
-_PENDING = "-pending"
+_NAME = len("round-000000")
+_STEPS = ("-pending", "", "-tested")  # ends of the names of one round's checkpoints, in time
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Best:
     round: int
     value: float
     weights: Weights
+    test: Row | None = None  # its figures on everybody's test part, once they are known
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ class DamagedCheckpoint(Exception):
 def save(folder: Path, state: RunState, keep: int) -> None:
     """Write a checkpoint under `folder`, then drop all but the last `keep`."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"round-{state.round:06d}" + (_PENDING if state.pending else "")
+    is_tested = state.best is not None and state.best.test is not None
+    step = 0 if state.pending else 2 if is_tested else 1
+    name = f"round-{state.round:06d}{_STEPS[step]}"
     beside = folder / f".{name}.part"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
@@ -76,7 +80,7 @@ def save(folder: Path, state: RunState, keep: int) -> None:
         "config": state.config,
         "round": state.round,
         "names": list(state.weights),
-        "best": {"round": state.best.round, "value": state.best.value} if state.best else None,
+        "best": _figures(state.best),
         "pending": state.pending,
         "is_stalled": state.is_stalled,
         "links": [[link.ctx, link.root] for link in state.links],
@@ -90,6 +94,10 @@ def save(folder: Path, state: RunState, keep: int) -> None:
     sync_folder(folder)
     for old in _newest_first(folder)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _figures(best: Best | None) -> Row | None:
+    return best and {"round": best.round, "value": best.value, "test": best.test}
 
 
 def load_newest(folder: Path) -> tuple[RunState, list[str]]:
@@ -114,10 +122,11 @@ def load_newest(folder: Path) -> tuple[RunState, list[str]]:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    found = list(folder.glob("round-*"))
-    # Of one round, the checkpoint that awaits validation is the older one.
-    order = {p: (p.name.removesuffix(_PENDING), not p.name.endswith(_PENDING)) for p in found}
-    return sorted(found, key=lambda path: order[path], reverse=True)
+    def age(path: Path) -> tuple[str, int]:
+        name, step = path.name[:_NAME], path.name[_NAME:]
+        return name, _STEPS.index(step) if step in _STEPS else -1
+
+    return sorted(folder.glob("round-*"), key=age, reverse=True)
 
 
 def _load(path: Path) -> RunState:
@@ -137,6 +146,7 @@ def _load(path: Path) -> RunState:
         body["best"]["round"],
         body["best"]["value"],
         load_weights(path / "best.safetensors", body["names"]),
+        body["best"].get("test"),
     )
     weights = load_weights(path / "weights.safetensors", body["names"])
     head = (body["run"], body["config"], body["round"])

@@ -32,6 +32,7 @@ from server.plain_sums import PlainSums
 from server.sampling import required_replies
 from server.secure_sums import Ask, SecureSums
 from server.setting import Setting
+from server.underway import Record
 
 
 class CohortGrid(Grid):
@@ -79,6 +80,12 @@ class CohortGrid(Grid):
     def is_remembered(self) -> bool:
         """Whether clients outlive this server and remember what they answered."""
         return self._setting.underway is not None
+
+    @property
+    def underway(self) -> Record | None:
+        """The last exchange that an earlier server had begun."""
+        underway = self._setting.underway
+        return underway.begun if underway else None
 
     def take_up(self, exchange: Exchange) -> Exchange:
         """The exchange as it must be asked for after a server that died in it. Raises RoundFailed."""

@@ -2,37 +2,46 @@
 
 import platform
 import sys
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-
-import numpy as np
 
 from calyx.files import read_lines, write_json
 from calyx.tasks.base import Task
 from calyx.weights import save_weights
 from server.asking import ask
-from server.checkpoints import RunState
-from server.exchange import Exchange, mean_loss, total_count
+from server.checkpoints import Best, RunState, save
+from server.exchange import Exchange, accuracy_of, mean_loss, total_count
 from server.federation import Federation
 from server.folder import Row
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 
 
-def finish(federation: Federation, task: Task, state: RunState, why: str) -> None:
-    """Test the best model once, write model.safetensors, then summary.json, which says "finished"."""
-    best = state.best
-    if best is None:
-        raise ValueError("a run of no rounds has no best model")
+def test_best(federation: Federation, state: RunState) -> RunState:
+    """Have the best model tested, once; the state that knows its figures is saved."""
+    best = _best(state)
+    if best.test is not None:
+        return state
     exchange = Exchange("test", best.round, 1, federation.dealt, previous=())
-    tested = ask(federation, exchange, best.weights)[0].evaluated
-    confusion = total_count(tested, "confusion").reshape(len(task.schema.classes), -1)
+    evaluated = ask(federation, exchange, best.weights)[0].evaluated
+    confusion = total_count(evaluated, "confusion")
+    figures = {
+        "test_loss": mean_loss(evaluated),
+        "test_accuracy": accuracy_of(confusion),
+        "test_confusion": confusion.reshape(round(len(confusion) ** 0.5), -1).tolist(),
+    }
+    tested = replace(state, best=replace(best, test=figures))
+    save(federation.folder.checkpoints, tested, federation.run.keep_checkpoints)
+    return tested
+
+
+def finish(federation: Federation, task: Task, state: RunState, why: str) -> None:
+    """Test the best model, write model.safetensors, then summary.json, which says "finished"."""
+    best = _best(test_best(federation, state))
     folder, run = federation.folder, federation.run
     rows = read_lines(folder.rounds)
-    figures = {
-        "test_loss": mean_loss(tested),
-        "test_accuracy": int(np.trace(confusion)) / max(1, int(confusion.sum())),
-        "test_confusion": confusion.tolist(),
+    figures = (best.test or {}) | {
         "num_clients": sum(len(group) for group in federation.dealt),
         "classes": list(task.schema.classes),
         "model_sha256": save_weights(folder.model, best.weights),
@@ -48,6 +57,12 @@ def finish(federation: Federation, task: Task, state: RunState, why: str) -> Non
         "stopped_because": why,
     }
     write_json(folder.summary, head | _history(rows, best.round) | figures | {"baselines": None})
+
+
+def _best(state: RunState) -> Best:
+    if state.best is None:
+        raise ValueError("a run of no rounds has no best model")
+    return state.best
 
 
 def _history(rows: list[Row], best_round: int) -> dict[str, Any]:

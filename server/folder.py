@@ -100,6 +100,11 @@ class RunFolder:
             raise UserError(f"{self.summary} is missing or damaged; the run may not be finished.")
         return summary
 
+    def unfinish(self) -> None:
+        """Summary and report say "finished", which is no longer so."""
+        self.summary.unlink(missing_ok=True)
+        self.report.unlink(missing_ok=True)
+
     def event(
         self,
         event: str,

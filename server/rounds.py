@@ -42,9 +42,9 @@ def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
     while True:
         if state.pending is None and (reason := _reason(state, run)):
             return state, reason
-        if state.pending is None or (run.evaluate == "with_training" and not _is_last(state, run)):
+        if state.pending is None or not _is_validated_alone(federation, state):
             state = _train(federation, state)
-        if state.pending is not None and (run.evaluate == "separate" or _is_last(state, run)):
+        if state.pending is not None and _is_validated_alone(federation, state):
             if federation.grid.is_remembered:  # clients would not train for it a second time
                 save(folder.checkpoints, state, run.keep_checkpoints)
             state = _validate(federation, state)
@@ -136,6 +136,7 @@ def _recorded(
         # That training is no row of its own: what it cost was spent on this one's figures.
         row["bytes_up"] += outcome.collected.bytes_up
         row["bytes_down"] += outcome.collected.bytes_down
+    federation.folder.unfinish()
     append_lines(federation.folder.rounds, [row])
     log.info(_line(row, run.rounds), extra={"row": row})
     return state
@@ -148,8 +149,12 @@ def _reason(state: RunState, run: RunConfig) -> str | None:
     return reason or ("all rounds are done" if state.round >= run.rounds else None)
 
 
-def _is_last(state: RunState, run: RunConfig) -> bool:
-    return state.is_stalled or state.round >= run.rounds
+def _is_validated_alone(federation: Federation, state: RunState) -> bool:
+    """Whether the pending round's model is evaluated by itself, and not by the next training."""
+    run, record = federation.run, federation.grid.underway
+    if record and (record.kind, record.round) == ("evaluate", state.round):
+        return True  # as it was begun, when the run was to have fewer rounds
+    return run.evaluate == "separate" or state.is_stalled or state.round >= run.rounds
 
 
 def _is_same(left: Weights, right: Weights) -> bool:

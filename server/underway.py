@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.config import parse
-from calyx.errors import RoundFailed
+from calyx.errors import RoundFailed, UserError
 from calyx.files import strict_json, write_atomically
 from calyx.order import Abandoned
 from calyx.secagg.aggregator import Aggregator, from_bytes
@@ -55,10 +55,11 @@ class Record:
 
 
 class Underway:
-    """The file of one run's record."""
+    """The file of one run's record. Raises RoundFailed if it is damaged."""
 
     def __init__(self, path: Path, run: str, roster: Roster) -> None:
         self._path, self._run, self._roster = path, run, roster
+        self._begun = read_record(path, run)
 
     def note_order(self, exchange: Exchange) -> None:
         """Before an attempt's orders are sent."""
@@ -75,16 +76,15 @@ class Underway:
         opening = {i: (groups[i].to_bytes(), request) for i, request in requests.items()}
         self._write(exchange, [masked_sum(a) for a in groups.values()], opening)
 
+    @property
+    def begun(self) -> Record | None:
+        """What an earlier server had begun; None once this one has begun something itself."""
+        return self._begun
+
     def of(self, exchange: Exchange) -> Record | None:
-        """What was written of this exchange, in whichever attempt. Raises RoundFailed if damaged."""
-        if not self._path.exists():
-            return None
-        try:
-            record = _read(self._path.read_bytes())
-        except (ValueError, KeyError, TypeError) as error:
-            raise RoundFailed(f"{self._path} is damaged ({error})") from None
-        wanted = (self._run, exchange.kind, exchange.round)
-        return record if (record.run, record.kind, record.round) == wanted else None
+        """What an earlier server wrote of this exchange, in whichever attempt."""
+        record, wanted = self._begun, (exchange.kind, exchange.round)
+        return record if record and (record.kind, record.round) == wanted else None
 
     def is_bound(self, record: Record) -> bool:
         """Whether its contexts are bound to the roster of today."""
@@ -110,6 +110,7 @@ class Underway:
             "abandoned": [vars(proof) for proof in exchange.abandoned],
             "masked": [one.to_json() for one in masked],
         }
+        self._begun = None
         flat = [item for i, (total, request) in opening.items() for item in (i, total, request)]
         write_atomically(self._path, enc(strict_json(head), *flat))
 
@@ -122,6 +123,26 @@ def masked_sum(aggregator: Aggregator) -> MaskedSum:
         tuple(aggregator.roster.name(u) for u in aggregator.advertised),
         aggregator.rules.abandon_quorum(aggregator.n),
     )
+
+
+def read_record(path: Path, run: str) -> Record | None:
+    """The record of `run` in a file that need not be there. Raises RoundFailed if it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        record = _read(path.read_bytes())
+    except (ValueError, KeyError, TypeError) as error:
+        raise RoundFailed(f"{path} is damaged ({error})") from None
+    return record if record.run == run else None
+
+
+def check_rounds(record: Record | None, done: int, rounds: int) -> None:
+    """A training that sites may have answered cannot be left undone. Raises UserError."""
+    if record and (record.kind, record.round) == ("train", done + 1) and rounds < record.round:
+        raise UserError(
+            f"Round {record.round} is under way at the sites, which train for a model once; resume "
+            f"with rounds={record.round} or more."
+        )
 
 
 def _read(data: bytes) -> Record:

@@ -6,7 +6,7 @@ import pytest
 from federation import Federation
 from taps import Tap, run_server, stage_of
 
-from calyx.errors import RoundFailed
+from calyx.errors import RoundFailed, UserError
 from calyx.files import read_lines
 from calyx.secagg.roster import make_roster, read_roster, write_roster
 from client import ledger, memory
@@ -167,7 +167,7 @@ def test_a_damaged_record_is_one_sentence(tmp_path, damage):
     path = tmp_path / "underway"
     path.write_bytes(damage)
     with pytest.raises(RoundFailed, match="is damaged"):
-        Underway(path, "run", roster).of(federation.exchange())
+        Underway(path, "run", roster)
 
 
 def test_a_record_of_another_run_or_round_is_passed_over(tmp_path):
@@ -176,8 +176,51 @@ def test_a_record_of_another_run_or_round_is_passed_over(tmp_path):
     underway, exchange = Underway(tmp_path / "underway", "run", roster), federation.exchange()
     assert underway.of(exchange) is None
     underway.note_order(exchange)
-    assert underway.of(exchange).attempt == 1
-    assert underway.of(federation.exchange("evaluate")) is None
+    assert underway.begun is None  # it is this server's own
+    again = Underway(tmp_path / "underway", "run", roster)
+    assert again.of(exchange).attempt == 1
+    assert again.of(federation.exchange("evaluate")) is None
     assert Underway(tmp_path / "underway", "other", roster).of(exchange) is None
     newer = read_roster(write_roster(make_roster(dict(roster.clients), 2, bytes(32))))
-    assert not Underway(tmp_path / "underway", "run", newer).is_bound(underway.of(exchange))
+    assert not Underway(tmp_path / "underway", "run", newer).is_bound(again.begun)
+
+
+@pytest.mark.parametrize("stage", [2, 3, 4])
+def test_fewer_rounds_cannot_leave_a_training_undone(tmp_path, undisturbed, stage):
+    federation = Sites(tmp_path)
+    die(federation, tmp_path / "run", (2, stage, "after"))
+    with pytest.raises(UserError, match="Round 2 is under way at the sites"):
+        run_server(federation, federation.inner, tmp_path / "run", resume=True, rounds=1)
+    run_server(federation, federation.inner, tmp_path / "run", resume=True)
+    assert summary(tmp_path / "run")["model_sha256"] == undisturbed["with_training"]
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3, 4])
+@pytest.mark.parametrize("exchange", [3, 4])  # the last model's evaluation, and the test
+def test_more_rounds_first_end_what_was_begun(tmp_path, exchange, stage):
+    federation = Sites(tmp_path)
+    die(federation, tmp_path / "run", (exchange, stage, "after"))
+    run_server(federation, federation.inner, tmp_path / "run", resume=True, rounds=3)
+    assert summary(tmp_path / "run")["rounds"] == 3
+
+
+def test_a_longer_run_whose_best_model_stays_the_same_tests_it_once(tmp_path):
+    federation = Sites(tmp_path, "training.lr=5", "stopping.monitor=val_loss")
+    run_server(federation, federation.inner, tmp_path / "run")
+    before = summary(tmp_path / "run")
+    run_server(federation, federation.inner, tmp_path / "run", resume=True, rounds=3)
+    after = summary(tmp_path / "run")
+    assert before["best_round"] == after["best_round"]
+    assert before["test_confusion"] == after["test_confusion"]
+    assert after["rounds"] == 3
+
+
+def test_a_longer_run_that_fails_at_once_is_still_the_finished_one(tmp_path):
+    federation = Sites(tmp_path)
+    run_server(federation, federation.inner, tmp_path / "run")
+    before = summary(tmp_path / "run")
+    tap = Tap(federation.inner)
+    dying_at(tap, 1, 0, "before")
+    with pytest.raises(Died):
+        run_server(federation, tap, tmp_path / "run", resume=True, rounds=3)
+    assert summary(tmp_path / "run") == before

@@ -77,10 +77,12 @@ def changed(message, body):
     )
 
 
-def run_server(federation, grid, folder, resume=False):
-    """The real server app over `grid`, to the end of the run; the run's folder."""
-    run_config = to_run_config(
-        federation.plan.config, folder, resume=resume, roster=federation.identities.roster
-    )
+def run_server(federation, grid, folder, resume=False, **changes):
+    """The real server app over `grid`, to the end of the run; the run's folder.
+
+    `changes` are config keys, as `calyx resume RUN KEY=VALUE` gives them.
+    """
+    config = federation.plan.config | changes
+    run_config = to_run_config(config, folder, resume=resume, roster=federation.identities.roster)
     app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
     return folder
