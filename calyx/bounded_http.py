@@ -14,10 +14,12 @@ from calyx.errors import CalyxError, UserError
 
 MAX_ANSWER_BYTES = 16 * 2**20  # Flower's own chunks have 5 MiB
 TIMEOUT_S = 30.0
+SLOWEST_BYTES_S = 2**14  # that an answer must come with, after TIMEOUT_S
 
 
 def bounded_client(authority: Path) -> httpx.Client:
-    """Trusts `authority` only, follows no redirect, reads no answer above MAX_ANSWER_BYTES.
+    """Trusts `authority` only, follows no redirect, reads no answer above MAX_ANSWER_BYTES or
+    below SLOWEST_BYTES_S.
 
     Raises UserError where the certificate cannot be read. Requests raise CalyxError for an answer
     that is too long or compressed.
@@ -36,17 +38,19 @@ def bounded_client(authority: Path) -> httpx.Client:
 
 
 class _Bounded(httpx.SyncByteStream):
-    """A body that ends with an error where it is too long."""
+    """A body that ends with an error where it is too long, or drips."""
 
-    def __init__(self, inner: Any) -> None:  # noqa: ANN401 - httpx's own stream
-        self._inner = inner
+    def __init__(self, inner: Any, patience_s: float) -> None:  # noqa: ANN401 - httpx's own stream
+        self._inner, self._patience_s = inner, patience_s
 
     def __iter__(self) -> Iterator[bytes]:
-        size = 0
+        size, started = 0, time.monotonic()
         for part in self._inner:
             size += len(part)
             if size > MAX_ANSWER_BYTES:
                 raise CalyxError(f"The server's answer has more than {MAX_ANSWER_BYTES} bytes.")
+            if time.monotonic() - started > self._patience_s + size / SLOWEST_BYTES_S:
+                raise httpx.ReadTimeout("its answer comes too slowly")
             yield part
 
     def close(self) -> None:
@@ -56,7 +60,19 @@ class _Bounded(httpx.SyncByteStream):
 def _bound(response: httpx.Response) -> None:
     if response.headers.get("content-encoding", "identity") != "identity":
         raise CalyxError("The server's answer is compressed, which nobody asked for.")
-    response.stream = _Bounded(response.stream)
+    patience_s = response.request.extensions.get("timeout", {}).get("read") or TIMEOUT_S
+    response.stream = _Bounded(response.stream, patience_s)
+
+
+def is_address(text: str) -> bool:
+    """Whether this is HOST:PORT."""
+    host, _, port = text.rpartition(":")
+    try:
+        host.encode("idna")  # as the system's resolver does
+    except UnicodeError:
+        return False
+    is_port = port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535
+    return is_port and host != "" and not set(host) & set("/ @?#")
 
 
 def is_distrust(error: httpx.HTTPError) -> bool:

@@ -241,7 +241,9 @@ def _alternative(host: str) -> x509.GeneralName:
     except ValueError:
         pass
     labels = host.split(".")
-    if not all(0 < len(label) <= 63 and label.replace("-", "").isalnum() for label in labels):
+    if not host.isascii() or not all(
+        0 < len(label) <= 63 and label.replace("-", "").isalnum() for label in labels
+    ):
         raise UserError(f"{host!r} is neither a host's name nor an address.")
     return x509.DNSName(host)
 

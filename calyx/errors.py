@@ -27,3 +27,9 @@ class RoundFailed(CalyxError):
 
 class WireError(CalyxError):
     """A message is not what it must be; the sentence says which part."""
+
+
+def printable(text: str, limit: int = 400) -> str:
+    """A text that somebody else may have written, as one line for a terminal or a log."""
+    line = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

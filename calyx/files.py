@@ -45,12 +45,17 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Append one JSON object a line, and fsync."""
-    text = "".join(strict_json(row) + "\n" for row in rows)
-    with path.open("ab") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    """Append one JSON object a line, and fsync. What a full disk cut off is taken back."""
+    data = "".join(strict_json(row) + "\n" for row in rows).encode()
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            while data:
+                data = data[file.write(data) or 0 :]
+            os.fsync(file.fileno())
+        except OSError:
+            os.ftruncate(file.fileno(), before)
+            raise
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

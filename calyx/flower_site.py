@@ -24,6 +24,7 @@ from calyx.flower import label_message
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+GOODBYE_S = 5.0
 MAX_PULLS = 8  # parts of a message at a time
 MAX_MESSAGE_BYTES = 2 * 2**30  # of all parts of a message
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 15.0  # between tries while a server is away
@@ -157,7 +158,8 @@ class SiteLink:
         """Say that this site goes, so that nobody waits for it; `has_left` if somebody heard it."""
         from flwr.proto.fleet_pb2 import DeactivateNodeRequest
 
-        with suppress(httpx.HTTPError, ValueError):
+        self._client._client.timeout = httpx.Timeout(GOODBYE_S)
+        with suppress(httpx.HTTPError, ValueError, CalyxError):
             self._client.DeactivateNode(DeactivateNodeRequest(node_id=self.node_id))
             self.has_left = True
 

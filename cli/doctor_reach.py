@@ -23,10 +23,6 @@ _NOT_YET, _ENDED, _OTHER_HOST, _UNSIGNED = 9, 10, (62, 64), (7, 18, 19, 20, 21)
 
 def reach(cfg: SiteConfig) -> Iterator[Check]:
     """Ask the server for `/`, which no gateway has, as `calyx client` would reach it."""
-    if not _is_address(cfg.server):
-        found = f"server: {cfg.server!r} is no HOST:PORT"
-        yield Check("server", "problem", found, "ask the operator where the gateway is")
-        return
     try:
         left = describe(Path(cfg.authority)).days_left(datetime.now(UTC))
         with bounded_client(Path(cfg.authority)) as client:
@@ -40,16 +36,6 @@ def reach(cfg: SiteConfig) -> Iterator[Check]:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         found, mend = _why(error, cfg, left)
         yield Check("server", "problem", f"{cfg.server} {found}", mend)
-
-
-def _is_address(text: str) -> bool:
-    host, _, port = text.rpartition(":")
-    try:
-        host.encode("idna")  # as the system's resolver does
-    except UnicodeError:
-        return False
-    is_port = port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535
-    return is_port and host != "" and not set(host) & set("/ @?#")
 
 
 def _answered(cfg: SiteConfig, answer: httpx.Response, authority_left: float) -> Iterator[Check]:

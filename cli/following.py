@@ -72,6 +72,9 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
     job = to_run_config(config, folder.path, resume=resume, roster=text)
     console = Console(highlight=False)
     with connect(options.control_port, options.authority) as operator:
+        if text:  # before all else: without it a run that is cut off could not be resumed
+            folder.path.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder.roster, text.encode())
         run_id = operator.start(bundle(), job)
         console.print(f"run {run_id} in {folder.path}", markup=False)
         try:
@@ -81,9 +84,6 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
             raise KeyboardInterrupt(
                 f"Stopped. What was finished is saved: go on with `calyx resume {folder.path}`."
             ) from None
-        finally:
-            if text and folder.path.exists():
-                write_atomically(folder.roster, text.encode())
     report = write_report(folder.path)
     print_results(folder.read_summary(), folder.path, report)
 

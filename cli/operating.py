@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from calyx.certificates import describe
 from calyx.errors import CalyxError, UserError
 from calyx.flower import Operator
 from cli.arguments import Parser
@@ -29,6 +30,7 @@ def connect(control_port: int, authority: Path) -> Iterator[Operator]:
 
     if not authority.is_file():
         raise UserError(f"There is no {authority}; see --authority.")
+    describe(authority)
     try:
         yield Operator(f"127.0.0.1:{control_port}", authority)
     except httpx.HTTPError as error:

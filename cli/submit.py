@@ -22,6 +22,12 @@ FOLDER = "hydra.run.dir="
 def main(arguments: Sequence[str]) -> int:
     """Start a run, follow it to its end. Raises CalyxError."""
     options, overrides = split_options(list(arguments), "submit")
+    for override in overrides:
+        if "=" not in override.lstrip("~"):
+            raise UserError(
+                f"{override!r} is none of submit's options, and no KEY=VALUE; a sweep is a "
+                "`calyx submit` a job, or runs in simulation: calyx simulate -m KEY=A,B."
+            )
     config = resolved(compose([o for o in overrides if not o.startswith(FOLDER)] + [ENGINE]))
     folder = _folder(overrides)
     _check(config, read_pinned(options, folder))

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from calyx.errors import printable
 from calyx.files import append_lines
 
 log = logging.getLogger(__name__)
 
+_MAX_BYTES = 32 * 2**20  # of the file, and of an older one; a server can cause lines
 _ENDLESS = (float("inf"), float("-inf"))  # which JSON does not know, nor NaN
 NoteKind = Literal["data", "finding", "train", "evaluate", "test", "failure", "refusal"]
 
@@ -42,9 +44,19 @@ def write(kind: NoteKind, **fields: Any) -> None:  # noqa: ANN401 - JSON values
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        row = {k: None if v in _ENDLESS or v != v else v for k, v in fields.items()}
-        append_lines(folder / "events.jsonl", [{"time": now, "event": kind} | row])
+        row = {key: _kept(value) for key, value in fields.items()}
+        path = folder / "events.jsonl"
+        if path.exists() and path.stat().st_size > _MAX_BYTES:
+            path.replace(folder / "events.1.jsonl")
+        append_lines(path, [{"time": now, "event": kind} | row])
     log.debug("%s %s", kind, fields)
+
+
+def _kept(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    """A value as it is written: without what JSON does not know, or a server could flood."""
+    if isinstance(value, str):
+        return printable(value)
+    return None if value in _ENDLESS or value != value else value
 
 
 def keep_in(folder: Path | None) -> None:

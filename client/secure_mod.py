@@ -157,6 +157,7 @@ def _guarded(message: Message, context: Context, stage: int | None) -> Message:
 def _answered(member: Member, memory: Memory, opened: Open, request: tuple[int, bytes]) -> bytes:
     """One stage; a dead context keeps nothing but what its abandonment needs."""
     (stage, body), session, now = request, opened.session, time.time()
+    before = session.stage
 
     def commit() -> None:
         needed = session.rules.abandon_quorum(len(session.members))
@@ -172,7 +173,7 @@ def _answered(member: Member, memory: Memory, opened: Open, request: tuple[int, 
         raise
     if stage == 4:
         memory.finish(opened)
-    else:
+    elif session.stage > before:  # a repeated request gains no time
         memory.keep(replace(opened, expires=now + opened.patience))
     return reply
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from flwr.app import Context, Message, RecordDict
 
 from calyx import wire
+from calyx.bounded_http import is_address
 from calyx.config import Section, config, parse
-from calyx.errors import ConfigError, UserError
+from calyx.errors import ConfigError, UserError, printable
 from calyx.files import read_bounded, write_atomically
 from calyx.flower import Patience, as_task
 from calyx.flower_site import Door, NotAdmitted, SiteLink
@@ -54,7 +55,10 @@ def read_site_config(path: Path) -> SiteConfig:
         values = None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} is no YAML mapping; see docs/deploy.md for a site's file.")
-    return parse(SiteConfig, values, "")
+    cfg = parse(SiteConfig, values, "")
+    if not is_address(cfg.server):
+        raise ConfigError(f"server: {cfg.server!r} is no HOST:PORT; ask the operator for it.")
+    return cfg
 
 
 def check_site(cfg: SiteConfig) -> Site:
@@ -77,6 +81,8 @@ def check_keys(cfg: SiteConfig) -> Site:
         raise ConfigError("The site has no client.identity or client.roster, and wants secagg.")
     if site.state_dir is None:
         raise ConfigError("A site needs client.state_dir: the folder of its ledger and its log.")
+    if site.state_dir.exists() and not site.state_dir.is_dir():
+        raise ConfigError(f"client.state_dir: {site.state_dir} is no folder; name another one.")
     return site
 
 
@@ -167,7 +173,7 @@ def _answer_all(link: SiteLink, worker: Worker, tell: Callable[[str], None]) -> 
             raise
         except Exception as error:
             log.debug("An exchange failed.", exc_info=True)
-            tell(f"an exchange failed: {error}")
+            tell(f"an exchange failed: {printable(str(error))}")
             patience.sleep()
 
 
@@ -195,4 +201,4 @@ def alone(state_dir: Path) -> Iterator[None]:
 
 def _line(message: Message, reply: Message, seconds: float) -> str:
     outcome = wire.failure_reason(reply) if reply.has_error() else "answered"
-    return f"{message.metadata.message_type:<16}{outcome}  {seconds:.2f} s"
+    return f"{printable(message.metadata.message_type, 40):<16}{outcome}  {seconds:.2f} s"

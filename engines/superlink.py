@@ -13,14 +13,17 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from calyx.bell import PORT_VARIABLE, bind_bell
+from calyx.certificates import check_pair, check_signed, describe
 from calyx.errors import CalyxError, UserError
 from calyx.files import read_bounded
 from calyx.flower import Operator
 from calyx.key_files import PRIVATE_MODE, write_whole
-from server.gateway import Behind, Limits, make_gateway
+from server.gateway import Behind, make_gateway
+from server.guard import Limits
 
 log = logging.getLogger(__name__)
 START_S = 60.0  # that a SuperLink may take to answer
@@ -229,6 +232,14 @@ def check_files(serving: Serving) -> None:
                 f"There is no {serving.keys / name}; make it with `calyx keys init --folder "
                 f"{serving.keys} --host HOST`."
             )
+    now, certificate = datetime.now(UTC), serving.keys / "server.crt"
+    check_pair(certificate, serving.keys / "server.key")
+    check_signed(certificate, serving.authority)
+    for path in (certificate, serving.authority):
+        if describe(path).days_left(now) < 0:
+            raise UserError(
+                f"{path} has ended, and no site would trust it: see `calyx keys renew`."
+            )
     if not serving.nodes.is_dir():
         raise UserError(f"There is no folder {serving.nodes} with the sites' .node.pub files.")
 
@@ -243,7 +254,8 @@ def serve_gateway(serving: Serving, processes: Processes, tell: Callable[[str], 
     import uvicorn
 
     behind = Behind(serving.behind, serving.authority, processes.bell)
-    app = make_gateway(behind, serving.state / "audit.jsonl", Limits())
+    limits = Limits()
+    app = make_gateway(behind, serving.state / "audit.jsonl", limits)
     config = uvicorn.Config(
         app,
         host=serving.host,
@@ -253,6 +265,7 @@ def serve_gateway(serving: Serving, processes: Processes, tell: Callable[[str], 
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=2,
+        limit_concurrency=limits.connections,
     )
 
     class Server(uvicorn.Server):

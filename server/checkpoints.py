@@ -97,7 +97,7 @@ def save(folder: Path, state: RunState, keep: int) -> None:
 
 
 def _figures(best: Best | None) -> Row | None:
-    return best and {"round": best.round, "value": best.value, "test": best.test}
+    return {"round": best.round, "value": best.value, "test": best.test} if best else None
 
 
 def load_newest(folder: Path) -> tuple[RunState, list[str]]:

@@ -6,8 +6,6 @@ passes on untouched.
 """
 
 import asyncio
-import itertools
-import json
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -23,66 +21,14 @@ from starlette.routing import Route
 
 from calyx.bell import GatewayBell
 from calyx.flower import FLEET_PATHS, FLEET_PREFIX, SIGNATURE_HEADER, SITE_HEADER
+from server.guard import Audit, Buckets, Held, Limits, Replays
 
-MAX_BODY_BYTES = 16 * 2**20  # Flower's own chunks have 5 MiB
-BELIEVED_S = 330.0  # that Flower believes a signature, with the clocks' tolerance
-MAX_SEEN = 500_000
 HOLD_S = 8.0  # that a question for messages may wait; a site gives up after 30
 UNASKED_S = 1.0  # that one may wait who has just replied, before it is asked for him at all
 PULL = "pull-messages"
 _PASSED_ON = ("flwr-", "content-type", "accept")  # heads of names of headers
 _KEPT_BACK = ("flwr-task", "flwr-superexec")  # what opens Flower's other interfaces
 _BACK = ("content-type",)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one address may ask for."""
-
-    requests_per_s: float = 200.0
-    burst: int = 2000
-    max_body_bytes: int = MAX_BODY_BYTES
-
-
-class Buckets:
-    """A token bucket an address; addresses that were quiet are forgotten."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._left: dict[str, tuple[float, float]] = {}  # address → (tokens, when)
-
-    def allow(self, address: str, now: float) -> bool:
-        """Whether one more request of this address is within its rate."""
-        rate, burst = self._limits.requests_per_s, float(self._limits.burst)
-        tokens, before = self._left.get(address, (burst, now))
-        tokens = min(burst, tokens + (now - before) * rate)
-        if len(self._left) > 10_000:
-            self._left = {a: t for a, t in self._left.items() if now - t[1] < burst / rate}
-        self._left[address] = (max(0.0, tokens - 1), now)
-        return tokens >= 1
-
-
-class Replays:
-    """Signatures that a SuperLink has believed once; a node signs each request anew.
-
-    Flower's node authentication signs a time and not the body, and believes it for five minutes:
-    whoever has seen a request could otherwise send it, or another one, again.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[str, float] = {}
-
-    def is_one(self, signature: str) -> bool:
-        """Whether this signature was believed before."""
-        return signature in self._seen
-
-    def note(self, signature: str, now: float) -> None:
-        """It was believed; those of more than BELIEVED_S ago are forgotten."""
-        if signature:
-            self._seen[signature] = now
-        for old, then in list(itertools.islice(self._seen.items(), 8)):
-            if now - then > BELIEVED_S or len(self._seen) > MAX_SEEN:
-                del self._seen[old]
 
 
 @dataclass(frozen=True)
@@ -96,7 +42,8 @@ class Behind:
 
 def make_gateway(behind: Behind, audit: Path, limits: Limits) -> Starlette:
     """The app that forwards to the SuperLink; `audit` is appended to."""
-    buckets, waiting = Buckets(limits), Waiting()
+    buckets, gate = Buckets(limits), Gate(behind.address, limits, Held(limits), Waiting())
+    waiting = gate.waiting
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -106,10 +53,9 @@ def make_gateway(behind: Behind, audit: Path, limits: Limits) -> Starlette:
         if behind.bell is not None:
             waiting.bell = await GatewayBell.listen(behind.bell)
         async with httpx.AsyncClient(verify=context, timeout=120.0) as client:
-            app.state.client = client
-            with audit.open("a", buffering=1) as file:
-                app.state.audit = file
-                yield
+            app.state.client, app.state.audit = client, Audit(audit, limits)
+            yield
+            app.state.audit.close()
         if waiting.bell is not None:
             waiting.bell.close()
 
@@ -119,16 +65,16 @@ def make_gateway(behind: Behind, audit: Path, limits: Limits) -> Starlette:
         allowed = buckets.allow(address, started)
         response = Response(status_code=429)
         if allowed:
-            response = await _answer(request, behind.address, limits, waiting)
+            response = await gate.answer(request)
+            if 400 <= response.status_code < 500:
+                buckets.charge(address)
         row = {
-            "time": time.time(),
-            "address": address,
-            "path": request.url.path[:200],
+            "path": request.url.path[:80],
             "status": response.status_code,
             "bytes": len(response.body),
             "seconds": round(time.monotonic() - started, 4),
         }
-        request.app.state.audit.write(json.dumps(row) + "\n")
+        request.app.state.audit.write(address, row)
         return response
 
     made = Starlette(
@@ -150,7 +96,6 @@ class Waiting:
         self._senders: set[str] = set()
         self._asked: dict[str, int] = {}  # site → rings before its last question
         self._is_closing = False
-        self.replays = Replays()
 
     def note(self, name: str, site: str) -> None:
         """A site has called one of the Fleet paths, and the SuperLink knows it."""
@@ -189,47 +134,70 @@ class Waiting:
         return True
 
 
-async def _answer(request: Request, behind: str, limits: Limits, waiting: Waiting) -> Response:
-    name = request.url.path.removeprefix(FLEET_PREFIX)
-    if not request.url.path.startswith(FLEET_PREFIX) or name not in FLEET_PATHS:
-        return Response(status_code=404)
-    if request.method != "POST":
-        return Response(status_code=405)
-    body = await _body(request, limits.max_body_bytes)
-    if body is None:
-        return Response(status_code=413)
-    headers = {
-        k: v
-        for k, v in request.headers.items()
-        if k.startswith(_PASSED_ON) and not k.startswith(_KEPT_BACK)
-    }
-    signature = headers.get(SIGNATURE_HEADER, "")
-    if waiting.replays.is_one(signature):
-        return Response(status_code=409)
-    site, until = headers.get(SITE_HEADER, ""), time.monotonic() + HOLD_S
-    try:
-        while True:
-            ring = await waiting.begin(name, site)
-            answer = await request.app.state.client.post(
-                f"https://{behind}{FLEET_PREFIX}{name}", content=body, headers=headers
-            )
-            if answer.status_code == 200:  # its key is known, and it is who it says
-                waiting.note(name, site)
-                waiting.replays.note(signature, time.monotonic())
-            is_nothing = answer.status_code == 200 and not answer.content
-            if name != PULL or not is_nothing or not await waiting.hold(ring, until):
-                break
-    except httpx.HTTPError:
-        return Response(status_code=503)
-    back = {k: v for k, v in answer.headers.items() if k in _BACK or k.startswith("flwr-")}
-    return Response(answer.content, status_code=answer.status_code, headers=back)
+class Gate:
+    """Decides which requests go through, and passes them on."""
+
+    def __init__(self, behind: str, limits: Limits, held: Held, waiting: Waiting) -> None:
+        self._behind, self._limits, self._held, self.waiting = behind, limits, held, waiting
+        self._replays = Replays()
+
+    async def answer(self, request: Request) -> Response:
+        """The SuperLink's answer, or a refusal."""
+        name = request.url.path.removeprefix(FLEET_PREFIX)
+        if not request.url.path.startswith(FLEET_PREFIX) or name not in FLEET_PATHS:
+            return Response(status_code=404)
+        if request.method != "POST":
+            return Response(status_code=405)
+        if self._replays.is_one(request.headers.get(SIGNATURE_HEADER, "")):
+            return Response(status_code=409)
+        declared = request.headers.get("content-length", "")
+        limit, site = self._limits.max_body_bytes, request.headers.get(SITE_HEADER, "")
+        if declared and (not declared.isdecimal() or len(declared) > 12 or int(declared) > limit):
+            return Response(status_code=413)
+        limit = self._held.limit(site)
+        size = int(declared) if declared else limit
+        with self._held.of(site, size) as has_room:
+            if not has_room or (declared and size > limit):
+                return Response(status_code=503)  # a site that is known soon tries again
+            try:
+                async with asyncio.timeout(self._limits.body_s):
+                    body = await _body(request, limit)
+            except TimeoutError:
+                return Response(status_code=503)
+            if body is None:
+                return Response(status_code=413)
+            return await self._forward(request, name, body)
+
+    async def _forward(self, request: Request, name: str, body: bytes) -> Response:
+        headers = {
+            k: v
+            for k, v in request.headers.items()
+            if k.startswith(_PASSED_ON) and not k.startswith(_KEPT_BACK)
+        }
+        site, until = headers.get(SITE_HEADER, ""), time.monotonic() + HOLD_S
+        try:
+            while True:
+                ring = await self.waiting.begin(name, site)
+                answer = await request.app.state.client.post(
+                    f"https://{self._behind}{FLEET_PREFIX}{name}", content=body, headers=headers
+                )
+                if answer.status_code == 200:  # its key is known, and it is who it says
+                    self._held.known.add(site)
+                    self.waiting.note(name, site)
+                    self._replays.note(headers.get(SIGNATURE_HEADER, ""), time.monotonic())
+                is_nothing = answer.status_code == 200 and not answer.content
+                if name != PULL or not is_nothing or not await self.waiting.hold(ring, until):
+                    break
+                if await request.is_disconnected():
+                    break  # the order would be given to nobody
+        except httpx.HTTPError:
+            return Response(status_code=503)
+        back = {k: v for k, v in answer.headers.items() if k in _BACK or k.startswith("flwr-")}
+        return Response(answer.content, status_code=answer.status_code, headers=back)
 
 
 async def _body(request: Request, limit: int) -> bytes | None:
     """The request's body, read no further than `limit` bytes; None if there is more."""
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or len(declared) > 12 or int(declared) > limit:
-        return None
     parts, size = [], 0
     try:
         async for part in request.stream():

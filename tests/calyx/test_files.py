@@ -1,6 +1,8 @@
 """Files are whole or absent; lines grow, and a cut-off one is not read."""
 
 import os
+import resource
+import signal
 
 import pytest
 
@@ -91,3 +93,19 @@ def test_a_text_with_line_breaks_stays_on_one_line(tmp_path):
     append_lines(path, rows)
     assert read_lines(path) == rows
     assert path.read_bytes().count(b"\n") == 2
+
+
+def test_lines_that_a_full_disk_cuts_off_are_taken_back(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    append_lines(path, [{"n": 1}])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 5, limits[1]))
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            append_lines(path, [{"n": 2, "long": "x" * 100}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    append_lines(path, [{"n": 3}])
+    assert read_lines(path) == [{"n": 1}, {"n": 3}]

@@ -1,5 +1,6 @@
 """A site's connection: what a server can do to it is to make it wait."""
 
+import asyncio
 import email.utils
 import gzip
 import os
@@ -151,6 +152,19 @@ def test_an_answer_without_end_is_cut_off(server, link, monkeypatch, is_declared
     server.script[PULL] = [long]
     with pytest.raises(CalyxError, match="more than 100000 bytes"):
         pull(link)
+
+
+def test_an_answer_that_drips_is_given_up(server, link):
+    async def dripping():
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.05)
+
+    server.script[PULL] = [StreamingResponse(dripping()), Response(b"")]
+    link._client._client.timeout = httpx.Timeout(0.5)
+    pull(link)
+    assert server.calls == [PULL, PULL]
+    assert "comes too slowly" in link.told[0]
 
 
 def test_an_answer_that_unpacks_to_more_is_refused(server, link):

@@ -15,7 +15,8 @@ from starlette.routing import Route
 from tls import served
 
 from cli import doctor, keys
-from server.gateway import Behind, Limits, make_gateway
+from server.gateway import Behind, make_gateway
+from server.guard import Limits
 
 
 def look(capsys, values):

@@ -113,3 +113,8 @@ def test_show_knows_a_sites_node_key(folder, capsys):
     (folder / "bad.pub").write_bytes(b"-----BEGIN PUBLIC KEY-----")
     with pytest.raises(UserError, match="no public node key"):
         keys.main(["show", str(folder / "bad.pub")])
+
+
+def test_a_host_beyond_ascii_is_one_sentence(folder):
+    with pytest.raises(UserError, match="is neither a host's name nor an address"):
+        keys.main(["renew", "--folder", str(folder), "--host", "m\u00fcnchen.de"])

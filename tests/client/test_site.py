@@ -61,6 +61,10 @@ def test_a_sound_file_is_a_site_with_its_place_on_the_roster(folder, five):
         ({"client": {"state_dir": None}}, "needs client.state_dir"),
         ({"client": {"name": "nobody"}}, "does not name nobody"),
         ({"client": {"roster": "gone.json"}}, "gone.json"),
+        ({"server": "gateway:port"}, "is no HOST:PORT"),
+        ({"server": "https://gateway:9443"}, "is no HOST:PORT"),
+        ({"server": "gate..example:9443"}, "is no HOST:PORT"),
+        ({"client": {"state_dir": "/dev/null"}}, "/dev/null is no folder"),
     ],
 )
 def test_a_file_that_cannot_work_is_one_sentence(folder, changes, words):

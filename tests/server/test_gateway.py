@@ -1,12 +1,15 @@
 """The gateway forwards ten paths of bounded size, and says so in its audit file."""
 
+import base64
 import json
+import socket
 import ssl
 import threading
 import time
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,7 +18,8 @@ from tls import served
 
 from calyx.bell import AppBell, bind_bell
 from calyx.certificates import make_server
-from server.gateway import HOLD_S, Behind, Buckets, Limits, Replays, make_gateway
+from server.gateway import HOLD_S, Behind, make_gateway
+from server.guard import Audit, Buckets, Held, Limits, Replays
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def behind(tmp_path_factory):
 def gateway(behind, tmp_path):
     address, folder, seen = behind
     seen.clear()
-    limits = Limits(max_body_bytes=1000, burst=50, requests_per_s=0.001)
+    limits = Limits(max_body_bytes=1000, burst=50, requests_per_s=0.001, refused_cost=5)
     app = make_gateway(Behind(address, folder / "ca.crt", None), tmp_path / "audit.jsonl", limits)
     with TestClient(app) as client:
         yield client
@@ -106,25 +110,31 @@ def test_an_address_that_asks_too_often_is_held_back(gateway):
     assert set(codes[50:]) == {429}
 
 
+def signature(r, s=1):
+    return base64.b64encode(encode_dss_signature(r, s)).decode()
+
+
 def test_a_request_with_a_signature_that_was_used_is_refused(gateway, behind):
-    for path in ("/v1/fleet/push-object", "/v1/fleet/pull-messages"):
-        head = {"flwr-public-key": "key", "flwr-signature": f"of {path}"}
+    for r, path in enumerate(("/v1/fleet/push-object", "/v1/fleet/pull-messages")):
+        head = {"flwr-public-key": "key", "flwr-signature": signature(r)}
         assert gateway.post(path, content=b"1", headers=head).status_code == 200
         for other in ("/v1/fleet/push-object", "/v1/fleet/get-run"):
             assert gateway.post(other, content=b"2", headers=head).status_code == 409
+        head["flwr-signature"] = signature(r, s=7)  # (r, n - s) is as good as (r, s)
+        assert gateway.post(path, content=b"3", headers=head).status_code == 409
     assert [body for _, _, body in behind[2]] == [b"1", b"1"]
 
 
 def test_signatures_are_forgotten_when_nobody_believes_them_any_more(monkeypatch):
     replays = Replays()
     for i in range(1000):
-        replays.note(f"signature-{i}", float(i))
-    assert replays.is_one("signature-999")
-    assert replays.is_one("signature-700")
-    assert not replays.is_one("signature-500")
-    monkeypatch.setattr("server.gateway.MAX_SEEN", 50)
+        replays.note(signature(i), float(i))
+    assert replays.is_one(signature(999))
+    assert replays.is_one(signature(700))
+    assert not replays.is_one(signature(500))
+    monkeypatch.setattr("server.guard.MAX_SEEN", 50)
     for i in range(1000, 1100):
-        replays.note(f"signature-{i}", 1000.0)
+        replays.note(signature(i), 1000.0)
     assert len(replays._seen) <= 51
 
 
@@ -235,3 +245,85 @@ def test_a_gateway_that_ends_lets_everybody_go(silent):
     silent.app.ring()
     thread.join(5)
     assert found == [b""]
+
+
+def test_a_refused_request_counts_for_several():
+    buckets = Buckets(Limits(requests_per_s=1, burst=20, refused_cost=10))
+    for _ in range(2):
+        assert buckets.allow("a", 0.0)
+        buckets.charge("a")
+    assert not buckets.allow("a", 0.0)
+    assert buckets.allow("b", 0.0)
+
+
+def test_strangers_bodies_are_small_and_those_of_all_sites_are_bounded():
+    held = Held(Limits(max_body_bytes=100, stranger_body_bytes=10, site_bytes=150, total_bytes=200))
+    assert held.limit("north") == 10
+    held.known |= {"north", "south"}
+    assert (held.limit("north"), held.limit("stranger")) == (100, 10)
+    with held.of("north", 100) as first, held.of("north", 100) as too_much:
+        assert (first, too_much) == (True, False)
+        with held.of("south", 100) as second, held.of("stranger", 1) as third:
+            assert (second, third) == (True, False)
+    with held.of("north", 100) as again:
+        assert again
+
+
+def test_a_large_body_of_a_stranger_is_not_read(behind, tmp_path):
+    app = make_gateway(Behind(behind[0], behind[1] / "ca.crt", None), tmp_path / "a", Limits())
+    head = {"flwr-public-key": "newcomer"}
+    with TestClient(app) as client:
+        body = b"x" * 2**20
+        path = "/v1/fleet/push-object"
+        assert client.post(path, content=body, headers=head).status_code == 503
+        assert client.post(path, content=b"x", headers=head).status_code == 200
+        assert client.post(path, content=body, headers=head).status_code == 200
+
+
+def test_a_body_that_drips_is_given_up(behind, tmp_path):
+    limits = Limits(body_s=0.3)
+    app = make_gateway(Behind(behind[0], behind[1] / "ca.crt", None), tmp_path / "a", limits)
+    with served(app, behind[1]) as address:
+        host, port = address.split(":")
+        trusted = ssl.create_default_context(cafile=str(behind[1] / "ca.crt"))
+        with trusted.wrap_socket(
+            socket.create_connection((host, int(port))), server_hostname=host
+        ) as drip:
+            drip.sendall(
+                b"POST /v1/fleet/get-run HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1"
+            )
+            assert drip.recv(100).startswith(b"HTTP/1.1 503")
+
+
+def test_an_order_is_not_fetched_for_a_site_that_has_gone(tmp_path):
+    """It hung up while the gateway held its question."""
+    make_server(tmp_path, ["127.0.0.1"])
+    link, own = Silent(), bind_bell()
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    behind = Starlette(routes=[Route("/{path:path}", link.answer, methods=["POST"])])
+    with served(behind, tmp_path) as superlink:
+        app = make_gateway(Behind(superlink, tmp_path / "ca.crt", own), tmp_path / "a", Limits())
+        with served(app, tmp_path) as address:
+            path = f"https://{address}/v1/fleet/pull-messages"
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(path, headers={"flwr-public-key": "north"}, verify=trusted, timeout=1)
+            link.messages.append(b"the order")
+            AppBell(own.getsockname()[1]).ring()
+            time.sleep(0.5)
+            assert link.messages == [b"the order"]
+            head = {"flwr-public-key": "south"}
+            assert httpx.post(path, headers=head, verify=trusted).content == b"the order"
+
+
+def test_an_audit_file_counts_refusals_and_is_renamed_when_it_is_full(tmp_path):
+    audit = Audit(tmp_path / "audit.jsonl", Limits(audit_bytes=2000))
+    for _ in range(250):
+        audit.write("10.0.0.1", {"path": "/x", "status": 429})
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [line["refused"] for line in lines] == [1, 10, 100]
+    for _ in range(1000):
+        audit.write("10.0.0.1", {"path": "/" + "\U0001f600" * 80, "status": 200})
+    audit.close()
+    files = list(tmp_path.iterdir())
+    assert len(files) == 8
+    assert sum(file.stat().st_size for file in files) <= 8 * 2000

@@ -1,0 +1,47 @@
+"""What `calyx server` refuses before it starts anything."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from certificates import replace_authority, replace_server
+
+from calyx.certificates import make_server
+from calyx.errors import UserError
+from engines.superlink import Serving, check_files
+
+
+@pytest.fixture
+def serving(tmp_path):
+    make_server(tmp_path / "keys", ["gateway.example"])
+    (tmp_path / "nodes").mkdir()
+    return Serving("127.0.0.1", 1, 2, tmp_path / "keys", tmp_path / "nodes", tmp_path / "state")
+
+
+def other_key(keys: Path) -> None:
+    shutil.copy(keys / "ca.key", keys / "server.key")
+
+
+def other_authority(keys: Path) -> None:
+    make_server(keys / "other", ["gateway.example"])
+    shutil.copy(keys / "other" / "ca.crt", keys / "ca.crt")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda keys: (keys / "server.key").unlink(), "There is no .*server.key"),
+        (other_key, "server.key is not the key of"),
+        (lambda keys: replace_server(keys, -20, -10), "server.crt has ended"),
+        (lambda keys: replace_authority(keys, -20, -10), "ca.crt has ended"),
+        (other_authority, "was not signed by"),
+        (lambda keys: (keys.parent / "nodes").rmdir(), "There is no folder"),
+    ],
+)
+def test_files_that_cannot_serve_are_one_sentence(serving, damage, words):
+    check_files(serving)
+    damage(serving.keys)
+    with pytest.raises(UserError, match=words) as caught:
+        check_files(serving)
+    assert "\n" not in str(caught.value)
+    assert not serving.state.exists()
