@@ -57,7 +57,7 @@ def test_its_breakdown_point_is_half_of_the_weight(distance):
     bad = np.full((5, 3), distance)
     alphas = np.full(11, 1 / 11)
     with_bad = weiszfeld(np.concatenate([honest, bad]), alphas, NU, 10_000)
-    # The bound of Lopuhaä and Rousseeuw 1991, on which the paper builds: at most 2·radius·(1 − share)/(1 − 2·share).
+    # Lopuhaä and Rousseeuw 1991, on whom the paper builds: 2·radius·(1 − share)/(1 − 2·share).
     radius, share = np.linalg.norm(honest, axis=1).max(), 5 / 11
     assert np.linalg.norm(with_bad) <= 2 * radius * (1 - share) / (1 - 2 * share)
     majority = weiszfeld(
