@@ -40,8 +40,8 @@ def check_enough(groups: int, f: int) -> None:
     """Raise ValueError unless 2f + 2 < `groups`, the paper's condition."""
     if groups < 2 * f + 3:
         raise ValueError(
-            f"strategy.server.f={f} needs at least {2 * f + 3} groups and has {groups}; use more "
-            "privacy.groups or a smaller f"
+            f"strategy.server.f={f} needs at least {2 * f + 3} groups and has {groups}; use more groups "
+            "or a smaller f"
         )
 
 

@@ -23,7 +23,8 @@ class RobustAlgorithm(Algorithm[Server]):
         """Raise ValueError, one sentence without a full stop, where `groups` are too few."""
         if groups < 3:
             raise ValueError(
-                f"of {groups} groups none can be outvoted by the others; use privacy.groups=3 or more"
+                f"privacy.groups gives {groups} groups, of which none can be outvoted by the others; "
+                "use 3 or more"
             )
 
 

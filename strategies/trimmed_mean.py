@@ -34,7 +34,7 @@ class TrimmedMean(RobustAlgorithm[TrimmedMeanServer]):
         if groups <= 2 * cut:
             raise ValueError(
                 f"strategy.server.beta={self.server.beta:g} cuts {cut} of {groups} groups at each end and "
-                "leaves none; use more privacy.groups or a smaller beta"
+                "leaves none; use more groups or a smaller beta"
             )
 
     def combine(self, groups: Sequence[GroupUpdate]) -> Update:

@@ -82,5 +82,5 @@ def test_a_group_counts_by_its_weight():
 def test_two_groups_are_too_few():
     algorithm = GeometricMedian(GeometricMedianServer(nu=NU, iterations=3))
     algorithm.check_groups(3)
-    with pytest.raises(ValueError, match="of 2 groups none can be outvoted"):
+    with pytest.raises(ValueError, match="gives 2 groups, of which none can be outvoted"):
         algorithm.check_groups(2)
