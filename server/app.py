@@ -90,7 +90,9 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
     for sentence in damaged:
         folder.event("checkpoint-damaged", "warning", sentence, round=state.round)
     check_rounds(read_record(folder.underway, state.run), state.round, job.run.rounds)
-    done = {"train": state.round, "test": -1}  # the rest is validated as far as there are rows
+    # The rest is validated as far as there are rows.
+    tested = state.best.round if state.best and state.best.test else -1
+    done = {"train": state.round, "test": tested}
     folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
     folder.truncate(
         folder.clients, lambda row: int(row["round"]) <= done.get(row["kind"], state.rows)
