@@ -24,7 +24,7 @@ from client.evaluation import evaluate
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig
 from engines.workers import Done, Job, Result, WorkerPool
-from strategies.algorithm import LocalObjective
+from strategies.local import LocalObjective
 
 PATIENCE = 20  # epochs without a better validation loss, for models that train to their end
 

@@ -14,7 +14,7 @@ from client.data import Part
 from client.evaluation import evaluate
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig
-from strategies.algorithm import LocalObjective
+from strategies.local import LocalObjective
 from strategies.fedprox import FedProxLocal
 
 CPU = Hardware("cpu", 1, "float32", True)

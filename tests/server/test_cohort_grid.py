@@ -16,7 +16,8 @@ from client.data import prepare
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
 from server.exchange import TooFewReplies, mean_loss, total_count
-from strategies.algorithm import LocalObjective, NoKeys
+from strategies.algorithm import NoKeys
+from strategies.local import LocalObjective
 from strategies.base import AlgorithmStrategy
 from strategies.fedavg import FedAvg as OurFedAvg
 
