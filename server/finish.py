@@ -23,6 +23,8 @@ def test_best(federation: Federation, state: RunState) -> RunState:
     best = _best(state)
     if best.test is not None:
         return state
+    clients = federation.folder.clients
+    federation.folder.truncate(clients, lambda row: row["kind"] != "test")  # of an earlier best
     exchange = Exchange("test", best.round, 1, federation.dealt, previous=())
     evaluated = ask(federation, exchange, best.weights)[0].evaluated
     confusion = total_count(evaluated, "confusion")
