@@ -40,6 +40,7 @@ class Contents:
     tensors: Shapes  # that are sent, in the order of the vector
     metrics: tuple[Metric, ...] = ()  # of a training, beside its loss
     has_personal: bool = False  # whether each client evaluates a model of its own, too
+    is_localised: bool = False  # whether each client's evaluation is of the model as it has it
 
 
 def parts_of(kind: Kind, is_validated: bool, privacy: PrivacyConfig, contents: Contents) -> Parts:

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from calyx.hardware import Hardware
 from calyx.seeding import rng, torch_scope
 from calyx.weights import Weights
 from client.data import Part
-from client.evaluation import evaluate
+from client.evaluation import evaluate, loss_of
 from client.optimizers import make_optimizer
 from client.training_config import TrainingConfig
 from strategies.local import LocalObjective, Start
@@ -114,7 +113,7 @@ class _Loop:
         with torch.autocast(
             hardware.device, torch.bfloat16, enabled=hardware.precision == "bfloat16"
         ):
-            loss = functional.cross_entropy(self.model(x), y)
+            loss = loss_of(self.model(x), y)
         penalty = self.job.objective.penalty(self.parameters, self.start)
         total = loss if penalty is None else loss + penalty
         self.optimizer.step(torch.autograd.grad(total, self.trained, materialize_grads=True))

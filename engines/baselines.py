@@ -92,7 +92,7 @@ def _accuracy(
     question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str
 ) -> float:
     participants, terms = _participants(question), question.terms
-    task, num_classes = participants[0].task, len(participants[0].task.schema.classes)
+    task = participants[0].task
     hardware = resolve(question.sites[0].hardware)
     device = apply(hardware)
     cfg = parse(TrainingConfig, terms.training, "training")
@@ -103,13 +103,13 @@ def _accuracy(
     job = LocalJob(cfg, LocalObjective(), hardware, terms.seed, 0, f"baseline {name}")
     train(
         model,
-        to_part(raw["train"], fitted, num_classes),
-        to_part(raw["validation"], fitted, num_classes),
+        to_part(raw["train"], fitted),
+        to_part(raw["validation"], fitted),
         job,
     )
     test = _union([p.raw["test"] for p in participants])
-    result: Evaluation = evaluate(model, to_part(test, fitted, num_classes), device)
-    return result.accuracy
+    result: Evaluation = evaluate(model, to_part(test, fitted), device)
+    return result.score
 
 
 def _participants(question: Question) -> list[Participant]:
