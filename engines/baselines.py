@@ -31,7 +31,10 @@ PATIENCE = 20  # epochs without a better validation loss, for models that train 
 
 @dataclass(frozen=True)
 class Baselines:
-    """Accuracies on the union of all test parts; `local` by client, of its own model."""
+    """Accuracies, or R² of a regression, on the union of all test parts.
+
+    `local` is by client, of its own model.
+    """
 
     local: Mapping[str, float]
     pooled: float
@@ -76,7 +79,7 @@ def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | None:
 def train_alone(question: Question, name: str) -> float:
     """In a worker: accuracy, on everybody's test rows, of a model trained on one client's rows."""
     own = next(p for p in _participants(question) if p.name == name)
-    return _accuracy(question, own.raw, own.fitted, name)
+    return _score(question, own.raw, own.fitted, name)
 
 
 def train_pooled(question: Question) -> float:
@@ -85,12 +88,10 @@ def train_pooled(question: Question) -> float:
     raw = {part: _union([p.raw[part] for p in participants]) for part in PART_NAMES}
     cfg = parse(PreprocessingConfig, question.terms.preprocessing, "preprocessing")
     fitted = fit(raw["train"], participants[0].task.schema, cfg)
-    return _accuracy(question, raw, fitted, "all clients pooled")
+    return _score(question, raw, fitted, "all clients pooled")
 
 
-def _accuracy(
-    question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str
-) -> float:
+def _score(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str) -> float:
     participants, terms = _participants(question), question.terms
     task = participants[0].task
     hardware = resolve(question.sites[0].hardware)

@@ -83,7 +83,8 @@ def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder) -> None:
             "baselines-failed", "warning", "A baseline could not be trained; none is shown."
         )
         return
-    write_json(folder.summary, summary | {"baselines": as_row(found, summary["test_accuracy"])})
+    federated = float(summary[f"test_{summary['metric']}"] or 0.0)
+    write_json(folder.summary, summary | {"baselines": as_row(found, federated)})
 
 
 class _Onlooker:

@@ -96,9 +96,8 @@ def test_a_personal_accuracy_is_told_where_there_are_personal_models(tmp_path):
 def test_a_strategy_that_does_not_suit_is_refused_before_anything_is_written(
     tmp_path, overrides, words
 ):
-    made = federation(tmp_path, *overrides)
     with pytest.raises(ConfigError, match=words):
-        run_server(made, made.inner, tmp_path / "run")
+        run(tmp_path, *overrides)
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
