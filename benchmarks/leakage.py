@@ -41,7 +41,7 @@ from calyx.weights import float_shapes, initial_model, weights_of
 from client.data import PART_NAMES, Part, prepare
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
-from strategies.algorithm import LocalObjective
+from strategies.local import LocalObjective
 
 COHORTS = (1, 2, 5, 10, 20, 50, 100)  # clients in a sum
 BATCHES = (1, 4, 16, 64)  # examples of each of them

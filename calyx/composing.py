@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from calyx.registry import load_class
+
 CONFIG_MODULE = "conf"
 CONFIG_NAME = "config"
 
@@ -17,7 +19,10 @@ def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Any:  # no
 
 
 def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
-    """Plain values of a composed config, without Hydra's own part."""
+    """Plain values of a composed config, without Hydra's own part.
+
+    Raises UserError where the task cannot complete its section.
+    """
     from omegaconf import OmegaConf
 
     values = OmegaConf.to_container(cfg, resolve=False)
@@ -25,7 +30,17 @@ def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConf
         raise TypeError("a composed config is a mapping")
     values.pop("hydra", None)
     plain = OmegaConf.to_container(OmegaConf.create(values), resolve=True)
-    return {str(k): v for k, v in plain.items()} if isinstance(plain, dict) else {}
+    return _completed({str(k): v for k, v in plain.items()} if isinstance(plain, dict) else {})
+
+
+def _completed(config: dict[str, Any]) -> dict[str, Any]:
+    """With what the task reads from the launcher's machine, so that all clients get the same."""
+    task = config.get("task")
+    if isinstance(task, dict) and isinstance(task.get("name"), str):
+        complete = getattr(load_class("task", task["name"]), "completed", None)
+        if complete is not None:
+            return config | {"task": complete(task)}
+    return config
 
 
 def compose_default() -> dict[str, Any]:

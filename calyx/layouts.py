@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from calyx.metrics import CLIPPED, EVALUATION_W_MAX, LOSS, confusion_count
+from calyx.metrics import CLIPPED, EVALUATION_W_MAX, LOSS, PERSONAL, evaluation_terms
 from calyx.order import Kind
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.encoding import hash_of
 from calyx.secagg.rules import Rules
-from calyx.secagg.vector import Layout
+from calyx.secagg.vector import Layout, Metric
 from calyx.tasks.base import Task
 from calyx.weights import Shapes
 
@@ -32,22 +32,34 @@ class Parts:
         return sum(layout.length for layout in self.layouts)
 
 
-def parts_of(
-    kind: Kind, is_validated: bool, privacy: PrivacyConfig, model: tuple[Task, Shapes]
-) -> Parts:
+@dataclass(frozen=True)
+class Contents:
+    """What the clients of a run add up, whatever the exchange."""
+
+    task: Task
+    tensors: Shapes  # that are sent, in the order of the vector
+    metrics: tuple[Metric, ...] = ()  # of a training, beside its loss
+    has_personal: bool = False  # whether each client evaluates a model of its own, too
+    is_localised: bool = False  # whether each client's evaluation is of the model as it has it
+
+
+def parts_of(kind: Kind, is_validated: bool, privacy: PrivacyConfig, contents: Contents) -> Parts:
     """Training sends the update, its loss and the number of cut coordinates; evaluation counts.
 
     With `is_validated`, a training also sends what an evaluation of its incoming weights would.
-    `model` is the task and the shapes of the model's float tensors. Evaluations are weighed by
-    rows up to 2^20: their sums need no step of w_max, so the task's bound does not blur them.
+    Evaluations are weighed by rows up to 2^20: their sums need no step of w_max, so the task's
+    bound does not blur them.
     """
-    task, shapes = model
-    fixed = privacy.fixed_point()
-    confusion = confusion_count(len(task.schema.classes))
-    evaluation = Layout(fixed, privacy.w_max(EVALUATION_W_MAX), (), (LOSS,), (confusion,))
+    fixed, task = privacy.fixed_point(), contents.task
+    metrics, counts = evaluation_terms(task.schema)
+    if contents.has_personal:
+        own_metrics, own_counts = evaluation_terms(task.schema, PERSONAL)
+        metrics, counts = metrics + own_metrics, counts + own_counts
+    evaluation = Layout(fixed, privacy.w_max(EVALUATION_W_MAX), (), metrics, counts)
     if kind != "train":
         return Parts(None, evaluation)
-    train = Layout(fixed, privacy.w_max(task.w_max), shapes, (LOSS,), (CLIPPED,))
+    sent = (LOSS, *contents.metrics)
+    train = Layout(fixed, privacy.w_max(task.w_max), contents.tensors, sent, (CLIPPED,))
     return Parts(train, evaluation if is_validated else None)
 
 

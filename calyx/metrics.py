@@ -1,40 +1,107 @@
-"""Metrics as counts and sums, which add up over clients; never means of clients' scores."""
+"""Metrics as counts and sums, which add up over clients; never means of clients' scores.
 
-from dataclasses import dataclass
+A classifier is judged by its confusion matrix, a regression by four means over rows. Regression
+works on the target in units of its scale, and its figures are in the target's own unit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.secagg.vector import Count, Metric
+from calyx.tasks.base import Schema
 
-LOSS = Metric(
-    "loss", 0.0, 64.0
-)  # mean cross-entropy of a client's rows, in nats; cut to this range
+LOSS_MAX = 64.0
+# Mean loss of a client's rows, cut to this range: cross-entropy in nats, or squared error in units
+# of the target's scale.
+LOSS = Metric("loss", 0.0, LOSS_MAX)
 CLIPPED = Count("clipped", 1)  # coordinates of an update that were cut to ±clip
 EVALUATION_W_MAX = 2**20  # rows of one client that count in a mean loss
+PERSONAL = "personal_"  # how the names begin of what a client's own model is judged by
+_ABSOLUTE = Metric("absolute_error", 0.0, LOSS_MAX**0.5)
+_MEAN = Metric("target_mean", -LOSS_MAX, LOSS_MAX)
+_SQUARE = Metric("target_square", 0.0, LOSS_MAX**2)
+
+Counts = Mapping[str, NDArray[np.int64]]
+Means = Mapping[str, float]
 
 
-def confusion_count(num_classes: int) -> Count:
-    """The confusion matrix, flattened: row = true class, column = predicted class."""
-    return Count("confusion", num_classes**2)
+def evaluation_terms(
+    schema: Schema, prefix: str = ""
+) -> tuple[tuple[Metric, ...], tuple[Count, ...]]:
+    """What an evaluation of a task sends: means weighted by rows, and counts."""
+    metrics: tuple[Metric, ...] = (LOSS,)
+    counts: tuple[Count, ...] = ()
+    if schema.target is None:
+        # The confusion matrix, flattened: row = true class, column = predicted class.
+        counts = (Count(f"{prefix}confusion", len(schema.classes) ** 2),)
+    else:
+        metrics += (_ABSOLUTE, _MEAN, _SQUARE)
+    named = (Metric(f"{prefix}{m.name}", m.low, m.high) for m in metrics)
+    return tuple(named), counts
+
+
+def metric_name(schema: Schema) -> str:
+    """The figure by which models of a task are compared; larger is better."""
+    return "accuracy" if schema.target is None else "r2"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model on some rows: `loss` is the mean, `confusion` [K, K] counts rows by (true, predicted)."""
+    """A model on some rows: `means` over them and `counts`, by the names of `evaluation_terms`."""
 
-    loss: float
-    confusion: NDArray[np.int64]
-
-    @property
-    def num_examples(self) -> int:
-        """Rows evaluated."""
-        return int(self.confusion.sum())
+    num_examples: int
+    means: dict[str, float]
+    counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
     @property
-    def accuracy(self) -> float:
-        """Share of rows on the diagonal; 0.0 without rows."""
-        return int(np.trace(self.confusion)) / max(1, self.num_examples)
+    def loss(self) -> float:
+        """The mean loss."""
+        return self.means["loss"]
+
+    @property
+    def score(self) -> float:
+        """Accuracy, or R²; 0.0 where it cannot be told."""
+        if self.counts:
+            return accuracy_of(self.counts["confusion"])
+        return _r2(self.means) or 0.0
+
+
+def figures(
+    schema: Schema, means: Means, counts: Counts, prefix: str = ""
+) -> dict[str, float | None]:
+    """What is reported of an evaluation, by name; None where it cannot be told."""
+    loss = means[f"{prefix}loss"]
+    if schema.target is None:
+        return {"loss": loss, "accuracy": accuracy_of(counts[f"{prefix}confusion"])}
+    scale = schema.target.scale
+    return {
+        "loss": loss,
+        "r2": _r2({name.removeprefix(prefix): value for name, value in means.items()}),
+        "rmse": loss**0.5 * scale,
+        "mae": means[f"{prefix}absolute_error"] * scale,
+    }
+
+
+def _r2(means: Means) -> float | None:
+    variance = means["target_square"] - means["target_mean"] ** 2
+    return 1 - means["loss"] / variance if variance > 1e-9 else None
+
+
+def details(schema: Schema, counts: Counts) -> dict[str, Any]:
+    """What else is kept of a test, as JSON values: a classifier's confusion matrix."""
+    if schema.target is not None:
+        return {}
+    return {"confusion": counts["confusion"].reshape(len(schema.classes), -1).tolist()}
+
+
+def accuracy_of(confusion: NDArray[np.int64]) -> float:
+    """Share of a confusion matrix, [K, K] or flattened, on its diagonal; 0.0 without rows."""
+    size = round(confusion.size**0.5)
+    return int(np.trace(confusion.reshape(size, size))) / max(1, int(confusion.sum()))
 
 
 def confusion_matrix(

@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from calyx.metrics import metric_name
 from engines.planning import Plan
 from server.folder import Row
 
@@ -132,9 +133,9 @@ class Display(logging.Handler):
         for key, style in (
             ("train_loss", "cyan"),
             ("val_loss", "yellow"),
-            ("val_accuracy", "green"),
+            (f"val_{metric_name(self._plan.task.schema)}", "green"),
         ):
-            values = [float(row[key]) for row in self._rows]
+            values = [float(row[key] or 0.0) for row in self._rows]
             table.add_row(
                 key,
                 Text(f"{values[-1]:.4f}", style="bold"),

@@ -18,7 +18,7 @@ from cli.meanings import explained
 from cli.operating import AUTHORITY, CONTROL_PORT, connect
 from cli.report.page import write_report
 from cli.results import print_results
-from server.folder import RunFolder
+from server.folder import RunFolder, shown_figures
 from server.job import to_run_config
 
 POLL_S = 1.0
@@ -97,7 +97,7 @@ def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console
         for row in rows[shown:]:
             console.print(
                 f"round {row['round']}  train_loss {row['train_loss']:.4f}  "
-                f"val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}  "
+                f"{shown_figures(row)}  "
                 f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s",
                 markup=False,
             )

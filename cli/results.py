@@ -30,23 +30,26 @@ def print_results(summary: Row, folder: Path, report: Path | None) -> None:
 
 
 def _table(summary: Row) -> Table:
+    metric = {"accuracy": "accuracy", "r2": "R²"}[summary["metric"]]
     table = Table(
         box=SIMPLE_HEAD,
-        title="accuracy on everybody's test rows",
+        title=f"{metric} on everybody's test rows",
         title_justify="left",
         title_style="bold",
     )
     table.add_column("model")
-    table.add_column("accuracy", justify="right")
+    table.add_column(metric, justify="right")
     table.add_column("")
     baselines = summary["baselines"] or {}
     lines = [
         ("local alone, worst client", baselines.get("local_worst"), "dim"),
         ("local alone, mean", baselines.get("local_mean"), "dim"),
-        ("federated", summary["test_accuracy"], "bold green"),
+        ("federated", summary[f"test_{summary['metric']}"], "bold green"),
+        ("personal, each on its own rows", summary.get(f"personal_{summary['metric']}"), "green"),
         ("pooled (all rows in one place)", baselines.get("pooled"), "dim"),
     ]
     for name, value, style in lines:
         if value is not None:
-            table.add_row(name, f"{value:.3f}", ProgressBar(1.0, value, width=30), style=style)
+            bar = ProgressBar(1.0, max(0.0, value), width=30)
+            table.add_row(name, f"{value:.3f}", bar, style=style)
     return table

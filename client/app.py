@@ -3,13 +3,10 @@
 Nothing of this client leaves it outside that vector, and a failure leaves as one code.
 """
 
-import json
 import logging
 import traceback
 from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,51 +15,33 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from calyx import wire
-from calyx.config import canonical_json, parse
-from calyx.errors import CalyxError, ConfigError
-from calyx.hardware import Hardware, apply, resolve
-from calyx.layouts import Parts, parts_of
-from calyx.metrics import LOSS
-from calyx.order import Kind, Order
-from calyx.privacy import PrivacyConfig
-from calyx.registry import load_class, load_task
-from calyx.secagg.quantise import FixedPoint, Residues
+from calyx.config import parse
+from calyx.errors import ConfigError
+from calyx.hardware import apply
+from calyx.metrics import LOSS_MAX, PERSONAL, Evaluation, metric_name
+from calyx.order import Kind
+from calyx.secagg.quantise import Residues
 from calyx.secagg.refusals import Refusal
 from calyx.secagg.vector import Contribution, encode
 from calyx.seeding import rng
-from calyx.weights import Weights, float_shapes, hash_weights, initial_model, load_into, weights_of
+from calyx.weights import Weights, weights_of
 from calyx.wire import FailureCode
 from client import journal, secure_mod
-from client.config import Site, read_site
-from client.data import Participant, prepare
+from client.assignment import Assignment, open_assignment
+from client.config import read_site
+from client.data import Part
 from client.evaluation import evaluate
 from client.failures import ClientFailure
-from client.policy import accept, check_policy
+from client.policy import accept
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
+from strategies.local import Finished
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 log = logging.getLogger(__name__)
 app = ClientApp()
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What one message asks of this client, all of it checked."""
-
-    order: Order
-    weights: Weights
-    participant: Participant
-    parts: Parts
-    hardware: Hardware
-    opening: secure_mod.Opening | None  # None where nothing is encrypted
-
-    @property
-    def fixed(self) -> FixedPoint:
-        """The number format of the vector."""
-        return self.parts.layouts[0].fixed
 
 
 @app.train()
@@ -129,7 +108,7 @@ def _answer(
     journal.keep_in(site.state_dir)
     try:
         order = accept(message, site.name, kind)
-        assignment = _open(message, context, site, order)
+        assignment = open_assignment(message, context, site, order)
         vector = _encode(assignment, work(assignment))
         if assignment.opening is not None:
             return Message(secure_mod.advertise(assignment.opening, vector), reply_to=message)
@@ -153,61 +132,27 @@ def _refuse(error: ClientFailure, message: Message) -> Message:
     return wire.failure(error.code, message)
 
 
-def _open(message: Message, context: Context, site: Site, order: Order) -> Assignment:
-    """Everything that can be refused is refused here, before any training."""
-    privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
-    check_policy(order, privacy, site.policy)
-    hardware = resolve(site.hardware)
-    apply(hardware)
-    participant = prepare(order.terms, site.name, site.data_dir)
-    template = weights_of(_model(participant, order))
-    try:
-        weights = wire.read_order_weights(message, template)
-    except CalyxError as error:
-        raise ClientFailure(FailureCode.WEIGHTS_REFUSED, str(error)) from None
-    if hash_weights(weights) != order.weights:
-        raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "The weights are not those of the order.")
-    if order.kind == "train" and order.round == 1 and order.weights != hash_weights(template):
-        raise ClientFailure(
-            FailureCode.WEIGHTS_REFUSED,
-            "A first round must begin with the weights that its seed gives, and this one does not.",
-        )
-    model = (participant.task, float_shapes(template))
-    parts = parts_of(order.kind, order.is_validated, privacy, model)
-    opening = None
-    if privacy.is_encrypted:
-        opening = secure_mod.open_context(site, context, order, (privacy, parts))
-    return Assignment(order, weights, participant, parts, hardware, opening)
-
-
-def _model(participant: Participant, order: Order) -> "nn.Module":
-    terms = order.terms
-    return deepcopy(_pristine(canonical_json(terms.task), participant.num_inputs, terms.seed))
-
-
-@lru_cache(maxsize=4)  # every message needs the model's shapes, and most its layers
-def _pristine(task: str, num_inputs: int, seed: int) -> "nn.Module":
-    return initial_model(load_task(json.loads(task)), num_inputs, seed)
-
-
-def _train(assignment: Assignment) -> tuple[Contribution, ...]:
-    """Local epochs from the global weights; the update is local − global.
+def _train(task: Assignment) -> tuple[Contribution, ...]:
+    """Local epochs from the global weights; what is sent of them is the strategy's to say.
 
     Where the order says so, the global weights are validated first, as `_evaluate` would.
     """
-    validation = _evaluate(assignment) if assignment.order.is_validated else ()
-    terms, name = assignment.order.terms, assignment.participant.name
+    validation = _evaluate(task) if task.order.is_validated else ()
+    terms, number, objective = task.order.terms, task.order.round, task.objective
     cfg = parse(TrainingConfig, terms.training, "training")
-    algorithm = load_class("strategy", terms.strategy.name)
-    objective = parse(algorithm.local_objective, terms.strategy.local, "strategy.local")
-    model = _model(assignment.participant, assignment.order)
-    load_into(model, assignment.weights)
-    parts, number = assignment.participant.parts, assignment.order.round
-    job = LocalJob(cfg, objective, assignment.hardware, terms.seed, number, name)
+    own = task.store.before(number) if task.store else {}
+    start = objective.localised(task.model, own)
+    name, parts = task.participant.name, task.participant.parts
+    job = LocalJob(cfg, objective, task.hardware, terms.seed, number, name, task.beside, own)
+    model = task.loaded(start)
     trained = train(model, parts["train"], parts["validation"], job)
-    local = weights_of(model)
-    names = [k for k, v in assignment.weights.items() if v.dtype.kind == "f"]
-    update = {k: local[k] - assignment.weights[k] for k in names}
+    local, clip = weights_of(model), task.fixed.clip
+    sent = objective.send(
+        Finished(start, local, task.beside, own, clip=clip, steps=trained.steps, lr=cfg.lr)
+    )
+    kept = sent.own | _train_personal(task, own, job)
+    if task.store and kept:
+        task.store.write(number, kept)
     num_examples = len(parts["train"])
     journal.write(
         "train",
@@ -217,31 +162,54 @@ def _train(assignment: Assignment) -> tuple[Contribution, ...]:
         epochs=trained.epochs,
         num_examples=num_examples,
     )
-    clip = assignment.fixed.clip
-    clipped = np.array([sum(int((np.abs(v) > clip).sum()) for v in update.values())])
-    mine = Contribution(num_examples, update, {"loss": trained.loss}, {"clipped": clipped})
-    return (mine, *validation)
+    clipped = np.array([sum(int((np.abs(v) > clip).sum()) for v in sent.update.values())])
+    metrics = {"loss": trained.loss, **sent.metrics}
+    return (Contribution(num_examples, sent.update, metrics, {"clipped": clipped}), *validation)
 
 
-def _evaluate(assignment: Assignment) -> tuple[Contribution, ...]:
-    """Loss and confusion matrix of the global weights on the validation or the test part."""
-    kind: Literal["test", "evaluate"] = "test" if assignment.order.kind == "test" else "evaluate"
-    prefix = "test" if kind == "test" else "val"
-    model = _model(assignment.participant, assignment.order)
-    load_into(model, assignment.weights)
-    part = assignment.participant.parts["test" if kind == "test" else "validation"]
-    result = evaluate(model.to(assignment.hardware.device), part, apply(assignment.hardware))
-    # Incoming weights are the model of the round before.
-    number = assignment.order.round - (assignment.order.kind == "train")
-    journal.write(
-        kind,
-        round=number,
-        **{f"{prefix}_loss": result.loss, f"{prefix}_accuracy": result.accuracy},
-        num_examples=len(part),
+def _train_personal(task: Assignment, own: Weights, job: LocalJob) -> Weights:
+    """The weights of this client's own model after the round, where the strategy has one."""
+    objective = task.objective.personal()
+    if objective is None:
+        return {}
+    parts = task.participant.parts
+    model = task.loaded(own or task.model)
+    client = f"{job.client} personal"
+    train(
+        model,
+        parts["train"],
+        parts["validation"],
+        replace(job, objective=objective, client=client, beside=task.model, own={}),
     )
+    return weights_of(model)
+
+
+def _evaluate(task: Assignment) -> tuple[Contribution, ...]:
+    """What the weights, and this client's own model, are judged by on validation or test rows."""
+    kind: Literal["test", "evaluate"] = "test" if task.order.kind == "test" else "evaluate"
+    part = task.participant.parts["test" if kind == "test" else "validation"]
+    # Incoming weights are the model of the round before.
+    number = task.order.round - (task.order.kind == "train")
+    own = task.store.until(number) if task.store else {}
+    result = _judged(task, part, task.objective.localised(task.model, own))
+    prefix = "test" if kind == "test" else "val"
+    figure = metric_name(task.participant.task.schema)
+    said = {f"{prefix}_loss": result.loss, f"{prefix}_{figure}": result.score}
+    means, counts = result.means, result.counts
+    if task.objective.personal() is not None:
+        personal = _judged(task, part, own or task.model)
+        said[f"{prefix}_{PERSONAL}{figure}"] = personal.score
+        means |= {f"{PERSONAL}{name}": value for name, value in personal.means.items()}
+        counts |= {f"{PERSONAL}{name}": value for name, value in personal.counts.items()}
+    journal.write(kind, round=number, **said, num_examples=len(part))
     # A failure here would answer, of this client alone, whether its rows make a chosen model diverge.
-    loss = result.loss if np.isfinite(result.loss) else LOSS.high
-    return (Contribution(len(part), {}, {"loss": loss}, {"confusion": result.confusion}),)
+    finite = {name: v if np.isfinite(v) else LOSS_MAX for name, v in means.items()}
+    return (Contribution(len(part), {}, finite, counts),)
+
+
+def _judged(task: Assignment, part: Part, weights: Weights) -> Evaluation:
+    model = task.loaded(weights).to(task.hardware.device)
+    return evaluate(model, part, apply(task.hardware))
 
 
 def _encode(assignment: Assignment, contributions: tuple[Contribution, ...]) -> Residues:

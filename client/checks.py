@@ -46,6 +46,8 @@ def check_table(table: Table, schema: Schema) -> list[Finding]:
                 f"{_rows(duplicates, 'stands', 'stand')} twice.",
             )
         )
+    if schema.target is not None:
+        return findings
     labels = np.bincount(table.y, minlength=len(schema.classes))
     empty = [schema.classes[i] for i in np.flatnonzero(labels == 0)]
     if empty:
@@ -82,19 +84,30 @@ def _refuse(table: Table, schema: Schema) -> None:
             FailureCode.WRONG_SCHEMA,
             f"The table is of shape {table.x.shape}, and the schema has {len(schema.columns)} columns.",
         )
-    if table.x.dtype != np.float64 or table.y.dtype != np.int64:
-        raise ClientFailure(
-            FailureCode.WRONG_SCHEMA,
-            "The table's types are not float64 for inputs and int64 for labels.",
-        )
-    if table.y.min() < 0 or table.y.max() >= len(schema.classes):
-        raise ClientFailure(
-            FailureCode.WRONG_SCHEMA, f"A label lies outside 0 … {len(schema.classes) - 1}."
-        )
+    _refuse_labels(table, schema)
     infinite = np.flatnonzero(np.isinf(table.x).any(axis=0))
     if len(infinite):
         names = _names([schema.columns[i].name for i in infinite], "column", "columns")
         raise ClientFailure(FailureCode.INFINITE_VALUES, f"There are infinite values in {names}.")
+
+
+def _refuse_labels(table: Table, schema: Schema) -> None:
+    wanted = np.int64 if schema.target is None else np.float64
+    if table.x.dtype != np.float64 or table.y.dtype != wanted:
+        raise ClientFailure(
+            FailureCode.WRONG_SCHEMA,
+            f"The table's types are not float64 for inputs and {wanted.__name__} for labels.",
+        )
+    if schema.target is not None:
+        if not np.isfinite(table.y).all():
+            raise ClientFailure(
+                FailureCode.INFINITE_VALUES,
+                f"The target {schema.target.name} is missing or infinite in some rows.",
+            )
+    elif table.y.min() < 0 or table.y.max() >= len(schema.classes):
+        raise ClientFailure(
+            FailureCode.WRONG_SCHEMA, f"A label lies outside 0 … {len(schema.classes) - 1}."
+        )
 
 
 def _columns(table: Table, schema: Schema) -> list[Finding]:

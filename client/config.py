@@ -17,6 +17,7 @@ _NAME_KEY = "client-name"  # in Flower's node config
 _CONFIG_KEY = "client-config"
 _IDENTITY_KEY = "client-identity"  # in simulation only: a key made for one run
 _ROSTER_KEY = "client-roster"
+_STORE_KEY = "client-store"  # in simulation only: a folder of the run's
 
 
 @config
@@ -42,16 +43,22 @@ class Site:
     hardware: HardwareConfig
     policy: PolicyConfig
     member: Member | None  # its place in the pinned roster; None without keys
+    store: Path | None = None  # where strategies keep what belongs to this client
 
 
 def node_config(
-    name: str, section: Section, keys: tuple[bytes, str] | None = None
+    name: str,
+    section: Section,
+    keys: tuple[bytes, str] | None = None,
+    store: Path | None = None,
 ) -> dict[str, str]:
     """Flower's flat node config for a client called `name` with this section `client`.
 
-    `keys` are an identity and a roster that were made for a simulation.
+    `keys` are an identity and a roster that were made for a simulation, `store` is its folder.
     """
     values = {_NAME_KEY: name, _CONFIG_KEY: canonical_json(section)}
+    if store is not None:
+        values[_STORE_KEY] = str(store.absolute())
     if keys is not None:
         identity, roster = keys
         values |= {_IDENTITY_KEY: identity.hex(), _ROSTER_KEY: roster}
@@ -71,7 +78,15 @@ def read_site(values: Mapping[str, object]) -> Site:
         hardware,
         cfg.policy,
         _member(name, cfg, values),
+        _store(cfg, values),
     )
+
+
+def _store(cfg: ClientConfig, values: Mapping[str, object]) -> Path | None:
+    if cfg.state_dir is not None:
+        return Path(cfg.state_dir) / "strategy"
+    folder = values.get(_STORE_KEY)
+    return Path(folder) if isinstance(folder, str) else None
 
 
 @lru_cache(maxsize=8)  # a simulation's clients share one section

@@ -32,11 +32,14 @@ PART_NAMES: tuple[PartName, ...] = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Part:
-    """Rows as the model takes them: `x` [N, F] float32, `y` [N] int64."""
+    """Rows as the model takes them: `x` [N, F] float32 and `y` [N].
+
+    `y` are int64 classes, or float32 values in units of the target's scale.
+    """
 
     x: NDArray[np.float32]
-    y: NDArray[np.int64]
-    num_classes: int  # K
+    y: NDArray[Any]
+    num_classes: int  # K; 0 for a regression
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -71,10 +74,14 @@ def split(table: Table, seed: int, client: str) -> dict[PartName, Table]:
     }
 
 
-def to_part(table: Table, fitted: Fitted, num_classes: int) -> Part:
+def to_part(table: Table, fitted: Fitted) -> Part:
     """Preprocess rows. Raises ClientFailure where missing values would be left."""
+    schema = fitted.schema
+    y = table.y
+    if schema.target is not None:
+        y = ((y - schema.target.center) / schema.target.scale).astype(np.float32)
     try:
-        return Part(apply(fitted, table), table.y, num_classes)
+        return Part(apply(fitted, table), y, len(schema.classes))
     except ValueError as error:
         raise ClientFailure(FailureCode.MISSING_VALUES, str(error)) from None
 
@@ -98,8 +105,7 @@ def _prepare(sections: str, client: str, data_dir: Path | None) -> Participant:
     raw = split(table, seed, client)
     findings += check_parts({str(k): v for k, v in raw.items()})
     fitted = fit(raw["train"], task.schema, cfg)
-    num_classes = len(task.schema.classes)
-    parts = {name: to_part(rows, fitted, num_classes) for name, rows in raw.items()}
+    parts = {name: to_part(rows, fitted) for name, rows in raw.items()}
     participant = Participant(client, task, raw, parts, fitted, tuple(findings))
     for note in describe(participant):
         journal.write(note.kind, **note.fields)
@@ -108,8 +114,11 @@ def _prepare(sections: str, client: str, data_dir: Path | None) -> Participant:
 
 def describe(participant: Participant) -> list[Note]:
     """Journal entries about a client's data: its rows and labels, and each finding."""
-    labels = np.concatenate([rows.y for rows in participant.raw.values()])
-    counts = np.bincount(labels, minlength=len(participant.task.schema.classes))
+    labels, classes = [r.y for r in participant.raw.values()], participant.task.schema.classes
+    # A regression has no classes, and none are counted.
+    counts = (
+        np.bincount(np.concatenate(labels), minlength=len(classes)) if classes else labels[0][:0]
+    )
     rows: dict[str, int] = {name: len(part) for name, part in participant.parts.items()}
     data = Note("data", {"rows": rows, "label_counts": counts.tolist()})
     return [data, *(Note("finding", asdict(finding)) for finding in participant.findings)]

@@ -1,33 +1,58 @@
-"""A model's loss and confusion matrix on some rows, computed in this process."""
+"""A model's loss and what else it is judged by, on some rows, computed in this process."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calyx.metrics import Evaluation, confusion_matrix
 from client.data import Part
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
 BATCH_ROWS = 4096
 
 
-def evaluate(model: "nn.Module", part: Part, device: "torch.device") -> Evaluation:
-    """Mean cross-entropy in nats and the confusion matrix; zero rows give loss 0 and no counts."""
-    import torch
+def loss_of(output: "Tensor", y: "Tensor", reduction: str = "mean") -> "Tensor":
+    """Cross-entropy of logits [B, K] and classes [B], in nats; or squared error of [B, 1] and [B]."""
     from torch.nn import functional
 
-    num_classes = part.num_classes
-    loss_sum, confusion = 0.0, np.zeros((num_classes, num_classes), dtype=np.int64)
+    if y.dtype.is_floating_point:
+        return functional.mse_loss(output.squeeze(-1), y, reduction=reduction)
+    return functional.cross_entropy(output, y, reduction=reduction)
+
+
+def evaluate(model: "nn.Module", part: Part, device: "torch.device") -> Evaluation:
+    """What `calyx.metrics` judges a model by; zero rows give means of 0 and no counts."""
+    import torch
+
+    loss_sum, outputs = 0.0, []
     model.eval()
     with torch.no_grad():
         for start in range(0, len(part), BATCH_ROWS):
             x = torch.from_numpy(part.x[start : start + BATCH_ROWS]).to(device)
             y = torch.from_numpy(part.y[start : start + BATCH_ROWS]).to(device)
-            logits = model(x)
-            loss_sum += float(functional.cross_entropy(logits, y, reduction="sum"))
-            predicted = logits.argmax(dim=1).cpu().numpy()
-            confusion += confusion_matrix(y.cpu().numpy(), predicted, num_classes)
-    return Evaluation(loss_sum / max(1, len(part)), confusion)
+            output = model(x)
+            loss_sum += float(loss_of(output, y, "sum"))
+            found = output.argmax(dim=1) if part.num_classes else output.squeeze(-1)
+            outputs.append(found.cpu().numpy())
+    loss = loss_sum / max(1, len(part))
+    predicted = np.concatenate(outputs) if outputs else part.y
+    if part.num_classes:
+        confusion = confusion_matrix(part.y, predicted, part.num_classes)
+        return Evaluation(len(part), {"loss": loss}, {"confusion": confusion.reshape(-1)})
+    return Evaluation(len(part), {"loss": loss} | _of_values(part.y, predicted))
+
+
+def _of_values(true: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+    """Means over rows, both [N] in units of the target's scale."""
+    if not len(true):
+        return dict.fromkeys(("absolute_error", "target_mean", "target_square"), 0.0)
+    y = true.astype(np.float64)
+    return {
+        "absolute_error": float(np.abs(predicted - y).mean()),
+        "target_mean": float(y.mean()),
+        "target_square": float((y**2).mean()),
+    }

@@ -1,36 +1,25 @@
 """Local training: epochs with the strategy's objective, early stopping, best weights restored.
 
-One loop for every algorithm; what differs comes from `Algorithm.penalty`.
+One loop for every algorithm; what differs is the local objective's penalty.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from calyx.hardware import Hardware
 from calyx.seeding import rng, torch_scope
+from calyx.weights import Weights
 from client.data import Part
-from client.evaluation import evaluate
+from client.evaluation import evaluate, loss_of
 from client.optimizers import make_optimizer
 from client.training_config import TrainingConfig
+from strategies.local import LocalObjective, Start
 
 MIN_VALIDATION_ROWS = 20  # fewer say too little about when to stop
-
-
-class Objective(Protocol):
-    """The client's half of an algorithm."""
-
-    def penalty(
-        self, parameters: Mapping[str, Tensor], start: Mapping[str, Tensor]
-    ) -> Tensor | None:
-        """What is added to each batch's loss."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -38,11 +27,13 @@ class LocalJob:
     """What a training needs besides a model and rows; all randomness is derived from the last three."""
 
     cfg: TrainingConfig
-    objective: Objective
+    objective: LocalObjective
     hardware: Hardware
     seed: int
     round: int
     client: str
+    beside: Weights = field(default_factory=dict)  # tensors that came beside the model
+    own: Weights = field(default_factory=dict)  # what the client kept of its last round
 
 
 @dataclass(frozen=True)
@@ -52,6 +43,7 @@ class Trained:
     loss: float  # mean over the batches of the epoch whose weights were kept
     validation_loss: float | None  # of the weights kept; None where early stopping was off
     epochs: int  # epochs that were run
+    steps: int  # of the optimiser, up to the weights that were kept
 
 
 def train(model: nn.Module, rows: Part, validation: Part, job: LocalJob) -> Trained:
@@ -64,8 +56,8 @@ def train(model: nn.Module, rows: Part, validation: Part, job: LocalJob) -> Trai
     loop = _Loop(model.to(device), rows, job)
     if len(validation) < MIN_VALIDATION_ROWS:
         losses = [loop.epoch() for _ in range(job.cfg.epochs)]
-        return Trained(losses[-1], None, len(losses))
-    best = Trained(math.nan, math.inf, 0)
+        return Trained(losses[-1], None, len(losses), loop.steps)
+    best = Trained(math.nan, math.inf, 0, 0)
     best_weights, epochs = model.state_dict(), 0
     for epochs in range(1, job.cfg.epochs + 1):
         loss = loop.epoch()
@@ -74,12 +66,12 @@ def train(model: nn.Module, rows: Part, validation: Part, job: LocalJob) -> Trai
             best.epochs == 0
             or now < (best.validation_loss or 0.0) - job.cfg.early_stopping.min_delta
         ):
-            best = Trained(loss, now, epochs)
+            best = Trained(loss, now, epochs, loop.steps)
             best_weights = {k: v.clone() for k, v in model.state_dict().items()}
         elif epochs - best.epochs >= (job.cfg.early_stopping.patience or math.inf):
             break
     model.load_state_dict(best_weights)
-    return Trained(best.loss, best.validation_loss, epochs)
+    return Trained(best.loss, best.validation_loss, epochs, best.steps)
 
 
 class _Loop:
@@ -91,10 +83,14 @@ class _Loop:
         self.x, self.y = torch.from_numpy(rows.x).to(device), torch.from_numpy(rows.y).to(device)
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.trained = list(self.parameters.values())
-        self.start = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.start = Start(
+            {name: p.detach().clone() for name, p in self.parameters.items()},
+            _tensors(job.beside, device),
+            _tensors(job.own, device),
+        )
         self.optimizer = make_optimizer([p.detach() for p in self.trained], job.cfg)
         self.shuffle = rng(job.seed, "batches", job.round, job.client)
-        self.epochs = 0
+        self.epochs = self.steps = 0
 
     def epoch(self) -> float:
         """One pass in a fresh order; the mean loss over its rows."""
@@ -117,8 +113,13 @@ class _Loop:
         with torch.autocast(
             hardware.device, torch.bfloat16, enabled=hardware.precision == "bfloat16"
         ):
-            loss = functional.cross_entropy(self.model(x), y)
+            loss = loss_of(self.model(x), y)
         penalty = self.job.objective.penalty(self.parameters, self.start)
         total = loss if penalty is None else loss + penalty
         self.optimizer.step(torch.autograd.grad(total, self.trained, materialize_grads=True))
+        self.steps += 1
         return loss.detach()
+
+
+def _tensors(arrays: Weights, device: torch.device) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.array(v)).to(device) for name, v in arrays.items()}

@@ -24,14 +24,17 @@ from client.evaluation import evaluate
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig
 from engines.workers import Done, Job, Result, WorkerPool
-from strategies.algorithm import LocalObjective
+from strategies.local import LocalObjective
 
 PATIENCE = 20  # epochs without a better validation loss, for models that train to their end
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """Accuracies on the union of all test parts; `local` by client, of its own model."""
+    """Accuracies, or R² of a regression, on the union of all test parts.
+
+    `local` is by client, of its own model.
+    """
 
     local: Mapping[str, float]
     pooled: float
@@ -76,7 +79,7 @@ def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | None:
 def train_alone(question: Question, name: str) -> float:
     """In a worker: accuracy, on everybody's test rows, of a model trained on one client's rows."""
     own = next(p for p in _participants(question) if p.name == name)
-    return _accuracy(question, own.raw, own.fitted, name)
+    return _score(question, own.raw, own.fitted, name)
 
 
 def train_pooled(question: Question) -> float:
@@ -85,14 +88,12 @@ def train_pooled(question: Question) -> float:
     raw = {part: _union([p.raw[part] for p in participants]) for part in PART_NAMES}
     cfg = parse(PreprocessingConfig, question.terms.preprocessing, "preprocessing")
     fitted = fit(raw["train"], participants[0].task.schema, cfg)
-    return _accuracy(question, raw, fitted, "all clients pooled")
+    return _score(question, raw, fitted, "all clients pooled")
 
 
-def _accuracy(
-    question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str
-) -> float:
+def _score(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str) -> float:
     participants, terms = _participants(question), question.terms
-    task, num_classes = participants[0].task, len(participants[0].task.schema.classes)
+    task = participants[0].task
     hardware = resolve(question.sites[0].hardware)
     device = apply(hardware)
     cfg = parse(TrainingConfig, terms.training, "training")
@@ -103,13 +104,13 @@ def _accuracy(
     job = LocalJob(cfg, LocalObjective(), hardware, terms.seed, 0, f"baseline {name}")
     train(
         model,
-        to_part(raw["train"], fitted, num_classes),
-        to_part(raw["validation"], fitted, num_classes),
+        to_part(raw["train"], fitted),
+        to_part(raw["validation"], fitted),
         job,
     )
     test = _union([p.raw["test"] for p in participants])
-    result: Evaluation = evaluate(model, to_part(test, fitted, num_classes), device)
-    return result.accuracy
+    result: Evaluation = evaluate(model, to_part(test, fitted), device)
+    return result.score
 
 
 def _participants(question: Question) -> list[Participant]:

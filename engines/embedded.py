@@ -6,8 +6,9 @@ algorithm and no round: messages go in, replies come out.
 
 import pickle
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from flwr.app import Context, Message, Metadata, RecordDict
@@ -51,13 +52,18 @@ class EmbeddedGrid(Grid):
     """A grid over the clients of a simulation, which share the section `client` of the config."""
 
     def __init__(
-        self, pool: WorkerPool, identities: Identities, section: Section, onlooker: Onlooker
+        self,
+        pool: WorkerPool,
+        identities: Identities,
+        section: Section,
+        onlooker: Onlooker,
+        store: Path | None = None,
     ) -> None:
         self._pool, self._onlooker = pool, onlooker
         self._names = {SERVER_NODE + 1 + i: name for i, name in enumerate(identities.private)}
         self._contexts = {
-            node: Context(RUN_ID, node, _node_config(name, identities, section), RecordDict(), {})
-            for node, name in self._names.items()
+            node: Context(RUN_ID, node, config, RecordDict(), {})
+            for node, config in zip(self._names, _configs(identities, section, store), strict=True)
         }
         self._sent: dict[str, Message] = {}
         self._count = 0
@@ -145,10 +151,11 @@ class EmbeddedGrid(Grid):
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
 
-def _node_config(
-    name: str, identities: Identities, section: Section
-) -> dict[str, str | int | float | bool]:
-    return dict(node_config(name, section, (identities.private[name], identities.roster)))
+def _configs(
+    identities: Identities, section: Section, store: Path | None
+) -> Iterator[dict[str, str | int | float | bool]]:
+    for name, key in identities.private.items():
+        yield dict(node_config(name, section, (key, identities.roster), store))
 
 
 def run_client(content: bytes, metadata: Metadata, context: Context) -> Answer:

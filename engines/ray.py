@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from flwr.app import Context, Message
 from flwr.serverapp import Grid
@@ -32,6 +33,7 @@ class SimulatedClients:
     identities: Identities
     section: Section  # `client` of the config
     code: str  # hash of the launcher's; another machine must not train with other code
+    store: Path  # of what strategies keep; machines of a cluster must share it
 
     def __call__(self, message: Message, context: Context) -> Message:
         """In an actor: be the client of this context, whose state goes back with the reply."""
@@ -42,7 +44,9 @@ class SimulatedClients:
             return engine_failure("its machine has other code than the launcher", message)
         name = list(self.identities.private)[int(context.node_config[PARTITION])]
         keys = (self.identities.private[name], self.identities.roster)
-        config = dict[str, str | int | float | bool](node_config(name, self.section, keys))
+        config = dict[str, str | int | float | bool](
+            node_config(name, self.section, keys, self.store)
+        )
         own = Context(
             context.run_id, context.node_id, config, context.state, dict(context.run_config)
         )
@@ -56,14 +60,22 @@ def _code_here() -> str:
 
 @contextmanager
 def simulated_grid(
-    plan: Plan, engine: RayConfig, identities: Identities, onlooker: Onlooker, run_id: int
+    plan: Plan,
+    engine: RayConfig,
+    identities: Identities,
+    onlooker: Onlooker,
+    run: tuple[int, Path],
 ) -> Iterator[Grid]:
-    """A grid over Ray's actors. Raises CalyxError; leaving it ends what it started."""
+    """A grid over Ray's actors for `run`, its id and the folder of what its clients keep.
+
+    Raises CalyxError; leaving it ends what it started.
+    """
+    run_id, store = run
     _settle_environment(is_ours=engine.address is None)
     from calyx.flower_ray import Cluster, Simulation  # late: it imports Ray
 
     workers = engine.count(len(plan.task.clients))
-    clients = SimulatedClients(identities, plan.run.client, code_hash())
+    clients = SimulatedClients(identities, plan.run.client, code_hash(), store.absolute())
     simulation = Simulation(
         Cluster(engine.address, workers),
         clients,

@@ -43,7 +43,7 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
     with WorkerPool(_workers(plan)) as pool:
         identities = throw_away(plan.task.clients)
         run_config = to_run_config(plan.config, folder, resume=resume, roster=identities.roster)
-        with _grid(plan, pool, identities, onlooker) as grid:
+        with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
             app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
         onlooker.flush()
         if plan.run.baselines:
@@ -60,11 +60,11 @@ def _workers(plan: Plan) -> int:
 
 
 def _grid(
-    plan: Plan, pool: WorkerPool, identities: Identities, onlooker: "_Onlooker"
+    plan: Plan, pool: WorkerPool, identities: Identities, onlooker: "_Onlooker", store: Path
 ) -> AbstractContextManager[Grid]:
     if isinstance(plan.engine, RayConfig):
-        return simulated_grid(plan, plan.engine, identities, onlooker, RUN_ID)
-    return nullcontext(EmbeddedGrid(pool, identities, plan.run.client, onlooker))
+        return simulated_grid(plan, plan.engine, identities, onlooker, (RUN_ID, store))
+    return nullcontext(EmbeddedGrid(pool, identities, plan.run.client, onlooker, store))
 
 
 def _compute_elsewhere() -> None:
@@ -83,7 +83,8 @@ def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder) -> None:
             "baselines-failed", "warning", "A baseline could not be trained; none is shown."
         )
         return
-    write_json(folder.summary, summary | {"baselines": as_row(found, summary["test_accuracy"])})
+    federated = float(summary[f"test_{summary['metric']}"] or 0.0)
+    write_json(folder.summary, summary | {"baselines": as_row(found, federated)})
 
 
 class _Onlooker:

@@ -9,6 +9,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed
+from calyx.layouts import Contents
 from calyx.order import run_digest, terms_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
@@ -29,6 +30,8 @@ from server.sampling import check_sizes, deal_groups, sample_cohort
 from server.setting import Setting
 from server.underway import Underway, check_rounds, read_record
 from strategies.base import AlgorithmStrategy, load_algorithm
+from strategies.loading import load_objective
+from strategies.local import contents_of
 
 log = logging.getLogger(__name__)
 app = ServerApp()
@@ -46,9 +49,12 @@ def main(grid: Grid, context: Context) -> None:
 def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     run = job.run
     task = load_task(run.task)
-    template = initial_weights(run, task)
+    model = initial_weights(run, task)
+    objective = load_objective(run.strategy.name, run.strategy.local)
+    template = model | objective.beside(model)
+    contents = contents_of(task, model, objective, run.training)
     state = _resumed(job, folder) if job.resume else _fresh(job, folder, template)
-    federation = _federation(job, folder, (task, template), (grid, state))
+    federation = _federation(job, folder, (contents, template), (grid, state))
     _say_guarantee(federation, folder)
     try:
         if federation.grid.underway and federation.grid.underway.kind == "test":
@@ -90,7 +96,9 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
     for sentence in damaged:
         folder.event("checkpoint-damaged", "warning", sentence, round=state.round)
     check_rounds(read_record(folder.underway, state.run), state.round, job.run.rounds)
-    done = {"train": state.round, "test": -1}  # the rest is validated as far as there are rows
+    # The rest is validated as far as there are rows.
+    tested = state.best.round if state.best and state.best.test else -1
+    done = {"train": state.round, "test": tested}
     folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
     folder.truncate(
         folder.clients, lambda row: int(row["round"]) <= done.get(row["kind"], state.rows)
@@ -105,23 +113,23 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
 
 
 def _federation(
-    job: Job, folder: RunFolder, model: tuple[Task, Weights], start: tuple[Grid, RunState]
+    job: Job, folder: RunFolder, model: tuple[Contents, Weights], start: tuple[Grid, RunState]
 ) -> Federation:
-    run, (task, template), (grid, state) = job.run, model, start
+    run, (contents, template), (grid, state) = job.run, model, start
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
-    strategy = AlgorithmStrategy(load_algorithm(run, privacy), template)
-    strategy.state = state.strategy
     nodes = read_nodes(grid, run.deadline_s)
     roster = _roster(job, privacy)
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
+    strategy = AlgorithmStrategy(load_algorithm(run, privacy), template, len(nodes))
+    strategy.state = state.strategy
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     # Sites remember what they were asked for; a simulation's clients are made anew.
     lasting = run.engine["name"] == "superlink"
     setting = Setting(
         run=state.run,
         terms=terms_of(run),
-        task=task,
+        contents=contents,
         privacy=privacy,
         template=template,
         rounds=run.rounds,
@@ -131,7 +139,8 @@ def _federation(
         underway=Underway(folder.underway, state.run, roster) if roster and lasting else None,
     )
     dealt = deal_groups(list(nodes), privacy.groups, run.seed)
-    return Federation(run, CohortGrid(grid, nodes, setting), strategy, folder, dealt, template)
+    own = frozenset(initial_weights(run, contents.task))
+    return Federation(run, CohortGrid(grid, nodes, setting), strategy, folder, dealt, template, own)
 
 
 def _say_guarantee(federation: Federation, folder: RunFolder) -> None:

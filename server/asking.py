@@ -9,7 +9,7 @@ from flwr.serverapp import Grid
 from calyx import records
 from calyx.files import append_lines
 from calyx.weights import Weights
-from server.exchange import Exchange, Outcome, TooFewReplies, total_count
+from server.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.federation import Federation
 from server.folder import RunFolder, make_event
 from server.sampling import Groups
@@ -76,7 +76,7 @@ def _note(folder: RunFolder, outcome: Outcome) -> None:
     events += [
         make_event("bad-shares", "error", note, round=number) for note in outcome.collected.notes
     ]
-    clipped = int(total_count(outcome.trained, "clipped")[0]) if outcome.trained else 0
+    clipped = int(total_counts(outcome.trained)["clipped"][0]) if outcome.trained else 0
     if clipped:
         message = (
             f"{clipped} coordinates of updates were cut to ±privacy.clip in round {number}; "

@@ -14,17 +14,18 @@ from flwr.serverapp import Grid
 from calyx import records, wire
 from calyx.errors import CalyxError, RoundFailed
 from calyx.flower import Patience, Run
-from calyx.layouts import Parts, parts_of, rules_of
+from calyx.layouts import Contents, Parts, parts_of, rules_of
+from calyx.metrics import figures
 from calyx.order import Order, to_json
 from calyx.secagg.quantise import Residues
 from calyx.secagg.vector import Aggregate, decode
-from calyx.weights import Weights, apply_update, float_shapes, hash_weights
+from calyx.tasks.base import Schema
+from calyx.weights import Weights, apply_update, hash_weights
 from server.exchange import (
     Collected,
     Exchange,
     Outcome,
     TooFewReplies,
-    accuracy_of,
 )
 from server.giving_up import GivingUp
 from server.nodes import Nodes
@@ -77,6 +78,11 @@ class CohortGrid(Grid):
         return [self._nodes[name] for name in self.exchange.cohort if name in self._nodes]
 
     @property
+    def contents(self) -> Contents:
+        """What clients add up."""
+        return self._setting.contents
+
+    @property
     def is_remembered(self) -> bool:
         """Whether clients outlive this server and remember what they answered."""
         return self._setting.underway is not None
@@ -114,8 +120,7 @@ class CohortGrid(Grid):
         weights = self._weights(sent)
         order = self._order(exchange, weights)
         content = wire.order_content(weights, order)
-        model = (setting.task, float_shapes(setting.template))
-        parts = parts_of(exchange.kind, exchange.is_validated, setting.privacy, model)
+        parts = parts_of(exchange.kind, exchange.is_validated, setting.privacy, setting.contents)
         if setting.roster is None:
             plain = PlainSums(self._inner, self._nodes, setting.deadline_s)
             fixed = parts.layouts[0].fixed
@@ -176,7 +181,9 @@ class CohortGrid(Grid):
         if self._outcome.replies < required or not (trained or evaluated):
             raise TooFewReplies(self._outcome, required)
         # Addressed as replies to any message: Flower's strategies look at contents only.
-        validated = [Message(_evaluation(a), reply_to=sent) for a in evaluated]
+        validated = [
+            Message(_evaluation(a, self.contents.task.schema), reply_to=sent) for a in evaluated
+        ]
         if parts.train is None:
             return validated
         self._evaluations = validated
@@ -225,10 +232,12 @@ def _decode(total: Residues, clients: int, parts: Parts) -> list[Aggregate]:
 
 def _training(weights: Weights, aggregate: Aggregate) -> RecordDict:
     mean = apply_update(weights, aggregate.update)
-    return wire.group_content(mean, aggregate.weight, {"train_loss": aggregate.metrics["loss"]})
+    others = {k: v for k, v in aggregate.metrics.items() if k != "loss"}
+    metrics = {"train_loss": aggregate.metrics["loss"]} | others
+    return wire.group_content(mean, aggregate.weight, metrics)
 
 
-def _evaluation(aggregate: Aggregate) -> RecordDict:
-    accuracy = accuracy_of(aggregate.counts["confusion"])
-    metrics = {"val_loss": aggregate.metrics["loss"], "val_accuracy": accuracy}
+def _evaluation(aggregate: Aggregate, schema: Schema) -> RecordDict:
+    found = figures(schema, aggregate.metrics, aggregate.counts)
+    metrics = {f"val_{name}": value for name, value in found.items() if value is not None}
     return wire.group_content({}, aggregate.weight, metrics)

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import RoundFailed
+from calyx.layouts import Contents
+from calyx.metrics import PERSONAL, figures, metric_name
 from calyx.order import Abandoned, Kind, Link
 from calyx.secagg.quantise import Residues
 from calyx.secagg.vector import Aggregate
@@ -74,20 +76,30 @@ class Outcome:
 
 def mean_loss(groups: tuple[Aggregate, ...]) -> float:
     """Mean loss over all groups, weighted by examples."""
+    return mean_metrics(groups)["loss"]
+
+
+def mean_metrics(groups: tuple[Aggregate, ...]) -> dict[str, float]:
+    """Means over all groups, weighted by examples, by name."""
     weight = sum(a.weight for a in groups)
-    return sum(a.metrics["loss"] * a.weight for a in groups) / weight
+    return {k: sum(a.metrics[k] * a.weight for a in groups) / weight for k in groups[0].metrics}
 
 
-def total_count(groups: tuple[Aggregate, ...], name: str) -> NDArray[np.int64]:
-    """A count summed over all groups."""
-    total: NDArray[np.int64] = np.sum([a.counts[name] for a in groups], axis=0)
-    return total
+def total_counts(groups: tuple[Aggregate, ...]) -> dict[str, NDArray[np.int64]]:
+    """Counts summed over all groups, by name."""
+    return {k: np.sum([a.counts[k] for a in groups], axis=0) for k in groups[0].counts}
 
 
-def accuracy_of(confusion: NDArray[np.int64]) -> float:
-    """Share of a flattened confusion matrix [K·K] on its diagonal; 0.0 without rows."""
-    size = round(len(confusion) ** 0.5)
-    return int(np.trace(confusion.reshape(size, size))) / max(1, int(confusion.sum()))
+def judged(groups: tuple[Aggregate, ...], contents: Contents) -> dict[str, float | None]:
+    """The figures of an evaluation over all groups, by name; those of own models too, if any."""
+    schema = contents.task.schema
+    means, counts, metric = mean_metrics(groups), total_counts(groups), metric_name(schema)
+    found = figures(schema, means, counts)
+    if contents.is_localised:
+        found[f"{PERSONAL}{metric}"] = found[metric]
+    if contents.has_personal:
+        found[f"{PERSONAL}{metric}"] = figures(schema, means, counts, PERSONAL)[metric]
+    return found
 
 
 class TooFewReplies(RoundFailed):

@@ -20,4 +20,9 @@ class Federation:
     strategy: Strategy
     folder: RunFolder
     dealt: Groups  # the whole roster, in groups
-    template: Weights  # names, shapes and types of the model
+    template: Weights  # names, shapes and types of the model and of what travels beside it
+    model: frozenset[str]  # the model's own names in it
+
+    def of_model(self, weights: Weights) -> Weights:
+        """Without what travels beside the model."""
+        return {name: array for name, array in weights.items() if name in self.model}

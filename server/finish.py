@@ -7,11 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from calyx.files import read_lines, write_json
+from calyx.metrics import PERSONAL, details, metric_name
 from calyx.tasks.base import Task
 from calyx.weights import save_weights
 from server.asking import ask
 from server.checkpoints import Best, RunState, save
-from server.exchange import Exchange, accuracy_of, mean_loss, total_count
+from server.exchange import Exchange, judged, total_counts
 from server.federation import Federation
 from server.folder import Row
 
@@ -23,14 +24,14 @@ def test_best(federation: Federation, state: RunState) -> RunState:
     best = _best(state)
     if best.test is not None:
         return state
+    clients = federation.folder.clients
+    federation.folder.truncate(clients, lambda row: row["kind"] != "test")  # of an earlier best
     exchange = Exchange("test", best.round, 1, federation.dealt, previous=())
     evaluated = ask(federation, exchange, best.weights)[0].evaluated
-    confusion = total_count(evaluated, "confusion")
-    figures = {
-        "test_loss": mean_loss(evaluated),
-        "test_accuracy": accuracy_of(confusion),
-        "test_confusion": confusion.reshape(round(len(confusion) ** 0.5), -1).tolist(),
-    }
+    contents = federation.grid.contents
+    found = judged(evaluated, contents) | details(contents.task.schema, total_counts(evaluated))
+    # What each client's own model does is no figure of this model.
+    figures = {k if k.startswith(PERSONAL) else f"test_{k}": value for k, value in found.items()}
     tested = replace(state, best=replace(best, test=figures))
     save(federation.folder.checkpoints, tested, federation.run.keep_checkpoints)
     return tested
@@ -44,7 +45,8 @@ def finish(federation: Federation, task: Task, state: RunState, why: str) -> Non
     figures = (best.test or {}) | {
         "num_clients": sum(len(group) for group in federation.dealt),
         "classes": list(task.schema.classes),
-        "model_sha256": save_weights(folder.model, best.weights),
+        "metric": metric_name(task.schema),
+        "model_sha256": save_weights(folder.model, federation.of_model(best.weights)),
         "privacy": run.privacy["name"],
         "engine": run.engine["name"],
         "run": state.run,
@@ -70,11 +72,9 @@ def _history(rows: list[Row], best_round: int) -> dict[str, Any]:
     return {
         "rounds": len(rows),
         "best_round": best_round,
-        "best_val_loss": best["val_loss"],
-        "best_val_accuracy": best["val_accuracy"],
+        **{f"best_{key}": value for key, value in best.items() if key.startswith("val_")},
         "final_train_loss": last["train_loss"],
-        "final_val_loss": last["val_loss"],
-        "final_val_accuracy": last["val_accuracy"],
+        **{f"final_{key}": value for key, value in last.items() if key.startswith("val_")},
         "bytes_up": sum(row["bytes_up"] for row in rows),
         "bytes_down": sum(row["bytes_down"] for row in rows),
         "seconds": round(sum(row["seconds"] for row in rows), 3),

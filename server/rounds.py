@@ -21,15 +21,14 @@ from calyx.files import append_lines, read_lines
 from calyx.weights import Weights
 from server.asking import ask
 from server.checkpoints import Best, RunState, save
-from server.exchange import Exchange, Outcome, accuracy_of, mean_loss, total_count
+from server.exchange import Exchange, Outcome, judged, mean_loss
 from server.federation import Federation
-from server.folder import Row
+from server.folder import Row, shown_figures
 from server.sampling import sample_cohort
 from server.stopping import is_better, reason_to_stop
 from strategies.base import AlgorithmStrategy
 
 log = logging.getLogger(__name__)
-_FIGURES = ("val_loss", "val_accuracy")
 
 
 def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
@@ -96,7 +95,8 @@ def _validate(federation: Federation, state: RunState) -> RunState:
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
         before = read_lines(federation.folder.rounds)[-1]
-        return _recorded(federation, state, {key: before[key] for key in _FIGURES})
+        figures = {key: value for key, value in before.items() if key.startswith("val_")}
+        return _recorded(federation, state, figures)
     started, run, groups = time.monotonic(), federation.run, federation.dealt
     if run.evaluate == "with_training":
         groups = sample_cohort(groups, run.cohort_size, run.seed, state.round + 1)
@@ -117,8 +117,8 @@ def _validated(
 ) -> RunState:
     """Complete the pending round by what was evaluated."""
     federation.strategy.aggregate_evaluate(state.round, replies)
-    confusion = total_count(outcome.evaluated, "confusion")
-    figures = {"val_loss": mean_loss(outcome.evaluated), "val_accuracy": accuracy_of(confusion)}
+    found = judged(outcome.evaluated, federation.grid.contents)
+    figures = {f"val_{name}": value for name, value in found.items()}
     return _recorded(federation, state, figures, outcome)
 
 
@@ -175,13 +175,13 @@ def _training_row(outcome: Outcome, seconds: float) -> Row:
 
 
 def _ordered(row: Row) -> Row:
-    first = ("round", "train_loss", *_FIGURES)
+    first = ["round", "train_loss", *(key for key in row if key.startswith("val_"))]
     return {key: row[key] for key in first} | row | {"seconds": round(row["seconds"], 4)}
 
 
 def _line(row: Row, rounds: int) -> str:
     return (
         f"round {row['round']}/{rounds}  train_loss {row['train_loss']:.4f}  "
-        f"val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}  "
+        f"{shown_figures(row)}  "
         f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s"
     )

@@ -134,7 +134,7 @@ class _Run:
         self.groups: dict[int, Aggregator] = {}
         for i, names in enumerate(exchange.groups):
             subject = Subject(
-                task=setting.task.name,
+                task=setting.contents.task.name,
                 run=setting.run,
                 kind=exchange.kind,
                 round=exchange.round,

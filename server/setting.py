@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from calyx.layouts import Contents
 from calyx.order import Terms
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
-from calyx.tasks.base import Task
 from calyx.weights import Weights
 from server.underway import Underway
 
@@ -16,9 +16,9 @@ class Setting:
 
     run: str
     terms: Terms
-    task: Task
+    contents: Contents  # what clients add up
     privacy: PrivacyConfig
-    template: Weights  # names, shapes and types of the model
+    template: Weights  # names, shapes and types of the model and of what travels beside it
     rounds: int
     deadline_s: float
     min_replies: int | None

@@ -1,20 +1,19 @@
 """What a federated algorithm is: a server's step and a client's local objective, without Flower.
 
-One class a file holds both halves. The mathematics is pure: arrays in, arrays out.
+One file an algorithm holds both halves; the client's is in `strategies/local.py`. The mathematics
+is pure: arrays in, arrays out.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.config import config
 from calyx.weights import Array, Weights, apply_update
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from strategies.local import LocalObjective
 
 Server = TypeVar("Server")
 Update = dict[str, NDArray[np.float64]]
@@ -26,26 +25,21 @@ class NoKeys:
     """A server's half without hyper-parameters."""
 
 
-@config
-class LocalObjective:
-    """The client's half, with its hyper-parameters as fields; this one is plain training."""
-
-    def penalty(
-        self, parameters: "Mapping[str, Tensor]", start: "Mapping[str, Tensor]"
-    ) -> "Tensor | None":
-        """What a client adds to the loss of each batch; None adds nothing.
-
-        `parameters` are the local model's, `start` the global ones that the round began with.
-        """
-        return None
-
-
 @dataclass(frozen=True)
 class GroupUpdate:
     """What a sum over one group says: its weighted mean update and its weight, in examples."""
 
     mean: Update
     weight: int
+
+
+@dataclass(frozen=True)
+class Mean:
+    """What a round's sums say together."""
+
+    update: Update  # as `combine` made it
+    metrics: Mapping[str, float]  # means weighted by examples; those of the local objective too
+    share: float  # of all clients that were asked, in (0, 1]
 
 
 class Algorithm(Generic[Server]):
@@ -69,6 +63,10 @@ class Algorithm(Generic[Server]):
             k: np.sum([g.mean[k] * (g.weight / total) for g in groups], axis=0)
             for k in groups[0].mean
         }
+
+    def apply(self, weights: Weights, mean: Mean, state: State) -> tuple[Weights, State]:
+        """`step`, for an algorithm that needs more than the update."""
+        return self.step(weights, mean.update, state)
 
     def step(self, weights: Weights, update: Update, state: State) -> tuple[Weights, State]:
         """The next global weights and state; by default the weights plus the update."""

@@ -17,7 +17,8 @@ from calyx.errors import ConfigError, RoundFailed
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_class
 from calyx.weights import Weights
-from strategies.algorithm import Algorithm, GroupUpdate, State
+from strategies.algorithm import Algorithm, GroupUpdate, Mean, State
+from strategies.loading import load_objective
 from strategies.robust import RobustAlgorithm
 
 
@@ -29,7 +30,11 @@ def load_algorithm(
     `clients` is how many there are, where that is known; with privacy.groups=all each is a group.
     """
     cls: type[Algorithm[object]] = load_class("strategy", run.strategy.name)
-    parse(cls.local_objective, run.strategy.local, "strategy.local")
+    objective = load_objective(run.strategy.name, run.strategy.local)
+    try:
+        objective.check(run.training)
+    except ValueError as error:
+        raise ConfigError(f"{error}.") from None
     algorithm = cls(parse(cls.server_config, run.strategy.server, "strategy.server"))
     if algorithm.needs_individual_updates and privacy.groups == 1:
         raise ConfigError(
@@ -49,8 +54,11 @@ def load_algorithm(
 class AlgorithmStrategy(Strategy):
     """One of our algorithms as a Flower strategy. `state` may be read and set between rounds."""
 
-    def __init__(self, algorithm: Algorithm[object], initial: Weights) -> None:
-        self.algorithm = algorithm
+    def __init__(
+        self, algorithm: Algorithm[object], initial: Weights, clients: int | None = None
+    ) -> None:
+        """`clients` is the number of all that may be asked; None: all are asked each round."""
+        self.algorithm, self._clients, self._asked = algorithm, clients, 0
         self.state: State = algorithm.initial_state(initial)
         self._weights = initial
 
@@ -59,7 +67,9 @@ class AlgorithmStrategy(Strategy):
     ) -> Iterable[Message]:
         """One message to each node that the grid shows."""
         self._weights = records.read_weights(arrays, self._weights)
-        return _to_all(arrays, config, grid, MessageType.TRAIN)
+        messages = _to_all(arrays, config, grid, MessageType.TRAIN)
+        self._asked = len(messages)
+        return messages
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -76,8 +86,12 @@ class AlgorithmStrategy(Strategy):
         except ValueError as error:
             raise RoundFailed(f"Round {server_round} has too few groups: {error}") from None
         update = self.algorithm.combine([self._group(reply) for reply in replies])
-        weights, self.state = self.algorithm.step(self._weights, update, self.state)
-        return records.weights_record(weights), _mean_metrics(replies)
+        metrics = _mean_metrics(replies)
+        share = self._asked / (self._clients or self._asked or 1)
+        means = {k: float(v) for k, v in metrics.items() if not isinstance(v, list)}
+        mean = Mean(update, means, min(1.0, share))
+        weights, self.state = self.algorithm.apply(self._weights, mean, self.state)
+        return records.weights_record(weights), metrics
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from calyx.config import NonNegativeFloat, config
-from strategies.algorithm import Algorithm, LocalObjective, NoKeys
+from strategies.algorithm import Algorithm, NoKeys
+from strategies.local import LocalObjective, Start
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,13 +17,11 @@ class FedProxLocal(LocalObjective):
 
     mu: NonNegativeFloat  # μ in eq. 2; 0 is FedAvg
 
-    def penalty(
-        self, parameters: "Mapping[str, Tensor]", start: "Mapping[str, Tensor]"
-    ) -> "Tensor | None":
+    def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":
         """(μ/2)·‖w − w_t‖² over all trained parameters."""
         if self.mu == 0:
             return None
-        squares = [((p - start[name]) ** 2).sum() for name, p in parameters.items()]
+        squares = [((p - start.model[name]) ** 2).sum() for name, p in parameters.items()]
         return sum(squares[1:], squares[0]) * (self.mu / 2)
 
 

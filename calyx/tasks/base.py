@@ -35,19 +35,45 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Target:
+    """What a regression predicts. Models see (y - center) / scale, which should lie around ±1.
+
+    Center and scale are the schema's, and so the same on every client: a typical value and a
+    typical distance from it, in the target's own unit.
+    """
+
+    name: str
+    center: float
+    scale: float  # > 0
+
+
+@dataclass(frozen=True)
 class Schema:
-    """Columns in the order of the table's, and the names of the classes 0 … K-1."""
+    """Columns in the order of the table's, and what is predicted.
+
+    That is either one of the classes 0 … K-1, by name, or a real number: then `target` says
+    which, and there are no classes.
+    """
 
     columns: tuple[Column, ...]
     classes: tuple[str, ...]
+    target: Target | None = None
+
+    @property
+    def num_outputs(self) -> int:
+        """Outputs of a model: a logit a class, or one value."""
+        return len(self.classes) if self.target is None else 1
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows as a task loads them: `x` [N, C] float64 with NaN for missing, `y` [N] int64 classes."""
+    """Rows as a task loads them: `x` [N, C] float64 with NaN for missing, and `y` [N].
+
+    `y` are int64 classes, or float64 values in the target's own unit.
+    """
 
     x: NDArray[np.float64]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -91,7 +117,7 @@ class Task(Protocol):
         ...
 
     def model(self, num_inputs: int) -> "nn.Module":
-        """A fresh model from `num_inputs` preprocessed inputs to one logit a class."""
+        """A fresh model from `num_inputs` preprocessed inputs to the schema's `num_outputs`."""
         ...
 
 

@@ -103,7 +103,7 @@ def comparison(run: Run) -> Markup:
     else:
         bars = _bars(run.summary.baselines)
     words = "; ".join(f"{bar.name} {percent_text(bar.value)}" for bar in bars)
-    return bar_chart(Caption("comparison", "Accuracy of the models compared", words), bars)
+    return bar_chart(Caption("comparison", f"{_title(run)} of the models compared", words), bars)
 
 
 def learning_figures(run: Run) -> list[Figure]:
@@ -173,17 +173,23 @@ def _loss(run: Run, xs: list[float], label: str) -> Figure | None:
     )
 
 
+def _title(run: Run) -> str:
+    return run.metric[0].upper() + run.metric[1:]
+
+
 def _accuracy(run: Run, xs: list[float], label: str) -> Figure | None:
     points = [(x, row.val_accuracy) for x, row in zip(xs, run.rounds, strict=True)]
     if all(y is None for _, y in points):
         return None
     end = percent_text(_last(points))
-    caption = Caption(f"accuracy-{_by(label)}", f"Accuracy against {label}", f"It ends at {end}.")
+    caption = Caption(
+        f"accuracy-{_by(label)}", f"{_title(run)} against {label}", f"It ends at {end}."
+    )
     axes = Axes(label, x_whole=label == BY_ROUND, y_percent=True)
     chart = line_chart(
         caption, axes, [Series(end, "federated", points)], _best_mark(run, xs, "val_accuracy")
     )
-    return Figure(f"Accuracy by {_by(label)}", "The global model, on validation rows.", chart)
+    return Figure(f"{_title(run)} by {_by(label)}", "The global model, on validation rows.", chart)
 
 
 def _time(run: Run, numbers: list[float]) -> Figure | None:
@@ -206,7 +212,7 @@ def _spread(run: Run) -> Figure | None:
     last = spreads[-1]
     caption = Caption(
         "spread",
-        "Validation accuracy of the clients against rounds",
+        f"Validation {run.metric} of the clients against rounds",
         f"In the last round from {percent_text(last.low)} to {percent_text(last.high)}, "
         f"median {percent_text(last.median)}.",
     )

@@ -56,6 +56,7 @@ class Run:
     clients: Clients
     events: list[Event]
     summary: Summary | None
+    metric: str = "accuracy"  # in words; what models of the task are compared by
 
 
 def read_run(path: Path) -> Run:
@@ -77,6 +78,7 @@ def read_run(path: Path) -> Run:
         clients=_sort_clients(_lines(path / "clients.jsonl", _CLIENT, finished)),
         events=list(_lines(path / "events.jsonl", _EVENT, finished)),
         summary=summary,
+        metric="R²" if _is_regression(path / "rounds.jsonl") else "accuracy",
     )
 
 
@@ -112,6 +114,13 @@ def _lines(path: Path, adapter: TypeAdapter[T], finished: bool) -> Iterator[T]:
             yield adapter.validate_json(line)
         except ValidationError as error:
             raise _damaged(path, f"line {number}", error) from None
+
+
+def _is_regression(rounds: Path) -> bool:
+    if not rounds.is_file():
+        return False
+    with rounds.open("rb") as file:
+        return b'"val_r2"' in file.readline(10_000)
 
 
 def _read_summary(path: Path) -> Summary | None:

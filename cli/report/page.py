@@ -25,7 +25,7 @@ from cli.report.scales import (
     seconds_text,
     shorten,
 )
-from cli.report.verdict import Verdict, judge
+from cli.report.verdict import Verdict, judge, judge_values
 
 MOST_BYTES = 1_000_000
 MOST_ROWS = 200  # of a table of rounds or clients
@@ -131,6 +131,8 @@ def _verdict(run: Run) -> Verdict:
     if run.summary is None:
         return Verdict("Not known yet", "open", "The models are compared when the run has ended.")
     num_test_rows = sum(row.rows.test for row in run.clients.data.values())
+    if run.metric == "R²":
+        return judge_values(run.summary.baselines)
     return judge(run.summary.baselines, num_test_rows or None)
 
 
@@ -143,7 +145,7 @@ def _results(run: Run) -> list[KeyFigure]:
     dropped = sum(len(row.dropped) for row in run.rounds)
     asked = sum(len(row.cohort) for row in run.rounds)
     return [
-        KeyFigure("Test accuracy", percent_text(summary.test_accuracy if summary else None)),
+        KeyFigure(f"Test {run.metric}", percent_text(summary.test_accuracy if summary else None)),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
         KeyFigure("Best round", str(best.round) if best else "–"),
         KeyFigure("Best validation loss", number_text(best.val_loss if best else None)),

@@ -2,13 +2,25 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _either(*names: str) -> AliasChoices:
+    return AliasChoices(*names)
+
+
+def _not_below_zero(value: object) -> object:
+    return max(0.0, value) if isinstance(value, float) else value
+
+
+Score = Annotated[float, BeforeValidator(_not_below_zero), Field(ge=0, le=1)]
+"""Accuracy of a classifier, or R² of a regression, which is drawn as 0 where it is negative."""
 Loss = Annotated[float, Field(ge=-1e300, le=1e300)]  # so that differences of two stay finite
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 Severity = Literal["info", "warning", "error"]
@@ -49,7 +61,7 @@ class Round:
     round: Count
     train_loss: Loss | None
     val_loss: Loss | None
-    val_accuracy: Share | None
+    val_accuracy: Score | None = Field(validation_alias=_either("val_accuracy", "val_r2"))
     cohort: tuple[str, ...]
     replies: Count
     dropped: tuple[str, ...]
@@ -101,7 +113,7 @@ class EvaluateRow:
     round: Count
     client: str
     val_loss: Loss | None
-    val_accuracy: Share | None
+    val_accuracy: Score | None = Field(validation_alias=_either("val_accuracy", "val_r2"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
@@ -113,7 +125,7 @@ class TestRow:
     round: Count
     client: str
     test_loss: Loss | None
-    test_accuracy: Share | None
+    test_accuracy: Score | None = Field(validation_alias=_either("test_accuracy", "test_r2"))
 
 
 ClientRow = Annotated[DataRow | TrainRow | EvaluateRow | TestRow, Field(discriminator="kind")]
@@ -135,11 +147,11 @@ class Event:
 class Baselines:
     """Accuracies on the union of all test parts, every model on the same rows."""
 
-    local_mean: Share | None = None
-    local_worst: Share | None = None
-    federated: Share | None = None
-    pooled: Share | None = None
-    local: dict[str, Share | None] = Field(default_factory=dict)
+    local_mean: Score | None = None
+    local_worst: Score | None = None
+    federated: Score | None = None
+    pooled: Score | None = None
+    local: dict[str, Score | None] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -153,9 +165,12 @@ class Summary:
     stopped_because: str
     best_round: Count | None = None
     best_val_loss: Loss | None = None
-    best_val_accuracy: Share | None = None
+    best_val_accuracy: Score | None = Field(
+        None, validation_alias=_either("best_val_accuracy", "best_val_r2")
+    )
     test_loss: Loss | None = None
-    test_accuracy: Share | None = None
+    test_accuracy: Score | None = Field(None, validation_alias=_either("test_accuracy", "test_r2"))
+    metric: Literal["accuracy", "r2"] = "accuracy"
     num_clients: Count | None = None
     device: str | None = None
     baselines: Baselines | None = None

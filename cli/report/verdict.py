@@ -7,6 +7,7 @@ from typing import Literal
 from cli.report.rows import Baselines
 from cli.report.scales import THIN, percent_text
 
+CLOSE_R2 = 0.02  # a difference below this is called too close
 SIGMAS = 2.0  # a difference below this many standard errors is called too close
 
 
@@ -19,6 +20,33 @@ class Verdict:
     reason: str
 
 
+_NOT_MEASURED = Verdict(
+    "Not measured",
+    "open",
+    "There is nothing to compare with: this run trained no model of a client alone and no pooled "
+    "one. Run it with baselines=true to find out.",
+)
+
+
+def judge_values(baselines: Baselines | None) -> Verdict:
+    """As `judge`, of a regression's R², for which one split of rows gives no margin."""
+    if baselines is None or baselines.federated is None or baselines.local_mean is None:
+        return _NOT_MEASURED
+    federated, alone = baselines.federated, baselines.local_mean
+    if abs(federated - alone) < CLOSE_R2:
+        return Verdict("Too close to call", "open", _both(federated, alone))
+    if federated < alone:
+        return Verdict("No", "no", _both(federated, alone))
+    return Verdict("Yes", "yes", _both(federated, alone))
+
+
+def _both(federated: float, alone: float) -> str:
+    return (
+        f"The federated model explains {percent_text(federated)} of the target's variance, the "
+        f"average client that trains alone {percent_text(alone)}."
+    )
+
+
 def judge(baselines: Baselines | None, num_test_rows: int | None) -> Verdict:
     """Compare the federated model with clients alone, on the same `num_test_rows` test rows.
 
@@ -26,12 +54,7 @@ def judge(baselines: Baselines | None, num_test_rows: int | None) -> Verdict:
     needed, so "yes" and "no" are said with care. Without `num_test_rows` there is no margin.
     """
     if baselines is None or baselines.federated is None or baselines.local_mean is None:
-        return Verdict(
-            "Not measured",
-            "open",
-            "There is nothing to compare with: this run trained no model of a client alone and no "
-            "pooled one. Run it with baselines=true to find out.",
-        )
+        return _NOT_MEASURED
     federated, alone = baselines.federated, baselines.local_mean
     points = 100 * (federated - alone)
     if abs(federated - alone) <= _margin(federated, alone, num_test_rows):

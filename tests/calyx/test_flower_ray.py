@@ -4,6 +4,7 @@ import inspect
 import pickle
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -181,7 +182,7 @@ def test_a_client_is_its_partition_and_its_keys_are_shown_to_nobody(monkeypatch)
     from calyx.installed import code_hash
 
     identities = throw_away(["a", "b"])
-    clients = SimulatedClients(identities, {"x": 1}, code_hash())
+    clients = SimulatedClients(identities, {"x": 1}, code_hash(), Path("clients"))
     clients = pickle.loads(pickle.dumps(clients))
     monkeypatch.setattr("client.app.app", lambda _, context: context)
     as_task(1)
@@ -196,7 +197,7 @@ def test_a_client_is_its_partition_and_its_keys_are_shown_to_nobody(monkeypatch)
 
 
 def test_a_machine_with_other_code_does_not_train():
-    clients = SimulatedClients(throw_away(["a"]), {}, "0" * 64)
+    clients = SimulatedClients(throw_away(["a"]), {}, "0" * 64, Path("clients"))
     as_task(1)
     answer = clients(Message(RecordDict(), 5, "train"), node(0))
     assert failure_reason(answer) == "its machine has other code than the launcher"

@@ -13,7 +13,7 @@ from calyx.weights import hash_weights, weights_of
 from client.data import Part
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig
-from strategies.algorithm import LocalObjective
+from strategies.local import LocalObjective
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 

@@ -14,8 +14,8 @@ from client.data import Part
 from client.evaluation import evaluate
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig
-from strategies.algorithm import LocalObjective
 from strategies.fedprox import FedProxLocal
+from strategies.local import LocalObjective
 
 CPU = Hardware("cpu", 1, "float32", True)
 EMPTY = Part(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), 2)

@@ -15,10 +15,11 @@ from calyx.weights import initial_model, load_into, weights_of
 from client.data import prepare
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
-from server.exchange import TooFewReplies, mean_loss, total_count
-from strategies.algorithm import LocalObjective, NoKeys
+from server.exchange import TooFewReplies, mean_loss, total_counts
+from strategies.algorithm import NoKeys
 from strategies.base import AlgorithmStrategy
 from strategies.fedavg import FedAvg as OurFedAvg
+from strategies.local import LocalObjective
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def theirs(cls=FedAvg, **settings):
 
 def test_one_reply_is_the_weighted_mean_of_the_clients_plain_updates(federation, plain):
     weights, metrics, replies = train_round(federation, ours(federation), federation.exchange())
-    expected = mean(plain, federation.setting.task.w_max)
+    expected = mean(plain, federation.setting.contents.task.w_max)
     assert len(replies) == 1
     for name in weights:
         np.testing.assert_allclose(weights[name], expected[name], atol=1e-5)
@@ -108,8 +109,8 @@ def test_an_evaluation_says_the_counts_of_all_rows(federation):
         len(prepare(federation.setting.terms, n, None).parts["validation"])
         for n in federation.nodes
     )
-    assert total_count(outcome.evaluated, "confusion").sum() == rows
-    confusion = total_count(outcome.evaluated, "confusion").reshape(10, 10)
+    assert total_counts(outcome.evaluated)["confusion"].sum() == rows
+    confusion = total_counts(outcome.evaluated)["confusion"].reshape(10, 10)
     metrics = strategy.aggregate_evaluate(1, replies)
     assert metrics["val_accuracy"] == pytest.approx(np.trace(confusion) / rows)
     assert metrics["val_loss"] == pytest.approx(mean_loss(outcome.evaluated))
@@ -179,7 +180,7 @@ def test_a_client_without_a_sound_vector_is_left_out_with_a_reason(
     assert list(grid.outcome.dropped) == ["client-01"]
     assert reason in grid.outcome.dropped["client-01"]
     expected = mean(
-        {k: v for k, v in plain.items() if k != "client-01"}, federation.setting.task.w_max
+        {k: v for k, v in plain.items() if k != "client-01"}, federation.setting.contents.task.w_max
     )
     for name in weights:
         np.testing.assert_allclose(weights[name], expected[name], atol=1e-5)

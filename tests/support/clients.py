@@ -13,7 +13,7 @@ from calyx.order import Abandoned, Link, Order, to_json
 from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.roster import read_roster
 from calyx.secagg.rules import context
-from calyx.weights import float_shapes, hash_weights
+from calyx.weights import hash_weights
 from client import memory
 from client.app import app
 from client.config import node_config
@@ -83,8 +83,7 @@ class Clients:
     def aggregator(self, order, group=0):
         """An honest server's half for a group of an order."""
         setting = self.federation.setting
-        model = (setting.task, float_shapes(setting.template))
-        parts = parts_of(order.kind, order.is_validated, setting.privacy, model)
+        parts = parts_of(order.kind, order.is_validated, setting.privacy, setting.contents)
         names = order.groups[group]
         sizes = (len(order.groups), len(names))
         rules = rules_of(setting.privacy, parts, len(self.roster), sizes)

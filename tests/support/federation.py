@@ -18,6 +18,7 @@ from server.cohort_grid import CohortGrid
 from server.exchange import Exchange
 from server.nodes import read_nodes
 from server.setting import Setting
+from strategies.local import LocalObjective, contents_of
 
 
 class Silent:
@@ -33,14 +34,14 @@ class Silent:
 class Federation:
     """Three clients of digits, and the pieces that a exchange needs."""
 
-    def __init__(self, *overrides, wrap=lambda grid: grid):
+    def __init__(self, *overrides, wrap=lambda grid: grid, store=None):
         small = ["task.num_clients=3", "engine.workers=0", "training.epochs=1"]
         if "privacy=secagg" not in overrides:
             small.append("privacy=none")
         self.plan = plan(resolved(compose([*small, *overrides])))
         run, task = self.plan.run, self.plan.task
         self.identities = throw_away(task.clients)
-        self.inner = EmbeddedGrid(WorkerPool(0), self.identities, run.client, Silent())
+        self.inner = EmbeddedGrid(WorkerPool(0), self.identities, run.client, Silent(), store)
         preprocessing = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
         width = num_inputs(task.schema, preprocessing)
         self.template = weights_of(initial_model(task, width, run.seed))
@@ -49,7 +50,7 @@ class Federation:
         self.setting = Setting(
             run="run",
             terms=terms_of(run),
-            task=task,
+            contents=contents_of(task, self.template, LocalObjective(), run.training),
             privacy=privacy,
             template=self.template,
             rounds=5,

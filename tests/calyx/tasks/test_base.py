@@ -14,7 +14,8 @@ from calyx.tasks.base import Table, check_w_max
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TASKS = sorted(PROJECT["entry-points"]["calyx.tasks"])
+# A csv task is nothing without the user's schema; tests/calyx/tasks/test_csv.py brings some.
+TASKS = sorted(set(PROJECT["entry-points"]["calyx.tasks"]) - {"csv"})
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -44,10 +45,10 @@ def test_a_task_describes_itself_before_any_data_is_read(name):
 
 @pytest.mark.parametrize(
     "module",
-    ["calyx.tasks.digits", "calyx.tasks.heart", "calyx.preprocessing.fitting"],
+    ["calyx.tasks.digits", "calyx.tasks.heart", "calyx.tasks.csv", "calyx.preprocessing.fitting"],
 )
 def test_a_module_that_checks_configs_imports_no_heavy_package(module):
-    code = f"import sys, {module}; print([m for m in ('torch', 'sklearn', 'flwr') if m in sys.modules])"
+    code = f"import sys, {module}; print([m for m in ('torch', 'sklearn', 'flwr', 'pandas') if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

@@ -1,0 +1,257 @@
+"""csv: a task without code. A folder with one CSV a client (or one with a client column), and a schema.
+
+The schema is part of the config, so that it is the same on every client; the launcher reads it
+from the file that `task.schema` names. Classification or regression, with a small MLP.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field as Range
+
+from calyx.config import NonNegativeInt, PositiveFloat, PositiveInt, config, parse
+from calyx.errors import ConfigError, DataError
+from calyx.files import read_bounded
+from calyx.tasks.base import Column, Schema, Table, Target, check_w_max
+from calyx.tasks.tables import UNKNOWN, Dialect, Field, codes, inputs, numbers, read_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+Text = Annotated[str, Range(min_length=1)]
+Word = str | int | float  # a category or a code, as YAML gives it
+
+
+@config
+class ColumnConfig:
+    """An input column."""
+
+    kind: Literal["numeric", "categorical"]
+    categories: tuple[Word, ...] = ()  # of a categorical one, as they are written
+    missing: tuple[float, ...] = ()  # numbers that stand for "missing" in this column
+    may_be_missing: bool = False
+    low: float | None = None  # plausible values, ends included
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        """Categories belong to categorical columns, and are needed there."""
+        if (self.kind == "categorical") != bool(self.categories):
+            raise ValueError("a categorical column needs categories, and a numeric one has none")
+        _check_words(self.categories)
+
+
+@config
+class TargetConfig:
+    """What is predicted: one of `classes`, or a number around `center`, of the size `scale`."""
+
+    name: Text
+    classes: tuple[Word, ...] = ()
+    center: float | None = None
+    scale: PositiveFloat | None = None
+
+    def __post_init__(self) -> None:
+        """Either or."""
+        is_number = self.center is not None and self.scale is not None
+        if is_number == bool(self.classes) or len(self.classes) == 1:
+            raise ValueError(
+                "the target needs classes (two at least), or center and scale for a number"
+            )
+        _check_words(self.classes)
+
+
+def _check_words(words: tuple[Word, ...]) -> None:
+    if len({str(word) for word in words}) < len(words):
+        raise ValueError("a category is named twice")
+
+
+@config
+class SchemaConfig:
+    """The schema's file."""
+
+    target: TargetConfig
+    columns: Annotated[dict[str, ColumnConfig], Range(min_length=1)]
+    client: Text | None = None  # the column that says whose a row is; null: one file a client
+    delimiter: Text = ","
+    decimal: Literal[".", ","] = "."
+    encoding: Text = "utf-8"
+    missing: tuple[str, ...] = ("", "NA", "NaN", "?")
+
+    def __post_init__(self) -> None:
+        """One column, one role."""
+        if self.target.name in self.columns or self.client in self.columns:
+            raise ValueError("the target or the client column is an input column too")
+
+
+@config
+class CsvConfig:
+    """The section `task`."""
+
+    name: str
+    schema: SchemaConfig
+    clients: tuple[str, ...]  # in simulation; the launcher lists the folder
+    hidden: NonNegativeInt  # units of the hidden layer; 0 is a linear model
+    w_max: PositiveInt  # largest weight of a client, in training rows; a power of two
+
+    def __post_init__(self) -> None:
+        """Check the power of two."""
+        check_w_max(self.w_max)
+
+
+class Csv:
+    """The user's own rows."""
+
+    name = "csv"
+
+    @staticmethod
+    def completed(section: Mapping[str, Any]) -> dict[str, Any]:
+        """The section as the launcher makes it: the schema in place of its file, the clients named.
+
+        Raises DataError, ConfigError.
+        """
+        data_dir = Path(section["data_dir"]) if section.get("data_dir") else None
+        if data_dir is not None and not data_dir.is_dir():
+            raise DataError(
+                f"task.data_dir={data_dir} is no folder; name the one with your CSV files."
+            )
+        schema = section.get("schema")
+        if schema is None and data_dir is not None:
+            schema = str(data_dir / "schema.yaml")
+        if not isinstance(schema, dict):
+            schema = read_schema(schema)
+        clients = section.get("clients")
+        if clients is None:
+            cfg = parse(SchemaConfig, schema, "task.schema")
+            clients = clients_in(data_dir, cfg) if data_dir else []
+        return dict(section) | {"schema": schema, "clients": clients}
+
+    def __init__(self, section: Mapping[str, Any]) -> None:
+        self._cfg = parse(CsvConfig, section, "task")
+        self.w_max, self.clients = self._cfg.w_max, tuple(sorted(self._cfg.clients))
+        target = self._cfg.schema.target
+        number = None
+        if target.center is not None and target.scale is not None:
+            number = Target(target.name, target.center, target.scale)
+        columns = tuple(_column(name, c) for name, c in self._cfg.schema.columns.items())
+        self.schema = Schema(columns, tuple(map(str, target.classes)), number)
+
+    def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
+        """The rows of `client`; `seed` plays no part. Raises DataError."""
+        schema = self._cfg.schema
+        if data_dir is None:
+            raise DataError("task=csv reads a folder of yours: set task.data_dir.")
+        if schema.client is None:
+            return self._table(data_dir / f"{client}.csv", None)
+        return self._table(only_file(data_dir), client)
+
+    def read_inputs(self, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Rows [N, C] of a file without a target. Raises DataError."""
+        frame = read_frame(path, [field.name for field in self._fields], self._dialect)
+        return inputs(path, frame, self._fields, self._dialect)
+
+    def model(self, num_inputs: int) -> "nn.Module":
+        """An MLP with one hidden layer, or a linear model."""
+        from torch import nn
+
+        hidden, outputs = self._cfg.hidden, self.schema.num_outputs
+        if hidden == 0:
+            return nn.Linear(num_inputs, outputs)
+        return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+
+    def _table(self, path: Path, client: str | None) -> Table:
+        schema = self._cfg.schema
+        names = [*schema.columns, schema.target.name, *([schema.client] if client else [])]
+        frame = _frame(path, tuple(names), self._dialect, path.stat() if path.exists() else None)
+        if client is not None:
+            frame = frame[frame[schema.client] == client]
+            if frame.empty:
+                raise DataError(f"{path} has no rows of {client} in its column {schema.client}.")
+        x = inputs(path, frame, self._fields, self._dialect)
+        return Table(x, self._labels(path, frame))
+
+    def _labels(self, path: Path, frame: "pd.DataFrame") -> np.ndarray[Any, Any]:
+        target = self._cfg.schema.target
+        values = frame[target.name]
+        classes = self.schema.classes
+        y = codes(values, classes) if classes else numbers(path, values, self._dialect)
+        wrong = np.flatnonzero(np.isnan(y) | ((y == UNKNOWN) & bool(target.classes)))
+        if len(wrong):
+            cell = values.iloc[wrong[0]]
+            is_missing = bool(values.isna().iloc[wrong[0]])
+            what = "is missing" if is_missing else f"is {str(cell)[:40]!r}, none of its classes"
+            line = int(values.index[wrong[0]]) + 2
+            raise DataError(f"{path}, line {line}: the target {target.name} {what}.")
+        return y.astype(np.int64) if target.classes else y
+
+    @property
+    def _dialect(self) -> Dialect:
+        s = self._cfg.schema
+        return Dialect(s.delimiter, s.decimal, s.encoding, s.missing)
+
+    @property
+    def _fields(self) -> list[Field]:
+        columns = self._cfg.schema.columns
+        return [Field(name, tuple(map(str, c.categories))) for name, c in columns.items()]
+
+
+def _column(name: str, cfg: ColumnConfig) -> Column:
+    return Column(
+        name=name,
+        kind=cfg.kind,
+        categories=tuple(float(i) for i in range(len(cfg.categories))),
+        missing_codes=cfg.missing,
+        may_be_missing=cfg.may_be_missing,
+        low=cfg.low,
+        high=cfg.high,
+    )
+
+
+@lru_cache(maxsize=2)  # a simulation's clients may share one file
+def _frame(path: Path, names: tuple[str, ...], dialect: Dialect, state: object) -> "pd.DataFrame":
+    return read_frame(path, names, dialect)
+
+
+def only_file(folder: Path) -> Path:
+    """The one CSV file of a folder. Raises DataError."""
+    found = sorted(folder.glob("*.csv"))
+    if len(found) != 1:
+        raise DataError(
+            f"{folder} holds {len(found)} CSV files; with a client column there must be one, and "
+            "without one each client has its own."
+        )
+    return found[0]
+
+
+def read_schema(path: object) -> dict[str, Any]:
+    """A schema's YAML file as plain values. Raises ConfigError."""
+    import yaml
+
+    if not isinstance(path, str):
+        raise ConfigError(
+            "task=csv needs task.data_dir, a folder of yours, or task.schema, a file."
+        )
+    try:
+        values = yaml.safe_load(read_bounded(Path(path), 2**20))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        values = None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} is no YAML mapping; docs/bring-your-own.md shows a schema.")
+    return values
+
+
+def clients_in(folder: Path, schema: SchemaConfig) -> list[str]:
+    """The clients whose rows a folder holds, sorted. Raises DataError where there are fewer than two."""
+    if schema.client is None:
+        names = sorted(path.stem for path in folder.glob("*.csv"))
+        where = f"{folder} holds {len(names)} CSV files"
+    else:
+        dialect = Dialect(schema.delimiter, schema.decimal, schema.encoding, schema.missing)
+        path = only_file(folder)
+        names = sorted(read_frame(path, [schema.client], dialect)[schema.client].dropna().unique())
+        where = f"{path} names {len(names)} clients in its column {schema.client}"
+    if len(names) < 2:
+        raise DataError(f"{where}, and a federation has two clients at least.")
+    return names

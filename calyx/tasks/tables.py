@@ -1,0 +1,136 @@
+"""Rows from a CSV file, by a schema: numbers, categories as codes, NaN for what is missing.
+
+pandas reads; what is wrong is said with file, line and column, and never with a whole row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.errors import DataError, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Values = NDArray[np.float64]
+UNKNOWN = -1.0  # the code of a category that the schema does not name
+SHOWN = 8  # names in one sentence
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is written."""
+
+    delimiter: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+    missing: tuple[str, ...] = ("", "NA", "NaN", "?")  # cells that hold no value
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a file: its name, and its categories as they are written; none for numbers."""
+
+    name: str
+    categories: tuple[str, ...] = ()
+
+
+def read_frame(path: Path, names: Sequence[str], dialect: Dialect) -> "pd.DataFrame":
+    """These columns of a file, every cell a text or missing. Raises DataError."""
+    import pandas as pd
+
+    header = _read(path, dialect, nrows=0)
+    found = [str(name).strip() for name in header.columns]
+    absent = [name for name in names if name not in found]
+    if absent:
+        has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
+        raise DataError(f"{path} has no column {absent[0]}; its first line names {has}.")
+    frame = _read(path, dialect, dtype=str)
+    frame.columns = pd.Index(found)
+    return frame[list(dict.fromkeys(names))]
+
+
+def _read(path: Path, dialect: Dialect, **how: Any) -> "pd.DataFrame":  # noqa: ANN401 - pandas' own
+    import pandas as pd
+
+    encoding = "utf-8-sig" if dialect.encoding.lower() in ("utf-8", "utf8") else dialect.encoding
+    try:
+        return pd.read_csv(
+            path,
+            sep=dialect.delimiter,
+            encoding=encoding,
+            keep_default_na=False,
+            na_values=list(dialect.missing),
+            skipinitialspace=True,
+            index_col=False,
+            **how,
+        )
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not {dialect.encoding} (byte {error.object[error.start]:#04x}); save it so, or "
+            "name its encoding in the schema."
+        ) from None
+    except LookupError:
+        raise DataError(f"There is no encoding {dialect.encoding}; see the schema.") from None
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path} is empty; its first line must name the columns.") from None
+    except pd.errors.ParserError as error:
+        raise DataError(f"{path} is no CSV file: {printable(str(error))}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def numbers(path: Path, values: "pd.Series[Any]", dialect: Dialect) -> NDArray[np.float64]:
+    """A column [N] as numbers, NaN for missing. Raises DataError naming the first other cell."""
+    import pandas as pd
+
+    text = values.str.replace(dialect.decimal, ".") if dialect.decimal != "." else values
+    found = pd.to_numeric(text, errors="coerce")
+    wrong = np.flatnonzero((found.isna() & values.notna()).to_numpy())
+    if len(wrong):
+        cell = printable(str(values.iloc[wrong[0]]), 40)
+        raise DataError(
+            f"{path}, line {int(values.index[wrong[0]]) + 2}, column {values.name}: {cell!r} is no "
+            "number; mend it, or list it under `missing` in the schema."
+        )
+    array: NDArray[np.float64] = found.to_numpy(dtype=np.float64)
+    if np.isinf(array).any():
+        raise DataError(f"{path}: there is an infinite value in the column {values.name}.")
+    return array
+
+
+def codes(values: "pd.Series[Any]", categories: Sequence[str]) -> NDArray[np.float64]:
+    """A column [N] as places in `categories`; NaN for missing, UNKNOWN for another word.
+
+    A number counts as its category however it is written: 1, 1.0 and 01 are one.
+    """
+    places = {_plain(category): float(i) for i, category in enumerate(categories)}
+    words = values.dropna().unique()
+    known = {word: places.get(_plain(word), UNKNOWN) for word in words}
+    mapped: Values = values.map(known).to_numpy(dtype=np.float64, na_value=np.nan)
+    return mapped
+
+
+def _plain(word: str) -> str:
+    word = str(word).strip()
+    try:
+        return repr(float(word))
+    except ValueError:
+        return word
+
+
+def inputs(
+    path: Path, frame: "pd.DataFrame", fields: Sequence[Field], dialect: Dialect
+) -> NDArray[np.float64]:
+    """The columns of `fields` as [N, C]. Raises DataError."""
+    parts = [
+        codes(frame[f.name], f.categories)
+        if f.categories
+        else numbers(path, frame[f.name], dialect)
+        for f in fields
+    ]
+    return np.stack(parts, axis=1)

@@ -1,0 +1,151 @@
+"""`calyx predict RUN FILE.csv`: a run's model on new rows, preprocessed as its clients did."""
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.config import RunConfig, parse
+from calyx.errors import UserError
+from calyx.files import write_atomically
+from calyx.order import Terms, terms_of
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.fitting import ColumnFit, Fitted, apply
+from calyx.registry import load_task
+from calyx.tasks.base import Schema, Task
+from calyx.tasks.tables import Dialect, Field, inputs, read_frame
+from calyx.weights import Weights, initial_model, load_into, load_weights
+from cli.arguments import Parser
+from client.data import prepare
+from client.store import Store
+from server.folder import RunFolder
+from strategies.loading import load_objective
+
+BATCH_ROWS = 4096
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print one line a row, or write them to a file. Raises UserError."""
+    parser = Parser(prog="calyx predict", description=__doc__)
+    parser.add_argument("run", type=Path, help="a finished run's folder")
+    parser.add_argument("file", type=Path, help="rows with the task's columns; no target is needed")
+    parser.add_argument(
+        "client", nargs="?", help="client=NAME: whose preprocessing, and whose own layers"
+    )
+    parser.add_argument("--out", type=Path, help="a CSV file to write; the terminal without it")
+    options = parser.parse_args(arguments)
+    client = _client(options.client)
+    folder = RunFolder(options.run)
+    run = parse(RunConfig, folder.read_config(), "")
+    summary = folder.read_summary()
+    task, terms = load_task(run.task), terms_of(run)
+    rows = read_rows(task, options.file)
+    data_dir = Path(str(run.task["data_dir"])) if run.task.get("data_dir") else None
+    fitted = _fitted(task, terms, client, data_dir)
+    weights = _weights(folder, run, summary, client)
+    outputs = predict(task, terms.seed, weights, _prepared(fitted, rows, options.file))
+    text = as_csv(task.schema, outputs)
+    if options.out is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(options.out, text.encode())
+        print(f"{len(outputs)} predictions in {options.out}")
+    return 0
+
+
+def _client(argument: str | None) -> str | None:
+    if argument is None:
+        return None
+    key, _, name = argument.partition("=")
+    if key != "client" or not name:
+        raise UserError(f"{argument!r} is not understood; write client=NAME.")
+    return name
+
+
+def read_rows(task: Task, path: Path) -> NDArray[np.float64]:
+    """The task's input columns [N, C] of a CSV file. Raises DataError."""
+    own = getattr(task, "read_inputs", None)
+    if own is not None:
+        rows: NDArray[np.float64] = own(path)
+        return rows
+    fields = [Field(column.name) for column in task.schema.columns]
+    dialect = Dialect()
+    return inputs(path, read_frame(path, [f.name for f in fields], dialect), fields, dialect)
+
+
+def _fitted(task: Task, terms: Terms, client: str | None, data_dir: Path | None) -> Fitted:
+    cfg = parse(PreprocessingConfig, terms.preprocessing, "preprocessing")
+    if client is not None:
+        if client not in task.clients:
+            raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")
+        return prepare(terms, client, data_dir).fitted
+    if cfg.scaling != "none" or cfg.outliers != "keep":
+        raise UserError(
+            f"preprocessing={cfg.name} is fitted by each client on its own rows, so that the model goes "
+            "with one of them: give client=NAME (in simulation only)."
+        )
+    plain = ColumnFit(fill=np.nan, low=-np.inf, high=np.inf, mean=0.0, scale=1.0)
+    return Fitted(task.schema, cfg, (plain,) * len(task.schema.columns))
+
+
+def _weights(
+    folder: RunFolder, run: RunConfig, summary: dict[str, Any], client: str | None
+) -> Weights:
+    weights = load_weights(folder.model)
+    objective = load_objective(run.strategy.name, run.strategy.local)
+    names = [name for name, array in weights.items() if array.dtype.kind == "f"]
+    if len(objective.shared(names)) == len(names):
+        return weights
+    if client is None:
+        raise UserError(
+            f"strategy={run.strategy.name} keeps layers at each client: give client=NAME (in "
+            "simulation only)."
+        )
+    own = Store(folder.path / "clients", str(summary["run"]), client)
+    return objective.localised(weights, own.until(int(summary["best_round"])))
+
+
+def _prepared(fitted: Fitted, rows: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
+    from calyx.tasks.base import Table
+
+    try:
+        return apply(fitted, Table(rows, np.zeros(len(rows), dtype=np.int64)))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}.") from None
+
+
+def predict(task: Task, seed: int, weights: Weights, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities [N, K] of a classifier, or values [N, 1] in the target's own unit."""
+    import torch
+
+    model = initial_model(task, x.shape[1], seed)
+    load_into(model, weights)
+    model.eval()
+    parts = [np.zeros((0, task.schema.num_outputs))]
+    with torch.no_grad():
+        for start in range(0, len(x), BATCH_ROWS):
+            output = model(torch.from_numpy(x[start : start + BATCH_ROWS])).double()
+            parts.append((output if task.schema.target else output.softmax(dim=1)).numpy())
+    found = np.concatenate(parts)
+    target = task.schema.target
+    return found if target is None else found * target.scale + target.center
+
+
+def as_csv(schema: Schema, outputs: NDArray[np.float64]) -> str:
+    """One line a row: the class and every class's probability, or the value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if schema.target is not None:
+        writer.writerow([schema.target.name])
+        writer.writerows([f"{value:.6g}"] for value in outputs[:, 0])
+        return text.getvalue()
+    writer.writerow(["predicted", *(f"p({name})" for name in schema.classes)])
+    best = outputs.argmax(axis=1)
+    for row, place in zip(outputs, best, strict=True):
+        writer.writerow([schema.classes[place], *(f"{p:.6f}" for p in row)])
+    return text.getvalue()

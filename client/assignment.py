@@ -1,0 +1,121 @@
+"""What one message asks of this client, all of it checked before any training."""
+
+import json
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from flwr.app import Context, Message
+
+from calyx import wire
+from calyx.config import canonical_json, parse
+from calyx.errors import CalyxError, ConfigError
+from calyx.hardware import Hardware, apply, resolve
+from calyx.layouts import Parts, parts_of
+from calyx.order import Order
+from calyx.privacy import PrivacyConfig
+from calyx.registry import load_task
+from calyx.secagg.quantise import FixedPoint
+from calyx.weights import Weights, hash_weights, initial_model, load_into, weights_of
+from calyx.wire import FailureCode
+from client import secure_mod
+from client.config import Site
+from client.data import Participant, prepare
+from client.failures import ClientFailure
+from client.policy import check_policy
+from client.store import Store
+from strategies.loading import load_objective
+from strategies.local import LocalObjective, contents_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What one message asks of this client, all of it checked."""
+
+    order: Order
+    model: Weights  # the global one
+    beside: Weights  # tensors that came beside it
+    objective: LocalObjective
+    store: Store | None  # where the strategy keeps something of this client
+    participant: Participant
+    parts: Parts
+    hardware: Hardware
+    opening: secure_mod.Opening | None  # None where nothing is encrypted
+
+    @property
+    def fixed(self) -> FixedPoint:
+        """The number format of the vector."""
+        return self.parts.layouts[0].fixed
+
+    def loaded(self, weights: Weights) -> "nn.Module":
+        """The task's model with these weights."""
+        model = _model(self.participant, self.order)
+        load_into(model, weights)
+        return model
+
+
+def open_assignment(message: Message, context: Context, site: Site, order: Order) -> Assignment:
+    """Everything that can be refused is refused here. Raises Refusal, ClientFailure, ConfigError."""
+    privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
+    check_policy(order, privacy, site.policy)
+    hardware = resolve(site.hardware)
+    apply(hardware)
+    participant = prepare(order.terms, site.name, site.data_dir)
+    objective = load_objective(order.terms.strategy.name, order.terms.strategy.local)
+    own = weights_of(_model(participant, order))
+    contents = contents_of(participant.task, own, objective, order.terms.training)
+    template = own | objective.beside(own)
+    weights = _read_weights(message, order, template)
+    parts = parts_of(order.kind, order.is_validated, privacy, contents)
+    opening = None
+    if privacy.is_encrypted:
+        opening = secure_mod.open_context(site, context, order, (privacy, parts))
+    return Assignment(
+        order=order,
+        model={k: weights[k] for k in own},
+        beside={k: weights[k] for k in template if k not in own},
+        objective=objective,
+        store=_store(site, order) if objective.has_state else None,
+        participant=participant,
+        parts=parts,
+        hardware=hardware,
+        opening=opening,
+    )
+
+
+def _read_weights(message: Message, order: Order, template: Weights) -> Weights:
+    try:
+        weights = wire.read_order_weights(message, template)
+    except CalyxError as error:
+        raise ClientFailure(FailureCode.WEIGHTS_REFUSED, str(error)) from None
+    if hash_weights(weights) != order.weights:
+        raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "The weights are not those of the order.")
+    if order.kind == "train" and order.round == 1 and order.weights != hash_weights(template):
+        raise ClientFailure(
+            FailureCode.WEIGHTS_REFUSED,
+            "A first round must begin with the weights that its seed gives, and this one does not.",
+        )
+    return weights
+
+
+def _store(site: Site, order: Order) -> Store:
+    if site.store is None:
+        raise ConfigError(
+            f"strategy={order.terms.strategy.name} keeps something of each client between rounds: "
+            "set client.state_dir."
+        )
+    return Store(site.store, order.run, site.name)
+
+
+def _model(participant: Participant, order: Order) -> "nn.Module":
+    terms = order.terms
+    return deepcopy(_pristine(canonical_json(terms.task), participant.num_inputs, terms.seed))
+
+
+@lru_cache(maxsize=4)  # every message needs the model's shapes, and most its layers
+def _pristine(task: str, num_inputs: int, seed: int) -> "nn.Module":
+    return initial_model(load_task(json.loads(task)), num_inputs, seed)

@@ -1,0 +1,57 @@
+"""What a client keeps of an algorithm between rounds: a file a round, so that a round can be repeated.
+
+A repeated or resumed round begins with what was kept before it. On a site the files lie in its
+state folder, in simulation in the run's; they never leave the machine.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from calyx.weights import Weights, load_weights, save_weights
+
+KEPT = 16  # rounds; more than a run waits for a better model before it stops, by default
+
+
+@dataclass(frozen=True)
+class Store:
+    """The files of one client in one run."""
+
+    folder: Path
+    run: str  # Calyx's own id
+    client: str
+
+    def before(self, number: int) -> Weights:
+        """What was kept of the last round before `number`; nothing if there is none."""
+        earlier = [path for n, path in self._files().items() if n < number]
+        return load_weights(earlier[-1]) if earlier else {}
+
+    def until(self, number: int) -> Weights:
+        """What belongs to the model of round `number`: the last that was kept until then.
+
+        Where that was dropped already it is the oldest that is left, and nothing if there is none.
+        """
+        files = self._files()
+        fitting = [path for n, path in files.items() if n <= number] or list(files.values())[:1]
+        return load_weights(fitting[-1]) if fitting else {}
+
+    def write(self, number: int, kept: Weights) -> None:
+        """Keep this of round `number`, and drop what is too old."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        save_weights(self.folder / f"{self._head}{number:06d}.safetensors", kept)
+        for path in list(self._files().values())[:-KEPT]:
+            path.unlink(missing_ok=True)
+
+    @property
+    def _head(self) -> str:
+        run = hashlib.sha256(self.run.encode()).hexdigest()[:16]  # a server chose its letters
+        return f"{quote(self.client, safe='')}-{run}-"
+
+    def _files(self) -> dict[int, Path]:
+        """Files by round, oldest first."""
+        if not self.folder.is_dir():
+            return {}
+        names = sorted(p.name for p in self.folder.iterdir() if p.name.startswith(self._head))
+        found = {name.removeprefix(self._head).removesuffix(".safetensors"): name for name in names}
+        return {int(n): self.folder / name for n, name in found.items() if n.isdecimal()}

@@ -1,0 +1,116 @@
+"""The client's half of an algorithm: what it adds to the loss, what it sends, what it keeps.
+
+As it stands it is plain training. An algorithm overrides where it differs. PyTorch appears in the
+loss only; all else is arrays in, arrays out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from calyx.config import config
+from calyx.errors import ConfigError
+from calyx.layouts import Contents
+from calyx.secagg.vector import Metric
+from calyx.tasks.base import Task
+from calyx.weights import Weights, float_shapes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with, as tensors on the device, by name.
+
+    `model` are the trained parameters of the global model, `beside` the tensors that travel beside
+    it, `own` what this client kept of its last round (nothing before its first).
+    """
+
+    model: "Mapping[str, Tensor]"
+    beside: "Mapping[str, Tensor]" = field(default_factory=dict)
+    own: "Mapping[str, Tensor]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A training that is done: the weights before and after, and how they came about."""
+
+    start: Weights  # of the model, as the training began with them
+    local: Weights  # of the model, after it
+    beside: Weights  # as they came
+    own: Weights  # as kept before
+    clip: float  # to which the coordinates of what is sent are cut
+    steps: int  # of the optimiser, up to the weights that were kept
+    lr: float
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What goes into the sum, and what stays. `update` holds float tensors of model and beside."""
+
+    update: Weights
+    metrics: dict[str, float] = field(default_factory=dict)
+    own: Weights = field(default_factory=dict)
+
+
+@config
+class LocalObjective:
+    """The client's half, with its hyper-parameters as fields; this one is plain training."""
+
+    metrics: ClassVar[tuple[Metric, ...]] = ()  # further means that ride in the sum
+    has_state: ClassVar[bool] = False  # whether a client keeps something between rounds
+
+    def check(self, training: Mapping[str, object]) -> None:
+        """Raise ValueError where this section `training` does not suit the algorithm."""
+
+    def beside(self, model: Weights) -> Weights:
+        """Tensors that travel beside the model in both directions, before round 1; none."""
+        return {}
+
+    def shared(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of the model's float tensors that are sent; all. Raises ValueError."""
+        return tuple(names)
+
+    def localised(self, model: Weights, own: Weights) -> Weights:
+        """The model that this client trains and evaluates: the global one."""
+        return model
+
+    def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":
+        """What a client adds to the loss of each batch; None adds nothing."""
+        return None
+
+    def personal(self) -> "LocalObjective | None":
+        """What a personal model beside the global one is trained with; None has none.
+
+        It begins with `own`, or with the global model where there is none yet.
+        """
+        return None
+
+    def send(self, done: Finished) -> Sent:
+        """What goes into the sum: local − global of the shared tensors."""
+        names = self.shared([k for k, v in done.start.items() if v.dtype.kind == "f"])
+        return Sent({k: done.local[k] - done.start[k] for k in names})
+
+
+def contents_of(
+    task: Task, model: Weights, objective: LocalObjective, training: Mapping[str, object]
+) -> Contents:
+    """What the clients of a run add up: derived alike on both sides.
+
+    Raises ConfigError where the algorithm does not suit the model or the section `training`.
+    """
+    shapes = dict(float_shapes(model))
+    try:
+        objective.check(training)
+        shared = tuple((name, shapes[name]) for name in objective.shared(list(shapes)))
+    except ValueError as error:
+        raise ConfigError(f"strategy.local cannot be used here: {error}.") from None
+    tensors = shared + float_shapes(objective.beside(model))
+    return Contents(
+        task=task,
+        tensors=tensors,
+        metrics=objective.metrics,
+        has_personal=objective.personal() is not None,
+        is_localised=len(shared) < len(shapes),
+    )

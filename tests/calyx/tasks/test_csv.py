@@ -1,0 +1,223 @@
+"""task=csv: a user's own files, and what is said of those that cannot be used."""
+
+import numpy as np
+import pytest
+from csv_files import CLASSES, COLUMNS, HEADER, NUMBER, write_folder, write_schema
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calyx.composing import compose, resolved
+from calyx.errors import CalyxError, ConfigError, DataError, UserError
+from calyx.tasks.csv import Csv
+from calyx.tasks.tables import UNKNOWN, Dialect, codes, numbers, read_frame
+
+
+def task_of(folder, *overrides):
+    config = resolved(compose(["task=csv", f"task.data_dir={folder}", *overrides]))
+    return Csv({k: v for k, v in config["task"].items() if k != "data_dir"})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_folder(tmp_path / "rows")
+
+
+def replace(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_folder_is_clients_and_a_schema(folder):
+    task = task_of(folder)
+    assert task.clients == tuple(f"site-{i}" for i in range(7))
+    assert [column.name for column in task.schema.columns] == list(COLUMNS)
+    assert task.schema.classes == ("no", "yes")
+    table = task.load("site-3", folder, 1)
+    assert table.x.shape == (75, 3)
+    assert table.y.dtype == np.int64
+    assert set(np.unique(table.x[:, 2])) == {0.0, 1.0}
+    assert 0 < np.isnan(table.x[:, 1]).sum() < 15
+
+
+def test_a_number_can_be_the_target(folder):
+    write_schema(folder, target=NUMBER)
+    task = task_of(folder)
+    assert (task.schema.target.center, task.schema.num_outputs) == (100.0, 1)
+    table = task.load("site-0", folder, 1)
+    assert table.y.dtype == np.float64
+    assert 50 < table.y.mean() < 150
+    assert task.model(4)[2].out_features == 1
+
+
+def test_one_file_may_hold_all_clients(folder):
+    parts = [(p.stem, p.read_text().splitlines()) for p in sorted(folder.glob("*.csv"))]
+    rows = [f"{name},{row}" for name, lines in parts for row in lines[1:]]
+    separate = task_of(folder)
+    tables = {name: separate.load(name, folder, 1) for name in separate.clients}
+    for path in folder.glob("*.csv"):
+        path.unlink()
+    (folder / "all.csv").write_text("\n".join([f"who,{HEADER}", *rows]))
+    write_schema(folder, client="who")
+    task = task_of(folder)
+    assert task.clients == separate.clients
+    for name, table in tables.items():
+        np.testing.assert_array_equal(task.load(name, folder, 1).x, table.x)
+
+
+def test_the_schema_travels_and_not_the_folder(folder):
+    config = resolved(compose(["task=csv", f"task.data_dir={folder}"]))
+    assert config["task"]["schema"]["target"] == CLASSES
+    again = resolved(compose(["task=csv", f"task.schema={folder / 'schema.yaml'}"]))
+    assert again["task"]["clients"] == []  # on an operator's machine there are no rows
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "pressure",
+            "druck",
+            "site-2.csv has no column pressure; its first line names id, age, dr",
+        ),
+        ("\n0,", "\n0,x", "line 2, column age: 'x"),
+        ("\n0,", "\n0,2024-01-03;", "line 2, column age: '2024-01-03;"),
+        (",no,", ",,", None),  # a missing category is a missing value
+        (",yes\n", ",maybe\n", None),
+    ],
+)
+def test_a_file_that_differs_from_its_neighbours_is_named_with_its_line(folder, old, new, words):
+    task, path = task_of(folder), folder / "site-2.csv"
+    replace(path, old, new) if old in path.read_text() else None
+    if words is None:
+        task.load("site-2", folder, 1)
+        return
+    with pytest.raises(DataError, match=words.replace("(", r"\(")) as caught:
+        task.load("site-2", folder, 1)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_target_that_is_missing_or_unknown_is_named_with_its_line(folder):
+    rows = (folder / "site-1.csv").read_text().splitlines()
+    for sick, words in (("", "is missing"), ("perhaps", "is 'perhaps', none of its classes")):
+        cells = rows[3].split(",")
+        cells[4] = sick
+        (folder / "site-1.csv").write_text("\n".join([*rows[:3], ",".join(cells), *rows[4:]]))
+        with pytest.raises(DataError, match=f"line 4: the target sick {words}"):
+            task_of(folder).load("site-1", folder, 1)
+
+
+def test_an_unknown_category_is_a_code_of_its_own(folder):
+    replace(folder / "site-1.csv", ",yes,", ",sometimes,")
+    assert UNKNOWN in task_of(folder).load("site-1", folder, 1).x[:, 2]
+
+
+def test_another_encoding_is_named_or_read(folder):
+    path = folder / "site-0.csv"
+    replace(path, "id,", "größe,")
+    path.write_bytes(path.read_text().encode("latin-1"))
+    with pytest.raises(DataError, match=r"is not utf-8 \(byte 0xf6\)"):
+        task_of(folder).load("site-0", folder, 1)
+    write_schema(folder, encoding="latin-1")
+    assert len(task_of(folder).load("site-0", folder, 1)) == 60
+    write_schema(folder, encoding="martian")
+    with pytest.raises(DataError, match="no encoding martian"):
+        task_of(folder).load("site-0", folder, 1)
+
+
+def test_other_dialects_are_read(folder):
+    for path in folder.glob("*.csv"):
+        path.write_text(
+            "\ufeff" + path.read_text().replace(".", "§").replace(",", ";").replace("§", ",")
+        )
+    write_schema(folder, delimiter=";", decimal=",")
+    table = task_of(folder).load("site-0", folder, 1)
+    assert 100 < np.nanmean(table.x[:, 1]) < 140
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda f: [p.unlink() for p in list(f.glob("*.csv"))[1:]], DataError, "holds 1 CSV files"),
+        (lambda f: write_schema(f, client="smoker2"), DataError, "holds 7 CSV files"),
+        (lambda f: (f / "schema.yaml").unlink(), UserError, "cannot be read"),
+        (lambda f: (f / "schema.yaml").write_text("[1"), ConfigError, "is no YAML mapping"),
+        (lambda f: write_schema(f, colums={}), ConfigError, "colums does not exist"),
+        (lambda f: write_schema(f, columns={}), ConfigError, "columns"),
+        (
+            lambda f: write_schema(f, columns=COLUMNS | {"sick": {"kind": "numeric"}}),
+            ConfigError,
+            "an input column too",
+        ),
+        (
+            lambda f: write_schema(f, columns={"age": {"kind": "date"}}),
+            ConfigError,
+            "columns.age.kind",
+        ),
+        (
+            lambda f: write_schema(f, columns={"age": {"kind": "categorical"}}),
+            ConfigError,
+            "needs categories",
+        ),
+        (lambda f: write_schema(f, target={"name": "cost"}), ConfigError, "needs classes"),
+        (
+            lambda f: write_schema(f, target={"name": "sick", "classes": ["a", "a"]}),
+            ConfigError,
+            "named twice",
+        ),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_one_sentence(folder, change, error, words):
+    change(folder)
+    with pytest.raises(CalyxError, match=words) as caught:
+        task_of(folder)
+    assert isinstance(caught.value, error)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_client_column_with_one_value_is_refused(folder):
+    for path in list(folder.glob("*.csv"))[1:]:
+        path.unlink()
+    write_schema(folder, client="id2")
+    (path,) = folder.glob("*.csv")
+    rows = path.read_text().splitlines()
+    path.write_text("\n".join([f"id2,{rows[0]}", *(f"one,{row}" for row in rows[1:])]))
+    with pytest.raises(DataError, match="names 1 clients in its column id2"):
+        task_of(folder)
+
+
+def test_a_folder_that_is_none_or_not_given_is_refused(tmp_path):
+    with pytest.raises(DataError, match="none is no folder"):
+        task_of(tmp_path / "none")
+    with pytest.raises(ConfigError, match="a folder of yours"):
+        resolved(compose(["task=csv"]))
+
+
+def test_a_million_rows_are_read(tmp_path):
+    path = tmp_path / "many.csv"
+    path.write_text("a,b\n" + "1.5,x\n" * 1_000_000)
+    frame = read_frame(path, ["a", "b"], Dialect())
+    assert numbers(path, frame["a"], Dialect()).sum() == 1.5e6
+    assert codes(frame["b"], ["y", "x"]).sum() == 1e6
+
+
+@given(st.lists(st.sampled_from(["0", "1", "1.0", "01", " 2", "x", None]), min_size=1))
+def test_categories_are_known_however_they_are_written(words):
+    import pandas as pd
+
+    found = codes(pd.Series(words, dtype=object), ["0", "1", "2"])
+    wanted = {"0": 0, "1": 1, "1.0": 1, "01": 1, " 2": 2, "x": UNKNOWN, None: np.nan}
+    np.testing.assert_array_equal(found, [wanted[word] for word in words])
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_table_are_one_sentence(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("bytes") / "x.csv"
+    path.write_bytes(data)
+    said = ""
+    try:
+        frame = read_frame(path, ["a"], Dialect())
+        numbers(path, frame["a"], Dialect())
+    except DataError as error:
+        said = str(error)
+    assert said.isprintable()

@@ -1,0 +1,39 @@
+"""A folder of CSV files that a user might have: seven clients, a number, a category, missing cells."""
+
+import numpy as np
+import yaml
+
+CLASSES = {"name": "sick", "classes": ["no", "yes"]}
+NUMBER = {"name": "cost", "center": 100, "scale": 50}
+COLUMNS = {
+    "age": {"kind": "numeric", "low": 0, "high": 120},
+    "pressure": {"kind": "numeric", "may_be_missing": True},
+    "smoker": {"kind": "categorical", "categories": ["no", "yes"]},
+}
+HEADER = "id,age,pressure,smoker,sick,cost"
+
+
+def write_folder(folder, clients=7, rows=60, **schema):
+    """One file a client and schema.yaml, whose keys may be given; the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(0)
+    for client in range(clients):
+        lines = [HEADER, *(line(draw, i) for i in range(rows + 5 * client))]
+        (folder / f"site-{client}.csv").write_text("\n".join(lines) + "\n")
+    write_schema(folder, **schema)
+    return folder
+
+
+def write_schema(folder, **schema):
+    """schema.yaml of a classification, with changes."""
+    values = {"target": CLASSES, "columns": COLUMNS} | schema
+    (folder / "schema.yaml").write_text(yaml.safe_dump(values))
+
+
+def line(draw, number):
+    age, pressure = round(draw.normal(50, 12)), round(draw.normal(120, 15), 1)
+    smoker = draw.choice(["yes", "no"])
+    risk = 0.05 * (age - 50) + 0.03 * (pressure - 120) + (smoker == "yes") + draw.normal(0, 0.5)
+    shown = "?" if draw.random() < 0.05 else pressure
+    sick = "yes" if risk > 0.5 else "no"
+    return f"{number},{age},{shown},{smoker},{sick},{100 + 40 * risk:.1f}"
