@@ -18,6 +18,7 @@ from calyx.privacy import PrivacyConfig
 from calyx.registry import load_class
 from calyx.weights import Weights
 from strategies.algorithm import Algorithm, GroupUpdate, Mean, State
+from strategies.flower import StockStrategy, make_stock, works_on_sums
 from strategies.loading import load_objective
 from strategies.robust import RobustAlgorithm
 
@@ -49,6 +50,30 @@ def load_algorithm(
         except ValueError as error:
             raise ConfigError(f"{error}.") from None
     return algorithm
+
+
+def check_strategy(run: RunConfig, privacy: PrivacyConfig, clients: int | None = None) -> None:
+    """Raise ConfigError where the configured strategy cannot be run; arguments as `load_algorithm`."""
+    if run.strategy.name != "flower":
+        load_algorithm(run, privacy, clients)
+        return
+    load_objective(run.strategy.name, run.strategy.local)
+    stock = make_stock(run.strategy.server)
+    if not works_on_sums(stock) and privacy.groups == 1:
+        raise ConfigError(
+            f"{type(stock).__name__} must see more than one update, and privacy.groups=1 gives it a "
+            "single mean; use privacy.groups=5, privacy=none privacy.groups=all, or another strategy."
+        )
+
+
+def make_strategy(
+    run: RunConfig, privacy: PrivacyConfig, initial: Weights, clients: int | None = None
+) -> "AlgorithmStrategy | StockStrategy":
+    """The configured strategy before its first round. Raises ConfigError."""
+    check_strategy(run, privacy, clients)
+    if run.strategy.name == "flower":
+        return StockStrategy(make_stock(run.strategy.server))
+    return AlgorithmStrategy(load_algorithm(run, privacy, clients), initial, clients)
 
 
 class AlgorithmStrategy(Strategy):

@@ -48,7 +48,8 @@ def test_a_task_describes_itself_before_any_data_is_read(name):
     ["calyx.tasks.digits", "calyx.tasks.heart", "calyx.tasks.csv", "calyx.preprocessing.fitting"],
 )
 def test_a_module_that_checks_configs_imports_no_heavy_package(module):
-    code = f"import sys, {module}; print([m for m in ('torch', 'sklearn', 'flwr', 'pandas') if m in sys.modules])"
+    heavy = ("torch", "sklearn", "flwr", "pandas")
+    code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
