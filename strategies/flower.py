@@ -68,9 +68,8 @@ def make_stock(server: Section) -> Strategy:
         signature.bind(**given, **forced)
         return cls(**given, **forced)
     except Exception as error:  # noqa: BLE001 - whatever a foreign constructor says of its arguments
-        takes = ", ".join(sorted(set(inspect.signature(cls).parameters) - _FORCED.keys()))
         raise ConfigError(
-            f"{cls.__name__} cannot be made of strategy.server: {error}; it takes {takes}."
+            f"{cls.__name__} cannot be made of strategy.server: {error}; it takes {_taken(cls)}."
         ) from None
 
 
@@ -92,6 +91,12 @@ def _class_of(target: object) -> type[Strategy]:
             f"{target} is no strategy of Flower's kind (a subclass of {HOME}.Strategy)."
         )
     return found
+
+
+def _taken(cls: type[Strategy]) -> str:
+    """The arguments that a config can give."""
+    names = set(inspect.signature(cls).parameters) - _FORCED.keys()
+    return ", ".join(sorted(n for n in names if not n.endswith(("_key", "_fn")))) or "none"
 
 
 def works_on_sums(strategy: Strategy) -> bool:
