@@ -14,6 +14,9 @@ def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Any:  # no
     from hydra import compose as hydra_compose
     from hydra import initialize_config_module
 
+    from calyx.searchpath import register
+
+    register()
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         return hydra_compose(CONFIG_NAME, overrides=list(overrides), return_hydra_config=with_hydra)
 

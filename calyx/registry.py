@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 from typing import Any, Literal
 
 from calyx.config import Section
-from calyx.errors import ConfigError
+from calyx.errors import ConfigError, printable
 from calyx.tasks.base import Task
 
 
@@ -14,10 +14,22 @@ def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: AN
     """The class behind the entry point `name`. Raises ConfigError that lists what is installed."""
     group = {"task": "calyx.tasks", "strategy": "calyx.strategies"}[kind]
     found = entry_points(group=group)
-    if name not in found.names:
+    named = [point for point in found if point.name == name]
+    if not named:
         installed = ", ".join(sorted(found.names))
         raise ConfigError(f"There is no {kind} {name!r}; installed: {installed}.")
-    return found[name].load()
+    if len({point.value for point in named}) > 1:
+        packages = " and ".join(sorted(p.dist.name if p.dist else p.value for p in named))
+        raise ConfigError(f"{packages} both bring a {kind} {name!r}; uninstall one of them.")
+    try:
+        return named[0].load()
+    except Exception as error:
+        package = named[0].dist.name if named[0].dist else named[0].value
+        cause = printable(f"{type(error).__name__}: {error}", 200)
+        raise ConfigError(
+            f"The {kind} {name!r} of the package {package} cannot be imported ({cause}); mend "
+            f"{named[0].value.partition(':')[0]}, or install the package again."
+        ) from error
 
 
 def load_task(section: Section) -> Task:

@@ -23,6 +23,7 @@ COMMANDS = {
         "run a federation on this machine: [hydra overrides] [-m for a sweep]",
     ),
     "resume": ("cli.resume", "go on with a run that stopped: RUN [rounds=N]"),
+    "new": ("cli.new.command", "a package with a task of your own: NAME"),
     "predict": ("cli.predict", "a run's model on new rows: RUN FILE.csv [client=NAME]"),
     "report": ("cli.reporting", "write RUN/report.html again: RUN [RUN…]"),
     "server": ("cli.server", "the operator's gateway for clients on separate machines"),

@@ -88,6 +88,9 @@ def _run_hydra(arguments: Sequence[str]) -> None:
     """Raises a job's failure; in a sweep the other jobs have run all the same."""
     import hydra
 
+    from calyx.searchpath import register
+
+    register()
     failures: list[Exception] = []
 
     def job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig

@@ -1,0 +1,1 @@
+"""`calyx new NAME`: an installable package with a task of the user's own."""

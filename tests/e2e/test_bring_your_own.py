@@ -1,0 +1,121 @@
+"""docs/bring-your-own.md, word for word: every command and every block of it, as a newcomer does."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+from csv_files import write_folder
+
+pytestmark = pytest.mark.e2e
+TEXT = (Path(__file__).parents[2] / "docs" / "bring-your-own.md").read_text()
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()
+]
+SHORT = ["rounds=3", "baselines=false", "engine.workers=1"]
+
+
+def block(kind, start):
+    (found,) = [b for b in re.findall(rf"```{kind}\n(.*?)```", TEXT, re.DOTALL) if start in b]
+    return found
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory):
+    """An environment that has what this one has, in which packages can be installed; and a folder."""
+    base = tmp_path_factory.mktemp("newcomer")
+    venv.create(base / "venv", with_pip=False)
+    place = next((base / "venv" / "lib").glob("python*")) / "site-packages"
+    here = [p for p in sys.path if p.endswith("site-packages")] + [str(Path(__file__).parents[2])]
+    (place / "here.pth").write_text("\n".join([*here, sysconfig.get_paths()["purelib"]]) + "\n")
+    python, programs = base / "venv" / "bin" / "python", base / "venv" / "bin"
+    pip = f"{sys.executable} -m pip --python {python}"
+    offline = "--quiet --no-deps --no-build-isolation --no-index"
+    for name, command in (
+        ("calyx", f"{python} -c 'import sys; from cli.main import main; main()' \"$@\""),
+        ("pytest", f'{python} -m pytest --quiet "$@"'),
+        ("pip", f'{pip} "$@" {offline}'),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\nexec {command}\n")
+        (programs / name).chmod(0o755)
+    (base / "work").mkdir()
+    return base / "work", os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
+
+
+def do(newcomer, line):
+    folder, environment = newcomer
+    words = [line, *SHORT] if line.startswith("calyx simulate") else [line]
+    ended = subprocess.run(
+        " ".join(words),
+        shell=True,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert ended.returncode == 0, f"{line}\n{ended.stdout}\n{ended.stderr}"
+    return ended
+
+
+def between(start, end):
+    """The page's commands from the one that begins with `start` up to the one before `end`."""
+    first = next(i for i, line in enumerate(COMMANDS) if line.startswith(start))
+    last = next((i for i, line in enumerate(COMMANDS) if line.startswith(end)), len(COMMANDS))
+    return COMMANDS[first:last]
+
+
+def test_a_folder_of_csv_files_is_a_federation(newcomer):
+    folder = newcomer[0]
+    write_folder(folder / "rows")
+    (folder / "rows" / "schema.yaml").write_text(block("yaml", "target: {name: sick"))
+    for line in between("calyx simulate task=csv", "calyx new"):
+        do(newcomer, line)
+    summary = json.loads((folder / "runs" / "sick" / "summary.json").read_text())
+    assert (summary["task"], summary["privacy"], summary["num_clients"]) == ("csv", "secagg", 7)
+    assert (folder / "predictions.csv").read_text().startswith("predicted,p(no),p(yes)\n")
+
+
+def test_a_package_of_ones_own_trains_tests_and_brings_a_strategy(newcomer):
+    folder, environment = newcomer
+    for line in between("calyx new", "pip install -e fleet\ncalyx"):
+        if "strategy=careful" in line or line.startswith("calyx simulate experiment"):
+            break
+        do(newcomer, line)
+    package = folder / "fleet" / "fleet"
+    (package / "careful.py").write_text(block("python", "class Careful"))
+    (package / "conf" / "strategy").mkdir()
+    (package / "conf" / "strategy" / "careful.yaml").write_text(block("yaml", "name: careful"))
+    with (folder / "fleet" / "pyproject.toml").open("a") as file:
+        file.write("\n" + block("toml", "calyx.strategies"))
+    do(newcomer, "pip install -e fleet")
+    (line,) = [line for line in COMMANDS if "strategy=careful" in line]
+    do(newcomer, f"{line} hydra.run.dir=runs/careful")
+    summary = json.loads((folder / "runs" / "careful" / "summary.json").read_text())
+    assert (summary["task"], summary["strategy"]) == ("fleet", "careful")
+    sweep = "calyx simulate -m task=fleet seed=1,2 hydra.sweep.dir=sweep"
+    do(newcomer, sweep)
+    assert "fleet" in do(newcomer, "calyx simulate task=fleet --cfg job").stdout
+
+    (package / "task.py").write_text("import nothing_of_this_name\n")
+    ended = subprocess.run(
+        ["calyx", "simulate", "task=fleet"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "task 'fleet' of the package fleet cannot be imported" in ended.stderr
+
+
+def test_an_experiment_runs(newcomer):
+    (line,) = [line for line in COMMANDS if "experiment=" in line]
+    do(newcomer, line)
