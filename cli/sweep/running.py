@@ -1,0 +1,105 @@
+"""`calyx simulate -m`: plan, let Hydra run the jobs, and say how they compare, whatever happened."""
+
+import importlib
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from calyx.errors import CalyxError
+from cli.facts import say
+from cli.hydra_program import run_hydra
+from cli.sweep.job import run_job
+from cli.sweep.leaderboard import print_leaderboard, standings
+from cli.sweep.outcomes import Outcome, found_below, read_outcome
+from cli.sweep.plan import Sweep, plan_sweep
+from cli.sweep.table import write_table
+from server.folder import RunFolder
+
+MOST_COMPARED = 100  # runs that one page can show
+
+
+def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
+    """Run all jobs; returns the exit code.
+
+    Raises UserError before anything is on disk, CalyxError if a job failed after all have had
+    their turn, KeyboardInterrupt with a sentence that says how to go on.
+    """
+    sweep = plan_sweep(options)
+    if sweep.jobs is not None:
+        print(f"a sweep of {len(sweep.jobs)} jobs in {sweep.folder}", flush=True)
+    if sweep.sweeper == "optuna":
+        from cli.sweep.optuna_sweeper import register
+
+        register()
+    with RunFolder(sweep.folder).alone():
+        try:
+            run_hydra([*flags, *options.overrides, *sweep.settling], run_job)
+        except KeyboardInterrupt:
+            _conclude(sweep)
+            raise KeyboardInterrupt(
+                "Stopped; nothing that was finished is lost. Go on with the same command and "
+                f"hydra.sweep.dir={sweep.folder}."
+            ) from None
+        except CalyxError:
+            _conclude(sweep)
+            raise
+        except Exception as error:
+            _conclude(sweep)
+            raise CalyxError(_why_it_broke(error, sweep)) from error
+        return _verdict(_conclude(sweep), sweep)
+
+
+def _conclude(sweep: Sweep) -> list[Outcome]:
+    """Table, comparison and leaderboard of what there is; the outcomes."""
+    if sweep.jobs is None:
+        outcomes = found_below(sweep.folder)
+    else:
+        outcomes = [read_outcome(job.folder, job.number, job.overrides) for job in sweep.jobs]
+    if not outcomes:
+        return []
+    table = write_table(sweep.folder, outcomes)
+    report = _compare(sweep, outcomes)
+    print_leaderboard(outcomes, sweep.stopping)
+    print(f"table   {table}")
+    if report:
+        print(f"report  {report}", flush=True)
+    return outcomes
+
+
+def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> Path | None:
+    """The comparing report; None if there is nothing to compare, or this version cannot."""
+    ranked = [job for one in standings(outcomes, sweep.stopping) for job in one.jobs]
+    folders = [job.folder for job in ranked if RunFolder(job.folder).holds_run]
+    if len(folders) < 2:
+        return None
+    try:
+        comparison = importlib.import_module("cli.report.comparison")
+    except ModuleNotFoundError:
+        return None
+    target = sweep.folder / "report.html"
+    try:
+        written: Path = comparison.write_comparison(folders[:MOST_COMPARED], target)
+    except CalyxError as error:
+        say(f"warning: there is no comparing report: {error}", "yellow")
+        return None
+    return written
+
+
+def _verdict(outcomes: Sequence[Outcome], sweep: Sweep) -> int:
+    failed = [one for one in outcomes if one.status not in ("finished", "pruned")]
+    if not failed:
+        return 0
+    first = failed[0]
+    raise CalyxError(
+        f"{len(failed)} of {len(outcomes)} jobs {'is' if len(failed) == 1 else 'are'} not finished; "
+        f"job {first.job}: {(first.error or first.status).rstrip('.')}. Go on with the same command and "
+        f"hydra.sweep.dir={sweep.folder}."
+    )
+
+
+def _why_it_broke(error: Exception, sweep: Sweep) -> str:
+    first = next(iter(str(error).strip().splitlines()), "no message")
+    return (
+        f"The sweep ended early: {type(error).__name__}: {first}; go on with the same command and "
+        f"hydra.sweep.dir={sweep.folder}."
+    )
