@@ -48,26 +48,25 @@ def print_leaderboard(outcomes: Sequence[Outcome], stopping: Stopping) -> None:
     if not console.is_terminal:
         console = Console(width=max(console.width, WIDE))
     ranked = standings(outcomes, stopping)
+    title = f"leaderboard by the best round's {stopping.monitor}, mean ± sd over seeds"
     console.print()
+    console.print(title, style="bold", highlight=False)
     console.print(_table(ranked[:SHOWN], stopping))
     if len(ranked) > SHOWN:
         console.print(f"and {len(ranked) - SHOWN} more lines in sweep.csv", style="dim")
+    keys = swept_keys(outcomes)
     for one in outcomes:
         if one.status == "finished":
             continue
-        words = " ".join(f"{k}={v}" for k, v in settings_of(one.overrides).items())
+        settings = settings_of(one.overrides)
+        words = " ".join(f"{key}={settings[key]}" for key in keys if key in settings)
         line = f"job {one.job}  {words}  {one.status}{': ' if one.error else ''}{one.error}"
         style = {"failed": "red", "pruned": "dim"}.get(one.status, "yellow")
         console.print(Text(line, style=style), soft_wrap=True)
 
 
 def _table(ranked: Sequence[Standing], stopping: Stopping) -> Table:
-    table = Table(
-        box=SIMPLE_HEAD,
-        title=f"leaderboard by the best round's {stopping.monitor}, mean ± sd over seeds",
-        title_justify="left",
-        title_style="bold",
-    )
+    table = Table(box=SIMPLE_HEAD)
     keys = [key for key, _ in ranked[0].settings] if ranked else []
     known = {key for one in ranked for job in one.jobs for key in job.figures}
     scores = [key for key in _SCORES if key in known]

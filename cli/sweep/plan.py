@@ -50,7 +50,7 @@ def plan_sweep(options: Namespace) -> Sweep:
     """Check what can be checked, each job's config and data and folder. Raises UserError."""
     words: list[str] = list(options.overrides)
     _check_extras(words)
-    master = compose_master([*words, *search_path(options.config_dir)])
+    master = _compose_master([*words, *search_path(options.config_dir)])
     folder = Path(str(master.hydra.sweep.dir))
     _check_folder(folder)
     fixed = [f"hydra.sweep.dir={quoted(str(folder))}"]
@@ -72,6 +72,23 @@ def plan_sweep(options: Namespace) -> Sweep:
 
         check_study(master, words, folder)
     return Sweep(folder, sweeper, planned if sweeper == "basic" else None, stopping, tuple(fixed))
+
+
+def _compose_master(words: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
+    from hydra.errors import ConfigCompositionException
+
+    try:
+        return compose_master(words)
+    except ConfigCompositionException:
+        swept = {o.get_key_element() for o in parse_overrides(words) if o.is_sweep_override()}
+        for word in words:
+            group = word.partition(".")[0]
+            if group in swept and "=" in word.partition(".")[2]:
+                raise ConfigError(
+                    f"{word} is about {group}, which is swept, and Hydra looks for it in the default "
+                    f"one; write ++{word}, which sets it in each job."
+                ) from None
+        raise
 
 
 def _check_extras(words: Sequence[str]) -> None:

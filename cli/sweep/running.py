@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from calyx.errors import CalyxError
+from calyx.errors import CalyxError, UserError
 from cli.facts import say
 from cli.hydra_program import run_hydra
 from cli.sweep.job import run_job
@@ -31,6 +31,7 @@ def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
         from cli.sweep.optuna_sweeper import register
 
         register()
+    _make(sweep.folder)
     with RunFolder(sweep.folder).alone():
         try:
             run_hydra([*flags, *options.overrides, *sweep.settling], run_job)
@@ -47,6 +48,15 @@ def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
             _conclude(sweep)
             raise CalyxError(_why_it_broke(error, sweep)) from error
         return _verdict(_conclude(sweep), sweep)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The folder {folder} cannot be made ({error.strerror}); choose another hydra.sweep.dir."
+        ) from None
 
 
 def _conclude(sweep: Sweep) -> list[Outcome]:
@@ -86,14 +96,12 @@ def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> Path | None:
 
 
 def _verdict(outcomes: Sequence[Outcome], sweep: Sweep) -> int:
-    failed = [one for one in outcomes if one.status not in ("finished", "pruned")]
-    if not failed:
+    left = [str(one.job) for one in outcomes if one.status not in ("finished", "pruned")]
+    if not left:
         return 0
-    first = failed[0]
     raise CalyxError(
-        f"{len(failed)} of {len(outcomes)} jobs {'is' if len(failed) == 1 else 'are'} not finished; "
-        f"job {first.job}: {(first.error or first.status).rstrip('.')}. Go on with the same command and "
-        f"hydra.sweep.dir={sweep.folder}."
+        f"{len(left)} of {len(outcomes)} jobs did not finish ({', '.join(left)}): see why above, or in "
+        f"sweep.csv; try them again with the same command and hydra.sweep.dir={sweep.folder}."
     )
 
 
