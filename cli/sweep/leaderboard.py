@@ -47,21 +47,29 @@ def print_leaderboard(outcomes: Sequence[Outcome], stopping: Stopping) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, WIDE))
-    ranked = standings(outcomes, stopping)
+    # What a search gave up has no figures to be ranked by; it has its line below.
+    ranked = [
+        one
+        for one in standings(outcomes, stopping)
+        if any(job.status != "pruned" for job in one.jobs)
+    ]
     title = f"leaderboard by the best round's {stopping.monitor}, mean ± sd over seeds"
     console.print()
     console.print(title, style="bold", highlight=False)
     console.print(_table(ranked[:SHOWN], stopping))
     if len(ranked) > SHOWN:
         console.print(f"and {len(ranked) - SHOWN} more lines in sweep.csv", style="dim")
+    pruned = [str(one.job) for one in outcomes if one.status == "pruned"]
+    if pruned:
+        console.print(f"pruned: {', '.join(pruned)}", style="dim", highlight=False)
     keys = swept_keys(outcomes)
     for one in outcomes:
-        if one.status == "finished":
+        if one.status in ("finished", "pruned"):
             continue
         settings = settings_of(one.overrides)
         words = " ".join(f"{key}={settings[key]}" for key in keys if key in settings)
         line = f"job {one.job}  {words}  {one.status}{': ' if one.error else ''}{one.error}"
-        style = {"failed": "red", "pruned": "dim"}.get(one.status, "yellow")
+        style = "red" if one.status == "failed" else "yellow"
         console.print(Text(line, style=style), soft_wrap=True)
 
 
@@ -79,7 +87,9 @@ def _table(ranked: Sequence[Standing], stopping: Stopping) -> Table:
         jobs = str(done) if done == len(one.jobs) else f"{done} of {len(one.jobs)}"
         cells = [spread(one.values), *(_cell(one, key) for key in scores)]
         style = "bold green" if place == 0 and one.values else None
-        table.add_row(*(Text(value) for _, value in one.settings), jobs, *cells, style=style)
+        table.add_row(
+            *(Text(shortened(value)) for _, value in one.settings), jobs, *cells, style=style
+        )
     return table
 
 
@@ -87,6 +97,15 @@ def _cell(one: Standing, key: str) -> str:
     values = [job.figures.get(key) for job in one.jobs]
     known = [float(value) for value in values if isinstance(value, int | float)]
     return spread(known, 1 if key in ("rounds", "seconds") else 4)
+
+
+def shortened(value: str) -> str:
+    """An override's value for a table: a number of many digits with four of them."""
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return value if len(value) < 8 else f"{number:.4g}"
 
 
 def spread(values: Sequence[float], digits: int = 4) -> str:

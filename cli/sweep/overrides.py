@@ -1,6 +1,7 @@
 """Overrides of a sweep in Hydra's own grammar: what they hold, and what they may take."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from calyx.composing import CONFIG_MODULE
@@ -13,9 +14,12 @@ def parse_overrides(words: Sequence[str]) -> list[Any]:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        return OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+    hydra = GlobalHydra.instance()
+    # Inside a sweep Hydra is at work already, and there is one of it a process.
+    begun = hydra.is_initialized()
+    with nullcontext() if begun else initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        parser = OverridesParser.create(config_loader=hydra.config_loader())
+        return parser.parse_overrides(list(words))
 
 
 def candidates(override: Any) -> list[str]:  # noqa: ANN401 - Hydra's Override

@@ -2,7 +2,8 @@
 
 import importlib
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from calyx.errors import CalyxError, UserError
@@ -31,32 +32,45 @@ def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
         from cli.sweep.optuna_sweeper import register
 
         register()
-    _make(sweep.folder)
-    with RunFolder(sweep.folder).alone():
-        try:
-            run_hydra([*flags, *options.overrides, *sweep.settling], run_job)
-        except KeyboardInterrupt:
-            _conclude(sweep)
-            raise KeyboardInterrupt(
-                "Stopped; nothing that was finished is lost. Go on with the same command and "
-                f"hydra.sweep.dir={sweep.folder}."
-            ) from None
-        except CalyxError:
-            _conclude(sweep)
-            raise
-        except Exception as error:
-            _conclude(sweep)
-            raise CalyxError(_why_it_broke(error, sweep)) from error
-        return _verdict(_conclude(sweep), sweep)
+    with _made(sweep.folder), RunFolder(sweep.folder).alone():
+        return _run(sweep, [*flags, *options.overrides, *sweep.settling])
 
 
-def _make(folder: Path) -> None:
+def _run(sweep: Sweep, words: Sequence[str]) -> int:
+    again = f"Go on with the same command and hydra.sweep.dir={sweep.folder}."
+    try:
+        run_hydra(words, run_job)
+    except KeyboardInterrupt:
+        _conclude(sweep)
+        raise KeyboardInterrupt(f"Stopped; nothing that was finished is lost. {again}") from None
+    except CalyxError:
+        _conclude(sweep)
+        raise
+    except Exception as error:
+        _conclude(sweep)
+        first = next(iter(str(error).strip().splitlines()), "no message")
+        raise CalyxError(
+            f"The sweep ended early: {type(error).__name__}: {first.rstrip('.')}. {again}"
+        ) from error
+    return _verdict(_conclude(sweep), sweep)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """A folder, and those above it, for as long as something is in them. Raises UserError."""
+    missing = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
             f"The folder {folder} cannot be made ({error.strerror}); choose another hydra.sweep.dir."
         ) from None
+    try:
+        yield
+    finally:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
 
 
 def _conclude(sweep: Sweep) -> list[Outcome]:
@@ -102,12 +116,4 @@ def _verdict(outcomes: Sequence[Outcome], sweep: Sweep) -> int:
     raise CalyxError(
         f"{len(left)} of {len(outcomes)} jobs did not finish ({', '.join(left)}): see why above, or in "
         f"sweep.csv; try them again with the same command and hydra.sweep.dir={sweep.folder}."
-    )
-
-
-def _why_it_broke(error: Exception, sweep: Sweep) -> str:
-    first = next(iter(str(error).strip().splitlines()), "no message")
-    return (
-        f"The sweep ended early: {type(error).__name__}: {first}; go on with the same command and "
-        f"hydra.sweep.dir={sweep.folder}."
     )
