@@ -10,7 +10,7 @@ from shutil import which
 from typing import Any
 
 from calyx.composing import compose, compose_master
-from calyx.config import Stopping
+from calyx.config import Stopping, canonical_json
 from calyx.errors import ConfigError, UserError
 from cli.hydra_program import search_path
 from cli.settling import settled
@@ -155,10 +155,11 @@ def _check_jobs(
     """Plan each, and look at its folder if they are the very jobs and not samples of a search."""
     from omegaconf import open_dict
 
-    from engines.planning import plan
+    from engines.planning import check_config, plan
 
     planned: list[PlannedJob] = []
     stopping: Stopping | None = None
+    seen: set[str] = set()  # data that has been read
     for number, words in enumerate(jobs):
         try:
             cfg = compose([*words, *extra], with_hydra=True)
@@ -166,11 +167,16 @@ def _check_jobs(
             raise ConfigError(f"The config cannot be composed: {error}") from error
         with open_dict(cfg.hydra.job):
             cfg.hydra.job.num = number
-        checked = plan(settled(cfg, single=False))
-        stopping = stopping or checked.run.stopping
+        config = settled(cfg, single=False)
+        run, _, _ = check_config(config)
+        stopping = stopping or run.stopping
+        source = canonical_json([config[key] for key in ("task", "client", "preprocessing")])
+        if source not in seen:  # seeds split the same rows otherwise, which takes its time
+            seen.add(source)
+            plan(config)
         folder = Path(str(cfg.hydra.sweep.dir)) / str(cfg.hydra.sweep.subdir)
         if are_jobs:
-            what_to_do(RunFolder(folder), checked)
+            what_to_do(RunFolder(folder), run, config)
         if any(folder == other.folder for other in planned) and are_jobs:
             raise ConfigError(
                 f"Two jobs would write to {folder}; make hydra.sweep.subdir differ between them."
