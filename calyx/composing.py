@@ -21,6 +21,17 @@ def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Any:  # no
         return hydra_compose(CONFIG_NAME, overrides=list(overrides), return_hydra_config=with_hydra)
 
 
+def compose_master(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
+    """What a sweep's sweeper and launcher see: Hydra's own part, and what is swept left open."""
+    from hydra import initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        return loader.load_configuration(CONFIG_NAME, list(overrides), RunMode.MULTIRUN)
+
+
 def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
     """Plain values of a composed config, without Hydra's own part.
 

@@ -62,6 +62,12 @@ def resolve(cfg: HardwareConfig) -> Hardware:
     return Hardware("cuda" if gpu else "cpu", cfg.threads, cfg.precision, cfg.deterministic)
 
 
+def check(cfg: HardwareConfig) -> None:
+    """Raise ConfigError if a GPU is asked for and there is none; PyTorch is loaded only for that."""
+    if cfg.device == "gpu":
+        resolve(cfg)
+
+
 @lru_cache(maxsize=1)
 def apply(hardware: Hardware) -> "torch.device":
     """Set this process's threads and determinism; returns the device. Once a process suffices."""

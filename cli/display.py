@@ -36,11 +36,14 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class Display(logging.Handler):
-    """A context manager: shows a run while it is inside."""
+    """A context manager: shows a run while it is inside.
 
-    def __init__(self, plan: Plan) -> None:
+    With a `mark`, which tells runs at the same time apart, it keeps to plain lines that begin so.
+    """
+
+    def __init__(self, plan: Plan, mark: str = "") -> None:
         super().__init__(logging.INFO)
-        self._plan = plan
+        self._plan, self._mark = plan, mark
         self._console = Console()
         self._rows: list[Row] = []
         self._stage = ("starting", 0, 1)
@@ -52,7 +55,7 @@ class Display(logging.Handler):
         """Begin to listen and to show."""
         logging.getLogger().addHandler(self)
         logging.getLogger("server").setLevel(logging.INFO)
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._mark:
             self._live = Live(
                 self._picture(), console=self._console, auto_refresh=False, transient=True
             )
@@ -83,7 +86,7 @@ class Display(logging.Handler):
         if record.levelno >= logging.WARNING:
             self._warn(record.getMessage())
         elif self._live is None:
-            print(record.getMessage(), flush=True)
+            print(f"{self._mark}{record.getMessage()}", flush=True)
         self._refresh(force=True)
 
     def _warn(self, message: str) -> None:
@@ -92,7 +95,7 @@ class Display(logging.Handler):
             message = f"{first} (the traceback is shown with --debug)"
         if message not in self._warned:
             self._warned.add(message)
-            self._console.print(Text(f"warning: {message}", style="yellow"))
+            self._console.print(Text(f"{self._mark}warning: {message}", style="yellow"))
 
     def _refresh(self, *, force: bool) -> None:
         now = time.monotonic()

@@ -46,9 +46,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows "?", and goes on
+    accept_any_terminal()
     debug = "--debug" in arguments
     words = [a for a in arguments if a != "--debug"]
     if not words or words[0] in ("-h", "--help", "help"):
@@ -60,6 +58,13 @@ def run(arguments: Sequence[str]) -> int:
     if words[0] not in COMMANDS:
         return _say(f"There is no command {words[0]!r}; there are {', '.join(COMMANDS)}.", 2)
     return _guarded(words[0], words[1:], debug)
+
+
+def accept_any_terminal() -> None:
+    """A terminal without UTF-8 shows "?", and the program goes on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _guarded(command: str, arguments: list[str], debug: bool) -> int:

@@ -12,12 +12,24 @@ from server.folder import Row, RunFolder
 
 
 def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Row:
-    """Run a plan in `folder` and show it; returns the summary.
+    """Run a plan in `folder` and show it, with its figures at the end; returns the summary.
 
     Raises CalyxError, or KeyboardInterrupt with a sentence that says how to go on.
     """
+    summary, report = run_shown(plan, folder, Display(plan), resume=resume)
+    print_results(summary, folder, report)
+    return summary
+
+
+def run_shown(
+    plan: Plan, folder: Path, display: Display, *, resume: bool
+) -> tuple[Row, Path | None]:
+    """Run a plan in `folder` under a display; returns the summary, and the report if there is one.
+
+    Raises as `run_plan` does.
+    """
     try:
-        with Display(plan) as display:
+        with display:
             simulate(plan, folder, resume=resume, progress=display.progress)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_how_to_go_on(folder)) from None
@@ -27,8 +39,7 @@ def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Row:
     except CalyxError as error:
         RunFolder(folder).event("report-failed", "warning", str(error))
         report = None
-    print_results(summary, folder, report)
-    return summary
+    return summary, report
 
 
 def _how_to_go_on(folder: Path) -> str:

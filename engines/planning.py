@@ -9,7 +9,7 @@ from typing import Any
 
 from calyx.config import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
 from calyx.errors import ConfigError, DataError
-from calyx.hardware import HardwareConfig, cores, resolve
+from calyx.hardware import HardwareConfig, check, cores
 from calyx.order import Terms, terms_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy import PrivacyConfig
@@ -82,8 +82,8 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
     check_strategy(run, privacy, len(task.clients))
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
-    resolve(parse(HardwareConfig, run.hardware, "hardware"))
-    resolve(read_site(node_config("any", run.client)).hardware)
+    check(parse(HardwareConfig, run.hardware, "hardware"))
+    check(read_site(node_config("any", run.client)).hardware)
     return run, task, engine
 
 

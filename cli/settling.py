@@ -1,0 +1,27 @@
+"""The resolved config with what depends on how and where it was started made explicit."""
+
+from pathlib import Path
+from typing import Any
+
+from calyx.composing import resolved
+
+
+def settled(
+    cfg: Any,  # noqa: ANN401 - OmegaConf's DictConfig
+    *,
+    single: bool,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Plain values: absolute folders, baselines in a `single` run only, null as a choice made.
+
+    `workers` takes the place of an `engine.workers` of null, where jobs share the machine.
+    """
+    config = resolved(cfg)
+    if config["baselines"] is None:
+        config["baselines"] = single
+    if workers is not None and config["engine"].get("workers") is None:
+        config["engine"]["workers"] = workers
+    for section in (config["task"], config["client"]):
+        if isinstance(section.get("data_dir"), str):
+            section["data_dir"] = str(Path(section["data_dir"]).absolute())
+    return config

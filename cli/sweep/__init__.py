@@ -1,0 +1,1 @@
+"""Sweeps: many jobs in one folder, their table, and who leads."""

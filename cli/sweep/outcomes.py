@@ -1,0 +1,90 @@
+"""What became of a job: said by one small file in its folder, whichever process ran it."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from calyx.errors import CalyxError
+from calyx.files import write_json
+from server.folder import Row, RunFolder
+
+FILE = "job.json"
+Status = Literal["finished", "failed", "pruned", "unfinished", "not run"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A job at the end of its sweep. `figures` are those of summary.json; none if not finished."""
+
+    job: int
+    folder: Path
+    overrides: tuple[str, ...]
+    status: Status
+    error: str = ""  # why it failed, in one line
+    figures: Row = field(default_factory=dict)
+
+
+def write_outcome(outcome: Outcome) -> None:
+    """Write what is known of a job into its folder, which is there."""
+    row = {
+        "job": outcome.job,
+        "overrides": list(outcome.overrides),
+        "status": outcome.status,
+        "error": outcome.error,
+    }
+    write_json(outcome.folder / FILE, row)
+
+
+def read_outcome(folder: Path, job: int, overrides: Sequence[str] = ()) -> Outcome:
+    """What became of a job that may have been started in `folder`.
+
+    A run that has been finished since, by `calyx resume` for instance, counts as finished.
+    """
+    run = RunFolder(folder)
+    said = _said(folder)
+    words = tuple(map(str, said.get("overrides", overrides)))
+    if run.summary.exists() and run.report.exists():
+        try:
+            return Outcome(job, folder, words, "finished", figures=run.read_summary())
+        except CalyxError as error:
+            return Outcome(job, folder, words, "failed", str(error))
+    status = said.get("status")
+    if status not in get_args(Status) or status == "finished":
+        status = "unfinished" if run.holds_run else "not run"
+    return Outcome(job, folder, words, cast(Status, status), str(said.get("error", "")))
+
+
+def found_below(folder: Path) -> list[Outcome]:
+    """Every job that has left its file below a sweep's folder, by number."""
+    jobs = [(_said(path.parent).get("job"), path.parent) for path in folder.rglob(FILE)]
+    numbered = [(job, path) for job, path in jobs if isinstance(job, int)]
+    return [read_outcome(path, job) for job, path in sorted(numbered)]
+
+
+def _said(folder: Path) -> Row:
+    try:
+        said = json.loads((folder / FILE).read_text())
+    except (OSError, ValueError):
+        said = None
+    return said if isinstance(said, dict) else {}
+
+
+def objective_of(outcome: Outcome, monitor: str) -> float | None:
+    """What jobs are compared by: `monitor` of the best round; None if the job is not finished."""
+    value = outcome.figures.get(f"best_{monitor}")
+    return None if value is None else float(value)
+
+
+def settings_of(overrides: Iterable[str]) -> dict[str, str]:
+    """Overrides as key → value, both as they were written; the last one of a key counts."""
+    pairs = (word.lstrip("+~").partition("=") for word in overrides)
+    return {key: value for key, _, value in pairs}
+
+
+def swept_keys(outcomes: Sequence[Outcome]) -> list[str]:
+    """Keys whose override is not the same in all jobs, in the order in which they were given."""
+    settings = [settings_of(outcome.overrides) for outcome in outcomes]
+    keys = dict.fromkeys(key for one in settings for key in one)
+    return [key for key in keys if len({one.get(key) for one in settings}) > 1]

@@ -1,0 +1,187 @@
+"""A sweep is planned before it is begun: every job composed and checked, nothing on disk."""
+
+import os
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+from calyx.composing import compose, compose_master
+from calyx.config import Stopping, canonical_json
+from calyx.errors import ConfigError, UserError
+from cli.hydra_program import search_path
+from cli.settling import settled
+from cli.sweep.folders import what_to_do
+from cli.sweep.overrides import candidates, given_params, parse_overrides, quoted
+from server.folder import RunFolder
+
+EXTRAS = {  # of `hydra/launcher=` and `hydra/sweeper=`: the distribution, and the extra that has it
+    "joblib": ("hydra-joblib-launcher", "sweep"),
+    "optuna": ("optuna", "sweep"),
+    "submitit_local": ("hydra-submitit-launcher", "slurm"),
+    "submitit_slurm": ("hydra-submitit-launcher", "slurm"),
+}
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One job of a sweep, checked."""
+
+    number: int
+    overrides: tuple[str, ...]  # without Hydra's own
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that can start. `jobs` is None where the sweeper chooses them as it goes."""
+
+    folder: Path
+    sweeper: str  # its name: basic, optuna, or another plugin's
+    jobs: tuple[PlannedJob, ...] | None
+    stopping: Stopping  # what the jobs are compared by
+    settling: tuple[str, ...]  # overrides that make explicit what the jobs must agree on
+
+
+def plan_sweep(options: Namespace) -> Sweep:
+    """Check what can be checked, each job's config and data and folder. Raises UserError."""
+    words: list[str] = list(options.overrides)
+    _check_extras(words)
+    master = _compose_master([*words, *search_path(options.config_dir)])
+    folder = Path(str(master.hydra.sweep.dir))
+    _check_folder(folder)
+    fixed = [f"hydra.sweep.dir={quoted(str(folder))}"]
+    sweeper = master.hydra.runtime.choices["hydra/sweeper"]
+    if sweeper == "optuna":
+        from cli.sweep.search import samples_of
+
+        samples, at_once = samples_of(master, words), int(master.hydra.sweeper.n_jobs)
+    else:
+        samples = _jobs(words, master)
+        at_once = len(samples)
+    workers = _at_once(master, at_once)
+    if workers is not None:
+        fixed.append(f"hydra.launcher.n_jobs={workers}")
+    extra = [*fixed, *search_path(options.config_dir)]
+    planned, stopping = _check_jobs(samples, extra, are_jobs=sweeper == "basic")
+    if sweeper == "optuna":
+        from cli.sweep.search import check_study
+
+        check_study(master, words, folder)
+    return Sweep(folder, sweeper, planned if sweeper == "basic" else None, stopping, tuple(fixed))
+
+
+def _compose_master(words: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
+    from hydra.errors import ConfigCompositionException
+
+    try:
+        return compose_master(words)
+    except ConfigCompositionException:
+        swept = {o.get_key_element() for o in parse_overrides(words) if o.is_sweep_override()}
+        for word in words:
+            group = word.partition(".")[0]
+            if group in swept and "=" in word.partition(".")[2]:
+                raise ConfigError(
+                    f"{word} is about {group}, which is swept, and Hydra looks for it in the default "
+                    f"one; write ++{word}, which sets it in each job."
+                ) from None
+        raise
+
+
+def _check_extras(words: Sequence[str]) -> None:
+    for word in words:
+        key, _, name = word.partition("=")
+        if key not in ("hydra/launcher", "hydra/sweeper") or name not in EXTRAS:
+            continue
+        distribution, extra = EXTRAS[name]
+        try:
+            version(distribution)
+        except PackageNotFoundError:
+            raise ConfigError(f"{word} needs the extra: pip install 'calyx[{extra}]'.") from None
+        if name == "submitit_slurm" and which("sbatch") is None:
+            raise ConfigError(f"{word} needs Slurm, and there is no sbatch on this machine.")
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; choose another hydra.sweep.dir.")
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"The folder {there} cannot be written; choose another hydra.sweep.dir.")
+    if RunFolder(folder).holds_run:
+        raise UserError(
+            f"The folder {folder} holds a single run and no sweep; choose another hydra.sweep.dir."
+        )
+
+
+def _jobs(words: Sequence[str], master: Any) -> list[list[str]]:  # noqa: ANN401 - OmegaConf's DictConfig
+    """The overrides of each job as Hydra's basic sweeper makes them. Raises ConfigError if there are none."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    overrides = parse_overrides([*given_params(master), *words])
+    for override in overrides:
+        if not override.is_sweep_override():
+            continue
+        if not override.is_discrete_sweep():
+            raise ConfigError(
+                f"{override.input_line} has no end of values; name them, or use "
+                "hydra/sweeper=optuna, which chooses from an interval."
+            )
+        candidates(override)
+    [jobs] = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    return [list(job) for job in jobs]
+
+
+def _at_once(master: Any, jobs: int) -> int | None:  # noqa: ANN401 - OmegaConf's DictConfig
+    """How many jobs the joblib launcher runs at once; None for other launchers. Raises ConfigError."""
+    if master.hydra.runtime.choices["hydra/launcher"] != "joblib":
+        return None
+    from joblib import effective_n_jobs
+
+    wanted = master.hydra.launcher.n_jobs
+    if not isinstance(wanted, int) or wanted == 0:
+        raise ConfigError(
+            f"hydra.launcher.n_jobs is {wanted}; give how many jobs run at once, or -1 for one a core."
+        )
+    return max(1, min(int(effective_n_jobs(wanted)), jobs))
+
+
+def _check_jobs(
+    jobs: Sequence[Sequence[str]], extra: Sequence[str], *, are_jobs: bool
+) -> tuple[tuple[PlannedJob, ...], Stopping]:
+    """Plan each, and look at its folder if they are the very jobs and not samples of a search."""
+    from omegaconf import open_dict
+
+    from engines.planning import check_config, plan
+
+    planned: list[PlannedJob] = []
+    stopping: Stopping | None = None
+    seen: set[str] = set()  # data that has been read
+    for number, words in enumerate(jobs):
+        try:
+            cfg = compose([*words, *extra], with_hydra=True)
+        except ValueError as error:  # Hydra's word for a group that is null, for instance
+            raise ConfigError(f"The config cannot be composed: {error}") from error
+        with open_dict(cfg.hydra.job):
+            cfg.hydra.job.num = number
+        config = settled(cfg, single=False)
+        run, _, _ = check_config(config)
+        stopping = stopping or run.stopping
+        source = canonical_json([config[key] for key in ("task", "client", "preprocessing")])
+        if source not in seen:  # seeds split the same rows otherwise, which takes its time
+            seen.add(source)
+            plan(config)
+        folder = Path(str(cfg.hydra.sweep.dir)) / str(cfg.hydra.sweep.subdir)
+        if are_jobs:
+            what_to_do(RunFolder(folder), run, config)
+        if any(folder == other.folder for other in planned) and are_jobs:
+            raise ConfigError(
+                f"Two jobs would write to {folder}; make hydra.sweep.subdir differ between them."
+            )
+        planned.append(PlannedJob(number, tuple(cfg.hydra.overrides.task), folder))
+    if stopping is None:
+        raise ConfigError("The sweep has no jobs.")
+    return tuple(planned), stopping

@@ -1,0 +1,119 @@
+"""`calyx simulate -m`: plan, let Hydra run the jobs, and say how they compare, whatever happened."""
+
+import importlib
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from calyx.errors import CalyxError, UserError
+from cli.facts import say
+from cli.hydra_program import run_hydra
+from cli.sweep.job import run_job
+from cli.sweep.leaderboard import print_leaderboard, standings
+from cli.sweep.outcomes import Outcome, found_below, read_outcome
+from cli.sweep.plan import Sweep, plan_sweep
+from cli.sweep.table import write_table
+from server.folder import RunFolder
+
+MOST_COMPARED = 100  # runs that one page can show
+
+
+def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
+    """Run all jobs; returns the exit code.
+
+    Raises UserError before anything is on disk, CalyxError if a job failed after all have had
+    their turn, KeyboardInterrupt with a sentence that says how to go on.
+    """
+    sweep = plan_sweep(options)
+    if sweep.jobs is not None:
+        print(f"a sweep of {len(sweep.jobs)} jobs in {sweep.folder}", flush=True)
+    if sweep.sweeper == "optuna":
+        from cli.sweep.optuna_sweeper import register
+
+        register()
+    with _made(sweep.folder), RunFolder(sweep.folder).alone():
+        return _run(sweep, [*flags, *options.overrides, *sweep.settling])
+
+
+def _run(sweep: Sweep, words: Sequence[str]) -> int:
+    again = f"Go on with the same command and hydra.sweep.dir={sweep.folder}."
+    try:
+        run_hydra(words, run_job)
+    except KeyboardInterrupt:
+        _conclude(sweep)
+        raise KeyboardInterrupt(f"Stopped; nothing that was finished is lost. {again}") from None
+    except CalyxError:
+        _conclude(sweep)
+        raise
+    except Exception as error:
+        _conclude(sweep)
+        first = next(iter(str(error).strip().splitlines()), "no message")
+        raise CalyxError(
+            f"The sweep ended early: {type(error).__name__}: {first.rstrip('.')}. {again}"
+        ) from error
+    return _verdict(_conclude(sweep), sweep)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """A folder, and those above it, for as long as something is in them. Raises UserError."""
+    missing = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The folder {folder} cannot be made ({error.strerror}); choose another hydra.sweep.dir."
+        ) from None
+    try:
+        yield
+    finally:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+
+
+def _conclude(sweep: Sweep) -> list[Outcome]:
+    """Table, comparison and leaderboard of what there is; the outcomes."""
+    if sweep.jobs is None:
+        outcomes = found_below(sweep.folder)
+    else:
+        outcomes = [read_outcome(job.folder, job.number, job.overrides) for job in sweep.jobs]
+    if not outcomes:
+        return []
+    table = write_table(sweep.folder, outcomes)
+    report = _compare(sweep, outcomes)
+    print_leaderboard(outcomes, sweep.stopping)
+    print(f"table   {table}")
+    if report:
+        print(f"report  {report}", flush=True)
+    return outcomes
+
+
+def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> Path | None:
+    """The comparing report; None if there is nothing to compare, or this version cannot."""
+    ranked = [job for one in standings(outcomes, sweep.stopping) for job in one.jobs]
+    folders = [job.folder for job in ranked if RunFolder(job.folder).holds_run]
+    if len(folders) < 2:
+        return None
+    try:
+        comparison = importlib.import_module("cli.report.comparison")
+    except ModuleNotFoundError:
+        return None
+    target = sweep.folder / "report.html"
+    try:
+        written: Path = comparison.write_comparison(folders[:MOST_COMPARED], target)
+    except CalyxError as error:
+        say(f"warning: there is no comparing report: {error}", "yellow")
+        return None
+    return written
+
+
+def _verdict(outcomes: Sequence[Outcome], sweep: Sweep) -> int:
+    left = [str(one.job) for one in outcomes if one.status not in ("finished", "pruned")]
+    if not left:
+        return 0
+    raise CalyxError(
+        f"{len(left)} of {len(outcomes)} jobs did not finish ({', '.join(left)}): see why above, or in "
+        f"sweep.csv; try them again with the same command and hydra.sweep.dir={sweep.folder}."
+    )

@@ -1,0 +1,145 @@
+"""A sweep that cannot run: exit code 2, one sentence, nothing on disk. And what others compose to."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from calyx.composing import compose, compose_master
+from cli.sweep.plan import EXTRAS
+from server.folder import RunFolder
+
+HOLD = """
+import fcntl, sys
+lock = open("s/.lock", "wb")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.read()
+"""
+LR = "training.lr=interval(0.1,1)"
+SEARCH = "hydra/sweeper=optuna"
+MISTAKES = [
+    (["seed=range(1,1)"], "no jobs: seed=range(1,1)"),
+    (["seed=range(1,5,0)"], "no range"),
+    (["seed="], 'seed is ""'),
+    (["seed=1,2", "rounds=1,0"], "rounds is 0"),
+    ([LR], "use hydra/sweeper=optuna"),
+    (["hydra/sweeper=nope"], "hydra/sweeper/nope"),
+    (["hydra.sweep.subdir=same", "seed=1,2"], "Two jobs would write to"),
+    (["strategy=fedprox,fedavg", "strategy.local.mu=0.1"], "write ++strategy.local.mu=0.1"),
+    (["hydra/launcher=joblib", "hydra.launcher.n_jobs=0", "seed=1,2"], "n_jobs is 0"),
+    (["hydra.sweep.dir=1,2", "seed=1,2"], "Sweeping over Hydra's configuration"),
+    ([SEARCH], "nothing to search"),
+    ([SEARCH, LR, "hydra.sweeper.n_trials=0"], "n_trials is 0"),
+    ([SEARCH, LR, "hydra.sweeper.nope=1"], "no config key hydra.sweeper.nope"),
+    ([SEARCH, LR, "hydra.sweeper.sampler=best"], "hydra.sweeper.sampler"),
+    ([SEARCH, LR, "hydra.sweeper.sampler=grid"], "training.lr is an interval"),
+    ([SEARCH, "strategy=fedavg,nope"], "strategy/nope"),
+    ([SEARCH, "training.lr=interval(-1,1)"], "training.lr is -1.0"),
+    ([SEARCH, "training.epochs=range(0,2)"], "training.epochs is 0"),
+    ([SEARCH, LR, "hydra.sweeper.storage=nope://x"], "storage nope://x cannot be used"),
+]
+
+
+@pytest.mark.parametrize(("words", "why"), MISTAKES, ids=[" ".join(w) for w, _ in MISTAKES])
+def test_a_sweep_that_cannot_run_is_one_sentence_and_leaves_nothing(sweep, here, words, why):
+    code, said, error = sweep(*words)
+    assert (code, said) == (2, "")
+    assert why in error
+    assert error.startswith("calyx: ")
+    assert error.count("\n") == 1
+    assert list(here.iterdir()) == []
+
+
+def test_a_folder_that_is_none_or_a_single_runs_is_refused(sweep, here):
+    (here / "file").touch()
+    RunFolder(here / "run").write_config({"seed": 1})
+    for folder, why in (("file", "is a file"), ("run", "a single run and no sweep")):
+        code, _, error = sweep("seed=1,2", f"hydra.sweep.dir={folder}")
+        assert (code, why in error) == (2, True), error
+    assert sorted(p.name for p in here.iterdir()) == ["file", "run"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_refused(sweep, here):
+    (here / "closed").mkdir(mode=0o500)
+    code, _, error = sweep("seed=1,2", "hydra.sweep.dir=closed/s")
+    assert (code, "cannot be written" in error) == (2, True)
+
+
+def test_a_sweep_that_is_still_going_on_is_refused(sweep, here):
+    (here / "s").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        code, _, error = sweep("seed=1,2", "hydra.sweep.dir=s")
+        other.stdin.close()
+    assert (code, "still going on" in error) == (2, True)
+    assert not list((here / "s").glob("0"))
+
+
+def test_a_locked_storage_is_refused(sweep, here):
+    path = here / "study.db"
+    lock = sqlite3.connect(path, isolation_level=None)
+    lock.execute("CREATE TABLE t (x)")
+    lock.execute("BEGIN EXCLUSIVE")
+    code, _, error = sweep(SEARCH, LR, f"hydra.sweeper.storage=sqlite:///{path}")
+    lock.close()
+    assert (code, "database is locked" in error, error.count("\n")) == (2, True, 1)
+    assert [p.name for p in here.iterdir()] == ["study.db"]
+
+
+def test_what_is_no_storage_or_anothers_study_is_refused(sweep, here):
+    import optuna
+
+    (here / "notes.txt").write_text("hello\n")
+    optuna.create_study(storage=f"sqlite:///{here}/study.db", study_name="calyx")
+    for storage, why in (
+        ("notes.txt", "cannot be used"),
+        (f"sqlite:///{here}/study.db", "searches something else"),
+    ):
+        code, _, error = sweep(SEARCH, LR, f"hydra.sweeper.storage={storage}")
+        assert (code, why in error, error.count("\n")) == (2, True, 1), error
+    assert sorted(p.name for p in here.iterdir()) == ["notes.txt", "study.db"]
+
+
+def test_slurms_launcher_composes_with_what_the_docs_say(here):
+    words = ["hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu", "seed=1,2"]
+    launcher = compose_master([*words, "hydra.launcher.cpus_per_task=4"]).hydra.launcher
+    assert launcher._target_.endswith("SlurmLauncher")
+    assert (launcher.partition, launcher.cpus_per_task) == ("gpu", 4)
+
+
+def test_slurms_launcher_without_slurm_is_refused(sweep, here, monkeypatch):
+    monkeypatch.setenv("PATH", str(here))
+    code, _, error = sweep("seed=1,2", "hydra/launcher=submitit_slurm")
+    assert (code, "no sbatch" in error) == (2, True)
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_a_missing_extra_is_named(sweep, here, monkeypatch, name):
+    from importlib.metadata import PackageNotFoundError
+
+    def nothing(package):
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("cli.sweep.plan.version", nothing)
+    kind = "sweeper" if name == "optuna" else "launcher"
+    code, _, error = sweep("seed=1,2", f"hydra/{kind}={name}")
+    assert (code, f"pip install 'calyx[{EXTRAS[name][1]}]'" in error) == (2, True)
+
+
+def test_every_extra_is_one_of_the_projects():
+    from importlib.metadata import metadata
+
+    extras = set(metadata("calyx").get_all("Provides-Extra"))
+    assert {extra for _, extra in EXTRAS.values()} <= extras
+
+
+def test_a_sweeps_base_leaves_the_swept_group_at_its_default(here):
+    master = compose_master(["strategy=fedprox,fedopt", "hydra.sweep.dir=x"])
+    assert master.strategy.name == compose([]).strategy.name
+    assert master.hydra.sweep.dir == "x"

@@ -1,0 +1,180 @@
+"""hydra/sweeper=optuna: trials are jobs, pruning ends one as Ctrl-C does, a study goes on."""
+
+import csv
+import json
+import logging
+import shlex
+from pathlib import Path
+
+import optuna
+import pytest
+
+from calyx.composing import compose, compose_master, resolved
+from calyx.config import RunConfig, parse
+from calyx.files import read_lines
+from cli.main import run
+from cli.sweep.pruning import Pruned, RoundListener
+from cli.sweep.search import described, space_of
+from cli.sweep.space import distribution, read_space
+from cli.sweep.study import load_trial, open_study, read_settings, sampler
+
+LR = "training.lr=tag(log,interval(0.01,1))"
+SEARCH = ["hydra/sweeper=optuna", "strategy=fedavg,fedprox", LR]
+
+
+def rows_of(folder):
+    return list(csv.DictReader((Path(folder) / "sweep.csv").read_text().splitlines()))
+
+
+def settings_with(*words):
+    cfg = compose(["hydra/sweeper=optuna", *words], with_hydra=True)
+    return read_settings(cfg.hydra.sweeper)
+
+
+def test_a_search_goes_on_to_its_number_of_trials_and_repeats_none(sweep, heart):
+    words = [*heart, *SEARCH, "hydra.sweep.dir=s"]
+    code, _, error = sweep(*words, "hydra.sweeper.n_trials=2")
+    assert (code, error) == (0, "")
+    assert sweep(*words, "hydra.sweeper.n_trials=4")[0] == 0
+    whole = [*heart, *SEARCH, "hydra.sweep.dir=t", "hydra.sweeper.n_trials=4"]
+    assert sweep(*whole)[0] == 0
+    keys = ("job", "status", "strategy", "training.lr", "model_sha256")
+    stopped, never = ([[row[k] for k in keys] for row in rows_of(f)] for f in "st")
+    assert stopped == never
+    assert len({row["training.lr"] for row in rows_of("t")}) == 4
+    assert sweep(*whole)[1].count("finished before") == 0  # nothing is started again
+
+
+def test_the_best_trial_is_a_command_that_gives_its_model_again(sweep, heart):
+    code, said, _ = sweep(*heart, *SEARCH, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=3")
+    assert code == 0
+    best = min(rows_of("s"), key=lambda row: float(row["best_val_loss"]))
+    assert f"best trial: job {best['job']}" in said
+    (command,) = [line for line in said.splitlines() if line.strip().startswith("calyx simulate")]
+    words = shlex.split(command)[1:]
+    assert run([*words, "baselines=false", "hydra.run.dir=again"]) == 0
+    again = json.loads(Path("again/summary.json").read_text())
+    assert again["model_sha256"] == best["model_sha256"]
+
+
+def test_a_trial_that_an_earlier_start_left_goes_on(sweep, heart):
+    words = [*heart, *SEARCH, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=2"]
+    settings = settings_with()
+    master = compose_master([*words])
+    space = space_of(master, words)
+    Path("s").mkdir()
+    study = open_study(settings, Path("s"), described(master, space))
+    study.sampler = sampler(settings, space, 0)
+    study.ask({key: distribution(part) for key, part in space.parts.items()})
+    code, _, error = sweep(*words)
+    assert (code, error) == (0, "")
+    assert [(row["job"], row["status"]) for row in rows_of("s")] == [
+        ("0", "finished"),
+        ("1", "finished"),
+    ]
+
+
+def test_a_grid_is_searched_whole_and_no_further(sweep, heart):
+    grid = ["strategy=fedavg,fedprox", "training.epochs=range(1,3)", "hydra.sweeper.sampler=grid"]
+    code, _, error = sweep(*heart, "hydra/sweeper=optuna", *grid, "hydra.sweep.dir=s")
+    assert (code, error) == (0, "")
+    found = {(row["strategy"], row["training.epochs"]) for row in rows_of("s")}
+    assert (len(rows_of("s")), len(found)) == (4, 4)
+
+
+def test_another_search_space_or_another_config_is_another_study(sweep, heart):
+    words = [*heart, *SEARCH, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=1"]
+    assert sweep(*words)[0] == 0
+    for more in (["training.lr=interval(0.01,1)"], ["strategy=fedavg"], ["seed=2"], ["rounds=3"]):
+        code, _, error = sweep(*words, *more)
+        assert (code, "searches something else" in error) == (2, True), error
+
+
+def test_a_pruned_job_is_told_and_can_be_resumed(sweep, heart):
+    # The first two trials are good ones; whatever follows with a rate of nearly 0 is not.
+    words = [
+        *heart,
+        "rounds=3",
+        "hydra/sweeper=optuna",
+        "training.lr=0.1,0.1000001,0.00001,0.00002",
+        "hydra.sweeper.sampler=grid",
+        "hydra.sweeper.pruner=median",
+        "hydra.sweeper.warmup_trials=1",
+        "hydra.sweep.dir=s",
+        "hydra.sweeper.seed=1",
+    ]
+    code, said, error = sweep(*words)
+    assert (code, error) == (0, "")
+    pruned = [row for row in rows_of("s") if row["status"] == "pruned"]
+    assert pruned
+    assert f"pruned: {', '.join(row['job'] for row in pruned)}" in said
+    folder = Path("s") / pruned[0]["folder"]
+    assert not (folder / "summary.json").exists()
+    assert len(read_lines(folder / "rounds.jsonl")) < 3
+    assert run(["resume", str(folder)]) == 0
+    assert len(read_lines(folder / "rounds.jsonl")) == 3
+
+
+@pytest.mark.parametrize("storage", ["null", "study.txt", "sqlite:///study.db"])
+def test_a_round_is_reported_to_the_study_and_may_end_the_trial(here, storage):
+    settings = settings_with(
+        f"hydra.sweeper.storage={storage}",
+        "hydra.sweeper.pruner=median",
+        "hydra.sweeper.warmup_trials=1",
+    )
+    wanted = {"mode": "min"}
+    study = open_study(settings, here, wanted)
+    good, bad = study.ask(), study.ask()
+    good.report(0.2, 1)
+    good.report(0.1, 2)
+    study.tell(good, 0.1)
+    listener = RoundListener(load_trial(settings, here, (bad.number, 5)), "val_loss")
+
+    def log(number, loss):
+        record = logging.makeLogRecord({"row": {"round": number, "val_loss": loss}})
+        listener.handle(record)
+
+    log(1, 0.2)
+    log(1, 0.2)  # as a resumed run does
+    with pytest.raises(Pruned, match="after round 2"):
+        log(2, 0.9)
+    assert study.trials[bad.number].intermediate_values == {1: 0.2, 2: 0.9}
+
+
+def test_a_round_is_not_lost_when_the_storage_does_not_answer(here, caplog):
+    class Silent:
+        number = 0
+        study = optuna.create_study()
+
+        def report(self, value, step):
+            raise OSError("no answer")
+
+    Silent.study.ask()
+    listener = RoundListener(Silent(), "val_loss")
+    listener.handle(logging.makeLogRecord({"row": {"round": 1, "val_loss": 0.5}}))
+    assert "nothing is pruned" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["tpe", "random"])
+def test_a_sampler_proposes_the_same_for_a_trials_number(here, name):
+    space = read_space([LR])
+    settings = settings_with(f"hydra.sweeper.sampler={name}")
+    values = []
+    for number in (0, 1, 0):
+        study = optuna.create_study(sampler=sampler(settings, space, number))
+        values.append(study.ask().suggest_float("x", 0, 1))
+    assert values[0] == values[2] != values[1]
+
+
+def test_the_study_is_maximised_where_stopping_says_so(here):
+    run_config = parse(RunConfig, resolved(compose(["stopping.mode=max"])), "")
+    study = open_study(settings_with(), here, {"mode": run_config.stopping.mode})
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+
+
+def test_params_of_a_config_file_are_searched_too(sweep, heart):
+    words = ["hydra/sweeper=optuna", "hydra.sweep.dir=s", "hydra.sweeper.n_trials=1"]
+    param = "+hydra.sweeper.params={training.epochs:'range(1,4)'}"
+    code, _, error = sweep(*heart, *words, param)
+    assert (code, error) == (0, "")
+    assert "training.epochs=" in Path("s/0/job.json").read_text()
