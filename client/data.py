@@ -64,14 +64,30 @@ class Participant:
 
 
 def split(table: Table, seed: int, client: str) -> dict[PartName, Table]:
-    """60 % training, 20 % validation, 20 % test rows, drawn by (seed, client)."""
-    rows = rng(seed, "split", client=client).permutation(len(table)).astype(np.int64)
+    """60 % training, 20 % validation, 20 % test rows, drawn by (seed, client); blocks stay whole."""
+    draw = rng(seed, "split", client=client)
     fifth = round(len(table) / 5)
+    ends = (fifth, 2 * fifth)
+    if table.blocks is None:
+        rows = draw.permutation(len(table)).astype(np.int64)
+    else:
+        rows, ends = _shuffle_blocks(table.blocks, draw, ends)
     return {
-        "train": table.take(rows[2 * fifth :]),
-        "validation": table.take(rows[:fifth]),
-        "test": table.take(rows[fifth : 2 * fifth]),
+        "train": table.take(rows[ends[1] :]),
+        "validation": table.take(rows[: ends[0]]),
+        "test": table.take(rows[ends[0] : ends[1]]),
     }
+
+
+def _shuffle_blocks(
+    blocks: NDArray[np.int64], draw: np.random.Generator, wanted: tuple[int, int]
+) -> tuple[NDArray[np.int64], tuple[int, int]]:
+    """Rows, block by block in a drawn order, and of their ends the nearest to those `wanted`."""
+    numbers, block = np.unique(blocks, return_inverse=True)
+    place = draw.permutation(len(numbers))[block]
+    ends = np.concatenate([[0], np.cumsum(np.bincount(place))])
+    first, second = (int(ends[np.abs(ends - end).argmin()]) for end in wanted)
+    return np.argsort(place, kind="stable").astype(np.int64), (first, second)
 
 
 def to_part(table: Table, fitted: Fitted) -> Part:

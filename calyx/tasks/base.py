@@ -69,11 +69,14 @@ class Schema:
 class Table:
     """Rows as a task loads them: `x` [N, C] float64 with NaN for missing, and `y` [N].
 
-    `y` are int64 classes, or float64 values in the target's own unit.
+    `y` are int64 classes, or float64 values in the target's own unit. Rows with one number in
+    `blocks` [N] int64 stay together when a client's rows are split, as the lines of one speech
+    must: neighbours know too much of each other.
     """
 
     x: NDArray[np.float64]
     y: NDArray[Any]
+    blocks: NDArray[np.int64] | None = None  # None: every row is by itself
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -81,7 +84,8 @@ class Table:
 
     def take(self, rows: NDArray[np.int64]) -> "Table":
         """The rows with these indices, in their order."""
-        return Table(self.x[rows], self.y[rows])
+        blocks = None if self.blocks is None else self.blocks[rows]
+        return Table(self.x[rows], self.y[rows], blocks)
 
 
 class Task(Protocol):

@@ -5,6 +5,7 @@ import http.client
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,20 @@ MAX_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Source:
-    """A file of a data set: its name, its SHA-256 in hex, and the folder's URL."""
+    """A file of a data set: its name, its SHA-256 in hex, and the folder's URL.
+
+    Where copies differ in white space only, `canonical` gives the bytes that the hash is of; it
+    takes any bytes and raises nothing.
+    """
 
     name: str
     sha256: str
     folder_url: str
+    canonical: Callable[[bytes], bytes] = bytes
+
+    def accepts(self, data: bytes) -> bool:
+        """Whether these are the file's bytes."""
+        return hashlib.sha256(self.canonical(data)).hexdigest() == self.sha256
 
 
 def cache_folder(task: str) -> Path:
@@ -43,7 +53,7 @@ def read_checked(source: Source, folder: Path, task: str) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from None
-    if hashlib.sha256(data).hexdigest() != source.sha256:
+    if not source.accepts(data):
         raise DataError(
             f"{path} is not the file that task={task} expects (its SHA-256 differs); get the original "
             f"from {source.folder_url}."
@@ -55,10 +65,10 @@ def fetch(source: Source, task: str) -> bytes:
     """The file's bytes from the cache, or else downloaded, checked and kept. Raises DataError."""
     path = cache_folder(task) / source.name
     cached = _cached(path)
-    if cached is not None and hashlib.sha256(cached).hexdigest() == source.sha256:
+    if cached is not None and source.accepts(cached):
         return cached
     data = _download(source, task)
-    if hashlib.sha256(data).hexdigest() != source.sha256:
+    if not source.accepts(data):
         raise DataError(
             f"What {source.folder_url}{source.name} sent is not the file that task={task} expects (its "
             "SHA-256 differs); put the original files in a folder and use task.data_dir=FOLDER."

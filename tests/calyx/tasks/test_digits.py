@@ -14,7 +14,15 @@ from calyx.errors import ConfigError, DataError
 from calyx.registry import load_task
 from calyx.tasks.digits import Digits
 
-SECTION = {"name": "digits", "num_clients": 10, "alpha": 0.3, "min_rows": 10, "w_max": 256}
+SECTION = {
+    "name": "digits",
+    "num_clients": 10,
+    "partition": "dirichlet",
+    "alpha": 0.3,
+    "shards_per_client": 2,
+    "min_rows": 10,
+    "w_max": 256,
+}
 
 
 def digits(**changes) -> Digits:
@@ -58,6 +66,15 @@ def test_a_small_alpha_gives_each_client_few_labels_and_a_large_one_all():
 
     assert share_of_the_commonest(0.1) > 0.4
     assert share_of_the_commonest(1000.0) < 0.15
+
+
+@pytest.mark.parametrize("kind", ["iid", "shards", "quantity"])
+def test_other_partitions_are_chosen_by_name(kind):
+    parts = partition(digits(partition=kind), 1)
+    assert sum(map(len, parts)) == 1797
+    sizes, labels = [len(part) for part in parts], [len(np.unique(part[:, -1])) for part in parts]
+    assert (max(sizes) - min(sizes) <= 2) == (kind != "quantity")
+    assert (max(labels) <= 4) == (kind == "shards")
 
 
 def test_one_client_has_all_rows():
@@ -121,6 +138,8 @@ def test_a_partition_that_no_draw_gives_is_refused_by_the_keys_to_change():
         ({"min_rows": 0}, r"task\.min_rows is 0"),
         ({"w_max": 100}, "w_max=100 is not a power of two"),
         ({"num_clients": 100, "min_rows": 18}, "need 1800 rows"),
+        ({"partition": "pathological"}, r"task\.partition is \"pathological\""),
+        ({"shards_per_client": 0}, r"task\.shards_per_client is 0"),
         ({"seed": 1}, r"task\.seed does not exist"),
     ],
 )

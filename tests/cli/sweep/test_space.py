@@ -20,7 +20,7 @@ from cli.sweep.space import Numbers, distribution, read_space
         ("a=x,y", CategoricalDistribution(("x", "y"))),
         ("a=1,null,0.5", CategoricalDistribution(("1", "null", "0.5"))),
         ("a=choice([1,2],[3])", CategoricalDistribution(("[1,2]", "[3]"))),
-        ("strategy=glob(fed*)", CategoricalDistribution(("fedavg", "fedopt", "fedprox"))),
+        ("strategy=glob(fed*p*)", CategoricalDistribution(("fedopt", "fedprox"))),
         ("a=range(1,5)", IntDistribution(1, 4)),
         ("a=range(0,10,5)", IntDistribution(0, 5, step=5)),
         ("a=range(5,1,-2)", IntDistribution(3, 5, step=2)),

