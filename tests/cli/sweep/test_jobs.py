@@ -121,7 +121,7 @@ def test_side_by_side_gives_the_same_bytes_and_shares_the_cores(sweep, heart):
     assert {said.count(f"[{job}] round ") for job in range(3)} == {2}
 
 
-def test_a_job_finished_by_resume_counts_as_finished(sweep, heart, capsys):
+def test_a_job_finished_by_resume_counts_as_finished(sweep, heart):
     words = [*heart, "seed=1,2", "hydra.sweep.dir=s"]
     assert sweep(*words)[0] == 0
     job = Path("s/1/job.json")
