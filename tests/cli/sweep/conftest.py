@@ -32,12 +32,12 @@ def heart(here):
 
 
 @pytest.fixture
-def sweep(here, capsys):
+def sweep(here, capfd):
     """Run a sweep; returns exit code, standard output, standard error."""
 
     def start(*words):
         code = run(["simulate", "-m", *words])
-        said = capsys.readouterr()
+        said = capfd.readouterr()
         return code, said.out, said.err
 
     return start

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def test_a_sweep_ends_with_a_table_and_a_leaderboard(sweep, heart):
     assert "leaderboard by the best round's val_loss" in said
     mean = sum(float(row["best_val_loss"]) for row in rows[:2]) / 2
     assert f"{mean:.4f} ± " in said
+    assert Path("s/report.html").exists() is (find_spec("cli.report.comparison") is not None)
 
 
 def test_a_sweep_started_again_skips_resumes_and_begins(sweep, heart):
@@ -119,7 +121,7 @@ def test_side_by_side_gives_the_same_bytes_and_shares_the_cores(sweep, heart):
     assert {said.count(f"[{job}] round ") for job in range(3)} == {2}
 
 
-def test_a_job_finished_by_resume_counts_as_finished(sweep, heart, capsys):
+def test_a_job_finished_by_resume_counts_as_finished(sweep, heart):
     words = [*heart, "seed=1,2", "hydra.sweep.dir=s"]
     assert sweep(*words)[0] == 0
     job = Path("s/1/job.json")
