@@ -47,6 +47,14 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Band:
+    """An area between two lines, (x, low, high) by ascending x, behind the line of its class."""
+
+    kind: str
+    rows: Sequence[tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
 class Mark:
     """A place on the x axis that is worth a word; `y` is the point on a line, if there is one."""
 
@@ -84,19 +92,26 @@ class _Plot:
 
 
 def line_chart(
-    caption: Caption, axes: Axes, series: Sequence[Series], mark: Mark | None = None
+    caption: Caption,
+    axes: Axes,
+    series: Sequence[Series],
+    mark: Mark | None = None,
+    *,
+    bands: Sequence[Band] = (),
 ) -> Markup:
-    """Lines with their names at their ends. `mark` is drawn as a dashed line and a ring."""
+    """Lines with their names at their ends, over `bands`. `mark` is a dashed line and a ring."""
     thinned = [thin(one.points, MOST_POINTS) for one in series]
     known = [(x, y) for points in thinned for x, y in points if y is not None]
     xs = [x for one in series for x, _ in one.points]
-    plot = _plot(axes, xs, [y for _, y in known])
+    edges = [y for band in bands for _, low, high in band.rows for y in (low, high)]
+    plot = _plot(axes, xs, [*(y for _, y in known), *edges])
+    areas = [_band(plot, band.rows, band.kind) for band in bands]
     lines = [
         stroke
         for one, points in zip(series, thinned, strict=True)
         for stroke in _strokes(plot, one.kind, points)
     ]
-    parts = [plot.grid, *_mark(plot, mark), *lines, *_end_labels(plot, series)]
+    parts = [plot.grid, *areas, *_mark(plot, mark), *lines, *_end_labels(plot, series)]
     return drawing(caption, WIDTH, HEIGHT, [*parts, *_ring(plot, mark)])
 
 

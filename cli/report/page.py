@@ -61,9 +61,11 @@ def render(run: Run) -> bytes:
     """The page as UTF-8. Raises UserError if it would have more than MOST_BYTES."""
     lines = figures.client_lines(run)
     findings = group_events(run.events)
-    html = _template().render(
+    html = template(
+        "page.html.j2"
+    ).render(
         run=run,
-        style=Markup(_resource("page.css")),  # noqa: S704 - our own file
+        style=Markup(resource("page.css")),  # noqa: S704 - our own file
         head=_head(run),
         status=_status(run),
         verdict=_verdict(run),
@@ -90,7 +92,8 @@ def render(run: Run) -> bytes:
     return page
 
 
-def _template() -> Template:
+def template(name: str) -> Template:
+    """One of our templates, which escapes what it is given."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -101,10 +104,11 @@ def _template() -> Template:
         "seconds": seconds_text,
         "short": shorten,
     }
-    return environment.from_string(_resource("page.html.j2"))
+    return environment.from_string(resource(name))
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """The text of a file beside this one."""
     return files("cli.report").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -1,6 +1,5 @@
 """`calyx simulate -m`: plan, let Hydra run the jobs, and say how they compare, whatever happened."""
 
-import importlib
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,6 +8,7 @@ from pathlib import Path
 from calyx.errors import CalyxError, UserError
 from cli.facts import say
 from cli.hydra_program import run_hydra
+from cli.report.comparison import write_comparison
 from cli.sweep.job import run_job
 from cli.sweep.leaderboard import print_leaderboard, standings
 from cli.sweep.outcomes import Outcome, found_below, read_outcome
@@ -96,17 +96,12 @@ def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> Path | None:
     folders = [job.folder for job in ranked if RunFolder(job.folder).holds_run]
     if len(folders) < 2:
         return None
-    try:
-        comparison = importlib.import_module("cli.report.comparison")
-    except ModuleNotFoundError:
-        return None
     target = sweep.folder / "report.html"
     try:
-        written: Path = comparison.write_comparison(folders[:MOST_COMPARED], target)
+        return write_comparison(folders[:MOST_COMPARED], target)
     except CalyxError as error:
         say(f"warning: there is no comparing report: {error}", "yellow")
         return None
-    return written
 
 
 def _verdict(outcomes: Sequence[Outcome], sweep: Sweep) -> int:
