@@ -41,8 +41,3 @@ def _completed(config: dict[str, Any]) -> dict[str, Any]:
         if complete is not None:
             return config | {"task": complete(task)}
     return config
-
-
-def compose_default() -> dict[str, Any]:
-    """The config that a newcomer gets."""
-    return resolved(compose([]))

@@ -32,6 +32,7 @@ from client.config import read_site
 from client.data import Part
 from client.evaluation import evaluate
 from client.failures import ClientFailure
+from client.partition import node_values
 from client.policy import accept
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
@@ -95,7 +96,7 @@ def on_abandon(message: Message, context: Context) -> Message:
 @app.query("name")
 def on_name(message: Message, context: Context) -> Message:
     """Say this client's stable name."""
-    return Message(wire.name_content(read_site(context.node_config).name), reply_to=message)
+    return Message(wire.name_content(read_site(node_values(context)).name), reply_to=message)
 
 
 def _answer(
@@ -104,7 +105,7 @@ def _answer(
     kind: Kind,
     work: Callable[[Assignment], tuple[Contribution, ...]],
 ) -> Message:
-    site = read_site(context.node_config)
+    site = read_site(node_values(context))
     journal.keep_in(site.state_dir)
     try:
         order = accept(message, site.name, kind)

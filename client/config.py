@@ -65,6 +65,11 @@ def node_config(
     return values
 
 
+def is_named(values: Mapping[str, object]) -> bool:
+    """Whether a node config is one of `node_config`."""
+    return _NAME_KEY in values or _CONFIG_KEY in values
+
+
 def read_site(values: Mapping[str, object]) -> Site:
     """The site behind a node config. Raises UserError."""
     name, text = values.get(_NAME_KEY), values.get(_CONFIG_KEY)

@@ -28,6 +28,7 @@ from client import journal
 from client.config import Site, read_site
 from client.ledger import Tombstone, vector_keys
 from client.memory import Memory, Open
+from client.partition import node_values
 from client.policy import check_rules
 
 log = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ def on_abandon(message: Message, context: Context) -> Message:
 
 
 def _guarded(message: Message, context: Context, stage: int | None) -> Message:
-    site, ctx = read_site(context.node_config), bytes(32)
+    site, ctx = read_site(node_values(context)), bytes(32)
     journal.keep_in(site.state_dir)
     memory, opened = Memory(context, site), None
     try:

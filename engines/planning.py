@@ -22,7 +22,7 @@ from client.data import describe, prepare
 from client.failures import ClientFailure
 from client.training_config import TrainingConfig
 from server.sampling import check_sizes
-from strategies.base import load_algorithm
+from strategies.base import check_strategy
 
 _BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA)
 
@@ -80,7 +80,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     parse(TrainingConfig, run.training, "training")
     parse(PreprocessingConfig, run.preprocessing, "preprocessing")
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
-    load_algorithm(run, privacy)
+    check_strategy(run, privacy, len(task.clients))
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     resolve(parse(HardwareConfig, run.hardware, "hardware"))
     resolve(read_site(node_config("any", run.client)).hardware)

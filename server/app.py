@@ -29,7 +29,7 @@ from server.rounds import run_rounds
 from server.sampling import check_sizes, deal_groups, sample_cohort
 from server.setting import Setting
 from server.underway import Underway, check_rounds, read_record
-from strategies.base import AlgorithmStrategy, load_algorithm
+from strategies.base import make_strategy
 from strategies.loading import load_objective
 from strategies.local import contents_of
 
@@ -77,13 +77,13 @@ def initial_weights(run: RunConfig, task: Task) -> Weights:
 def _fresh(job: Job, folder: RunFolder, template: Weights) -> RunState:
     folder.refuse_if_used()
     run = job.run
-    algorithm = load_algorithm(run, parse(PrivacyConfig, run.privacy, "privacy"))
+    strategy = make_strategy(run, parse(PrivacyConfig, run.privacy, "privacy"), template)
     state = RunState(
         run=uuid.uuid4().hex,
         config=run_digest(run, job.config),
         round=0,
         weights=template,
-        strategy=algorithm.initial_state(template),
+        strategy=strategy.state,
         best=None,
     )
     folder.write_config(job.config)
@@ -121,7 +121,7 @@ def _federation(
     roster = _roster(job, privacy)
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
-    strategy = AlgorithmStrategy(load_algorithm(run, privacy), template, len(nodes))
+    strategy = make_strategy(run, privacy, template, len(nodes))
     strategy.state = state.strategy
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     # Sites remember what they were asked for; a simulation's clients are made anew.

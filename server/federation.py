@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from flwr.serverapp.strategy import Strategy
-
 from calyx.config import RunConfig
 from calyx.weights import Weights
 from server.cohort_grid import CohortGrid
 from server.folder import RunFolder
 from server.sampling import Groups
+from strategies.base import AlgorithmStrategy
+from strategies.flower import StockStrategy
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Federation:
 
     run: RunConfig
     grid: CohortGrid
-    strategy: Strategy
+    strategy: AlgorithmStrategy | StockStrategy
     folder: RunFolder
     dealt: Groups  # the whole roster, in groups
     template: Weights  # names, shapes and types of the model and of what travels beside it

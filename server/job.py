@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.config import RunConfig, Section, canonical_json, config, parse
+from calyx.errors import ConfigError
 
 _KEY = "config"  # the one key of Flower's run config
 
@@ -40,12 +41,22 @@ def to_run_config(
 
 
 def read_job(run_config: Mapping[str, object]) -> Job:
-    """The job of a run config; an empty one (plain `flwr run`) is the default config. Raises ConfigError."""
-    text = run_config.get(_KEY)
-    if isinstance(text, str) and text:
-        return parse(Job, json.loads(text), "")
-    from calyx.composing import compose_default
+    """The job of a run config: one of `to_run_config`, or Hydra overrides from `flwr run`.
 
+    Raises ConfigError.
+    """
+    text = run_config.get(_KEY)
+    words = text if isinstance(text, str) else ""
+    if words.startswith("{"):
+        return parse(Job, json.loads(words), "")
+    from calyx.composing import compose, resolved
+
+    config = resolved(compose(words.split()))
+    if config["privacy"]["name"] != "none":
+        raise ConfigError(
+            "`flwr run` has no keys for the clients, so that nothing can be encrypted: write "
+            "--run-config 'config=\"privacy=none\"', or use `calyx simulate engine=ray`."
+        )
     folder = Path("runs") / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S")
-    made = to_run_config(compose_default(), folder.resolve(), resume=False, roster=None)
+    made = to_run_config(config, folder.resolve(), resume=False, roster=None)
     return parse(Job, json.loads(made[_KEY]), "")

@@ -26,7 +26,6 @@ from server.federation import Federation
 from server.folder import Row, shown_figures
 from server.sampling import sample_cohort
 from server.stopping import is_better, reason_to_stop
-from strategies.base import AlgorithmStrategy
 
 log = logging.getLogger(__name__)
 
@@ -73,13 +72,12 @@ def _train(federation: Federation, state: RunState) -> RunState:
         raise RoundFailed(
             f"Round {number}'s model holds NaN or infinity; lower training.lr, or see strategy.server."
         )
-    own = strategy.state if isinstance(strategy, AlgorithmStrategy) else {}
     row = _training_row(outcome, time.monotonic() - started)
     return replace(
         state,
         round=number,
         weights=weights,
-        strategy=own,
+        strategy=strategy.state,
         pending=row,
         links=outcome.collected.links,
         # Clients answer for a model once, so that an encrypted run cannot go on from here.

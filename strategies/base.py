@@ -13,16 +13,23 @@ from flwr.serverapp.strategy import Strategy
 
 from calyx import records, wire
 from calyx.config import RunConfig, parse
-from calyx.errors import ConfigError
+from calyx.errors import ConfigError, RoundFailed
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_class
 from calyx.weights import Weights
 from strategies.algorithm import Algorithm, GroupUpdate, Mean, State
+from strategies.flower import StockStrategy, make_stock, works_on_sums
 from strategies.loading import load_objective
+from strategies.robust import RobustAlgorithm
 
 
-def load_algorithm(run: RunConfig, privacy: PrivacyConfig) -> Algorithm[object]:
-    """The configured algorithm. Raises ConfigError, also where one group is not enough for it."""
+def load_algorithm(
+    run: RunConfig, privacy: PrivacyConfig, clients: int | None = None
+) -> Algorithm[object]:
+    """The configured algorithm. Raises ConfigError, also where its groups are too few for it.
+
+    `clients` is how many there are, where that is known; with privacy.groups=all each is a group.
+    """
     cls: type[Algorithm[object]] = load_class("strategy", run.strategy.name)
     objective = load_objective(run.strategy.name, run.strategy.local)
     try:
@@ -36,7 +43,37 @@ def load_algorithm(run: RunConfig, privacy: PrivacyConfig) -> Algorithm[object]:
             "it a single mean; use privacy.groups=5, privacy=none privacy.groups=all, or "
             "strategy=fedavg."
         )
+    groups = (run.cohort_size or clients) if privacy.groups == "all" else privacy.groups
+    if groups is not None:
+        try:
+            _check_groups(algorithm, groups)
+        except ValueError as error:
+            raise ConfigError(f"{error}.") from None
     return algorithm
+
+
+def check_strategy(run: RunConfig, privacy: PrivacyConfig, clients: int | None = None) -> None:
+    """Raise ConfigError where the configured strategy cannot be run; arguments as `load_algorithm`."""
+    if run.strategy.name != "flower":
+        load_algorithm(run, privacy, clients)
+        return
+    load_objective(run.strategy.name, run.strategy.local)
+    stock = make_stock(run.strategy.server)
+    if not works_on_sums(stock) and privacy.groups == 1:
+        raise ConfigError(
+            f"{type(stock).__name__} must see more than one update, and privacy.groups=1 gives it a "
+            "single mean; use privacy.groups=5, privacy=none privacy.groups=all, or another strategy."
+        )
+
+
+def make_strategy(
+    run: RunConfig, privacy: PrivacyConfig, initial: Weights, clients: int | None = None
+) -> "AlgorithmStrategy | StockStrategy":
+    """The configured strategy before its first round. Raises ConfigError."""
+    check_strategy(run, privacy, clients)
+    if run.strategy.name == "flower":
+        return StockStrategy(make_stock(run.strategy.server))
+    return AlgorithmStrategy(load_algorithm(run, privacy, clients), initial, clients)
 
 
 class AlgorithmStrategy(Strategy):
@@ -62,10 +99,17 @@ class AlgorithmStrategy(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """The algorithm's step on the groups' mean updates; (None, None) without replies."""
+        """The algorithm's step on the groups' mean updates; (None, None) without replies.
+
+        Raises RoundFailed where fewer groups answered than the algorithm needs.
+        """
         replies = list(replies)
         if not replies:
             return None, None
+        try:
+            _check_groups(self.algorithm, len(replies))
+        except ValueError as error:
+            raise RoundFailed(f"Round {server_round} has too few groups: {error}") from None
         update = self.algorithm.combine([self._group(reply) for reply in replies])
         metrics = _mean_metrics(replies)
         share = self._asked / (self._clients or self._asked or 1)
@@ -98,6 +142,11 @@ class AlgorithmStrategy(Strategy):
             if v.dtype.kind == "f"
         }
         return GroupUpdate(update, int(_metrics(reply)[wire.WEIGHT_KEY]))
+
+
+def _check_groups(algorithm: Algorithm[object], groups: int) -> None:
+    if isinstance(algorithm, RobustAlgorithm):
+        algorithm.check_groups(groups)
 
 
 def _to_all(arrays: ArrayRecord, config: ConfigRecord, grid: Grid, kind: str) -> list[Message]:

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from strategies.algorithm import Algorithm, GroupUpdate, NoKeys, Update
+from strategies.algorithm import GroupUpdate, NoKeys, Update
+from strategies.robust import RobustAlgorithm
 
 
-class Median(Algorithm[NoKeys]):
+class Median(RobustAlgorithm[NoKeys]):
     """w ← w + median over groups; weights of clients do not count. Locally plain training."""
-
-    needs_individual_updates = True
 
     def combine(self, groups: Sequence[GroupUpdate]) -> Update:
         """The median of each coordinate over the groups."""

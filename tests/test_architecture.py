@@ -25,8 +25,9 @@ MAY_IMPORT = {
 }
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
 FLOWER_SEAM = ("calyx/flower.py", "calyx/flower_site.py", "calyx/flower_ray.py")
+FLOWERS_SIDE = ("strategies/base.py", "strategies/flower.py")
 FLOWERLESS = ("calyx/secagg/", "calyx/preprocessing/", "calyx/tasks/", "strategies/")
-SHARED_BY_STRATEGIES = {"__init__", "algorithm", "base", "loading", "local"}
+SHARED_BY_STRATEGIES = {"__init__", "algorithm", "base", "loading", "local", "robust"}
 VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
 NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state
 MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 60, 5
@@ -89,7 +90,7 @@ def imports_against_the_direction(path: str, tree: ast.Module) -> Iterator[tuple
 
 
 def flower_out_of_place(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
-    flowerless = path.startswith(FLOWERLESS) and path != "strategies/base.py"
+    flowerless = path.startswith(FLOWERLESS) and path not in FLOWERS_SIDE
     for line, module in imports(tree):
         public = module in PUBLIC_FLOWER or is_within(module, "flwr.serverapp.strategy")
         if is_within(module, "flwr") and (flowerless or not public) and path not in FLOWER_SEAM:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from calyx.composing import compose_default
+from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, UserError
 from calyx.files import append_lines, read_lines
 from server.folder import RunFolder
@@ -51,13 +51,15 @@ def test_an_event_has_its_time_kind_severity_and_sentence(tmp_path):
 
 
 def test_a_job_goes_through_flowers_run_config(tmp_path):
-    job = read_job(to_run_config(compose_default(), tmp_path, resume=True, roster=None))
+    job = read_job(to_run_config(resolved(compose([])), tmp_path, resume=True, roster=None))
     assert (job.run.rounds, job.run_dir, job.resume) == (40, str(tmp_path), True)
 
 
-def test_an_empty_run_config_is_the_default_run():
+def test_flwr_run_gives_overrides_and_cannot_encrypt():
+    job = read_job({"config": "privacy=none rounds=3"})
+    assert (job.run.rounds, job.run.privacy["name"], job.resume) == (3, "none", False)
     for empty in ({}, {"config": ""}):
-        job = read_job(empty)
-        assert (job.config, job.resume) == (compose_default(), False)
+        with pytest.raises(ConfigError, match="`flwr run` has no keys"):
+            read_job(empty)
     with pytest.raises(ConfigError):
         read_job({"config": '{"config":{},"run_dir":"x"}'})

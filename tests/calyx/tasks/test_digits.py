@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from calyx.composing import compose_default
+from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, DataError
 from calyx.registry import load_task
 from calyx.tasks.digits import Digits
@@ -149,7 +149,7 @@ def test_a_value_that_is_not_allowed_is_refused(changes, sentence):
 
 
 def test_it_is_the_default_and_w_max_covers_most_clients_training_rows():
-    config = compose_default()
+    config = resolved(compose([]))
     task = load_task(config["task"])
     assert task.name == "digits"
     clients = [task.load(c, None, seed) for seed in range(1, 6) for c in task.clients]

@@ -1,0 +1,211 @@
+"""Any of Flower's own strategies, unchanged: `strategy=flower strategy.server._target_=…FedAdam`.
+
+Clients train plainly and never learn its name. It sees exactly the cohort, one reply a group in
+the order of the groups, and weights of the model's own types. What it keeps between rounds in
+attributes is saved with the checkpoint, or resuming is refused.
+"""
+
+import importlib
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+
+from calyx.config import Section
+from calyx.errors import ConfigError
+from calyx.weights import Weights
+from strategies.algorithm import Algorithm, NoKeys, State
+
+TARGET = "_target_"
+HOME = "flwr.serverapp.strategy"
+# One mean of a group is all that they need.
+ON_SUMS = {"FedAvg", "FedAvgM", "FedAdagrad", "FedAdam", "FedYogi"}
+# They weigh single updates against each other; on several groups they weigh the groups' means.
+ON_GROUPS = {"Bulyan", "FedMedian", "FedTrimmedAvg", "Krum", "MultiKrum", "QFedAvg"}
+REFUSED = {
+    "FedProx": "its clients must add the proximal term; use strategy=fedprox",
+    "FedXgbBagging": "it needs clients that train trees",
+    "FedXgbCyclic": "it needs clients that train trees, one after another",
+    "DifferentialPrivacyClientSideAdaptiveClipping": "it wraps another strategy and needs its client half",
+    "DifferentialPrivacyClientSideFixedClipping": "it wraps another strategy and needs its client half",
+    "DifferentialPrivacyServerSideAdaptiveClipping": "it wraps another strategy and clips single updates",
+    "DifferentialPrivacyServerSideFixedClipping": "it wraps another strategy and clips single updates",
+}
+# Sampling and waiting are the round loop's: a cohort is shown, and all of it is asked.
+_FORCED = {
+    "fraction_train": 1.0,
+    "fraction_evaluate": 1.0,
+    "min_train_nodes": 1,
+    "min_evaluate_nodes": 1,
+    "min_available_nodes": 1,
+}
+_UNSAVED = "unsaved:"
+
+
+class Flower(Algorithm[NoKeys]):
+    """The client's half of all of them: plain training."""
+
+
+def make_stock(server: Section) -> Strategy:
+    """The strategy that the section `strategy.server` names. Raises ConfigError."""
+    cls = _class_of(server.get(TARGET))
+    given = {key: value for key, value in server.items() if key != TARGET}
+    if cls.__module__.startswith(HOME) and cls.__name__ in REFUSED:
+        raise ConfigError(f"{cls.__name__} cannot be used: {REFUSED[cls.__name__]}.")
+    for key in given.keys() & _FORCED.keys():
+        raise ConfigError(
+            f"strategy.server.{key} has no effect here: clients are sampled by cohort_size and awaited "
+            "by min_replies; leave it out."
+        )
+    try:
+        signature = inspect.signature(cls)
+        known = set(signature.parameters)
+        forced = {key: value for key, value in _FORCED.items() if key in known}
+        signature.bind(**given, **forced)
+        return cls(**given, **forced)
+    except Exception as error:  # noqa: BLE001 - whatever a foreign constructor says of its arguments
+        raise ConfigError(
+            f"{cls.__name__} cannot be made of strategy.server: {error}; it takes {_taken(cls)}."
+        ) from None
+
+
+def _class_of(target: object) -> type[Strategy]:
+    if not isinstance(target, str) or "." not in target:
+        raise ConfigError(
+            f"strategy=flower needs strategy.server.{TARGET}, the path of a class, such as "
+            f"{HOME}.FedAdam."
+        )
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError, TypeError):
+        raise ConfigError(
+            f"There is no {target} to import; see strategy.server.{TARGET}."
+        ) from None
+    if not (inspect.isclass(found) and issubclass(found, Strategy)) or inspect.isabstract(found):
+        raise ConfigError(
+            f"{target} is no strategy of Flower's kind (a subclass of {HOME}.Strategy)."
+        )
+    return found
+
+
+def _taken(cls: type[Strategy]) -> str:
+    """The arguments that a config can give."""
+    names = set(inspect.signature(cls).parameters) - _FORCED.keys()
+    return ", ".join(sorted(n for n in names if not n.endswith(("_key", "_fn")))) or "none"
+
+
+def works_on_sums(strategy: Strategy) -> bool:
+    """Whether one mean of all clients is enough; a class that is not known counts as needing more."""
+    cls = type(strategy)
+    return cls.__module__.startswith(HOME) and cls.__name__ in ON_SUMS
+
+
+class StockStrategy(Strategy):
+    """A strategy of Flower's with its state in sight; all else is its own."""
+
+    def __init__(self, stock: Strategy) -> None:
+        self._stock = stock
+        self._first = _constants(stock)
+
+    @property
+    def state(self) -> State:
+        """What its attributes hold, as named arrays; what cannot be saved is only named."""
+        found: State = {}
+        for name, value in vars(self._stock).items():
+            packed = _packed(value)
+            if packed is not None:
+                found[f"{packed[0]}:{name}"] = packed[1]
+        changed = {n for n, value in _constants(self._stock).items() if self._first.get(n) != value}
+        return found | {f"{_UNSAVED}{name}": {"": np.zeros(0)} for name in sorted(changed)}
+
+    @state.setter
+    def state(self, state: State) -> None:
+        """Go on from a checkpoint's. Raises ConfigError where it was not all saved."""
+        lost = [key.removeprefix(_UNSAVED) for key in state if key.startswith(_UNSAVED)]
+        if lost:
+            raise ConfigError(
+                f"{type(self._stock).__name__} keeps {', '.join(lost)} between rounds in a form that "
+                "cannot be saved, so that this run cannot be resumed; start it again."
+            )
+        for key, arrays in state.items():
+            kind, _, name = key.partition(":")
+            setattr(self._stock, name, _unpacked(kind, arrays))
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Its own."""
+        return self._stock.configure_train(server_round, arrays, config, grid)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Its own, of the groups' replies in their order."""
+        return self._stock.aggregate_train(server_round, list(replies))
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Its own."""
+        return self._stock.configure_evaluate(server_round, arrays, config, grid)
+
+    def aggregate_evaluate(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> MetricRecord | None:
+        """Its own."""
+        return self._stock.aggregate_evaluate(server_round, list(replies))
+
+    def summary(self) -> None:
+        """Nothing to log: the run's config says it."""
+
+
+def _packed(value: object) -> tuple[str, Weights] | None:
+    """An attribute as named arrays, if that is what it is made of."""
+    if isinstance(value, ArrayRecord):
+        return "record", _numbered({key: array.numpy() for key, array in value.items()})
+    if isinstance(value, Mapping) and value and all(map(_is_array, value.values())):
+        return "dict", _numbered({str(key): _numpy(array) for key, array in value.items()})
+    if isinstance(value, list) and value and all(map(_is_array, value)):
+        return "list", {f"{i:06d}": _numpy(array) for i, array in enumerate(value)}
+    if isinstance(value, np.ndarray):
+        return "array", {"": value}
+    return None
+
+
+def _numbered(arrays: Weights) -> Weights:
+    """With its place before each name: a checkpoint sorts them."""
+    return {f"{i:06d} {name}": array for i, (name, array) in enumerate(arrays.items())}
+
+
+def _plain(arrays: Weights) -> Weights:
+    return {key.partition(" ")[2]: arrays[key] for key in sorted(arrays)}
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray | np.generic)
+
+
+def _numpy(value: Any) -> np.ndarray[Any, Any]:  # noqa: ANN401 - an array or a scalar of numpy's
+    return np.asarray(value)
+
+
+def _unpacked(kind: str, arrays: Weights) -> object:
+    match kind:
+        case "record":
+            return ArrayRecord({key: Array(array) for key, array in _plain(arrays).items()})
+        case "dict":
+            return _plain(arrays)
+        case "list":
+            return [arrays[key] for key in sorted(arrays)]
+    return arrays[""]
+
+
+def _constants(stock: Strategy) -> dict[str, str]:
+    """The attributes that are no arrays, in words; None may become arrays later."""
+    values = vars(stock).items()
+    return {name: repr(v) for name, v in values if v is not None and v != {} and not _packed(v)}

@@ -1,0 +1,157 @@
+"""Flower's own strategies, unchanged: which run, which are refused, and what a resume keeps."""
+
+import json
+
+import numpy as np
+import pytest
+from federation import Federation
+from flwr.serverapp import strategy as flowers
+from taps import Tap, run_server, stage_of
+
+from calyx.errors import ConfigError
+from strategies.flower import (
+    HOME,
+    ON_GROUPS,
+    ON_SUMS,
+    REFUSED,
+    StockStrategy,
+    make_stock,
+    works_on_sums,
+)
+
+SMALL = ("rounds=4", "task.num_clients=6", "strategy=flower")
+ARGUMENTS = {
+    "Bulyan": {"num_malicious_nodes": 0},
+    "FedAvgM": {"server_momentum": 0.5},
+    "QFedAvg": {"client_learning_rate": 0.5},
+}
+
+
+def section(name):
+    return {"_target_": f"{HOME}.{name}", **ARGUMENTS.get(name, {})}
+
+
+def overrides(name):
+    values = [f"+strategy.server.{k}={v}" for k, v in ARGUMENTS.get(name, {}).items()]
+    return (*SMALL, f"strategy.server._target_={HOME}.{name}", *values)
+
+
+class Died(BaseException):
+    """kill -9 of the server."""
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def test_every_class_of_flowers_is_sorted():
+    classes = set(flowers.__all__) - {"Strategy", "Result"}
+    assert classes == ON_SUMS | ON_GROUPS | REFUSED.keys()
+
+
+@pytest.mark.parametrize("name", sorted(ON_SUMS))
+def test_it_runs_encrypted_on_one_group(tmp_path, name):
+    made = Federation(*overrides(name), "privacy=secagg")
+    assert summary(run_server(made, made.inner, tmp_path / "run"))["rounds"] == 4
+
+
+@pytest.mark.parametrize("name", sorted(ON_GROUPS - {"QFedAvg"}))
+def test_who_weighs_single_updates_runs_on_groups_and_is_refused_on_one(tmp_path, name):
+    made = Federation(*overrides(name), "privacy.groups=all")
+    assert summary(run_server(made, made.inner, tmp_path / "run"))["rounds"] == 4
+    with pytest.raises(ConfigError, match=f"{name} must see more than one update"):
+        Federation(*overrides(name))
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_cannot_be_used_is_refused_with_a_reason(name):
+    with pytest.raises(ConfigError, match=f"{name} cannot be used: it") as caught:
+        Federation(*overrides(name))
+    assert "\n" not in str(caught.value)
+
+
+def test_clients_never_learn_its_name():
+    made = Federation(*overrides("FedAdam"))
+    assert made.plan.run.strategy.server["_target_"].endswith("FedAdam")
+    assert "FedAdam" not in repr(made.plan.terms)
+
+
+@pytest.mark.parametrize("name", ["FedAdam", "FedYogi", "FedAdagrad", "FedAvgM"])
+def test_its_optimiser_survives_a_resume(tmp_path, name):
+    whole = Federation(*overrides(name))
+    wanted = summary(run_server(whole, whole.inner, tmp_path / "whole"))
+    again = Federation(*overrides(name))
+    tap, seen = Tap(again.inner), []
+
+    def reply(message, answer):
+        if stage_of(message) == 0 and message.content not in seen:
+            seen.append(message.content)
+        if len(seen) == 3:
+            raise Died
+        return answer
+
+    tap.reply = reply
+    with pytest.raises(Died):
+        run_server(again, tap, tmp_path / "again")
+    run_server(again, again.inner, tmp_path / "again", resume=True)
+    assert summary(tmp_path / "again")["model_sha256"] == wanted["model_sha256"]
+
+
+class Counting(flowers.FedAvg):
+    """A user's own, which keeps what no checkpoint holds."""
+
+    def __init__(self, *, start: int = 0, **others):
+        super().__init__(**others)
+        self.seen = [start]
+
+    def aggregate_train(self, server_round, replies):
+        self.seen.append("round")
+        return super().aggregate_train(server_round, replies)
+
+
+def test_what_cannot_be_saved_forbids_a_resume():
+    strategy = StockStrategy(Counting())
+    assert strategy.state == {}
+    strategy.aggregate_train(1, [])
+    assert list(strategy.state) == ["unsaved:seen"]
+    with pytest.raises(ConfigError, match="Counting keeps seen between rounds"):
+        StockStrategy(Counting()).state = strategy.state
+
+
+def test_arrays_come_back_in_the_form_that_they_had():
+    stock = make_stock(section("FedAdam"))
+    stock.m_t, stock.v_t = {"w": np.ones(2)}, {"w": np.zeros((1, 2))}
+    stock.momentum = [np.arange(3.0), np.ones(1)]
+    again = make_stock(section("FedAdam"))
+    wrapped = StockStrategy(again)
+    wrapped.state = StockStrategy(stock).state
+    assert again.m_t["w"].tolist() == [1, 1]
+    assert again.v_t["w"].shape == (1, 2)
+    assert [a.tolist() for a in again.momentum] == [[0, 1, 2], [1]]
+
+
+def test_an_unknown_class_counts_as_needing_single_updates():
+    assert not works_on_sums(Counting())
+    assert works_on_sums(make_stock(section("FedAvg")))
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        ({}, "needs strategy.server._target_"),
+        ({"_target_": 3}, "needs strategy.server._target_"),
+        ({"_target_": "FedAdam"}, "needs strategy.server._target_"),
+        ({"_target_": f"{HOME}.FedNothing"}, "There is no flwr.serverapp.strategy.FedNothing"),
+        ({"_target_": "no.such.module"}, "There is no no.such.module"),
+        ({"_target_": "..x"}, "There is no ..x"),
+        ({"_target_": "os.system"}, "is no strategy"),
+        ({"_target_": f"{HOME}.Strategy"}, "is no strategy"),
+        (section("FedAdam") | {"etaa": 1}, "unexpected keyword argument 'etaa'; it takes .*eta"),
+        (section("FedAdam") | {"fraction_train": 0.5}, "fraction_train has no effect here"),
+        ({"_target_": f"{HOME}.QFedAvg"}, "missing a required argument: 'client_learning_rate'"),
+    ],
+)
+def test_arguments_that_are_wrong_are_one_sentence(server, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        make_stock(server)
+    assert "\n" not in str(caught.value)

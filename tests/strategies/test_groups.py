@@ -1,0 +1,106 @@
+"""Robust strategies in whole runs: too few groups are refused, and bad clients are withstood."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from federation import Federation
+from taps import Tap, run_server
+
+from calyx.composing import compose, resolved
+from calyx.errors import ConfigError, RoundFailed
+from client import app as client_app
+from engines.planning import check_config, plan
+from engines.simulation import simulate
+
+ALL = ["privacy=none", "privacy.groups=all"]
+REFUSED = [
+    (
+        ["strategy=krum", "privacy.groups=4", "task.num_clients=24"],
+        "f=1 needs at least 5 groups and",
+    ),
+    (["strategy=krum", "strategy.server.f=4", *ALL], "f=4 needs at least 11 groups and has 10"),
+    (["strategy=krum", "cohort_size=4", *ALL], "f=1 needs at least 5 groups and has 4"),
+    (["strategy=multi_krum", "strategy.server.m=10", *ALL], "m=10 averages more than the 9 of 10"),
+    (["strategy=trimmed_mean", "task.num_clients=2", *ALL], "beta=0.2 cuts 1 of 2 groups"),
+    (["strategy=geometric_median", "task.num_clients=2", *ALL], "privacy.groups gives 2 groups"),
+    (["strategy=median", "privacy=none", "privacy.groups=2"], "privacy.groups gives 2 groups"),
+    (["strategy=krum"], "strategy=krum must see more than one update"),
+]
+ROBUST = [
+    ["strategy=median"],
+    ["strategy=trimmed_mean"],
+    ["strategy=krum", "strategy.server.f=2"],
+    ["strategy=multi_krum", "strategy.server.f=2"],
+    ["strategy=geometric_median"],
+]
+
+
+@pytest.mark.parametrize(("overrides", "words"), REFUSED, ids=[o[0] for o, _ in REFUSED])
+def test_too_few_groups_are_refused_when_the_config_is_loaded(overrides, words):
+    with pytest.raises(ConfigError) as caught:
+        check_config(resolved(compose(overrides)))
+    assert words in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+def test_a_round_that_loses_too_many_groups_stops_the_run_which_can_be_resumed(tmp_path):
+    federation = Federation(*ALL, "task.num_clients=5", "strategy=krum", "rounds=2")
+    tap, trainings = Tap(federation.inner), set()
+
+    def request(message):
+        if message.metadata.message_type == "train":
+            trainings.add(id(message.content))
+        if len(trainings) == 2:
+            tap.silent = {next(iter(federation.nodes.values()))}
+        return message
+
+    tap.request = request
+    with pytest.raises(RoundFailed) as caught:
+        run_server(federation, tap, tmp_path / "run")
+    assert (
+        "Round 2 has too few groups: strategy.server.f=1 needs at least 5 groups and has 4"
+        in str(caught.value)
+    )
+    folder = run_server(federation, federation.inner, tmp_path / "run", resume=True)
+    assert json.loads((folder / "summary.json").read_text())["rounds"] == 2
+
+
+def accuracy(folder, *overrides):
+    """On the test rows, after a run in this process."""
+    small = ["task.alpha=10.0", "baselines=false", "engine.workers=0", "rounds=4"]
+    checked = plan(resolved(compose([*small, *overrides])))
+    simulate(checked, folder, resume=False, progress=lambda *_: None)
+    return json.loads((folder / "summary.json").read_text())["test_accuracy"]
+
+
+@pytest.fixture
+def two_attackers(monkeypatch):
+    """Two clients that send the largest update there is, with the greatest weight."""
+    honest = client_app._encode
+
+    def encode(assignment, contributions):
+        if assignment.participant.name in ("client-00", "client-01"):
+            first = contributions[0]
+            update = {k: np.ones_like(v) for k, v in first.update.items()}
+            contributions = (replace(first, num_examples=10**6, update=update), *contributions[1:])
+        return honest(assignment, contributions)
+
+    monkeypatch.setattr(client_app, "_encode", encode)
+
+
+def test_two_attackers_of_ten_spoil_the_mean(tmp_path, two_attackers):
+    assert accuracy(tmp_path / "run", "strategy=fedavg", *ALL) < 0.3
+
+
+@pytest.mark.parametrize("overrides", ROBUST, ids=[o[0] for o in ROBUST])
+def test_a_robust_strategy_withstands_two_attackers_of_ten(tmp_path, two_attackers, overrides):
+    assert accuracy(tmp_path / "run", *overrides, *ALL) > 0.6
+
+
+def test_it_withstands_them_under_encryption_where_most_groups_are_clean(tmp_path, two_attackers):
+    groups = ["task.num_clients=30", "privacy.groups=5", "rounds=3"]
+    trimmed = ["strategy=trimmed_mean", "strategy.server.beta=0.4"]
+    assert accuracy(tmp_path / "mean", "strategy=fedavg", *groups) < 0.3
+    assert accuracy(tmp_path / "trimmed", *trimmed, *groups) > 0.6
