@@ -52,7 +52,7 @@ def _names(column: Column, cfg: PreprocessingConfig) -> list[str]:
         names = [f"{column.name}={category:g}" for category in column.categories]
     else:
         names = [column.name]
-        if cfg.outliers == "flag":
+        if column.kind == "numeric" and cfg.outliers == "flag":
             names.append(f"{column.name} is an outlier")
     if column.may_be_missing:
         names.append(f"{column.name} is missing")
@@ -87,7 +87,7 @@ def present_values(values: Values, column: Column) -> Values:
 
 
 def _fit(values: Values, column: Column, fill: float, cfg: PreprocessingConfig) -> ColumnFit:
-    if column.kind == "categorical":
+    if column.kind != "numeric":
         return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
     low, high = _bounds(values, cfg)
     filled = np.where(np.isnan(values), fill, values)
@@ -179,7 +179,7 @@ def _apply(
     else:
         bounded = np.clip(filled, learnt.low, learnt.high) if cfg.outliers == "clip" else filled
         parts = [(bounded - learnt.mean) / learnt.scale]
-        if cfg.outliers == "flag":
+        if column.kind == "numeric" and cfg.outliers == "flag":
             # NaN compares false: a value that was imputed is no outlier of this row's.
             parts.append(((values < learnt.low) | (values > learnt.high)).astype(np.float64))
     if column.may_be_missing:

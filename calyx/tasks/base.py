@@ -26,7 +26,7 @@ class Column:
     """
 
     name: str
-    kind: Literal["numeric", "categorical"]
+    kind: Literal["numeric", "categorical", "index"]  # index: a model looks it up, as it is
     categories: tuple[float, ...] = ()  # of a categorical column, in the order of its one-hot code
     missing_codes: tuple[float, ...] = ()
     may_be_missing: bool = False

@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field
 
 from calyx.config import PositiveInt, config, parse
-from calyx.errors import ConfigError, DataError
+from calyx.errors import DataError
 from calyx.tasks.base import Column, Schema, Table, check_w_max
 from calyx.tasks.download import Source, fetch, read_checked
 
@@ -76,7 +76,7 @@ class Shakespeare:
     name = "shakespeare"
     schema = Schema(
         columns=tuple(
-            Column(f"back_{back}", "numeric", low=0, high=len(CHARACTERS) - 1)
+            Column(f"back_{back}", "index", low=0, high=len(CHARACTERS) - 1)
             for back in range(CONTEXT, 0, -1)
         ),
         classes=tuple({"\n": "newline", " ": "space"}.get(c, c) for c in CHARACTERS),
@@ -96,15 +96,10 @@ class Shakespeare:
         return read_speeches(_speeches(data_dir)[client])
 
     def model(self, num_inputs: int) -> "nn.Module":
-        """Embedding of 8, 180 hidden units; 26,865 parameters. Raises ConfigError for another width."""
+        """Embedding of 8, 180 hidden units, a logit a character; 26,865 parameters."""
         from calyx.tasks.char_mlp import CharMlp
 
-        if num_inputs != CONTEXT:
-            raise ConfigError(
-                f"task=shakespeare has a model of {CONTEXT} characters, and this preprocessing makes "
-                f"{num_inputs} inputs; use preprocessing.outliers=keep."
-            )
-        return CharMlp(CONTEXT, len(CHARACTERS))
+        return CharMlp(num_inputs, len(CHARACTERS))
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.composing import compose, resolved
+from calyx.config import parse
 from calyx.errors import ConfigError, DataError
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.fitting import apply, fit
 from calyx.registry import load_task
 from calyx.tasks import shakespeare
 from calyx.tasks.shakespeare import (
@@ -129,15 +132,15 @@ def test_the_model_depends_on_the_order_of_the_characters():
     assert not torch.equal(model(x), model(x.flip(1)))
 
 
-@pytest.mark.parametrize("value", [-1.0, 0.5, 65.0])
-def test_numbers_that_are_no_characters_are_refused_with_the_keys_to_change(value):
-    with pytest.raises(ConfigError, match=r"preprocessing\.scaling=none"):
-        task().model(CONTEXT)(torch.full((1, CONTEXT), value))
-
-
-def test_a_preprocessing_of_another_width_is_refused():
-    with pytest.raises(ConfigError, match=r"makes 20 inputs; use preprocessing\.outliers=keep"):
-        task().model(20)
+@pytest.mark.parametrize(
+    "overrides",
+    [["preprocessing=local"], ["preprocessing=none"], ["preprocessing.outliers=flag"]],
+)
+def test_no_preprocessing_changes_the_numbers_of_characters(overrides):
+    section = resolved(compose(["task=shakespeare", *overrides]))["preprocessing"]
+    cfg = parse(PreprocessingConfig, section, "preprocessing")
+    table = read_speeches(["My fan,\nPeter.\n", "Zounds!\n"])
+    assert (apply(fit(table, task().schema, cfg), table) == table.x).all()
 
 
 @needs_data
