@@ -126,5 +126,7 @@ class RunConfig:
     retries: NonNegativeInt  # times that a failed round is repeated
     deadline_s: PositiveFloat  # seconds that the server waits for a stage
     keep_checkpoints: PositiveInt  # the last K are kept
+    tensorboard: bool  # write events of TensorBoard into the run folder when the run ends
+    mlflow: bool  # and a run of MLflow's
     baselines: bool | None  # train them too; null lets `calyx simulate` decide: not in a sweep
     stopping: Stopping

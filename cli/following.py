@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
+from calyx.config import RunConfig, parse
 from calyx.errors import CalyxError, UserError
 from calyx.files import read_lines, write_atomically
 from calyx.flower import Operator
@@ -18,6 +19,7 @@ from cli.meanings import explained
 from cli.operating import AUTHORITY, CONTROL_PORT, connect
 from cli.report.page import write_report
 from cli.results import print_results
+from cli.tracking import track
 from server.folder import RunFolder, shown_figures
 from server.job import to_run_config
 
@@ -85,6 +87,7 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
                 f"Stopped. What was finished is saved: go on with `calyx resume {folder.path}`."
             ) from None
     report = write_report(folder.path)
+    track(parse(RunConfig, config, ""), folder)
     print_results(folder.read_summary(), folder.path, report)
 
 

@@ -17,6 +17,8 @@ from server.underway import check_rounds, read_record
 MAY_CHANGE = (
     "rounds",
     "baselines",
+    "tensorboard",
+    "mlflow",
     "deadline_s",
     "retries",
     "keep_checkpoints",

@@ -6,6 +6,7 @@ from calyx.errors import CalyxError
 from cli.display import Display
 from cli.report.page import write_report
 from cli.results import print_results
+from cli.tracking import track
 from engines.planning import Plan
 from engines.simulation import simulate
 from server.folder import Row, RunFolder
@@ -39,6 +40,7 @@ def run_shown(
     except CalyxError as error:
         RunFolder(folder).event("report-failed", "warning", str(error))
         report = None
+    track(plan.run, RunFolder(folder))
     return summary, report
 
 

@@ -75,6 +75,9 @@ class Plan:
 def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]:
     """Parse every section and check what can be checked without data. Raises ConfigError."""
     run = parse(RunConfig, config, "")
+    for key in ("tensorboard", "mlflow"):
+        if getattr(run, key) and find_spec(key) is None:
+            raise ConfigError(f"{key}=true needs the extra: pip install 'calyx[{key}]'.")
     task = load_task(run.task)
     engine = _parse_engine(run.engine)
     parse(TrainingConfig, run.training, "training")

@@ -1,0 +1,90 @@
+"""`tensorboard=true` and `mlflow=true`: a run's rows where people of those tools look.
+
+Written when a run ends, from rounds.jsonl, so that a resumed run has each round once. A tracking
+server that cannot be reached costs a warning, never the run.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from calyx.config import RunConfig
+from calyx.files import read_lines, write_json
+from server.folder import Row, RunFolder
+
+_STEP = "round"
+
+
+def track(run: RunConfig, folder: RunFolder) -> None:
+    """Write what the config wants of a finished run."""
+    for is_wanted, write in ((run.tensorboard, to_tensorboard), (run.mlflow, to_mlflow)):
+        if not is_wanted:
+            continue
+        try:
+            write(folder)
+        except Exception as error:  # noqa: BLE001 - a foreign tool's failure, of whatever kind
+            first = next(iter(str(error).splitlines()), type(error).__name__)
+            folder.event(
+                "tracking-failed", "warning", f"{write.__name__.removeprefix('to_')}: {first}"
+            )
+
+
+def scalars(row: Row) -> Iterator[tuple[str, float]]:
+    """The numbers of a round's row but its own, by name; what was not measured is left out."""
+    for key, value in row.items():
+        if key != _STEP and isinstance(value, int | float):
+            yield key, float(value)
+
+
+def to_tensorboard(folder: RunFolder) -> None:
+    """Events in RUN/tensorboard, all of them anew."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    place = folder.path / "tensorboard"
+    shutil.rmtree(place, ignore_errors=True)
+    with SummaryWriter(str(place)) as writer:
+        for row in read_lines(folder.rounds):
+            for name, value in scalars(row):
+                writer.add_scalar(name, value, row[_STEP])
+
+
+def to_mlflow(folder: RunFolder) -> None:
+    """A run of MLflow's, at MLFLOW_TRACKING_URI or in ./mlruns; taken up again after a resume."""
+    import mlflow
+
+    config, summary, noted = (
+        folder.read_config(),
+        folder.read_summary(),
+        folder.path / "mlflow.json",
+    )
+    before: dict[str, Any] = {"run_id": None, "rounds": 0}
+    if noted.exists():
+        before = json.loads(noted.read_text())
+    mlflow.set_experiment(f"calyx {summary['task']}")
+    with mlflow.start_run(run_id=before["run_id"], run_name=folder.path.name) as active:
+        if before["run_id"] is None:
+            mlflow.log_params(dict(_flat(config)))
+            mlflow.set_tags({"task": summary["task"], "strategy": summary["strategy"]})
+        for row in read_lines(folder.rounds):
+            if row[_STEP] > before["rounds"]:
+                mlflow.log_metrics(dict(scalars(row)), step=row[_STEP])
+        mlflow.log_metrics(
+            {k: float(v) for k, v in summary.items() if k.startswith("test_") and _is_number(v)}
+        )
+        for path in (folder.summary, folder.report):
+            if path.exists():
+                mlflow.log_artifact(str(path))
+        write_json(noted, {"run_id": active.info.run_id, "rounds": summary["rounds"]})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _flat(values: dict[str, Any], head: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{head}{key}.")
+        else:
+            yield f"{head}{key}", str(value)[:500]

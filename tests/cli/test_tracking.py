@@ -1,0 +1,75 @@
+"""`tensorboard=true` and `mlflow=true`: every round once, also after a resume."""
+
+import json
+
+import pytest
+
+from calyx.composing import compose, resolved
+from calyx.errors import ConfigError
+from calyx.files import read_lines
+from cli.main import run
+from engines import planning
+
+SMALL = ["baselines=false", "engine.workers=0", "privacy=none", "task.num_clients=3"]
+
+
+def simulated(folder, *overrides):
+    assert run(["simulate", *SMALL, "rounds=2", f"hydra.run.dir={folder}", *overrides]) == 0
+    return folder
+
+
+def test_tensorboard_has_every_figure_of_every_round_once(tmp_path, capsys):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = simulated(tmp_path / "run", "tensorboard=true")
+    assert run(["resume", str(folder), "rounds=3"]) == 0
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    rows = read_lines(folder / "rounds.jsonl")
+    for name in ("train_loss", "val_loss", "val_accuracy", "bytes_up", "seconds"):
+        found = [(e.step, e.value) for e in events.Scalars(name)]
+        assert found == [(row["round"], pytest.approx(row[name], rel=1e-6)) for row in rows]
+
+
+def test_mlflow_has_one_run_also_after_a_resume(tmp_path, monkeypatch, capsys):
+    mlflow = pytest.importorskip("mlflow")
+    place = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", place)
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(place)
+    folder = simulated(tmp_path / "run", "mlflow=true")
+    assert run(["resume", str(folder), "rounds=3"]) == 0
+    events = read_lines(folder / "events.jsonl")
+    assert not [e for e in events if e["event"] == "tracking-failed"]
+    client = mlflow.MlflowClient()
+    (experiment,) = client.search_experiments(filter_string="name = 'calyx digits'")
+    (found,) = client.search_runs([experiment.experiment_id])
+    history = client.get_metric_history(found.info.run_id, "val_loss")
+    rows = read_lines(folder / "rounds.jsonl")
+    assert [(m.step, m.value) for m in history] == [(r["round"], r["val_loss"]) for r in rows]
+    assert found.data.params["training.lr"] == "0.5"
+    assert found.data.tags["strategy"] == "fedavg"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert found.data.metrics["test_accuracy"] == summary["test_accuracy"]
+
+
+def test_a_tracking_server_that_cannot_be_reached_costs_a_warning(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow = pytest.importorskip("mlflow")
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    folder = simulated(tmp_path / "run", "mlflow=true")
+    assert (folder / "summary.json").exists()
+    warnings = [
+        e["message"] for e in read_lines(folder / "events.jsonl") if e["severity"] == "warning"
+    ]
+    assert any(message.startswith("mlflow: ") for message in warnings)
+
+
+@pytest.mark.parametrize("key", ["tensorboard", "mlflow"])
+def test_a_tracker_that_is_not_installed_is_one_sentence(monkeypatch, key):
+    monkeypatch.setattr(planning, "find_spec", lambda _: None)
+    with pytest.raises(
+        ConfigError, match=rf"{key}=true needs the extra: pip install 'calyx\[{key}\]'"
+    ):
+        planning.check_config(resolved(compose([f"{key}=true"])))
