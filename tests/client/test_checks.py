@@ -151,6 +151,16 @@ def test_duplicate_rows_are_counted_once_for_each_repetition():
     assert (got.check, got.count) == ("duplicates", 2)
 
 
+def test_equal_rows_are_a_warning_unless_the_task_says_which_belong_together():
+    rows = table([*SOUND, SOUND[0]], [0, 1, 0, 1, 0])
+    blocked = Table(rows.x, rows.y, np.arange(5))
+    assert only(check_table(rows, SCHEMA)).severity == "warning"
+    assert only(check_table(blocked, SCHEMA)).severity == "info"
+    for whole, severity in ((rows, "warning"), (blocked, "info")):
+        parts = {"train": whole.take(np.arange(4)), "test": whole.take(np.array([4]))}
+        assert only(check_parts(parts)).severity == severity
+
+
 def test_rows_with_the_same_missing_value_are_duplicates():
     rows = [[40, NAN, 0], [50, 210, 1], [40, NAN, 0], [60, 220, 1]]
     assert "duplicates" in {f.check for f in check_table(table(rows, [0, 1, 0, 1]), SCHEMA)}
