@@ -36,7 +36,6 @@ def test_mlflow_has_one_run_also_after_a_resume(tmp_path, monkeypatch, capsys):
     place = f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", place)
     monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(place)
     folder = simulated(tmp_path / "run", "mlflow=true")
     assert run(["resume", str(folder), "rounds=3"]) == 0
     events = read_lines(folder / "events.jsonl")
@@ -56,8 +55,7 @@ def test_mlflow_has_one_run_also_after_a_resume(tmp_path, monkeypatch, capsys):
 def test_a_tracking_server_that_cannot_be_reached_costs_a_warning(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    mlflow = pytest.importorskip("mlflow")
-    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    pytest.importorskip("mlflow")
     folder = simulated(tmp_path / "run", "mlflow=true")
     assert (folder / "summary.json").exists()
     warnings = [
