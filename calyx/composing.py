@@ -1,6 +1,7 @@
 """Hydra composes here, and nowhere else outside the program's own `hydra.main`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from calyx.registry import load_class
@@ -9,25 +10,32 @@ CONFIG_MODULE = "conf"
 CONFIG_NAME = "config"
 
 
-def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
-    """The composed config of `overrides`. Hydra's state is global: one call at a time a process."""
-    from hydra import compose as hydra_compose
+@contextmanager
+def hydra_begun() -> Iterator[None]:
+    """Hydra with our configs and those of installed packages."""
     from hydra import initialize_config_module
 
     from calyx.searchpath import register
 
     register()
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        yield
+
+
+def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
+    """The composed config of `overrides`. Hydra's state is global: one call at a time a process."""
+    from hydra import compose as hydra_compose
+
+    with hydra_begun():
         return hydra_compose(CONFIG_NAME, overrides=list(overrides), return_hydra_config=with_hydra)
 
 
 def compose_master(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
     """What a sweep's sweeper and launcher see: Hydra's own part, and what is swept left open."""
-    from hydra import initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+    with hydra_begun():
         loader = GlobalHydra.instance().config_loader()
         return loader.load_configuration(CONFIG_NAME, list(overrides), RunMode.MULTIRUN)
 

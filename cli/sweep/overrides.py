@@ -4,20 +4,19 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from calyx.composing import CONFIG_MODULE
+from calyx.composing import hydra_begun
 from calyx.errors import ConfigError
 
 
 def parse_overrides(words: Sequence[str]) -> list[Any]:
     """Hydra's parsed overrides; `glob` finds this program's config groups. Raises Hydra's errors."""
-    from hydra import initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     hydra = GlobalHydra.instance()
     # Inside a sweep Hydra is at work already, and there is one of it a process.
     begun = hydra.is_initialized()
-    with nullcontext() if begun else initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+    with nullcontext() if begun else hydra_begun():
         parser = OverridesParser.create(config_loader=hydra.config_loader())
         return parser.parse_overrides(list(words))
 

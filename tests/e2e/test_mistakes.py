@@ -89,7 +89,7 @@ def test_a_folder_that_holds_a_run_is_refused_untouched(calyx, tmp_path):
         (["nope"], "no command 'nope'"),
         (["resume"], "Give the folder of one run"),
         (["resume", "nowhere"], "no folder nowhere"),
-        (["report"], "Give the folder of a run"),
+        (["report"], "the following arguments are required: run"),
         (["report", "nowhere"], "nowhere"),
         (["doctor", "me"], "takes server, site, privacy or nothing"),
     ],
