@@ -114,12 +114,16 @@ def _statistics(values: Values, how: str, cfg: PreprocessingConfig) -> Values:
     """The constant of each column of `values` [N, K]; the configured one where all are missing."""
     if how == "constant":
         return np.full(values.shape[1], cfg.fill_value)
-    from sklearn.impute import SimpleImputer
+    present = [column[~np.isnan(column)] for column in values.T]
+    return np.array([_statistic(v, how) if len(v) else cfg.fill_value for v in present])
 
-    strategy = {"median": "median", "mode": "most_frequent"}[how]
-    found = SimpleImputer(strategy=strategy, keep_empty_features=True).fit(values).statistics_
-    empty = np.isnan(values).all(axis=0)
-    return np.where(empty, cfg.fill_value, found.astype(np.float64))
+
+def _statistic(present: Values, how: str) -> float:
+    """The median, or the mode: the most frequent value, and the least of equally frequent ones."""
+    if how == "median":
+        return float(np.median(present))
+    distinct, counts = np.unique(present, return_counts=True)
+    return float(distinct[counts.argmax()])
 
 
 def _bounds(values: Values, cfg: PreprocessingConfig) -> tuple[float, float]:

@@ -99,7 +99,7 @@ def test_the_tests_fail_if_one_stage_fails_and_report_the_others(
         "ruff check .",
         "ruff format --check .",
         "mypy ",
-        "pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder -k a word",
+        "pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder -k a word",
     ]
 
 
