@@ -38,7 +38,8 @@ from calyx.secagg.vector import Contribution, Layout, decode, encode
 from calyx.seeding import rng
 from calyx.tasks.base import Task
 from calyx.weights import float_shapes, initial_model, weights_of
-from client.data import PART_NAMES, Part, prepare
+from client.data import Part, prepare
+from client.splitting import PART_NAMES
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
 from strategies.local import LocalObjective

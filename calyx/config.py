@@ -107,6 +107,22 @@ class Stopping:
 
 
 @config
+class Audit:
+    """The federated audit of the data, before anything is trained."""
+
+    bins: Annotated[int, Field(ge=2, le=256)]  # of each histogram, of equal width
+    fail_on: Literal["error", "warning", "never"]  # the least severe finding that stops the run
+
+
+@config
+class CrossValidation:
+    """How well a federation's models do on rows, or at clients, that they have not seen."""
+
+    # Folds of every client's rows; `clients`: each client is a fold; null does none.
+    k: Annotated[int, Field(ge=2, le=100)] | Literal["clients"] | None
+
+
+@config
 class RunConfig:
     """The whole resolved config; sections owned by others stay raw until their owner parses them."""
 
@@ -130,3 +146,6 @@ class RunConfig:
     mlflow: bool  # and a run of MLflow's
     baselines: bool | None  # train them too; null lets `calyx simulate` decide: not in a sweep
     stopping: Stopping
+    phases: tuple[str, ...]  # what a run consists of, in order
+    audit: Audit
+    cv: CrossValidation

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from calyx.metrics import CLIPPED, EVALUATION_W_MAX, LOSS, PERSONAL, evaluation_terms
-from calyx.order import Kind
+from calyx.config import parse
+from calyx.metrics import CLIPPED, EVALUATION_W_MAX, LOSS, PERSONAL, evaluation_terms, test_terms
+from calyx.order import Cv, Kind, Terms
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.encoding import hash_of
 from calyx.secagg.rules import Rules
 from calyx.secagg.vector import Layout, Metric
+from calyx.statistics.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.tasks.base import Task
 from calyx.weights import Shapes
 
@@ -16,15 +18,17 @@ PRG_KEY_BYTES = {"aes-128": 16, "aes-256": 32}
 
 @dataclass(frozen=True)
 class Parts:
-    """The vector of an exchange: what a training adds up, what an evaluation adds up, or both."""
+    """The vector of an exchange: what a training adds up, then evaluations, or else statistics."""
 
-    train: Layout | None
-    evaluation: Layout | None
+    train: Layout | None = None
+    evaluations: tuple[Layout, ...] = ()  # several of a cross-validation: one a fold
+    statistics: Layout | None = None
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
         """Those that are there, in the order in which they stand in the vector."""
-        return tuple(part for part in (self.train, self.evaluation) if part is not None)
+        parts = (self.train, *self.evaluations, self.statistics)
+        return tuple(part for part in parts if part is not None)
 
     @property
     def length(self) -> int:
@@ -43,7 +47,9 @@ class Contents:
     is_localised: bool = False  # whether each client's evaluation is of the model as it has it
 
 
-def parts_of(kind: Kind, is_validated: bool, privacy: PrivacyConfig, contents: Contents) -> Parts:
+def parts_of(
+    kind: Kind, is_validated: bool, privacy: PrivacyConfig, contents: Contents, cv: Cv | None = None
+) -> Parts:
     """Training sends the update, its loss and the number of cut coordinates; evaluation counts.
 
     With `is_validated`, a training also sends what an evaluation of its incoming weights would.
@@ -55,12 +61,29 @@ def parts_of(kind: Kind, is_validated: bool, privacy: PrivacyConfig, contents: C
     if contents.has_personal:
         own_metrics, own_counts = evaluation_terms(task.schema, PERSONAL)
         metrics, counts = metrics + own_metrics, counts + own_counts
+    if kind in ("test", "cv"):
+        counts = (*counts, *test_terms(task.schema))
     evaluation = Layout(fixed, privacy.w_max(EVALUATION_W_MAX), (), metrics, counts)
     if kind != "train":
-        return Parts(None, evaluation)
+        folds = cv.k if kind == "cv" and cv is not None and isinstance(cv.k, int) else 1
+        return Parts(evaluations=(evaluation,) * folds)
     sent = (LOSS, *contents.metrics)
     train = Layout(fixed, privacy.w_max(task.w_max), contents.tensors, sent, (CLIPPED,))
-    return Parts(train, evaluation if is_validated else None)
+    return Parts(train, (evaluation,) if is_validated else ())
+
+
+def statistics_parts(privacy: PrivacyConfig, survey: Survey) -> Parts:
+    """Statistics are counts, and every client weighs the same."""
+    layout = Layout(privacy.fixed_point(), 1, (), (), survey.counts())
+    return Parts(statistics=layout)
+
+
+def survey_of(task: Task, terms: Terms) -> Survey:
+    """What the clients of a run measure of their rows: all of them, and those that models see."""
+    bins = parse(StatisticsConfig, terms.statistics, "statistics").bins
+    folds = terms.cv.k if terms.cv is not None else None
+    samples = [fold_name(i) for i in range(folds)] if isinstance(folds, int) else [ALL, TRAIN]
+    return Survey(task.schema, bins, tuple(samples))
 
 
 def rules_of(privacy: PrivacyConfig, parts: Parts, roster: int, groups: tuple[int, int]) -> Rules:

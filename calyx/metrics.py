@@ -19,6 +19,8 @@ LOSS_MAX = 64.0
 # of the target's scale.
 LOSS = Metric("loss", 0.0, LOSS_MAX)
 CLIPPED = Count("clipped", 1)  # coordinates of an update that were cut to ±clip
+SCORE_STEPS = 2**20  # fixed-point steps of a client's score, which is cut to 0 … 1
+SCORE_BINS = 20
 EVALUATION_W_MAX = 2**20  # rows of one client that count in a mean loss
 PERSONAL = "personal_"  # how the names begin of what a client's own model is judged by
 _ABSOLUTE = Metric("absolute_error", 0.0, LOSS_MAX**0.5)
@@ -42,6 +44,35 @@ def evaluation_terms(
         metrics += (_ABSOLUTE, _MEAN, _SQUARE)
     named = (Metric(f"{prefix}{m.name}", m.low, m.high) for m in metrics)
     return tuple(named), counts
+
+
+def test_terms(schema: Schema) -> tuple[Count, ...]:
+    """What a test sends beside it: how the score differs between clients, in sums."""
+    return (Count("clients", 1), Count("scores", 2, SCORE_STEPS), Count("score_bins", SCORE_BINS))
+
+
+def spread_counts(score: float, num_examples: int) -> dict[str, NDArray[np.int64]]:
+    """One client's counts of `test_terms`; nothing of a client without rows."""
+    has_rows = int(num_examples > 0)
+    share = min(max(score, 0.0), 1.0)
+    bins = np.zeros(SCORE_BINS, dtype=np.int64)
+    bins[min(int(share * SCORE_BINS), SCORE_BINS - 1)] = has_rows
+    scores = np.rint(np.array([share, share**2]) * SCORE_STEPS * has_rows).astype(np.int64)
+    return {"clients": np.array([has_rows]), "scores": scores, "score_bins": bins}
+
+
+def client_spread(counts: Counts) -> dict[str, float | None]:
+    """Mean and sd of the clients' own scores, and the worst tenth's bound, to one bin of 0.05."""
+    clients = int(counts["clients"][0])
+    if clients == 0:
+        return {"client_mean": None, "client_sd": None, "client_worst_decile": None}
+    mean, square = (float(n) / SCORE_STEPS / clients for n in counts["scores"])
+    reached = np.searchsorted(np.cumsum(counts["score_bins"]), 0.1 * clients)
+    return {
+        "client_mean": mean,
+        "client_sd": max(0.0, square - mean**2) ** 0.5,
+        "client_worst_decile": float(reached + 1) / SCORE_BINS,
+    }
 
 
 def metric_name(schema: Schema) -> str:

@@ -23,7 +23,8 @@ from calyx.errors import ConfigError
 
 MAX_ORDER_BYTES = 4 * 2**20  # a roster of some 100,000 names; more is refused unread
 
-Kind = Literal["train", "evaluate", "test"]
+# cv: the models of all folds, each on rows that it has not seen.
+Kind = Literal["train", "evaluate", "test", "statistics", "cv"]
 Hex32 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # 32 bytes
 
 
@@ -36,6 +37,14 @@ class StrategyHalf:
 
 
 @config
+class Cv:
+    """Cross-validation: into how many folds the rows, or which clients, are dealt."""
+
+    k: Annotated[int, Field(ge=2, le=100)] | Literal["clients"]
+    fold: Annotated[int, Field(ge=0, le=2**20)] | None  # whose training it is; null: of all of them
+
+
+@config
 class Terms:
     """What every round of a run has in common; the same for all clients."""
 
@@ -44,6 +53,8 @@ class Terms:
     training: Section
     preprocessing: Section
     privacy: Section
+    statistics: Section
+    cv: Cv | None  # null: an ordinary training
     seed: Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -96,6 +107,8 @@ def travelling(run: RunConfig) -> dict[str, Any]:
         "training": run.training,
         "preprocessing": run.preprocessing,
         "privacy": run.privacy,
+        "statistics": {"bins": run.audit.bins},
+        "cv": None,
         "seed": run.seed,
     }
 

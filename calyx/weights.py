@@ -24,9 +24,9 @@ Weights = dict[str, Array]
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
-def initial_model(task: Task, num_inputs: int, seed: int) -> "nn.Module":
-    """The task's model with the weights that every party derives from `seed`."""
-    with torch_scope(seed, "initial-weights"):
+def initial_model(task: Task, num_inputs: int, seed: int, fold: int | None = None) -> "nn.Module":
+    """The task's model with the weights that every party derives from `seed`, or from a fold's too."""
+    with torch_scope(seed, "initial-weights", 0 if fold is None else fold + 1):
         return task.model(num_inputs)
 
 

@@ -8,17 +8,17 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import ConfigError
 from calyx.hardware import apply
-from calyx.metrics import LOSS_MAX, PERSONAL, Evaluation, metric_name
+from calyx.metrics import LOSS_MAX, PERSONAL, Evaluation, metric_name, spread_counts
 from calyx.order import Kind
 from calyx.secagg.quantise import Residues
 from calyx.secagg.refusals import Refusal
@@ -27,19 +27,19 @@ from calyx.seeding import rng
 from calyx.weights import Weights, weights_of
 from calyx.wire import FailureCode
 from client import journal, secure_mod
-from client.assignment import Assignment, open_assignment
-from client.config import read_site
+from client.assignment import Assignment, num_folds, of_fold, open_assignment
+from client.config import Site, read_site
 from client.data import Part
 from client.evaluation import evaluate
 from client.failures import ClientFailure
 from client.partition import node_values
 from client.policy import accept
+from client.survey import survey
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
 from strategies.local import Finished
 
-if TYPE_CHECKING:
-    pass
+Work = Callable[[Assignment, Site], tuple[Contribution, ...]]
 
 log = logging.getLogger(__name__)
 app = ClientApp()
@@ -61,6 +61,18 @@ def on_evaluate(message: Message, context: Context) -> Message:
 def on_test(message: Message, context: Context) -> Message:
     """Evaluate the weights on this client's test part; once, at the end."""
     return _answer(message, context, "test", _evaluate)
+
+
+@app.evaluate("cv")
+def on_cross_validation(message: Message, context: Context) -> Message:
+    """Evaluate each fold's model on rows that it has not seen."""
+    return _answer(message, context, "cv", _cross_validate)
+
+
+@app.query("statistics")
+def on_statistics(message: Message, context: Context) -> Message:
+    """Count what the order asks of this client's rows."""
+    return _replying(message, context, survey)
 
 
 @app.query("share")
@@ -99,21 +111,26 @@ def on_name(message: Message, context: Context) -> Message:
     return Message(wire.name_content(read_site(node_values(context)).name), reply_to=message)
 
 
-def _answer(
-    message: Message,
-    context: Context,
-    kind: Kind,
-    work: Callable[[Assignment], tuple[Contribution, ...]],
+def _answer(message: Message, context: Context, kind: Kind, work: Work) -> Message:
+    def reply(message: Message, context: Context, site: Site) -> RecordDict:
+        order = accept(message, site.name, kind)
+        assignment = open_assignment(message, context, site, order)
+        vector = _encode(assignment, work(assignment, site))
+        if assignment.opening is not None:
+            return secure_mod.advertise(assignment.opening, vector)
+        return wire.vector_content(vector, assignment.fixed)
+
+    return _replying(message, context, reply)
+
+
+def _replying(
+    message: Message, context: Context, work: Callable[[Message, Context, Site], RecordDict]
 ) -> Message:
+    """What `work` answers, or one code of why it does not."""
     site = read_site(node_values(context))
     journal.keep_in(site.state_dir)
     try:
-        order = accept(message, site.name, kind)
-        assignment = open_assignment(message, context, site, order)
-        vector = _encode(assignment, work(assignment))
-        if assignment.opening is not None:
-            return Message(secure_mod.advertise(assignment.opening, vector), reply_to=message)
-        return Message(wire.vector_content(vector, assignment.fixed), reply_to=message)
+        return Message(work(message, context, site), reply_to=message)
     except Refusal as error:
         return secure_mod.refuse(error, message, (bytes(32), 0), site)
     except ClientFailure as error:
@@ -133,12 +150,12 @@ def _refuse(error: ClientFailure, message: Message) -> Message:
     return wire.failure(error.code, message)
 
 
-def _train(task: Assignment) -> tuple[Contribution, ...]:
+def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     """Local epochs from the global weights; what is sent of them is the strategy's to say.
 
     Where the order says so, the global weights are validated first, as `_evaluate` would.
     """
-    validation = _evaluate(task) if task.order.is_validated else ()
+    validation = _evaluate(task, site) if task.order.is_validated else ()
     terms, number, objective = task.order.terms, task.order.round, task.objective
     cfg = parse(TrainingConfig, terms.training, "training")
     own = task.store.before(number) if task.store else {}
@@ -158,6 +175,7 @@ def _train(task: Assignment) -> tuple[Contribution, ...]:
     journal.write(
         "train",
         round=number,
+        **_fold(task),
         train_loss=trained.loss,
         val_loss=trained.validation_loss,
         epochs=trained.epochs,
@@ -185,15 +203,40 @@ def _train_personal(task: Assignment, own: Weights, job: LocalJob) -> Weights:
     return weights_of(model)
 
 
-def _evaluate(task: Assignment) -> tuple[Contribution, ...]:
+def _evaluate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     """What the weights, and this client's own model, are judged by on validation or test rows."""
-    kind: Literal["test", "evaluate"] = "test" if task.order.kind == "test" else "evaluate"
-    part = task.participant.parts["test" if kind == "test" else "validation"]
     # Incoming weights are the model of the round before.
     number = task.order.round - (task.order.kind == "train")
+    return (_evaluated(task, number, _fold(task)),)
+
+
+def _cross_validate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
+    """Each fold's model on the rows that it has not seen; or this client's own fold only."""
+    order = task.order
+    if order.terms.cv is not None and isinstance(order.terms.cv.k, int):
+        folds = list(range(num_folds(order)))
+    else:
+        folds = [sorted(name for group in order.groups for name in group).index(site.name)]
+    return tuple(
+        _evaluated(of_fold(task, fold, site), order.rounds, {"fold": fold}) for fold in folds
+    )
+
+
+def _fold(task: Assignment) -> dict[str, int]:
+    """For the journal: the fold whose training this is, if any."""
+    cv = task.order.terms.cv
+    return {} if cv is None or cv.fold is None else {"fold": cv.fold}
+
+
+def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribution:
+    """What the model of round `number` is judged by."""
+    kind: Literal["test", "evaluate", "cv"] = "evaluate"
+    if task.order.kind in ("test", "cv"):
+        kind = "test" if task.order.kind == "test" else "cv"
+    part = task.participant.parts["validation" if kind == "evaluate" else "test"]
     own = task.store.until(number) if task.store else {}
     result = _judged(task, part, task.objective.localised(task.model, own))
-    prefix = "test" if kind == "test" else "val"
+    prefix = "val" if kind == "evaluate" else "test"
     figure = metric_name(task.participant.task.schema)
     said = {f"{prefix}_loss": result.loss, f"{prefix}_{figure}": result.score}
     means, counts = result.means, result.counts
@@ -202,10 +245,12 @@ def _evaluate(task: Assignment) -> tuple[Contribution, ...]:
         said[f"{prefix}_{PERSONAL}{figure}"] = personal.score
         means |= {f"{PERSONAL}{name}": value for name, value in personal.means.items()}
         counts |= {f"{PERSONAL}{name}": value for name, value in personal.counts.items()}
-    journal.write(kind, round=number, **said, num_examples=len(part))
+    if kind != "evaluate":
+        counts |= spread_counts(result.score, len(part))
+    journal.write(kind, round=number, **fold, **said, num_examples=len(part))
     # A failure here would answer, of this client alone, whether its rows make a chosen model diverge.
     finite = {name: v if np.isfinite(v) else LOSS_MAX for name, v in means.items()}
-    return (Contribution(len(part), {}, finite, counts),)
+    return Contribution(len(part), {}, finite, counts)
 
 
 def _judged(task: Assignment, part: Part, weights: Weights) -> Evaluation:

@@ -2,7 +2,7 @@
 
 import json
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from flwr.app import Context, Message
 from calyx import wire
 from calyx.config import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
+from calyx.folds import CV_RUN, fold_run, stacked, unstacked
 from calyx.hardware import Hardware, apply, resolve
 from calyx.layouts import Parts, parts_of
 from calyx.order import Order
@@ -21,7 +22,7 @@ from calyx.weights import Weights, hash_weights, initial_model, load_into, weigh
 from calyx.wire import FailureCode
 from client import secure_mod
 from client.config import Site
-from client.data import Participant, prepare
+from client.data import Participant, prepare, read_rows, whole
 from client.failures import ClientFailure
 from client.policy import check_policy
 from client.store import Store
@@ -64,20 +65,27 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     check_policy(order, privacy, site.policy)
     hardware = resolve(site.hardware)
     apply(hardware)
-    participant = prepare(order.terms, site.name, site.data_dir)
+    cv = order.terms.cv
+    is_by_rows = cv is not None and isinstance(cv.k, int)
+    fold = None if cv is None else cv.fold
+    if fold is None and order.kind == "cv" and is_by_rows:
+        fold = 0  # all have the same shapes
+    participant = prepare(order.terms, site.name, site.data_dir, fold)
     objective = load_objective(order.terms.strategy.name, order.terms.strategy.local)
     own = weights_of(_model(participant, order))
     contents = contents_of(participant.task, own, objective, order.terms.training)
     template = own | objective.beside(own)
+    if order.kind == "cv":
+        template = stacked([own] * num_folds(order))
     weights = _read_weights(message, order, template)
-    parts = parts_of(order.kind, order.is_validated, privacy, contents)
+    parts = parts_of(order.kind, order.is_validated, privacy, contents, cv)
     opening = None
     if privacy.is_encrypted:
         opening = secure_mod.open_context(site, context, order, (privacy, parts))
     return Assignment(
         order=order,
-        model={k: weights[k] for k in own},
-        beside={k: weights[k] for k in template if k not in own},
+        model={k: weights[k] for k in own} if order.kind != "cv" else weights,
+        beside={k: weights[k] for k in template if k not in own and order.kind != "cv"},
         objective=objective,
         store=_store(site, order) if objective.has_state else None,
         participant=participant,
@@ -87,6 +95,26 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     )
 
 
+def num_folds(order: Order) -> int:
+    """Models that the order of a cross-validation carries: one a fold, or one a client."""
+    k = order.terms.cv.k if order.terms.cv else "clients"
+    return k if isinstance(k, int) else sum(map(len, order.groups))
+
+
+def of_fold(task: Assignment, fold: int, site: Site) -> Assignment:
+    """The assignment of a cross-validation with one fold's model, and the rows it has not seen."""
+    order = task.order
+    cv = order.terms.cv
+    if cv is None or isinstance(cv.k, int):
+        participant = prepare(order.terms, site.name, site.data_dir, fold)
+    else:
+        participant = whole(task.participant, read_rows(order.terms, site.name, site.data_dir))
+    run = fold_run(order.run.removesuffix(CV_RUN), fold)
+    store = None if task.store is None else replace(task.store, run=run)
+    model = unstacked(task.model, fold)
+    return replace(task, model=model, participant=participant, store=store)
+
+
 def _read_weights(message: Message, order: Order, template: Weights) -> Weights:
     try:
         weights = wire.read_order_weights(message, template)
@@ -94,7 +122,8 @@ def _read_weights(message: Message, order: Order, template: Weights) -> Weights:
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, str(error)) from None
     if hash_weights(weights) != order.weights:
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "The weights are not those of the order.")
-    if order.kind == "train" and order.round == 1 and order.weights != hash_weights(template):
+    is_first = order.kind == "train" and order.round == 1
+    if is_first and order.weights != hash_weights(template):
         raise ClientFailure(
             FailureCode.WEIGHTS_REFUSED,
             "A first round must begin with the weights that its seed gives, and this one does not.",
@@ -113,9 +142,11 @@ def _store(site: Site, order: Order) -> Store:
 
 def _model(participant: Participant, order: Order) -> "nn.Module":
     terms = order.terms
-    return deepcopy(_pristine(canonical_json(terms.task), participant.num_inputs, terms.seed))
+    fold = terms.cv.fold if terms.cv else None
+    task = canonical_json(terms.task)
+    return deepcopy(_pristine(task, participant.num_inputs, terms.seed, fold))
 
 
 @lru_cache(maxsize=4)  # every message needs the model's shapes, and most its layers
-def _pristine(task: str, num_inputs: int, seed: int) -> "nn.Module":
-    return initial_model(load_task(json.loads(task)), num_inputs, seed)
+def _pristine(task: str, num_inputs: int, seed: int, fold: int | None) -> "nn.Module":
+    return initial_model(load_task(json.loads(task)), num_inputs, seed, fold)

@@ -3,11 +3,12 @@
 Everything is derived from (task, preprocessing, seed, client), and kept while the process lives.
 """
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +19,13 @@ from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.registry import load_task
-from calyx.seeding import rng
 from calyx.tasks.base import Table, Task
 from calyx.wire import FailureCode
 from client import journal
 from client.checks import Finding, check_parts, check_table
 from client.failures import ClientFailure
 from client.journal import Note
-
-PartName = Literal["train", "validation", "test"]
-PART_NAMES: tuple[PartName, ...] = ("train", "validation", "test")
+from client.splitting import PartName, split, split_fold
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,25 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """One client's rows before anything is done to them."""
+
+    name: str
+    task: Task
+    table: Table
+    parts: dict[PartName, Table]
+    findings: tuple[Finding, ...]
+
+    @property
+    def version(self) -> str:
+        """A digest of the rows: another one where anything in them has changed."""
+        state = hashlib.sha256(repr((self.table.x.shape, self.table.y.dtype.str)).encode())
+        for array in (self.table.x, self.table.y):
+            state.update(np.ascontiguousarray(array).tobytes())
+        return state.hexdigest()
+
+
+@dataclass(frozen=True)
 class Participant:
     """One client's data. `raw` are the same parts before preprocessing, for baselines."""
 
@@ -63,33 +80,6 @@ class Participant:
         return int(self.parts["train"].x.shape[1])
 
 
-def split(table: Table, seed: int, client: str) -> dict[PartName, Table]:
-    """60 % training, 20 % validation, 20 % test rows, drawn by (seed, client); blocks stay whole."""
-    draw = rng(seed, "split", client=client)
-    fifth = round(len(table) / 5)
-    ends = (fifth, 2 * fifth)
-    if table.blocks is None:
-        rows = draw.permutation(len(table)).astype(np.int64)
-    else:
-        rows, ends = _shuffle_blocks(table.blocks, draw, ends)
-    return {
-        "train": table.take(rows[ends[1] :]),
-        "validation": table.take(rows[: ends[0]]),
-        "test": table.take(rows[ends[0] : ends[1]]),
-    }
-
-
-def _shuffle_blocks(
-    blocks: NDArray[np.int64], draw: np.random.Generator, wanted: tuple[int, int]
-) -> tuple[NDArray[np.int64], tuple[int, int]]:
-    """Rows, block by block in a drawn order, and of their ends the nearest to those `wanted`."""
-    numbers, block = np.unique(blocks, return_inverse=True)
-    place = draw.permutation(len(numbers))[block]
-    ends = np.concatenate([[0], np.cumsum(np.bincount(place))])
-    first, second = (int(ends[np.abs(ends - end).argmin()]) for end in wanted)
-    return np.argsort(place, kind="stable").astype(np.int64), (first, second)
-
-
 def to_part(table: Table, fitted: Fitted) -> Part:
     """Preprocess rows. Raises ClientFailure where missing values would be left."""
     schema = fitted.schema
@@ -102,30 +92,70 @@ def to_part(table: Table, fitted: Fitted) -> Part:
         raise ClientFailure(FailureCode.MISSING_VALUES, str(error)) from None
 
 
-def prepare(terms: Terms, client: str, data_dir: Path | None) -> Participant:
-    """This client's data as the terms of a run want it. Raises ClientFailure."""
-    sections = {"task": terms.task, "preprocessing": terms.preprocessing, "seed": terms.seed}
-    return _prepare(canonical_json(sections), client, data_dir)
+def read_rows(terms: Terms, client: str, data_dir: Path | None, fold: int | None = None) -> Rows:
+    """This client's rows, split as the terms of a run want it. Raises ClientFailure.
+
+    With a `fold` of a cross-validation of the rows, the test part is that fold.
+    """
+    sections = {"task": terms.task, "seed": terms.seed}
+    by_rows = terms.cv is not None and isinstance(terms.cv.k, int) and fold is not None
+    folds = (terms.cv.k, fold) if by_rows and terms.cv else None
+    return _read_rows(canonical_json(sections), client, data_dir, folds)
+
+
+def prepare(
+    terms: Terms, client: str, data_dir: Path | None, fold: int | None = None
+) -> Participant:
+    """This client's data as the terms of a run want it, in a fold or not. Raises ClientFailure."""
+    rows = read_rows(terms, client, data_dir, fold)
+    return _prepare(_Held(rows), canonical_json(terms.preprocessing), fold)
 
 
 @lru_cache(maxsize=4096)
-def _prepare(sections: str, client: str, data_dir: Path | None) -> Participant:
+def _read_rows(
+    sections: str, client: str, data_dir: Path | None, folds: tuple[int, int] | None
+) -> Rows:
     values: dict[str, Any] = json.loads(sections)
     task, seed = load_task(values["task"]), values["seed"]
-    cfg = parse(PreprocessingConfig, values["preprocessing"], "preprocessing")
     try:
         table = task.load(client, data_dir, seed)
     except DataError as error:
         raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from None
     findings = check_table(table, task.schema)
-    raw = split(table, seed, client)
-    findings += check_parts({str(k): v for k, v in raw.items()})
-    fitted = fit(raw["train"], task.schema, cfg)
-    parts = {name: to_part(rows, fitted) for name, rows in raw.items()}
-    participant = Participant(client, task, raw, parts, fitted, tuple(findings))
+    parts = split(table, seed, client) if folds is None else split_fold(table, seed, client, folds)
+    findings += check_parts({str(k): v for k, v in parts.items()})
+    return Rows(client, task, table, parts, tuple(findings))
+
+
+class _Held:
+    """Rows as the key of a cache: the same object is the same rows."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and other.rows is self.rows
+
+    def __hash__(self) -> int:
+        return id(self.rows)
+
+
+@lru_cache(maxsize=4096)
+def _prepare(held: _Held, preprocessing: str, fold: int | None) -> Participant:
+    rows = held.rows
+    cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
+    fitted = fit(rows.parts["train"], rows.task.schema, cfg, fold or 0)
+    parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
+    participant = Participant(rows.name, rows.task, rows.parts, parts, fitted, rows.findings)
     for note in describe(participant):
         journal.write(note.kind, **note.fields)
     return participant
+
+
+def whole(participant: Participant, rows: Rows) -> Participant:
+    """With all rows as the test part: of a client whose rows a model has never seen."""
+    parts = participant.parts | {"test": to_part(rows.table, participant.fitted)}
+    return replace(participant, parts=parts)
 
 
 def describe(participant: Participant) -> list[Note]:

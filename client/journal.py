@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 _MAX_BYTES = 32 * 2**20  # of the file, and of an older one; a server can cause lines
 _ENDLESS = (float("inf"), float("-inf"))  # which JSON does not know, nor NaN
-NoteKind = Literal["data", "finding", "train", "evaluate", "test", "failure", "refusal"]
+NoteKind = Literal[
+    "data", "finding", "statistics", "train", "evaluate", "test", "cv", "failure", "refusal"
+]
 
 
 @dataclass(frozen=True)

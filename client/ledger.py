@@ -99,13 +99,14 @@ class Ledger:
         if sums is not None and len(summed) >= sums:
             raise Refusal(RefusalCode.DAILY_LIMIT, f"{sums} sums were answered within a day.")
 
-    def superseded(self, order: Order, roster: Roster) -> list[str]:
+    def superseded(self, order: Order, keys: Sequence[str], roster: Roster) -> list[str]:
         """Contexts whose vectors do not count any more, since their sums were given up.
 
-        Raises Refusal where a vector for this model has left and its sum may still open.
+        `keys` are those of `vector_keys`. Raises Refusal where a vector for one of them has left
+        and its sum may still open.
         """
         gone = []
-        for key in vector_keys(order):
+        for key in keys:
             ctx = self.vectors.get(key)
             if ctx is None:
                 continue
@@ -194,10 +195,17 @@ class Ledger:
                 raise ValueError("a line of the ledger is none of ours")
 
 
-def vector_keys(order: Order) -> list[str]:
-    """What the order's vector would answer: a digest of (task, quantity, model) for each quantity."""
+def vector_keys(order: Order, data: str) -> list[str]:
+    """What the order's vector would answer: a digest of (task, quantity, model) for each quantity.
+
+    Statistics are of no model: `data`, a digest of this client's rows, takes its place. So a
+    client gives them once for each version of its data, whatever the run and its settings.
+    """
+    task = order.terms.task["name"]
+    if order.kind == "statistics":
+        return [digest([task, "statistics" if order.terms.cv is None else "folds", data])]
     quantities = [order.kind, "evaluate"] if order.is_validated else [order.kind]
-    return [digest([order.terms.task["name"], q, order.weights]) for q in quantities]
+    return [digest([task, q, order.weights]) for q in quantities]
 
 
 def from_text(text: str) -> Ledger:
@@ -223,7 +231,8 @@ def open_ledger(path: Path) -> Ledger:
 
 def _terms(order: Order) -> str:
     terms = order.terms
-    return digest(vars(terms) | {"strategy": vars(terms.strategy)})
+    cv = vars(terms.cv) if terms.cv else None
+    return digest(vars(terms) | {"strategy": vars(terms.strategy), "cv": cv})
 
 
 def _recent(times: list[float], now: float) -> list[float]:

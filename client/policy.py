@@ -18,6 +18,7 @@ from calyx.privacy import Mode, PrivacyConfig
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Sampling, default_colluders
+from calyx.statistics.blocks import Item
 from calyx.wire import FailureCode
 from client.failures import ClientFailure
 
@@ -35,6 +36,10 @@ class PolicyConfig:
     sampling: Sampling  # trusted: the server may be believed to draw cohorts at random
     runs_a_day: PositiveInt | None  # null: any number
     sums_a_day: PositiveInt | None  # null: any number
+    statistics: tuple[Item, ...] | None  # what may be measured of its rows; null: everything
+    min_cell: (
+        PositiveInt  # rows that a statistic's cell stands for at least; smaller ones are hidden
+    )
     # By dotted key of the order: "any", a list of values, or {min, max}; `a.*` is all below a.
     # A key that none of them covers is refused. Null allows everything.
     bounds: dict[str, JsonValue] | None
@@ -127,6 +132,8 @@ def _leaves(order: Order) -> Iterator[tuple[str, Any]]:
         "training": terms.training,
         "preprocessing": terms.preprocessing,
         "privacy": terms.privacy,
+        "statistics": terms.statistics,
+        "cv": {} if terms.cv is None else {"k": terms.cv.k},
         "seed": terms.seed,
         "rounds": order.rounds,
         "deadline_s": order.deadline_s,

@@ -46,10 +46,15 @@ class Opening:
     memory: Memory
     order: Order
     group: int
+    keys: tuple[str, ...]  # of what its vector would answer
 
 
 def open_context(
-    site: Site, context: Context, order: Order, wanted: tuple[PrivacyConfig, Parts]
+    site: Site,
+    context: Context,
+    order: Order,
+    wanted: tuple[PrivacyConfig, Parts],
+    data: str = "",
 ) -> Opening:
     """Check order, rules and roster against this site's policy and ledger. Raises Refusal.
 
@@ -81,13 +86,14 @@ def open_context(
     memory.ledger.check_order(order, group, ctx)
     memory.ledger.check_limits(order, (site.policy.runs_a_day, site.policy.sums_a_day), now)
     memory.ledger.check_links(order)
-    memory.ledger.superseded(order, member.roster)
+    keys = tuple(vector_keys(order, data))
+    memory.ledger.superseded(order, keys, member.roster)
     # Noted before any work: whatever comes of it, even a failure, says one thing and counts once.
     memory.ledger.note_order(order, group, ctx, now)
     memory.ledger.note_roster(member.roster, now)
     memory.save_ledger()
     members = tuple(sorted(member.roster.indices[name] for name in names))
-    return Opening(member, Session(ctx, member.u, rules, members), memory, order, group)
+    return Opening(member, Session(ctx, member.u, rules, members), memory, order, group, keys)
 
 
 def subject_of(order: Order, group: int) -> Subject:
@@ -107,13 +113,12 @@ def advertise(opening: Opening, vector: Residues) -> RecordDict:
     """Stage 0, after the training: keep the vector, show this context's keys."""
     order, memory, now = opening.order, opening.memory, time.time()
     # An earlier context of this client dies here: it keeps one at a time.
-    gone = memory.ledger.superseded(order, opening.member.roster)
+    gone = memory.ledger.superseded(order, opening.keys, opening.member.roster)
     body = begin(opening.member, opening.session, vector, os.urandom)
     patience = _GRACE * order.deadline_s
-    keys = tuple(vector_keys(order))
     roster = opening.member.roster.digest.hex()
     times = (now + patience, patience)
-    memory.keep(Open(opening.session, order.run, roster, keys, tuple(gone), *times))
+    memory.keep(Open(opening.session, order.run, roster, opening.keys, tuple(gone), *times))
     return wire.stage_content(opening.session.ctx, body)
 
 

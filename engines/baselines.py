@@ -19,8 +19,9 @@ from calyx.preprocessing.fitting import Fitted, fit
 from calyx.tasks.base import Table
 from calyx.weights import initial_model
 from client.config import Site
-from client.data import PART_NAMES, Participant, PartName, prepare, to_part
+from client.data import Participant, prepare, to_part
 from client.evaluation import evaluate
+from client.splitting import PART_NAMES, PartName
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig
 from engines.workers import Done, Job, Result, WorkerPool

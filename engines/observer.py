@@ -12,7 +12,7 @@ from client.journal import Note
 from engines.embedded import Answer
 from server.folder import Row, RunFolder, make_event
 
-_ROW_KINDS = ("data", "train", "evaluate", "test")
+_ROW_KINDS = ("data", "train", "evaluate", "test", "cv")
 _EVENTS = {"finding": "finding", "refusal": "client-refused"}
 
 
@@ -39,6 +39,11 @@ class Observer:
     def note(self, client: str, note: Note, seconds: float = 0.0) -> None:
         """Take one entry of a client's journal."""
         fields = {k: _strict(v) for k, v in note.fields.items()}
+        is_of_fold = (
+            "fold" in fields and note.kind != "cv"
+        )  # of its training: the run's own is shown
+        if note.kind == "statistics" or is_of_fold:
+            return
         if note.kind in _ROW_KINDS:
             head = {"kind": note.kind, "round": 0, "client": client}
             self._rows.append(head | fields | {"seconds": round(seconds, 4)})

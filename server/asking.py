@@ -6,11 +6,11 @@ from dataclasses import replace
 from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
 
-from calyx import records
+from calyx import records, wire
 from calyx.files import append_lines
 from calyx.weights import Weights
 from server.exchange import Exchange, Outcome, TooFewReplies, total_counts
-from server.federation import Federation
+from server.federation import Federation, Place
 from server.folder import RunFolder, make_event
 from server.sampling import Groups
 
@@ -25,10 +25,29 @@ def ask(
     Raises TooFewReplies after `retries` repeats, or at once where a repeat is not allowed: a
     client gives one masked vector for a model, unless the old sum can never be opened.
     """
-    run, grid, strategy = federation.run, federation.grid, federation.strategy
+    strategy = federation.strategy
     configure: Configure = (
         strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
     )
+    return _asked(federation, exchange, weights, configure)
+
+
+def ask_all(where: Place, exchange: Exchange, weights: Weights) -> Outcome:
+    """The outcome of an exchange that is no strategy's business. Raises TooFewReplies, as `ask`."""
+
+    def configure(
+        number: int, arrays: ArrayRecord, settings: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        content = wire.strategy_content(arrays, settings)
+        return [Message(content, node, "query") for node in grid.get_node_ids()]
+
+    return _asked(where, exchange, weights, configure)[0]
+
+
+def _asked(
+    where: Place, exchange: Exchange, weights: Weights, configure: Configure
+) -> tuple[Outcome, list[Message]]:
+    run, grid = where.run, where.grid
     exchange = grid.take_up(exchange)
     while True:
         grid.open(exchange)
@@ -36,11 +55,11 @@ def ask(
         try:
             replies = list(grid.send_and_receive(messages, timeout=run.deadline_s))
         except TooFewReplies as error:
-            _note(federation.folder, error.outcome)
+            _note(where.folder, error.outcome)
             collected = error.outcome.collected
             if exchange.attempt > run.retries or not collected.is_repeatable:
                 raise
-            federation.folder.event(
+            where.folder.event(
                 "retry", "warning", f"{error}; it is repeated.", round=exchange.round
             )
             exchange = replace(
@@ -52,7 +71,7 @@ def ask(
             grid.open(exchange)
             grid.wait_for_cohort()  # a client that crashed or lost its link may be back in a moment
             continue
-        _note(federation.folder, grid.outcome)
+        _note(where.folder, grid.outcome)
         return grid.outcome, replies
 
 

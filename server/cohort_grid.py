@@ -14,7 +14,7 @@ from flwr.serverapp import Grid
 from calyx import records, wire
 from calyx.errors import CalyxError, RoundFailed
 from calyx.flower import Patience, Run
-from calyx.layouts import Contents, Parts, parts_of, rules_of
+from calyx.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of
 from calyx.metrics import figures
 from calyx.order import Order, to_json
 from calyx.secagg.quantise import Residues
@@ -120,7 +120,7 @@ class CohortGrid(Grid):
         weights = self._weights(sent)
         order = self._order(exchange, weights)
         content = wire.order_content(weights, order)
-        parts = parts_of(exchange.kind, exchange.is_validated, setting.privacy, setting.contents)
+        parts = self._parts(exchange)
         if setting.roster is None:
             plain = PlainSums(self._inner, self._nodes, setting.deadline_s)
             fixed = parts.layouts[0].fixed
@@ -131,6 +131,13 @@ class CohortGrid(Grid):
             ask = Ask(exchange, content, order, tuple(rules))
             collected = SecureSums(self._inner, self._nodes, setting).collect(ask)
         return self._group_replies(weights, parts, collected, sent[0])
+
+    def _parts(self, exchange: Exchange) -> Parts:
+        setting, terms = self._setting, self._setting.terms
+        if exchange.kind == "statistics":
+            return statistics_parts(setting.privacy, survey_of(setting.contents.task, terms))
+        kind, is_validated = exchange.kind, exchange.is_validated
+        return parts_of(kind, is_validated, setting.privacy, setting.contents, terms.cv)
 
     def _weights(self, sent: list[Message]) -> Weights:
         if not list(self.get_node_ids()):
@@ -165,21 +172,26 @@ class CohortGrid(Grid):
     def _group_replies(
         self, weights: Weights, parts: Parts, collected: Collected, sent: Message
     ) -> list[Message]:
-        trained: list[Aggregate] = []
-        evaluated: list[Aggregate] = []
+        sums: list[list[Aggregate]] = []
         for total, names in collected.sums.values():
             try:
-                ours = _decode(total, len(names), parts)
+                sums.append(_decode(total, len(names), parts))
             except ValueError as error:
                 reason = f"its group's sum is unsound: {error}"
                 collected.dropped |= dict.fromkeys(names, reason)
-                continue
-            trained += [a for a in ours[:1] if parts.train]
-            evaluated += [a for a in ours[-1:] if parts.evaluation]
-        self._outcome = Outcome(self.exchange, tuple(trained), tuple(evaluated), collected)
+        trained = [ours[0] for ours in sums if parts.train]
+        first = len(parts.layouts) - len(parts.evaluations)
+        folds = [ours[first:] for ours in sums if parts.evaluations]
+        counted = tuple(ours[0] for ours in sums if parts.statistics)
+        self._outcome = Outcome(
+            self.exchange, tuple(trained), tuple(map(tuple, folds)), collected, counted
+        )
         required = required_replies(self._setting.min_replies, len(self.exchange.cohort))
-        if self._outcome.replies < required or not (trained or evaluated):
+        if self._outcome.replies < required or not sums:
             raise TooFewReplies(self._outcome, required)
+        if parts.statistics or self.exchange.kind == "cv":
+            return []  # no strategy's business
+        evaluated = self._outcome.evaluated
         # Addressed as replies to any message: Flower's strategies look at contents only.
         validated = [
             Message(_evaluation(a, self.contents.task.schema), reply_to=sent) for a in evaluated

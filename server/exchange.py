@@ -60,8 +60,14 @@ class Outcome:
 
     exchange: Exchange
     trained: tuple[Aggregate, ...]  # one a group; none if nothing was trained
-    evaluated: tuple[Aggregate, ...]  # one a group; none if nothing was evaluated
+    folds: tuple[tuple[Aggregate, ...], ...]  # evaluations of each group: one, or one a fold
     collected: Collected
+    counted: tuple[Aggregate, ...] = ()  # statistics, one a group
+
+    @property
+    def evaluated(self) -> tuple[Aggregate, ...]:
+        """One a group; none if nothing was evaluated. Of a cross-validation, the first fold's."""
+        return tuple(folds[0] for folds in self.folds)
 
     @property
     def dropped(self) -> dict[str, str]:

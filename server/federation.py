@@ -1,4 +1,4 @@
-"""What the round loop works with, the same in every round."""
+"""What exchanges and the round loop work with, the same in every round."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,23 @@ from strategies.flower import StockStrategy
 
 
 @dataclass(frozen=True)
-class Federation:
-    """A run's config, the grid as a strategy sees it, the strategy, and where it is written."""
+class Place:
+    """A run's config, the grid as its exchanges see it, and where it is written."""
 
     run: RunConfig
     grid: CohortGrid
-    strategy: AlgorithmStrategy | StockStrategy
     folder: RunFolder
+
+
+@dataclass(frozen=True)
+class Federation(Place):
+    """With a strategy, what the round loop needs."""
+
+    strategy: AlgorithmStrategy | StockStrategy
     dealt: Groups  # the whole roster, in groups
     template: Weights  # names, shapes and types of the model and of what travels beside it
     model: frozenset[str]  # the model's own names in it
+    label: str = ""  # how its lines begin, where a run trains several times
 
     def of_model(self, weights: Weights) -> Weights:
         """Without what travels beside the model."""

@@ -32,6 +32,9 @@ class RunFolder:
         self.model = path / "model.safetensors"
         self.summary = path / "summary.json"
         self.report = path / "report.html"
+        self.statistics = path / "statistics.json"
+        self.audit = path / "audit.json"
+        self.folds = path / "folds"
 
     @property
     def holds_run(self) -> bool:

@@ -136,7 +136,8 @@ def _recorded(
         row["bytes_down"] += outcome.collected.bytes_down
     federation.folder.unfinish()
     append_lines(federation.folder.rounds, [row])
-    log.info(_line(row, run.rounds), extra={"row": row})
+    label = federation.label
+    log.info(f"{label}{_line(row, run.rounds)}", extra={"row": row, "fold": label})
     return state
 
 

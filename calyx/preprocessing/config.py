@@ -4,6 +4,8 @@ from typing import Literal
 
 from calyx.config import PositiveFloat, config
 
+Constants = tuple[float | None, float | None, float | None, float | None, float | None]
+
 
 @config
 class PreprocessingConfig:
@@ -16,3 +18,11 @@ class PreprocessingConfig:
     scaling: Literal["standard", "none"]  # standard: mean 0, variance 1 of the training part
     outliers: Literal["clip", "flag", "keep"]  # clip to the bounds, mark in a column of its own
     iqr_factor: PositiveFloat  # bounds: quartiles ± this many interquartile ranges
+    # What the server made of the clients' sums, for a whole run or for each fold: of each column
+    # fill, low, high, mean and scale, null where there is none. Null: every client fits its own.
+    fitted: tuple[tuple[Constants, ...], ...] | None
+
+    @property
+    def is_federated(self) -> bool:
+        """Whether one set of constants serves all clients."""
+        return self.name == "federated"

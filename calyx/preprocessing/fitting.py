@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.preprocessing.config import PreprocessingConfig
+from calyx.errors import ConfigError
+from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.tasks.base import Column, Schema, Table
 
 Values = NDArray[np.float64]
@@ -59,30 +60,80 @@ def _names(column: Column, cfg: PreprocessingConfig) -> list[str]:
     return names
 
 
-def fit(table: Table, schema: Schema, cfg: PreprocessingConfig) -> Fitted:
-    """Learn from training rows. Raises ValueError for an empty table or another number of columns."""
+def fit(table: Table, schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -> Fitted:
+    """Learn from training rows; or take what was learnt from all clients', for this `fold`.
+
+    Raises ValueError for an empty table or another number of columns, and ConfigError for
+    constants that no rows can have given.
+    """
     if len(table) == 0:
         raise ValueError("there are no rows to fit on")
+    if cfg.fitted is not None:
+        return given(schema, cfg, fold)
     columns = _columns(table.x, schema)
     fills = _fills(columns, schema, cfg)
     learnt = zip(columns, schema.columns, fills.tolist(), strict=True)
     return Fitted(schema, cfg, tuple(_fit(v, c, fill, cfg) for v, c, fill in learnt))
 
 
+def given(schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -> Fitted:
+    """What the config brings. Raises ConfigError where it does not fit the schema.
+
+    The server chose the constants: a mean outside a column's declared range, or a scale wider than
+    it, is refused, since it would blind a model to a column.
+    """
+    fits = cfg.fitted or ()
+    constants = fits[fold] if len(fits) > 1 and fold < len(fits) else fits[0] if fits else ()
+    if len(constants) != len(schema.columns):
+        raise ConfigError("preprocessing.fitted does not have the columns of the task's schema.")
+    return Fitted(schema, cfg, tuple(map(_given, schema.columns, constants)))
+
+
+def _given(column: Column, constants: Constants) -> ColumnFit:
+    fill, low, high, mean, scale = constants
+    found = ColumnFit(
+        np.nan if fill is None else fill,
+        -np.inf if low is None else low,
+        np.inf if high is None else high,
+        0.0 if mean is None else mean,
+        1.0 if scale is None else scale,
+    )
+    ranged = column.low is not None and column.high is not None and column.kind == "numeric"
+    least, most = (column.low, column.high) if ranged else (-np.inf, np.inf)
+    is_sound = found.scale > 0 and found.low <= found.high
+    if ranged and mean is not None and least is not None and most is not None:
+        is_sound = is_sound and least <= found.mean <= most and found.scale <= most - least
+    if not is_sound:
+        raise ConfigError(f"preprocessing.fitted has impossible values for {column.name}.")
+    return found
+
+
+def constants_of(fitted: Fitted) -> tuple[Constants, ...]:
+    """As the config carries them."""
+
+    def finite(value: float) -> float | None:
+        return value if np.isfinite(value) else None
+
+    return tuple(
+        (finite(c.fill), finite(c.low), finite(c.high), c.mean, c.scale) for c in fitted.columns
+    )
+
+
 def _columns(x: Values, schema: Schema) -> list[Values]:
     """The columns [N] of `x`, with the schema's codes for "missing" as NaN."""
     if x.shape[1] != len(schema.columns):
         raise ValueError(f"the table has {x.shape[1]} columns, the schema {len(schema.columns)}")
-    return [_without_codes(x[:, i], column) for i, column in enumerate(schema.columns)]
+    return [without_codes(x[:, i], column) for i, column in enumerate(schema.columns)]
 
 
-def _without_codes(values: Values, column: Column) -> Values:
+def without_codes(values: Values, column: Column) -> Values:
+    """The values [N] of a column with its codes for "missing" as NaN."""
     return np.where(np.isin(values, column.missing_codes), np.nan, values)
 
 
 def present_values(values: Values, column: Column) -> Values:
     """Those of the values [N] of a column that are neither NaN nor one of its codes for "missing"."""
-    cleaned = _without_codes(values, column)
+    cleaned = without_codes(values, column)
     return cleaned[~np.isnan(cleaned)]
 
 

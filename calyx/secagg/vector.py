@@ -39,10 +39,11 @@ class Metric:
 
 @dataclass(frozen=True)
 class Count:
-    """`size` non-negative integers, summed over clients; each at most COUNT_MAX a client."""
+    """`size` non-negative integers, summed over clients; each at most `maximum` (< 2^55) a client."""
 
     name: str
     size: int
+    maximum: int = COUNT_MAX
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Layout:
             e,
             z,
             metrics,
-            metrics + sum(c.size for c in self.counts) * self.fixed.limbs(COUNT_MAX),
+            metrics + sum(c.size * self.fixed.limbs(c.maximum) for c in self.counts),
         )
 
     @property
@@ -117,13 +118,13 @@ def encode(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> R
     metrics = np.array(
         [_steps(m, part.metrics[m.name]) * e for m in layout.metrics], dtype=np.uint64
     )
-    counts = [part.counts[c.name].reshape(-1).astype(np.uint64) for c in layout.counts]
+    counts = [(part.counts[c.name].reshape(-1).astype(np.uint64), c) for c in layout.counts]
     return np.concatenate(
         [
             encode_unsigned(np.array([e], dtype=np.uint64), layout.w_max, layout.fixed),
             quantise(x, e / layout.w_max, dither, layout.fixed),
             encode_unsigned(metrics, METRIC_MAX * layout.w_max, layout.fixed),
-            *[encode_unsigned(count, COUNT_MAX, layout.fixed) for count in counts],
+            *[encode_unsigned(count, c.maximum, layout.fixed) for count, c in counts],
         ]
     )
 
@@ -172,11 +173,12 @@ def _split(mean: NDArray[np.float64], layout: Layout) -> dict[str, NDArray[np.fl
 
 
 def _counts(total: Residues, clients: int, layout: Layout) -> dict[str, NDArray[np.int64]]:
-    values = decode_unsigned(total, COUNT_MAX, layout.fixed)
-    if values and max(values) > clients * COUNT_MAX:
-        raise ValueError("a count is above its maximum")
     counts, start = {}, 0
     for count in layout.counts:
-        counts[count.name] = np.array(values[start : start + count.size], dtype=np.int64)
-        start += count.size
+        end = start + count.size * layout.fixed.limbs(count.maximum)
+        values = decode_unsigned(total[start:end], count.maximum, layout.fixed)
+        if values and max(values) > clients * count.maximum:
+            raise ValueError(f"a count of {count.name} is above its maximum")
+        counts[count.name] = np.array(values, dtype=np.int64)
+        start = end
     return counts

@@ -26,12 +26,13 @@ class Column:
     """
 
     name: str
-    kind: Literal["numeric", "categorical", "index"]  # index: a model looks it up, as it is
+    kind: Literal["numeric", "categorical", "ordinal", "image", "text"]
     categories: tuple[float, ...] = ()  # of a categorical column, in the order of its one-hot code
     missing_codes: tuple[float, ...] = ()
     may_be_missing: bool = False
     low: float | None = None
     high: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class Shakespeare:
     name = "shakespeare"
     schema = Schema(
         columns=tuple(
-            Column(f"back_{back}", "index", low=0, high=len(CHARACTERS) - 1)
+            Column(f"back_{back}", "text", low=0, high=len(CHARACTERS) - 1)
             for back in range(CONTEXT, 0, -1)
         ),
         classes=tuple({"\n": "newline", " ": "space"}.get(c, c) for c in CHARACTERS),

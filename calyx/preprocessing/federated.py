@@ -1,0 +1,97 @@
+"""Constants of a preprocessing from sums over all clients, and where they lie in a model's file.
+
+They are fitted on the training parts, of which the server saw sums only. A column's outlier bounds
+and median are known to one bin of its histogram; mean and standard deviation to a fixed-point step.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from calyx.errors import ConfigError
+from calyx.preprocessing.config import Constants, PreprocessingConfig
+from calyx.preprocessing.fitting import ColumnFit, Fitted
+from calyx.statistics.figures import Figures, VariableFigures
+from calyx.tasks.base import Column, Schema
+from calyx.weights import Array, Weights
+
+STORED = "preprocessing/constants"  # a tensor [C, 5]: fill, low, high, mean, scale; NaN where none
+
+
+def check_ranges(schema: Schema, cfg: PreprocessingConfig) -> None:
+    """Refuse a schema of which no federated constants can be had. Raises ConfigError."""
+    if not cfg.is_federated:
+        return
+    for column in schema.columns:
+        if column.kind == "numeric" and (column.low is None or column.high is None):
+            raise ConfigError(
+                f"preprocessing=federated needs low and high of the numeric column {column.name} in "
+                "the task's schema: sums are made within a declared range."
+            )
+
+
+def fit_sums(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> Fitted:
+    """What `fit` would learn from all clients' training rows in one place, to a bin."""
+    known = {v.variable.name: v for v in figures.variables}
+    columns = tuple(_fit(c, known.get(c.name), cfg) for c in schema.columns)
+    return Fitted(schema, cfg, columns)
+
+
+def _fit(column: Column, found: VariableFigures | None, cfg: PreprocessingConfig) -> ColumnFit:
+    if found is None or (found.numbers is None and found.categories is None):
+        return ColumnFit(np.nan, -np.inf, np.inf, 0.0, 1.0)  # text, pixels: as they are
+    if found.categories is not None:
+        fill = np.nan if cfg.categorical_imputation == "none" else cfg.fill_value
+        counts = found.categories.counts
+        if cfg.categorical_imputation == "mode" and any(counts):
+            fill = found.categories.names[int(np.argmax(counts))]
+        return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
+    return _fit_numbers(found, cfg)
+
+
+def _fit_numbers(found: VariableFigures, cfg: PreprocessingConfig) -> ColumnFit:
+    numbers = found.numbers
+    if numbers is None or numbers.mean is None or numbers.sd is None:
+        return ColumnFit(cfg.fill_value, -np.inf, np.inf, 0.0, 1.0)
+    low, high = -np.inf, np.inf
+    first, third = numbers.quantile(0.25), numbers.quantile(0.75)
+    if cfg.outliers != "keep" and first is not None and third is not None and first < third:
+        reach = cfg.iqr_factor * (third - first)
+        low, high = first - reach, third + reach
+    fill = {
+        "median": numbers.quantile(0.5),
+        "mode": _fullest(numbers.histogram, numbers.edges),
+        "constant": cfg.fill_value,
+        "none": np.nan,
+    }[cfg.numeric_imputation]
+    if cfg.scaling == "none":
+        mean, scale = 0.0, 1.0
+    else:
+        mean, scale = numbers.mean, numbers.sd or 1.0
+    return ColumnFit(numbers.mean if fill is None else float(fill), low, high, mean, scale)
+
+
+def _fullest(
+    histogram: tuple[int, ...], edges: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> float:
+    """The middle of the bin that holds most values."""
+    place = int(np.argmax(histogram))
+    return float((edges[place] + edges[place + 1]) / 2)
+
+
+def with_constants(weights: Mapping[str, Array], constants: tuple[Constants, ...]) -> Weights:
+    """A model's tensors and the constants that belong to them."""
+    values = [[np.nan if v is None else v for v in row] for row in constants]
+    return dict(weights) | {STORED: np.array(values, dtype=np.float64)}
+
+
+def without_constants(weights: Mapping[str, Array]) -> tuple[Weights, tuple[Constants, ...] | None]:
+    """The model's own tensors, and its constants if there are any. Raises ValueError for others."""
+    own = {name: array for name, array in weights.items() if name != STORED}
+    stored = weights.get(STORED)
+    if stored is None:
+        return own, None
+    if stored.ndim != 2 or stored.shape[1] != 5:
+        raise ValueError(f"{STORED} is of shape {stored.shape}, not [C, 5]")
+    rows = [[None if np.isnan(v) else float(v) for v in row] for row in stored]
+    return own, tuple((a, b, c, d, e) for a, b, c, d, e in rows)

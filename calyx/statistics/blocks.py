@@ -1,0 +1,121 @@
+"""What stands in a vector of statistics: blocks of counts, by item and sample.
+
+An item is what a site can refuse as a whole. A sample is a part of the rows: `all` of them for the
+audit, or those on which a preprocessing is fitted, of which less is measured.
+
+Shapes: V variables, R of them with a range, B bins, J categories in all, K classes.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from calyx.config import config
+from calyx.secagg.vector import COUNT_MAX, Count
+from calyx.statistics.variables import categorical, numeric, variables
+from calyx.tasks.base import Schema
+
+Item = Literal[
+    "rows",
+    "labels",
+    "duplicates",
+    "missing",
+    "ranges",
+    "moments",
+    "histograms",
+    "categories",
+    "correlation",
+    "spread",
+]
+ITEMS: tuple[Item, ...] = get_args(Item)
+ALL = "all"  # the sample of the audit
+TRAIN = "train"  # the rows that preprocessing may be fitted on
+FIT_ITEMS: tuple[Item, ...] = ("rows", "missing", "ranges", "moments", "histograms", "categories")
+STEPS = 2**30  # fixed-point steps of a value between a variable's low and high
+SHARE_STEPS = 2**20  # of a share
+WITHHELD = "withheld"
+
+Cells = NDArray[np.int64]
+
+
+@config
+class StatisticsConfig:
+    """The part of the section `audit` that travels."""
+
+    bins: Annotated[int, Field(ge=2, le=256)]  # of each histogram, of equal width
+
+
+def fold_name(fold: int) -> str:
+    """The sample of the rows that a fold's model may see."""
+    return f"fold-{fold}"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Cells of one item in one sample; `maximum` is of one client."""
+
+    name: str
+    item: Item
+    shape: tuple[int, ...]
+    maximum: int = COUNT_MAX
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is measured in one exchange, the same for all clients."""
+
+    schema: Schema
+    bins: int
+    samples: tuple[str, ...]
+
+    def blocks(self, sample: str) -> tuple[Block, ...]:
+        """The blocks of a sample, in order."""
+        items = ITEMS if sample == ALL else FIT_ITEMS
+        return tuple(b for b in _blocks(self.schema, self.bins) if b.item in items and b.size)
+
+    def counts(self) -> tuple[Count, ...]:
+        """Everything, as the vector names it: blocks by sample, then how many withheld an item."""
+        found = [
+            Count(f"{sample}/{block.name}", block.size, block.maximum)
+            for sample in self.samples
+            for block in self.blocks(sample)
+        ]
+        return (*found, Count(WITHHELD, len(ITEMS)))
+
+
+def _blocks(schema: Schema, bins: int) -> list[Block]:
+    v, r, k = len(variables(schema)), len(numeric(schema)), len(schema.classes)
+    named = categorical(schema)
+    j, values = sum(len(c.categories) for c in named), COUNT_MAX * STEPS
+    return [
+        Block("rows", "rows", (1,)),
+        Block("labels", "labels", (k,)),
+        Block("hidden_labels", "labels", (1,)),
+        Block("duplicates", "duplicates", (1,)),
+        Block("missing", "missing", (v,)),
+        Block("coded", "missing", (v,)),
+        Block("absent", "missing", (v,)),  # sites that have no value of a variable at all
+        Block("hidden", "missing", (v,)),  # sites that hid a small cell of a variable
+        Block("outside", "ranges", (r, 2)),
+        Block("unknown", "ranges", (len(named),)),
+        Block("present", "moments", (r,)),
+        Block("sum", "moments", (r,), values),
+        Block("square", "moments", (r,), values),
+        Block("histogram", "histograms", (r, bins)),
+        Block("category", "categories", (j,)),
+        Block("class_present", "correlation", (r, k)),
+        Block("class_sum", "correlation", (r, k), values),
+        Block("class_category", "correlation", (j, k)),
+        Block("target_product", "correlation", (0 if k else r,), values),
+        Block("spread_missing", "spread", (2, v), SHARE_STEPS),
+        Block("spread_mean", "spread", (3, r), SHARE_STEPS),  # with the number of sites
+        Block("spread_label", "spread", (2, k), SHARE_STEPS),
+    ]

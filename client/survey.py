@@ -1,0 +1,57 @@
+"""Statistics of this client's rows: check the order → read the rows → count → one vector.
+
+No model is needed. Small cells are hidden here, and what the site's policy does not list is withheld.
+"""
+
+import numpy as np
+from flwr.app import Context, Message, RecordDict
+
+from calyx import wire
+from calyx.config import parse
+from calyx.layouts import statistics_parts, survey_of
+from calyx.order import Order
+from calyx.privacy import PrivacyConfig
+from calyx.secagg.vector import Contribution, encode
+from calyx.statistics.blocks import ALL, ITEMS, TRAIN, Survey
+from calyx.statistics.measuring import Measured, measure
+from calyx.tasks.base import Table
+from calyx.weights import hash_weights
+from calyx.wire import FailureCode
+from client import journal, secure_mod
+from client.config import Site
+from client.data import Rows, read_rows
+from client.failures import ClientFailure
+from client.policy import accept, check_policy
+
+
+def survey(message: Message, context: Context, site: Site) -> RecordDict:
+    """The reply to an order for statistics. Raises Refusal, ClientFailure, ConfigError."""
+    order = accept(message, site.name, "statistics")
+    privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
+    check_policy(order, privacy, site.policy)
+    wire.read_order_weights(message, {})
+    if order.weights != hash_weights({}):
+        raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "Statistics are of no model.")
+    rows = read_rows(order.terms, site.name, site.data_dir)
+    wanted = survey_of(rows.task, order.terms)
+    parts = statistics_parts(privacy, wanted)
+    opening = None
+    if privacy.is_encrypted:
+        opening = secure_mod.open_context(site, context, order, (privacy, parts), rows.version)
+    found = _measured(wanted, order, rows, site)
+    layout = parts.layouts[0]
+    vector = encode(Contribution(1, {}, {}, found), layout, np.zeros(0, np.float32))
+    journal.write("statistics", samples=list(wanted.samples), rows=len(rows.table))
+    if opening is not None:
+        return secure_mod.advertise(opening, vector)
+    return wire.vector_content(vector, layout.fixed)
+
+
+def _measured(wanted: Survey, order: Order, rows: Rows, site: Site) -> Measured:
+    allowed = ITEMS if site.policy.statistics is None else site.policy.statistics
+    samples: dict[str, Table] = {ALL: rows.table, TRAIN: rows.parts["train"]}
+    for fold, name in enumerate(wanted.samples):
+        if name not in samples:
+            parts = read_rows(order.terms, site.name, site.data_dir, fold).parts
+            samples[name] = parts["train"]
+    return measure(wanted, samples, site.policy.min_cell, allowed)

@@ -1,0 +1,146 @@
+"""Cross-validation: a training a fold, from weights of its own, and one exchange that scores them all.
+
+With `cv.k=5` each client's rows are dealt into folds; with `cv.k=clients` each client is left out
+once, and scores the model that was trained without it on all its rows. Then its statistics are not
+left out of the preprocessing: sums with and without one client would give that client's own.
+"""
+
+import statistics
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from calyx.config import Section, parse
+from calyx.errors import CalyxError, ConfigError
+from calyx.files import write_json
+from calyx.folds import CV_RUN, fold_run, stacked
+from calyx.metrics import client_spread, metric_name
+from calyx.order import Cv
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.statistics.blocks import fold_name
+from calyx.weights import Weights
+from server.asking import ask_all
+from server.checkpoints import RunState, load_newest, save
+from server.exchange import Exchange, Outcome, judged, total_counts
+from server.folder import RunFolder
+from server.phases.audit import count, read_counted, write_counted
+from server.phases.preprocess import fitted_section
+from server.rounds import run_rounds
+from server.sampling import Groups, check_sizes
+from server.work import Work, fresh_state
+
+
+def cross_validate(work: Work) -> Work:
+    """Train and score all folds; the figures are in `folds/cv.json`. Raises RoundFailed."""
+    k = work.run.cv.k
+    if k is None or cv_file(work.folder).exists():
+        return work
+    names = list(work.nodes) if k == "clients" else [""] * k
+    section = _preprocessing(work, k)
+    models = [_trained(work, Cv(k=k, fold=i), name, section) for i, name in enumerate(names)]
+    outcome = _scored(replace(work, preprocessing=section), Cv(k=k, fold=None), models)
+    write_json(cv_file(work.folder), _figures(work, outcome, names))
+    return work
+
+
+def cv_file(folder: RunFolder) -> Path:
+    """Where the figures are."""
+    return folder.folds / "cv.json"
+
+
+def _preprocessing(work: Work, k: int | str) -> Section | None:
+    """With constants for each fold, from sums over the rows that its model may see."""
+    cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
+    if not cfg.is_federated or not isinstance(k, int):
+        return work.preprocessing
+    path = work.folder.folds / "statistics.json"
+    terms = work.terms(Cv(k=k, fold=None))
+    if not path.exists():
+        asked = replace(terms, preprocessing=dict(work.run.preprocessing))
+        counted = count(work, asked, f"{work.state.run}-folds")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_counted(path, counted)
+    samples = [fold_name(i) for i in range(k)]
+    return fitted_section(work, read_counted(path), samples, Cv(k=k, fold=None))
+
+
+def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weights:
+    """The best model of one fold's training, which goes on where it was stopped."""
+    fold = cv.fold or 0
+    folder = RunFolder(work.folder.folds / str(fold))
+    dealt = _without(work.dealt, left_out)
+    name = fold_run(work.state.run, fold)
+    if folder.checkpoints.exists():
+        state, _ = load_newest(folder.checkpoints)
+        folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
+    else:
+        state = fresh_state(work.run, work.task, name, work.state.config, fold)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        save(folder.checkpoints, state, work.run.keep_checkpoints)
+    own = replace(work, preprocessing=_of_fold(section, fold))
+    federation = replace(own.trained_in(folder, state, cv, dealt), label=f"fold {fold + 1} ")
+    state, _ = run_rounds(federation, state)
+    return federation.of_model(_best(state))
+
+
+def _of_fold(section: Section | None, fold: int) -> Section | None:
+    fits = (section or {}).get("fitted")
+    if section is None or not isinstance(fits, list) or len(fits) < 2:
+        return section
+    return section | {"fitted": [fits[fold]]}
+
+
+def _best(state: RunState) -> Weights:
+    if state.best is None:
+        raise CalyxError("A fold has no best model.")
+    return state.best.weights
+
+
+def _without(dealt: Groups, name: str) -> Groups:
+    return tuple(tuple(n for n in group if n != name) for group in dealt)
+
+
+def _scored(work: Work, cv: Cv, models: list[Weights]) -> Outcome:
+    """All models at once: a client gives one vector, and nothing of one fold alone."""
+    clients = work.folder.clients
+    work.folder.truncate(clients, lambda row: row["kind"] != "cv")
+    weights = stacked(models)
+    place = work.place(f"{work.state.run}{CV_RUN}", work.terms(cv), weights, work.folder)
+    exchange = Exchange("cv", work.run.rounds, 1, work.dealt)
+    return ask_all(place, exchange, weights)
+
+
+def _figures(work: Work, outcome: Outcome, names: list[str]) -> dict[str, Any]:
+    metric = metric_name(work.task.schema)
+    scores = []
+    for i in range(len(outcome.folds[0])):
+        groups = tuple(folds[i] for folds in outcome.folds)
+        scores.append(judged(groups, work.contents)[metric])
+    head = {"k": work.run.cv.k, "metric": metric}
+    if work.run.cv.k != "clients":
+        known = [score for score in scores if score is not None]
+        sd = statistics.stdev(known) if len(known) > 1 else None
+        mean = statistics.fmean(known) if known else None
+        return head | {"mean": mean, "sd": sd, "folds": scores}
+    # One client's score is nobody's business but its own: the sums give mean and spread.
+    counts = total_counts(tuple(folds[0] for folds in outcome.folds))
+    spread, n = client_spread(counts), int(counts["clients"][0])
+    sd = spread["client_sd"]
+    sample_sd = sd * (n / (n - 1)) ** 0.5 if sd is not None and n > 1 else None
+    return head | {
+        "mean": spread["client_mean"],
+        "sd": sample_sd,
+        "all_rows": scores[0],
+        "clients": names,
+        "folds": None,
+    }
+
+
+def check_cv(work: Work) -> None:
+    """Refuse what leaving a client out makes impossible. Raises ConfigError."""
+    if work.run.cv.k != "clients":
+        return
+    clients = len(work.nodes)
+    if clients < 3 or work.privacy.groups == "all":
+        raise ConfigError("cv.k=clients needs three clients at least, and groups of several.")
+    check_sizes(work.privacy, clients - 1, None, len(work.roster or work.nodes))

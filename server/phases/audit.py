@@ -1,0 +1,120 @@
+"""audit: statistics of everybody's rows as secure sums, what is wrong with them, and whether to stop.
+
+The sums are in statistics.json, what they say in audit.json. Nothing of a single site is in either.
+"""
+
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calyx.config import digest
+from calyx.errors import CalyxError, RoundFailed
+from calyx.files import write_json
+from calyx.layouts import survey_of
+from calyx.order import Terms
+from calyx.statistics.figures import as_json, read_sums
+from calyx.statistics.findings import SEVERITIES, AuditFinding, find
+from server.asking import ask_all
+from server.exchange import Exchange, TooFewReplies, total_counts
+from server.folder import Severity
+from server.work import Counted, Work
+
+
+class AuditFailed(CalyxError):
+    """The data has faults for which the config wants a run to stop."""
+
+
+def run(work: Work) -> Work:
+    """Audit once a run; a resumed one reads what was found. Raises AuditFailed, RoundFailed."""
+    terms, path = work.terms(), work.folder.statistics
+    is_new = not path.exists()
+    counted = _ask_or_keep(work, terms) if is_new else read_counted(path)
+    if is_new:
+        write_counted(path, counted)
+    survey = survey_of(work.task, terms)
+    figures = read_sums(counted.sums, survey, counted.sites)
+    findings = find(figures, work.task.schema)
+    head = {"task": work.task.name, "clients": len(work.nodes), "bins": survey.bins}
+    found = {"findings": [asdict(finding) for finding in findings]}
+    write_json(work.folder.audit, head | as_json(figures) | found)
+    if is_new:
+        for finding in findings:
+            _say(work, finding)
+    _stop_if_wanted(work, findings)
+    return replace(work, counted=counted)
+
+
+def _say(work: Work, finding: AuditFinding) -> None:
+    severity: Severity = finding.severity
+    details = {"check": finding.check, "column": finding.column, "advice": finding.advice}
+    work.folder.event("audit", severity, finding.message, **details)
+
+
+def _stop_if_wanted(work: Work, findings: list[AuditFinding]) -> None:
+    fail_on = work.run.audit.fail_on
+    if fail_on == "never":
+        return
+    grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
+    stops = [finding for finding in findings if finding.severity in grave]
+    if stops:
+        more = f" (and {len(stops) - 1} more, in {work.folder.audit})" if len(stops) > 1 else ""
+        raise AuditFailed(
+            f"The audit found: {stops[0].message} {stops[0].advice}{more} A run with "
+            "audit.fail_on=never goes on all the same."
+        )
+
+
+def count(work: Work, terms: Terms, run: str) -> Counted:
+    """Ask all clients for the statistics of these terms, in a run of its own. Raises RoundFailed."""
+    place = work.place(run, terms, {}, work.folder)
+    outcome = ask_all(place, Exchange("statistics", 0, 1, work.dealt), {})
+    sites = sum(a.weight for a in outcome.counted)
+    return Counted(total_counts(outcome.counted), sites)
+
+
+def _ask_or_keep(work: Work, terms: Terms) -> Counted:
+    """Fresh sums; or those that an earlier run got of sites that give them once."""
+    is_lasting = work.run.engine["name"] == "superlink"
+    kept = _kept_file(work, terms)
+    try:
+        counted = count(work, terms, f"{work.state.run}-audit")
+    except TooFewReplies as error:
+        if not (is_lasting and kept.exists()):
+            raise RoundFailed(
+                f"{error}. Sites give statistics once for each version of their data; without them "
+                "a run starts with phases=[preprocess,train,validate,release]"
+            ) from None
+        work.folder.event("audit-kept", "info", f"The audit's sums are those of {kept}: {error}.")
+        return read_counted(kept)
+    if is_lasting:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_counted(kept, counted)
+    return counted
+
+
+def _kept_file(work: Work, terms: Terms) -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    name = digest([terms.task, terms.statistics, sorted(work.nodes)])
+    return Path(base) / "calyx" / "statistics" / f"{name}.json"
+
+
+def write_counted(path: Path, counted: Counted) -> None:
+    """Keep sums, atomically."""
+    sums = {name: cells.tolist() for name, cells in counted.sums.items()}
+    write_json(path, {"sites": counted.sites, "sums": sums})
+
+
+def read_counted(path: Path) -> Counted:
+    """The sums of `write_counted`. Raises CalyxError for a damaged file."""
+    try:
+        value: dict[str, Any] = json.loads(path.read_text())
+        sums = {str(k): np.array(v, dtype=np.int64) for k, v in value["sums"].items()}
+        return Counted(sums, int(value["sites"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise CalyxError(
+            f"{path} is damaged; remove it, and the statistics are asked for again."
+        ) from None

@@ -1,0 +1,40 @@
+"""preprocess: which constants orders carry: none where each client fits its own, else one set for all."""
+
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from calyx.config import Section, parse
+from calyx.errors import CalyxError
+from calyx.layouts import survey_of
+from calyx.order import Cv
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.federated import fit_sums
+from calyx.preprocessing.fitting import constants_of
+from calyx.statistics.blocks import TRAIN
+from calyx.statistics.figures import read_sums
+from server.work import Counted, Work
+
+
+def run(work: Work) -> Work:
+    """The section `preprocessing` as this run's orders carry it."""
+    cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
+    if not cfg.is_federated:
+        return replace(work, preprocessing=work.run.preprocessing)
+    if work.counted is None:
+        raise CalyxError("preprocessing=federated needs the audit's sums; see phases.")
+    return replace(work, preprocessing=fitted_section(work, work.counted, [TRAIN]))
+
+
+def fitted_section(
+    work: Work, counted: Counted, samples: list[str], cv: Cv | None = None
+) -> Section:
+    """The section with constants fitted on each of these samples of a survey."""
+    cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
+    survey = survey_of(work.task, work.terms(cv))
+    fits: list[JsonValue] = []
+    for sample in samples:
+        figures = read_sums(counted.sums, survey, counted.sites, sample)
+        fitted = fit_sums(figures, work.task.schema, cfg)
+        fits.append([list(row) for row in constants_of(fitted)])
+    return dict(work.run.preprocessing) | {"fitted": fits}

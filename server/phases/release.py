@@ -1,0 +1,83 @@
+"""release: the model's file, with the preprocessing that belongs to it, and the summary."""
+
+import json
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from calyx.config import parse
+from calyx.files import read_lines, write_json
+from calyx.metrics import metric_name
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.federated import with_constants
+from calyx.weights import Weights, save_weights
+from server.crossvalidation import cv_file
+from server.federation import Federation
+from server.folder import Row
+from server.phases.validate import best_of
+from server.work import Work
+
+PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
+
+
+def run(work: Work) -> Work:
+    """Write model.safetensors, then summary.json, which says "finished"."""
+    state, folder, task = work.state, work.folder, work.task
+    best, rows = best_of(state), read_lines(folder.rounds)
+    federation = work.federation()
+    figures = (best.test or {}) | {
+        "num_clients": len(work.nodes),
+        "classes": list(task.schema.classes),
+        "metric": metric_name(task.schema),
+        "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
+        "privacy": work.run.privacy["name"],
+        "preprocessing": work.run.preprocessing["name"],
+        "engine": work.run.engine["name"],
+        "run": state.run,
+        "versions": versions(),
+        "cv": json.loads(path.read_text()) if (path := cv_file(folder)).exists() else None,
+    }
+    head = {
+        "task": task.name,
+        "strategy": work.run.strategy.name,
+        "seed": work.run.seed,
+        "stopped_because": work.why,
+    }
+    write_json(folder.summary, head | _history(rows, best.round) | figures | {"baselines": None})
+    return work
+
+
+def _released(work: Work, federation: Federation, weights: Weights) -> Weights:
+    """The model, with what its inputs were preprocessed by where that is the same for all clients."""
+    own = federation.of_model(weights)
+    cfg = parse(PreprocessingConfig, work.preprocessing or {}, "preprocessing")
+    return with_constants(own, cfg.fitted[0]) if cfg.fitted else own
+
+
+def _history(rows: list[Row], best_round: int) -> dict[str, Any]:
+    best, last = rows[best_round - 1], rows[-1]
+    return {
+        "rounds": len(rows),
+        "best_round": best_round,
+        **{f"best_{key}": value for key, value in best.items() if key.startswith("val_")},
+        "final_train_loss": last["train_loss"],
+        **{f"final_{key}": value for key, value in last.items() if key.startswith("val_")},
+        "bytes_up": sum(row["bytes_up"] for row in rows),
+        "bytes_down": sum(row["bytes_down"] for row in rows),
+        "seconds": round(sum(row["seconds"] for row in rows), 3),
+    }
+
+
+def versions() -> dict[str, str]:
+    """What ran: Python, the machine's kind, and the packages that decide results."""
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{sys.platform}-{platform.machine()}",
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,135 @@
+"""What the phases of a run hand to one another, and the federation that trains with it."""
+
+from dataclasses import dataclass, replace
+
+from flwr.serverapp import Grid
+
+from calyx.config import RunConfig, Section, parse
+from calyx.layouts import Contents
+from calyx.order import Cv, Terms, terms_of
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.fitting import num_inputs
+from calyx.privacy import PrivacyConfig
+from calyx.secagg.roster import Roster
+from calyx.statistics.figures import Sums
+from calyx.tasks.base import Task
+from calyx.weights import Weights, initial_model, weights_of
+from server.checkpoints import RunState
+from server.cohort_grid import CohortGrid
+from server.federation import Federation, Place
+from server.folder import RunFolder
+from server.nodes import Nodes
+from server.sampling import Groups, deal_groups
+from server.setting import Setting
+from server.underway import Underway
+from strategies.base import make_strategy
+from strategies.loading import load_objective
+from strategies.local import LocalObjective, contents_of
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The sums of a survey, and over how many sites."""
+
+    sums: Sums
+    sites: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run between two phases. What a phase finds out is in the fields after `state`."""
+
+    run: RunConfig
+    folder: RunFolder
+    inner: Grid
+    nodes: Nodes  # of the clients that may take part
+    roster: Roster | None
+    task: Task
+    state: RunState
+    counted: Counted | None = None  # from the audit
+    preprocessing: Section | None = None  # as orders carry it, once it is known
+    why: str = ""  # training has ended
+
+    @property
+    def dealt(self) -> Groups:
+        """All clients, in their groups."""
+        return deal_groups(list(self.nodes), self.privacy.groups, self.run.seed)
+
+    @property
+    def privacy(self) -> PrivacyConfig:
+        """The section, typed."""
+        return parse(PrivacyConfig, self.run.privacy, "privacy")
+
+    @property
+    def objective(self) -> LocalObjective:
+        """The client's half of the strategy."""
+        return load_objective(self.run.strategy.name, self.run.strategy.local)
+
+    @property
+    def contents(self) -> Contents:
+        """What clients add up."""
+        model = initial_weights(self.run, self.task)
+        return contents_of(self.task, model, self.objective, self.run.training)
+
+    def terms(self, cv: Cv | None = None) -> Terms:
+        """What all orders have in common, from the preprocessing on."""
+        terms = terms_of(self.run)
+        return replace(terms, preprocessing=self.preprocessing or terms.preprocessing, cv=cv)
+
+    def place(self, run: str, terms: Terms, template: Weights, folder: RunFolder) -> Place:
+        """Where exchanges of the run with this id happen."""
+        # Sites remember what they were asked for; a simulation's clients are made anew.
+        lasting = self.run.engine["name"] == "superlink"
+        path = folder.path / f"underway{run.removeprefix(self.state.run)}"
+        setting = Setting(
+            run=run,
+            terms=terms,
+            contents=self.contents,
+            privacy=self.privacy,
+            template=template,
+            rounds=self.run.rounds,
+            deadline_s=self.run.deadline_s,
+            min_replies=self.run.min_replies,
+            roster=self.roster,
+            underway=Underway(path, run, self.roster) if self.roster and lasting else None,
+        )
+        return Place(self.run, CohortGrid(self.inner, self.nodes, setting), folder)
+
+    def federation(self) -> Federation:
+        """Of the run's own training."""
+        return self.trained_in(self.folder, self.state, None, self.dealt)
+
+    def trained_in(
+        self, folder: RunFolder, state: RunState, cv: Cv | None, dealt: Groups
+    ) -> Federation:
+        """Of a training that goes on from `state`: the run's own, or a fold's."""
+        fold = cv.fold if cv else None
+        template = initial_template(self.run, self.task, fold)
+        place = self.place(state.run, self.terms(cv), template, folder)
+        clients = sum(map(len, dealt))
+        strategy = make_strategy(self.run, self.privacy, template, clients)
+        strategy.state = state.strategy
+        own = frozenset(initial_weights(self.run, self.task, fold))
+        return Federation(place.run, place.grid, folder, strategy, dealt, template, own)
+
+
+def initial_weights(run: RunConfig, task: Task, fold: int | None = None) -> Weights:
+    """The weights before round 1, which every party derives from the seed, or from a fold's too."""
+    cfg = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
+    return weights_of(initial_model(task, num_inputs(task.schema, cfg), run.seed, fold))
+
+
+def initial_template(run: RunConfig, task: Task, fold: int | None = None) -> Weights:
+    """The same with what travels beside the model."""
+    model = initial_weights(run, task, fold)
+    objective = load_objective(run.strategy.name, run.strategy.local)
+    return model | objective.beside(model)
+
+
+def fresh_state(run: RunConfig, task: Task, name: str, config: str, fold: int | None) -> RunState:
+    """Before round 1 of the run called `name`."""
+    template = initial_template(run, task, fold)
+    strategy = make_strategy(run, parse(PrivacyConfig, run.privacy, "privacy"), template)
+    return RunState(
+        run=name, config=config, round=0, weights=template, strategy=strategy.state, best=None
+    )
