@@ -12,6 +12,7 @@ from calyx.errors import ConfigError, DataError
 from calyx.hardware import HardwareConfig, check, cores
 from calyx.order import Terms, terms_of
 from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.federated import check_ranges
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.tasks.base import Task
@@ -21,7 +22,8 @@ from client.config import Site, node_config, read_site
 from client.data import describe, prepare
 from client.failures import ClientFailure
 from client.training_config import TrainingConfig
-from server.sampling import check_sizes
+from server.phase_order import check_phases
+from server.sampling import check_cv, check_sizes
 from strategies.base import check_strategy
 
 _BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA)
@@ -81,10 +83,13 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     task = load_task(run.task)
     engine = _parse_engine(run.engine)
     parse(TrainingConfig, run.training, "training")
-    parse(PreprocessingConfig, run.preprocessing, "preprocessing")
+    preprocessing = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
+    check_ranges(task.schema, preprocessing)
+    check_phases(run.phases, preprocessing.name)
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
     check_strategy(run, privacy, len(task.clients))
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
+    check_cv(run.cv.k, privacy, len(task.clients), len(task.clients))
     check(parse(HardwareConfig, run.hardware, "hardware"))
     check(read_site(node_config("any", run.client)).hardware)
     return run, task, engine

@@ -15,14 +15,14 @@ from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.base import Task
 from server.checkpoints import RunState, load_newest, save
-from server.crossvalidation import check_cv
 from server.folder import RunFolder, Severity
 from server.job import Job, read_job
 from server.nodes import read_nodes
-from server.sampling import check_sizes, sample_cohort
+from server.phase_order import check_phases
+from server.sampling import check_cv, check_sizes, sample_cohort
 from server.underway import check_rounds, read_record
 from server.work import Work, fresh_state
-from server.workflow import check_phases, run_phases
+from server.workflow import run_phases
 
 log = logging.getLogger(__name__)
 app = ServerApp()
@@ -46,8 +46,8 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
+    check_cv(run.cv.k, privacy, len(nodes), len(roster or nodes))
     work = Work(run, folder, grid, nodes, roster, task, state)
-    check_cv(work)
     _say_guarantee(work)
     try:
         run_phases(work)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.config import Section, parse
-from calyx.errors import CalyxError, ConfigError
+from calyx.errors import CalyxError
 from calyx.files import write_json
 from calyx.folds import CV_RUN, fold_run, stacked
 from calyx.metrics import client_spread, metric_name
@@ -26,7 +26,7 @@ from server.folder import RunFolder
 from server.phases.audit import count, read_counted, write_counted
 from server.phases.preprocess import fitted_section
 from server.rounds import run_rounds
-from server.sampling import Groups, check_sizes
+from server.sampling import Groups
 from server.work import Work, fresh_state
 
 
@@ -134,13 +134,3 @@ def _figures(work: Work, outcome: Outcome, names: list[str]) -> dict[str, Any]:
         "clients": names,
         "folds": None,
     }
-
-
-def check_cv(work: Work) -> None:
-    """Refuse what leaving a client out makes impossible. Raises ConfigError."""
-    if work.run.cv.k != "clients":
-        return
-    clients = len(work.nodes)
-    if clients < 3 or work.privacy.groups == "all":
-        raise ConfigError("cv.k=clients needs three clients at least, and groups of several.")
-    check_sizes(work.privacy, clients - 1, None, len(work.roster or work.nodes))

@@ -77,3 +77,15 @@ def check_sizes(privacy: PrivacyConfig, clients: int, cohort_size: int | None, r
             f"room for; use a larger privacy.n_max (at most {MAX_GROUP}) or more privacy.groups."
         )
     check_group(privacy, roster, min(len(group) for group in sampled))
+
+
+def check_cv(k: int | str | None, privacy: PrivacyConfig, clients: int, roster: int) -> None:
+    """Refuse what leaving one of so many clients out makes impossible. Raises ConfigError."""
+    if k != "clients":
+        return
+    if clients < 3 or privacy.groups == "all":
+        raise ConfigError("cv.k=clients needs three clients at least, and groups of several.")
+    try:
+        check_sizes(privacy, clients - 1, None, roster)
+    except ConfigError as error:
+        raise ConfigError(f"cv.k=clients leaves one client out of each fold: {error}") from None

@@ -24,7 +24,7 @@ from server.setting import Setting
 from server.underway import Underway
 from strategies.base import make_strategy
 from strategies.loading import load_objective
-from strategies.local import LocalObjective, contents_of
+from strategies.local import contents_of
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,9 @@ class Work:
         return parse(PrivacyConfig, self.run.privacy, "privacy")
 
     @property
-    def objective(self) -> LocalObjective:
-        """The client's half of the strategy."""
-        return load_objective(self.run.strategy.name, self.run.strategy.local)
-
-    @property
     def contents(self) -> Contents:
         """What clients add up."""
-        model = initial_weights(self.run, self.task)
-        return contents_of(self.task, model, self.objective, self.run.training)
+        return contents_for(self.run, self.task)
 
     def terms(self, cv: Cv | None = None) -> Terms:
         """What all orders have in common, from the preprocessing on."""
@@ -113,6 +107,12 @@ class Work:
         return Federation(place.run, place.grid, folder, strategy, dealt, template, own)
 
 
+def contents_for(run: RunConfig, task: Task) -> Contents:
+    """What the clients of a run add up. Raises ConfigError for a strategy that does not suit."""
+    objective = load_objective(run.strategy.name, run.strategy.local)
+    return contents_of(task, initial_weights(run, task), objective, run.training)
+
+
 def initial_weights(run: RunConfig, task: Task, fold: int | None = None) -> Weights:
     """The weights before round 1, which every party derives from the seed, or from a fold's too."""
     cfg = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
@@ -127,7 +127,8 @@ def initial_template(run: RunConfig, task: Task, fold: int | None = None) -> Wei
 
 
 def fresh_state(run: RunConfig, task: Task, name: str, config: str, fold: int | None) -> RunState:
-    """Before round 1 of the run called `name`."""
+    """Before round 1 of the run called `name`. Raises ConfigError for a strategy that does not suit."""
+    contents_for(run, task)
     template = initial_template(run, task, fold)
     strategy = make_strategy(run, parse(PrivacyConfig, run.privacy, "privacy"), template)
     return RunState(

@@ -20,7 +20,7 @@ class PreprocessingConfig:
     iqr_factor: PositiveFloat  # bounds: quartiles ± this many interquartile ranges
     # What the server made of the clients' sums, for a whole run or for each fold: of each column
     # fill, low, high, mean and scale, null where there is none. Null: every client fits its own.
-    fitted: tuple[tuple[Constants, ...], ...] | None
+    fitted: tuple[tuple[Constants, ...], ...] | None = None
 
     @property
     def is_federated(self) -> bool:

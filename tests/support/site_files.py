@@ -10,6 +10,8 @@ POLICY = {
     "sampling": "adversarial",
     "runs_a_day": 10,
     "sums_a_day": 2000,
+    "statistics": None,
+    "min_cell": 10,
     "bounds": {"seed": "any"},
 }
 HARDWARE = {

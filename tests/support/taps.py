@@ -80,9 +80,11 @@ def changed(message, body):
 def run_server(federation, grid, folder, resume=False, **changes):
     """The real server app over `grid`, to the end of the run; the run's folder.
 
-    `changes` are config keys, as `calyx resume RUN KEY=VALUE` gives them.
+    `changes` are config keys, as `calyx resume RUN KEY=VALUE` gives them. There is no audit: what
+    crosses is of the training.
     """
-    config = federation.plan.config | changes
+    phases = {"phases": ["preprocess", "train", "validate", "release"]}
+    config = federation.plan.config | phases | changes
     run_config = to_run_config(config, folder, resume=resume, roster=federation.identities.roster)
     app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
     return folder

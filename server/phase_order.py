@@ -1,0 +1,28 @@
+"""Which phases there are, and what each needs before it; without loading any."""
+
+from collections.abc import Sequence
+
+from calyx.errors import ConfigError
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "audit": (),
+    "preprocess": (),
+    "train": ("preprocess",),
+    "validate": ("train",),
+    "release": ("validate",),
+}
+
+
+def check_phases(phases: Sequence[str], preprocessing: str) -> None:
+    """Refuse an order in which a phase would lack what it needs. Raises ConfigError."""
+    if not phases or len(set(phases)) < len(phases):
+        raise ConfigError("phases must name each phase once, and one at least.")
+    for i, name in enumerate(phases):
+        if name not in NEEDS:
+            raise ConfigError(f"There is no phase {name!r}; there are {', '.join(NEEDS)}.")
+        needs = NEEDS[name]
+        if name == "preprocess" and preprocessing == "federated":
+            needs = ("audit",)
+        for needed in needs:
+            if needed not in phases[:i]:
+                raise ConfigError(f"The phase {name} needs {needed} before it; see phases.")
