@@ -118,7 +118,7 @@ def run_digest(run: RunConfig, config: dict[str, Any]) -> str:
 
     A resume compares it: engine, hardware, folders and the choice of baselines may change.
     """
-    server = ("cohort_size", "min_replies", "evaluate", "stopping")
+    server = ("cohort_size", "min_replies", "evaluate", "stopping", "cv")
     return digest(
         travelling(run) | {"server": run.strategy.server} | {k: config[k] for k in server}
     )

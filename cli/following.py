@@ -18,7 +18,7 @@ from calyx.secagg.roster import Roster, write_roster
 from cli.meanings import explained
 from cli.operating import AUTHORITY, CONTROL_PORT, connect
 from cli.report.page import write_report
-from cli.results import print_results
+from cli.running import show
 from cli.tracking import track
 from server.folder import RunFolder, shown_figures
 from server.job import to_run_config
@@ -88,7 +88,7 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
             ) from None
     report = write_report(folder.path)
     track(parse(RunConfig, config, ""), folder)
-    print_results(folder.read_summary(), folder.path, report)
+    show(folder.read_summary(), folder.path, report)
 
 
 def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from calyx.config import RunConfig, parse
 from calyx.errors import UserError
 from calyx.files import write_atomically
 from calyx.order import Terms, terms_of
-from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import ColumnFit, Fitted, apply
+from calyx.preprocessing.config import Constants, PreprocessingConfig
+from calyx.preprocessing.federated import without_constants
+from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, given
 from calyx.registry import load_task
 from calyx.tasks.base import Schema, Task
 from calyx.tasks.tables import Dialect, Field, inputs, read_frame
@@ -46,8 +48,9 @@ def main(arguments: Sequence[str]) -> int:
     task, terms = load_task(run.task), terms_of(run)
     rows = read_rows(task, options.file)
     data_dir = Path(str(run.task["data_dir"])) if run.task.get("data_dir") else None
-    fitted = _fitted(task, terms, client, data_dir)
-    weights = _weights(folder, run, summary, client)
+    weights, constants = without_constants(load_weights(folder.model))
+    fitted = _fitted(task, terms, (client, data_dir), constants)
+    weights = _localised(weights, folder, run, (summary, client))
     outputs = predict(task, terms.seed, weights, _prepared(fitted, rows, options.file))
     text = as_csv(task.schema, outputs)
     if options.out is None:
@@ -78,11 +81,19 @@ def read_rows(task: Task, path: Path) -> NDArray[np.float64]:
     return inputs(path, read_frame(path, [f.name for f in fields], dialect), fields, dialect)
 
 
-def _fitted(task: Task, terms: Terms, client: str | None, data_dir: Path | None) -> Fitted:
+def _fitted(
+    task: Task,
+    terms: Terms,
+    whose: tuple[str | None, Path | None],
+    constants: tuple[Constants, ...] | None,
+) -> Fitted:
+    client, data_dir = whose
     cfg = parse(PreprocessingConfig, terms.preprocessing, "preprocessing")
+    if client is not None and client not in task.clients:
+        raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")
+    if constants is not None:  # they go with the model, whoever's rows these are
+        return given(task.schema, replace(cfg, fitted=(constants,)))
     if client is not None:
-        if client not in task.clients:
-            raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")
         return prepare(terms, client, data_dir).fitted
     if cfg.scaling != "none" or cfg.outliers != "keep":
         raise UserError(
@@ -93,10 +104,10 @@ def _fitted(task: Task, terms: Terms, client: str | None, data_dir: Path | None)
     return Fitted(task.schema, cfg, (plain,) * len(task.schema.columns))
 
 
-def _weights(
-    folder: RunFolder, run: RunConfig, summary: dict[str, Any], client: str | None
+def _localised(
+    weights: Weights, folder: RunFolder, run: RunConfig, rest: tuple[dict[str, Any], str | None]
 ) -> Weights:
-    weights = load_weights(folder.model)
+    summary, client = rest
     objective = load_objective(run.strategy.name, run.strategy.local)
     names = [name for name, array in weights.items() if array.dtype.kind == "f"]
     if len(objective.shared(names)) == len(names):

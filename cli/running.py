@@ -1,8 +1,10 @@
 """One run with its display, its report and the table at the end; for `simulate` and `resume`."""
 
+import json
 from pathlib import Path
 
 from calyx.errors import CalyxError
+from cli.audit_table import print_audit
 from cli.display import Display
 from cli.report.page import write_report
 from cli.results import print_results
@@ -18,8 +20,16 @@ def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Row:
     Raises CalyxError, or KeyboardInterrupt with a sentence that says how to go on.
     """
     summary, report = run_shown(plan, folder, Display(plan), resume=resume)
-    print_results(summary, folder, report)
+    show(summary, folder, report)
     return summary
+
+
+def show(summary: Row, folder: Path, report: Path | None) -> None:
+    """Print the figures of a finished run: of its model, or of its audit where it has none."""
+    if "model_sha256" in summary:
+        print_results(summary, folder, report)
+    else:
+        print_audit(json.loads(RunFolder(folder).audit.read_text()), folder)
 
 
 def run_shown(

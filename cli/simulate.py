@@ -92,7 +92,7 @@ def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
 
     checked = plan(settled(cfg, single=True))
     summary = run_plan(checked, Path(HydraConfig.get().runtime.output_dir), resume=False)
-    return float(summary[f"best_{checked.run.stopping.monitor}"])
+    return float(summary.get(f"best_{checked.run.stopping.monitor}", math.nan))
 
 
 def _one_sentence(error: Exception) -> str:

@@ -46,7 +46,8 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
             app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
         onlooker.flush()
-        if plan.run.baselines:
+        _add_left_out(run_folder)
+        if plan.run.baselines and "train" in plan.run.phases:
             progress("baselines", 0, 1)
             _add_baselines(pool, plan, run_folder)
     return run_folder
@@ -85,6 +86,18 @@ def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder) -> None:
         return
     federated = float(summary[f"test_{summary['metric']}"] or 0.0)
     write_json(folder.summary, summary | {"baselines": as_row(found, federated)})
+
+
+def _add_left_out(folder: RunFolder) -> None:
+    """Each left-out client's score, which only an observer of a simulation sees."""
+    summary = folder.read_summary()
+    cv = summary.get("cv")
+    if not cv or cv["k"] != "clients":
+        return
+    rows = {r["client"]: r for r in read_lines(folder.clients) if r["kind"] == "cv"}
+    scores = [rows.get(name, {}).get(f"test_{cv['metric']}") for name in cv["clients"]]
+    if any(score is not None for score in scores):
+        write_json(folder.summary, summary | {"cv": cv | {"folds": scores}})
 
 
 class _Onlooker:

@@ -5,6 +5,7 @@ once, and scores the model that was trained without it on all its rows. Then its
 left out of the preprocessing: sums with and without one client would give that client's own.
 """
 
+import json
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from calyx.metrics import client_spread, metric_name
 from calyx.order import Cv
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.statistics.blocks import fold_name
-from calyx.weights import Weights
+from calyx.weights import Weights, hash_weights
 from server.asking import ask_all
 from server.checkpoints import RunState, load_newest, save
 from server.exchange import Exchange, Outcome, judged, total_counts
@@ -31,15 +32,23 @@ from server.work import Work, fresh_state
 
 
 def cross_validate(work: Work) -> Work:
-    """Train and score all folds; the figures are in `folds/cv.json`. Raises RoundFailed."""
-    k = work.run.cv.k
-    if k is None or cv_file(work.folder).exists():
+    """Train and score all folds; the figures are in `folds/cv.json`. Raises RoundFailed.
+
+    A run that goes on for more rounds trains its folds for more, too; models that were scored
+    already are not scored again, which clients would refuse.
+    """
+    k, path = work.run.cv.k, cv_file(work.folder)
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if k is None or known.get("rounds") == work.run.rounds:
         return work
     names = list(work.nodes) if k == "clients" else [""] * k
     section = _preprocessing(work, k)
     models = [_trained(work, Cv(k=k, fold=i), name, section) for i, name in enumerate(names)]
-    outcome = _scored(replace(work, preprocessing=section), Cv(k=k, fold=None), models)
-    write_json(cv_file(work.folder), _figures(work, outcome, names))
+    digest = hash_weights(stacked(models))
+    if known.get("models") != digest:
+        outcome = _scored(replace(work, preprocessing=section), Cv(k=k, fold=None), models)
+        known = _figures(work, outcome, names)
+    write_json(path, known | {"rounds": work.run.rounds, "models": digest})
     return work
 
 

@@ -26,3 +26,9 @@ def check_phases(phases: Sequence[str], preprocessing: str) -> None:
         for needed in needs:
             if needed not in phases[:i]:
                 raise ConfigError(f"The phase {name} needs {needed} before it; see phases.")
+    if "train" in phases and "release" not in phases:
+        raise ConfigError(
+            "A run that trains ends with validate and release; without train it may be only an audit."
+        )
+    if "train" not in phases and "audit" not in phases:
+        raise ConfigError("phases must name audit, or all of preprocess, train, validate, release.")

@@ -23,4 +23,6 @@ def run_phases(work: Work) -> Work:
     """Run all phases of the config, in order. Raises CalyxError."""
     for name in work.run.phases:
         work = PHASES[name](work)
+    if "release" not in work.run.phases:
+        release.close_audit(work)
     return work

@@ -11,6 +11,7 @@ from calyx.files import read_lines, write_json
 from calyx.metrics import metric_name
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import with_constants
+from calyx.statistics.findings import SEVERITIES
 from calyx.weights import Weights, save_weights
 from server.crossvalidation import cv_file
 from server.federation import Federation
@@ -36,7 +37,7 @@ def run(work: Work) -> Work:
         "engine": work.run.engine["name"],
         "run": state.run,
         "versions": versions(),
-        "cv": json.loads(path.read_text()) if (path := cv_file(folder)).exists() else None,
+        "cv": _cross_validated(work),
     }
     head = {
         "task": task.name,
@@ -46,6 +47,33 @@ def run(work: Work) -> Work:
     }
     write_json(folder.summary, head | _history(rows, best.round) | figures | {"baselines": None})
     return work
+
+
+def _cross_validated(work: Work) -> dict[str, Any] | None:
+    path = cv_file(work.folder)
+    if work.run.cv.k is None or not path.exists():
+        return None
+    own = ("rounds", "models")  # the file's own account
+    return {k: v for k, v in json.loads(path.read_text()).items() if k not in own}
+
+
+def close_audit(work: Work) -> None:
+    """The summary of a run that trains nothing; it says "finished" all the same."""
+    findings = json.loads(work.folder.audit.read_text())["findings"]
+    counts = {s: sum(f["severity"] == s for f in findings) for s in SEVERITIES}
+    head = {
+        "task": work.task.name,
+        "seed": work.run.seed,
+        "phases": list(work.run.phases),
+        "num_clients": len(work.nodes),
+        "engine": work.run.engine["name"],
+        "privacy": work.run.privacy["name"],
+        "run": work.state.run,
+        "stopped_because": "the audit is done",
+        "findings": counts,
+        "versions": versions(),
+    }
+    write_json(work.folder.summary, head)
 
 
 def _released(work: Work, federation: Federation, weights: Weights) -> Weights:

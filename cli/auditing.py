@@ -1,0 +1,64 @@
+"""`calyx audit task=… overrides`: what is wrong with the clients' data, as far as sums over them tell."""
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from calyx.composing import compose
+from calyx.errors import CalyxError, ConfigError
+from cli.audit_table import print_audit
+from cli.display import Display
+from cli.report.page import write_report
+from cli.settling import settled
+from engines.planning import plan
+from engines.simulation import simulate
+from server.folder import RunFolder
+
+FOLDER = "hydra.run.dir="
+ALWAYS = ("phases=[audit]", "baselines=false")
+
+
+def run_audit(arguments: Sequence[str]) -> int:
+    """Audit in simulation, show what was found; exit code 1 where it would stop a run.
+
+    Raises CalyxError.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    overrides = list(arguments)
+    for word in overrides:
+        if "=" not in word.lstrip("~+"):
+            raise ConfigError(f"{word!r} is no KEY=VALUE; see `calyx audit --help`.")
+    config = settled(_composed([*overrides, *ALWAYS]), single=True)
+    folder = _folder(overrides)
+    checked, stopped = plan(config), None
+    with Display(checked) as display:
+        try:
+            simulate(checked, folder.path, resume=False, progress=display.progress)
+        except CalyxError as error:
+            if not folder.audit.exists():
+                raise
+            stopped = error
+    print_audit(json.loads(folder.audit.read_text()), folder.path)
+    print(f"report  {write_report(folder.path)}")
+    if stopped is not None:
+        raise stopped
+    return 0
+
+
+def _composed(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
+    try:
+        return compose([o for o in overrides if not o.startswith(FOLDER)], with_hydra=True)
+    except ValueError as error:
+        raise ConfigError(f"The config cannot be composed: {error}") from error
+
+
+def _folder(overrides: Sequence[str]) -> RunFolder:
+    """The run folder, as `calyx simulate` would name it. Raises UserError if it holds a run."""
+    given = [o.removeprefix(FOLDER) for o in overrides if o.startswith(FOLDER)]
+    now = datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S")
+    folder = RunFolder(Path(given[-1] if given else f"runs/{now}").absolute())
+    folder.refuse_if_used()
+    return folder
