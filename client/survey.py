@@ -8,6 +8,7 @@ from flwr.app import Context, Message, RecordDict
 
 from calyx import wire
 from calyx.config import parse
+from calyx.errors import WireError
 from calyx.layouts import statistics_parts, survey_of
 from calyx.order import Order
 from calyx.privacy import PrivacyConfig
@@ -29,7 +30,10 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
     order = accept(message, site.name, "statistics")
     privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
     check_policy(order, privacy, site.policy)
-    wire.read_order_weights(message, {})
+    try:
+        wire.read_order_weights(message, {})
+    except WireError as error:
+        raise ClientFailure(FailureCode.WEIGHTS_REFUSED, str(error)) from None
     if order.weights != hash_weights({}):
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "Statistics are of no model.")
     rows = read_rows(order.terms, site.name, site.data_dir)

@@ -98,7 +98,7 @@ def _blocks(schema: Schema, bins: int) -> list[Block]:
     return [
         Block("rows", "rows", (1,)),
         Block("labels", "labels", (k,)),
-        Block("hidden_labels", "labels", (1,)),
+        Block("hidden_labels", "labels", (1 if k else 0,)),
         Block("duplicates", "duplicates", (1,)),
         Block("missing", "missing", (v,)),
         Block("coded", "missing", (v,)),

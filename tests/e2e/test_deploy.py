@@ -19,9 +19,9 @@ from calyx.flower import FLEET_PATHS
 from calyx.installed import PACKAGES
 from calyx.order import run_digest
 from calyx.registry import load_task
-from server.app import initial_weights
 from server.checkpoints import RunState, save
 from server.folder import RunFolder
+from server.work import initial_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 HEART = ROOT.parent / "shared" / "data" / "heart"

@@ -8,7 +8,7 @@ from flwr.app import Context, Message, RecordDict
 from calyx import wire
 from calyx.config import canonical_json
 from calyx.flower import as_task
-from calyx.layouts import parts_of, rules_of
+from calyx.layouts import parts_of, rules_of, statistics_parts, survey_of
 from calyx.order import Abandoned, Link, Order, to_json
 from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.roster import read_roster
@@ -83,7 +83,12 @@ class Clients:
     def aggregator(self, order, group=0):
         """An honest server's half for a group of an order."""
         setting = self.federation.setting
-        parts = parts_of(order.kind, order.is_validated, setting.privacy, setting.contents)
+        if order.kind == "statistics":
+            parts = statistics_parts(
+                setting.privacy, survey_of(setting.contents.task, order.terms)
+            )
+        else:
+            parts = parts_of(order.kind, order.is_validated, setting.privacy, setting.contents)
         names = order.groups[group]
         sizes = (len(order.groups), len(names))
         rules = rules_of(setting.privacy, parts, len(self.roster), sizes)
@@ -91,10 +96,10 @@ class Clients:
         members = tuple(sorted(self.roster.indices[n] for n in names))
         return Aggregator(ctx, rules, self.roster, members)
 
-    def advance(self, order, until):
+    def advance(self, order, until, weights=None):
         """Every client up to and with the replies of stage `until`; the server, its next requests."""
         server = self.aggregator(order)
-        replies = {u: self.ask(n, order) for u, n in enumerate(self.names)}
+        replies = {u: self.ask(n, order, weights) for u, n in enumerate(self.names)}
         takes = [server.take_advertisements, server.take_shares, server.take_vectors]
         takes += [server.take_consents, server.take_reveals]
         for stage in range(until + 1):

@@ -1,0 +1,234 @@
+"""What a client counts of its rows, what it hides, and what sums over clients say."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calyx.statistics.blocks import ALL, ITEMS, STEPS, TRAIN, WITHHELD, Survey
+from calyx.statistics.figures import read_sums
+from calyx.statistics.findings import find
+from calyx.statistics.measuring import measure
+from calyx.statistics.suppression import coarse, suppress, with_total
+from calyx.tasks.base import Column, Schema, Table, Target
+
+NAN = float("nan")
+SCHEMA = Schema(
+    (
+        Column("age", "numeric", low=0, high=100),
+        Column("chol", "numeric", missing_codes=(0.0,), may_be_missing=True, low=50, high=650),
+        Column("sex", "categorical", categories=(0.0, 1.0)),
+        Column("note", "text"),
+    ),
+    ("healthy", "ill"),
+)
+
+
+def rows(n, seed=0, shift=0.0):
+    draw = np.random.default_rng(seed)
+    x = np.column_stack(
+        [
+            draw.uniform(0, 100, n),
+            np.clip(draw.normal(240 + shift, 40, n), 60, 640),
+            draw.integers(0, 2, n),
+            draw.integers(0, 9, n),
+        ]
+    )
+    x[draw.random(n) < 0.2, 1] = 0.0
+    x[draw.random(n) < 0.1, 1] = NAN
+    return Table(x, (x[:, 0] + draw.normal(0, 20, n) > 50).astype(np.int64))
+
+
+def union(tables):
+    return Table(np.concatenate([t.x for t in tables]), np.concatenate([t.y for t in tables]))
+
+
+def asked(tables, schema=SCHEMA, minimum=1, bins=16, allowed=ITEMS):
+    survey = Survey(schema, bins, (ALL, TRAIN))
+    total = {}
+    for table in tables:
+        half = table.take(np.arange(len(table) // 2))
+        for name, cells in measure(survey, {ALL: table, TRAIN: half}, minimum, allowed).items():
+            total[name] = total.get(name, 0) + cells
+    return survey, total
+
+
+def figures(tables, sample=ALL, **options):
+    survey, total = asked(tables, **options)
+    return read_sums(total, survey, len(tables), sample)
+
+
+SITES = [rows(200, 1), rows(150, 2, shift=30), rows(300, 3), rows(120, 4)]
+
+
+def test_counts_and_histograms_of_sums_are_those_of_all_rows_in_one_place():
+    found, pooled = figures(SITES), union(SITES)
+    chol = pooled.x[:, 1]
+    present = chol[(chol != 0) & ~np.isnan(chol)]
+    assert (found.rows, found.sites) == (770, 4)
+    assert found.labels == tuple(np.bincount(pooled.y))
+    assert found.of("chol").missing == len(chol) - len(present)
+    assert found.of("chol").coded == (chol == 0).sum()
+    assert found.of("chol").numbers.histogram == tuple(
+        np.histogram(present, bins=16, range=(50, 650))[0]
+    )
+    assert found.of("sex").categories.counts == tuple(np.bincount(pooled.x[:, 2].astype(int)))
+    assert found.of("note").numbers is None
+
+
+def test_mean_and_sd_are_the_pooled_ones_to_a_fixed_point_step():
+    found, age = figures(SITES).of("age").numbers, union(SITES).x[:, 0]
+    step = 100 / STEPS
+    assert found.mean == pytest.approx(age.mean(), abs=2 * step)
+    assert found.sd == pytest.approx(age.std(), abs=1000 * step)
+
+
+@pytest.mark.parametrize("q", [0.1, 0.25, 0.5, 0.9])
+def test_quantiles_are_the_pooled_ones_to_a_bin(q):
+    found, age = figures(SITES).of("age").numbers, union(SITES).x[:, 0]
+    assert found.quantile(q) == pytest.approx(np.quantile(age, q), abs=100 / 16)
+
+
+def test_the_other_sample_is_of_its_own_rows():
+    assert figures(SITES, sample=TRAIN).rows == sum(len(site) // 2 for site in SITES)
+
+
+def test_a_column_that_tells_the_label_is_associated_with_it():
+    found = figures(SITES)
+    pooled = union(SITES)
+    r = abs(np.corrcoef(pooled.x[:, 0], pooled.y)[0, 1])
+    assert found.of("age").association == pytest.approx(r, abs=1e-6)
+    assert found.of("sex").association < 0.2
+
+
+def test_a_regressions_columns_are_correlated_with_its_target():
+    schema = Schema(SCHEMA.columns, (), Target("cost", 50.0, 30.0))
+    tables = [Table(t.x, t.x[:, 0] * 0.5 + 20) for t in SITES]
+    assert figures(tables, schema=schema).of("age").association == pytest.approx(1.0, abs=1e-6)
+
+
+def test_shares_and_their_spread_over_sites_come_from_two_sums():
+    found = figures(SITES)
+    shares = [t.y.mean() for t in SITES]
+    assert found.label_spread[1].mean == pytest.approx(np.mean(shares), abs=1e-5)
+    assert found.label_spread[1].sd == pytest.approx(np.std(shares), abs=1e-3)
+
+
+def test_values_outside_their_range_are_counted_and_in_no_mean():
+    table = rows(100)
+    table.x[:20, 0] = 1000.0
+    found = figures([table]).of("age").numbers
+    assert (found.above, found.below, found.count) == (20, 0, 80)
+    assert found.mean < 100
+
+
+def test_an_item_that_is_not_allowed_is_withheld_and_that_is_counted():
+    survey, total = asked(SITES[:2], allowed=[i for i in ITEMS if i != "labels"])
+    assert total[f"{ALL}/labels"].sum() == 0
+    assert read_sums(total, survey, 2).withheld == {"labels": 2}
+
+
+def test_a_site_with_too_few_rows_gives_nothing():
+    survey, total = asked([rows(9)], minimum=10)
+    assert {name for name, cells in total.items() if cells.any()} == {WITHHELD}
+    assert len(read_sums(total, survey, 1).withheld) == len(ITEMS)
+
+
+cells = st.lists(st.integers(0, 60), min_size=1, max_size=12).map(
+    lambda values: np.array(values, dtype=np.int64)
+)
+
+
+@given(cells, st.integers(1, 20))
+def test_what_is_shown_is_large_and_what_is_hidden_is_much_or_nothing(values, minimum):
+    shown, is_hidden = suppress(values, minimum)
+    assert ((shown == 0) | (shown >= minimum)).all()
+    assert ((shown == values) | (shown == 0)).all()
+    hidden = int((values - shown).sum())
+    assert is_hidden == (hidden > 0)
+    assert hidden == 0 or hidden >= minimum or not shown.any()
+
+
+@given(cells, st.integers(0, 30))
+def test_a_changed_total_is_met_by_the_largest_cell(values, more):
+    total = int(values.sum()) + more
+    changed = with_total(values, total)
+    assert changed.sum() == (total if values.any() else 0)
+    assert (changed != values).sum() <= 1
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 9), st.integers(1, 10))
+def test_how_few_values_are_missing_cannot_be_computed_from_what_a_client_sends(missing, minimum):
+    """Of two tables that differ only in how many values are missing, below the minimum."""
+    table = rows(60, 5)
+    table.x[:, 1] = 200.0 + np.arange(60)
+    holes = table.x.copy()
+    holes[:missing, 1] = NAN
+    if missing >= minimum:
+        return
+    whole, torn = (asked([Table(x, table.y)], minimum=minimum)[1] for x in (table.x, holes))
+    for name in ("missing", "present"):
+        assert (whole[f"{ALL}/{name}"] == torn[f"{ALL}/{name}"]).all()
+    shown = torn[f"{ALL}/histogram"].reshape(-1, 16)[1]
+    hidden = torn[f"{ALL}/present"][1] - shown.sum()
+    assert hidden == 0 or hidden >= minimum
+
+
+def test_shares_are_made_of_rounded_counts():
+    assert [coarse(n, 10) for n in (0, 4, 8, 12, 118)] == [0, 0, 10, 10, 120]
+
+
+@given(st.integers(0, 2**32), st.integers(0, 40), st.integers(2, 40), st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_any_rows_can_be_measured(seed, n, bins, minimum):
+    survey, total = asked([rows(n, seed)], minimum=minimum, bins=bins)
+    for count in survey.counts():
+        cells = total[count.name]
+        assert len(cells) == count.size
+        assert cells.min(initial=0) >= 0
+        assert cells.max(initial=0) <= count.maximum
+    find(read_sums(total, survey, 1), SCHEMA)
+
+
+def checks(tables, **options):
+    return {(f.check, f.severity) for f in find(figures(tables, **options), SCHEMA)}
+
+
+def test_sound_data_has_no_errors_or_warnings_but_its_codes():
+    assert {severity for _, severity in checks([rows(400, i) for i in range(4)])} <= {"info"}
+
+
+def test_one_label_everywhere_is_an_error():
+    assert ("constant-label", "error") in checks([Table(t.x, t.y * 0) for t in SITES])
+
+
+def test_a_column_that_only_one_site_has_is_an_error():
+    tables = [Table(t.x.copy(), t.y) for t in SITES]
+    for table in tables[1:]:
+        table.x[:, 1] = NAN
+    assert ("absent", "error") in checks(tables)
+
+
+def test_another_unit_at_one_site_is_outside_the_range_and_an_error():
+    other = Table(SITES[0].x * [10, 1, 1, 1], SITES[0].y)
+    assert ("range", "error") in checks([other, *SITES[1:]], minimum=10)
+
+
+def test_another_mix_of_labels_at_one_site_is_a_warning():
+    sick = SITES[0].take(np.flatnonzero(SITES[0].y == 1))
+    assert ("label-shift", "warning") in checks([sick, *SITES[1:]])
+
+
+def test_an_undeclared_category_is_a_warning():
+    table = rows(100)
+    table.x[:30, 2] = 7.0
+    assert ("unknown-category", "warning") in checks([table])
+
+
+def test_an_image_is_one_variable_the_mean_of_its_pixels():
+    pixels = tuple(Column(f"p{i}", "image", low=0, high=1) for i in range(4))
+    x = np.random.default_rng(0).random((50, 4))
+    found = figures([Table(x, np.zeros(50, np.int64))], schema=Schema(pixels, ("a", "b")))
+    assert [v.variable.name for v in found.variables] == ["image"]
+    assert found.of("image").numbers.mean == pytest.approx(x.mean(), abs=1e-6)

@@ -1,0 +1,156 @@
+"""Statistics of a client's rows: once for each version of them, within its policy, of no model."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from clients import code_of
+
+from calyx import wire
+from calyx.order import Cv
+from calyx.weights import hash_weights
+from client import data
+from client.config import node_config
+
+
+def statistics(clients, **changes):
+    return clients.order(kind="statistics", round=0, weights=hash_weights({}), **changes)
+
+
+def ask(clients, order, context=None):
+    return clients.ask(clients.names[0], order, weights={}, context=context)
+
+
+def test_statistics_are_given_once_for_the_same_rows_whatever_the_run_and_its_settings(clients):
+    clients.advance(statistics(clients), 2, weights={})
+    finer = replace(clients.federation.setting.terms, statistics={"bins": 17})
+    other_seed = replace(clients.federation.setting.terms, seed=2)
+    for order in (
+        statistics(clients, run="other"),
+        statistics(clients, attempt=2),
+        statistics(clients, run="finer", terms=finer),
+        statistics(clients, run="folds", terms=finer, rounds=9),
+    ):
+        assert code_of(ask(clients, order)) == "second-vector"
+    # Other rows of the same client are another matter: here a seed deals digits anew.
+    assert ask(clients, statistics(clients, run="seed", terms=other_seed)).has_content()
+
+
+def test_statistics_of_folds_are_given_once_too_whatever_their_number(clients):
+    terms = clients.federation.setting.terms
+    five, four = (replace(terms, cv=Cv(k=k, fold=None)) for k in (5, 4))
+    clients.advance(statistics(clients, run="folds", terms=five), 2, weights={})
+    assert code_of(ask(clients, statistics(clients, run="again", terms=four))) == "second-vector"
+    assert ask(clients, statistics(clients, run="audit")).has_content()
+
+
+def test_an_order_for_statistics_brings_no_model(clients):
+    order = clients.order(kind="statistics", round=0)
+    assert code_of(clients.ask(clients.names[0], order)) == "weights-refused"
+
+
+@pytest.mark.parametrize("bins", [1, 257, 2.5, "many"])
+def test_an_order_for_impossible_bins_is_refused(clients, bins):
+    terms = replace(clients.federation.setting.terms, statistics={"bins": bins})
+    assert code_of(ask(clients, statistics(clients, terms=terms))) == "order-refused"
+
+
+def test_the_sites_own_minimum_and_list_of_items_count():
+    from federation import Federation
+
+    narrow = Federation(
+        "client.policy.min_cell=40", "client.policy.statistics=[rows,histograms]"
+    )
+    terms = narrow.setting.terms
+    survey_parts = narrow.inner
+    order = replace(_order(narrow), terms=terms)
+    replies = survey_parts.send_and_receive(
+        [_message(narrow, order, name) for name in narrow.nodes]
+    )
+    from calyx.layouts import statistics_parts, survey_of
+    from calyx.secagg.vector import decode
+
+    task = narrow.plan.task
+    parts = statistics_parts(narrow.setting.privacy, survey_of(task, terms))
+    for reply in replies:
+        layout = parts.layouts[0]
+        vector = wire.read_vector(reply, parts.length, layout.fixed)
+        counts = decode(vector, 1, layout).counts
+        assert not counts["all/labels"].any()
+        shown = counts["all/histogram"]
+        assert shown.any()
+        assert ((shown == 0) | (shown >= 40)).all()
+
+
+def _order(federation):
+    from calyx.order import Order
+
+    setting = federation.setting
+    return Order(
+        protocol="calyx/1",
+        run="run",
+        kind="statistics",
+        round=0,
+        attempt=1,
+        weights=hash_weights({}),
+        is_validated=False,
+        previous=(),
+        abandoned=(),
+        groups=(tuple(federation.nodes),),
+        rounds=5,
+        deadline_s=60.0,
+        terms=setting.terms,
+    )
+
+
+def _message(federation, order, name):
+    from flwr.app import Message
+
+    from calyx.order import to_json
+
+    content = wire.order_content({}, to_json(order))
+    return Message(content, federation.nodes[name], wire.ORDER_TYPES["statistics"])
+
+
+def test_rows_that_change_have_another_version(clients):
+    terms = clients.federation.setting.terms
+    rows = data.read_rows(terms, clients.names[0], None)
+    x = rows.table.x.copy()
+    x[0, 0] += 1
+    changed = replace(rows, table=replace(rows.table, x=x))
+    assert rows.version == data.read_rows(terms, clients.names[0], None).version
+    assert rows.version != changed.version
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [0.0, None, None, 0.0, 1e9],  # a scale wider than the column
+        [0.0, None, None, 0.0, 0.0],
+        [0.0, None, None, 0.0, -1.0],
+        [0.0, None, None, 1e6, 1.0],  # a mean outside it
+        [0.0, 5.0, 1.0, 0.0, 1.0],
+    ],
+)
+def test_constants_that_no_rows_can_have_given_are_refused(clients, row):
+    columns = len(clients.federation.plan.task.schema.columns)
+    sound = [0.0, None, None, 0.0, 1.0]
+    order = clients.with_terms("preprocessing", name="federated", fitted=[[sound] * columns])
+    assert clients.ask(clients.names[0], replace(order, run="sound")).has_content()
+    bad = clients.with_terms(
+        "preprocessing", name="federated", fitted=[[row] + [sound] * (columns - 1)]
+    )
+    assert code_of(clients.ask(clients.names[0], replace(bad, run="bad"))) == "order-refused"
+    short = clients.with_terms("preprocessing", name="federated", fitted=[[sound]])
+    assert code_of(clients.ask(clients.names[0], replace(short, run="short"))) == "order-refused"
+
+
+def test_a_policy_without_statistics_is_one_sentence():
+    from calyx.errors import ConfigError
+    from client.config import read_site
+    from federation import Federation
+
+    section = json.loads(json.dumps(Federation().plan.run.client))
+    section["policy"]["statistics"] = ["rows", "everything"]
+    with pytest.raises(ConfigError, match=r"client\.policy\.statistics"):
+        read_site(node_config("north", section))
