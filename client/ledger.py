@@ -94,7 +94,8 @@ class Ledger:
         """Runs and sums a day (`limits`). Raises Refusal."""
         runs, sums = limits
         started, summed = _recent(self.starts, now), _recent(self.sums, now)
-        if runs is not None and order.run not in self.runs and len(started) >= runs:
+        is_new = order.run not in self.runs and order.kind != "statistics"
+        if runs is not None and is_new and len(started) >= runs:
             raise Refusal(RefusalCode.DAILY_LIMIT, f"{runs} runs have begun within a day.")
         if sums is not None and len(summed) >= sums:
             raise Refusal(RefusalCode.DAILY_LIMIT, f"{sums} sums were answered within a day.")
@@ -177,7 +178,9 @@ class Ledger:
             case {"event": "order", "time": float(now), "run": str(run), "kind": str(kind)}:
                 if run not in self.runs:
                     self.runs[run] = RunEntry(str(line["terms"]), int(str(line["group"])))
-                    self.starts = [*_recent(self.starts, now), now]
+                    # An audit belongs to a run, and is answered once for the same rows.
+                    if kind != "statistics":
+                        self.starts = [*_recent(self.starts, now), now]
                 self.runs[run].last[kind] = list(line["at"])  # type: ignore[call-overload]  # our own line
                 self.runs[run].ctx = str(line["ctx"])
                 self.sums = [*_recent(self.sums, now), now]
