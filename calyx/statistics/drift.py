@@ -23,14 +23,16 @@ SEVERITIES: tuple[Severity, ...] = ("none", "warning", "alert")
 
 @dataclass(frozen=True)
 class Limits:
-    """From which effect on, and how sure. PSI's limits are the customary ones (Siddiqi 2006).
+    """From which effect on, and how sure.
 
-    KS has limits of its own, since a shift of the mean by s standard deviations has a PSI of about
-    s² and a KS of about 0.4 s: they agree at 0.3 and at 0.5 standard deviations.
+    A shift of the mean by d standard deviations of a normal column has a PSI of d² and a KS of
+    about 0.4 d. The limits are Cohen's small and medium effects, d = 0.2 and d = 0.5 (Cohen 1988,
+    Statistical Power Analysis, 2.2); the second is PSI's customary 0.25 of a major change (Siddiqi
+    2006). The customary 0.1 of a minor one would miss a category of 1/16 that doubles.
     """
 
-    psi: tuple[float, float] = (0.1, 0.25)  # of a warning, of an alert
-    ks: tuple[float, float] = (0.12, 0.2)
+    psi: tuple[float, float] = (0.04, 0.25)  # of a warning, of an alert
+    ks: tuple[float, float] = (0.08, 0.2)
     alpha: float = 0.005  # share of unchanged windows with an alarm; half of what is promised
 
 
