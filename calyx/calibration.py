@@ -1,0 +1,51 @@
+"""Calibration error from counts that add up over clients, so that it can be a secure sum.
+
+Source: Guo, Pleiss, Sun, Weinberger, ICML 2017, arXiv:1706.04599, eq. 3.
+
+Shapes: N rows, B bins of confidence.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEP = 2.0**-20  # of a confidence in the sums: 2^20 rows of confidence 1 stay below 2^40
+
+
+def reliability(
+    confidence: NDArray[np.floating], correct: NDArray[np.bool_], bins: int
+) -> NDArray[np.int64]:
+    """Counts [3, B]: rows, correct ones, and the sum of confidences in steps of `STEP`.
+
+    `confidence` [N] is the probability 0 … 1 of the class that was predicted, and `correct` [N]
+    whether it was the true one. Bin i holds confidences in (i/B, (i+1)/B], bin 0 also 0. Raises
+    ValueError for a confidence outside 0 … 1 or not finite, other lengths, or `bins` below 1.
+    """
+    if bins < 1:
+        raise ValueError(f"there are {bins} bins, and must be one at least")
+    if confidence.ndim != 1 or confidence.shape != correct.shape:
+        raise ValueError(
+            f"confidences of shape {confidence.shape} do not fit {correct.shape} answers"
+        )
+    exact = confidence.astype(np.float64)
+    if not ((exact >= 0) & (exact <= 1)).all():
+        raise ValueError("a confidence lies outside 0 … 1")
+    # The edges themselves, not exact * bins: 0.7 * 10 is above 7.
+    edges = np.arange(1, bins) / bins
+    place = np.searchsorted(edges, exact, side="left")
+    counts = np.zeros((3, bins), dtype=np.int64)
+    steps = np.rint(exact / STEP).astype(np.int64)
+    for row, values in enumerate((np.ones_like(steps), correct.astype(np.int64), steps)):
+        np.add.at(counts[row], place, values)
+    return counts
+
+
+def expected_calibration_error(counts: NDArray[np.int64]) -> float:
+    """ECE in 0 … 1 of counts [3, B], which may be a sum over clients.
+
+    Σ over bins of (rows / all rows) · |share of correct − mean confidence|. Raises ValueError
+    without rows.
+    """
+    rows, correct, steps = counts
+    if rows.sum() <= 0:
+        raise ValueError("there are no rows to judge the calibration on")
+    return float(np.abs(correct - steps * STEP).sum() / rows.sum())

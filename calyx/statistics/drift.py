@@ -1,0 +1,176 @@
+"""Drift: which columns of an audit are no longer as they were, and whether that is worth an alert.
+
+A column is an alert when an effect is large AND significant by the same measure, with Holm's
+correction over both tests of all columns of the audit: an unchanged population alarms in at most
+`Limits.alpha` of windows, however many columns there are. One window is one comparison of all
+columns. `python -m benchmarks.drift` measures both error rates.
+
+Shapes: C columns, B cells, … windows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.statistics.distances import Values, chi_square, fill_hidden, ks, psi
+
+Severity = Literal["none", "warning", "alert", "unknown"]
+SEVERITIES: tuple[Severity, ...] = ("none", "warning", "alert")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From which effect on, and how sure.
+
+    A shift of the mean by d standard deviations of a normal column has a PSI of d² and a KS of
+    about 0.4 d. The limits are Cohen's small and medium effects, d = 0.2 and d = 0.5 (Cohen 1988,
+    Statistical Power Analysis, 2.2); the second is PSI's customary 0.25 of a major change (Siddiqi
+    2006). The customary 0.1 of a minor one would miss a category of 1/16 that doubles.
+    """
+
+    psi: tuple[float, float] = (0.04, 0.25)  # of a warning, of an alert
+    ks: tuple[float, float] = (0.08, 0.2)
+    alpha: float = 0.005  # share of unchanged windows with an alarm; half of what is promised
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """One column in one audit: sums over all clients."""
+
+    cells: NDArray[np.int64]  # [B] rows in each bin or category
+    missing: int  # rows without a value: a cell of its own for PSI and chi-square
+    hidden: int = 0  # most rows of one cell that suppression may hide: clients × (minimum − 1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One column in two audits, on the same cells."""
+
+    name: str
+    expected: Counts  # the baseline's
+    observed: Counts
+    is_ordered: bool = True  # bins of a number; False: categories, which have no KS
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What became of one column."""
+
+    name: str
+    psi: float  # ≥ 0, nats
+    ks: float | None  # 0 … 1; None: the column is not ordered
+    ks_p: float | None
+    chi2_p: float
+    severity: Severity  # unknown: a side has no visible rows at all
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Effects and p-values [… C] of all columns of a window; KS's are 0 and 1 where not ordered."""
+
+    psi: Values
+    ks: Values
+    ks_p: Values
+    chi2_p: Values
+
+
+def compare(pairs: Sequence[Pair], limits: Limits = LIMITS) -> list[Drift]:
+    """All columns of one audit against a baseline, in their order.
+
+    Raises ValueError where a column has other cells than in the baseline, or a negative count.
+    """
+    for pair in pairs:
+        _check(pair)
+    if not pairs:
+        return []
+    measures = [_measure_one(pair) for pair in pairs]
+    stacked = Measures(
+        *(np.array([getattr(m, name) for m in measures]) for name in Measures.__annotations__)
+    )
+    ordered = np.array([pair.is_ordered for pair in pairs])
+    levels = judge(stacked, ordered, limits).tolist()
+    return [
+        _drift(pair, measure, SEVERITIES[level])
+        for pair, measure, level in zip(pairs, measures, levels, strict=True)
+    ]
+
+
+def measure(expected: Values, observed: Values, hidden: tuple[int, int]) -> Measures:
+    """Effects and p-values of ordered columns [… B + 1], of which the last cell is "missing"."""
+    e, o = fill_hidden(expected, observed, hidden)
+    statistic, ks_p = ks(e[..., :-1], o[..., :-1])
+    return Measures(psi(e, o), statistic, ks_p, chi_square(e, o)[1])
+
+
+def judge(
+    measures: Measures, is_ordered: NDArray[np.bool_], limits: Limits = LIMITS
+) -> NDArray[np.int64]:
+    """Places [… C] in SEVERITIES: 0 none, 1 warning, 2 alert; `is_ordered` [C]."""
+    tests = np.stack([measures.chi2_p, np.where(is_ordered, measures.ks_p, 1.0)], axis=-1)
+    flat = tests.reshape(*tests.shape[:-2], -1)
+    count = is_ordered.size + int(is_ordered.sum())
+    is_sure = holm(flat, limits.alpha, count).reshape(tests.shape)
+    levels = np.zeros(measures.psi.shape, dtype=np.int64)
+    for small, large in zip(limits.psi, limits.ks, strict=True):
+        by_psi = is_sure[..., 0] & (measures.psi >= small)
+        by_ks = is_sure[..., 1] & (measures.ks >= large)
+        levels += by_psi | by_ks
+    return levels
+
+
+def holm(p: Values, alpha: float, tests: int) -> NDArray[np.bool_]:
+    """Which of the p-values [… T] are significant together; `tests` ≤ T of them are real tests.
+
+    The chance of any false one is at most `alpha`, whatever depends on what. Source: Holm 1979, A
+    simple sequentially rejective multiple test procedure.
+    """
+    order = np.argsort(p, axis=-1, kind="stable")
+    left = np.maximum(tests - np.arange(p.shape[-1]), 1)
+    passes = np.take_along_axis(p, order, -1) * left <= alpha
+    passes = np.logical_and.accumulate(passes, axis=-1)
+    found = np.zeros(p.shape, dtype=np.bool_)
+    np.put_along_axis(found, order, passes, -1)
+    return found
+
+
+def _check(pair: Pair) -> None:
+    expected, observed = pair.expected, pair.observed
+    if expected.cells.ndim != 1 or expected.cells.shape != observed.cells.shape:
+        raise ValueError(
+            f"the column {pair.name} has cells of shape {observed.cells.shape}, and the baseline "
+            f"{expected.cells.shape}"
+        )
+    least = min(
+        int(side.cells.min(initial=0)) + min(side.missing, side.hidden, 0)
+        for side in (expected, observed)
+    )
+    if least < 0:
+        raise ValueError(f"the column {pair.name} has a negative count")
+
+
+def _measure_one(pair: Pair) -> Measures:
+    expected, observed = (
+        np.append(side.cells, side.missing).astype(np.float64)
+        for side in (pair.expected, pair.observed)
+    )
+    return measure(expected, observed, (pair.expected.hidden, pair.observed.hidden))
+
+
+def _drift(pair: Pair, of: Measures, severity: Severity) -> Drift:
+    sides = (pair.expected, pair.observed)
+    if any(side.cells.sum() + side.missing == 0 for side in sides):
+        severity = "unknown"
+    return Drift(
+        name=pair.name,
+        psi=float(of.psi),
+        ks=float(of.ks) if pair.is_ordered else None,
+        ks_p=float(of.ks_p) if pair.is_ordered else None,
+        chi2_p=float(of.chi2_p),
+        severity=severity,
+    )
