@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.calibration import expected_calibration_error
 from calyx.secagg.vector import Count, Metric
 from calyx.tasks.base import Schema
 
@@ -21,6 +22,7 @@ LOSS = Metric("loss", 0.0, LOSS_MAX)
 CLIPPED = Count("clipped", 1)  # coordinates of an update that were cut to ±clip
 SCORE_STEPS = 2**20  # fixed-point steps of a client's score, which is cut to 0 … 1
 SCORE_BINS = 20
+RELIABILITY_BINS = 15  # of a classifier's confidence
 EVALUATION_W_MAX = 2**20  # rows of one client that count in a mean loss
 PERSONAL = "personal_"  # how the names begin of what a client's own model is judged by
 _ABSOLUTE = Metric("absolute_error", 0.0, LOSS_MAX**0.5)
@@ -47,8 +49,11 @@ def evaluation_terms(
 
 
 def test_terms(schema: Schema) -> tuple[Count, ...]:
-    """What a test sends beside it: how the score differs between clients, in sums."""
-    return (Count("clients", 1), Count("scores", 2, SCORE_STEPS), Count("score_bins", SCORE_BINS))
+    """What a test sends beside it: how the score differs between clients, and how sure models are."""
+    spread = (Count("clients", 1), Count("scores", 2, SCORE_STEPS), Count("score_bins", SCORE_BINS))
+    if schema.target is not None:
+        return spread
+    return (*spread, Count("reliability", 3 * RELIABILITY_BINS, 2**44))
 
 
 def spread_counts(score: float, num_examples: int) -> dict[str, NDArray[np.int64]]:
@@ -123,10 +128,15 @@ def _r2(means: Means) -> float | None:
 
 
 def details(schema: Schema, counts: Counts) -> dict[str, Any]:
-    """What else is kept of a test, as JSON values: a classifier's confusion matrix."""
+    """What else is kept of a test, as JSON values: a classifier's calibration and confusion matrix."""
     if schema.target is not None:
         return {}
-    return {"confusion": counts["confusion"].reshape(len(schema.classes), -1).tolist()}
+    sure = counts["reliability"].reshape(3, -1)
+    error = expected_calibration_error(sure) if sure[0].any() else None
+    return {
+        "calibration_error": error,
+        "confusion": counts["confusion"].reshape(len(schema.classes), -1).tolist(),
+    }
 
 
 def accuracy_of(confusion: NDArray[np.int64]) -> float:

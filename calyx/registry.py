@@ -33,9 +33,13 @@ def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: AN
 
 
 def load_task(section: Section) -> Task:
-    """The task of a config section; its `data_dir`, which belongs to a machine, is left out."""
+    """The task of a config section, without what is none of its own.
+
+    That is `data_dir`, which belongs to a machine, and `faults`, which a simulation makes in rows.
+    """
     name = section.get("name")
     if not isinstance(name, str):
         raise ConfigError("The config key task.name is missing; give it a task's name.")
-    task: Task = load_class("task", name)({k: v for k, v in section.items() if k != "data_dir"})
+    own = {k: v for k, v in section.items() if k not in ("data_dir", "faults")}
+    task: Task = load_class("task", name)(own)
     return task

@@ -21,7 +21,12 @@ def settled(
         config["baselines"] = single
     if workers is not None and config["engine"].get("workers") is None:
         config["engine"]["workers"] = workers
-    for section in (config["task"], config["client"]):
-        if isinstance(section.get("data_dir"), str):
-            section["data_dir"] = str(Path(section["data_dir"]).absolute())
+    paths = (
+        (config["task"], "data_dir"),
+        (config["client"], "data_dir"),
+        (config["audit"], "baseline"),
+    )
+    for section, key in paths:
+        if isinstance(section.get(key), str):
+            section[key] = str(Path(section[key]).absolute())
     return config

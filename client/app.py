@@ -255,7 +255,8 @@ def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribut
 
 def _judged(task: Assignment, part: Part, weights: Weights) -> Evaluation:
     model = task.loaded(weights).to(task.hardware.device)
-    return evaluate(model, part, apply(task.hardware))
+    is_test = task.order.kind in ("test", "cv")
+    return evaluate(model, part, apply(task.hardware), is_test=is_test)
 
 
 def _encode(assignment: Assignment, contributions: tuple[Contribution, ...]) -> Residues:

@@ -62,7 +62,7 @@ class Assignment:
 def open_assignment(message: Message, context: Context, site: Site, order: Order) -> Assignment:
     """Everything that can be refused is refused here. Raises Refusal, ClientFailure, ConfigError."""
     privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
-    check_policy(order, privacy, site.policy)
+    check_policy(order, privacy, site.policy, is_site=site.state_dir is not None)
     hardware = resolve(site.hardware)
     apply(hardware)
     cv = order.terms.cv

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from calyx.config import canonical_json, parse
 from calyx.errors import DataError
+from calyx.faults import corrupt, parse_faults
 from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
@@ -117,8 +118,10 @@ def _read_rows(
 ) -> Rows:
     values: dict[str, Any] = json.loads(sections)
     task, seed = load_task(values["task"]), values["seed"]
+    faults = parse_faults(values["task"].get("faults"), task.clients, task.schema)
     try:
         table = task.load(client, data_dir, seed)
+        table = corrupt(table, task.schema, faults, client, seed)
     except DataError as error:
         raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from None
     findings = check_table(table, task.schema)

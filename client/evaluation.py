@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.metrics import Evaluation, confusion_matrix
+from calyx.calibration import reliability
+from calyx.metrics import RELIABILITY_BINS, Evaluation, confusion_matrix
 from client.data import Part
 
 if TYPE_CHECKING:
@@ -24,11 +25,16 @@ def loss_of(output: "Tensor", y: "Tensor", reduction: str = "mean") -> "Tensor":
     return functional.cross_entropy(output, y, reduction=reduction)
 
 
-def evaluate(model: "nn.Module", part: Part, device: "torch.device") -> Evaluation:
-    """What `calyx.metrics` judges a model by; zero rows give means of 0 and no counts."""
+def evaluate(
+    model: "nn.Module", part: Part, device: "torch.device", *, is_test: bool = False
+) -> Evaluation:
+    """What `calyx.metrics` judges a model by; zero rows give means of 0 and no counts.
+
+    A test of a classifier also counts how sure it was.
+    """
     import torch
 
-    loss_sum, outputs = 0.0, []
+    loss_sum, outputs, sure = 0.0, [], [np.zeros(0)]
     model.eval()
     with torch.no_grad():
         for start in range(0, len(part), BATCH_ROWS):
@@ -38,11 +44,18 @@ def evaluate(model: "nn.Module", part: Part, device: "torch.device") -> Evaluati
             loss_sum += float(loss_of(output, y, "sum"))
             found = output.argmax(dim=1) if part.num_classes else output.squeeze(-1)
             outputs.append(found.cpu().numpy())
+            if is_test and part.num_classes:
+                most = output.double().softmax(dim=1).amax(dim=1)
+                sure.append(np.nan_to_num(most.cpu().numpy()))
     loss = loss_sum / max(1, len(part))
     predicted = np.concatenate(outputs) if outputs else part.y
     if part.num_classes:
         confusion = confusion_matrix(part.y, predicted, part.num_classes)
-        return Evaluation(len(part), {"loss": loss}, {"confusion": confusion.reshape(-1)})
+        counts = {"confusion": confusion.reshape(-1)}
+        if is_test:
+            confidence = np.minimum(np.concatenate(sure), 1.0)
+            counts["reliability"] = reliability(confidence, predicted == part.y, RELIABILITY_BINS)
+        return Evaluation(len(part), {"loss": loss}, counts)
     return Evaluation(len(part), {"loss": loss} | _of_values(part.y, predicted))
 
 

@@ -79,10 +79,17 @@ def _senseless(reason: str) -> ClientFailure:
     return ClientFailure(FailureCode.ORDER_REFUSED, f"The order was refused: {reason}.")
 
 
-def check_policy(order: Order, privacy: PrivacyConfig, policy: PolicyConfig) -> None:
-    """Compare an order with this site's bounds, in any mode. Raises Refusal."""
+def check_policy(
+    order: Order, privacy: PrivacyConfig, policy: PolicyConfig, *, is_site: bool
+) -> None:
+    """Compare an order with this site's bounds, in any mode; in simulation it is no site's.
+
+    Raises Refusal.
+    """
     if privacy.name != policy.privacy:
         raise _outside(f"it wants privacy={privacy.name}, and this site allows {policy.privacy}")
+    if is_site and order.terms.task.get("faults") is not None:
+        raise _outside("it wants faults in this site's rows, which are for simulations")
     if policy.bounds is None:
         return
     for key, value in _leaves(order):

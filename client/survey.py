@@ -29,7 +29,7 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
     """The reply to an order for statistics. Raises Refusal, ClientFailure, ConfigError."""
     order = accept(message, site.name, "statistics")
     privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
-    check_policy(order, privacy, site.policy)
+    check_policy(order, privacy, site.policy, is_site=site.state_dir is not None)
     try:
         wire.read_order_weights(message, {})
     except WireError as error:

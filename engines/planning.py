@@ -9,6 +9,7 @@ from typing import Any
 
 from calyx.config import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
 from calyx.errors import ConfigError, DataError
+from calyx.faults import parse_faults
 from calyx.hardware import HardwareConfig, check, cores
 from calyx.order import Terms, terms_of
 from calyx.preprocessing.config import PreprocessingConfig
@@ -82,6 +83,9 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
             raise ConfigError(f"{key}=true needs the extra: pip install 'calyx[{key}]'.")
     task = load_task(run.task)
     engine = _parse_engine(run.engine)
+    parse_faults(run.task.get("faults"), task.clients, task.schema)
+    if run.task.get("faults") and run.engine["name"] == "superlink":
+        raise ConfigError("task.faults are for simulations; sites refuse them.")
     parse(TrainingConfig, run.training, "training")
     preprocessing = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
     check_ranges(task.schema, preprocessing)

@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 
 from calyx.config import digest
-from calyx.errors import CalyxError, RoundFailed
+from calyx.errors import CalyxError, RoundFailed, UserError
 from calyx.files import write_json
 from calyx.layouts import survey_of
 from calyx.order import Terms
-from calyx.statistics.figures import as_json, read_sums
+from calyx.statistics.baseline import compare_figures
+from calyx.statistics.blocks import Survey
+from calyx.statistics.drift import Drift
+from calyx.statistics.figures import Figures, as_json, read_sums
 from calyx.statistics.findings import SEVERITIES, AuditFinding, find
 from server.asking import ask_all
 from server.exchange import Exchange, TooFewReplies, total_counts
-from server.folder import Severity
+from server.folder import RunFolder, Severity
 from server.work import Counted, Work
 
 
@@ -39,11 +42,17 @@ def run(work: Work) -> Work:
     figures = read_sums(counted.sums, survey, counted.sites)
     findings = find(figures, work.task.schema)
     head = {"task": work.task.name, "clients": len(work.nodes), "bins": survey.bins}
-    found = {"findings": [asdict(finding) for finding in findings]}
+    drifts = _drift(work, survey, figures)
+    found = {
+        "findings": [asdict(finding) for finding in findings],
+        "drift": None if drifts is None else [asdict(drift) for drift in drifts],
+    }
     write_json(work.folder.audit, head | as_json(figures) | found)
     if is_new:
         for finding in findings:
             _say(work, finding)
+        for drift in drifts or []:
+            _say_drift(work, drift)
     _stop_if_wanted(work, findings)
     return replace(work, counted=counted)
 
@@ -52,6 +61,30 @@ def _say(work: Work, finding: AuditFinding) -> None:
     severity: Severity = finding.severity
     details = {"check": finding.check, "column": finding.column, "advice": finding.advice}
     work.folder.event("audit", severity, finding.message, **details)
+
+
+def _drift(work: Work, survey: Survey, figures: Figures) -> list[Drift] | None:
+    """How the data differs from the baseline's. Raises UserError for one that cannot be compared."""
+    baseline = work.run.audit.baseline
+    if baseline is None:
+        return None
+    counted = read_counted(RunFolder(Path(baseline)).statistics)
+    try:
+        return compare_figures(read_sums(counted.sums, survey, counted.sites), figures)
+    except (ValueError, KeyError):
+        raise UserError(
+            f"audit.baseline={baseline} is of other columns or bins than this run's; name a run of "
+            "the same task and audit.bins."
+        ) from None
+
+
+def _say_drift(work: Work, drift: Drift) -> None:
+    if drift.severity not in ("warning", "alert"):
+        return
+    severity: Severity = "error" if drift.severity == "alert" else "warning"
+    figures = f"PSI {drift.psi:.2f}" + ("" if drift.ks is None else f", KS {drift.ks:.2f}")
+    message = f"{drift.name} is distributed otherwise than in the baseline ({figures})."
+    work.folder.event("drift", severity, message, column=drift.name, psi=drift.psi, ks=drift.ks)
 
 
 def _stop_if_wanted(work: Work, findings: list[AuditFinding]) -> None:

@@ -58,9 +58,7 @@ def test_an_order_for_impossible_bins_is_refused(clients, bins):
 def test_the_sites_own_minimum_and_list_of_items_count():
     from federation import Federation
 
-    narrow = Federation(
-        "client.policy.min_cell=40", "client.policy.statistics=[rows,histograms]"
-    )
+    narrow = Federation("client.policy.min_cell=40", "client.policy.statistics=[rows,histograms]")
     terms = narrow.setting.terms
     survey_parts = narrow.inner
     order = replace(_order(narrow), terms=terms)
@@ -146,9 +144,10 @@ def test_constants_that_no_rows_can_have_given_are_refused(clients, row):
 
 
 def test_a_policy_without_statistics_is_one_sentence():
+    from federation import Federation
+
     from calyx.errors import ConfigError
     from client.config import read_site
-    from federation import Federation
 
     section = json.loads(json.dumps(Federation().plan.run.client))
     section["policy"]["statistics"] = ["rows", "everything"]

@@ -8,9 +8,9 @@ from federation import Federation
 from taps import Tap, run_server
 
 from calyx.errors import CalyxError, ConfigError, RoundFailed
+from calyx.layouts import survey_of
 from calyx.preprocessing.federated import without_constants
 from calyx.statistics.figures import read_sums
-from calyx.layouts import survey_of
 from calyx.weights import load_weights
 from client.data import read_rows
 from server.phase_order import check_phases
@@ -94,7 +94,11 @@ def test_the_real_faults_of_heart_are_found_and_none_is_an_error(heart_dir, tmp_
     run(heart(heart_dir), tmp_path / "run", phases=["audit"])
     audit = read(tmp_path / "run" / "audit.json")
     found = {(f["check"], f["column"]) for f in audit["findings"]}
-    assert {("mostly-missing", "ca"), ("mostly-missing", "thal"), ("unevenly-missing", "slope")} <= found
+    assert {
+        ("mostly-missing", "ca"),
+        ("mostly-missing", "thal"),
+        ("unevenly-missing", "slope"),
+    } <= found
     assert {("coded-missing", "chol"), ("label-shift", None)} <= found
     assert audit["columns"]["chol"]["missing"] == 202
     assert audit["columns"]["chol"]["coded_missing"] == 172
@@ -113,7 +117,7 @@ def test_federated_constants_are_those_of_the_pooled_training_rows_and_go_with_t
     train = [read_rows(terms, n, heart_dir).parts["train"].x for n in federation.nodes]
     chol = np.concatenate(train)[:, 4]
     chol = chol[(chol > 0) & ~np.isnan(chol)]
-    fill, low, high, mean, scale = constants[4]
+    fill, _, high, mean, scale = constants[4]
     assert mean == pytest.approx(chol.mean(), abs=1e-5)
     assert scale == pytest.approx(chol.std(), abs=1e-4)
     width = (610 - 80) / 16

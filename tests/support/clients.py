@@ -84,9 +84,7 @@ class Clients:
         """An honest server's half for a group of an order."""
         setting = self.federation.setting
         if order.kind == "statistics":
-            parts = statistics_parts(
-                setting.privacy, survey_of(setting.contents.task, order.terms)
-            )
+            parts = statistics_parts(setting.privacy, survey_of(setting.contents.task, order.terms))
         else:
             parts = parts_of(order.kind, order.is_validated, setting.privacy, setting.contents)
         names = order.groups[group]
