@@ -34,6 +34,7 @@ BOUNDS = {
     "training.lr": {"max": 0.1},
     "preprocessing.*": "any",
     "privacy.*": "any",
+    "statistics.*": "any",
     "seed": "any",
     "rounds": "any",
     "deadline_s": "any",

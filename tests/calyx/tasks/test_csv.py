@@ -14,7 +14,7 @@ from calyx.tasks.tables import UNKNOWN, Dialect, codes, numbers, read_frame
 
 def task_of(folder, *overrides):
     config = resolved(compose(["task=csv", f"task.data_dir={folder}", *overrides]))
-    return Csv({k: v for k, v in config["task"].items() if k != "data_dir"})
+    return Csv({k: v for k, v in config["task"].items() if k not in ("data_dir", "faults")})
 
 
 @pytest.fixture
