@@ -66,7 +66,11 @@ class Fleet:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.network: Network | None = None
         self._stack = ExitStack()
-        self._environment = {"COLUMNS": "200", "PYTHONPATH": os.pathsep.join(map(str, path))}
+        self._environment = {
+            "COLUMNS": "200",
+            "PYTHONPATH": os.pathsep.join(map(str, path)),
+            "XDG_STATE_HOME": str(self.folder / "operator"),  # where an audit's sums are kept
+        }
 
     def __enter__(self) -> Self:
         """Make machines and keys; nothing is started yet."""

@@ -131,7 +131,8 @@ def _ask_or_keep(work: Work, terms: Terms) -> Counted:
 
 def _kept_file(work: Work, terms: Terms) -> Path:
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    name = digest([terms.task, terms.statistics, sorted(work.nodes)])
+    federation = work.roster.digest.hex() if work.roster else ""
+    name = digest([terms.task, terms.statistics, sorted(work.nodes), federation])
     return Path(base) / "calyx" / "statistics" / f"{name}.json"
 
 

@@ -35,6 +35,7 @@ BOUNDS = {
     "preprocessing.*": "any",
     "privacy.*": "any",
     "statistics.*": "any",
+    "cv.k": "any",
     "seed": "any",
     "rounds": "any",
     "deadline_s": "any",
@@ -73,23 +74,33 @@ def said_by_all(deployment, code, count=1):
 
 
 def test_four_sites_give_the_bytes_of_a_simulation_and_answer_for_a_model_once(deployment):
-    said = deployment.submit(*RUN, "hydra.run.dir=run")
+    whole = (*RUN, "preprocessing=federated", "cv.k=2")
+    said = deployment.submit(*whole, "hydra.run.dir=run")
     found = summary(deployment.folder / "run")
     assert (found["engine"], found["privacy"], found["rounds"]) == ("superlink", "secagg", 2)
     assert "round 2 " in said
     for engine in ("embedded", "ray") if find_spec("ray") else ("embedded",):
-        deployment.calyx("simulate", *RUN, f"engine={engine}", f"hydra.run.dir={engine}")
-        assert found["model_sha256"] == summary(deployment.folder / engine)["model_sha256"]
+        deployment.calyx("simulate", *whole, f"engine={engine}", f"hydra.run.dir={engine}")
+        simulated = summary(deployment.folder / engine)
+        for key in ("model_sha256", "cv", "test_client_sd", "test_calibration_error"):
+            assert found[key] == simulated[key]
+        audits = [
+            (deployment.folder / name / "audit.json").read_bytes() for name in ("run", engine)
+        ]
+        assert audits[0] == audits[1]
     for name in SITES:
         state = deployment.folder / f"state-{name}"
         assert state.stat().st_mode & 0o077 == 0
         assert "vector" in (state / "ledger.jsonl").read_text()
-    # The same start weights again: each site has answered for them.
-    refused = deployment.submit(*RUN, "hydra.run.dir=again", "retries=0", code=1)
+    # The same start weights again: each site has answered for them. Its statistics were kept.
+    refused = deployment.submit(*whole, "hydra.run.dir=again", "retries=0", code=1)
     assert "Submit it with another seed" in refused
     assert "second-vector: the site has answered for this model before" in refused
     assert said_by_all(deployment, "second-vector")
     assert "Traceback" not in refused
+    kept = (deployment.folder / "again" / "events.jsonl").read_text()
+    assert '"audit-kept"' in kept
+    assert (deployment.folder / "again" / "audit.json").read_bytes() == audits[0]
 
 
 def test_a_value_that_a_sites_policy_does_not_list_is_refused_by_every_site(deployment):
