@@ -13,8 +13,10 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from calyx.errors import UserError
+from cli.report.data import Audit, read_audit
 from cli.report.rows import (
     ClientRow,
+    CvRow,
     DataRow,
     EvaluateRow,
     Event,
@@ -29,7 +31,7 @@ T = TypeVar("T")
 
 _ROUND = TypeAdapter(Round)
 _EVENT = TypeAdapter(Event)
-_CLIENT: TypeAdapter[DataRow | TrainRow | EvaluateRow | TestRow] = TypeAdapter(ClientRow)
+_CLIENT: TypeAdapter[DataRow | TrainRow | EvaluateRow | TestRow | CvRow] = TypeAdapter(ClientRow)
 _SUMMARY = TypeAdapter(Summary)
 _SETTINGS = TypeAdapter(Settings)
 
@@ -40,6 +42,7 @@ class Clients:
 
     data: dict[str, DataRow] = field(default_factory=dict)
     test: dict[str, TestRow] = field(default_factory=dict)
+    cv: dict[str, CvRow] = field(default_factory=dict)
     val_accuracy: dict[int, dict[str, float]] = field(
         default_factory=dict
     )  # round → client → share
@@ -57,6 +60,12 @@ class Run:
     events: list[Event]
     summary: Summary | None
     metric: str = "accuracy"  # in words; what models of the task are compared by
+    audit: Audit | None = None
+
+    @property
+    def has_training(self) -> bool:
+        """Whether it is more than an audit."""
+        return self.summary is None or not self.summary.phases
 
 
 def read_run(path: Path) -> Run:
@@ -79,10 +88,11 @@ def read_run(path: Path) -> Run:
         events=list(_lines(path / "events.jsonl", _EVENT, finished)),
         summary=summary,
         metric="R²" if _is_regression(path / "rounds.jsonl") else "accuracy",
+        audit=read_audit(path / "audit.json"),
     )
 
 
-def _sort_clients(rows: Iterator[DataRow | TrainRow | EvaluateRow | TestRow]) -> Clients:
+def _sort_clients(rows: Iterator[DataRow | TrainRow | EvaluateRow | TestRow | CvRow]) -> Clients:
     """The last line of a kind wins, so that a round repeated after a crash counts once."""
     clients = Clients()
     for row in rows:
@@ -91,6 +101,8 @@ def _sort_clients(rows: Iterator[DataRow | TrainRow | EvaluateRow | TestRow]) ->
                 clients.data[row.client] = row
             case TestRow():
                 clients.test[row.client] = row
+            case CvRow():
+                clients.cv[row.client] = row
             case EvaluateRow() if row.val_accuracy is not None:
                 clients.val_accuracy.setdefault(row.round, {})[row.client] = row.val_accuracy
             case _:

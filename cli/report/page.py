@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from calyx.errors import UserError
 from calyx.files import write_atomically
-from cli.report import figures
+from cli.report import data, figures
 from cli.report.findings import count_severities, group_events
 from cli.report.folder import Run, read_run
-from cli.report.rows import Round
+from cli.report.rows import Round, Summary
 from cli.report.scales import (
     bytes_text,
     number_text,
@@ -67,6 +67,7 @@ def render(run: Run) -> bytes:
         run=run,
         style=Markup(resource("page.css")),  # noqa: S704 - our own file
         head=_head(run),
+        data=_data(run),
         status=_status(run),
         verdict=_verdict(run),
         comparison=figures.comparison(run),
@@ -92,6 +93,26 @@ def render(run: Run) -> bytes:
     return page
 
 
+def _data(run: Run) -> Markup:
+    """The sections of the data and the cross-validation, rendered by a template that escapes."""
+    audit = run.audit
+    findings = audit.findings if audit else ()
+    drift = (audit.drift or ()) if audit else ()
+    html = template("data.html.j2").render(
+        audit=audit,
+        grave=[f for f in findings if f.severity != "info"][:MOST_FINDINGS],
+        light=[f for f in findings if f.severity == "info"][:MOST_FINDINGS],
+        labels=data.label_lines(audit, run.summary.classes if run.summary else ()) if audit else [],
+        lines=data.lines(audit) if audit else [],
+        num_columns=len(audit.columns) if audit else 0,
+        open_columns=data.OPEN_COLUMNS,
+        drifted=[d for d in drift if d.severity in ("warning", "alert")],
+        folds=data.folds(run.summary, run.clients.cv),
+        metric=run.metric,
+    )
+    return Markup(html)  # noqa: S704 - escaped by the template
+
+
 def template(name: str) -> Template:
     """One of our templates, which escapes what it is given."""
     environment = Environment(
@@ -113,13 +134,15 @@ def resource(name: str) -> str:
 
 
 def _head(run: Run) -> tuple[str, str]:
-    if run.summary is not None:
+    if run.summary is not None and run.has_training:
         return run.summary.task, run.summary.strategy
     return run.settings.task.name, run.settings.strategy.name
 
 
 def _status(run: Run) -> str:
     done = len(run.rounds)
+    if not run.has_training:
+        return ""
     if run.summary is None:
         most = f" of at most {run.settings.rounds}" if run.settings.rounds else ""
         return f"Unfinished: {done}{most} rounds so far. There are no test figures yet."
@@ -155,7 +178,24 @@ def _results(run: Run) -> list[KeyFigure]:
         KeyFigure("Best validation loss", number_text(best.val_loss if best else None)),
         KeyFigure("Clients", str(_num_clients(run) or "–")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
+        *_between_clients(summary),
     ]
+
+
+def _between_clients(summary: Summary | None) -> list[KeyFigure]:
+    if summary is None or summary.test_client_mean is None:
+        return []
+    mean, sd = percent_text(summary.test_client_mean), percent_text(summary.test_client_sd)
+    worst = (
+        f"the worst tenth of clients is at most {percent_text(summary.test_client_worst_decile)}"
+    )
+    found = [
+        KeyFigure("A client's own test", f"{mean} ± {sd}", f"mean and sd over clients; {worst}")
+    ]
+    if summary.test_calibration_error is not None:
+        error = percent_text(summary.test_calibration_error)
+        found.append(KeyFigure("Calibration error", error, "expected; Guo et al. 2017"))
+    return found
 
 
 def _costs(run: Run) -> list[KeyFigure]:

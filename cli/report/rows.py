@@ -128,7 +128,19 @@ class TestRow:
     test_accuracy: Score | None = Field(validation_alias=_either("test_accuracy", "test_r2"))
 
 
-ClientRow = Annotated[DataRow | TrainRow | EvaluateRow | TestRow, Field(discriminator="kind")]
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class CvRow:
+    """A fold's model on rows of one client that it has not seen."""
+
+    kind: Literal["cv"]
+    client: str
+    fold: Count
+    test_accuracy: Score | None = Field(validation_alias=_either("test_accuracy", "test_r2"))
+
+
+ClientRow = Annotated[
+    DataRow | TrainRow | EvaluateRow | TestRow | CvRow, Field(discriminator="kind")
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
@@ -155,14 +167,34 @@ class Baselines:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class CrossValidation:
+    """Of a run with `cv.k`; `folds` are scores where they are known."""
+
+    k: Count | Literal["clients"]
+    mean: Score | None
+    sd: Annotated[float, Field(ge=0, le=1e6)] | None
+    folds: tuple[Score | None, ...] | None = None
+    clients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Summary:
-    """`summary.json`; a figure that a run did not measure is null or absent."""
+    """`summary.json`; a figure that a run did not measure is null or absent.
+
+    An audit has `phases` in place of a strategy and rounds.
+    """
 
     task: str
-    strategy: str
+    strategy: str = ""
     seed: Count
-    rounds: Count
+    rounds: Count = 0
     stopped_because: str
+    phases: tuple[str, ...] = ()
+    cv: CrossValidation | None = None
+    test_client_mean: Score | None = None
+    test_client_sd: Share | None = None
+    test_client_worst_decile: Share | None = None
+    test_calibration_error: Share | None = None
     best_round: Count | None = None
     best_val_loss: Loss | None = None
     best_val_accuracy: Score | None = Field(

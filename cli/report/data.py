@@ -1,0 +1,241 @@
+"""The sections "The data" and "Cross-validation" of a run's page, from audit.json and the summary.
+
+Everything is read as untrusted: text is escaped by the template, numbers are checked.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from markupsafe import Markup
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+
+from calyx.errors import UserError
+from cli.report.rows import Count, CrossValidation, CvRow, Share, Summary
+from cli.report.rows import Severity as Gravity
+from cli.report.scales import number_text, percent_text
+
+MOST_COLUMNS = 200  # in the table
+OPEN_COLUMNS = 40  # before the rest is folded
+MOST_BYTES = 64 * 2**20
+_PICTURE = (132, 34)  # of a histogram, in pixels
+
+_STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class Spread:
+    """Over sites."""
+
+    mean: Number
+    sd: Number
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class AuditRow:
+    """One finding."""
+
+    check: str
+    severity: Gravity
+    column: str | None
+    message: str
+    advice: str
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class ColumnRow:
+    """One column; what its kind does not have is None."""
+
+    unit: str
+    missing: Count
+    missing_share: Share
+    coded_missing: Count
+    missing_spread: Spread | None = None
+    hidden_at: Count = 0
+    association: Share | None = None
+    mean: Number | None = None
+    sd: Number | None = None
+    median: Number | None = None
+    range: tuple[Number, Number] | None = None
+    outside: Count | None = None
+    histogram: tuple[Count, ...] = ()
+    categories: dict[str, Count] = Field(default_factory=dict)
+    unknown: Count = 0
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class DriftRow:
+    """One column against the baseline."""
+
+    name: str
+    psi: Number
+    ks: Number | None
+    severity: str
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class Audit:
+    """audit.json."""
+
+    sites: Count
+    rows: Count
+    duplicates: Count
+    labels: tuple[Count, ...]
+    label_spread: tuple[Spread, ...]
+    columns: dict[str, ColumnRow]
+    findings: tuple[AuditRow, ...]
+    drift: tuple[DriftRow, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A column as the table shows it."""
+
+    name: str
+    unit: str
+    missing: str
+    share: float  # 0 … 100
+    uneven: str
+    value: str  # mean ± sd and median, or the commonest category
+    range: str
+    association: str
+    picture: Markup
+
+
+def read_audit(path: Path) -> Audit | None:
+    """The audit of a run folder, if it has one. Raises UserError for a damaged file."""
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path} is larger than any audit; restore the file or run again.")
+        return TypeAdapter(Audit).validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])[:80]
+        reason = f"{key}: {first['msg'].lower()}"
+        raise UserError(f"{path} is damaged ({reason}); restore the file or run again.") from None
+
+
+def lines(audit: Audit) -> list[Line]:
+    """The first columns of the table."""
+    return [_line(name, column) for name, column in list(audit.columns.items())[:MOST_COLUMNS]]
+
+
+def _line(name: str, of: ColumnRow) -> Line:
+    spread = of.missing_spread
+    value = "–"
+    if of.mean is not None:
+        value = f"{number_text(of.mean)} ± {number_text(of.sd)}, median {number_text(of.median)}"
+    elif of.categories:
+        most = max(of.categories, key=lambda key: of.categories[key])
+        value = f"{len(of.categories)} categories, most often {most}"
+    shown = "–" if of.range is None else f"{of.range[0]:g} … {of.range[1]:g}"
+    if of.outside:
+        shown += f", {of.outside} outside"
+    if of.unknown:
+        shown = f"{of.unknown} unknown"
+    return Line(
+        name=name,
+        unit=of.unit,
+        missing=f"{of.missing} ({percent_text(of.missing_share)})" if of.missing else "none",
+        share=100 * of.missing_share,
+        uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
+        value=value,
+        range=shown,
+        association="–" if of.association is None else f"{of.association:.2f}",
+        picture=_bars(list(of.histogram) or list(of.categories.values())),
+    )
+
+
+def _bars(counts: list[int]) -> Markup:
+    """A small histogram; nothing but numbers of ours is in it."""
+    most = max(counts, default=0)
+    if most == 0:
+        return Markup("")
+    width, height = _PICTURE
+    step = width / len(counts)
+    bars = [
+        f'<rect class="bar federated" x="{i * step + 0.5:.1f}" width="{max(step - 1, 0.5):.1f}" '
+        f'y="{height - height * n / most:.1f}" height="{height * n / most:.1f}"/>'
+        for i, n in enumerate(counts)
+        if n
+    ]
+    # Numbers only.
+    return Markup(  # noqa: S704
+        f'<svg class="wide" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        f'aria-hidden="true">{"".join(bars)}</svg>'
+    )
+
+
+def label_lines(audit: Audit, classes: tuple[str, ...]) -> list[tuple[str, int, str]]:
+    """Of each class its name, rows, and spread over sites."""
+    found = []
+    for k, rows in enumerate(audit.labels[:MOST_COLUMNS]):
+        name = classes[k] if k < len(classes) else str(k)
+        spread = audit.label_spread[k] if k < len(audit.label_spread) else None
+        text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "–"
+        found.append((name, rows, text))
+    return found
+
+
+@dataclass(frozen=True)
+class Folds:
+    """A cross-validation as the page shows it."""
+
+    title: str
+    figure: str
+    note: str
+    rows: list[tuple[str, str]]
+    picture: Markup
+
+
+def folds(summary: Summary | None, rows: dict[str, CvRow]) -> Folds | None:
+    """The section's content; None of a run without."""
+    cv = summary.cv if summary else None
+    if cv is None or cv.mean is None:
+        return None
+    if cv.k == "clients":
+        names = list(cv.clients)
+        scores = [rows[n].test_accuracy if n in rows else None for n in names]
+        title = "Each client left out once"
+        note = "A model is trained without a client, and judged on all of that client's rows."
+    else:
+        scores = list(cv.folds or ())
+        names = [f"fold {i + 1}" for i in range(len(scores))]
+        title = f"{cv.k} folds"
+        note = "A model is trained without a fold of everybody's rows, and judged on that fold."
+    known = [(n, s) for n, s in zip(names, scores, strict=True) if s is not None]
+    sd = "" if cv.sd is None else f" ± {cv.sd:.3f}"
+    return Folds(
+        title=title,
+        figure=f"{cv.mean:.3f}{sd}",
+        note=note,
+        rows=[(name, f"{score:.3f}") for name, score in known[:MOST_COLUMNS]],
+        picture=_points([score for _, score in known], cv),
+    )
+
+
+def _points(scores: list[float], cv: CrossValidation) -> Markup:
+    """The folds on a line from 0 to 1, and their mean."""
+    if not scores or cv.mean is None:
+        return Markup("")
+    dots = "".join(
+        f'<circle class="dot own" cx="{20 + 560 * min(max(s, 0.0), 1.0):.1f}" cy="30" r="7"/>'
+        for s in scores
+    )
+    mean = 20 + 560 * min(max(cv.mean, 0.0), 1.0)
+    ticks = "".join(
+        f'<text class="tick middle" x="{20 + 560 * t:.0f}" y="62">{t:g}</text>'
+        for t in (0, 0.25, 0.5, 0.75, 1)
+    )
+    # Numbers only.
+    return Markup(  # noqa: S704
+        '<svg viewBox="0 0 600 70" role="img" aria-label="scores of the folds">'
+        '<line class="base" x1="20" x2="580" y1="30" y2="30"/>'
+        f'<line class="reference" x1="{mean:.1f}" x2="{mean:.1f}" y1="8" y2="46"/>{dots}{ticks}</svg>'
+    )
