@@ -25,6 +25,10 @@ COMMANDS = {
     "resume": ("cli.resume", "go on with a run that stopped: RUN [rounds=N]"),
     "new": ("cli.new.command", "a package with a task of your own: NAME"),
     "predict": ("cli.predict", "a run's model on new rows: RUN FILE.csv [client=NAME]"),
+    "audit": (
+        "cli.audit",
+        "what is wrong with the clients' data: [overrides], or --draft-schema FILE.csv",
+    ),
     "report": ("cli.reporting", "write RUN/report.html again: RUN [RUN…]"),
     "server": ("cli.server", "the operator's gateway for clients on separate machines"),
     "client": ("cli.client", "a site's client: CONFIG.yaml"),

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from calyx.files import read_lines
 from server.folder import Row
 
 
@@ -15,6 +16,8 @@ def print_results(summary: Row, folder: Path, report: Path | None) -> None:
     console = Console()
     console.print()
     console.print(_table(summary))
+    for line in _lines(summary, folder):
+        console.print(line, highlight=False)
     console.print(
         f"stopped after round {summary['rounds']}: {summary['stopped_because']}; "
         f"best model: round {summary['best_round']}",
@@ -27,6 +30,20 @@ def print_results(summary: Row, folder: Path, report: Path | None) -> None:
     )
     if report:
         console.print(f"report  {report}", highlight=False, soft_wrap=True)
+
+
+def _lines(summary: Row, folder: Path) -> list[str]:
+    """What else was found out: of the folds, and of the data."""
+    found, cv = [], summary.get("cv")
+    if cv and cv["mean"] is not None:
+        what = "each client left out" if cv["k"] == "clients" else f"{cv['k']} folds"
+        sd = "" if cv["sd"] is None else f" ± {cv['sd']:.3f}"
+        found.append(f"cross-validation, {what}: {cv['mean']:.3f}{sd}")
+    events = [e for e in read_lines(folder / "events.jsonl") if e["event"] in ("audit", "drift")]
+    grave = [e for e in events if e["severity"] != "info"]
+    if grave:
+        found.append(f"data    {len(grave)} warnings of the audit, in the report")
+    return found
 
 
 def _table(summary: Row) -> Table:

@@ -150,8 +150,13 @@ def _missing(column: Column, missing: int, rows: int) -> list[Finding]:
 
 
 def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding]:
-    if column.kind == "categorical":
+    if column.categories:
         count = int((~np.isin(present, column.categories)).sum())
+        if count and column.unknown == "refuse":
+            raise ClientFailure(
+                FailureCode.WRONG_SCHEMA,
+                f"The column {column.name} holds a category that the schema does not declare.",
+            )
         verbs, check = ("has", "have"), "unknown-category"
         what = "an unknown category in the column"
     else:

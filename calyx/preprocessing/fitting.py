@@ -98,7 +98,7 @@ def _given(column: Column, constants: Constants) -> ColumnFit:
         0.0 if mean is None else mean,
         1.0 if scale is None else scale,
     )
-    ranged = column.low is not None and column.high is not None and column.kind == "numeric"
+    ranged = column.low is not None and column.high is not None and not column.categories
     least, most = (column.low, column.high) if ranged else (-np.inf, np.inf)
     is_sound = found.scale > 0 and found.low <= found.high
     if ranged and mean is not None and least is not None and most is not None:
@@ -128,7 +128,10 @@ def _columns(x: Values, schema: Schema) -> list[Values]:
 
 def without_codes(values: Values, column: Column) -> Values:
     """The values [N] of a column with its codes for "missing" as NaN."""
-    return np.where(np.isin(values, column.missing_codes), np.nan, values)
+    is_missing = np.isin(values, column.missing_codes)
+    if column.categories and (column.unknown == "missing" or column.kind == "ordinal"):
+        is_missing |= ~np.isin(values, column.categories)
+    return np.where(is_missing, np.nan, values)
 
 
 def present_values(values: Values, column: Column) -> Values:
@@ -155,7 +158,8 @@ def _fills(columns: list[Values], schema: Schema, cfg: PreprocessingConfig) -> V
         ("numeric", cfg.numeric_imputation),
         ("categorical", cfg.categorical_imputation),
     ):
-        chosen = [i for i, column in enumerate(schema.columns) if column.kind == kind]
+        kinds = ("numeric",) if kind == "numeric" else ("categorical", "ordinal")
+        chosen = [i for i, column in enumerate(schema.columns) if column.kind in kinds]
         if chosen and how != "none":
             fills[chosen] = _statistics(np.stack([columns[i] for i in chosen], axis=1), how, cfg)
     return fills
@@ -231,6 +235,8 @@ def _apply(
         )
     if column.kind == "categorical":
         parts = [(filled == category).astype(np.float64) for category in column.categories]
+    elif column.kind == "ordinal":
+        parts = [_ranks(filled, column.categories)]
     else:
         bounded = np.clip(filled, learnt.low, learnt.high) if cfg.outliers == "clip" else filled
         parts = [(bounded - learnt.mean) / learnt.scale]
@@ -240,3 +246,11 @@ def _apply(
     if column.may_be_missing:
         parts.append(missing.astype(np.float64))
     return parts
+
+
+def _ranks(values: Values, categories: tuple[float, ...]) -> Values:
+    """The place of each value among the categories, scaled to 0 … 1."""
+    ranks = np.zeros(len(values))
+    for place, category in enumerate(categories):
+        ranks[values == category] = place
+    return ranks / max(1, len(categories) - 1)

@@ -4,6 +4,7 @@ A task is found by its entry point in the group `calyx.tasks`. It loads and desc
 checking, preprocessing and training are the client's.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,23 +17,54 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+Kind = Literal["numeric", "categorical", "ordinal", "image", "text"]
+Unknown = Literal["other", "missing", "refuse"]
+
+
 @dataclass(frozen=True)
 class Column:
     """One input column of a task's schema.
 
+    An image's pixels are columns of kind `image`, and models take them as they are; so they take
+    `text`, which is an index that a model looks up. An `ordinal` column is one input, the rank of
+    its category scaled to 0 … 1.
+
     `missing_codes` are values that stand for "missing" (NaN always does); `may_be_missing` gives
     the column an indicator in the model's input on every client, so that all models have one
-    shape. `low` and `high` bound plausible values, ends included; None is unbounded.
+    shape. `low` and `high` bound plausible values, ends included; None is unbounded. Federated
+    statistics need both. `unknown` is what a category is that nobody declared: zeros in all places
+    of the one-hot code, a missing value (always so of an ordinal column), or a reason for a client
+    to refuse its rows.
+
+    Raises ValueError for a column that contradicts itself.
     """
 
     name: str
-    kind: Literal["numeric", "categorical", "ordinal", "image", "text"]
-    categories: tuple[float, ...] = ()  # of a categorical column, in the order of its one-hot code
+    kind: Kind
+    categories: tuple[float, ...] = ()  # in the order of the one-hot code, or of the ranks
     missing_codes: tuple[float, ...] = ()
     may_be_missing: bool = False
     low: float | None = None
     high: float | None = None
     unit: str = ""
+    unknown: Unknown = "other"
+
+    def __post_init__(self) -> None:
+        """Check that the fields fit one another."""
+        has_categories = self.kind in ("categorical", "ordinal")
+        if has_categories != bool(self.categories):
+            word = "needs" if has_categories else "has no"
+            raise ValueError(f"the column {self.name} is {self.kind} and {word} categories")
+        if any(math.isnan(c) for c in self.categories + self.missing_codes):
+            raise ValueError(f"NaN is always missing, and no code of the column {self.name}")
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError(f"the column {self.name} has a category twice")
+        if overlap := set(self.categories) & set(self.missing_codes):
+            raise ValueError(
+                f"{min(overlap):g} is a category and a missing code of the column {self.name}"
+            )
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low is not below high in the column {self.name}")
 
 
 @dataclass(frozen=True)

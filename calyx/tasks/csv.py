@@ -15,8 +15,17 @@ from pydantic import Field as Range
 from calyx.config import NonNegativeInt, PositiveFloat, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError
 from calyx.files import read_bounded
-from calyx.tasks.base import Column, Schema, Table, Target, check_w_max
-from calyx.tasks.tables import UNKNOWN, Dialect, Field, codes, inputs, numbers, read_frame
+from calyx.tasks.base import Column, Schema, Table, Target, Unknown, check_w_max
+from calyx.tasks.tables import (
+    UNKNOWN,
+    Dialect,
+    Field,
+    codes,
+    inputs,
+    numbers,
+    read_chunks,
+    read_frame,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +39,28 @@ Word = str | int | float  # a category or a code, as YAML gives it
 class ColumnConfig:
     """An input column."""
 
-    kind: Literal["numeric", "categorical"]
-    categories: tuple[Word, ...] = ()  # of a categorical one, as they are written
+    kind: Literal["numeric", "categorical", "ordinal"]
+    categories: tuple[Word, ...] = ()  # as they are written; of an ordinal one in their order
     missing: tuple[float, ...] = ()  # numbers that stand for "missing" in this column
     may_be_missing: bool = False
     low: float | None = None  # plausible values, ends included
     high: float | None = None
+    unit: str = ""
+    unknown: Unknown = "other"  # what a category is that is not declared
 
     def __post_init__(self) -> None:
-        """Categories belong to categorical columns, and are needed there."""
-        if (self.kind == "categorical") != bool(self.categories):
-            raise ValueError("a categorical column needs categories, and a numeric one has none")
+        """Categories belong to categorical and ordinal columns, and are needed there."""
+        if (self.kind != "numeric") != bool(self.categories):
+            raise ValueError(
+                "a categorical or ordinal column needs categories, and a numeric one has none"
+            )
+        if self.categories and self.missing:
+            raise ValueError(
+                "missing is for numbers; what stands for a missing category goes into the schema's "
+                "own missing"
+            )
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError("low must be below high")
         _check_words(self.categories)
 
 
@@ -138,6 +158,11 @@ class Csv:
         columns = tuple(_column(name, c) for name, c in self._cfg.schema.columns.items())
         self.schema = Schema(columns, tuple(map(str, target.classes)), number)
 
+    @property
+    def key(self) -> str:
+        """What decides how a file is read."""
+        return repr(self._cfg.schema)
+
     def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
         """The rows of `client`; `seed` plays no part. Raises DataError."""
         schema = self._cfg.schema
@@ -162,15 +187,32 @@ class Csv:
         return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
     def _table(self, path: Path, client: str | None) -> Table:
-        schema = self._cfg.schema
-        names = [*schema.columns, schema.target.name, *([schema.client] if client else [])]
-        frame = _frame(path, tuple(names), self._dialect, path.stat() if path.exists() else None)
-        if client is not None:
-            frame = frame[frame[schema.client] == client]
-            if frame.empty:
-                raise DataError(f"{path} has no rows of {client} in its column {schema.client}.")
-        x = inputs(path, frame, self._fields, self._dialect)
-        return Table(x, self._labels(path, frame))
+        state = path.stat().st_mtime_ns if path.exists() else 0
+        tables = _tables(_Reader(self), path, state)
+        if client not in tables:
+            column = self._cfg.schema.client
+            raise DataError(f"{path} has no rows of {client} in its column {column}.")
+        return tables[client]
+
+    def tables(self, path: Path) -> dict[str | None, Table]:
+        """A file's rows by client, or all under None; read in pieces. Raises DataError."""
+        schema, found = self._cfg.schema, dict[str | None, list[Table]]()
+        names = [*schema.columns, schema.target.name, *([schema.client] if schema.client else [])]
+        for frame in read_chunks(path, names, self._dialect):
+            x, y = inputs(path, frame, self._fields, self._dialect), self._labels(path, frame)
+            if schema.client is None:
+                found.setdefault(None, []).append(Table(x, y))
+                continue
+            whose = frame[schema.client]
+            for client in whose.dropna().unique():
+                rows = np.flatnonzero((whose == client).to_numpy(dtype=bool))
+                found.setdefault(str(client), []).append(Table(x[rows], y[rows]))
+        return {
+            client: Table(
+                np.concatenate([t.x for t in parts]), np.concatenate([t.y for t in parts])
+            )
+            for client, parts in found.items()
+        }
 
     def _labels(self, path: Path, frame: "pd.DataFrame") -> np.ndarray[Any, Any]:
         target = self._cfg.schema.target
@@ -206,12 +248,27 @@ def _column(name: str, cfg: ColumnConfig) -> Column:
         may_be_missing=cfg.may_be_missing,
         low=cfg.low,
         high=cfg.high,
+        unit=cfg.unit,
+        unknown=cfg.unknown,
     )
 
 
+class _Reader:
+    """A task as the key of a cache: equal sections read alike."""
+
+    def __init__(self, task: Csv) -> None:
+        self.task, self._key = task, task.key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Reader) and other._key == self._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
 @lru_cache(maxsize=2)  # a simulation's clients may share one file
-def _frame(path: Path, names: tuple[str, ...], dialect: Dialect, state: object) -> "pd.DataFrame":
-    return read_frame(path, names, dialect)
+def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
+    return reader.task.tables(path)
 
 
 def only_file(folder: Path) -> Path:
@@ -250,7 +307,10 @@ def clients_in(folder: Path, schema: SchemaConfig) -> list[str]:
     else:
         dialect = Dialect(schema.delimiter, schema.decimal, schema.encoding, schema.missing)
         path = only_file(folder)
-        names = sorted(read_frame(path, [schema.client], dialect)[schema.client].dropna().unique())
+        found: set[str] = set()
+        for frame in read_chunks(path, [schema.client], dialect):
+            found.update(frame[schema.client].dropna().unique())
+        names = sorted(found)
         where = f"{path} names {len(names)} clients in its column {schema.client}"
     if len(names) < 2:
         raise DataError(f"{where}, and a federation has two clients at least.")

@@ -30,7 +30,7 @@ class Digits:
     name = "digits"
     schema = Schema(
         columns=tuple(
-            Column(f"pixel_{row}_{column}", "numeric", low=0, high=1)
+            Column(f"pixel_{row}_{column}", "image", low=0, high=1)
             for row in range(8)
             for column in range(8)
         ),

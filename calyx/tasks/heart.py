@@ -29,9 +29,17 @@ SHA256 = {
 }
 
 
-def _numeric(name: str, low: float, high: float, *codes: float, complete: bool = False) -> Column:
+def _numeric(
+    name: str, unit: str, low: float, high: float, *codes: float, complete: bool = False
+) -> Column:
     return Column(
-        name, "numeric", missing_codes=codes, may_be_missing=not complete, low=low, high=high
+        name,
+        "numeric",
+        missing_codes=codes,
+        may_be_missing=not complete,
+        low=low,
+        high=high,
+        unit=unit,
     )
 
 
@@ -40,18 +48,18 @@ def _categorical(name: str, *categories: float, complete: bool = False) -> Colum
 
 
 COLUMNS = (
-    _numeric("age", 18, 100, complete=True),  # years
+    _numeric("age", "years", 18, 100, complete=True),
     _categorical("sex", 0, 1, complete=True),
     _categorical("cp", 1, 2, 3, 4, complete=True),  # chest pain
-    _numeric("trestbps", 60, 240, 0.0),  # resting blood pressure, mm Hg; 0 is a missing value
-    _numeric("chol", 80, 610, 0.0),  # cholesterol, mg/dl; 0 is a missing value
+    _numeric("trestbps", "mm Hg", 60, 240, 0.0),  # resting blood pressure; 0 is a missing value
+    _numeric("chol", "mg/dl", 80, 610, 0.0),  # cholesterol; 0 is a missing value
     _categorical("fbs", 0, 1),  # fasting blood sugar above 120 mg/dl
     _categorical("restecg", 0, 1, 2),
-    _numeric("thalach", 50, 220),  # highest heart rate, 1/min
+    _numeric("thalach", "1/min", 50, 220),  # highest heart rate
     _categorical("exang", 0, 1),  # angina under exercise
-    _numeric("oldpeak", -3, 8),  # ST depression under exercise, mm
+    _numeric("oldpeak", "mm", -3, 8),  # ST depression under exercise
     _categorical("slope", 1, 2, 3),
-    _numeric("ca", 0, 3),  # vessels coloured by fluoroscopy
+    _numeric("ca", "vessels", 0, 3),  # coloured by fluoroscopy
     _categorical("thal", 3, 6, 7),
 )
 

@@ -35,7 +35,7 @@ class Mnist:
     name = "mnist"
     schema = Schema(
         columns=tuple(
-            Column(f"pixel_{row}_{column}", "numeric", low=0, high=1)
+            Column(f"pixel_{row}_{column}", "image", low=0, high=1)
             for row in range(_SIDE)
             for column in range(_SIDE)
         ),

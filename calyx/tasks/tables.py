@@ -3,7 +3,7 @@
 pandas reads; what is wrong is said with file, line and column, and never with a whole row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 UNKNOWN = -1.0  # the code of a category that the schema does not name
 SHOWN = 8  # names in one sentence
+CHUNK_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -43,23 +44,38 @@ def read_frame(path: Path, names: Sequence[str], dialect: Dialect) -> "pd.DataFr
     """These columns of a file, every cell a text or missing. Raises DataError."""
     import pandas as pd
 
-    header = _read(path, dialect, nrows=0)
-    found = [str(name).strip() for name in header.columns]
+    return pd.concat(list(read_chunks(path, names, dialect)))
+
+
+def read_header(path: Path, dialect: Dialect) -> list[str]:
+    """The names in a file's first line, as they are written. Raises DataError."""
+    first = next(_read(path, dialect, nrows=1, header=None, dtype=str, chunksize=None))
+    return [str(name).strip() for name in first.iloc[0]]
+
+
+def read_chunks(path: Path, names: Sequence[str], dialect: Dialect) -> "Iterator[pd.DataFrame]":
+    """The same in pieces of CHUNK_ROWS rows, one at least: a large file's text is never held whole.
+
+    A row's index is its place in the file. Raises DataError, also in the middle.
+    """
+    import pandas as pd
+
+    found = read_header(path, dialect)
     absent = [name for name in names if name not in found]
     if absent:
         has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
         raise DataError(f"{path} has no column {absent[0]}; its first line names {has}.")
-    frame = _read(path, dialect, dtype=str)
-    frame.columns = pd.Index(found)
-    return frame[list(dict.fromkeys(names))]
+    for frame in _read(path, dialect, dtype=str, chunksize=CHUNK_ROWS):
+        frame.columns = pd.Index(found)
+        yield frame[list(dict.fromkeys(names))]
 
 
-def _read(path: Path, dialect: Dialect, **how: Any) -> "pd.DataFrame":  # noqa: ANN401 - pandas' own
+def _read(path: Path, dialect: Dialect, **how: Any) -> "Iterator[pd.DataFrame]":  # noqa: ANN401 - pandas' own
     import pandas as pd
 
     encoding = "utf-8-sig" if dialect.encoding.lower() in ("utf-8", "utf8") else dialect.encoding
     try:
-        return pd.read_csv(
+        found = pd.read_csv(
             path,
             sep=dialect.delimiter,
             encoding=encoding,
@@ -69,6 +85,10 @@ def _read(path: Path, dialect: Dialect, **how: Any) -> "pd.DataFrame":  # noqa: 
             index_col=False,
             **how,
         )
+        if how["chunksize"] is None:
+            yield found
+        else:
+            yield from found
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not {dialect.encoding} (byte {error.object[error.start]:#04x}); save it so, or "

@@ -83,6 +83,7 @@ class Audit:
     rows: Count
     duplicates: Count
     labels: tuple[Count, ...]
+    classes: tuple[str, ...] = ()
     label_spread: tuple[Spread, ...]
     columns: dict[str, ColumnRow]
     findings: tuple[AuditRow, ...]
@@ -172,11 +173,11 @@ def _bars(counts: list[int]) -> Markup:
     )
 
 
-def label_lines(audit: Audit, classes: tuple[str, ...]) -> list[tuple[str, int, str]]:
+def label_lines(audit: Audit) -> list[tuple[str, int, str]]:
     """Of each class its name, rows, and spread over sites."""
     found = []
     for k, rows in enumerate(audit.labels[:MOST_COLUMNS]):
-        name = classes[k] if k < len(classes) else str(k)
+        name = audit.classes[k] if k < len(audit.classes) else str(k)
         spread = audit.label_spread[k] if k < len(audit.label_spread) else None
         text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "–"
         found.append((name, rows, text))

@@ -102,7 +102,7 @@ def _data(run: Run) -> Markup:
         audit=audit,
         grave=[f for f in findings if f.severity != "info"][:MOST_FINDINGS],
         light=[f for f in findings if f.severity == "info"][:MOST_FINDINGS],
-        labels=data.label_lines(audit, run.summary.classes if run.summary else ()) if audit else [],
+        labels=data.label_lines(audit) if audit else [],
         lines=data.lines(audit) if audit else [],
         num_columns=len(audit.columns) if audit else 0,
         open_columns=data.OPEN_COLUMNS,

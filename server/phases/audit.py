@@ -41,7 +41,12 @@ def run(work: Work) -> Work:
     survey = survey_of(work.task, terms)
     figures = read_sums(counted.sums, survey, counted.sites)
     findings = find(figures, work.task.schema)
-    head = {"task": work.task.name, "clients": len(work.nodes), "bins": survey.bins}
+    head = {
+        "task": work.task.name,
+        "clients": len(work.nodes),
+        "bins": survey.bins,
+        "classes": list(work.task.schema.classes),
+    }
     drifts = _drift(work, survey, figures)
     found = {
         "findings": [asdict(finding) for finding in findings],

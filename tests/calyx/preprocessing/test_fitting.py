@@ -211,13 +211,22 @@ def test_one_hot_codes_agree_with_scikit_learn_also_for_unknown_categories():
 
 # Eighths are exact in float32, so that no rounding blurs an equality.
 values = st.one_of(st.just(NAN), st.integers(-8000, 8000).map(lambda eighths: eighths / 8))
-columns = st.builds(
-    Column,
-    name=st.just("c"),
-    kind=st.sampled_from(["numeric", "categorical"]),
-    categories=st.sampled_from([(0.0, 1.0), (1.0, 2.0, 3.0)]),
-    missing_codes=st.sampled_from([(), (0.0,), (-1.0, 1.0)]),
-    may_be_missing=st.booleans(),
+shared = {"name": st.just("c"), "may_be_missing": st.booleans()}
+columns = st.one_of(
+    st.builds(
+        Column,
+        kind=st.just("numeric"),
+        missing_codes=st.sampled_from([(), (0.0,), (-1.0, 1.0)]),
+        **shared,
+    ),
+    st.builds(
+        Column,
+        kind=st.sampled_from(["categorical", "ordinal"]),
+        categories=st.sampled_from([(0.0, 1.0), (1.0, 2.0, 3.0)]),
+        missing_codes=st.sampled_from([(), (-1.0, 8.0)]),
+        unknown=st.sampled_from(["other", "missing"]),
+        **shared,
+    ),
 )
 configs = st.builds(
     config,
@@ -276,3 +285,37 @@ def test_applying_to_other_rows_leaves_what_was_fitted_as_it_was(case):
     apply(fitted, rest)
     assert (apply(fitted, train) == before).all()
     assert (apply(fit(train, of, cfg), train) == before).all()
+
+
+def test_an_ordinal_value_becomes_its_rank():
+    grade = Column("grade", "ordinal", categories=(10.0, 20.0, 40.0))
+    fitted = fit(table([10, 20, 20]), schema(grade), config())
+    assert apply(fitted, table([10, 20, 40, NAN, 7]))[:, 0].tolist() == [0, 0.5, 1, 0.5, 0.5]
+
+
+def test_an_undeclared_category_can_count_as_missing():
+    colour = Column(
+        "c", "categorical", categories=(1.0, 2.0), unknown="missing", may_be_missing=True
+    )
+    fitted = fit(table([1, 2, 2]), schema(colour), config())
+    assert apply(fitted, table([2, 9])).tolist() == [[0, 1, 0], [0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"kind": "categorical"}, "needs categories"),
+        ({"kind": "numeric", "categories": (1.0,)}, "has no categories"),
+        ({"kind": "ordinal", "categories": (1.0, 1.0)}, "twice"),
+        (
+            {"kind": "categorical", "categories": (0.0, 1.0), "missing_codes": (1.0,)},
+            "missing code",
+        ),
+        ({"kind": "numeric", "missing_codes": (NAN,)}, "NaN is always missing"),
+        ({"kind": "numeric", "low": 3, "high": 3}, "low is not below high"),
+    ],
+)
+def test_a_column_that_contradicts_itself_is_refused_by_its_name(fields, words):
+    with pytest.raises(ValueError, match=words) as error:
+        Column(name="pressure", **fields)
+    assert "pressure" in str(error.value)

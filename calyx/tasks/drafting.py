@@ -1,0 +1,214 @@
+"""A first schema of a CSV file, for its owner to correct. It is a guess, and says so.
+
+Ranges are rounded outwards, categories are listed only where there are few: of single rows the
+draft shows nothing more.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.errors import DataError
+from calyx.tasks.tables import Dialect, read_chunks, read_header
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_CATEGORIES = 20  # distinct values of a categorical column
+FEW_NUMBERS = 6  # distinct whole numbers that are rather categories
+SAMPLE = 200_000  # values of a column that its codes are looked for in
+CODES = (0.0, -1.0, 9.0, 99.0, 999.0, 9999.0, -9.0, -99.0, -999.0, -9999.0)
+REPEATED = 0.005  # share of a column's values from which on a far value is taken for a code
+FAR = 1.0  # distance of a code from the others, in their range from the 1 % to the 99 % quantile
+MISSING_WORDS = ("", "NA", "NaN", "nan", "?", "null", "None", "n/a", "N/A", "-")
+DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?"
+
+
+@dataclass
+class Seen:
+    """What was seen of a column so far."""
+
+    rows: int = 0
+    missing: int = 0
+    words: Counter[str] = field(default_factory=Counter)  # at most MOST_CATEGORIES + 1
+    texts: int = 0  # values that are no number
+    dates: int = 0
+    sample: list[NDArray[np.float64]] = field(default_factory=list)
+    sampled: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+
+
+def draft(path: Path) -> str:
+    """A schema as YAML with comments. Raises DataError for a file that is none."""
+    dialect = Dialect(delimiter=_delimiter(path), missing=MISSING_WORDS)
+    names = read_header(path, dialect)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"{path} names the column {twice[0]!r} twice in its first line.")
+    seen = {name: Seen() for name in names}
+    for frame in read_chunks(path, names, dialect):
+        for name in names:
+            _look(seen[name], frame[name])
+    if not next(iter(seen.values())).rows:
+        raise DataError(f"{path} has no rows below its first line.")
+    for name, column in seen.items():
+        if column.dates and column.dates == column.rows - column.missing:
+            raise DataError(
+                f"{path}, column {name}: these are dates; make a number of them, such as days or "
+                "years, or take the column out."
+            )
+    return "\n".join(_lines(path, dialect, seen)) + "\n"
+
+
+def _delimiter(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            first = file.readline(1_000_000)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    if b"\0" in first:
+        raise DataError(f"{path} is no text: its first line holds zero bytes.")
+    return max(",;\t", key=lambda mark: first.count(mark.encode()))
+
+
+def _look(seen: Seen, values: "pd.Series[Any]") -> None:
+    import pandas as pd
+
+    present = values.dropna().str.strip()
+    seen.rows += len(values)
+    seen.missing += len(values) - len(present)
+    numbers = pd.to_numeric(present, errors="coerce").to_numpy(dtype=np.float64)
+    finite = numbers[np.isfinite(numbers)]
+    texts = present[~np.isfinite(numbers)]
+    seen.texts += len(texts)
+    seen.dates += int(texts.str.fullmatch(DATE).sum())
+    if len(finite):
+        seen.low, seen.high = min(seen.low, finite.min()), max(seen.high, finite.max())
+    if seen.sampled < SAMPLE:
+        seen.sample.append(finite[: SAMPLE - seen.sampled])
+        seen.sampled += len(seen.sample[-1])
+    if len(seen.words) <= MOST_CATEGORIES:
+        for word, count in present.value_counts().head(MOST_CATEGORIES + 1).items():
+            seen.words[_plain(str(word))] += int(count)
+
+
+def _lines(path: Path, dialect: Dialect, seen: dict[str, Seen]) -> Iterator[str]:
+    target = _target(seen)
+    yield f"# A draft from {path.name}: check every line before you use it."
+    yield "target:"
+    yield f"  name: {_word(target)} # a guess: the last column with few values"
+    yield from (f"  {line}" for line in _target_lines(seen[target]))
+    if dialect.delimiter != ",":
+        yield f"delimiter: {_word(dialect.delimiter)}"
+    yield f"missing: [{', '.join(map(_word, MISSING_WORDS))}]"
+    yield "columns:"
+    for name, column in seen.items():
+        if name != target:
+            yield from (f"  {line}" for line in _column(name, column))
+
+
+def _target(seen: dict[str, Seen]) -> str:
+    for name in reversed(seen):
+        if 2 <= len(seen[name].words) <= MOST_CATEGORIES and not seen[name].missing:
+            return name
+    return next(reversed(seen))
+
+
+def _target_lines(of: Seen) -> Iterator[str]:
+    if 2 <= len(of.words) <= MOST_CATEGORIES:
+        yield f"classes: [{', '.join(map(_word, _sorted(of.words)))}]"
+        return
+    values = np.concatenate(of.sample) if of.sample else np.zeros(1)
+    yield f"center: {_short(float(np.mean(values)))} # a typical value"
+    yield f"scale: {_short(float(np.std(values)) or 1.0)} # a typical distance from it"
+
+
+def _column(name: str, of: Seen) -> Iterator[str]:
+    key, end = _word(name), ", may_be_missing: true" if of.missing else ""
+    present = of.rows - of.missing
+    is_number = of.texts == 0 and present > 0
+    is_whole = is_number and all(_is_whole(word) for word in of.words)
+    if present == 0:
+        yield f"# {key}: no value in any row"
+    elif not is_number and len(of.words) > MOST_CATEGORIES:
+        yield f"# {key}: text with many values, or numbers with text among them; left out"
+    elif not is_number or (is_whole and len(of.words) <= FEW_NUMBERS):
+        words = ", ".join(map(_word, _sorted(of.words)))
+        yield f"{key}: {{kind: categorical, categories: [{words}]{end}}}"
+    else:
+        values = np.concatenate(of.sample)
+        found = codes_in(values)
+        others = values[~np.isin(values, found)]
+        low, high = (others.min(), others.max()) if found else (of.low, of.high)
+        low, high = outwards(float(low), float(high))
+        codes = ""
+        if found:
+            listed = ", ".join(map(_short, found))
+            yield f"# {key}: {listed} stands often, and far from the rest: a code for missing?"
+            codes, end = f", missing: [{listed}]", ", may_be_missing: true"
+        yield f"{key}: {{kind: numeric, low: {_short(low)}, high: {_short(high)}{codes}{end}}}"
+
+
+def codes_in(values: NDArray[np.float64]) -> list[float]:
+    """Those of the usual codes that stand repeatedly, and far from all other values [N]."""
+    found: list[float] = []
+    for code in CODES:
+        is_code = values == code
+        others = values[~is_code & ~np.isin(values, found)]
+        if is_code.sum() < max(3, REPEATED * len(values)) or len(others) < 10:
+            continue
+        low, high = np.quantile(others, [0.01, 0.99])
+        gap = min(abs(others - code).min(), 1e300)
+        # Nothing between the code and the rest, and a gap as wide as what a value is used to.
+        if (code < others.min() or code > others.max()) and gap >= FAR * (high - low) / 4:
+            found.append(code)
+    return found
+
+
+def outwards(low: float, high: float) -> tuple[float, float]:
+    """A round range that holds both, with an eighth of their distance to spare on each side."""
+    reach = (high - low) or abs(high) or 1.0
+    unit = 10.0 ** math.floor(math.log10(reach / 10))
+    below, above = low - reach / 8, high + reach / 8
+    if low >= 0 > below:
+        below = 0.0
+    return math.floor(below / unit) * unit, math.ceil(above / unit) * unit
+
+
+def _plain(word: str) -> str:
+    """A number in its shortest form: 1, 1.0 and 01 are one category."""
+    try:
+        return f"{float(word):g}" if math.isfinite(float(word)) else word
+    except ValueError:
+        return word
+
+
+def _is_whole(word: str) -> bool:
+    try:
+        return float(word).is_integer()
+    except (ValueError, OverflowError):
+        return False
+
+
+def _sorted(words: Counter[str]) -> list[str]:
+    try:
+        return sorted(words, key=float)
+    except ValueError:
+        return sorted(words)
+
+
+def _short(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _word(text: str) -> str:
+    """As YAML reads it back as the same text: JSON's strings are YAML's."""
+    return json.dumps(text[:200], ensure_ascii=False)

@@ -1,0 +1,124 @@
+"""A first schema of a CSV file: what it guesses, what it refuses, and that it can be used."""
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calyx.composing import compose, resolved
+from calyx.errors import DataError
+from calyx.registry import load_task
+from calyx.tasks import heart, tables
+from calyx.tasks.drafting import codes_in, draft, outwards
+
+ROWS = 200
+
+
+def write(folder, name="rows.csv", seed=0, sep=",", head=None):
+    draw = np.random.default_rng(seed)
+    chol = draw.normal(240, 40, ROWS).round(1)
+    chol[::9] = 0
+    lines = [head or sep.join(["age", "sex", "chol", "blood", "note", "sick"])]
+    for i in range(ROWS):
+        cells = [
+            str(draw.integers(18, 90)),
+            "fm"[draw.integers(2)],
+            "" if i % 25 == 0 else f"{chol[i]}",
+            str(draw.integers(1, 4)) + ("" if i % 2 else ".0"),
+            f"text {i}",
+            "yes" if i % 3 else "no",
+        ]
+        lines.append(sep.join(cells))
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def schema(path):
+    return yaml.safe_load(draft(path))
+
+
+@pytest.mark.parametrize("sep", [",", ";", "\t"])
+def test_kinds_ranges_codes_and_the_target_are_guessed(tmp_path, sep):
+    found = schema(write(tmp_path, sep=sep))
+    assert found["target"] == {"name": "sick", "classes": ["no", "yes"]}
+    assert set(found["columns"]) == {"age", "sex", "chol", "blood"}  # a note is left out
+    assert found["columns"]["sex"] == {"kind": "categorical", "categories": ["f", "m"]}
+    assert found["columns"]["blood"]["categories"] == ["1", "2", "3"]
+    chol = found["columns"]["chol"]
+    assert chol["missing"] == [0]
+    assert chol["may_be_missing"]
+    assert 0 < chol["low"] < 150
+    assert found["columns"]["age"]["low"] <= 18
+    assert found["columns"]["age"]["high"] >= 89
+    assert found.get("delimiter", ",") == sep
+
+
+def test_a_task_reads_the_draft_at_once(tmp_path):
+    for i in range(3):
+        write(tmp_path, f"site-{i}.csv", seed=i)
+    (tmp_path / "schema.yaml").write_text(draft(tmp_path / "site-0.csv"))
+    task = load_task(resolved(compose(["task=csv", f"task.data_dir={tmp_path}"]))["task"])
+    table = task.load("site-1", tmp_path, 1)
+    assert table.x.shape == (ROWS, 4)
+    assert set(table.y) == {0, 1}
+
+
+def test_hearts_hidden_code_is_found_and_no_other(heart_dir):
+    columns = heart.COLUMNS
+    rows = np.concatenate(
+        [
+            heart.Heart({"name": "heart", "w_max": 256}).load(c, heart_dir, 1).x
+            for c in heart.Heart.clients
+        ]
+    )
+    found = {}
+    for i, column in enumerate(columns):
+        values = rows[:, i][~np.isnan(rows[:, i])]
+        if len(np.unique(values)) > 6:
+            found[column.name] = codes_in(values)
+    assert found == {"age": [], "trestbps": [], "chol": [0.0], "thalach": [], "oldpeak": []}
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_the_draft_does_not_depend_on_the_size_of_the_pieces(tmp_path, monkeypatch, size):
+    whole = draft(write(tmp_path))
+    monkeypatch.setattr(tables, "CHUNK_ROWS", size)
+    assert draft(tmp_path / "rows.csv") == whole
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a,b\n1,2\n\xff\xfe", "is not utf-8"),
+        (b"a\0b,c\n1,2\n", "no text"),
+        (b"", "is empty"),
+        (b"a,b\n", "no rows"),
+        (b"a,a\n1,2\n", "twice"),
+        (b"a,born\n1,2024-01-03\n2,2023-11-30\n", "dates"),
+        (b'a,b\n1,2\n"3,4\n', "no CSV"),
+    ],
+)
+def test_a_file_that_gives_no_schema_is_one_sentence(tmp_path, content, words):
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        draft(tmp_path / "x.csv")
+
+
+@given(st.floats(-1e9, 1e9), st.floats(0, 1e9))
+def test_a_range_holds_what_it_was_made_of(low, reach):
+    below, above = outwards(low, low + reach)
+    assert below <= low
+    assert above >= low + reach
+    assert below < above
+
+
+def test_the_command_writes_a_file_once(calyx, tmp_path):
+    write(tmp_path)
+    words = ("audit", "--draft-schema", "rows.csv", "--out", "schema.yaml")
+    assert calyx(*words).returncode == 0
+    assert "check every line" in (tmp_path / "schema.yaml").read_text()
+    again = calyx(*words)
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert "is there already" in again.stderr
