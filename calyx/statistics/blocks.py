@@ -82,13 +82,13 @@ class Survey:
         return tuple(b for b in _blocks(self.schema, self.bins) if b.item in items and b.size)
 
     def counts(self) -> tuple[Count, ...]:
-        """Everything, as the vector names it: blocks by sample, then how many withheld an item."""
-        found = [
-            Count(f"{sample}/{block.name}", block.size, block.maximum)
-            for sample in self.samples
-            for block in self.blocks(sample)
-        ]
-        return (*found, Count(WITHHELD, len(ITEMS)))
+        """Everything, as the vector names it: of each sample its blocks, and who withheld an item."""
+        found = []
+        for sample in self.samples:
+            blocks = self.blocks(sample)
+            found += [Count(f"{sample}/{b.name}", b.size, b.maximum) for b in blocks]
+            found.append(Count(f"{sample}/{WITHHELD}", len(ITEMS)))
+        return tuple(found)
 
 
 def _blocks(schema: Schema, bins: int) -> list[Block]:

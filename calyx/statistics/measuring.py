@@ -37,8 +37,8 @@ def measure(
 ) -> Measured:
     """A client's cells by the names of `survey.counts()`; `samples` has a table for each sample.
 
-    Items that are not allowed, and samples of fewer rows than `minimum`, are zero; `withheld` says
-    which are missing somewhere.
+    Items that are not allowed, and samples of fewer rows than `minimum`, are zero, and `withheld`
+    says so.
     """
     rules, found = _Rules(survey.schema, survey.bins, minimum), {}
     for sample in survey.samples:
@@ -47,8 +47,8 @@ def measure(
         for block in blocks:
             cells = own[block.name] if own and block.item in allowed else np.zeros(block.size)
             found[f"{sample}/{block.name}"] = cells.astype(np.int64).reshape(-1)
-    enough = all(len(samples[sample]) >= minimum for sample in survey.samples)
-    found[WITHHELD] = np.array([not enough or item not in allowed for item in ITEMS], np.int64)
+        absent = [not own or item not in allowed for item in ITEMS]
+        found[f"{sample}/{WITHHELD}"] = np.array(absent, dtype=np.int64)
     return found
 
 
