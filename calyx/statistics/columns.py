@@ -45,8 +45,9 @@ def column_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
             f"{rows(count, 'has', 'have')} {code:g} in the column {column.name}, far from all other "
             "values: does it stand for missing? Then list it under the schema's codes."
         )
-        # Where the schema says that such a value is plausible, it may well be one.
-        severity: Severity = "info" if _is_plausible(code, column) else "warning"
+        # Plausible by the schema, or more often than not: then it may well be a value ("none").
+        is_value = _is_plausible(code, column) or count > len(present)
+        severity: Severity = "info" if is_value else "warning"
         yield LocalFinding("undeclared-code", severity, column.name, count, message)
     yield from unit_findings(present, column)
     count = int(outliers(present).sum())

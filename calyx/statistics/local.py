@@ -38,17 +38,27 @@ def local_findings(
     found = [
         *_constant(table, schema),
         *_columns(table, schema),
-        *swapped_findings(table, schema, reference),
+        *swapped_findings(table, schema, None),
         *repeat_findings(table),
         *label_findings(table, schema),
+        *known_findings(table, schema, reference, previous),
     ]
+    first = {(f.check, f.severity, f.column): f for f in reversed(found)}
+    return [f for f in found if first[f.check, f.severity, f.column] is f]
+
+
+def known_findings(
+    table: Table, schema: Schema, reference: Reference | None, previous: Reference | None
+) -> list[LocalFinding]:
+    """Those of `local_findings` that come from what is known besides the rows."""
+    found: list[LocalFinding] = []
     if reference is not None:
         found += unit_by_reference(table, schema, reference)
+        found += swapped_findings(table, schema, reference)
     if previous is not None:
         found += version_findings(table, schema, previous)
         found += swapped_findings(table, schema, previous)
-    first = {(f.check, f.severity, f.column): f for f in reversed(found)}
-    return [f for f in found if first[f.check, f.severity, f.column] is f]
+    return found
 
 
 def _columns(table: Table, schema: Schema) -> Iterator[LocalFinding]:

@@ -22,7 +22,7 @@ _ROOM = 0.5  # by how much a pair must fit better the other way round, of 2
 _RIGHT = 0.05  # share outside the range, or distance of quantiles, that still fits
 _NEAR = 0.25
 _FACTOR_ABROAD, _FACTOR_BEFORE = 3.0, 1.5  # from which on a scale is another unit's
-_SAME_FACTOR = 0.35  # how far quantiles' factors may differ, of their logarithm
+_SAME_FACTOR = 0.25  # how far quantiles' factors may differ, of their logarithm
 _MISSING_MORE = 0.05  # share of rows
 _SURE = 1e-4
 _MAX_SUSPECTS = 100
@@ -146,7 +146,7 @@ def _fit_each_others_quantiles(
     }
     own = {c: _distance(values[c], known[c]) for c in known}
     suspects = sorted((c for c in own if own[c] > _NEAR), key=lambda c: -own[c])[:_MAX_SUSPECTS]
-    for first, second in combinations(sorted(suspects, key=lambda c: c.name), 2):
+    for first, second in combinations([c for c in values if c in suspects], 2):
         if first.kind != second.kind:
             continue
         crossed = (
