@@ -14,7 +14,8 @@ from calyx.statistics.findings import LocalFinding
 from calyx.statistics.labels import label_findings
 from calyx.statistics.references import (
     Reference,
-    swapped_findings,
+    swapped_by_range,
+    swapped_by_reference,
     unit_by_reference,
     version_findings,
 )
@@ -38,7 +39,7 @@ def local_findings(
     found = [
         *_constant(table, schema),
         *_columns(table, schema),
-        *swapped_findings(table, schema, None),
+        *swapped_by_range(table, schema),
         *repeat_findings(table),
         *label_findings(table, schema),
         *known_findings(table, schema, reference, previous),
@@ -54,10 +55,9 @@ def known_findings(
     found: list[LocalFinding] = []
     if reference is not None:
         found += unit_by_reference(table, schema, reference)
-        found += swapped_findings(table, schema, reference)
+        found += swapped_by_reference(table, schema, reference, is_own=False)
     if previous is not None:
         found += version_findings(table, schema, previous)
-        found += swapped_findings(table, schema, previous)
     return found
 
 

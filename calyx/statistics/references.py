@@ -18,9 +18,10 @@ from calyx.tasks.base import Column, Schema, Table
 Values = NDArray[np.float64]
 
 QUANTILES = 9
+_RIGHT = 0.05  # share outside the range that still fits
 _ROOM = 0.5  # by how much a pair must fit better the other way round, of 2
-_RIGHT = 0.05  # share outside the range, or distance of quantiles, that still fits
-_NEAR = 0.25
+_NEAR = 0.25  # distance of quantiles that still fits, as clients differ
+_ROOM_BEFORE, _NEAREST, _CHANCE = 0.3, 0.1, 1.7  # against the last version: chance alone differs
 _FACTOR_ABROAD, _FACTOR_BEFORE = 3.0, 1.5  # from which on a scale is another unit's
 _SAME_FACTOR = 0.25  # how far quantiles' factors may differ, of their logarithm
 _MISSING_MORE = 0.05  # share of rows
@@ -49,28 +50,64 @@ def reference_of(table: Table, schema: Schema, quantiles: int = QUANTILES) -> Re
     return Reference(found, missing, len(table))
 
 
-def swapped_findings(
-    table: Table, schema: Schema, reference: Reference | None
+def swapped_by_range(table: Table, schema: Schema) -> Iterator[LocalFinding]:
+    """Pairs of columns of one kind whose values fit each other's declaration only."""
+    values = _values(table, schema)
+    misfits = [column for column in values if _outside(values[column], column) > _RIGHT]
+    for first, second in combinations(misfits, 2):
+        own = _outside(values[first], first) + _outside(values[second], second)
+        crossed = (_outside(values[first], second), _outside(values[second], first))
+        fits = max(crossed) <= _RIGHT and own - sum(crossed) >= _ROOM
+        if first.kind == second.kind and fits:
+            yield _swapped(first, second, len(table))
+
+
+def swapped_by_reference(
+    table: Table, schema: Schema, reference: Reference, *, is_own: bool
 ) -> Iterator[LocalFinding]:
-    """Pairs of columns of one kind whose values fit each other's declaration, or quantiles, better."""
-    values = {
+    """Pairs of columns of one kind whose values fit each other's quantiles, and not their own.
+
+    `is_own` says that the reference is the site's last version: then only chance keeps sound
+    columns apart (1.7 is the 0.6 % point of Kolmogorov's distribution), and a smaller difference
+    tells a pair.
+    """
+    values = _values(table, schema)
+    known = {
+        c: np.array(reference.quantiles[c.name]) for c in values if c.name in reference.quantiles
+    }
+    near, room = _NEAR, _ROOM
+    if is_own and reference.rows and len(table):
+        chance = _CHANCE * np.sqrt(1 / len(table) + 1 / reference.rows)
+        near, room = min(_NEAR, max(_NEAREST, chance)), _ROOM_BEFORE
+    own = {c: _distance(values[c], known[c]) for c in known}
+    worst = sorted((c for c in own if own[c] > near), key=lambda c: -own[c])[:_MAX_SUSPECTS]
+    for first, second in combinations([c for c in known if c in worst], 2):
+        if first.kind != second.kind:
+            continue
+        crossed = (
+            _distance(values[first], known[second]),
+            _distance(values[second], known[first]),
+        )
+        if max(crossed) <= near and own[first] + own[second] - sum(crossed) >= room:
+            yield _swapped(first, second, len(table))
+
+
+def _values(table: Table, schema: Schema) -> dict[Column, Values]:
+    """The values that are not missing, of each column with enough of them."""
+    return {
         column: present
         for i, column in enumerate(schema.columns)
         if column.kind != "index"
         and len(present := present_values(table.x[:, i], column)) >= MIN_VALUES
     }
-    names = set()
-    for first, second in combinations(_misfits(values), 2):
-        if first.kind == second.kind and _fit_each_others_range(first, second, values):
-            names.add((first.name, second.name))
-    if reference is not None:
-        names |= set(_fit_each_others_quantiles(values, reference))
-    for one, other in sorted(names):
-        message = (
-            f"The values of {one} look like those of {other}, and the other way round: were the two "
-            "columns swapped?"
-        )
-        yield LocalFinding("swapped", "warning", one, len(table), message)
+
+
+def _swapped(first: Column, second: Column, count: int) -> LocalFinding:
+    message = (
+        f"The values of {first.name} look like those of {second.name}, and the other way round: "
+        "were the two columns swapped?"
+    )
+    return LocalFinding("swapped", "warning", first.name, count, message)
 
 
 def unit_by_reference(
@@ -94,8 +131,9 @@ def unit_by_reference(
 
 
 def version_findings(table: Table, schema: Schema, previous: Reference) -> Iterator[LocalFinding]:
-    """What changed since the site's last version: a unit, and values that are missing now."""
+    """What changed since the site's last version: a unit, swapped columns, values that are missing now."""
     yield from unit_by_reference(table, schema, previous, _FACTOR_BEFORE)
+    yield from swapped_by_reference(table, schema, previous, is_own=True)
     for i, column in enumerate(schema.columns):
         before = previous.missing.get(column.name)
         if before is None or previous.rows == 0 or len(table) == 0:
@@ -119,10 +157,6 @@ def _is_sure(count: int, of: int, before: int, rows_before: int) -> bool:
     return bool(ndtr((before / rows_before - count / of) / spread) < _SURE) if spread else False
 
 
-def _misfits(values: Mapping[Column, Values]) -> list[Column]:
-    return [column for column in values if _outside(values[column], column) > _RIGHT]
-
-
 def _outside(values: Values, column: Column) -> float:
     """Share of values that the schema does not allow in this column."""
     if column.kind == "categorical":
@@ -130,31 +164,6 @@ def _outside(values: Values, column: Column) -> float:
     low = -np.inf if column.low is None else column.low
     high = np.inf if column.high is None else column.high
     return float(((values < low) | (values > high)).mean())
-
-
-def _fit_each_others_range(first: Column, second: Column, values: Mapping[Column, Values]) -> bool:
-    own = _outside(values[first], first) + _outside(values[second], second)
-    crossed = (_outside(values[first], second), _outside(values[second], first))
-    return max(crossed) <= _RIGHT and own - sum(crossed) >= _ROOM
-
-
-def _fit_each_others_quantiles(
-    values: Mapping[Column, Values], reference: Reference
-) -> Iterator[tuple[str, str]]:
-    known = {
-        c: np.array(reference.quantiles[c.name]) for c in values if c.name in reference.quantiles
-    }
-    own = {c: _distance(values[c], known[c]) for c in known}
-    suspects = sorted((c for c in own if own[c] > _NEAR), key=lambda c: -own[c])[:_MAX_SUSPECTS]
-    for first, second in combinations([c for c in values if c in suspects], 2):
-        if first.kind != second.kind:
-            continue
-        crossed = (
-            _distance(values[first], known[second]),
-            _distance(values[second], known[first]),
-        )
-        if max(crossed) <= _NEAR and own[first] + own[second] - sum(crossed) >= _ROOM:
-            yield first.name, second.name
 
 
 def _distance(values: Values, quantiles: Values) -> float:

@@ -7,7 +7,8 @@ from calyx.seeding import rng
 from calyx.statistics.references import (
     Reference,
     reference_of,
-    swapped_findings,
+    swapped_by_range,
+    swapped_by_reference,
     unit_by_reference,
     version_findings,
 )
@@ -53,8 +54,8 @@ def times(name: str, factor: float) -> Table:
     return faulty
 
 
-def pairs(of: Table, reference: Reference | None = None) -> list[str | None]:
-    return [f.column for f in swapped_findings(of, SCHEMA, reference)]
+def pairs(of: Table, reference: Reference, is_own: bool = False) -> list[str | None]:
+    return [f.column for f in swapped_by_reference(of, SCHEMA, reference, is_own=is_own)]
 
 
 def units(of: Table) -> list[tuple[str | None, str]]:
@@ -64,7 +65,8 @@ def units(of: Table) -> list[tuple[str | None, str]]:
 
 def test_sound_columns_are_not_told():
     known = reference_of(table("others", 1000), SCHEMA)
-    assert pairs(table(), known) == []
+    assert pairs(table(), known) == pairs(table(), known, is_own=True) == []
+    assert list(swapped_by_range(table(), SCHEMA)) == []
     assert units(table()) == []
     assert list(version_findings(table(), SCHEMA, known)) == []
 
@@ -82,11 +84,19 @@ def test_columns_that_fit_only_each_others_range_are_told_without_quantiles():
     )
     draw = rng(1, "dates")
     x = np.stack([draw.integers(2000, 2020, 100), draw.integers(1, 32, 100)], axis=1)
-    (finding,) = swapped_findings(
-        Table(x.astype(np.float64), np.zeros(100, np.int64)), narrow, None
-    )
+    (finding,) = swapped_by_range(Table(x.astype(np.float64), np.zeros(100, np.int64)), narrow)
     assert (finding.check, finding.column, finding.count) == ("swapped", "day", 100)
     assert "year" in finding.message
+
+
+def test_columns_that_are_alike_are_told_apart_by_the_last_version_alone():
+    alike = Schema((Column("a", "numeric"), Column("b", "numeric")), ("a", "b"))
+    x = rng(1, "alike").normal([0.0, 0.5], 1, (1000, 2))
+    before = reference_of(Table(x[:500], np.zeros(500, np.int64)), alike)
+    now = Table(x[500:, ::-1].copy(), np.zeros(500, np.int64))
+    assert not list(swapped_by_reference(now, alike, before, is_own=False))
+    (finding,) = swapped_by_reference(now, alike, before, is_own=True)
+    assert finding.column == "a"
 
 
 def test_another_unit_is_not_taken_for_a_swap():
@@ -134,6 +144,6 @@ def test_a_reference_holds_quantiles_without_codes_and_shares_with_them():
 
 def test_a_column_that_nothing_is_known_of_is_passed_over():
     nothing = Reference({})
-    assert pairs(swapped("age", "chol"), nothing) == pairs(swapped("age", "chol"))
+    assert pairs(swapped("age", "chol"), nothing) == []
     assert list(unit_by_reference(times("age", 10), SCHEMA, nothing)) == []
     assert list(version_findings(table(), SCHEMA, nothing)) == []
