@@ -110,7 +110,8 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _kinds(kind: Kind) -> tuple[str, ...]:
-    return ("numeric",) if kind in ("outliers", "unit") else ("numeric", "categorical")
+    numbers = ("numeric", "image")
+    return numbers if kind in ("outliers", "unit") else (*numbers, "categorical", "ordinal")
 
 
 def corrupt(table: Table, schema: Schema, faults: Sequence[Fault], client: str, seed: int) -> Table:

@@ -116,7 +116,8 @@ class Figures:
 def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figures:
     """The figures of a sample, from sums over `sites` clients."""
     cells = {b.name: sums[f"{sample}/{b.name}"].reshape(b.shape) for b in survey.blocks(sample)}
-    given = {item: sites - int(n) for item, n in zip(ITEMS, sums[WITHHELD].tolist(), strict=True)}
+    withheld = sums[f"{sample}/{WITHHELD}"].tolist()
+    given = {item: sites - int(n) for item, n in zip(ITEMS, withheld, strict=True)}
     schema, rows = survey.schema, int(cells["rows"][0])
     ranged, named = numeric(schema), categorical(schema)
     starts = np.cumsum([0, *(len(c.categories) for c in named)])

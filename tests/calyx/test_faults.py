@@ -18,7 +18,7 @@ SCHEMA = Schema(
         Column("chol", "numeric", missing_codes=(0.0,), may_be_missing=True),
         Column("sex", "categorical", categories=(0, 1)),
         Column("thal", "categorical", categories=(3, 6, 7)),
-        Column("word", "index"),
+        Column("word", "text"),
     ),
     ("a", "b", "c"),
 )
@@ -114,7 +114,7 @@ def test_swapped_columns_are_drawn_within_one_kind():
     for seed in range(20):
         got = drawn(table(), SCHEMA, fault("swapped"), seed)
         assert got.column != got.other
-        assert kinds[str(got.column)] == kinds[str(got.other)] != "index"
+        assert kinds[str(got.column)] == kinds[str(got.other)] != "text"
 
 
 def test_the_second_column_is_drawn_where_only_the_first_is_named():
@@ -214,7 +214,7 @@ def test_a_list_of_faults_is_read():
         ({"kind": "unit", "strength": 1}, "the factor of unit"),
         ({"kind": "unit", "strength": 1e9}, "the factor of unit"),
         ({"kind": "unit", "column": "sex"}, "columns that are numeric, and sex is categorical"),
-        ({"kind": "missing", "column": "word"}, "numeric or categorical, and word is index"),
+        ({"kind": "missing", "column": "word"}, "numeric or image or categorical or ordinal, and word is text"),
         ({"kind": "labels", "column": "age"}, "takes no column"),
         ({"kind": "swapped", "strength": 0.5}, "swapped has no strength"),
         ({"kind": "swapped", "column": "age", "other": "age"}, "with itself"),

@@ -1,0 +1,80 @@
+"""What a site can find in its own rows, before it trains: for its own eyes, and never sent.
+
+Beside the checks of the schema (missing, range, unknown categories), which are the client's. What
+it cannot find, and how often it finds what it can: `python -m benchmarks.faults`.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from calyx.preprocessing.fitting import present_values
+from calyx.statistics.columns import column_findings
+from calyx.statistics.labels import label_findings
+from calyx.statistics.local_finding import LocalFinding
+from calyx.statistics.references import (
+    Reference,
+    swapped_by_range,
+    swapped_by_reference,
+    unit_by_reference,
+    version_findings,
+)
+from calyx.statistics.repeats import repeat_findings
+from calyx.tasks.base import Schema, Table
+
+SHOWN = 4  # names in one sentence
+
+
+def local_findings(
+    table: Table,
+    schema: Schema,
+    reference: Reference | None = None,
+    previous: Reference | None = None,
+) -> list[LocalFinding]:
+    """All findings about a table that passed the client's checks of types and shapes.
+
+    `reference` is what the federation knows, `previous` the site's own last version: each finds
+    more. The same finding by two ways is told once. Deterministic.
+    """
+    found = [
+        *_constant(table, schema),
+        *_columns(table, schema),
+        *swapped_by_range(table, schema),
+        *repeat_findings(table),
+        *label_findings(table, schema),
+        *known_findings(table, schema, reference, previous),
+    ]
+    first = {(f.check, f.severity, f.column): f for f in reversed(found)}
+    return [f for f in found if first[f.check, f.severity, f.column] is f]
+
+
+def known_findings(
+    table: Table, schema: Schema, reference: Reference | None, previous: Reference | None
+) -> list[LocalFinding]:
+    """Those of `local_findings` that come from what is known besides the rows."""
+    found: list[LocalFinding] = []
+    if reference is not None:
+        found += unit_by_reference(table, schema, reference)
+        found += swapped_by_reference(table, schema, reference, is_own=False)
+    if previous is not None:
+        found += version_findings(table, schema, previous)
+    return found
+
+
+def _columns(table: Table, schema: Schema) -> Iterator[LocalFinding]:
+    for i, column in enumerate(schema.columns):
+        if column.kind in ("numeric", "image"):
+            yield from column_findings(present_values(table.x[:, i], column), column)
+
+
+def _constant(table: Table, schema: Schema) -> Iterator[LocalFinding]:
+    names = []
+    for i, column in enumerate(schema.columns):
+        present = present_values(table.x[:, i], column)
+        if len(present) and bool(np.all(present == present[0])):
+            names.append(column.name)
+    if names:
+        rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        message = f"Only one value stands in {', '.join(names[:SHOWN])}{rest}."
+        only = names[0] if len(names) == 1 else None
+        yield LocalFinding("constant", "info", only, len(names), message)

@@ -1,0 +1,39 @@
+"""The benchmark of faults: it counts what is found, and nothing that was there before."""
+
+import json
+
+import pytest
+
+from benchmarks import faults
+from calyx.faults import Fault
+
+MISSING = Fault(client="a", kind="missing", column="chol")
+LABELS = Fault(client="a", kind="labels")
+
+
+@pytest.mark.parametrize(
+    ("fault", "sound", "faulty", "found", "named"),
+    [
+        (MISSING, {}, {("missing", "chol"): 3}, True, True),
+        (MISSING, {("missing", "chol"): 3}, {("missing", "chol"): 3}, False, False),
+        (MISSING, {("missing", "chol"): 3}, {("missing", "chol"): 4}, True, True),
+        (MISSING, {}, {("range", "chol"): 3}, True, False),
+        (MISSING, {}, {("missing", "age"): 3}, False, False),
+        (LABELS, {}, {("labels", None): 3}, True, True),
+        (LABELS, {}, {("duplicates", None): 3}, False, False),
+    ],
+)
+def test_a_fault_is_found_where_a_warning_of_its_own_is_new(fault, sound, faulty, found, named):
+    assert faults.is_found(fault, sound, faulty) is found
+    assert faults.is_found(fault, sound, faulty, named=True) is named
+
+
+def test_the_figures_are_json_and_cover_every_fault(heart_dir, capsys):
+    faults.main(["--json", "--seeds", "1", "--tasks", "heart", "--heart", str(heart_dir)])
+    got = json.loads(capsys.readouterr().out)
+    assert [row["kind"] for row in got["found"]] == list(faults.KINDS)
+    assert all(row["cases"] == 4 for row in got["found"])
+    by_kind = {row["kind"]: row["found"] for row in got["found"]}
+    assert by_kind["duplicates"]["own rows"] == 4
+    assert by_kind["labels"]["schema"] == 0
+    assert got["sound"][0]["tables"] == 4

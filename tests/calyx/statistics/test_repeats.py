@@ -1,0 +1,66 @@
+"""Rows that stand twice: told where chance does not explain them."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calyx.seeding import rng
+from calyx.statistics.repeats import repeat_findings
+from calyx.tasks.base import Table
+
+
+def table(rows=200, columns=6, values=1000) -> Table:
+    draw = rng(1, "repeats-test")
+    return Table(
+        draw.integers(0, values, (rows, columns)).astype(np.float64), draw.integers(0, 2, rows)
+    )
+
+
+def repeated(of: Table, *rows: int) -> Table:
+    return of.take(np.r_[np.arange(len(of)), np.array(rows, dtype=np.int64)])
+
+
+def found(of: Table) -> list[tuple[str, str, int]]:
+    return [(f.check, f.severity, f.count) for f in repeat_findings(of)]
+
+
+def test_different_rows_are_not_told():
+    assert found(table()) == []
+
+
+def test_each_repetition_counts_once():
+    assert found(repeated(table(), 3, 3, 9)) == [("duplicates", "warning", 3)]
+
+
+def test_rows_with_the_same_hole_are_equal():
+    holed = table()
+    holed.x[3, 2] = np.nan
+    assert found(repeated(holed, 3)) == [("duplicates", "warning", 1)]
+
+
+def test_equal_rows_with_another_label_differ_in_one_column():
+    other = repeated(table(), 3)
+    other.y[-1] = 1 - other.y[3]
+    assert found(other) == [("near-duplicates", "info", 1)]
+
+
+def test_rows_that_differ_in_one_column_are_told_apart():
+    near = repeated(table(), 3, 9)
+    near.x[-1, 4] += 1
+    assert found(near) == [("duplicates", "warning", 1), ("near-duplicates", "info", 1)]
+
+
+def test_repeats_that_few_values_explain_are_not_told():
+    coarse = table(rows=500, columns=3, values=4)
+    assert len(np.unique(coarse.x, axis=0)) < 500
+    assert found(coarse) == []
+
+
+def test_equal_rows_of_a_task_with_blocks_are_no_mistake():
+    twice = repeated(table(), 3)
+    assert found(Table(twice.x, twice.y, np.arange(len(twice)))) == [("duplicates", "info", 1)]
+
+
+@given(st.integers(0, 3))
+def test_a_table_of_few_rows_is_looked_at(rows):
+    assert found(table().take(np.arange(rows))) == []
