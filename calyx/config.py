@@ -112,6 +112,9 @@ class Audit:
 
     bins: Annotated[int, Field(ge=2, le=256)]  # of each histogram, of equal width
     fail_on: Literal["error", "warning", "never"]  # the least severe finding that stops the run
+    # Whether simulated clients look at their own rows in every way, as sites do; null: where nothing
+    # is trained.
+    thorough: bool | None
     baseline: str | None  # folder of an earlier run, whose data this one's is compared with
 
 

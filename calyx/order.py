@@ -107,10 +107,14 @@ def travelling(run: RunConfig) -> dict[str, Any]:
         "training": run.training,
         "preprocessing": run.preprocessing,
         "privacy": run.privacy,
-        "statistics": {"bins": run.audit.bins},
+        "statistics": {"bins": run.audit.bins, "thorough": _is_thorough(run)},
         "cv": None,
         "seed": run.seed,
     }
+
+
+def _is_thorough(run: RunConfig) -> bool:
+    return "train" not in run.phases if run.audit.thorough is None else run.audit.thorough
 
 
 def run_digest(run: RunConfig, config: dict[str, Any]) -> str:

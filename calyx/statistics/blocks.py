@@ -46,6 +46,7 @@ class StatisticsConfig:
     """The part of the section `audit` that travels."""
 
     bins: Annotated[int, Field(ge=2, le=256)]  # of each histogram, of equal width
+    thorough: bool  # whether clients also look for what only they can see, for themselves
 
 
 def fold_name(fold: int) -> str:

@@ -137,7 +137,7 @@ def _ask_or_keep(work: Work, terms: Terms) -> Counted:
 def _kept_file(work: Work, terms: Terms) -> Path:
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     federation = work.roster.digest.hex() if work.roster else ""
-    name = digest([terms.task, terms.statistics, sorted(work.nodes), federation])
+    name = digest([terms.task, work.run.audit.bins, sorted(work.nodes), federation])
     return Path(base) / "calyx" / "statistics" / f"{name}.json"
 
 

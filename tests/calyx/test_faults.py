@@ -213,8 +213,14 @@ def test_a_list_of_faults_is_read():
         ({"strength": 1.5}, "a share of missing"),
         ({"kind": "unit", "strength": 1}, "the factor of unit"),
         ({"kind": "unit", "strength": 1e9}, "the factor of unit"),
-        ({"kind": "unit", "column": "sex"}, "columns that are numeric, and sex is categorical"),
-        ({"kind": "missing", "column": "word"}, "numeric or image or categorical or ordinal, and word is text"),
+        (
+            {"kind": "unit", "column": "sex"},
+            "numeric or image, and sex is categorical",
+        ),
+        (
+            {"kind": "missing", "column": "word"},
+            "or ordinal, and word is text",
+        ),
         ({"kind": "labels", "column": "age"}, "takes no column"),
         ({"kind": "swapped", "strength": 0.5}, "swapped has no strength"),
         ({"kind": "swapped", "column": "age", "other": "age"}, "with itself"),

@@ -97,7 +97,7 @@ def test_bounds_allow_what_they_cover(clients):
         "training.epochs": {"min": 1, "max": 1},
         "preprocessing.*": "any",
         "privacy.*": "any",
-        "statistics.bins": [16],
+        "statistics.*": "any",
         "seed": "any",
         "rounds": {"max": 5},
         "deadline_s": {"min": 1, "max": 100},

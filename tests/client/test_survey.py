@@ -23,7 +23,7 @@ def ask(clients, order, context=None):
 
 def test_statistics_are_given_once_for_the_same_rows_whatever_the_run_and_its_settings(clients):
     clients.advance(statistics(clients), 2, weights={})
-    finer = replace(clients.federation.setting.terms, statistics={"bins": 17})
+    finer = replace(clients.federation.setting.terms, statistics={"bins": 17, "thorough": False})
     other_seed = replace(clients.federation.setting.terms, seed=2)
     for order in (
         statistics(clients, run="other"),
@@ -51,7 +51,7 @@ def test_an_order_for_statistics_brings_no_model(clients):
 
 @pytest.mark.parametrize("bins", [1, 257, 2.5, "many"])
 def test_an_order_for_impossible_bins_is_refused(clients, bins):
-    terms = replace(clients.federation.setting.terms, statistics={"bins": bins})
+    terms = replace(clients.federation.setting.terms, statistics={"bins": bins, "thorough": False})
     assert code_of(ask(clients, statistics(clients, terms=terms))) == "order-refused"
 
 

@@ -81,7 +81,7 @@ def test_a_resumed_run_asks_for_no_statistics_again(tmp_path):
 
 def test_grave_findings_stop_a_run_which_can_go_on_by_the_users_word(heart_dir, tmp_path):
     federation, folder = heart(heart_dir), tmp_path / "run"
-    strict = {"bins": 16, "fail_on": "warning", "baseline": None}
+    strict = {"bins": 16, "fail_on": "warning", "baseline": None, "thorough": None}
     with pytest.raises(AuditFailed, match=r"audit\.fail_on=never"):
         run(federation, folder, audit=strict)
     assert read(folder / "audit.json")["findings"][0]["severity"] == "warning"

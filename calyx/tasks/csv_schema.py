@@ -1,0 +1,102 @@
+"""The schema of a csv task, as its owner writes it in YAML."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field as Range
+
+from calyx.config import PositiveFloat, config
+from calyx.errors import ConfigError
+from calyx.files import read_bounded
+from calyx.tasks.base import Unknown
+
+Text = Annotated[str, Range(min_length=1)]
+Word = str | int | float  # a category or a code, as YAML gives it
+
+
+@config
+class ColumnConfig:
+    """An input column."""
+
+    kind: Literal["numeric", "categorical", "ordinal"]
+    categories: tuple[Word, ...] = ()  # as they are written; of an ordinal one in their order
+    missing: tuple[float, ...] = ()  # numbers that stand for "missing" in this column
+    may_be_missing: bool = False
+    low: float | None = None  # plausible values, ends included
+    high: float | None = None
+    unit: str = ""
+    unknown: Unknown = "other"  # what a category is that is not declared
+
+    def __post_init__(self) -> None:
+        """Categories belong to categorical and ordinal columns, and are needed there."""
+        if (self.kind != "numeric") != bool(self.categories):
+            raise ValueError(
+                "a categorical or ordinal column needs categories, and a numeric one has none"
+            )
+        if self.categories and self.missing:
+            raise ValueError(
+                "missing is for numbers; what stands for a missing category goes into the schema's "
+                "own missing"
+            )
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError("low must be below high")
+        _check_words(self.categories)
+
+
+@config
+class TargetConfig:
+    """What is predicted: one of `classes`, or a number around `center`, of the size `scale`."""
+
+    name: Text
+    classes: tuple[Word, ...] = ()
+    center: float | None = None
+    scale: PositiveFloat | None = None
+
+    def __post_init__(self) -> None:
+        """Either or."""
+        is_number = self.center is not None and self.scale is not None
+        if is_number == bool(self.classes) or len(self.classes) == 1:
+            raise ValueError(
+                "the target needs classes (two at least), or center and scale for a number"
+            )
+        _check_words(self.classes)
+
+
+def _check_words(words: tuple[Word, ...]) -> None:
+    if len({str(word) for word in words}) < len(words):
+        raise ValueError("a category is named twice")
+
+
+@config
+class SchemaConfig:
+    """The schema's file."""
+
+    target: TargetConfig
+    columns: Annotated[dict[str, ColumnConfig], Range(min_length=1)]
+    client: Text | None = None  # the column that says whose a row is; null: one file a client
+    delimiter: Text = ","
+    decimal: Literal[".", ","] = "."
+    encoding: Text = "utf-8"
+    missing: tuple[str, ...] = ("", "NA", "NaN", "?")
+
+    def __post_init__(self) -> None:
+        """One column, one role."""
+        if self.target.name in self.columns or self.client in self.columns:
+            raise ValueError("the target or the client column is an input column too")
+
+
+def read_schema(path: object) -> dict[str, Any]:
+    """A schema's YAML file as plain values. Raises ConfigError."""
+    import yaml
+
+    if not isinstance(path, str):
+        raise ConfigError(
+            "task=csv needs task.data_dir, a folder of yours, or task.schema, a file."
+        )
+    try:
+        values = yaml.safe_load(read_bounded(Path(path), 2**20))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        values = None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} is no YAML mapping; docs/bring-your-own.md shows a schema.")
+    return values
