@@ -35,6 +35,7 @@ _FITS = 0.99  # share of values that lie in the declared range in the right unit
 
 def column_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
     """Findings about one numeric column."""
+    severity: Severity
     if len(present) < MIN_VALUES:
         return
     code = undeclared_code(present, column)
@@ -47,13 +48,18 @@ def column_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
         )
         # Plausible by the schema, or more often than not: then it may well be a value ("none").
         is_value = _is_plausible(code, column) or count > len(present)
-        severity: Severity = "info" if is_value else "warning"
+        severity = "info" if is_value else "warning"
         yield LocalFinding("undeclared-code", severity, column.name, count, message)
     yield from unit_findings(present, column)
-    count = int(outliers(present).sum())
-    if count:
-        message = f"{rows(count, 'lies', 'lie')} far from all others in the column {column.name}."
-        yield LocalFinding("outliers", "warning", column.name, count, message)
+    far = present[outliers(present)]
+    if len(far):
+        message = (
+            f"{rows(len(far), 'lies', 'lie')} far from all others in the column {column.name}."
+        )
+        # What the schema calls plausible on both sides is rare there, and not wrong.
+        is_bounded = column.low is not None and column.high is not None
+        severity = "info" if is_bounded and _inside(far, column).all() else "warning"
+        yield LocalFinding("outliers", severity, column.name, len(far), message)
 
 
 def outliers(present: Values) -> NDArray[np.bool_]:

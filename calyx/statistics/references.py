@@ -20,9 +20,11 @@ Values = NDArray[np.float64]
 QUANTILES = 9
 _RIGHT = 0.05  # share outside the range that still fits
 _ROOM = 0.5  # by how much a pair must fit better the other way round, of 2
+_ROOM_ABROAD = 0.7  # the same among clients, whose columns differ as their labels do
 _NEAR = 0.25  # distance of quantiles that still fits, as clients differ
 _ROOM_BEFORE, _NEAREST, _CHANCE = 0.3, 0.1, 1.7  # against the last version: chance alone differs
 _FACTOR_ABROAD, _FACTOR_BEFORE = 3.0, 1.5  # from which on a scale is another unit's
+_MIN_QUANTILES = 5  # that are not 0: two or three of a coarse column double by chance
 _SAME_FACTOR = 0.25  # how far quantiles' factors may differ, of their logarithm
 _MISSING_MORE = 0.05  # share of rows
 _SURE = 1e-4
@@ -75,10 +77,11 @@ def swapped_by_reference(
     known = {
         c: np.array(reference.quantiles[c.name]) for c in values if c.name in reference.quantiles
     }
-    near, room = _NEAR, _ROOM
+    near, room = _NEAR, _ROOM_ABROAD
     if is_own and reference.rows and len(table):
         chance = _CHANCE * np.sqrt(1 / len(table) + 1 / reference.rows)
-        near, room = min(_NEAR, max(_NEAREST, chance)), _ROOM_BEFORE
+        if chance <= _NEAR:  # with fewer rows than about 90, chance is as wide as clients differ
+            near, room = max(_NEAREST, chance), _ROOM_BEFORE
     own = {c: _distance(values[c], known[c]) for c in known}
     worst = sorted((c for c in own if own[c] > near), key=lambda c: -own[c])[:_MAX_SUSPECTS]
     for first, second in combinations([c for c in known if c in worst], 2):
@@ -182,7 +185,7 @@ def _factor(present: Values, known: Values) -> float | None:
     at = np.arange(1, len(known) + 1) / (len(known) + 1)
     own = np.quantile(present, at, method="inverted_cdf")
     both = (own * known) > 0
-    if both.sum() < 3 or (own[~both] != known[~both]).any():
+    if both.sum() < _MIN_QUANTILES or (own[~both] != known[~both]).any():
         return None
     logs = np.log(own[both] / known[both])
     middle = float(np.median(logs))

@@ -66,6 +66,22 @@ def test_many_outliers_do_not_hide_each_other():
     assert outliers(values).sum() == 30
 
 
+@pytest.mark.parametrize(
+    ("column", "severity"),
+    [
+        (FREE, "warning"),
+        (AGE, "warning"),
+        (Column("age", "numeric", low=0, high=200), "info"),
+        (Column("age", "numeric", low=0), "warning"),
+    ],
+    ids=["no range", "outside", "inside", "open above"],
+)
+def test_outliers_that_the_schema_calls_plausible_are_only_told(column, severity):
+    values = ages()
+    values[3] = 150
+    assert ("outliers", severity, 1) in checks(values, column)
+
+
 @given(st.floats(0.001, 1000), st.floats(-1000, 1000))
 def test_outliers_do_not_depend_on_unit_and_origin(factor, shift):
     values = draw().normal(0, 1, 100)
