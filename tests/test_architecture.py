@@ -26,7 +26,13 @@ MAY_IMPORT = {
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
 FLOWER_SEAM = ("calyx/flower.py", "calyx/flower_site.py", "calyx/flower_ray.py")
 FLOWERS_SIDE = ("strategies/base.py", "strategies/flower.py")
-FLOWERLESS = ("calyx/secagg/", "calyx/preprocessing/", "calyx/tasks/", "strategies/")
+FLOWERLESS = (
+    "calyx/secagg/",
+    "calyx/preprocessing/",
+    "calyx/statistics/",
+    "calyx/tasks/",
+    "strategies/",
+)
 SHARED_BY_STRATEGIES = {"__init__", "algorithm", "base", "loading", "local", "robust"}
 VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
 NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.e2e
 
 FILES = {
     "config.yaml",
+    "statistics.json",
+    "audit.json",
     "rounds.jsonl",
     "clients.jsonl",
     "events.jsonl",
