@@ -1,0 +1,137 @@
+"""Whose mean and scale? heart with federated constants and with each hospital's own.
+
+`python -m benchmarks.preprocessing --data DIR` trains both over random splits, two sweeps of
+`calyx simulate`, and prints Markdown. *All rows* is `task=heart`, whose marks for missing values
+tell the hospitals apart. *Complete rows* leaves out the three columns that are nearly empty outside
+Cleveland, and every row with a missing value: then only the columns' scale is left to tell them.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import yaml
+
+from benchmarks.strategies import row, spread
+from calyx.preprocessing.fitting import without_codes
+from calyx.tasks.base import Column
+from calyx.tasks.heart import COLUMNS, SHA256, read_table
+
+SEEDS = 20
+EMPTY = ("slope", "ca", "thal")  # nearly so outside Cleveland
+WAYS = ("local", "federated")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Test accuracy by seed, of the same splits."""
+
+    rows: str
+    local: tuple[float, ...]
+    federated: tuple[float, ...]
+
+    @property
+    def gains(self) -> tuple[float, ...]:
+        """Federated minus local, seed by seed."""
+        return tuple(f - o for f, o in zip(self.federated, self.local, strict=True))
+
+
+def write_complete_rows(source: Path, folder: Path) -> int:
+    """Heart's complete rows as a folder of the csv task; how many there are."""
+    kept = [i for i, column in enumerate(COLUMNS) if column.name not in EMPTY]
+    names, written = [COLUMNS[i].name for i in kept], 0
+    for hospital in SHA256:
+        path = source / f"processed.{hospital}.data"
+        table = read_table(path.read_text(), path.name)
+        x = np.column_stack([without_codes(table.x[:, i], COLUMNS[i]) for i in kept])
+        complete = ~np.isnan(x).any(axis=1)
+        with (folder / f"{hospital}.csv").open("w", newline="") as file:
+            lines = csv.writer(file)
+            lines.writerow([*names, "disease"])
+            lines.writerows(
+                [*map(float, values), ("no", "yes")[label]]
+                for values, label in zip(x[complete], table.y[complete], strict=True)
+            )
+        written += int(complete.sum())
+    schema = {
+        "target": {"name": "disease", "classes": ["no", "yes"]},
+        "columns": {COLUMNS[i].name: _described(COLUMNS[i]) for i in kept},
+    }
+    (folder / "schema.yaml").write_text(yaml.safe_dump(schema))
+    return written
+
+
+def _described(column: Column) -> dict[str, object]:
+    if column.categories:
+        return {"kind": "categorical", "categories": [f"{c:g}" for c in column.categories]}
+    return {"kind": "numeric", "low": column.low, "high": column.high}
+
+
+def compare(rows: str, words: Sequence[str], seeds: int) -> Compared:
+    """One sweep over seeds and both ways. Raises SystemExit if it fails."""
+    with TemporaryDirectory() as folder:
+        swept = [
+            *words,
+            f"preprocessing={','.join(WAYS)}",
+            f"seed=range(1,{seeds + 1})",
+            "privacy=none",  # the same bytes, sooner
+            "engine.workers=1",
+            "hydra/launcher=joblib",
+            f"hydra.sweep.dir={folder}",
+        ]
+        program = [str(Path(sys.executable).with_name("calyx")), "simulate", "-m", *swept]
+        ended = subprocess.run(program, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            raise SystemExit(f"the sweep failed: {ended.stderr.strip()}")
+        table = list(csv.DictReader((Path(folder) / "sweep.csv").read_text().splitlines()))
+    found = {(r["preprocessing"], int(r["seed"])): r for r in table}
+    local, federated = (
+        tuple(float(found[way, s]["test_accuracy"]) for s in range(1, seeds + 1)) for way in WAYS
+    )
+    return Compared(rows, local, federated)
+
+
+def table(found: Sequence[Compared]) -> str:
+    """Mean ± standard deviation over splits, in Markdown."""
+    head = ["rows", "each hospital's own", "federated", "difference", "splits at least as good"]
+    lines = [row(head), row("---" for _ in head)]
+    for one in found:
+        good = f"{sum(gain >= 0 for gain in one.gains)} of {len(one.gains)}"
+        error = statistics.stdev(one.gains) / len(one.gains) ** 0.5 if len(one.gains) > 1 else 0.0
+        gain = f"{statistics.fmean(one.gains):+.3f} (standard error {error:.3f})"
+        lines.append(row([one.rows, spread(one.local), spread(one.federated), gain, good]))
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Simulate, and print a Markdown table, or JSON with every single run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.preprocessing", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of processed.*.data")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--rounds", type=int, help="instead of the default config's")
+    parser.add_argument("--json", action="store_true", help="every run, instead of the table")
+    options = parser.parse_args(arguments)
+    more = [f"rounds={options.rounds}"] if options.rounds else []
+    every = compare(
+        "all", ["task=heart", f"task.data_dir={options.data.absolute()}", *more], options.seeds
+    )
+    with TemporaryDirectory() as folder:
+        count = write_complete_rows(options.data, Path(folder))
+        words = ["task=csv", f"task.data_dir={folder}", "task.hidden=0", "task.w_max=256", *more]
+        words += ["training.epochs=2", "training.batch_size=16"]  # heart's
+        complete = compare(f"complete, {count}", words, options.seeds)
+    found = [every, complete]
+    shown = json.dumps([asdict(one) for one in found], indent=2) if options.json else table(found)
+    sys.stdout.write(f"{shown}\n")
+
+
+if __name__ == "__main__":
+    main()
