@@ -27,6 +27,8 @@ POLICY: dict[str, Any] = {
     "sampling": "adversarial",
     "runs_a_day": None,
     "sums_a_day": None,
+    "failures_a_day": None,
+    "leave_one_out": False,
     "statistics": None,
     "min_cell": 10,
     "bounds": None,

@@ -123,7 +123,7 @@ class CrossValidation:
     """How well a federation's models do on rows, or at clients, that they have not seen."""
 
     # Folds of every client's rows; `clients`: each client is a fold; null does none.
-    k: Annotated[int, Field(ge=2, le=100)] | Literal["clients"] | None
+    k: Annotated[int, Field(ge=2, le=20)] | Literal["clients"] | None
 
 
 @config

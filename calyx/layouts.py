@@ -79,11 +79,13 @@ def statistics_parts(privacy: PrivacyConfig, survey: Survey) -> Parts:
 
 
 def survey_of(task: Task, terms: Terms) -> Survey:
-    """What the clients of a run measure of their rows: all of them, and those that models see."""
+    """What the clients of a run measure of their rows: all of them, and those that models see.
+
+    The folds are in the same vector, since a client gives statistics once.
+    """
     bins = parse(StatisticsConfig, terms.statistics, "statistics").bins
-    folds = terms.cv.k if terms.cv is not None else None
-    samples = [fold_name(i) for i in range(folds)] if isinstance(folds, int) else [ALL, TRAIN]
-    return Survey(task.schema, bins, tuple(samples))
+    folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
+    return Survey(task.schema, bins, (ALL, TRAIN, *map(fold_name, range(folds))))
 
 
 def rules_of(privacy: PrivacyConfig, parts: Parts, roster: int, groups: tuple[int, int]) -> Rules:

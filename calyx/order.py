@@ -40,7 +40,7 @@ class StrategyHalf:
 class Cv:
     """Cross-validation: into how many folds the rows, or which clients, are dealt."""
 
-    k: Annotated[int, Field(ge=2, le=100)] | Literal["clients"]
+    k: Annotated[int, Field(ge=2, le=20)] | Literal["clients"]
     fold: Annotated[int, Field(ge=0, le=2**20)] | None  # whose training it is; null: of all of them
 
 

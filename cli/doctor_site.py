@@ -140,6 +140,7 @@ def _policy(site: Site) -> Check:
             ("bounds", policy.bounds),
             ("runs_a_day", policy.runs_a_day),
             ("sums_a_day", policy.sums_a_day),
+            ("failures_a_day", policy.failures_a_day),
         )
         if value is None
     ]

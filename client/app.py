@@ -134,6 +134,8 @@ def _replying(
     except Refusal as error:
         return secure_mod.refuse(error, message, (bytes(32), 0), site)
     except ClientFailure as error:
+        if error.is_of_rows:
+            secure_mod.note_failure(context, site)
         return _refuse(error, message)
     except ConfigError as error:  # a section of the order, or of this site, that cannot be used
         return _refuse(ClientFailure(FailureCode.ORDER_REFUSED, str(error)), message)
@@ -142,6 +144,7 @@ def _replying(
         cause = f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}"
         log.exception("A client failed: %s.", cause)
         journal.write("failure", code=FailureCode.INTERNAL_ERROR.value, message=f"{cause}.")
+        secure_mod.note_failure(context, site)
         return wire.failure(FailureCode.INTERNAL_ERROR, message)
 
 

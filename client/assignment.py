@@ -15,6 +15,8 @@ from calyx.folds import CV_RUN, fold_run, stacked, unstacked
 from calyx.hardware import Hardware, apply, resolve
 from calyx.layouts import Parts, parts_of
 from calyx.order import Order
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.secagg.quantise import FixedPoint
@@ -22,7 +24,7 @@ from calyx.weights import Weights, hash_weights, initial_model, load_into, weigh
 from calyx.wire import FailureCode
 from client import secure_mod
 from client.config import Site
-from client.data import Participant, prepare, read_rows, whole
+from client.data import Participant, check_agreed, prepare, read_rows, task_of, whole
 from client.failures import ClientFailure
 from client.policy import check_policy
 from client.store import Store
@@ -54,26 +56,24 @@ class Assignment:
 
     def loaded(self, weights: Weights) -> "nn.Module":
         """The task's model with these weights."""
-        model = _model(self.participant, self.order)
+        model = _model(self.order)
         load_into(model, weights)
         return model
 
 
 def open_assignment(message: Message, context: Context, site: Site, order: Order) -> Assignment:
-    """Everything that can be refused is refused here. Raises Refusal, ClientFailure, ConfigError."""
+    """Everything that can be refused is refused here. Raises Refusal, ClientFailure, ConfigError.
+
+    Rows come last: an order that could fail on them is one that the ledger has counted.
+    """
     privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
     check_policy(order, privacy, site.policy, is_site=site.state_dir is not None)
-    hardware = resolve(site.hardware)
+    check_agreed(order.terms, site)
+    hardware, cv = resolve(site.hardware), order.terms.cv
     apply(hardware)
-    cv = order.terms.cv
-    is_by_rows = cv is not None and isinstance(cv.k, int)
-    fold = None if cv is None else cv.fold
-    if fold is None and order.kind == "cv" and is_by_rows:
-        fold = 0  # all have the same shapes
-    participant = prepare(order.terms, site.name, site.data_dir, fold)
     objective = load_objective(order.terms.strategy.name, order.terms.strategy.local)
-    own = weights_of(_model(participant, order))
-    contents = contents_of(participant.task, own, objective, order.terms.training)
+    own = weights_of(_model(order))
+    contents = contents_of(task_of(order.terms), own, objective, order.terms.training)
     template = own | objective.beside(own)
     if order.kind == "cv":
         template = stacked([own] * num_folds(order))
@@ -82,13 +82,16 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     opening = None
     if privacy.is_encrypted:
         opening = secure_mod.open_context(site, context, order, (privacy, parts))
+    fold = None if cv is None else cv.fold
+    if fold is None and order.kind == "cv" and cv is not None and isinstance(cv.k, int):
+        fold = 0  # the others follow
     return Assignment(
         order=order,
         model={k: weights[k] for k in own} if order.kind != "cv" else weights,
         beside={k: weights[k] for k in template if k not in own and order.kind != "cv"},
         objective=objective,
         store=_store(site, order) if objective.has_state else None,
-        participant=participant,
+        participant=prepare(order.terms, site.name, site.data_dir, fold),
         parts=parts,
         hardware=hardware,
         opening=opening,
@@ -140,13 +143,16 @@ def _store(site: Site, order: Order) -> Store:
     return Store(site.store, order.run, site.name)
 
 
-def _model(participant: Participant, order: Order) -> "nn.Module":
+def _model(order: Order) -> "nn.Module":
     terms = order.terms
     fold = terms.cv.fold if terms.cv else None
-    task = canonical_json(terms.task)
-    return deepcopy(_pristine(task, participant.num_inputs, terms.seed, fold))
+    # Constants say nothing of shapes.
+    preprocessing = canonical_json(terms.preprocessing | {"fitted": None})
+    return deepcopy(_pristine(canonical_json(terms.task), preprocessing, terms.seed, fold))
 
 
 @lru_cache(maxsize=4)  # every message needs the model's shapes, and most its layers
-def _pristine(task: str, num_inputs: int, seed: int, fold: int | None) -> "nn.Module":
-    return initial_model(load_task(json.loads(task)), num_inputs, seed, fold)
+def _pristine(task: str, preprocessing: str, seed: int, fold: int | None) -> "nn.Module":
+    made = load_task(json.loads(task))
+    cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
+    return initial_model(made, num_inputs(made.schema, cfg), seed, fold)

@@ -24,6 +24,7 @@ from calyx.tasks.base import Table, Task
 from calyx.wire import FailureCode
 from client import journal
 from client.checks import Finding, check_parts, check_table
+from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
 from client.splitting import PartName, split, split_fold
@@ -102,6 +103,26 @@ def read_rows(terms: Terms, client: str, data_dir: Path | None, fold: int | None
     by_rows = terms.cv is not None and isinstance(terms.cv.k, int) and fold is not None
     folds = (terms.cv.k, fold) if by_rows and terms.cv else None
     return _read_rows(canonical_json(sections), client, data_dir, folds)
+
+
+def check_agreed(terms: Terms, site: Site) -> None:
+    """On a site: that it reads its rows as it agreed to, and not as a server likes best.
+
+    Raises ConfigError. In simulation the two are one person's.
+    """
+    check = None if site.state_dir is None else getattr(task_of(terms), "check_agreed", None)
+    if check is not None:
+        check(site.data_dir)
+
+
+def task_of(terms: Terms) -> Task:
+    """The task of these terms. Raises ConfigError."""
+    return _task(canonical_json(terms.task))
+
+
+@lru_cache(maxsize=8)  # each message needs it
+def _task(section: str) -> Task:
+    return load_task(json.loads(section))
 
 
 def prepare(

@@ -22,6 +22,15 @@ DAY_S = 86400.0
 _KEPT_TOMBSTONES = 8  # whose members are remembered; older sums cannot be abandoned any more
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What is answered within a day at most; None: any number."""
+
+    runs: int | None
+    sums: int | None
+    failures: int | None  # that came of this client's rows
+
+
 @dataclass
 class RunEntry:
     """What an order of a run must agree with."""
@@ -52,6 +61,7 @@ class Ledger:
     runs: dict[str, RunEntry] = field(default_factory=dict)
     sums: list[float] = field(default_factory=list)  # times of orders taken, of the last day
     starts: list[float] = field(default_factory=list)  # of runs, of the last day
+    failures: list[float] = field(default_factory=list)  # that came of its rows, of the last day
     roster_version: int = 0  # the newest that was seen
     is_changed: bool = False  # since it was read
 
@@ -90,15 +100,21 @@ class Ledger:
                 RefusalCode.SECOND_GROUP, f"It was in group {entry.group} of this run, not {group}."
             )
 
-    def check_limits(self, order: Order, limits: tuple[int | None, int | None], now: float) -> None:
-        """Runs and sums a day (`limits`). Raises Refusal."""
-        runs, sums = limits
+    def check_limits(self, order: Order, limits: Limits, now: float) -> None:
+        """Compare with what is allowed within a day. Raises Refusal."""
         started, summed = _recent(self.starts, now), _recent(self.sums, now)
+        failed, daily = _recent(self.failures, now), RefusalCode.DAILY_LIMIT
         is_new = order.run not in self.runs and order.kind != "statistics"
-        if runs is not None and is_new and len(started) >= runs:
-            raise Refusal(RefusalCode.DAILY_LIMIT, f"{runs} runs have begun within a day.")
-        if sums is not None and len(summed) >= sums:
-            raise Refusal(RefusalCode.DAILY_LIMIT, f"{sums} sums were answered within a day.")
+        if limits.runs is not None and is_new and len(started) >= limits.runs:
+            raise Refusal(daily, f"{limits.runs} runs have begun within a day.")
+        if limits.sums is not None and len(summed) >= limits.sums:
+            raise Refusal(daily, f"{limits.sums} sums were answered within a day.")
+        if limits.failures is not None and len(failed) >= limits.failures:
+            raise Refusal(
+                daily,
+                f"{limits.failures} orders failed on this client's rows within a day, and each tells "
+                "something of them; see client.policy.failures_a_day.",
+            )
 
     def superseded(self, order: Order, keys: Sequence[str], roster: Roster) -> list[str]:
         """Contexts whose vectors do not count any more, since their sums were given up.
@@ -167,6 +183,10 @@ class Ledger:
             raise _second_vector()
         self._write({"event": "vector", "time": now, "keys": list(keys), **vars(stone)})
 
+    def note_failure(self, now: float) -> None:
+        """An order failed on this client's rows, and the server is told that it did."""
+        self._write({"event": "failure", "time": now})
+
     def _write(self, line: dict[str, object]) -> None:
         if self.path is not None:
             append_lines(self.path, [line])
@@ -194,6 +214,8 @@ class Ledger:
                     del self.tombstones[old]
             case {"event": "roster", "version": int(version)}:
                 self.roster_version = version
+            case {"event": "failure", "time": float(now)}:
+                self.failures = [*_recent(self.failures, now), now]
             case _:
                 raise ValueError("a line of the ledger is none of ours")
 
@@ -206,7 +228,7 @@ def vector_keys(order: Order, data: str) -> list[str]:
     """
     task = order.terms.task["name"]
     if order.kind == "statistics":
-        return [digest([task, "statistics" if order.terms.cv is None else "folds", data])]
+        return [digest([task, order.kind, data])]
     quantities = [order.kind, "evaluate"] if order.is_validated else [order.kind]
     return [digest([task, q, order.weights]) for q in quantities]
 
@@ -216,7 +238,7 @@ def from_text(text: str) -> Ledger:
     values = json.loads(text)
     stones = {ctx: Tombstone(**stone) for ctx, stone in values["tombstones"].items()}
     runs = {run: RunEntry(**entry) for run, entry in values["runs"].items()}
-    times = (values["sums"], values["starts"])
+    times = (values["sums"], values["starts"], values["failures"])
     return Ledger(None, values["vectors"], stones, runs, *times, values["roster_version"])
 
 

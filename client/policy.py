@@ -36,6 +36,8 @@ class PolicyConfig:
     sampling: Sampling  # trusted: the server may be believed to draw cohorts at random
     runs_a_day: PositiveInt | None  # null: any number
     sums_a_day: PositiveInt | None  # null: any number
+    failures_a_day: PositiveInt | None  # on its own rows: each tells the server a bit of them
+    leave_one_out: bool  # whether it scores a model meant for it alone, as cv.k=clients asks
     statistics: tuple[Item, ...] | None  # what may be measured of its rows; null: everything
     min_cell: (
         PositiveInt  # rows that a statistic's cell stands for at least; smaller ones are hidden
@@ -90,6 +92,9 @@ def check_policy(
         raise _outside(f"it wants privacy={privacy.name}, and this site allows {policy.privacy}")
     if is_site and order.terms.task.get("faults") is not None:
         raise _outside("it wants faults in this site's rows, which are for simulations")
+    cv = order.terms.cv
+    if cv is not None and cv.k == "clients" and not policy.leave_one_out:
+        raise _outside("it wants cv.k=clients, and this site's policy has no leave_one_out")
     if policy.bounds is None:
         return
     for key, value in _leaves(order):

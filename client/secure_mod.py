@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from flwr.app import Context, Message, RecordDict
@@ -26,7 +27,7 @@ from calyx.secagg.session import Session
 from calyx.wire import FailureCode
 from client import journal
 from client.config import Site, read_site
-from client.ledger import Tombstone, vector_keys
+from client.ledger import Limits, Tombstone, vector_keys
 from client.memory import Memory, Open
 from client.partition import node_values
 from client.policy import check_rules
@@ -54,11 +55,12 @@ def open_context(
     context: Context,
     order: Order,
     wanted: tuple[PrivacyConfig, Parts],
-    data: str = "",
+    data: Callable[[], str] = str,
 ) -> Opening:
     """Check order, rules and roster against this site's policy and ledger. Raises Refusal.
 
-    It comes before any training: what would be refused later costs nothing now.
+    It comes before any training: what would be refused later costs nothing now. `data` is asked
+    for a digest of this client's rows, once nothing else speaks against reading them.
     """
     member, (privacy, parts) = site.member, wanted
     if member is None:
@@ -84,9 +86,11 @@ def open_context(
     memory, now = Memory(context, site), time.time()
     memory.ledger.check_roster(member.roster)
     memory.ledger.check_order(order, group, ctx)
-    memory.ledger.check_limits(order, (site.policy.runs_a_day, site.policy.sums_a_day), now)
+    policy = site.policy
+    limits = Limits(policy.runs_a_day, policy.sums_a_day, policy.failures_a_day)
+    memory.ledger.check_limits(order, limits, now)
     memory.ledger.check_links(order)
-    keys = tuple(vector_keys(order, data))
+    keys = tuple(vector_keys(order, data()))
     memory.ledger.superseded(order, keys, member.roster)
     # Noted before any work: whatever comes of it, even a failure, says one thing and counts once.
     memory.ledger.note_order(order, group, ctx, now)
@@ -188,6 +192,14 @@ def _abandoned(member: Member, memory: Memory, opened: Open) -> bytes:
     signature = abandon(member, opened.session)
     memory.stub(opened)
     return signature
+
+
+def note_failure(context: Context, site: Site) -> None:
+    """An order failed on this client's rows: the server is told so, which counts within a day."""
+    if site.member is not None:
+        memory = Memory(context, site)
+        memory.ledger.note_failure(time.time())
+        memory.save_ledger()
 
 
 def refuse(error: Refusal, message: Message, where: tuple[bytes, int], site: Site) -> Message:

@@ -15,7 +15,7 @@ from calyx.layouts import statistics_parts, survey_of
 from calyx.order import Order
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.vector import Contribution, encode
-from calyx.statistics.blocks import ALL, ITEMS, TRAIN, StatisticsConfig, Survey
+from calyx.statistics.blocks import ALL, ITEMS, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.statistics.local import local_findings
 from calyx.statistics.measuring import Measured, measure
 from calyx.tasks.base import Table
@@ -23,7 +23,7 @@ from calyx.weights import hash_weights
 from calyx.wire import FailureCode
 from client import journal, secure_mod
 from client.config import Site
-from client.data import Rows, read_rows
+from client.data import Rows, check_agreed, read_rows, task_of
 from client.failures import ClientFailure
 from client.policy import accept, check_policy
 
@@ -39,12 +39,17 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, str(error)) from None
     if order.weights != hash_weights({}):
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "Statistics are of no model.")
-    rows = read_rows(order.terms, site.name, site.data_dir)
-    wanted = survey_of(rows.task, order.terms)
-    parts = statistics_parts(privacy, wanted)
-    opening = None
+    check_agreed(order.terms, site)
+    wanted = survey_of(task_of(order.terms), order.terms)
+    parts, opening = statistics_parts(privacy, wanted), None
+
+    def read() -> Rows:
+        return read_rows(order.terms, site.name, site.data_dir)
+
     if privacy.is_encrypted:
-        opening = secure_mod.open_context(site, context, order, (privacy, parts), rows.version)
+        asked = (privacy, parts)
+        opening = secure_mod.open_context(site, context, order, asked, lambda: read().version)
+    rows = read()
     cfg = parse(StatisticsConfig, order.terms.statistics, "statistics")
     if cfg.thorough or site.state_dir is not None:
         _look(rows)
@@ -68,8 +73,7 @@ def _look(rows: Rows) -> None:
 def _measured(wanted: Survey, order: Order, rows: Rows, site: Site) -> Measured:
     allowed = ITEMS if site.policy.statistics is None else site.policy.statistics
     samples: dict[str, Table] = {ALL: rows.table, TRAIN: rows.parts["train"]}
-    for fold, name in enumerate(wanted.samples):
-        if name not in samples:
-            parts = read_rows(order.terms, site.name, site.data_dir, fold).parts
-            samples[name] = parts["train"]
+    for fold in range(len(wanted.samples) - len(samples)):
+        parts = read_rows(order.terms, site.name, site.data_dir, fold).parts
+        samples[fold_name(fold)] = parts["train"]
     return measure(wanted, samples, site.policy.min_cell, allowed)

@@ -24,7 +24,6 @@ from server.asking import ask_all
 from server.checkpoints import RunState, load_newest, save
 from server.exchange import Exchange, Outcome, judged, total_counts
 from server.folder import RunFolder
-from server.phases.audit import count, read_counted, write_counted
 from server.phases.preprocess import fitted_section
 from server.rounds import run_rounds
 from server.sampling import Groups
@@ -60,17 +59,17 @@ def cv_file(folder: RunFolder) -> Path:
 def _preprocessing(work: Work, k: int | str) -> Section | None:
     """With constants for each fold, from sums over the rows that its model may see."""
     cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
-    if not cfg.is_federated or not isinstance(k, int):
+    if not cfg.is_federated or not isinstance(k, int) or work.counted is None:
         return work.preprocessing
-    path = work.folder.folds / "statistics.json"
-    terms = work.terms(Cv(k=k, fold=None))
-    if not path.exists():
-        asked = replace(terms, preprocessing=dict(work.run.preprocessing))
-        counted = count(work, asked, f"{work.state.run}-folds")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_counted(path, counted)
+    if work.counted.folds != k:
+        message = (
+            f"The sites gave their statistics before, and not of these {k} folds: all folds use the "
+            "constants of the training parts, in which some of their test rows are."
+        )
+        work.folder.event("folds-share-constants", "warning", message)
+        return work.preprocessing
     samples = [fold_name(i) for i in range(k)]
-    return fitted_section(work, read_counted(path), samples, Cv(k=k, fold=None))
+    return fitted_section(work, work.counted, samples, Cv(k=k, fold=None))
 
 
 def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weights:

@@ -29,10 +29,11 @@ from strategies.local import contents_of
 
 @dataclass(frozen=True)
 class Counted:
-    """The sums of a survey, and over how many sites."""
+    """The sums of a survey, over how many sites, and of how many folds beside all rows."""
 
     sums: Sums
     sites: int
+    folds: int
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
-from calyx.preprocessing.fitting import ColumnFit, Fitted
+from calyx.preprocessing.fitting import LEAST_SCALE, ColumnFit, Fitted
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.tasks.base import Column, Schema
 from calyx.weights import Array, Weights
@@ -67,7 +67,8 @@ def _fit_numbers(found: VariableFigures, cfg: PreprocessingConfig) -> ColumnFit:
     if cfg.scaling == "none":
         mean, scale = 0.0, 1.0
     else:
-        mean, scale = numbers.mean, numbers.sd or 1.0
+        width = numbers.high - numbers.low
+        mean, scale = numbers.mean, numbers.sd if numbers.sd >= LEAST_SCALE * width else width
     return ColumnFit(numbers.mean if fill is None else float(fill), low, high, mean, scale)
 
 

@@ -16,6 +16,7 @@ from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.tasks.base import Column, Schema, Table
 
 Values = NDArray[np.float64]
+LEAST_SCALE = 1e-4  # of a declared range's width; what hardly varies is not blown up
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,18 @@ def given(schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -> Fitted:
     """What the config brings. Raises ConfigError where it does not fit the schema.
 
     The server chose the constants: a mean outside a column's declared range, or a scale wider than
-    it, is refused, since it would blind a model to a column.
+    it, is refused, since it would blind a model to a column; and so is a scale that would blow a
+    few values up, or a fill that lets a missing value through.
     """
     fits = cfg.fitted or ()
     constants = fits[fold] if len(fits) > 1 and fold < len(fits) else fits[0] if fits else ()
     if len(constants) != len(schema.columns):
         raise ConfigError("preprocessing.fitted does not have the columns of the task's schema.")
-    return Fitted(schema, cfg, tuple(map(_given, schema.columns, constants)))
+    pairs = zip(schema.columns, constants, strict=True)
+    return Fitted(schema, cfg, tuple(_given(column, row, cfg) for column, row in pairs))
 
 
-def _given(column: Column, constants: Constants) -> ColumnFit:
+def _given(column: Column, constants: Constants, cfg: PreprocessingConfig) -> ColumnFit:
     fill, low, high, mean, scale = constants
     found = ColumnFit(
         np.nan if fill is None else fill,
@@ -98,14 +101,24 @@ def _given(column: Column, constants: Constants) -> ColumnFit:
         0.0 if mean is None else mean,
         1.0 if scale is None else scale,
     )
-    ranged = column.low is not None and column.high is not None and not column.categories
-    least, most = (column.low, column.high) if ranged else (-np.inf, np.inf)
-    is_sound = found.scale > 0 and found.low <= found.high
-    if ranged and mean is not None and least is not None and most is not None:
-        is_sound = is_sound and least <= found.mean <= most and found.scale <= most - least
-    if not is_sound:
+    if not _is_sound(found, column, cfg):
         raise ConfigError(f"preprocessing.fitted has impossible values for {column.name}.")
     return found
+
+
+def _is_sound(found: ColumnFit, column: Column, cfg: PreprocessingConfig) -> bool:
+    is_number = column.kind == "numeric"
+    how = cfg.numeric_imputation if is_number else cfg.categorical_imputation
+    is_filled = column.kind in ("image", "text") or how == "none" or not np.isnan(found.fill)
+    if not (is_filled and found.low <= found.high):
+        return False
+    if not is_number or cfg.scaling == "none":
+        return (found.mean, found.scale) == (0.0, 1.0)
+    if column.low is None or column.high is None:
+        return found.scale > 0
+    width = column.high - column.low
+    is_inside = column.low <= found.mean <= column.high
+    return is_inside and LEAST_SCALE * width <= found.scale <= width
 
 
 def constants_of(fitted: Fitted) -> tuple[Constants, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
-from calyx.errors import DataError
+from calyx.errors import ConfigError, DataError
 from calyx.tasks.base import Column, Schema, Table, Target, check_w_max
 from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, read_schema
 from calyx.tasks.tables import (
@@ -72,6 +72,22 @@ class Csv:
             cfg = parse(SchemaConfig, schema, "task.schema")
             clients = clients_in(data_dir, cfg) if data_dir else []
         return dict(section) | {"schema": schema, "clients": clients}
+
+    def check_agreed(self, data_dir: Path | None) -> None:
+        """That the schema is the one that lies beside a site's rows. Raises ConfigError.
+
+        Whoever chooses how rows are read learns of them by what fails, and asks again for what was
+        given.
+        """
+        if data_dir is None:
+            raise ConfigError("task=csv reads a folder of yours: set client.data_dir.")
+        path = data_dir / "schema.yaml"
+        if not path.is_file():
+            raise ConfigError(f"There is no {path}: put the schema that was agreed on there.")
+        if parse(SchemaConfig, read_schema(str(path)), str(path)) != self._cfg.schema:
+            raise ConfigError(
+                f"The order's schema is not that of {path}; agree on one, and put it beside the rows."
+            )
 
     def __init__(self, section: Mapping[str, Any]) -> None:
         self._cfg = parse(CsvConfig, section, "task")

@@ -15,7 +15,7 @@ from calyx.config import digest
 from calyx.errors import CalyxError, RoundFailed, UserError
 from calyx.files import write_json
 from calyx.layouts import survey_of
-from calyx.order import Terms
+from calyx.order import Cv, Terms
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import Survey
 from calyx.statistics.drift import Drift
@@ -33,7 +33,7 @@ class AuditFailed(CalyxError):
 
 def run(work: Work) -> Work:
     """Audit once a run; a resumed one reads what was found. Raises AuditFailed, RoundFailed."""
-    terms, path = work.terms(), work.folder.statistics
+    terms, path = _terms(work), work.folder.statistics
     is_new = not path.exists()
     counted = _ask_or_keep(work, terms) if is_new else read_counted(path)
     if is_new:
@@ -60,6 +60,13 @@ def run(work: Work) -> Work:
             _say_drift(work, drift)
     _stop_if_wanted(work, findings)
     return replace(work, counted=counted)
+
+
+def _terms(work: Work) -> Terms:
+    """With the folds that federated constants are wanted of: sites give statistics once."""
+    k = work.run.cv.k
+    is_federated = work.run.preprocessing["name"] == "federated"
+    return work.terms(Cv(k=k, fold=None) if isinstance(k, int) and is_federated else None)
 
 
 def _say(work: Work, finding: AuditFinding) -> None:
@@ -111,7 +118,8 @@ def count(work: Work, terms: Terms, run: str) -> Counted:
     place = work.place(run, terms, {}, work.folder)
     outcome = ask_all(place, Exchange("statistics", 0, 1, work.dealt), {})
     sites = sum(a.weight for a in outcome.counted)
-    return Counted(total_counts(outcome.counted), sites)
+    folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
+    return Counted(total_counts(outcome.counted), sites, folds)
 
 
 def _ask_or_keep(work: Work, terms: Terms) -> Counted:
@@ -144,7 +152,7 @@ def _kept_file(work: Work, terms: Terms) -> Path:
 def write_counted(path: Path, counted: Counted) -> None:
     """Keep sums, atomically."""
     sums = {name: cells.tolist() for name, cells in counted.sums.items()}
-    write_json(path, {"sites": counted.sites, "sums": sums})
+    write_json(path, {"sites": counted.sites, "folds": counted.folds, "sums": sums})
 
 
 def read_counted(path: Path) -> Counted:
@@ -152,7 +160,7 @@ def read_counted(path: Path) -> Counted:
     try:
         value: dict[str, Any] = json.loads(path.read_text())
         sums = {str(k): np.array(v, dtype=np.int64) for k, v in value["sums"].items()}
-        return Counted(sums, int(value["sites"]))
+        return Counted(sums, int(value["sites"]), int(value["folds"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise CalyxError(
             f"{path} is damaged; remove it, and the statistics are asked for again."

@@ -70,6 +70,7 @@ def test_a_sound_site_can_take_part_and_nothing_is_written(site, federation, cap
         ({"client": {"state_dir": None}}, 1, "name a folder for it"),
         ({"client": {"policy": POLICY | {"bounds": None}}}, 0, "no limit on bounds"),
         ({"client": {"policy": POLICY | {"sums_a_day": None}}}, 0, "no limit on sums_a_day"),
+        ({"client": {"policy": POLICY | {"failures_a_day": None}}}, 0, "on failures_a_day"),
         ({"client": {"policy": POLICY | {"privacy": "none"}}}, 0, "the server sees every update"),
         ({"client": {"policy": POLICY | {"n_min": "x"}}}, 1, "client.policy.n_min"),
         ({"client": {"hardware": {}}}, 1, "client.hardware"),

@@ -10,6 +10,8 @@ POLICY = {
     "sampling": "adversarial",
     "runs_a_day": 10,
     "sums_a_day": 2000,
+    "failures_a_day": 3,
+    "leave_one_out": False,
     "statistics": None,
     "min_cell": 10,
     "bounds": {"seed": "any"},

@@ -1,0 +1,130 @@
+"""What a server learns from how rows are read, and from what fails on them, is bounded by the site."""
+
+from dataclasses import replace
+
+import pytest
+from clients import Clients, code_of
+from csv_files import write_folder, write_schema
+from federation import Federation
+
+from calyx.order import Cv
+from calyx.weights import hash_weights
+
+
+@pytest.fixture
+def sites(tmp_path):
+    """Seven sites of a csv task, each with a state folder of its own, and their files' folder."""
+    folder = write_folder(tmp_path / "rows")
+    federation = Federation("task=csv", f"task.data_dir={folder}", "privacy=secagg")
+    made = Clients(federation)
+    for name in made.names:
+        made.contexts[name] = made.fresh(name, state_dir=str(tmp_path / "state" / name))
+    return made, folder
+
+
+def statistics(clients, **changes):
+    return clients.order(kind="statistics", round=0, weights=hash_weights({}), **changes)
+
+
+def asked_of_column(clients, run, **column):
+    """Statistics by a schema that the server would rather have."""
+    terms = clients.federation.setting.terms
+    schema = terms.task["schema"]
+    columns = schema["columns"] | {"age": column}
+    task = terms.task | {"schema": schema | {"columns": columns}}
+    return statistics(clients, run=run, terms=replace(terms, task=task))
+
+
+def test_a_site_reads_by_the_schema_beside_its_rows(sites):
+    clients, _ = sites
+    name = clients.names[0]
+    ages = [str(age) for age in range(121)]
+    for missing in ("50", "51"):
+        # Refused rows would tell that this age is among them.
+        known = [age for age in ages if age != missing]
+        order = asked_of_column(
+            clients, missing, kind="categorical", categories=known, unknown="refuse"
+        )
+        assert code_of(clients.ask(name, order, weights={})) == "order-refused"
+    # Other columns would be another version of the same rows.
+    narrow = asked_of_column(clients, "narrow", kind="numeric", low=0, high=60)
+    assert code_of(clients.ask(name, narrow, weights={})) == "order-refused"
+    assert clients.ask(name, statistics(clients), weights={}).has_content()
+
+
+def test_a_site_without_a_schema_of_its_own_takes_none_from_the_server(sites):
+    clients, folder = sites
+    (folder / "schema.yaml").unlink()
+    assert code_of(clients.ask(clients.names[0], statistics(clients), weights={})) == (
+        "order-refused"
+    )
+    assert code_of(clients.ask(clients.names[0], clients.order())) == "order-refused"
+
+
+def test_a_schema_counts_by_what_it_says_and_not_by_how_it_is_written(sites):
+    clients, folder = sites
+    write_schema(folder, delimiter=",")
+    assert clients.ask(clients.names[0], statistics(clients), weights={}).has_content()
+
+
+def test_in_simulation_the_order_brings_the_schema(tmp_path):
+    folder = write_folder(tmp_path / "rows")
+    federation = Federation("task=csv", f"task.data_dir={folder}", "privacy=secagg")
+    (folder / "schema.yaml").unlink()
+    clients = Clients(federation)
+    assert clients.ask(clients.names[0], statistics(clients), weights={}).has_content()
+
+
+def test_orders_that_fail_on_rows_are_limited(clients):
+    name = clients.names[0]
+    policy = clients.section["policy"] | {"failures_a_day": 2}
+    clients.contexts[name] = clients.fresh(name, policy=policy)
+
+    def wild(run):
+        order = clients.with_terms("training", lr=1e38, epochs=3)
+        return clients.ask(name, replace(order, run=run))
+
+    assert code_of(wild("a")) == "non-finite-update"
+    # What is refused without a look at rows counts as none.
+    assert code_of(clients.ask(name, clients.order(run="b", weights="0" * 64))) == "weights-refused"
+    assert code_of(wild("c")) == "non-finite-update"
+    assert code_of(wild("d")) == "daily-limit"
+    assert code_of(clients.ask(name, clients.order(run="e"))) == "daily-limit"
+    assert code_of(clients.ask(name, statistics(clients), weights={})) == "daily-limit"
+
+
+def test_an_order_is_counted_before_its_rows_are_read(clients, monkeypatch):
+    name = clients.names[0]
+    policy = clients.section["policy"] | {"sums_a_day": 1}
+    clients.contexts[name] = clients.fresh(name, policy=policy)
+    read = []
+    monkeypatch.setattr("client.assignment.prepare", lambda *_: read.append(1) or 1 / 0)
+    assert code_of(clients.ask(name, clients.order(run="a"))) == "internal-error"
+    assert code_of(clients.ask(name, clients.order(run="b"))) == "daily-limit"
+    assert len(read) == 1
+
+
+def test_a_model_for_one_client_alone_is_scored_only_where_the_policy_says_so(clients):
+    name = clients.names[0]
+    terms = replace(clients.federation.setting.terms, cv=Cv(k="clients", fold=0))
+    order = clients.order(run="fold", terms=terms)
+    policy = clients.section["policy"] | {"leave_one_out": False}
+    clients.contexts[name] = clients.fresh(name, policy=policy)
+    assert code_of(clients.ask(name, order)) == "outside-policy"
+    by_rows = replace(terms, cv=Cv(k=3, fold=None))
+    assert clients.ask(name, statistics(clients, terms=by_rows), weights={}).has_content()
+
+
+@pytest.mark.parametrize("k", [1, 21, 100])
+def test_so_many_folds_that_a_site_would_have_a_row_or_two_in_each_are_refused(clients, k):
+    from clients import edited
+
+    terms = clients.federation.setting.terms
+    values = {"cv": {"k": k, "fold": None}}
+    import json
+
+    from calyx.order import to_json
+
+    whole = json.loads(to_json(clients.order(terms=terms)))["terms"] | values
+    refused = clients.ask(clients.names[0], edited(clients.order(), terms=whole))
+    assert code_of(refused) == "order-refused"
