@@ -9,6 +9,7 @@ from typing import Any
 
 from calyx.composing import compose
 from calyx.errors import CalyxError, ConfigError
+from calyx.files import read_lines
 from cli.audit_table import print_audit
 from cli.display import Display
 from cli.report.page import write_report
@@ -42,6 +43,9 @@ def run_audit(arguments: Sequence[str]) -> int:
                 raise
             stopped = error
     print_audit(json.loads(folder.audit.read_text()), folder.path)
+    own = [e for e in read_lines(folder.events) if e["event"] == "finding"]
+    if own:
+        print(f"sites   {len(own)} findings of single sites, which only they see: {folder.events}")
     print(f"report  {write_report(folder.path)}")
     if stopped is not None:
         raise stopped

@@ -253,7 +253,8 @@ def _count_text(value: float | None) -> str:
 def _with_sd(found: Spread | None, shown: Callable[[float | None], str]) -> str:
     if found is None:
         return "–"
-    return shown(found.mean) + (f" ± {shown(found.sd)}" if found.sd is not None else "")
+    # What is the same for all seeds needs no deviation.
+    return shown(found.mean) + (f" ± {shown(found.sd)}" if found.sd else "")
 
 
 def _member(place: int, run: Run, home: Path) -> Member:

@@ -34,6 +34,16 @@ def test_two_audits_are_compared(calyx, heart_dir, tmp_path):
     assert len(drift) == 14  # 13 columns and the label
 
 
+def test_hearts_duplicates_show_in_single_sites_own_findings_only(calyx, heart_dir, tmp_path):
+    done = calyx("audit", "task=heart", f"task.data_dir={heart_dir}", "hydra.run.dir=run")
+    events = [json.loads(e) for e in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
+    own = [e for e in events if e["event"] == "finding"]
+    assert {e["client"] for e in own if e["check"] == "duplicates"} == {"hungarian", "va"}
+    assert f"{len(own)} findings of single sites" in done.stdout
+    found = json.loads((tmp_path / "run" / "audit.json").read_text())["findings"]
+    assert "duplicates" not in {f["check"] for f in found}
+
+
 def test_every_check_and_every_item_is_on_the_page():
     checks = re.findall(r'AuditFinding\(\s*"([a-z-]+)"', FINDINGS)
     assert [check for check in checks if f"`{check}`" not in PAGE] == []

@@ -136,6 +136,7 @@ def test_the_page_is_one_offline_file_with_everything_in_it(tmp_path):
     assert "<script" not in page
     for words in ("6 runs", "strategy=fedavg", "strategy=fedopt", "91.0", "± 1.0", "1.2"):
         assert words in page
+    assert "± 0 B" not in page  # what seeds do not change has no deviation
     assert page.count("<svg") == 4
     assert 'href="fedavg-0/report.html"' in page
     assert "band g0" in page
