@@ -2,7 +2,7 @@
 
 Every figure is of `test_accuracy`, and `personal_accuracy` where a strategy has one, in the
 summary of a `calyx simulate`, two at a time. What cannot run is a dash and a note below the table.
-`--pairs` compares SCAFFOLD and FedNova with FedAvg, seed by seed.
+`--pairs` compares SCAFFOLD and FedNova with FedAvg, seed by seed; `--with` changes every run.
 """
 
 import argparse
@@ -168,6 +168,7 @@ def jobs_of(options: argparse.Namespace) -> list[Job]:
         folder = options.data / task if options.data else None
         if folder and folder.is_dir():
             overrides.append(f"task.data_dir={folder.absolute()}")
+        overrides += options.overrides
         jobs.append(Job(strategy, task, seed, tuple(overrides)))
     return jobs
 
@@ -189,8 +190,8 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Simulate, and print a Markdown table, or JSON with every single run."""
+def parser() -> argparse.ArgumentParser:
+    """The options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.strategies", description=__doc__)
     parser.add_argument("--seeds", type=_positive, help="seeds 1 to N; 3, and 5 of --pairs")
     parser.add_argument("--only", type=_names, help="NAME,…: these strategies")
@@ -198,8 +199,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=_positive, help="instead of the default config's")
     parser.add_argument("--data", type=Path, help="folder with the folders heart and vowel")
     parser.add_argument("--pairs", action="store_true", help="scaffold and fednova minus fedavg")
+    parser.add_argument(
+        "--with",
+        dest="overrides",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="overrides of every run",
+    )
     parser.add_argument("--json", action="store_true", help="every run, instead of the table")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Simulate, and print a Markdown table, or JSON with every single run."""
+    options = parser().parse_args(arguments)
     outcomes = run_all(jobs_of(options))
     shown = pairs(outcomes) if options.pairs else table(outcomes)
     text = json.dumps([asdict(o) for o in outcomes], indent=2) if options.json else shown

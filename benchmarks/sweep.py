@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -22,13 +23,13 @@ from calyx.hardware import cores
 LAUNCHERS = {"one_by_one": "basic", "side_by_side": "joblib"}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--jobs", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=40, help="of each job, on digits")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     figures = measure(options.jobs, options.rounds)
     if options.json:
         json.dump(figures, sys.stdout)

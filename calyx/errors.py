@@ -22,7 +22,10 @@ class DataError(UserError):
 
 
 class RoundFailed(CalyxError):
-    """A round ended with too few replies, or with a sum outside its range."""
+    """A round ended with too few replies, or with a sum outside its range.
+
+    The sentence has no full stop: the server adds where the run goes on.
+    """
 
 
 class WireError(CalyxError):

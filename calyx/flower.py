@@ -8,7 +8,8 @@ Everything else in Calyx uses the public `flwr.app`, `flwr.serverapp` and `flwr.
 import logging
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ __all__ = [
     "Node",
     "Operator",
     "Run",
+    "as_nobody",
     "as_task",
     "build_bundle",
     "empty_run",
@@ -63,6 +65,19 @@ def as_task(run_id: int, node_id: int = SERVER_NODE) -> None:
     TaskIdentity.run_id = run_id
     TaskIdentity.node_id = node_id
     TaskIdentity.task_id = node_id
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Let messages be made that nobody is sent; afterwards the process is who it was."""
+    names = ("_run_id", "_node_id", "_task_id")
+    before = {name: getattr(TaskIdentity, name) for name in names}
+    as_task(0)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(TaskIdentity, name, value)
 
 
 def empty_run(run_id: int) -> Run:

@@ -1,5 +1,6 @@
 """Tasks and strategies by name: what is installed as an entry point is all that can be named."""
 
+import inspect
 from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
@@ -7,6 +8,19 @@ from typing import Any, Literal
 from calyx.config import Section
 from calyx.errors import ConfigError, printable
 from calyx.tasks.base import Task
+
+# What a class must have to be one: a look at its names, which finds an entry point that is another
+# thing altogether. Whether a task's attributes are right is seen when it is made and used.
+_METHODS = {
+    "task": ("load", "model"),
+    "strategy": ("server_config", "local_objective", "initial_state", "combine", "apply"),
+}
+_ATTRIBUTES = ("name", "w_max", "clients", "schema")
+_WANTED = {
+    "task": "a class made from the section `task`, with name, w_max, clients, schema, load and model "
+    "(calyx/tasks/base.py)",
+    "strategy": "a subclass of strategies.algorithm.Algorithm",
+}
 
 
 @lru_cache(maxsize=64)  # reading the metadata of all installed packages takes milliseconds
@@ -22,7 +36,7 @@ def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: AN
         packages = " and ".join(sorted(p.dist.name if p.dist else p.value for p in named))
         raise ConfigError(f"{packages} both bring a {kind} {name!r}; uninstall one of them.")
     try:
-        return named[0].load()
+        cls = named[0].load()
     except Exception as error:
         package = named[0].dist.name if named[0].dist else named[0].value
         cause = printable(f"{type(error).__name__}: {error}", 200)
@@ -30,6 +44,17 @@ def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: AN
             f"The {kind} {name!r} of the package {package} cannot be imported ({cause}); mend "
             f"{named[0].value.partition(':')[0]}, or install the package again."
         ) from error
+    lacks = [method for method in _METHODS[kind] if not hasattr(cls, method)]
+    if not inspect.isclass(cls) or lacks:
+        raise _not_one(kind, name, named[0].value, lacks)
+    return cls
+
+
+def _not_one(kind: str, name: str, where: str, lacks: list[str]) -> ConfigError:
+    problem = f"lacks {', '.join(lacks)}" if lacks else "is no class of that kind"
+    return ConfigError(
+        f"The entry point {name!r} of a {kind}, {where}, {problem}: it must be {_WANTED[kind]}."
+    )
 
 
 def load_task(section: Section) -> Task:
@@ -41,5 +66,14 @@ def load_task(section: Section) -> Task:
     if not isinstance(name, str):
         raise ConfigError("The config key task.name is missing; give it a task's name.")
     own = {k: v for k, v in section.items() if k not in ("data_dir", "faults")}
-    task: Task = load_class("task", name)(own)
+    cls = load_class("task", name)
+    where = f"{cls.__module__}:{cls.__qualname__}"
+    try:
+        inspect.signature(cls).bind(own)
+    except TypeError:
+        raise _not_one("task", name, where, ["a constructor that takes the section"]) from None
+    task: Task = cls(own)
+    lacks = [attribute for attribute in _ATTRIBUTES if not hasattr(task, attribute)]
+    if lacks:
+        raise _not_one("task", name, where, lacks)
     return task

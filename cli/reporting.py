@@ -15,7 +15,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run", type=Path, nargs="+", help="the folder of a run, or several")
     parser.add_argument("--out", type=Path, help="the comparison's file (comparison.html)")
     options = parser.parse_args(arguments)
-    folders = list(dict.fromkeys(options.run))
+    folders = list({run.resolve(): run for run in reversed(options.run)}.values())[::-1]
+    if len(folders) == 1 < len(options.run):
+        raise UserError(
+            f"The run {folders[0]} is named {len(options.run)} times, and a comparison is of different "
+            "ones; name another run too, or this one once."
+        )
     if len(folders) > 1:
         print(write_comparison(folders, options.out or Path("comparison.html")))
         return 0

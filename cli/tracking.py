@@ -5,6 +5,7 @@ server that cannot be reached costs a warning, never the run.
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -53,6 +54,7 @@ def to_mlflow(folder: RunFolder) -> None:
     """A run of MLflow's, at MLFLOW_TRACKING_URI or in ./mlruns; taken up again after a resume."""
     import mlflow
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells how it makes its database
     config, summary, noted = (
         folder.read_config(),
         folder.read_summary(),

@@ -66,11 +66,11 @@ def _train(federation: Federation, state: RunState) -> RunState:
             return state
     arrays, _ = strategy.aggregate_train(number, replies)
     if arrays is None:
-        raise RoundFailed(f"The strategy made no model of round {number}'s replies.")
+        raise RoundFailed(f"The strategy made no model of round {number}'s replies")
     weights = records.read_weights(arrays, federation.template)
     if not all(np.isfinite(v).all() for v in weights.values() if v.dtype.kind == "f"):
         raise RoundFailed(
-            f"Round {number}'s model holds NaN or infinity; lower training.lr, or see strategy.server."
+            f"Round {number}'s model holds NaN or infinity; lower training.lr, or see strategy.server"
         )
     row = _training_row(outcome, time.monotonic() - started)
     return replace(

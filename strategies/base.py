@@ -18,7 +18,7 @@ from calyx.privacy import PrivacyConfig
 from calyx.registry import load_class
 from calyx.weights import Weights
 from strategies.algorithm import Algorithm, GroupUpdate, Mean, State
-from strategies.flower import StockStrategy, make_stock, works_on_sums
+from strategies.flower import StockStrategy, check_stock, make_stock, works_on_sums
 from strategies.loading import load_objective
 from strategies.robust import RobustAlgorithm
 
@@ -43,7 +43,7 @@ def load_algorithm(
             "it a single mean; use privacy.groups=5, privacy=none privacy.groups=all, or "
             "strategy=fedavg."
         )
-    groups = (run.cohort_size or clients) if privacy.groups == "all" else privacy.groups
+    groups = _num_groups(run, privacy, clients)
     if groups is not None:
         try:
             _check_groups(algorithm, groups)
@@ -64,6 +64,12 @@ def check_strategy(run: RunConfig, privacy: PrivacyConfig, clients: int | None =
             f"{type(stock).__name__} must see more than one update, and privacy.groups=1 gives it a "
             "single mean; use privacy.groups=5, privacy=none privacy.groups=all, or another strategy."
         )
+    check_stock(run.strategy.server, _num_groups(run, privacy, clients))
+
+
+def _num_groups(run: RunConfig, privacy: PrivacyConfig, clients: int | None) -> int | None:
+    """Groups of a round; None where each client is one and nobody knows how many there are."""
+    return (run.cohort_size or clients) if privacy.groups == "all" else privacy.groups
 
 
 def make_strategy(

@@ -16,9 +16,10 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from calyx.config import Section
-from calyx.errors import ConfigError
+from calyx.errors import ConfigError, RoundFailed
 from calyx.weights import Weights
 from strategies.algorithm import Algorithm, NoKeys, State
+from strategies.stock import check_arguments, check_groups, rehearse
 
 TARGET = "_target_"
 HOME = "flwr.serverapp.strategy"
@@ -66,11 +67,31 @@ def make_stock(server: Section) -> Strategy:
         known = set(signature.parameters)
         forced = {key: value for key, value in _FORCED.items() if key in known}
         signature.bind(**given, **forced)
+        check_arguments(cls, given)
         return cls(**given, **forced)
+    except ConfigError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a foreign constructor says of its arguments
+        said = str(error).rstrip(".")
         raise ConfigError(
-            f"{cls.__name__} cannot be made of strategy.server: {error}; it takes {_taken(cls)}."
+            f"{cls.__name__} cannot be made of strategy.server: {said}; it takes {_taken(cls)}."
         ) from None
+
+
+def check_stock(server: Section, groups: int | None) -> None:
+    """Raise ConfigError where the strategy cannot be made, or cannot do a round of `groups`.
+
+    None: their number is not known. Only Flower's own is tried: another may have a model in mind.
+    """
+    stock = make_stock(server)
+    if groups is None:
+        return
+    try:
+        check_groups(stock, groups)
+    except ValueError as error:
+        raise ConfigError(f"{error}.") from None
+    if type(stock).__module__.startswith(HOME):
+        rehearse(stock, groups)
 
 
 def _class_of(target: object) -> type[Strategy]:
@@ -145,8 +166,14 @@ class StockStrategy(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Its own, of the groups' replies in their order."""
-        return self._stock.aggregate_train(server_round, list(replies))
+        """Its own, of the groups' replies in their order. Raises RoundFailed where they are too few."""
+        replies = list(replies)
+        if replies:
+            try:
+                check_groups(self._stock, len(replies))
+            except ValueError as error:
+                raise RoundFailed(f"Round {server_round} has too few groups: {error}") from None
+        return self._stock.aggregate_train(server_round, replies)
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

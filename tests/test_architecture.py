@@ -25,7 +25,7 @@ MAY_IMPORT = {
 }
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
 FLOWER_SEAM = ("calyx/flower.py", "calyx/flower_site.py", "calyx/flower_ray.py")
-FLOWERS_SIDE = ("strategies/base.py", "strategies/flower.py")
+FLOWERS_SIDE = ("strategies/base.py", "strategies/flower.py", "strategies/stock.py")
 FLOWERLESS = (
     "calyx/secagg/",
     "calyx/preprocessing/",
@@ -33,7 +33,7 @@ FLOWERLESS = (
     "calyx/tasks/",
     "strategies/",
 )
-SHARED_BY_STRATEGIES = {"__init__", "algorithm", "base", "loading", "local", "robust"}
+SHARED_BY_STRATEGIES = {"__init__", "algorithm", "base", "loading", "local", "robust", "stock"}
 VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
 NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state
 MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 60, 5

@@ -50,9 +50,6 @@ def draft(path: Path) -> str:
     """A schema as YAML with comments. Raises DataError for a file that is none."""
     dialect = Dialect(delimiter=_delimiter(path), missing=MISSING_WORDS)
     names = read_header(path, dialect)
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"{path} names the column {twice[0]!r} twice in its first line.")
     seen = {name: Seen() for name in names}
     for frame in read_chunks(path, names, dialect):
         for name in names:

@@ -65,6 +65,11 @@ def read_chunks(path: Path, names: Sequence[str], dialect: Dialect) -> "Iterator
     if absent:
         has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
         raise DataError(f"{path} has no column {absent[0]}; its first line names {has}.")
+    twice = [name for name in names if found.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"{path} names the column {twice[0]!r} twice in its first line; rename or remove one."
+        )
     for frame in _read(path, dialect, dtype=str, chunksize=CHUNK_ROWS):
         frame.columns = pd.Index(found)
         yield frame[list(dict.fromkeys(names))]

@@ -1,5 +1,6 @@
 """Optuna's study of a sweep: its settings, its storage, its sampler and its pruner."""
 
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FILE = "study.journal"
+LOCK_WAIT_S = 3.0
 _ATTRIBUTE = "calyx"
 
 
@@ -81,6 +83,7 @@ def check_no_other_study(settings: Settings, folder: Path, wanted: dict[str, Any
     from optuna import get_all_study_names, load_study
 
     place = _place(settings, folder)
+    _refuse_locked(place)
     file = Path(place.removeprefix("sqlite:///"))
     if ("://" not in place or place.startswith("sqlite:///")) and not file.exists():
         return
@@ -192,6 +195,35 @@ def _open(place: str) -> "BaseStorage":
     from optuna.storages.journal import JournalFileBackend
 
     return optuna.storages.JournalStorage(JournalFileBackend(place))
+
+
+def _refuse_locked(place: str) -> None:
+    """Raise UserError if one program holds the lock of a journal all the time that we look.
+
+    Who writes to a journal holds it for milliseconds. Optuna would wait for half a minute, warn, and
+    then take the lock away, also from a program that is alive.
+    """
+    if "://" in place:
+        return
+    lock = Path(f"{place}.lock")
+    first, until = _taken(lock), time.monotonic() + LOCK_WAIT_S
+    while first is not None and _taken(lock) == first:
+        if time.monotonic() > until:
+            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first[1] / 1e9))
+            raise UserError(
+                f"Optuna's storage {place} is locked by another program, since {since}; wait until it "
+                f"is done, choose another hydra.sweeper.storage, or remove {lock} if it has died."
+            )
+        time.sleep(0.05)
+
+
+def _taken(lock: Path) -> tuple[int, int] | None:
+    """Which lock it is and when it was taken; it is a link that leads to the journal, or nowhere yet."""
+    try:
+        found = lock.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _asking(place: str, ask: Callable[[], T]) -> T:

@@ -1,9 +1,12 @@
 """Tasks and strategies are what is installed."""
 
-from importlib.metadata import entry_points
+import sys
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from types import ModuleType
 
 import pytest
 
+from calyx import registry
 from calyx.errors import ConfigError
 from calyx.registry import load_class, load_task
 
@@ -40,3 +43,79 @@ def test_a_task_is_no_strategy():
 def test_a_name_that_is_no_text_is_refused(name):
     with pytest.raises(ConfigError, match=r"task\.name"):
         load_task({"name": name})
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Make a thing the only entry point `fleet` of a kind; returns how it is written."""
+
+    def install(kind, thing):
+        module = ModuleType("fleet_of_tests")
+        module.Fleet = thing
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        group = {"task": "calyx.tasks", "strategy": "calyx.strategies"}[kind]
+        point = EntryPoint("fleet", "fleet_of_tests:Fleet", group)
+        monkeypatch.setattr(registry, "entry_points", lambda **_: EntryPoints([point]))
+        load_class.cache_clear()
+
+    yield install
+    load_class.cache_clear()
+
+
+class Empty:
+    """Imports, and is nothing."""
+
+
+class Loads:
+    """Has a task's methods and no more."""
+
+    def __init__(self, section):
+        self.name = "fleet"
+
+    def load(self, client, data_dir, seed):
+        return None
+
+    def model(self, num_inputs):
+        return None
+
+
+class WithoutSection(Loads):
+    """A class that is made of nothing."""
+
+    def __init__(self):
+        super().__init__({})
+
+
+@pytest.mark.parametrize(
+    ("thing", "words"),
+    [
+        (Empty, "lacks load, model"),
+        (lambda section: Loads(section), "lacks load, model"),
+        (Loads({}), "is no class"),
+        (WithoutSection, "lacks a constructor that takes the section"),
+        (Loads, "lacks w_max, clients, schema"),
+    ],
+    ids=["an empty class", "a function", "an object", "no section", "no attributes"],
+)
+def test_an_entry_point_that_is_no_task_is_named_with_what_a_task_has(installed, thing, words):
+    installed("task", thing)
+    with pytest.raises(
+        ConfigError, match=rf"entry point 'fleet' of a task, .*:.*, {words}"
+    ) as caught:
+        load_task({"name": "fleet"})
+    assert "with name, w_max, clients, schema, load and model" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("thing", [Empty, Loads({}), len])
+def test_an_entry_point_that_is_no_strategy_is_named_with_what_one_is(installed, thing):
+    installed("strategy", thing)
+    words = r"entry point 'fleet' of a strategy, fleet_of_tests:Fleet, .*subclass of .*Algorithm\.$"
+    with pytest.raises(ConfigError, match=words):
+        load_class("strategy", "fleet")
+
+
+def test_every_task_and_strategy_that_is_installed_is_one():
+    for kind, group in (("task", "calyx.tasks"), ("strategy", "calyx.strategies")):
+        for name in entry_points(group=group).names:
+            assert load_class(kind, name).__name__

@@ -31,13 +31,14 @@ def test_tensorboard_has_every_figure_of_every_round_once(tmp_path, capsys):
         assert found == [(row["round"], pytest.approx(row[name], rel=1e-6)) for row in rows]
 
 
-def test_mlflow_has_one_run_also_after_a_resume(tmp_path, monkeypatch, capsys):
+def test_mlflow_has_one_run_also_after_a_resume(tmp_path, monkeypatch, capfd):
     mlflow = pytest.importorskip("mlflow")
     place = f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", place)
     monkeypatch.chdir(tmp_path)
     folder = simulated(tmp_path / "run", "mlflow=true")
     assert run(["resume", str(folder), "rounds=3"]) == 0
+    assert capfd.readouterr().err == ""
     events = read_lines(folder / "events.jsonl")
     assert not [e for e in events if e["event"] == "tracking-failed"]
     client = mlflow.MlflowClient()

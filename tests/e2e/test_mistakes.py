@@ -4,8 +4,16 @@ import json
 import shutil
 
 import pytest
+from csv_files import write_folder, write_schema
 
 pytestmark = pytest.mark.e2e
+
+ALL = ["privacy=none", "privacy.groups=all"]
+
+
+def stock(name):
+    return ["strategy=flower", f"strategy.server._target_=flwr.serverapp.strategy.{name}"]
+
 
 MISTAKES = [
     (["foo=1"], "There is no config key foo"),
@@ -30,6 +38,12 @@ MISTAKES = [
     (["seed=1,2"], "Ambiguous value"),
     (["-m", "rounds=3,-1"], "rounds is -1"),
     (["training.optimizer=adam", "training.momentum=0.9"], "momentum=0.9 needs optimizer=sgd"),
+    ([*stock("FedAdam"), "+strategy.server.eta=abc"], 'eta is "abc", but FedAdam takes'),
+    ([*stock("FedAvg"), "+strategy.server.train_metrics_aggr_fn=foo"], "is a function"),
+    (
+        [*stock("Bulyan"), "+strategy.server.num_malicious_nodes=2", *ALL],
+        "needs at least 11 groups",
+    ),
 ]
 
 
@@ -70,6 +84,65 @@ def test_a_data_folder_that_is_not_the_tasks_is_refused(calyx, tmp_path, heart_d
     assert [path.name for path in tmp_path.iterdir()] == ["heart"]
 
 
+def one_file(folder, header, row):
+    """All rows in one file, each with a cell before it, in a column before the others."""
+    paths = sorted(folder.glob("*.csv"))
+    head = paths[0].read_text().splitlines()[0]
+    rows = [line for path in paths for line in path.read_text().splitlines()[1:]]
+    for path in paths:
+        path.unlink()
+    lines = [f"{header}{head}", *(f"{row}{line}" for line in rows)]
+    (folder / "all.csv").write_text("\n".join(lines))
+    write_schema(folder, client=header.rstrip(","))
+
+
+def mend(folder, old, new, encoding="utf-8"):
+    """The first `old` in a client's file replaced."""
+    path = folder / "site-2.csv"
+    text = path.read_text()
+    assert old in text
+    path.write_bytes(text.replace(old, new, 1).encode(encoding))
+
+
+BAD_FILES = {
+    "other columns than its neighbours": (
+        lambda f: mend(f, "pressure", "druck"),
+        "site-2.csv has no column pressure",
+    ),
+    "a date in a column of numbers": (
+        lambda f: mend(f, "\n0,", "\n0,2024-01-03x"),
+        "site-2.csv, line 2, column age: '2024-01-03x",
+    ),
+    "numbers and words in one column": (
+        lambda f: mend(f, "\n7,", "\n7,about "),
+        "site-2.csv, line 9, column age: 'about",
+    ),
+    "another encoding": (
+        lambda f: mend(f, "id,", "größe,", "latin-1"),
+        "site-2.csv is not utf-8 (byte 0xf6); save it so, or name its encoding",
+    ),
+    "a column named twice": (
+        lambda f: mend(f, "id,", "age,"),
+        "site-2.csv names the column 'age' twice in its first line",
+    ),
+    "a client column with one value": (
+        lambda f: one_file(f, "who,", "north,"),
+        "all.csv names 1 clients in its column who",
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "words"), BAD_FILES.values(), ids=BAD_FILES)
+def test_a_csv_folder_that_cannot_be_used_is_one_sentence(calyx, tmp_path, damage, words):
+    damage(write_folder(tmp_path / "rows"))
+    ended = calyx("simulate", "task=csv", "task.data_dir=rows")
+    assert ended.returncode == 2, ended.stderr
+    assert words in ended.stderr
+    assert ended.stderr.startswith("calyx: ")
+    assert ended.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["rows"]
+
+
 def test_a_folder_that_holds_a_run_is_refused_untouched(calyx, tmp_path):
     folder = tmp_path / "old"
     folder.mkdir()
@@ -91,6 +164,7 @@ def test_a_folder_that_holds_a_run_is_refused_untouched(calyx, tmp_path):
         (["resume", "nowhere"], "no folder nowhere"),
         (["report"], "the following arguments are required: run"),
         (["report", "nowhere"], "nowhere"),
+        (["report", "a", "./a", "--out", "x.html"], "The run a is named 2 times"),
         (["doctor", "me"], "takes server, site, privacy or nothing"),
     ],
 )

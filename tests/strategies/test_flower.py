@@ -8,13 +8,17 @@ from federation import Federation
 from flwr.serverapp import strategy as flowers
 from taps import Tap, run_server, stage_of
 
-from calyx.errors import ConfigError
+from calyx import flower
+from calyx.composing import compose, resolved
+from calyx.errors import ConfigError, RoundFailed
+from engines.planning import check_config
 from strategies.flower import (
     HOME,
     ON_GROUPS,
     ON_SUMS,
     REFUSED,
     StockStrategy,
+    check_stock,
     make_stock,
     works_on_sums,
 )
@@ -55,7 +59,7 @@ def test_it_runs_encrypted_on_one_group(tmp_path, name):
     assert summary(run_server(made, made.inner, tmp_path / "run"))["rounds"] == 4
 
 
-@pytest.mark.parametrize("name", sorted(ON_GROUPS - {"QFedAvg"}))
+@pytest.mark.parametrize("name", sorted(ON_GROUPS))
 def test_who_weighs_single_updates_runs_on_groups_and_is_refused_on_one(tmp_path, name):
     made = Federation(*overrides(name), "privacy.groups=all")
     assert summary(run_server(made, made.inner, tmp_path / "run"))["rounds"] == 4
@@ -149,9 +153,106 @@ def test_an_unknown_class_counts_as_needing_single_updates():
         (section("FedAdam") | {"etaa": 1}, "unexpected keyword argument 'etaa'; it takes .*eta"),
         (section("FedAdam") | {"fraction_train": 0.5}, "fraction_train has no effect here"),
         ({"_target_": f"{HOME}.QFedAvg"}, "missing a required argument: 'client_learning_rate'"),
+        (section("FedTrimmedAvg") | {"beta": 0.7}, r"range \[0, 0.5\); it takes beta"),
+        (
+            section("FedAdam") | {"eta": "abc"},
+            r'server.eta is "abc", but FedAdam takes a .* number',
+        ),
+        (section("FedAdam") | {"beta_1": True}, "beta_1 is true, but FedAdam takes a .* number"),
+        (section("FedAdam") | {"eta": None}, "eta is null, but FedAdam takes a .* number"),
+        (section("FedAvgM") | {"server_momentum": "x"}, "server_momentum is .* number"),
+        (section("Krum") | {"num_malicious_nodes": 1.5}, "num_malicious_nodes is 1.5, .* integer"),
+        (section("FedAvg") | {"train_metrics_aggr_fn": "foo"}, "aggr_fn is a function"),
+        (section("Bulyan") | {"selection_rule": "foo"}, "selection_rule is a function"),
+        (section("FedAvg") | {"weighted_by_key": "foo"}, "by_key names what travels"),
+        (section("FedAvg") | {"arrayrecord_key": "foo"}, "record_key names what travels"),
+        (section("QFedAvg") | {"train_loss_key": "foo"}, "loss_key names what travels"),
     ],
 )
 def test_arguments_that_are_wrong_are_one_sentence(server, words):
     with pytest.raises(ConfigError, match=words) as caught:
         make_stock(server)
     assert "\n" not in str(caught.value)
+
+
+class Strict(Counting):
+    """Of a user's own, with a base's arguments behind `**others`, and one of no JSON type."""
+
+    def __init__(self, *, rule: flowers.Strategy | None = None, **others):
+        super().__init__(**others)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"start": "soon"}, 'start is "soon", but Strict takes a valid integer'),
+        ({"rule": "median"}, "but Strict takes an instance of Strategy"),
+        ({"weighted_by_key": "x"}, "names what travels"),
+    ],
+)
+def test_arguments_of_a_class_of_ones_own_are_checked_too(monkeypatch, given, words):
+    monkeypatch.setattr(flowers, "Strict", Strict, raising=False)
+    assert make_stock({"_target_": f"{HOME}.Strict", "start": 3}).seen == [3]
+    with pytest.raises(ConfigError, match=words):
+        make_stock({"_target_": f"{HOME}.Strict", **given})
+
+
+ALL = ["privacy=none", "privacy.groups=all"]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        (
+            "Bulyan",
+            {"num_malicious_nodes": 1},
+            "=1 of Bulyan needs at least 7 groups and has 6; use",
+        ),
+        (
+            "Krum",
+            {"num_malicious_nodes": 10},
+            "=10 of Krum needs at least 23 groups and has 6; use",
+        ),
+        ("MultiKrum", {"num_malicious_nodes": 2}, "at least 7 groups and has 6"),
+        ("Krum", {"num_malicious_nodes": -1}, "num_malicious_nodes is -1, but must be 0 or more"),
+        ("MultiKrum", {"num_nodes_to_select": 0}, "select=0 must be from 1 to the 6 of 6 groups"),
+        (
+            "QFedAvg",
+            {"client_learning_rate": 0.0},
+            "QFedAvg cannot make a round .* division by zero",
+        ),
+    ],
+)
+def test_what_no_round_can_be_made_with_is_refused_when_the_config_is_loaded(name, given, words):
+    target = f"strategy.server._target_={HOME}.{name}"
+    values = [f"+strategy.server.{k}={v}" for k, v in given.items()]
+    config = resolved(compose(["task.num_clients=6", "strategy=flower", target, *values, *ALL]))
+    with pytest.raises(ConfigError, match=words) as caught:
+        check_config(config)
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_value_that_overflows_is_found_by_one_round_and_leaves_no_trace(caplog):
+    names = ("_run_id", "_node_id", "_task_id")
+    before = [getattr(flower.TaskIdentity, name) for name in names]
+    with pytest.raises(ConfigError, match="it makes no finite model"):
+        check_stock(section("FedAdam") | {"eta": 1e39}, 1)
+    check_stock(section("FedAdam"), 1)
+    assert [getattr(flower.TaskIdentity, name) for name in names] == before
+    assert caplog.text == ""
+
+
+def test_a_round_that_loses_too_many_groups_stops_a_stock_strategy_too(tmp_path):
+    more = ("+strategy.server.num_malicious_nodes=1", "retries=0", "privacy.groups=all")
+    made = Federation(*SMALL, f"strategy.server._target_={HOME}.Krum", *more, "task.num_clients=5")
+    tap = Tap(made.inner)
+
+    def request(message):
+        if message.metadata.message_type == "train":
+            tap.silent = {next(iter(made.nodes.values()))}
+        return message
+
+    tap.request = request
+    with pytest.raises(RoundFailed, match="of Krum needs at least 5 groups and has 4"):
+        run_server(made, tap, tmp_path / "run")

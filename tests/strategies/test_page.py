@@ -6,13 +6,16 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from pages import shortened
 
+from benchmarks import strategies
 from calyx.composing import compose, resolved
-from engines.planning import check_config
+from cli.main import run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text()
 INSTALLED = sorted(entry_points(group="calyx.strategies").names)
 COMMANDS = re.findall(r"^calyx simulate ([^#\n]*)", PAGE, re.MULTILINE)
+BENCHMARKS = re.findall(r"^python -m benchmarks.strategies ([^#\n]*)", PAGE, re.MULTILINE)
 
 
 def section(name):
@@ -32,9 +35,25 @@ def test_an_installed_strategy_has_its_section_with_every_key(name):
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)
-def test_its_commands_can_be_run(arguments):
-    check_config(resolved(compose(shlex.split(arguments))))
+def test_its_commands_run(tmp_path, arguments):
+    words = shortened(shlex.split(arguments))
+    assert run(["simulate", *words, f"hydra.run.dir={tmp_path / 'run'}"]) == 0
+    assert (tmp_path / "run" / "summary.json").is_file()
 
 
 def test_it_has_commands():
     assert len(COMMANDS) >= 2
+    assert len(BENCHMARKS) == 3
+
+
+def test_the_options_of_its_benchmarks_are_understood_and_ask_for_what_the_page_says():
+    table, paired, whole = (
+        strategies.jobs_of(strategies.parser().parse_args(shlex.split(words)))
+        for words in BENCHMARKS
+    )
+    assert len(table) == int(re.search(r"; (\d+) runs, two at a time", PAGE)[1])
+    assert {job.strategy for job in paired} == {"fedavg", "scaffold", "fednova"}
+    assert {job.seed for job in paired} == set(range(1, 6))
+    changed = ("stopping.patience=null", "task.min_rows=1", "training.lr=0.2")
+    assert {job.overrides for job in whole} == {changed}
+    assert len(whole) == len(paired)

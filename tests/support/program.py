@@ -15,5 +15,9 @@ def calyx_command(*arguments):
 
 
 def environment():
-    """The program's environment: the faulty task is found, wide lines stay whole."""
-    return os.environ | {"PYTHONPATH": str(FAULTY), "COLUMNS": "200"}
+    """The program's environment: the faulty task is found, wide lines stay whole.
+
+    What PYTHONPATH has stays behind it, so that a worktree's tests start the worktree's program.
+    """
+    places = [str(FAULTY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(places), "COLUMNS": "200"}

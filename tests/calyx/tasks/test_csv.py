@@ -82,19 +82,32 @@ def test_the_schema_travels_and_not_the_folder(folder):
         ),
         ("\n0,", "\n0,x", "line 2, column age: 'x"),
         ("\n0,", "\n0,2024-01-03;", "line 2, column age: '2024-01-03;"),
-        (",no,", ",,", None),  # a missing category is a missing value
-        (",yes\n", ",maybe\n", None),
+        ("id,", "smoker,", "site-2.csv names the column 'smoker' twice in its first line; rename"),
     ],
 )
 def test_a_file_that_differs_from_its_neighbours_is_named_with_its_line(folder, old, new, words):
-    task, path = task_of(folder), folder / "site-2.csv"
-    replace(path, old, new) if old in path.read_text() else None
-    if words is None:
-        task.load("site-2", folder, 1)
-        return
-    with pytest.raises(DataError, match=words.replace("(", r"\(")) as caught:
+    task = task_of(folder)
+    replace(folder / "site-2.csv", old, new)
+    with pytest.raises(DataError, match=words) as caught:
         task.load("site-2", folder, 1)
     assert "\n" not in str(caught.value)
+
+
+def test_a_column_that_is_not_asked_for_may_be_doubled(folder):
+    wanted = task_of(folder).load("site-2", folder, 1)
+    replace(folder / "site-2.csv", "cost", "id")
+    np.testing.assert_array_equal(task_of(folder).load("site-2", folder, 1).x, wanted.x)
+
+
+def test_a_category_that_is_missing_is_a_missing_value(folder):
+    path, task = folder / "site-2.csv", task_of(folder)
+    before = task.load("site-2", folder, 1).x
+    place = next(i for i, row in enumerate(path.read_text().splitlines()[1:]) if ",no," in row)
+    replace(path, ",no,", ",,")
+    after = task.load("site-2", folder, 1).x
+    changed = np.argwhere(~((before == after) | (np.isnan(before) & np.isnan(after))))
+    assert changed.tolist() == [[place, 2]]
+    assert np.isnan(after[place, 2])
 
 
 def test_a_target_that_is_missing_or_unknown_is_named_with_its_line(folder):

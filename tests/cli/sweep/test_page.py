@@ -1,5 +1,6 @@
 """docs/sweeps.md: its commands run, with fewer rounds and trials."""
 
+import importlib
 import re
 import shlex
 import tomllib
@@ -43,6 +44,14 @@ def test_the_commands_of_a_block_run(block, heart):
     for words in block:
         if words[0] == "calyx":
             assert run(shortened(words[1:], heart)) == 0, words
+
+
+def test_the_benchmark_that_the_page_names_is_one(capsys):
+    (module,) = re.findall(r"`python -m ([\w.]+)`", PAGE)
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(module).main(["--help"])
+    assert ended.value.code == 0
+    assert "--jobs" in capsys.readouterr().out
 
 
 def test_slurms_command_composes(here):

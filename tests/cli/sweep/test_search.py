@@ -4,19 +4,29 @@ import csv
 import json
 import logging
 import shlex
+import threading
+import time
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileSymlinkLock
 
 from calyx.composing import compose, compose_master, resolved
 from calyx.config import RunConfig, parse
 from calyx.files import read_lines
 from cli.main import run
+from cli.sweep import study as study_module
 from cli.sweep.pruning import Pruned, RoundListener
 from cli.sweep.search import described, space_of
 from cli.sweep.space import distribution, read_space
-from cli.sweep.study import load_trial, open_study, read_settings, sampler
+from cli.sweep.study import (
+    check_no_other_study,
+    load_trial,
+    open_study,
+    read_settings,
+    sampler,
+)
 
 LR = "training.lr=tag(log,interval(0.01,1))"
 SEARCH = ["hydra/sweeper=optuna", "strategy=fedavg,fedprox", LR]
@@ -178,3 +188,43 @@ def test_params_of_a_config_file_are_searched_too(sweep, heart):
     code, _, error = sweep(*heart, *words, param)
     assert (code, error) == (0, "")
     assert "training.epochs=" in Path("s/0/job.json").read_text()
+
+
+def test_a_storage_that_another_program_has_locked_is_refused_at_once(sweep, heart, here):
+    words = [*heart, *SEARCH, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=1"]
+    assert sweep(*words)[0] == 0
+    before = sorted(path.name for path in Path("s").iterdir())
+    lock = JournalFileSymlinkLock(str(Path("s/study.journal")))
+    lock.acquire()
+    started = time.monotonic()
+    code, _, error = sweep(*words, "hydra.sweeper.n_trials=2")
+    spent = time.monotonic() - started
+    lock.release()
+    assert (code, error.count("\n")) == (2, 1), error
+    assert error.startswith("calyx: Optuna's storage s/study.journal is locked by another program")
+    assert "or remove s/study.journal.lock if it has died." in error
+    assert spent < 15  # Optuna's own way is to wait for 30 s, and then to take it
+    assert sorted(path.name for path in Path("s").iterdir()) == before
+    assert sweep(*words, "hydra.sweeper.n_trials=2")[0] == 0
+
+
+def test_a_storage_that_others_write_to_now_and_then_is_not_locked(here, monkeypatch):
+    monkeypatch.setattr(study_module, "LOCK_WAIT_S", 0.4)
+    lock = JournalFileSymlinkLock("study.journal")
+    ended = threading.Event()
+
+    def write():
+        while not ended.is_set():
+            lock.acquire()
+            time.sleep(0.15)
+            lock.release()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for _ in range(3):
+            check_no_other_study(settings_with(), here, {"mode": "min"})
+            time.sleep(0.1)
+    finally:
+        ended.set()
+        thread.join()
