@@ -175,6 +175,7 @@ def _column(name: str, cfg: ColumnConfig) -> Column:
         high=cfg.high,
         unit=cfg.unit,
         unknown=cfg.unknown,
+        words=tuple(map(str, cfg.categories)),
     )
 
 
