@@ -111,12 +111,14 @@ class Table:
 
     `y` are int64 classes, or float64 values in the target's own unit. Rows with one number in
     `blocks` [N] int64 stay together when a client's rows are split, as the lines of one speech
-    must: neighbours know too much of each other.
+    must: neighbours know too much of each other. `unread` are columns that stand beside those of the
+    schema where the rows come from, by name: a site wants to know of them.
     """
 
     x: NDArray[np.float64]
     y: NDArray[Any]
     blocks: NDArray[np.int64] | None = None  # None: every row is by itself
+    unread: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -125,7 +127,7 @@ class Table:
     def take(self, rows: NDArray[np.int64]) -> "Table":
         """The rows with these indices, in their order."""
         blocks = None if self.blocks is None else self.blocks[rows]
-        return Table(self.x[rows], self.y[rows], blocks)
+        return Table(self.x[rows], self.y[rows], blocks, self.unread)
 
 
 class Task(Protocol):
