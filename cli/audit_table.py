@@ -20,7 +20,9 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
     console = Console(highlight=False)
     console.print()
     sites, rows = audit["sites"], audit["rows"]
-    console.print(Text(f"{rows} rows of {sites} sites, seen as sums over sites", style="bold"))
+    twice = f", {audit['duplicates_share']:.1%} twice" if audit["duplicates"] else ""
+    head = f"{rows} rows of {sites} sites{twice}, seen as sums over sites"
+    console.print(Text(head, style="bold"))
     console.print(_findings(audit))
     console.print(_columns(audit))
     more = len(audit["columns"]) - MOST_COLUMNS
@@ -54,15 +56,17 @@ def _columns(audit: Mapping[str, Any]) -> Table:
     table.add_column("missing", justify="right")
     table.add_column("mean ± sd", justify="right")
     table.add_column("median", justify="right")
+    table.add_column("outliers", justify="right")
     table.add_column("label", justify="right")  # what it tells of the label
     for name, column in list(audit["columns"].items())[:MOST_COLUMNS]:
         mean, sd, median = (column.get(key) for key in ("mean", "sd", "median"))
-        tells = column["association"]
+        tells, far = column["association"], column.get("outlier_share")
         table.add_row(
             Text(printable(str(name), 40)),
             f"{column['missing_share']:.0%}" if column["missing"] else "–",
             "–" if mean is None or sd is None else f"{mean:.4g} ± {sd:.3g}",
             "–" if median is None else f"{median:.4g}",
+            f"{far:.1%}" if far else "–",
             "–" if tells is None else f"{tells:.2f}",
         )
     return table

@@ -36,7 +36,7 @@ class Finding:
 def check_table(table: Table, schema: Schema) -> list[Finding]:
     """Findings about all rows. Raises ClientFailure for rows that cannot be trained on."""
     _refuse(table, schema)
-    findings = _columns(table, schema)
+    findings = [*_unread(table), *_columns(table, schema)]
     duplicates = len(table) - len(np.unique(_joined(table), axis=0))
     if duplicates:
         findings.append(
@@ -78,6 +78,20 @@ def check_parts(parts: Mapping[str, Table]) -> list[Finding]:
             Finding("shared-rows", _of_equal_rows(parts["train"]), None, shared, message)
         )
     return findings
+
+
+def _unread(table: Table) -> list[Finding]:
+    count = len(table.unread)
+    if count == 0:
+        return []
+    if count == 1:
+        name = table.unread[0]
+        message = f"{name} is a column that the schema does not name; it is left alone."
+    else:
+        name = None
+        names = _names(list(table.unread), "column", "columns")
+        message = f"The schema does not name {names}; they are left alone."
+    return [Finding("extra-column", "info", name, count, message)]
 
 
 def _of_equal_rows(table: Table) -> Severity:

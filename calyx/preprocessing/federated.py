@@ -2,6 +2,7 @@
 
 They are fitted on the training parts, of which the server saw sums only. A column's outlier bounds
 and median are known to one bin of its histogram; mean and standard deviation to a fixed-point step.
+Of a column that fewer than two sites show, there are no sums: its constants are of its declared range.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from calyx.tasks.base import Column, Schema
 from calyx.weights import Array, Weights
 
 STORED = "preprocessing/constants"  # a tensor [C, 5]: fill, low, high, mean, scale; NaN where none
+SHOWN = 4  # names in one sentence
 
 
 def check_ranges(schema: Schema, cfg: PreprocessingConfig) -> None:
@@ -30,6 +32,28 @@ def check_ranges(schema: Schema, cfg: PreprocessingConfig) -> None:
             )
 
 
+def check_given(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> None:
+    """Refuse to fit on items that every site withholds. Raises ConfigError that names the columns."""
+    withheld = {item for item, sites in figures.withheld.items() if sites >= figures.sites}
+    needs_bins = cfg.numeric_imputation in ("median", "mode") or cfg.outliers != "keep"
+    coded = ("categories",) if cfg.categorical_imputation == "mode" else ()
+    needed = {
+        "numeric": ("moments", "histograms") if needs_bins else ("moments",),
+        "categorical": coded,
+        "ordinal": coded,
+    }
+    lacking = [(c.name, i) for c in schema.columns for i in needed.get(c.kind, ()) if i in withheld]
+    if not lacking:
+        return
+    names, items = (list(dict.fromkeys(part)) for part in zip(*lacking, strict=True))
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    raise ConfigError(
+        f"preprocessing=federated has no sums for {', '.join(names[:SHOWN])}{more}, since no site gives "
+        f"{', '.join(items)}. Use preprocessing=local, or ask the sites to list these items in "
+        "client.policy.statistics."
+    )
+
+
 def fit_sums(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> Fitted:
     """What `fit` would learn from all clients' training rows in one place, to a bin."""
     known = {v.variable.name: v for v in figures.variables}
@@ -38,21 +62,21 @@ def fit_sums(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> Fitt
 
 
 def _fit(column: Column, found: VariableFigures | None, cfg: PreprocessingConfig) -> ColumnFit:
-    if found is None or (found.numbers is None and found.categories is None):
-        return ColumnFit(np.nan, -np.inf, np.inf, 0.0, 1.0)  # text, pixels: as they are
-    if found.categories is not None:
+    if column.categories:
+        counted = found.categories if found else None  # None where one site alone shows it
         fill = np.nan if cfg.categorical_imputation == "none" else cfg.fill_value
-        counts = found.categories.counts
-        if cfg.categorical_imputation == "mode" and any(counts):
-            fill = found.categories.names[int(np.argmax(counts))]
+        if cfg.categorical_imputation == "mode" and counted and any(counted.counts):
+            fill = counted.names[int(np.argmax(counted.counts))]
         return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
+    if column.kind != "numeric" or found is None:
+        return ColumnFit(np.nan, -np.inf, np.inf, 0.0, 1.0)  # text, pixels: as they are
     return _fit_numbers(found, cfg)
 
 
 def _fit_numbers(found: VariableFigures, cfg: PreprocessingConfig) -> ColumnFit:
     numbers = found.numbers
     if numbers is None or numbers.mean is None or numbers.sd is None:
-        return ColumnFit(cfg.fill_value, -np.inf, np.inf, 0.0, 1.0)
+        return _of_range(found, cfg)
     low, high = -np.inf, np.inf
     first, third = numbers.quantile(0.25), numbers.quantile(0.75)
     if cfg.outliers != "keep" and first is not None and third is not None and first < third:
@@ -72,10 +96,22 @@ def _fit_numbers(found: VariableFigures, cfg: PreprocessingConfig) -> ColumnFit:
     return ColumnFit(numbers.mean if fill is None else float(fill), low, high, mean, scale)
 
 
+def _of_range(found: VariableFigures, cfg: PreprocessingConfig) -> ColumnFit:
+    """Constants without sums: the declared range becomes -1 … 1, its middle fills holes."""
+    low, high = found.variable.bounds or (-1.0, 1.0)
+    middle, reach = (low + high) / 2, (high - low) / 2
+    given = {"constant": cfg.fill_value, "none": np.nan}
+    fill = given.get(cfg.numeric_imputation, middle)
+    mean, scale = (0.0, 1.0) if cfg.scaling == "none" else (middle, reach)
+    return ColumnFit(fill, -np.inf, np.inf, mean, scale)
+
+
 def _fullest(
     histogram: tuple[int, ...], edges: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> float:
-    """The middle of the bin that holds most values."""
+) -> float | None:
+    """The middle of the bin that holds most values; None where none is known."""
+    if not any(histogram):
+        return None
     place = int(np.argmax(histogram))
     return float((edges[place] + edges[place + 1]) / 2)
 

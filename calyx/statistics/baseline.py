@@ -29,6 +29,8 @@ def compare_figures(earlier: Figures, now: Figures) -> list[Drift]:
 
 
 def _counts(of: VariableFigures) -> Counts | None:
+    if of.is_single:
+        return None  # its cells are left out, and would look as if they had become empty
     if of.numbers is not None:
         cells = of.numbers.histogram
     elif of.categories is not None:

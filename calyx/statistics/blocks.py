@@ -107,6 +107,11 @@ def _blocks(schema: Schema, bins: int) -> list[Block]:
         Block("hidden", "missing", (v,)),  # sites that hid a small cell of a variable
         Block("outside", "ranges", (r, 2)),
         Block("unknown", "ranges", (len(named),)),
+        # Sites that show any value of a variable: of one site alone a sum is no sum.
+        Block("shown_moments", "moments", (r,)),
+        Block("shown_histogram", "histograms", (r,)),
+        Block("shown_categories", "categories", (len(named),)),
+        Block("shown_correlation", "correlation", (v,)),
         Block("present", "moments", (r,)),
         Block("sum", "moments", (r,), values),
         Block("square", "moments", (r,), values),

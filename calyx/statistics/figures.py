@@ -1,20 +1,23 @@
 """What sums over clients say of each variable: counts, means, quantiles, spread over sites.
 
 Everything is of the values that lie within their declared range, and of cells that clients did
-not hide. Shapes: B bins, J categories, K classes.
+not hide. Of what only one site shows there are no figures: they would be that site's own.
+Shapes: B bins, J categories, K classes.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.statistics.blocks import ALL, ITEMS, SHARE_STEPS, STEPS, WITHHELD, Cells, Survey
-from calyx.statistics.variables import TARGET, Variable, categorical, numeric, variables
+from calyx.statistics.blocks import ALL, ITEMS, SHARE_STEPS, STEPS, WITHHELD, Cells, Item, Survey
+from calyx.statistics.single import LEAST, is_single, without_single
+from calyx.statistics.variables import Variable, categorical, numeric, variables
+from calyx.tasks.base import Schema
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
+FAR = 3.0  # interquartile ranges beyond a quartile, from which on a value is an outlier
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,23 @@ class Numbers:
         return float(np.interp(q, cumulative, self.edges))
 
     @property
+    def outlier_share(self) -> float | None:
+        """The share of rows in bins that lie beyond q1 − 3·IQR … q3 + 3·IQR as a whole.
+
+        None where both quartiles lie in one bin: how far apart they are is then not known. Source:
+        Tukey 1977, Exploratory Data Analysis, "far out".
+        """
+        first, third = self.quantile(0.25), self.quantile(0.75)
+        if first is None or third is None:
+            return None
+        places = np.searchsorted(self.edges, [first, third], side="right")
+        if places[0] == places[1]:
+            return None
+        reach = FAR * (third - first)
+        is_far = (self.edges[1:] < first - reach) | (self.edges[:-1] > third + reach)
+        return float(np.array(self.histogram)[is_far].sum() / sum(self.histogram))
+
+    @property
     def least(self) -> float | None:
         """The lower edge of the first bin that holds a value."""
         filled = np.flatnonzero(self.histogram)
@@ -70,6 +90,7 @@ class Categories:
     """A categorical variable: rows by category, and of none that is declared."""
 
     names: tuple[float, ...]
+    words: tuple[str, ...]  # the same for a person
     counts: tuple[int, ...]
     unknown: int
 
@@ -88,6 +109,7 @@ class VariableFigures:
     numbers: Numbers | None
     categories: Categories | None
     association: float | None  # with the label, 0 … 1
+    is_single: bool  # one site alone shows values, so that numbers or categories are left out
 
     @property
     def missing_share(self) -> float:
@@ -108,6 +130,11 @@ class Figures:
     withheld: Mapping[str, int]  # sites that gave nothing, by item; only those with some
     variables: tuple[VariableFigures, ...]
 
+    @property
+    def duplicates_share(self) -> float:
+        """Of all rows."""
+        return self.duplicates / self.rows if self.rows else 0.0
+
     def of(self, name: str) -> VariableFigures:
         """A variable's. Raises KeyError."""
         return next(v for v in self.variables if v.variable.name == name)
@@ -115,55 +142,57 @@ class Figures:
 
 def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figures:
     """The figures of a sample, from sums over `sites` clients."""
-    cells = {b.name: sums[f"{sample}/{b.name}"].reshape(b.shape) for b in survey.blocks(sample)}
+    blocks, schema = survey.blocks(sample), survey.schema
+    cells = {b.name: sums[f"{sample}/{b.name}"].reshape(b.shape) for b in blocks}
+    cells = without_single(cells, schema)
     withheld = sums[f"{sample}/{WITHHELD}"].tolist()
     given = {item: sites - int(n) for item, n in zip(ITEMS, withheld, strict=True)}
-    schema, rows = survey.schema, int(cells["rows"][0])
-    ranged, named = numeric(schema), categorical(schema)
-    starts = np.cumsum([0, *(len(c.categories) for c in named)])
-    found = []
-    for i, variable in enumerate(variables(schema)):
-        spread = _shift(cells.get("spread_missing"), i, given["spread"])
-        association, numbers, categories = None, None, None
-        if variable in ranged:
-            r = ranged.index(variable)
-            numbers = _numbers(cells, r, variable)
-            association = _of_numbers(cells, r, numbers) if variable.name != TARGET else None
-        elif variable in named:
-            c = named.index(variable)
-            where = slice(int(starts[c]), int(starts[c + 1]))
-            counts = tuple(int(n) for n in cells["category"][where])
-            categories = Categories(variable.categories, counts, int(cells["unknown"][c]))
-            association = _of_categories(cells, where)
-        missing, coded, absent, hidden = (
-            int(cells[k][i]) for k in ("missing", "coded", "absent", "hidden")
-        )
-        found.append(
-            VariableFigures(
-                variable=variable,
-                rows=rows,
-                missing=missing,
-                coded=coded,
-                absent=absent,
-                hidden=hidden,
-                missing_spread=spread,
-                numbers=numbers,
-                categories=categories,
-                association=association,
-            )
-        )
     is_audit = "duplicates" in cells
     classes = len(schema.classes) if is_audit else 0
     shifts = [_shift(cells.get("spread_label"), k, given["spread"]) for k in range(classes)]
     return Figures(
         sites=sites,
-        rows=rows,
+        rows=int(cells["rows"][0]),
         duplicates=int(cells["duplicates"][0]) if is_audit else 0,
         labels=tuple(int(n) for n in cells["labels"]) if classes else (),
         hidden_labels=int(cells["hidden_labels"][0]) if classes else 0,
         label_spread=tuple(s for s in shifts if s),
         withheld={item: sites - n for item, n in given.items() if n < sites},
-        variables=tuple(found),
+        variables=tuple(_variable(v, cells, schema, given) for v in variables(schema)),
+    )
+
+
+def _variable(
+    variable: Variable, cells: Mapping[str, Cells], schema: Schema, given: Mapping[Item, int]
+) -> VariableFigures:
+    i, ranged, named = variables(schema).index(variable), numeric(schema), categorical(schema)
+    association, numbers, categories = None, None, None
+    # One site's association is that site's own, too.
+    is_shared = "shown_correlation" in cells and cells["shown_correlation"][i] >= LEAST
+    if variable in ranged:
+        r = ranged.index(variable)
+        numbers = _numbers(cells, r, variable)
+        association = _of_numbers(cells, r, numbers) if is_shared else None
+    elif variable in named:
+        c = named.index(variable)
+        start = sum(len(v.categories) for v in named[:c])
+        where = slice(start, start + len(variable.categories))
+        counts = tuple(int(n) for n in cells["category"][where])
+        unknown = int(cells["unknown"][c])
+        categories = Categories(variable.categories, variable.words, counts, unknown)
+        association = _of_categories(cells, where) if is_shared else None
+    return VariableFigures(
+        variable=variable,
+        rows=int(cells["rows"][0]),
+        missing=int(cells["missing"][i]),
+        coded=int(cells["coded"][i]),
+        absent=int(cells["absent"][i]),
+        hidden=int(cells["hidden"][i]),
+        missing_spread=_shift(cells.get("spread_missing"), i, given["spread"]),
+        numbers=numbers,
+        categories=categories,
+        association=association,
+        is_single=is_single(variable, cells, schema),
     )
 
 
@@ -234,53 +263,3 @@ def _of_categories(cells: Mapping[str, Cells], where: slice) -> float | None:
     if min(table.shape) < 2:
         return None
     return float(association(table, method="cramer"))
-
-
-def as_json(figures: Figures) -> dict[str, Any]:
-    """The figures as the JSON values of audit.json."""
-    return {
-        "sites": figures.sites,
-        "rows": figures.rows,
-        "duplicates": figures.duplicates,
-        "labels": list(figures.labels),
-        "label_spread": [vars(s) for s in figures.label_spread],
-        "hidden_labels": figures.hidden_labels,
-        "withheld": dict(figures.withheld),
-        "columns": {v.variable.name: _as_json(v) for v in figures.variables},
-    }
-
-
-def _as_json(of: VariableFigures) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "unit": of.variable.unit,
-        "missing": of.missing,
-        "missing_share": round(of.missing_share, 6),
-        "coded_missing": of.coded,
-        "missing_spread": vars(of.missing_spread) if of.missing_spread else None,
-        "absent_at": of.absent,
-        "hidden_at": of.hidden,
-        "association": of.association,
-    }
-    if of.numbers:
-        n = of.numbers
-        found |= {
-            "count": n.count,
-            "mean": n.mean,
-            "sd": n.sd,
-            "least": n.least,
-            "q1": n.quantile(0.25),
-            "median": n.quantile(0.5),
-            "q3": n.quantile(0.75),
-            "greatest": n.greatest,
-            "range": [n.low, n.high],
-            "outside": n.below + n.above,
-            "histogram": list(n.histogram),
-            "mean_spread": vars(n.spread) if n.spread else None,
-        }
-    if of.categories:
-        named = zip(of.categories.names, of.categories.counts, strict=True)
-        found |= {
-            "categories": {f"{name:g}": count for name, count in named},
-            "unknown": of.categories.unknown,
-        }
-    return found

@@ -139,6 +139,17 @@ def _missing(one: VariableFigures, figures: Figures) -> Iterator[AuditFinding]:
             f"{name} is missing in {share:.0%} of all rows{_uneven(one)}.",
             "Ask the sites that lack it: a mark for missing values then tells which site a row is of.",
         )
+    if one.is_single and one.absent < figures.sites - 1:
+        yield AuditFinding(
+            "single-site",
+            "warning",
+            name,
+            1,
+            f"After small cells were hidden only one site shows values of {name}: its figures are "
+            "left out, since they would be that site's own.",
+            "Ask whether the column is worth keeping: federated constants for it come from its "
+            "declared range and not from data.",
+        )
     if one.coded:
         yield AuditFinding(
             "coded-missing",

@@ -1,5 +1,9 @@
 """What one client's rows add to the blocks of a survey. Small cells are hidden here, by the client.
 
+No difference of totals of one sample is a small number of rows either, which holds by construction:
+a variable's small groups join others (`regrouping`), and of the rest is shown what `suppression`
+lets stand. A test solves for every part of the rows what the vector tells of it.
+
 Shapes: N rows, R variables with a range, B bins, K classes.
 """
 
@@ -18,18 +22,38 @@ from calyx.statistics.blocks import (
     Item,
     Survey,
 )
-from calyx.statistics.suppression import coarse, suppress, with_total
-from calyx.statistics.variables import Variable, values_of, variables
+from calyx.statistics.regrouping import regroup, regroup_categories
+from calyx.statistics.suppression import (
+    coarse_shares,
+    suppress,
+    suppress_crossed,
+    suppress_part,
+)
+from calyx.statistics.variables import TARGET, Variable, values_of, variables
 from calyx.tasks.base import Schema, Table
 
 Measured = dict[str, Cells]  # cells [size] by a block's name
 
 
+Arrays = dict[str, NDArray[np.generic]]
+
+
 @dataclass(frozen=True)
-class _Rules:
+class _Rows:
+    """The rows of a sample, and what all its variables need to know."""
+
+    table: Table
     schema: Schema
     bins: int
     minimum: int  # rows that a cell stands for at least
+    labels: NDArray[np.int64]  # [K] rows by class; one "class" of a regression
+    is_shown: NDArray[np.bool_]  # [K] whether others see a class's rows
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """[N], all 0 of a regression."""
+        y: NDArray[np.int64] = self.table.y if self.schema.classes else np.zeros_like(self.table.y)
+        return y.astype(np.int64)
 
 
 def measure(
@@ -40,10 +64,10 @@ def measure(
     Items that are not allowed, and samples of fewer rows than `minimum`, are zero, and `withheld`
     says so.
     """
-    rules, found = _Rules(survey.schema, survey.bins, minimum), {}
+    found = {}
     for sample in survey.samples:
         table, blocks = samples[sample], survey.blocks(sample)
-        own = _sample(table, rules) if len(table) >= minimum else {}
+        own = _sample(table, survey, minimum) if len(table) >= minimum else {}
         for block in blocks:
             cells = own[block.name] if own and block.item in allowed else np.zeros(block.size)
             found[f"{sample}/{block.name}"] = cells.astype(np.int64).reshape(-1)
@@ -52,11 +76,15 @@ def measure(
     return found
 
 
-def _sample(table: Table, rules: _Rules) -> dict[str, NDArray[np.generic]]:
-    schema, minimum, n = rules.schema, rules.minimum, len(table)
-    labels = np.bincount(table.y, minlength=len(schema.classes)) if schema.classes else None
-    parts = [_variable(v, table, rules) for v in variables(schema)]
-    found: dict[str, NDArray[np.generic]] = {
+def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
+    schema, n = survey.schema, len(table)
+    labels = (
+        np.bincount(table.y, minlength=len(schema.classes)) if schema.classes else np.array([n])
+    )
+    shown, is_hidden = suppress(labels, minimum)
+    rows = _Rows(table, schema, survey.bins, minimum, labels, shown == labels)
+    parts = [_variable(v, rows) for v in variables(schema)]
+    found: Arrays = {
         name: np.concatenate([np.atleast_1d(p[name]) for p in parts if name in p] or [np.zeros(0)])
         for name in dict.fromkeys(key for part in parts for key in part)
     }
@@ -64,12 +92,10 @@ def _sample(table: Table, rules: _Rules) -> dict[str, NDArray[np.generic]]:
     repeated = n - len(
         np.unique(np.column_stack([np.nan_to_num(table.x, nan=-1e300), table.y]), axis=0)
     )
-    found["duplicates"] = suppress(np.array([repeated]), minimum)[0]
-    if labels is not None:
-        shown, is_hidden = suppress(labels, minimum)
-        shares = [_share(int(c), n, minimum) for c in labels]
+    found["duplicates"] = suppress(np.array([repeated, n - repeated]), minimum)[0][:1]
+    if schema.classes:
         found["labels"], found["hidden_labels"] = shown, np.array([is_hidden])
-        found["spread_label"] = _spread(shares)
+        found["spread_label"] = _spread(coarse_shares(labels, minimum).tolist())
     found["spread_missing"] = _spread([float(s) for s in found.pop("share_missing")])
     if "share_mean" in found:
         means = found.pop("share_mean")
@@ -79,11 +105,6 @@ def _sample(table: Table, rules: _Rules) -> dict[str, NDArray[np.generic]]:
     return found
 
 
-def _share(count: int, rows: int, minimum: int) -> float:
-    """A share that no small cell can be told from."""
-    return min(1.0, coarse(count, minimum) / max(coarse(rows, minimum), 1))
-
-
 def _spread(shares: list[float]) -> Cells:
     """Σ over sites of these and of their squares, [2·V] steps: the mean and sd over sites."""
     values = np.array(shares, dtype=np.float64)
@@ -91,87 +112,84 @@ def _spread(shares: list[float]) -> Cells:
     return steps
 
 
-def _variable(variable: Variable, table: Table, rules: _Rules) -> dict[str, NDArray[np.generic]]:
-    values, coded = values_of(variable, table, rules.schema)
-    n, minimum = len(values), rules.minimum
-    is_present = ~np.isnan(values)
-    missing = n - int(is_present.sum())
-    (shown, present), is_hidden = suppress(np.array([missing, n - missing]), minimum)
-    if is_hidden and n - missing >= minimum:
-        shown, present = 0, n  # as if it were complete: the total tells nothing
-    elif is_hidden:
-        shown, present = n, 0  # and as if it were empty
-    found: dict[str, NDArray[np.generic]] = {
-        "missing": np.array([shown]),
-        "coded": suppress(np.array([min(coded, int(shown))]), minimum)[0],
-        "absent": np.array([missing == n]),
-        "share_missing": np.array([_share(missing, n, minimum)]),
+def _variable(variable: Variable, rows: _Rows) -> Arrays:
+    raw, coded = values_of(variable, rows.table, rows.schema)
+    n, minimum = len(raw), rows.minimum
+    regrouped = regroup(raw, variable.bounds, rows.classes, minimum)
+    values = regrouped.values
+    missing = int(np.isnan(values).sum())
+    found: Arrays = {
+        "missing": np.array([missing]),
+        "coded": np.array([suppress_part(coded, missing, minimum)]),
+        "absent": np.array([np.isnan(raw).all()]),
+        "share_missing": coarse_shares(np.array([missing, n - missing]), minimum)[:1],
     }
     if variable.categories:
-        more = _categories(variable, values, table, (int(present), rules))
+        more = _categories(variable, values, rows)
     elif variable.bounds is not None:
-        more = _numbers(variable, values, table, (int(present), rules))
+        more = _numbers(variable.bounds, values, rows)
     else:
         more = {}
-    is_hidden = is_hidden or bool(more.pop("is_hidden", np.array([False]))[0])
+    is_hidden = regrouped.is_changed or bool(more.pop("is_hidden", np.array([False]))[0])
+    tells = [more[name].any() for name in ("class_present", "class_category") if name in more]
+    tells += [more["present"].any() for name in ("target_product",) if name in more]
+    is_column = variable.name != TARGET
+    more["shown_correlation"] = np.array([is_column and any(tells)])
     return found | more | {"hidden": np.array([is_hidden])}
 
 
-def _numbers(
-    variable: Variable, values: NDArray[np.float64], table: Table, rest: tuple[int, _Rules]
-) -> dict[str, NDArray[np.generic]]:
+def _numbers(bounds: tuple[float, float], values: NDArray[np.float64], rows: _Rows) -> Arrays:
     """Of a variable with a range; values outside it are counted, and left out of all else."""
-    (present, rules), bounds = rest, variable.bounds
-    low, high = bounds if bounds else (0.0, 1.0)
-    sides = np.array([(values < low).sum(), (values > high).sum()])
-    outside, is_hidden = suppress(sides, rules.minimum)
+    low, high = bounds
     inside = (values >= low) & (values <= high)
-    u = (values[inside] - low) / (high - low)
-    total = max(0, present - int(outside.sum())) if len(u) else 0
-    cells = np.bincount(
-        np.minimum((u * rules.bins).astype(np.int64), rules.bins - 1), minlength=rules.bins
-    )
-    histogram, is_cut = suppress(with_total(cells, total), rules.minimum)
-    scale = total / max(1, len(u))
-    found: dict[str, NDArray[np.generic]] = {
-        "outside": outside,
-        "present": np.array([total]),
-        "sum": np.rint(np.array([u.sum() * scale]) * STEPS),
-        "square": np.rint(np.array([(u**2).sum() * scale]) * STEPS),
+    u, y = (values[inside] - low) / (high - low), rows.table.y[inside]
+    cells = np.minimum((u * rows.bins).astype(np.int64), rows.bins - 1)
+    histogram, is_hidden = suppress(np.bincount(cells, minlength=rows.bins), rows.minimum)
+    found: Arrays = {
+        "outside": np.array([(values < low).sum(), (values > high).sum()]),
+        "present": np.array([len(u)]),
+        "sum": np.rint(np.array([u.sum()]) * STEPS),
+        "square": np.rint(np.array([(u**2).sum()]) * STEPS),
         "histogram": histogram,
-        "share_mean": np.array([u.mean() if total else np.nan]),
-        "is_hidden": np.array([is_hidden or is_cut]),
+        "share_mean": np.array([u.mean() if len(u) else np.nan]),
+        "is_hidden": np.array([is_hidden]),
+        "shown_moments": np.array([len(u) > 0]),
+        "shown_histogram": np.array([histogram.any()]),
     }
-    classes = len(rules.schema.classes)
+    classes = len(rows.schema.classes)
     if classes == 0:
-        target = rules.schema.target
-        t = (table.y[inside] - target.center) / (16 * target.scale) + 0.5 if target else u
-        found["target_product"] = np.rint(np.array([(u * np.clip(t, 0, 1)).sum() * scale]) * STEPS)
+        target = rows.schema.target
+        t = (y - target.center) / (16 * target.scale) + 0.5 if target else u
+        found["target_product"] = np.rint(np.array([(u * np.clip(t, 0, 1)).sum()]) * STEPS)
         return found
-    y = table.y[inside]
-    counted = np.bincount(y, minlength=classes)
-    shown, _ = suppress(with_total(counted, total), rules.minimum)
-    mean = np.bincount(y, weights=u, minlength=classes) / np.maximum(counted, 1)
-    return found | {"class_present": shown, "class_sum": np.rint(mean * shown * STEPS)}
+    counted, known = np.bincount(y, minlength=classes)[None], (np.array([True]), rows.is_shown)
+    shown = suppress_crossed(counted, rows.labels, known, rows.minimum)[0]
+    sums = np.where(shown > 0, np.bincount(y, weights=u, minlength=classes), 0.0)
+    return found | {"class_present": shown, "class_sum": np.rint(sums * STEPS)}
 
 
-def _categories(
-    variable: Variable, values: NDArray[np.float64], table: Table, rest: tuple[int, _Rules]
-) -> dict[str, NDArray[np.generic]]:
-    present, rules = rest
-    known = np.array(variable.categories)
+def _categories(variable: Variable, values: NDArray[np.float64], rows: _Rows) -> Arrays:
+    regrouped, known = (
+        regroup_categories(values, variable.categories, rows.minimum),
+        variable.categories,
+    )
+    values = regrouped.values
     cells = np.array([int((values == category).sum()) for category in known])
     unknown = int((~np.isnan(values)).sum()) - int(cells.sum())
-    shown, is_hidden = suppress(with_total(np.append(cells, unknown), present), rules.minimum)
-    found: dict[str, NDArray[np.generic]] = {
+    shown, is_hidden = suppress(np.append(cells, unknown), rows.minimum)
+    found: Arrays = {
         "category": shown[:-1],
         "unknown": shown[-1:],
-        "is_hidden": np.array([is_hidden]),
+        "is_hidden": np.array([is_hidden or regrouped.is_changed]),
+        "shown_categories": np.array([shown.any()]),
     }
-    classes = len(rules.schema.classes)
+    classes = len(rows.schema.classes)
     if classes:
-        table_of = np.array(
-            [np.bincount(table.y[values == c], minlength=classes) for c in known]
+        crossed = np.array(
+            [np.bincount(rows.table.y[values == c], minlength=classes) for c in known]
+        )
+        which = (shown[:-1] > 0, rows.is_shown)
+        found["class_category"] = suppress_crossed(
+            crossed, rows.labels, which, rows.minimum
         ).reshape(-1)
-        found["class_category"] = suppress(table_of, rules.minimum)[0]
     return found

@@ -22,7 +22,7 @@ class Variable:
     """Something measured of every row.
 
     `low` and `high` are declared, ends included, and None where nothing is: such a variable has
-    no mean and no histogram. A categorical one has `categories` instead.
+    no mean and no histogram. A categorical one has `categories` instead, and `words` for them.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Variable:
     low: float | None = None
     high: float | None = None
     categories: tuple[float, ...] = ()
+    words: tuple[str, ...] = ()
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -57,6 +58,7 @@ def variables(schema: Schema) -> tuple[Variable, ...]:
                 column.low if is_number else None,
                 column.high if is_number else None,
                 tuple(column.categories),
+                tuple(map(column.word, column.categories)),
             )
         )
     if pixels:

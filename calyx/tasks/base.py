@@ -34,7 +34,7 @@ class Column:
     shape. `low` and `high` bound plausible values, ends included; None is unbounded. Federated
     statistics need both. `unknown` is what a category is that nobody declared: zeros in all places
     of the one-hot code, a missing value (always so of an ordinal column), or a reason for a client
-    to refuse its rows.
+    to refuse its rows. `words` say the categories to a person, where they are codes for words.
 
     Raises ValueError for a column that contradicts itself.
     """
@@ -48,6 +48,7 @@ class Column:
     high: float | None = None
     unit: str = ""
     unknown: Unknown = "other"
+    words: tuple[str, ...] = ()  # one a category, or none
 
     def __post_init__(self) -> None:
         """Check that the fields fit one another."""
@@ -63,8 +64,14 @@ class Column:
             raise ValueError(
                 f"{min(overlap):g} is a category and a missing code of the column {self.name}"
             )
+        if self.words and not len(set(self.words)) == len(self.words) == len(self.categories):
+            raise ValueError(f"the column {self.name} needs a word of its own for each category")
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low is not below high in the column {self.name}")
+
+    def word(self, category: float) -> str:
+        """How a person calls one of the categories."""
+        return self.words[self.categories.index(category)] if self.words else f"{category:g}"
 
 
 @dataclass(frozen=True)
@@ -104,12 +111,14 @@ class Table:
 
     `y` are int64 classes, or float64 values in the target's own unit. Rows with one number in
     `blocks` [N] int64 stay together when a client's rows are split, as the lines of one speech
-    must: neighbours know too much of each other.
+    must: neighbours know too much of each other. `unread` are columns that stand beside those of the
+    schema where the rows come from, by name: a site wants to know of them.
     """
 
     x: NDArray[np.float64]
     y: NDArray[Any]
     blocks: NDArray[np.int64] | None = None  # None: every row is by itself
+    unread: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -118,7 +127,7 @@ class Table:
     def take(self, rows: NDArray[np.int64]) -> "Table":
         """The rows with these indices, in their order."""
         blocks = None if self.blocks is None else self.blocks[rows]
-        return Table(self.x[rows], self.y[rows], blocks)
+        return Table(self.x[rows], self.y[rows], blocks, self.unread)
 
 
 class Task(Protocol):

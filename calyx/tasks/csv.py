@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
-from calyx.errors import ConfigError, DataError
+from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Column, Schema, Table, Target, check_w_max
 from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, read_schema
 from calyx.tasks.tables import (
@@ -24,6 +24,7 @@ from calyx.tasks.tables import (
     numbers,
     read_chunks,
     read_frame,
+    read_header,
 )
 
 if TYPE_CHECKING:
@@ -148,9 +149,13 @@ class Csv:
             for client in whose.dropna().unique():
                 rows = np.flatnonzero((whose == client).to_numpy(dtype=bool))
                 found.setdefault(str(client), []).append(Table(x[rows], y[rows]))
+        header = read_header(path, self._dialect)
+        unread = tuple(printable(name, 40) for name in header if name not in names)
         return {
             client: Table(
-                np.concatenate([t.x for t in parts]), np.concatenate([t.y for t in parts])
+                np.concatenate([t.x for t in parts]),
+                np.concatenate([t.y for t in parts]),
+                unread=unread,
             )
             for client, parts in found.items()
         }
@@ -191,6 +196,7 @@ def _column(name: str, cfg: ColumnConfig) -> Column:
         high=cfg.high,
         unit=cfg.unit,
         unknown=cfg.unknown,
+        words=tuple(map(str, cfg.categories)),
     )
 
 

@@ -9,6 +9,7 @@ from calyx.config import PositiveFloat, config
 from calyx.errors import ConfigError
 from calyx.files import read_bounded
 from calyx.tasks.base import Unknown
+from calyx.tasks.tables import plain
 
 Text = Annotated[str, Range(min_length=1)]
 Word = str | int | float  # a category or a code, as YAML gives it
@@ -40,6 +41,8 @@ class ColumnConfig:
             )
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError("low must be below high")
+        if len(set(self.missing)) < len(self.missing):
+            raise ValueError("a number is named twice under missing")
         _check_words(self.categories)
 
 
@@ -63,7 +66,13 @@ class TargetConfig:
 
 
 def _check_words(words: tuple[Word, ...]) -> None:
-    if len({str(word) for word in words}) < len(words):
+    # As the rows are read: 1, 1.0 and 01 are one category.
+    seen: dict[str, Word] = {}
+    for word in words:
+        first = seen.setdefault(plain(str(word)), word)
+        if first is not word and str(first) != str(word):
+            raise ValueError(f"a category is named twice: {first} and {word} are read as one")
+    if len(seen) < len(words):
         raise ValueError("a category is named twice")
 
 
@@ -83,6 +92,16 @@ class SchemaConfig:
         """One column, one role."""
         if self.target.name in self.columns or self.client in self.columns:
             raise ValueError("the target or the client column is an input column too")
+        # pandas takes 9 and 9.0 for one as well.
+        missing = {*self.missing, *map(plain, self.missing)} - {"nan"}
+        named = {name: column.categories for name, column in self.columns.items()}
+        for name, words in (named | {self.target.name: self.target.classes}).items():
+            lost = [w for w in map(str, words) if w.strip() in missing or plain(w) in missing]
+            if lost:
+                raise ValueError(
+                    f"{lost[0]!r} is a category of {name} and stands under the schema's missing: "
+                    "no row could have it"
+                )
 
 
 def read_schema(path: object) -> dict[str, Any]:

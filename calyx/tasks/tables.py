@@ -133,14 +133,15 @@ def codes(values: "pd.Series[Any]", categories: Sequence[str]) -> NDArray[np.flo
 
     A number counts as its category however it is written: 1, 1.0 and 01 are one.
     """
-    places = {_plain(category): float(i) for i, category in enumerate(categories)}
+    places = {plain(category): float(i) for i, category in enumerate(categories)}
     words = values.dropna().unique()
-    known = {word: places.get(_plain(word), UNKNOWN) for word in words}
+    known = {word: places.get(plain(word), UNKNOWN) for word in words}
     mapped: Values = values.map(known).to_numpy(dtype=np.float64, na_value=np.nan)
     return mapped
 
 
-def _plain(word: str) -> str:
+def plain(word: str) -> str:
+    """A word as rows are compared with it: without blanks, and a number in one way of writing."""
     word = str(word).strip()
     try:
         return repr(float(word))

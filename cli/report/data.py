@@ -60,6 +60,7 @@ class ColumnRow:
     median: Number | None = None
     range: tuple[Number, Number] | None = None
     outside: Count | None = None
+    outlier_share: Share | None = None
     histogram: tuple[Count, ...] = ()
     categories: dict[str, Count] = Field(default_factory=dict)
     unknown: Count = 0
@@ -82,6 +83,7 @@ class Audit:
     sites: Count
     rows: Count
     duplicates: Count
+    duplicates_share: Share = 0.0
     labels: tuple[Count, ...]
     classes: tuple[str, ...] = ()
     label_spread: tuple[Spread, ...]
@@ -138,6 +140,8 @@ def _line(name: str, of: ColumnRow) -> Line:
     shown = "–" if of.range is None else f"{of.range[0]:g} … {of.range[1]:g}"
     if of.outside:
         shown += f", {of.outside} outside"
+    if of.outlier_share:
+        shown += f", {percent_text(of.outlier_share)} of the rows far out"
     if of.unknown:
         shown = f"{of.unknown} unknown"
     return Line(

@@ -19,7 +19,8 @@ from calyx.order import Cv, Terms
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import Survey
 from calyx.statistics.drift import Drift
-from calyx.statistics.figures import Figures, as_json, read_sums
+from calyx.statistics.figures import Figures, read_sums
+from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import SEVERITIES, AuditFinding, find
 from server.asking import ask_all
 from server.exchange import Exchange, TooFewReplies, total_counts

@@ -9,7 +9,7 @@ from calyx.errors import CalyxError
 from calyx.layouts import survey_of
 from calyx.order import Cv
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.federated import fit_sums
+from calyx.preprocessing.federated import check_given, fit_sums
 from calyx.preprocessing.fitting import constants_of
 from calyx.statistics.blocks import TRAIN
 from calyx.statistics.figures import read_sums
@@ -17,7 +17,7 @@ from server.work import Counted, Work
 
 
 def run(work: Work) -> Work:
-    """The section `preprocessing` as this run's orders carry it."""
+    """The section `preprocessing` as this run's orders carry it. Raises CalyxError, ConfigError."""
     cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
     if not cfg.is_federated:
         return replace(work, preprocessing=work.run.preprocessing)
@@ -29,12 +29,16 @@ def run(work: Work) -> Work:
 def fitted_section(
     work: Work, counted: Counted, samples: list[str], cv: Cv | None = None
 ) -> Section:
-    """The section with constants fitted on each of these samples of a survey."""
+    """The section with constants fitted on each of these samples of a survey.
+
+    Raises ConfigError where no site gives what they are made of.
+    """
     cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
     survey = survey_of(work.task, work.terms(cv))
     fits: list[JsonValue] = []
     for sample in samples:
         figures = read_sums(counted.sums, survey, counted.sites, sample)
+        check_given(figures, work.task.schema, cfg)
         fitted = fit_sums(figures, work.task.schema, cfg)
         fits.append([list(row) for row in constants_of(fitted)])
     return dict(work.run.preprocessing) | {"fitted": fits}

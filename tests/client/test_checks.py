@@ -1,5 +1,7 @@
 """A client's look at its own rows: what stops it, and what is only odd."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,19 @@ def failure(of: Table) -> ClientFailure:
 
 def test_sound_rows_give_no_findings():
     assert check_table(table(SOUND), SCHEMA) == []
+
+
+def test_a_column_that_the_schema_does_not_name_is_told_and_stops_nothing():
+    got = only(check_table(replace(table(SOUND), unread=("id",)), SCHEMA))
+    assert (got.check, got.severity, got.column, got.count) == ("extra-column", "info", "id", 1)
+    assert got.message == "id is a column that the schema does not name; it is left alone."
+
+
+def test_many_columns_that_the_schema_does_not_name_are_one_finding():
+    names = tuple(f"extra{i}" for i in range(6))
+    got = only(check_table(replace(table(SOUND), unread=names), SCHEMA))
+    assert (got.column, got.count) == (None, 6)
+    assert "extra0, extra1, extra2, extra3 and 2 more" in got.message
 
 
 def test_a_client_without_rows_stops():

@@ -126,6 +126,28 @@ def test_federated_constants_are_those_of_the_pooled_training_rows_and_go_with_t
     assert high == pytest.approx(q3 + 3 * (q3 - q1), abs=7 * width)
 
 
+def test_constants_that_no_site_gives_sums_for_stop_a_run_before_it_trains(heart_dir, tmp_path):
+    federation = heart(heart_dir, "preprocessing=federated", "client.policy.statistics=[]")
+    tap = Tap(federation.inner)
+    with pytest.raises(ConfigError, match=r"no sums for age, sex, .* Use preprocessing=local"):
+        run(federation, tmp_path / "run", tap)
+    assert asked(tap, "train") == 0
+
+
+def test_hearts_sites_that_hide_small_cells_train_with_federated_constants(heart_dir, tmp_path):
+    """Only one of them shows values of ca then: its constants are those of the declared range."""
+    federation = heart(heart_dir, "preprocessing=federated", "client.policy.min_cell=10")
+    run(federation, tmp_path / "run")
+    audit = read(tmp_path / "run" / "audit.json")
+    assert ("single-site", "ca") in {(f["check"], f["column"]) for f in audit["findings"]}
+    ca = audit["columns"]["ca"]
+    assert (ca["mean"], ca["sd"], ca["association"], sum(ca["histogram"])) == (None, None, None, 0)
+    _, constants = without_constants(load_weights(tmp_path / "run" / "model.safetensors"))
+    place = [c.name for c in federation.plan.task.schema.columns].index("ca")
+    low, high = ca["range"]
+    assert constants[place][3:] == ((low + high) / 2, (high - low) / 2)
+
+
 def test_federated_preprocessing_gives_the_same_bytes_encrypted_and_after_a_resume(
     heart_dir, tmp_path
 ):

@@ -4,61 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from surveys import NAN, SCHEMA, SITES, asked, figures, rows, union
 
-from calyx.statistics.blocks import ALL, ITEMS, STEPS, TRAIN, WITHHELD, Survey
+from calyx.statistics.blocks import ALL, ITEMS, STEPS, TRAIN, WITHHELD
 from calyx.statistics.figures import read_sums
 from calyx.statistics.findings import find
-from calyx.statistics.measuring import measure
-from calyx.statistics.suppression import coarse, suppress, with_total
-from calyx.tasks.base import Column, Schema, Table, Target
-
-NAN = float("nan")
-SCHEMA = Schema(
-    (
-        Column("age", "numeric", low=0, high=100),
-        Column("chol", "numeric", missing_codes=(0.0,), may_be_missing=True, low=50, high=650),
-        Column("sex", "categorical", categories=(0.0, 1.0)),
-        Column("note", "text"),
-    ),
-    ("healthy", "ill"),
-)
-
-
-def rows(n, seed=0, shift=0.0):
-    draw = np.random.default_rng(seed)
-    x = np.column_stack(
-        [
-            draw.uniform(0, 100, n),
-            np.clip(draw.normal(240 + shift, 40, n), 60, 640),
-            draw.integers(0, 2, n),
-            draw.integers(0, 9, n),
-        ]
-    )
-    x[draw.random(n) < 0.2, 1] = 0.0
-    x[draw.random(n) < 0.1, 1] = NAN
-    return Table(x, (x[:, 0] + draw.normal(0, 20, n) > 50).astype(np.int64))
-
-
-def union(tables):
-    return Table(np.concatenate([t.x for t in tables]), np.concatenate([t.y for t in tables]))
-
-
-def asked(tables, schema=SCHEMA, minimum=1, bins=16, allowed=ITEMS):
-    survey = Survey(schema, bins, (ALL, TRAIN))
-    total = {}
-    for table in tables:
-        half = table.take(np.arange(len(table) // 2))
-        for name, cells in measure(survey, {ALL: table, TRAIN: half}, minimum, allowed).items():
-            total[name] = total.get(name, 0) + cells
-    return survey, total
-
-
-def figures(tables, sample=ALL, **options):
-    survey, total = asked(tables, **options)
-    return read_sums(total, survey, len(tables), sample)
-
-
-SITES = [rows(200, 1), rows(150, 2, shift=30), rows(300, 3), rows(120, 4)]
+from calyx.statistics.suppression import coarse, suppress
+from calyx.tasks.base import Schema, Table, Target
 
 
 def test_counts_and_histograms_of_sums_are_those_of_all_rows_in_one_place():
@@ -117,8 +69,8 @@ def test_shares_and_their_spread_over_sites_come_from_two_sums():
 def test_values_outside_their_range_are_counted_and_in_no_mean():
     table = rows(100)
     table.x[:20, 0] = 1000.0
-    found = figures([table]).of("age").numbers
-    assert (found.above, found.below, found.count) == (20, 0, 80)
+    found = figures([table, table]).of("age").numbers
+    assert (found.above, found.below, found.count) == (40, 0, 160)
     assert found.mean < 100
 
 
@@ -148,14 +100,6 @@ def test_what_is_shown_is_large_and_what_is_hidden_is_much_or_nothing(values, mi
     hidden = int((values - shown).sum())
     assert is_hidden == (hidden > 0)
     assert hidden == 0 or hidden >= minimum or not shown.any()
-
-
-@given(cells, st.integers(0, 30))
-def test_a_changed_total_is_met_by_the_largest_cell(values, more):
-    total = int(values.sum()) + more
-    changed = with_total(values, total)
-    assert changed.sum() == (total if values.any() else 0)
-    assert (changed != values).sum() <= 1
 
 
 @settings(max_examples=40)
@@ -190,46 +134,3 @@ def test_any_rows_can_be_measured(seed, n, bins, minimum):
         assert cells.min(initial=0) >= 0
         assert cells.max(initial=0) <= count.maximum
     find(read_sums(total, survey, 1), SCHEMA)
-
-
-def checks(tables, **options):
-    return {(f.check, f.severity) for f in find(figures(tables, **options), SCHEMA)}
-
-
-def test_sound_data_has_no_errors_or_warnings_but_its_codes():
-    assert {severity for _, severity in checks([rows(400, i) for i in range(4)])} <= {"info"}
-
-
-def test_one_label_everywhere_is_an_error():
-    assert ("constant-label", "error") in checks([Table(t.x, t.y * 0) for t in SITES])
-
-
-def test_a_column_that_only_one_site_has_is_an_error():
-    tables = [Table(t.x.copy(), t.y) for t in SITES]
-    for table in tables[1:]:
-        table.x[:, 1] = NAN
-    assert ("absent", "error") in checks(tables)
-
-
-def test_another_unit_at_one_site_is_outside_the_range_and_an_error():
-    other = Table(SITES[0].x * [10, 1, 1, 1], SITES[0].y)
-    assert ("range", "error") in checks([other, *SITES[1:]], minimum=10)
-
-
-def test_another_mix_of_labels_at_one_site_is_a_warning():
-    sick = SITES[0].take(np.flatnonzero(SITES[0].y == 1))
-    assert ("label-shift", "warning") in checks([sick, *SITES[1:]])
-
-
-def test_an_undeclared_category_is_a_warning():
-    table = rows(100)
-    table.x[:30, 2] = 7.0
-    assert ("unknown-category", "warning") in checks([table])
-
-
-def test_an_image_is_one_variable_the_mean_of_its_pixels():
-    pixels = tuple(Column(f"p{i}", "image", low=0, high=1) for i in range(4))
-    x = np.random.default_rng(0).random((50, 4))
-    found = figures([Table(x, np.zeros(50, np.int64))], schema=Schema(pixels, ("a", "b")))
-    assert [v.variable.name for v in found.variables] == ["image"]
-    assert found.of("image").numbers.mean == pytest.approx(x.mean(), abs=1e-6)

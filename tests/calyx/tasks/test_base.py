@@ -14,7 +14,7 @@ from calyx.config import parse
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.registry import load_task
-from calyx.tasks.base import Table, check_w_max
+from calyx.tasks.base import Column, Table, check_w_max
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -81,3 +81,15 @@ def test_taking_rows_keeps_their_order():
     taken = table.take(np.array([2, 0]))
     assert taken.x.tolist() == [[4, 5], [0, 1]]
     assert taken.y.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("words", [("no",), ("no", "no"), ("no", "yes", "perhaps")])
+def test_a_column_has_a_word_of_its_own_for_each_category_or_none(words):
+    with pytest.raises(ValueError, match="smoker needs a word of its own for each category"):
+        Column("smoker", "categorical", categories=(0.0, 1.0), words=words)
+
+
+def test_a_category_without_a_word_is_called_by_its_number():
+    assert Column("sex", "categorical", categories=(0.0, 1.5)).word(1.5) == "1.5"
+    worded = Column("sex", "categorical", categories=(1.0, 0.0), words=("male", "female"))
+    assert worded.word(0.0) == "female"

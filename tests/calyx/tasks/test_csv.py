@@ -17,6 +17,10 @@ def task_of(folder, *overrides):
     return Csv({k: v for k, v in config["task"].items() if k not in ("data_dir", "faults")})
 
 
+def words_of(*words):
+    return {"kind": "categorical", "categories": list(words)}
+
+
 @pytest.fixture
 def folder(tmp_path):
     return write_folder(tmp_path / "rows")
@@ -38,6 +42,21 @@ def test_a_folder_is_clients_and_a_schema(folder):
     assert table.y.dtype == np.int64
     assert set(np.unique(table.x[:, 2])) == {0.0, 1.0}
     assert 0 < np.isnan(table.x[:, 1]).sum() < 15
+
+
+def test_categories_keep_their_words_for_people(folder):
+    smoker = task_of(folder).schema.columns[2]
+    assert smoker.words == ("no", "yes")
+    assert smoker.word(1.0) == "yes"
+
+
+def test_a_column_that_the_schema_does_not_name_is_told_with_the_rows(folder):
+    path = folder / "site-2.csv"
+    lines = [f"{line},x" for line in path.read_text().splitlines()]
+    path.write_text("\n".join([f"{HEADER},ward", *lines[1:]]) + "\n")
+    task = task_of(folder)
+    assert task.load("site-2", folder, 1).unread == ("id", "cost", "ward")
+    assert task.load("site-1", folder, 1).take(np.arange(3)).unread == ("id", "cost")
 
 
 def test_a_number_can_be_the_target(folder):
@@ -177,6 +196,38 @@ def test_other_dialects_are_read(folder):
             lambda f: write_schema(f, target={"name": "sick", "classes": ["a", "a"]}),
             ConfigError,
             "named twice",
+        ),
+        (
+            lambda f: write_schema(f, columns={"age": words_of("1", "2", "1.0")}),
+            ConfigError,
+            r"columns\.age.*named twice: 1 and 1\.0 are read as one",
+        ),
+        (
+            lambda f: write_schema(f, target={"name": "sick", "classes": ["01", 1]}),
+            ConfigError,
+            "named twice: 01 and 1 are read as one",
+        ),
+        (
+            lambda f: write_schema(f, columns={"smoker": words_of("no", "NA", "yes")}),
+            ConfigError,
+            "'NA' is a category of smoker and stands under the schema's missing",
+        ),
+        (
+            lambda f: write_schema(f, columns={"age": words_of(9, 1)}, missing=["9.0"]),
+            ConfigError,
+            "'9' is a category of age and stands under the schema's missing",
+        ),
+        (
+            lambda f: write_schema(f, missing=["no"]),
+            ConfigError,
+            "'no' is a category of",
+        ),
+        (
+            lambda f: write_schema(
+                f, columns={"age": {"kind": "numeric", "missing": [0, -1, 0.0]}}
+            ),
+            ConfigError,
+            "named twice under missing",
         ),
     ],
 )

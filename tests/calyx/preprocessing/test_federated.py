@@ -1,0 +1,96 @@
+"""Constants from sums: what they are where there are none, and what no site gives."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from surveys import NAN, SCHEMA, SITES, asked, figures, rows
+
+from calyx.errors import ConfigError
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.federated import check_given, fit_sums
+from calyx.preprocessing.fitting import apply, constants_of, given
+from calyx.statistics.blocks import ITEMS, TRAIN, Item
+from calyx.statistics.figures import read_sums
+from calyx.tasks.base import Schema
+
+CFG = PreprocessingConfig(
+    name="federated",
+    numeric_imputation="median",
+    categorical_imputation="mode",
+    fill_value=-3.0,
+    scaling="standard",
+    outliers="clip",
+    iqr_factor=3.0,
+)
+READABLE = Schema(SCHEMA.columns[:3], SCHEMA.classes)  # without the text, which models look up
+
+
+def of_one_site():
+    """Sums of four sites of which one alone shows values of age."""
+    tables = [rows(150, seed) for seed in range(4)]
+    for table in tables[1:]:
+        table.x[4:, 0] = NAN
+    return tables
+
+
+def test_a_column_that_one_site_alone_shows_is_scaled_by_its_declared_range():
+    tables = of_one_site()
+    fitted = fit_sums(figures(tables, minimum=10, sample=TRAIN), SCHEMA, CFG)
+    age = fitted.columns[0]
+    assert (age.fill, age.mean, age.scale) == (50.0, 50.0, 50.0)
+    assert (age.low, age.high) == (-np.inf, np.inf)
+    assert fitted.columns[1].mean == pytest.approx(240, abs=10)
+
+
+def test_constants_of_the_declared_range_are_taken_by_clients_and_map_it_to_one():
+    tables = of_one_site()
+    constants = constants_of(fit_sums(figures(tables, minimum=10), SCHEMA, CFG))
+    taken = given(SCHEMA, replace(CFG, fitted=(constants,)))
+    table = rows(40)
+    table.x[:2, 0] = (0.0, 100.0)
+    table.x[2, 0] = NAN
+    assert apply(taken, table)[:3, 0].tolist() == [-1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("how", "fill"), [("median", 50.0), ("mode", 50.0), ("constant", -3.0), ("none", NAN)]
+)
+def test_without_sums_only_a_constant_fills_as_the_config_says(how, fill):
+    cfg = replace(CFG, numeric_imputation=how, scaling="none")
+    age = fit_sums(figures(of_one_site(), minimum=10), SCHEMA, cfg).columns[0]
+    assert (age.mean, age.scale) == (0.0, 1.0)
+    assert age.fill == pytest.approx(fill, nan_ok=True)
+
+
+def given_items(*withheld: Item):
+    survey, total = asked(SITES, allowed=[item for item in ITEMS if item not in withheld])
+    return read_sums(total, survey, len(SITES), TRAIN)
+
+
+@pytest.mark.parametrize(
+    ("item", "columns"),
+    [("moments", "age, chol"), ("histograms", "age, chol"), ("categories", "sex")],
+)
+def test_what_no_site_gives_is_one_sentence_with_its_columns_and_a_way_out(item, columns):
+    with pytest.raises(
+        ConfigError, match=f"no sums for {columns}, since no site gives {item}"
+    ) as e:
+        check_given(given_items(item), READABLE, CFG)
+    assert "preprocessing=local" in str(e.value)
+    assert "client.policy.statistics" in str(e.value)
+
+
+def test_items_that_no_constant_is_made_of_are_not_missed():
+    cfg = replace(
+        CFG, numeric_imputation="constant", outliers="keep", categorical_imputation="none"
+    )
+    check_given(given_items("histograms", "categories", "labels"), READABLE, cfg)
+    check_given(given_items(), READABLE, CFG)
+
+
+def test_one_site_that_gives_nothing_stops_no_other():
+    survey, total = asked(SITES[:3])
+    _, nothing = asked(SITES[3:], allowed=[])
+    total = {name: total[name] + nothing[name] for name in total}
+    check_given(read_sums(total, survey, 4, TRAIN), READABLE, CFG)

@@ -1,0 +1,142 @@
+"""What sums over clients tell of one site alone, what is found in them, and how it is written down."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from surveys import NAN, SCHEMA, SITES, figures, rows
+
+from calyx.statistics.baseline import compare_figures
+from calyx.statistics.blocks import TRAIN
+from calyx.statistics.figures_json import as_json
+from calyx.statistics.findings import find
+from calyx.tasks.base import Column, Schema, Table
+
+
+def checks(tables, **options):
+    return {(f.check, f.severity) for f in find(figures(tables, **options), SCHEMA)}
+
+
+def test_sound_data_has_no_errors_or_warnings_but_its_codes():
+    assert {severity for _, severity in checks([rows(400, i) for i in range(4)])} <= {"info"}
+
+
+def test_one_label_everywhere_is_an_error():
+    assert ("constant-label", "error") in checks([Table(t.x, t.y * 0) for t in SITES])
+
+
+def test_a_column_that_only_one_site_has_is_an_error():
+    tables = [Table(t.x.copy(), t.y) for t in SITES]
+    for table in tables[1:]:
+        table.x[:, 1] = NAN
+    assert ("absent", "error") in checks(tables)
+
+
+def test_another_unit_at_one_site_is_outside_the_range_and_an_error():
+    other = Table(SITES[0].x * [10, 1, 1, 1], SITES[0].y)
+    assert ("range", "error") in checks([other, *SITES[1:]], minimum=10)
+
+
+def test_another_mix_of_labels_at_one_site_is_a_warning():
+    sick = SITES[0].take(np.flatnonzero(SITES[0].y == 1))
+    assert ("label-shift", "warning") in checks([sick, *SITES[1:]])
+
+
+def test_an_undeclared_category_is_a_warning():
+    table = rows(100)
+    table.x[:30, 2] = 7.0
+    assert ("unknown-category", "warning") in checks([table, rows(100, 1)])
+
+
+def test_an_image_is_one_variable_the_mean_of_its_pixels():
+    pixels = tuple(Column(f"p{i}", "image", low=0, high=1) for i in range(4))
+    x = np.random.default_rng(0).random((50, 4))
+    found = figures([Table(x, np.zeros(50, np.int64))] * 2, schema=Schema(pixels, ("a", "b")))
+    assert [v.variable.name for v in found.variables] == ["image"]
+    assert found.of("image").numbers.mean == pytest.approx(x.mean(), abs=1e-6)
+
+
+def alone(column):
+    """Four sites of which one alone has values of a column, or enough of them to show."""
+    tables = [rows(150, seed) for seed in range(4)]
+    for table in tables[1:]:
+        table.x[4:, column] = NAN  # the four values left are hidden
+    return tables
+
+
+def test_what_one_site_alone_shows_of_a_number_is_in_no_figure():
+    """Its sums over sites are that site's own count, mean, deviation and histogram."""
+    found = figures(alone(0), minimum=10).of("age")
+    assert (found.numbers.count, found.numbers.mean, found.numbers.sd) == (0, None, None)
+    assert sum(found.numbers.histogram) == 0
+    assert (found.numbers.spread, found.association) == (None, None)
+    assert figures(alone(0), minimum=10, sample=TRAIN).of("age").numbers.mean is None
+    assert figures(SITES, minimum=10).of("age").numbers.mean is not None
+
+
+def test_what_one_site_alone_shows_of_categories_is_in_no_figure():
+    tables = alone(2)
+    tables[0].x[:20, 2] = 7.0
+    found = figures(tables, minimum=10).of("sex")
+    assert (sum(found.categories.counts), found.categories.unknown) == (0, 0)
+    assert found.association is None
+    assert found.missing == 450
+
+
+def test_a_site_that_alone_shows_values_is_said_and_so_is_one_that_alone_has_any():
+    found = [f for f in find(figures(alone(0), minimum=10), SCHEMA) if f.column == "age"]
+    assert "single-site" in {f.check for f in found}
+    assert "absent" not in {f.check for f in found}
+    assert "only one site shows values of age" in " ".join(f.message for f in found)
+    tables = alone(0)
+    for table in tables[1:]:
+        table.x[:, 0] = NAN
+    found = {f.check for f in find(figures(tables, minimum=10), SCHEMA) if f.column == "age"}
+    assert "absent" in found
+    assert "single-site" not in found  # the graver one says it all
+
+
+def test_a_column_of_one_site_alone_is_in_no_comparison_with_a_baseline():
+    both = [figures(SITES, minimum=10), figures(alone(0), minimum=10)]
+    names = {drift.name for drift in compare_figures(*both)}
+    assert "age" not in names
+    assert "sex" in names
+
+
+def lumps(*counts):
+    """A column's values in the middle of 16 bins of 0 … 100, for two sites."""
+    values = np.repeat((np.arange(16) + 0.5) * 100 / 16, counts)
+    x = np.column_stack([values, np.full(len(values), 200.0), values * 0, values * 0])
+    return figures([Table(x, (values > 50).astype(np.int64))] * 2)
+
+
+def test_outliers_are_rows_in_bins_far_beyond_the_quartiles():
+    bell = [0] * 16
+    bell[2:5] = [30, 40, 30]
+    assert lumps(*bell).of("age").numbers.outlier_share == 0.0
+    bell[14] = 5  # q1 ≈ 18, q3 ≈ 26: three times their distance is reached at about 51
+    share = lumps(*bell).of("age").numbers.outlier_share
+    assert share == pytest.approx(5 / 105)
+    assert as_json(lumps(*bell))["columns"]["age"]["outlier_share"] == share
+
+
+def test_where_both_quartiles_lie_in_one_bin_no_outliers_are_told():
+    spike = [0] * 16
+    spike[0], spike[9] = 90, 10
+    assert lumps(*spike).of("age").numbers.outlier_share is None
+
+
+def test_the_share_of_rows_that_stand_twice_is_in_the_json():
+    table = rows(100)
+    twice = table.take(np.append(np.arange(100), np.arange(20)))
+    assert as_json(figures([twice, rows(80, 5)]))["duplicates_share"] == pytest.approx(20 / 200)
+
+
+def test_categories_are_named_by_their_words_where_they_have_some():
+    worded = replace(SCHEMA.columns[2], words=("female", "male"))
+    schema = replace(SCHEMA, columns=(*SCHEMA.columns[:2], worded, SCHEMA.columns[3]))
+    named = as_json(figures(SITES, schema=schema))["columns"]["sex"]["categories"]
+    plain = as_json(figures(SITES))["columns"]["sex"]["categories"]
+    assert list(named) == ["female", "male"]
+    assert list(plain) == ["0", "1"]
+    assert list(named.values()) == list(plain.values())

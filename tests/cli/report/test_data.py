@@ -1,0 +1,231 @@
+"""The section "The data" of report.html: what an audit found, its columns and its drift."""
+
+import json
+import re
+from dataclasses import asdict, replace
+from html import unescape
+
+import numpy as np
+import pytest
+from rich.console import Console
+from surveys import SCHEMA, SITES, figures, rows
+
+from calyx.errors import UserError
+from calyx.statistics.baseline import compare_figures
+from calyx.statistics.figures_json import as_json
+from calyx.statistics.findings import find
+from calyx.tasks.base import Schema, Table
+from cli import audit_table
+from cli.report.data import MOST_COLUMNS, lines, read_audit
+from cli.report.page import write_report
+
+CONFIG = """
+task: {name: csv}
+strategy: {name: fedavg, server: {}, local: {}}
+training: {epochs: 2, batch_size: 32, lr: 0.1, optimizer: sgd}
+preprocessing: {name: local}
+privacy: {name: none}
+engine: {name: embedded}
+rounds: 5
+seed: 1
+stopping: {monitor: val_loss, mode: min, patience: 8}
+"""
+EVIL = "<script>alert(1)</script>"
+
+
+def audit_of(tables, schema=SCHEMA, drift=None):
+    """As server/phases/audit.py writes it."""
+    found = figures(tables, schema=schema, minimum=10)
+    findings = [asdict(finding) for finding in find(found, schema)]
+    head = {"task": "csv", "clients": len(tables), "bins": 16, "classes": list(schema.classes)}
+    drifts = None if drift is None else [asdict(d) for d in compare_figures(drift, found)]
+    return head | as_json(found) | {"findings": findings, "drift": drifts}
+
+
+def odd_sites():
+    """Values out of range and outliers in age, an unknown sex, rows that stand twice."""
+    tables = [Table(t.x.copy(), t.y) for t in SITES]
+    for table in tables:
+        table.x[:, 0] = 40 + table.x[:, 0] / 10
+        table.x[:15, 0] = 99.0
+        table.x[15:30, 0] = 1000.0
+        table.x[:20, 2] = 7.0
+    tables[0] = tables[0].take(np.append(np.arange(len(tables[0])), np.arange(40)))
+    return tables
+
+
+def write_audit(folder, audit):
+    """A run folder that is an audit and nothing else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "audit.json").write_text(json.dumps(audit))
+    (folder / "config.yaml").write_text(CONFIG)
+    (folder / "events.jsonl").write_text("")
+    summary = {"task": "csv", "seed": 1, "phases": ["audit"], "num_clients": audit["clients"]}
+    summary |= {"engine": "embedded", "privacy": "none", "stopped_because": "the audit is done"}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+def page_of(folder, audit):
+    write_report(write_audit(folder, audit))
+    return (folder / "report.html").read_text()
+
+
+def text_of(page):
+    """The words of a page, as a reader sees them."""
+    body = page[page.index("<body") :]
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)).replace("\u202f", " "))
+
+
+def test_an_audit_alone_has_a_page_with_its_data(tmp_path):
+    page = page_of(tmp_path / "run", audit_of(SITES))
+    text = text_of(page)
+    assert '<h2 id="data">The data</h2>' in page
+    assert "770 rows of 4 sites" in text
+    assert "No errors and no warnings." in text
+    assert 'id="folds"' not in page
+
+
+def test_what_is_wrong_is_shown_with_what_to_do(tmp_path):
+    audit = audit_of(odd_sites())
+    text = text_of(page_of(tmp_path / "run", audit))
+    assert {f["severity"] for f in audit["findings"]} >= {"error", "warning", "info"}
+    for finding in audit["findings"]:
+        assert finding["message"] in text
+        assert finding["advice"] in text
+    assert "No errors and no warnings." not in text
+
+
+def test_errors_stand_before_warnings(tmp_path):
+    text = text_of(page_of(tmp_path / "run", audit_of(odd_sites())))
+    assert text.index("values of age lie outside") < text.index("values of sex are no category")
+
+
+def test_columns_are_shown_with_what_is_known_of_them(tmp_path):
+    audit = audit_of(odd_sites())
+    page = page_of(tmp_path / "run", audit)
+    text, age, chol = text_of(page), audit["columns"]["age"], audit["columns"]["chol"]
+    assert all(f"<bdi>{name}</bdi>" in page for name in audit["columns"])
+    assert f"0 … 100, {age['outside']} outside, {100 * age['outlier_share']:.1f}" in text
+    assert "of the rows far out" in text
+    assert f"{chol['missing']} ({100 * chol['missing_share']:.1f}" in text
+    assert f"{audit['columns']['sex']['unknown']} unknown" in text
+    cells = [
+        c.get("histogram") or [*c.get("categories", {}).values()] for c in audit["columns"].values()
+    ]
+    assert page.count('class="bar federated"') == sum(n > 0 for of in cells for n in of)
+    assert f"{audit['duplicates']} ({100 * audit['duplicates_share']:.1f}" in text
+
+
+def test_categories_are_shown_by_their_words(tmp_path):
+    columns = (*SCHEMA.columns[:2], replace(SCHEMA.columns[2], words=("woman", "man")))
+    schema = Schema((*columns, SCHEMA.columns[3]), SCHEMA.classes)
+    text = text_of(page_of(tmp_path / "run", audit_of(SITES, schema)))
+    assert re.search(r"2 categories, most often (wo)?man\b", text)
+
+
+def test_labels_are_shown_by_name_with_their_spread_over_sites(tmp_path):
+    audit = audit_of(SITES)
+    text = text_of(page_of(tmp_path / "run", audit))
+    for name, count, spread in zip(
+        audit["classes"], audit["labels"], audit["label_spread"], strict=True
+    ):
+        assert f"{name} {count} {100 * spread['mean']:.1f}" in text
+
+
+def test_columns_that_drifted_are_shown_against_the_baseline(tmp_path):
+    older = [Table(t.x * [0.5, 1, 1, 1], t.y) for t in SITES]
+    audit = audit_of(SITES, drift=figures(older, minimum=10))
+    assert [d["name"] for d in audit["drift"] if d["severity"] == "alert"] == ["age"]
+    text = text_of(page_of(tmp_path / "run", audit))
+    assert "Against the baseline: 1 of" in text
+    psi = next(d["psi"] for d in audit["drift"] if d["name"] == "age")
+    assert f"age alert {psi:.3f}" in text
+
+
+def test_without_a_baseline_nothing_is_said_of_drift(tmp_path):
+    assert "baseline:" not in text_of(page_of(tmp_path / "run", audit_of(SITES)))
+
+
+@pytest.mark.parametrize(
+    "place", ["message", "advice", "column", "unit", "name", "class", "word", "drift"]
+)
+def test_text_from_elsewhere_is_text_and_no_markup(tmp_path, place):
+    audit = audit_of(odd_sites(), drift=figures(SITES, minimum=10))
+    if place in ("message", "advice", "column"):
+        audit["findings"][0][place] = EVIL
+    elif place == "unit":
+        audit["columns"]["age"]["unit"] = "<script>"
+    elif place == "name":
+        audit["columns"][EVIL] = audit["columns"].pop("age")
+    elif place == "class":
+        audit["classes"][0] = EVIL
+    elif place == "word":
+        audit["columns"]["sex"]["categories"] = {EVIL: 9}
+    else:
+        audit["drift"][0]["name"] = EVIL
+    page = page_of(tmp_path / "run", audit)
+    data = page[page.index('id="data"') :]
+    assert "&lt;script&gt;" in data
+    assert "<script>alert" not in page
+
+
+def test_a_column_of_one_site_alone_has_no_figures_and_says_why(tmp_path):
+    tables = [rows(150, seed) for seed in range(4)]
+    for table in tables[1:]:
+        table.x[4:, 0] = np.nan
+    audit = audit_of(tables)
+    assert audit["columns"]["age"]["mean"] is None
+    assert "only one site shows values of age" in text_of(page_of(tmp_path / "run", audit))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": "many"},
+        {"rows": -1},
+        {"findings": [{"check": "range"}]},
+        {"columns": {"age": {"unit": "", "missing": 0}}},
+        {"duplicates_share": 2.0},
+        {"drift": [{"name": "age", "psi": None, "ks": None, "severity": "none"}]},
+    ],
+)
+def test_a_damaged_audit_is_one_sentence(tmp_path, change):
+    folder = write_audit(tmp_path / "run", audit_of(SITES) | change)
+    with pytest.raises(UserError, match=r"audit\.json is damaged .*; restore the file") as caught:
+        read_audit(folder / "audit.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_without_an_audit_has_none(tmp_path):
+    assert read_audit(tmp_path / "audit.json") is None
+
+
+def test_an_audit_without_the_newer_shares_is_still_read(tmp_path):
+    audit = audit_of(SITES)
+    audit.pop("duplicates_share")
+    for column in audit["columns"].values():
+        column.pop("outlier_share", None)
+    folder = write_audit(tmp_path / "run", audit)
+    assert read_audit(folder / "audit.json").duplicates_share == 0.0
+
+
+def test_of_very_many_columns_the_first_are_shown_and_the_rest_is_counted(tmp_path):
+    audit = audit_of(SITES)
+    one = audit["columns"]["age"]
+    audit["columns"] = {f"c{i}": one for i in range(MOST_COLUMNS + 7)}
+    folder = write_audit(tmp_path / "run", audit)
+    assert len(lines(read_audit(folder / "audit.json"))) == MOST_COLUMNS
+    text = text_of(page_of(tmp_path / "run", audit))
+    assert f"{MOST_COLUMNS + 7} columns" in text
+    assert "7 more are in audit.json" in text
+
+
+def test_the_terminal_shows_duplicates_and_outliers_too(tmp_path, monkeypatch):
+    console = Console(width=200, record=True)
+    monkeypatch.setattr(audit_table, "Console", lambda **_: console)
+    audit = audit_of(odd_sites())
+    audit_table.print_audit(audit, tmp_path)
+    text = console.export_text()
+    assert f"{audit['duplicates_share']:.1%} twice" in text
+    assert f"{audit['columns']['age']['outlier_share']:.1%}" in text
