@@ -31,7 +31,30 @@ def test_two_audits_are_compared(calyx, heart_dir, tmp_path):
         assert calyx(*words(command, heart_dir)).returncode == 0
     drift = json.loads((tmp_path / "runs" / "july" / "audit.json").read_text())["drift"]
     assert {d["severity"] for d in drift} == {"none"}
-    assert len(drift) == 14  # 13 columns and the label
+    assert "ca" not in {d["name"] for d in drift}  # which one site alone shows
+    assert len(drift) == 13  # 12 columns and the label
+
+
+def test_what_hiding_costs_is_what_the_page_says(calyx, heart_dir, tmp_path):
+    folder = tmp_path / "hidden"
+    done = calyx("audit", "task=heart", f"task.data_dir={heart_dir}", f"hydra.run.dir={folder}")
+    assert done.returncode == 0, done.stderr
+    audit = json.loads((folder / "audit.json").read_text())
+    columns = audit["columns"]
+    quartiles = [f"{columns['age'][q]:.1f}" for q in ("q1", "median", "q3")]
+    tells = [f"{columns[name]['association']:.2f}" for name in ("sex", "chol", "exang")]
+    missing = [str(columns[name]["missing"]) for name in ("trestbps", "fbs", "ca")]
+    for shown in (
+        f"{sum(columns['age']['histogram'])}; {', '.join(quartiles)}",
+        ", ".join(map(str, columns["restecg"]["categories"].values())),
+        ", ".join(map(str, audit["labels"])),
+        ", ".join(missing),
+        str(columns["chol"]["coded_missing"]),
+        ", ".join(tells),
+    ):
+        assert f"| {shown} |" in PAGE
+    silent = [name for name, column in columns.items() if column["association"] is None]
+    assert silent == ["slope", "ca", "thal"]
 
 
 def test_hearts_duplicates_show_in_single_sites_own_findings_only(calyx, heart_dir, tmp_path):
