@@ -27,12 +27,21 @@ def local_findings(
     `previous` is the site's own last version, against which more is found. The same finding by two
     ways is told once. Deterministic.
     """
+    return [
+        *findings_in_columns(table, schema, previous),
+        *repeat_findings(table),
+        *label_findings(table, schema),
+    ]
+
+
+def findings_in_columns(
+    table: Table, schema: Schema, previous: Reference | None = None
+) -> list[LocalFinding]:
+    """Those of `local_findings` that are of columns, and not of whole rows or their labels."""
     found = [
         *_constant(table, schema),
         *_columns(table, schema),
         *swapped_by_range(table, schema),
-        *repeat_findings(table),
-        *label_findings(table, schema),
         *(version_findings(table, schema, previous) if previous is not None else ()),
     ]
     first = {(f.check, f.severity, f.column): f for f in reversed(found)}
