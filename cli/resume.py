@@ -25,6 +25,7 @@ MAY_CHANGE = (
     "engine.workers",
     "engine.address",
     "task.data_dir",
+    "audit.fail_on",
 )
 
 

@@ -15,5 +15,9 @@ def calyx_command(*arguments):
 
 
 def environment():
-    """The program's environment: the faulty task is found, wide lines stay whole."""
-    return os.environ | {"PYTHONPATH": str(FAULTY), "COLUMNS": "200"}
+    """The program's environment: the faulty task is found, wide lines stay whole.
+
+    A PYTHONPATH stays: by it, the program of another checkout's environment runs this code.
+    """
+    path = [str(FAULTY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path), "COLUMNS": "200"}
