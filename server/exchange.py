@@ -1,5 +1,6 @@
 """One exchange with a cohort: what is asked of whom, and what came of it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -128,12 +129,11 @@ class TooFewReplies(RoundFailed):
         self.at_fault = {n: dropped[n] for n in cohort if n in dropped and n not in lost}
         """Name → reason of those who gave nothing, without those who only lost their group by it."""
         self.answered = [name for name in cohort if name not in self.at_fault]
-        told = self.at_fault or {name: dropped[name] for name in lost}
-        reasons = [f"{name}: {reason}" for name, reason in list(told.items())[:SHOWN]]
-        if len(told) > SHOWN:
-            reasons.append(f"and {len(told) - SHOWN} more")
-        if self.at_fault and lost:
-            reasons.append(f"without them {len(lost)} others have no sum")
+        reasons = [f"{n}: {reason}" for n, reason in list(self.at_fault.items())[:SHOWN]]
+        if len(self.at_fault) > SHOWN:
+            reasons.append(f"and {len(self.at_fault) - SHOWN} more")
+        groups = Counter(dropped[name] for name in lost).most_common(SHOWN)
+        reasons += [f"{count} others: {reason}" for reason, count in groups]
         super().__init__(
             f"Round {outcome.exchange.round} ({outcome.exchange.kind}) has {outcome.replies} of "
             f"{len(cohort)} clients in its sums and needs {required} ({'; '.join(reasons)})"

@@ -152,6 +152,19 @@ def test_a_baseline_without_a_whole_audit_is_exit_2(calyx, tmp_path, audited, fi
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
+def test_a_run_whose_baseline_is_gone_goes_on_without_it(calyx, tmp_path, audited):
+    shutil.copytree(audited, tmp_path / "old")
+    small = ("task.num_clients=6", "rounds=1", "training.epochs=1", "baselines=false")
+    begun = calyx("simulate", *small, "audit.baseline=old", "hydra.run.dir=run")
+    assert begun.returncode == 0, begun.stderr
+    shutil.rmtree(tmp_path / "old")
+    gone = calyx("resume", "run", "rounds=2")
+    assert gone.returncode == 2
+    assert "is no folder" in sentence(gone)
+    resumed = calyx("resume", "run", "rounds=2", "audit.baseline=null")
+    assert resumed.returncode == 0, resumed.stderr
+
+
 def test_a_baseline_of_another_schema_is_exit_2_and_names_the_column(calyx, tmp_path):
     columns = {
         "age": {"kind": "numeric", "low": 0, "high": 120},
