@@ -18,18 +18,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Write and fsync a file in place; for files in a folder that is itself renamed later."""
-    with path.open("wb") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, whole or not at all."""
+def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Replace `path` by `data`, whole or not at all; `mode` are its rights, less the umask."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    write_synced(beside, data)
+    write_synced(beside, data, mode)
     beside.replace(path)
     sync_folder(path.parent)
 

@@ -5,13 +5,12 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from calyx.composing import compose
 from calyx.errors import CalyxError, ConfigError
 from calyx.files import read_lines
 from cli.audit_table import print_audit
 from cli.display import Display
+from cli.hydra_program import composed
 from cli.report.page import write_report
 from cli.settling import settled
 from engines.planning import plan
@@ -32,7 +31,8 @@ def run_audit(arguments: Sequence[str]) -> int:
     for word in overrides:
         if "=" not in word.lstrip("~+"):
             raise ConfigError(f"{word!r} is no KEY=VALUE; see `calyx audit --help`.")
-    config = settled(_composed([*overrides, *ALWAYS]), single=True)
+    cfg = composed([o for o in [*overrides, *ALWAYS] if not o.startswith(FOLDER)])
+    config = settled(cfg, single=True)
     folder = _folder(overrides)
     checked, stopped = plan(config), None
     with Display(checked) as display:
@@ -50,13 +50,6 @@ def run_audit(arguments: Sequence[str]) -> int:
     if stopped is not None:
         raise stopped
     return 0
-
-
-def _composed(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
-    try:
-        return compose([o for o in overrides if not o.startswith(FOLDER)], with_hydra=True)
-    except ValueError as error:
-        raise ConfigError(f"The config cannot be composed: {error}") from error
 
 
 def _folder(overrides: Sequence[str]) -> RunFolder:

@@ -1,11 +1,13 @@
-"""Hydra's own `main`, which runs a job, or has its sweeper and its launcher run many."""
+"""Hydra's own `main`, which runs a job, or has its sweeper and its launcher run many; its errors."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from calyx.composing import CONFIG_MODULE, CONFIG_NAME
+from calyx.composing import CONFIG_MODULE, CONFIG_NAME, compose
+from calyx.errors import CalyxError, ConfigError
 
 
 def run_hydra(arguments: Sequence[str], job: Callable[[Any], float]) -> None:
@@ -23,3 +25,36 @@ def run_hydra(arguments: Sequence[str], job: Callable[[Any], float]) -> None:
 def search_path(config_dir: str | None) -> list[str]:
     """The override that stands for `--config-dir`, where something is composed without Hydra's `main`."""
     return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+
+
+def composed(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
+    """The config of `overrides`, with Hydra's own part. Raises ConfigError in one sentence."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return compose(overrides, with_hydra=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_sentence(error)) from error
+    except ValueError as error:  # Hydra's word for a group that is null, for instance
+        raise ConfigError(f"The config cannot be composed: {error}") from error
+
+
+def one_sentence(error: Exception) -> str:
+    """Hydra's lines as one sentence, without the advice on Hydra's own environment variables."""
+    if isinstance(error.__cause__, CalyxError):
+        return str(error.__cause__)
+    unknown = re.search(r"Could not override '([^']+)'", str(error))
+    if unknown:
+        return f"There is no config key {unknown[1]}; `calyx simulate --cfg job` shows all."
+    noise = (
+        "full_key:",
+        "object_type=",
+        "Config search path",
+        "provider=",
+        "Set the env",
+        "See https",
+    )
+    lines = [line.strip() for line in str(error).splitlines()]
+    kept = [line for line in lines if line and not line.startswith(noise)]
+    return " ".join(kept).rstrip(".") + "."

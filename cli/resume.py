@@ -25,6 +25,8 @@ MAY_CHANGE = (
     "engine.workers",
     "engine.address",
     "task.data_dir",
+    "audit.fail_on",
+    "audit.baseline",
 )
 
 
@@ -71,6 +73,8 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
             raise UserError(f"{override!r} is not understood; write {key}=VALUE.") from None
         if key == "task.data_dir":
             config["client"]["data_dir"] = section[last]
+        if key == "audit.baseline" and isinstance(section[last], str):
+            section[last] = str(Path(section[last]).absolute())
     return config
 
 

@@ -2,15 +2,13 @@
 
 import math
 import os
-import re
 from argparse import ArgumentError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from calyx.composing import compose
-from calyx.errors import CalyxError, ConfigError
-from cli.hydra_program import run_hydra, search_path
+from calyx.errors import ConfigError
+from cli.hydra_program import composed, one_sentence, run_hydra, search_path
 from cli.settling import settled
 from server.folder import RunFolder
 
@@ -35,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
             _check(options)
         _run_one([*flags, *options.overrides])
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_one_sentence(error)) from error
+        raise ConfigError(one_sentence(error)) from error
     return 0
 
 
@@ -59,10 +57,7 @@ def _check(options: Namespace) -> None:
     """Refuse what cannot run before Hydra makes a folder. Raises UserError."""
     from engines.planning import plan
 
-    try:
-        cfg = compose([*options.overrides, *search_path(options.config_dir)], with_hydra=True)
-    except ValueError as error:  # Hydra's word for a group that is null, for instance
-        raise ConfigError(f"The config cannot be composed: {error}") from error
+    cfg = composed([*options.overrides, *search_path(options.config_dir)])
     RunFolder(Path(cfg.hydra.run.dir)).refuse_if_used()
     plan(settled(cfg, single=True))
 
@@ -93,23 +88,3 @@ def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
     checked = plan(settled(cfg, single=True))
     summary = run_plan(checked, Path(HydraConfig.get().runtime.output_dir), resume=False)
     return float(summary.get(f"best_{checked.run.stopping.monitor}", math.nan))
-
-
-def _one_sentence(error: Exception) -> str:
-    """Hydra's lines as one sentence, without the advice on Hydra's own environment variables."""
-    if isinstance(error.__cause__, CalyxError):
-        return str(error.__cause__)
-    unknown = re.search(r"Could not override '([^']+)'", str(error))
-    if unknown:
-        return f"There is no config key {unknown[1]}; `calyx simulate --cfg job` shows all."
-    noise = (
-        "full_key:",
-        "object_type=",
-        "Config search path",
-        "provider=",
-        "Set the env",
-        "See https",
-    )
-    lines = [line.strip() for line in str(error).splitlines()]
-    kept = [line for line in lines if line and not line.startswith(noise)]
-    return " ".join(kept).rstrip(".") + "."

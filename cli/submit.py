@@ -5,12 +5,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from calyx.composing import compose, resolved
+from calyx.composing import resolved
 from calyx.config import parse
 from calyx.errors import UserError
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
 from cli.following import drive, read_pinned, split_options
+from cli.hydra_program import composed
 from engines.planning import check_config
 from server.folder import RunFolder
 from server.sampling import check_sizes
@@ -28,7 +29,9 @@ def main(arguments: Sequence[str]) -> int:
                 f"{override!r} is none of submit's options, and no KEY=VALUE; a sweep is a "
                 "`calyx submit` a job, or runs in simulation: calyx simulate -m KEY=A,B."
             )
-    config = resolved(compose([o for o in overrides if not o.startswith(FOLDER)] + [ENGINE]))
+    config = resolved(composed([o for o in overrides if not o.startswith(FOLDER)] + [ENGINE]))
+    if config["audit"]["baseline"] is not None:  # the server's process has another folder
+        config["audit"]["baseline"] = str(Path(config["audit"]["baseline"]).absolute())
     folder = _folder(overrides)
     _check(config, read_pinned(options, folder))
     drive(config, folder, options, resume=False)

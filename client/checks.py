@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.preprocessing.fitting import present_values
+from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Column, Schema, Table
 from calyx.wire import FailureCode
 from client.failures import ClientFailure
@@ -37,7 +38,7 @@ def check_table(table: Table, schema: Schema) -> list[Finding]:
     """Findings about all rows. Raises ClientFailure for rows that cannot be trained on."""
     _refuse(table, schema)
     findings = [*_unread(table), *_columns(table, schema)]
-    duplicates = len(table) - len(np.unique(_joined(table), axis=0))
+    duplicates = len(table) - len(np.unique(row_hashes(table)))
     if duplicates:
         findings.append(
             Finding(
@@ -67,10 +68,9 @@ def check_parts(parts: Mapping[str, Table]) -> list[Finding]:
         for name, part in parts.items()
         if len(part) == 0
     ]
-    joined = [_joined(part) for part in parts.values()]
+    distinct = [np.unique(row_hashes(part)) for part in parts.values()]
     # A row of one part that equals a row of another is seen once less in the union.
-    alone = sum(len(np.unique(rows, axis=0)) for rows in joined)
-    shared = alone - len(np.unique(np.concatenate(joined), axis=0))
+    shared = sum(map(len, distinct)) - len(np.unique(np.concatenate(distinct)))
     if shared:
         stand = _rows(shared, "stands", "stand")
         message = f"{stand} in more than one of the training, validation and test parts."
@@ -186,11 +186,6 @@ def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding
             check, "warning", column.name, count, f"{_rows(count, *verbs)} {what} {column.name}."
         )
     ]
-
-
-def _joined(table: Table) -> NDArray[np.float64]:
-    # NaN never equals NaN, so that missing values need a number of their own.
-    return np.column_stack([np.nan_to_num(table.x, nan=np.finfo(np.float64).max), table.y])
 
 
 def _rows(count: int, one: str, many: str) -> str:

@@ -6,7 +6,7 @@ Everything is derived from (task, preprocessing, seed, client), and kept while t
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Rows:
     parts: dict[PartName, Table]
     findings: tuple[Finding, ...]
 
-    @property
+    @cached_property
     def version(self) -> str:
         """A digest of the rows: another one where anything in them has changed."""
         state = hashlib.sha256(repr((self.table.x.shape, self.table.y.dtype.str)).encode())

@@ -4,6 +4,7 @@ No model is needed. Small cells are hidden here, and what the site's policy does
 """
 
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 from flwr.app import Context, Message, RecordDict
@@ -26,6 +27,7 @@ from client.config import Site
 from client.data import Rows, check_agreed, read_rows, task_of
 from client.failures import ClientFailure
 from client.policy import accept, check_policy
+from client.versions import keep_version, last_version
 
 
 def survey(message: Message, context: Context, site: Site) -> RecordDict:
@@ -52,7 +54,7 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
     rows = read()
     cfg = parse(StatisticsConfig, order.terms.statistics, "statistics")
     if cfg.thorough or site.state_dir is not None:
-        _look(rows)
+        _look(rows, site.state_dir)
     found = _measured(wanted, order, rows, site)
     layout = parts.layouts[0]
     vector = encode(Contribution(1, {}, {}, found), layout, np.zeros(0, np.float32))
@@ -62,12 +64,20 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
     return wire.vector_content(vector, layout.fixed)
 
 
-def _look(rows: Rows) -> None:
-    """For this client's own eyes: what the checks before every training do not look for."""
+def _look(rows: Rows, folder: Path | None) -> None:
+    """For this client's own eyes: what the checks before every training do not look for.
+
+    With a `folder`, which sites have, a new version of the rows is also held against the last one.
+    """
+    last = None if folder is None else last_version(folder, rows.task.name)
+    is_new = last is None or last.version != rows.version
+    previous = last.reference if last is not None and is_new else None
     known = {(finding.check, finding.column) for finding in rows.findings}
-    for finding in local_findings(rows.table, rows.task.schema):
+    for finding in local_findings(rows.table, rows.task.schema, previous):
         if (finding.check, finding.column) not in known:
             journal.write("finding", **asdict(finding))
+    if folder is not None and is_new:
+        keep_version(folder, rows)
 
 
 def _measured(wanted: Survey, order: Order, rows: Rows, site: Site) -> Measured:

@@ -23,6 +23,7 @@ from client.config import Site, node_config, read_site
 from client.data import describe, prepare
 from client.failures import ClientFailure
 from client.training_config import TrainingConfig
+from server.baseline import read_baseline
 from server.phase_order import check_phases
 from server.sampling import check_cv, check_sizes
 from strategies.base import check_strategy
@@ -76,7 +77,7 @@ class Plan:
 
 
 def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]:
-    """Parse every section and check what can be checked without data. Raises ConfigError."""
+    """Parse every section and check what can be checked without data. Raises UserError."""
     run = parse(RunConfig, config, "")
     for key in ("tensorboard", "mlflow"):
         if getattr(run, key) and find_spec(key) is None:
@@ -94,6 +95,8 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check_strategy(run, privacy, len(task.clients))
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     check_cv(run.cv.k, privacy, len(task.clients), len(task.clients))
+    if run.audit.baseline is not None and "audit" in run.phases:
+        read_baseline(run.audit.baseline, task, run.audit.bins)
     check(parse(HardwareConfig, run.hardware, "hardware"))
     check(read_site(node_config("any", run.client)).hardware)
     return run, task, engine

@@ -1,5 +1,7 @@
 """One exchange with a cohort: what is asked of whom, and what came of it."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +15,7 @@ from calyx.secagg.quantise import Residues
 from calyx.secagg.vector import Aggregate
 from server.sampling import Groups
 
+SHOWN = 5  # clients in one sentence
 LOST_GROUP = "its group has no sum"  # how the reason of a client begins that did nothing wrong
 
 
@@ -108,17 +111,30 @@ def judged(groups: tuple[Aggregate, ...], contents: Contents) -> dict[str, float
     return found
 
 
+def named(words: Sequence[str]) -> str:
+    """Names in a sentence, the first few of many: "a, b and 3 more"."""
+    shown, more = words[:SHOWN], len(words) - SHOWN
+    if more > 0:
+        return f"{', '.join(shown)} and {more} more"
+    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
 class TooFewReplies(RoundFailed):
     """Too few clients are in an exchange's sums; `outcome` says who is missing and why."""
 
     def __init__(self, outcome: Outcome, required: int) -> None:
-        # Who failed first, then who only lost a group by it.
-        found = sorted(
-            outcome.dropped.items(), key=lambda item: (item[1].startswith(LOST_GROUP), item)
-        )
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in found[:5])
+        self.outcome = outcome
+        cohort, dropped = outcome.exchange.cohort, outcome.dropped
+        lost = [name for name in cohort if dropped.get(name, "").startswith(LOST_GROUP)]
+        self.at_fault = {n: dropped[n] for n in cohort if n in dropped and n not in lost}
+        """Name → reason of those who gave nothing, without those who only lost their group by it."""
+        self.answered = [name for name in cohort if name not in self.at_fault]
+        reasons = [f"{n}: {reason}" for n, reason in list(self.at_fault.items())[:SHOWN]]
+        if len(self.at_fault) > SHOWN:
+            reasons.append(f"and {len(self.at_fault) - SHOWN} more")
+        groups = Counter(dropped[name] for name in lost).most_common(SHOWN)
+        reasons += [f"{count} others: {reason}" for reason, count in groups]
         super().__init__(
             f"Round {outcome.exchange.round} ({outcome.exchange.kind}) has {outcome.replies} of "
-            f"{len(outcome.exchange.cohort)} clients in its sums and needs {required} ({reasons})"
+            f"{len(cohort)} clients in its sums and needs {required} ({'; '.join(reasons)})"
         )
-        self.outcome = outcome

@@ -282,6 +282,4 @@ class _Run:
         own = self.group_of(name).dropped.get(self._roster.indices[name])
         known = self.missing.get(name) or own
         group = self._failed.get(self._index[name])
-        if known or not group:
-            return known or "its sum was given up"
-        return f"{LOST_GROUP}: {group}"
+        return known or f"{LOST_GROUP}: {group or 'it was given up'}"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from calyx.statistics.figures import Figures, VariableFigures
+from calyx.statistics.variables import Variable
 
 
 def as_json(figures: Figures) -> dict[str, Any]:
@@ -20,9 +21,15 @@ def as_json(figures: Figures) -> dict[str, Any]:
     }
 
 
+def declared(variable: Variable) -> list[float] | list[str] | None:
+    """A variable's range, or its categories as words."""
+    return list(variable.bounds) if variable.bounds else list(variable.words) or None
+
+
 def _as_json(of: VariableFigures) -> dict[str, Any]:
     found: dict[str, Any] = {
         "unit": of.variable.unit,
+        "declared": declared(of.variable),
         "missing": of.missing,
         "missing_share": round(of.missing_share, 6),
         "coded_missing": of.coded,

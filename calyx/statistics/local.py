@@ -12,13 +12,7 @@ from calyx.preprocessing.fitting import present_values
 from calyx.statistics.columns import column_findings
 from calyx.statistics.labels import label_findings
 from calyx.statistics.local_finding import LocalFinding
-from calyx.statistics.references import (
-    Reference,
-    swapped_by_range,
-    swapped_by_reference,
-    unit_by_reference,
-    version_findings,
-)
+from calyx.statistics.references import Reference, swapped_by_range, version_findings
 from calyx.statistics.repeats import repeat_findings
 from calyx.tasks.base import Schema, Table
 
@@ -26,39 +20,32 @@ SHOWN = 4  # names in one sentence
 
 
 def local_findings(
-    table: Table,
-    schema: Schema,
-    reference: Reference | None = None,
-    previous: Reference | None = None,
+    table: Table, schema: Schema, previous: Reference | None = None
 ) -> list[LocalFinding]:
     """All findings about a table that passed the client's checks of types and shapes.
 
-    `reference` is what the federation knows, `previous` the site's own last version: each finds
-    more. The same finding by two ways is told once. Deterministic.
+    `previous` is the site's own last version, against which more is found. The same finding by two
+    ways is told once. Deterministic.
     """
+    return [
+        *findings_in_columns(table, schema, previous),
+        *repeat_findings(table),
+        *label_findings(table, schema),
+    ]
+
+
+def findings_in_columns(
+    table: Table, schema: Schema, previous: Reference | None = None
+) -> list[LocalFinding]:
+    """Those of `local_findings` that are of columns, and not of whole rows or their labels."""
     found = [
         *_constant(table, schema),
         *_columns(table, schema),
         *swapped_by_range(table, schema),
-        *repeat_findings(table),
-        *label_findings(table, schema),
-        *known_findings(table, schema, reference, previous),
+        *(version_findings(table, schema, previous) if previous is not None else ()),
     ]
     first = {(f.check, f.severity, f.column): f for f in reversed(found)}
     return [f for f in found if first[f.check, f.severity, f.column] is f]
-
-
-def known_findings(
-    table: Table, schema: Schema, reference: Reference | None, previous: Reference | None
-) -> list[LocalFinding]:
-    """Those of `local_findings` that come from what is known besides the rows."""
-    found: list[LocalFinding] = []
-    if reference is not None:
-        found += unit_by_reference(table, schema, reference)
-        found += swapped_by_reference(table, schema, reference, is_own=False)
-    if previous is not None:
-        found += version_findings(table, schema, previous)
-    return found
 
 
 def _columns(table: Table, schema: Schema) -> Iterator[LocalFinding]:

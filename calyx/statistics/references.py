@@ -1,4 +1,4 @@
-"""Own columns against what is known of them: declared ranges, federated quantiles, last time's data.
+"""Own columns against what is known of them: declared ranges, and the site's last version.
 
 Shapes: N rows, C columns, Q inner quantiles at the probabilities 1/(Q+1) … Q/(Q+1).
 """
@@ -20,10 +20,9 @@ Values = NDArray[np.float64]
 QUANTILES = 9
 _RIGHT = 0.05  # share outside the range that still fits
 _ROOM = 0.5  # by how much a pair must fit better the other way round, of 2
-_ROOM_ABROAD = 0.7  # the same among clients, whose columns differ as their labels do
-_NEAR = 0.25  # distance of quantiles that still fits, as clients differ
-_ROOM_BEFORE, _NEAREST, _CHANCE = 0.3, 0.1, 1.7  # against the last version: chance alone differs
-_FACTOR_ABROAD, _FACTOR_BEFORE = 3.0, 1.5  # from which on a scale is another unit's
+_ROOM_BEFORE, _NEAREST = 0.3, 0.1  # the same, and what still fits, against the last version
+_CHANCE = 1.7  # the 0.6 % point of Kolmogorov's distribution: chance alone keeps versions apart
+_LEAST_FACTOR = 1.5  # from which on a scale is another unit's
 _MIN_QUANTILES = 5  # that are not 0: two or three of a coarse column double by chance
 _SAME_FACTOR = 0.25  # how far quantiles' factors may differ, of their logarithm
 _MISSING_MORE = 0.05  # share of rows
@@ -33,7 +32,7 @@ _MAX_SUSPECTS = 100
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known of columns, by name: of all sites together, or of a site's last version."""
+    """What is kept of a version of a site's rows, by column; it never leaves the site."""
 
     quantiles: Mapping[str, tuple[float, ...]]  # inner ones, of the values that are not missing
     missing: Mapping[str, float] = field(default_factory=dict)  # shares 0 … 1
@@ -65,23 +64,16 @@ def swapped_by_range(table: Table, schema: Schema) -> Iterator[LocalFinding]:
 
 
 def swapped_by_reference(
-    table: Table, schema: Schema, reference: Reference, *, is_own: bool
+    table: Table, schema: Schema, previous: Reference
 ) -> Iterator[LocalFinding]:
-    """Pairs of columns of one kind whose values fit each other's quantiles, and not their own.
-
-    `is_own` says that the reference is the site's last version: then only chance keeps sound
-    columns apart (1.7 is the 0.6 % point of Kolmogorov's distribution), and a smaller difference
-    tells a pair.
-    """
+    """Pairs of columns of one kind whose values fit each other's quantiles, and not their own."""
     values = _values(table, schema)
     known = {
-        c: np.array(reference.quantiles[c.name]) for c in values if c.name in reference.quantiles
+        c: np.array(previous.quantiles[c.name]) for c in values if c.name in previous.quantiles
     }
-    near, room = _NEAR, _ROOM_ABROAD
-    if is_own and reference.rows and len(table):
-        chance = _CHANCE * np.sqrt(1 / len(table) + 1 / reference.rows)
-        if chance <= _NEAR:  # with fewer rows than about 90, chance is as wide as clients differ
-            near, room = max(_NEAREST, chance), _ROOM_BEFORE
+    if not known or previous.rows == 0:
+        return
+    near = max(_NEAREST, _CHANCE * np.sqrt(1 / len(table) + 1 / previous.rows))
     own = {c: _distance(values[c], known[c]) for c in known}
     worst = sorted((c for c in own if own[c] > near), key=lambda c: -own[c])[:_MAX_SUSPECTS]
     for first, second in combinations([c for c in known if c in worst], 2):
@@ -91,7 +83,7 @@ def swapped_by_reference(
             _distance(values[first], known[second]),
             _distance(values[second], known[first]),
         )
-        if max(crossed) <= near and own[first] + own[second] - sum(crossed) >= room:
+        if max(crossed) <= near and own[first] + own[second] - sum(crossed) >= _ROOM_BEFORE:
             yield _swapped(first, second, len(table))
 
 
@@ -113,30 +105,28 @@ def _swapped(first: Column, second: Column, count: int) -> LocalFinding:
     return LocalFinding("swapped", "warning", first.name, count, message)
 
 
-def unit_by_reference(
-    table: Table, schema: Schema, reference: Reference, least: float = _FACTOR_ABROAD
-) -> Iterator[LocalFinding]:
-    """Numeric columns whose quantiles are all `least` times those of the reference, or a part of them."""
+def unit_by_reference(table: Table, schema: Schema, previous: Reference) -> Iterator[LocalFinding]:
+    """Numeric columns whose quantiles are all the same multiple, or part, of what they were."""
     for i, column in enumerate(schema.columns):
-        if column.kind not in ("numeric", "image") or column.name not in reference.quantiles:
+        if column.kind not in ("numeric", "image") or column.name not in previous.quantiles:
             continue
-        known = np.array(reference.quantiles[column.name])
+        known = np.array(previous.quantiles[column.name])
         present = present_values(table.x[:, i], column)
         factor = _factor(present, known)
-        if factor is None or max(factor, 1 / factor) < least:
+        if factor is None or max(factor, 1 / factor) < _LEAST_FACTOR:
             continue
         exact = named_factor(factor)
         message = (
             f"The values of the column {column.name} are about {exact or factor:.3g} times as large "
-            "as they should be: is the unit right?"
+            "as in the last version: is the unit right?"
         )
         yield LocalFinding("unit", "warning", column.name, len(present), message)
 
 
 def version_findings(table: Table, schema: Schema, previous: Reference) -> Iterator[LocalFinding]:
     """What changed since the site's last version: a unit, swapped columns, values that are missing now."""
-    yield from unit_by_reference(table, schema, previous, _FACTOR_BEFORE)
-    yield from swapped_by_reference(table, schema, previous, is_own=True)
+    yield from unit_by_reference(table, schema, previous)
+    yield from swapped_by_reference(table, schema, previous)
     for i, column in enumerate(schema.columns):
         before = previous.missing.get(column.name)
         if before is None or previous.rows == 0 or len(table) == 0:

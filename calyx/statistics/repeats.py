@@ -45,6 +45,25 @@ def repeat_findings(table: Table) -> Iterator[LocalFinding]:
         yield LocalFinding("near-duplicates", "info", None, near, message)
 
 
+def row_hashes(table: Table) -> Hashes:
+    """A number [N] for each row with its label: equal rows have equal ones.
+
+    Others differ, but for one pair in 2^64: in ten million rows, a chance of three in a million.
+    To sort whole rows instead takes several times as long. The mixing is splitmix64's. Source: Steele, Lea
+    and Flood 2014, Fast splittable pseudorandom number generators.
+    """
+    total = np.zeros(len(table), dtype=np.uint64)
+    for column in (*table.x.T, table.y):
+        # Adding zero makes -0 the same as 0, and all missing values are one.
+        values = np.where(np.isnan(column), np.nan, column) + 0.0
+        total += values.view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            total ^= total >> np.uint64(shift)
+            total *= np.uint64(factor)
+        total ^= total >> np.uint64(31)
+    return total
+
+
 def _near(hashes: Hashes, whole: Hashes) -> int:
     """Rows that equal another but for one of the columns or the label, and are no exact repeats."""
     first = np.sort(np.unique(whole, return_index=True)[1])

@@ -3,28 +3,25 @@
 The sums are in statistics.json, what they say in audit.json. Nothing of a single site is in either.
 """
 
-import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from calyx.config import digest
-from calyx.errors import CalyxError, RoundFailed, UserError
+from calyx.errors import CalyxError, RoundFailed
 from calyx.files import write_json
 from calyx.layouts import survey_of
 from calyx.order import Cv, Terms
+from calyx.secagg.refusals import RefusalCode
 from calyx.statistics.baseline import compare_figures
-from calyx.statistics.blocks import Survey
 from calyx.statistics.drift import Drift
 from calyx.statistics.figures import Figures, read_sums
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import SEVERITIES, AuditFinding, find
 from server.asking import ask_all
-from server.exchange import Exchange, TooFewReplies, total_counts
-from server.folder import RunFolder, Severity
+from server.baseline import read_baseline, read_stored
+from server.exchange import Exchange, TooFewReplies, named, total_counts
+from server.folder import Severity
 from server.work import Counted, Work
 
 
@@ -48,7 +45,7 @@ def run(work: Work) -> Work:
         "bins": survey.bins,
         "classes": list(work.task.schema.classes),
     }
-    drifts = _drift(work, survey, figures)
+    drifts = _drift(work, figures)
     found = {
         "findings": [asdict(finding) for finding in findings],
         "drift": None if drifts is None else [asdict(drift) for drift in drifts],
@@ -76,19 +73,12 @@ def _say(work: Work, finding: AuditFinding) -> None:
     work.folder.event("audit", severity, finding.message, **details)
 
 
-def _drift(work: Work, survey: Survey, figures: Figures) -> list[Drift] | None:
+def _drift(work: Work, figures: Figures) -> list[Drift] | None:
     """How the data differs from the baseline's. Raises UserError for one that cannot be compared."""
-    baseline = work.run.audit.baseline
-    if baseline is None:
+    audit = work.run.audit
+    if audit.baseline is None:
         return None
-    counted = read_counted(RunFolder(Path(baseline)).statistics)
-    try:
-        return compare_figures(read_sums(counted.sums, survey, counted.sites), figures)
-    except (ValueError, KeyError):
-        raise UserError(
-            f"audit.baseline={baseline} is of other columns or bins than this run's; name a run of "
-            "the same task and audit.bins."
-        ) from None
+    return compare_figures(read_baseline(audit.baseline, work.task, audit.bins), figures)
 
 
 def _say_drift(work: Work, drift: Drift) -> None:
@@ -109,8 +99,8 @@ def _stop_if_wanted(work: Work, findings: list[AuditFinding]) -> None:
     if stops:
         more = f" (and {len(stops) - 1} more, in {work.folder.audit})" if len(stops) > 1 else ""
         raise AuditFailed(
-            f"The audit found: {stops[0].message} {stops[0].advice}{more} A run with "
-            "audit.fail_on=never goes on all the same."
+            f"The audit found: {stops[0].message} {stops[0].advice}{more} To go on all the same: "
+            f"`calyx resume {work.folder.path} audit.fail_on=never`."
         )
 
 
@@ -130,17 +120,49 @@ def _ask_or_keep(work: Work, terms: Terms) -> Counted:
     try:
         counted = count(work, terms, f"{work.state.run}-audit")
     except TooFewReplies as error:
-        if not (is_lasting and kept.exists()):
-            raise RoundFailed(
-                f"{error}. Sites give statistics once for each version of their data; without them "
-                "a run starts with phases=[preprocess,train,validate,release]"
-            ) from None
-        work.folder.event("audit-kept", "info", f"The audit's sums are those of {kept}: {error}.")
-        return read_counted(kept)
+        if is_lasting and kept.exists():
+            _say_kept(work, kept, error)
+            return read_counted(kept)
+        raise RoundFailed(_why_none(error)) from None
     if is_lasting:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_counted(kept, counted)
     return counted
+
+
+def _say_kept(work: Work, kept: Path, error: TooFewReplies) -> None:
+    """A warning where sites have rows that the sums of an earlier run do not have."""
+    changed = error.answered if _is_refused(error) else []
+    if not changed:
+        message = f"The audit's sums are those of {kept}: {error}."
+        work.folder.event("audit-kept", "info", message)
+        return
+    have = "has" if len(changed) == 1 else "have"
+    message = (
+        f"{named(changed)} {have} a new version of the rows, and the audit's figures are of the "
+        f"earlier ones ({kept}): new figures come when all sites have a new version."
+    )
+    work.folder.event("audit-kept", "warning", message, clients=changed)
+
+
+def _why_none(error: TooFewReplies) -> str:
+    if not error.at_fault:
+        return str(error)
+    who = named([f"{name} ({reason})" for name, reason in error.at_fault.items()])
+    them = "it" if len(error.at_fault) == 1 else "them"
+    sentence = f"{who} gave no statistics, and without {them} too few clients are left for a sum"
+    if _is_refused(error):
+        sentence += (
+            ". Sites give statistics once for each version of their data; without them a run starts "
+            "with phases=[preprocess,train,validate,release]"
+        )
+    return sentence
+
+
+def _is_refused(error: TooFewReplies) -> bool:
+    """Whether a site has given its statistics before."""
+    code = RefusalCode.SECOND_VECTOR.value
+    return any(reason.startswith(code) for reason in error.at_fault.values())
 
 
 def _kept_file(work: Work, terms: Terms) -> Path:
@@ -159,10 +181,8 @@ def write_counted(path: Path, counted: Counted) -> None:
 def read_counted(path: Path) -> Counted:
     """The sums of `write_counted`. Raises CalyxError for a damaged file."""
     try:
-        value: dict[str, Any] = json.loads(path.read_text())
-        sums = {str(k): np.array(v, dtype=np.int64) for k, v in value["sums"].items()}
-        return Counted(sums, int(value["sites"]), int(value["folds"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Counted(*read_stored(path))
+    except (OSError, ValueError):
         raise CalyxError(
             f"{path} is damaged; remove it, and the statistics are asked for again."
         ) from None

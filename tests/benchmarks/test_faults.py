@@ -28,6 +28,20 @@ def test_a_fault_is_found_where_a_warning_of_its_own_is_new(fault, sound, faulty
     assert faults.is_found(fault, sound, faulty, named=True) is named
 
 
+def test_the_audit_finds_what_is_graver_or_of_more_rows_and_its_image_stands_for_all_pixels():
+    before, graver = {("range", "chol"): 9}, {("range", "chol"): faults.GRAVER + 1}
+    assert faults.is_found(MISSING, before, graver)
+    assert not faults.is_found(MISSING, graver, before)
+    pixel = Fault(client="a", kind="unit", column="p3")
+    assert faults.is_found(pixel, {}, {("range", "image"): 1})
+
+
+def test_only_shares_of_rows_are_scaled():
+    cases = faults.cases((1.0, 0.5))
+    assert [s for kind, s in cases if kind == "missing"] == [0.2, 0.1]
+    assert [s for kind, s in cases if kind in ("unit", "swapped")] == [10.0, None]
+
+
 def test_the_figures_are_json_and_cover_every_fault(heart_dir, capsys):
     faults.main(["--json", "--seeds", "1", "--tasks", "heart", "--heart", str(heart_dir)])
     got = json.loads(capsys.readouterr().out)
@@ -36,4 +50,6 @@ def test_the_figures_are_json_and_cover_every_fault(heart_dir, capsys):
     by_kind = {row["kind"]: row["found"] for row in got["found"]}
     assert by_kind["duplicates"]["own rows"] == 4
     assert by_kind["labels"]["schema"] == 0
+    assert by_kind["unit"]["audit"] == 4
+    assert by_kind["outliers"]["audit"] == 0  # of 3 rows in 300, a site tells nobody
     assert got["sound"][0]["tables"] == 4

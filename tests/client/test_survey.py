@@ -1,15 +1,18 @@
 """Statistics of a client's rows: once for each version of them, within its policy, of no model."""
 
 import json
+import stat
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from clients import code_of
 
 from calyx import wire
+from calyx.files import read_lines
 from calyx.order import Cv
 from calyx.weights import hash_weights
-from client import data
+from client import data, journal
 from client.config import node_config
 
 
@@ -172,3 +175,85 @@ def test_a_policy_without_statistics_is_one_sentence():
     section["policy"]["statistics"] = ["rows", "everything"]
     with pytest.raises(ConfigError, match=r"client\.policy\.statistics"):
         read_site(node_config("north", section))
+
+
+def on_a_site(clients, folder):
+    return clients.fresh(clients.names[0], state_dir=str(folder))
+
+
+def told(folder):
+    rows = read_lines(folder / "events.jsonl")
+    return [(row["check"], row["column"]) for row in rows if row["event"] == "finding"]
+
+
+def without_values(rows, column=20):
+    """Another version of them, in which a third of a column's values is gone."""
+    x = rows.table.x.copy()
+    x[: len(x) // 3, column] = np.nan
+    return replace(rows, table=replace(rows.table, x=x))
+
+
+@pytest.fixture
+def audited(clients, tmp_path, monkeypatch):
+    """A site with a state folder that was audited once; a function audits it with other rows."""
+    real, context = data.read_rows, on_a_site(clients, tmp_path)
+    assert ask(clients, statistics(clients, run="january"), context).has_content()
+
+    def again(change, run="july"):
+        monkeypatch.setattr("client.survey.read_rows", lambda *where: change(real(*where)))
+        assert ask(clients, statistics(clients, run=run), context).has_content()
+
+    yield again
+    journal.keep_in(None)
+
+
+def test_a_new_version_of_a_sites_rows_is_compared_with_the_last_for_its_own_eyes(
+    clients, audited, tmp_path
+):
+    name = clients.federation.plan.task.schema.columns[20].name
+    kept = tmp_path / "reference.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    first = json.loads(kept.read_text())["digits"]
+    assert ("missing-more", name) not in told(tmp_path)
+    audited(without_values)
+    assert told(tmp_path).count(("missing-more", name)) == 1
+    second = json.loads(kept.read_text())["digits"]
+    assert second["version"] != first["version"]
+    assert second["missing"][name] == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_rows_that_have_not_changed_are_compared_with_nothing(clients, audited, tmp_path):
+    kept, terms = tmp_path / "reference.json", clients.federation.setting.terms
+    before, found = kept.stat(), told(tmp_path)
+    folds = statistics(clients, run="folds", terms=replace(terms, cv=Cv(k=5, fold=None)))
+    assert ask(clients, folds, on_a_site(clients, tmp_path)).has_content()
+    assert (kept.stat().st_mtime_ns, kept.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert set(told(tmp_path)) == set(found)
+
+
+@pytest.mark.parametrize("damage", ["{", "[1]", '{"digits": {"version": "x"}}', '{"digits": 3}'])
+def test_a_damaged_reference_is_one_finding_and_made_anew(audited, tmp_path, damage):
+    (tmp_path / "reference.json").write_text(damage)
+    audited(without_values)
+    found = [check for check, _ in told(tmp_path)]
+    assert found.count("reference") == 1
+    assert "missing-more" not in found
+    audited(lambda rows: rows, run="august")
+    assert [check for check, _ in told(tmp_path)].count("reference") == 1
+    assert set(json.loads((tmp_path / "reference.json").read_text())) == {"digits"}
+
+
+def test_references_of_other_tasks_stay(audited, tmp_path):
+    path = tmp_path / "reference.json"
+    other = json.loads(path.read_text())["digits"]
+    path.write_text(json.dumps({"heart": other}))
+    audited(without_values)
+    kept = json.loads(path.read_text())
+    assert set(kept) == {"heart", "digits"}
+    assert kept["heart"] == other
+
+
+def test_a_simulated_client_keeps_no_reference(clients, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert ask(clients, statistics(clients)).has_content()
+    assert list(tmp_path.rglob("reference.json")) == []

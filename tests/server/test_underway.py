@@ -4,38 +4,18 @@ import json
 
 import pytest
 from federation import Federation
+from sites import RUN, Sites
 from taps import Tap, run_server, stage_of
 
 from calyx.errors import RoundFailed, UserError
 from calyx.files import read_lines
 from calyx.secagg.roster import make_roster, read_roster, write_roster
 from client import ledger, memory
-from client.config import node_config
 from server.underway import Underway
-
-RUN = ("privacy=secagg", "task.num_clients=6", "rounds=2")
 
 
 class Died(BaseException):
     """kill -9 of the server."""
-
-
-class Sites(Federation):
-    """Clients with a state folder each, as on machines of their own."""
-
-    def __init__(self, folder, *overrides):
-        super().__init__(*RUN, *overrides, "engine=superlink")
-        memory._open.clear()
-        ledger.open_ledger.cache_clear()
-        for name, node in self.nodes.items():
-            section = self.plan.run.client | {"state_dir": str(folder / name)}
-            keys = (self.identities.private[name], self.identities.roster)
-            self.inner._contexts[node].node_config.update(node_config(name, section, keys))
-
-    def restart(self, name):
-        """A client's process is gone, and with it its memory."""
-        for key in [key for key in memory._open if key[0] == self.nodes[name]]:
-            del memory._open[key]
 
 
 @pytest.fixture(autouse=True)

@@ -86,7 +86,7 @@ def test_the_last_version_tells_more_and_the_same_thing_once(heart_dir):
     before = reference_of(sound, HEART.schema)
     ten = Fault(client="cleveland", kind="unit", column="age")
     faulty = inject(sound, HEART.schema, ten, 1)
-    found = warned(local_findings(faulty, HEART.schema, before, before))
+    found = warned(local_findings(faulty, HEART.schema, before))
     assert [check for check, column, _ in found if column == "age"] == ["unit"]
     holed = Fault(client="cleveland", kind="missing", column="chol")
     faulty = inject(sound, HEART.schema, holed, 1)
@@ -94,7 +94,7 @@ def test_the_last_version_tells_more_and_the_same_thing_once(heart_dir):
     assert ("missing-more", "chol", 61) in warned(
         local_findings(faulty, HEART.schema, previous=before)
     )
-    assert warned(local_findings(sound, HEART.schema, before, before)) == []
+    assert warned(local_findings(sound, HEART.schema, before)) == []
 
 
 def test_constant_columns_are_one_finding():

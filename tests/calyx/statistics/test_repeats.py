@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.seeding import rng
-from calyx.statistics.repeats import repeat_findings
+from calyx.statistics.repeats import repeat_findings, row_hashes
 from calyx.tasks.base import Table
 
 
@@ -64,3 +64,17 @@ def test_equal_rows_of_a_task_with_blocks_are_no_mistake():
 @given(st.integers(0, 3))
 def test_a_table_of_few_rows_is_looked_at(rows):
     assert found(table().take(np.arange(rows))) == []
+
+
+def test_hashes_of_rows_are_equal_where_the_rows_and_their_labels_are():
+    draw = rng(1, "row-hashes")
+    x = draw.choice([0.0, -0.0, 1.0, np.nan, 1e300, 1 + 2**-52], (5000, 4))
+    x[0], x[1] = [1.0, 2.0, 3.0, 4.0], [2.0, 1.0, 3.0, 4.0]  # the same numbers, in another order
+    y = draw.integers(0, 2, 5000)
+    cells = np.column_stack([np.nan_to_num(x, nan=-1.0), y])
+    hashes = row_hashes(Table(x, y))
+    assert len(np.unique(hashes)) == len(np.unique(cells, axis=0))
+    _, rows = np.unique(cells, axis=0, return_inverse=True)
+    assert len(np.unique(np.column_stack([hashes, rows.reshape(-1)]), axis=0)) == len(
+        np.unique(hashes)
+    )

@@ -1,0 +1,66 @@
+"""The run that `audit.baseline` names: its audit, if its figures can be compared with this run's.
+
+It is read before anything runs, and loads no PyTorch.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calyx.errors import UserError
+from calyx.statistics.blocks import ALL, Survey
+from calyx.statistics.figures import Figures, Sums, read_sums
+from calyx.statistics.figures_json import declared
+from calyx.statistics.variables import variables
+from calyx.tasks.base import Task
+from server.folder import RunFolder
+
+
+def read_stored(path: Path) -> tuple[Sums, int, int]:
+    """Sums, over how many sites, and of how many folds. Raises OSError, ValueError."""
+    value: Any = json.loads(path.read_text())
+    try:
+        sums = {str(k): np.array(v, dtype=np.int64) for k, v in value["sums"].items()}
+        return sums, int(value["sites"]), int(value["folds"])
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError("no file of sums") from error
+
+
+def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
+    """The figures of an earlier run's audit. Raises UserError where there are none to compare with."""
+    folder, named = RunFolder(Path(baseline)), f"audit.baseline={baseline}"
+    if not folder.path.is_dir():
+        raise UserError(f"{named} is no folder; name the folder of an earlier run of this task.")
+    if not folder.audit.is_file() or not folder.statistics.is_file():
+        raise UserError(f"{named} holds no audit; name the folder of a run whose phases have one.")
+    try:
+        head: dict[str, Any] = json.loads(folder.audit.read_text())
+        sums, sites, _ = read_stored(folder.statistics)
+        other = _misfit(head, task, bins)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{named} has a damaged audit; name the folder of another run.") from None
+    survey = Survey(task.schema, bins, (ALL,))
+    if other is None and any(
+        len(sums.get(count.name, ())) != count.size for count in survey.counts()
+    ):
+        other = "of other cells than this run's audit; name a run of the same version of Calyx"
+    if other is not None:
+        raise UserError(f"{named} is {other}.")
+    return read_sums(sums, survey, sites)
+
+
+def _misfit(head: dict[str, Any], task: Task, bins: int) -> str | None:
+    """Why this run's figures cannot be compared with those of an audit.json, if they cannot."""
+    if head["task"] != task.name:
+        return f"of the task {head['task']}, and this run's is {task.name}; name another run"
+    if head["bins"] != bins:
+        return f"counted in {head['bins']} bins; set audit.bins={head['bins']}, or name another run"
+    theirs = {name: column["declared"] for name, column in head["columns"].items()}
+    ours = {v.name: declared(v) for v in variables(task.schema)}
+    different = [n for n in (ours | theirs) if n not in ours or ours[n] != theirs.get(n, ...)]
+    if different or head["classes"] != list(task.schema.classes):
+        what = f"the column {different[0]}" if different else "the classes"
+        return f"of another schema: {what} is declared otherwise; name a run of the same schema"
+    return None

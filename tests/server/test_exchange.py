@@ -1,0 +1,34 @@
+"""What an exchange that failed says: whose fault it is, in one sentence."""
+
+from server.exchange import LOST_GROUP, Collected, Exchange, Outcome, TooFewReplies, named
+
+NAMES = tuple(f"site-{i}" for i in range(9))
+
+
+def failed(dropped):
+    exchange = Exchange("train", 3, 1, (NAMES,))
+    return TooFewReplies(Outcome(exchange, (), (), Collected(dropped=dropped)), 5)
+
+
+def test_who_gave_nothing_is_named_and_who_only_lost_its_group_is_counted():
+    lost = dict.fromkeys(NAMES, f"{LOST_GROUP}: 8 clients are left")
+    error = failed(lost | {"site-4": "no-rows"})
+    assert error.at_fault == {"site-4": "no-rows"}
+    assert error.answered == [name for name in NAMES if name != "site-4"]
+    assert str(error) == (
+        "Round 3 (train) has 0 of 9 clients in its sums and needs 5 "
+        "(site-4: no-rows; 8 others: its group has no sum: 8 clients are left)"
+    )
+
+
+def test_of_many_at_fault_the_first_are_named_and_the_rest_counted():
+    text = str(failed(dict.fromkeys(NAMES[:7], "no-rows")))
+    assert "site-4: no-rows; and 2 more)" in text
+    assert "site-5" not in text
+
+
+def test_names_read_as_a_sentence():
+    assert named(["a"]) == "a"
+    assert named(["a", "b"]) == "a and b"
+    assert named(["a", "b", "c"]) == "a, b and c"
+    assert named(list("abcdefg")) == "a, b, c, d, e and 2 more"
