@@ -23,6 +23,7 @@ from calyx.statistics.blocks import (
     Survey,
 )
 from calyx.statistics.regrouping import regroup, regroup_categories
+from calyx.statistics.repeats import row_hashes
 from calyx.statistics.suppression import (
     coarse_shares,
     suppress,
@@ -89,9 +90,7 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
         for name in dict.fromkeys(key for part in parts for key in part)
     }
     found["rows"] = np.array([n])
-    repeated = n - len(
-        np.unique(np.column_stack([np.nan_to_num(table.x, nan=-1e300), table.y]), axis=0)
-    )
+    repeated = n - len(np.unique(row_hashes(table)))
     found["duplicates"] = suppress(np.array([repeated, n - repeated]), minimum)[0][:1]
     if schema.classes:
         found["labels"], found["hidden_labels"] = shown, np.array([is_hidden])

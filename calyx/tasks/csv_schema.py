@@ -1,5 +1,6 @@
 """The schema of a csv task, as its owner writes it in YAML."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -118,4 +119,10 @@ def read_schema(path: object) -> dict[str, Any]:
         values = None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} is no YAML mapping; docs/bring-your-own.md shows a schema.")
+    try:
+        json.dumps(values)  # it travels as JSON
+    except TypeError:
+        raise ConfigError(
+            f"{path} holds a value that is neither text nor number, such as a date: put it in quotes."
+        ) from None
     return values

@@ -174,6 +174,11 @@ def test_other_dialects_are_read(folder):
         (lambda f: write_schema(f, client="smoker2"), DataError, "holds 7 CSV files"),
         (lambda f: (f / "schema.yaml").unlink(), UserError, "cannot be read"),
         (lambda f: (f / "schema.yaml").write_text("[1"), ConfigError, "is no YAML mapping"),
+        (
+            lambda f: (f / "schema.yaml").write_text("a: 2020-01-01"),
+            ConfigError,
+            "put it in quotes",
+        ),
         (lambda f: write_schema(f, colums={}), ConfigError, "colums does not exist"),
         (lambda f: write_schema(f, columns={}), ConfigError, "columns"),
         (
