@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calyx.errors import UserError
-from calyx.files import write_atomically
+from calyx.files import check_place, write_atomically
 from calyx.tasks.drafting import draft
 from cli.arguments import Parser
 
@@ -27,6 +27,8 @@ def _drafted(arguments: Sequence[str]) -> int:
     parser.add_argument("--draft-schema", type=Path, metavar="FILE.csv", required=True)
     parser.add_argument("--out", type=Path, help="a YAML file to write; the terminal without it")
     options = parser.parse_args(arguments)
+    if options.out is not None:
+        check_place(options.out)
     text = draft(options.draft_schema)
     if options.out is None:
         print(text, end="")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from calyx.config import RunConfig, parse
 from calyx.errors import UserError
-from calyx.files import write_atomically
+from calyx.files import check_place, write_atomically
 from calyx.order import Terms, terms_of
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.federated import without_constants
@@ -43,8 +43,12 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     client = _client(options.client)
     folder = RunFolder(options.run)
+    if options.out is not None:
+        check_place(options.out)
     run = parse(RunConfig, folder.read_config(), "")
     summary = folder.read_summary()
+    if not folder.model.is_file():
+        raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
     task, terms = load_task(run.task), terms_of(run)
     rows = read_rows(task, options.file)
     data_dir = Path(str(run.task["data_dir"])) if run.task.get("data_dir") else None

@@ -104,7 +104,7 @@ class Ledger:
         """Compare with what is allowed within a day. Raises Refusal."""
         started, summed = _recent(self.starts, now), _recent(self.sums, now)
         failed, daily = _recent(self.failures, now), RefusalCode.DAILY_LIMIT
-        is_new = order.run not in self.runs and order.kind != "statistics"
+        is_new = order.kind != "statistics" and not self._has_begun(order.run)
         if limits.runs is not None and is_new and len(started) >= limits.runs:
             raise Refusal(daily, f"{limits.runs} runs have begun within a day.")
         if limits.sums is not None and len(summed) >= limits.sums:
@@ -115,6 +115,10 @@ class Ledger:
                 f"{limits.failures} orders failed on this client's rows within a day, and each tells "
                 "something of them; see client.policy.failures_a_day.",
             )
+
+    def _has_begun(self, run: str) -> bool:
+        """Whether the run has asked for anything but statistics."""
+        return run in self.runs and any(kind != "statistics" for kind in self.runs[run].last)
 
     def superseded(self, order: Order, keys: Sequence[str], roster: Roster) -> list[str]:
         """Contexts whose vectors do not count any more, since their sums were given up.
@@ -196,11 +200,11 @@ class Ledger:
     def _apply(self, line: dict[str, object]) -> None:
         match line:
             case {"event": "order", "time": float(now), "run": str(run), "kind": str(kind)}:
+                # An audit belongs to a run, and is answered once for the same rows.
+                if kind != "statistics" and not self._has_begun(run):
+                    self.starts = [*_recent(self.starts, now), now]
                 if run not in self.runs:
                     self.runs[run] = RunEntry(str(line["terms"]), int(str(line["group"])))
-                    # An audit belongs to a run, and is answered once for the same rows.
-                    if kind != "statistics":
-                        self.starts = [*_recent(self.starts, now), now]
                 self.runs[run].last[kind] = list(line["at"])  # type: ignore[call-overload]  # our own line
                 self.runs[run].ctx = str(line["ctx"])
                 self.sums = [*_recent(self.sums, now), now]

@@ -74,6 +74,8 @@ def accept(message: Message, client: str, kind: Kind) -> Order:
         raise _senseless(f"its round {order.round} is after the last, {order.rounds}")
     if order.is_validated and order.kind != "train":
         raise _senseless("only a training can also validate")
+    if order.kind == "cv" and order.terms.cv is None:
+        raise _senseless("it scores a cross-validation and has none")
     return order
 
 

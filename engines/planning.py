@@ -94,7 +94,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
     check_strategy(run, privacy, len(task.clients))
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
-    check_cv(run.cv.k, privacy, len(task.clients), len(task.clients))
+    check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
     if run.audit.baseline is not None and "audit" in run.phases:
         read_baseline(run.audit.baseline, task, run.audit.bins)
     check(parse(HardwareConfig, run.hardware, "hardware"))

@@ -46,7 +46,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
-    check_cv(run.cv.k, privacy, len(nodes), len(roster or nodes))
+    check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
     work = Work(run, folder, grid, nodes, roster, task, state)
     _say_guarantee(work)
     try:

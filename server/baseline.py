@@ -18,12 +18,12 @@ from calyx.tasks.base import Task
 from server.folder import RunFolder
 
 
-def read_stored(path: Path) -> tuple[Sums, int, int]:
-    """Sums, over how many sites, and of how many folds. Raises OSError, ValueError."""
+def read_stored(path: Path) -> tuple[Sums, int, int, int]:
+    """Sums, over how many sites, of how many folds, and by which seed. Raises OSError, ValueError."""
     value: Any = json.loads(path.read_text())
     try:
         sums = {str(k): np.array(v, dtype=np.int64) for k, v in value["sums"].items()}
-        return sums, int(value["sites"]), int(value["folds"])
+        return sums, int(value["sites"]), int(value["folds"]), int(value["seed"])
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError("no file of sums") from error
 
@@ -37,7 +37,7 @@ def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
         raise UserError(f"{named} holds no audit; name the folder of a run whose phases have one.")
     try:
         head: dict[str, Any] = json.loads(folder.audit.read_text())
-        sums, sites, _ = read_stored(folder.statistics)
+        sums, sites, *_ = read_stored(folder.statistics)
         other = _misfit(head, task, bins)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{named} has a damaged audit; name the folder of another run.") from None

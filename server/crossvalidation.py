@@ -61,10 +61,10 @@ def _preprocessing(work: Work, k: int | str) -> Section | None:
     cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
     if not cfg.is_federated or not isinstance(k, int) or work.counted is None:
         return work.preprocessing
-    if work.counted.folds != k:
+    if (work.counted.folds, work.counted.seed) != (k, work.run.seed):
         message = (
             f"The sites gave their statistics before, and not of these {k} folds: all folds use the "
-            "constants of the training parts, in which some of their test rows are."
+            "constants of training parts, in which some of their test rows are."
         )
         work.folder.event("folds-share-constants", "warning", message)
         return work.preprocessing
@@ -78,7 +78,7 @@ def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weig
     folder = RunFolder(work.folder.folds / str(fold))
     dealt = _without(work.dealt, left_out)
     name = fold_run(work.state.run, fold)
-    if folder.checkpoints.exists():
+    if any(folder.checkpoints.glob("round-*")):  # a kill may have left an empty folder
         state, _ = load_newest(folder.checkpoints)
         folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
     else:

@@ -79,13 +79,19 @@ def check_sizes(privacy: PrivacyConfig, clients: int, cohort_size: int | None, r
     check_group(privacy, roster, min(len(group) for group in sampled))
 
 
-def check_cv(k: int | str | None, privacy: PrivacyConfig, clients: int, roster: int) -> None:
+def check_cv(
+    k: int | str | None,
+    privacy: PrivacyConfig,
+    clients: int,
+    cohort_size: int | None,
+    roster: int,
+) -> None:
     """Refuse what leaving one of so many clients out makes impossible. Raises ConfigError."""
     if k != "clients":
         return
     if clients < 3 or privacy.groups == "all":
         raise ConfigError("cv.k=clients needs three clients at least, and groups of several.")
     try:
-        check_sizes(privacy, clients - 1, None, roster)
+        check_sizes(privacy, clients - 1, cohort_size, roster)
     except ConfigError as error:
         raise ConfigError(f"cv.k=clients leaves one client out of each fold: {error}") from None

@@ -29,11 +29,12 @@ from strategies.local import contents_of
 
 @dataclass(frozen=True)
 class Counted:
-    """The sums of a survey, over how many sites, and of how many folds beside all rows."""
+    """The sums of a survey, over how many sites, of how many folds beside all rows, by which seed."""
 
     sums: Sums
     sites: int
     folds: int
+    seed: int  # deals training parts and folds
 
 
 @dataclass(frozen=True)

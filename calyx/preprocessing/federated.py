@@ -50,7 +50,8 @@ def check_given(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> N
     raise ConfigError(
         f"preprocessing=federated has no sums for {', '.join(names[:SHOWN])}{more}, since no site gives "
         f"{', '.join(items)}. Use preprocessing=local, or ask the sites to list these items in "
-        "client.policy.statistics."
+        "client.policy.statistics; a site with fewer training rows than its client.policy.min_cell "
+        "gives none."
     )
 
 

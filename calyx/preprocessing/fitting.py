@@ -109,16 +109,27 @@ def _given(column: Column, constants: Constants, cfg: PreprocessingConfig) -> Co
 def _is_sound(found: ColumnFit, column: Column, cfg: PreprocessingConfig) -> bool:
     is_number = column.kind == "numeric"
     how = cfg.numeric_imputation if is_number else cfg.categorical_imputation
-    is_filled = column.kind in ("image", "text") or how == "none" or not np.isnan(found.fill)
-    if not (is_filled and found.low <= found.high):
+    if not (column.kind in ("image", "text") or how == "none" or _is_fill(found.fill, column, cfg)):
         return False
-    if not is_number or cfg.scaling == "none":
-        return (found.mean, found.scale) == (0.0, 1.0)
-    if column.low is None or column.high is None:
-        return found.scale > 0
+    if not is_number or column.low is None or column.high is None:
+        is_plain = (found.low, found.high) == (-np.inf, np.inf)
+        return is_plain and (found.mean, found.scale) == (0.0, 1.0)
     width = column.high - column.low
+    if found.high - found.low < LEAST_SCALE * width:
+        return False
+    if cfg.scaling == "none":
+        return (found.mean, found.scale) == (0.0, 1.0)
     is_inside = column.low <= found.mean <= column.high
     return is_inside and LEAST_SCALE * width <= found.scale <= width
+
+
+def _is_fill(fill: float, column: Column, cfg: PreprocessingConfig) -> bool:
+    """Whether a missing value may become this one."""
+    if fill == cfg.fill_value or fill in column.categories:
+        return True
+    low = -np.inf if column.low is None else column.low
+    high = np.inf if column.high is None else column.high
+    return not column.categories and low <= fill <= high
 
 
 def constants_of(fitted: Fitted) -> tuple[Constants, ...]:

@@ -22,7 +22,12 @@ from calyx.statistics.blocks import (
     Item,
     Survey,
 )
-from calyx.statistics.regrouping import regroup, regroup_categories
+from calyx.statistics.regrouping import (
+    is_few_valued,
+    regroup,
+    regroup_categories,
+    without_rare_values,
+)
 from calyx.statistics.repeats import row_hashes
 from calyx.statistics.suppression import (
     coarse_shares,
@@ -141,7 +146,8 @@ def _numbers(bounds: tuple[float, float], values: NDArray[np.float64], rows: _Ro
     """Of a variable with a range; values outside it are counted, and left out of all else."""
     low, high = bounds
     inside = (values >= low) & (values <= high)
-    u, y = (values[inside] - low) / (high - low), rows.table.y[inside]
+    common = without_rare_values(values[inside], rows.minimum)
+    u, y = (common.values - low) / (high - low), rows.table.y[inside]
     cells = np.minimum((u * rows.bins).astype(np.int64), rows.bins - 1)
     histogram, is_hidden = suppress(np.bincount(cells, minlength=rows.bins), rows.minimum)
     found: Arrays = {
@@ -151,7 +157,7 @@ def _numbers(bounds: tuple[float, float], values: NDArray[np.float64], rows: _Ro
         "square": np.rint(np.array([(u**2).sum()]) * STEPS),
         "histogram": histogram,
         "share_mean": np.array([u.mean() if len(u) else np.nan]),
-        "is_hidden": np.array([is_hidden]),
+        "is_hidden": np.array([is_hidden or common.is_changed]),
         "shown_moments": np.array([len(u) > 0]),
         "shown_histogram": np.array([histogram.any()]),
     }
@@ -163,8 +169,16 @@ def _numbers(bounds: tuple[float, float], values: NDArray[np.float64], rows: _Ro
         return found
     counted, known = np.bincount(y, minlength=classes)[None], (np.array([True]), rows.is_shown)
     shown = suppress_crossed(counted, rows.labels, known, rows.minimum)[0]
+    if is_few_valued(u) and _has_small_crossing(u, y, rows.minimum):
+        shown = np.zeros_like(shown)  # a class's sum would tell how often it has a value
     sums = np.where(shown > 0, np.bincount(y, weights=u, minlength=classes), 0.0)
     return found | {"class_present": shown, "class_sum": np.rint(sums * STEPS)}
+
+
+def _has_small_crossing(u: NDArray[np.float64], y: NDArray[np.int64], minimum: int) -> bool:
+    """Whether some value stands in some class, but in fewer rows than the minimum."""
+    counts = np.unique(np.column_stack([u, y]), axis=0, return_counts=True)[1]
+    return bool((counts < minimum).any())
 
 
 def _categories(variable: Variable, values: NDArray[np.float64], rows: _Rows) -> Arrays:

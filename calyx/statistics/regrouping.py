@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 PRESENT, MISSING, BELOW, ABOVE = range(4)
 _INSTEAD = {MISSING: np.nan, BELOW: -np.inf, ABOVE: np.inf}
+FEW = 12  # different values of a column, up to which sums of them tell how often each stands
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,26 @@ def regroup(
         places = (np.arange(len(rows)) + 0.5) / len(rows) * len(donors)
         changed[rows] = np.sort(donors)[places.astype(np.int64)]
     return Regrouped(changed, is_changed=True)
+
+
+def is_few_valued(values: Values) -> bool:
+    """Whether a column is of so few different values that its sums are as good as its counts."""
+    return len(np.unique(values)) <= FEW
+
+
+def without_rare_values(values: Values, minimum: int) -> Regrouped:
+    """A few-valued column [N] without missing ones, whose rare values became the nearest common one.
+
+    Σx and Σx² of a column of zeros and three ones say "three"; with a histogram beside them they can
+    be solved for two or three rare values of any column of few. Others are left as they are.
+    """
+    distinct, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    is_rare = counts < minimum
+    if len(distinct) == 0 or len(distinct) > FEW or not is_rare.any():
+        return Regrouped(values, is_changed=False)
+    common = distinct[~is_rare] if not is_rare.all() else distinct[[counts.argmax()]]
+    nearest = common[np.abs(distinct[:, None] - common[None, :]).argmin(axis=1)]
+    return Regrouped(nearest[places], is_changed=True)
 
 
 def regroup_categories(values: Values, categories: tuple[float, ...], minimum: int) -> Regrouped:

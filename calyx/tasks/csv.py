@@ -145,8 +145,8 @@ class Csv:
             if schema.client is None:
                 found.setdefault(None, []).append(Table(x, y))
                 continue
-            whose = frame[schema.client]
-            for client in whose.dropna().unique():
+            whose = _whose(path, frame, schema.client)
+            for client in whose.unique():
                 rows = np.flatnonzero((whose == client).to_numpy(dtype=bool))
                 found.setdefault(str(client), []).append(Table(x[rows], y[rows]))
         header = read_header(path, self._dialect)
@@ -218,6 +218,19 @@ def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
     return reader.task.tables(path)
 
 
+def _whose(path: Path, frame: "pd.DataFrame", column: str) -> "pd.Series[Any]":
+    """Whose each row is. Raises DataError where that is empty, or a word for missing."""
+    whose = frame[column]
+    lost = np.flatnonzero(whose.isna().to_numpy(dtype=bool))
+    if len(lost):
+        line = int(whose.index[lost[0]]) + 2
+        raise DataError(
+            f"{path}, line {line}: the client column {column} is empty, or holds a word that the "
+            "schema lists under `missing`; say whose the row is, or take it out."
+        )
+    return whose
+
+
 def only_file(folder: Path) -> Path:
     """The one CSV file of a folder. Raises DataError."""
     found = sorted(folder.glob("*.csv"))
@@ -239,7 +252,7 @@ def clients_in(folder: Path, schema: SchemaConfig) -> list[str]:
         path = only_file(folder)
         found: set[str] = set()
         for frame in read_chunks(path, [schema.client], dialect):
-            found.update(frame[schema.client].dropna().unique())
+            found.update(_whose(path, frame, schema.client).unique())
         names = sorted(found)
         where = f"{path} names {len(names)} clients in its column {schema.client}"
     if len(names) < 2:

@@ -13,6 +13,7 @@ from calyx.tasks.base import Unknown
 from calyx.tasks.tables import plain
 
 Text = Annotated[str, Range(min_length=1)]
+Bound = Annotated[float, Range(ge=-1e30, le=1e30)] | None
 Word = str | int | float  # a category or a code, as YAML gives it
 
 
@@ -24,8 +25,8 @@ class ColumnConfig:
     categories: tuple[Word, ...] = ()  # as they are written; of an ordinal one in their order
     missing: tuple[float, ...] = ()  # numbers that stand for "missing" in this column
     may_be_missing: bool = False
-    low: float | None = None  # plausible values, ends included
-    high: float | None = None
+    low: Bound = None  # plausible values, ends included
+    high: Bound = None
     unit: str = ""
     unknown: Unknown = "other"  # what a category is that is not declared
 

@@ -124,8 +124,9 @@ def _target_lines(of: Seen) -> Iterator[str]:
         yield f"classes: [{', '.join(map(_word, _sorted(of.words)))}]"
         return
     values = np.concatenate(of.sample) if of.sample else np.zeros(1)
-    yield f"center: {_short(float(np.mean(values)))} # a typical value"
-    yield f"scale: {_short(float(np.std(values)) or 1.0)} # a typical distance from it"
+    center, scale = (float(f"{v:.6g}") for v in (np.mean(values), np.std(values) or 1.0))
+    yield f"center: {_short(center)} # a typical value"
+    yield f"scale: {_short(scale)} # a typical distance from it"
 
 
 def _column(name: str, of: Seen) -> Iterator[str]:
@@ -183,7 +184,7 @@ def outwards(low: float, high: float) -> tuple[float, float]:
 def _plain(word: str) -> str:
     """A number in its shortest form: 1, 1.0 and 01 are one category."""
     try:
-        return f"{float(word):g}" if math.isfinite(float(word)) else word
+        return _short(float(word)) if math.isfinite(float(word)) else word
     except ValueError:
         return word
 
@@ -203,9 +204,11 @@ def _sorted(words: Counter[str]) -> list[str]:
 
 
 def _short(value: float) -> str:
-    return f"{value:.6g}"
+    """With all digits that tell values apart, and as YAML reads a number: 1e+06 is a text to it."""
+    text = f"{value:.15g}"
+    return text if "e" not in text or "." in text else text.replace("e", ".0e")
 
 
 def _word(text: str) -> str:
     """As YAML reads it back as the same text: JSON's strings are YAML's."""
-    return json.dumps(text[:200], ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False)

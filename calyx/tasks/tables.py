@@ -3,7 +3,9 @@
 pandas reads; what is wrong is said with file, line and column, and never with a whole row.
 """
 
-from collections.abc import Iterator, Sequence
+import csv
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,10 +92,9 @@ def _read(path: Path, dialect: Dialect, **how: Any) -> "Iterator[pd.DataFrame]":
             index_col=False,
             **how,
         )
-        if how["chunksize"] is None:
-            yield found
-        else:
-            yield from found
+        yield from _told_of_extra_cells(
+            path, dialect, [found] if how["chunksize"] is None else found
+        )
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not {dialect.encoding} (byte {error.object[error.start]:#04x}); save it so, or "
@@ -104,9 +105,48 @@ def _read(path: Path, dialect: Dialect, **how: Any) -> "Iterator[pd.DataFrame]":
     except pd.errors.EmptyDataError:
         raise DataError(f"{path} is empty; its first line must name the columns.") from None
     except pd.errors.ParserError as error:
+        _refuse_extra_cells(path, dialect)
         raise DataError(f"{path} is no CSV file: {printable(str(error))}.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _told_of_extra_cells(
+    path: Path, dialect: Dialect, frames: "Iterable[pd.DataFrame]"
+) -> "Iterator[pd.DataFrame]":
+    """The same frames. Raises DataError for a line that has more cells than the first, not empty ones.
+
+    pandas would drop the last ones, and says so in a warning that names no line.
+    """
+    import pandas as pd
+
+    pieces, is_told = iter(frames), False
+    while True:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", pd.errors.ParserWarning)
+            frame = next(pieces, None)
+        if frame is None:
+            return
+        if not is_told and any(issubclass(w.category, pd.errors.ParserWarning) for w in caught):
+            _refuse_extra_cells(path, dialect)
+            is_told = True
+        yield frame
+
+
+def _refuse_extra_cells(path: Path, dialect: Dialect) -> None:
+    with path.open(encoding=dialect.encoding, newline="") as file:
+        lines = csv.reader(file, delimiter=dialect.delimiter, skipinitialspace=True)
+        try:
+            width = len(next(lines, []))
+            longer = next((c for c in lines if any(cell.strip() for cell in c[width:])), None)
+        except csv.Error:
+            return
+        if longer is not None:
+            raise DataError(
+                f"{path}, line {lines.line_num}: {len(longer)} cells, and the first line names "
+                f"{width} columns; quote a text that holds a {dialect.delimiter!r}, or see decimal in "
+                "the schema."
+            )
 
 
 def numbers(path: Path, values: "pd.Series[Any]", dialect: Dialect) -> NDArray[np.float64]:

@@ -110,7 +110,7 @@ def count(work: Work, terms: Terms, run: str) -> Counted:
     outcome = ask_all(place, Exchange("statistics", 0, 1, work.dealt), {})
     sites = sum(a.weight for a in outcome.counted)
     folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
-    return Counted(total_counts(outcome.counted), sites, folds)
+    return Counted(total_counts(outcome.counted), sites, folds, terms.seed)
 
 
 def _ask_or_keep(work: Work, terms: Terms) -> Counted:
@@ -175,7 +175,7 @@ def _kept_file(work: Work, terms: Terms) -> Path:
 def write_counted(path: Path, counted: Counted) -> None:
     """Keep sums, atomically."""
     sums = {name: cells.tolist() for name, cells in counted.sums.items()}
-    write_json(path, {"sites": counted.sites, "folds": counted.folds, "sums": sums})
+    write_json(path, vars(counted) | {"sums": sums})
 
 
 def read_counted(path: Path) -> Counted:

@@ -7,6 +7,7 @@ from clients import Clients, code_of
 from csv_files import write_folder, write_schema
 from federation import Federation
 
+from calyx.folds import stacked
 from calyx.order import Cv
 from calyx.weights import hash_weights
 
@@ -113,6 +114,28 @@ def test_a_model_for_one_client_alone_is_scored_only_where_the_policy_says_so(cl
     assert code_of(clients.ask(name, order)) == "outside-policy"
     by_rows = replace(terms, cv=Cv(k=3, fold=None))
     assert clients.ask(name, statistics(clients, terms=by_rows), weights={}).has_content()
+
+
+def test_scores_are_of_a_cross_validation_that_the_order_names(clients):
+    name = clients.names[0]
+    policy = clients.section["policy"] | {"leave_one_out": False}
+    clients.contexts[name] = clients.fresh(name, policy=policy)
+    model = clients.federation.template
+    models = stacked([model] * len(clients.names))
+    order = clients.order(kind="cv", run="run-cv", weights=hash_weights(models))
+    assert code_of(clients.ask(name, order, weights=models)) == "order-refused"
+
+
+def test_a_run_that_began_with_statistics_counts_as_a_run_all_the_same(clients):
+    name = clients.names[0]
+    policy = clients.section["policy"] | {"runs_a_day": 1}
+    clients.contexts[name] = clients.fresh(name, policy=policy)
+    for run in ("a", "b"):
+        assert clients.ask(name, statistics(clients, run=run), weights={}).has_content()
+    # An audit is a run of its own by its id; here a server reuses it.
+    assert clients.ask(name, clients.order(run="a")).has_content()
+    assert clients.ask(name, clients.order(run="a", round=2)).has_content()
+    assert code_of(clients.ask(name, clients.order(run="b"))) == "daily-limit"
 
 
 @pytest.mark.parametrize("k", [1, 21, 100])

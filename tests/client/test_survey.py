@@ -150,6 +150,7 @@ def test_rows_that_change_have_another_version(clients):
         [0.0, None, None, 0.0, -1.0],
         [0.0, None, None, 1e6, 1.0],  # a mean outside it
         [0.0, 5.0, 1.0, 0.0, 1.0],
+        [0.0, 5.0, 5.0, 0.0, 1.0],  # every value the same
     ],
 )
 def test_constants_that_no_rows_can_have_given_are_refused(clients, row):

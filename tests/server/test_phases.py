@@ -211,6 +211,31 @@ def test_a_client_that_is_left_out_is_in_no_sum_of_its_fold_but_the_scoring(hear
     assert 0.4 < cv["mean"] < 1
 
 
+def test_a_cohort_of_all_clients_cannot_leave_one_out():
+    with pytest.raises(ConfigError, match=r"cv\.k=clients leaves one client out.*cohort_size=6"):
+        Federation("task.num_clients=6", "cv.k=clients", "cohort_size=6")
+
+
+def test_a_fold_that_was_killed_before_its_first_checkpoint_begins_again(tmp_path):
+    folder = tmp_path / "run"
+    (folder / "folds" / "1" / "checkpoints" / ".round-000000.part").mkdir(parents=True)
+    run(Federation(*SIX), folder, cv={"k": 2})
+    assert len(read(folder / "summary.json")["cv"]["folds"]) == 2
+
+
+def test_constants_of_folds_are_of_folds_that_the_runs_own_seed_deals(heart_dir, tmp_path):
+    federation, folder = heart(heart_dir, "preprocessing=federated"), tmp_path / "run"
+    cv = {"k": 2}
+    run(federation, folder, cv=cv, phases=["audit"])
+    kept = read(folder / "statistics.json")
+    assert (kept["folds"], kept["seed"]) == (2, 1)
+    (folder / "statistics.json").write_text(json.dumps(kept | {"seed": 7}))
+    (folder / "summary.json").unlink()
+    run(federation, folder, cv=cv, resume=True)
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert "folds-share-constants" in {e["event"] for e in events}
+
+
 def test_leaving_a_client_out_needs_one_more_than_a_sum():
     with pytest.raises(ConfigError, match=r"cv\.k=clients leaves one client out"):
         Federation("task=heart", "privacy=secagg", "cv.k=clients")

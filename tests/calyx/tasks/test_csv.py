@@ -167,12 +167,16 @@ def test_other_dialects_are_read(folder):
     assert 100 < np.nanmean(table.x[:, 1]) < 140
 
 
+AGE = {"kind": "numeric", "low": 0}
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
         (lambda f: [p.unlink() for p in list(f.glob("*.csv"))[1:]], DataError, "holds 1 CSV files"),
         (lambda f: write_schema(f, client="smoker2"), DataError, "holds 7 CSV files"),
         (lambda f: (f / "schema.yaml").unlink(), UserError, "cannot be read"),
+        (lambda f: write_schema(f, columns={"age": AGE | {"high": 1e308}}), ConfigError, "high"),
         (lambda f: (f / "schema.yaml").write_text("[1"), ConfigError, "is no YAML mapping"),
         (
             lambda f: (f / "schema.yaml").write_text("a: 2020-01-01"),
@@ -290,3 +294,35 @@ def test_bytes_that_are_no_table_are_one_sentence(tmp_path_factory, data):
     except DataError as error:
         said = str(error)
     assert said.isprintable()
+
+
+@pytest.mark.parametrize("which", [slice(7, 8), slice(1, None)])
+def test_a_line_with_more_cells_than_columns_is_named(tmp_path, which):
+    folder = write_folder(tmp_path)
+    path = folder / "site-2.csv"
+    lines = path.read_text().splitlines()
+    # Decimal commas that were not quoted; pandas drops cells where the first row has too many.
+    lines[which] = [line.replace(".", ",") for line in lines[which]]
+    path.write_text("\n".join(lines) + "\n")
+    words = rf"site-2\.csv, line {which.start + 1}: \d cells, and the first line names 6"
+    with pytest.raises(DataError, match=words):
+        task_of(folder).load("site-2", folder, 1)
+
+
+def test_a_delimiter_at_the_end_of_every_line_is_no_cell(tmp_path, recwarn):
+    folder = write_folder(tmp_path)
+    path = folder / "site-2.csv"
+    sound = task_of(folder).load("site-2", folder, 1)
+    head, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([head, *(f"{row}," for row in rows)]) + "\n")
+    table = task_of(folder).load("site-2", folder, 1)
+    assert np.array_equal(table.x, sound.x, equal_nan=True)
+    assert not [w for w in recwarn if "ParserWarning" in w.category.__name__]
+
+
+def test_a_row_of_nobody_is_said_and_not_dropped(tmp_path):
+    lines = ["hospital,age,sick", *(f"h{i % 6},{40 + i},no" for i in range(60)), ",50,yes"]
+    (tmp_path / "all.csv").write_text("\n".join(lines) + "\n")
+    write_schema(tmp_path, client="hospital", columns={"age": AGE})
+    with pytest.raises(DataError, match=r"all\.csv, line 62: the client column hospital is empty"):
+        task_of(tmp_path)

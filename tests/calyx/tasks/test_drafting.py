@@ -122,3 +122,16 @@ def test_the_command_writes_a_file_once(calyx, tmp_path):
     again = calyx(*words)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
     assert "is there already" in again.stderr
+
+
+def test_large_numbers_are_numbers_to_yaml_and_stay_apart(tmp_path):
+    lines = ["income,code,sick"]
+    lines += [
+        f"{100000 + 9000 * i},{20240101 + i % 5},{'yes' if i % 2 else 'no'}" for i in range(99)
+    ]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    drafted = yaml.safe_load(draft(tmp_path / "rows.csv"))
+    income, code = drafted["columns"]["income"], drafted["columns"]["code"]
+    assert income["low"] <= 100000
+    assert income["high"] >= 100000 + 9000 * 98
+    assert code["categories"] == [str(20240101 + i) for i in range(5)]

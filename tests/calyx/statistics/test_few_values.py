@@ -1,0 +1,55 @@
+"""Columns of few values: their sums tell no more than their counts do."""
+
+import numpy as np
+import pytest
+
+from calyx.statistics.blocks import ALL, ITEMS, STEPS, Survey
+from calyx.statistics.measuring import measure
+from calyx.statistics.regrouping import FEW, without_rare_values
+from calyx.tasks.base import Column, Schema, Table
+
+SCHEMA = Schema((Column("x", "numeric", low=0, high=3),), ("no", "yes"))
+
+
+def measured(x, y, minimum=10):
+    table = Table(np.array(x, dtype=float)[:, None], np.array(y))
+    return measure(Survey(SCHEMA, 4, (ALL,)), {ALL: table}, minimum, ITEMS)
+
+
+def test_three_ones_among_zeros_are_in_no_sum():
+    found = measured([1.0] * 3 + [0.0] * 117, [0, 1, 1] + [0, 1, 1] * 39)
+    assert found["all/sum"][0] == found["all/square"][0] == 0
+    assert not found["all/class_sum"].any()
+    assert found["all/hidden"][0] == 1
+
+
+def test_sums_cannot_be_solved_for_two_rare_values():
+    x = [0.0] * 60 + [1.0] * 28 + [2.0] * 7 + [3.0] * 5
+    found = measured(x, [0, 1] * 50)
+    assert found["all/sum"][0] == round(
+        40 / 3 * STEPS
+    )  # twelve rows count as the nearest common value
+    assert found["all/histogram"].tolist() == [60, 40, 0, 0]
+
+
+def test_a_class_in_which_a_value_is_rare_gives_no_sum_by_class():
+    x, y = [1.0] * 30 + [0.0] * 70, [0] * 28 + [1] * 2 + [0] * 30 + [1] * 40
+    found = measured(x, y)
+    assert found["all/sum"][0] == round(10 * STEPS)
+    assert not found["all/class_present"].any()
+    assert not found["all/class_sum"].any()
+
+
+def test_without_a_minimum_and_of_many_values_nothing_is_changed():
+    x = np.linspace(0, 3, 100)
+    assert not without_rare_values(x, 10).is_changed
+    assert without_rare_values(np.repeat([0.0, 1.0], [3, 97]), 1).values.sum() == 97
+    found = measured(x, [0, 1] * 50)
+    assert found["all/sum"][0] == pytest.approx(x.sum() / 3 * STEPS, rel=1e-9)
+
+
+def test_where_no_value_is_common_all_rows_count_as_the_commonest():
+    x = np.repeat(np.arange(FEW, dtype=float), [9] + [1] * (FEW - 1))
+    changed = without_rare_values(x, 10)
+    assert changed.is_changed
+    assert set(changed.values) == {0.0}
