@@ -61,7 +61,7 @@ def program(folder, settings, *arguments):
         env=settings,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
