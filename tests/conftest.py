@@ -13,11 +13,19 @@ os.environ["OMP_NUM_THREADS"] = "1"
 HEART = Path(__file__).resolve().parents[2] / "shared" / "data" / "heart"
 
 
-RANKS = {"test_deploy_failures.py": 0, "test_deploy.py": 2, "test_deploy_six.py": 2}
+RANKS = {
+    "test_deploy_failures.py": 0,
+    "test_flwr_run.py": 0,
+    "test_deploy.py": 2,
+    "test_deploy_six.py": 2,
+}
 
 
 def pytest_collection_modifyitems(items):
-    """What waits most comes first, beside what computes most; two deployments would slow each other."""
+    """What waits most comes first, beside what computes most.
+
+    Two deployments at once would slow each other, and so would two Rays (here and in test_ray.py).
+    """
     items.sort(key=lambda item: RANKS.get(item.path.name, 1))
 
 
