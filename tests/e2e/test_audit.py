@@ -136,7 +136,7 @@ def test_a_baseline_of_another_task_or_of_other_bins_is_exit_2(
     [
         ("statistics.json", None, "holds no audit"),
         ("statistics.json", '{"sites": 6, "sums":', "a damaged audit"),
-        ("statistics.json", '{"sites": 6, "folds": 0, "sums": {}}', "of other cells"),
+        ("statistics.json", '{"sites": 6, "folds": 0, "seed": 1, "sums": {}}', "of other cells"),
         ("audit.json", "[]", "a damaged audit"),
     ],
 )
