@@ -42,7 +42,8 @@ def _lines(summary: Row, folder: Path) -> list[str]:
     events = [e for e in read_lines(folder / "events.jsonl") if e["event"] in ("audit", "drift")]
     grave = [e for e in events if e["severity"] != "info"]
     if grave:
-        found.append(f"data    {len(grave)} findings of the audit to look at, in the report")
+        what = "1 finding" if len(grave) == 1 else f"{len(grave)} findings"
+        found.append(f"data    {what} of the audit to look at, in the report")
     return found
 
 
