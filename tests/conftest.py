@@ -1,11 +1,11 @@
 """Shared by all tests: one thread, the program, and the real data where it is."""
 
 import os
-import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
-from program import calyx_command, environment
+from support.program import run_apart, run_here
 
 # Before anything imports torch: engines fork, and a fork after two OpenMP threads hangs.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -31,20 +31,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def calyx(tmp_path):
-    """Run the real program in `tmp_path`; returns the finished process."""
+    """Run the program in `tmp_path`, in this process; returns how it ended and what it said."""
+    return partial(run_here, tmp_path)
 
-    def run(*arguments, timeout=120):
-        return subprocess.run(
-            calyx_command(*arguments),
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
 
-    return run
+@pytest.fixture
+def program(tmp_path):
+    """Run the installed program in `tmp_path`, in a process of its own: where signals matter."""
+    return partial(run_apart, tmp_path)
 
 
 @pytest.fixture

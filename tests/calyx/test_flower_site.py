@@ -15,7 +15,7 @@ from flwr.proto.message_pb2 import PullObjectResponse
 from starlette.applications import Starlette
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
-from tls import served
+from support.tls import served
 
 from calyx import bounded_http
 from calyx.certificates import make_node_key, make_server

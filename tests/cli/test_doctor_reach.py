@@ -7,12 +7,12 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from certificates import replace_authority, replace_server
-from site_files import changed, site_values, write_site
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
-from tls import served
+from support.certificates import replace_authority, replace_server
+from support.site_files import changed, site_values, write_site
+from support.tls import served
 
 from cli import doctor, keys
 from server.gateway import Behind, make_gateway

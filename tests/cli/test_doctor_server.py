@@ -5,9 +5,9 @@ import shutil
 import socket
 
 import pytest
-from certificates import replace_authority, replace_server
 from starlette.applications import Starlette
-from tls import served
+from support.certificates import replace_authority, replace_server
+from support.tls import served
 
 from calyx.errors import UserError
 from cli import doctor, keys

@@ -3,9 +3,9 @@
 import os
 
 import pytest
-from site_files import POLICY, changed, site_values, write_site
 from starlette.applications import Starlette
-from tls import served
+from support.site_files import POLICY, changed, site_values, write_site
+from support.tls import served
 
 from calyx.errors import UserError
 from cli import doctor

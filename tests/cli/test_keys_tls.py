@@ -4,7 +4,7 @@ import shutil
 from datetime import timedelta
 
 import pytest
-from certificates import replace_authority, replace_server
+from support.certificates import replace_authority, replace_server
 
 from calyx.certificates import check_pair, check_signed, describe
 from calyx.errors import UserError

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from csv_files import NUMBER, write_folder
+from support.csv_files import NUMBER, write_folder
 
 from calyx.errors import UserError
 from cli import main, predict, simulate
@@ -47,7 +47,7 @@ def test_a_clients_rows_are_predicted_as_the_run_judged_them(tmp_path, rows, cap
 
 
 def test_a_regression_predicts_in_the_targets_own_unit(tmp_path, rows, capsys):
-    from csv_files import write_schema
+    from support.csv_files import write_schema
 
     write_schema(rows, target=NUMBER)
     folder = trained(tmp_path, rows, "rounds=15")
@@ -60,7 +60,7 @@ def test_a_regression_predicts_in_the_targets_own_unit(tmp_path, rows, capsys):
 
 
 def test_without_local_preprocessing_no_client_is_needed(tmp_path, rows, capsys):
-    from csv_files import COLUMNS, write_schema
+    from support.csv_files import COLUMNS, write_schema
 
     write_schema(rows, columns={k: v for k, v in COLUMNS.items() if k != "pressure"})
     folder = trained(tmp_path, rows, "preprocessing=none")

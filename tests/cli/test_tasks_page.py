@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
-from pages import shortened
+from support.pages import shortened
 
 from calyx.composing import compose, resolved
 from calyx.tasks.partitions import PartitionConfig

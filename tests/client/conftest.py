@@ -1,8 +1,8 @@
 """Five encrypted clients, for the tests of this folder."""
 
 import pytest
-from clients import Clients
-from federation import Federation
+from support.clients import Clients
+from support.federation import Federation
 
 FIVE = ("privacy=secagg", "task.num_clients=5", "privacy.n_min=3", "privacy.h_min=1")
 

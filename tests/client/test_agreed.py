@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from clients import Clients, code_of
-from csv_files import write_folder, write_schema
-from federation import Federation
+from support.clients import Clients, code_of
+from support.csv_files import write_folder, write_schema
+from support.federation import Federation
 
 from calyx.folds import stacked
 from calyx.order import Cv
@@ -140,7 +140,7 @@ def test_a_run_that_began_with_statistics_counts_as_a_run_all_the_same(clients):
 
 @pytest.mark.parametrize("k", [1, 21, 100])
 def test_so_many_folds_that_a_site_would_have_a_row_or_two_in_each_are_refused(clients, k):
-    from clients import edited
+    from support.clients import edited
 
     terms = clients.federation.setting.terms
     values = {"cv": {"k": k, "fold": None}}

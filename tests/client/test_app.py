@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from federation import Federation
 from flwr.app import Context, Message, RecordDict
+from support.federation import Federation
 
 from calyx import wire
 from calyx.composing import compose, resolved

@@ -4,8 +4,8 @@ import json
 import time
 from dataclasses import replace
 
-from clients import Clients, code_of, secrets_of
-from federation import Federation
+from support.clients import Clients, code_of, secrets_of
+from support.federation import Federation
 
 from calyx import wire
 from calyx.secagg.keys import sign

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from clients import code_of, edited
+from support.clients import code_of, edited
 
 from calyx import wire
 from calyx.config import parse

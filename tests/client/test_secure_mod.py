@@ -5,8 +5,8 @@ import time
 from copy import deepcopy
 
 import pytest
-from clients import code_of, secrets_of
 from flwr.app import ConfigRecord, Message, RecordDict
+from support.clients import code_of, secrets_of
 
 from calyx import wire
 from calyx.flower import as_task

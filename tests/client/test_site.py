@@ -131,7 +131,7 @@ def test_a_run_of_other_code_is_refused_without_running_anything(folder, monkeyp
 
 
 def test_a_first_round_begins_with_the_weights_of_its_seed(clients):
-    from clients import code_of
+    from support.clients import code_of
 
     from calyx.weights import hash_weights
 

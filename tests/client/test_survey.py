@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from clients import code_of
+from support.clients import code_of
 
 from calyx import wire
 from calyx.files import read_lines
@@ -78,7 +78,7 @@ def test_an_order_for_impossible_bins_is_refused(clients, bins):
 
 
 def test_the_sites_own_minimum_and_list_of_items_count():
-    from federation import Federation
+    from support.federation import Federation
 
     narrow = Federation("client.policy.min_cell=40", "client.policy.statistics=[rows,histograms]")
     terms = narrow.setting.terms
@@ -167,7 +167,7 @@ def test_constants_that_no_rows_can_have_given_are_refused(clients, row):
 
 
 def test_a_policy_without_statistics_is_one_sentence():
-    from federation import Federation
+    from support.federation import Federation
 
     from calyx.errors import ConfigError
     from client.config import read_site

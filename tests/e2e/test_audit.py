@@ -7,8 +7,8 @@ import shutil
 import subprocess
 
 import pytest
-from csv_files import write_folder
-from program import calyx_command, environment
+from support.csv_files import write_folder
+from support.program import calyx_command, environment
 
 from calyx.files import read_lines
 

@@ -10,7 +10,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from csv_files import write_folder
+from support.csv_files import write_folder
 
 pytestmark = pytest.mark.e2e
 TEXT = (Path(__file__).parents[2] / "docs" / "bring-your-own.md").read_text()

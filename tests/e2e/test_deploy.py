@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from intruder import CLOSED
+from support.intruder import CLOSED
 
 from benchmarks.fleet import INTRUDER, Fleet, wait_for
 from calyx.composing import compose, resolved

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from program import calyx_command
+from support.program import calyx_command
 
 from benchmarks.fleet import Fleet, wait_for
 from calyx.files import read_lines

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from program import calyx_command
+from support.program import calyx_command
 
 pytestmark = [
     pytest.mark.e2e,

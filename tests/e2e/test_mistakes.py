@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from csv_files import write_folder, write_schema
+from support.csv_files import write_folder, write_schema
 
 pytestmark = pytest.mark.e2e
 

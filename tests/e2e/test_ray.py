@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from program import calyx_command, environment
+from support.program import calyx_command, environment
 
 from calyx.files import read_lines
 

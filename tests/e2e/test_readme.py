@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 
 import pytest
-from pages import shortened
+from support.pages import shortened
 
 from cli.main import run
 

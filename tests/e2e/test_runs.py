@@ -9,7 +9,7 @@ import time
 
 import pexpect
 import pytest
-from program import BROKEN, SMALL, calyx_command, environment
+from support.program import BROKEN, SMALL, calyx_command, environment
 
 from calyx.files import read_lines
 

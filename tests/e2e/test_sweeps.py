@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from program import SMALL, calyx_command, environment
+from support.program import SMALL, calyx_command, environment
 
 from calyx.files import read_lines
 

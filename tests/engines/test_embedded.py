@@ -4,9 +4,9 @@ import os
 import signal
 
 import pytest
-from federation import Federation, Silent
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.clientapp import ClientApp
+from support.federation import Federation, Silent
 
 from client.journal import Note
 from engines import embedded

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from certificates import replace_authority, replace_server
+from support.certificates import replace_authority, replace_server
 
 from calyx.certificates import make_server
 from calyx.errors import UserError

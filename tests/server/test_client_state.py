@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from federation import Federation
-from taps import Tap, run_server, stage_of
+from support.federation import Federation
+from support.taps import Tap, run_server, stage_of
 
 from calyx.errors import ConfigError
 from calyx.weights import load_weights

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from federation import Federation
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
 from flwr.serverapp.strategy import FedAdam, FedAvg
+from support.federation import Federation
 
 from calyx import records, wire
 from calyx.config import parse

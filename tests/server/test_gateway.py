@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from tls import served
+from support.tls import served
 
 from calyx.bell import AppBell, bind_bell
 from calyx.certificates import make_server

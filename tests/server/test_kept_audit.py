@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from sites import Sites
-from taps import Tap, run_server
+from support.sites import Sites
+from support.taps import Tap, run_server
 
 from calyx.errors import RoundFailed
 from calyx.files import read_lines

@@ -1,7 +1,7 @@
 """Who is there, by name."""
 
 import pytest
-from federation import Federation, Silent
+from support.federation import Federation, Silent
 
 from calyx.errors import CalyxError
 from engines.embedded import EmbeddedGrid

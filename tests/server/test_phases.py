@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from federation import Federation
-from taps import Tap, run_server
+from support.federation import Federation
+from support.taps import Tap, run_server
 
 from calyx.errors import CalyxError, ConfigError, RoundFailed
 from calyx.layouts import survey_of

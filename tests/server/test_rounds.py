@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from federation import Federation
-from taps import run_server
+from support.federation import Federation
+from support.taps import run_server
 
 from calyx import records
 from calyx.errors import RoundFailed

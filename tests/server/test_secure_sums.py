@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from federation import Federation
 from flwr.app import ConfigRecord
-from randomness import check_uniform
-from taps import Tap, run_server, stage_of
+from support.federation import Federation
+from support.randomness import check_uniform
+from support.taps import Tap, run_server, stage_of
 
 from calyx import records, wire
 from calyx.errors import RoundFailed

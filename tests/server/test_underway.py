@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from federation import Federation
-from sites import RUN, Sites
-from taps import Tap, run_server, stage_of
+from support.federation import Federation
+from support.sites import RUN, Sites
+from support.taps import Tap, run_server, stage_of
 
 from calyx.errors import RoundFailed, UserError
 from calyx.files import read_lines

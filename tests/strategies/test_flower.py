@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from federation import Federation
 from flwr.serverapp import strategy as flowers
-from taps import Tap, run_server, stage_of
+from support.federation import Federation
+from support.taps import Tap, run_server, stage_of
 
 from calyx import flower
 from calyx.composing import compose, resolved

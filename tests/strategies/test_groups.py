@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from federation import Federation
-from taps import Tap, run_server
+from support.federation import Federation
+from support.taps import Tap, run_server
 
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, RoundFailed

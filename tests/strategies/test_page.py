@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from pages import shortened
+from support.pages import shortened
 
 from benchmarks import strategies
 from calyx.composing import compose, resolved

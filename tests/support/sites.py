@@ -1,9 +1,8 @@
 """Clients in this process that remember, as sites on machines of their own do."""
 
-from federation import Federation
-
 from client import ledger, memory
 from client.config import node_config
+from support.federation import Federation
 
 RUN = ("privacy=secagg", "task.num_clients=6", "rounds=2")
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from surveys import NAN, SCHEMA, SITES, asked, figures, rows
+from support.surveys import NAN, SCHEMA, SITES, asked, figures, rows
 
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import PreprocessingConfig

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from protocol import flipped
+from support.protocol import flipped
 
 from calyx.secagg import advertisement
 from calyx.secagg.advertisement import Advertisement

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol import Cohort, rules
+from support.protocol import Cohort, rules
 
 from calyx.secagg.advertisement import to_rows
 from calyx.secagg.aggregator import GroupFailed

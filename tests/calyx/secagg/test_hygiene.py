@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from protocol import SECRETS, Cohort, Recorder, flipped, rules
+from support.protocol import SECRETS, Cohort, Recorder, flipped, rules
 
 from calyx.secagg.aggregator import GroupFailed
 from calyx.secagg.masking import Mask

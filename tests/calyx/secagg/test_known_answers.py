@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reference
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from protocol import rules
+from support import reference
+from support.protocol import rules
 
 from calyx.secagg import keys
 from calyx.secagg.aggregator import Aggregator

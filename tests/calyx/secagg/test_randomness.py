@@ -4,8 +4,8 @@ import random
 
 import numpy as np
 import pytest
-from protocol import Cohort, rules
-from randomness import check_uniform, linear_complexity
+from support.protocol import Cohort, rules
+from support.randomness import check_uniform, linear_complexity
 
 from calyx.secagg.masking import Mask, apply_masks
 from calyx.secagg.quantise import unpack

@@ -7,8 +7,8 @@ from math import ceil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from protocol import SUBJECT, rules
 from scipy.stats import hypergeom
+from support.protocol import SUBJECT, rules
 
 from calyx.secagg.keys import identity_of, sign
 from calyx.secagg.roster import Roster, fingerprint, make_roster, read_roster, write_roster

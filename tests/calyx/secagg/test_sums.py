@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol import Cohort, rules
+from support.protocol import Cohort, rules
 
 from calyx.secagg.quantise import FixedPoint, dequantise, quantise
 from calyx.secagg.vector import Contribution, Count, Layout, Metric, decode, encode

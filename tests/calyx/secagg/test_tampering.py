@@ -4,7 +4,7 @@ from copy import deepcopy
 from dataclasses import replace
 
 import pytest
-from protocol import SUBJECT, Cohort, flipped, refusal_of, rules, table
+from support.protocol import SUBJECT, Cohort, flipped, refusal_of, rules, table
 
 from calyx.secagg import advertisement
 from calyx.secagg.encoding import rows_to_bytes

@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import replace
 
 import pytest
-from protocol import SUBJECT, Cohort, flipped, is_answered, refusal_of, rules, table
+from support.protocol import SUBJECT, Cohort, flipped, is_answered, refusal_of, rules, table
 
 from calyx.secagg.encoding import rows_from_bytes
 from calyx.secagg.participant import Call, answer

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from protocol import (
+from support.protocol import (
     Cohort,
     consent,
     flipped,

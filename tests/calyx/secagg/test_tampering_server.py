@@ -8,7 +8,7 @@ from functools import lru_cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol import Cohort, flipped, rules, table
+from support.protocol import Cohort, flipped, rules, table
 
 from calyx.secagg import advertisement
 from calyx.secagg.aggregator import Blame, GroupFailed, named_liars

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol import (
+from support.protocol import (
     SUBJECT,
     Cohort,
     assert_is_dead,

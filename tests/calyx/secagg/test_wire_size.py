@@ -1,7 +1,7 @@
 """Bytes of a round beside the order, the weights and the masked vector itself (SECAGG.md §8, group 9)."""
 
 import pytest
-from protocol import Cohort, rules
+from support.protocol import Cohort, rules
 
 LENGTH = 4
 

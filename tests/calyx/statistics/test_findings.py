@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from surveys import NAN, SCHEMA, SITES, figures, rows
+from support.surveys import NAN, SCHEMA, SITES, figures, rows
 
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import TRAIN

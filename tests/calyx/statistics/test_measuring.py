@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from surveys import NAN, SCHEMA, SITES, asked, figures, rows, union
+from support.surveys import NAN, SCHEMA, SITES, asked, figures, rows, union
 
 from calyx.statistics.blocks import ALL, ITEMS, STEPS, TRAIN, WITHHELD
 from calyx.statistics.figures import read_sums

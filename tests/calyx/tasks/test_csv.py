@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from csv_files import CLASSES, COLUMNS, HEADER, NUMBER, write_folder, write_schema
 from hypothesis import given
 from hypothesis import strategies as st
+from support.csv_files import CLASSES, COLUMNS, HEADER, NUMBER, write_folder, write_schema
 
 from calyx.composing import compose, resolved
 from calyx.errors import CalyxError, ConfigError, DataError, UserError

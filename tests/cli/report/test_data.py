@@ -8,7 +8,7 @@ from html import unescape
 import numpy as np
 import pytest
 from rich.console import Console
-from surveys import SCHEMA, SITES, figures, rows
+from support.surveys import SCHEMA, SITES, figures, rows
 
 from calyx.errors import UserError
 from calyx.statistics.baseline import compare_figures

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from program import FAULTY
+from support.program import FAULTY
 
 from calyx.files import read_lines
 from calyx.hardware import cores

@@ -1,0 +1,1 @@
+"""What tests share: a federation in this process, the real program, files that a user might have."""
