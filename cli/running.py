@@ -10,7 +10,6 @@ from cli.report.page import write_report
 from cli.results import print_results
 from cli.tracking import track
 from engines.planning import Plan
-from engines.simulation import simulate
 from server.folder import Row, RunFolder
 
 
@@ -39,6 +38,8 @@ def run_shown(
 
     Raises as `run_plan` does.
     """
+    from engines.simulation import simulate  # late: who only shows a run needs no PyTorch
+
     try:
         with display:
             simulate(plan, folder, resume=resume, progress=display.progress)

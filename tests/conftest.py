@@ -6,27 +6,38 @@ from pathlib import Path
 
 import pytest
 from support.program import run_apart, run_here
+from support.spreading import Lengths, LongestFirst
 
 # Before anything imports torch: engines fork, and a fork after two OpenMP threads hangs.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 HEART = Path(__file__).resolve().parents[2] / "shared" / "data" / "heart"
 
+STARTERS = {"calyx", "program", "sweep"}  # fixtures that start the program
 
-RANKS = {
-    "test_deploy_failures.py": 0,
-    "test_flwr_run.py": 0,
-    "test_deploy.py": 2,
-    "test_deploy_six.py": 2,
-}
+
+def pytest_addoption(parser):
+    """Measure files again, for support/spreading.py."""
+    parser.addoption("--write-lengths", action="store_true", help="rewrite tests/lengths.json")
+
+
+def pytest_configure(config):
+    """Only the process that sees all tests end can add up their lengths."""
+    if config.getoption("write_lengths") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Lengths())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """How `--dist=loadfile` spreads the files."""
+    return LongestFirst(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items):
-    """What waits most comes first, beside what computes most.
-
-    Two deployments at once would slow each other, and so would two Rays (here and in test_ray.py).
-    """
-    items.sort(key=lambda item: RANKS.get(item.path.name, 1))
+    """What starts the program is of the lane e2e."""
+    for item in items:
+        if STARTERS & set(item.fixturenames):
+            item.add_marker("e2e")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from support.tls import served
 
-from calyx import bounded_http
+from calyx import bounded_http, flower_site
 from calyx.certificates import make_node_key, make_server
 from calyx.errors import CalyxError, UserError
 from calyx.flower_site import Door, NotAdmitted, SiteLink
@@ -58,7 +58,10 @@ def server(keys):
 
 
 @pytest.fixture
-def link(server, keys):
+def link(server, keys, monkeypatch):
+    """A site's link whose waits, of seconds, are a tenth: what they are for is not waited for here."""
+    monkeypatch.setattr(flower_site, "_FIRST_WAIT_S", flower_site._FIRST_WAIT_S / 10)
+    monkeypatch.setattr(flower_site, "_UNSEEN_S", flower_site._UNSEEN_S / 10)
     told = []
     made = SiteLink(door(server, keys), told.append)
     made.told = told

@@ -87,20 +87,54 @@ def test_simulate_runs_in_the_callers_folder_with_its_arguments(
     assert call(command, folder) == (0, expected, "")
 
 
+STAGES = ["ruff check .", "ruff format --check .", "mypy "]
+PYTEST = "pytest --numprocesses=3 --dist=loadfile --durations=20 --durations-min=1"
+
+
+def put_stages(root: Path, **codes: int) -> None:
+    for name in ("ruff", "mypy", "pytest"):
+        put_program(root, name, f'echo "{name} $*"; exit {codes.get(name, 0)}')
+
+
 @pytest.mark.parametrize("failing", ["ruff", "mypy", "pytest"])
 def test_the_tests_fail_if_one_stage_fails_and_report_the_others(
     project: Path, tmp_path: Path, failing: str
 ) -> None:
-    for name in ("ruff", "mypy", "pytest"):
-        put_program(project, name, f'echo "{name} $*"; exit {int(name == failing)}')
+    put_stages(project, **{failing: 1})
     code, out, _ = call([project / "scripts/test", "-k", "a word"], tmp_path)
     assert code == 1
-    assert out.splitlines() == [
-        "ruff check .",
-        "ruff format --check .",
-        "mypy ",
-        "pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder -k a word",
-    ]
+    assert out.splitlines() == [*STAGES, f"{PYTEST} -k a word"]
+
+
+def test_the_quick_lane_leaves_out_what_starts_the_program(project: Path, tmp_path: Path) -> None:
+    put_stages(project)
+    code, out, _ = call([project / "scripts/test", "--quick", "-x"], tmp_path)
+    assert (code, out.splitlines()) == (0, [*STAGES, f"{PYTEST} -m not e2e -x"])
+
+
+def test_changed_runs_the_whole_lane_first_and_where_more_than_python_has_changed(
+    project: Path, tmp_path: Path
+) -> None:
+    put_stages(project, pytest=5)  # as it ends where nothing was selected
+    subprocess.run(["git", "init", "--quiet", project], check=True)
+    (project / ".gitignore").write_text(".venv/\n.testmondata*\n")
+    (project / "a.py").touch()
+
+    def selects() -> str:
+        code, out, _ = call([project / "scripts/test", "--changed"], tmp_path)
+        assert code == 0
+        return out.splitlines()[-1].removeprefix(f"{PYTEST} -m not e2e ")
+
+    assert [selects(), selects()] == ["--testmon-noselect", "--testmon"]
+    (project / "a.py").write_text("1\n")
+    assert selects() == "--testmon"
+    (project / "a.yaml").touch()
+    put_stages(project, pytest=1)
+    assert call([project / "scripts/test", "--changed"], tmp_path)[0] == 1
+    put_stages(project)
+    assert [selects(), selects()] == ["--testmon-noselect", "--testmon"]
+    (project / "a.yaml").unlink()
+    assert selects() == "--testmon-noselect"
 
 
 def test_a_changed_project_file_renews_the_environment_once(project: Path, tmp_path: Path) -> None:
