@@ -68,9 +68,10 @@ class Fleet:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.network: Network | None = None
         self._stack = ExitStack()
+        inherited = filter(None, [os.environ.get("PYTHONPATH")])  # a worktree's own program
         self._environment = {
             "COLUMNS": "200",
-            "PYTHONPATH": os.pathsep.join(map(str, path)),
+            "PYTHONPATH": os.pathsep.join([*map(str, path), *inherited]),
             "XDG_STATE_HOME": str(self.folder / "operator"),  # where an audit's sums are kept
         }
 

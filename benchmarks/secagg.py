@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -30,13 +30,13 @@ NEIGHBOURS = 20  # masks of one measurement
 Work = Callable[[], object]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.secagg", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--repeats", type=int, default=5, help="of each figure; the least counts")
     parser.add_argument("--parameters", type=int, default=1_000_000, help="of the model")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     found = measure(options.parameters, options.repeats)
     figures = {key: round(value, 4) for key, value in found.items()}
     if options.json:

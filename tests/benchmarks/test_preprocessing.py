@@ -23,7 +23,8 @@ def test_complete_rows_are_those_without_a_hole(heart_dir, tmp_path, as_numbers,
     assert len(swiss) - 1 == (46 if as_numbers else 0)
 
 
-def test_both_ways_are_compared_on_real_runs(heart_dir, capsys):
+@pytest.mark.e2e
+def test_both_ways_are_compared_on_real_runs(heart_dir, started, capsys):
     preprocessing.main(["--data", str(heart_dir), "--seeds", "1", "--rounds", "1", "--json"])
     found = json.loads(capsys.readouterr().out)
     assert [one["rows"] for one in found] == ["all", "complete, 661", "complete, as numbers, 740"]

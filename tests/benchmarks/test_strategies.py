@@ -48,7 +48,8 @@ def test_robust_strategies_see_every_client_by_itself(tmp_path):
     assert "privacy.groups=all" not in fedavg
 
 
-def test_real_runs_and_one_that_cannot_be(capsys):
+@pytest.mark.e2e
+def test_real_runs_and_one_that_cannot_be(started, capsys):
     strategies.main(
         ["--seeds", "1", "--only", "ditto,nope", "--tasks", "digits", "--rounds", "1", "--json"]
     )

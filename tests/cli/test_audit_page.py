@@ -3,43 +3,64 @@
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+from support.program import run_here
 
+from calyx.files import read_lines
 from calyx.statistics.blocks import ITEMS
 
 ROOT = Path(__file__).resolve().parents[2]
+HEART = ROOT.parent / "shared" / "data" / "heart"
 PAGE = (ROOT / "docs" / "audit.md").read_text()
 COMMANDS = re.findall(r"^calyx (.+)$", PAGE, flags=re.MULTILINE)
 FINDINGS = (ROOT / "calyx" / "statistics" / "findings.py").read_text()
+(JANUARY, JULY) = [command for command in COMMANDS if "runs/" in command]
+REST = [c for c in COMMANDS if c not in (JANUARY, JULY) and not JANUARY.startswith(c)]
+SHORT = ["rounds=1", "baselines=false", "engine.workers=0"]
 
 
-def words(command, heart_dir):
-    return [w.replace("../shared/data/heart", str(heart_dir)) for w in shlex.split(command)]
+def words(command):
+    return [w.replace("../shared/data/heart", str(HEART)) for w in shlex.split(command)]
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "runs/" not in c])
+@pytest.fixture(scope="module")
+def january(tmp_path_factory):
+    """How the page's audit of heart ended, and its folder."""
+    if not HEART.is_dir():
+        pytest.skip("../shared/data/heart is not here")
+    here = tmp_path_factory.mktemp("here")
+    return run_here(here, *words(JANUARY)), here / "runs" / "january"
+
+
+def audit_of(folder):
+    return json.loads((folder / "audit.json").read_text())
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("command", REST)
 def test_a_command_of_the_page_runs(calyx, heart_dir, command):
-    short = ["rounds=2", "baselines=false"] if command.startswith("simulate") else []
-    done = calyx(*words(command, heart_dir), *short)
+    done = calyx(*words(command), *(SHORT if command.startswith("simulate") else []))
     assert done.returncode == ("task.faults" in command), done.stderr
 
 
-def test_two_audits_are_compared(calyx, heart_dir, tmp_path):
-    for command in (c for c in COMMANDS if "runs/" in c):
-        assert calyx(*words(command, heart_dir)).returncode == 0
-    drift = json.loads((tmp_path / "runs" / "july" / "audit.json").read_text())["drift"]
+@pytest.mark.e2e
+def test_two_audits_are_compared(calyx, january, tmp_path):
+    done, folder = january
+    assert done.returncode == 0, done.stderr
+    shutil.copytree(folder, tmp_path / "runs" / "january")
+    assert calyx(*words(JULY)).returncode == 0
+    drift = audit_of(tmp_path / "runs" / "july")["drift"]
     assert {d["severity"] for d in drift} == {"none"}
     assert "ca" not in {d["name"] for d in drift}  # which one site alone shows
     assert len(drift) == 13  # 12 columns and the label
 
 
-def test_what_hiding_costs_is_what_the_page_says(calyx, heart_dir, tmp_path):
-    folder = tmp_path / "hidden"
-    done = calyx("audit", "task=heart", f"task.data_dir={heart_dir}", f"hydra.run.dir={folder}")
-    assert done.returncode == 0, done.stderr
-    audit = json.loads((folder / "audit.json").read_text())
+@pytest.mark.e2e
+def test_what_hiding_costs_is_what_the_page_says(january):
+    audit = audit_of(january[1])
     columns = audit["columns"]
     quartiles = [f"{columns['age'][q]:.1f}" for q in ("q1", "median", "q3")]
     tells = [f"{columns[name]['association']:.2f}" for name in ("sex", "chol", "exang")]
@@ -57,14 +78,13 @@ def test_what_hiding_costs_is_what_the_page_says(calyx, heart_dir, tmp_path):
     assert silent == ["slope", "ca", "thal"]
 
 
-def test_hearts_duplicates_show_in_single_sites_own_findings_only(calyx, heart_dir, tmp_path):
-    done = calyx("audit", "task=heart", f"task.data_dir={heart_dir}", "hydra.run.dir=run")
-    events = [json.loads(e) for e in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
-    own = [e for e in events if e["event"] == "finding"]
+@pytest.mark.e2e
+def test_hearts_duplicates_show_in_single_sites_own_findings_only(january):
+    done, folder = january
+    own = [e for e in read_lines(folder / "events.jsonl") if e["event"] == "finding"]
     assert {e["client"] for e in own if e["check"] == "duplicates"} == {"hungarian", "va"}
     assert f"{len(own)} findings of single sites" in done.stdout
-    found = json.loads((tmp_path / "run" / "audit.json").read_text())["findings"]
-    assert "duplicates" not in {f["check"] for f in found}
+    assert "duplicates" not in {f["check"] for f in audit_of(folder)["findings"]}
 
 
 def test_every_check_and_every_item_is_on_the_page():

@@ -1,8 +1,9 @@
-"""docs/flower.md: its table is what the code does, its task trains, its command runs."""
+"""docs/flower.md: its table is what the code does, and its task trains.
 
-import json
+Its command is run by e2e/test_commands.py.
+"""
+
 import re
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
 from calyx.tasks.base import Task
-from cli import simulate
 from strategies.flower import ON_GROUPS, ON_SUMS, REFUSED
 
 TEXT = (Path(__file__).parents[2] / "docs" / "flower.md").read_text()
@@ -23,16 +23,6 @@ def test_the_table_says_what_the_code_does():
     wanted |= dict.fromkeys(ON_GROUPS, ("refused", "runs"))
     wanted |= dict.fromkeys(REFUSED, ("refused", "refused"))
     assert {name: (one, many) for name, one, many in rows} == wanted
-
-
-def test_its_command_runs(tmp_path):
-    (block,) = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
-    _, command, *arguments = shlex.split(block)
-    assert command == "simulate"
-    folder = tmp_path / "run"
-    short = ["rounds=2", "baselines=false", "engine.workers=0", f"hydra.run.dir={folder}"]
-    assert simulate.main([*arguments, *short]) == 0
-    assert json.loads((folder / "summary.json").read_text())["strategy"] == "flower"
 
 
 @pytest.fixture(scope="module")

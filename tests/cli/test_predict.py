@@ -11,12 +11,22 @@ from calyx.errors import UserError
 from cli import main, predict, simulate
 from server.folder import RunFolder
 
+pytestmark = pytest.mark.e2e
+
 SMALL = ["rounds=4", "baselines=false", "engine.workers=0", "privacy=none"]
 
 
 @pytest.fixture
 def rows(tmp_path):
     return write_folder(tmp_path / "rows")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a run on local preprocessing, and that of its rows; to be looked at."""
+    here = tmp_path_factory.mktemp("made")
+    rows = write_folder(here / "rows")
+    return trained(here, rows, "rounds=15"), rows
 
 
 def trained(tmp_path, rows, *overrides):
@@ -32,9 +42,9 @@ def predictions(capsys, *arguments):
     return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
 
 
-def test_a_clients_rows_are_predicted_as_the_run_judged_them(tmp_path, rows, capsys):
+def test_a_clients_rows_are_predicted_as_the_run_judged_them(made, capsys):
     """With a client's own fit, the share of right answers is about what the run says."""
-    folder = trained(tmp_path, rows, "rounds=15")
+    folder, rows = made
     file = rows / "site-3.csv"
     found = predictions(capsys, folder, file, "client=site-3")
     true = [line["sick"] for line in csv.DictReader(file.read_text().splitlines())]
@@ -75,8 +85,8 @@ def test_layers_that_stayed_at_home_are_those_of_the_client(tmp_path, rows, caps
     assert one != other
 
 
-def test_a_file_is_written_whole(tmp_path, rows, capsys):
-    folder = trained(tmp_path, rows)
+def test_a_file_is_written_whole(tmp_path, made):
+    folder, rows = made
     out = tmp_path / "out.csv"
     arguments = [str(folder), str(rows / "site-0.csv"), "client=site-0", "--out", str(out)]
     assert predict.main(arguments) == 0
@@ -91,15 +101,15 @@ def test_a_file_is_written_whole(tmp_path, rows, capsys):
         (["who=site-0"], "write client=NAME"),
     ],
 )
-def test_whose_fit_it_is_must_be_said(tmp_path, rows, arguments, words):
-    folder = trained(tmp_path, rows, "rounds=1")
+def test_whose_fit_it_is_must_be_said(made, arguments, words):
+    folder, rows = made
     with pytest.raises(UserError, match=words):
         predict.main([str(folder), str(rows / "site-0.csv"), *arguments])
 
 
-def test_a_folder_that_is_no_run_and_a_file_that_is_none_are_refused(tmp_path, rows, capsys):
+def test_a_folder_that_is_no_run_and_a_file_that_is_none_are_refused(tmp_path, made, capsys):
+    folder, rows = made
     assert main.run(["predict", str(tmp_path), str(rows / "site-0.csv")]) == 2
-    folder = trained(tmp_path, rows, "rounds=1")
     assert main.run(["predict", str(folder), str(tmp_path / "no.csv"), "client=site-0"]) == 2
     said = capsys.readouterr().err
     assert "no.csv cannot be read: No such file or directory." in said

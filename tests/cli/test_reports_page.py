@@ -8,8 +8,9 @@ import pytest
 
 from cli.main import run
 
+pytestmark = pytest.mark.e2e
 TEXT = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()
-SHORT = ["task.num_clients=6", "baselines=false", "engine.workers=0", "rounds=2"]
+SHORT = ["task.num_clients=6", "baselines=false", "engine.workers=0", "rounds=1"]
 
 
 def test_its_commands_run(tmp_path, monkeypatch, capsys):

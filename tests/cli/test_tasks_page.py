@@ -1,30 +1,17 @@
-"""docs/tasks.md speaks of every task and every partition, and each of its commands runs."""
+"""docs/tasks.md speaks of every task and every partition, and what it says of them is so.
 
-import json
-import re
-import shlex
+Its commands are run by e2e/test_commands.py.
+"""
+
 import tomllib
-from pathlib import Path
 from typing import get_args, get_type_hints
 
-import pytest
-from support.pages import shortened
+from support.pages import ROOT, commands
 
 from calyx.composing import compose, resolved
 from calyx.tasks.partitions import PartitionConfig
-from cli.main import run
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "tasks.md").read_text()
-COMMANDS = re.findall(r"^calyx simulate (.+)$", PAGE, flags=re.MULTILINE)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_page_runs(tmp_path, command):
-    words = shortened(shlex.split(command))
-    assert run(["simulate", *words, f"hydra.run.dir={tmp_path / 'run'}"]) == 0
-    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert (f"task={summary['task']}", summary["rounds"]) == (words[0], 1)
 
 
 def test_the_page_has_every_task_and_every_partition():
@@ -33,7 +20,7 @@ def test_the_page_has_every_task_and_every_partition():
     assert [name for name in project["entry-points"]["calyx.tasks"] if name not in PAGE] == []
     assert len(partitions) == 4
     assert [name for name in partitions if f"| `{name}` |" not in PAGE] == []
-    assert {command.split()[0] for command in COMMANDS} >= {
+    assert {words[0] for words in commands("docs/tasks.md")} >= {
         f"task={name}" for name in ("digits", "mnist", "heart", "vowel", "shakespeare")
     }
 

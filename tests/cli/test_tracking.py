@@ -18,6 +18,7 @@ def simulated(folder, *overrides):
     return folder
 
 
+@pytest.mark.e2e
 def test_tensorboard_has_every_figure_of_every_round_once(tmp_path, capsys):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -31,6 +32,7 @@ def test_tensorboard_has_every_figure_of_every_round_once(tmp_path, capsys):
         assert found == [(row["round"], pytest.approx(row[name], rel=1e-6)) for row in rows]
 
 
+@pytest.mark.e2e
 def test_mlflow_has_one_run_also_after_a_resume(tmp_path, monkeypatch, capfd):
     mlflow = pytest.importorskip("mlflow")
     place = f"sqlite:///{tmp_path / 'mlflow.db'}"
@@ -53,6 +55,7 @@ def test_mlflow_has_one_run_also_after_a_resume(tmp_path, monkeypatch, capfd):
     assert found.data.metrics["test_accuracy"] == summary["test_accuracy"]
 
 
+@pytest.mark.e2e
 def test_a_tracking_server_that_cannot_be_reached_costs_a_warning(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

@@ -4,16 +4,16 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
 from support.csv_files import write_folder
-from support.program import calyx_command, environment
+from support.program import run_here
 
 from calyx.files import read_lines
 
 pytestmark = pytest.mark.e2e
 JANUARY, JULY = "hydra.run.dir=january", "hydra.run.dir=july"
+QUICK = ("audit.thorough=false", "engine.workers=0")
 
 
 def sentence(done):
@@ -35,7 +35,8 @@ def without(folder, word):
 def test_a_run_that_its_audit_stopped_goes_on_by_the_users_word_to_the_same_bytes(
     calyx, heart_dir, tmp_path
 ):
-    run = ("simulate", "task=heart", f"task.data_dir={heart_dir}", "rounds=2", "baselines=false")
+    small = ("rounds=2", "baselines=false", "engine.workers=0")
+    run = ("simulate", "task=heart", f"task.data_dir={heart_dir}", *small)
     stopped = calyx(*run, "audit.fail_on=warning", "hydra.run.dir=stopped")
     assert stopped.returncode == 1
     assert "calyx resume " in sentence(stopped)
@@ -53,7 +54,7 @@ def test_a_run_that_its_audit_stopped_goes_on_by_the_users_word_to_the_same_byte
 
 
 def test_an_audit_exits_with_0_for_sound_data_and_1_for_grave_findings(calyx, heart_dir, tmp_path):
-    audit = ("audit", "task=heart", f"task.data_dir={heart_dir}")
+    audit = ("audit", "task=heart", f"task.data_dir={heart_dir}", *QUICK)
     assert calyx(*audit, JANUARY).returncode == 0
     strict = calyx(*audit, "audit.fail_on=warning", JULY)
     assert strict.returncode == 1
@@ -81,8 +82,8 @@ def older_patients(folder, years):
 
 
 def test_drift_between_two_audits_is_an_alert_in_the_events(calyx, tmp_path):
-    write_folder(tmp_path / "data", rows=200)
-    audit = ("audit", "task=csv", "task.data_dir=data")
+    write_folder(tmp_path / "data")
+    audit = ("audit", "task=csv", "task.data_dir=data", *QUICK)
     assert calyx(*audit, JANUARY).returncode == 0
     assert calyx(*audit, "hydra.run.dir=same", "audit.baseline=january").returncode == 0
     assert events(tmp_path / "same", "drift") == []
@@ -100,8 +101,8 @@ def test_drift_between_two_audits_is_an_alert_in_the_events(calyx, tmp_path):
 def audited(tmp_path_factory):
     """The folder of an audit of digits."""
     folder = tmp_path_factory.mktemp("audited")
-    words = calyx_command("audit", "task.num_clients=6", JANUARY)
-    subprocess.run(words, cwd=folder, env=environment(), check=True, capture_output=True)
+    done = run_here(folder, "audit", "task.num_clients=6", *QUICK, JANUARY)
+    assert done.returncode == 0, done.stderr
     return folder / "january"
 
 
@@ -154,7 +155,7 @@ def test_a_baseline_without_a_whole_audit_is_exit_2(calyx, tmp_path, audited, fi
 
 def test_a_run_whose_baseline_is_gone_goes_on_without_it(calyx, tmp_path, audited):
     shutil.copytree(audited, tmp_path / "old")
-    small = ("task.num_clients=6", "rounds=1", "training.epochs=1", "baselines=false")
+    small = ("task.num_clients=6", "rounds=1", "baselines=false", "engine.workers=0")
     begun = calyx("simulate", *small, "audit.baseline=old", "hydra.run.dir=run")
     assert begun.returncode == 0, begun.stderr
     shutil.rmtree(tmp_path / "old")
@@ -170,7 +171,7 @@ def test_a_baseline_of_another_schema_is_exit_2_and_names_the_column(calyx, tmp_
         "age": {"kind": "numeric", "low": 0, "high": 120},
         "smoker": {"kind": "categorical", "categories": ["no", "yes"]},
     }
-    audit = ("audit", "task=csv", "task.data_dir=data")
+    audit = ("audit", "task=csv", "task.data_dir=data", *QUICK)
     write_folder(tmp_path / "data", columns=columns)
     assert calyx(*audit, JANUARY).returncode == 0
     columns["age"]["high"] = 100
@@ -184,7 +185,7 @@ def test_a_site_without_rows_that_leaves_too_few_for_a_sum_is_named_alone(calyx,
     folder = write_folder(tmp_path / "data", clients=5)
     head = (folder / "site-3.csv").read_text().splitlines()[0]
     (folder / "site-3.csv").write_text(head + "\n")
-    done = calyx("audit", "task=csv", "task.data_dir=data", JANUARY)
+    done = calyx("audit", "task=csv", "task.data_dir=data", *QUICK, JANUARY)
     assert done.returncode == 1
     text = sentence(done)
     assert text.startswith("calyx: site-3 (no-rows) gave no statistics")

@@ -5,28 +5,20 @@ import json
 import os
 import shutil
 import signal
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
 from support.intruder import CLOSED
+from support.machines import HEART, RUN, SITES, TRAINING, Hospitals, Lines, children
 
-from benchmarks.fleet import INTRUDER, Fleet, wait_for
-from calyx.composing import compose, resolved
-from calyx.config import RunConfig, parse
+from benchmarks.fleet import INTRUDER
+from calyx.files import read_lines
 from calyx.flower import FLEET_PATHS
 from calyx.installed import PACKAGES
-from calyx.order import run_digest
-from calyx.registry import load_task
-from server.checkpoints import RunState, save
-from server.folder import RunFolder
-from server.work import initial_weights
 
 ROOT = Path(__file__).resolve().parents[2]
-HEART = ROOT.parent / "shared" / "data" / "heart"
-SITES = ("cleveland", "hungarian", "switzerland", "va")
-RUN = ("task=heart", f"task.data_dir={HEART}", "rounds=2", "baselines=false")
+SUPPORT = ROOT / "tests" / "support"
 BOUNDS = {
     "task.*": "any",
     "strategy.*": "any",
@@ -41,16 +33,17 @@ BOUNDS = {
     "deadline_s": "any",
 }
 
-SUPPORT = ROOT / "tests" / "support"
-
-pytestmark = pytest.mark.skipif(not HEART.is_dir(), reason="../shared/data/heart is not here")
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not HEART.is_dir(), reason="../shared/data/heart is not here"),
+]
 
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory):
-    with Fleet(tmp_path_factory.mktemp("deployment"), SITES, HEART) as made:
-        made.serve()
-        made.join(bounds=BOUNDS)
+    with Hospitals(tmp_path_factory.mktemp("deployment")) as made:
+        made.serve(env={})  # this one as it is installed
+        made.join(bounds=BOUNDS, n_min=3, h_min=2)  # a run may ask for less than all four
         yield made
 
 
@@ -65,10 +58,6 @@ def other_code(deployment):
     return {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
 
-def summary(folder):
-    return json.loads((folder / "summary.json").read_text())
-
-
 def said_by_all(deployment, code, count=1):
     return all(deployment.said(name).count(code) >= count for name in SITES)
 
@@ -76,18 +65,15 @@ def said_by_all(deployment, code, count=1):
 def test_four_sites_give_the_bytes_of_a_simulation_and_answer_for_a_model_once(deployment):
     whole = (*RUN, "preprocessing=federated", "cv.k=2")
     said = deployment.submit(*whole, "hydra.run.dir=run")
-    found = summary(deployment.folder / "run")
-    assert (found["engine"], found["privacy"], found["rounds"]) == ("superlink", "secagg", 2)
-    assert "round 2 " in said
-    for engine in ("embedded", "ray") if find_spec("ray") else ("embedded",):
-        deployment.calyx("simulate", *whole, f"engine={engine}", f"hydra.run.dir={engine}")
-        simulated = summary(deployment.folder / engine)
-        for key in ("model_sha256", "cv", "test_client_sd", "test_calibration_error"):
-            assert found[key] == simulated[key]
-        audits = [
-            (deployment.folder / name / "audit.json").read_bytes() for name in ("run", engine)
-        ]
-        assert audits[0] == audits[1]
+    found = deployment.summary("run")
+    assert (found["engine"], found["privacy"], found["rounds"]) == ("superlink", "secagg", 1)
+    assert "round 1 " in said
+    deployment.calyx("simulate", *whole, "hydra.run.dir=simulated")
+    simulated = deployment.summary("simulated")
+    for key in ("model_sha256", "cv", "test_client_sd", "test_calibration_error"):
+        assert found[key] == simulated[key]
+    audit = (deployment.folder / "simulated" / "audit.json").read_bytes()
+    assert (deployment.folder / "run" / "audit.json").read_bytes() == audit
     for name in SITES:
         state = deployment.folder / f"state-{name}"
         assert state.stat().st_mode & 0o077 == 0
@@ -100,43 +86,29 @@ def test_four_sites_give_the_bytes_of_a_simulation_and_answer_for_a_model_once(d
     assert "Traceback" not in refused
     kept = (deployment.folder / "again" / "events.jsonl").read_text()
     assert '"audit-kept"' in kept
-    assert (deployment.folder / "again" / "audit.json").read_bytes() == audits[0]
+    assert (deployment.folder / "again" / "audit.json").read_bytes() == audit
 
 
 def test_a_value_that_a_sites_policy_does_not_list_is_refused_by_every_site(deployment):
     refused = deployment.submit(
-        *RUN, "seed=2", "training.lr=0.5", "retries=0", "hydra.run.dir=lr", code=1
+        *TRAINING, "seed=2", "training.lr=0.5", "retries=0", "hydra.run.dir=lr", code=1
     )
     assert "outside-policy: the order, its rules or the roster" in refused
     assert said_by_all(deployment, "outside-policy")
     assert "training.lr is 0.5" in (deployment.folder / "state-va" / "events.jsonl").read_text()
 
 
-def test_another_initial_model_is_refused_by_every_site(deployment):
-    """A hostile server begins round 1 with weights of its own."""
-    config = resolved(compose([*RUN, "seed=3", "retries=0", "engine=superlink"]))
-    run, folder = parse(RunConfig, config, ""), RunFolder(deployment.folder / "planted")
-    own = {k: v + 0.5 for k, v in initial_weights(run, load_task(run.task)).items()}
-    state = RunState("planted", run_digest(run, config), 0, own, {}, None)
-    folder.write_config(config)
-    save(folder.checkpoints, state, 3)
-    arguments = ("planted", *deployment.where, "--roster=r.json")
-    said = deployment.calyx("resume", *arguments, code=1)
-    assert "weights-refused: the weights are not those" in said
-    assert said_by_all(deployment, "weights-refused")
-
-
 def test_a_run_with_other_code_is_refused_by_every_site_and_the_operator_sees_why(
     deployment, other_code
 ):
     # Every installed file counts: one byte is enough.
-    said = deployment.submit(*RUN, "seed=4", "hydra.run.dir=byte", code=1, env=other_code)
+    said = deployment.submit(*TRAINING, "seed=4", "hydra.run.dir=byte", code=1, env=other_code)
     assert "bundle-refused: the run was submitted with other code" in said
     assert said_by_all(deployment, "bundle-refused")
     # A bundle that brings code of its own is never fetched, and never unpacked.
     before = deployment.said("va").count("bundle-refused")
     listed = deployment.script(
-        SUPPORT / "other_code.py", deployment.control, "r.json", *RUN, "seed=4"
+        SUPPORT / "other_code.py", deployment.control, "r.json", *TRAINING, "seed=4"
     )
     run_id, status, _, details = json.loads(listed.splitlines()[-1])
     assert status == "finished"
@@ -149,6 +121,24 @@ def test_a_run_with_other_code_is_refused_by_every_site_and_the_operator_sees_wh
     assert "There is no run 7" in deployment.calyx("stop", *deployment.where, "7", code=2)
     away = ("--control-port=9", deployment.where[1])
     assert "does not answer" in deployment.calyx("runs", *away, code=1)
+
+
+def test_a_site_that_dies_for_good_is_dropped_and_the_run_goes_on(deployment):
+    lines = Lines(deployment, "va")
+    node = deployment.said("va").split("as node ")[-1].split()[0]
+    spared = ("privacy.n_min=3", "privacy.h_min=2", "seed=5", "hydra.run.dir=dead")
+    run = deployment.under_way("submit", "--roster=r.json", *TRAINING, *spared, env={})
+    lines.wait_answered("query.share")
+    deployment.kill("va")
+    assert run.wait(timeout=300) == 0, deployment.said("operator")
+    rows = read_lines(deployment.folder / "dead" / "rounds.jsonl")
+    assert [(row["dropped"], row["replies"]) for row in rows] == [(["va"], 3)]
+    events = read_lines(deployment.folder / "dead" / "events.jsonl")
+    assert {row["client"] for row in events if row["event"] == "client-dropped"} == {"va"}
+    assert deployment.summary("dead")["privacy"] == "secagg"
+    deployment.start("va", deployment.program(("client", "va.yaml")), "va", env={})
+    lines.wait("connected to")
+    assert deployment.said("va").split("as node ")[-1].split()[0] == node
 
 
 def test_a_site_with_a_changed_file_or_an_older_manifest_does_not_connect(deployment, other_code):
@@ -212,13 +202,16 @@ def test_both_doctors_find_a_running_federation_sound(deployment):
     assert "is taken" in said
 
 
-def test_a_key_that_was_removed_opens_nothing_and_a_new_one_does(deployment):
+def test_ctrl_c_ends_all_that_a_server_started_and_a_removed_key_opens_nothing(deployment):
     """Revocation, and a new node key under the same name."""
-    node = deployment.folder / "nodes" / "va.node.pub"
+    server, node = deployment.processes["server"], deployment.folder / "nodes" / "va.node.pub"
+    started = children(server)
+    assert len(started) == 2
+    lines = Lines(deployment, "va")
     node.unlink()
-    deployment.processes["server"].send_signal(signal.SIGINT)
-    deployment.processes["server"].wait(timeout=30)
-    deployment.serve()
+    restart(deployment)
+    assert not any(Path("/proc", str(pid)).exists() for pid in started)
+    assert server.returncode in (0, 130)
     assert "removed va" in deployment.said("server")
     assert deployment.processes["va"].wait(timeout=60) == 1
     assert "does not know this site's node key" in deployment.said("va")
@@ -228,9 +221,12 @@ def test_a_key_that_was_removed_opens_nothing_and_a_new_one_does(deployment):
     node.write_bytes((deployment.folder / "sites" / "va.node.pub").read_bytes())
     for kind in ("key", "pub"):  # its identity has not changed
         (deployment.folder / f"old.{kind}").rename(deployment.folder / "sites" / f"va.{kind}")
+    restart(deployment)
+    deployment.start_site("va", "va.yaml")
+    lines.wait("connected to")
+
+
+def restart(deployment):
     deployment.processes["server"].send_signal(signal.SIGINT)
     deployment.processes["server"].wait(timeout=30)
     deployment.serve()
-    before = deployment.said("va").count("connected to")
-    deployment.start_site("va", "va.yaml")
-    wait_for(lambda: deployment.said("va").count("connected to") > before)

@@ -56,7 +56,7 @@ def settings(tmp_path):
         for process in processes_with(mark):
             os.kill(process, how)
         while processes_with(mark) and time.monotonic() < until:
-            time.sleep(0.2)
+            time.sleep(0.05)
     assert not processes_with(mark)
 
 

@@ -3,79 +3,31 @@
 import csv
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import time
 
 import pytest
-from support.program import SMALL, calyx_command, environment
-
-from calyx.files import read_lines
+from support.begun import Begun, wait_for_rounds
+from support.program import SMALL, run_here
 
 pytestmark = pytest.mark.e2e
+
+WORDS = [*SMALL, "rounds=5", "seed=1,2", "hydra.sweep.dir=s"]
 
 
 def rows_of(folder):
     return list(csv.DictReader((folder / "sweep.csv").read_text().splitlines()))
 
 
-def stop_within(tmp_path, words, job, how):
-    """Start a sweep, and send its whole group a signal once `job` has done a round; its end."""
-    with subprocess.Popen(
-        calyx_command("simulate", "-m", *words),
-        cwd=tmp_path,
-        env=environment(),
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as run:
-        until = time.monotonic() + 90
-        while not read_lines(tmp_path / "s" / str(job) / "rounds.jsonl"):
-            assert time.monotonic() < until, "the job never began"
-            assert run.poll() is None, run.stderr.read()
-            time.sleep(0.02)
-        os.killpg(run.pid, how)
-        _, errors = run.communicate(timeout=30)
-    until = time.monotonic() + 15
-    while is_alive(run.pid):
-        assert time.monotonic() < until, "a process was left behind"
-        time.sleep(0.05)
-    return run.returncode, errors
-
-
-def is_alive(group):
-    found = subprocess.run(
-        ["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True
-    ).stdout
-    rows = [line.split() for line in found.splitlines()]
-    return any(int(pgid) == group and not stat.startswith("Z") for pgid, stat in rows)
-
-
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """The model of a single run with the config of the second job."""
     path = tmp_path_factory.mktemp("alone")
-    words = [*SMALL, "rounds=6", "seed=2", "hydra.run.dir=one"]
-    subprocess.run(calyx_command("simulate", *words), cwd=path, env=environment(), check=True)
+    ended = run_here(path, "simulate", *SMALL, "rounds=5", "seed=2", "hydra.run.dir=one")
+    assert ended.returncode == 0, ended.stderr
     return hashlib.sha256((path / "one" / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize(
-    ("launcher", "how", "code"),
-    [("basic", signal.SIGKILL, -signal.SIGKILL), ("joblib", signal.SIGINT, 130)],
-)
-def test_a_stopped_sweep_goes_on_to_the_models_of_single_runs(
-    tmp_path, calyx, alone, launcher, how, code
-):
-    words = [*SMALL, "rounds=6", "seed=1,2", f"hydra/launcher={launcher}", "hydra.sweep.dir=s"]
-    ended, errors = stop_within(tmp_path, words, 1, how)
-    assert ended == code
-    if how == signal.SIGINT:
-        assert errors.startswith("calyx: Stopped; nothing that was finished is lost.")
-        assert errors.count("\n") == 1
-    again = calyx("simulate", "-m", *words)
+def goes_on(calyx, tmp_path, alone):
+    again = calyx("simulate", "-m", *WORDS)
     assert again.returncode == 0, again.stderr
     assert "which goes on" in again.stdout
     rows = rows_of(tmp_path / "s")
@@ -84,10 +36,29 @@ def test_a_stopped_sweep_goes_on_to_the_models_of_single_runs(
     assert "± " in again.stdout
 
 
+def test_a_killed_sweep_goes_on_to_the_models_of_single_runs(tmp_path, calyx, alone):
+    with Begun(tmp_path, "simulate", "-m", *WORDS) as sweep:
+        wait_for_rounds(tmp_path / "s" / "1", 1)
+        sweep.kill()
+    goes_on(calyx, tmp_path, alone)
+
+
+def test_jobs_side_by_side_that_ctrl_c_stopped_go_on_one_by_one(tmp_path, calyx, alone):
+    with Begun(tmp_path, "simulate", "-m", *WORDS, "hydra/launcher=joblib") as sweep:
+        wait_for_rounds(tmp_path / "s" / "1", 1)
+        ended = sweep.interrupt()
+    assert ended.returncode == 130
+    assert ended.stderr.startswith("calyx: Stopped; nothing that was finished is lost.")
+    assert ended.stderr.count("\n") == 1
+    goes_on(calyx, tmp_path, alone)
+
+
 def test_a_search_that_is_stopped_goes_on_and_repeats_nothing(tmp_path, calyx):
-    words = [*SMALL, "rounds=3", "training.lr=interval(0.05,0.5)", "hydra/sweeper=optuna"]
+    words = [*SMALL, "rounds=8", "training.lr=interval(0.05,0.5)", "hydra/sweeper=optuna"]
     words += ["hydra.sweeper.n_trials=3", "hydra.sweep.dir=s"]
-    assert stop_within(tmp_path, words, 1, signal.SIGINT)[0] == 130
+    with Begun(tmp_path, "simulate", "-m", *words) as search:
+        wait_for_rounds(tmp_path / "s" / "1", 1)
+        assert search.interrupt().returncode == 130
     first = json.loads((tmp_path / "s" / "1" / "job.json").read_text())["overrides"]
     again = calyx("simulate", "-m", *words)
     assert again.returncode == 0, again.stderr

@@ -1,11 +1,10 @@
-"""The program in this process: its imports are paid for once."""
+"""The program in this process: its imports are paid for once, and so is a sweep to look at."""
 
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
-
-from cli.main import run
+from support.program import run_here
 
 HEART = Path(__file__).resolve().parents[4] / "shared" / "data" / "heart"
 
@@ -14,30 +13,33 @@ HEART = Path(__file__).resolve().parents[4] / "shared" / "data" / "heart"
 def here(tmp_path, monkeypatch):
     """An empty present folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["calyx"])  # Hydra reads it
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # the program sets it; here it is put back
-    yield tmp_path
-    if "joblib.externals.loky" in sys.modules:  # its processes stay in the folder of their start
-        from joblib.externals.loky import get_reusable_executor
-
-        get_reusable_executor().shutdown()
+    return tmp_path
 
 
-@pytest.fixture
-def heart(here):
+@pytest.fixture(scope="session")
+def heart():
     """Overrides of a task that a round takes a tenth of a second of."""
     if not HEART.is_dir():
         pytest.skip("../shared/data/heart is not here")
-    return ["task=heart", f"task.data_dir={HEART}", "rounds=2"]
+    return ["task=heart", f"task.data_dir={HEART}", "rounds=2", "engine.workers=0"]
 
 
 @pytest.fixture
-def sweep(here, capfd):
+def sweep(here):
     """Run a sweep; returns exit code, standard output, standard error."""
 
     def start(*words):
-        code = run(["simulate", "-m", *words])
-        said = capfd.readouterr()
-        return code, said.out, said.err
+        ended = run_here(here, "simulate", "-m", *words)
+        return ended.returncode, ended.stdout, ended.stderr
 
     return start
+
+
+@pytest.fixture
+def copied(here):
+    """Put a copy of a finished sweep into the present folder; returns it."""
+
+    def copy(made):
+        return Path(shutil.copytree(made, here / made.name).name)
+
+    return copy

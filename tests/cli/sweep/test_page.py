@@ -1,49 +1,55 @@
-"""docs/sweeps.md: its commands run, with fewer rounds and trials."""
+"""docs/sweeps.md: its commands run, with fewer rounds and trials.
+
+Those of several seeds of digits are run by e2e/test_commands.py, those side by side by
+test_side_by_side.py.
+"""
 
 import importlib
 import re
 import shlex
 import tomllib
-from pathlib import Path
 
 import pytest
+from support.pages import ROOT, commands
+from support.program import run_here
 
 from calyx.composing import compose_master
-from cli.main import run
 from cli.sweep.outcomes import FILE
 from cli.sweep.table import FIGURES, HEAD
 
-ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "sweeps.md").read_text()
+LINES = [
+    shlex.split(line)
+    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
+]
+OURS = [words[1:] for words in LINES if words[0] == "calyx"]
+SLURM = [words for words in OURS if "hydra/launcher=submitit_slurm" in words]
+HERE = [words for words in OURS if "resume" in words or "task=heart" in words]
+FEWER = {
+    "rounds=10": "rounds=1",
+    "rounds=8": "rounds=2",
+    "rounds=20": "rounds=3",
+    "hydra.sweeper.n_trials=12": "hydra.sweeper.n_trials=3",
+    "hydra.sweeper.n_trials=8": "hydra.sweeper.n_trials=2",
+}
 
 
-def blocks():
-    found = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    return [[shlex.split(line) for line in block.splitlines()] for block in found]
+@pytest.mark.e2e
+def test_its_commands_run_one_after_another(here, heart):
+    data = [heart[1], "engine.workers=0"]
+    for words in HERE:
+        if "hydra/launcher=joblib" not in words:
+            short = [FEWER.get(word, word) for word in words]
+            done = run_here(here, *short, *([] if "resume" in words else data))
+            assert done.returncode == 0, done.stderr
 
 
-def shortened(words, heart_words):
-    """The same command with fewer rounds and trials, and with the data that is here."""
-    short = [re.sub(r"^rounds=\d+$", "rounds=2", word) for word in words]
-    short = [re.sub(r"n_trials=(\d+)", lambda m: f"n_trials={int(m[1]) // 4}", w) for w in short]
-    if "resume" in words:
-        return [re.sub(r"^rounds=2$", "rounds=3", word) for word in short]
-    if "task=heart" in words:
-        return [*short, *heart_words[1:2]]
-    return [*short, "rounds=2", "task.num_clients=6", "training.epochs=1"]
-
-
-RUN = [block for block in blocks() if any(w[:1] == ["calyx"] for w in block)]
-SLURM = [block for block in RUN if any("submitit_slurm" in " ".join(w) for w in block)]
-
-
-@pytest.mark.parametrize(
-    "block", [b for b in RUN if b not in SLURM], ids=lambda b: " ".join(b[-1])[:60]
-)
-def test_the_commands_of_a_block_run(block, heart):
-    for words in block:
-        if words[0] == "calyx":
-            assert run(shortened(words[1:], heart)) == 0, words
+def test_what_is_not_run_here_is_on_the_readme_or_slurms():
+    others = [tuple(words[1:]) for words in OURS if words not in [*HERE, *SLURM]]
+    assert len(others) == 1
+    assert set(others) <= set(commands("README.md"))
+    assert len(HERE) >= 6
 
 
 def test_the_benchmark_that_the_page_names_is_one(capsys):
@@ -55,8 +61,8 @@ def test_the_benchmark_that_the_page_names_is_one(capsys):
 
 
 def test_slurms_command_composes(here):
-    ((words,),) = [[w for w in block if w[0] == "calyx"] for block in SLURM]
-    launcher = compose_master(words[3:]).hydra.launcher
+    (words,) = SLURM
+    launcher = compose_master(words[2:]).hydra.launcher
     assert (launcher.partition, launcher.timeout_min) == ("PARTITION", 120)
 
 

@@ -11,6 +11,7 @@ from calyx.composing import compose, compose_master
 from cli.sweep.plan import EXTRAS
 from server.folder import RunFolder
 
+pytestmark = pytest.mark.e2e
 HOLD = """
 import fcntl, sys
 lock = open("s/.lock", "wb")

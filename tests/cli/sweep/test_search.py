@@ -11,11 +11,11 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.storages.journal import JournalFileSymlinkLock
+from support.program import run_here
 
 from calyx.composing import compose, compose_master, resolved
 from calyx.config import RunConfig, parse
 from calyx.files import read_lines
-from cli.main import run
 from cli.sweep import study as study_module
 from cli.sweep.pruning import Pruned, RoundListener
 from cli.sweep.search import described, space_of
@@ -28,8 +28,28 @@ from cli.sweep.study import (
     sampler,
 )
 
+pytestmark = pytest.mark.e2e
 LR = "training.lr=tag(log,interval(0.01,1))"
 SEARCH = ["hydra/sweeper=optuna", "strategy=fedavg,fedprox", LR]
+TRIALS = "hydra.sweeper.n_trials"
+
+
+@pytest.fixture(scope="module")
+def words(heart):
+    return [*heart, "rounds=1", *SEARCH, "hydra.sweep.dir=s"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, words):
+    """A search of three trials, to look at and to copy: how it ended, and its folder."""
+    here = tmp_path_factory.mktemp("made")
+    return run_here(here, "simulate", "-m", *words, f"{TRIALS}=3"), here / "s"
+
+
+@pytest.fixture
+def searched(made, copied):
+    """A copy of it."""
+    return copied(made[1])
 
 
 def rows_of(folder):
@@ -41,42 +61,39 @@ def settings_with(*words):
     return read_settings(cfg.hydra.sweeper)
 
 
-def test_a_search_goes_on_to_its_number_of_trials_and_repeats_none(sweep, heart):
-    words = [*heart, *SEARCH, "hydra.sweep.dir=s"]
-    code, _, error = sweep(*words, "hydra.sweeper.n_trials=2")
+def test_a_search_goes_on_to_its_number_of_trials_and_repeats_none(sweep, words, made):
+    code, _, error = sweep(*words, f"{TRIALS}=1")
     assert (code, error) == (0, "")
-    assert sweep(*words, "hydra.sweeper.n_trials=4")[0] == 0
-    whole = [*heart, *SEARCH, "hydra.sweep.dir=t", "hydra.sweeper.n_trials=4"]
-    assert sweep(*whole)[0] == 0
+    assert sweep(*words, f"{TRIALS}=3")[0] == 0
     keys = ("job", "status", "strategy", "training.lr", "model_sha256")
-    stopped, never = ([[row[k] for k in keys] for row in rows_of(f)] for f in "st")
+    stopped, never = ([[row[k] for k in keys] for row in rows_of(f)] for f in ("s", made[1]))
     assert stopped == never
-    assert len({row["training.lr"] for row in rows_of("t")}) == 4
-    assert sweep(*whole)[1].count("finished before") == 0  # nothing is started again
+    assert len({row["training.lr"] for row in rows_of("s")}) == 3
+    assert sweep(*words, f"{TRIALS}=3")[1].count("finished before") == 0  # none is started again
 
 
-def test_the_best_trial_is_a_command_that_gives_its_model_again(sweep, heart):
-    code, said, _ = sweep(*heart, *SEARCH, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=3")
-    assert code == 0
-    best = min(rows_of("s"), key=lambda row: float(row["best_val_loss"]))
-    assert f"best trial: job {best['job']}" in said
-    (command,) = [line for line in said.splitlines() if line.strip().startswith("calyx simulate")]
-    words = shlex.split(command)[1:]
-    assert run([*words, "baselines=false", "hydra.run.dir=again"]) == 0
+def test_the_best_trial_is_a_command_that_gives_its_model_again(here, made):
+    done, folder = made
+    assert done.returncode == 0
+    best = min(rows_of(folder), key=lambda row: float(row["best_val_loss"]))
+    assert f"best trial: job {best['job']}" in done.stdout
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    (command,) = [line for line in lines if line.startswith("calyx simulate")]
+    more = ["baselines=false", "hydra.run.dir=again"]
+    assert run_here(here, *shlex.split(command)[1:], *more).returncode == 0
     again = json.loads(Path("again/summary.json").read_text())
     assert again["model_sha256"] == best["model_sha256"]
 
 
-def test_a_trial_that_an_earlier_start_left_goes_on(sweep, heart):
-    words = [*heart, *SEARCH, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=2"]
+def test_a_trial_that_an_earlier_start_left_goes_on(sweep, words):
     settings = settings_with()
-    master = compose_master([*words])
+    master = compose_master(words)
     space = space_of(master, words)
     Path("s").mkdir()
     study = open_study(settings, Path("s"), described(master, space))
     study.sampler = sampler(settings, space, 0)
     study.ask({key: distribution(part) for key, part in space.parts.items()})
-    code, _, error = sweep(*words)
+    code, _, error = sweep(*words, f"{TRIALS}=2")
     assert (code, error) == (0, "")
     assert [(row["job"], row["status"]) for row in rows_of("s")] == [
         ("0", "finished"),
@@ -85,22 +102,22 @@ def test_a_trial_that_an_earlier_start_left_goes_on(sweep, heart):
 
 
 def test_a_grid_is_searched_whole_and_no_further(sweep, heart):
-    grid = ["strategy=fedavg,fedprox", "training.epochs=range(1,3)", "hydra.sweeper.sampler=grid"]
-    code, _, error = sweep(*heart, "hydra/sweeper=optuna", *grid, "hydra.sweep.dir=s")
+    grid = ["training.epochs=range(1,3)", "hydra.sweeper.sampler=grid"]
+    code, _, error = sweep(*heart, "rounds=1", *SEARCH[:2], *grid, "hydra.sweep.dir=s")
     assert (code, error) == (0, "")
     found = {(row["strategy"], row["training.epochs"]) for row in rows_of("s")}
     assert (len(rows_of("s")), len(found)) == (4, 4)
 
 
-def test_another_search_space_or_another_config_is_another_study(sweep, heart):
-    words = [*heart, *SEARCH, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=1"]
-    assert sweep(*words)[0] == 0
-    for more in (["training.lr=interval(0.01,1)"], ["strategy=fedavg"], ["seed=2"], ["rounds=3"]):
-        code, _, error = sweep(*words, *more)
-        assert (code, "searches something else" in error) == (2, True), error
+@pytest.mark.parametrize(
+    "more", ["training.lr=interval(0.01,1)", "strategy=fedavg", "seed=2", "rounds=3"]
+)
+def test_another_search_space_or_another_config_is_another_study(sweep, words, searched, more):
+    code, _, error = sweep(*words, more)
+    assert (code, "searches something else" in error) == (2, True), error
 
 
-def test_a_pruned_job_is_told_and_can_be_resumed(sweep, heart):
+def test_a_pruned_job_is_told_and_can_be_resumed(sweep, here, heart):
     # The first two trials are good ones; whatever follows with a rate of nearly 0 is not.
     words = [
         *heart,
@@ -121,7 +138,7 @@ def test_a_pruned_job_is_told_and_can_be_resumed(sweep, heart):
     folder = Path("s") / pruned[0]["folder"]
     assert not (folder / "summary.json").exists()
     assert len(read_lines(folder / "rounds.jsonl")) < 3
-    assert run(["resume", str(folder)]) == 0
+    assert run_here(here, "resume", str(folder)).returncode == 0
     assert len(read_lines(folder / "rounds.jsonl")) == 3
 
 
@@ -183,29 +200,30 @@ def test_the_study_is_maximised_where_stopping_says_so(here):
 
 
 def test_params_of_a_config_file_are_searched_too(sweep, heart):
-    words = ["hydra/sweeper=optuna", "hydra.sweep.dir=s", "hydra.sweeper.n_trials=1"]
+    words = ["rounds=1", "hydra/sweeper=optuna", "hydra.sweep.dir=s", f"{TRIALS}=1"]
     param = "+hydra.sweeper.params={training.epochs:'range(1,4)'}"
     code, _, error = sweep(*heart, *words, param)
     assert (code, error) == (0, "")
     assert "training.epochs=" in Path("s/0/job.json").read_text()
 
 
-def test_a_storage_that_another_program_has_locked_is_refused_at_once(sweep, heart, here):
-    words = [*heart, *SEARCH, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=1"]
-    assert sweep(*words)[0] == 0
-    before = sorted(path.name for path in Path("s").iterdir())
-    lock = JournalFileSymlinkLock(str(Path("s/study.journal")))
+def test_a_storage_that_another_program_has_locked_is_refused_at_once(
+    sweep, words, searched, monkeypatch
+):
+    monkeypatch.setattr(study_module, "LOCK_WAIT_S", 0.4)
+    before = sorted(path.name for path in searched.iterdir())
+    lock = JournalFileSymlinkLock(str(searched / "study.journal"))
     lock.acquire()
     started = time.monotonic()
-    code, _, error = sweep(*words, "hydra.sweeper.n_trials=2")
+    code, _, error = sweep(*words, f"{TRIALS}=4")
     spent = time.monotonic() - started
     lock.release()
     assert (code, error.count("\n")) == (2, 1), error
     assert error.startswith("calyx: Optuna's storage s/study.journal is locked by another program")
     assert "or remove s/study.journal.lock if it has died." in error
-    assert spent < 15  # Optuna's own way is to wait for 30 s, and then to take it
-    assert sorted(path.name for path in Path("s").iterdir()) == before
-    assert sweep(*words, "hydra.sweeper.n_trials=2")[0] == 0
+    assert spent < 25  # Optuna's own way is to wait for 30 s, and then to take it
+    assert sorted(path.name for path in searched.iterdir()) == before
+    assert sweep(*words, f"{TRIALS}=4")[0] == 0
 
 
 def test_a_storage_that_others_write_to_now_and_then_is_not_locked(here, monkeypatch):
