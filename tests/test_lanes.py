@@ -10,7 +10,7 @@ from support.spreading import LENGTHS, LongestFirst
 TESTS = Path(__file__).parent
 # What trains by the program, or starts a process or a machine of it.
 STARTS = re.compile(
-    r"\b(run_here|run_apart|calyx_command|flwr run)\b|\bFleet\(|\"simulate\"|simulate\.main"
+    r"\b(run_here|run_apart|calyx_command)\b|\b(Fleet|Hospitals)\(|\"simulate\"|simulate\.main"
 )
 
 

@@ -182,8 +182,7 @@ def test_a_site_whose_node_key_is_unknown_is_told_so(deployment):
 
 
 def test_one_site_is_one_process(deployment):
-    file = deployment.site_file("va", {"bounds": BOUNDS})
-    assert "one site is one process" in deployment.calyx("client", file, host="va", code=2)
+    assert "one site is one process" in deployment.calyx("client", "va.yaml", host="va", code=2)
     elsewhere = deployment.site_file("copy", client={"name": "va", "identity": "sites/va.key"})
     values = yaml.safe_load((deployment.folder / elsewhere).read_text())
     values["node_key"] = "sites/va.node.key"

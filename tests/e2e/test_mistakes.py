@@ -57,6 +57,16 @@ def test_a_wrong_config_is_one_sentence(calyx, tmp_path, arguments, words):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "arguments", [["simulate", "foo=1"], ["report"], ["--version"]], ids=" ".join
+)
+def test_a_process_of_its_own_ends_as_the_program_does_here(calyx, program, arguments):
+    """What all tests with the fixture `calyx` lean on."""
+    here, apart = calyx(*arguments), program(*arguments)
+    for part in ("returncode", "stdout", "stderr"):
+        assert getattr(here, part) == getattr(apart, part)
+
+
 def test_a_gpu_that_is_not_there_is_refused(calyx, tmp_path):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():

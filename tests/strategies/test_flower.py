@@ -1,6 +1,5 @@
 """Flower's own strategies, unchanged: which run, which are refused, and what a resume keeps."""
 
-import gc
 import json
 
 import numpy as np
@@ -30,14 +29,6 @@ ARGUMENTS = {
     "FedAvgM": {"server_momentum": 0.5},
     "QFedAvg": {"client_learning_rate": 0.5},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def frozen():
-    """Flower collects garbage at each array that it reads; what is imported by now is none."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def section(name):

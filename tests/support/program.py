@@ -1,5 +1,6 @@
 """Run the program, in this process or in one of its own, with a task that tests can break."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def run_here(folder: Path, *arguments: str) -> Ended:
     from cli.main import run
 
     _forget()
-    before = Path.cwd()
+    before, level = Path.cwd(), logging.root.level
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
         with (
             patch.dict(os.environ, environment()),
@@ -63,12 +64,14 @@ def run_here(folder: Path, *arguments: str) -> Ended:
             _streams_to(out.fileno(), err.fileno()),
         ):
             os.chdir(folder)
+            logging.root.setLevel(logging.WARNING)  # `--debug` changes it
             try:
                 code = run(arguments)
             except SystemExit as ended:  # argparse's way to say that a word is wrong
                 code = ended.code if isinstance(ended.code, int) else 1
             finally:
                 os.chdir(before)
+                logging.root.setLevel(level)
         texts = []
         for file in (out, err):
             file.seek(0)

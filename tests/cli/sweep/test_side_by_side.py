@@ -69,6 +69,7 @@ def test_side_by_side_shares_the_cores_and_says_which_job_speaks(both):
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.usefixtures("both")  # first: what the processes say goes where they were started
 def test_a_command_of_the_pages_runs(start, request, words):
     short = [w for w in shortened(words) if w != "-m"]
     done, folder = start(re.sub(r"\W", "-", request.node.callspec.id), *short)
