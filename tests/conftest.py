@@ -1,6 +1,5 @@
 """Shared by all tests: one thread, the program, and the real data where it is."""
 
-import gc
 import os
 from functools import partial
 from pathlib import Path
@@ -32,15 +31,6 @@ def pytest_configure(config):
 def pytest_xdist_make_scheduler(config, log):
     """How `--dist=loadfile` spreads the files."""
     return LongestFirst(config, log) if config.getvalue("dist") == "loadfile" else None
-
-
-def pytest_collection_finish():
-    """What is imported by now is no garbage.
-
-    Flower's strategies collect at each array that they read, and beside PyTorch that takes 0.2 s.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
