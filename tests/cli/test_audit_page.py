@@ -41,9 +41,13 @@ def audit_of(folder):
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("command", REST)
-def test_a_command_of_the_page_runs(calyx, heart_dir, command):
+def test_a_command_of_the_page_runs(calyx, heart_dir, tmp_path, command):
     done = calyx(*words(command), *(SHORT if command.startswith("simulate") else []))
     assert done.returncode == ("task.faults" in command), done.stderr
+    failed = [
+        e for f in tmp_path.rglob("events.jsonl") for e in read_lines(f) if "failed" in e["event"]
+    ]
+    assert failed == []  # above all no report
 
 
 @pytest.mark.e2e

@@ -61,6 +61,7 @@ def test_a_regression_predicts_in_the_targets_own_unit(tmp_path, rows, capsys):
 
     write_schema(rows, target=NUMBER)
     folder = trained(tmp_path, rows, "rounds=15")
+    assert (folder / "report.html").is_file()  # of the task's own figures
     file = rows / "site-3.csv"
     found = [float(r["cost"]) for r in predictions(capsys, folder, file, "client=site-3")]
     true = [float(r["cost"]) for r in csv.DictReader(file.read_text().splitlines())]

@@ -69,6 +69,17 @@ def test_fedprox_with_mu_zero_is_fedavg_to_the_byte(run):
     assert model_hash(other) != model_hash(prox)
 
 
+def test_what_a_strategy_keeps_on_the_server_goes_from_round_to_round(run):
+    """At a rate of 1 momentum's first step is FedAvg's; its second one is not."""
+    momentum, plain = (
+        read_lines(folder / "rounds.jsonl")
+        for folder in (run("strategy=fedavgm", "strategy.server.lr=1.0"), run())
+    )
+    losses = [[row["val_loss"] for row in rows] for rows in (momentum, plain)]
+    assert losses[0][0] == pytest.approx(losses[1][0], abs=1e-6)
+    assert losses[0][1] != pytest.approx(losses[1][1], abs=1e-4)
+
+
 def test_the_mean_over_groups_is_the_mean_over_all_clients(run):
     one, many = (run("privacy=none", *groups) for groups in ((), ("privacy.groups=all",)))
     for left, right in zip(curve(one), curve(many), strict=True):
