@@ -6,6 +6,7 @@ with a stand-in for pip that only notes that it was called: an install takes a m
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -112,29 +113,34 @@ def test_the_quick_lane_leaves_out_what_starts_the_program(project: Path, tmp_pa
     assert (code, out.splitlines()) == (0, [*STAGES, f"{PYTEST} -m not e2e -x"])
 
 
-def test_changed_runs_the_whole_lane_first_and_where_more_than_python_has_changed(
+def test_changed_runs_the_tests_of_what_has_changed_since_they_last_ran(
     project: Path, tmp_path: Path
 ) -> None:
-    put_stages(project, pytest=5)  # as it ends where nothing was selected
-    subprocess.run(["git", "init", "--quiet", project], check=True)
-    (project / ".gitignore").write_text(".venv/\n.testmondata*\n")
-    (project / "a.py").touch()
-
-    def selects() -> str:
-        code, out, _ = call([project / "scripts/test", "--changed"], tmp_path)
-        assert code == 0
-        return out.splitlines()[-1].removeprefix(f"{PYTEST} -m not e2e ")
-
-    assert [selects(), selects()] == ["--testmon-noselect", "--testmon"]
-    (project / "a.py").write_text("1\n")
-    assert selects() == "--testmon"
-    (project / "a.yaml").touch()
-    put_stages(project, pytest=1)
-    assert call([project / "scripts/test", "--changed"], tmp_path)[0] == 1
     put_stages(project)
-    assert [selects(), selects()] == ["--testmon-noselect", "--testmon"]
-    (project / "a.yaml").unlink()
-    assert selects() == "--testmon-noselect"
+    put_program(project, "pytest", f'exec "{sys.executable}" -m pytest "$@" --numprocesses=0')
+    subprocess.run(["git", "init", "--quiet", project], check=True)
+    shutil.copy(ROOT / ".gitignore", project)
+    tests = project / "tests"
+    tests.mkdir()
+    for name in ("a", "b"):
+        (tests / f"{name}.py").write_text("def one():\n    return 1\n")
+        check = f"from {name} import one\n\n\ndef test_{name}():\n    assert one() == 1\n"
+        (tests / f"test_{name}.py").write_text(check)
+
+    def ran(*arguments: str) -> int:
+        code, out, err = call([project / "scripts/test", "--changed", *arguments], tmp_path)
+        assert code == 0, out + err
+        return int(found[1]) if (found := re.search(r"(\d+) passed", out)) else 0
+
+    assert [ran(), ran()] == [2, 0]
+    (tests / "a.py").write_text("def one():\n    return 2 - 1\n")
+    assert [ran(), ran()] == [1, 0]
+    (project / "ünï code.yaml").touch()  # whatever it is: it may be read by any test
+    assert [ran("-k", "test_b"), ran(), ran()] == [1, 2, 0]
+    (tests / "b.py").write_text("def one():\n    return 2\n")
+    for _ in range(2):  # what has failed is run again
+        code, out, _ = call([project / "scripts/test", "--changed"], tmp_path)
+        assert (code, "1 failed" in out) == (1, True)
 
 
 def test_a_changed_project_file_renews_the_environment_once(project: Path, tmp_path: Path) -> None:
