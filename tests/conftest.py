@@ -1,5 +1,6 @@
 """Shared by all tests: one thread, the program, and the real data where it is."""
 
+import gc
 import os
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,11 @@ def pytest_configure(config):
 def pytest_xdist_make_scheduler(config, log):
     """How `--dist=loadfile` spreads the files."""
     return LongestFirst(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_finish():
+    """What is imported by now is no garbage: looking through it again and again takes seconds."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
