@@ -89,7 +89,7 @@ def test_simulate_runs_in_the_callers_folder_with_its_arguments(
 
 
 STAGES = ["ruff check .", "ruff format --check .", "mypy "]
-PYTEST = "pytest --numprocesses=3 --dist=loadfile --durations=20 --durations-min=1"
+PYTEST = "pytest --numprocesses=4 --dist=loadfile --durations=20 --durations-min=1"
 
 
 def put_stages(root: Path, **codes: int) -> None:
