@@ -55,7 +55,7 @@ def calyx(tmp_path):
 
 @pytest.fixture
 def program(tmp_path):
-    """Run the installed program in `tmp_path`, in a process of its own: where signals matter."""
+    """Run the installed program in `tmp_path`, in a process of its own, where that matters."""
     return partial(run_apart, tmp_path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.intruder import CLOSED
-from support.machines import HEART, RUN, SITES, TRAINING, Hospitals, Lines, children
+from support.machines import NEEDS_HEART, RUN, SITES, TRAINING, Hospitals, Lines, children
 
 from benchmarks.fleet import INTRUDER
 from calyx.files import read_lines
@@ -33,10 +33,7 @@ BOUNDS = {
     "deadline_s": "any",
 }
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not HEART.is_dir(), reason="../shared/data/heart is not here"),
-]
+pytestmark = [pytest.mark.e2e, NEEDS_HEART]
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,9 @@ import os
 import signal
 
 import pytest
-from support.machines import HEART, TRAINING, Hospitals, Lines, children
+from support.machines import NEEDS_HEART, TRAINING, Hospitals, Lines, children
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not HEART.is_dir(), reason="../shared/data/heart is not here"),
-]
+pytestmark = [pytest.mark.e2e, NEEDS_HEART]
 SUBMIT = ("submit", "--roster=r.json", *TRAINING)
 
 

@@ -3,14 +3,11 @@
 import time
 
 import pytest
-from support.machines import HEART, TRAINING, Hospitals, Lines
+from support.machines import NEEDS_HEART, TRAINING, Hospitals, Lines
 
 from calyx.files import read_lines
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not HEART.is_dir(), reason="../shared/data/heart is not here"),
-]
+pytestmark = [pytest.mark.e2e, NEEDS_HEART]
 
 
 @pytest.fixture(scope="module")

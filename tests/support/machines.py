@@ -16,9 +16,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.fleet import OPERATOR, Fleet, wait_for
 
 HEART = Path(__file__).resolve().parents[3] / "shared" / "data" / "heart"
+NEEDS_HEART = pytest.mark.skipif(not HEART.is_dir(), reason="../shared/data/heart is not here")
 SITES = ("cleveland", "hungarian", "switzerland", "va")
 RUN = ("task=heart", f"task.data_dir={HEART}", "rounds=1", "baselines=false")
 TRAINING = (*RUN, "phases=[preprocess,train,validate,release]")  # without an audit before it
