@@ -15,9 +15,8 @@ from calyx.calibration import expected_calibration_error
 from calyx.secagg.vector import Count, Metric
 from calyx.tasks.base import Schema
 
-LOSS_MAX = 64.0
-# Mean loss of a client's rows, cut to this range: cross-entropy in nats, or squared error in units
-# of the target's scale.
+LOSS_MAX = 2.0**258  # twice the greatest float32, squared
+# Mean loss of a client's rows: cross-entropy in nats, or squared error in units of the target's scale.
 LOSS = Metric("loss", 0.0, LOSS_MAX)
 CLIPPED = Count("clipped", 1)  # coordinates of an update that were cut to ±clip
 SCORE_STEPS = 2**20  # fixed-point steps of a client's score, which is cut to 0 … 1
@@ -26,8 +25,8 @@ RELIABILITY_BINS = 15  # of a classifier's confidence
 EVALUATION_W_MAX = 2**20  # rows of one client that count in a mean loss
 PERSONAL = "personal_"  # how the names begin of what a client's own model is judged by
 _ABSOLUTE = Metric("absolute_error", 0.0, LOSS_MAX**0.5)
-_MEAN = Metric("target_mean", -LOSS_MAX, LOSS_MAX)
-_SQUARE = Metric("target_square", 0.0, LOSS_MAX**2)
+_MEAN = Metric("target_mean", -(LOSS_MAX**0.5), LOSS_MAX**0.5)
+_SQUARE = Metric("target_square", 0.0, LOSS_MAX)
 
 Counts = Mapping[str, NDArray[np.int64]]
 Means = Mapping[str, float]

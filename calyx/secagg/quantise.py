@@ -9,6 +9,7 @@ Shapes: D elements.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,22 +108,31 @@ def dequantise(total: Residues, fixed: FixedPoint) -> NDArray[np.float64]:
     return signed.astype(np.float64) * fixed.step
 
 
-def encode_unsigned(values: NDArray[np.uint64], maximum: int, fixed: FixedPoint) -> Residues:
+def encode_unsigned(values: NDArray[Any], maximum: int, fixed: FixedPoint) -> Residues:
     """Encode integers [K], each 0 … `maximum`, as [K·limbs] limbs, least significant first.
 
-    Raises ValueError for a value above `maximum`.
+    `values` are of an integer type, or Python's integers (dtype object), which have no end.
+    Raises ValueError for a value that is negative or above `maximum`.
     """
-    if len(values) and int(values.max()) > maximum:
-        raise ValueError(f"a count of {int(values.max())} is above its maximum of {maximum}")
-    shifts = np.arange(fixed.limbs(maximum), dtype=np.uint64) * np.uint64(fixed.bits)
-    limbs = (values[:, None] >> shifts[None, :]) & np.uint64((1 << fixed.bits) - 1)
-    return limbs.astype(np.uint32).reshape(-1)
+    for value in (values.min(), values.max()) if len(values) else ():
+        if not 0 <= int(value) <= maximum:
+            raise ValueError(f"a count of {int(value)} is outside 0 … {maximum}")
+    places, mask = range(fixed.limbs(maximum)), (1 << fixed.bits) - 1
+    if values.dtype == object:
+        limbs = [[(int(v) >> (fixed.bits * i)) & mask for i in places] for v in values]
+        return np.array(limbs, dtype=np.uint32).reshape(-1)
+    shifts = np.array([min(63, fixed.bits * i) for i in places], dtype=np.uint64)
+    return (
+        ((values.astype(np.uint64)[:, None] >> shifts) & np.uint64(mask)).astype(np.uint32).ravel()
+    )
 
 
 def decode_unsigned(total: Residues, maximum: int, fixed: FixedPoint) -> list[int]:
     """Decode a sum of encodings [K·limbs] into K exact integers of any size."""
-    limbs = total.reshape(-1, fixed.limbs(maximum))
-    return [sum(int(limb) << (fixed.bits * i) for i, limb in enumerate(row)) for row in limbs]
+    limbs = total.reshape(-1, fixed.limbs(maximum)).tolist()
+    if fixed.limbs(maximum) == 1:
+        return [row[0] for row in limbs]
+    return [sum(limb << (fixed.bits * i) for i, limb in enumerate(row)) for row in limbs]
 
 
 def add(left: Residues, right: Residues, fixed: FixedPoint) -> Residues:

@@ -3,16 +3,20 @@
 Layout: [e | z of all tensors | metrics · e | counts], residues modulo 2^M, where e is the client's
 weight in examples and z = e/w_max · clip(update). Only sums of these vectors are ever decoded.
 
+Metrics and counts are exact whatever their size: each has as many limbs as its greatest value needs.
 Shapes: D elements, P parameters.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.exact import FLOAT_STEPS, steps
 from calyx.secagg.quantise import (
     FixedPoint,
     Residues,
@@ -22,28 +26,51 @@ from calyx.secagg.quantise import (
     quantise,
 )
 
-METRIC_MAX = 2**32 - 1  # steps that a metric's range is divided into
 COUNT_MAX = 2**24 - 1  # rows that one client may count in one cell
+_NARROW = 2**53  # a client's counts below it are int64, and so are their sums
 
 Update = Mapping[str, NDArray[np.float32]]
+Cells = NDArray[Any]  # [size] int64, or Python's integers (dtype object) of a wide count
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A real number in [low, high], averaged over clients by their weight; cut to its range."""
+    """A real number in [low, high], averaged over clients by their weight, to 2^-149 a client."""
 
     name: str
     low: float
     high: float
 
+    @property
+    def maximum(self) -> int:
+        """The greatest value above `low`, in steps of 2^-149."""
+        return steps(Fraction(self.high) - Fraction(self.low), FLOAT_STEPS)
+
+    def steps_of(self, value: float) -> int:
+        """`value` above `low`, in steps. Raises ValueError outside the range: nothing is cut."""
+        if not self.low <= value <= self.high:  # nor is NaN
+            raise ValueError(f"the metric {self.name} is {value}, outside {self.low} … {self.high}")
+        return steps(Fraction(value) - Fraction(self.low), FLOAT_STEPS)
+
+    def mean_of(self, total: int, weight: int) -> float:
+        """The mean of a sum of weighted steps. Raises ValueError where no such sum can be."""
+        if total > self.maximum * weight:
+            raise ValueError(f"the sum of the metric {self.name} is outside its range")
+        return float(Fraction(self.low) + Fraction(total, weight << FLOAT_STEPS))
+
 
 @dataclass(frozen=True)
 class Count:
-    """`size` non-negative integers, summed over clients; each at most `maximum` (< 2^55) a client."""
+    """`size` non-negative integers, summed over clients; each at most `maximum` a client."""
 
     name: str
     size: int
     maximum: int = COUNT_MAX
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether its cells are Python's integers, since int64 would not hold their sums."""
+        return self.maximum >= _NARROW
 
 
 @dataclass(frozen=True)
@@ -69,7 +96,7 @@ class Layout:
         """Ends of the four parts e, z, metrics and counts; the last is D."""
         e = self.fixed.limbs(self.w_max)
         z = e + self.parameters
-        metrics = z + len(self.metrics) * self.fixed.limbs(METRIC_MAX * self.w_max)
+        metrics = z + sum(self.fixed.limbs(m.maximum * self.w_max) for m in self.metrics)
         return (
             e,
             z,
@@ -90,7 +117,7 @@ class Contribution:
     num_examples: int
     update: Update
     metrics: Mapping[str, float]
-    counts: Mapping[str, NDArray[np.int64]]
+    counts: Mapping[str, Cells]
 
 
 @dataclass(frozen=True)
@@ -100,7 +127,7 @@ class Aggregate:
     weight: int
     update: dict[str, NDArray[np.float64]]
     metrics: dict[str, float]
-    counts: dict[str, NDArray[np.int64]]
+    counts: dict[str, Cells]
 
 
 def encode(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> Residues:
@@ -115,25 +142,18 @@ def encode(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> R
         raise ValueError("the update's tensors are not those of the model")
     flat = [tensor.reshape(-1) for tensor in part.update.values()]
     x = np.concatenate(flat) if flat else np.zeros(0, dtype=np.float32)
-    metrics = np.array(
-        [_steps(m, part.metrics[m.name]) * e for m in layout.metrics], dtype=np.uint64
-    )
-    counts = [(part.counts[c.name].reshape(-1).astype(np.uint64), c) for c in layout.counts]
+    metrics = [
+        (np.array([m.steps_of(part.metrics[m.name]) * e], object), m) for m in layout.metrics
+    ]
+    counts = [(part.counts[c.name].reshape(-1), c) for c in layout.counts]
     return np.concatenate(
         [
-            encode_unsigned(np.array([e], dtype=np.uint64), layout.w_max, layout.fixed),
+            encode_unsigned(np.array([e]), layout.w_max, layout.fixed),
             quantise(x, e / layout.w_max, dither, layout.fixed),
-            encode_unsigned(metrics, METRIC_MAX * layout.w_max, layout.fixed),
+            *[encode_unsigned(v, m.maximum * layout.w_max, layout.fixed) for v, m in metrics],
             *[encode_unsigned(count, c.maximum, layout.fixed) for count, c in counts],
         ]
     )
-
-
-def _steps(metric: Metric, value: float) -> int:
-    if not np.isfinite(value):
-        raise ValueError(f"the metric {metric.name} is not finite")
-    share = (min(max(value, metric.low), metric.high) - metric.low) / (metric.high - metric.low)
-    return round(share * METRIC_MAX)
 
 
 def decode(total: Residues, clients: int, layout: Layout) -> Aggregate:
@@ -147,8 +167,7 @@ def decode(total: Residues, clients: int, layout: Layout) -> Aggregate:
     if not 0 < weight <= clients * layout.w_max:
         raise ValueError(f"the sum of weights is {weight}, outside 1 … {clients * layout.w_max}")
     z = dequantise(total[e_end:z_end], layout.fixed)
-    sums = decode_unsigned(total[z_end:m_end], METRIC_MAX * layout.w_max, layout.fixed)
-    metrics = {m.name: _value(m, s, weight) for m, s in zip(layout.metrics, sums, strict=True)}
+    metrics = _metrics(total[z_end:m_end], weight, layout)
     return Aggregate(
         weight=weight,
         update=_split(z * (layout.w_max / weight), layout),
@@ -157,10 +176,15 @@ def decode(total: Residues, clients: int, layout: Layout) -> Aggregate:
     )
 
 
-def _value(metric: Metric, total: int, weight: int) -> float:
-    if total > METRIC_MAX * weight:
-        raise ValueError(f"the sum of the metric {metric.name} is outside its range")
-    return metric.low + total / (METRIC_MAX * weight) * (metric.high - metric.low)
+def _metrics(total: Residues, weight: int, layout: Layout) -> dict[str, float]:
+    found, start = {}, 0
+    for metric in layout.metrics:
+        maximum = metric.maximum * layout.w_max
+        end = start + layout.fixed.limbs(maximum)
+        value = decode_unsigned(total[start:end], maximum, layout.fixed)[0]
+        found[metric.name] = metric.mean_of(value, weight)
+        start = end
+    return found
 
 
 def _split(mean: NDArray[np.float64], layout: Layout) -> dict[str, NDArray[np.float64]]:
@@ -172,13 +196,13 @@ def _split(mean: NDArray[np.float64], layout: Layout) -> dict[str, NDArray[np.fl
     return update
 
 
-def _counts(total: Residues, clients: int, layout: Layout) -> dict[str, NDArray[np.int64]]:
+def _counts(total: Residues, clients: int, layout: Layout) -> dict[str, Cells]:
     counts, start = {}, 0
     for count in layout.counts:
         end = start + count.size * layout.fixed.limbs(count.maximum)
         values = decode_unsigned(total[start:end], count.maximum, layout.fixed)
         if values and max(values) > clients * count.maximum:
             raise ValueError(f"a count of {count.name} is above its maximum")
-        counts[count.name] = np.array(values, dtype=np.int64)
+        counts[count.name] = np.array(values, dtype=object if count.is_wide else np.int64)
         start = end
     return counts

@@ -92,13 +92,21 @@ def test_an_update_of_other_tensors_is_refused():
         encode(part, LAYOUT, np.zeros(LAYOUT.parameters, np.float32))
 
 
-def test_a_metric_beyond_its_range_is_cut_and_one_that_is_not_finite_refused():
-    rng = np.random.default_rng(0)
-    part = contribution(rng, 10)
-    cut = Contribution(10, part.update, {"loss": 1e9}, part.counts)
-    assert decode(total_of([cut]), 1, LAYOUT).metrics["loss"] == 64.0
-    with pytest.raises(ValueError, match="not finite"):
-        total_of([Contribution(10, part.update, {"loss": float("nan")}, part.counts)])
+@pytest.mark.parametrize("loss", [1e9, -1e-30, float("nan"), float("inf")])
+def test_a_metric_outside_its_range_is_refused_and_never_cut(loss):
+    part = contribution(np.random.default_rng(0), 10)
+
+    with pytest.raises(ValueError, match="the metric loss is"):
+        total_of([Contribution(10, part.update, {"loss": loss}, part.counts)])
+
+
+def test_a_wide_count_is_summed_to_its_last_digit():
+    layout = Layout(FIXED, 1, (), (), (Count("squares", 1, 2**574),))
+    values = [2**574 - 1, 1, 2**300 + 7]
+    parts = [Contribution(1, {}, {}, {"squares": np.array([v], object)}) for v in values]
+    total = sum(encode(p, layout, np.zeros(0, np.float32)) for p in parts)
+
+    assert decode(total, 3, layout).counts["squares"][0] == sum(values)
 
 
 def test_a_sum_that_honest_clients_cannot_make_is_refused():
