@@ -29,7 +29,7 @@ class Best:
     """The best model so far by `stopping.monitor`."""
 
     round: int
-    value: float
+    value: float | None  # None: nothing was measured so far, and it is the newest
     weights: Weights
     test: Row | None = None  # its figures on everybody's test part, once they are known
 

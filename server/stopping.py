@@ -4,10 +4,15 @@ from calyx.config import Stopping
 from server.checkpoints import Best, RunState
 
 
-def is_better(value: float, best: Best | None, mode: str) -> bool:
-    """Whether `value` beats the best so far; the first value always does, a tie never."""
-    if best is None:
+def is_better(value: float | None, best: Best | None, mode: str) -> bool:
+    """Whether `value` beats the best so far; the first value always does, a tie never.
+
+    None was not measured: it beats nothing but what was not measured either, and is older.
+    """
+    if best is None or best.value is None:
         return True
+    if value is None:
+        return False
     return value < best.value if mode == "min" else value > best.value
 
 

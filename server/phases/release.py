@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from calyx.config import parse
+from calyx.figures import Reasons
 from calyx.files import read_lines, write_json
 from calyx.metrics import metric_name
 from calyx.preprocessing.config import PreprocessingConfig
@@ -27,7 +28,9 @@ def run(work: Work) -> Work:
     state, folder, task = work.state, work.folder, work.task
     best, rows = best_of(state), read_lines(folder.rounds)
     federation = work.federation()
-    figures = (best.test or {}) | {
+    tested = dict(best.test or {})
+    reasons: Reasons = tested.pop("absent", {})
+    figures = tested | {
         "num_clients": len(work.nodes),
         "classes": list(task.schema.classes),
         "metric": metric_name(task.schema),
@@ -45,7 +48,10 @@ def run(work: Work) -> Work:
         "seed": work.run.seed,
         "stopped_because": work.why,
     }
-    write_json(folder.summary, head | _history(rows, best.round) | figures | {"baselines": None})
+    history = _history(rows, best.round)
+    reasons = _reasons(rows, best.round) | reasons
+    body = head | history | figures | {"baselines": None, "absent": reasons}
+    write_json(folder.summary, body)
     return work
 
 
@@ -71,6 +77,7 @@ def close_audit(work: Work) -> None:
         "run": work.state.run,
         "stopped_because": "the audit is done",
         "findings": counts,
+        "absent": {},
         "versions": versions(),
     }
     write_json(work.folder.summary, head)
@@ -89,11 +96,22 @@ def _history(rows: list[Row], best_round: int) -> dict[str, Any]:
         "rounds": len(rows),
         "best_round": best_round,
         **{f"best_{key}": value for key, value in best.items() if key.startswith("val_")},
+        "validated_on": best.get("validated_on"),
         "final_train_loss": last["train_loss"],
         **{f"final_{key}": value for key, value in last.items() if key.startswith("val_")},
         "bytes_up": sum(row["bytes_up"] for row in rows),
         "bytes_down": sum(row["bytes_down"] for row in rows),
         "seconds": round(sum(row["seconds"] for row in rows), 3),
+    }
+
+
+def _reasons(rows: list[Row], best_round: int) -> Reasons:
+    """Why figures of `_history` are absent, as the rows of their rounds say."""
+    named = {"best": rows[best_round - 1], "final": rows[-1]}
+    return {
+        f"{prefix}_{name}": why
+        for prefix, row in named.items()
+        for name, why in row.get("absent", {}).items()
     }
 
 
