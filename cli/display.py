@@ -131,20 +131,24 @@ class Display(logging.Handler):
     def _figures(self) -> list[RenderableType]:
         if not self._rows:
             return []
-        best = min(self._rows, key=lambda row: float(row["val_loss"]))
         table = Table.grid(padding=(0, 1))
         for key, style in (
             ("train_loss", "cyan"),
             ("val_loss", "yellow"),
             (f"val_{metric_name(self._plan.task.schema)}", "green"),
         ):
-            values = [float(row[key] or 0.0) for row in self._rows]
+            last = self._rows[-1][key]
+            known = [float(row[key]) for row in self._rows[-40:] if row[key] is not None]
             table.add_row(
                 key,
-                Text(f"{values[-1]:.4f}", style="bold"),
-                Text(sparkline(values[-40:]), style=style),
+                Text("—" if last is None else f"{last:.4f}", style="bold"),
+                Text(sparkline(known) if known else "", style=style),
             )
-        note = f"best val_loss {best['val_loss']:.4f} in round {best['round']}"
+        measured = [row for row in self._rows if row["val_loss"] is not None]
+        best = min(measured, key=lambda row: float(row["val_loss"]), default=None)
+        note = "no val_loss so far"
+        if best is not None:
+            note = f"best val_loss {best['val_loss']:.4f} in round {best['round']}"
         dropped = self._rows[-1]["dropped"]
         if dropped:
             note += f" · without {', '.join(dropped[:4])}{' …' if len(dropped) > 4 else ''}"

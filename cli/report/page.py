@@ -172,7 +172,7 @@ def _results(run: Run) -> list[KeyFigure]:
     dropped = sum(len(row.dropped) for row in run.rounds)
     asked = sum(len(row.cohort) for row in run.rounds)
     return [
-        KeyFigure(f"Test {run.metric}", percent_text(summary.test_accuracy if summary else None)),
+        _test_figure(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
         KeyFigure("Best round", str(best.round) if best else "–"),
         KeyFigure("Best validation loss", number_text(best.val_loss if best else None)),
@@ -180,6 +180,14 @@ def _results(run: Run) -> list[KeyFigure]:
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
         *_between_clients(summary),
     ]
+
+
+def _test_figure(run: Run) -> KeyFigure:
+    """The test's score; where it cannot be told, why."""
+    label, summary = f"Test {run.metric}", run.summary
+    if summary is None or summary.test_accuracy is not None:
+        return KeyFigure(label, percent_text(summary.test_accuracy if summary else None))
+    return KeyFigure(label, "—", summary.absent.get(f"test_{summary.metric}", ""))
 
 
 def _between_clients(summary: Summary | None) -> list[KeyFigure]:

@@ -161,6 +161,9 @@ class Baselines:
     federated: Score | None = None
     pooled: Score | None = None
     local: dict[str, Score | None] = Field(default_factory=dict)
+    absent: dict[str, str] = Field(
+        default_factory=dict
+    )  # as the summary's; a client's is local.NAME
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -172,6 +175,9 @@ class CrossValidation:
     sd: Spread | None
     folds: tuple[Score | None, ...] | None = None
     clients: tuple[str, ...] = ()
+    scored: Count | None = None  # folds, or clients, that the mean is over
+    unscored: Count = 0  # those of which the score cannot be told
+    absent: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -211,3 +217,4 @@ class Summary:
     seconds: Seconds | None = None
     versions: dict[str, str | None] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    absent: dict[str, str] = Field(default_factory=dict)  # why a figure is null, by its name
