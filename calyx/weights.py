@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.files import write_atomically
-from calyx.seeding import torch_scope
+from calyx.seeding import global_scope
 from calyx.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 def initial_model(task: Task, num_inputs: int, seed: int, fold: int | None = None) -> "nn.Module":
     """The task's model with the weights that every party derives from `seed`, or from a fold's too."""
-    with torch_scope(seed, "initial-weights", 0 if fold is None else fold + 1):
+    import torch  # noqa: F401 - a scope seeds what is imported
+
+    with global_scope(seed, "initial-weights", 0 if fold is None else fold + 1):
         return task.model(num_inputs)
 
 
