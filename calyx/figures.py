@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Values = dict[str, float | None]
+IMPOSSIBLE = "what the clients sent contradicts itself"  # of sums that no rows can have
 Reasons = dict[str, str]  # by the figure's name: one clear sentence without a full stop
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from calyx.calibration import expected_calibration_error
 from calyx.exact import FLOAT_MAX, FLOAT_STEPS, SQUARE_MAX, SQUARE_STEPS
-from calyx.figures import Figures, none_of
+from calyx.figures import IMPOSSIBLE, Figures, none_of
 from calyx.secagg.vector import Cells, Count, Metric
 from calyx.tasks.base import Schema
 
@@ -178,11 +178,23 @@ def figures(
         what = "an output" if is_rows else "rows with an output"
         reason = f"{bad} of {n} {word}s {_have(bad)} {what} that is not finite"
         return none_of(figure_names(schema), reason)
+    if not _is_possible(own, n):
+        return none_of(figure_names(schema), IMPOSSIBLE)
     if schema.target is None:
         loss = _mean(own["loss"][0], n, FLOAT_STEPS)
         accuracy = _mean(own["hits"][0], n, 0 if is_rows else SHARE_STEPS)
         return _told({"loss": loss, "accuracy": accuracy})
     return _of_regression(own, n, schema.target.scale, word)
+
+
+def _is_possible(own: Counts, n: int) -> bool:
+    """Whether rows, or means of clients' rows, can have these sums: no share is above 1."""
+    if "hits" in own:
+        return int(own["hits"][0]) <= (n if "rows" in own else n << SHARE_STEPS)
+    # Σe² ≥ (Σ|e|)² / n, and so of the target; means are rounded by half a step each.
+    total = int(own["target"][0]) - int(own["target"][1])
+    pairs = [("square_error", int(own["absolute_error"][0])), ("target_square", abs(total))]
+    return all(n * (int(own[name][0]) + n) >= max(0, by - n) ** 2 for name, by in pairs)
 
 
 def _of_regression(own: Counts, n: int, scale: float, word: str) -> Figures:

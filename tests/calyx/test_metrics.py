@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from support.evaluations import CLASSES, CPU, of_logits, of_values, told
 
+from calyx.figures import IMPOSSIBLE
 from calyx.metrics import (
     confusion_matrix,
     counts_of,
     evaluation_terms,
+    figures,
 )
 from calyx.secagg.quantise import FixedPoint
 from calyx.secagg.vector import Layout
@@ -169,3 +171,14 @@ def test_no_rows_have_no_loss_and_no_score():
 
 def test_a_single_row_has_no_r2():
     assert told([of_values([3.0], [2.0])], UNIT).absent["r2"].startswith("a single row")
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "value"),
+    [(CLASSES, "hits", 4), (UNIT, "absolute_error", 2**200), (UNIT, "target_square", 0)],
+)
+def test_sums_that_no_rows_can_have_tell_no_figure(schema, name, value):
+    one = of_values([1, 2, 4], [1, 2, 3]) if schema is UNIT else of_logits([0] * 3, [[1] * 4] * 3)
+    counts = counts_of(one, schema, "rows")
+    counts[name] = np.array([value], object)
+    assert set(figures(schema, counts).absent.values()) == {IMPOSSIBLE}
