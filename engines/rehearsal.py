@@ -127,7 +127,7 @@ def _repeats_elsewhere(terms: Terms, site: Site, version: str) -> bool:
         child = subprocess.run(  # noqa: S603 - this interpreter, and words of ours
             [sys.executable, "-c", _CHILD],
             input=json.dumps(asked),
-            env=os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+            env=os.environ | {"PYTHONHASHSEED": "1"},
             capture_output=True,
             text=True,
             timeout=_PATIENCE_S,
