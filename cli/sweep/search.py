@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from calyx.defaults import watched
 from cli.ranking.digits import number_texts
 from cli.ranking.remarks import remarks
 from cli.ranking.standings import rank
@@ -36,13 +37,18 @@ def space_of(master: Any, words: Sequence[str]) -> Space:  # noqa: ANN401 - Omeg
 
 def described(master: Any, space: Space) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
     """What a study is about, as JSON values: another one must not go on with its trials."""
-    return {
+    from omegaconf import OmegaConf
+
+    sections = (master.stopping, master.strategy)
+    stopping, strategy = (OmegaConf.to_container(one, resolve=True) for one in sections)
+    if not isinstance(stopping, dict):
+        raise TypeError("a composed section is a mapping")
+    head = {
         "space": space.described(),
         "fixed": sorted(space.fixed),
         "unit": "the target's own",  # an earlier version's trials of regressions had another one
-        "monitor": master.stopping.monitor,
-        "mode": master.stopping.mode,
     }
+    return head | watched({str(k): v for k, v in stopping.items()}, strategy)
 
 
 def best_lines(trials: Sequence[Outcome], monitor: str) -> list[str]:
