@@ -73,13 +73,14 @@ def why_absent(figures: Figures, name: str) -> str:
 
 def kind_of(figures: Figures, figure: str) -> Kind:
     """What `figure` of a summary is."""
+    classes = figures.get("classes")
     rows = figures.get("validated_on") if "val_" in figure else figures.get("tested_on")
     over = rows.get("over", "rows") if isinstance(rows, Mapping) else "rows"
     plain = figure.replace(PERSONAL, "", 1)
     return Kind(
         task=str(figures.get("task", "")),
         figure=plain if over == "rows" else f"{plain}, a mean over {over}",
-        classes=tuple(map(str, figures.get("classes") or ())),
+        classes=tuple(map(str, classes)) if isinstance(classes, list | tuple) else (),
         is_smaller_better=is_smaller_better(plain),
     )
 
@@ -108,4 +109,4 @@ def rows_text(rows: Mapping[str, Any] | None) -> str:
         return "rows that are not known"
     clients, count = rows.get("clients"), rows.get("rows")
     whose = f"{clients} clients" if clients != 1 else "1 client"
-    return whose if count is None else f"{count:,} rows of {whose}"
+    return f"{count:,} rows of {whose}" if isinstance(count, int) else whose
