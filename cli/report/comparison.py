@@ -104,7 +104,8 @@ def _remarks(groups: Sequence[Group], runs: Sequence[Run]) -> list[str]:
         for entry, run in zip(entries, runs, strict=True)
         if run.summary is not None
     ]
-    return [*remarks(groups, "run"), *missing_figures(entries, "run"), *without_effect(results)]
+    idle = without_effect(results) if len(results) == len(runs) else []
+    return [*remarks(groups, "run"), *missing_figures(entries, "run"), *idle]
 
 
 def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:

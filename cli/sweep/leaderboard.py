@@ -75,7 +75,8 @@ def said_of(outcomes: Sequence[Outcome], groups: Sequence[Group], monitor: str) 
         for entry, job in zip(entries, outcomes, strict=True)
         if job.status == "finished"
     ]
-    return [*remarks(groups), *missing_figures(entries), *without_effect(results)]
+    idle = without_effect(results) if len(results) == len(outcomes) else []
+    return [*remarks(groups), *missing_figures(entries), *idle]
 
 
 def _watched(outcomes: Sequence[Outcome], monitor: str) -> str:

@@ -226,6 +226,12 @@ def test_equal_values_share_the_lead_and_nobody_is_marked(capsys):
     assert "stopping.patience has no effect: the models are the same whatever the value" in text
 
 
+def test_a_value_that_fails_is_not_without_effect(capsys):
+    jobs = [finished(i, f"arch=a seed={i}", 0.5, model_sha256=f"m{i}") for i in (1, 2)]
+    jobs += [finished(3, "arch=b seed=1", 0.5, model_sha256="m1"), failed(4, "arch=b seed=2")]
+    assert "no effect" not in said(jobs, capsys)
+
+
 def test_two_of_three_share_the_lead_and_the_third_is_third():
     jobs = [finished(i, f"x={i}", v) for i, v in enumerate((0.4, 0.5, 0.4))]
     assert places(jobs) == [{"x=0": 1, "x=2": 1, "x=1": 3}]
