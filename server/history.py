@@ -29,6 +29,7 @@ def history_of(run: RunConfig, state: RunState, rows: list[Row], clients: int) -
         "rounds": len(rows),
         "monitor": run.stopping.monitor,
         "mode": run.stopping.mode,
+        "objective": run.stopping.objective,
         "best_round": best and best["round"],
         "released_round": model.round,
         **{f"best_{key}": best and best[key] for key in names},

@@ -29,16 +29,18 @@ class Validated:
 
 
 def check_monitor(run: RunConfig, schema: Schema) -> None:
-    """Raise ConfigError where the task or the strategy has no figure `stopping.monitor`."""
+    """Raise ConfigError where the task or the strategy lacks a figure that `stopping` names."""
     names = ["loss", "accuracy"] if schema.target is None else ["loss", "r2", "rmse", "mae"]
     known = [f"val_{name}" for name in names]
     if load_objective(run.strategy.name, run.strategy.local).personal() is not None:
         known += [f"val_{PERSONAL}{name}" for name in names]
-    if run.stopping.monitor not in known:
-        raise ConfigError(
-            f"stopping.monitor={run.stopping.monitor} is no figure of task={run.task['name']} with "
-            f"strategy={run.strategy.name}; they have {', '.join(known)}."
-        )
+    for key in ("monitor", "objective"):
+        name = getattr(run.stopping, key)
+        if name not in known:
+            raise ConfigError(
+                f"stopping.{key}={name} is no figure of task={run.task['name']} with "
+                f"strategy={run.strategy.name}; they have {', '.join(known)}."
+            )
 
 
 def why_unranked(run: RunConfig, clients: int) -> str | None:

@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from calyx.defaults import watched
+from calyx.composing import resolved
+from calyx.config import better_is
+from calyx.defaults import stopping_of
+from calyx.errors import UserError
 from cli.sweep.overrides import given_params
 from cli.sweep.space import Space, read_space
 from cli.sweep.study import check_no_other_study, check_space, read_settings
+
+SECTIONS = ("stopping", "strategy", "task")  # from which it follows what is compared
 
 
 def samples_of(master: Any, words: Sequence[str]) -> list[list[str]]:  # noqa: ANN401 - OmegaConf's DictConfig
@@ -31,11 +36,22 @@ def space_of(master: Any, words: Sequence[str]) -> Space:  # noqa: ANN401 - Omeg
 
 def described(master: Any, space: Space) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
     """What a study is about, as JSON values: another one must not go on with its trials."""
+    stopping = _stopping(master)
+    return {
+        "space": space.described(),
+        "fixed": sorted(space.fixed),
+        "monitor": stopping["objective"],
+        "mode": better_is(stopping["objective"]),
+    }
+
+
+def _stopping(master: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
+    """The section of the search, as far as it is told without what is searched. Raises ConfigError."""
     from omegaconf import OmegaConf
 
-    sections = (master.stopping, master.strategy)
-    stopping, strategy = (OmegaConf.to_container(one, resolve=True) for one in sections)
-    if not isinstance(stopping, dict):
-        raise TypeError("a composed section is a mapping")
-    head = {"space": space.described(), "fixed": sorted(space.fixed)}
-    return head | watched({str(k): v for k, v in stopping.items()}, strategy)
+    try:
+        stopping = resolved(master)["stopping"]
+    except UserError:  # the task's own section is searched, so that it is not whole yet
+        raw = {key: OmegaConf.to_container(master[key], resolve=True) for key in SECTIONS}
+        stopping = stopping_of(raw)
+    return dict(stopping)

@@ -21,8 +21,8 @@ from server.stopping import (
     why_unranked,
 )
 
-LOSS = Stopping(monitor="val_loss", mode="min", patience=3)
-ACCURACY = Stopping(monitor="val_accuracy", mode="max", patience=3)
+LOSS = Stopping(monitor="val_loss", mode="min", objective="val_loss", patience=3)
+ACCURACY = replace(LOSS, monitor="val_accuracy", mode="max")
 ALL = tuple(ascii_lowercase[:20])
 
 

@@ -193,8 +193,9 @@ def test_a_sampler_proposes_the_same_for_a_trials_number(here, name):
 
 
 def test_the_study_is_maximised_where_the_larger_figure_is_the_better_one(here):
-    master = compose(["stopping.monitor=val_accuracy"])
-    study = open_study(settings_with(), here, described(master, read_space([LR])))
+    words = ["hydra/sweeper=optuna", "stopping.monitor=val_accuracy", LR]
+    master = compose_master(words)
+    study = open_study(settings_with(), here, described(master, space_of(master, words)))
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
 
 
