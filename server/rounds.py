@@ -60,7 +60,8 @@ def _train(federation: Federation, state: RunState) -> RunState:
     run, strategy = federation.run, federation.strategy
     cohort = sample_cohort(federation.dealt, run.cohort_size, run.seed, number)
     is_validated = state.pending is not None
-    exchange = Exchange("train", number, 1, cohort, is_validated, state.links)
+    best = state.best.round if state.best else 0
+    exchange = Exchange("train", number, 1, cohort, is_validated, state.links, best=best)
     outcome, replies = ask(federation, exchange, state.weights)
     if is_validated:
         state = _validated(federation, state, outcome, federation.grid.evaluations)
