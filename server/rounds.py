@@ -18,11 +18,12 @@ from flwr.app import Message
 from calyx import records
 from calyx.config import RunConfig
 from calyx.errors import RoundFailed
+from calyx.figures import as_row
 from calyx.files import append_lines, read_lines
 from calyx.weights import Weights
 from server.asking import ask
 from server.checkpoints import RunState, save
-from server.exchange import Exchange, Outcome, judged, mean_loss
+from server.exchange import Exchange, Outcome, judged, mean_loss, population
 from server.federation import Federation
 from server.folder import Row, shown_figures
 from server.sampling import sample_cohort
@@ -59,7 +60,8 @@ def _train(federation: Federation, state: RunState) -> RunState:
     run, strategy = federation.run, federation.strategy
     cohort = sample_cohort(federation.dealt, run.cohort_size, run.seed, number)
     is_validated = state.pending is not None
-    exchange = Exchange("train", number, 1, cohort, is_validated, state.links)
+    best = state.best.round if state.best else 0
+    exchange = Exchange("train", number, 1, cohort, is_validated, state.links, best=best)
     outcome, replies = ask(federation, exchange, state.weights)
     if is_validated:
         state = _validated(federation, state, outcome, federation.grid.evaluations)
@@ -94,7 +96,11 @@ def _validate(federation: Federation, state: RunState) -> RunState:
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
         before = read_lines(federation.folder.rounds)[-1]
-        figures = {key: value for key, value in before.items() if key.startswith("val_")}
+        figures = {
+            key: value
+            for key, value in before.items()
+            if key.startswith("val_") or key in ("validated_on", "absent")
+        }
         return _recorded(federation, state, figures)
     started, run, groups = time.monotonic(), federation.run, federation.dealt
     if run.evaluate == "with_training":
@@ -115,9 +121,11 @@ def _validated(
     federation: Federation, state: RunState, outcome: Outcome, replies: list[Message]
 ) -> RunState:
     """Complete the pending round by what was evaluated."""
-    federation.strategy.aggregate_evaluate(state.round, replies)
-    found = judged(outcome.evaluated, federation.grid.contents)
-    figures = {f"val_{name}": value for name, value in found.items()}
+    contents = federation.grid.contents
+    if replies:  # a strategy of Flower's divides by their rows
+        federation.strategy.aggregate_evaluate(state.round, replies)
+    figures = as_row(judged(outcome.evaluated, contents).named("val_"))
+    figures["validated_on"] = population(outcome, contents).to_json()
     return _recorded(federation, state, figures, outcome)
 
 
@@ -151,10 +159,11 @@ def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome 
     if outcome is None or why_unranked(run, sum(map(len, federation.dealt))):
         return state
     clients = tuple(name for name in outcome.exchange.cohort if name not in outcome.dropped)
-    validated = Validated(row[run.stopping.monitor], clients)
+    rows = population(outcome, federation.grid.contents)
+    validated = Validated(row[run.stopping.monitor], clients, rows)
     state, sentence = compared(state, validated, run.stopping)
     if sentence:
-        folder.event("other-clients", "warning", f"{sentence}.", round=state.round)
+        folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
     return state
 
 

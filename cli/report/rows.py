@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from calyx.config import Mode, Monitor
@@ -17,12 +17,9 @@ def _either(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-def _not_below_zero(value: object) -> object:
-    return max(0.0, value) if isinstance(value, float) else value
-
-
-Score = Annotated[float, BeforeValidator(_not_below_zero), Field(ge=0, le=1)]
-"""Accuracy of a classifier, or R² of a regression, which is drawn as 0 where it is negative."""
+Score = Annotated[float, Field(ge=-1e300, le=1)]
+"""Accuracy of a classifier, or R² of a regression, which has no lower end; drawings begin at 0."""
+Spread = Annotated[float, Field(ge=0, le=1e300)]
 Loss = Annotated[float, Field(ge=-1e300, le=1e300)]  # so that differences of two stay finite
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 Severity = Literal["info", "warning", "error"]
@@ -37,10 +34,11 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stopping:
-    """By which figure of a round's validation the best round is chosen."""
+    """By which figure of a round's validation the best round is chosen, and runs are compared."""
 
     monitor: Monitor
     mode: Mode
+    objective: Monitor | None = None  # by which runs are compared
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -181,7 +179,7 @@ class CrossValidation:
 
     k: Count | Literal["clients"]
     mean: Score | None
-    sd: Annotated[float, Field(ge=0, le=1e6)] | None
+    sd: Spread | None
     folds: tuple[Score | None, ...] | None = None
     clients: tuple[str, ...] = ()
 
@@ -201,8 +199,8 @@ class Summary:
     phases: tuple[str, ...] = ()
     cv: CrossValidation | None = None
     test_client_mean: Score | None = None
-    test_client_sd: Share | None = None
-    test_client_worst_decile: Share | None = None
+    test_client_sd: Spread | None = None
+    test_client_worst_decile: Score | None = None
     test_calibration_error: Share | None = None
     best_round: Count | None = None  # null where none is called best; see `absent`
     released_round: Count | None = None
