@@ -287,7 +287,7 @@ def test_runs_tested_on_other_rows_are_not_ranked_against_each_other(tmp_path):
     assert verdict(*folders).answer == "They do not compare"
     page = write_comparison(folders, tmp_path / "out.html").read_text()
     assert "2 groups are not ranked against each other: their figures are of other rows" in page
-    assert "Group 2: test_accuracy of task digits of 7 rows of 5 clients" in page
+    assert "Group 2: test_accuracy, task digits: 7 rows of 5 clients" in page
     assert page.count("<svg") == 8  # a group's curves are drawn by themselves
 
 
