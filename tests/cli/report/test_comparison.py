@@ -10,10 +10,11 @@ from markupsafe import Markup
 from calyx.errors import UserError
 from calyx.files import append_lines, read_lines, write_json
 from cli import reporting
+from cli.ranking.standings import rank
 from cli.report.best import verdict_of
 from cli.report.comparison import write_comparison
 from cli.report.folder import read_run
-from cli.report.groups import ranked, reached, target_of
+from cli.report.groups import entries_of, reached, target_of
 
 
 def make(
@@ -68,7 +69,7 @@ def make(
 
 
 def groups_of(*folders):
-    return ranked([read_run(folder) for folder in folders])
+    return rank(entries_of([read_run(folder) for folder in folders]))
 
 
 def lines_of(*folders):
