@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.ranking.digits import number_texts
 from cli.ranking.entries import PERSONAL, Entry, rows_text
 from cli.ranking.standings import Group, Settings, Standing
 
@@ -70,18 +69,7 @@ def described(group: Group) -> str:
         (e.rows for line in group.lines for e in line.standing.entries if e.value is not None), None
     )
     of = f" of {rows_text(rows)}" if rows else ""
-    return f"{group.kind.figure} of task {group.kind.task}{of}{_target_text(rows or {})}"
-
-
-def _target_text(rows: Mapping[str, Any]) -> str:
-    """In which unit a regression's rows are: by its target's mean and standard deviation."""
-    target = rows.get("target")
-    values = [target.get(key) for key in ("mean", "sd")] if isinstance(target, Mapping) else []
-    known = [value for value in values if isinstance(value, int | float)]
-    if len(known) < 2:
-        return ""
-    mean, deviation = number_texts(known)
-    return f", target {mean} ± {deviation}"
+    return f"{group.kind.figure} of task {group.kind.task}{of}"
 
 
 def _copies(standings: Sequence[Standing], what: str) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from statistics import mean, stdev
 
+from calyx.populations import read_population
 from cli.ranking.entries import Entry, kind_of, number_of, why_absent
 from cli.ranking.standings import Group, Line, rank
 from cli.report.folder import Run
@@ -30,7 +31,6 @@ def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
     figure = score_name(run)
     is_finished = run.summary is not None
     seed = run.summary.seed if run.summary else run.settings.seed
-    rows = run.figures.get("tested_on")
     return Entry(
         name=str(run.path),
         settings=settings,
@@ -39,15 +39,15 @@ def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
         why=why_absent(run.figures, figure) if is_finished else "it is not finished",
         figure=figure,
         kind=kind_of(run.figures, figure) if is_finished else None,
-        rows=rows if isinstance(rows, Mapping) else None,
+        rows=read_population(run.figures.get("tested_on")),
         model=run.summary.model_sha256 if run.summary else None,
     )
 
 
 def is_personal(run: Run) -> bool:
     """Whether the run tuned clients' own models, by which it is compared then."""
-    monitor = run.figures.get("monitor") or run.settings.stopping.monitor
-    return "personal" in str(monitor)
+    stopping = run.settings.stopping
+    return "personal" in str(run.figures.get("objective") or stopping.objective or stopping.monitor)
 
 
 def score_name(run: Run) -> str:

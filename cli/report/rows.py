@@ -34,10 +34,11 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stopping:
-    """By which figure of a round's validation the best round is chosen."""
+    """By which figure of a round's validation the best round is chosen, and runs are compared."""
 
     monitor: Monitor
     mode: Mode
+    objective: Monitor | None = None  # by which runs are compared
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

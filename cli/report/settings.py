@@ -14,7 +14,6 @@ _QUIET = ("baselines", "tensorboard", "mlflow", "hardware", "client", "engine")
 _FOLLOWS = {
     "stopping.monitor": "strategy.name",
     "stopping.mode": "stopping.monitor",
-    "stopping.objective": "stopping.monitor",
     "evaluate": "cohort_size",
 }
 _ABSENT = "–"  # in a config that has no such key

@@ -9,7 +9,7 @@ from typing import Any
 from calyx.composing import resolved
 from calyx.config import better_is
 from calyx.defaults import stopping_of
-from calyx.errors import UserError
+from calyx.errors import ConfigError, UserError
 from cli.ranking.digits import number_texts
 from cli.ranking.remarks import remarks
 from cli.ranking.standings import rank
@@ -33,6 +33,17 @@ def check_study(master: Any, words: Sequence[str], folder: Path) -> None:  # noq
     """Raise UserError if the study that the sweep would go on with is another one."""
     wanted = described(master, space_of(master, words))
     check_no_other_study(read_settings(master.hydra.sweeper), folder, wanted)
+
+
+def check_aim(master: Any, words: Sequence[str], objectives: Sequence[str]) -> None:  # noqa: ANN401 - OmegaConf's DictConfig
+    """Raise ConfigError if some trials would make another figure large than others make small."""
+    wanted = described(master, space_of(master, words))
+    other = next((one for one in objectives if better_is(one) != wanted["mode"]), None)
+    if other:
+        raise ConfigError(
+            f"This search compares trials by {wanted['monitor']} and by {other}, of which one is to be "
+            "small and one large; set stopping.objective to a figure that all trials have."
+        )
 
 
 def space_of(master: Any, words: Sequence[str]) -> Space:  # noqa: ANN401 - OmegaConf's DictConfig
@@ -64,13 +75,13 @@ def _stopping(master: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's Dict
     return dict(stopping)
 
 
-def best_lines(trials: Sequence[Outcome], monitor: str) -> list[str]:
+def best_lines(trials: Sequence[Outcome], objective: str) -> list[str]:
     """The best trial as a command that can be pasted, or why none is called best.
 
     Where the seed is searched too, a setting is a trial's overrides but for the seed: one that was
     tried with an easy seed only is not better than one that was tried with all.
     """
-    ranking = rank(entries_of(trials, monitor))
+    ranking = rank(entries_of(trials, objective))
     groups = [group for group in ranking if group.kind]
     if not groups:
         return []

@@ -17,7 +17,6 @@ FIGURES = (
     "rounds",
     "best_round",
     "seconds",
-    "monitor",
     "objective",
     "bytes_up",
     "bytes_down",

@@ -276,7 +276,8 @@ def test_equal_means_are_a_tie(tmp_path):
 
 def test_runs_tested_on_other_rows_are_not_ranked_against_each_other(tmp_path):
     def tested(rows):
-        return {"figures": {"tested_on": {"clients": 5, "rows": rows, "over": "rows"}}}
+        whose = {"over": "rows", "clients": 5, "asked": 5, "who": "digest", "rows": rows}
+        return {"figures": {"tested_on": whose | {"labels": [rows, 0]}}}
 
     folders = [
         *lr(tmp_path, 0.1, {1: 0.7}, **tested(72)),
@@ -329,7 +330,7 @@ def test_what_ditto_tunes_is_what_it_is_compared_by(tmp_path):
             0.6,
             strategy="ditto",
             figures={
-                "monitor": "val_personal_loss",
+                "objective": "val_personal_accuracy",
                 "personal_accuracy": score,
                 "model_sha256": "one",
             },
