@@ -43,7 +43,13 @@ def _lines(summary: Row, folder: Path) -> list[str]:
     if cv and cv["mean"] is not None:
         what = "each client left out" if cv["k"] == "clients" else f"{cv['k']} folds"
         sd = "" if cv["sd"] is None else f" ± {cv['sd']:.3f}"
-        found.append(f"cross-validation, {what}: {cv['mean']:.3f}{sd}")
+        few = cv.get("unscored", 0)
+        of = (
+            f", over {cv['scored']} of {cv['scored'] + few}; the others cannot be told"
+            if few
+            else ""
+        )
+        found.append(f"cross-validation, {what}: {cv['mean']:.3f}{sd}{of}")
     events = [e for e in read_lines(folder / "events.jsonl") if e["event"] in ("audit", "drift")]
     grave = [e for e in events if e["severity"] != "info"]
     if grave:
@@ -71,7 +77,11 @@ def _table(summary: Row) -> Table:
         ("personal, each on its own rows", summary.get(f"personal_{summary['metric']}"), "green"),
         ("pooled (all rows in one place)", baselines.get("pooled"), "dim"),
     ]
+    absent = summary.get("absent", {}) | baselines.get("absent", {})
+    reasons = {"federated": absent.get(f"test_{summary['metric']}")}
     for name, value, style in lines:
+        if value is None and reasons.get(name):
+            table.add_row(name, "—", reasons[name], style=style)
         if value is not None:
             bar = ProgressBar(1.0, max(0.0, value), width=30)
             table.add_row(name, f"{value:.3f}", bar, style=style)

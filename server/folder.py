@@ -129,7 +129,7 @@ class RunFolder:
 def shown_figures(row: Row) -> str:
     """The figures of a round's validation, for a terminal."""
     names = [key for key in row if key.startswith("val_")]
-    return "  ".join(f"{k} {row[k]:.4f}" if row[k] is not None else f"{k} –" for k in names)
+    return "  ".join(f"{k} {row[k]:.4f}" if row[k] is not None else f"{k} —" for k in names)
 
 
 def make_event(

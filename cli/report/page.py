@@ -175,23 +175,34 @@ def _results(run: Run) -> list[KeyFigure]:
     dropped = sum(len(row.dropped) for row in run.rounds)
     asked = sum(len(row.cohort) for row in run.rounds)
     return [
-        KeyFigure(f"Test {run.metric}", percent_text(summary.test_accuracy if summary else None)),
+        _test_figure(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
-        _best(run, best),
-        KeyFigure("Its validation loss", number_text(best.val_loss if best else None)),
+        *_best(run, best),
         KeyFigure("Clients", str(_num_clients(run) or "–")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
         *_between_clients(summary),
     ]
 
 
-def _best(run: Run, best: Round | None) -> KeyFigure:
-    why = run.summary.absent.get("best_round", "") if run.summary else ""
-    stopping = run.settings.stopping
-    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
+def _best(run: Run, best: Round | None) -> list[KeyFigure]:
+    """Which round is the best by what, and its loss; or why none is."""
+    stopping, absent = run.settings.stopping, run.summary.absent if run.summary else {}
     if best is None:
-        return KeyFigure("Best round", "–", why)
-    return KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}")
+        return [KeyFigure("Best round", "—", absent.get("best_round", ""))]
+    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
+    loss = "—" if best.val_loss is None else number_text(best.val_loss)
+    return [
+        KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}"),
+        KeyFigure("Its validation loss", loss, absent.get("best_val_loss", "")),
+    ]
+
+
+def _test_figure(run: Run) -> KeyFigure:
+    """The test's score; where it cannot be told, why."""
+    label, summary = f"Test {run.metric}", run.summary
+    if summary is None or summary.test_accuracy is not None:
+        return KeyFigure(label, percent_text(summary.test_accuracy if summary else None))
+    return KeyFigure(label, "—", summary.absent.get(f"test_{summary.metric}", ""))
 
 
 def _between_clients(summary: Summary | None) -> list[KeyFigure]:

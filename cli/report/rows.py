@@ -171,6 +171,9 @@ class Baselines:
     federated: Score | None = None
     pooled: Score | None = None
     local: dict[str, Score | None] = Field(default_factory=dict)
+    absent: dict[str, str] = Field(
+        default_factory=dict
+    )  # as the summary's; a client's is local.NAME
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -182,6 +185,9 @@ class CrossValidation:
     sd: Spread | None
     folds: tuple[Score | None, ...] | None = None
     clients: tuple[str, ...] = ()
+    scored: Count | None = None  # folds, or clients, that the mean is over
+    unscored: Count = 0  # those of which the score cannot be told
+    absent: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -204,7 +210,6 @@ class Summary:
     test_calibration_error: Share | None = None
     best_round: Count | None = None  # null where none is called best; see `absent`
     released_round: Count | None = None
-    absent: dict[str, str] = Field(default_factory=dict)  # name of a figure → why it is null
     best_val_loss: Loss | None = None
     best_val_accuracy: Score | None = Field(
         None, validation_alias=_either("best_val_accuracy", "best_val_r2")
@@ -223,3 +228,4 @@ class Summary:
     seconds: Seconds | None = None
     versions: dict[str, str | None] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    absent: dict[str, str] = Field(default_factory=dict)  # why a figure is null, by its name
