@@ -151,6 +151,9 @@ def _status(run: Run) -> str:
             f"The summary speaks of {run.summary.rounds} rounds, rounds.jsonl has {done}: "
             "the run was taken up again, or lines are missing."
         )
+    why = run.summary.absent.get("best_round")
+    if why is not None:
+        return f"No round is called best, and the model is that of the last one: {why}."
     return ""
 
 
@@ -174,11 +177,23 @@ def _results(run: Run) -> list[KeyFigure]:
     return [
         _test_figure(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
-        KeyFigure("Best round", str(best.round) if best else "–"),
-        KeyFigure("Best validation loss", number_text(best.val_loss if best else None)),
+        *_best(run, best),
         KeyFigure("Clients", str(_num_clients(run) or "–")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
         *_between_clients(summary),
+    ]
+
+
+def _best(run: Run, best: Round | None) -> list[KeyFigure]:
+    """Which round is the best by what, and its loss; or why none is."""
+    stopping, absent = run.settings.stopping, run.summary.absent if run.summary else {}
+    if best is None:
+        return [KeyFigure("Best round", "—", absent.get("best_round", ""))]
+    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
+    loss = "—" if best.val_loss is None else number_text(best.val_loss)
+    return [
+        KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}"),
+        KeyFigure("Its validation loss", loss, absent.get("best_val_loss", "")),
     ]
 
 

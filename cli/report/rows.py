@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from calyx.config import Mode, Monitor
+
 _STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -32,10 +34,11 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stopping:
-    """How the best round is chosen while there is no summary yet."""
+    """By which figure of a round's validation the best round is chosen, and runs are compared."""
 
-    monitor: Literal["val_loss", "val_accuracy"]
-    mode: Literal["min", "max"]
+    monitor: Monitor
+    mode: Mode
+    objective: Monitor | None = None  # by which runs are compared
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -59,12 +62,19 @@ class Round:
     train_loss: Loss | None
     val_loss: Loss | None
     val_accuracy: Score | None = Field(validation_alias=_either("val_accuracy", "val_r2"))
+    val_rmse: Loss | None = None  # of a regression, in its target's own unit
+    val_personal_loss: Loss | None = None  # of clients' own models, and so on
+    val_personal_rmse: Loss | None = None
+    val_personal_accuracy: Score | None = Field(
+        None, validation_alias=_either("val_personal_accuracy", "val_personal_r2")
+    )
     cohort: tuple[str, ...]
     replies: Count
     dropped: tuple[str, ...]
     bytes_up: Count
     bytes_down: Count
     seconds: Seconds
+    best_round: Count | None = None  # so far; null where none is called best
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
@@ -198,7 +208,8 @@ class Summary:
     test_client_sd: Spread | None = None
     test_client_worst_decile: Score | None = None
     test_calibration_error: Share | None = None
-    best_round: Count | None = None
+    best_round: Count | None = None  # null where none is called best; see `absent`
+    released_round: Count | None = None
     best_val_loss: Loss | None = None
     best_val_accuracy: Score | None = Field(
         None, validation_alias=_either("best_val_accuracy", "best_val_r2")

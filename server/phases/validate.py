@@ -1,4 +1,4 @@
-"""validate: the best model on everybody's test part, and cross-validation where it is wanted."""
+"""validate: the released model on everybody's test part, and cross-validation where it is wanted."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,10 +8,11 @@ from calyx.layouts import Contents
 from calyx.metrics import PERSONAL, details
 from calyx.spread import client_spread
 from server.asking import ask
-from server.checkpoints import Best, RunState, save
+from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
 from server.exchange import Exchange, Outcome, judged, population, total_counts
 from server.federation import Federation
+from server.stopping import released
 from server.work import Work
 
 
@@ -22,8 +23,11 @@ def run(work: Work) -> Work:
 
 
 def test_best(federation: Federation, state: RunState) -> RunState:
-    """Have the best model tested, once; the state that knows its figures is saved."""
-    best = best_of(state)
+    """Have the released model tested, once; the state that knows its figures is saved.
+
+    Raises ValueError before the first round.
+    """
+    best = released(state)
     if best.test is not None:
         return state
     clients = federation.folder.clients
@@ -50,10 +54,3 @@ def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
         "tested_on": population(outcome, contents).to_json(),
         "absent": found.absent | {f"test_{name}": why for name, why in reasons.items()},
     }
-
-
-def best_of(state: RunState) -> Best:
-    """The best model. Raises ValueError before the first round."""
-    if state.best is None:
-        raise ValueError("a run of no rounds has no best model")
-    return state.best
