@@ -100,9 +100,10 @@ class VariableFigures:
     coded: int  # of these, by a code of the schema's
     absent: int  # sites that have no value of it
     hidden: int  # sites that hid a small cell of it
+    hidden_rows: int  # of categories that are rare at their site, or missing; not of numbers
     missing_spread: Shift | None
     numbers: Numbers | None
-    categories: Categories | None
+    categories: Categories | None  # None also where no site, or one alone, tells of them
     association: float | None  # with the label, 0 … 1
     tells: Association  # the same, with what may be off and what chance gives
     marks: Association  # of the mark "is missing" with the label
@@ -163,7 +164,9 @@ def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figu
 
 def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) -> VariableFigures:
     i, ranged, named = variables(schema).index(variable), numeric(schema), categorical(schema)
-    numbers, categories = None, None
+    numbers: Numbers | None = None
+    categories: Categories | None = None
+    hidden = 0
     tells = absent(NOT_MEASURED)
     # One site's association is that site's own, too.
     is_shared = "shown_correlation" in cells and cells["shown_correlation"][i] >= LEAST
@@ -173,7 +176,10 @@ def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) ->
         tells = _numbers_tell(cells, r, numbers) if is_shared else absent(FEW_SITES)
     elif variable in named:
         categories, where = read_categories(cells, named, variable)
-        missing = int(cells["missing"][i])
+        missing, hidden = int(cells["missing"][i]), categories.hidden
+        is_told = categories.rows or missing >= int(cells["rows"][0])
+        if is_single(variable, cells, schema) or not is_told:
+            categories = None
         tells = categories_tell(cells, where, missing) if is_shared else absent(FEW_SITES)
     powers = cells.get("powers_missing")
     return VariableFigures(
@@ -183,6 +189,7 @@ def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) ->
         coded=int(cells["coded"][i]),
         absent=int(cells["absent"][i]),
         hidden=int(cells["hidden"][i]),
+        hidden_rows=hidden,
         missing_spread=None if powers is None else shift_of_shares(powers, i),
         numbers=numbers,
         categories=categories,

@@ -8,6 +8,7 @@ from calyx.statistics.spread import Shift
 from calyx.statistics.variables import Variable
 
 _ONE_SITE = "one site alone shows values: the figure would be its own"
+_NOT_GIVEN = "no site gives it"
 _NO_VALUES = "no values are shown"
 _TOO_COARSE = "too few values are shown, or they lie too close together"
 _FEW_SITES = "fewer than two sites show it"
@@ -72,11 +73,14 @@ def _as_json(of: VariableFigures) -> dict[str, Any]:
         found |= {
             "categories": dict(zip(words, of.categories.counts, strict=True)),
             "unknown": of.categories.unknown,
-            "hidden_rows": of.categories.hidden,
+            "hidden_rows": of.hidden_rows,
             "category_spread": dict(zip(words, map(_shift, spread), strict=True))
             if any(spread)
             else None,
         }
+    elif of.variable.categories:
+        found |= dict.fromkeys(("categories", "unknown", "category_spread"))
+        found["hidden_rows"] = of.hidden_rows
     return found | {"margins": dict(_margins(of)), "absent": _absent(of, found)}
 
 
@@ -90,9 +94,9 @@ def _margins(of: VariableFigures) -> Iterator[tuple[str, float]]:
         yield "association", of.tells.margin
     if of.marks.margin:
         yield "mark_association", of.marks.margin
-    if of.categories and of.categories.hidden:
-        yield "missing", of.categories.hidden  # more, never less
-        yield "missing_share", of.categories.hidden / max(1, of.rows)
+    if of.hidden_rows:
+        yield "missing", of.hidden_rows  # more, never less
+        yield "missing_share", of.hidden_rows / max(1, of.rows)
 
 
 def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
@@ -106,7 +110,9 @@ def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
         "missing_spread": _FEW_SITES,
         "mean_spread": _FEW_SITES,
         "category_spread": _FEW_SITES,
-    }
+    } | dict.fromkeys(("categories", "unknown"), _NOT_GIVEN)
+    if of.is_single:
+        reasons |= dict.fromkeys(("categories", "unknown"), _ONE_SITE)
     other = _ONE_SITE if of.is_single else _TOO_COARSE
     if of.numbers and not of.numbers.count and not of.is_single:
         other = _NO_VALUES

@@ -58,7 +58,7 @@ class ColumnRow:
     association_chance: Share | None = None
     mark_association: Share | None = None
     mark_chance: Share | None = None
-    hidden_rows: Count = 0
+    hidden_rows: Count | None = None
     absent: dict[str, str] = Field(default_factory=dict)
     margins: dict[str, Number] = Field(default_factory=dict)
     mean: Number | None = None
@@ -68,8 +68,8 @@ class ColumnRow:
     outside: Count | None = None
     outlier_share: Share | None = None
     histogram: tuple[Count, ...] = ()
-    categories: dict[str, Count] = Field(default_factory=dict)
-    unknown: Count = 0
+    categories: dict[str, Count] | None = None
+    unknown: Count | None = None
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -143,7 +143,7 @@ def _line(name: str, of: ColumnRow) -> Line:
     if of.mean is not None:
         value = f"{number_text(of.mean)} ± {number_text(of.sd)}, median {number_text(of.median)}"
     elif of.categories:
-        most = max(of.categories, key=lambda key: of.categories[key])
+        most = max(of.categories.items(), key=lambda item: item[1])[0]
         value = f"{len(of.categories)} categories, most often {most}"
         if of.hidden_rows:
             value = f"{len(of.categories)} categories, {of.hidden_rows} rows of hidden ones"
@@ -165,7 +165,7 @@ def _line(name: str, of: ColumnRow) -> Line:
         range=shown,
         association=_told(of),
         why="" if of.association is not None else of.absent.get("association", ""),
-        picture=_bars(list(of.histogram) or list(of.categories.values())),
+        picture=_bars(list(of.histogram or (of.categories or {}).values())),
     )
 
 
