@@ -128,6 +128,7 @@ def _blocks(schema: Schema, bins: int) -> list[Block]:
         Block("shown_marks", "correlation", (v if k else 0,)),
         Block("target_product", "correlation", (0 if k else r,), values),
         Block("spread_mean", "spread", (3, r), SHARE_STEPS),  # with the number of sites
+        Block("few_valued", "spread", (r,)),  # sites that have two or three different values
         Block("powers_missing", "spread", (LINES, v), POWER_MAX),
         Block("powers_mean", "spread", (LINES, r), POWER_MAX),
         Block("powers_label", "spread", (LINES, k), POWER_MAX),

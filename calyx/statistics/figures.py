@@ -46,6 +46,7 @@ class Numbers:
     sd: float | None  # of the population: divided by the count
     histogram: tuple[int, ...]  # [B], of equal width between low and high
     spread: Shift | None
+    is_few_valued: bool = False  # at most sites it has two or three different values
 
     @property
     def edges(self) -> NDArray[np.float64]:
@@ -235,6 +236,7 @@ def _numbers(cells: Mapping[str, Cells], r: int, variable: Variable) -> Numbers:
         sd=sd,
         histogram=tuple(int(n) for n in cells["histogram"][r]),
         spread=shift,
+        is_few_valued=spread is not None and 2 * cells["few_valued"][r] > spread[2, r],
     )
 
 

@@ -31,6 +31,7 @@ from calyx.statistics.suppression import coarse, suppress, suppress_part
 from calyx.statistics.variables import TARGET, Variable, values_of, variables
 from calyx.tasks.base import Schema, Table
 
+FEW_VALUES = 3  # of which a mean is as good as a share
 Measured = dict[str, Cells]  # cells [size] by a block's name
 
 
@@ -170,6 +171,7 @@ def _numbers(bounds: tuple[float, float], values: NDArray[np.float64], rows: _Ro
         "share_mean": np.array([u.mean() if len(u) else np.nan]),
         "is_hidden": np.array([is_hidden or common.is_changed]),
         "shown_moments": np.array([len(u) > 0]),
+        "few_valued": np.array([1 < len(np.unique(u)) <= FEW_VALUES]),
         "shown_histogram": np.array([histogram.any()]),
     }
     classes = len(rows.schema.classes)

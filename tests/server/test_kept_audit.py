@@ -10,6 +10,7 @@ from support.taps import Tap, run_server
 from calyx.errors import RoundFailed
 from calyx.files import read_lines
 from client import data, journal, ledger, memory
+from server.phases.audit import AuditFailed
 
 
 @pytest.fixture
@@ -71,6 +72,18 @@ def test_sites_with_new_rows_that_are_in_no_sum_are_named_in_a_warning(
     assert "earlier ones" in event["message"]
     assert "when all sites have a new version" in event["message"]
     assert not [name for name in sites.nodes if name not in names and name in event["message"]]
+
+
+def test_sums_of_earlier_rows_are_a_warning_that_fail_on_reads_also_when_resumed(
+    sites, tmp_path, monkeypatch
+):
+    audit(sites, tmp_path / "first")
+    with_new_rows(monkeypatch, sorted(sites.nodes)[1:3])
+    strict = {"bins": 16, "fail_on": "warning", "baseline": None, "thorough": None}
+    for resume in (False, True):
+        with pytest.raises(AuditFailed, match="have a new version of the rows"):
+            folder = tmp_path / "second"
+            run_server(sites, sites.inner, folder, resume, phases=["audit"], audit=strict)
 
 
 def test_new_versions_at_all_sites_give_new_sums(sites, tmp_path, monkeypatch):
