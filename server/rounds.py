@@ -162,7 +162,7 @@ def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome 
         return state
     clients = tuple(name for name in outcome.exchange.cohort if name not in outcome.dropped)
     rows = population(outcome, federation.grid.contents)
-    validated = Validated(row[run.stopping.monitor], clients, rows)
+    validated = Validated(row.get(run.stopping.monitor), clients, rows)
     state, sentence = compared(state, validated, run.stopping)
     if sentence:
         folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
