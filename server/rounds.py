@@ -23,7 +23,7 @@ from server.asking import ask
 from server.checkpoints import Best, RunState, save
 from server.exchange import Exchange, Outcome, judged, mean_loss
 from server.federation import Federation
-from server.folder import Row, shown_figures
+from server.folder import Row, figure_text, shown_figures
 from server.sampling import sample_cohort
 from server.stopping import is_better, reason_to_stop
 
@@ -180,7 +180,7 @@ def _ordered(row: Row) -> Row:
 
 def _line(row: Row, rounds: int) -> str:
     return (
-        f"round {row['round']}/{rounds}  train_loss {row['train_loss']:.4f}  "
+        f"round {row['round']}/{rounds}  train_loss {figure_text('train_loss', row['train_loss'])}  "
         f"{shown_figures(row)}  "
         f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s"
     )

@@ -174,9 +174,9 @@ def _results(run: Run) -> list[KeyFigure]:
     return [
         KeyFigure(f"Test {run.metric}", percent_text(summary.test_accuracy if summary else None)),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
-        KeyFigure("Best round", str(best.round) if best else "–"),
+        KeyFigure("Best round", str(best.round) if best else "—"),
         KeyFigure("Best validation loss", number_text(best.val_loss if best else None)),
-        KeyFigure("Clients", str(_num_clients(run) or "–")),
+        KeyFigure("Clients", str(_num_clients(run) or "—")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
         *_between_clients(summary),
     ]
@@ -216,10 +216,10 @@ def _circumstances(run: Run) -> list[KeyFigure]:
     seed = summary.seed if summary else settings.seed
     model = summary.model_sha256 if summary else None
     return [
-        KeyFigure("Privacy", privacy or "–"),
-        KeyFigure("Engine", engine or "–"),
-        KeyFigure("Seed", "–" if seed is None else str(seed)),
-        KeyFigure("Model", model[:8] if model else "–", f"SHA-256 {model}" if model else ""),
+        KeyFigure("Privacy", privacy or "—"),
+        KeyFigure("Engine", engine or "—"),
+        KeyFigure("Seed", "—" if seed is None else str(seed)),
+        KeyFigure("Model", model[:8] if model else "—", f"SHA-256 {model}" if model else ""),
         KeyFigure("Findings", count_severities(run.events)),
     ]
 

@@ -72,7 +72,7 @@ def test_figures_are_worded_for_a_person() -> None:
         "3\u202fmin 12\u202fs",
         "2\u202fh 05\u202fmin",
     ]
-    assert [number_text(n) for n in (None, 0.0, 0.25671, 1e30)] == ["–", "0", "0.2567", "1.00e+30"]
+    assert [number_text(n) for n in (None, 0.0, 0.25671, 1e30)] == ["—", "0", "0.2567", "1.000e+30"]
 
 
 def test_long_names_lose_their_middle() -> None:
