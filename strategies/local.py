@@ -76,6 +76,29 @@ class LocalObjective:
         """The model that this client trains and evaluates: the global one."""
         return model
 
+    def kept(self, model: Weights) -> tuple[str, ...]:
+        """Those of the model's float tensors that are never sent: each client has its own, or none."""
+        names = [k for k, v in model.items() if v.dtype.kind == "f"]
+        shared = set(self.shared(names))
+        return tuple(name for name in names if name not in shared)
+
+    def is_localised(self, model: Weights) -> bool:
+        """Whether clients evaluate models of their own in place of the global one."""
+        is_overridden = type(self).localised is not LocalObjective.localised
+        return is_overridden or bool(self.kept(model))
+
+    def is_trained(self, model: Weights, own: Weights) -> bool:
+        """Whether `own` holds all that this client's own model needs, so that nothing of it is initial.
+
+        True of a strategy without own models. What was never trained is no model: it is not
+        judged, and nothing is predicted with it.
+        """
+        needed = list(self.kept(model))
+        if self.personal() is not None:
+            needed = [k for k, v in model.items() if v.dtype.kind == "f"]
+        has_own = bool(own) or not (self.has_state and self.is_localised(model))
+        return has_own and all(name in own for name in needed)
+
     def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":
         """What a client adds to the loss of each batch; None adds nothing."""
         return None
@@ -112,5 +135,5 @@ def contents_of(
         tensors=tensors,
         metrics=objective.metrics,
         has_personal=objective.personal() is not None,
-        is_localised=len(shared) < len(shapes),
+        is_localised=objective.is_localised(model),
     )
