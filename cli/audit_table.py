@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calyx.digits import ABSENT, mean_text, percent, with_spread
+from calyx.digits import ABSENT, mean_text, percent, share, with_spread
 from calyx.errors import printable
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
@@ -68,6 +68,6 @@ def _columns(audit: Mapping[str, Any]) -> Table:
             ABSENT if mean is None or sd is None else mean_text(mean, sd),
             ABSENT if median is None else with_spread(median, sd or 0.0),
             percent(far, "%") if far else "–",
-            "–" if tells is None else f"{tells:.2f}",
+            ABSENT if tells is None else share(tells, least=2),
         )
     return table

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from calyx.metrics import metric_name
 from engines.planning import Plan
-from server.folder import Row
+from server.folder import Row, figure_text
 
 REFRESH_S = 0.1
 _WHAT = {
@@ -131,24 +131,34 @@ class Display(logging.Handler):
     def _figures(self) -> list[RenderableType]:
         if not self._rows:
             return []
-        best = min(self._rows, key=lambda row: float(row["val_loss"]))
         table = Table.grid(padding=(0, 1))
         for key, style in (
             ("train_loss", "cyan"),
             ("val_loss", "yellow"),
             (f"val_{metric_name(self._plan.task.schema)}", "green"),
         ):
-            values = [float(row[key] or 0.0) for row in self._rows]
+            values = [float(row[key]) for row in self._rows if row[key] is not None]
             table.add_row(
                 key,
-                Text(f"{values[-1]:.4f}", style="bold"),
+                Text(figure_text(key, self._rows[-1][key]), style="bold"),
                 Text(sparkline(values[-40:]), style=style),
             )
-        note = f"best val_loss {best['val_loss']:.4f} in round {best['round']}"
+        note = self._best()
         dropped = self._rows[-1]["dropped"]
         if dropped:
             note += f" · without {', '.join(dropped[:4])}{' …' if len(dropped) > 4 else ''}"
         return [table, Text(note, style="dim")]
+
+    def _best(self) -> str:
+        """The best round so far by what the run watches; of rounds whose figure is known."""
+        stopping = self._plan.run.stopping
+        known = [row for row in self._rows if row.get(stopping.monitor) is not None]
+        if not known:
+            return f"no {stopping.monitor} yet"
+        choose = min if stopping.mode == "min" else max
+        best = choose(known, key=lambda row: float(row[stopping.monitor]))
+        value = figure_text(stopping.monitor, best[stopping.monitor])
+        return f"best {stopping.monitor} {value} in round {best['round']}"
 
     def _left(self, done: int) -> Text:
         recent = self._rows[-5:]
@@ -163,7 +173,9 @@ class Display(logging.Handler):
 
 
 def sparkline(values: list[float]) -> str:
-    """Values as a row of block characters, lowest to highest; a constant row is flat."""
+    """Values as a row of block characters, lowest to highest; a constant row is flat, none is empty."""
+    if not values:
+        return ""
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     return "".join(_BLOCKS[int((v - low) / span * (len(_BLOCKS) - 1))] for v in values)

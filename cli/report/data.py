@@ -157,7 +157,7 @@ def _line(name: str, of: ColumnRow) -> Line:
         uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
         value=value,
         range=shown,
-        association="—" if of.association is None else f"{of.association:.2f}",
+        association="—" if of.association is None else digits.share(of.association, least=2),
         picture=_bars(list(of.histogram) or list(of.categories.values())),
     )
 
