@@ -131,34 +131,29 @@ class Display(logging.Handler):
     def _figures(self) -> list[RenderableType]:
         if not self._rows:
             return []
+        last, monitor = self._rows[-1], self._plan.run.stopping.monitor
         table = Table.grid(padding=(0, 1))
-        for key, style in (
-            ("train_loss", "cyan"),
-            ("val_loss", "yellow"),
-            (f"val_{metric_name(self._plan.task.schema)}", "green"),
-        ):
-            values = [float(row[key]) for row in self._rows if row[key] is not None]
+        names = ("train_loss", "val_loss", f"val_{metric_name(self._plan.task.schema)}", monitor)
+        styles = dict(zip(names, ("cyan", "yellow", "green", "green"), strict=True))
+        for key, style in styles.items():
+            known = [float(row[key]) for row in self._rows if row[key] is not None]
             table.add_row(
                 key,
-                Text(figure_text(key, self._rows[-1][key]), style="bold"),
-                Text(sparkline(values[-40:]), style=style),
+                Text(figure_text(key, last[key]), style="bold"),
+                Text(sparkline(known[-40:]), style=style),
             )
-        note = self._best()
-        dropped = self._rows[-1]["dropped"]
+        note = self._best(last["best_round"], monitor)
+        dropped = last["dropped"]
         if dropped:
             note += f" · without {', '.join(dropped[:4])}{' …' if len(dropped) > 4 else ''}"
         return [table, Text(note, style="dim")]
 
-    def _best(self) -> str:
-        """The best round so far by what the run watches; of rounds whose figure is known."""
-        stopping = self._plan.run.stopping
-        known = [row for row in self._rows if row.get(stopping.monitor) is not None]
-        if not known:
-            return f"no {stopping.monitor} yet"
-        choose = min if stopping.mode == "min" else max
-        best = choose(known, key=lambda row: float(row[stopping.monitor]))
-        value = figure_text(stopping.monitor, best[stopping.monitor])
-        return f"best {stopping.monitor} {value} in round {best['round']}"
+    def _best(self, number: int | None, monitor: str) -> str:
+        """The best round so far in words; its row is not known where it was before a resume."""
+        if number is None:
+            return "no round is called best"
+        value = next((row[monitor] for row in self._rows if row["round"] == number), None)
+        return f"best {monitor}{'' if value is None else f' {figure_text(monitor, value)}'} in round {number}"
 
     def _left(self, done: int) -> Text:
         recent = self._rows[-5:]

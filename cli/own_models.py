@@ -48,7 +48,7 @@ def model_of(
             "This is the common model of all clients; the summary's figures named personal_* are of "
             "the clients' own models: give client=NAME for one of them.",
         )
-    best = int(summary["best_round"])
+    best = int(summary.get("released_round", summary["best_round"]))  # the latter in older runs
     own, number = _own(
         folder, run, Store(folder.path / "clients", str(summary["run"]), whose), best
     )
@@ -59,7 +59,7 @@ def model_of(
         )
     weights = own if is_personal else objective.localised(common, own)
     what = "own model" if is_personal else "own layers in the common model"
-    later = "" if number == best else f", the best round's being {best}"
+    later = "" if number == best else f", the run's model being that of round {best}"
     return Answering(
         _like(common, weights, folder, whose),
         f"This is {whose}'s {what}, of round {number}{later}; the summary's "
@@ -72,8 +72,8 @@ def _own(folder: RunFolder, run: RunConfig, store: Store, best: int) -> tuple[We
     if run.engine["name"] == "superlink":
         raise UserError(
             f"{store.client}'s own model never left it: it lies there, in the folder strategy of "
-            "client.state_dir, in the newest file until the best round "
-            f"({best}). Here only the common model can be used."
+            f"client.state_dir, in the newest file until round {best}. Here only the common model can "
+            "be used."
         )
     number = store.round_of(best)
     if number is None and not store.folder.is_dir():

@@ -87,4 +87,5 @@ def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
 
     checked = plan(settled(cfg, single=True))
     summary = run_plan(checked, Path(HydraConfig.get().runtime.output_dir), resume=False)
-    return float(summary.get(f"best_{checked.run.stopping.monitor}", math.nan))
+    value = summary.get(f"best_{checked.run.stopping.monitor}")
+    return math.nan if value is None else float(value)

@@ -159,6 +159,9 @@ def _status(run: Run) -> str:
             f"The summary speaks of {run.summary.rounds} rounds, rounds.jsonl has {done}: "
             "the run was taken up again, or lines are missing."
         )
+    why = run.summary.absent.get("best_round")
+    if why is not None:
+        return f"No round is called best, and the model is that of the last one: {why}."
     return ""
 
 
@@ -185,8 +188,8 @@ def _results(run: Run) -> list[KeyFigure]:
     return [
         *_tested(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
-        KeyFigure("Best round", str(best.round) if best else "—"),
-        KeyFigure("Best validation loss", number_text(best.val_loss if best else None)),
+        _best(run, best),
+        KeyFigure("Its validation loss", number_text(best.val_loss if best else None)),
         KeyFigure("Clients", str(_num_clients(run) or "—")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
         *_between_clients(summary),
@@ -209,6 +212,15 @@ def _tested(run: Run) -> list[KeyFigure]:
         KeyFigure(label, percent_text(value), summary.absent.get(key, ""))
         for label, (value, key) in figures.items()
     ]
+
+
+def _best(run: Run, best: Round | None) -> KeyFigure:
+    why = run.summary.absent.get("best_round", "") if run.summary else ""
+    stopping = run.settings.stopping
+    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
+    if best is None:
+        return KeyFigure("Best round", "—", why)
+    return KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}")
 
 
 def _between_clients(summary: Summary | None) -> list[KeyFigure]:

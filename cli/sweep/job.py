@@ -80,7 +80,7 @@ def _run(checked: Plan, before: Outcome, *, is_alone: bool) -> float:
         summary = folder.read_summary()
         write_outcome(replace(before, status="finished"))
         _say(before, f"{_words(before)}, finished before")
-        return float(summary[key])
+        return math.nan if summary[key] is None else float(summary[key])
     from cli.running import run_shown  # late: it loads PyTorch
 
     write_outcome(before)
@@ -91,7 +91,7 @@ def _run(checked: Plan, before: Outcome, *, is_alone: bool) -> float:
     figures = [k for k in summary if k in (key, "test_accuracy") and summary[k] is not None]
     said = ", ".join(f"{k} {summary[k]:.4f}" for k in figures)
     _say(before, f"{said} after {summary['rounds']} rounds in {summary['seconds']:.1f} s")
-    return float(summary[key])
+    return math.nan if summary[key] is None else float(summary[key])
 
 
 def _say(outcome: Outcome, what: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from calyx.defaults import watched
 from cli.sweep.overrides import given_params
 from cli.sweep.space import Space, read_space
 from cli.sweep.study import check_no_other_study, check_space, read_settings
@@ -30,9 +31,11 @@ def space_of(master: Any, words: Sequence[str]) -> Space:  # noqa: ANN401 - Omeg
 
 def described(master: Any, space: Space) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
     """What a study is about, as JSON values: another one must not go on with its trials."""
-    return {
-        "space": space.described(),
-        "fixed": sorted(space.fixed),
-        "monitor": master.stopping.monitor,
-        "mode": master.stopping.mode,
-    }
+    from omegaconf import OmegaConf
+
+    sections = (master.stopping, master.strategy)
+    stopping, strategy = (OmegaConf.to_container(one, resolve=True) for one in sections)
+    if not isinstance(stopping, dict):
+        raise TypeError("a composed section is a mapping")
+    head = {"space": space.described(), "fixed": sorted(space.fixed)}
+    return head | watched({str(k): v for k, v in stopping.items()}, strategy)

@@ -67,8 +67,8 @@ def test_a_personal_model_is_that_of_the_round_that_was_judged(answer):
     assert (found.weights["0.weight"] == 4).all()  # the last that was kept until round 5
     assert list(found.weights) == list(COMMON)
     assert found.note == (
-        "This is site-0's own model, of round 4, the best round's being 5; the summary's personal_* "
-        "figures are of these."
+        "This is site-0's own model, of round 4, the run's model being that of round 5; the summary's "
+        "personal_* figures are of these."
     )
 
 

@@ -20,6 +20,7 @@ SUMMARY = {
     "rounds": 3,
     "stopped_because": "all rounds are done",
     "best_round": 3,
+    "monitor": "val_loss",
     "model_sha256": "0" * 64,
 }
 

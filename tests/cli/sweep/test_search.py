@@ -13,8 +13,7 @@ import pytest
 from optuna.storages.journal import JournalFileSymlinkLock
 from support.program import run_here
 
-from calyx.composing import compose, compose_master, resolved
-from calyx.config import RunConfig, parse
+from calyx.composing import compose, compose_master
 from calyx.files import read_lines
 from cli.sweep import study as study_module
 from cli.sweep.pruning import Pruned, RoundListener
@@ -193,9 +192,9 @@ def test_a_sampler_proposes_the_same_for_a_trials_number(here, name):
     assert values[0] == values[2] != values[1]
 
 
-def test_the_study_is_maximised_where_stopping_says_so(here):
-    run_config = parse(RunConfig, resolved(compose(["stopping.mode=max"])), "")
-    study = open_study(settings_with(), here, {"mode": run_config.stopping.mode})
+def test_the_study_is_maximised_where_the_larger_figure_is_the_better_one(here):
+    master = compose(["stopping.monitor=val_accuracy"])
+    study = open_study(settings_with(), here, described(master, read_space([LR])))
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
 
 
