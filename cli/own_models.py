@@ -1,11 +1,10 @@
 """Which model of a run answers for a client: the common one, or its own as the run judged it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from calyx.config import RunConfig
 from calyx.errors import UserError
+from calyx.makeup import Makeup
 from calyx.weights import Weights
 from client.store import Store
 from server.folder import RunFolder
@@ -23,11 +22,11 @@ class Answering:
 def model_of(
     folder: RunFolder,
     run: RunConfig,
-    summary: Mapping[str, Any],
+    makeup: Makeup,
     common: Weights,
     whose: str | None,
 ) -> Answering:
-    """The model of the best round for the client `whose`, or the common one without a client.
+    """The released model of a run for the client `whose`, or the common one without a client.
 
     By the strategy's interface: where it has personal models, the client's; where layers stay at
     the clients, the common model with the client's own. Raises UserError where there is none.
@@ -35,10 +34,10 @@ def model_of(
     strategy = run.strategy.name
     objective = load_objective(strategy, run.strategy.local)
     is_personal = objective.personal() is not None
-    if not (is_personal or objective.is_localised(common)):
+    if not (is_personal or objective.is_localised(makeup)):
         return Answering(common)
     if whose is None:
-        if objective.kept(common):
+        if objective.kept(makeup):
             raise UserError(
                 f"strategy={strategy} keeps layers at each client, so that there is no common model: "
                 "give client=NAME (in simulation only)."
@@ -48,11 +47,12 @@ def model_of(
             "This is the common model of all clients; the summary's figures named personal_* are of "
             "the clients' own models: give client=NAME for one of them.",
         )
+    summary = folder.read_summary()
     best = int(summary.get("released_round", summary["best_round"]))  # the latter in older runs
     own, number = _own(
         folder, run, Store(folder.path / "clients", str(summary["run"]), whose), best
     )
-    if not objective.is_trained(common, own):
+    if not (is_personal or objective.has_layers(makeup, own)):
         raise UserError(
             f"{folder.path / 'clients'} holds not all that {whose}'s own model is made of; was the "
             "file written by another run?"

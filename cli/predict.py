@@ -14,6 +14,7 @@ from calyx.config import RunConfig, parse
 from calyx.digits import by_scale, decimals_of, fixed
 from calyx.errors import UserError
 from calyx.files import check_place, write_atomically
+from calyx.makeup import makeup_of
 from calyx.order import Terms, terms_of
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.federated import without_constants
@@ -21,7 +22,7 @@ from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, given
 from calyx.registry import load_task
 from calyx.tasks.base import Schema, Task
 from calyx.tasks.tables import Dialect, Field, inputs, read_frame
-from calyx.weights import Weights, initial_model, load_into, load_weights, weights_of
+from calyx.weights import Weights, initial_model, load_into, load_weights
 from cli.arguments import Parser
 from cli.own_models import Answering, model_of
 from client.data import prepare
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.out is not None:
         check_place(options.out)
     run = parse(RunConfig, folder.read_config(), "")
-    summary = folder.read_summary()
+    folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
     task, terms = load_task(run.task), terms_of(run)
@@ -58,10 +59,9 @@ def main(arguments: Sequence[str]) -> int:
     weights, constants = without_constants(load_weights(folder.model))
     fitted = _fitted(task, terms, (client, data_dir), constants)
     x = _prepared(fitted, rows, options.file)
-    # A file keeps no order, and which layer is the last is said by the model's.
-    order = weights_of(initial_model(task, x.shape[1], terms.seed))
-    common = {name: weights[name] for name in order}
-    answering = model_of(folder, run, summary, common, _whose(client, options.common))
+    makeup = makeup_of(initial_model(task, x.shape[1], terms.seed), x.shape[1])
+    common = {name: weights[name] for name in makeup.weights}  # in the model's order
+    answering = model_of(folder, run, makeup, common, _whose(client, options.common))
     outputs = predict(task, terms.seed, answering.weights, x)
     text = as_csv(task.schema, outputs)
     _explain(answering, outputs)

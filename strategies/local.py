@@ -84,28 +84,26 @@ class LocalObjective:
         """The model that this client trains and evaluates: the global one."""
         return model
 
-    def kept(self, model: Weights) -> tuple[str, ...]:
+    def kept(self, makeup: Makeup) -> tuple[str, ...]:
         """Those of the model's float tensors that are never sent: each client has its own, or none."""
-        names = [k for k, v in model.items() if v.dtype.kind == "f"]
-        shared = set(self.shared(names))
+        names = [name for name, _ in makeup.shapes]
+        shared = set(self.suited(makeup).shared(names))
         return tuple(name for name in names if name not in shared)
 
-    def is_localised(self, model: Weights) -> bool:
+    def is_localised(self, makeup: Makeup) -> bool:
         """Whether clients evaluate models of their own in place of the global one."""
         is_overridden = type(self).localised is not LocalObjective.localised
-        return is_overridden or bool(self.kept(model))
+        return is_overridden or bool(self.kept(makeup))
 
-    def is_trained(self, model: Weights, own: Weights) -> bool:
-        """Whether `own` holds all that this client's own model needs, so that nothing of it is initial.
+    def has_layers(self, makeup: Makeup, own: Weights) -> bool:
+        """Whether `own` holds all that the model needs which this client evaluates.
 
-        True of a strategy without own models. What was never trained is no model: it is not
-        judged, and nothing is predicted with it.
+        True where that is the global one. Layers that were never trained are no model: a client
+        that lacks its own is not judged, and nothing is predicted for it.
         """
-        needed = list(self.kept(model))
-        if self.personal() is not None:
-            needed = [k for k, v in model.items() if v.dtype.kind == "f"]
-        has_own = bool(own) or not (self.has_state and self.is_localised(model))
-        return has_own and all(name in own for name in needed)
+        if not (self.has_state and self.is_localised(makeup)):
+            return True
+        return bool(own) and all(name in own for name in self.kept(makeup))
 
     def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":
         """What a client adds to the loss of each batch; None adds nothing."""
@@ -144,7 +142,7 @@ def contents_of(
         tensors=tensors + float_shapes(objective.beside(makeup.parameters)),
         metrics=objective.metrics,
         has_personal=objective.personal() is not None,
-        is_localised=objective.is_localised(model),
+        is_localised=objective.is_localised(makeup),
     )
 
 

@@ -150,7 +150,7 @@ def client_figures(run: Run) -> list[Figure]:
 
 
 def _weakness(line: ClientLine) -> tuple[float, float, str]:
-    unknown = 2.0  # after every share
+    unknown = 2.0  # after every accuracy and R²
     return (
         unknown if line.local is None else line.local,
         unknown if line.federated is None else line.federated,

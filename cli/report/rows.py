@@ -19,6 +19,7 @@ def _either(*names: str) -> AliasChoices:
 
 Score = Annotated[float, Field(ge=-1e300, le=1)]
 """Accuracy of a classifier, or R² of a regression, which has no lower end; drawings begin at 0."""
+Spread = Annotated[float, Field(ge=0, le=1e300)]
 Loss = Annotated[float, Field(ge=-1e300, le=1e300)]  # so that differences of two stay finite
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 Severity = Literal["info", "warning", "error"]
@@ -189,7 +190,7 @@ class CrossValidation:
 
     k: Count | Literal["clients"]
     mean: Score | None
-    sd: Annotated[float, Field(ge=0, le=1e6)] | None
+    sd: Spread | None
     folds: tuple[Score | None, ...] | None = None
     clients: tuple[str, ...] = ()
 
@@ -209,8 +210,8 @@ class Summary:
     phases: tuple[str, ...] = ()
     cv: CrossValidation | None = None
     test_client_mean: Score | None = None
-    test_client_sd: Share | None = None
-    test_client_worst_decile: Share | None = None
+    test_client_sd: Spread | None = None
+    test_client_worst_decile: Score | None = None
     test_calibration_error: Share | None = None
     best_round: Count | None = None  # null where none is called best; see `absent`
     released_round: Count | None = None

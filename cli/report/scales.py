@@ -17,15 +17,21 @@ _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 @dataclass(frozen=True)
 class Scale:
-    """The linear map of [low, high] onto the pixels [start, stop]; low < high."""
+    """The linear map of [low, high] onto the pixels [start, stop]; low < high.
+
+    If `is_bounded`, what lies outside is drawn at the nearer end: a negative R² on an axis of shares.
+    """
 
     low: float
     high: float
     start: float
     stop: float
+    is_bounded: bool = False
 
     def __call__(self, value: float) -> float:
         """The pixel of a value."""
+        if self.is_bounded:
+            value = min(max(value, self.low), self.high)
         return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
 
 

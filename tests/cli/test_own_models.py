@@ -1,11 +1,13 @@
 """Whose model predicts: by the strategy's interface, and of the round that was judged."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from calyx.errors import UserError
+from calyx.makeup import Makeup
 from cli import own_models
 from cli.own_models import model_of
 from client.store import Store
@@ -21,7 +23,8 @@ COMMON = {
     "seen": np.array(0),
 }
 RUN_ID = "a-run"
-SUMMARY = {"run": RUN_ID, "best_round": 5}
+SUMMARY = {"run": RUN_ID, "best_round": None, "released_round": 5}
+MAKEUP = Makeup(COMMON, trained=frozenset(COMMON) - {"seen"}, head=("1.weight",))
 
 
 class Mixed(LocalObjective):
@@ -56,7 +59,8 @@ def answer(tmp_path, monkeypatch):
             store.write(number, own)
         strategy = SimpleNamespace(name="theirs", local={})
         run = SimpleNamespace(strategy=strategy, engine={"name": engine})
-        return model_of(RunFolder(tmp_path), run, SUMMARY, COMMON, whose)
+        (tmp_path / "summary.json").write_text(json.dumps(SUMMARY))
+        return model_of(RunFolder(tmp_path), run, MAKEUP, COMMON, whose)
 
     return asked
 
@@ -117,7 +121,7 @@ def test_a_store_that_is_gone_and_a_file_that_is_damaged_are_sentences(answer, t
     with pytest.raises(UserError, match="clients is gone, where the run kept"):
         answer(DittoLocal(lam=1.0), "site-0")
     with pytest.raises(UserError, match="holds not all"):
-        answer(DittoLocal(lam=1.0), "site-0", {5: {"1.weight": COMMON["1.weight"]}})
+        answer(FedBNLocal(keep="last"), "site-0", {5: {"0.weight": COMMON["0.weight"]}})
     with pytest.raises(UserError, match=r"0\.weight is missing or of another shape"):
         answer(DittoLocal(lam=1.0), "site-0", {5: whole(1) | {"0.weight": np.zeros(3, np.float32)}})
     next((tmp_path / "clients").iterdir()).write_bytes(b"no safetensors")
