@@ -81,6 +81,16 @@ def compared(state: RunState, validated: Validated, stopping: Stopping) -> tuple
     return replace(state, apart=apart), f"{difference}: the two are not compared"
 
 
+def of_the_most(best: Best | None, clients: tuple[str, ...]) -> Best | None:
+    """`best`, or None where it is a round before more clients had a model of their own.
+
+    `clients` have one now. A model that fewer can use is no rival, whatever the figure of the few.
+    """
+    if best is None or not set(best.clients) < set(clients) or is_same(best.clients, clients):
+        return best
+    return None
+
+
 def is_same(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
     """Whether two rounds were validated by the same clients, but for fewer than one in `ONE_IN`."""
     differing = len(set(left) ^ set(right))
