@@ -94,8 +94,8 @@ class Baselines:
         if figure.score[0] is None or (figure.clients, figure.rows or rows) == (clients, rows):
             return figure.score
         return None, (
-            f"its test is over {figure.clients} clients and not over all {clients}, so that it is of "
-            "other rows than the figures beside it"
+            f"its test is over {figure.clients} of {clients} clients, and so of other rows than the "
+            "figures beside it"
         )
 
     def over_all(self, of: Callable[[list[float]], float]) -> Score:
