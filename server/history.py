@@ -29,10 +29,11 @@ def history_of(run: RunConfig, state: RunState, rows: list[Row], clients: int) -
         "rounds": len(rows),
         "monitor": run.stopping.monitor,
         "mode": run.stopping.mode,
-        "best_round": best and best["round"],
+        "objective": run.stopping.objective,
+        "best_round": best and model.round,
         "released_round": model.round,
         **{f"best_{key}": best and best[key] for key in names},
-        **{key: (best or last)[key] for key in last if key.endswith("validated_on")},
+        **{key: best and best[key] for key in last if key.endswith("validated_on")},
         "final_train_loss": last["train_loss"],
         **{f"final_{key}": last[key] for key in names},
         "bytes_up": sum(row["bytes_up"] for row in rows),
@@ -43,7 +44,7 @@ def history_of(run: RunConfig, state: RunState, rows: list[Row], clients: int) -
     if best is not None:
         return History(figures, _of_row(best, "best_") | absent)
     why = why_unranked(run, clients) or f"no round has a {run.stopping.monitor}"
-    unknown = dict.fromkeys(["best_round", *(f"best_{key}" for key in names)], why)
+    unknown = dict.fromkeys(["best_round", "validated_on", *(f"best_{key}" for key in names)], why)
     return History(figures, unknown | absent)
 
 

@@ -61,7 +61,8 @@ def _train(federation: Federation, state: RunState) -> RunState:
     run, strategy = federation.run, federation.strategy
     cohort = sample_cohort(federation.dealt, run.cohort_size, run.seed, number)
     is_validated = state.pending is not None
-    exchange = Exchange("train", number, 1, cohort, is_validated, state.links)
+    best = state.best.round if state.best else 0
+    exchange = Exchange("train", number, 1, cohort, is_validated, state.links, best=best)
     outcome, replies = ask(federation, exchange, state.weights)
     if is_validated:
         state = _validated(federation, state, outcome, federation.grid.evaluations)
@@ -161,14 +162,17 @@ def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome 
         return state
     clients = tuple(name for name in outcome.exchange.cohort if name not in outcome.dropped)
     contents, monitor = federation.grid.contents, run.stopping.monitor
-    if contents.is_localised or monitor.startswith(f"val_{PERSONAL}"):
+    is_personal = monitor.startswith(f"val_{PERSONAL}")
+    if contents.is_localised or is_personal:
         trained = _trained([*read_lines(folder.rounds), row])
         clients = tuple(name for name in clients if name in trained)
         state = replace(state, best=of_the_most(state.best, clients))
-    validated = Validated(row[run.stopping.monitor], clients)
+    of = populations(outcome, contents)
+    rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
+    validated = Validated(row[monitor], clients, rows)
     state, sentence = compared(state, validated, run.stopping)
     if sentence:
-        folder.event("other-clients", "warning", f"{sentence}.", round=state.round)
+        folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
     return state
 
 

@@ -64,6 +64,12 @@ class Round:
     train_loss: Loss | None
     val_loss: Loss | None
     val_accuracy: Score | None = Field(validation_alias=_either("val_accuracy", "val_r2"))
+    val_rmse: Loss | None = None  # of a regression, in its target's own unit
+    val_personal_loss: Loss | None = None  # of clients' own models, and so on
+    val_personal_rmse: Loss | None = None
+    val_personal_accuracy: Score | None = Field(
+        None, validation_alias=_either("val_personal_accuracy", "val_personal_r2")
+    )
     cohort: tuple[str, ...]
     replies: Count
     dropped: tuple[str, ...]
