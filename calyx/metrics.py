@@ -82,6 +82,11 @@ def detail_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
     )
 
 
+def no_details(schema: Schema, over: Over) -> dict[str, Cells]:
+    """The counts of `detail_terms` of a client that is not judged."""
+    return {t.name: np.zeros(t.size, dtype=object) for t in detail_terms(schema, over)}
+
+
 def metric_name(schema: Schema) -> str:
     """The figure by which models of a task are compared; larger is better."""
     return "accuracy" if schema.target is None else "r2"

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from calyx.digits import ABSENT as NOT_TOLD
+from calyx.digits import mean_text, percent, share, with_spread
 from calyx.errors import printable
 
-NOT_TOLD = "—"  # of a figure that is null: `absent` in audit.json says why
 _NAMED = 4  # columns in one sentence
 _FIGURES = {  # that are named where they are not told
     "mean": "mean",
@@ -93,13 +94,13 @@ def _columns(audit: Mapping[str, Any]) -> Table:
     for name, column in list(audit["columns"].items())[:MOST_COLUMNS]:
         mean, sd, median = (column.get(key) for key in ("mean", "sd", "median"))
         far, missing = column.get("outlier_share"), column["missing_share"]
-        value = "–" if mean is None or sd is None else f"{mean:.4g} ± {sd:.3g}"
+        value = NOT_TOLD if mean is None or sd is None else mean_text(mean, sd)
         table.add_row(
             Text(printable(str(name), 40)),
-            f"{missing:.0%}" if column["missing"] else "–",
+            percent(missing, "%") if column["missing"] else NOT_TOLD,
             _shares(column, audit["rows"]) if column.get("categories") else value,
-            "–" if median is None else f"{median:.4g}",
-            f"{far:.1%}" if far else "–",
+            NOT_TOLD if median is None else with_spread(median, sd or 0.0),
+            percent(far, "%") if far else NOT_TOLD,
             _told(column),
         )
     return table
@@ -110,7 +111,9 @@ def _shares(column: Mapping[str, Any], rows: int) -> Text:
     words, hidden = column["categories"], column["hidden_rows"]
     most = max(words, key=lambda word: words[word])
     text = (
-        f"{printable(str(most), 20)} {words[most] / max(1, rows):.0%}" if words[most] else NOT_TOLD
+        f"{printable(str(most), 20)} {percent(words[most] / max(1, rows), '%')}"
+        if words[most]
+        else NOT_TOLD
     )
     return Text(text + (f", hidden {hidden / max(1, rows):.0%}" if hidden else ""))
 
@@ -125,5 +128,7 @@ def _told(column: Mapping[str, Any]) -> str:
         value, chance, margin = column[key], column[chance_key], column["margins"].get(key)
         if value is not None:
             off = f" ± {margin:.2f}" if margin else ""
-            parts.append(f"{word}{value:.2f}{off}" + (f" ({chance:.2f})" if chance else ""))
+            parts.append(
+                f"{word}{share(value, least=2)}{off}" + (f" ({chance:.2f})" if chance else "")
+            )
     return ", ".join(parts) or NOT_TOLD
