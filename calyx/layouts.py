@@ -1,6 +1,7 @@
 """Which vector a client sends, and which rules its sum obeys: derived alike on both sides."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from calyx.config import parse
 from calyx.metrics import (
@@ -8,8 +9,8 @@ from calyx.metrics import (
     LOSS,
     PERSONAL,
     Over,
+    detail_terms,
     evaluation_terms,
-    reliability_terms,
 )
 from calyx.order import Cv, Kind, Terms
 from calyx.privacy import PrivacyConfig
@@ -54,6 +55,13 @@ class Contents:
     has_personal: bool = False  # whether each client evaluates a model of its own, too
     is_localised: bool = False  # whether each client's evaluation is of the model as it has it
 
+    @property
+    def models(self) -> Literal["common", "own", "both"]:
+        """Of whom figures are: one model; each client's own; one model, and each client's own."""
+        if self.is_localised:
+            return "own"
+        return "both" if self.has_personal else "common"
+
 
 def parts_of(
     kind: Kind, is_validated: bool, privacy: PrivacyConfig, contents: Contents, cv: Cv | None = None
@@ -68,7 +76,9 @@ def parts_of(
     if contents.has_personal:
         counts += evaluation_terms(task.schema, over, PERSONAL)
     if kind in ("test", "cv"):
-        counts += spread_terms(task.schema) + reliability_terms(task.schema, over)
+        counts += spread_terms(task.schema)
+    if kind == "test":
+        counts += detail_terms(task.schema, over)
     evaluation = Layout(fixed, 1, (), (), counts)
     if kind != "train":
         folds = cv.k if kind == "cv" and cv is not None and isinstance(cv.k, int) else 1

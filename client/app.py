@@ -17,10 +17,10 @@ from flwr.clientapp import ClientApp
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import ConfigError
-from calyx.figures import Figures, as_row
+from calyx.figures import Figures, as_row, finite_row, none_of
 from calyx.hardware import apply
 from calyx.layouts import over_of
-from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
+from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name, no_details
 from calyx.order import Kind
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.quantise import Residues
@@ -40,7 +40,7 @@ from client.failures import ClientFailure
 from client.partition import node_values
 from client.policy import accept
 from client.survey import survey
-from client.training import LocalJob, train
+from client.training import MIN_VALIDATION_ROWS, LocalJob, Trained, train
 from client.training_config import TrainingConfig
 from strategies.local import Finished, sent_by
 
@@ -184,14 +184,25 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
         "train",
         round=number,
         **_fold(task),
-        train_loss=trained.loss,
-        val_loss=trained.validation_loss,
+        **finite_row(_losses(trained, len(parts["validation"]))),
         epochs=trained.epochs,
         num_examples=num_examples,
     )
     clipped = np.array([sum(int((np.abs(v) > clip).sum()) for v in sent.update.values())])
     metrics = {"loss": trained.loss, **sent.metrics}
     return (Contribution(num_examples, sent.update, metrics, {"clipped": clipped}), *validation)
+
+
+def _losses(trained: Trained, num_validation: int) -> dict[str, object]:
+    """Of this client's journal; why there is no loss on its validation rows, if there is none."""
+    values: dict[str, object] = {"train_loss": trained.loss, "val_loss": trained.validation_loss}
+    if trained.validation_loss is not None:
+        return values
+    why = "an output on a validation row is not finite"
+    if num_validation < MIN_VALIDATION_ROWS:
+        why = f"a training looks at {MIN_VALIDATION_ROWS} validation rows or more, and there are "
+        why += str(num_validation)
+    return values | {"absent": {"val_loss": why}}
 
 
 def _train_personal(task: Assignment, own: Weights, job: LocalJob) -> Weights:
@@ -245,24 +256,33 @@ def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribut
     own = task.store.until(number) if task.store else {}
     schema = task.participant.task.schema
     over = over_of(parse(PrivacyConfig, task.order.terms.privacy, "privacy"))
-    result = _judged(task, part, task.objective.localised(task.model, own))
+    # Layers that nobody trained are no model: who lacks its own is counted, and not judged.
+    result = None
+    if task.objective.has_layers(task.makeup, own):
+        result = _judged(task, part, task.objective.localised(task.model, own))
     prefix = "val_" if kind == "evaluate" else "test_"
     said = _said(schema, result, kind).named(prefix)
     counts = counts_of(result, schema, over)
     if task.objective.personal() is not None:
-        personal = _judged(task, part, own or task.model)
+        personal = _judged(task, part, own) if own else None
         said |= _said(schema, personal, kind).named(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
     if kind != "evaluate":
-        counts |= spread_counts(schema, result.score, len(part)) | result.beside
+        if result is None:
+            counts |= spread_counts(schema, None, 0) | no_details(schema, over)
+        else:
+            counts |= spread_counts(schema, result.score, len(part)) | result.beside
     journal.write(kind, round=number, **fold, **as_row(said), num_examples=len(part))
     # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
     # alone, whether its rows make a chosen model diverge.
     return Contribution(1, {}, {}, counts)
 
 
-def _said(schema: Schema, result: Evaluation, kind: str) -> Figures:
-    """This client's own figures, for its journal: loss and score."""
+def _said(schema: Schema, result: Evaluation | None, kind: str) -> Figures:
+    """This client's own figures, for its journal: loss and score; None is a model that it lacks."""
+    if result is None:
+        names = ("loss", metric_name(schema))
+        return none_of(names, "it took part in no round, and has no model of its own")
     empty = f"there are no {'validation' if kind == 'evaluate' else 'test'} rows"
     told = figures(schema, counts_of(result, schema, "rows"), empty=empty)
     return told.only(("loss", metric_name(schema)))

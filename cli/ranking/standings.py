@@ -77,14 +77,15 @@ class Line:
     standing: Standing
     place: int | None
     is_tied: bool
-    values: tuple[float, ...]  # one a seed: those that it is ranked by, or all that it has
+    seeds: tuple[str, ...]  # those that it is ranked over, or all that it was run with
+    values: tuple[float, ...]  # of those seeds, where they have a figure
 
 
 @dataclass(frozen=True)
 class Group:
     """Settings that may be compared with each other, the best first, those without a place last."""
 
-    kind: Kind | None
+    kind: Kind | None  # None where none of them has a figure
     lines: tuple[Line, ...]
     seeds: tuple[str, ...] = ()  # over which those with a place are ranked
     lost: tuple[str, ...] = field(default=())  # seeds that no setting has
@@ -172,7 +173,7 @@ def _is_whole(one: Standing, group: Sequence[Standing]) -> bool:
 
 def _ranked(group: Sequence[Standing]) -> Group:
     seeds = ranking_seeds(group)
-    kind = next((one.kind for one in group if one.kind), None)
+    kind = next((one.kind for one in group if one.values), None)
     sign = kind.sign if kind else 1
     placed = [
         one for one in group if seeds and _is_whole(one, group) and set(seeds) <= set(one.values)
@@ -185,9 +186,11 @@ def _ranked(group: Sequence[Standing]) -> Group:
         here = means[one.settings]
         place = 1 + sum(sign * other < sign * here for other in values)
         ranked_by = tuple(one.values[s] for s in seeds)
-        lines.append(Line(one, place, values.count(here) > 1, ranked_by))
+        lines.append(Line(one, place, values.count(here) > 1, seeds, ranked_by))
     others = sorted((one for one in group if one not in placed), key=lambda one: not one.values)
-    lines += [Line(one, None, False, tuple(one.values.values())) for one in others]
+    lines += [
+        Line(one, None, False, tuple(one.seeds), tuple(one.values.values())) for one in others
+    ]
     return Group(kind, tuple(lines), seeds, lost_seeds(group))
 
 

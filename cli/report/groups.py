@@ -1,12 +1,12 @@
 """Runs to compare, ranked into groups: those that differ in nothing but their seed are one line. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
+from pathlib import Path
 from statistics import mean, stdev
 
-from calyx.populations import read_population
-from cli.ranking.entries import Entry, kind_of, number_of, why_absent
-from cli.ranking.standings import Group, Line, rank
+from cli.ranking.entries import Entry, kind_of, number_of, population_of, why_absent
+from cli.ranking.standings import Line
 from cli.report.folder import Run
 from cli.report.rows import Round
 from cli.report.scales import Point
@@ -14,17 +14,27 @@ from cli.report.settings import settings_of
 
 TARGET_SHARE = 0.95
 Runs = Mapping[str, Run]  # by the name of their entry, which is their folder
+# Of a setting, named by the folder of one of its runs: seeds that were to be run, and left no run.
+Lost = Mapping[Path, Sequence[str]]
 
 
-def entries_of(runs: Sequence[Run]) -> list[Entry]:
-    """Runs as they are compared: by the score of a test of what was tuned, common or own models."""
+def entries_of(runs: Sequence[Run], lost: Lost | None = None) -> list[Entry]:
+    """Runs as they are compared: by the score of a test of what was tuned, common or own models.
+
+    A seed that is lost is an entry without a run.
+    """
     settings = settings_of(runs)
-    return [_entry(run, named) for run, named in zip(runs, settings, strict=True)]
+    found = [_entry(run, named) for run, named in zip(runs, settings, strict=True)]
+    for run, named in zip(runs, settings, strict=True):
+        for seed in (lost or {}).get(run.path, ()):
+            found.append(Entry(f"{run.path}, seed {seed}", named, seed))
+    return found
 
 
-def ranked(runs: Sequence[Run]) -> list[Group]:
-    """The groups of settings that may be compared, the best first."""
-    return rank(entries_of(runs))
+def runs_of(lines: Iterable[Line], runs: Runs) -> list[Run]:
+    """The runs of some settings, those that left none excepted."""
+    entries = (entry for line in lines for entry in line.standing.entries)
+    return [runs[entry.name] for entry in entries if entry.name in runs]
 
 
 def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
@@ -39,7 +49,7 @@ def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
         why=why_absent(run.figures, figure) if is_finished else "it is not finished",
         figure=figure,
         kind=kind_of(run.figures, figure) if is_finished else None,
-        rows=read_population(run.figures.get("tested_on")),
+        rows=population_of(run.figures.get("tested_on")),
         model=run.summary.model_sha256 if run.summary else None,
     )
 
@@ -69,18 +79,28 @@ def validation_error(run: Run, row: Round) -> float | None:
 
 
 def repetitions(line: Line, runs: Runs) -> list[Run]:
-    """One run a seed, in the order of the seeds: of copies the one that is furthest."""
+    """One run a seed that the line is about: of copies the one that is furthest."""
+    return [
+        max(members, key=lambda run: (run.summary is not None, len(run.rounds)))
+        for members in _by_seed(line, runs)
+    ]
+
+
+def sample(line: Line, runs: Runs, name: str) -> list[float]:
+    """A figure of summary.json, one value a seed that has it: the mean of the seed's runs."""
     found = []
-    for entries in line.standing.seeds.values():
-        members = [runs[e.name] for e in entries]
-        found.append(max(members, key=lambda run: (run.summary is not None, len(run.rounds))))
+    for members in _by_seed(line, runs):
+        known = [number_of(run.figures, name) for run in members]
+        values = [value for value in known if value is not None]
+        if values:
+            found.append(mean(values))
     return found
 
 
-def sample(line: Line, runs: Runs, figure: Callable[[Run], float | None]) -> list[float]:
-    """A figure of a line's repetitions, where it is known."""
-    values = (figure(run) for run in repetitions(line, runs))
-    return [value for value in values if value is not None]
+def _by_seed(line: Line, runs: Runs) -> list[list[Run]]:
+    seeds = (line.standing.seeds[seed] for seed in line.seeds)
+    found = [[runs[entry.name] for entry in entries if entry.name in runs] for entries in seeds]
+    return [members for members in found if members]
 
 
 def curve(

@@ -23,6 +23,9 @@ Spread = Annotated[float, Field(ge=0, le=1e300)]
 Loss = Annotated[float, Field(ge=-1e300, le=1e300)]  # so that differences of two stay finite
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 Severity = Literal["info", "warning", "error"]
+Models = Literal["common", "own", "both"]
+"""Of whom a run's figures are: all of one model; test_* of the clients' own models; test_* of one
+model and personal_* of the clients' own. Own models are judged each on its client's own rows."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -133,6 +136,9 @@ class TestRow:
     client: str
     test_loss: Loss | None
     test_accuracy: Score | None = Field(validation_alias=_either("test_accuracy", "test_r2"))
+    personal: Score | None = Field(
+        None, validation_alias=_either("test_personal_accuracy", "test_personal_r2")
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
@@ -164,16 +170,25 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Baselines:
-    """Accuracies on the union of all test parts, every model on the same rows."""
+    """Scores to compare with. The first five are on the union of all test parts.
+
+    The others are on each client's own test part, all rows together: `personal` of the clients' own
+    federated models, `local_own` of those trained alone, `pooled_own` of one model; all three over
+    the same clients, which are those that have a model of their own.
+    """
 
     local_mean: Score | None = None
     local_worst: Score | None = None
     federated: Score | None = None
     pooled: Score | None = None
     local: dict[str, Score | None] = Field(default_factory=dict)
-    absent: dict[str, str] = Field(
-        default_factory=dict
-    )  # as the summary's; a client's is local.NAME
+    personal: Score | None = None
+    local_own: Score | None = None
+    pooled_own: Score | None = None
+    own_rows: Count | None = None
+    own_clients: Count | None = None
+    local_own_by_client: dict[str, Score | None] = Field(default_factory=dict)
+    absent: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -210,12 +225,17 @@ class Summary:
     test_calibration_error: Share | None = None
     best_round: Count | None = None  # null where none is called best; see `absent`
     released_round: Count | None = None
+    absent: dict[str, str] = Field(default_factory=dict)  # why a figure is null, by its name
     best_val_loss: Loss | None = None
     best_val_accuracy: Score | None = Field(
         None, validation_alias=_either("best_val_accuracy", "best_val_r2")
     )
     test_loss: Loss | None = None
     test_accuracy: Score | None = Field(None, validation_alias=_either("test_accuracy", "test_r2"))
+    personal: Score | None = Field(
+        None, validation_alias=_either("personal_accuracy", "personal_r2")
+    )
+    models: Models = "common"
     metric: Literal["accuracy", "r2"] = "accuracy"
     num_clients: Count | None = None
     device: str | None = None
@@ -228,4 +248,3 @@ class Summary:
     seconds: Seconds | None = None
     versions: dict[str, str | None] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
-    absent: dict[str, str] = Field(default_factory=dict)  # why a figure is null, by its name

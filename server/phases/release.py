@@ -12,7 +12,7 @@ from calyx.files import read_lines, write_json
 from calyx.metrics import metric_name
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import with_constants
-from calyx.statistics.findings import SEVERITIES
+from calyx.statistics.finding import SEVERITIES
 from calyx.weights import Weights, save_weights
 from server.crossvalidation import cv_file
 from server.federation import Federation
@@ -34,6 +34,7 @@ def run(work: Work) -> Work:
         "num_clients": len(work.nodes),
         "classes": list(task.schema.classes),
         "metric": metric_name(task.schema),
+        "models": federation.grid.contents.models,
         "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
         "privacy": work.run.privacy["name"],
         "preprocessing": work.run.preprocessing["name"],

@@ -177,6 +177,9 @@ def test_a_cohort_without_validation_rows_does_not_end_the_run(tmp_path, strateg
     assert without[0]["absent"]["val_accuracy"] == "no client of this round has validation rows"
     assert summary["best_val_loss"] is None  # those of other clients do not rank
     assert "do not rank" in summary["absent"]["best_val_loss"]
+    confusion = np.array(summary["test_confusion"])
+    assert confusion.sum(axis=1).tolist() == summary["tested_on"]["labels"]
+    assert summary["test_accuracy"] == np.trace(confusion) / confusion.sum()
 
 
 def test_by_default_all_that_have_validation_rows_validate_each_round(tmp_path):

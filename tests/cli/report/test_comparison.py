@@ -10,10 +10,11 @@ from markupsafe import Markup
 from calyx.errors import UserError
 from calyx.files import append_lines, read_lines, write_json
 from cli import reporting
+from cli.ranking.standings import rank
 from cli.report.best import verdict_of
 from cli.report.comparison import write_comparison
 from cli.report.folder import read_run
-from cli.report.groups import ranked, reached, target_of
+from cli.report.groups import entries_of, reached, target_of
 
 
 def make(
@@ -68,7 +69,7 @@ def make(
 
 
 def groups_of(*folders):
-    return ranked([read_run(folder) for folder in folders])
+    return rank(entries_of([read_run(folder) for folder in folders]))
 
 
 def lines_of(*folders):
@@ -287,7 +288,7 @@ def test_runs_tested_on_other_rows_are_not_ranked_against_each_other(tmp_path):
     assert verdict(*folders).answer == "They do not compare"
     page = write_comparison(folders, tmp_path / "out.html").read_text()
     assert "2 groups are not ranked against each other: their figures are of other rows" in page
-    assert "Group 2: test_accuracy of task digits of 7 rows of 5 clients" in page
+    assert "Group 2: test_accuracy, task digits: 7 rows of 5 clients" in page
     assert page.count("<svg") == 8  # a group's curves are drawn by themselves
 
 
@@ -347,6 +348,26 @@ def test_what_ditto_tunes_is_what_it_is_compared_by(tmp_path):
     page = write_comparison(folders, tmp_path / "out.html").read_text()
     assert "Own models' test accuracy" in page.replace("&#39;", "'")
     assert "no effect" not in page
+
+
+def test_common_and_own_models_of_the_same_rows_are_ranked_and_it_is_said(tmp_path):
+    own = {"objective": "val_personal_accuracy", "personal_accuracy": 0.9}
+    folders = [
+        make(tmp_path / "a", 0.8),
+        make(tmp_path / "b", 0.6, strategy="ditto", figures=own),
+    ]
+    (group,) = groups_of(*folders)
+    assert [e.standing.label for e in group.lines] == ["strategy=ditto", "strategy=fedavg"]
+    page = write_comparison(folders, tmp_path / "out.html").read_text()
+    assert "strategy=ditto: by personal_accuracy, of clients" in page
+
+
+def test_a_seed_that_left_no_run_is_missing_all_the_same(tmp_path):
+    folders = [*lr(tmp_path, 0.1, {1: 0.7, 2: 0.8}), *lr(tmp_path, 0.2, {2: 0.95})]
+    target = tmp_path / "out.html"
+    page = write_comparison(folders, target, {folders[-1]: ("1",)}).read_text()
+    assert "No place for training.lr=0.2, which has 1 of 2 seeds" in page
+    assert "no place: 1 of its 2 seeds have a figure" in page
 
 
 def test_what_was_varied_within_a_strategy_is_named_too(tmp_path):
