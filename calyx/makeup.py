@@ -90,7 +90,8 @@ def check_left(left: tuple[str, ...]) -> None:
         f"The model's {which} {'does' if one else 'do'} not travel, and training moves "
         f"{'it' if one else 'them'}: integer and boolean tensors, and buffers with persistent=False, "
         f"stay as the seed gives them, beside others that are averaged. Make {'it' if one else 'them'} "
-        "float32 and persistent, which is averaged, or keep that layer at each client "
+        "float32 and persistent, which is averaged (with privacy.clip above how far it moves in a round), "
+        "or keep that layer at each client "
         "(strategy=fedbn with strategy.local.keep)."
     )
 

@@ -88,6 +88,26 @@ def test_what_would_fail_or_be_wrong_is_refused_before_the_run(
         rehearse(pool, checked)
 
 
+def test_a_buffer_that_moves_farther_than_is_sent_of_it_is_said(asked, monkeypatch):
+    """A count that is cut no longer fits the sum beside it."""
+
+    def model(self, width):
+        net = nn.Linear(width, 10)
+        net.register_buffer("count", torch.zeros(()))
+        net.register_buffer("mean", torch.zeros(width))
+        net.register_forward_hook(lambda net, x, y: net.count.add_(len(x[0])) and None)
+        return net
+
+    monkeypatch.setattr(Digits, "model", model)
+    found = look(asked)
+    assert found.refused == ""
+    (said,) = found.cut
+    assert found.said == ()
+    rows = asked.terms.training["batch_size"]
+    assert f"One batch moves the model's count by {rows}, and what is sent" in said
+    assert "privacy.clip=1:" in said
+
+
 def test_rows_that_are_others_each_time_are_said(asked, monkeypatch):
     def load(self, client, data_dir, seed):
         return Table(np.random.default_rng().random((20, 64)), np.arange(20) % 10)
