@@ -1,14 +1,23 @@
 """Which vector a client sends, and which rules its sum obeys: derived alike on both sides."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from calyx.config import parse
-from calyx.metrics import CLIPPED, EVALUATION_W_MAX, LOSS, PERSONAL, evaluation_terms, test_terms
+from calyx.metrics import (
+    CLIPPED,
+    LOSS,
+    PERSONAL,
+    Over,
+    detail_terms,
+    evaluation_terms,
+)
 from calyx.order import Cv, Kind, Terms
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.encoding import hash_of
 from calyx.secagg.rules import Rules
 from calyx.secagg.vector import Layout, Metric
+from calyx.spread import spread_terms
 from calyx.statistics.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.tasks.base import Task
 from calyx.weights import Shapes
@@ -46,6 +55,13 @@ class Contents:
     has_personal: bool = False  # whether each client evaluates a model of its own, too
     is_localised: bool = False  # whether each client's evaluation is of the model as it has it
 
+    @property
+    def models(self) -> Literal["common", "own", "both"]:
+        """Of whom figures are: one model; each client's own; one model, and each client's own."""
+        if self.is_localised:
+            return "own"
+        return "both" if self.has_personal else "common"
+
 
 def parts_of(
     kind: Kind, is_validated: bool, privacy: PrivacyConfig, contents: Contents, cv: Cv | None = None
@@ -53,23 +69,28 @@ def parts_of(
     """Training sends the update, its loss and the number of cut coordinates; evaluation counts.
 
     With `is_validated`, a training also sends what an evaluation of its incoming weights would.
-    Evaluations are weighed by rows up to 2^20: their sums need no step of w_max, so the task's
-    bound does not blur them.
+    In an evaluation Σe is the number of clients, so that one of nobody's rows is a sum like others.
     """
-    fixed, task = privacy.fixed_point(), contents.task
-    metrics, counts = evaluation_terms(task.schema)
+    fixed, task, over = privacy.fixed_point(), contents.task, over_of(privacy)
+    counts = evaluation_terms(task.schema, over)
     if contents.has_personal:
-        own_metrics, own_counts = evaluation_terms(task.schema, PERSONAL)
-        metrics, counts = metrics + own_metrics, counts + own_counts
+        counts += evaluation_terms(task.schema, over, PERSONAL)
     if kind in ("test", "cv"):
-        counts = (*counts, *test_terms(task.schema))
-    evaluation = Layout(fixed, privacy.w_max(EVALUATION_W_MAX), (), metrics, counts)
+        counts += spread_terms(task.schema)
+    if kind == "test":
+        counts += detail_terms(task.schema, over)
+    evaluation = Layout(fixed, 1, (), (), counts)
     if kind != "train":
         folds = cv.k if kind == "cv" and cv is not None and isinstance(cv.k, int) else 1
         return Parts(evaluations=(evaluation,) * folds)
     sent = (LOSS, *contents.metrics)
     train = Layout(fixed, privacy.w_max(task.w_max), contents.tensors, sent, (CLIPPED,))
     return Parts(train, (evaluation,) if is_validated else ())
+
+
+def over_of(privacy: PrivacyConfig) -> Over:
+    """What figures are means over: clients where all weigh the same, and rows are confidential."""
+    return "rows" if privacy.weighting == "examples" else "clients"
 
 
 def statistics_parts(privacy: PrivacyConfig, survey: Survey) -> Parts:

@@ -17,13 +17,18 @@ from flwr.clientapp import ClientApp
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import ConfigError
+from calyx.figures import Figures, as_row, finite_row, none_of
 from calyx.hardware import apply
-from calyx.metrics import LOSS_MAX, PERSONAL, Evaluation, metric_name, spread_counts
+from calyx.layouts import over_of
+from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name, no_details
 from calyx.order import Kind
+from calyx.privacy import PrivacyConfig
 from calyx.secagg.quantise import Residues
 from calyx.secagg.refusals import Refusal
 from calyx.secagg.vector import Contribution, encode
 from calyx.seeding import rng
+from calyx.spread import spread_counts
+from calyx.tasks.base import Schema
 from calyx.weights import Weights, weights_of
 from calyx.wire import FailureCode
 from client import journal, secure_mod
@@ -35,7 +40,7 @@ from client.failures import ClientFailure
 from client.partition import node_values
 from client.policy import accept
 from client.survey import survey
-from client.training import LocalJob, train
+from client.training import MIN_VALIDATION_ROWS, LocalJob, Trained, train
 from client.training_config import TrainingConfig
 from strategies.local import Finished, sent_by
 
@@ -173,20 +178,31 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     sent = sent_by(objective, task.makeup, done)
     kept = sent.own | _train_personal(task, own, job)
     if task.store and kept:
-        task.store.write(number, kept)
+        task.store.write(number, kept, best=task.order.best)
     num_examples = len(parts["train"])
     journal.write(
         "train",
         round=number,
         **_fold(task),
-        train_loss=trained.loss,
-        val_loss=trained.validation_loss,
+        **finite_row(_losses(trained, len(parts["validation"]))),
         epochs=trained.epochs,
         num_examples=num_examples,
     )
     clipped = np.array([sum(int((np.abs(v) > clip).sum()) for v in sent.update.values())])
     metrics = {"loss": trained.loss, **sent.metrics}
     return (Contribution(num_examples, sent.update, metrics, {"clipped": clipped}), *validation)
+
+
+def _losses(trained: Trained, num_validation: int) -> dict[str, object]:
+    """Of this client's journal; why there is no loss on its validation rows, if there is none."""
+    values: dict[str, object] = {"train_loss": trained.loss, "val_loss": trained.validation_loss}
+    if trained.validation_loss is not None:
+        return values
+    why = "an output on a validation row is not finite"
+    if num_validation < MIN_VALIDATION_ROWS:
+        why = f"a training looks at {MIN_VALIDATION_ROWS} validation rows or more, and there are "
+        why += str(num_validation)
+    return values | {"absent": {"val_loss": why}}
 
 
 def _train_personal(task: Assignment, own: Weights, job: LocalJob) -> Weights:
@@ -238,22 +254,38 @@ def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribut
         kind = "test" if task.order.kind == "test" else "cv"
     part = task.participant.parts["validation" if kind == "evaluate" else "test"]
     own = task.store.until(number) if task.store else {}
-    result = _judged(task, part, task.objective.localised(task.model, own))
-    prefix = "val" if kind == "evaluate" else "test"
-    figure = metric_name(task.participant.task.schema)
-    said = {f"{prefix}_loss": result.loss, f"{prefix}_{figure}": result.score}
-    means, counts = result.means, result.counts
+    schema = task.participant.task.schema
+    over = over_of(parse(PrivacyConfig, task.order.terms.privacy, "privacy"))
+    # Layers that nobody trained are no model: who lacks its own is counted, and not judged.
+    result = None
+    if task.objective.has_layers(task.makeup, own):
+        result = _judged(task, part, task.objective.localised(task.model, own))
+    prefix = "val_" if kind == "evaluate" else "test_"
+    said = _said(schema, result, kind).named(prefix)
+    counts = counts_of(result, schema, over)
     if task.objective.personal() is not None:
-        personal = _judged(task, part, own or task.model)
-        said[f"{prefix}_{PERSONAL}{figure}"] = personal.score
-        means |= {f"{PERSONAL}{name}": value for name, value in personal.means.items()}
-        counts |= {f"{PERSONAL}{name}": value for name, value in personal.counts.items()}
+        personal = _judged(task, part, own) if own else None
+        said |= _said(schema, personal, kind).named(f"{prefix}{PERSONAL}")
+        counts |= counts_of(personal, schema, over, PERSONAL)
     if kind != "evaluate":
-        counts |= spread_counts(result.score, len(part))
-    journal.write(kind, round=number, **fold, **said, num_examples=len(part))
-    # A failure here would answer, of this client alone, whether its rows make a chosen model diverge.
-    finite = {name: v if np.isfinite(v) else LOSS_MAX for name, v in means.items()}
-    return Contribution(len(part), {}, finite, counts)
+        if result is None:
+            counts |= spread_counts(schema, None, 0) | no_details(schema, over)
+        else:
+            counts |= spread_counts(schema, result.score, len(part)) | result.beside
+    journal.write(kind, round=number, **fold, **as_row(said), num_examples=len(part))
+    # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
+    # alone, whether its rows make a chosen model diverge.
+    return Contribution(1, {}, {}, counts)
+
+
+def _said(schema: Schema, result: Evaluation | None, kind: str) -> Figures:
+    """This client's own figures, for its journal: loss and score; None is a model that it lacks."""
+    if result is None:
+        names = ("loss", metric_name(schema))
+        return none_of(names, "it took part in no round, and has no model of its own")
+    empty = f"there are no {'validation' if kind == 'evaluate' else 'test'} rows"
+    told = figures(schema, counts_of(result, schema, "rows"), empty=empty)
+    return told.only(("loss", metric_name(schema)))
 
 
 def _judged(task: Assignment, part: Part, weights: Weights) -> Evaluation:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.digits import plain
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.tasks.base import Column, Schema, Table
@@ -51,7 +52,7 @@ def feature_names(schema: Schema, cfg: PreprocessingConfig) -> tuple[str, ...]:
 
 def _names(column: Column, cfg: PreprocessingConfig) -> list[str]:
     if column.kind == "categorical":
-        names = [f"{column.name}={category:g}" for category in column.categories]
+        names = [f"{column.name}={plain(category)}" for category in column.categories]
     else:
         names = [column.name]
         if column.kind == "numeric" and cfg.outliers == "flag":
@@ -127,9 +128,18 @@ def _is_fill(fill: float, column: Column, cfg: PreprocessingConfig) -> bool:
     """Whether a missing value may become this one."""
     if fill == cfg.fill_value or fill in column.categories:
         return True
+    if column.categories and fill == unknown_category(column):
+        return True
     low = -np.inf if column.low is None else column.low
     high = np.inf if column.high is None else column.high
     return not column.categories and low <= fill <= high
+
+
+def unknown_category(column: Column) -> float:
+    """What stands for "it is not known which": none of the categories, or of ranks the middle one."""
+    if column.kind == "ordinal":
+        return column.categories[(len(column.categories) - 1) // 2]
+    return min(column.categories) - 1.0
 
 
 def constants_of(fitted: Fitted) -> tuple[Constants, ...]:

@@ -11,10 +11,11 @@ from markupsafe import Markup
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from calyx import digits
 from calyx.errors import UserError
 from cli.report.rows import Count, CrossValidation, CvRow, Share, Summary
 from cli.report.rows import Severity as Gravity
-from cli.report.scales import number_text, percent_text
+from cli.report.scales import percent_text
 
 MOST_COLUMNS = 200  # in the table
 OPEN_COLUMNS = 40  # before the rest is folded
@@ -55,6 +56,12 @@ class ColumnRow:
     missing_spread: Spread | None = None
     hidden_at: Count = 0
     association: Share | None = None
+    association_chance: Share | None = None
+    mark_association: Share | None = None
+    mark_chance: Share | None = None
+    hidden_rows: Count | None = None
+    absent: dict[str, str] = Field(default_factory=dict)
+    margins: dict[str, Number] = Field(default_factory=dict)
     mean: Number | None = None
     sd: Number | None = None
     median: Number | None = None
@@ -62,8 +69,8 @@ class ColumnRow:
     outside: Count | None = None
     outlier_share: Share | None = None
     histogram: tuple[Count, ...] = ()
-    categories: dict[str, Count] = Field(default_factory=dict)
-    unknown: Count = 0
+    categories: dict[str, Count] | None = None
+    unknown: Count | None = None
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -71,9 +78,10 @@ class DriftRow:
     """One column against the baseline."""
 
     name: str
-    psi: Number
+    psi: Number | None
     ks: Number | None
     severity: str
+    absent: dict[str, str] = Field(default_factory=dict)
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -86,7 +94,7 @@ class Audit:
     duplicates_share: Share = 0.0
     labels: tuple[Count, ...]
     classes: tuple[str, ...] = ()
-    label_spread: tuple[Spread, ...]
+    label_spread: tuple[Spread | None, ...]
     columns: dict[str, ColumnRow]
     findings: tuple[AuditRow, ...]
     drift: tuple[DriftRow, ...] | None = None
@@ -104,6 +112,7 @@ class Line:
     value: str  # mean ± sd and median, or the commonest category
     range: str
     association: str
+    why: str  # there is no association; empty where there is one
     picture: Markup
 
 
@@ -131,13 +140,20 @@ def lines(audit: Audit) -> list[Line]:
 
 def _line(name: str, of: ColumnRow) -> Line:
     spread = of.missing_spread
-    value = "–"
+    value = "—"
     if of.mean is not None:
-        value = f"{number_text(of.mean)} ± {number_text(of.sd)}, median {number_text(of.median)}"
+        sd = of.sd or 0.0
+        median = digits.ABSENT if of.median is None else digits.with_spread(of.median, sd)
+        value = f"{digits.mean_text(of.mean, sd)}, median {median}"
     elif of.categories:
-        most = max(of.categories, key=lambda key: of.categories[key])
+        most = max(of.categories.items(), key=lambda item: item[1])[0]
         value = f"{len(of.categories)} categories, most often {most}"
-    shown = "–" if of.range is None else f"{of.range[0]:g} … {of.range[1]:g}"
+        if of.hidden_rows:
+            value = f"{len(of.categories)} categories, {of.hidden_rows} rows of hidden ones"
+            value += f", of the others most often {most}" if of.categories[most] else ""
+    shown = (
+        "—" if of.range is None else f"{digits.plain(of.range[0])} … {digits.plain(of.range[1])}"
+    )
     if of.outside:
         shown += f", {of.outside} outside"
     if of.outlier_share:
@@ -152,9 +168,24 @@ def _line(name: str, of: ColumnRow) -> Line:
         uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
         value=value,
         range=shown,
-        association="–" if of.association is None else f"{of.association:.2f}",
-        picture=_bars(list(of.histogram) or list(of.categories.values())),
+        association=_told(of),
+        why="" if of.association is not None else of.absent.get("association", ""),
+        picture=_bars(list(of.histogram or (of.categories or {}).values())),
     )
+
+
+def _told(of: ColumnRow) -> str:
+    """What a column tells of the label, its mark for missing values too, and what chance gives."""
+    parts = []
+    for key, word, value, chance in (
+        ("association", "", of.association, of.association_chance),
+        ("mark_association", "its holes ", of.mark_association, of.mark_chance),
+    ):
+        if value is not None:
+            margin = f" ± {of.margins[key]:.2f}" if of.margins.get(key) else ""
+            by_chance = "" if chance is None else f" ({chance:.2f} by chance)"
+            parts.append(f"{word}{value:.2f}{margin}{by_chance}")
+    return ", ".join(parts) or "—"
 
 
 def _bars(counts: list[int]) -> Markup:
@@ -183,7 +214,7 @@ def label_lines(audit: Audit) -> list[tuple[str, int, str]]:
     for k, rows in enumerate(audit.labels[:MOST_COLUMNS]):
         name = audit.classes[k] if k < len(audit.classes) else str(k)
         spread = audit.label_spread[k] if k < len(audit.label_spread) else None
-        text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "–"
+        text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "—"
         found.append((name, rows, text))
     return found
 
@@ -199,14 +230,14 @@ class Folds:
     picture: Markup
 
 
-def folds(summary: Summary | None, rows: dict[str, CvRow]) -> Folds | None:
+def folds(summary: Summary | None, clients: dict[str, CvRow]) -> Folds | None:
     """The section's content; None of a run without."""
     cv = summary.cv if summary else None
-    if cv is None or cv.mean is None:
+    if cv is None:
         return None
     if cv.k == "clients":
         names = list(cv.clients)
-        scores = [rows[n].test_accuracy if n in rows else None for n in names]
+        scores = [clients[n].test_accuracy if n in clients else None for n in names]
         title = "Each client left out once"
         note = "A model is trained without a client, and judged on all of that client's rows."
     else:
@@ -214,14 +245,20 @@ def folds(summary: Summary | None, rows: dict[str, CvRow]) -> Folds | None:
         names = [f"fold {i + 1}" for i in range(len(scores))]
         title = f"{cv.k} folds"
         note = "A model is trained without a fold of everybody's rows, and judged on that fold."
-    known = [(n, s) for n, s in zip(names, scores, strict=True) if s is not None]
-    sd = "" if cv.sd is None else f" ± {cv.sd:.3f}"
+    sd = "" if cv.sd is None else f" ± {digits.share(cv.sd)}"
+    few = f", over {cv.scored} of {cv.scored + cv.unscored}" if cv.scored and cv.unscored else ""
+    rows = [
+        (name, f"— {cv.absent.get(f'folds.{i}', '')}" if score is None else digits.share(score))
+        for i, (name, score) in enumerate(zip(names, scores, strict=True))
+    ]
     return Folds(
         title=title,
-        figure=f"{cv.mean:.3f}{sd}",
+        figure=f"— {cv.absent.get('mean', '')}"
+        if cv.mean is None
+        else f"{digits.share(cv.mean)}{sd}{few}",
         note=note,
-        rows=[(name, f"{score:.3f}") for name, score in known[:MOST_COLUMNS]],
-        picture=_points([score for _, score in known], cv),
+        rows=rows[:MOST_COLUMNS] if any(score is not None for score in scores) else [],
+        picture=_points([score for score in scores if score is not None], cv),
     )
 
 
