@@ -204,7 +204,7 @@ def _twice(terms: Terms, participant: Participant) -> list[str]:
     if len({hash_weights(weights_of(model)) for model in models}) > 1:
         return [_sentence("Training begins alike and ends differently each time")]
     one, other = (evaluate(models[0], rows, torch.device("cpu")).loss for _ in range(2))
-    if one == other:
+    if one == other:  # of a loss that is not finite nothing is told, twice
         return []
     return [_sentence("The same model on the same rows is judged differently each time")]
 
@@ -233,4 +233,5 @@ def _cut(asked: Rehearsal) -> tuple[str, ...]:
 
 
 def _some(part: Part, rows: int) -> Part:
-    return replace(part, x=part.x[:rows], y=part.y[:rows])
+    exact = None if part.exact is None else part.exact[:rows]
+    return replace(part, x=part.x[:rows], y=part.y[:rows], exact=exact)

@@ -15,7 +15,7 @@ from calyx.order import terms_of
 from calyx.tasks.base import Table
 from calyx.tasks.digits import Digits
 from client.config import node_config, read_site
-from client.data import read_rows
+from client.data import Part, read_rows
 from engines import rehearsal
 from engines.planning import plan
 from engines.rehearsal import Found, Rehearsal, look, rehearse
@@ -31,6 +31,12 @@ def checked():
 @pytest.fixture
 def asked(checked):
     return Rehearsal(checked.terms, checked.sites, is_trained=True)
+
+
+def test_a_regression_is_rehearsed_on_its_exact_targets():
+    """Targets stand beside their float32 form in a part; both are cut to the batch."""
+    part = Part(np.zeros((5, 1), np.float32), np.zeros(5, np.float32), 0, np.arange(5.0))
+    assert rehearsal._some(part, 3).exact.tolist() == [0, 1, 2]
 
 
 class Net(nn.Module):

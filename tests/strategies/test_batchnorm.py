@@ -84,7 +84,7 @@ def test_fedavgm_is_momentum_on_parameters_and_a_mean_of_running_statistics(tmp_
         load_into(model, own)
         judged = [evaluate(model, p.parts["validation"], torch.device("cpu")) for p in people]
         sizes = [len(p.parts["validation"]) for p in people]
-        mean = np.average([e.means["loss"] for e in judged], weights=sizes)
+        mean = np.average([e.loss for e in judged], weights=sizes)
         assert loss == pytest.approx(mean, abs=2e-4), number
 
 
