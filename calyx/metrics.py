@@ -19,6 +19,7 @@ LOSS_MAX = 2.0**258  # twice the greatest float32, squared
 # Mean loss of a client's rows: cross-entropy in nats, or squared error in units of the target's scale.
 LOSS = Metric("loss", 0.0, LOSS_MAX)
 CLIPPED = Count("clipped", 1)  # coordinates of an update that were cut to ±clip
+CAPPED = Count("capped", 1, 1)  # clients that count as fewer training rows than they have
 SCORE_STEPS = 2**20  # fixed-point steps of a client's score, which is cut to 0 … 1
 SCORE_BINS = 20
 RELIABILITY_BINS = 15  # of a classifier's confidence

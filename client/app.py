@@ -20,6 +20,7 @@ from calyx.errors import ConfigError
 from calyx.hardware import apply
 from calyx.metrics import LOSS_MAX, PERSONAL, Evaluation, metric_name, spread_counts
 from calyx.order import Kind
+from calyx.privacy import PrivacyConfig
 from calyx.secagg.quantise import Residues
 from calyx.secagg.refusals import Refusal
 from calyx.secagg.vector import Contribution, encode
@@ -186,7 +187,11 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     )
     clipped = np.array([sum(int((np.abs(v) > clip).sum()) for v in sent.update.values())])
     metrics = {"loss": trained.loss, **sent.metrics}
-    return (Contribution(num_examples, sent.update, metrics, {"clipped": clipped}), *validation)
+    privacy = parse(PrivacyConfig, terms.privacy, "privacy")
+    w_max = task.parts.layouts[0].w_max
+    capped = np.array([int(privacy.is_capped(num_examples, w_max))])
+    cut = {"clipped": clipped, "capped": capped}
+    return (Contribution(num_examples, sent.update, metrics, cut), *validation)
 
 
 def _train_personal(task: Assignment, own: Weights, job: LocalJob) -> Weights:

@@ -13,7 +13,7 @@ from calyx.config import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.folds import CV_RUN, fold_run, stacked, unstacked
 from calyx.hardware import Hardware, apply, resolve
-from calyx.layouts import Parts, parts_of
+from calyx.layouts import Parts, parts_of, weighed
 from calyx.order import Order
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
@@ -74,6 +74,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     objective = load_objective(order.terms.strategy.name, order.terms.strategy.local)
     own = weights_of(_model(order))
     contents = contents_of(task_of(order.terms), own, objective, order.terms.training)
+    contents = weighed(contents, order.terms)
     template = own | objective.beside(own)
     if order.kind == "cv":
         template = stacked([own] * num_folds(order))

@@ -26,6 +26,7 @@ from server.federation import Federation
 from server.folder import Row, shown_figures
 from server.sampling import sample_cohort
 from server.stopping import is_better, reason_to_stop
+from server.weighing import num_capped
 
 log = logging.getLogger(__name__)
 
@@ -164,6 +165,7 @@ def _training_row(outcome: Outcome, seconds: float) -> Row:
     return {
         "round": outcome.exchange.round,
         "train_loss": mean_loss(outcome.trained),
+        "capped_clients": num_capped(outcome),
         "cohort": list(outcome.exchange.cohort),
         "replies": outcome.replies,
         "dropped": sorted(outcome.dropped),

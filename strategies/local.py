@@ -13,6 +13,7 @@ from calyx.errors import ConfigError
 from calyx.layouts import Contents
 from calyx.secagg.vector import Metric
 from calyx.tasks.base import Task
+from calyx.weighing import UNKNOWN_W_MAX
 from calyx.weights import Weights, float_shapes
 
 if TYPE_CHECKING:
@@ -113,4 +114,5 @@ def contents_of(
         metrics=objective.metrics,
         has_personal=objective.personal() is not None,
         is_localised=len(shared) < len(shapes),
+        w_max=task.w_max or UNKNOWN_W_MAX,
     )
