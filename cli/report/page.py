@@ -178,8 +178,17 @@ def _results(run: Run) -> list[KeyFigure]:
         KeyFigure("Best validation loss", number_text(best.val_loss if best else None)),
         KeyFigure("Clients", str(_num_clients(run) or "–")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
+        *_capped(summary),
         *_between_clients(summary),
     ]
+
+
+def _capped(summary: Summary | None) -> list[KeyFigure]:
+    if summary is None or not summary.capped_clients:
+        return []
+    value = f"{summary.capped_clients}, as {summary.w_max} rows each"
+    full = "clients with more training rows than task.w_max; most in one round"
+    return [KeyFigure("Clients that count as fewer rows", value, full)]
 
 
 def _between_clients(summary: Summary | None) -> list[KeyFigure]:

@@ -204,6 +204,8 @@ class Summary:
     test_accuracy: Score | None = Field(None, validation_alias=_either("test_accuracy", "test_r2"))
     metric: Literal["accuracy", "r2"] = "accuracy"
     num_clients: Count | None = None
+    capped_clients: Count | None = None
+    w_max: Count | None = None
     device: str | None = None
     baselines: Baselines | None = None
     model_sha256: str | None = None

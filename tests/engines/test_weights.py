@@ -9,6 +9,8 @@ import pytest
 from calyx.composing import compose
 from calyx.errors import ConfigError
 from calyx.files import read_lines
+from cli.report.folder import read_run
+from cli.report.page import render
 from cli.settling import settled
 from engines.planning import plan
 from engines.simulation import simulate
@@ -142,6 +144,19 @@ def test_folds_that_were_not_asked_about_may_hold_more_rows(run):
     assert summary(run("cv.k=10", "rounds=1"))["w_max"] == 4096
     folds = summary(run("cv.k=3", "rounds=1", "preprocessing=federated"))
     assert (folds["w_max"], folds["capped_clients"]) == (2048, 0)
+
+
+def test_a_fold_in_which_a_site_counts_as_fewer_rows_says_so(run):
+    figures = summary(run("cv.k=10", "rounds=1", "task.w_max=32"))
+    assert figures["capped_clients"] == 2  # 1,200 and 36 training rows of three fifths
+    assert figures["cv"]["capped_clients"] == 3  # 27 and more, of 40 rows in nine folds: not yet
+
+
+def test_the_page_says_it(run):
+    page = render(read_run(run("task.w_max=1024", "privacy=none"))).decode()
+    assert "Clients that count as fewer rows" in page
+    assert "1, as 1024 rows each" in page
+    assert "Clients that count as fewer rows" not in render(read_run(run("privacy=none"))).decode()
 
 
 def test_a_bound_that_no_vector_can_hold_is_refused(sites):
