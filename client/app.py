@@ -38,7 +38,7 @@ from client.policy import accept
 from client.survey import survey
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
-from strategies.local import Finished
+from strategies.local import Finished, sent_by
 
 Work = Callable[[Assignment, Site], tuple[Contribution, ...]]
 
@@ -169,9 +169,9 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     model = task.loaded(start)
     trained = train(model, parts["train"], parts["validation"], job)
     local, clip = weights_of(model), task.fixed.clip
-    sent = objective.send(
-        Finished(start, local, task.beside, own, clip=clip, steps=trained.steps, lr=cfg.lr)
-    )
+    done = Finished(start, local, task.beside, own, clip=clip, steps=trained.steps, lr=cfg.lr)
+    task.check_left(model)
+    sent = sent_by(objective, task.makeup, done)
     kept = sent.own | _train_personal(task, own, job)
     if task.store and kept:
         task.store.write(number, kept)

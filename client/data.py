@@ -5,6 +5,7 @@ Everything is derived from (task, preprocessing, seed, client), and kept while t
 
 import hashlib
 import json
+import sys
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.registry import load_task
+from calyx.seeding import global_scope
 from calyx.tasks.base import Table, Task
 from calyx.wire import FailureCode
 from client import journal
@@ -141,7 +143,7 @@ def _read_rows(
     task, seed = load_task(values["task"]), values["seed"]
     faults = parse_faults(values["task"].get("faults"), task.clients, task.schema)
     try:
-        table = task.load(client, data_dir, seed)
+        table = load(task, client, data_dir, seed)
         table = corrupt(table, task.schema, faults, client, seed)
     except DataError as error:
         raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from None
@@ -149,6 +151,18 @@ def _read_rows(
     parts = split(table, seed, client) if folds is None else split_fold(table, seed, client, folds)
     findings += check_parts({str(k): v for k, v in parts.items()})
     return Rows(client, task, table, parts, tuple(findings))
+
+
+def load(task: Task, client: str, data_dir: Path | None, seed: int) -> Table:
+    """The task's rows of this client; what it draws from global generators is seeded.
+
+    Raises DataError.
+    """
+    with global_scope(seed, "load", client=client):
+        before = "torch" in sys.modules
+        table = task.load(client, data_dir, seed)
+    # A scope seeds what is imported: loading is what has imported PyTorch here, so do it again.
+    return table if before or "torch" not in sys.modules else load(task, client, data_dir, seed)
 
 
 class _Held:

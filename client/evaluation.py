@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from calyx.calibration import reliability
 from calyx.metrics import RELIABILITY_BINS, Evaluation, confusion_matrix
+from calyx.seeding import global_scope
 from client.data import Part
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def loss_of(output: "Tensor", y: "Tensor", reduction: str = "mean") -> "Tensor":
     return functional.cross_entropy(output, y, reduction=reduction)
 
 
+@global_scope(0, "evaluation")  # a model that draws is judged by the same draws each time
 def evaluate(
     model: "nn.Module", part: Part, device: "torch.device", *, is_test: bool = False
 ) -> Evaluation:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from calyx.hardware import Hardware
-from calyx.seeding import rng, torch_scope
+from calyx.seeding import global_scope, rng
 from calyx.weights import Weights
 from client.data import Part
 from client.evaluation import evaluate, loss_of
@@ -99,7 +99,7 @@ class _Loop:
         x, y = self.x[order], self.y[order]
         self.model.train()
         losses = []
-        with torch_scope(self.job.seed, f"epoch-{self.epochs}", self.job.round, self.job.client):
+        with global_scope(self.job.seed, f"epoch-{self.epochs}", self.job.round, self.job.client):
             for start in range(0, len(y), self.job.cfg.batch_size):
                 end = start + self.job.cfg.batch_size
                 losses.append(self._step(x[start:end], y[start:end]))

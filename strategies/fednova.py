@@ -29,11 +29,6 @@ def effective_steps(steps: int, rho: float) -> float:
     return (steps - rho * (1 - rho**steps) / (1 - rho)) / (1 - rho)
 
 
-def is_statistic(name: str) -> bool:
-    """Whether a tensor is a running statistic, which no gradient moves: it is averaged as it is."""
-    return name.endswith((".running_mean", ".running_var"))
-
-
 @config
 class FedNovaLocal(LocalObjective):
     """The client's half: it sends d = update / τ, and τ as a mean weighted as the update is.
@@ -59,12 +54,10 @@ class FedNovaLocal(LocalObjective):
             )
 
     def send(self, done: Finished) -> Sent:
-        """Each trained tensor's update divided by τ, in float32; statistics as they are."""
+        """Each update divided by τ, in float32."""
         tau = min(TAU_MAX, effective_steps(max(1, done.steps), self.rho))
-        floats = [k for k, v in done.start.items() if v.dtype.kind == "f"]
-        update = {k: done.local[k] - done.start[k] for k in floats}
-        shares = {k: np.float32(1 if is_statistic(k) else tau) for k in floats}
-        return Sent({k: v / shares[k] for k, v in update.items()}, metrics={TAU: tau})
+        update = {k: (done.local[k] - v) / np.float32(tau) for k, v in done.start.items()}
+        return Sent(update, metrics={TAU: tau})
 
 
 class FedNova(Algorithm[NoKeys]):
@@ -73,7 +66,6 @@ class FedNova(Algorithm[NoKeys]):
     local_objective = FedNovaLocal
 
     def apply(self, weights: Weights, mean: Mean, state: State) -> tuple[Weights, State]:
-        """τ_eff times the mean of what clients sent; statistics by their own mean."""
+        """τ_eff times the mean of what clients sent."""
         tau = mean.metrics[TAU]
-        move = {k: d if is_statistic(k) else tau * d for k, d in mean.update.items()}
-        return apply_update(weights, move), state
+        return apply_update(weights, {k: tau * d for k, d in mean.update.items()}), state
