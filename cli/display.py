@@ -133,24 +133,30 @@ class Display(logging.Handler):
     def _figures(self) -> list[RenderableType]:
         if not self._rows:
             return []
-        best = min(self._rows, key=lambda row: float(row["val_loss"]))
+        last, monitor = self._rows[-1], self._plan.run.stopping.monitor
         table = Table.grid(padding=(0, 1))
-        for key, style in (
-            ("train_loss", "cyan"),
-            ("val_loss", "yellow"),
-            (f"val_{metric_name(self._plan.task.schema)}", "green"),
-        ):
-            values = [float(row[key] or 0.0) for row in self._rows]
+        names = ("train_loss", "val_loss", f"val_{metric_name(self._plan.task.schema)}", monitor)
+        styles = dict(zip(names, ("cyan", "yellow", "green", "green"), strict=True))
+        for key, style in styles.items():
+            known = [float(row[key]) for row in self._rows if row[key] is not None]
+            shown = "—" if last[key] is None else f"{last[key]:.4f}"
             table.add_row(
                 key,
-                Text(f"{values[-1]:.4f}", style="bold"),
-                Text(sparkline(values[-40:]), style=style),
+                Text(shown, style="bold"),
+                Text(sparkline(known[-40:]) if known else "", style=style),
             )
-        note = f"best val_loss {best['val_loss']:.4f} in round {best['round']}"
-        dropped = self._rows[-1]["dropped"]
+        note = self._best(last["best_round"], monitor)
+        dropped = last["dropped"]
         if dropped:
             note += f" · without {', '.join(dropped[:4])}{' …' if len(dropped) > 4 else ''}"
         return [table, Text(note, style="dim")]
+
+    def _best(self, number: int | None, monitor: str) -> str:
+        """The best round so far in words; its row is not known where it was before a resume."""
+        if number is None:
+            return "no round is called best"
+        value = next((row[monitor] for row in self._rows if row["round"] == number), None)
+        return f"best {monitor}{'' if value is None else f' {value:.4f}'} in round {number}"
 
     def _left(self, done: int) -> Text:
         recent = self._rows[-5:]

@@ -122,7 +122,8 @@ def _localised(
             "simulation only)."
         )
     own = Store(folder.path / "clients", str(summary["run"]), client)
-    return objective.localised(weights, own.until(int(summary["best_round"])))
+    number = summary.get("released_round", summary["best_round"])  # older runs have the latter only
+    return objective.localised(weights, own.until(int(number)))
 
 
 def _prepared(fitted: Fitted, rows: NDArray[np.float64], path: Path) -> NDArray[np.float32]:

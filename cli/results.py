@@ -18,11 +18,7 @@ def print_results(summary: Row, folder: Path, report: Path | None) -> None:
     console.print(_table(summary))
     for line in _lines(summary, folder):
         console.print(line, highlight=False)
-    console.print(
-        f"stopped after round {summary['rounds']}: {summary['stopped_because']}; "
-        f"best model: round {summary['best_round']}",
-        highlight=False,
-    )
+    console.print(_end(summary), highlight=False)
     console.print(
         f"model   {folder / 'model.safetensors'}  sha256 {summary['model_sha256'][:16]}…",
         highlight=False,
@@ -30,6 +26,15 @@ def print_results(summary: Row, folder: Path, report: Path | None) -> None:
     )
     if report:
         console.print(f"report  {report}", highlight=False, soft_wrap=True)
+
+
+def _end(summary: Row) -> str:
+    """Why the run ended, and of which round its model is."""
+    ended = f"stopped after round {summary['rounds']}: {summary['stopped_because']}; "
+    if summary["best_round"] is not None:
+        return f"{ended}best model: round {summary['best_round']}, by {summary['monitor']}"
+    why = summary["absent"]["best_round"]
+    return f"{ended}the model is that of the last round, and no round is called best: {why}"
 
 
 def _lines(summary: Row, folder: Path) -> list[str]:

@@ -26,6 +26,7 @@ from client.training_config import TrainingConfig
 from server.baseline import read_baseline
 from server.phase_order import check_phases
 from server.sampling import check_cv, check_sizes
+from server.stopping import check_monitor
 from strategies.base import check_strategy
 
 _BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA)
@@ -94,6 +95,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check_phases(run.phases, preprocessing.name)
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
     check_strategy(run, privacy, len(task.clients))
+    check_monitor(run, task.schema)
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
     if run.audit.baseline is not None and "audit" in run.phases:

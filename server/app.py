@@ -20,6 +20,7 @@ from server.job import Job, read_job
 from server.nodes import read_nodes
 from server.phase_order import check_phases
 from server.sampling import check_cv, check_sizes, sample_cohort
+from server.stopping import check_monitor, why_unranked
 from server.underway import check_rounds, read_record
 from server.work import Work, fresh_state
 from server.workflow import run_phases
@@ -41,6 +42,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     run = job.run
     task, privacy = load_task(run.task), parse(PrivacyConfig, run.privacy, "privacy")
     check_phases(run.phases, str(run.preprocessing["name"]))
+    check_monitor(run, task.schema)
     state = _resumed(job, folder) if job.resume else _fresh(job, folder, task)
     nodes, roster = read_nodes(grid, run.deadline_s), _roster(job, privacy)
     if roster is not None:
@@ -49,6 +51,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
     work = Work(run, folder, grid, nodes, roster, task, state)
     _say_guarantee(work)
+    _say_unranked(work)
     try:
         run_phases(work)
     except RoundFailed as error:
@@ -95,6 +98,17 @@ def _say_guarantee(work: Work) -> None:
     work.folder.event("privacy", severity, guarantee(privacy, roster, smallest))
     for weakness in weaknesses(privacy, roster):
         work.folder.event("privacy", "warning", f"{weakness}; it was written by hand.")
+
+
+def _say_unranked(work: Work) -> None:
+    why = why_unranked(work.run, len(work.nodes)) if "train" in work.run.phases else None
+    if why is not None:
+        message = (
+            f"{why[0].upper()}{why[1:]}: no round is called best, early stopping is off, and the last "
+            "model is released. With evaluate=separate everybody validates each round's model."
+        )
+        work.folder.event("unranked", "warning", message)
+        log.warning(message)
 
 
 def _roster(job: Job, privacy: PrivacyConfig) -> Roster | None:

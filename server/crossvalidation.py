@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from calyx.config import Section, parse
-from calyx.errors import CalyxError
 from calyx.files import read_lines, write_json
 from calyx.folds import CV_RUN, fold_run, stacked
 from calyx.metrics import client_spread, metric_name
@@ -21,12 +20,13 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.statistics.blocks import fold_name
 from calyx.weights import Weights, hash_weights
 from server.asking import ask_all
-from server.checkpoints import RunState, load_newest, save
+from server.checkpoints import load_newest, save
 from server.exchange import Exchange, Outcome, judged, total_counts
 from server.folder import RunFolder
 from server.phases.preprocess import fitted_section
 from server.rounds import run_rounds
 from server.sampling import Groups
+from server.stopping import released
 from server.work import Work, fresh_state
 
 
@@ -80,7 +80,7 @@ def _preprocessing(work: Work, k: int | str) -> Section | None:
 
 
 def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weights:
-    """The best model of one fold's training, which goes on where it was stopped."""
+    """The model that one fold's training would release, which goes on where it was stopped."""
     fold = cv.fold or 0
     folder = RunFolder(work.folder.folds / str(fold))
     dealt = _without(work.dealt, left_out)
@@ -95,7 +95,7 @@ def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weig
     own = replace(work, preprocessing=_of_fold(section, fold))
     federation = replace(own.trained_in(folder, state, cv, dealt), label=f"fold {fold + 1} ")
     state, _ = run_rounds(federation, state)
-    return federation.of_model(_best(state))
+    return federation.of_model(released(state).weights)
 
 
 def _of_fold(section: Section | None, fold: int) -> Section | None:
@@ -103,12 +103,6 @@ def _of_fold(section: Section | None, fold: int) -> Section | None:
     if section is None or not isinstance(fits, list) or len(fits) < 2:
         return section
     return section | {"fitted": [fits[fold]]}
-
-
-def _best(state: RunState) -> Weights:
-    if state.best is None:
-        raise CalyxError("A fold has no best model.")
-    return state.best.weights
 
 
 def _without(dealt: Groups, name: str) -> Groups:

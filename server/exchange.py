@@ -107,7 +107,8 @@ def judged(groups: tuple[Aggregate, ...], contents: Contents) -> dict[str, float
     if contents.is_localised:
         found[f"{PERSONAL}{metric}"] = found[metric]
     if contents.has_personal:
-        found[f"{PERSONAL}{metric}"] = figures(schema, means, counts, PERSONAL)[metric]
+        own = figures(schema, means, counts, PERSONAL)
+        found |= {f"{PERSONAL}{name}": value for name, value in own.items()}
     return found
 
 

@@ -4,7 +4,8 @@ It calls Flower's four strategy methods, so any Flower strategy drops in. It is 
 `Strategy.start`, because sampling, stopping and resuming must be seen.
 
 With `evaluate=with_training` the model of a round is validated by the next round's training, in
-the same vector: half the exchanges. Its row is therefore written one training later.
+the same vector: half the exchanges. Its row is therefore written one training later, and its figures
+are of the next round's clients: they rank only where all clients take part in every round.
 """
 
 import logging
@@ -20,12 +21,12 @@ from calyx.errors import RoundFailed
 from calyx.files import append_lines, read_lines
 from calyx.weights import Weights
 from server.asking import ask
-from server.checkpoints import Best, RunState, save
+from server.checkpoints import RunState, save
 from server.exchange import Exchange, Outcome, judged, mean_loss
 from server.federation import Federation
 from server.folder import Row, shown_figures
 from server.sampling import sample_cohort
-from server.stopping import is_better, reason_to_stop
+from server.stopping import Validated, compared, reason_to_stop, why_unranked
 from server.weighing import num_capped
 
 log = logging.getLogger(__name__)
@@ -124,13 +125,14 @@ def _validated(
 def _recorded(
     federation: Federation, state: RunState, figures: Row, outcome: Outcome | None = None
 ) -> RunState:
-    """The pending round's row on disk, and the best model so far."""
+    """The pending round's row on disk, and the best model so far.
+
+    Without an outcome the figures are those of the round before, whose model this round's still is.
+    """
     run = federation.run
     row = _ordered((state.pending or {}) | figures)
-    best, value = state.best, row[run.stopping.monitor]
-    if is_better(value, best, run.stopping.mode):
-        best = Best(state.round, value, state.weights)
-    state = replace(state, best=best, pending=None)
+    state = _ranked(federation, replace(state, pending=None), row, outcome)
+    row["best_round"] = state.best.round if state.best else None
     if outcome and outcome.exchange.kind == "train" and _reason(state, run):
         # That training is no row of its own: what it cost was spent on this one's figures.
         row["bytes_up"] += outcome.collected.bytes_up
@@ -139,6 +141,21 @@ def _recorded(
     append_lines(federation.folder.rounds, [row])
     label = federation.label
     log.info(f"{label}{_line(row, run.rounds)}", extra={"row": row, "fold": label})
+    return state
+
+
+def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome | None) -> RunState:
+    """The state that knows whether this round is the best so far, where rounds can be compared."""
+    run, folder = federation.run, federation.folder
+    if state.best is not None and state.best.value is None:
+        state = replace(state, best=None)  # released by a shorter run because it was the last one
+    if outcome is None or why_unranked(run, sum(map(len, federation.dealt))):
+        return state
+    clients = tuple(name for name in outcome.exchange.cohort if name not in outcome.dropped)
+    validated = Validated(row[run.stopping.monitor], clients)
+    state, sentence = compared(state, validated, run.stopping)
+    if sentence:
+        folder.event("other-clients", "warning", f"{sentence}.", round=state.round)
     return state
 
 

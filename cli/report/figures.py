@@ -50,13 +50,10 @@ class ClientLine:
 
 
 def best_round(run: Run) -> Round | None:
-    """The summary's best round; without a summary, the best so far by the config's monitor."""
-    if run.summary is not None:
-        return next((r for r in run.rounds if r.round == run.summary.best_round), None)
-    monitor, mode = run.settings.stopping.monitor, run.settings.stopping.mode
-    known = [r for r in run.rounds if getattr(r, monitor) is not None]
-    choose = min if mode == "min" else max
-    return choose(known, key=lambda r: float(getattr(r, monitor)), default=None)
+    """The summary's best round; without a summary, the best so far; None where none is called best."""
+    so_far = run.rounds[-1].best_round if run.rounds else None
+    number = so_far if run.summary is None else run.summary.best_round
+    return next((r for r in run.rounds if r.round == number), None)
 
 
 def client_lines(run: Run) -> list[ClientLine]:

@@ -151,6 +151,9 @@ def _status(run: Run) -> str:
             f"The summary speaks of {run.summary.rounds} rounds, rounds.jsonl has {done}: "
             "the run was taken up again, or lines are missing."
         )
+    why = run.summary.absent.get("best_round")
+    if why is not None:
+        return f"No round is called best, and the model is that of the last one: {why}."
     return ""
 
 
@@ -174,8 +177,8 @@ def _results(run: Run) -> list[KeyFigure]:
     return [
         KeyFigure(f"Test {run.metric}", percent_text(summary.test_accuracy if summary else None)),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
-        KeyFigure("Best round", str(best.round) if best else "–"),
-        KeyFigure("Best validation loss", number_text(best.val_loss if best else None)),
+        _best(run, best),
+        KeyFigure("Its validation loss", number_text(best.val_loss if best else None)),
         KeyFigure("Clients", str(_num_clients(run) or "–")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
         *_capped(summary),
@@ -189,6 +192,15 @@ def _capped(summary: Summary | None) -> list[KeyFigure]:
     value = f"{summary.capped_clients}, as {summary.w_max} rows each"
     full = "clients with more training rows than task.w_max; most in one round"
     return [KeyFigure("Clients that count as fewer rows", value, full)]
+
+
+def _best(run: Run, best: Round | None) -> KeyFigure:
+    why = run.summary.absent.get("best_round", "") if run.summary else ""
+    stopping = run.settings.stopping
+    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
+    if best is None:
+        return KeyFigure("Best round", "–", why)
+    return KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}")
 
 
 def _between_clients(summary: Summary | None) -> list[KeyFigure]:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from calyx.config import Mode, Monitor
+
 _STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -35,10 +37,10 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stopping:
-    """How the best round is chosen while there is no summary yet."""
+    """By which figure of a round's validation the best round is chosen."""
 
-    monitor: Literal["val_loss", "val_accuracy"]
-    mode: Literal["min", "max"]
+    monitor: Monitor
+    mode: Mode
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -68,6 +70,7 @@ class Round:
     bytes_up: Count
     bytes_down: Count
     seconds: Seconds
+    best_round: Count | None = None  # so far; null where none is called best
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
@@ -195,7 +198,9 @@ class Summary:
     test_client_sd: Share | None = None
     test_client_worst_decile: Share | None = None
     test_calibration_error: Share | None = None
-    best_round: Count | None = None
+    best_round: Count | None = None  # null where none is called best; see `absent`
+    released_round: Count | None = None
+    absent: dict[str, str] = Field(default_factory=dict)  # name of a figure → why it is null
     best_val_loss: Loss | None = None
     best_val_accuracy: Score | None = Field(
         None, validation_alias=_either("best_val_accuracy", "best_val_r2")

@@ -8,6 +8,7 @@ from typing import Literal, cast, get_args
 
 from calyx.errors import CalyxError
 from calyx.files import write_json
+from cli.ranking.entries import Entry, kind_of, monitor_of, number_of, why_absent
 from server.folder import Row, RunFolder
 
 FILE = "job.json"
@@ -71,10 +72,12 @@ def _said(folder: Path) -> Row:
     return said if isinstance(said, dict) else {}
 
 
-def objective_of(outcome: Outcome, monitor: str) -> float | None:
-    """What jobs are compared by: `monitor` of the best round; None if the job is not finished."""
-    value = outcome.figures.get(f"best_{monitor}")
-    return None if value is None else float(value)
+def objective_of(figures: Row, monitor: str) -> float | None:
+    """What jobs are compared by: `monitor` of the best round, of a regression in the target's unit.
+
+    `figures` are those of summary.json; None if there is no such finite figure.
+    """
+    return number_of(figures, f"best_{monitor_of(figures, monitor)}")
 
 
 def settings_of(overrides: Iterable[str]) -> dict[str, str]:
@@ -88,3 +91,29 @@ def swept_keys(outcomes: Sequence[Outcome]) -> list[str]:
     settings = [settings_of(outcome.overrides) for outcome in outcomes]
     keys = dict.fromkeys(key for one in settings for key in one)
     return [key for key in keys if len({one.get(key) for one in settings}) > 1]
+
+
+def entries_of(outcomes: Sequence[Outcome], monitor: str) -> list[Entry]:
+    """Jobs as they are ranked, by the overrides that differ."""
+    keys = [key for key in swept_keys(outcomes) if key != "seed"]
+    # Where no job names a seed they have the config's, which every finished one tells.
+    known = {str(job.figures["seed"]) for job in outcomes if "seed" in job.figures}
+    default = next(iter(known)) if len(known) == 1 else ""
+    return [_entry(one, keys, default, monitor) for one in outcomes]
+
+
+def _entry(one: Outcome, keys: Sequence[str], seed: str, monitor: str) -> Entry:
+    settings, figures = settings_of(one.overrides), one.figures
+    name = f"best_{monitor_of(figures, monitor)}"
+    is_finished = one.status == "finished"
+    return Entry(
+        name=str(one.job),
+        settings=tuple((key, settings.get(key, "")) for key in keys),
+        seed=str(figures.get("seed", settings.get("seed", seed))),
+        value=number_of(figures, name) if is_finished else None,
+        why=why_absent(figures, name) if is_finished else f"it is {one.status}",
+        figure=name,
+        kind=kind_of(figures, name) if is_finished else None,
+        rows=figures.get("validated_on"),
+        model=figures.get("model_sha256"),
+    )

@@ -1,9 +1,16 @@
 """A search is checked before it is begun: its settings, its space, its study, and samples of it."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
+from calyx.defaults import watched
+from cli.ranking.digits import number_texts
+from cli.ranking.remarks import remarks
+from cli.ranking.standings import rank
+from cli.sweep.outcomes import Outcome, entries_of
 from cli.sweep.overrides import given_params
 from cli.sweep.space import Space, read_space
 from cli.sweep.study import check_no_other_study, check_space, read_settings
@@ -30,9 +37,51 @@ def space_of(master: Any, words: Sequence[str]) -> Space:  # noqa: ANN401 - Omeg
 
 def described(master: Any, space: Space) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
     """What a study is about, as JSON values: another one must not go on with its trials."""
-    return {
+    from omegaconf import OmegaConf
+
+    sections = (master.stopping, master.strategy)
+    stopping, strategy = (OmegaConf.to_container(one, resolve=True) for one in sections)
+    if not isinstance(stopping, dict):
+        raise TypeError("a composed section is a mapping")
+    head = {
         "space": space.described(),
         "fixed": sorted(space.fixed),
-        "monitor": master.stopping.monitor,
-        "mode": master.stopping.mode,
+        "unit": "the target's own",  # an earlier version's trials of regressions had another one
     }
+    return head | watched({str(k): v for k, v in stopping.items()}, strategy)
+
+
+def best_lines(trials: Sequence[Outcome], monitor: str) -> list[str]:
+    """The best trial as a command that can be pasted, or why none is called best.
+
+    Where the seed is searched too, a setting is a trial's overrides but for the seed: one that was
+    tried with an easy seed only is not better than one that was tried with all.
+    """
+    ranking = rank(entries_of(trials, monitor))
+    groups = [group for group in ranking if group.kind]
+    if not groups:
+        return []
+    if len(groups) > 1:
+        return [f"no trial is called best: {remarks(groups, 'trial')[0]}"]
+    (group,) = groups
+    if not group.leaders:
+        return [
+            "no trial is called best: the settings were not tried with the same seeds; run those that "
+            "look good over several, say seed=1,2,3,4,5"
+        ]
+    figure = group.figures[0] if len(group.figures) == 1 else str(group.kind and group.kind.figure)
+    [shown, *_] = number_texts([mean(line.values) for line in group.placed])
+    finished = [
+        [e.name for e in line.standing.entries if e.value is not None] for line in group.leaders
+    ]
+    first = next(job for job in trials if str(job.job) == finished[0][0])
+    command = f"  {shlex.join(['calyx', 'simulate', *first.overrides])}"
+    names = "; ".join(_jobs(numbers) for numbers in finished)
+    if len(finished) == 1:
+        return [f"best trial: {names}, {figure} {shown}; run it again with", command]
+    head = f"{len(finished)} settings share the lead by {figure}, {shown}: {names}"
+    return [f"{head}; run the first again with", command]
+
+
+def _jobs(numbers: Sequence[str]) -> str:
+    return f"job{'' if len(numbers) == 1 else 's'} {', '.join(numbers)}"

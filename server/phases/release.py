@@ -15,8 +15,8 @@ from calyx.statistics.findings import SEVERITIES
 from calyx.weights import Weights, save_weights
 from server.crossvalidation import cv_file
 from server.federation import Federation
-from server.folder import Row
-from server.phases.validate import best_of
+from server.history import history_of
+from server.stopping import released
 from server.work import Work
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
@@ -25,7 +25,7 @@ PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 def run(work: Work) -> Work:
     """Write model.safetensors, then summary.json, which says "finished"."""
     state, folder, task = work.state, work.folder, work.task
-    best, rows = best_of(state), read_lines(folder.rounds)
+    best, rows = released(state), read_lines(folder.rounds)
     federation = work.federation()
     figures = (best.test or {}) | {
         "num_clients": len(work.nodes),
@@ -46,7 +46,9 @@ def run(work: Work) -> Work:
         "seed": work.run.seed,
         "stopped_because": work.why,
     }
-    write_json(folder.summary, head | _history(rows, best.round) | figures | {"baselines": None})
+    history = history_of(work.run, state, rows, len(work.nodes))
+    rest = {"baselines": None, "absent": history.absent}
+    write_json(folder.summary, head | history.figures | figures | rest)
     return work
 
 
@@ -82,21 +84,6 @@ def _released(work: Work, federation: Federation, weights: Weights) -> Weights:
     own = federation.of_model(weights)
     cfg = parse(PreprocessingConfig, work.preprocessing or {}, "preprocessing")
     return with_constants(own, cfg.fitted[0]) if cfg.fitted else own
-
-
-def _history(rows: list[Row], best_round: int) -> dict[str, Any]:
-    best, last = rows[best_round - 1], rows[-1]
-    return {
-        "rounds": len(rows),
-        "best_round": best_round,
-        **{f"best_{key}": value for key, value in best.items() if key.startswith("val_")},
-        "final_train_loss": last["train_loss"],
-        "capped_clients": max(row["capped_clients"] for row in rows),
-        **{f"final_{key}": value for key, value in last.items() if key.startswith("val_")},
-        "bytes_up": sum(row["bytes_up"] for row in rows),
-        "bytes_down": sum(row["bytes_down"] for row in rows),
-        "seconds": round(sum(row["seconds"] for row in rows), 3),
-    }
 
 
 def versions() -> dict[str, str]:

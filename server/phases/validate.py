@@ -1,13 +1,14 @@
-"""validate: the best model on everybody's test part, and cross-validation where it is wanted."""
+"""validate: the released model on everybody's test part, and cross-validation where it is wanted."""
 
 from dataclasses import replace
 
 from calyx.metrics import PERSONAL, client_spread, details
 from server.asking import ask
-from server.checkpoints import Best, RunState, save
+from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
 from server.exchange import Exchange, judged, total_counts
 from server.federation import Federation
+from server.stopping import released
 from server.work import Work
 
 
@@ -18,8 +19,11 @@ def run(work: Work) -> Work:
 
 
 def test_best(federation: Federation, state: RunState) -> RunState:
-    """Have the best model tested, once; the state that knows its figures is saved."""
-    best = best_of(state)
+    """Have the released model tested, once; the state that knows its figures is saved.
+
+    Raises ValueError before the first round.
+    """
+    best = released(state)
     if best.test is not None:
         return state
     clients = federation.folder.clients
@@ -34,10 +38,3 @@ def test_best(federation: Federation, state: RunState) -> RunState:
     tested = replace(state, best=replace(best, test=figures))
     save(federation.folder.checkpoints, tested, federation.run.keep_checkpoints)
     return tested
-
-
-def best_of(state: RunState) -> Best:
-    """The best model. Raises ValueError before the first round."""
-    if state.best is None:
-        raise ValueError("a run of no rounds has no best model")
-    return state.best

@@ -37,7 +37,9 @@ def make_run(folder: Path, shape: Shape = Shape()) -> Path:
     names = [f"{shape.prefix}{index:02d}" for index in range(shape.clients)]
     data = [_data(rng, name, shape.classes) for name in names]
     rounds = [_round(rng, number, names) for number in range(1, shape.rounds + 1)]
-    best = min(rounds, key=lambda row: row["val_loss"], default={"round": None})["round"]
+    for so_far, row in enumerate(rounds, start=1):
+        row["best_round"] = min(rounds[:so_far], key=lambda one: one["val_loss"])["round"]
+    best = rounds[-1]["best_round"] if rounds else None
     clients = [*data, *_clients(rng, rounds, names)]
     if shape.finished:
         clients += [_test(rng, row, best) for row in data]

@@ -1,0 +1,111 @@
+"""A run as far as it is compared: its setting and seed, its figure, and of which rows that is."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Figures = Mapping[str, Any]  # summary.json
+PERSONAL = "personal_"
+_CLOSE = 1e-9  # relative: what the order of a sum does to a mean or a deviation
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a figure is: of two kinds neither is the better one."""
+
+    task: str
+    figure: str  # its name; the same for common and for own models, which answer for the same rows
+    classes: tuple[str, ...] = ()
+    is_smaller_better: bool = True
+
+    @property
+    def sign(self) -> int:
+        """1 where the smallest value leads, −1 where the largest does."""
+        return 1 if self.is_smaller_better else -1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run. `value` is None where there is no figure, and `why` says so in a clause."""
+
+    name: str  # its job's number, or its folder
+    settings: tuple[tuple[str, str], ...]  # what sets it apart from others, but for the seed
+    seed: str
+    value: float | None = None
+    why: str = "it is not finished"
+    figure: str = ""  # the full name of what `value` is
+    kind: Kind | None = None
+    rows: Mapping[str, Any] | None = None  # of whom the figure is: `validated_on` or `tested_on`
+    model: str | None = None  # SHA-256
+
+
+def monitor_of(figures: Figures, monitor: str) -> str:
+    """The figure by which jobs are compared, without its `best_`; `monitor` is what was watched.
+
+    A regression's loss is in units of its target's scale, which a schema may choose; two are
+    compared by their error in the target's own unit, which has the same order on the same rows.
+    """
+    name = str(figures.get("monitor") or monitor)
+    is_regression = figures.get("metric", "accuracy") != "accuracy"
+    return f"{name.removesuffix('loss')}rmse" if is_regression and name.endswith("loss") else name
+
+
+def is_smaller_better(figure: str) -> bool:
+    """Whether less of it is better, which its name says: of a loss and an error, not of a score."""
+    return not figure.endswith(("accuracy", "r2"))
+
+
+def number_of(figures: Figures, name: str) -> float | None:
+    """A figure that is a finite number; None for all else."""
+    value = figures.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def why_absent(figures: Figures, name: str) -> str:
+    """Why a summary has no such figure, as a clause."""
+    reasons = figures.get("absent")
+    said = reasons.get(name) if isinstance(reasons, Mapping) else None
+    return str(said) if said else f"its summary.json has no {name}"
+
+
+def kind_of(figures: Figures, figure: str) -> Kind:
+    """What `figure` of a summary is."""
+    rows = figures.get("validated_on") if "val_" in figure else figures.get("tested_on")
+    over = rows.get("over", "rows") if isinstance(rows, Mapping) else "rows"
+    plain = figure.replace(PERSONAL, "", 1)
+    return Kind(
+        task=str(figures.get("task", "")),
+        figure=plain if over == "rows" else f"{plain}, a mean over {over}",
+        classes=tuple(map(str, figures.get("classes") or ())),
+        is_smaller_better=is_smaller_better(plain),
+    )
+
+
+def is_same_rows(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two figures are of the same rows, as far as what was summed over them tells.
+
+    What an earlier version did not write down is taken for the same.
+    """
+    if one is None or other is None:
+        return True
+    return all(_is_same(one[key], other[key]) for key in one.keys() & other.keys())
+
+
+def _is_same(one: object, other: object) -> bool:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return all(_is_same(one.get(key), other.get(key)) for key in one.keys() | other.keys())
+    if isinstance(one, float) and isinstance(other, float | int):
+        return math.isclose(one, other, rel_tol=_CLOSE, abs_tol=1e-300)
+    return one == other
+
+
+def rows_text(rows: Mapping[str, Any] | None) -> str:
+    """Of whom a figure is, in words: 1,200 rows of 20 clients."""
+    if rows is None:
+        return "rows that are not known"
+    clients, count = rows.get("clients"), rows.get("rows")
+    whose = f"{clients} clients" if clients != 1 else "1 client"
+    return whose if count is None else f"{count:,} rows of {whose}"
