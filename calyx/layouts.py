@@ -7,17 +7,18 @@ from calyx.errors import ConfigError
 from calyx.metrics import (
     CAPPED,
     CLIPPED,
-    EVALUATION_W_MAX,
     LOSS,
     PERSONAL,
+    Over,
     evaluation_terms,
-    test_terms,
+    reliability_terms,
 )
 from calyx.order import Cv, Kind, Terms
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.encoding import hash_of
 from calyx.secagg.rules import Rules
 from calyx.secagg.vector import Layout, Metric
+from calyx.spread import spread_terms
 from calyx.statistics.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.tasks.base import Task, check_w_max
 from calyx.weighing import UNKNOWN_W_MAX
@@ -78,23 +79,26 @@ def parts_of(
     What was cut are coordinates of the update, and the rows of a client that has more than `w_max`.
 
     With `is_validated`, a training also sends what an evaluation of its incoming weights would.
-    Evaluations are weighed by rows up to 2^20: their sums need no step of w_max, so the task's
-    bound does not blur them.
+    In an evaluation Σe is the number of clients, so that one of nobody's rows is a sum like others.
     """
-    fixed, task = privacy.fixed_point(), contents.task
-    metrics, counts = evaluation_terms(task.schema)
+    fixed, task, over = privacy.fixed_point(), contents.task, over_of(privacy)
+    counts = evaluation_terms(task.schema, over)
     if contents.has_personal:
-        own_metrics, own_counts = evaluation_terms(task.schema, PERSONAL)
-        metrics, counts = metrics + own_metrics, counts + own_counts
+        counts += evaluation_terms(task.schema, over, PERSONAL)
     if kind in ("test", "cv"):
-        counts = (*counts, *test_terms(task.schema))
-    evaluation = Layout(fixed, privacy.w_max(EVALUATION_W_MAX), (), metrics, counts)
+        counts += spread_terms(task.schema) + reliability_terms(task.schema, over)
+    evaluation = Layout(fixed, 1, (), (), counts)
     if kind != "train":
         folds = cv.k if kind == "cv" and cv is not None and isinstance(cv.k, int) else 1
         return Parts(evaluations=(evaluation,) * folds)
     sent = (LOSS, *contents.metrics)
     train = Layout(fixed, privacy.w_max(contents.w_max), contents.tensors, sent, (CLIPPED, CAPPED))
     return Parts(train, (evaluation,) if is_validated else ())
+
+
+def over_of(privacy: PrivacyConfig) -> Over:
+    """What figures are means over: clients where all weigh the same, and rows are confidential."""
+    return "rows" if privacy.weighting == "examples" else "clients"
 
 
 def statistics_parts(privacy: PrivacyConfig, survey: Survey) -> Parts:

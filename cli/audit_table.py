@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from calyx.digits import ABSENT, mean_text, percent, share, with_spread
 from calyx.errors import printable
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
@@ -63,10 +64,10 @@ def _columns(audit: Mapping[str, Any]) -> Table:
         tells, far = column["association"], column.get("outlier_share")
         table.add_row(
             Text(printable(str(name), 40)),
-            f"{column['missing_share']:.0%}" if column["missing"] else "–",
-            "–" if mean is None or sd is None else f"{mean:.4g} ± {sd:.3g}",
-            "–" if median is None else f"{median:.4g}",
-            f"{far:.1%}" if far else "–",
-            "–" if tells is None else f"{tells:.2f}",
+            percent(column["missing_share"], "%") if column["missing"] else "–",
+            ABSENT if mean is None or sd is None else mean_text(mean, sd),
+            ABSENT if median is None else with_spread(median, sd or 0.0),
+            percent(far, "%") if far else "–",
+            ABSENT if tells is None else share(tells, least=2),
         )
     return table

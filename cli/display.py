@@ -17,7 +17,7 @@ from rich.text import Text
 
 from calyx.metrics import metric_name
 from engines.planning import Plan
-from server.folder import Row
+from server.folder import Row, figure_text
 
 REFRESH_S = 0.1
 _WHAT = {
@@ -139,11 +139,10 @@ class Display(logging.Handler):
         styles = dict(zip(names, ("cyan", "yellow", "green", "green"), strict=True))
         for key, style in styles.items():
             known = [float(row[key]) for row in self._rows if row[key] is not None]
-            shown = "—" if last[key] is None else f"{last[key]:.4f}"
             table.add_row(
                 key,
-                Text(shown, style="bold"),
-                Text(sparkline(known[-40:]) if known else "", style=style),
+                Text(figure_text(key, last[key]), style="bold"),
+                Text(sparkline(known[-40:]), style=style),
             )
         note = self._best(last["best_round"], monitor)
         dropped = last["dropped"]
@@ -156,7 +155,7 @@ class Display(logging.Handler):
         if number is None:
             return "no round is called best"
         value = next((row[monitor] for row in self._rows if row["round"] == number), None)
-        return f"best {monitor}{'' if value is None else f' {value:.4f}'} in round {number}"
+        return f"best {monitor}{'' if value is None else f' {figure_text(monitor, value)}'} in round {number}"
 
     def _left(self, done: int) -> Text:
         recent = self._rows[-5:]
@@ -171,7 +170,9 @@ class Display(logging.Handler):
 
 
 def sparkline(values: list[float]) -> str:
-    """Values as a row of block characters, lowest to highest; a constant row is flat."""
+    """Values as a row of block characters, lowest to highest; a constant row is flat, none is empty."""
+    if not values:
+        return ""
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     return "".join(_BLOCKS[int((v - low) / span * (len(_BLOCKS) - 1))] for v in values)

@@ -1,12 +1,15 @@
 """The end of a run on the terminal: was federating worth it, and where everything lies."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from calyx.digits import ABSENT, apart, share
 from calyx.files import read_lines
 from server.folder import Row
 
@@ -15,7 +18,9 @@ def print_results(summary: Row, folder: Path, report: Path | None) -> None:
     """Print the table of accuracies and the paths."""
     console = Console()
     console.print()
-    console.print(_table(summary))
+    for title, table in _tables(summary):
+        console.print(title, style="bold", highlight=False)
+        console.print(table)
     for line in _lines(summary, folder):
         console.print(line, highlight=False)
     console.print(_end(summary), highlight=False)
@@ -42,8 +47,8 @@ def _lines(summary: Row, folder: Path) -> list[str]:
     found, cv = [], summary.get("cv")
     if cv and cv["mean"] is not None:
         what = "each client left out" if cv["k"] == "clients" else f"{cv['k']} folds"
-        sd = "" if cv["sd"] is None else f" ± {cv['sd']:.3f}"
-        found.append(f"cross-validation, {what}: {cv['mean']:.3f}{sd}")
+        sd = "" if cv["sd"] is None else f" ± {share(cv['sd'])}"
+        found.append(f"cross-validation, {what}: {share(cv['mean'])}{sd}")
     events = [e for e in read_lines(folder / "events.jsonl") if e["event"] in ("audit", "drift")]
     grave = [e for e in events if e["severity"] != "info"]
     if grave:
@@ -52,27 +57,73 @@ def _lines(summary: Row, folder: Path) -> list[str]:
     return found
 
 
-def _table(summary: Row) -> Table:
+@dataclass(frozen=True)
+class _Line:
+    """One model of a table, how it is called there, and how it is drawn."""
+
+    name: str
+    value: float | None
+    style: str
+    absent: str = ""  # why there is no value; a model without value and reason is not shown
+
+
+def _tables(summary: Row) -> list[tuple[str, Table]]:
+    """Models on everybody's rows; below, what clients have of their own, each on its own rows."""
     metric = {"accuracy": "accuracy", "r2": "R²"}[summary["metric"]]
-    table = Table(
-        box=SIMPLE_HEAD,
-        title=f"{metric} on everybody's test rows",
-        title_justify="left",
-        title_style="bold",
+    figure, models = summary["metric"], summary.get("models", "common")
+    baselines, reasons = summary["baselines"] or {}, summary.get("absent") or {}
+    why = baselines.get("absent") or {}
+
+    def beside(key: str, name: str) -> _Line:
+        return _Line(name, baselines.get(key), "dim", why.get(key, ""))
+
+    alone = (
+        beside("local_worst", "local alone, worst client"),
+        beside("local_mean", "local alone, mean"),
     )
-    table.add_column("model")
-    table.add_column(metric, justify="right")
-    table.add_column("")
-    baselines = summary["baselines"] or {}
-    lines = [
-        ("local alone, worst client", baselines.get("local_worst"), "dim"),
-        ("local alone, mean", baselines.get("local_mean"), "dim"),
-        ("federated", summary[f"test_{summary['metric']}"], "bold green"),
-        ("personal, each on its own rows", summary.get(f"personal_{summary['metric']}"), "green"),
-        ("pooled (all rows in one place)", baselines.get("pooled"), "dim"),
+    pooled = "pooled (all rows in one place)"
+    tested = summary.get(f"test_{figure}"), "bold green", reasons.get(f"test_{figure}", "")
+    everybody = [*alone, _Line("federated", *tested), beside("pooled", pooled)]
+    own = [beside("local_own", "local alone"), _Line("federated, own layers", *tested)]
+    if models == "both":
+        key = f"personal_{figure}"
+        own[1] = _Line("personal", summary.get(key), "green", reasons.get(key, ""))
+    own.append(beside("pooled_own", pooled))
+    if models == "own":
+        everybody = [line for line in everybody if line.name != "federated"]
+    judged_on = summary.get("tested_on" if models == "own" else "personal_tested_on") or {}
+    named = [(f"{metric} on everybody's test rows", everybody)]
+    if models != "common":
+        named.append((f"{metric}, each on its own test rows{_who(judged_on)}", own))
+    shown = [
+        (title, [one for one in lines if one.value is not None or one.absent])
+        for title, lines in named
     ]
-    for name, value, style in lines:
-        if value is not None:
-            bar = ProgressBar(1.0, max(0.0, value), width=30)
-            table.add_row(name, f"{value:.3f}", bar, style=style)
+    decimals = apart([one.value for _, lines in shown for one in lines if one.value is not None])
+    return [(title, _table(metric, lines, decimals)) for title, lines in shown if lines]
+
+
+def _who(population: Row) -> str:
+    """Of how many clients, where some have no model of their own."""
+    untrained = population.get("untrained") or 0
+    if not untrained:
+        return ""
+    has = "has" if untrained == 1 else "have"
+    return (
+        f", over {population['clients']} of {population['asked']} clients ({untrained} {has} no own "
+        "model)"
+    )
+
+
+def _table(metric: str, lines: list[_Line], decimals: int) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("model", no_wrap=True)
+    table.add_column(metric, justify="right", no_wrap=True)
+    table.add_column("")
+    for one in lines:
+        if one.value is None:
+            table.add_row(one.name, ABSENT, Text(one.absent), style=one.style)
+        else:
+            bar = ProgressBar(1.0, min(1.0, max(0.0, one.value)), width=30)
+            table.add_row(one.name, f"{one.value:.{decimals}f}", bar, style=one.style)
     return table

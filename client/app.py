@@ -17,14 +17,18 @@ from flwr.clientapp import ClientApp
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import ConfigError
+from calyx.figures import Figures, as_row
 from calyx.hardware import apply
-from calyx.metrics import LOSS_MAX, PERSONAL, Evaluation, metric_name, spread_counts
+from calyx.layouts import over_of
+from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.order import Kind
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.quantise import Residues
 from calyx.secagg.refusals import Refusal
 from calyx.secagg.vector import Contribution, encode
 from calyx.seeding import rng
+from calyx.spread import spread_counts
+from calyx.tasks.base import Schema
 from calyx.weights import Weights, weights_of
 from calyx.wire import FailureCode
 from client import journal, secure_mod
@@ -243,22 +247,29 @@ def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribut
         kind = "test" if task.order.kind == "test" else "cv"
     part = task.participant.parts["validation" if kind == "evaluate" else "test"]
     own = task.store.until(number) if task.store else {}
+    schema = task.participant.task.schema
+    over = over_of(parse(PrivacyConfig, task.order.terms.privacy, "privacy"))
     result = _judged(task, part, task.objective.localised(task.model, own))
-    prefix = "val" if kind == "evaluate" else "test"
-    figure = metric_name(task.participant.task.schema)
-    said = {f"{prefix}_loss": result.loss, f"{prefix}_{figure}": result.score}
-    means, counts = result.means, result.counts
+    prefix = "val_" if kind == "evaluate" else "test_"
+    said = _said(schema, result, kind).named(prefix)
+    counts = counts_of(result, schema, over)
     if task.objective.personal() is not None:
         personal = _judged(task, part, own or task.model)
-        said[f"{prefix}_{PERSONAL}{figure}"] = personal.score
-        means |= {f"{PERSONAL}{name}": value for name, value in personal.means.items()}
-        counts |= {f"{PERSONAL}{name}": value for name, value in personal.counts.items()}
+        said |= _said(schema, personal, kind).named(f"{prefix}{PERSONAL}")
+        counts |= counts_of(personal, schema, over, PERSONAL)
     if kind != "evaluate":
-        counts |= spread_counts(result.score, len(part))
-    journal.write(kind, round=number, **fold, **said, num_examples=len(part))
-    # A failure here would answer, of this client alone, whether its rows make a chosen model diverge.
-    finite = {name: v if np.isfinite(v) else LOSS_MAX for name, v in means.items()}
-    return Contribution(len(part), {}, finite, counts)
+        counts |= spread_counts(schema, result.score, len(part)) | result.beside
+    journal.write(kind, round=number, **fold, **as_row(said), num_examples=len(part))
+    # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
+    # alone, whether its rows make a chosen model diverge.
+    return Contribution(1, {}, {}, counts)
+
+
+def _said(schema: Schema, result: Evaluation, kind: str) -> Figures:
+    """This client's own figures, for its journal: loss and score."""
+    empty = f"there are no {'validation' if kind == 'evaluate' else 'test'} rows"
+    told = figures(schema, counts_of(result, schema, "rows"), empty=empty)
+    return told.only(("loss", metric_name(schema)))
 
 
 def _judged(task: Assignment, part: Part, weights: Weights) -> Evaluation:

@@ -36,12 +36,14 @@ from client.splitting import PartName, split, split_fold
 class Part:
     """Rows as the model takes them: `x` [N, F] float32 and `y` [N].
 
-    `y` are int64 classes, or float32 values in units of the target's scale.
+    `y` are int64 classes, or float32 values in units of the target's scale. A model is trained on
+    `y`, and judged by `exact` [N] float64, the same before it was rounded to float32.
     """
 
     x: NDArray[np.float32]
     y: NDArray[Any]
     num_classes: int  # K; 0 for a regression
+    exact: NDArray[np.float64] | None = None  # None: as `y`
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -87,11 +89,13 @@ class Participant:
 def to_part(table: Table, fitted: Fitted) -> Part:
     """Preprocess rows. Raises ClientFailure where missing values would be left."""
     schema = fitted.schema
-    y = table.y
+    y, exact = table.y, None
     if schema.target is not None:
-        y = ((y - schema.target.center) / schema.target.scale).astype(np.float32)
+        exact = (y.astype(np.float64) - schema.target.center) / schema.target.scale
+        with np.errstate(over="ignore"):  # infinity: no finite loss, and the training says so
+            y = exact.astype(np.float32)
     try:
-        return Part(apply(fitted, table), y, len(schema.classes))
+        return Part(apply(fitted, table), y, len(schema.classes), exact)
     except ValueError as error:
         raise ClientFailure(FailureCode.MISSING_VALUES, str(error)) from None
 

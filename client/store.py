@@ -28,13 +28,17 @@ class Store:
         return load_weights(earlier[-1]) if earlier else {}
 
     def until(self, number: int) -> Weights:
-        """What belongs to the model of round `number`: the last that was kept until then.
+        """What belongs to the model of round `number`, as `round_of` says; nothing if there is none."""
+        found = self.round_of(number)
+        return {} if found is None else load_weights(self._files()[found])
 
-        Where that was dropped already it is the oldest that is left, and nothing if there is none.
+    def round_of(self, number: int) -> int | None:
+        """The round whose file belongs to the model of round `number`: the last kept until then.
+
+        Where that was dropped already it is the oldest that is left, and None if there is none.
         """
-        files = self._files()
-        fitting = [path for n, path in files.items() if n <= number] or list(files.values())[:1]
-        return load_weights(fitting[-1]) if fitting else {}
+        rounds = list(self._files())
+        return next(iter([n for n in reversed(rounds) if n <= number] or rounds[:1]), None)
 
     def write(self, number: int, kept: Weights) -> None:
         """Keep this of round `number`, and drop what is too old."""

@@ -23,7 +23,7 @@ from engines.observer import Observer
 from engines.planning import Plan, RayConfig
 from engines.ray import simulated_grid
 from engines.workers import WorkerPool
-from server.folder import RunFolder
+from server.folder import Row, RunFolder
 from server.job import to_run_config
 
 Progress = Callable[[str, int, int], None]  # what, how many done, of how many
@@ -84,7 +84,8 @@ def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder) -> None:
             "baselines-failed", "warning", "A baseline could not be trained; none is shown."
         )
         return
-    federated = float(summary[f"test_{summary['metric']}"] or 0.0)
+    name = f"test_{summary['metric']}"
+    federated = (summary[name], summary["absent"].get(name))
     write_json(folder.summary, summary | {"baselines": as_row(found, federated)})
 
 
@@ -96,8 +97,18 @@ def _add_left_out(folder: RunFolder) -> None:
         return
     rows = {r["client"]: r for r in read_lines(folder.clients) if r["kind"] == "cv"}
     scores = [rows.get(name, {}).get(f"test_{cv['metric']}") for name in cv["clients"]]
-    if any(score is not None for score in scores):
-        write_json(folder.summary, summary | {"cv": cv | {"folds": scores}})
+    if rows:
+        absent = {name: why for name, why in cv["absent"].items() if name != "folds"}
+        absent |= {
+            f"folds.{i}": _why_none(rows.get(name), f"test_{cv['metric']}")
+            for i, name in enumerate(cv["clients"])
+            if scores[i] is None
+        }
+        write_json(folder.summary, summary | {"cv": cv | {"folds": scores, "absent": absent}})
+
+
+def _why_none(row: Row | None, name: str) -> str:
+    return "it gave no answer" if row is None else str(row.get("absent", {}).get(name, "unknown"))
 
 
 class _Onlooker:

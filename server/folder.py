@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
+from calyx import digits
 from calyx.errors import UserError
 from calyx.files import append_lines, read_lines, strict_json, write_atomically
 
@@ -135,8 +136,16 @@ class RunFolder:
 
 def shown_figures(row: Row) -> str:
     """The figures of a round's validation, for a terminal."""
-    names = [key for key in row if key.startswith("val_")]
-    return "  ".join(f"{k} {row[k]:.4f}" if row[k] is not None else f"{k} –" for k in names)
+    return "  ".join(f"{k} {figure_text(k, row[k])}" for k in row if k.startswith("val_"))
+
+
+def figure_text(name: str, value: float | None) -> str:
+    """A figure by its name: a score in four decimals at least, all else in four digits at least."""
+    if value is None:
+        return digits.ABSENT
+    if name.endswith(("accuracy", "r2")):
+        return digits.share(value, least=4)
+    return digits.fixed(value, max(4, digits.decimals_of(value, 4)))
 
 
 def make_event(

@@ -18,13 +18,14 @@ from flwr.app import Message
 from calyx import records
 from calyx.config import RunConfig
 from calyx.errors import RoundFailed
+from calyx.figures import as_row
 from calyx.files import append_lines, read_lines
 from calyx.weights import Weights
 from server.asking import ask
 from server.checkpoints import RunState, save
-from server.exchange import Exchange, Outcome, judged, mean_loss
+from server.exchange import Exchange, Outcome, judged, mean_loss, population
 from server.federation import Federation
-from server.folder import Row, shown_figures
+from server.folder import Row, figure_text, shown_figures
 from server.sampling import sample_cohort
 from server.stopping import Validated, compared, reason_to_stop, why_unranked
 from server.weighing import num_capped
@@ -95,7 +96,11 @@ def _validate(federation: Federation, state: RunState) -> RunState:
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
         before = read_lines(federation.folder.rounds)[-1]
-        figures = {key: value for key, value in before.items() if key.startswith("val_")}
+        figures = {
+            key: value
+            for key, value in before.items()
+            if key.startswith("val_") or key in ("validated_on", "absent")
+        }
         return _recorded(federation, state, figures)
     started, run, groups = time.monotonic(), federation.run, federation.dealt
     if run.evaluate == "with_training":
@@ -116,9 +121,11 @@ def _validated(
     federation: Federation, state: RunState, outcome: Outcome, replies: list[Message]
 ) -> RunState:
     """Complete the pending round by what was evaluated."""
-    federation.strategy.aggregate_evaluate(state.round, replies)
-    found = judged(outcome.evaluated, federation.grid.contents)
-    figures = {f"val_{name}": value for name, value in found.items()}
+    contents = federation.grid.contents
+    if replies:  # a strategy of Flower's divides by their rows
+        federation.strategy.aggregate_evaluate(state.round, replies)
+    figures = as_row(judged(outcome.evaluated, contents).named("val_"))
+    figures["validated_on"] = population(outcome, contents).to_json()
     return _recorded(federation, state, figures, outcome)
 
 
@@ -199,7 +206,7 @@ def _ordered(row: Row) -> Row:
 
 def _line(row: Row, rounds: int) -> str:
     return (
-        f"round {row['round']}/{rounds}  train_loss {row['train_loss']:.4f}  "
+        f"round {row['round']}/{rounds}  train_loss {figure_text('train_loss', row['train_loss'])}  "
         f"{shown_figures(row)}  "
         f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s"
     )

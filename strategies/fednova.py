@@ -49,7 +49,7 @@ class FedNovaLocal(LocalObjective):
             )
         if self.rho != training["momentum"]:
             raise ValueError(
-                f"strategy.local.rho={self.rho:g} must be training.momentum={training['momentum']}; "
+                f"strategy.local.rho={self.rho} must be training.momentum={training['momentum']}; "
                 "leave rho out, and it is"
             )
 

@@ -85,6 +85,27 @@ class LocalObjective:
         """The model that this client trains and evaluates: the global one."""
         return model
 
+    def kept(self, makeup: Makeup) -> tuple[str, ...]:
+        """Those of the model's float tensors that are never sent: each client has its own, or none."""
+        names = [name for name, _ in makeup.shapes]
+        shared = set(self.suited(makeup).shared(names))
+        return tuple(name for name in names if name not in shared)
+
+    def is_localised(self, makeup: Makeup) -> bool:
+        """Whether clients evaluate models of their own in place of the global one."""
+        is_overridden = type(self).localised is not LocalObjective.localised
+        return is_overridden or bool(self.kept(makeup))
+
+    def has_layers(self, makeup: Makeup, own: Weights) -> bool:
+        """Whether `own` holds all that the model needs which this client evaluates.
+
+        True where that is the global one. Layers that were never trained are no model: a client
+        that lacks its own is not judged, and nothing is predicted for it.
+        """
+        if not (self.has_state and self.is_localised(makeup)):
+            return True
+        return bool(own) and all(name in own for name in self.kept(makeup))
+
     def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":
         """What a client adds to the loss of each batch; None adds nothing."""
         return None
@@ -122,7 +143,7 @@ def contents_of(
         tensors=tensors + float_shapes(objective.beside(makeup.parameters)),
         metrics=objective.metrics,
         has_personal=objective.personal() is not None,
-        is_localised=len(shared) < len(shapes),
+        is_localised=objective.is_localised(makeup),
         w_max=task.w_max or UNKNOWN_W_MAX,
     )
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.digits import plain
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -63,7 +65,7 @@ class Column:
             raise ValueError(f"the column {self.name} has a category twice")
         if overlap := set(self.categories) & set(self.missing_codes):
             raise ValueError(
-                f"{min(overlap):g} is a category and a missing code of the column {self.name}"
+                f"{plain(min(overlap))} is a category and a missing code of the column {self.name}"
             )
         if self.words and not len(set(self.words)) == len(self.words) == len(self.categories):
             raise ValueError(f"the column {self.name} needs a word of its own for each category")
@@ -72,7 +74,7 @@ class Column:
 
     def word(self, category: float) -> str:
         """How a person calls one of the categories."""
-        return self.words[self.categories.index(category)] if self.words else f"{category:g}"
+        return self.words[self.categories.index(category)] if self.words else plain(category)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from markupsafe import Markup
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from calyx import digits
 from calyx.errors import UserError
 from cli.report.rows import Count, CrossValidation, CvRow, Share, Summary
 from cli.report.rows import Severity as Gravity
-from cli.report.scales import number_text, percent_text
+from cli.report.scales import percent_text
 
 MOST_COLUMNS = 200  # in the table
 OPEN_COLUMNS = 40  # before the rest is folded
@@ -131,13 +132,17 @@ def lines(audit: Audit) -> list[Line]:
 
 def _line(name: str, of: ColumnRow) -> Line:
     spread = of.missing_spread
-    value = "–"
+    value = "—"
     if of.mean is not None:
-        value = f"{number_text(of.mean)} ± {number_text(of.sd)}, median {number_text(of.median)}"
+        sd = of.sd or 0.0
+        median = digits.ABSENT if of.median is None else digits.with_spread(of.median, sd)
+        value = f"{digits.mean_text(of.mean, sd)}, median {median}"
     elif of.categories:
         most = max(of.categories, key=lambda key: of.categories[key])
         value = f"{len(of.categories)} categories, most often {most}"
-    shown = "–" if of.range is None else f"{of.range[0]:g} … {of.range[1]:g}"
+    shown = (
+        "—" if of.range is None else f"{digits.plain(of.range[0])} … {digits.plain(of.range[1])}"
+    )
     if of.outside:
         shown += f", {of.outside} outside"
     if of.outlier_share:
@@ -152,7 +157,7 @@ def _line(name: str, of: ColumnRow) -> Line:
         uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
         value=value,
         range=shown,
-        association="–" if of.association is None else f"{of.association:.2f}",
+        association="—" if of.association is None else digits.share(of.association, least=2),
         picture=_bars(list(of.histogram) or list(of.categories.values())),
     )
 
@@ -183,7 +188,7 @@ def label_lines(audit: Audit) -> list[tuple[str, int, str]]:
     for k, rows in enumerate(audit.labels[:MOST_COLUMNS]):
         name = audit.classes[k] if k < len(audit.classes) else str(k)
         spread = audit.label_spread[k] if k < len(audit.label_spread) else None
-        text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "–"
+        text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "—"
         found.append((name, rows, text))
     return found
 
@@ -215,12 +220,12 @@ def folds(summary: Summary | None, rows: dict[str, CvRow]) -> Folds | None:
         title = f"{cv.k} folds"
         note = "A model is trained without a fold of everybody's rows, and judged on that fold."
     known = [(n, s) for n, s in zip(names, scores, strict=True) if s is not None]
-    sd = "" if cv.sd is None else f" ± {cv.sd:.3f}"
+    sd = "" if cv.sd is None else f" ± {digits.share(cv.sd)}"
     return Folds(
         title=title,
-        figure=f"{cv.mean:.3f}{sd}",
+        figure=f"{digits.share(cv.mean)}{sd}",
         note=note,
-        rows=[(name, f"{score:.3f}") for name, score in known[:MOST_COLUMNS]],
+        rows=[(name, digits.share(score)) for name, score in known[:MOST_COLUMNS]],
         picture=_points([score for _, score in known], cv),
     )
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from cli.report.charts import Axes, Bar, Mark, Series, Spread, bar_chart, line_chart, spread_chart
 from cli.report.client_charts import ClientDots, dot_plot, heat_map
 from cli.report.folder import Run
-from cli.report.rows import Baselines, Round, Split
+from cli.report.rows import Baselines, Round, Split, Summary
 from cli.report.scales import (
     Point,
     byte_unit,
@@ -44,8 +44,10 @@ class ClientLine:
     name: str
     rows: Split | None
     label_counts: tuple[int, ...]
-    local: float | None  # its own model on everybody's test rows
+    local: float | None  # its model trained alone, on everybody's test rows
+    local_own: float | None  # the same on its own test rows
     federated: float | None  # the federated model on its own test rows
+    personal: float | None  # its own federated model on its own test rows
     validation: float | None  # of the last round that it evaluated
 
 
@@ -72,7 +74,9 @@ def client_lines(run: Run) -> list[ClientLine]:
                 rows=data.rows if data else None,
                 label_counts=data.label_counts if data else (),
                 local=local.get(name),
+                local_own=baselines.local_own_by_client.get(name) if baselines else None,
                 federated=test.test_accuracy if test else None,
+                personal=test.personal if test else None,
                 validation=last.get(name),
             )
         )
@@ -98,9 +102,24 @@ def comparison(run: Run) -> Markup:
     elif run.summary.baselines is None:
         bars = [Bar("Federated", "federated", run.summary.test_accuracy)]
     else:
-        bars = _bars(run.summary.baselines)
+        bars = _bars(run.summary)
     words = "; ".join(f"{bar.name} {percent_text(bar.value)}" for bar in bars)
     return bar_chart(Caption("comparison", f"{_title(run)} of the models compared", words), bars)
+
+
+def same_rows(run: Run) -> str:
+    """On which rows the models of `comparison` are compared, in words."""
+    if run.summary is None:
+        return "There is nothing to compare with yet."
+    if run.summary.models == "common" or run.summary.baselines is None:
+        every = "Every model on the same rows: all clients' test rows."
+        return every if run.summary.baselines else "On all clients' test rows."
+    found = "Every model on the same rows: each client's models on its own test rows, all together."
+    asked = run.summary.num_clients
+    known = run.summary.baselines.own_clients
+    if asked and known is not None and known < asked:
+        found += f" Of {known} of {asked} clients; the others have no model of their own."
+    return found
 
 
 def learning_figures(run: Run) -> list[Figure]:
@@ -131,7 +150,7 @@ def client_figures(run: Run) -> list[Figure]:
 
 
 def _weakness(line: ClientLine) -> tuple[float, float, str]:
-    unknown = 2.0  # after every share
+    unknown = 2.0  # after every accuracy and R²
     return (
         unknown if line.local is None else line.local,
         unknown if line.federated is None else line.federated,
@@ -139,7 +158,14 @@ def _weakness(line: ClientLine) -> tuple[float, float, str]:
     )
 
 
-def _bars(baselines: Baselines) -> list[Bar]:
+def _bars(summary: Summary) -> list[Bar]:
+    baselines = summary.baselines or Baselines()
+    if summary.models != "common":
+        return [
+            Bar("Each client alone", "local", baselines.local_own),
+            Bar("Federated, a model of each client's own", "federated", baselines.personal),
+            Bar("All data pooled in one place", "pooled", baselines.pooled_own),
+        ]
     worst = next(
         (n for n, v in baselines.local.items() if v is not None and v == baselines.local_worst), ""
     )
@@ -186,7 +212,7 @@ def _accuracy(run: Run, xs: list[float], label: str) -> Figure | None:
     chart = line_chart(
         caption, axes, [Series(end, "federated", points)], _best_mark(run, xs, "val_accuracy")
     )
-    return Figure(f"{_title(run)} by {_by(label)}", "The global model, on validation rows.", chart)
+    return Figure(f"{_title(run)} by {_by(label)}", f"{_model(run)}, on validation rows.", chart)
 
 
 def _time(run: Run, numbers: list[float]) -> Figure | None:
@@ -215,7 +241,7 @@ def _spread(run: Run) -> Figure | None:
     )
     chart = spread_chart(caption, Axes(BY_ROUND, y_percent=True), spreads)
     legend = (("median", "median"), ("quartiles", "middle half"), ("range", "lowest to highest"))
-    note = "The global model, on each client's validation rows."
+    note = f"{_model(run)}, on each client's validation rows."
     return Figure("Spread over clients", note, chart, legend)
 
 
@@ -228,6 +254,9 @@ def _spread_of(number: int, values: Iterable[float]) -> Spread:
 
 
 def _dots(run: Run, shown: list[ClientLine]) -> Figure | None:
+    models = run.summary.models if run.summary else "common"
+    if models != "common":
+        return _own_dots(shown, is_beside=models == "both")
     rows = [ClientDots(line.name, line.local, line.federated) for line in shown]
     if all(row.local is None and row.federated is None for row in rows):
         return None
@@ -248,6 +277,27 @@ def _dots(run: Run, shown: list[ClientLine]) -> Figure | None:
             ring,
         )
     return Figure("Each client", note, dot_plot(caption, rows, reference), legend)
+
+
+def _own_dots(shown: list[ClientLine], *, is_beside: bool) -> Figure | None:
+    """Each client's two models on its own rows; `is_beside`: a common one is beside its own."""
+    rows = [
+        ClientDots(line.name, line.local_own, line.personal if is_beside else line.federated)
+        for line in shown
+    ]
+    if all(row.local is None and row.federated is None for row in rows):
+        return None
+    caption = Caption(
+        "dots", "Score of each client", "The same figures are in the table of the clients."
+    )
+    legend = (("local", "client alone"), ("own", "federated, the client's own model"))
+    note = "A client's dot and ring are both on its own test rows."
+    return Figure("Each client", note, dot_plot(caption, rows, None), legend)
+
+
+def _model(run: Run) -> str:
+    is_own = run.summary is not None and run.summary.models == "own"
+    return "The clients' own models" if is_own else "The global model"
 
 
 def _heat(run: Run, shown: list[ClientLine]) -> Figure | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from calyx.digits import in_column, spread_of
 from calyx.errors import UserError
 from calyx.files import write_atomically
 from cli.report import data, figures
@@ -71,6 +72,8 @@ def render(run: Run) -> bytes:
         status=_status(run),
         verdict=_verdict(run),
         comparison=figures.comparison(run),
+        same_rows=figures.same_rows(run),
+        has_own=run.summary is not None and run.summary.models == "both",
         key_figures=_key_figures(run),
         learning=figures.learning_figures(run),
         clients=figures.client_figures(run),
@@ -79,6 +82,10 @@ def render(run: Run) -> bytes:
         order=figures.order_text(lines),
         rounds=[run.rounds[index] for index in pick(len(run.rounds), MOST_ROWS)],
         best=figures.best_round(run),
+        spreads=[
+            spread_of(row.train_loss for row in run.rounds),
+            spread_of(row.val_loss for row in run.rounds),
+        ],
         findings=findings[:MOST_FINDINGS],
         num_findings=len(findings),
         open_rows=OPEN_ROWS,
@@ -120,6 +127,7 @@ def template(name: str) -> Template:
     )
     environment.filters |= {
         "bytes": bytes_text,
+        "column": in_column,
         "number": number_text,
         "percent": percent_text,
         "seconds": seconds_text,
@@ -160,10 +168,13 @@ def _status(run: Run) -> str:
 def _verdict(run: Run) -> Verdict:
     if run.summary is None:
         return Verdict("Not known yet", "open", "The models are compared when the run has ended.")
-    num_test_rows = sum(row.rows.test for row in run.clients.data.values())
+    baselines, models = run.summary.baselines, run.summary.models
     if run.metric == "R²":
-        return judge_values(run.summary.baselines)
-    return judge(run.summary.baselines, num_test_rows or None)
+        return judge_values(baselines, models)
+    num_test_rows = sum(row.rows.test for row in run.clients.data.values())
+    if models != "common" and baselines is not None:
+        num_test_rows = baselines.own_rows or 0
+    return judge(baselines, num_test_rows or None, models)
 
 
 def _key_figures(run: Run) -> list[KeyFigure]:
@@ -175,11 +186,11 @@ def _results(run: Run) -> list[KeyFigure]:
     dropped = sum(len(row.dropped) for row in run.rounds)
     asked = sum(len(row.cohort) for row in run.rounds)
     return [
-        KeyFigure(f"Test {run.metric}", percent_text(summary.test_accuracy if summary else None)),
+        *_tested(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
         _best(run, best),
         KeyFigure("Its validation loss", number_text(best.val_loss if best else None)),
-        KeyFigure("Clients", str(_num_clients(run) or "–")),
+        KeyFigure("Clients", str(_num_clients(run) or "—")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
         *_capped(summary),
         *_between_clients(summary),
@@ -194,12 +205,30 @@ def _capped(summary: Summary | None) -> list[KeyFigure]:
     return [KeyFigure("Clients that count as fewer rows", value, full)]
 
 
+def _tested(run: Run) -> list[KeyFigure]:
+    """The test of the common model, and of the clients' own; why one is absent is said."""
+    summary = run.summary
+    if summary is None:
+        return [KeyFigure(f"Test {run.metric}", percent_text(None))]
+    name = {"accuracy": "accuracy", "R²": "r2"}[run.metric]
+    common, own = f"Test {run.metric}", f"Test {run.metric}, own models"
+    figures = {common: (summary.test_accuracy, f"test_{name}")}
+    if summary.models == "own":
+        figures = {own: (summary.test_accuracy, f"test_{name}")}
+    if summary.models == "both":
+        figures[own] = (summary.personal, f"personal_{name}")
+    return [
+        KeyFigure(label, percent_text(value), summary.absent.get(key, ""))
+        for label, (value, key) in figures.items()
+    ]
+
+
 def _best(run: Run, best: Round | None) -> KeyFigure:
     why = run.summary.absent.get("best_round", "") if run.summary else ""
     stopping = run.settings.stopping
     words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
     if best is None:
-        return KeyFigure("Best round", "–", why)
+        return KeyFigure("Best round", "—", why)
     return KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}")
 
 
@@ -237,10 +266,10 @@ def _circumstances(run: Run) -> list[KeyFigure]:
     seed = summary.seed if summary else settings.seed
     model = summary.model_sha256 if summary else None
     return [
-        KeyFigure("Privacy", privacy or "–"),
-        KeyFigure("Engine", engine or "–"),
-        KeyFigure("Seed", "–" if seed is None else str(seed)),
-        KeyFigure("Model", model[:8] if model else "–", f"SHA-256 {model}" if model else ""),
+        KeyFigure("Privacy", privacy or "—"),
+        KeyFigure("Engine", engine or "—"),
+        KeyFigure("Seed", "—" if seed is None else str(seed)),
+        KeyFigure("Model", model[:8] if model else "—", f"SHA-256 {model}" if model else ""),
         KeyFigure("Findings", count_severities(run.events)),
     ]
 

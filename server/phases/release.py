@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from calyx.config import parse
+from calyx.figures import Reasons
 from calyx.files import read_lines, write_json
 from calyx.metrics import metric_name
 from calyx.preprocessing.config import PreprocessingConfig
@@ -27,7 +28,9 @@ def run(work: Work) -> Work:
     state, folder, task = work.state, work.folder, work.task
     best, rows = released(state), read_lines(folder.rounds)
     federation = work.federation()
-    figures = (best.test or {}) | {
+    tested = dict(best.test or {})
+    reasons: Reasons = tested.pop("absent", {})
+    figures = tested | {
         "num_clients": len(work.nodes),
         "classes": list(task.schema.classes),
         "metric": metric_name(task.schema),
@@ -47,7 +50,7 @@ def run(work: Work) -> Work:
         "stopped_because": work.why,
     }
     history = history_of(work.run, state, rows, len(work.nodes))
-    rest = {"baselines": None, "absent": history.absent}
+    rest = {"baselines": None, "absent": history.absent | reasons}
     write_json(folder.summary, head | history.figures | figures | rest)
     return work
 
@@ -74,6 +77,7 @@ def close_audit(work: Work) -> None:
         "run": work.state.run,
         "stopped_because": "the audit is done",
         "findings": counts,
+        "absent": {},
         "versions": versions(),
     }
     write_json(work.folder.summary, head)
