@@ -57,6 +57,7 @@ class Sent:
     update: Weights
     metrics: dict[str, float] = field(default_factory=dict)
     own: Weights = field(default_factory=dict)
+    clipped: int = 0  # coordinates of `update` that the algorithm itself has cut to ±clip
 
 
 @config
