@@ -121,11 +121,12 @@ def better_is(monitor: str) -> Mode:
 class Stopping:
     """Global early stopping, and how the best model is chosen.
 
-    `monitor` and `mode` may be null in the config: `calyx.defaults` fills them in.
+    All but `patience` may be null in the config: `calyx.defaults` fills them in.
     """
 
-    monitor: Monitor  # the figure of a round's validation that is watched
+    monitor: Monitor  # the figure of a round's validation by which rounds are compared
     mode: Mode  # whether less of it is better, or more; the monitor leaves no choice
+    objective: Monitor  # the figure of the best round by which runs are compared, in sweeps
     patience: PositiveInt | None  # rounds without a better value; null never stops early
 
     def __post_init__(self) -> None:

@@ -13,30 +13,40 @@ from calyx.registry import load_class, load_task
 
 
 def followed(config: dict[str, Any]) -> dict[str, Any]:
-    """The resolved `config` with `stopping.monitor`, `stopping.mode` and `evaluate` filled in.
+    """The resolved `config` with its section `stopping` and `evaluate` filled in.
 
     Raises ConfigError for a task or strategy that there is not.
     """
-    stopping, found = config.get("stopping"), dict(config)
-    if isinstance(stopping, dict):
-        found["stopping"] = stopping | watched(stopping, config.get("strategy"))
+    found = dict(config)
+    if isinstance(config.get("stopping"), dict):
+        found["stopping"] = stopping_of(config)
     if "evaluate" in config and config["evaluate"] is None:
         found["evaluate"] = _evaluation(config)
     return found
 
 
-def watched(stopping: Mapping[str, Any], strategy: Any) -> dict[str, Any]:  # noqa: ANN401 - checked here
-    """`monitor` and `mode` of a section `stopping`, for the section of a strategy.
+def stopping_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `stopping` with what is watched, its direction, and what runs are compared by.
 
     What is tuned is what is compared: personal models are watched where the strategy trains them.
-    Raises ConfigError for a strategy that there is not.
+    Runs of such a strategy are compared by how often these models are right where they classify: the
+    loss of a model that has seen few rows says first of all how sure it is.
+    Raises ConfigError for a task or strategy that there is not.
     """
-    monitor, mode = stopping.get("monitor"), stopping.get("mode")
+    section = dict(config["stopping"])
+    monitor, objective = section.get("monitor"), section.get("objective")
     if monitor is None:
-        monitor = "val_personal_loss" if _trains_personal(strategy) else "val_loss"
-    if mode is None and isinstance(monitor, str):
-        mode = better_is(monitor)
-    return {"monitor": monitor, "mode": mode}
+        is_personal = _trains_personal(config.get("strategy"))
+        monitor = "val_personal_loss" if is_personal else "val_loss"
+        if objective is None and is_personal and _classifies(config.get("task")):
+            objective = "val_personal_accuracy"
+    if section.get("mode") is None and isinstance(monitor, str):
+        section["mode"] = better_is(monitor)
+    return section | {"monitor": monitor, "objective": objective or monitor}
+
+
+def _classifies(task: Any) -> bool:  # noqa: ANN401 - whatever the config holds
+    return isinstance(task, dict) and load_task(task).schema.target is None
 
 
 def _trains_personal(strategy: Any) -> bool:  # noqa: ANN401 - whatever the config holds

@@ -93,6 +93,7 @@ class Order:
     abandoned: tuple[Abandoned, ...]  # sums of earlier attempts that were given up
     groups: tuple[tuple[str, ...], ...]  # names of the cohort's clients, each in one group
     rounds: Annotated[int, Field(ge=1, lt=2**31)]
+    best: Annotated[int, Field(ge=0, lt=2**31)]  # the best round so far, to be kept; 0: none yet
     deadline_s: PositiveFloat
     terms: Terms
 

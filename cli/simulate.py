@@ -88,5 +88,5 @@ def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
 
     checked = plan(settled(cfg, single=True))
     summary = run_plan(checked, Path(HydraConfig.get().runtime.output_dir), resume=False)
-    value = objective_of(summary, checked.run.stopping.monitor)
+    value = objective_of(summary, checked.run.stopping.objective)
     return math.nan if value is None else value

@@ -178,7 +178,7 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     sent = sent_by(objective, task.makeup, done)
     kept = sent.own | _train_personal(task, own, job)
     if task.store and kept:
-        task.store.write(number, kept)
+        task.store.write(number, kept, best=task.order.best)
     num_examples = len(parts["train"])
     journal.write(
         "train",

@@ -72,6 +72,8 @@ def accept(message: Message, client: str, kind: Kind) -> Order:
         raise _senseless("its cohort does not hold this client")
     if order.round > order.rounds:
         raise _senseless(f"its round {order.round} is after the last, {order.rounds}")
+    if order.best and order.best >= order.round:
+        raise _senseless(f"its best round {order.best} is none before its round {order.round}")
     if order.is_validated and order.kind != "train":
         raise _senseless("only a training can also validate")
     if order.kind == "cv" and order.terms.cv is None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from calyx.weights import Weights, load_weights, save_weights
 
-KEPT = 16  # rounds; more than a run waits for a better model before it stops, by default
+KEPT = 16  # rounds, beside the best one: a run may be resumed from a few rounds before its last
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,18 @@ class Store:
         rounds = list(self._files())
         return next(iter([n for n in reversed(rounds) if n <= number] or rounds[:1]), None)
 
-    def write(self, number: int, kept: Weights) -> None:
-        """Keep this of round `number`, and drop what is too old."""
+    def write(self, number: int, kept: Weights, best: int = 0) -> None:
+        """Keep this of round `number`, and drop what is too old.
+
+        What belongs to the model of round `best` is kept however old it is: it may be released. 0 is
+        none.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         save_weights(self.folder / f"{self._head}{number:06d}.safetensors", kept)
-        for path in list(self._files().values())[:-KEPT]:
-            path.unlink(missing_ok=True)
+        files = self._files()
+        needed = [n for n in files if n <= best][-1:] + list(files)[-KEPT:]
+        for old in files.keys() - set(needed):
+            files[old].unlink(missing_ok=True)
 
     @property
     def _head(self) -> str:

@@ -14,6 +14,7 @@ from calyx.config import digest
 from calyx.errors import UserError
 from calyx.files import strict_json, sync_folder, write_synced
 from calyx.order import Link
+from calyx.populations import Population, read_population
 from calyx.weights import Weights, load_weights, save_weights
 from server.folder import Row
 from strategies.algorithm import State
@@ -31,7 +32,8 @@ class Best:
     round: int
     value: float | None  # None where it is released because it is the last one
     weights: Weights
-    clients: tuple[str, ...] = ()  # whose validation rows the value is over, sorted
+    clients: tuple[str, ...] = ()  # who validated it, sorted
+    population: Population | None = None  # the rows that the value is over; None where it is None
     test: Row | None = None  # its figures on everybody's test part, once they are known
 
 
@@ -102,7 +104,15 @@ def save(folder: Path, state: RunState, keep: int) -> None:
 
 
 def _figures(best: Best | None) -> Row | None:
-    return {k: v for k, v in vars(best).items() if k != "weights"} if best else None
+    if best is None:
+        return None
+    return {
+        "round": best.round,
+        "value": best.value,
+        "clients": best.clients,
+        "population": best.population and best.population.to_json(),
+        "test": best.test,
+    }
 
 
 def load_newest(folder: Path) -> tuple[RunState, list[str]]:
@@ -156,6 +166,7 @@ def _load(path: Path) -> RunState:
         body["best"]["value"],
         load_weights(path / "best.safetensors", body["names"]),
         tuple(body["best"]["clients"]),
+        read_population(body["best"]["population"]),
         body["best"]["test"],
     )
     weights = load_weights(path / "weights.safetensors", body["names"])

@@ -164,6 +164,7 @@ class CohortGrid(Grid):
                 abandoned=exchange.abandoned,
                 groups=exchange.groups,
                 rounds=setting.rounds,
+                best=exchange.best,
                 deadline_s=setting.deadline_s,
                 terms=setting.terms,
             )

@@ -31,6 +31,7 @@ class Exchange:
     is_validated: bool = False  # a training that also validates the weights that it begins with
     previous: tuple[Link, ...] = ()  # the sums that made these weights
     abandoned: tuple[Abandoned, ...] = ()  # sums of earlier attempts that were given up
+    best: int = 0  # the best round so far, of which clients keep what is their own; 0: none yet
 
     @property
     def cohort(self) -> tuple[str, ...]:

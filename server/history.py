@@ -29,10 +29,11 @@ def history_of(run: RunConfig, state: RunState, rows: list[Row], clients: int) -
         "rounds": len(rows),
         "monitor": run.stopping.monitor,
         "mode": run.stopping.mode,
-        "best_round": best and best["round"],
+        "objective": run.stopping.objective,
+        "best_round": best and model.round,
         "released_round": model.round,
         **{f"best_{key}": best and best[key] for key in names},
-        "validated_on": (best or last).get("validated_on"),
+        "validated_on": best and best["validated_on"],
         "final_train_loss": last["train_loss"],
         "capped_clients": max(row["capped_clients"] for row in rows),
         **{f"final_{key}": last[key] for key in names},
@@ -44,7 +45,7 @@ def history_of(run: RunConfig, state: RunState, rows: list[Row], clients: int) -
     if best is not None:
         return History(figures, _of_row(best, "best_") | absent)
     why = why_unranked(run, clients) or f"no round has a {run.stopping.monitor}"
-    unknown = dict.fromkeys(["best_round", *(f"best_{key}" for key in names)], why)
+    unknown = dict.fromkeys(["best_round", "validated_on", *(f"best_{key}" for key in names)], why)
     return History(figures, unknown | absent)
 
 

@@ -61,7 +61,8 @@ def _train(federation: Federation, state: RunState) -> RunState:
     run, strategy = federation.run, federation.strategy
     cohort = sample_cohort(federation.dealt, run.cohort_size, run.seed, number)
     is_validated = state.pending is not None
-    exchange = Exchange("train", number, 1, cohort, is_validated, state.links)
+    best = state.best.round if state.best else 0
+    exchange = Exchange("train", number, 1, cohort, is_validated, state.links, best=best)
     outcome, replies = ask(federation, exchange, state.weights)
     if is_validated:
         state = _validated(federation, state, outcome, federation.grid.evaluations)
@@ -159,10 +160,11 @@ def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome 
     if outcome is None or why_unranked(run, sum(map(len, federation.dealt))):
         return state
     clients = tuple(name for name in outcome.exchange.cohort if name not in outcome.dropped)
-    validated = Validated(row[run.stopping.monitor], clients)
+    rows = population(outcome, federation.grid.contents)
+    validated = Validated(row[run.stopping.monitor], clients, rows)
     state, sentence = compared(state, validated, run.stopping)
     if sentence:
-        folder.event("other-clients", "warning", f"{sentence}.", round=state.round)
+        folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
     return state
 
 

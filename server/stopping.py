@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from calyx.config import RunConfig, Stopping
 from calyx.errors import ConfigError
 from calyx.metrics import PERSONAL
+from calyx.populations import Population, is_same_population
 from calyx.tasks.base import Schema
 from server.checkpoints import Best, RunState
 from server.exchange import named
@@ -25,20 +26,23 @@ class Validated:
     """What a round's model got."""
 
     value: float | None  # of the figure that is watched; None where it cannot be told
-    clients: tuple[str, ...]  # whose rows it is over, sorted
+    clients: tuple[str, ...]  # who answered, sorted
+    population: Population  # the rows that it is over
 
 
 def check_monitor(run: RunConfig, schema: Schema) -> None:
-    """Raise ConfigError where the task or the strategy has no figure `stopping.monitor`."""
+    """Raise ConfigError where the task or the strategy lacks a figure that `stopping` names."""
     names = ["loss", "accuracy"] if schema.target is None else ["loss", "r2", "rmse", "mae"]
     known = [f"val_{name}" for name in names]
     if load_objective(run.strategy.name, run.strategy.local).personal() is not None:
         known += [f"val_{PERSONAL}{name}" for name in names]
-    if run.stopping.monitor not in known:
-        raise ConfigError(
-            f"stopping.monitor={run.stopping.monitor} is no figure of task={run.task['name']} with "
-            f"strategy={run.strategy.name}; they have {', '.join(known)}."
-        )
+    for key in ("monitor", "objective"):
+        name = getattr(run.stopping, key)
+        if name not in known:
+            raise ConfigError(
+                f"stopping.{key}={name} is no figure of task={run.task['name']} with "
+                f"strategy={run.strategy.name}; they have {', '.join(known)}."
+            )
 
 
 def why_unranked(run: RunConfig, clients: int) -> str | None:
@@ -55,25 +59,26 @@ def why_unranked(run: RunConfig, clients: int) -> str | None:
 def compared(state: RunState, validated: Validated, stopping: Stopping) -> tuple[RunState, str]:
     """`state` after the validation of its round, and a sentence where that was out of the ordinary.
 
-    A round that other clients validated is neither better than the best one nor counted as one that
-    is not. The comparison begins anew with the second such round in a row by the same clients, or
-    the third by whomever: who has left for good does not keep an early model the best. A round
-    without a figure changes nothing.
+    A round of other rows is neither better than the best one nor counted as one that is not. The
+    comparison begins anew with the second such round in a row by the same clients, or the third by
+    whomever: who has left for good does not keep an early model the best. A round without a figure
+    changes nothing.
     """
     value, best = validated.value, state.best
     if value is None or not math.isfinite(value):
         return replace(state, apart=()), ""
-    this = Best(state.round, value, state.weights, validated.clients)
+    who = (validated.clients, validated.population)
+    this = Best(state.round, value, state.weights, *who)
     if best is None or best.value is None:
         return replace(state, best=this, waited=0, apart=()), ""
-    if is_same(best.clients, this.clients):
+    if _can_compare(best, this):
         is_better = value < best.value if stopping.mode == "min" else value > best.value
         if is_better:  # a tie never is
             return replace(state, best=this, waited=0, apart=()), ""
         return replace(state, waited=state.waited + 1, apart=()), ""
     difference = _difference(best, this)
     apart = (*state.apart, this.clients)
-    if len(apart) == APART or (state.apart and is_same(state.apart[-1], this.clients)):
+    if len(apart) == APART or (state.apart and is_nearly(state.apart[-1], this.clients)):
         return replace(state, best=this, waited=0, apart=()), (
             f"{difference}, {len(apart)} rounds in a row: the comparison begins anew with round "
             f"{this.round}"
@@ -81,8 +86,15 @@ def compared(state: RunState, validated: Validated, stopping: Stopping) -> tuple
     return replace(state, apart=apart), f"{difference}: the two are not compared"
 
 
-def is_same(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    """Whether two rounds were validated by the same clients, but for fewer than one in `ONE_IN`."""
+def _can_compare(best: Best, this: Best) -> bool:
+    """Whether two rounds are of the same rows, but for those of a few clients."""
+    if best.clients == this.clients:
+        return is_same_population(best.population, this.population)
+    return is_nearly(best.clients, this.clients)
+
+
+def is_nearly(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Whether the same clients validated two rounds, but for fewer than one in `ONE_IN`."""
     differing = len(set(left) ^ set(right))
     return differing == 0 or differing * ONE_IN < max(len(left), len(right))
 
@@ -92,9 +104,10 @@ def _difference(best: Best, this: Best) -> str:
     beside = sorted(set(this.clients) - set(best.clients))
     words = [f"without {named(without)}"] if without else []
     words += [f"with {named(beside)}"] if beside else []
+    how = f"now {' and '.join(words)}" if words else "the same clients have other rows now"
     return (
-        f"Other clients validated round {this.round} than round {best.round}, the best so far (now "
-        f"{' and '.join(words)})"
+        f"Round {this.round} was validated on other rows than round {best.round}, the best so far "
+        f"({how})"
     )
 
 

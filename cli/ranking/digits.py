@@ -56,7 +56,7 @@ def deviation_text(deviation: float, beside: str) -> str:
     decimals = len(number.partition(".")[2]) if "e" not in number else None
     text = f"{value:.1e}" if decimals is None else f"{value:,.{decimals}f}"
     if value > 0 and float(text.replace(",", "")) == 0:
-        text = f"{value:.1e}"
+        text = f"{value:.2g}"
     return f"{text}{unit}"
 
 

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from calyx.populations import Population, is_same_population
+from cli.ranking.digits import number_texts
+
 Figures = Mapping[str, Any]  # summary.json
 PERSONAL = "personal_"
-_CLOSE = 1e-9  # relative: what the order of a sum does to a mean or a deviation
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,17 @@ class Entry:
     why: str = "it is not finished"
     figure: str = ""  # the full name of what `value` is
     kind: Kind | None = None
-    rows: Mapping[str, Any] | None = None  # of whom the figure is: `validated_on` or `tested_on`
+    rows: Population | None = None  # of whom the figure is: `validated_on` or `tested_on`
     model: str | None = None  # SHA-256
 
 
-def monitor_of(figures: Figures, monitor: str) -> str:
-    """The figure by which jobs are compared, without its `best_`; `monitor` is what was watched.
+def figure_of(figures: Figures, objective: str) -> str:
+    """The figure by which jobs are compared, without its `best_`; `objective` where they do not say.
 
     A regression's loss is in units of its target's scale, which a schema may choose; two are
     compared by their error in the target's own unit, which has the same order on the same rows.
     """
-    name = str(figures.get("monitor") or monitor)
+    name = str(figures.get("objective") or objective)
     is_regression = figures.get("metric", "accuracy") != "accuracy"
     return f"{name.removesuffix('loss')}rmse" if is_regression and name.endswith("loss") else name
 
@@ -73,39 +75,31 @@ def why_absent(figures: Figures, name: str) -> str:
 
 def kind_of(figures: Figures, figure: str) -> Kind:
     """What `figure` of a summary is."""
+    classes = figures.get("classes")
     rows = figures.get("validated_on") if "val_" in figure else figures.get("tested_on")
     over = rows.get("over", "rows") if isinstance(rows, Mapping) else "rows"
     plain = figure.replace(PERSONAL, "", 1)
     return Kind(
         task=str(figures.get("task", "")),
         figure=plain if over == "rows" else f"{plain}, a mean over {over}",
-        classes=tuple(map(str, figures.get("classes") or ())),
+        classes=tuple(map(str, classes)) if isinstance(classes, list | tuple) else (),
         is_smaller_better=is_smaller_better(plain),
     )
 
 
-def is_same_rows(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+def is_same_rows(one: Population | None, other: Population | None) -> bool:
     """Whether two figures are of the same rows, as far as what was summed over them tells.
 
-    What an earlier version did not write down is taken for the same.
+    What two runs of an earlier version have not written down is taken for the same.
     """
-    if one is None or other is None:
-        return True
-    return all(_is_same(one[key], other[key]) for key in one.keys() & other.keys())
+    return (one is None and other is None) or is_same_population(one, other)
 
 
-def _is_same(one: object, other: object) -> bool:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return all(_is_same(one.get(key), other.get(key)) for key in one.keys() | other.keys())
-    if isinstance(one, float) and isinstance(other, float | int):
-        return math.isclose(one, other, rel_tol=_CLOSE, abs_tol=1e-300)
-    return one == other
-
-
-def rows_text(rows: Mapping[str, Any] | None) -> str:
+def rows_text(rows: Population) -> str:
     """Of whom a figure is, in words: 1,200 rows of 20 clients."""
-    if rows is None:
-        return "rows that are not known"
-    clients, count = rows.get("clients"), rows.get("rows")
-    whose = f"{clients} clients" if clients != 1 else "1 client"
-    return whose if count is None else f"{count:,} rows of {whose}"
+    whose = f"{rows.clients} client{'' if rows.clients == 1 else 's'}"
+    of = whose if rows.rows is None else f"{rows.rows:,} rows of {whose}"
+    if rows.target_mean is None or rows.target_sd is None:
+        return of
+    mean, deviation = number_texts([rows.target_mean, rows.target_sd])
+    return f"{of}, whose target is {mean} ± {deviation}"

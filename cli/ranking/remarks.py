@@ -69,15 +69,7 @@ def described(group: Group) -> str:
         (e.rows for line in group.lines for e in line.standing.entries if e.value is not None), None
     )
     of = f" of {rows_text(rows)}" if rows else ""
-    target = (rows or {}).get("target")
-    unit = f", target {target['mean']:.6g} ± {target['sd']:.6g}" if _is_told(target) else ""
-    return f"{group.kind.figure} of task {group.kind.task}{of}{unit}"
-
-
-def _is_told(target: object) -> bool:
-    return isinstance(target, Mapping) and all(
-        isinstance(target.get(key), int | float) for key in ("mean", "sd")
-    )
+    return f"{group.kind.figure} of task {group.kind.task}{of}"
 
 
 def _copies(standings: Sequence[Standing], what: str) -> list[str]:

@@ -24,7 +24,8 @@ class Standing:
     @property
     def label(self) -> str:
         """Its name in a line: what was varied."""
-        return " ".join(f"{key}={value}" for key, value in self.settings) or "all runs"
+        words = (f"{key.removesuffix('.name')}={value}" for key, value in self.settings)
+        return " ".join(words) or "all runs"
 
     @property
     def kind(self) -> Kind | None:

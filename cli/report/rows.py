@@ -37,10 +37,11 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stopping:
-    """By which figure of a round's validation the best round is chosen."""
+    """By which figure of a round's validation the best round is chosen, and runs are compared."""
 
     monitor: Monitor
     mode: Mode
+    objective: Monitor | None = None  # by which runs are compared
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -64,6 +65,12 @@ class Round:
     train_loss: Loss | None
     val_loss: Loss | None
     val_accuracy: Score | None = Field(validation_alias=_either("val_accuracy", "val_r2"))
+    val_rmse: Loss | None = None  # of a regression, in its target's own unit
+    val_personal_loss: Loss | None = None  # of clients' own models, and so on
+    val_personal_rmse: Loss | None = None
+    val_personal_accuracy: Score | None = Field(
+        None, validation_alias=_either("val_personal_accuracy", "val_personal_r2")
+    )
     cohort: tuple[str, ...]
     replies: Count
     dropped: tuple[str, ...]

@@ -13,7 +13,7 @@ from calyx.errors import CalyxError
 from calyx.hardware import cores
 from cli.main import accept_any_terminal
 from cli.ranking.digits import number_texts
-from cli.ranking.entries import monitor_of, number_of
+from cli.ranking.entries import figure_of, number_of
 from cli.settling import settled
 from cli.sweep.folders import make_ready
 from cli.sweep.outcomes import Outcome, objective_of, settings_of, write_outcome
@@ -76,13 +76,13 @@ def _place(hydra: Any) -> _Place:  # noqa: ANN401 - OmegaConf's DictConfig
 def _run(checked: Plan, before: Outcome, *, is_alone: bool) -> float:
     from cli.display import Display
 
-    folder, monitor = RunFolder(before.folder), checked.run.stopping.monitor
+    folder, objective = RunFolder(before.folder), checked.run.stopping.objective
     todo = make_ready(folder, checked)
     if todo == "nothing":
         summary = folder.read_summary()
         write_outcome(replace(before, status="finished"))
         _say(before, f"{_words(before)}, finished before")
-        return _objective(summary, monitor)
+        return _objective(summary, objective)
     from cli.running import run_shown  # late: it loads PyTorch
 
     write_outcome(before)
@@ -91,20 +91,21 @@ def _run(checked: Plan, before: Outcome, *, is_alone: bool) -> float:
     summary, _ = run_shown(checked, folder.path, display, resume=todo == "resume")
     write_outcome(replace(before, status="finished"))
     _say(
-        before, f"{_figures(summary, monitor)} after {summary['rounds']} rounds in {_time(summary)}"
+        before,
+        f"{_figures(summary, objective)} after {summary['rounds']} rounds in {_time(summary)}",
     )
-    return _objective(summary, monitor)
+    return _objective(summary, objective)
 
 
-def _objective(summary: Row, monitor: str) -> float:
+def _objective(summary: Row, objective: str) -> float:
     """What the sweep compares; NaN if there is no such figure."""
-    value = objective_of(summary, monitor)
+    value = objective_of(summary, objective)
     return math.nan if value is None else value
 
 
-def _figures(summary: Row, monitor: str) -> str:
+def _figures(summary: Row, objective: str) -> str:
     """What is compared, and what a test says of it."""
-    watched = f"best_{monitor_of(summary, monitor)}"
+    watched = f"best_{figure_of(summary, objective)}"
     own = [f"{model}_{summary.get('metric', 'accuracy')}" for model in ("test", "personal")]
     names = [watched, *(name for name in own if name in summary)]
     texts = number_texts([number_of(summary, name) for name in names])

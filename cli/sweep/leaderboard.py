@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.ranking.digits import ABSENT, count_text, number_texts, shortened, spread_texts
-from cli.ranking.entries import monitor_of, number_of
+from cli.ranking.entries import number_of
 from cli.ranking.remarks import Result, described, missing_figures, remarks, without_effect
 from cli.ranking.standings import Group, Line, Standing, rank
 from cli.sweep.outcomes import Outcome, entries_of, settings_of, swept_keys
@@ -38,22 +38,22 @@ class Board:
     styles: tuple[str | None, ...]
 
 
-def ranking(outcomes: Sequence[Outcome], monitor: str) -> list[Group]:
+def ranking(outcomes: Sequence[Outcome], objective: str) -> list[Group]:
     """Settings by place; those that a search gave up wholly have no figures and are left out."""
-    entries = entries_of(outcomes, monitor)
+    entries = entries_of(outcomes, objective)
     pruned = {str(job.job) for job in outcomes if job.status == "pruned"}
     alive = {e.settings for e in entries if e.name not in pruned}
     return rank(e for e in entries if e.settings in alive)
 
 
-def print_leaderboard(outcomes: Sequence[Outcome], monitor: str) -> None:
+def print_leaderboard(outcomes: Sequence[Outcome], objective: str) -> None:
     """A table of each group, what is to be said of it, and a line for each job that is not finished."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, WIDE))
-    groups = ranking(outcomes, monitor)
+    groups = ranking(outcomes, objective)
     console.print()
-    title = f"leaderboard by the best round's {_watched(outcomes, monitor)}, mean ± sd over seeds"
+    title = f"leaderboard by the best round's {_compared(groups, objective)}, mean ± sd over seeds"
     _say(console, title, "bold")
     ranked = [group for group in groups if group.kind]
     for number, group in enumerate(groups, start=1):
@@ -62,27 +62,27 @@ def print_leaderboard(outcomes: Sequence[Outcome], monitor: str) -> None:
         _print_board(console, board_of(group, outcomes, is_alone=len(ranked) < 2))
         if len(group.lines) > SHOWN:
             _say(console, f"and {len(group.lines) - SHOWN} more lines in sweep.csv", "dim")
-    for sentence in said_of(outcomes, groups, monitor):
+    for sentence in said_of(outcomes, groups, objective):
         _say(console, sentence, "yellow")
     _print_unfinished(console, outcomes)
 
 
-def said_of(outcomes: Sequence[Outcome], groups: Sequence[Group], monitor: str) -> list[str]:
+def said_of(outcomes: Sequence[Outcome], groups: Sequence[Group], objective: str) -> list[str]:
     """The remarks on a sweep's ranking, one sentence each."""
-    entries = entries_of(outcomes, monitor)
+    entries = entries_of(outcomes, objective)
     results = [
         Result(entry.settings, entry.seed, entry.model, job.figures)
         for entry, job in zip(entries, outcomes, strict=True)
         if job.status == "finished"
     ]
-    return [*remarks(groups), *missing_figures(entries), *without_effect(results)]
+    idle = without_effect(results) if len(results) == len(outcomes) else []
+    return [*remarks(groups), *missing_figures(entries), *idle]
 
 
-def _watched(outcomes: Sequence[Outcome], monitor: str) -> str:
+def _compared(groups: Sequence[Group], objective: str) -> str:
     """Every figure that jobs of this sweep are compared by, each once."""
-    finished = [job.figures for job in outcomes if job.status == "finished"]
-    names = dict.fromkeys(monitor_of(figures, monitor) for figures in finished)
-    return " or ".join(names) or monitor
+    names = dict.fromkeys(name for group in groups for name in group.figures)
+    return " or ".join(name.removeprefix("best_") for name in names) or objective
 
 
 def board_of(group: Group, outcomes: Sequence[Outcome], *, is_alone: bool) -> Board:

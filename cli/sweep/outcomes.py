@@ -8,7 +8,8 @@ from typing import Literal, cast, get_args
 
 from calyx.errors import CalyxError
 from calyx.files import write_json
-from cli.ranking.entries import Entry, kind_of, monitor_of, number_of, why_absent
+from calyx.populations import read_population
+from cli.ranking.entries import PERSONAL, Entry, figure_of, kind_of, number_of, why_absent
 from server.folder import Row, RunFolder
 
 FILE = "job.json"
@@ -72,12 +73,12 @@ def _said(folder: Path) -> Row:
     return said if isinstance(said, dict) else {}
 
 
-def objective_of(figures: Row, monitor: str) -> float | None:
-    """What jobs are compared by: `monitor` of the best round, of a regression in the target's unit.
+def objective_of(figures: Row, objective: str) -> float | None:
+    """What jobs are compared by: `objective` of the best round, of a regression in the target's unit.
 
     `figures` are those of summary.json; None if there is no such finite figure.
     """
-    return number_of(figures, f"best_{monitor_of(figures, monitor)}")
+    return number_of(figures, f"best_{figure_of(figures, objective)}")
 
 
 def settings_of(overrides: Iterable[str]) -> dict[str, str]:
@@ -93,18 +94,38 @@ def swept_keys(outcomes: Sequence[Outcome]) -> list[str]:
     return [key for key in keys if len({one.get(key) for one in settings}) > 1]
 
 
-def entries_of(outcomes: Sequence[Outcome], monitor: str) -> list[Entry]:
+def entries_of(outcomes: Sequence[Outcome], objective: str) -> list[Entry]:
     """Jobs as they are ranked, by the overrides that differ."""
     keys = [key for key in swept_keys(outcomes) if key != "seed"]
     # Where no job names a seed they have the config's, which every finished one tells.
     known = {str(job.figures["seed"]) for job in outcomes if "seed" in job.figures}
     default = next(iter(known)) if len(known) == 1 else ""
-    return [_entry(one, keys, default, monitor) for one in outcomes]
+    names = _figures_compared(outcomes, objective)
+    return [
+        _entry(one, keys, default, f"best_{name}")
+        for one, name in zip(outcomes, names, strict=True)
+    ]
 
 
-def _entry(one: Outcome, keys: Sequence[str], seed: str, monitor: str) -> Entry:
+def _figures_compared(outcomes: Sequence[Outcome], objective: str) -> list[str]:
+    """The figure of each job, without its `best_`.
+
+    Classifiers of clients' own are compared by accuracy (`calyx.defaults`), common ones by loss: beside
+    each other all are compared by accuracy.
+    """
+    names = [figure_of(one.figures, objective) for one in outcomes]
+    finished = {
+        name
+        for one, name in zip(outcomes, names, strict=True)
+        if one.figures.get("metric") == "accuracy"
+    }
+    if finished != {"val_loss", f"val_{PERSONAL}accuracy"}:
+        return names
+    return [name.replace("loss", "accuracy") for name in names]
+
+
+def _entry(one: Outcome, keys: Sequence[str], seed: str, name: str) -> Entry:
     settings, figures = settings_of(one.overrides), one.figures
-    name = f"best_{monitor_of(figures, monitor)}"
     is_finished = one.status == "finished"
     return Entry(
         name=str(one.job),
@@ -114,6 +135,6 @@ def _entry(one: Outcome, keys: Sequence[str], seed: str, monitor: str) -> Entry:
         why=why_absent(figures, name) if is_finished else f"it is {one.status}",
         figure=name,
         kind=kind_of(figures, name) if is_finished else None,
-        rows=figures.get("validated_on"),
+        rows=read_population(figures.get("validated_on")),
         model=figures.get("model_sha256"),
     )

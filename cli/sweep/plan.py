@@ -42,7 +42,7 @@ class Sweep:
     folder: Path
     sweeper: str  # its name: basic, optuna, or another plugin's
     jobs: tuple[PlannedJob, ...] | None
-    monitor: str  # what the jobs are compared by, where a job's own summary does not say
+    objective: str  # what the jobs are compared by, where a job's own summary does not say
     settling: tuple[str, ...]  # overrides that make explicit what the jobs must agree on
 
 
@@ -66,12 +66,14 @@ def plan_sweep(options: Namespace) -> Sweep:
     if workers is not None:
         fixed.append(f"hydra.launcher.n_jobs={workers}")
     extra = [*fixed, *search_path(options.config_dir)]
-    planned, monitor = _check_jobs(samples, extra, are_jobs=sweeper == "basic")
+    planned, watched = _check_jobs(samples, extra, are_jobs=sweeper == "basic")
     if sweeper == "optuna":
-        from cli.sweep.search import check_study
+        from cli.sweep.search import check_aim, check_study
 
+        check_aim(master, words, [one.objective for one in watched])
         check_study(master, words, folder)
-    return Sweep(folder, sweeper, planned if sweeper == "basic" else None, monitor, tuple(fixed))
+    jobs = planned if sweeper == "basic" else None
+    return Sweep(folder, sweeper, jobs, watched[0].objective, tuple(fixed))
 
 
 def _compose_master(words: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
@@ -151,7 +153,7 @@ def _at_once(master: Any, jobs: int) -> int | None:  # noqa: ANN401 - OmegaConf'
 
 def _check_jobs(
     jobs: Sequence[Sequence[str]], extra: Sequence[str], *, are_jobs: bool
-) -> tuple[tuple[PlannedJob, ...], str]:
+) -> tuple[tuple[PlannedJob, ...], list[Stopping]]:
     """Plan each, and look at its folder if they are the very jobs and not samples of a search."""
     from omegaconf import open_dict
 
@@ -184,17 +186,4 @@ def _check_jobs(
         planned.append(PlannedJob(number, tuple(cfg.hydra.overrides.task), folder))
     if not watched:
         raise ConfigError("The sweep has no jobs.")
-    if not are_jobs:
-        _check_direction(watched)
-    return tuple(planned), watched[0].monitor
-
-
-def _check_direction(watched: Sequence[Stopping]) -> None:
-    """A search has one direction. Raises ConfigError."""
-    up = next((one.monitor for one in watched if one.mode == "max"), None)
-    down = next((one.monitor for one in watched if one.mode == "min"), None)
-    if up and down:
-        raise ConfigError(
-            f"This search would make {down} small and {up} large, and it can have one aim; set "
-            "stopping.monitor to one figure that all trials have."
-        )
+    return tuple(planned), watched

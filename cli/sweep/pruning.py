@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calyx.config import RunConfig
+from calyx.populations import read_population
 from cli.ranking.digits import number_texts
-from cli.ranking.entries import is_same_rows, monitor_of, number_of
+from cli.ranking.entries import figure_of, is_same_rows, number_of
 from server.folder import Row
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def watching(hydra: Any, run: RunConfig, number: int) -> Iterator[None]:  # noqa
         yield
         return
     trial = load_trial(settings, Path(str(hydra.sweep.dir)), (number, run.rounds))
-    listener = RoundListener(trial, run.stopping.monitor, run.seed)
+    listener = RoundListener(trial, run.stopping.objective, run.seed)
     logging.getLogger().addHandler(listener)
     try:
         yield
@@ -44,16 +45,16 @@ def watching(hydra: Any, run: RunConfig, number: int) -> Iterator[None]:  # noqa
 
 
 class RoundListener(logging.Handler):
-    """Tells a trial what `monitor` was in each round, and raises Pruned when it is to end.
+    """Tells a trial what `objective` was in each round, and raises Pruned when it is to end.
 
     Of a regression it tells the error in the target's own unit. A round's figure that cannot be
     compared with those of other trials is not told: one that does not rank within its run, or that
     is of other rows than the first trial's of the same seed.
     """
 
-    def __init__(self, trial: "Trial", monitor: str, seed: int) -> None:
+    def __init__(self, trial: "Trial", objective: str, seed: int) -> None:
         super().__init__(logging.INFO)
-        self._trial, self._monitor, self._seed = trial, monitor, seed
+        self._trial, self._objective, self._seed = trial, objective, seed
         self._reported = set(trial.study.trials[trial.number].intermediate_values)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -64,7 +65,7 @@ class RoundListener(logging.Handler):
         from cli.sweep.study import storage_errors
 
         metric = "r2" if any(key.endswith("_rmse") for key in row) else "accuracy"
-        figure = monitor_of({"metric": metric}, self._monitor)
+        figure = figure_of({"metric": metric}, self._objective)
         value = number_of(row, figure)
         if value is None or row.get("best_round", 0) is None:
             return
@@ -84,10 +85,8 @@ class RoundListener(logging.Handler):
     def _is_comparable(self, row: Row) -> bool:
         """Whether the row is of the rows that the study's first trial of this seed was judged on."""
         rows, key = row.get("validated_on"), f"validated_on, seed {self._seed}"
-        if rows is None:
-            return True
         first = self._trial.study.user_attrs.get(key)
-        if first is None:
+        if first is None and rows is not None:
             self._trial.study.set_user_attr(key, rows)
             return True
-        return is_same_rows(first, rows)
+        return is_same_rows(read_population(first), read_population(rows))

@@ -83,7 +83,7 @@ def _conclude(sweep: Sweep) -> list[Outcome]:
         return []
     table = write_table(sweep.folder, outcomes)
     report = _compare(sweep, outcomes)
-    print_leaderboard(outcomes, sweep.monitor)
+    print_leaderboard(outcomes, sweep.objective)
     print(f"table   {table}")
     if report:
         print(f"report  {report}", flush=True)
@@ -93,7 +93,7 @@ def _conclude(sweep: Sweep) -> list[Outcome]:
 def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> Path | None:
     """The comparing report; None if there is nothing to compare, or this version cannot."""
     jobs = {str(job.job): job for job in outcomes}
-    lines = (line for group in ranking(outcomes, sweep.monitor) for line in group.lines)
+    lines = (line for group in ranking(outcomes, sweep.objective) for line in group.lines)
     first = [jobs[entry.name] for line in lines for entry in line.standing.entries]
     ordered = [*first, *(job for job in outcomes if job not in first)]
     folders = [job.folder for job in ordered if RunFolder(job.folder).holds_run]

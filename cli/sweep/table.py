@@ -17,7 +17,7 @@ FIGURES = (
     "rounds",
     "best_round",
     "seconds",
-    "monitor",
+    "objective",
     "bytes_up",
     "bytes_down",
     "model_sha256",

@@ -53,6 +53,21 @@ def test_a_monitor_that_there_is_not_is_refused_by_its_key(words):
 
 
 @pytest.mark.parametrize(
+    ("words", "objective"),
+    [
+        ([], "val_loss"),
+        (["stopping.monitor=val_accuracy"], "val_accuracy"),
+        (["stopping.objective=val_accuracy"], "val_accuracy"),
+        (["strategy=ditto"], "val_personal_accuracy"),
+        (["strategy=ditto", "stopping.monitor=val_personal_loss"], "val_personal_loss"),
+        (["strategy=ditto", "stopping.objective=val_loss"], "val_loss"),
+    ],
+)
+def test_runs_are_compared_by_what_is_watched_and_own_classifiers_by_accuracy(words, objective):
+    assert settled(*words).stopping.objective == objective
+
+
+@pytest.mark.parametrize(
     ("words", "evaluate"),
     [
         ([], "with_training"),

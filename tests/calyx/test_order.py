@@ -32,6 +32,7 @@ def order():
         abandoned=(),
         groups=(("a", "b"),),
         rounds=3,
+        best=0,
         deadline_s=60.0,
         terms=terms_of(run),
     )
@@ -131,6 +132,7 @@ def test_no_client_has_a_field_of_its_own_in_the_order():
     assert fields == {
         "abandoned",
         "attempt",
+        "best",
         "deadline_s",
         "groups",
         "is_validated",

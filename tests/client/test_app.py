@@ -36,6 +36,7 @@ def order_of(federation, **changes):
         "abandoned": (),
         "groups": (("client-00", "client-01"), ("client-02",)),
         "rounds": 5,
+        "best": 0,
         "deadline_s": 60.0,
         "terms": federation.setting.terms,
     }

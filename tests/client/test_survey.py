@@ -118,6 +118,7 @@ def _order(federation):
         abandoned=(),
         groups=(tuple(federation.nodes),),
         rounds=5,
+        best=0,
         deadline_s=60.0,
         terms=setting.terms,
     )

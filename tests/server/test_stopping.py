@@ -9,20 +9,21 @@ import pytest
 from calyx.composing import compose, resolved
 from calyx.config import RunConfig, Stopping, parse
 from calyx.errors import ConfigError
+from calyx.populations import Population
 from calyx.registry import load_task
 from server.checkpoints import Best, RunState, load_newest, save
 from server.stopping import (
     Validated,
     check_monitor,
     compared,
-    is_same,
+    is_nearly,
     reason_to_stop,
     released,
     why_unranked,
 )
 
-LOSS = Stopping(monitor="val_loss", mode="min", patience=3)
-ACCURACY = Stopping(monitor="val_accuracy", mode="max", patience=3)
+LOSS = Stopping(monitor="val_loss", mode="min", objective="val_loss", patience=3)
+ACCURACY = replace(LOSS, monitor="val_accuracy", mode="max")
 ALL = tuple(ascii_lowercase[:20])
 
 
@@ -31,13 +32,21 @@ def before():
     return RunState("run", "digest", 0, weights, {}, None)
 
 
+def population(names, rows_each=10):
+    """Of clients with so many rows each."""
+    rows = rows_each * len(names)
+    return Population("rows", len(names), len(ALL), "".join(names), rows, (rows, 0))
+
+
 def ranked(values, stopping=LOSS, state=None):
     """The state after rounds with these (value, clients), and what was said of each."""
     state, said = state or before(), []
-    for value, clients in values:
+    for value, clients, *rows in values:
         weights = {"w": np.full(1, state.round + 1, np.float32)}
         state = replace(state, round=state.round + 1, weights=weights)
-        state, sentence = compared(state, Validated(value, tuple(clients)), stopping)
+        names = tuple(sorted(clients))
+        validated = Validated(value, names, population(names, *rows))
+        state, sentence = compared(state, validated, stopping)
         said.append(sentence)
     return state, said
 
@@ -68,8 +77,8 @@ def test_a_luckier_round_of_fewer_clients_is_not_better_and_not_waited_for():
     state, said = ranked([(0.5, ALL), (0.1, without), (0.6, ALL), (0.1, without), (0.4, ALL)])
     assert (state.best.round, state.best.value, state.waited) == (5, 0.4, 0)
     assert said[1] == (
-        "Other clients validated round 2 than round 1, the best so far (now without a): the two are "
-        "not compared"
+        "Round 2 was validated on other rows than round 1, the best so far (now without a): the two "
+        "are not compared"
     )
     assert [bool(sentence) for sentence in said] == [False, True, False, True, False]
     worse, _ = ranked([(0.5, ALL), (0.9, without), (0.9, ALL), (0.9, without)])
@@ -90,12 +99,18 @@ def test_rounds_that_another_one_misses_each_time_begin_anew_with_the_third():
     assert [("anew" in sentence) for sentence in said] == [False, False, False, True, False]
 
 
+def test_rounds_of_other_rows_of_the_same_clients_are_not_compared():
+    state, said = ranked([(0.5, ALL), (0.1, ALL, 11), (0.4, ALL)])
+    assert (state.best.round, state.best.value) == (3, 0.4)
+    assert "the same clients have other rows now" in said[1]
+
+
 def test_fewer_than_one_client_in_twenty_may_differ():
     many = tuple(f"client-{i}" for i in range(100))
-    assert is_same(many, many[4:])
-    assert not is_same(many, many[5:])
-    assert not is_same(ALL, ALL[1:])
-    assert not is_same(many, (*many[3:], "new", "newer"))
+    assert is_nearly(many, many[4:])
+    assert not is_nearly(many, many[5:])
+    assert not is_nearly(ALL, ALL[1:])
+    assert not is_nearly(many, (*many[3:], "new", "newer"))
 
 
 def test_a_round_without_a_figure_ends_a_row_of_other_clients():
@@ -110,6 +125,7 @@ def test_what_was_compared_with_whom_survives_a_checkpoint(tmp_path):
         save(tmp_path / str(stop), half, keep=1)
         again, _ = load_newest(tmp_path / str(stop))
         assert (again.best.clients, again.waited, again.apart) == (ALL, half.waited, half.apart)
+        assert again.best.population == half.best.population
         whole, said = ranked(rounds[stop:], state=again)
         assert (whole.best.round, whole.best.value) == (4, 0.2)
         assert "anew" in said[-1]

@@ -62,7 +62,8 @@ def test_one_value_has_no_spread_and_none_is_a_dash():
 
 
 def test_a_spread_that_is_not_0_never_reads_as_0():
-    assert deviation_text(7e-11, "0.5000") == "7.0e-11"
+    assert deviation_text(7e-11, "0.5000") == "7e-11"
+    assert deviation_text(0.013, "0.7") == "0.013"
     assert deviation_text(0.0, "0.5000") == "0.0000"
     assert deviation_text(0.01, "91.0 %") == "1.0 %"
 

@@ -11,16 +11,25 @@ from cli.sweep.leaderboard import print_leaderboard, ranking
 from cli.sweep.outcomes import Outcome, objective_of, settings_of
 from cli.sweep.search import best_lines
 
-ROWS = {"clients": 20, "asked": 20, "rows": 600, "over": "rows", "labels": [200, 400]}
+ROWS = {
+    "over": "rows",
+    "clients": 20,
+    "asked": 20,
+    "who": "digest",
+    "rows": 600,
+    "labels": [200, 400],
+    "target_mean": None,
+    "target_sd": None,
+}
 
 
-def finished(job, words, value, monitor="val_loss", **figures):
-    """A job of its own model, whose best round's `monitor` is `value`."""
+def finished(job, words, value, objective="val_loss", **figures):
+    """A job of its own model, whose best round's `objective` is `value`."""
     known = {
         "task": "x",
         "metric": "accuracy",
-        "monitor": monitor,
-        f"best_{monitor}": value,
+        "objective": objective,
+        f"best_{objective}": value,
         "test_accuracy": 0.5,
         "seed": int(settings_of(words.split()).get("seed", 1)),
         "model_sha256": f"model {job}",
@@ -46,16 +55,16 @@ JOBS = [
 ]
 
 
-def places(outcomes, monitor="val_loss"):
+def places(outcomes, objective="val_loss"):
     """Of each group, label → place."""
     return [
         {line.standing.label: line.place for line in group.lines}
-        for group in ranking(outcomes, monitor)
+        for group in ranking(outcomes, objective)
     ]
 
 
-def said(outcomes, capsys, monitor="val_loss"):
-    print_leaderboard(outcomes, monitor)
+def said(outcomes, capsys, objective="val_loss"):
+    print_leaderboard(outcomes, objective)
     return capsys.readouterr().out
 
 
@@ -152,8 +161,10 @@ def test_regressions_are_compared_in_the_targets_own_unit(capsys):
     [
         ({"validated_on": ROWS | {"clients": 5, "asked": 5, "rows": 150}}, "of other rows"),
         ({"validated_on": ROWS | {"labels": [201, 399]}}, "of other rows"),
+        ({"validated_on": ROWS | {"who": "others"}}, "of other rows"),
+        ({"validated_on": None}, "of other rows"),
         ({"validated_on": ROWS | {"over": "clients"}}, "not the same one"),
-        ({"monitor": "val_accuracy", "best_val_accuracy": 0.4}, "not the same one"),
+        ({"objective": "val_accuracy", "best_val_accuracy": 0.4}, "not the same one"),
         ({"task": "y"}, "several tasks"),
         ({"classes": ["yes", "no"]}, "other classes"),
     ],
@@ -169,7 +180,7 @@ def test_figures_of_other_rows_or_kinds_are_groups_of_their_own(capsys, figures,
 
 def test_targets_that_differ_in_their_unit_are_other_rows_and_rounding_is_none():
     def on(mean):
-        return {"clients": 2, "rows": 9, "over": "rows", "target": {"mean": mean, "sd": 30.0}}
+        return ROWS | {"labels": None, "target_mean": mean, "target_sd": 30.0}
 
     def two(mean):
         return [
@@ -203,13 +214,15 @@ def test_a_personal_figure_is_what_jobs_of_ditto_are_compared_by(capsys):
     assert "no effect" not in text
 
 
-def test_a_common_and_a_personal_figure_of_the_same_rows_are_compared_and_it_is_said(capsys):
+def test_common_and_own_classifiers_of_the_same_rows_are_compared_by_accuracy(capsys):
     jobs = [
-        finished(0, "strategy=fedavg", 0.5),
-        finished(1, "strategy=ditto", 0.4, "val_personal_loss"),
+        finished(0, "strategy=fedavg", 0.5, best_val_accuracy=0.7),
+        finished(1, "strategy=ditto", 0.8, "val_personal_accuracy"),
     ]
     assert places(jobs) == [{"strategy=ditto": 1, "strategy=fedavg": 2}]
-    assert "strategy=ditto: by best_val_personal_loss, of clients' own models" in said(jobs, capsys)
+    text = said(jobs, capsys)
+    assert "best_val_accuracy" in text
+    assert "strategy=ditto: by best_val_personal_accuracy, of clients' own models" in text
 
 
 def test_equal_values_share_the_lead_and_nobody_is_marked(capsys):
@@ -224,6 +237,12 @@ def test_equal_values_share_the_lead_and_nobody_is_marked(capsys):
     assert text.count("1=") == 3
     assert "all 3 settings tie: stopping.patience does not change what is compared" in text
     assert "stopping.patience has no effect: the models are the same whatever the value" in text
+
+
+def test_a_value_that_fails_is_not_without_effect(capsys):
+    jobs = [finished(i, f"arch=a seed={i}", 0.5, model_sha256=f"m{i}") for i in (1, 2)]
+    jobs += [finished(3, "arch=b seed=1", 0.5, model_sha256="m1"), failed(4, "arch=b seed=2")]
+    assert "no effect" not in said(jobs, capsys)
 
 
 def test_two_of_three_share_the_lead_and_the_third_is_third():

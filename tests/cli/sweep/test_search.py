@@ -170,7 +170,8 @@ def test_a_round_is_reported_to_the_study_and_may_end_the_trial(here, storage):
 def test_only_rounds_that_compare_with_other_trials_are_reported(here):
     """Of a regression the error in its target's unit, of the first trial's rows, if rounds rank."""
     study = optuna.create_study()
-    rows = {"clients": 2, "rows": 90, "over": "rows", "target": {"mean": 1.0, "sd": 2.0}}
+    whose = {"over": "rows", "clients": 2, "asked": 2, "who": "digest", "labels": None}
+    rows = whose | {"rows": 90, "target_mean": 1.0, "target_sd": 2.0}
 
     def reported(seed, **row):
         trial = study.ask()
@@ -213,8 +214,9 @@ def test_a_sampler_proposes_the_same_for_a_trials_number(here, name):
 
 
 def test_the_study_is_maximised_where_the_larger_figure_is_the_better_one(here):
-    master = compose(["stopping.monitor=val_accuracy"])
-    study = open_study(settings_with(), here, described(master, read_space([LR])))
+    words = ["hydra/sweeper=optuna", "stopping.monitor=val_accuracy", LR]
+    master = compose_master(words)
+    study = open_study(settings_with(), here, described(master, space_of(master, words)))
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
 
 
