@@ -1,6 +1,7 @@
 """Which vector a client sends, and which rules its sum obeys: derived alike on both sides."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from calyx.config import parse
 from calyx.errors import ConfigError
@@ -57,6 +58,13 @@ class Contents:
     has_personal: bool = False  # whether each client evaluates a model of its own, too
     is_localised: bool = False  # whether each client's evaluation is of the model as it has it
     w_max: int = UNKNOWN_W_MAX  # largest weight of a client, in training rows
+
+    @property
+    def models(self) -> Literal["common", "own", "both"]:
+        """Of whom figures are: one model; each client's own; one model, and each client's own."""
+        if self.is_localised:
+            return "own"
+        return "both" if self.has_personal else "common"
 
 
 def weighed(contents: Contents, terms: Terms) -> Contents:

@@ -77,6 +77,11 @@ def reliability_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
     return (Count("reliability", 3 * RELIABILITY_BINS, ROWS_MAX << 20),)
 
 
+def no_reliability(schema: Schema, over: Over) -> dict[str, Cells]:
+    """The counts of `reliability_terms` of a client that is not judged."""
+    return {t.name: np.zeros(t.size, dtype=object) for t in reliability_terms(schema, over)}
+
+
 def metric_name(schema: Schema) -> str:
     """The figure by which models of a task are compared; larger is better."""
     return "accuracy" if schema.target is None else "r2"

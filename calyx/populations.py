@@ -23,13 +23,14 @@ class Population:
     """
 
     over: Over  # what the figure is a mean over
-    clients: int  # that have rows in it
+    clients: int  # that have rows in it, and a model to judge by them
     asked: int  # clients
     who: str  # digest of the names of the clients that answered, with rows or without
     rows: int | None  # None where they are confidential
     labels: tuple[float, ...] | None = None
     target_mean: float | None = None
     target_sd: float | None = None  # of the population
+    untrained: int = 0  # clients that have no such model, and are left out
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values: `validated_on` and `tested_on` of a run's files."""
@@ -38,11 +39,13 @@ class Population:
 
 def population_of(schema: Schema, counts: Counts, names: Iterable[str], asked: int) -> Population:
     """The population of an evaluation's summed `counts`, which the clients `names` gave."""
+    untrained = int(counts["untrained"][0])
     clients = int(counts["clients"][0])
     rows = int(counts["rows"][0]) if "rows" in counts else None
     who = hashlib.sha256(json.dumps(sorted(names)).encode()).hexdigest()[:16]
     n = clients if rows is None else rows
-    head = Population("clients" if rows is None else "rows", clients, asked, who, rows)
+    over: Over = "clients" if rows is None else "rows"
+    head = Population(over, clients, asked, who, rows, untrained=untrained)
     if schema.target is None:
         labels = [int(v) for v in counts["labels"]]
         shares = [v / (max(1, n) << SHARE_STEPS) for v in labels]

@@ -62,6 +62,8 @@ def client_spread(
     n = int(counts["scored"][0])
     if n == 0:
         why = "no client has a score of its own" if counts["unscored"][0] else "no client has rows"
+        if "untrained" in counts and counts["untrained"][0]:
+            why = "no client with rows has trained a model of its own"
         return none_of(_NAMES, why)
     total = int(counts["scores"][0]) - int(counts["scores"][1])
     scatter = n * int(counts["score_squares"][0]) - total**2  # n² · variance

@@ -48,7 +48,7 @@ def model_of(
             "the clients' own models: give client=NAME for one of them.",
         )
     summary = folder.read_summary()
-    best = int(summary.get("released_round", summary["best_round"]))  # the latter in older runs
+    best = int(summary.get("released_round") or summary["best_round"])  # the latter in older runs
     own, number = _own(
         folder, run, Store(folder.path / "clients", str(summary["run"]), whose), best
     )

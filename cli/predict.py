@@ -168,7 +168,7 @@ def as_csv(schema: Schema, outputs: NDArray[np.float64]) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    known = np.isfinite(outputs).all(axis=1)
+    known = [bool(np.isfinite(row).all()) for row in outputs]
     target = schema.target
     if target is not None:
         writer.writerow([target.name])

@@ -43,8 +43,12 @@ def _end(summary: Row) -> str:
 
 
 def _lines(summary: Row, folder: Path) -> list[str]:
-    """What else was found out: of the folds, and of the data."""
+    """What else was found out: of own models, of the folds, and of the data."""
     found, cv = [], summary.get("cv")
+    untrained = _own_population(summary).get("untrained") or 0
+    if untrained:
+        who = "1 client has" if untrained == 1 else f"{untrained} clients have"
+        found.append(f"own models: {who} none, having taken part in no round")
     if cv and cv["mean"] is not None:
         what = "each client left out" if cv["k"] == "clients" else f"{cv['k']} folds"
         sd = "" if cv["sd"] is None else f" ± {share(cv['sd'])}"
@@ -91,10 +95,9 @@ def _tables(summary: Row) -> list[tuple[str, Table]]:
     own.append(beside("pooled_own", pooled))
     if models == "own":
         everybody = [line for line in everybody if line.name != "federated"]
-    judged_on = summary.get("tested_on" if models == "own" else "personal_tested_on") or {}
     named = [(f"{metric} on everybody's test rows", everybody)]
     if models != "common":
-        named.append((f"{metric}, each on its own test rows{_who(judged_on)}", own))
+        named.append((f"{metric}, each on its own test rows{_who(_own_population(summary))}", own))
     shown = [
         (title, [one for one in lines if one.value is not None or one.absent])
         for title, lines in named
@@ -103,16 +106,21 @@ def _tables(summary: Row) -> list[tuple[str, Table]]:
     return [(title, _table(metric, lines, decimals)) for title, lines in shown if lines]
 
 
+def _own_population(summary: Row) -> Row:
+    """Of whom the figures of own models are; {} of a run without own models."""
+    key = {"own": "tested_on", "both": "personal_tested_on"}.get(
+        summary.get("models", "common"), ""
+    )
+    found: Row = summary.get(key) or {}
+    return found
+
+
 def _who(population: Row) -> str:
     """Of how many clients, where some have no model of their own."""
     untrained = population.get("untrained") or 0
     if not untrained:
         return ""
-    has = "has" if untrained == 1 else "have"
-    return (
-        f", over {population['clients']} of {population['asked']} clients ({untrained} {has} no own "
-        "model)"
-    )
+    return f": {population['clients']} of {population['asked']} clients"
 
 
 def _table(metric: str, lines: list[_Line], decimals: int) -> Table:

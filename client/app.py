@@ -17,10 +17,10 @@ from flwr.clientapp import ClientApp
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import ConfigError
-from calyx.figures import Figures, as_row
+from calyx.figures import Figures, as_row, none_of
 from calyx.hardware import apply
 from calyx.layouts import over_of
-from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
+from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name, no_reliability
 from calyx.order import Kind
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.quantise import Residues
@@ -249,24 +249,33 @@ def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribut
     own = task.store.until(number) if task.store else {}
     schema = task.participant.task.schema
     over = over_of(parse(PrivacyConfig, task.order.terms.privacy, "privacy"))
-    result = _judged(task, part, task.objective.localised(task.model, own))
+    # Layers that nobody trained are no model: who lacks its own is counted, and not judged.
+    result = None
+    if task.objective.has_layers(task.makeup, own):
+        result = _judged(task, part, task.objective.localised(task.model, own))
     prefix = "val_" if kind == "evaluate" else "test_"
     said = _said(schema, result, kind).named(prefix)
     counts = counts_of(result, schema, over)
     if task.objective.personal() is not None:
-        personal = _judged(task, part, own or task.model)
+        personal = _judged(task, part, own) if own else None
         said |= _said(schema, personal, kind).named(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
     if kind != "evaluate":
-        counts |= spread_counts(schema, result.score, len(part)) | result.beside
+        if result is None:
+            counts |= spread_counts(schema, None, 0) | no_reliability(schema, over)
+        else:
+            counts |= spread_counts(schema, result.score, len(part)) | result.beside
     journal.write(kind, round=number, **fold, **as_row(said), num_examples=len(part))
     # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
     # alone, whether its rows make a chosen model diverge.
     return Contribution(1, {}, {}, counts)
 
 
-def _said(schema: Schema, result: Evaluation, kind: str) -> Figures:
-    """This client's own figures, for its journal: loss and score."""
+def _said(schema: Schema, result: Evaluation | None, kind: str) -> Figures:
+    """This client's own figures, for its journal: loss and score; None is a model that it lacks."""
+    if result is None:
+        names = ("loss", metric_name(schema))
+        return none_of(names, "it took part in no round, and has no model of its own")
     empty = f"there are no {'validation' if kind == 'evaluate' else 'test'} rows"
     told = figures(schema, counts_of(result, schema, "rows"), empty=empty)
     return told.only(("loss", metric_name(schema)))

@@ -15,8 +15,10 @@ from calyx.config import parse
 from calyx.files import read_lines, write_json
 from calyx.flower import SERVER_NODE, quiet_flower
 from calyx.hardware import cores
+from calyx.metrics import PERSONAL
+from client.store import Store
 from client.training_config import TrainingConfig
-from engines.baselines import Question, as_row, compute_baselines
+from engines.baselines import Federated, Figure, Question, as_row, compute_baselines
 from engines.embedded import RUN_ID, Answer, EmbeddedGrid
 from engines.identities import Identities, throw_away
 from engines.observer import Observer
@@ -84,9 +86,25 @@ def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder) -> None:
             "baselines-failed", "warning", "A baseline could not be trained; none is shown."
         )
         return
-    name = f"test_{summary['metric']}"
-    federated = (summary[name], summary["absent"].get(name))
-    write_json(folder.summary, summary | {"baselines": as_row(found, federated)})
+    row = as_row(found, _federated(folder, summary, plan))
+    write_json(folder.summary, summary | {"baselines": row})
+
+
+def _federated(folder: RunFolder, summary: Row, plan: Plan) -> Federated:
+    """The run's figures, by whose models they are of; only an observer knows who has its own."""
+    models = summary["models"]
+
+    def figure(prefix: str, tested_on: str) -> Figure:
+        name, on = f"{prefix}{summary['metric']}", summary[tested_on]
+        return Figure((summary[name], summary["absent"].get(name)), on["clients"], on["rows"])
+
+    common = None if models == "own" else figure("test_", "tested_on")
+    if models == "common":
+        return Federated(common)
+    own = figure(PERSONAL, "tested_on" if models == "own" else f"{PERSONAL}tested_on")
+    store, number = folder.path / "clients", summary["released_round"]
+    kept = {name: Store(store, summary["run"], name).round_of(number) for name in plan.task.clients}
+    return Federated(common, own, tuple(name for name in kept if kept[name] is not None))
 
 
 def _add_left_out(folder: RunFolder) -> None:

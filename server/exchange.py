@@ -118,11 +118,15 @@ def judged(
     return found
 
 
-def population(outcome: Outcome, contents: Contents) -> Population:
-    """Of whom the figures of an outcome's evaluation are."""
+def populations(outcome: Outcome, contents: Contents) -> dict[str, Population]:
+    """Of whom the figures of an outcome's evaluation are: by "", and `PERSONAL` of models beside."""
     cohort, counts = outcome.exchange.cohort, total_counts(outcome.evaluated)
     names = [name for name in cohort if name not in outcome.dropped]
-    return population_of(contents.task.schema, counts, names, len(cohort))
+    found = {}
+    for prefix in ("", PERSONAL) if contents.has_personal else ("",):
+        own = {k.removeprefix(prefix): v for k, v in counts.items() if k.startswith(prefix)}
+        found[prefix] = population_of(contents.task.schema, own, names, len(cohort))
+    return found
 
 
 def named(words: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ def history_of(run: RunConfig, state: RunState, rows: list[Row], clients: int) -
         "best_round": best and model.round,
         "released_round": model.round,
         **{f"best_{key}": best and best[key] for key in names},
-        "validated_on": best and best["validated_on"],
+        **{key: best and best[key] for key in last if key.endswith("validated_on")},
         "final_train_loss": last["train_loss"],
         "capped_clients": max(row["capped_clients"] for row in rows),
         **{f"final_{key}": last[key] for key in names},

@@ -20,14 +20,15 @@ from calyx.config import RunConfig
 from calyx.errors import RoundFailed
 from calyx.figures import as_row
 from calyx.files import append_lines, read_lines
+from calyx.metrics import PERSONAL
 from calyx.weights import Weights
 from server.asking import ask
 from server.checkpoints import RunState, save
-from server.exchange import Exchange, Outcome, judged, mean_loss, population
+from server.exchange import Exchange, Outcome, judged, mean_loss, populations
 from server.federation import Federation
 from server.folder import Row, figure_text, shown_figures
 from server.sampling import sample_cohort
-from server.stopping import Validated, compared, reason_to_stop, why_unranked
+from server.stopping import Validated, compared, of_the_most, reason_to_stop, why_unranked
 from server.weighing import num_capped
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def _validate(federation: Federation, state: RunState) -> RunState:
         figures = {
             key: value
             for key, value in before.items()
-            if key.startswith("val_") or key in ("validated_on", "absent")
+            if key.startswith("val_") or key.endswith("validated_on") or key == "absent"
         }
         return _recorded(federation, state, figures)
     started, run, groups = time.monotonic(), federation.run, federation.dealt
@@ -126,7 +127,8 @@ def _validated(
     if replies:  # a strategy of Flower's divides by their rows
         federation.strategy.aggregate_evaluate(state.round, replies)
     figures = as_row(judged(outcome.evaluated, contents).named("val_"))
-    figures["validated_on"] = population(outcome, contents).to_json()
+    for prefix, population in populations(outcome, contents).items():
+        figures[f"{prefix}validated_on"] = population.to_json()
     return _recorded(federation, state, figures, outcome)
 
 
@@ -160,12 +162,24 @@ def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome 
     if outcome is None or why_unranked(run, sum(map(len, federation.dealt))):
         return state
     clients = tuple(name for name in outcome.exchange.cohort if name not in outcome.dropped)
-    rows = population(outcome, federation.grid.contents)
-    validated = Validated(row[run.stopping.monitor], clients, rows)
+    contents, monitor = federation.grid.contents, run.stopping.monitor
+    is_personal = monitor.startswith(f"val_{PERSONAL}")
+    if contents.is_localised or is_personal:
+        trained = _trained([*read_lines(folder.rounds), row])
+        clients = tuple(name for name in clients if name in trained)
+        state = replace(state, best=of_the_most(state.best, clients))
+    of = populations(outcome, contents)
+    rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
+    validated = Validated(row[monitor], clients, rows)
     state, sentence = compared(state, validated, run.stopping)
     if sentence:
         folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
     return state
+
+
+def _trained(rows: list[Row]) -> set[str]:
+    """Who took part in a training so far, and has a model of its own by that."""
+    return {name for row in rows for name in row["cohort"] if name not in row["dropped"]}
 
 
 def _reason(state: RunState, run: RunConfig) -> str | None:

@@ -86,6 +86,16 @@ def compared(state: RunState, validated: Validated, stopping: Stopping) -> tuple
     return replace(state, apart=apart), f"{difference}: the two are not compared"
 
 
+def of_the_most(best: Best | None, clients: tuple[str, ...]) -> Best | None:
+    """`best`, or None where it is a round before more clients had a model of their own.
+
+    `clients` have one now. A model that fewer can use is no rival, whatever the figure of the few.
+    """
+    if best is None or not set(best.clients) < set(clients) or is_nearly(best.clients, clients):
+        return best
+    return None
+
+
 def _can_compare(best: Best, this: Best) -> bool:
     """Whether two rounds are of the same rows, but for those of a few clients."""
     if best.clients == this.clients:

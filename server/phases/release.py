@@ -34,6 +34,7 @@ def run(work: Work) -> Work:
         "num_clients": len(work.nodes),
         "classes": list(task.schema.classes),
         "metric": metric_name(task.schema),
+        "models": federation.grid.contents.models,
         "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
         "privacy": work.run.privacy["name"],
         "preprocessing": work.run.preprocessing["name"],

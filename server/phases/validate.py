@@ -10,7 +10,7 @@ from calyx.spread import client_spread
 from server.asking import ask
 from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
-from server.exchange import Exchange, Outcome, judged, population, total_counts
+from server.exchange import Exchange, Outcome, judged, populations, total_counts
 from server.federation import Federation
 from server.stopping import released
 from server.work import Work
@@ -34,9 +34,24 @@ def test_best(federation: Federation, state: RunState) -> RunState:
     federation.folder.truncate(clients, lambda row: row["kind"] != "test")  # of an earlier best
     exchange = Exchange("test", best.round, 1, federation.dealt, previous=())
     outcome = ask(federation, exchange, best.weights)[0]
+    _say_untrained(federation, outcome, best.round)
     tested = replace(state, best=replace(best, test=_figures(outcome, federation.grid.contents)))
     save(federation.folder.checkpoints, tested, federation.run.keep_checkpoints)
     return tested
+
+
+def _say_untrained(federation: Federation, outcome: Outcome, number: int) -> None:
+    """That figures of own models are not of everybody, where somebody has none."""
+    of = populations(outcome, federation.grid.contents)
+    own = of.get(PERSONAL, of[""])
+    if own.untrained:
+        has = "has" if own.untrained == 1 else "have"
+        message = (
+            f"{own.untrained} of {own.asked} clients {has} no model of their own, since they took part "
+            f"in no round: the figures of own models are over the {own.clients} others. More rounds, "
+            "or a larger cohort_size, give everybody one."
+        )
+        federation.folder.event("untrained", "warning", message, round=number)
 
 
 def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
@@ -51,6 +66,6 @@ def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
         **{f"test_{name}": value for name, value in more.items()},
         "test_clients_scored": int(counts["scored"][0]),
         "test_clients_unscored": int(counts["unscored"][0]),
-        "tested_on": population(outcome, contents).to_json(),
+        **{f"{k}tested_on": v.to_json() for k, v in populations(outcome, contents).items()},
         "absent": found.absent | {f"test_{name}": why for name, why in reasons.items()},
     }

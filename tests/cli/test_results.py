@@ -66,9 +66,7 @@ def test_personal_models_stand_beside_local_models_on_the_same_rows(shown):
     everybody, own = found.values()
     assert everybody["federated"] == "0.8698"
     assert own["personal"] == "0.9000"
-    assert list(found)[1] == (
-        "accuracy, each on its own test rows, over 10 of 20 clients (10 have no own model)"
-    )
+    assert list(found)[1] == ("accuracy, each on its own test rows: 10 of 20 clients")
 
 
 def test_one_model_has_one_heading(shown):

@@ -13,6 +13,7 @@ from support.oracles import (
     Absent,
     Near,
     Rows,
+    Score,
     Unasked,
     Unknowable,
     Within,
@@ -37,7 +38,6 @@ FEDERATIONS = range(int(os.environ.get("CALYX_FEDERATIONS", "12")))
 
 UNKNOWABLE = (
     Unknowable(r"seconds", "time"),
-    Unknowable(r"baselines\.(pooled|local\..*)", "of models that are not kept"),
     Unknowable(r"seed", "an input"),
 )
 BINS = np.concatenate([[-np.inf], np.arange(-20, 21) / 20])
@@ -66,7 +66,7 @@ def test_every_figure_of_the_summary_is_that_of_the_pooled_rows(federation, seed
     summary = read(run / "summary.json")
     expected = of_history(made, run, summary) | of_models(made, run, summary["released_round"])
     if summary["baselines"]:
-        expected |= of_baselines(summary)
+        expected |= of_baselines(made, run, summary)
     assert complaints(summary, expected, UNKNOWABLE) == []
 
 
@@ -141,6 +141,8 @@ def of_models(made, run, released):
             found |= prefixed(own, judged(rows, outputs))
         where = "validated_on" if part == "validation" else "tested_on"
         found |= prefixed(f"{where}.", of_population(made, rows))
+        if strategy == "ditto":
+            found |= prefixed(f"personal_{where}.", of_population(made, rows))
         if part == "test":
             found |= of_spread(made, rows, outputs)
             found |= of_details(made, rows, outputs)
@@ -154,6 +156,7 @@ def of_population(made, rows):
     found = {
         "clients": Near(len(rows.frames)),
         "asked": Near(len(made.sites)),
+        "untrained": Near(0),
         "rows": Unasked() if is_equal else Near(len(y)),
         "target_mean": Unasked(),
         "target_sd": Unasked(),
@@ -221,17 +224,37 @@ def of_details(made, rows, outputs):
     return found | {"test_calibration_error": Near(error, 1e-5)}
 
 
-def of_baselines(summary):
-    """Each model on everybody's test rows: what is known without the models."""
-    local, metric = list(summary["baselines"]["local"].values()), summary["metric"]
-    known = [score for score in local if score is not None]
-    shown = summary[f"test_{metric}"]
-    if len(known) < len(local):
-        mean = worst = Absent()
-    else:
-        mean, worst = Near(float(np.mean(known)), 1e-12), Near(min(known))
-    return {
-        "baselines.local_mean": mean,
-        "baselines.local_worst": worst,
-        "baselines.federated": Absent() if shown is None else Near(shown),
+def of_baselines(made, run, summary):
+    """Each model on everybody's test rows, and on its own: what is known without the models."""
+    said, metric = summary["baselines"], summary["metric"]
+    score = Score(0.0) if made.classes else Score()
+    local = list(said["local"].values())
+    found = {f"local.{name}": score for name in made.sites}
+    found |= {f"local_own_by_client.{name}": score for name in made.sites}
+    found |= {"pooled": score, "pooled_own": score, "local_mean": Absent(), "local_worst": Absent()}
+    if None not in local:
+        found |= {"local_mean": Near(float(np.mean(local)), 1e-12), "local_worst": Near(min(local))}
+    strategy, shown = made.options["strategy"], {"federated": summary[f"test_{metric}"]}
+    if strategy != "fedavg":
+        shown["personal"] = summary[f"personal_{metric}"]
+    if strategy == "fedbn":
+        shown["federated"] = None  # there is no common model
+    found |= {k: Absent() if value is None else Near(value) for k, value in shown.items()}
+    rows = Rows(made, "test", answered(made, run, "test", summary["released_round"]))
+    found |= of_own(made, rows, said)
+    return prefixed("baselines.", found)
+
+
+def of_own(made, rows, said):
+    """Local models on their own rows: a mean over the rows of those that have some."""
+    is_equal = made.options["privacy.weighting"] == "equal"
+    found = {
+        "own_clients": Near(len(rows.frames)),
+        "own_rows": Unasked() if is_equal else Near(len(rows.pooled)),
+        "local_own": Score(),
     }
+    if made.classes and rows.frames:
+        own = [said["local_own_by_client"][name] for name in rows.frames]
+        weights = [1 if is_equal else len(frame) for frame in rows.frames.values()]
+        found["local_own"] = Near(float(np.average(own, weights=weights)), 1e-12)
+    return found

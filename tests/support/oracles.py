@@ -71,7 +71,18 @@ class Unasked:
         return False
 
 
-Expected = Near | Within | Absent | Unasked
+@dataclass(frozen=True)
+class Score:
+    """An accuracy or R² of a model that is not kept: possible, or absent with its reason."""
+
+    low: float = -math.inf
+
+    def holds(self, found: float) -> bool:
+        """Whether it can be."""
+        return self.low <= found <= 1
+
+
+Expected = Near | Within | Absent | Unasked | Score
 
 
 @dataclass(frozen=True)
@@ -123,7 +134,7 @@ def complaints(
             reason = reason_for(document, path)
             if isinstance(want, Near | Within):
                 wrong.append(f"{path} is null ({reason}), not {want}")
-            elif isinstance(want, Absent) and not reason:
+            elif isinstance(want, Absent | Score) and not reason:
                 wrong.append(f"{path} is null without a reason")
         elif not want.holds(value):
             wrong.append(f"{path} = {value}, not {want}")
