@@ -52,7 +52,13 @@ def _lines(summary: Row, folder: Path) -> list[str]:
     if cv and cv["mean"] is not None:
         what = "each client left out" if cv["k"] == "clients" else f"{cv['k']} folds"
         sd = "" if cv["sd"] is None else f" ± {share(cv['sd'])}"
-        found.append(f"cross-validation, {what}: {share(cv['mean'])}{sd}")
+        few = cv.get("unscored", 0)
+        of = (
+            f", over {cv['scored']} of {cv['scored'] + few}; the others cannot be told"
+            if few
+            else ""
+        )
+        found.append(f"cross-validation, {what}: {share(cv['mean'])}{sd}{of}")
     events = [e for e in read_lines(folder / "events.jsonl") if e["event"] in ("audit", "drift")]
     grave = [e for e in events if e["severity"] != "info"]
     if grave:

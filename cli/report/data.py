@@ -204,14 +204,14 @@ class Folds:
     picture: Markup
 
 
-def folds(summary: Summary | None, rows: dict[str, CvRow]) -> Folds | None:
+def folds(summary: Summary | None, clients: dict[str, CvRow]) -> Folds | None:
     """The section's content; None of a run without."""
     cv = summary.cv if summary else None
-    if cv is None or cv.mean is None:
+    if cv is None:
         return None
     if cv.k == "clients":
         names = list(cv.clients)
-        scores = [rows[n].test_accuracy if n in rows else None for n in names]
+        scores = [clients[n].test_accuracy if n in clients else None for n in names]
         title = "Each client left out once"
         note = "A model is trained without a client, and judged on all of that client's rows."
     else:
@@ -219,14 +219,20 @@ def folds(summary: Summary | None, rows: dict[str, CvRow]) -> Folds | None:
         names = [f"fold {i + 1}" for i in range(len(scores))]
         title = f"{cv.k} folds"
         note = "A model is trained without a fold of everybody's rows, and judged on that fold."
-    known = [(n, s) for n, s in zip(names, scores, strict=True) if s is not None]
     sd = "" if cv.sd is None else f" ± {digits.share(cv.sd)}"
+    few = f", over {cv.scored} of {cv.scored + cv.unscored}" if cv.scored and cv.unscored else ""
+    rows = [
+        (name, f"— {cv.absent.get(f'folds.{i}', '')}" if score is None else digits.share(score))
+        for i, (name, score) in enumerate(zip(names, scores, strict=True))
+    ]
     return Folds(
         title=title,
-        figure=f"{digits.share(cv.mean)}{sd}",
+        figure=f"— {cv.absent.get('mean', '')}"
+        if cv.mean is None
+        else f"{digits.share(cv.mean)}{sd}{few}",
         note=note,
-        rows=[(name, digits.share(score)) for name, score in known[:MOST_COLUMNS]],
-        picture=_points([score for _, score in known], cv),
+        rows=rows[:MOST_COLUMNS] if any(score is not None for score in scores) else [],
+        picture=_points([score for score in scores if score is not None], cv),
     )
 
 

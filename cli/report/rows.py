@@ -200,6 +200,9 @@ class CrossValidation:
     sd: Spread | None
     folds: tuple[Score | None, ...] | None = None
     clients: tuple[str, ...] = ()
+    scored: Count | None = None  # folds, or clients, that the mean is over
+    unscored: Count = 0  # those of which the score cannot be told
+    absent: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

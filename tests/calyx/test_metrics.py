@@ -8,22 +8,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
+from support.evaluations import CLASSES, CPU, of_logits, of_values, told
 
 from calyx.metrics import (
     confusion_matrix,
     counts_of,
     evaluation_terms,
-    figures,
     hits_of,
 )
-from calyx.secagg.quantise import FixedPoint, add
-from calyx.secagg.vector import Contribution, Layout, decode, encode
+from calyx.secagg.quantise import FixedPoint
+from calyx.secagg.vector import Layout
 from calyx.tasks.base import Schema, Target
 from client.data import Part
 from client.evaluation import cross_entropy, evaluate
 
-CPU = torch.device("cpu")
-CLASSES = Schema((), ("a", "b", "c", "d"))
 UNIT = Schema((), (), Target("cost", 0.0, 1.0))
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=50)
 BOUND = float(np.float32(1e30))
@@ -32,37 +30,6 @@ SPOILT = st.sampled_from([math.nan, math.inf, -math.inf])
 CLIENTS = st.lists(
     st.lists(st.tuples(WILD, st.one_of(WILD, WILD, WILD, SPOILT)), max_size=6), max_size=5
 )
-
-
-class Says(torch.nn.Module):
-    """A model whose outputs are its inputs."""
-
-    def forward(self, x):
-        return x
-
-
-def of_values(true, predicted):
-    """One client's evaluation of a regression."""
-    x = np.array(predicted, np.float32).reshape(-1, 1)
-    exact = np.array(true, np.float64)
-    return evaluate(Says(), Part(x, exact.astype(np.float32), 0, exact), CPU)
-
-
-def of_logits(true, logits):
-    """One client's evaluation of a classifier."""
-    x = np.array(logits, np.float32).reshape(-1, 4)
-    return evaluate(Says(), Part(x, np.array(true, np.int64), 4), CPU)
-
-
-def told(evaluations, schema, over="rows", bits=32):
-    """The figures of clients' evaluations, by way of vectors, their sum, and what it says."""
-    fixed = FixedPoint(modulus_bits=bits, n_max=16, clip=1.0)
-    layout = Layout(fixed, 1, (), (), evaluation_terms(schema, over))
-    total = np.zeros(layout.length, np.uint32)
-    for one in evaluations:
-        part = Contribution(1, {}, {}, counts_of(one, schema, over))
-        total = add(total, encode(part, layout, np.zeros(0, np.float32)), fixed)
-    return figures(schema, decode(total, len(evaluations), layout).counts)
 
 
 @given(LABELS)
