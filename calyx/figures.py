@@ -1,9 +1,12 @@
 """Figures that are told or not: each is a number, or it is absent and says why."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 Values = dict[str, float | None]
+IMPOSSIBLE = "what the clients sent contradicts itself"  # of sums that no rows can have
 Reasons = dict[str, str]  # by the figure's name: one clear sentence without a full stop
 
 
@@ -51,8 +54,10 @@ def as_row(figures: Figures) -> dict[str, object]:
     return dict(figures.values) | ({"absent": figures.absent} if figures.absent else {})
 
 
-def with_reasons(row: Mapping[str, object], reasons: Reasons) -> dict[str, object]:
-    """A row with these reasons beside those that it has; without the key where there are none."""
-    before = row.get("absent")
-    known = (dict(before) if isinstance(before, dict) else {}) | reasons
-    return {k: v for k, v in row.items() if k != "absent"} | ({"absent": known} if known else {})
+def finite_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose numbers that are not finite are None, with that reason: JSON knows no NaN."""
+    bad = [k for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)]
+    if not bad:
+        return dict(row)
+    reasons = row.get("absent", {}) | dict.fromkeys(bad, "it is not finite")
+    return {**row, **dict.fromkeys(bad), "absent": reasons}

@@ -11,8 +11,8 @@ from calyx.metrics import (
     LOSS,
     PERSONAL,
     Over,
+    detail_terms,
     evaluation_terms,
-    reliability_terms,
 )
 from calyx.order import Cv, Kind, Terms
 from calyx.privacy import PrivacyConfig
@@ -94,7 +94,9 @@ def parts_of(
     if contents.has_personal:
         counts += evaluation_terms(task.schema, over, PERSONAL)
     if kind in ("test", "cv"):
-        counts += spread_terms(task.schema) + reliability_terms(task.schema, over)
+        counts += spread_terms(task.schema)
+    if kind == "test":
+        counts += detail_terms(task.schema, over)
     evaluation = Layout(fixed, 1, (), (), counts)
     if kind != "train":
         folds = cv.k if kind == "cv" and cv is not None and isinstance(cv.k, int) else 1

@@ -1,6 +1,6 @@
 """What models are judged by: counts and exact sums over rows, which add up over clients.
 
-A classifier is judged by its loss and its confusion matrix, a regression by four sums. Nothing is
+A classifier is judged by its loss and the rows that it gets right, a regression by four sums. Nothing is
 rounded, bounded or divided before all clients are in the sum, so that a figure is that of the pooled
 rows. A regression works on the target in units of its scale; its figures, but for the loss, are in the
 target's own unit.
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from calyx.calibration import expected_calibration_error
 from calyx.exact import FLOAT_MAX, FLOAT_STEPS, SQUARE_MAX, SQUARE_STEPS
-from calyx.figures import Figures, none_of
+from calyx.figures import IMPOSSIBLE, Figures, none_of
 from calyx.secagg.vector import Cells, Count, Metric
 from calyx.tasks.base import Schema
 
@@ -62,19 +62,25 @@ def evaluation_terms(schema: Schema, over: Over, prefix: str = "") -> tuple[Coun
         ]
     else:
         share = ROWS_MAX if over == "rows" else 1 << SHARE_STEPS
-        terms += [Count("loss", 1, FLOAT_MAX * rows), Count("labels", size, share)]
-        # The confusion matrix, flattened: row = true class, column = predicted class.
-        terms.append(
-            Count("confusion", size**2, share) if over == "rows" else Count("hits", 1, share)
-        )
+        terms += [
+            Count("loss", 1, FLOAT_MAX * rows),
+            Count("labels", size, share),
+            Count("hits", 1, share),  # rows whose class was predicted
+        ]
     return tuple(Count(f"{prefix}{t.name}", t.size, t.maximum) for t in terms)
 
 
-def reliability_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
-    """What a test of a classifier counts of how sure it was; nothing where rows are confidential."""
+def detail_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
+    """What a test of a classifier counts beside it; nothing where rows are confidential.
+
+    The confusion matrix is flattened: row = true class, column = predicted class.
+    """
     if schema.target is not None or over == "clients":
         return ()
-    return (Count("reliability", 3 * RELIABILITY_BINS, ROWS_MAX << 20),)
+    return (
+        Count("confusion", len(schema.classes) ** 2, ROWS_MAX),
+        Count("reliability", 3 * RELIABILITY_BINS, ROWS_MAX << 20),
+    )
 
 
 def no_reliability(schema: Schema, over: Over) -> dict[str, Cells]:
@@ -102,7 +108,7 @@ class Evaluation:
     num_examples: int
     not_finite: int  # rows whose output, or target, is beyond a float32
     sums: dict[str, Cells]
-    beside: dict[str, Cells] = field(default_factory=dict)  # of a test: `reliability_terms`
+    beside: dict[str, Cells] = field(default_factory=dict)  # of a test: `detail_terms`
 
     @property
     def loss(self) -> float | None:
@@ -119,7 +125,7 @@ class Evaluation:
         if self.num_examples == 0 or self.not_finite:
             return None
         if "loss" in self.sums:
-            return hits_of(self.sums["confusion"]) / self.num_examples
+            return int(self.sums["hits"][0]) / self.num_examples
         return _r2(self.sums, self.num_examples)
 
 
@@ -150,11 +156,10 @@ def _means(sums: Counts, rows: int, good: int) -> dict[str, Cells]:
         return np.array(found, dtype=object)
 
     if "loss" in sums:
-        hits = Fraction(hits_of(sums["confusion"]) << SHARE_STEPS, good)
         return {
             "loss": mean("loss", good),
             "labels": mean("labels", rows, SHARE_STEPS),
-            "hits": np.array([round(hits)], dtype=object),
+            "hits": mean("hits", good, SHARE_STEPS),
         }
     errors = {name: mean(name, good) for name in ("square_error", "absolute_error")}
     return errors | {name: mean(name, rows) for name in ("target", "target_square")}
@@ -179,12 +184,23 @@ def figures(
         what = "an output" if is_rows else "rows with an output"
         reason = f"{bad} of {n} {word}s {_have(bad)} {what} that is not finite"
         return none_of(figure_names(schema), reason)
+    if not _is_possible(own, n):
+        return none_of(figure_names(schema), IMPOSSIBLE)
     if schema.target is None:
-        hits = hits_of(own["confusion"]) if is_rows else int(own["hits"][0])
-        steps = 0 if is_rows else SHARE_STEPS
         loss = _mean(own["loss"][0], n, FLOAT_STEPS)
-        return _told({"loss": loss, "accuracy": _mean(hits, n, steps)})
+        accuracy = _mean(own["hits"][0], n, 0 if is_rows else SHARE_STEPS)
+        return _told({"loss": loss, "accuracy": accuracy})
     return _of_regression(own, n, schema.target.scale, word)
+
+
+def _is_possible(own: Counts, n: int) -> bool:
+    """Whether rows, or means of clients' rows, can have these sums: no share is above 1."""
+    if "hits" in own:
+        return int(own["hits"][0]) <= (n if "rows" in own else n << SHARE_STEPS)
+    # Σe² ≥ (Σ|e|)² / n, and so of the target; means are rounded by half a step each.
+    total = int(own["target"][0]) - int(own["target"][1])
+    pairs = [("square_error", int(own["absolute_error"][0])), ("target_square", abs(total))]
+    return all(n * (int(own[name][0]) + n) >= max(0, by - n) ** 2 for name, by in pairs)
 
 
 def _of_regression(own: Counts, n: int, scale: float, word: str) -> Figures:
@@ -248,12 +264,6 @@ def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, s
         "confusion": confusion.astype(np.int64).tolist(),
     }
     return found, {}
-
-
-def hits_of(confusion: Cells) -> int:
-    """Rows on the diagonal of a confusion matrix, [K, K] or flattened."""
-    size = round(confusion.size**0.5)
-    return int(np.trace(confusion.reshape(size, size)))
 
 
 def confusion_matrix(

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from calyx.exact import root, to_cell
-from calyx.figures import Figures, none_of
+from calyx.figures import IMPOSSIBLE, Figures, none_of
 from calyx.secagg.vector import Cells, Count
 from calyx.tasks.base import Schema
 
@@ -67,6 +67,8 @@ def client_spread(
         return none_of(_NAMES, why)
     total = int(counts["scores"][0]) - int(counts["scores"][1])
     scatter = n * int(counts["score_squares"][0]) - total**2  # n² · variance
+    if scatter < 0:
+        return none_of(_NAMES, IMPOSSIBLE)
     over = n * (n - 1 if of_sample else n)
     reached = int(np.searchsorted(np.cumsum(counts["score_bins"]), 0.1 * n))
     values: dict[str, float | None] = {
@@ -76,7 +78,7 @@ def client_spread(
     }
     if n == 1:
         return Figures(values, {"client_sd": "only one client has a score, which has no spread"})
-    values["client_sd"] = root(max(0, scatter), over << 2 * SCORE_STEPS)
+    values["client_sd"] = root(scatter, over << 2 * SCORE_STEPS)
     return Figures(values)
 
 

@@ -17,7 +17,7 @@ from flwr.clientapp import ClientApp
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import ConfigError
-from calyx.figures import Figures, as_row, none_of
+from calyx.figures import Figures, as_row, finite_row, none_of
 from calyx.hardware import apply
 from calyx.layouts import over_of
 from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name, no_reliability
@@ -40,7 +40,7 @@ from client.failures import ClientFailure
 from client.partition import node_values
 from client.policy import accept
 from client.survey import survey
-from client.training import LocalJob, train
+from client.training import MIN_VALIDATION_ROWS, LocalJob, Trained, train
 from client.training_config import TrainingConfig
 from strategies.local import Finished, sent_by
 
@@ -184,8 +184,7 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
         "train",
         round=number,
         **_fold(task),
-        train_loss=trained.loss,
-        val_loss=trained.validation_loss,
+        **finite_row(_losses(trained, len(parts["validation"]))),
         epochs=trained.epochs,
         num_examples=num_examples,
     )
@@ -196,6 +195,18 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     capped = np.array([int(privacy.is_capped(num_examples, w_max))])
     cut = {"clipped": np.array([beyond + sent.clipped]), "capped": capped}
     return (Contribution(num_examples, sent.update, metrics, cut), *validation)
+
+
+def _losses(trained: Trained, num_validation: int) -> dict[str, object]:
+    """Of this client's journal; why there is no loss on its validation rows, if there is none."""
+    values: dict[str, object] = {"train_loss": trained.loss, "val_loss": trained.validation_loss}
+    if trained.validation_loss is not None:
+        return values
+    why = "an output on a validation row is not finite"
+    if num_validation < MIN_VALIDATION_ROWS:
+        why = f"a training looks at {MIN_VALIDATION_ROWS} validation rows or more, and there are "
+        why += str(num_validation)
+    return values | {"absent": {"val_loss": why}}
 
 
 def _train_personal(task: Assignment, own: Weights, job: LocalJob) -> Weights:

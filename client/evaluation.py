@@ -40,7 +40,7 @@ def evaluate(
 ) -> Evaluation:
     """What `calyx.metrics` judges a model by; zero rows give sums of 0.
 
-    A test of a classifier also counts how sure it was.
+    A test of a classifier also counts which classes it took for which, and how sure it was.
     """
     import torch
 
@@ -88,10 +88,11 @@ def _of_classes(part: Part, rows: Values, *, is_test: bool) -> Evaluation:
     sums = {
         "loss": _cell(exact_sum(rows[is_finite, 2], FLOAT_STEPS)),
         "labels": np.bincount(part.y, minlength=part.num_classes),
-        "confusion": confusion_matrix(true, predicted, part.num_classes).reshape(-1),
+        "hits": _cell(int((predicted == true).sum())),
     }
     beside = {}
     if is_test:
+        beside["confusion"] = confusion_matrix(true, predicted, part.num_classes).reshape(-1)
         sure = reliability(np.minimum(rows[is_finite, 3], 1.0), predicted == true, RELIABILITY_BINS)
         beside["reliability"] = sure.reshape(-1)
     return Evaluation(len(part), int((~is_finite).sum()), sums, beside)

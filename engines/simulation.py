@@ -116,7 +116,7 @@ def _add_left_out(folder: RunFolder) -> None:
     rows = {r["client"]: r for r in read_lines(folder.clients) if r["kind"] == "cv"}
     scores = [rows.get(name, {}).get(f"test_{cv['metric']}") for name in cv["clients"]]
     if rows:
-        absent = {name: why for name, why in cv["absent"].items() if name != "folds"}
+        absent = {name: why for name, why in cv.get("absent", {}).items() if name != "folds"}
         absent |= {
             f"folds.{i}": _why_none(rows.get(name), f"test_{cv['metric']}")
             for i, name in enumerate(cv["clients"])

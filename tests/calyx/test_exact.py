@@ -11,6 +11,7 @@ from calyx.exact import (
     SQUARE_STEPS,
     exact_square_sum,
     exact_sum,
+    root,
     squares,
     steps,
     to_float,
@@ -60,3 +61,16 @@ def test_many_rows_do_not_overflow_the_halves_of_mantissas():
     values = np.full(2**20, np.nextafter(2.0, 0))
 
     assert exact_sum(values, 52) == 2**20 * (2**53 - 1)
+
+
+@given(st.integers(0, 2**2000), st.integers(1, 2**2000))
+def test_a_root_of_a_ratio_is_its_root_to_the_last_digits(numerator, denominator):
+    ratio = Fraction(numerator, denominator)
+    found = Fraction(root(numerator, denominator)) ** 2
+
+    if 2**-1000 < ratio < 2**1000:
+        assert abs(found - ratio) <= ratio * Fraction(1, 2**50)
+
+
+def test_a_root_of_nothing_is_zero():
+    assert root(0, 2**300) == 0.0

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from support.evaluations import CLASSES, CPU, of_logits, of_values, told
 
+from calyx.figures import IMPOSSIBLE
 from calyx.metrics import (
     confusion_matrix,
     counts_of,
     evaluation_terms,
-    hits_of,
+    figures,
 )
 from calyx.secagg.quantise import FixedPoint
 from calyx.secagg.vector import Layout
@@ -37,7 +38,6 @@ def test_the_confusion_matrix_is_scikit_learns(pairs):
     true, predicted = np.array(pairs).T
     ours = confusion_matrix(true, predicted, 4)
     assert ours.tolist() == metrics.confusion_matrix(true, predicted, labels=range(4)).tolist()
-    assert hits_of(ours) == metrics.accuracy_score(true, predicted, normalize=False)
 
 
 @given(CLIENTS.filter(bool), st.sampled_from([16, 24, 32]))
@@ -156,7 +156,7 @@ def test_batches_of_an_evaluation_change_nothing(monkeypatch):
     monkeypatch.setattr("client.evaluation.BATCH_ROWS", 7)
     batched = evaluate(model, part, CPU)
     assert batched.loss == pytest.approx(whole.loss, rel=1e-6)
-    assert batched.sums["confusion"].tolist() == whole.sums["confusion"].tolist()
+    assert batched.sums["hits"].tolist() == whole.sums["hits"].tolist()
 
 
 def test_no_rows_have_no_loss_and_no_score():
@@ -171,3 +171,14 @@ def test_no_rows_have_no_loss_and_no_score():
 
 def test_a_single_row_has_no_r2():
     assert told([of_values([3.0], [2.0])], UNIT).absent["r2"].startswith("a single row")
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "value"),
+    [(CLASSES, "hits", 4), (UNIT, "absolute_error", 2**200), (UNIT, "target_square", 0)],
+)
+def test_sums_that_no_rows_can_have_tell_no_figure(schema, name, value):
+    one = of_values([1, 2, 4], [1, 2, 3]) if schema is UNIT else of_logits([0] * 3, [[1] * 4] * 3)
+    counts = counts_of(one, schema, "rows")
+    counts[name] = np.array([value], object)
+    assert set(figures(schema, counts).absent.values()) == {IMPOSSIBLE}

@@ -176,6 +176,9 @@ def test_a_cohort_without_validation_rows_does_not_end_the_run(tmp_path, strateg
     assert all(row["val_loss"] is None for row in without)
     assert without[0]["absent"]["val_accuracy"] == "no client of this round has validation rows"
     assert summary["best_val_loss"] == min(r["val_loss"] for r in rows if r not in without)
+    confusion = np.array(summary["test_confusion"])
+    assert confusion.sum(axis=1).tolist() == summary["tested_on"]["labels"]
+    assert summary["test_accuracy"] == np.trace(confusion) / confusion.sum()
 
 
 def test_a_run_in_which_nobody_can_validate_or_test_ends_and_says_so(tmp_path, capsys):
