@@ -160,10 +160,12 @@ def _differs(old: object, new: object) -> bool:
 def _head(model: "nn.Module", output: "Tensor") -> tuple[str, ...]:
     """Tensors of the layer with a matrix that is computed last, and of all computed after it."""
     used = dict(_last_use(model, output))
-    leaves = {name for name, module in model.named_modules() if not list(module.children())}
+    leaves = {
+        name for name, m in model.named_modules() if type(m).__module__.startswith("torch.nn.")
+    }
 
     def layer(name: str) -> str:
-        """A parameter that a module with others inside holds itself is a layer by itself."""
+        """A parameter that a module of the user's own holds itself is a layer by itself."""
         owner = name.rpartition(".")[0]
         return owner if owner in leaves else name
 
@@ -171,7 +173,7 @@ def _head(model: "nn.Module", output: "Tensor") -> tuple[str, ...]:
     at: dict[str, int] = {}
     for name, place in used.items():
         at[layer(name)] = max(place, at.get(layer(name), -1))
-    matrices = [at[layer(n)] for n in used if parameters[n].dim() >= 2]
+    matrices = [place for name, place in used.items() if parameters[name].dim() >= 2]
     if not matrices:
         return ()
     return tuple(n for n in model.state_dict() if at.get(layer(n), -1) >= max(matrices))

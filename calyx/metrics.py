@@ -83,9 +83,9 @@ def detail_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
     )
 
 
-def no_reliability(schema: Schema, over: Over) -> dict[str, Cells]:
-    """The counts of `reliability_terms` of a client that is not judged."""
-    return {t.name: np.zeros(t.size, dtype=object) for t in reliability_terms(schema, over)}
+def no_details(schema: Schema, over: Over) -> dict[str, Cells]:
+    """The counts of `detail_terms` of a client that is not judged."""
+    return {t.name: np.zeros(t.size, dtype=object) for t in detail_terms(schema, over)}
 
 
 def metric_name(schema: Schema) -> str:

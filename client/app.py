@@ -20,7 +20,7 @@ from calyx.errors import ConfigError
 from calyx.figures import Figures, as_row, finite_row, none_of
 from calyx.hardware import apply
 from calyx.layouts import over_of
-from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name, no_reliability
+from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name, no_details
 from calyx.order import Kind
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.quantise import Residues
@@ -273,7 +273,7 @@ def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribut
         counts |= counts_of(personal, schema, over, PERSONAL)
     if kind != "evaluate":
         if result is None:
-            counts |= spread_counts(schema, None, 0) | no_reliability(schema, over)
+            counts |= spread_counts(schema, None, 0) | no_details(schema, over)
         else:
             counts |= spread_counts(schema, result.score, len(part)) | result.beside
     journal.write(kind, round=number, **fold, **as_row(said), num_examples=len(part))

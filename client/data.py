@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.config import canonical_json, parse
+from calyx.config import Section, canonical_json, parse
 from calyx.errors import DataError
 from calyx.faults import corrupt, parse_faults
 from calyx.order import Terms
@@ -109,6 +109,18 @@ def read_rows(terms: Terms, client: str, data_dir: Path | None, fold: int | None
     by_rows = terms.cv is not None and isinstance(terms.cv.k, int) and fold is not None
     folds = (terms.cv.k, fold) if by_rows and terms.cv else None
     return _read_rows(canonical_json(sections), client, data_dir, folds)
+
+
+def read_again(terms: Terms, client: str, data_dir: Path | None) -> Rows:
+    """As `read_rows`, from the start whatever is kept. Raises ClientFailure."""
+    sections = canonical_json({"task": terms.task, "seed": terms.seed})
+    return _read_rows.__wrapped__(sections, client, data_dir, None)
+
+
+def version_of(task: Section, seed: int, client: str, data_dir: str | None) -> str:
+    """The digest of a client's rows, for another process. Raises ClientFailure."""
+    sections = canonical_json({"task": task, "seed": seed})
+    return _read_rows(sections, client, Path(data_dir) if data_dir else None, None).version
 
 
 def check_agreed(terms: Terms, site: Site) -> None:

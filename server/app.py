@@ -9,12 +9,14 @@ from flwr.serverapp import Grid, ServerApp
 
 from calyx.config import parse
 from calyx.errors import ConfigError, RoundFailed
+from calyx.makeup import Makeup
 from calyx.order import run_digest
 from calyx.privacy import PrivacyConfig, guarantee, weaknesses
 from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.base import Task
 from server.checkpoints import RunState, load_newest, save
+from server.exchange import named
 from server.folder import RunFolder, Severity
 from server.job import Job, read_job
 from server.nodes import read_nodes
@@ -22,7 +24,7 @@ from server.phase_order import check_phases
 from server.sampling import check_cv, check_sizes, sample_cohort
 from server.stopping import check_monitor, why_unranked
 from server.underway import check_rounds, read_record
-from server.work import Work, fresh_state
+from server.work import Work, fresh_state, initial_makeup
 from server.workflow import run_phases
 
 log = logging.getLogger(__name__)
@@ -67,7 +69,27 @@ def _fresh(job: Job, folder: RunFolder, task: Task) -> RunState:
     state = fresh_state(run, task, uuid.uuid4().hex, run_digest(run, job.config), None)
     folder.write_config(job.config)
     save(folder.checkpoints, state, run.keep_checkpoints)
+    _say_what_stays(folder, initial_makeup(run, task))
     return state
+
+
+def _say_what_stays(folder: RunFolder, makeup: Makeup) -> None:
+    """Of what training moves and nobody sends, where it need not make the model wrong."""
+    if makeup.plain:
+        sentence = (
+            f"Training moves {named(makeup.plain)} of the model, which is no tensor of its state: it does "
+            "not travel, and begins anew in each round at each client; make it a float32 buffer, which "
+            "is averaged, or leave it where the model's output does not depend on it."
+        )
+        log.warning(sentence)
+        folder.event("stays-behind", "warning", sentence)
+    if makeup.counted:
+        folder.event(
+            "stays-behind",
+            "info",
+            f"{named(makeup.counted)} does not travel: with momentum=None a layer's running statistics "
+            "are in each round those of that round's batches alone, averaged over clients.",
+        )
 
 
 def _resumed(job: Job, folder: RunFolder) -> RunState:

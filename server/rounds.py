@@ -21,6 +21,7 @@ from calyx.errors import RoundFailed
 from calyx.figures import as_row
 from calyx.files import append_lines, read_lines
 from calyx.metrics import PERSONAL
+from calyx.seeding import global_scope
 from calyx.weights import Weights
 from server.asking import ask
 from server.checkpoints import RunState, save
@@ -69,7 +70,8 @@ def _train(federation: Federation, state: RunState) -> RunState:
         state = _validated(federation, state, outcome, federation.grid.evaluations)
         if _reason(state, run):
             return state
-    arrays, _ = strategy.aggregate_train(number, replies)
+    with global_scope(run.seed, "strategy", number):
+        arrays, _ = strategy.aggregate_train(number, replies)
     if arrays is None:
         raise RoundFailed(f"The strategy made no model of round {number}'s replies")
     weights = records.read_weights(arrays, federation.template)

@@ -25,7 +25,12 @@ MAY_IMPORT = {
 }
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
 FLOWER_SEAM = ("calyx/flower.py", "calyx/flower_site.py", "calyx/flower_ray.py")
-FLOWERS_SIDE = ("strategies/base.py", "strategies/flower.py", "strategies/stock.py")
+FLOWERS_SIDE = (
+    "strategies/base.py",
+    "strategies/flower.py",
+    "strategies/stock.py",
+    "strategies/withheld.py",
+)
 FLOWERLESS = (
     "calyx/secagg/",
     "calyx/preprocessing/",
@@ -33,7 +38,16 @@ FLOWERLESS = (
     "calyx/tasks/",
     "strategies/",
 )
-SHARED_BY_STRATEGIES = {"__init__", "algorithm", "base", "loading", "local", "robust", "stock"}
+SHARED_BY_STRATEGIES = {
+    "__init__",
+    "algorithm",
+    "base",
+    "loading",
+    "local",
+    "robust",
+    "stock",
+    "withheld",
+}
 VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
 SEEDED_IN = "calyx/seeding.py"
 GLOBAL_STATE = {"seed", "get_state", "set_state"}  # of NumPy's global generator, to put it back
