@@ -25,7 +25,7 @@ from client.failures import ClientFailure
 from client.training_config import TrainingConfig
 from server.baseline import read_baseline
 from server.phase_order import check_phases
-from server.sampling import check_cv, check_sizes
+from server.sampling import check_cv, check_replies, check_sizes
 from server.stopping import check_monitor
 from strategies.base import check_strategy
 
@@ -98,6 +98,8 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check_monitor(run, task.schema)
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
+    if "train" in run.phases:
+        check_replies(run, len(task.clients))
     if run.audit.baseline is not None and "audit" in run.phases:
         read_baseline(run.audit.baseline, task, run.audit.bins)
     check(parse(HardwareConfig, run.hardware, "hardware"))

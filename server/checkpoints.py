@@ -170,8 +170,16 @@ def _load(path: Path) -> RunState:
         body["best"]["test"],
     )
     weights = load_weights(path / "weights.safetensors", body["names"])
-    head = (body["run"], body["config"], body["round"])
-    links = tuple(Link(ctx=ctx, root=root) for ctx, root in body["links"])
-    apart = tuple(tuple(names) for names in body["apart"])
-    tail = (body["pending"], links, body["is_stalled"], body["waited"], apart)
-    return RunState(*head, weights, strategy, best, *tail)
+    return RunState(
+        run=body["run"],
+        config=body["config"],
+        round=body["round"],
+        weights=weights,
+        strategy=strategy,
+        best=best,
+        pending=body["pending"],
+        links=tuple(Link(ctx=ctx, root=root) for ctx, root in body["links"]),
+        is_stalled=body["is_stalled"],
+        waited=body["waited"],
+        apart=tuple(tuple(names) for names in body["apart"]),
+    )

@@ -188,8 +188,7 @@ def _results(run: Run) -> list[KeyFigure]:
     return [
         *_tested(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
-        _best(run, best),
-        KeyFigure("Its validation loss", number_text(best.val_loss if best else None)),
+        *_best(run, best),
         KeyFigure("Clients", str(_num_clients(run) or "—")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
         *_capped(summary),
@@ -223,13 +222,17 @@ def _tested(run: Run) -> list[KeyFigure]:
     ]
 
 
-def _best(run: Run, best: Round | None) -> KeyFigure:
-    why = run.summary.absent.get("best_round", "") if run.summary else ""
-    stopping = run.settings.stopping
-    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
+def _best(run: Run, best: Round | None) -> list[KeyFigure]:
+    """Which round is the best by what, and its loss; or why none is."""
+    stopping, absent = run.settings.stopping, run.summary.absent if run.summary else {}
     if best is None:
-        return KeyFigure("Best round", "—", why)
-    return KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}")
+        return [KeyFigure("Best round", "—", absent.get("best_round", ""))]
+    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
+    loss = "—" if best.val_loss is None else number_text(best.val_loss)
+    return [
+        KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}"),
+        KeyFigure("Its validation loss", loss, absent.get("best_val_loss", "")),
+    ]
 
 
 def _between_clients(summary: Summary | None) -> list[KeyFigure]:
