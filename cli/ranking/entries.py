@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from calyx.populations import Population, is_same_population
 from cli.ranking.digits import number_texts
 
 Figures = Mapping[str, Any]  # summary.json
 PERSONAL = "personal_"
+_POPULATION = TypeAdapter(Population)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,12 @@ def why_absent(figures: Figures, name: str) -> str:
     return str(said) if said else f"its summary.json has no {name}"
 
 
+def model_of(figures: Figures) -> str | None:
+    """The SHA-256 of the model of a summary; None if it tells none."""
+    value = figures.get("model_sha256")
+    return value if isinstance(value, str) else None
+
+
 def kind_of(figures: Figures, figure: str) -> Kind:
     """What `figure` of a summary is."""
     classes = figures.get("classes")
@@ -85,6 +94,14 @@ def kind_of(figures: Figures, figure: str) -> Kind:
         classes=tuple(map(str, classes)) if isinstance(classes, list | tuple) else (),
         is_smaller_better=is_smaller_better(plain),
     )
+
+
+def population_of(value: object) -> Population | None:
+    """`validated_on` or `tested_on` of a file; None where there is none, or it is damaged."""
+    try:
+        return _POPULATION.validate_python(value)
+    except ValidationError:
+        return None
 
 
 def is_same_rows(one: Population | None, other: Population | None) -> bool:

@@ -68,8 +68,8 @@ def described(group: Group) -> str:
     rows = next(
         (e.rows for line in group.lines for e in line.standing.entries if e.value is not None), None
     )
-    of = f" of {rows_text(rows)}" if rows else ""
-    return f"{group.kind.figure} of task {group.kind.task}{of}"
+    of = f": {rows_text(rows)}" if rows else ""
+    return f"{group.kind.figure}, task {group.kind.task}{of}"
 
 
 def _copies(standings: Sequence[Standing], what: str) -> list[str]:

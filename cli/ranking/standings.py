@@ -84,7 +84,7 @@ class Line:
 class Group:
     """Settings that may be compared with each other, the best first, those without a place last."""
 
-    kind: Kind | None
+    kind: Kind | None  # None where none of them has a figure
     lines: tuple[Line, ...]
     seeds: tuple[str, ...] = ()  # over which those with a place are ranked
     lost: tuple[str, ...] = field(default=())  # seeds that no setting has
@@ -172,7 +172,7 @@ def _is_whole(one: Standing, group: Sequence[Standing]) -> bool:
 
 def _ranked(group: Sequence[Standing]) -> Group:
     seeds = ranking_seeds(group)
-    kind = next((one.kind for one in group if one.kind), None)
+    kind = next((one.kind for one in group if one.values), None)
     sign = kind.sign if kind else 1
     placed = [
         one for one in group if seeds and _is_whole(one, group) and set(seeds) <= set(one.values)

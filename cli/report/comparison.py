@@ -13,14 +13,15 @@ from markupsafe import Markup
 from calyx.errors import UserError
 from calyx.files import write_atomically
 from cli.ranking.digits import ABSENT, count_text
+from cli.ranking.entries import Entry
 from cli.ranking.remarks import Result, described, missing_figures, remarks, without_effect
-from cli.ranking.standings import Group
+from cli.ranking.standings import Group, rank
 from cli.report.best import score_texts, verdict_of
 from cli.report.comparison_charts import learning_figures
 from cli.report.comparison_table import Row, head_of, rows_of
 from cli.report.figures import Figure
 from cli.report.folder import Run, read_run
-from cli.report.groups import Runs, entries_of, ranked, score_name, target_of
+from cli.report.groups import Runs, entries_of, score_name, target_of
 from cli.report.marks import STRONG, kind_of, letter_of
 from cli.report.page import resource, template
 
@@ -81,7 +82,8 @@ def _read(folders: Sequence[Path]) -> tuple[list[Run], list[tuple[str, str]]]:
 
 def render(runs: Sequence[Run], damaged: Sequence[tuple[str, str]], home: Path) -> bytes:
     """The page as UTF-8; links lead from the folder `home`."""
-    groups, by_name = ranked(runs), {str(run.path): run for run in runs}
+    entries, by_name = entries_of(runs), {str(run.path): run for run in runs}
+    groups = rank(entries)
     metric = runs[0].metric
     html = template("compare.html.j2").render(
         style=Markup(resource("page.css") + resource("compare.css")),  # noqa: S704 - our own files
@@ -90,15 +92,14 @@ def render(runs: Sequence[Run], damaged: Sequence[tuple[str, str]], home: Path) 
         num_runs=len(runs),
         damaged=damaged,
         verdict=verdict_of(groups, metric),
-        remarks=_remarks(groups, runs),
+        remarks=_remarks(groups, entries, runs),
         sections=[_section(i, groups, by_name) for i in range(len(groups))],
         members=_members(groups, by_name, home),
     )
     return html.encode("utf-8", "replace")
 
 
-def _remarks(groups: Sequence[Group], runs: Sequence[Run]) -> list[str]:
-    entries = entries_of(runs)
+def _remarks(groups: Sequence[Group], entries: Sequence[Entry], runs: Sequence[Run]) -> list[str]:
     results = [
         Result(entry.settings, entry.seed, entry.model, run.figures)
         for entry, run in zip(entries, runs, strict=True)

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from statistics import mean, stdev
 
-from calyx.populations import read_population
-from cli.ranking.entries import Entry, kind_of, number_of, why_absent
-from cli.ranking.standings import Group, Line, rank
+from cli.ranking.entries import Entry, kind_of, number_of, population_of, why_absent
+from cli.ranking.standings import Line
 from cli.report.folder import Run
 from cli.report.rows import Round
 from cli.report.scales import Point
@@ -22,11 +21,6 @@ def entries_of(runs: Sequence[Run]) -> list[Entry]:
     return [_entry(run, named) for run, named in zip(runs, settings, strict=True)]
 
 
-def ranked(runs: Sequence[Run]) -> list[Group]:
-    """The groups of settings that may be compared, the best first."""
-    return rank(entries_of(runs))
-
-
 def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
     figure = score_name(run)
     is_finished = run.summary is not None
@@ -39,7 +33,7 @@ def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
         why=why_absent(run.figures, figure) if is_finished else "it is not finished",
         figure=figure,
         kind=kind_of(run.figures, figure) if is_finished else None,
-        rows=read_population(run.figures.get("tested_on")),
+        rows=population_of(run.figures.get("tested_on")),
         model=run.summary.model_sha256 if run.summary else None,
     )
 

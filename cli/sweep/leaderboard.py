@@ -116,9 +116,10 @@ def board_of(group: Group, outcomes: Sequence[Outcome], *, is_alone: bool) -> Bo
 
 
 def _heading(group: Group) -> str:
-    if len(group.figures) == 1:
-        return group.figures[0]
-    return group.kind.figure if group.kind else "figure"
+    if len(group.figures) > 1 and group.kind:
+        return group.kind.figure
+    entries = (entry for line in group.lines for entry in line.standing.entries)
+    return next((entry.figure for entry in entries if entry.kind), "figure")
 
 
 def _style(line: Line, *, is_led: bool) -> str | None:

@@ -8,8 +8,16 @@ from typing import Literal, cast, get_args
 
 from calyx.errors import CalyxError
 from calyx.files import write_json
-from calyx.populations import read_population
-from cli.ranking.entries import PERSONAL, Entry, figure_of, kind_of, number_of, why_absent
+from cli.ranking.entries import (
+    PERSONAL,
+    Entry,
+    figure_of,
+    kind_of,
+    model_of,
+    number_of,
+    population_of,
+    why_absent,
+)
 from server.folder import Row, RunFolder
 
 FILE = "job.json"
@@ -135,6 +143,6 @@ def _entry(one: Outcome, keys: Sequence[str], seed: str, name: str) -> Entry:
         why=why_absent(figures, name) if is_finished else f"it is {one.status}",
         figure=name,
         kind=kind_of(figures, name) if is_finished else None,
-        rows=read_population(figures.get("validated_on")),
-        model=figures.get("model_sha256"),
+        rows=population_of(figures.get("validated_on")),
+        model=model_of(figures),
     )

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calyx.config import RunConfig
-from calyx.populations import read_population
 from cli.ranking.digits import number_texts
-from cli.ranking.entries import figure_of, is_same_rows, number_of
+from cli.ranking.entries import figure_of, is_same_rows, number_of, population_of
 from server.folder import Row
 
 if TYPE_CHECKING:
@@ -89,4 +88,4 @@ class RoundListener(logging.Handler):
         if first is None and rows is not None:
             self._trial.study.set_user_attr(key, rows)
             return True
-        return is_same_rows(read_population(first), read_population(rows))
+        return is_same_rows(population_of(first), population_of(rows))

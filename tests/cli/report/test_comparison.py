@@ -10,10 +10,11 @@ from markupsafe import Markup
 from calyx.errors import UserError
 from calyx.files import append_lines, read_lines, write_json
 from cli import reporting
+from cli.ranking.standings import rank
 from cli.report.best import verdict_of
 from cli.report.comparison import write_comparison
 from cli.report.folder import read_run
-from cli.report.groups import ranked, reached, target_of
+from cli.report.groups import entries_of, reached, target_of
 
 
 def make(
@@ -68,7 +69,7 @@ def make(
 
 
 def groups_of(*folders):
-    return ranked([read_run(folder) for folder in folders])
+    return rank(entries_of([read_run(folder) for folder in folders]))
 
 
 def lines_of(*folders):
@@ -287,7 +288,7 @@ def test_runs_tested_on_other_rows_are_not_ranked_against_each_other(tmp_path):
     assert verdict(*folders).answer == "They do not compare"
     page = write_comparison(folders, tmp_path / "out.html").read_text()
     assert "2 groups are not ranked against each other: their figures are of other rows" in page
-    assert "Group 2: test_accuracy of task digits of 7 rows of 5 clients" in page
+    assert "Group 2: test_accuracy, task digits: 7 rows of 5 clients" in page
     assert page.count("<svg") == 8  # a group's curves are drawn by themselves
 
 

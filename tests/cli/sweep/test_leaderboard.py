@@ -178,6 +178,24 @@ def test_figures_of_other_rows_or_kinds_are_groups_of_their_own(capsys, figures,
     assert "group 2 of 2" in text
 
 
+def test_jobs_without_a_figure_are_no_group_that_is_ranked(capsys):
+    others = ROWS | {"rows": 150}
+    jobs = [
+        finished(0, "x=1", 0.5),
+        finished(1, "x=2", 0.4, validated_on=others),
+        finished(2, "x=3", None, absent={"best_val_loss": "no client has validation rows"}),
+    ]
+    text = said(jobs, capsys)
+    assert "2 groups are not ranked against each other" in text
+    assert "job 2 cannot be ranked: no client has validation rows" in text
+
+
+@pytest.mark.parametrize("rows", [{"rows": "many"}, "all", ROWS | {"clients": [1]}])
+def test_a_damaged_population_is_one_that_is_not_known(rows):
+    jobs = [finished(i, f"x={i}", 0.5, validated_on=rows) for i in (1, 2)]
+    assert len(places(jobs)) == 1
+
+
 def test_targets_that_differ_in_their_unit_are_other_rows_and_rounding_is_none():
     def on(mean):
         return ROWS | {"labels": None, "target_mean": mean, "target_sd": 30.0}
