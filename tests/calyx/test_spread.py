@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calyx.figures import IMPOSSIBLE
 from calyx.secagg.quantise import FixedPoint, add
 from calyx.secagg.vector import Contribution, Layout, decode, encode
 from calyx.spread import client_spread, spread_counts, spread_terms
@@ -73,3 +74,9 @@ def test_without_scores_nothing_is_told_and_it_is_said_why():
     )
     assert set(spread_of([None], CLASSES, rows=0).absent.values()) == {"no client has rows"}
     assert set(spread_of([0.5], CLASSES).absent) == {"client_sd"}
+
+
+def test_scores_and_squares_that_contradict_each_other_tell_nothing():
+    one, other = (spread_counts(VALUES, score, 9) for score in (0.5, -3.0))
+    counts = {name: one[name] + other[name] for name in one} | {"score_squares": [0]}
+    assert set(client_spread(VALUES, counts).absent.values()) == {IMPOSSIBLE}
