@@ -140,12 +140,14 @@ def shown_figures(row: Row) -> str:
 
 
 def figure_text(name: str, value: float | None) -> str:
-    """A figure by its name: a score in four decimals at least, all else in four digits at least."""
+    """A figure by its name: a score in four decimals at least, all else in four to six digits."""
     if value is None:
         return digits.ABSENT
     if name.endswith(("accuracy", "r2")):
         return digits.share(value, least=4)
-    return digits.fixed(value, max(4, digits.decimals_of(value, 4)))
+    if abs(value) < 1:
+        return digits.fixed(value, max(4, digits.decimals_of(value, 4)))
+    return digits.fixed(value, min(4, digits.decimals_of(value, 6)))
 
 
 def make_event(

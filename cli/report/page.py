@@ -14,7 +14,7 @@ from markupsafe import Markup
 from calyx.digits import in_column, spread_of
 from calyx.errors import UserError
 from calyx.files import write_atomically
-from cli.report import data, figures
+from cli.report import client_figures, data, figures
 from cli.report.findings import count_severities, group_events
 from cli.report.folder import Run, read_run
 from cli.report.rows import Round, Summary
@@ -60,7 +60,7 @@ def write_report(run: Path) -> Path:
 
 def render(run: Run) -> bytes:
     """The page as UTF-8. Raises UserError if it would have more than MOST_BYTES."""
-    lines = figures.client_lines(run)
+    lines = client_figures.client_lines(run)
     findings = group_events(run.events)
     html = template(
         "page.html.j2"
@@ -76,10 +76,10 @@ def render(run: Run) -> bytes:
         has_own=run.summary is not None and run.summary.models == "both",
         key_figures=_key_figures(run),
         learning=figures.learning_figures(run),
-        clients=figures.client_figures(run),
+        clients=client_figures.client_figures(run),
         client_lines=[lines[index] for index in pick(len(lines), MOST_ROWS)],
         num_clients=len(lines),
-        order=figures.order_text(lines),
+        order=client_figures.order_text(lines),
         rounds=[run.rounds[index] for index in pick(len(run.rounds), MOST_ROWS)],
         best=figures.best_round(run),
         spreads=[
@@ -242,9 +242,9 @@ def _between_clients(summary: Summary | None) -> list[KeyFigure]:
     worst = (
         f"the worst tenth of clients is at most {percent_text(summary.test_client_worst_decile)}"
     )
-    found = [
-        KeyFigure("A client's own test", f"{mean} ± {sd}", f"mean and sd over clients; {worst}")
-    ]
+    whose = "the clients' own models" if summary.models == "own" else "the common model"
+    full = f"test of {whose}, mean and sd over clients; {worst}"
+    found = [KeyFigure("On a client's own rows", f"{mean} ± {sd}", full)]
     if summary.test_calibration_error is not None:
         error = percent_text(summary.test_calibration_error)
         found.append(KeyFigure("Calibration error", error, "expected; Guo et al. 2017"))

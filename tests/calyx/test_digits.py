@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from calyx import digits
+from server.folder import shown_figures
 
 DRAW = np.random.default_rng(5)
 CENTERS = [0.0, 1.0, -3e-4, 1e6, 24_500_000.0, 1_732_788_000.0, -2.5e11, 1e-12, 3e30]
@@ -96,3 +97,15 @@ def test_a_column_has_the_digits_of_its_spread():
         "312501.000",
     ]
     assert digits.in_column(None, 1.0) == "—"
+
+
+def test_a_rounds_figures_keep_their_digits_whatever_their_size():
+    row = {"val_loss": 0.00012345, "val_r2": 0.99996, "val_rmse": 34279.4389, "val_mae": 4.59172}
+    assert (
+        shown_figures(row)
+        == "val_loss 0.0001234  val_r2 0.999960  val_rmse 34279.4  val_mae 4.5917"
+    )
+    assert (
+        shown_figures({"val_loss": 1e-9, "val_accuracy": None})
+        == "val_loss 1.000e-09  val_accuracy —"
+    )
