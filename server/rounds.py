@@ -172,7 +172,7 @@ def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome 
         state = replace(state, best=of_the_most(state.best, clients))
     of = populations(outcome, contents)
     rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
-    validated = Validated(row[monitor], clients, rows)
+    validated = Validated(row.get(monitor), clients, rows)
     state, sentence = compared(state, validated, run.stopping)
     if sentence:
         folder.event("other-rows", "warning", f"{sentence}.", round=state.round)

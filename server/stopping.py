@@ -15,6 +15,7 @@ from calyx.tasks.base import Schema
 from server.checkpoints import Best, RunState
 from server.exchange import named
 from strategies.loading import load_objective
+from strategies.local import LocalObjective
 
 # Two rounds are compared where fewer than one client in so many validated only one of them.
 ONE_IN = 20
@@ -34,7 +35,9 @@ def check_monitor(run: RunConfig, schema: Schema) -> None:
     """Raise ConfigError where the task or the strategy lacks a figure that `stopping` names."""
     names = ["loss", "accuracy"] if schema.target is None else ["loss", "r2", "rmse", "mae"]
     known = [f"val_{name}" for name in names]
-    if load_objective(run.strategy.name, run.strategy.local).personal() is not None:
+    half = load_objective(run.strategy.name, run.strategy.local)
+    keeps_layers = type(half).localised is not LocalObjective.localised
+    if keeps_layers or half.personal() is not None:
         known += [f"val_{PERSONAL}{name}" for name in names]
     for key in ("monitor", "objective"):
         name = getattr(run.stopping, key)

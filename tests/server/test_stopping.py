@@ -160,6 +160,12 @@ def test_the_last_model_is_released_where_no_round_is_called_best():
     assert released(replace(state, best=tested, round=3)).test is None
 
 
+def test_layers_that_stay_at_home_make_own_models_too():
+    for name in ("monitor", "objective"):
+        run = config_of("strategy=fedbn", f"stopping.{name}=val_personal_accuracy")
+        check_monitor(run, load_task(run.task).schema)
+
+
 def config_of(*words):
     return parse(RunConfig, resolved(compose(list(words))), "")
 
