@@ -77,7 +77,8 @@ class Line:
     standing: Standing
     place: int | None
     is_tied: bool
-    values: tuple[float, ...]  # one a seed: those that it is ranked by, or all that it has
+    seeds: tuple[str, ...]  # those that it is ranked over, or all that it was run with
+    values: tuple[float, ...]  # of those seeds, where they have a figure
 
 
 @dataclass(frozen=True)
@@ -185,9 +186,11 @@ def _ranked(group: Sequence[Standing]) -> Group:
         here = means[one.settings]
         place = 1 + sum(sign * other < sign * here for other in values)
         ranked_by = tuple(one.values[s] for s in seeds)
-        lines.append(Line(one, place, values.count(here) > 1, ranked_by))
+        lines.append(Line(one, place, values.count(here) > 1, seeds, ranked_by))
     others = sorted((one for one in group if one not in placed), key=lambda one: not one.values)
-    lines += [Line(one, None, False, tuple(one.values.values())) for one in others]
+    lines += [
+        Line(one, None, False, tuple(one.seeds), tuple(one.values.values())) for one in others
+    ]
     return Group(kind, tuple(lines), seeds, lost_seeds(group))
 
 

@@ -15,7 +15,7 @@ from calyx.files import write_atomically
 from cli.ranking.digits import ABSENT, count_text
 from cli.ranking.entries import Entry
 from cli.ranking.remarks import Result, described, missing_figures, remarks, without_effect
-from cli.ranking.standings import Group, rank
+from cli.ranking.standings import Group, Line, rank
 from cli.report.best import score_texts, verdict_of
 from cli.report.comparison_charts import learning_figures
 from cli.report.comparison_table import Row, head_of, rows_of
@@ -117,7 +117,7 @@ def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:
     return Section(
         title=f"Group {prefix}: {described(group)}" if prefix else "",
         key=tuple(
-            (kind_of(i), letter_of(i, prefix), line.standing.label)
+            (kind_of(i), letter_of(i, prefix), _drawn_as(line, group))
             for i, line in enumerate(group.lines[:STRONG])
         ),
         num_grey=max(0, len(group.lines) - STRONG),
@@ -126,6 +126,14 @@ def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:
         heads=head_of(group, runs),
         lines=tuple(rows_of(group, runs, prefix)),
     )
+
+
+def _drawn_as(line: Line, group: Group) -> str:
+    """A setting's name beside its colour, and whether all of its seeds have a figure."""
+    one = line.standing
+    if line.place is not None or len(group.lines) < 2:
+        return one.label
+    return f"{one.label} (no place: {len(one.values)} of its {len(one.seeds)} seeds have a figure)"
 
 
 def _members(groups: Sequence[Group], runs: Runs, home: Path) -> list[Member]:

@@ -45,9 +45,7 @@ def head_of(group: Group, runs: Runs) -> tuple[str, ...]:
 def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
     """The lines of a group's table; a figure has the digits that tell the settings apart."""
     columns = [
-        spread_texts(
-            [sample(line, runs, _named(column.name)) for line in group.lines], column.texts
-        )
+        spread_texts([sample(line, runs, column.name) for line in group.lines], column.texts)
         for column in _columns(group, runs)
     ]
     target = target_of([runs[e.name] for line in group.lines for e in line.standing.entries])
@@ -97,10 +95,6 @@ def _columns(group: Group, runs: Runs) -> list[Column]:
         if column.name in always
         or any(number_of(run.figures, column.name) is not None for run in members)
     ]
-
-
-def _named(name: str) -> Callable[[Run], float | None]:
-    return lambda run: number_of(run.figures, name)
 
 
 def _place_text(line: Line, group: Group) -> str:

@@ -63,18 +63,26 @@ def validation_error(run: Run, row: Round) -> float | None:
 
 
 def repetitions(line: Line, runs: Runs) -> list[Run]:
-    """One run a seed, in the order of the seeds: of copies the one that is furthest."""
+    """One run a seed that the line is about: of copies the one that is furthest."""
+    return [
+        max(members, key=lambda run: (run.summary is not None, len(run.rounds)))
+        for members in _by_seed(line, runs)
+    ]
+
+
+def sample(line: Line, runs: Runs, name: str) -> list[float]:
+    """A figure of summary.json, one value a seed that has it: the mean of the seed's runs."""
     found = []
-    for entries in line.standing.seeds.values():
-        members = [runs[e.name] for e in entries]
-        found.append(max(members, key=lambda run: (run.summary is not None, len(run.rounds))))
+    for members in _by_seed(line, runs):
+        known = [number_of(run.figures, name) for run in members]
+        values = [value for value in known if value is not None]
+        if values:
+            found.append(mean(values))
     return found
 
 
-def sample(line: Line, runs: Runs, figure: Callable[[Run], float | None]) -> list[float]:
-    """A figure of a line's repetitions, where it is known."""
-    values = (figure(run) for run in repetitions(line, runs))
-    return [value for value in values if value is not None]
+def _by_seed(line: Line, runs: Runs) -> list[list[Run]]:
+    return [[runs[e.name] for e in line.standing.seeds[seed]] for seed in line.seeds]
 
 
 def curve(

@@ -6,6 +6,7 @@ the names have no room in a table it becomes a list.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -146,11 +147,11 @@ def seeds_text(one: Standing, group: Group) -> str:
 def _sample(line: Line, figures: dict[str, dict[str, object]], key: str) -> list[float]:
     """One value a seed: the mean of its runs."""
     found = []
-    for runs in line.standing.seeds.values():
-        known = [number_of(figures[e.name], key) for e in runs]
+    for seed in line.seeds:
+        known = [number_of(figures[e.name], key) for e in line.standing.seeds[seed]]
         values = [value for value in known if value is not None]
         if values:
-            found.append(sum(values) / len(values))
+            found.append(mean(values))
     return found
 
 

@@ -42,7 +42,8 @@ def check_aim(master: Any, words: Sequence[str], objectives: Sequence[str]) -> N
     if other:
         raise ConfigError(
             f"This search compares trials by {wanted['monitor']} and by {other}, of which one is to be "
-            "small and one large; set stopping.objective to a figure that all trials have."
+            "small and one large; set stopping.objective to a figure that all trials have, or search "
+            "each of them by itself."
         )
 
 
