@@ -3,6 +3,7 @@
 The oracles are PyTorch's own optimiser for parameters, and means by hand for all else.
 """
 
+import gc
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,6 +47,13 @@ OURS = ["fedavg", "fedavgm", "fedopt", "fednova", "scaffold", "fedprox", "ditto"
 ROBUST = ["median", "trimmed_mean", "krum", "multi_krum", "geometric_median"]
 OPTIMISERS = ["FedAvg", "FedAvgM", "FedAdam", "FedYogi", "FedAdagrad", "QFedAvg"]
 WEIGHING = ["FedMedian", "FedTrimmedAvg", "Krum", "MultiKrum", "Bulyan"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen():
+    """Flower collects garbage at each array that it reads; what is imported by now is none."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
