@@ -1,6 +1,6 @@
 """An audit on the terminal: what is wrong, what to do, and the columns over all sites."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calyx.digits import ABSENT, mean_text, percent, share, with_spread
+from calyx.digits import ABSENT as NOT_TOLD
+from calyx.digits import mean_text, percent, share, with_spread
 from calyx.errors import printable
 
+_NAMED = 4  # columns in one sentence
+_FIGURES = {  # that are named where they are not told
+    "mean": "mean",
+    "median": "median",
+    "association": "what it tells of the label",
+    "mark_association": "what its holes tell of it",
+    "category_spread": "how sites differ",
+    "mean_spread": "how sites differ",
+}
+_NO_FIGURE = ("no value is missing", "models get no mark of it")  # nothing is missing by these
 STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 MOST_COLUMNS = 24
 
@@ -29,11 +40,32 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
     more = len(audit["columns"]) - MOST_COLUMNS
     if more > 0:
         console.print(f"and {more} more columns in the report", style="dim")
-    differing = [d for d in audit.get("drift") or [] if d["severity"] in ("warning", "alert")]
-    for drift in differing:
-        name = printable(str(drift["name"]), 60)
-        console.print(f"drift   {name}: PSI {drift['psi']:.2f} ({drift['severity']})")
+    console.print(
+        "label: what values, and marks for missing ones, tell of it; in brackets what chance gives",
+        style="dim",
+    )
+    for line in _not_told(audit):
+        console.print(f"unknown {line}", style="dim", soft_wrap=True)
+    for drift in audit.get("drift") or []:
+        if drift["severity"] == "none":
+            continue
+        name, psi = printable(str(drift["name"]), 60), drift["psi"]
+        known = NOT_TOLD if psi is None else f"{psi:.2f}"
+        console.print(f"drift   {name}: PSI {known} ({drift['severity']})")
     console.print(f"audit   {folder / 'audit.json'}", soft_wrap=True)
+
+
+def _not_told(audit: Mapping[str, Any]) -> Iterator[str]:
+    """What is not measured, so that it does not look sound: one line a figure."""
+    names: dict[str, list[str]] = {}
+    for column, of in audit["columns"].items():
+        for key, reason in of["absent"].items():
+            if key in _FIGURES and of["declared"] and not reason.startswith(_NO_FIGURE):
+                names.setdefault(_FIGURES[key], []).append(printable(str(column), 40))
+    for figure, of in names.items():
+        columns = list(dict.fromkeys(of))
+        more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+        yield f"{figure}: {', '.join(columns[:_NAMED])}{more} (audit.json says why)"
 
 
 def _findings(audit: Mapping[str, Any]) -> Table:
@@ -55,19 +87,48 @@ def _columns(audit: Mapping[str, Any]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     table.add_column("column")
     table.add_column("missing", justify="right")
-    table.add_column("mean ± sd", justify="right")
+    table.add_column("mean ± sd, or shares", justify="right")
     table.add_column("median", justify="right")
     table.add_column("outliers", justify="right")
     table.add_column("label", justify="right")  # what it tells of the label
     for name, column in list(audit["columns"].items())[:MOST_COLUMNS]:
         mean, sd, median = (column.get(key) for key in ("mean", "sd", "median"))
-        tells, far = column["association"], column.get("outlier_share")
+        far, missing = column.get("outlier_share"), column["missing_share"]
+        value = NOT_TOLD if mean is None or sd is None else mean_text(mean, sd)
         table.add_row(
             Text(printable(str(name), 40)),
-            percent(column["missing_share"], "%") if column["missing"] else "–",
-            ABSENT if mean is None or sd is None else mean_text(mean, sd),
-            ABSENT if median is None else with_spread(median, sd or 0.0),
-            percent(far, "%") if far else "–",
-            ABSENT if tells is None else share(tells, least=2),
+            percent(missing, "%") if column["missing"] else NOT_TOLD,
+            _shares(column, audit["rows"]) if column.get("categories") else value,
+            NOT_TOLD if median is None else with_spread(median, sd or 0.0),
+            percent(far, "%") if far else NOT_TOLD,
+            _told(column),
         )
     return table
+
+
+def _shares(column: Mapping[str, Any], rows: int) -> Text:
+    """The commonest category that is shown, and what is hidden."""
+    words, hidden = column["categories"], column["hidden_rows"]
+    most = max(words, key=lambda word: words[word])
+    text = (
+        f"{printable(str(most), 20)} {percent(words[most] / max(1, rows), '%')}"
+        if words[most]
+        else NOT_TOLD
+    )
+    return Text(text + (f", hidden {hidden / max(1, rows):.0%}" if hidden else ""))
+
+
+def _told(column: Mapping[str, Any]) -> str:
+    """Of the label, by values and by marks."""
+    parts = []
+    for key, chance_key, word in (
+        ("association", "association_chance", ""),
+        ("mark_association", "mark_chance", "mark "),
+    ):
+        value, chance, margin = column[key], column[chance_key], column["margins"].get(key)
+        if value is not None:
+            off = f" ± {margin:.2f}" if margin else ""
+            parts.append(
+                f"{word}{share(value, least=2)}{off}" + (f" ({chance:.2f})" if chance else "")
+            )
+    return ", ".join(parts) or NOT_TOLD

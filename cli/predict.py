@@ -20,6 +20,7 @@ from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, given
 from calyx.registry import load_task
+from calyx.seeding import global_scope
 from calyx.tasks.base import Schema, Task
 from calyx.tasks.tables import Dialect, Field, inputs, read_frame
 from calyx.weights import Weights, initial_model, load_into, load_weights
@@ -152,7 +153,7 @@ def predict(task: Task, seed: int, weights: Weights, x: NDArray[np.float32]) -> 
     load_into(model, weights)
     model.eval()
     parts = [np.zeros((0, task.schema.num_outputs))]
-    with torch.no_grad():
+    with global_scope(0, "evaluation"), torch.no_grad():  # the draws that it was judged by
         for start in range(0, len(x), BATCH_ROWS):
             output = model(torch.from_numpy(x[start : start + BATCH_ROWS])).double()
             parts.append((output if task.schema.target else output.softmax(dim=1)).numpy())

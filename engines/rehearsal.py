@@ -194,7 +194,7 @@ def _twice(terms: Terms, participant: Participant) -> list[str]:
     if len({hash_weights(weights_of(model)) for model in models}) > 1:
         return [_sentence("Training begins alike and ends differently each time")]
     one, other = (evaluate(models[0], rows, torch.device("cpu")).loss for _ in range(2))
-    if one == other:  # of a loss that is not finite nothing is told, twice
+    if one == other:
         return []
     return [_sentence("The same model on the same rows is judged differently each time")]
 

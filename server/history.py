@@ -44,9 +44,11 @@ def history_of(run: RunConfig, state: RunState, rows: list[Row], clients: int) -
     absent = _of_row(last, "final_")
     if best is not None:
         return History(figures, _of_row(best, "best_") | absent)
-    why = why_unranked(run, clients) or f"no round has a {run.stopping.monitor}"
+    unranked = why_unranked(run, clients)
+    why = unranked or f"no round has a {run.stopping.monitor}"
     unknown = dict.fromkeys(["best_round", "validated_on", *(f"best_{key}" for key in names)], why)
-    return History(figures, unknown | absent)
+    own = {} if unranked else _of_row(last, "best_")  # as the last round's model is released
+    return History(figures, unknown | own | absent)
 
 
 def _of_row(row: Row, prefix: str) -> dict[str, str]:

@@ -1,11 +1,12 @@
 """An audit against an earlier one: which columns' values are distributed otherwise by now.
 
-Both are sums over clients. What sites hid of small cells is allowed for.
+Both are sums over clients. What sites hid of small cells is allowed for; where it could be a drift,
+or a column is not shown, that is said in place of a figure.
 """
 
 import numpy as np
 
-from calyx.statistics.drift import Counts, Drift, Pair, compare
+from calyx.statistics.drift import Counts, Drift, Pair, compare, unknown
 from calyx.statistics.figures import Figures, VariableFigures
 
 MOST_HIDDEN = 9  # rows of one cell that a site hides by the default minimum
@@ -17,29 +18,35 @@ def compare_figures(earlier: Figures, now: Figures) -> list[Drift]:
     names = [v.variable.name for v in now.variables]
     if names != [v.variable.name for v in earlier.variables]:
         raise ValueError("the columns are not the same")
-    pairs = []
+    pairs, unseen = [], {}
     for before, after in zip(earlier.variables, now.variables, strict=True):
+        name = after.variable.name
         expected, observed = _counts(before), _counts(after)
-        if expected is not None and observed is not None:
-            ordered = after.numbers is not None
-            pairs.append(Pair(after.variable.name, expected, observed, ordered))
+        if before.is_single or after.is_single:
+            unseen[name] = unknown(name, "one site alone shows values: they would be its own")
+        elif after.variable.categories and (expected is None or observed is None):
+            unseen[name] = unknown(name, "no site gives its categories in one of the two audits")
+        elif expected is not None and observed is not None:
+            pairs.append(Pair(name, expected, observed, after.numbers is not None))
+    label = []
     if earlier.labels and now.labels:
-        pairs.append(Pair(LABEL, _labels(earlier), _labels(now), is_ordered=False))
-    return compare(pairs)
+        label = [Pair(LABEL, _labels(earlier), _labels(now), is_ordered=False)]
+    compared = iter(compare([*pairs, *label]))
+    told = {pair.name for pair in pairs} | unseen.keys()
+    columns = [unseen[name] if name in unseen else next(compared) for name in names if name in told]
+    return [*columns, *compared]
 
 
 def _counts(of: VariableFigures) -> Counts | None:
-    if of.is_single:
-        return None  # its cells are left out, and would look as if they had become empty
     if of.numbers is not None:
-        cells = of.numbers.histogram
-    elif of.categories is not None:
-        cells = (*of.categories.counts, of.categories.unknown)
-    else:
-        return None
-    return Counts(np.array(cells, dtype=np.int64), of.missing, of.hidden * MOST_HIDDEN)
+        cells = np.array(of.numbers.histogram, dtype=np.int64)
+        return Counts(cells, of.missing, of.hidden * MOST_HIDDEN)
+    if of.categories is not None:
+        cells = np.array([*of.categories.counts, of.categories.unknown], dtype=np.int64)
+        return Counts(cells, of.missing, unseen=of.categories.hidden)
+    return None
 
 
 def _labels(figures: Figures) -> Counts:
-    hidden = figures.hidden_labels * MOST_HIDDEN
-    return Counts(np.array(figures.labels, dtype=np.int64), 0, hidden)
+    cells = np.array(figures.labels, dtype=np.int64)
+    return Counts(cells, 0, unseen=figures.hidden_label_rows)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from calyx.config import config
 from calyx.secagg.vector import COUNT_MAX, Count
+from calyx.statistics.spread import LINES, POWER_MAX
 from calyx.statistics.variables import categorical, numeric, variables
 from calyx.tasks.base import Schema
 from calyx.weighing import POWERS, SITES_BY_ROWS
@@ -104,6 +105,7 @@ def _blocks(schema: Schema, bins: int) -> list[Block]:
         Block("rows", "rows", (1,)),
         Block("labels", "labels", (k,)),
         Block("hidden_labels", "labels", (1 if k else 0,)),
+        Block("hidden_label_rows", "labels", (1 if k else 0,)),
         Block("duplicates", "duplicates", (1,)),
         Block("missing", "missing", (v,)),
         Block("coded", "missing", (v,)),
@@ -121,11 +123,18 @@ def _blocks(schema: Schema, bins: int) -> list[Block]:
         Block("square", "moments", (r,), values),
         Block("histogram", "histograms", (r, bins)),
         Block("category", "categories", (j,)),
+        Block("hidden_rows", "categories", (len(named),)),  # of rare categories, or missing
         Block("class_present", "correlation", (r, k)),
         Block("class_sum", "correlation", (r, k), values),
         Block("class_category", "correlation", (j, k)),
+        Block("class_missing", "correlation", (v, k)),
+        Block("class_total", "correlation", (v, k)),  # rows of sites whose class_missing is known
+        Block("shown_marks", "correlation", (v if k else 0,)),
         Block("target_product", "correlation", (0 if k else r,), values),
-        Block("spread_missing", "spread", (2, v), SHARE_STEPS),
         Block("spread_mean", "spread", (3, r), SHARE_STEPS),  # with the number of sites
-        Block("spread_label", "spread", (2, k), SHARE_STEPS),
+        Block("few_valued", "spread", (r,)),  # sites that have two or three different values
+        Block("powers_missing", "spread", (LINES, v), POWER_MAX),
+        Block("powers_mean", "spread", (LINES, r), POWER_MAX),
+        Block("powers_label", "spread", (LINES, k), POWER_MAX),
+        Block("powers_category", "spread", (LINES, j), POWER_MAX),
     ]

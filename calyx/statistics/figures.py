@@ -11,21 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.statistics.blocks import ALL, ITEMS, SHARE_STEPS, STEPS, WITHHELD, Cells, Item, Survey
+from calyx.statistics.blocks import ALL, ITEMS, SHARE_STEPS, STEPS, WITHHELD, Cells, Survey
+from calyx.statistics.category_figures import Categories, read_categories
+from calyx.statistics.label_association import (
+    FEW_SITES,
+    NO_MARK,
+    Association,
+    absent,
+    categories_tell,
+    chance_of_numbers,
+    marks_tell,
+)
 from calyx.statistics.single import LEAST, is_single, without_single
+from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
 from calyx.statistics.variables import Variable, categorical, numeric, variables
 from calyx.tasks.base import Schema
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
+NOT_MEASURED = "it is not measured of columns without a declared range or categories"
+HIDDEN_CLASSES = "rows by class are hidden, since they are few, or the column does not vary"
 FAR = 3.0  # interquartile ranges beyond a quartile, from which on a value is an outlier
-
-
-@dataclass(frozen=True)
-class Shift:
-    """How a share, or a mean in units of the declared range, differs between sites."""
-
-    mean: float  # over sites, each counting once
-    sd: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Numbers:
     sd: float | None  # of the population: divided by the count
     histogram: tuple[int, ...]  # [B], of equal width between low and high
     spread: Shift | None
+    is_few_valued: bool = False  # at most sites it has two or three different values
 
     @property
     def edges(self) -> NDArray[np.float64]:
@@ -86,16 +92,6 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class Categories:
-    """A categorical variable: rows by category, and of none that is declared."""
-
-    names: tuple[float, ...]
-    words: tuple[str, ...]  # the same for a person
-    counts: tuple[int, ...]
-    unknown: int
-
-
-@dataclass(frozen=True)
 class VariableFigures:
     """One variable over all sites."""
 
@@ -105,10 +101,13 @@ class VariableFigures:
     coded: int  # of these, by a code of the schema's
     absent: int  # sites that have no value of it
     hidden: int  # sites that hid a small cell of it
+    hidden_rows: int  # of categories that are rare at their site, or missing; not of numbers
     missing_spread: Shift | None
     numbers: Numbers | None
-    categories: Categories | None
+    categories: Categories | None  # None also where no site, or one alone, tells of them
     association: float | None  # with the label, 0 … 1
+    tells: Association  # the same, with what may be off and what chance gives
+    marks: Association  # of the mark "is missing" with the label
     is_single: bool  # one site alone shows values, so that numbers or categories are left out
 
     @property
@@ -126,7 +125,8 @@ class Figures:
     duplicates: int
     labels: tuple[int, ...]  # [K]; none of a regression
     hidden_labels: int  # sites that hid a small class
-    label_spread: tuple[Shift, ...]  # [K]
+    hidden_label_rows: int  # rows of these
+    label_spread: tuple[Shift | None, ...]  # [K]; None where fewer than two sites tell it
     withheld: Mapping[str, int]  # sites that gave nothing, by item; only those with some
     variables: tuple[VariableFigures, ...]
 
@@ -149,38 +149,40 @@ def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figu
     given = {item: sites - int(n) for item, n in zip(ITEMS, withheld, strict=True)}
     is_audit = "duplicates" in cells
     classes = len(schema.classes) if is_audit else 0
-    shifts = [_shift(cells.get("spread_label"), k, given["spread"]) for k in range(classes)]
+    shifts = [shift_of_shares(cells["powers_label"], k) for k in range(classes)]
     return Figures(
         sites=sites,
         rows=int(cells["rows"][0]),
         duplicates=int(cells["duplicates"][0]) if is_audit else 0,
         labels=tuple(int(n) for n in cells["labels"]) if classes else (),
         hidden_labels=int(cells["hidden_labels"][0]) if classes else 0,
-        label_spread=tuple(s for s in shifts if s),
+        hidden_label_rows=int(cells["hidden_label_rows"][0]) if classes else 0,
+        label_spread=tuple(shifts),
         withheld={item: sites - n for item, n in given.items() if n < sites},
-        variables=tuple(_variable(v, cells, schema, given) for v in variables(schema)),
+        variables=tuple(_variable(v, cells, schema) for v in variables(schema)),
     )
 
 
-def _variable(
-    variable: Variable, cells: Mapping[str, Cells], schema: Schema, given: Mapping[Item, int]
-) -> VariableFigures:
+def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) -> VariableFigures:
     i, ranged, named = variables(schema).index(variable), numeric(schema), categorical(schema)
-    association, numbers, categories = None, None, None
+    numbers: Numbers | None = None
+    categories: Categories | None = None
+    hidden = 0
+    tells = absent(NOT_MEASURED)
     # One site's association is that site's own, too.
     is_shared = "shown_correlation" in cells and cells["shown_correlation"][i] >= LEAST
     if variable in ranged:
         r = ranged.index(variable)
         numbers = _numbers(cells, r, variable)
-        association = _of_numbers(cells, r, numbers) if is_shared else None
+        tells = _numbers_tell(cells, r, numbers) if is_shared else absent(FEW_SITES)
     elif variable in named:
-        c = named.index(variable)
-        start = sum(len(v.categories) for v in named[:c])
-        where = slice(start, start + len(variable.categories))
-        counts = tuple(int(n) for n in cells["category"][where])
-        unknown = int(cells["unknown"][c])
-        categories = Categories(variable.categories, variable.words, counts, unknown)
-        association = _of_categories(cells, where) if is_shared else None
+        categories, where = read_categories(cells, named, variable)
+        missing, hidden = int(cells["missing"][i]), categories.hidden
+        is_told = categories.rows or missing >= int(cells["rows"][0])
+        if is_single(variable, cells, schema) or not is_told:
+            categories = None
+        tells = categories_tell(cells, where, missing) if is_shared else absent(FEW_SITES)
+    powers = cells.get("powers_missing")
     return VariableFigures(
         variable=variable,
         rows=int(cells["rows"][0]),
@@ -188,12 +190,20 @@ def _variable(
         coded=int(cells["coded"][i]),
         absent=int(cells["absent"][i]),
         hidden=int(cells["hidden"][i]),
-        missing_spread=_shift(cells.get("spread_missing"), i, given["spread"]),
+        hidden_rows=hidden,
+        missing_spread=None if powers is None else shift_of_shares(powers, i),
         numbers=numbers,
         categories=categories,
-        association=association,
+        association=tells.value,
+        tells=tells,
+        marks=marks_tell(cells, i) if _has_mark(variable, schema) else absent(NO_MARK),
         is_single=is_single(variable, cells, schema),
     )
+
+
+def _has_mark(variable: Variable, schema: Schema) -> bool:
+    places = variable.columns
+    return len(places) == 1 and schema.columns[places[0]].may_be_missing
 
 
 def _shift(cells: Cells | None, place: int, sites: int) -> Shift | None:
@@ -201,7 +211,7 @@ def _shift(cells: Cells | None, place: int, sites: int) -> Shift | None:
     if cells is None or sites < 2:
         return None
     mean, square = (float(cells[i, place]) / SHARE_STEPS / sites for i in (0, 1))
-    return Shift(mean, max(0.0, square - mean**2) ** 0.5)
+    return Shift(mean, max(0.0, square - mean**2) ** 0.5, sites)
 
 
 def _numbers(cells: Mapping[str, Cells], r: int, variable: Variable) -> Numbers:
@@ -213,6 +223,9 @@ def _numbers(cells: Mapping[str, Cells], r: int, variable: Variable) -> Numbers:
         variance = max(0.0, float(cells["square"][r]) / STEPS / count - m**2)
         mean, sd = low + m * width, variance**0.5 * width
     spread = cells.get("spread_mean")
+    shift = None if spread is None else _shift(spread, r, int(spread[2, r]))
+    if shift is not None and sd:
+        shift = with_farthest(shift, cells["powers_mean"], r, sd / width)
     return Numbers(
         low=low,
         high=high,
@@ -222,7 +235,8 @@ def _numbers(cells: Mapping[str, Cells], r: int, variable: Variable) -> Numbers:
         mean=mean,
         sd=sd,
         histogram=tuple(int(n) for n in cells["histogram"][r]),
-        spread=None if spread is None else _shift(spread, r, int(spread[2, r])),
+        spread=shift,
+        is_few_valued=spread is not None and 2 * cells["few_valued"][r] > spread[2, r],
     )
 
 
@@ -252,14 +266,12 @@ def _of_numbers(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> float |
     return min(1.0, float(abs(product - m * t) / (s * variance**0.5)))
 
 
-def _of_categories(cells: Mapping[str, Cells], where: slice) -> float | None:
-    """Cramér's V with the classes."""
-    from scipy.stats.contingency import association
-
-    if "class_category" not in cells:
-        return None
-    table = cells["class_category"][where]
-    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
-    if min(table.shape) < 2:
-        return None
-    return float(association(table, method="cramer"))
+def _numbers_tell(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> Association:
+    value = _of_numbers(cells, r, numbers)
+    if value is None:
+        return absent(HIDDEN_CLASSES)
+    by_class = cells.get("class_present")
+    if by_class is None:
+        return Association(value, 0.0, chance_of_numbers(numbers.count, 0))
+    classes = int((by_class[r] > 0).sum())
+    return Association(value, 0.0, chance_of_numbers(int(by_class[r].sum()), classes))

@@ -1,9 +1,17 @@
 """The figures of an audit as the JSON values of audit.json."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from calyx.statistics.figures import Figures, VariableFigures
+from calyx.statistics.spread import Shift
 from calyx.statistics.variables import Variable
+
+_ONE_SITE = "one site alone shows values: the figure would be its own"
+_NOT_GIVEN = "no site gives it"
+_NO_VALUES = "no values are shown"
+_TOO_COARSE = "too few values are shown, or they lie too close together"
+_FEW_SITES = "fewer than two sites show it"
 
 
 def as_json(figures: Figures) -> dict[str, Any]:
@@ -14,9 +22,11 @@ def as_json(figures: Figures) -> dict[str, Any]:
         "duplicates": figures.duplicates,
         "duplicates_share": round(figures.duplicates_share, 6),
         "labels": list(figures.labels),
-        "label_spread": [vars(s) for s in figures.label_spread],
+        "label_spread": [_shift(s) for s in figures.label_spread],
         "hidden_labels": figures.hidden_labels,
+        "hidden_label_rows": figures.hidden_label_rows,
         "withheld": dict(figures.withheld),
+        "absent": {"label_spread": _FEW_SITES} if None in figures.label_spread else {},
         "columns": {v.variable.name: _as_json(v) for v in figures.variables},
     }
 
@@ -33,10 +43,13 @@ def _as_json(of: VariableFigures) -> dict[str, Any]:
         "missing": of.missing,
         "missing_share": round(of.missing_share, 6),
         "coded_missing": of.coded,
-        "missing_spread": vars(of.missing_spread) if of.missing_spread else None,
+        "missing_spread": _shift(of.missing_spread),
         "absent_at": of.absent,
         "hidden_at": of.hidden,
         "association": of.association,
+        "association_chance": of.tells.chance,
+        "mark_association": of.marks.value,
+        "mark_chance": of.marks.chance,
     }
     if of.numbers:
         n = of.numbers
@@ -53,12 +66,54 @@ def _as_json(of: VariableFigures) -> dict[str, Any]:
             "outside": n.below + n.above,
             "outlier_share": n.outlier_share,
             "histogram": list(n.histogram),
-            "mean_spread": vars(n.spread) if n.spread else None,
+            "mean_spread": _shift(n.spread),
         }
     if of.categories:
-        named = zip(of.categories.words, of.categories.counts, strict=True)
+        words, spread = of.categories.words, of.categories.spread
         found |= {
-            "categories": dict(named),
+            "categories": dict(zip(words, of.categories.counts, strict=True)),
             "unknown": of.categories.unknown,
+            "hidden_rows": of.hidden_rows,
+            "category_spread": dict(zip(words, map(_shift, spread), strict=True))
+            if any(spread)
+            else None,
         }
-    return found
+    elif of.variable.categories:
+        found |= dict.fromkeys(("categories", "unknown", "category_spread"))
+        found["hidden_rows"] = of.hidden_rows
+    return found | {"margins": dict(_margins(of)), "absent": _absent(of, found)}
+
+
+def _shift(shift: Shift | None) -> dict[str, Any] | None:
+    return None if shift is None else vars(shift)
+
+
+def _margins(of: VariableFigures) -> Iterator[tuple[str, float]]:
+    """By how much a figure may be off; one that is not here is exact to its last step."""
+    if of.tells.margin:
+        yield "association", of.tells.margin
+    if of.marks.margin:
+        yield "mark_association", of.marks.margin
+    if of.hidden_rows:
+        yield "missing", of.hidden_rows  # more, never less
+        yield "missing_share", of.hidden_rows / max(1, of.rows)
+
+
+def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
+    """Why a figure is null."""
+    reasons = {
+        "declared": "nothing is declared",
+        "association": of.tells.reason,
+        "association_chance": of.tells.reason,
+        "mark_association": of.marks.reason,
+        "mark_chance": of.marks.reason,
+        "missing_spread": _FEW_SITES,
+        "mean_spread": _FEW_SITES,
+        "category_spread": _FEW_SITES,
+    } | dict.fromkeys(("categories", "unknown"), _NOT_GIVEN)
+    if of.is_single:
+        reasons |= dict.fromkeys(("categories", "unknown"), _ONE_SITE)
+    other = _ONE_SITE if of.is_single else _TOO_COARSE
+    if of.numbers and not of.numbers.count and not of.is_single:
+        other = _NO_VALUES
+    return {name: reasons.get(name) or other for name, value in found.items() if value is None}

@@ -23,23 +23,17 @@ from calyx.statistics.blocks import (
     Item,
     Survey,
 )
-from calyx.statistics.regrouping import (
-    is_few_valued,
-    regroup,
-    regroup_categories,
-    without_rare_values,
-)
+from calyx.statistics.categories import Classes, measure_categories
+from calyx.statistics.marks import mark
+from calyx.statistics.regrouping import is_few_valued, regroup, without_rare_values
 from calyx.statistics.repeats import row_hashes
-from calyx.statistics.suppression import (
-    coarse_shares,
-    suppress,
-    suppress_crossed,
-    suppress_part,
-)
+from calyx.statistics.spread import Shares, powers, shares_of
+from calyx.statistics.suppression import coarse, suppress, suppress_part
 from calyx.statistics.variables import TARGET, Variable, values_of, variables
 from calyx.tasks.base import Schema, Table
 from calyx.weighing import SITES_BY_ROWS, site_by_rows
 
+FEW_VALUES = 3  # of which a mean is as good as a share
 Measured = dict[str, Cells]  # cells [size] by a block's name
 
 
@@ -103,13 +97,18 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
     found["duplicates"] = suppress(np.array([repeated, n - repeated]), minimum)[0][:1]
     if schema.classes:
         found["labels"], found["hidden_labels"] = shown, np.array([is_hidden])
-        found["spread_label"] = _spread(coarse_shares(labels, minimum).tolist())
-    found["spread_missing"] = _spread([float(s) for s in found.pop("share_missing")])
+        found["hidden_label_rows"] = np.array([n - shown.sum()])
+        found["powers_label"] = powers(shares_of(labels, minimum))
+    found["powers_missing"] = _powers(found, "missing", np.full(len(found["missing"]), n), minimum)
+    if "share_category" in found:
+        found["powers_category"] = _powers(found, "category", found["rows_category"], minimum)
     if "share_mean" in found:
-        means = found.pop("share_mean")
-        known = ~np.isnan(means.astype(np.float64))
+        means = found.pop("share_mean").astype(np.float64)
+        known = ~np.isnan(means)
         both = _spread([float(m) if k else 0.0 for m, k in zip(means, known, strict=True)])
         found["spread_mean"] = np.concatenate([both, known.astype(np.int64)])
+        behind = np.array([coarse(int(count), minimum) for count in found["present"]])
+        found["powers_mean"] = powers(Shares(means, np.zeros(len(means)), behind, 1))
     return found
 
 
@@ -120,9 +119,18 @@ def _spread(shares: list[float]) -> Cells:
     return steps
 
 
+def _powers(found: Arrays, what: str, rows: NDArray[np.generic], minimum: int) -> Cells:
+    """Of the shares that all variables left under this name, which are taken out."""
+    values, margins = (found.pop(f"{key}_{what}").astype(np.float64) for key in ("share", "margin"))
+    return powers(Shares(values, margins, rows.astype(np.float64), minimum))
+
+
 def _variable(variable: Variable, rows: _Rows) -> Arrays:
     raw, coded = values_of(variable, rows.table, rows.schema)
     n, minimum = len(raw), rows.minimum
+    if variable.categories:
+        classes = Classes(rows.classes, rows.labels, rows.is_shown)
+        return measure_categories(variable, raw, coded, classes, minimum)
     regrouped = regroup(raw, variable.bounds, rows.classes, minimum)
     values = regrouped.values
     missing = int(np.isnan(values).sum())
@@ -130,19 +138,23 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
         "missing": np.array([missing]),
         "coded": np.array([suppress_part(coded, missing, minimum)]),
         "absent": np.array([np.isnan(raw).all()]),
-        "share_missing": coarse_shares(np.array([missing, n - missing]), minimum)[:1],
     }
-    if variable.categories:
-        more = _categories(variable, values, rows)
-    elif variable.bounds is not None:
-        more = _numbers(variable.bounds, values, rows)
-    else:
-        more = {}
+    holes = shares_of(np.array([missing, n - missing]), minimum)
+    found["share_missing"] = holes.values[:1]
+    moved = minimum / n if regrouped.is_changed else 0.0
+    found["margin_missing"] = holes.margins[:1] + moved
+    more = {} if variable.bounds is None else _numbers(variable.bounds, values, rows)
+    if regrouped.is_changed and "class_total" in more:
+        more["class_total"] = np.zeros_like(more["class_total"])  # some rows' marks are not told
+        more["class_missing"] = np.zeros_like(more["class_missing"])
     is_hidden = regrouped.is_changed or bool(more.pop("is_hidden", np.array([False]))[0])
-    tells = [more[name].any() for name in ("class_present", "class_category") if name in more]
+    tells = [more["class_present"].any()] if "class_present" in more else []
     tells += [more["present"].any() for name in ("target_product",) if name in more]
     is_column = variable.name != TARGET
     more["shown_correlation"] = np.array([is_column and any(tells)])
+    blank = np.zeros(len(rows.labels), dtype=np.int64)
+    more = {"class_missing": blank, "class_total": blank} | more
+    more["shown_marks"] = np.array([more["class_total"].any()])
     return found | more | {"hidden": np.array([is_hidden])}
 
 
@@ -163,6 +175,7 @@ def _numbers(bounds: tuple[float, float], values: NDArray[np.float64], rows: _Ro
         "share_mean": np.array([u.mean() if len(u) else np.nan]),
         "is_hidden": np.array([is_hidden or common.is_changed]),
         "shown_moments": np.array([len(u) > 0]),
+        "few_valued": np.array([1 < len(np.unique(u)) <= FEW_VALUES]),
         "shown_histogram": np.array([histogram.any()]),
     }
     classes = len(rows.schema.classes)
@@ -171,11 +184,14 @@ def _numbers(bounds: tuple[float, float], values: NDArray[np.float64], rows: _Ro
         t = (y - target.center) / (16 * target.scale) + 0.5 if target else u
         found["target_product"] = np.rint(np.array([(u * np.clip(t, 0, 1)).sum()]) * STEPS)
         return found
-    counted, known = np.bincount(y, minlength=classes)[None], (np.array([True]), rows.is_shown)
-    shown = suppress_crossed(counted, rows.labels, known, rows.minimum)[0]
+    holes = np.bincount(rows.table.y[np.isnan(values)], minlength=classes)
+    counted = np.bincount(y, minlength=classes)
+    marked = mark(counted, holes, (rows.labels, rows.is_shown), rows.minimum)
+    shown = marked.present
     if is_few_valued(u) and _has_small_crossing(u, y, rows.minimum):
         shown = np.zeros_like(shown)  # a class's sum would tell how often it has a value
     sums = np.where(shown > 0, np.bincount(y, weights=u, minlength=classes), 0.0)
+    found |= {"class_missing": marked.missing, "class_total": marked.total}
     return found | {"class_present": shown, "class_sum": np.rint(sums * STEPS)}
 
 
@@ -183,30 +199,3 @@ def _has_small_crossing(u: NDArray[np.float64], y: NDArray[np.int64], minimum: i
     """Whether some value stands in some class, but in fewer rows than the minimum."""
     counts = np.unique(np.column_stack([u, y]), axis=0, return_counts=True)[1]
     return bool((counts < minimum).any())
-
-
-def _categories(variable: Variable, values: NDArray[np.float64], rows: _Rows) -> Arrays:
-    regrouped, known = (
-        regroup_categories(values, variable.categories, rows.minimum),
-        variable.categories,
-    )
-    values = regrouped.values
-    cells = np.array([int((values == category).sum()) for category in known])
-    unknown = int((~np.isnan(values)).sum()) - int(cells.sum())
-    shown, is_hidden = suppress(np.append(cells, unknown), rows.minimum)
-    found: Arrays = {
-        "category": shown[:-1],
-        "unknown": shown[-1:],
-        "is_hidden": np.array([is_hidden or regrouped.is_changed]),
-        "shown_categories": np.array([shown.any()]),
-    }
-    classes = len(rows.schema.classes)
-    if classes:
-        crossed = np.array(
-            [np.bincount(rows.table.y[values == c], minlength=classes) for c in known]
-        )
-        which = (shown[:-1] > 0, rows.is_shown)
-        found["class_category"] = suppress_crossed(
-            crossed, rows.labels, which, rows.minimum
-        ).reshape(-1)
-    return found

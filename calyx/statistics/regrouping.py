@@ -1,6 +1,6 @@
-"""Rows of small groups are counted in another group, before anything is counted.
+"""Of numbers, rows of small groups are counted in another group, before anything is counted.
 
-A variable's rows are present, missing, below or above its range. A group of fewer rows than the
+A numeric variable's rows are present, missing, below or above its range. A group of fewer rows than the
 minimum would be told by the sizes of the others, so that its rows join one that is large enough.
 Everything else is then counted of one table that some other client could well have: no total of it
 contradicts another, and none is an odd multiple that would give the small group's size away.
@@ -75,24 +75,6 @@ def without_rare_values(values: Values, minimum: int) -> Regrouped:
     common = distinct[~is_rare] if not is_rare.all() else distinct[[counts.argmax()]]
     nearest = common[np.abs(distinct[:, None] - common[None, :]).argmin(axis=1)]
     return Regrouped(nearest[places], is_changed=True)
-
-
-def regroup_categories(values: Values, categories: tuple[float, ...], minimum: int) -> Regrouped:
-    """The rows of rare categories, or of undeclared ones, join the commonest, if it is large enough.
-
-    Hiding a rare category would need a second one hidden beside it, which often is half of all rows.
-    """
-    known = np.array([*categories, np.inf])  # infinity: any that is not declared
-    groups = np.full(len(values), len(categories))
-    for place, category in enumerate(categories):
-        groups[values == category] = place
-    groups[np.isnan(values)] = len(known)
-    sizes = np.bincount(groups, minlength=len(known) + 1)[:-1]
-    small = (sizes > 0) & (sizes < minimum)
-    if not small.any() or sizes.max() < minimum:
-        return Regrouped(values, is_changed=False)
-    moved = np.append(small, False)[groups]
-    return Regrouped(np.where(moved, known[sizes.argmax()], values), is_changed=True)
 
 
 def _groups(values: Values, bounds: tuple[float, float] | None) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ class Kind:
 
     task: str
     figure: str  # its name; the same for common and for own models, which answer for the same rows
+    over: str = "rows"  # what it is a mean over
     classes: tuple[str, ...] = ()
     is_smaller_better: bool = True
 
@@ -87,10 +88,13 @@ def kind_of(figures: Figures, figure: str) -> Kind:
     classes = figures.get("classes")
     rows = figures.get("validated_on") if "val_" in figure else figures.get("tested_on")
     over = rows.get("over", "rows") if isinstance(rows, Mapping) else "rows"
-    plain = figure.replace(PERSONAL, "", 1)
+    # Own models answer for the same rows as the common one: of these two either may be the better.
+    plain = f"test_{figure}" if figure.startswith(PERSONAL) else figure
+    plain = plain.replace(PERSONAL, "", 1)
     return Kind(
         task=str(figures.get("task", "")),
-        figure=plain if over == "rows" else f"{plain}, a mean over {over}",
+        figure=plain,
+        over=str(over),
         classes=tuple(map(str, classes)) if isinstance(classes, list | tuple) else (),
         is_smaller_better=is_smaller_better(plain),
     )

@@ -55,7 +55,9 @@ def _why_apart(groups: Sequence[Group]) -> str:
     if len({kind.task for kind in kinds}) > 1:
         return "their figures are of several tasks"
     if len({kind.figure for kind in kinds}) > 1:
-        return "their figures are not the same one"
+        return "they are not compared by the same figure"
+    if len({kind.over for kind in kinds}) > 1:
+        return "some of their figures are means over rows, and some over clients"
     if len({kind.classes for kind in kinds}) > 1:
         return "they tell other classes apart"
     return "their figures are of other rows"
@@ -69,7 +71,8 @@ def described(group: Group) -> str:
         (e.rows for line in group.lines for e in line.standing.entries if e.value is not None), None
     )
     of = f": {rows_text(rows)}" if rows else ""
-    return f"{group.kind.figure}, task {group.kind.task}{of}"
+    over = "" if group.kind.over == "rows" else f", a mean over {group.kind.over}"
+    return f"{group.kind.figure}{over}, task {group.kind.task}{of}"
 
 
 def _copies(standings: Sequence[Standing], what: str) -> list[str]:

@@ -21,7 +21,7 @@ from cli.report.comparison_charts import learning_figures
 from cli.report.comparison_table import Row, head_of, rows_of
 from cli.report.figures import Figure
 from cli.report.folder import Run, read_run
-from cli.report.groups import Runs, entries_of, score_name, target_of
+from cli.report.groups import Lost, Runs, entries_of, runs_of, score_name, target_of
 from cli.report.marks import STRONG, kind_of, letter_of
 from cli.report.page import resource, template
 
@@ -52,17 +52,18 @@ class Section:
     lines: tuple[Row, ...]
 
 
-def write_comparison(folders: Sequence[Path], target: Path) -> Path:
+def write_comparison(folders: Sequence[Path], target: Path, lost: Lost | None = None) -> Path:
     """Write the page to `target`, whole or not at all, and return its path.
 
-    A folder that cannot be read is said in the page. Raises UserError if fewer than two can, or
-    `target` cannot be written.
+    `lost` are seeds of the folders' settings that were to be run and have left no folder. A folder
+    that cannot be read is said in the page. Raises UserError if fewer than two can, or `target`
+    cannot be written.
     """
     runs, damaged = _read(folders)
     if len(runs) < 2:
         why = f" ({damaged[0][1]})" if damaged else ""
         raise UserError(f"There are fewer than two runs to compare{why}")
-    page = render(runs, damaged, target.parent)
+    page = render(runs, damaged, target.parent, lost)
     try:
         write_atomically(target, page)
     except OSError as error:
@@ -80,19 +81,26 @@ def _read(folders: Sequence[Path]) -> tuple[list[Run], list[tuple[str, str]]]:
     return runs, damaged
 
 
-def render(runs: Sequence[Run], damaged: Sequence[tuple[str, str]], home: Path) -> bytes:
+def render(
+    runs: Sequence[Run],
+    damaged: Sequence[tuple[str, str]],
+    home: Path,
+    lost: Lost | None = None,
+) -> bytes:
     """The page as UTF-8; links lead from the folder `home`."""
-    entries, by_name = entries_of(runs), {str(run.path): run for run in runs}
+    entries, by_name = entries_of(runs, lost), {str(run.path): run for run in runs}
     groups = rank(entries)
     metric = runs[0].metric
+    verdict = verdict_of(groups, metric)
+    said = verdict.reason.casefold()
     html = template("compare.html.j2").render(
         style=Markup(resource("page.css") + resource("compare.css")),  # noqa: S704 - our own files
         metric=metric,
         tasks=sorted({run.settings.task.name for run in runs}),
         num_runs=len(runs),
         damaged=damaged,
-        verdict=verdict_of(groups, metric),
-        remarks=_remarks(groups, entries, runs),
+        verdict=verdict,
+        remarks=[one for one in _remarks(groups, entries, runs) if one.casefold() not in said],
         sections=[_section(i, groups, by_name) for i in range(len(groups))],
         members=_members(groups, by_name, home),
     )
@@ -102,17 +110,17 @@ def render(runs: Sequence[Run], damaged: Sequence[tuple[str, str]], home: Path) 
 def _remarks(groups: Sequence[Group], entries: Sequence[Entry], runs: Sequence[Run]) -> list[str]:
     results = [
         Result(entry.settings, entry.seed, entry.model, run.figures)
-        for entry, run in zip(entries, runs, strict=True)
+        for entry, run in zip(entries, runs, strict=False)  # seeds that were lost come after
         if run.summary is not None
     ]
-    idle = without_effect(results) if len(results) == len(runs) else []
+    idle = without_effect(results) if len(results) == len(entries) else []
     return [*remarks(groups, "run"), *missing_figures(entries, "run"), *idle]
 
 
 def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:
     group = groups[number]
     prefix = str(number + 1) if len(groups) > 1 else ""
-    members = [runs[e.name] for line in group.lines for e in line.standing.entries]
+    members = runs_of(group.lines, runs)
     metric, target = members[0].metric, target_of(members)
     return Section(
         title=f"Group {prefix}: {described(group)}" if prefix else "",
@@ -141,9 +149,9 @@ def _members(groups: Sequence[Group], runs: Runs, home: Path) -> list[Member]:
     for number, group in enumerate(groups, start=1):
         prefix = str(number) if len(groups) > 1 else ""
         members = [
-            (letter_of(place, prefix), runs[e.name])
+            (letter_of(place, prefix), run)
             for place, line in enumerate(group.lines)
-            for e in line.standing.entries
+            for run in runs_of([line], runs)
         ]
         values = [run.figures.get(score_name(run)) for _, run in members]
         known = [v if isinstance(v, int | float) else None for v in values]

@@ -13,6 +13,7 @@ from cli.report.groups import (
     curve,
     points,
     repetitions,
+    runs_of,
     validation_error,
     validation_score,
 )
@@ -26,7 +27,7 @@ Curve = list[tuple[float, float, float]]
 
 def learning_figures(group: Group, runs: Runs, prefix: str) -> list[Figure]:
     """Validation curves of the settings of one group, which are of the same rows and unit."""
-    members = [runs[e.name] for line in group.lines for e in line.standing.entries]
+    members = runs_of(group.lines, runs)
     metric = members[0].metric
     most = max((b for run in members for b in bytes_so_far(run)[-1:]), default=0.0)
     factor, unit = byte_unit(most)

@@ -8,7 +8,7 @@ from cli.ranking.digits import ABSENT, count_text, number_texts, percent_texts, 
 from cli.ranking.entries import number_of
 from cli.ranking.standings import Group, Line
 from cli.report.folder import Run
-from cli.report.groups import Runs, bytes_so_far, reached, repetitions, sample, target_of
+from cli.report.groups import Runs, bytes_so_far, reached, repetitions, runs_of, sample, target_of
 from cli.report.marks import kind_of, letter_of
 from cli.report.scales import bytes_text, seconds_text
 
@@ -48,7 +48,7 @@ def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
         spread_texts([sample(line, runs, column.name) for line in group.lines], column.texts)
         for column in _columns(group, runs)
     ]
-    target = target_of([runs[e.name] for line in group.lines for e in line.standing.entries])
+    target = target_of(runs_of(group.lines, runs))
     found = []
     for place, line in enumerate(group.lines):
         figures = [texts[place] for texts in columns]
@@ -67,7 +67,7 @@ def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
 
 def _columns(group: Group, runs: Runs) -> list[Column]:
     """The figures that a run of the group has, of common and of clients' own models."""
-    members = [runs[e.name] for line in group.lines for e in line.standing.entries]
+    members = runs_of(group.lines, runs)
     metric = members[0].metric
     kinds: tuple[tuple[str, str, Texts], ...]
     if metric == "accuracy":
@@ -107,10 +107,10 @@ def _seeds_text(line: Line, group: Group, runs: Runs) -> str:
     """Seeds with a score, of how many, and how many runs that took if it is another number."""
     one = line.standing
     needed = {*one.seeds, *(group.seeds if one.values else ())}
-    done, members = len(one.values), [runs[e.name] for e in one.entries]
+    done, members = len(one.values), runs_of([line], runs)
     text = str(done) if done == len(needed) else f"{done} of {len(needed)}"
     unfinished = sum(run.summary is None for run in members)
-    more = [f"{len(members)} runs"] if len(members) != len(one.seeds) else []
+    more = [f"{len(members)} runs"] if len(one.entries) != len(one.seeds) else []
     more += [f"{unfinished} unfinished"] if unfinished else []
     return ", ".join([text, *more])
 

@@ -56,6 +56,12 @@ class ColumnRow:
     missing_spread: Spread | None = None
     hidden_at: Count = 0
     association: Share | None = None
+    association_chance: Share | None = None
+    mark_association: Share | None = None
+    mark_chance: Share | None = None
+    hidden_rows: Count | None = None
+    absent: dict[str, str] = Field(default_factory=dict)
+    margins: dict[str, Number] = Field(default_factory=dict)
     mean: Number | None = None
     sd: Number | None = None
     median: Number | None = None
@@ -63,8 +69,8 @@ class ColumnRow:
     outside: Count | None = None
     outlier_share: Share | None = None
     histogram: tuple[Count, ...] = ()
-    categories: dict[str, Count] = Field(default_factory=dict)
-    unknown: Count = 0
+    categories: dict[str, Count] | None = None
+    unknown: Count | None = None
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -72,9 +78,10 @@ class DriftRow:
     """One column against the baseline."""
 
     name: str
-    psi: Number
+    psi: Number | None
     ks: Number | None
     severity: str
+    absent: dict[str, str] = Field(default_factory=dict)
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -87,7 +94,7 @@ class Audit:
     duplicates_share: Share = 0.0
     labels: tuple[Count, ...]
     classes: tuple[str, ...] = ()
-    label_spread: tuple[Spread, ...]
+    label_spread: tuple[Spread | None, ...]
     columns: dict[str, ColumnRow]
     findings: tuple[AuditRow, ...]
     drift: tuple[DriftRow, ...] | None = None
@@ -105,6 +112,7 @@ class Line:
     value: str  # mean ± sd and median, or the commonest category
     range: str
     association: str
+    why: str  # there is no association; empty where there is one
     picture: Markup
 
 
@@ -138,8 +146,11 @@ def _line(name: str, of: ColumnRow) -> Line:
         median = digits.ABSENT if of.median is None else digits.with_spread(of.median, sd)
         value = f"{digits.mean_text(of.mean, sd)}, median {median}"
     elif of.categories:
-        most = max(of.categories, key=lambda key: of.categories[key])
+        most = max(of.categories.items(), key=lambda item: item[1])[0]
         value = f"{len(of.categories)} categories, most often {most}"
+        if of.hidden_rows:
+            value = f"{len(of.categories)} categories, {of.hidden_rows} rows of hidden ones"
+            value += f", of the others most often {most}" if of.categories[most] else ""
     shown = (
         "—" if of.range is None else f"{digits.plain(of.range[0])} … {digits.plain(of.range[1])}"
     )
@@ -157,9 +168,24 @@ def _line(name: str, of: ColumnRow) -> Line:
         uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
         value=value,
         range=shown,
-        association="—" if of.association is None else digits.share(of.association, least=2),
-        picture=_bars(list(of.histogram) or list(of.categories.values())),
+        association=_told(of),
+        why="" if of.association is not None else of.absent.get("association", ""),
+        picture=_bars(list(of.histogram or (of.categories or {}).values())),
     )
+
+
+def _told(of: ColumnRow) -> str:
+    """What a column tells of the label, its mark for missing values too, and what chance gives."""
+    parts = []
+    for key, word, value, chance in (
+        ("association", "", of.association, of.association_chance),
+        ("mark_association", "its holes ", of.mark_association, of.mark_chance),
+    ):
+        if value is not None:
+            margin = f" ± {of.margins[key]:.2f}" if of.margins.get(key) else ""
+            by_chance = "" if chance is None else f" ({chance:.2f} by chance)"
+            parts.append(f"{word}{value:.2f}{margin}{by_chance}")
+    return ", ".join(parts) or "—"
 
 
 def _bars(counts: list[int]) -> Markup:

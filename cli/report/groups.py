@@ -1,7 +1,8 @@
 """Runs to compare, ranked into groups: those that differ in nothing but their seed are one line. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
+from pathlib import Path
 from statistics import mean, stdev
 
 from cli.ranking.entries import Entry, kind_of, number_of, population_of, why_absent
@@ -13,12 +14,27 @@ from cli.report.settings import settings_of
 
 TARGET_SHARE = 0.95
 Runs = Mapping[str, Run]  # by the name of their entry, which is their folder
+# Of a setting, named by the folder of one of its runs: seeds that were to be run, and left no run.
+Lost = Mapping[Path, Sequence[str]]
 
 
-def entries_of(runs: Sequence[Run]) -> list[Entry]:
-    """Runs as they are compared: by the score of a test of what was tuned, common or own models."""
+def entries_of(runs: Sequence[Run], lost: Lost | None = None) -> list[Entry]:
+    """Runs as they are compared: by the score of a test of what was tuned, common or own models.
+
+    A seed that is lost is an entry without a run.
+    """
     settings = settings_of(runs)
-    return [_entry(run, named) for run, named in zip(runs, settings, strict=True)]
+    found = [_entry(run, named) for run, named in zip(runs, settings, strict=True)]
+    for run, named in zip(runs, settings, strict=True):
+        for seed in (lost or {}).get(run.path, ()):
+            found.append(Entry(f"{run.path}, seed {seed}", named, seed))
+    return found
+
+
+def runs_of(lines: Iterable[Line], runs: Runs) -> list[Run]:
+    """The runs of some settings, those that left none excepted."""
+    entries = (entry for line in lines for entry in line.standing.entries)
+    return [runs[entry.name] for entry in entries if entry.name in runs]
 
 
 def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
@@ -82,7 +98,9 @@ def sample(line: Line, runs: Runs, name: str) -> list[float]:
 
 
 def _by_seed(line: Line, runs: Runs) -> list[list[Run]]:
-    return [[runs[e.name] for e in line.standing.seeds[seed]] for seed in line.seeds]
+    seeds = (line.standing.seeds[seed] for seed in line.seeds)
+    found = [[runs[entry.name] for entry in entries if entry.name in runs] for entries in seeds]
+    return [members for members in found if members]
 
 
 def curve(

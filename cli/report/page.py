@@ -114,6 +114,7 @@ def _data(run: Run) -> Markup:
         num_columns=len(audit.columns) if audit else 0,
         open_columns=data.OPEN_COLUMNS,
         drifted=[d for d in drift if d.severity in ("warning", "alert")],
+        unsure=[d for d in drift if d.severity == "unknown"],
         folds=data.folds(run.summary, run.clients.cv),
         metric=run.metric,
     )
@@ -173,7 +174,7 @@ def _verdict(run: Run) -> Verdict:
         return judge_values(baselines, models)
     num_test_rows = sum(row.rows.test for row in run.clients.data.values())
     if models != "common" and baselines is not None:
-        num_test_rows = baselines.own_rows or 0
+        num_test_rows = baselines.own_rows or num_test_rows  # None: they are confidential
     return judge(baselines, num_test_rows or None, models)
 
 

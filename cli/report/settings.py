@@ -14,6 +14,7 @@ _QUIET = ("baselines", "tensorboard", "mlflow", "hardware", "client", "engine")
 _FOLLOWS = {
     "stopping.monitor": "strategy.name",
     "stopping.mode": "stopping.monitor",
+    "stopping.objective": "strategy.name",
     "evaluate": "cohort_size",
 }
 _ABSENT = "–"  # in a config that has no such key

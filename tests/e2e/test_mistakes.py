@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from support.csv_files import write_folder, write_schema
+from support.program import BROKEN
 
 pytestmark = pytest.mark.e2e
 
@@ -67,6 +68,14 @@ def test_a_process_of_its_own_ends_as_the_program_does_here(calyx, program, argu
     here, apart = calyx(*arguments), program(*arguments)
     for part in ("returncode", "stdout", "stderr"):
         assert getattr(here, part) == getattr(apart, part)
+
+
+def test_a_model_of_which_a_part_would_stay_behind_is_one_sentence(calyx, tmp_path):
+    ended = calyx("simulate", *BROKEN, "task.fault=count", "engine.workers=0")
+    assert ended.returncode == 2
+    assert "count (int64) does not travel, and training moves it" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert not list(tmp_path.rglob("events.jsonl"))
 
 
 def test_a_gpu_that_is_not_there_is_refused(calyx, tmp_path):

@@ -167,7 +167,7 @@ TINY = [(x[:2], y[:2]) for x, y in SICKNESS * 3]
 )
 def test_a_cohort_without_validation_rows_does_not_end_the_run(tmp_path, strategy):
     data = write_sites(tmp_path / "rows", TINY + SICKNESS, SICK)
-    words = ["rounds=6", "cohort_size=2", "stopping.patience=null", *strategy]
+    words = ["rounds=6", "cohort_size=2", "evaluate=with_training", *strategy]
     summary, _ = ended(tmp_path / "run", data, *words)
     rows = read_lines(tmp_path / "run" / "rounds.jsonl")
     assert summary["rounds"] == len(rows) == 6
@@ -175,10 +175,19 @@ def test_a_cohort_without_validation_rows_does_not_end_the_run(tmp_path, strateg
     assert 0 < len(without) < 6
     assert all(row["val_loss"] is None for row in without)
     assert without[0]["absent"]["val_accuracy"] == "no client of this round has validation rows"
-    assert summary["best_val_loss"] == min(r["val_loss"] for r in rows if r not in without)
+    assert summary["best_val_loss"] is None  # those of other clients do not rank
+    assert "do not rank" in summary["absent"]["best_val_loss"]
     confusion = np.array(summary["test_confusion"])
     assert confusion.sum(axis=1).tolist() == summary["tested_on"]["labels"]
     assert summary["test_accuracy"] == np.trace(confusion) / confusion.sum()
+
+
+def test_by_default_all_that_have_validation_rows_validate_each_round(tmp_path):
+    data = write_sites(tmp_path / "rows", TINY + SICKNESS, SICK)
+    summary, _ = ended(tmp_path / "run", data, "rounds=3", "cohort_size=2")
+    rows = read_lines(tmp_path / "run" / "rounds.jsonl")
+    assert {row["validated_on"]["clients"] for row in rows} == {len(SICKNESS)}
+    assert summary["best_val_loss"] == min(row["val_loss"] for row in rows)
 
 
 def test_a_run_in_which_nobody_can_validate_or_test_ends_and_says_so(tmp_path, capsys):

@@ -106,12 +106,16 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, float | None]]:
 
 
 def reason_for(document: Any, path: str) -> str | None:
-    """The sentence under `absent`, in the innermost object around a null that has one for it."""
+    """The sentence under `absent`, in the innermost object around a null that has one for it.
+
+    What holds for all of a list or an object stands there once.
+    """
     parts, found = path.split("."), None
     for depth in range(len(parts)):
-        name = ".".join(parts[depth:])
+        names = [".".join(parts[depth:end]) for end in range(depth + 1, len(parts) + 1)]
         if isinstance(document, Mapping):
-            found = document.get("absent", {}).get(name, found)
+            reasons = document.get("absent", {})
+            found = next((reasons[name] for name in names if name in reasons), found)
             document = document.get(parts[depth])
         elif isinstance(document, list):
             document = document[int(parts[depth])]

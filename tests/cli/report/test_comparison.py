@@ -350,6 +350,26 @@ def test_what_ditto_tunes_is_what_it_is_compared_by(tmp_path):
     assert "no effect" not in page
 
 
+def test_common_and_own_models_of_the_same_rows_are_ranked_and_it_is_said(tmp_path):
+    own = {"objective": "val_personal_accuracy", "personal_accuracy": 0.9}
+    folders = [
+        make(tmp_path / "a", 0.8),
+        make(tmp_path / "b", 0.6, strategy="ditto", figures=own),
+    ]
+    (group,) = groups_of(*folders)
+    assert [e.standing.label for e in group.lines] == ["strategy=ditto", "strategy=fedavg"]
+    page = write_comparison(folders, tmp_path / "out.html").read_text()
+    assert "strategy=ditto: by personal_accuracy, of clients" in page
+
+
+def test_a_seed_that_left_no_run_is_missing_all_the_same(tmp_path):
+    folders = [*lr(tmp_path, 0.1, {1: 0.7, 2: 0.8}), *lr(tmp_path, 0.2, {2: 0.95})]
+    target = tmp_path / "out.html"
+    page = write_comparison(folders, target, {folders[-1]: ("1",)}).read_text()
+    assert "No place for training.lr=0.2, which has 1 of 2 seeds" in page
+    assert "no place: 1 of its 2 seeds have a figure" in page
+
+
 def test_what_was_varied_within_a_strategy_is_named_too(tmp_path):
     def prox(name, mu):
         folder = make(tmp_path / name, 0.8, strategy="fedprox")
