@@ -31,6 +31,7 @@ Over = Literal["rows", "clients"]  # what a figure is a mean over
 # Mean loss of a training: cross-entropy in nats, or squared error in units of the target's scale.
 LOSS = Metric("loss", 0.0, 2.0**129)  # twice the greatest float32, in which it is computed
 CLIPPED = Count("clipped", 1)  # coordinates of an update that were cut to ±clip
+CAPPED = Count("capped", 1, 1)  # clients that count as fewer training rows than they have
 ROWS_MAX = 2**40  # of one client
 SHARE_STEPS = 60  # a share 0 … 1 is sent in steps of 2^-60
 RELIABILITY_BINS = 15  # of a classifier's confidence

@@ -60,6 +60,8 @@ class Display(logging.Handler):
                 self._picture(), console=self._console, auto_refresh=False, transient=True
             )
             self._live.start(refresh=True)
+        for sentence in self._plan.warnings:
+            self._warn(sentence)
         return self
 
     def __exit__(

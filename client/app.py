@@ -188,9 +188,13 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
         epochs=trained.epochs,
         num_examples=num_examples,
     )
-    clipped = np.array([sum(int((np.abs(v) > clip).sum()) for v in sent.update.values())])
+    beyond = sum(int((np.abs(v) > clip).sum()) for v in sent.update.values())
     metrics = {"loss": trained.loss, **sent.metrics}
-    return (Contribution(num_examples, sent.update, metrics, {"clipped": clipped}), *validation)
+    privacy = parse(PrivacyConfig, terms.privacy, "privacy")
+    w_max = task.parts.layouts[0].w_max
+    capped = np.array([int(privacy.is_capped(num_examples, w_max))])
+    cut = {"clipped": np.array([beyond + sent.clipped]), "capped": capped}
+    return (Contribution(num_examples, sent.update, metrics, cut), *validation)
 
 
 def _losses(trained: Trained, num_validation: int) -> dict[str, object]:

@@ -13,7 +13,7 @@ from calyx.config import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.folds import CV_RUN, fold_run, stacked, unstacked
 from calyx.hardware import Hardware, apply, resolve
-from calyx.layouts import Parts, parts_of
+from calyx.layouts import Parts, parts_of, weighed
 from calyx.makeup import Makeup, check_left, left_behind, makeup_of
 from calyx.order import Order
 from calyx.preprocessing.config import PreprocessingConfig
@@ -86,6 +86,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     makeup = _pristine(*_key(order))[1]
     own = makeup.weights
     contents = contents_of(task_of(order.terms), makeup, objective, order.terms.training)
+    contents = weighed(contents, order.terms)
     template = own | objective.beside(makeup.parameters)
     if order.kind == "cv":
         template = stacked([own] * num_folds(order))

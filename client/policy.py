@@ -141,9 +141,10 @@ def _outside(reason: str) -> Refusal:
 def _leaves(order: Order) -> Iterator[tuple[str, Any]]:
     """Dotted key and value of everything that decides what this client would do."""
     terms = order.terms
+    task = terms.task if terms.w_max is None else terms.task | {"w_max": terms.w_max}
     strategy: Section = {"name": terms.strategy.name, "local": terms.strategy.local}
     tree: Section = {
-        "task": terms.task,
+        "task": task,
         "strategy": strategy,
         "training": terms.training,
         "preprocessing": terms.preprocessing,

@@ -211,7 +211,7 @@ def as_row(baselines: Baselines, federated: Federated) -> dict[str, object]:
     rows = [baselines.pooled.counts[name].get("rows") for name in trained]
     return {
         **{name: score for name, (score, _) in scores.items()},
-        "own_clients": len(trained),
+        "own_clients": sum(int(baselines.pooled.counts[name]["clients"][0]) for name in trained),
         "own_rows": sum(int(n[0]) for n in rows if n is not None) or None,
         "local": {name: score for name, (score, _) in alone.items()},
         "local_own_by_client": {name: score for name, (score, _) in own.items()},

@@ -75,6 +75,7 @@ class Plan:
     engine: EngineConfig
     sites: tuple[Site, ...]  # the clients that can train
     notes: tuple[tuple[str, journal.Note], ...]  # (client, what it wrote when it read its data)
+    warnings: tuple[str, ...] = ()  # sentences for the one who starts it
 
 
 def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]:
@@ -124,10 +125,13 @@ def plan(config: dict[str, Any]) -> Plan:
     run, task, engine = check_config(config)
     terms, sites, notes = terms_of(run), [], []
     failures: list[ClientFailure] = []
+    privacy, sizes = parse(PrivacyConfig, run.privacy, "privacy"), []
     for name in task.clients:
         site = read_site(node_config(name, run.client))
         try:
-            notes += [(name, note) for note in describe(prepare(terms, name, site.data_dir))]
+            prepared = prepare(terms, name, site.data_dir)
+            notes += [(name, note) for note in describe(prepared)]
+            sizes.append(len(prepared.parts["train"]))
             sites.append(site)
         except ClientFailure as error:
             failures.append(error)
@@ -136,4 +140,14 @@ def plan(config: dict[str, Any]) -> Plan:
         raise DataError(str(broken[0]))
     if not sites:
         raise DataError(f"No client can train; the first says: {failures[0]}")
-    return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes))
+    capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
+    warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
+    return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
+
+
+def _of_capped(capped: int, clients: int, task: Task) -> str:
+    have, count = ("has", "counts") if capped == 1 else ("have", "count")
+    return (
+        f"{capped} of {clients} clients {have} more training rows than task.w_max={task.w_max} and "
+        f"{count} as {task.w_max}; task.w_max=null follows the federation."
+    )

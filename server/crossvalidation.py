@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.config import Section, parse
-from calyx.files import write_json
+from calyx.files import read_lines, write_json
 from calyx.folds import CV_RUN, fold_run, stacked
 from calyx.metrics import metric_name
 from calyx.order import Cv
@@ -48,13 +48,20 @@ def cross_validate(work: Work) -> Work:
     if known.get("models") != digest:
         outcome = _scored(replace(work, preprocessing=section), Cv(k=k, fold=None), models)
         known = _figures(work, outcome, names)
-    write_json(path, known | {"rounds": work.run.rounds, "models": digest})
+    capped = {"capped_clients": max(_num_capped(work, i) for i in range(len(names)))}
+    write_json(path, known | capped | {"rounds": work.run.rounds, "models": digest})
     return work
 
 
 def cv_file(folder: RunFolder) -> Path:
     """Where the figures are."""
     return folder.folds / "cv.json"
+
+
+def _num_capped(work: Work, fold: int) -> int:
+    """Clients that counted as fewer rows than they have in a fold's training; most in one round."""
+    rows = read_lines(RunFolder(work.folder.folds / str(fold)).rounds)
+    return max(int(row["capped_clients"]) for row in rows)
 
 
 def _preprocessing(work: Work, k: int | str) -> Section | None:

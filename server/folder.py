@@ -119,6 +119,13 @@ class RunFolder:
         """Append one event to events.jsonl; the arguments are those of `make_event`."""
         append_lines(self.events, [make_event(event, severity, message, **details)])
 
+    def event_once(self, event: str, severity: Severity, message: str) -> bool:
+        """Append an event of no round unless the file holds its message; whether it did so."""
+        if any(row.get("message") == message for row in read_lines(self.events)):
+            return False
+        self.event(event, severity, message)
+        return True
+
     def truncate(self, file: Path, is_kept: Callable[[Row], bool]) -> None:
         """Drop what a resumed run will write again, and a line that a crash cut off."""
         rows = read_lines(file)

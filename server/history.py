@@ -35,6 +35,7 @@ def history_of(run: RunConfig, state: RunState, rows: list[Row], clients: int) -
         **{f"best_{key}": best and best[key] for key in names},
         **{key: best and best[key] for key in last if key.endswith("validated_on")},
         "final_train_loss": last["train_loss"],
+        "capped_clients": max(row["capped_clients"] for row in rows),
         **{f"final_{key}": last[key] for key in names},
         "bytes_up": sum(row["bytes_up"] for row in rows),
         "bytes_down": sum(row["bytes_down"] for row in rows),

@@ -30,6 +30,7 @@ from server.federation import Federation
 from server.folder import Row, figure_text, shown_figures
 from server.sampling import sample_cohort
 from server.stopping import Validated, compared, of_the_most, reason_to_stop, why_unranked
+from server.weighing import num_capped
 
 log = logging.getLogger(__name__)
 
@@ -206,6 +207,7 @@ def _training_row(outcome: Outcome, seconds: float) -> Row:
     return {
         "round": outcome.exchange.round,
         "train_loss": mean_loss(outcome.trained),
+        "capped_clients": num_capped(outcome),
         "cohort": list(outcome.exchange.cohort),
         "replies": outcome.replies,
         "dropped": sorted(outcome.dropped),

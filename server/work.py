@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from flwr.serverapp import Grid
 
 from calyx.config import RunConfig, Section, parse
-from calyx.layouts import Contents
+from calyx.layouts import Contents, weighed
 from calyx.makeup import Makeup, makeup_of
 from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.config import PreprocessingConfig
@@ -51,6 +51,7 @@ class Work:
     state: RunState
     counted: Counted | None = None  # from the audit
     preprocessing: Section | None = None  # as orders carry it, once it is known
+    w_max: int | None = None  # largest weight of a client, where it follows the federation
     why: str = ""  # training has ended
 
     @property
@@ -66,12 +67,13 @@ class Work:
     @property
     def contents(self) -> Contents:
         """What clients add up."""
-        return contents_for(self.run, self.task)
+        return weighed(contents_for(self.run, self.task), self.terms())
 
     def terms(self, cv: Cv | None = None) -> Terms:
         """What all orders have in common, from the preprocessing on."""
         terms = terms_of(self.run)
-        return replace(terms, preprocessing=self.preprocessing or terms.preprocessing, cv=cv)
+        preprocessing = self.preprocessing or terms.preprocessing
+        return replace(terms, preprocessing=preprocessing, w_max=self.w_max, cv=cv)
 
     def place(self, run: str, terms: Terms, template: Weights, folder: RunFolder) -> Place:
         """Where exchanges of the run with this id happen."""

@@ -14,6 +14,7 @@ from calyx.layouts import Contents
 from calyx.makeup import Makeup, check_left
 from calyx.secagg.vector import Metric
 from calyx.tasks.base import Task
+from calyx.weighing import UNKNOWN_W_MAX
 from calyx.weights import Weights, float_shapes
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Sent:
     update: Weights
     metrics: dict[str, float] = field(default_factory=dict)
     own: Weights = field(default_factory=dict)
+    clipped: int = 0  # coordinates of `update` that the algorithm itself has cut to ±clip
 
 
 @config
@@ -143,6 +145,7 @@ def contents_of(
         metrics=objective.metrics,
         has_personal=objective.personal() is not None,
         is_localised=objective.is_localised(makeup),
+        w_max=task.w_max or UNKNOWN_W_MAX,
     )
 
 

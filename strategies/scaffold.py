@@ -53,13 +53,14 @@ class ScaffoldLocal(LocalObjective):
         """The update, and c_i⁺ − c_i with c_i⁺ = c_i − c + (x − y_i) / (K·η_l) (line 12, II)."""
         update = {k: done.local[k] - v for k, v in done.start.items()}
         way = max(1, done.steps) * done.lr
-        changes, own = {}, {}
+        changes, own, clipped = {}, {}, 0
         for k in update:
             # What is cut in the sum must be cut here too, or c is no longer the mean of all c_i.
             change = -done.beside[CONTROL + k] - update[k] / np.float32(way)
             changes[CONTROL + k] = np.clip(change, -done.clip, done.clip).astype(np.float32)
+            clipped += int((np.abs(change) > done.clip).sum())
             own[k] = done.own.get(k, np.zeros_like(change)) + changes[CONTROL + k]
-        return Sent(update | changes, own=own)
+        return Sent(update | changes, own=own, clipped=clipped)
 
 
 @config

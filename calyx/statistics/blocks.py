@@ -18,6 +18,7 @@ from calyx.secagg.vector import COUNT_MAX, Count
 from calyx.statistics.spread import LINES, POWER_MAX
 from calyx.statistics.variables import categorical, numeric, variables
 from calyx.tasks.base import Schema
+from calyx.weighing import POWERS, SITES_BY_ROWS
 
 Item = Literal[
     "rows",
@@ -77,6 +78,7 @@ class Survey:
     schema: Schema
     bins: int
     samples: tuple[str, ...]
+    is_weighed: bool = False  # whether it asks how many rows sites train on, for their weights
 
     def blocks(self, sample: str) -> tuple[Block, ...]:
         """The blocks of a sample, in order."""
@@ -90,6 +92,8 @@ class Survey:
             blocks = self.blocks(sample)
             found += [Count(f"{sample}/{b.name}", b.size, b.maximum) for b in blocks]
             found.append(Count(f"{sample}/{WITHHELD}", len(ITEMS)))
+        if self.is_weighed:
+            found.append(Count(SITES_BY_ROWS, POWERS, 1))
         return tuple(found)
 
 

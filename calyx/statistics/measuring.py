@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.statistics.blocks import (
+    ALL,
     ITEMS,
     SHARE_STEPS,
     STEPS,
@@ -30,6 +31,7 @@ from calyx.statistics.spread import Shares, powers, shares_of
 from calyx.statistics.suppression import coarse, suppress, suppress_part
 from calyx.statistics.variables import TARGET, Variable, values_of, variables
 from calyx.tasks.base import Schema, Table
+from calyx.weighing import SITES_BY_ROWS, site_by_rows
 
 FEW_VALUES = 3  # of which a mean is as good as a share
 Measured = dict[str, Cells]  # cells [size] by a block's name
@@ -73,6 +75,8 @@ def measure(
             found[f"{sample}/{block.name}"] = cells.astype(np.int64).reshape(-1)
         absent = [not own or item not in allowed for item in ITEMS]
         found[f"{sample}/{WITHHELD}"] = np.array(absent, dtype=np.int64)
+    if survey.is_weighed:
+        found[SITES_BY_ROWS] = site_by_rows(samples, ALL, minimum) * int("rows" in allowed)
     return found
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["numeric", "categorical", "ordinal", "image", "text"]
 Unknown = Literal["other", "missing", "refuse"]
+LARGEST_W_MAX = 2**24  # training rows
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,11 @@ class Task(Protocol):
         ...
 
     @property
-    def w_max(self) -> int:
-        """Largest weight of one client in the sum: a power of two, in examples."""
+    def w_max(self) -> int | None:
+        """Largest weight of one client in the sum: a power of two, in training rows.
+
+        None follows the federation: the least that no client exceeds.
+        """
         ...
 
     @property
@@ -169,7 +173,10 @@ class Task(Protocol):
         ...
 
 
-def check_w_max(w_max: int) -> None:
-    """Raise ValueError unless `w_max` is a power of two up to 2^20 (`calyx-secagg/1`, "Vector")."""
-    if w_max & (w_max - 1) or not 1 <= w_max <= 2**20:
-        raise ValueError(f"w_max={w_max} is not a power of two from 1 to {2**20}")
+def check_w_max(w_max: int | None) -> None:
+    """Raise ValueError unless `w_max` is a power of two up to 2^24, or None.
+
+    Source: `calyx-secagg/1`, "Vector"; a weight of more bits is no float32.
+    """
+    if w_max is not None and (w_max & (w_max - 1) or not 1 <= w_max <= LARGEST_W_MAX):
+        raise ValueError(f"w_max={w_max} is not a power of two from 1 to {LARGEST_W_MAX}")

@@ -65,7 +65,7 @@ def same_rows(run: Run) -> str:
     asked = run.summary.num_clients
     known = run.summary.baselines.own_clients
     if asked and known is not None and known < asked:
-        found += f" Of {known} of {asked} clients; the others have no model of their own."
+        found += f" Of {known} of {asked} clients; the others have no model of their own, or no test rows."
     return found
 
 

@@ -192,21 +192,17 @@ def _results(run: Run) -> list[KeyFigure]:
         *_best(run, best),
         KeyFigure("Clients", str(_num_clients(run) or "—")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
+        *_capped(summary),
         *_between_clients(summary),
     ]
 
 
-def _best(run: Run, best: Round | None) -> list[KeyFigure]:
-    """Which round is the best by what, and its loss; or why none is."""
-    stopping, absent = run.settings.stopping, run.summary.absent if run.summary else {}
-    if best is None:
-        return [KeyFigure("Best round", "—", absent.get("best_round", ""))]
-    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
-    loss = "—" if best.val_loss is None else number_text(best.val_loss)
-    return [
-        KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}"),
-        KeyFigure("Its validation loss", loss, absent.get("best_val_loss", "")),
-    ]
+def _capped(summary: Summary | None) -> list[KeyFigure]:
+    if summary is None or not summary.capped_clients:
+        return []
+    value = f"{summary.capped_clients}, as {summary.w_max} rows each"
+    full = "clients with more training rows than task.w_max; most in one round"
+    return [KeyFigure("Clients that count as fewer rows", value, full)]
 
 
 def _tested(run: Run) -> list[KeyFigure]:
@@ -224,6 +220,19 @@ def _tested(run: Run) -> list[KeyFigure]:
     return [
         KeyFigure(label, percent_text(value), summary.absent.get(key, ""))
         for label, (value, key) in figures.items()
+    ]
+
+
+def _best(run: Run, best: Round | None) -> list[KeyFigure]:
+    """Which round is the best by what, and its loss; or why none is."""
+    stopping, absent = run.settings.stopping, run.summary.absent if run.summary else {}
+    if best is None:
+        return [KeyFigure("Best round", "—", absent.get("best_round", ""))]
+    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
+    loss = "—" if best.val_loss is None else number_text(best.val_loss)
+    return [
+        KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}"),
+        KeyFigure("Its validation loss", loss, absent.get("best_val_loss", "")),
     ]
 
 

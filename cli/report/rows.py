@@ -238,6 +238,8 @@ class Summary:
     models: Models = "common"
     metric: Literal["accuracy", "r2"] = "accuracy"
     num_clients: Count | None = None
+    capped_clients: Count | None = None
+    w_max: Count | None = None
     device: str | None = None
     baselines: Baselines | None = None
     model_sha256: str | None = None
@@ -248,3 +250,4 @@ class Summary:
     seconds: Seconds | None = None
     versions: dict[str, str | None] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    absent: dict[str, str] = Field(default_factory=dict)  # name of a figure → why it is null

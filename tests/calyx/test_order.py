@@ -92,6 +92,7 @@ def test_paths_hardware_engine_and_the_servers_half_do_not_travel():
         "training",
         "preprocessing",
         "privacy",
+        "w_max",
         "statistics",
         "cv",
         "seed",

@@ -71,7 +71,7 @@ def theirs(cls=FedAvg, **settings):
 
 def test_one_reply_is_the_weighted_mean_of_the_clients_plain_updates(federation, plain):
     weights, metrics, replies = train_round(federation, ours(federation), federation.exchange())
-    expected = mean(plain, federation.setting.contents.task.w_max)
+    expected = mean(plain, federation.setting.contents.w_max)
     assert len(replies) == 1
     for name in weights:
         np.testing.assert_allclose(weights[name], expected[name], atol=1e-5)
@@ -180,7 +180,7 @@ def test_a_client_without_a_sound_vector_is_left_out_with_a_reason(
     assert list(grid.outcome.dropped) == ["client-01"]
     assert reason in grid.outcome.dropped["client-01"]
     expected = mean(
-        {k: v for k, v in plain.items() if k != "client-01"}, federation.setting.contents.task.w_max
+        {k: v for k, v in plain.items() if k != "client-01"}, federation.setting.contents.w_max
     )
     for name in weights:
         np.testing.assert_allclose(weights[name], expected[name], atol=1e-5)

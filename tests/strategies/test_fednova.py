@@ -100,6 +100,14 @@ def test_two_clients_by_hand():
     assert after["w"].tolist() == [3.75]
 
 
+def test_no_number_of_steps_is_cut():
+    """More than 2^20 once counted as that many, and the update was divided by too little."""
+    start = {"w": np.zeros(1, np.float32)}
+    end = {"w": np.float32([1.0])}
+    sent = FedNovaLocal(rho=0.0).send(Finished(start, end, {}, {}, clip=1.0, steps=2**22, lr=0.1))
+    assert (sent.metrics, sent.update["w"].tolist()) == ({TAU: 2.0**22}, [2.0**-22])
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

@@ -59,10 +59,14 @@ class Federation:
         self.template = makeup.weights
         privacy = parse(PrivacyConfig, run.privacy, "privacy")
         self.is_encrypted = privacy.is_encrypted
+        terms = terms_of(run)
+        contents = contents_of(task, makeup, LocalObjective(), run.training)
+        if task.w_max is None:  # there is no audit before these exchanges
+            terms, contents = replace(terms, w_max=256), replace(contents, w_max=256)
         self.setting = Setting(
             run="run",
-            terms=terms_of(run),
-            contents=contents_of(task, makeup, LocalObjective(), run.training),
+            terms=terms,
+            contents=contents,
             privacy=privacy,
             template=self.template,
             rounds=5,
