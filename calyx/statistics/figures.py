@@ -24,6 +24,7 @@ from calyx.statistics.label_association import (
 )
 from calyx.statistics.single import LEAST, is_single, without_single
 from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
+from calyx.statistics.target_sums import categories_tell_target, mark_tells
 from calyx.statistics.variables import Variable, categorical, numeric, variables
 from calyx.tasks.base import Schema
 
@@ -181,7 +182,11 @@ def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) ->
         is_told = categories.rows or missing >= int(cells["rows"][0])
         if is_single(variable, cells, schema) or not is_told:
             categories = None
-        tells = categories_tell(cells, where, missing) if is_shared else absent(FEW_SITES)
+        if "target_all" in cells:
+            is_enough = cells["shown_target"][i] >= LEAST
+            tells = categories_tell_target(cells, i, where) if is_enough else absent(FEW_SITES)
+        elif "class_category" in cells:
+            tells = categories_tell(cells, where, missing) if is_shared else absent(FEW_SITES)
     powers = cells.get("powers_missing")
     return VariableFigures(
         variable=variable,
@@ -196,14 +201,21 @@ def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) ->
         categories=categories,
         association=tells.value,
         tells=tells,
-        marks=marks_tell(cells, i) if _has_mark(variable, schema) else absent(NO_MARK),
+        marks=_marks(variable, cells, schema),
         is_single=is_single(variable, cells, schema),
     )
 
 
-def _has_mark(variable: Variable, schema: Schema) -> bool:
-    places = variable.columns
-    return len(places) == 1 and schema.columns[places[0]].may_be_missing
+def _marks(variable: Variable, cells: Mapping[str, Cells], schema: Schema) -> Association:
+    """What the mark "is missing" tells of the label, of a column that gives one to models."""
+    i, places = variables(schema).index(variable), variable.columns
+    if len(places) != 1 or not schema.columns[places[0]].may_be_missing:
+        return absent(NO_MARK)
+    if "class_total" in cells:
+        return marks_tell(cells, i)
+    if "target_all" not in cells:
+        return absent(NOT_MEASURED)
+    return mark_tells(cells, i) if cells["shown_target"][i] >= LEAST else absent(FEW_SITES)
 
 
 def _shift(cells: Cells | None, place: int, sites: int) -> Shift | None:

@@ -127,8 +127,6 @@ def chance_of_numbers(rows: int, classes: int) -> float | None:
 
 def categories_tell(cells: Mapping[str, Cells], where: slice, missing: int) -> Association:
     """Of the categories at the places `where` of all; `missing` rows have none."""
-    if "class_category" not in cells:
-        return absent("of categories and a number no association is measured")
     table = cells["class_category"][where]
     unseen = int(cells["rows"][0]) - missing - int(table.sum())
     return cramer(table, unseen, len(table) + 1)
@@ -136,8 +134,6 @@ def categories_tell(cells: Mapping[str, Cells], where: slice, missing: int) -> A
 
 def marks_tell(cells: Mapping[str, Cells], i: int) -> Association:
     """Of the mark "is missing", of which sums by class are known of some sites, or all."""
-    if "shown_marks" not in cells:
-        return absent("of marks and a number no association is measured")
     if cells["shown_marks"][i] < LEAST:
         return absent(FEW_SITES)
     total, missing = cells["class_total"][i], cells["class_missing"][i]
