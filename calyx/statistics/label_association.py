@@ -44,6 +44,8 @@ def cramer(table: Cells, unseen: int, most_groups: int) -> Association:
     The value is of the rows in the table. Source: Cramér 1946, §21.9; what chance gives is
     Bergsma 2013, A bias-correction for Cramér's V and Tschuprow's T, eq. 4.
     """
+    if unseen < 0:
+        return absent("other sites tell rows by class than how many rows they have")
     used = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0].astype(np.float64)
     if used.size == 0:
         return absent("rows by class are hidden, since they are few")
