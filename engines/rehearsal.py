@@ -200,4 +200,5 @@ def _twice(terms: Terms, participant: Participant) -> list[str]:
 
 
 def _some(part: Part, rows: int) -> Part:
-    return replace(part, x=part.x[:rows], y=part.y[:rows])
+    exact = None if part.exact is None else part.exact[:rows]
+    return replace(part, x=part.x[:rows], y=part.y[:rows], exact=exact)
