@@ -17,10 +17,10 @@ from flwr.clientapp import ClientApp
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import ConfigError
-from calyx.figures import as_row, finite_row
+from calyx.figures import Figures, as_row, finite_row, none_of
 from calyx.hardware import apply
 from calyx.layouts import over_of
-from calyx.metrics import PERSONAL, Evaluation, counts_of, no_details
+from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name, no_details
 from calyx.order import Kind
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.quantise import Residues
@@ -28,6 +28,7 @@ from calyx.secagg.refusals import Refusal
 from calyx.secagg.vector import Contribution, encode
 from calyx.seeding import rng
 from calyx.spread import spread_counts
+from calyx.tasks.base import Schema
 from calyx.weights import Weights, weights_of
 from calyx.wire import FailureCode
 from client import journal, secure_mod
@@ -36,11 +37,10 @@ from client.config import Site, read_site
 from client.data import Part
 from client.evaluation import evaluate
 from client.failures import ClientFailure
-from client.own_figures import figures_of, losses
 from client.partition import node_values
 from client.policy import accept
 from client.survey import survey
-from client.training import LocalJob, train
+from client.training import MIN_VALIDATION_ROWS, LocalJob, Trained, train
 from client.training_config import TrainingConfig
 from strategies.local import Finished, sent_by
 
@@ -184,7 +184,7 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
         "train",
         round=number,
         **_fold(task),
-        **finite_row(losses(trained, len(parts["validation"]))),
+        **finite_row(_losses(trained, len(parts["validation"]))),
         epochs=trained.epochs,
         num_examples=num_examples,
     )
@@ -195,6 +195,18 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     capped = np.array([int(privacy.is_capped(num_examples, w_max))])
     cut = {"clipped": np.array([beyond + sent.clipped]), "capped": capped}
     return (Contribution(num_examples, sent.update, metrics, cut), *validation)
+
+
+def _losses(trained: Trained, num_validation: int) -> dict[str, object]:
+    """Of this client's journal; why there is no loss on its validation rows, if there is none."""
+    values: dict[str, object] = {"train_loss": trained.loss, "val_loss": trained.validation_loss}
+    if trained.validation_loss is not None:
+        return values
+    why = "an output on a validation row is not finite"
+    if num_validation < MIN_VALIDATION_ROWS:
+        why = f"a training looks at {MIN_VALIDATION_ROWS} validation rows or more, and there are "
+        why += str(num_validation)
+    return values | {"absent": {"val_loss": why}}
 
 
 def _train_personal(task: Assignment, own: Weights, job: LocalJob) -> Weights:
@@ -253,11 +265,11 @@ def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribut
     if task.objective.has_layers(task.makeup, own):
         result = _judged(task, part, task.objective.localised(task.model, own))
     prefix = "val_" if kind == "evaluate" else "test_"
-    said = figures_of(schema, result, kind).named(prefix)
+    said = _said(schema, result, kind).named(prefix)
     counts = counts_of(result, schema, over)
     if task.objective.personal() is not None:
         personal = _judged(task, part, own) if own else None
-        said |= figures_of(schema, personal, kind).named(f"{prefix}{PERSONAL}")
+        said |= _said(schema, personal, kind).named(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
     if kind != "evaluate":
         if result is None:
@@ -268,6 +280,16 @@ def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribut
     # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
     # alone, whether its rows make a chosen model diverge.
     return Contribution(1, {}, {}, counts)
+
+
+def _said(schema: Schema, result: Evaluation | None, kind: str) -> Figures:
+    """This client's own figures, for its journal: loss and score; None is a model that it lacks."""
+    if result is None:
+        names = ("loss", metric_name(schema))
+        return none_of(names, "it took part in no round, and has no model of its own")
+    empty = f"there are no {'validation' if kind == 'evaluate' else 'test'} rows"
+    told = figures(schema, counts_of(result, schema, "rows"), empty=empty)
+    return told.only(("loss", metric_name(schema)))
 
 
 def _judged(task: Assignment, part: Part, weights: Weights) -> Evaluation:
