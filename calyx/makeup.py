@@ -90,7 +90,8 @@ def check_left(left: tuple[str, ...]) -> None:
         f"The model's {which} {'does' if one else 'do'} not travel, and training moves "
         f"{'it' if one else 'them'}: integer and boolean tensors, and buffers with persistent=False, "
         f"stay as the seed gives them, beside others that are averaged. Make {'it' if one else 'them'} "
-        "float32 and persistent, which is averaged, or keep that layer at each client "
+        "float32 and persistent, which is averaged (with privacy.clip above how far it moves in a round), "
+        "or keep that layer at each client "
         "(strategy=fedbn with strategy.local.keep)."
     )
 
@@ -101,7 +102,6 @@ def left_behind(before: "nn.Module", after: "nn.Module") -> list[str]:
     A normalisation's count of batches is none of them: it decides at most how its running mean
     begins, and no prediction.
     """
-    import torch
     from torch.nn.modules.batchnorm import _NormBase
 
     counts = {
@@ -110,13 +110,12 @@ def left_behind(before: "nn.Module", after: "nn.Module") -> list[str]:
     travels = set(before.state_dict())
     old = dict(before.named_buffers(remove_duplicate=False))
     return [
-        f"{name} ({str(new.dtype).removeprefix('torch.')})"
+        f"{name} ({str(old[name].dtype).removeprefix('torch.')})"
         for name, new in after.named_buffers(remove_duplicate=False)
         if name in old
         and name not in counts
-        and not (name in travels and new.is_floating_point())
-        and old[name].shape == new.shape  # or it is something that the model noted in passing
-        and not torch.equal(old[name].cpu(), new.cpu())
+        and not (name in travels and old[name].is_floating_point())
+        and _is_moved(old[name], new)
     ]
 
 
@@ -150,11 +149,18 @@ def _differs(old: object, new: object) -> bool:
     import torch
 
     if isinstance(old, torch.Tensor) and isinstance(new, torch.Tensor):
-        # What had another shape is something that the model noted in passing.
-        return old.shape == new.shape and not torch.equal(old.detach(), new.detach())
+        return _is_moved(old, new)
     return (
         isinstance(old, bool | int | float) and isinstance(new, bool | int | float) and old != new
     )
+
+
+def _is_moved(old: "Tensor", new: "Tensor") -> bool:
+    """Whether values differ; what has another shape is something that a model notes in passing."""
+    if old.shape != new.shape:
+        return False
+    one, other = old.detach().cpu(), new.detach().cpu()
+    return not bool(((one == other) | ((one != one) & (other != other))).all())  # NaN is NaN
 
 
 def _head(model: "nn.Module", output: "Tensor") -> tuple[str, ...]:

@@ -60,9 +60,8 @@ def _check_state(model: "nn.Module", task: Task) -> None:
             problem = "is no tensor: keep it outside of the module's state"
         elif value.dtype not in known or value.layout != torch.strided:
             kind = str(value.dtype).removeprefix("torch.")
-            problem = (
-                f"is {kind}, {value.layout}: a model's tensors are dense float32 (or integers)"
-            )
+            form = "dense" if value.layout == torch.strided else "sparse"
+            problem = f"is {form} {kind}: a model's tensors are dense float32, or integers"
         else:
             continue
         raise ConfigError(f"The model of task={task.name} cannot be used: {name} {problem}.")

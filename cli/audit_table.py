@@ -15,6 +15,7 @@ from calyx.errors import printable
 
 _NAMED = 4  # columns in one sentence
 _FIGURES = {  # that are named where they are not told
+    "missing_share": "share of missing values",
     "mean": "mean",
     "median": "median",
     "association": "what it tells of the label",
@@ -22,7 +23,11 @@ _FIGURES = {  # that are named where they are not told
     "category_spread": "how sites differ",
     "mean_spread": "how sites differ",
 }
-_NO_FIGURE = ("no value is missing", "models get no mark of it")  # nothing is missing by these
+_NO_FIGURE = (
+    "no value is missing",
+    "models get no mark of it",
+    "it is the target itself",
+)  # nothing is missing by these
 STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 MOST_COLUMNS = 24
 
@@ -32,7 +37,9 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
     console = Console(highlight=False)
     console.print()
     sites, rows = audit["sites"], audit["rows"]
-    twice = f", {audit['duplicates_share']:.1%} twice" if audit["duplicates"] else ""
+    share = audit["duplicates_share"]
+    known = f"{audit['duplicates']} rows" if share is None else f"{share:.1%}"
+    twice = f", {known} twice" if audit["duplicates"] else ""
     head = f"{rows} rows of {sites} sites{twice}, seen as sums over sites"
     console.print(Text(head, style="bold"))
     console.print(_findings(audit))
@@ -97,10 +104,10 @@ def _columns(audit: Mapping[str, Any]) -> Table:
         value = NOT_TOLD if mean is None or sd is None else mean_text(mean, sd)
         table.add_row(
             Text(printable(str(name), 40)),
-            percent(missing, "%") if column["missing"] else NOT_TOLD,
+            NOT_TOLD if missing is None else percent(missing, "%"),
             _shares(column, audit["rows"]) if column.get("categories") else value,
             NOT_TOLD if median is None else with_spread(median, sd or 0.0),
-            percent(far, "%") if far else NOT_TOLD,
+            NOT_TOLD if far is None else percent(far, "%"),
             _told(column),
         )
     return table

@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from flwr.app import Context, Message, RecordDict
@@ -17,26 +16,19 @@ from flwr.clientapp import ClientApp
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import ConfigError
-from calyx.figures import Figures, as_row, finite_row, none_of
-from calyx.hardware import apply
-from calyx.layouts import over_of
-from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name, no_details
+from calyx.figures import finite_row
 from calyx.order import Kind
-from calyx.privacy import PrivacyConfig
 from calyx.secagg.quantise import Residues
 from calyx.secagg.refusals import Refusal
 from calyx.secagg.vector import Contribution, encode
 from calyx.seeding import rng
-from calyx.spread import spread_counts
-from calyx.tasks.base import Schema
 from calyx.weights import Weights, weights_of
 from calyx.wire import FailureCode
 from client import journal, secure_mod
 from client.assignment import Assignment, num_folds, of_fold, open_assignment
 from client.config import Site, read_site
-from client.data import Part
-from client.evaluation import evaluate
 from client.failures import ClientFailure
+from client.judgement import judge_models
 from client.partition import node_values
 from client.policy import accept
 from client.survey import survey
@@ -230,7 +222,7 @@ def _evaluate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     """What the weights, and this client's own model, are judged by on validation or test rows."""
     # Incoming weights are the model of the round before.
     number = task.order.round - (task.order.kind == "train")
-    return (_evaluated(task, number, _fold(task)),)
+    return (judge_models(task, number, _fold(task)),)
 
 
 def _cross_validate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
@@ -241,7 +233,7 @@ def _cross_validate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     else:
         folds = [sorted(name for group in order.groups for name in group).index(site.name)]
     return tuple(
-        _evaluated(of_fold(task, fold, site), order.rounds, {"fold": fold}) for fold in folds
+        judge_models(of_fold(task, fold, site), order.rounds, {"fold": fold}) for fold in folds
     )
 
 
@@ -249,53 +241,6 @@ def _fold(task: Assignment) -> dict[str, int]:
     """For the journal: the fold whose training this is, if any."""
     cv = task.order.terms.cv
     return {} if cv is None or cv.fold is None else {"fold": cv.fold}
-
-
-def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribution:
-    """What the model of round `number` is judged by."""
-    kind: Literal["test", "evaluate", "cv"] = "evaluate"
-    if task.order.kind in ("test", "cv"):
-        kind = "test" if task.order.kind == "test" else "cv"
-    part = task.participant.parts["validation" if kind == "evaluate" else "test"]
-    own = task.store.until(number) if task.store else {}
-    schema = task.participant.task.schema
-    over = over_of(parse(PrivacyConfig, task.order.terms.privacy, "privacy"))
-    # Layers that nobody trained are no model: who lacks its own is counted, and not judged.
-    result = None
-    if task.objective.has_layers(task.makeup, own):
-        result = _judged(task, part, task.objective.localised(task.model, own))
-    prefix = "val_" if kind == "evaluate" else "test_"
-    said = _said(schema, result, kind).named(prefix)
-    counts = counts_of(result, schema, over)
-    if task.objective.personal() is not None:
-        personal = _judged(task, part, own) if own else None
-        said |= _said(schema, personal, kind).named(f"{prefix}{PERSONAL}")
-        counts |= counts_of(personal, schema, over, PERSONAL)
-    if kind != "evaluate":
-        if result is None:
-            counts |= spread_counts(schema, None, 0) | no_details(schema, over)
-        else:
-            counts |= spread_counts(schema, result.score, len(part)) | result.beside
-    journal.write(kind, round=number, **fold, **as_row(said), num_examples=len(part))
-    # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
-    # alone, whether its rows make a chosen model diverge.
-    return Contribution(1, {}, {}, counts)
-
-
-def _said(schema: Schema, result: Evaluation | None, kind: str) -> Figures:
-    """This client's own figures, for its journal: loss and score; None is a model that it lacks."""
-    if result is None:
-        names = ("loss", metric_name(schema))
-        return none_of(names, "it took part in no round, and has no model of its own")
-    empty = f"there are no {'validation' if kind == 'evaluate' else 'test'} rows"
-    told = figures(schema, counts_of(result, schema, "rows"), empty=empty)
-    return told.only(("loss", metric_name(schema)))
-
-
-def _judged(task: Assignment, part: Part, weights: Weights) -> Evaluation:
-    model = task.loaded(weights).to(task.hardware.device)
-    is_test = task.order.kind in ("test", "cv")
-    return evaluate(model, part, apply(task.hardware), is_test=is_test)
 
 
 def _encode(assignment: Assignment, contributions: tuple[Contribution, ...]) -> Residues:

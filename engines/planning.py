@@ -100,7 +100,9 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
     if "train" in run.phases:
         check_replies(run, len(task.clients))
-    if run.audit.baseline is not None and "audit" in run.phases:
+    if run.audit.baseline is not None:
+        if "audit" not in run.phases:
+            raise ConfigError("audit.baseline needs the phase audit, which does the comparison.")
         read_baseline(run.audit.baseline, task, run.audit.bins)
     check(parse(HardwareConfig, run.hardware, "hardware"))
     check(read_site(node_config("any", run.client)).hardware)

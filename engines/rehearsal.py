@@ -15,6 +15,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from calyx.config import parse
@@ -22,6 +23,7 @@ from calyx.errors import CalyxError, ConfigError, printable
 from calyx.hardware import Hardware
 from calyx.makeup import left_behind, makeup_of
 from calyx.order import Terms
+from calyx.privacy import PrivacyConfig
 from calyx.tasks.base import Task
 from calyx.weights import hash_weights, initial_model, weights_of
 from client.config import Site
@@ -61,14 +63,20 @@ class Rehearsal:
 
 @dataclass(frozen=True)
 class Found:
-    """Sentences on what is another each time, though the seed is the same; or why it cannot be run."""
+    """What is to be said before a run, in sentences; or why it cannot be run."""
 
-    said: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()  # on what is another each time, though the seed is the same
+    cut: tuple[str, ...] = ()  # on what moves farther than what is sent of it
     refused: str = ""
 
+    @property
+    def events(self) -> list[tuple[str, str]]:
+        """Each sentence with the name of its event."""
+        return [("unrepeatable", one) for one in self.said] + [("clipped", one) for one in self.cut]
 
-def rehearse(pool: WorkerPool, plan: Plan) -> tuple[str, ...]:
-    """Sentences on what is another each time, though the seed is the same.
+
+def rehearse(pool: WorkerPool, plan: Plan) -> Found:
+    """What is to be said before the run.
 
     Raises ConfigError where a model begins differently each time, where training moves what does
     not travel, and where none of the clients tried can make a step. A worker that dies of it says
@@ -85,14 +93,16 @@ def rehearse(pool: WorkerPool, plan: Plan) -> tuple[str, ...]:
     for one in found:
         if one.refused:
             raise ConfigError(one.refused)
-        return one.said
-    return ()
+        return one
+    return Found()
 
 
 def look(asked: Rehearsal) -> Found:
     """In a worker: the rehearsal itself."""
     try:
-        return Found(said=(*_rows(asked), *(_steps(asked) if asked.is_trained else ())))
+        if not asked.is_trained:
+            return Found(said=tuple(_rows(asked)))
+        return Found(said=(*_rows(asked), *_steps(asked)), cut=_cut(asked))
     except CalyxError as error:
         return Found(refused=str(error))
 
@@ -194,9 +204,32 @@ def _twice(terms: Terms, participant: Participant) -> list[str]:
     if len({hash_weights(weights_of(model)) for model in models}) > 1:
         return [_sentence("Training begins alike and ends differently each time")]
     one, other = (evaluate(models[0], rows, torch.device("cpu")).loss for _ in range(2))
-    if one == other:
+    if one == other:  # of a loss that is not finite nothing is told, twice
         return []
     return [_sentence("The same model on the same rows is judged differently each time")]
+
+
+def _cut(asked: Rehearsal) -> tuple[str, ...]:
+    """Of buffers that one batch moves beyond privacy.clip, to which all that is sent is cut."""
+    terms = asked.terms
+    site = max(asked.sites, key=lambda site: len(_prepared(asked, site).raw["train"]))
+    participant = _prepared(asked, site)
+    model = initial_model(participant.task, participant.num_inputs, terms.seed)
+    makeup = makeup_of(model, participant.num_inputs)
+    if not makeup.still:
+        return ()
+    cfg = replace(parse(TrainingConfig, terms.training, "training"), epochs=1)
+    rows = _some(participant.parts["train"], min(MAX_ROWS, cfg.batch_size))
+    train(model, rows, _some(rows, 0), LocalJob(cfg, LocalObjective(), _CPU, terms.seed, 0, "cut"))
+    clip, after = parse(PrivacyConfig, terms.privacy, "privacy").clip, weights_of(model)
+    ways = {k: float(np.abs(after[k] - makeup.weights[k]).max(initial=0)) for k in makeup.still}
+    return tuple(
+        f"One batch moves the model's {name} by {way:g}, and what is sent of a round is cut to "
+        f"privacy.clip={clip:g}: it lags behind, or no longer fits its other half. Use a larger "
+        "privacy.clip, or scale the inputs."
+        for name, way in sorted(ways.items())
+        if way > clip
+    )
 
 
 def _some(part: Part, rows: int) -> Part:

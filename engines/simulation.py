@@ -25,7 +25,7 @@ from engines.identities import Identities, throw_away
 from engines.observer import Observer
 from engines.planning import Plan, RayConfig
 from engines.ray import simulated_grid
-from engines.rehearsal import rehearse
+from engines.rehearsal import Found, rehearse
 from engines.workers import WorkerPool
 from server.folder import Row, RunFolder
 from server.job import to_run_config
@@ -46,15 +46,16 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
     run_folder = RunFolder(folder)
     onlooker = _Onlooker(run_folder, plan, progress, resume)
     with WorkerPool(_workers(plan)) as pool:
-        unrepeatable = () if resume else rehearse(pool, plan)
+        found = Found() if resume else rehearse(pool, plan)
+        for _, sentence in found.events:
+            log.warning(sentence)
         identities = throw_away(plan.task.clients)
         run_config = to_run_config(plan.config, folder, resume=resume, roster=identities.roster)
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
             app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
         onlooker.flush()
-        for sentence in unrepeatable:
-            log.warning(sentence)
-            run_folder.event("unrepeatable", "warning", sentence)
+        for event, sentence in found.events:
+            run_folder.event(event, "warning", sentence)
         _add_left_out(run_folder)
         if plan.run.baselines and "train" in plan.run.phases:
             progress("baselines", 0, 1)

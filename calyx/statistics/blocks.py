@@ -38,6 +38,7 @@ TRAIN = "train"  # the rows that preprocessing may be fitted on
 FIT_ITEMS: tuple[Item, ...] = ("rows", "missing", "ranges", "moments", "histograms", "categories")
 STEPS = 2**30  # fixed-point steps of a value between a variable's low and high
 SHARE_STEPS = 2**20  # of a share
+TARGET_LINES = 3  # rows, Σt, Σt² of a regression's target t
 WITHHELD = "withheld"
 
 Cells = NDArray[np.int64]
@@ -130,6 +131,11 @@ def _blocks(schema: Schema, bins: int) -> list[Block]:
         Block("class_missing", "correlation", (v, k)),
         Block("class_total", "correlation", (v, k)),  # rows of sites whose class_missing is known
         Block("shown_marks", "correlation", (v if k else 0,)),
+        # Rows, Σt and Σt² of a regression's target, by what holes and categories tell.
+        Block("target_all", "correlation", (0 if k else v, TARGET_LINES), values),
+        Block("target_missing", "correlation", (0 if k else v, TARGET_LINES), values),
+        Block("target_category", "correlation", (0 if k else j, TARGET_LINES), values),
+        Block("shown_target", "correlation", (0 if k else v,)),
         Block("target_product", "correlation", (0 if k else r,), values),
         Block("spread_mean", "spread", (3, r), SHARE_STEPS),  # with the number of sites
         Block("few_valued", "spread", (r,)),  # sites that have two or three different values

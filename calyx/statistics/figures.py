@@ -6,7 +6,7 @@ Shapes: B bins, J categories, K classes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,12 @@ from calyx.statistics.label_association import (
 )
 from calyx.statistics.single import LEAST, is_single, without_single
 from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
+from calyx.statistics.target_sums import categories_tell_target, mark_tells
 from calyx.statistics.variables import Variable, categorical, numeric, variables
 from calyx.tasks.base import Schema
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
+IS_TARGET = "it is the target itself"
 NOT_MEASURED = "it is not measured of columns without a declared range or categories"
 HIDDEN_CLASSES = "rows by class are hidden, since they are few, or the column does not vary"
 FAR = 3.0  # interquartile ranges beyond a quartile, from which on a value is an outlier
@@ -96,7 +98,7 @@ class VariableFigures:
     """One variable over all sites."""
 
     variable: Variable
-    rows: int
+    rows: int  # of the sites that tell what is missing; 0 where that is not known
     missing: int
     coded: int  # of these, by a code of the schema's
     absent: int  # sites that have no value of it
@@ -111,9 +113,9 @@ class VariableFigures:
     is_single: bool  # one site alone shows values, so that numbers or categories are left out
 
     @property
-    def missing_share(self) -> float:
-        """Of all rows."""
-        return self.missing / self.rows if self.rows else 0.0
+    def missing_share(self) -> float | None:
+        """Of all rows; None where other sites tell what is missing than how many rows they have."""
+        return self.missing / self.rows if self.rows else None
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,14 @@ class Figures:
     variables: tuple[VariableFigures, ...]
 
     @property
-    def duplicates_share(self) -> float:
-        """Of all rows."""
-        return self.duplicates / self.rows if self.rows else 0.0
+    def duplicates_share(self) -> float | None:
+        """Of all rows; None where other sites tell them than how many rows they have."""
+        return self.duplicates / self.rows if self.rows and self.is_of_all("duplicates") else None
+
+    def is_of_all(self, item: str) -> bool:
+        """Whether the sites that withhold an item are those that withhold all, and so their rows."""
+        least = min(self.withheld.values()) if len(self.withheld) == len(ITEMS) else 0
+        return self.withheld.get(item, 0) == self.withheld.get("rows", 0) == least
 
     def of(self, name: str) -> VariableFigures:
         """A variable's. Raises KeyError."""
@@ -150,7 +157,7 @@ def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figu
     is_audit = "duplicates" in cells
     classes = len(schema.classes) if is_audit else 0
     shifts = [shift_of_shares(cells["powers_label"], k) for k in range(classes)]
-    return Figures(
+    found = Figures(
         sites=sites,
         rows=int(cells["rows"][0]),
         duplicates=int(cells["duplicates"][0]) if is_audit else 0,
@@ -161,6 +168,9 @@ def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figu
         withheld={item: sites - n for item, n in given.items() if n < sites},
         variables=tuple(_variable(v, cells, schema) for v in variables(schema)),
     )
+    if found.is_of_all("missing"):
+        return found
+    return replace(found, variables=tuple(replace(v, rows=0) for v in found.variables))
 
 
 def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) -> VariableFigures:
@@ -175,13 +185,18 @@ def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) ->
         r = ranged.index(variable)
         numbers = _numbers(cells, r, variable)
         tells = _numbers_tell(cells, r, numbers) if is_shared else absent(FEW_SITES)
+        tells = tells if variable.columns else absent(IS_TARGET)
     elif variable in named:
         categories, where = read_categories(cells, named, variable)
         missing, hidden = int(cells["missing"][i]), categories.hidden
         is_told = categories.rows or missing >= int(cells["rows"][0])
         if is_single(variable, cells, schema) or not is_told:
             categories = None
-        tells = categories_tell(cells, where, missing) if is_shared else absent(FEW_SITES)
+        if "target_all" in cells:
+            is_enough = cells["shown_target"][i] >= LEAST
+            tells = categories_tell_target(cells, i, where) if is_enough else absent(FEW_SITES)
+        elif "class_category" in cells:
+            tells = categories_tell(cells, where, missing) if is_shared else absent(FEW_SITES)
     powers = cells.get("powers_missing")
     return VariableFigures(
         variable=variable,
@@ -196,14 +211,21 @@ def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) ->
         categories=categories,
         association=tells.value,
         tells=tells,
-        marks=marks_tell(cells, i) if _has_mark(variable, schema) else absent(NO_MARK),
+        marks=_marks(variable, cells, schema),
         is_single=is_single(variable, cells, schema),
     )
 
 
-def _has_mark(variable: Variable, schema: Schema) -> bool:
-    places = variable.columns
-    return len(places) == 1 and schema.columns[places[0]].may_be_missing
+def _marks(variable: Variable, cells: Mapping[str, Cells], schema: Schema) -> Association:
+    """What the mark "is missing" tells of the label, of a column that gives one to models."""
+    i, places = variables(schema).index(variable), variable.columns
+    if len(places) != 1 or not schema.columns[places[0]].may_be_missing:
+        return absent(NO_MARK)
+    if "class_total" in cells:
+        return marks_tell(cells, i)
+    if "target_all" not in cells:
+        return absent(NOT_MEASURED)
+    return mark_tells(cells, i) if cells["shown_target"][i] >= LEAST else absent(FEW_SITES)
 
 
 def _shift(cells: Cells | None, place: int, sites: int) -> Shift | None:

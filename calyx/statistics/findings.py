@@ -83,7 +83,7 @@ def _whole(figures: Figures) -> Iterator[AuditFinding]:
 
 
 def _missing(one: VariableFigures, figures: Figures) -> Iterator[AuditFinding]:
-    name, share = one.variable.name, one.missing_share
+    name, share = one.variable.name, one.missing_share or 0.0
     if figures.sites > 1 and one.absent >= figures.sites - 1:
         where = "at every site" if one.absent == figures.sites else "at every site but one"
         yield AuditFinding(
@@ -148,7 +148,7 @@ def _values(one: VariableFigures) -> Iterator[AuditFinding]:
             "A site may use another unit, or a code for missing values: each sees its own share.",
         )
     hidden = one.categories.hidden if one.categories else 0
-    if hidden > HIDDEN * one.rows:
+    if one.rows and hidden > HIDDEN * one.rows:
         yield AuditFinding(
             "hidden-rows",
             "info",

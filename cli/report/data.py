@@ -51,7 +51,7 @@ class ColumnRow:
 
     unit: str
     missing: Count
-    missing_share: Share
+    missing_share: Share | None
     coded_missing: Count
     missing_spread: Spread | None = None
     hidden_at: Count = 0
@@ -91,7 +91,7 @@ class Audit:
     sites: Count
     rows: Count
     duplicates: Count
-    duplicates_share: Share = 0.0
+    duplicates_share: Share | None = 0.0
     labels: tuple[Count, ...]
     classes: tuple[str, ...] = ()
     label_spread: tuple[Spread | None, ...]
@@ -164,7 +164,7 @@ def _line(name: str, of: ColumnRow) -> Line:
         name=name,
         unit=of.unit,
         missing=f"{of.missing} ({percent_text(of.missing_share)})" if of.missing else "none",
-        share=100 * of.missing_share,
+        share=100 * (of.missing_share or 0.0),
         uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
         value=value,
         range=shown,

@@ -179,8 +179,14 @@ def test_a_count_of_batches_decides_no_prediction(norm, counted):
 def test_a_buffer_that_only_real_rows_move_is_found_after_training():
     before, after = Counter("integer"), Counter("integer")
     assert left_behind(before, after) == []
-    after.count += 5
+    after.count = after.count + 0.5  # which makes it a float on the way
     assert left_behind(before, after) == ["count (int64)"]
+
+
+def test_a_constant_of_nan_has_not_moved():
+    before, after = Counter("transient"), Counter("transient")
+    before.count.fill_(float("nan")), after.count.fill_(float("nan"))
+    assert left_behind(before, after) == []
 
 
 def test_a_variance_that_rounding_took_below_zero_is_zero():
@@ -210,9 +216,9 @@ class Made:
     ("model", "words"),
     [
         (nn.LazyLinear(2), "weight has no size yet"),
-        (nn.Linear(3, 2).bfloat16(), "weight is bfloat16"),
-        (nn.Linear(3, 2).half(), "weight is float16"),
-        (nn.Linear(3, 2, dtype=torch.complex64), "weight is complex64"),
+        (nn.Linear(3, 2).bfloat16(), "weight is dense bfloat16"),
+        (nn.Linear(3, 2).half(), "weight is dense float16"),
+        (nn.Linear(3, 2, dtype=torch.complex64), "weight is dense complex64"),
         (Extra(3, 2), "_extra_state is no tensor"),
     ],
 )

@@ -29,6 +29,8 @@ MISTAKES = [
     (["+strategy.local.muu=1"], "strategy.local.muu does not exist"),
     (["strategy=median"], "must see more than one update"),
     (["cohort_size=50"], "more than the roster's 10 clients"),
+    (["audit.baseline=old", "phases=[preprocess,train,validate,release]"], "needs the phase audit"),
+    (["min_replies=11"], "use min_replies=10 at most"),
     (["stopping.mode=max"], "stopping.monitor=val_loss needs stopping.mode=min"),
     (["stopping.monitor=val_r2"], "they have val_loss, val_accuracy"),
     (["task.data_dir=somewhere"], "leave task.data_dir out"),

@@ -26,8 +26,8 @@ TOLD = (0.5, None)
 
 def counted(right, rows):
     """The counts of a model that is right in so many rows, all of class 0."""
-    loss, labels = np.array([0], dtype=object), np.array([rows, 0], dtype=object)
-    sums = {"loss": loss, "labels": labels, "hits": np.array([right], dtype=object)}
+    hits, loss = np.array([right], dtype=object), np.array([0], dtype=object)
+    sums = {"loss": loss, "labels": np.array([rows, 0], dtype=object), "hits": hits}
     return counts_of(Evaluation(rows, 0, sums), SCHEMA, "rows")
 
 

@@ -15,7 +15,7 @@ from calyx.order import terms_of
 from calyx.tasks.base import Table
 from calyx.tasks.digits import Digits
 from client.config import node_config, read_site
-from client.data import read_rows
+from client.data import Part, read_rows
 from engines import rehearsal
 from engines.planning import plan
 from engines.rehearsal import Found, Rehearsal, look, rehearse
@@ -31,6 +31,12 @@ def checked():
 @pytest.fixture
 def asked(checked):
     return Rehearsal(checked.terms, checked.sites, is_trained=True)
+
+
+def test_a_regression_is_rehearsed_on_its_exact_targets():
+    """Targets stand beside their float32 form in a part; both are cut to the batch."""
+    part = Part(np.zeros((5, 1), np.float32), np.zeros(5, np.float32), 0, np.arange(5.0))
+    assert rehearsal._some(part, 3).exact.tolist() == [0, 1, 2]
 
 
 class Net(nn.Module):
@@ -86,6 +92,26 @@ def test_what_would_fail_or_be_wrong_is_refused_before_the_run(
     assert look(asked).refused.startswith(words)
     with pytest.raises(ConfigError), WorkerPool(0) as pool:
         rehearse(pool, checked)
+
+
+def test_a_buffer_that_moves_farther_than_is_sent_of_it_is_said(asked, monkeypatch):
+    """A count that is cut no longer fits the sum beside it."""
+
+    def model(self, width):
+        net = nn.Linear(width, 10)
+        net.register_buffer("count", torch.zeros(()))
+        net.register_buffer("mean", torch.zeros(width))
+        net.register_forward_hook(lambda net, x, y: net.count.add_(len(x[0])) and None)
+        return net
+
+    monkeypatch.setattr(Digits, "model", model)
+    found = look(asked)
+    assert found.refused == ""
+    (said,) = found.cut
+    assert found.said == ()
+    rows = asked.terms.training["batch_size"]
+    assert f"One batch moves the model's count by {rows}, and what is sent" in said
+    assert "privacy.clip=1:" in said
 
 
 def test_rows_that_are_others_each_time_are_said(asked, monkeypatch):

@@ -9,7 +9,7 @@ from flwr.serverapp.strategy import FedAvg
 from support.federation import Federation
 
 from calyx import records
-from server.exchange import Exchange, judged, population, total_counts
+from server.exchange import Exchange, judged, populations, total_counts
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_a_model_that_diverges_drops_nobody_and_has_no_figures(federation):
     outcome, replies = evaluated(federation, weights)
     assert outcome.dropped == {}
     found = judged(outcome.evaluated, federation.grid.contents)
-    rows = population(outcome, federation.grid.contents).rows
+    rows = populations(outcome, federation.grid.contents)[""].rows
     assert found.absent["loss"] == f"{rows} of {rows} rows have an output that is not finite"
     assert found.values == {"loss": None, "accuracy": None}
     assert [next(iter(reply.content.metric_records.values())) for reply in replies] == [
@@ -47,7 +47,7 @@ def test_figures_are_the_same_in_one_group_and_in_several(federation):
     several, replies = evaluated(federation, federation.template, groups=groups)
     contents = federation.grid.contents
     assert judged(one.evaluated, contents) == judged(several.evaluated, contents)
-    assert population(one, contents) == population(several, contents)
+    assert populations(one, contents)[""] == populations(several, contents)[""]
     assert len(replies) == 3
 
 
@@ -55,5 +55,5 @@ def test_whose_rows_they_are_is_part_of_the_population(federation):
     whole, _ = evaluated(federation, federation.template)
     few, _ = evaluated(federation, federation.template, groups=(("client-00", "client-01"),))
     contents = federation.grid.contents
-    assert population(whole, contents).who != population(few, contents).who
-    assert sum(population(whole, contents).labels) == total_counts(whole.evaluated)["rows"][0]
+    assert populations(whole, contents)[""].who != populations(few, contents)[""].who
+    assert sum(populations(whole, contents)[""].labels) == total_counts(whole.evaluated)["rows"][0]

@@ -105,6 +105,16 @@ def test_rounds_of_other_rows_of_the_same_clients_are_not_compared():
     assert "the same clients have other rows now" in said[1]
 
 
+def test_who_has_no_validation_rows_may_be_missing():
+    state, said = ranked([(0.5, ALL), (0.4, ALL[1:])])
+    assert state.best.round == 1  # a was one of twenty, with rows
+    names, rows = ALL[1:], population(ALL)
+    state, _ = ranked([(0.5, ALL)])
+    state = replace(state, round=2)
+    state, said = compared(state, Validated(0.4, names, replace(rows, who="others")), LOSS)
+    assert (state.best.round, said) == (2, "")
+
+
 def test_fewer_than_one_client_in_twenty_may_differ():
     many = tuple(f"client-{i}" for i in range(100))
     assert is_nearly(many, many[4:])

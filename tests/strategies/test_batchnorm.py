@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from flwr.serverapp import strategy as flowers
 from support.federation import Federation
 from support.taps import run_server
 from torch import nn
 
+from calyx import records
 from calyx.config import parse
 from calyx.files import read_lines
 from calyx.hardware import Hardware
@@ -19,6 +21,7 @@ from client.data import prepare
 from client.evaluation import evaluate
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
+from strategies.flower import HOME
 from strategies.local import LocalObjective
 
 ROUNDS, BETA = 3, 0.9
@@ -81,7 +84,7 @@ def test_fedavgm_is_momentum_on_parameters_and_a_mean_of_running_statistics(tmp_
         load_into(model, own)
         judged = [evaluate(model, p.parts["validation"], torch.device("cpu")) for p in people]
         sizes = [len(p.parts["validation"]) for p in people]
-        mean = np.average([e.means["loss"] for e in judged], weights=sizes)
+        mean = np.average([e.loss for e in judged], weights=sizes)
         assert loss == pytest.approx(mean, abs=2e-4), number
 
 
@@ -90,3 +93,42 @@ def test_flowers_fedavg_runs_and_is_ours(tmp_path):
     _, same, ours = run(tmp_path / "ours", "strategy=fedavg", "evaluate=separate")
     assert losses == pytest.approx(same, abs=1e-6)
     assert summary["rounds"] == ours["rounds"] == ROUNDS
+
+
+class Restless(nn.Module):
+    """With a layer whose statistics begin anew in each round, and a plain number."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.norm, self.out = nn.BatchNorm1d(width, momentum=None), nn.Linear(width, 10)
+        self.step = 0
+
+    def forward(self, x):
+        self.step += self.training
+        return self.out(self.norm(x))
+
+
+def test_what_begins_anew_in_each_round_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(Digits, "model", lambda self, width: Restless(width))
+    made = Federation("rounds=1")
+    run_server(made, made.inner, tmp_path)
+    events = read_lines(tmp_path / "events.jsonl")
+    said = {e["severity"]: e["message"] for e in events if e["event"] == "stays-behind"}
+    assert said["info"].startswith("norm.num_batches_tracked does not travel: with momentum=None")
+    assert said["warning"].startswith("Training moves step of the model, which is no tensor")
+
+
+class Noisy(flowers.FedAvg):
+    """A user's own that draws on the server, as differential privacy does."""
+
+    def aggregate_train(self, server_round, replies):
+        arrays, metrics = super().aggregate_train(server_round, replies)
+        noise = {k: a.numpy() + np.random.randn(*a.shape) for k, a in arrays.items()}
+        return records.weights_record(noise), metrics
+
+
+def test_what_a_strategy_draws_on_the_server_repeats(tmp_path, monkeypatch):
+    monkeypatch.setattr(flowers, "Noisy", Noisy, raising=False)
+    words = ["strategy=flower", f"strategy.server._target_={HOME}.Noisy", "privacy.groups=all"]
+    one, other = (run(tmp_path / name, *words, "rounds=2")[2] for name in ("one", "other"))
+    assert one["model_sha256"] == other["model_sha256"]

@@ -114,6 +114,47 @@ def test_a_column_without_holes_or_without_a_mark_says_so():
     assert telling(sites(lambda y, _: y), bare)[0].marks.reason == "models get no mark of it"
 
 
+def costs(columns, make, count=4):
+    schema = Schema(columns, (), Target("cost", 100, 30))
+    tables = []
+    for seed in range(count):
+        draw = np.random.default_rng(seed)
+        cost = draw.normal(100, 20, 80)
+        tables.append(Table(make(cost, draw)[:, None].astype(float), cost))
+    return figures(tables, schema=schema, minimum=10), schema, pooled(tables)
+
+
+@pytest.mark.parametrize("column", [NUMBER, WORD])
+def test_that_a_value_is_missing_where_the_target_is_low_is_told_of_a_regression(column):
+    found, _, (x, y) = costs(
+        (column,), lambda y, draw: np.where(y > 100, draw.integers(0, 2, len(y)), NAN)
+    )
+    r = abs(np.corrcoef(np.isnan(x), y)[0, 1])
+    assert found.of("biopsy").marks.value == pytest.approx(r, abs=1e-6)
+
+
+def test_what_categories_tell_of_a_target_is_the_correlation_ratio():
+    found, schema, (x, y) = costs((WORD,), lambda y, draw: y + draw.normal(0, 10, len(y)) > 100)
+    r = abs(np.corrcoef(x, y)[0, 1])  # of two groups it is |r|
+    assert found.of("biopsy").association == pytest.approx(r, abs=1e-6)
+    assert [f for f in find(found, schema) if f.check == "tells-label"] == []
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda y: np.where(np.arange(len(y)) < 3, 1000.0, y), lambda y: np.round(y, -1)]
+)
+def test_of_a_target_beyond_its_reach_or_of_few_values_no_sums_by_group_are_told(spoil):
+    schema = Schema((WORD,), (), Target("cost", 100, 30))
+    draw = np.random.default_rng(0)
+    tables = [
+        Table(draw.integers(0, 2, (80, 1)).astype(float), spoil(draw.normal(100, 15, 80)))
+        for _ in range(4)
+    ]
+    found = figures(tables, schema=schema, minimum=10).of("biopsy")
+    assert found.association is None
+    assert found.tells.reason
+
+
 def test_beside_the_figure_stands_what_chance_gives_a_column_that_knows_nothing():
     """The mean square of V over draws without any association, by NumPy."""
     draw = np.random.default_rng(0)
