@@ -18,6 +18,7 @@ from calyx.config import parse
 from calyx.errors import ConfigError
 from calyx.figures import finite_row
 from calyx.order import Kind
+from calyx.privacy import PrivacyConfig
 from calyx.secagg.quantise import Residues
 from calyx.secagg.refusals import Refusal
 from calyx.secagg.vector import Contribution, encode
