@@ -46,6 +46,7 @@ class Counts:
     cells: NDArray[np.int64]  # [B] rows in each bin or category
     missing: int  # rows without a value: a cell of its own for PSI and chi-square
     hidden: int = 0  # most rows of one cell that suppression may hide: clients × (minimum − 1)
+    is_unknown: bool = False  # so much is hidden that an alert could be
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class Drift:
     ks: float | None  # 0 … 1; None: the column is not ordered
     ks_p: float | None
     chi2_p: float
-    severity: Severity  # unknown: a side has no visible rows at all
+    severity: (
+        Severity  # unknown: a side has no visible rows, or hides so many that none is no answer
+    )
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ def _measure_one(pair: Pair) -> Measures:
 
 def _drift(pair: Pair, of: Measures, severity: Severity) -> Drift:
     sides = (pair.expected, pair.observed)
-    if any(side.cells.sum() + side.missing == 0 for side in sides):
+    is_hidden = severity == "none" and any(side.is_unknown for side in sides)
+    if is_hidden or any(side.cells.sum() + side.missing == 0 for side in sides):
         severity = "unknown"
     return Drift(
         name=pair.name,

@@ -6,83 +6,28 @@ Shapes: B bins, J categories, K classes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calyx.statistics.blocks import ALL, ITEMS, SHARE_STEPS, STEPS, WITHHELD, Cells, Item, Survey
+from calyx.statistics.association import Association, of_classes, of_target
+from calyx.statistics.blocks import (
+    ALL,
+    ITEMS,
+    MEAN_STEPS,
+    SHARE_STEPS,
+    WITHHELD,
+    Cells,
+    Item,
+    Survey,
+)
+from calyx.statistics.distribution import Told
+from calyx.statistics.moments import root
+from calyx.statistics.numbers import Numbers, read_numbers
 from calyx.statistics.single import LEAST, is_single, without_single
+from calyx.statistics.spread import Shift
 from calyx.statistics.variables import Variable, categorical, numeric, variables
-from calyx.tasks.base import Schema
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
-FAR = 3.0  # interquartile ranges beyond a quartile, from which on a value is an outlier
-
-
-@dataclass(frozen=True)
-class Shift:
-    """How a share, or a mean in units of the declared range, differs between sites."""
-
-    mean: float  # over sites, each counting once
-    sd: float
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """A numeric variable; None where too few values are known."""
-
-    low: float
-    high: float
-    below: int  # rows outside the declared range
-    above: int
-    count: int  # rows within it
-    mean: float | None
-    sd: float | None  # of the population: divided by the count
-    histogram: tuple[int, ...]  # [B], of equal width between low and high
-    spread: Shift | None
-
-    @property
-    def edges(self) -> NDArray[np.float64]:
-        """[B + 1]."""
-        return np.linspace(self.low, self.high, len(self.histogram) + 1)
-
-    def quantile(self, q: float) -> float | None:
-        """The `q` quantile, to one bin: interpolated inside the bin that holds it."""
-        total = sum(self.histogram)
-        if total == 0:
-            return None
-        cumulative = np.concatenate([[0.0], np.cumsum(self.histogram)]) / total
-        return float(np.interp(q, cumulative, self.edges))
-
-    @property
-    def outlier_share(self) -> float | None:
-        """The share of rows in bins that lie beyond q1 − 3·IQR … q3 + 3·IQR as a whole.
-
-        None where both quartiles lie in one bin: how far apart they are is then not known. Source:
-        Tukey 1977, Exploratory Data Analysis, "far out".
-        """
-        first, third = self.quantile(0.25), self.quantile(0.75)
-        if first is None or third is None:
-            return None
-        places = np.searchsorted(self.edges, [first, third], side="right")
-        if places[0] == places[1]:
-            return None
-        reach = FAR * (third - first)
-        is_far = (self.edges[1:] < first - reach) | (self.edges[:-1] > third + reach)
-        return float(np.array(self.histogram)[is_far].sum() / sum(self.histogram))
-
-    @property
-    def least(self) -> float | None:
-        """The lower edge of the first bin that holds a value."""
-        filled = np.flatnonzero(self.histogram)
-        return float(self.edges[filled[0]]) if len(filled) else None
-
-    @property
-    def greatest(self) -> float | None:
-        """The upper edge of the last bin that holds a value."""
-        filled = np.flatnonzero(self.histogram)
-        return float(self.edges[filled[-1] + 1]) if len(filled) else None
 
 
 @dataclass(frozen=True)
@@ -109,6 +54,8 @@ class VariableFigures:
     numbers: Numbers | None
     categories: Categories | None
     association: float | None  # with the label, 0 … 1
+    association_margin: float
+    association_reason: str  # why there is none
     is_single: bool  # one site alone shows values, so that numbers or categories are left out
 
     @property
@@ -141,7 +88,7 @@ class Figures:
 
 
 def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figures:
-    """The figures of a sample, from sums over `sites` clients."""
+    """The figures of a sample, from sums over `sites` clients. Raises CalyxError for impossible ones."""
     blocks, schema = survey.blocks(sample), survey.schema
     cells = {b.name: sums[f"{sample}/{b.name}"].reshape(b.shape) for b in blocks}
     cells = without_single(cells, schema)
@@ -158,21 +105,27 @@ def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figu
         hidden_labels=int(cells["hidden_labels"][0]) if classes else 0,
         label_spread=tuple(s for s in shifts if s),
         withheld={item: sites - n for item, n in given.items() if n < sites},
-        variables=tuple(_variable(v, cells, schema, given) for v in variables(schema)),
+        variables=tuple(_variable(v, cells, survey, given) for v in variables(schema)),
     )
 
 
 def _variable(
-    variable: Variable, cells: Mapping[str, Cells], schema: Schema, given: Mapping[Item, int]
+    variable: Variable, cells: Mapping[str, Cells], survey: Survey, given: Mapping[Item, int]
 ) -> VariableFigures:
+    schema = survey.schema
     i, ranged, named = variables(schema).index(variable), numeric(schema), categorical(schema)
-    association, numbers, categories = None, None, None
+    association, numbers, categories = Association(None, "fewer than two sites show it"), None, None
     # One site's association is that site's own, too.
     is_shared = "shown_correlation" in cells and cells["shown_correlation"][i] >= LEAST
     if variable in ranged:
         r = ranged.index(variable)
-        numbers = _numbers(cells, r, variable)
-        association = _of_numbers(cells, r, numbers) if is_shared else None
+        bounds = variable.bounds or (0.0, 1.0)
+        numbers = replace(read_numbers(cells, r, bounds, survey.bins), spread=_mean_shift(cells, r))
+        if given["moments"] != given["correlation"]:
+            association = Association(None, "not the same sites give moments and correlation")
+        elif is_shared and variable.columns:
+            of = of_classes if schema.classes else of_target
+            association = of(cells, r, bounds)
     elif variable in named:
         c = named.index(variable)
         start = sum(len(v.categories) for v in named[:c])
@@ -180,7 +133,8 @@ def _variable(
         counts = tuple(int(n) for n in cells["category"][where])
         unknown = int(cells["unknown"][c])
         categories = Categories(variable.categories, variable.words, counts, unknown)
-        association = _of_categories(cells, where) if is_shared else None
+        value = _of_categories(cells, where) if is_shared else None
+        association = Association(None if value is None else Told(value, 0.0), association.reason)
     return VariableFigures(
         variable=variable,
         rows=int(cells["rows"][0]),
@@ -191,7 +145,9 @@ def _variable(
         missing_spread=_shift(cells.get("spread_missing"), i, given["spread"]),
         numbers=numbers,
         categories=categories,
-        association=association,
+        association=association.told.value if association.told else None,
+        association_margin=association.told.margin if association.told else 0.0,
+        association_reason=association.reason,
         is_single=is_single(variable, cells, schema),
     )
 
@@ -204,52 +160,15 @@ def _shift(cells: Cells | None, place: int, sites: int) -> Shift | None:
     return Shift(mean, max(0.0, square - mean**2) ** 0.5)
 
 
-def _numbers(cells: Mapping[str, Cells], r: int, variable: Variable) -> Numbers:
-    low, high = variable.bounds or (0.0, 1.0)
-    count, width = int(cells["present"][r]), high - low
-    mean = sd = None
-    if count:
-        m = float(cells["sum"][r]) / STEPS / count
-        variance = max(0.0, float(cells["square"][r]) / STEPS / count - m**2)
-        mean, sd = low + m * width, variance**0.5 * width
-    spread = cells.get("spread_mean")
-    return Numbers(
-        low=low,
-        high=high,
-        below=int(cells["outside"][r, 0]),
-        above=int(cells["outside"][r, 1]),
-        count=count,
-        mean=mean,
-        sd=sd,
-        histogram=tuple(int(n) for n in cells["histogram"][r]),
-        spread=None if spread is None else _shift(spread, r, int(spread[2, r])),
-    )
-
-
-def _of_numbers(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> float | None:
-    """Correlation ratio η with the classes (for two classes |r|), or |r| with a number."""
-    if numbers.mean is None or not numbers.sd:
+def _mean_shift(cells: Mapping[str, Cells], r: int) -> Shift | None:
+    """How the means of sites differ, as shares of the declared range."""
+    if "spread_mean" not in cells:
         return None
-    width = numbers.high - numbers.low
-    m, s = (numbers.mean - numbers.low) / width, numbers.sd / width
-    if "class_present" in cells:
-        counts = cells["class_present"][r].astype(np.float64)
-        if counts.sum() == 0:
-            return None
-        means = cells["class_sum"][r].astype(np.float64) / STEPS / np.maximum(counts, 1)
-        center = float((counts * means).sum() / counts.sum())
-        between = float((counts * (means - center) ** 2).sum() / counts.sum())
-        return min(1.0, float(between**0.5 / s))
-    if "target_product" not in cells:
+    total, square, sites = (int(n) for n in cells["spread_mean"][:, r])
+    if sites < 2:
         return None
-    last = len(cells["present"]) - 1  # the target itself
-    count = float(cells["present"][last]) or 1.0
-    t = float(cells["sum"][last]) / STEPS / count
-    variance = float(cells["square"][last]) / STEPS / count - t**2
-    if variance <= 0:
-        return None
-    product = float(cells["target_product"][r]) / STEPS / numbers.count
-    return min(1.0, float(abs(product - m * t) / (s * variance**0.5)))
+    sd = root(Fraction(sites * square - total**2, sites**2 << 2 * MEAN_STEPS))
+    return Shift(float(Fraction(total, sites << MEAN_STEPS)), sd)
 
 
 def _of_categories(cells: Mapping[str, Cells], where: slice) -> float | None:

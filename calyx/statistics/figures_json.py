@@ -27,6 +27,8 @@ def declared(variable: Variable) -> list[float] | list[str] | None:
 
 
 def _as_json(of: VariableFigures) -> dict[str, Any]:
+    margins: dict[str, float] = {}
+    absent: dict[str, str] = {}
     found: dict[str, Any] = {
         "unit": of.variable.unit,
         "declared": declared(of.variable),
@@ -40,25 +42,33 @@ def _as_json(of: VariableFigures) -> dict[str, Any]:
     }
     if of.numbers:
         n = of.numbers
+        told = {name: known.value for name, known in n.quartiles.items()}
         found |= {
             "count": n.count,
             "mean": n.mean,
             "sd": n.sd,
             "least": n.least,
-            "q1": n.quantile(0.25),
-            "median": n.quantile(0.5),
-            "q3": n.quantile(0.75),
+            "q1": told.get("q1"),
+            "median": told.get("median"),
+            "q3": told.get("q3"),
             "greatest": n.greatest,
             "range": [n.low, n.high],
             "outside": n.below + n.above,
             "outlier_share": n.outlier_share,
             "histogram": list(n.histogram),
+            "edges": list(n.edges),
             "mean_spread": vars(n.spread) if n.spread else None,
         }
+        margins |= n.margins
+        absent |= n.absent
     if of.categories:
         named = zip(of.categories.words, of.categories.counts, strict=True)
         found |= {
             "categories": dict(named),
             "unknown": of.categories.unknown,
         }
-    return found
+    if of.association is None:
+        absent["association"] = of.association_reason
+    elif of.association_margin:
+        margins["association"] = of.association_margin
+    return found | {"margins": margins, "absent": absent}

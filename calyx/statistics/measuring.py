@@ -13,21 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.statistics.blocks import (
-    ITEMS,
-    SHARE_STEPS,
-    STEPS,
-    WITHHELD,
-    Cells,
-    Item,
-    Survey,
-)
-from calyx.statistics.regrouping import (
-    is_few_valued,
-    regroup,
-    regroup_categories,
-    without_rare_values,
-)
+from calyx.statistics.blocks import ITEMS, SHARE_STEPS, WITHHELD, Cells, Item, Survey
+from calyx.statistics.numeric_measuring import Beside, measure_numbers
+from calyx.statistics.regrouping import regroup, regroup_categories
 from calyx.statistics.repeats import row_hashes
 from calyx.statistics.suppression import (
     coarse_shares,
@@ -35,7 +23,7 @@ from calyx.statistics.suppression import (
     suppress_crossed,
     suppress_part,
 )
-from calyx.statistics.variables import TARGET, Variable, values_of, variables
+from calyx.statistics.variables import TARGET, Variable, numeric, values_of, variables
 from calyx.tasks.base import Schema, Table
 
 Measured = dict[str, Cells]  # cells [size] by a block's name
@@ -50,7 +38,6 @@ class _Rows:
 
     table: Table
     schema: Schema
-    bins: int
     minimum: int  # rows that a cell stands for at least
     labels: NDArray[np.int64]  # [K] rows by class; one "class" of a regression
     is_shown: NDArray[np.bool_]  # [K] whether others see a class's rows
@@ -75,8 +62,9 @@ def measure(
         table, blocks = samples[sample], survey.blocks(sample)
         own = _sample(table, survey, minimum) if len(table) >= minimum else {}
         for block in blocks:
-            cells = own[block.name] if own and block.item in allowed else np.zeros(block.size)
-            found[f"{sample}/{block.name}"] = cells.astype(np.int64).reshape(-1)
+            cells = own[block.name] if own and block.item in allowed else np.zeros(block.size, int)
+            kind = object if block.is_wide else np.int64
+            found[f"{sample}/{block.name}"] = cells.astype(kind).reshape(-1)
         absent = [not own or item not in allowed for item in ITEMS]
         found[f"{sample}/{WITHHELD}"] = np.array(absent, dtype=np.int64)
     return found
@@ -88,7 +76,7 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
         np.bincount(table.y, minlength=len(schema.classes)) if schema.classes else np.array([n])
     )
     shown, is_hidden = suppress(labels, minimum)
-    rows = _Rows(table, schema, survey.bins, minimum, labels, shown == labels)
+    rows = _Rows(table, schema, minimum, labels, shown == labels)
     parts = [_variable(v, rows) for v in variables(schema)]
     found: Arrays = {
         name: np.concatenate([np.atleast_1d(p[name]) for p in parts if name in p] or [np.zeros(0)])
@@ -101,11 +89,8 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
         found["labels"], found["hidden_labels"] = shown, np.array([is_hidden])
         found["spread_label"] = _spread(coarse_shares(labels, minimum).tolist())
     found["spread_missing"] = _spread([float(s) for s in found.pop("share_missing")])
-    if "share_mean" in found:
-        means = found.pop("share_mean")
-        known = ~np.isnan(means.astype(np.float64))
-        both = _spread([float(m) if k else 0.0 for m, k in zip(means, known, strict=True)])
-        found["spread_mean"] = np.concatenate([both, known.astype(np.int64)])
+    if "mean" in found:
+        found["spread_mean"] = found.pop("mean").reshape(-1, 3).T
     return found
 
 
@@ -119,7 +104,7 @@ def _spread(shares: list[float]) -> Cells:
 def _variable(variable: Variable, rows: _Rows) -> Arrays:
     raw, coded = values_of(variable, rows.table, rows.schema)
     n, minimum = len(raw), rows.minimum
-    regrouped = regroup(raw, variable.bounds, rows.classes, minimum)
+    regrouped = regroup(raw, variable.bounds, minimum)
     values = regrouped.values
     missing = int(np.isnan(values).sum())
     found: Arrays = {
@@ -131,54 +116,23 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
     if variable.categories:
         more = _categories(variable, values, rows)
     elif variable.bounds is not None:
-        more = _numbers(variable.bounds, values, rows)
+        more = measure_numbers(variable.bounds, regrouped, _beside(rows))
     else:
         more = {}
     is_hidden = regrouped.is_changed or bool(more.pop("is_hidden", np.array([False]))[0])
-    tells = [more[name].any() for name in ("class_present", "class_category") if name in more]
-    tells += [more["present"].any() for name in ("target_product",) if name in more]
+    tells = [more[name].any() for name in ("tells", "class_category") if name in more]
+    more.pop("tells", None)
     is_column = variable.name != TARGET
     more["shown_correlation"] = np.array([is_column and any(tells)])
     return found | more | {"hidden": np.array([is_hidden])}
 
 
-def _numbers(bounds: tuple[float, float], values: NDArray[np.float64], rows: _Rows) -> Arrays:
-    """Of a variable with a range; values outside it are counted, and left out of all else."""
-    low, high = bounds
-    inside = (values >= low) & (values <= high)
-    common = without_rare_values(values[inside], rows.minimum)
-    u, y = (common.values - low) / (high - low), rows.table.y[inside]
-    cells = np.minimum((u * rows.bins).astype(np.int64), rows.bins - 1)
-    histogram, is_hidden = suppress(np.bincount(cells, minlength=rows.bins), rows.minimum)
-    found: Arrays = {
-        "outside": np.array([(values < low).sum(), (values > high).sum()]),
-        "present": np.array([len(u)]),
-        "sum": np.rint(np.array([u.sum()]) * STEPS),
-        "square": np.rint(np.array([(u**2).sum()]) * STEPS),
-        "histogram": histogram,
-        "share_mean": np.array([u.mean() if len(u) else np.nan]),
-        "is_hidden": np.array([is_hidden or common.is_changed]),
-        "shown_moments": np.array([len(u) > 0]),
-        "shown_histogram": np.array([histogram.any()]),
-    }
-    classes = len(rows.schema.classes)
-    if classes == 0:
-        target = rows.schema.target
-        t = (y - target.center) / (16 * target.scale) + 0.5 if target else u
-        found["target_product"] = np.rint(np.array([(u * np.clip(t, 0, 1)).sum()]) * STEPS)
-        return found
-    counted, known = np.bincount(y, minlength=classes)[None], (np.array([True]), rows.is_shown)
-    shown = suppress_crossed(counted, rows.labels, known, rows.minimum)[0]
-    if is_few_valued(u) and _has_small_crossing(u, y, rows.minimum):
-        shown = np.zeros_like(shown)  # a class's sum would tell how often it has a value
-    sums = np.where(shown > 0, np.bincount(y, weights=u, minlength=classes), 0.0)
-    return found | {"class_present": shown, "class_sum": np.rint(sums * STEPS)}
-
-
-def _has_small_crossing(u: NDArray[np.float64], y: NDArray[np.int64], minimum: int) -> bool:
-    """Whether some value stands in some class, but in fewer rows than the minimum."""
-    counts = np.unique(np.column_stack([u, y]), axis=0, return_counts=True)[1]
-    return bool((counts < minimum).any())
+def _beside(rows: _Rows) -> Beside:
+    """What stands beside a numeric variable."""
+    schema = rows.schema
+    target = next((v.bounds for v in variables(schema) if v.name == TARGET and not v.columns), None)
+    y, columns = rows.table.y.astype(np.float64), len(numeric(schema))
+    return Beside(y, rows.labels, rows.is_shown, target, rows.minimum, columns)
 
 
 def _categories(variable: Variable, values: NDArray[np.float64], rows: _Rows) -> Arrays:

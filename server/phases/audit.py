@@ -78,7 +78,8 @@ def _drift(work: Work, figures: Figures) -> list[Drift] | None:
     audit = work.run.audit
     if audit.baseline is None:
         return None
-    return compare_figures(read_baseline(audit.baseline, work.task, audit.bins), figures)
+    earlier = read_baseline(audit.baseline, work.task, audit.bins)
+    return compare_figures(earlier, figures, audit.bins)
 
 
 def _say_drift(work: Work, drift: Drift) -> None:
