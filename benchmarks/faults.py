@@ -32,7 +32,8 @@ from calyx.registry import load_task
 from calyx.seeding import rng
 from calyx.statistics.blocks import ALL, ITEMS, Survey
 from calyx.statistics.figures import Sums, read_sums
-from calyx.statistics.findings import SEVERITIES, find
+from calyx.statistics.finding import SEVERITIES
+from calyx.statistics.findings import find
 from calyx.statistics.labels import label_findings
 from calyx.statistics.local import findings_in_columns, local_findings
 from calyx.statistics.local_finding import LocalFinding

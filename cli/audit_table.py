@@ -1,6 +1,6 @@
 """An audit on the terminal: what is wrong, what to do, and the columns over all sites."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,18 @@ from rich.text import Text
 
 from calyx.errors import printable
 
+NOT_TOLD = "—"  # of a figure that is null: `absent` in audit.json says why
+_NAMED = 4  # columns in one sentence
+_FIGURES = {  # that are named where they are not told
+    "mean": "mean",
+    "median": "median",
+    "association": "what it tells of the label",
+    "mark_association": "what its holes tell of it",
+    "category_spread": "how sites differ",
+    "mean_spread": "how sites differ",
+}
+_NO_FIGURE = ("no value is missing", "models get no mark of it")  # nothing is missing by these
+_FINE = 0.01
 STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 MOST_COLUMNS = 24
 
@@ -28,11 +40,32 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
     more = len(audit["columns"]) - MOST_COLUMNS
     if more > 0:
         console.print(f"and {more} more columns in the report", style="dim")
-    differing = [d for d in audit.get("drift") or [] if d["severity"] in ("warning", "alert")]
-    for drift in differing:
-        name = printable(str(drift["name"]), 60)
-        console.print(f"drift   {name}: PSI {drift['psi']:.2f} ({drift['severity']})")
+    console.print(
+        "label: what values, and marks for missing ones, tell of it; in brackets what chance gives",
+        style="dim",
+    )
+    for line in _not_told(audit):
+        console.print(f"unknown {line}", style="dim", soft_wrap=True)
+    for drift in audit.get("drift") or []:
+        if drift["severity"] == "none":
+            continue
+        name, psi = printable(str(drift["name"]), 60), drift["psi"]
+        known = NOT_TOLD if psi is None else f"{psi:.2f}"
+        console.print(f"drift   {name}: PSI {known} ({drift['severity']})")
     console.print(f"audit   {folder / 'audit.json'}", soft_wrap=True)
+
+
+def _not_told(audit: Mapping[str, Any]) -> Iterator[str]:
+    """What is not measured, so that it does not look sound: one line a figure."""
+    names: dict[str, list[str]] = {}
+    for column, of in audit["columns"].items():
+        for key, reason in of["absent"].items():
+            if key in _FIGURES and of["declared"] and not reason.startswith(_NO_FIGURE):
+                names.setdefault(_FIGURES[key], []).append(printable(str(column), 40))
+    for figure, of in names.items():
+        columns = list(dict.fromkeys(of))
+        more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+        yield f"{figure}: {', '.join(columns[:_NAMED])}{more} (audit.json says why)"
 
 
 def _findings(audit: Mapping[str, Any]) -> Table:
@@ -54,19 +87,54 @@ def _columns(audit: Mapping[str, Any]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     table.add_column("column")
     table.add_column("missing", justify="right")
-    table.add_column("mean ± sd", justify="right")
+    table.add_column("mean ± sd, or shares", justify="right")
     table.add_column("median", justify="right")
     table.add_column("outliers", justify="right")
     table.add_column("label", justify="right")  # what it tells of the label
     for name, column in list(audit["columns"].items())[:MOST_COLUMNS]:
-        mean, sd, median = (column.get(key) for key in ("mean", "sd", "median"))
-        tells, far = column["association"], column.get("outlier_share")
+        mean, sd, median = (_within(column, key) for key in ("mean", "sd", "median"))
+        far, missing = column.get("outlier_share"), column["missing_share"]
+        value = f"{mean} ± {sd}" if column.get("mean") is not None else NOT_TOLD
         table.add_row(
             Text(printable(str(name), 40)),
-            f"{column['missing_share']:.0%}" if column["missing"] else "–",
-            "–" if mean is None or sd is None else f"{mean:.4g} ± {sd:.3g}",
-            "–" if median is None else f"{median:.4g}",
+            f"{missing:.0%}" if column["missing"] else "–",
+            _shares(column, audit["rows"]) if column.get("categories") else value,
+            "–" if column.get("categories") else median,
             f"{far:.1%}" if far else "–",
-            "–" if tells is None else f"{tells:.2f}",
+            _told(column),
         )
     return table
+
+
+def _within(column: Mapping[str, Any], key: str) -> str:
+    """A figure, and how far it may be off where that is more than a hundredth of the deviation."""
+    value, margin = column.get(key), column["margins"].get(key, 0.0)
+    if value is None:
+        return NOT_TOLD
+    text = f"{value:.3g}" if key == "sd" else f"{value:.4g}"
+    is_fine = margin <= _FINE * (column["sd"] or 0.0)
+    return text if is_fine else f"{text} (within {margin:.2g})"
+
+
+def _shares(column: Mapping[str, Any], rows: int) -> Text:
+    """The commonest category that is shown, and what is hidden."""
+    words, hidden = column["categories"], column["hidden_rows"]
+    most = max(words, key=lambda word: words[word])
+    text = (
+        f"{printable(str(most), 20)} {words[most] / max(1, rows):.0%}" if words[most] else NOT_TOLD
+    )
+    return Text(text + (f", hidden {hidden / max(1, rows):.0%}" if hidden else ""))
+
+
+def _told(column: Mapping[str, Any]) -> str:
+    """Of the label, by values and by marks."""
+    parts = []
+    for key, chance_key, word in (
+        ("association", "association_chance", ""),
+        ("mark_association", "mark_chance", "mark "),
+    ):
+        value, chance, margin = column[key], column[chance_key], column["margins"].get(key)
+        if value is not None:
+            off = f" ± {margin:.2f}" if margin else ""
+            parts.append(f"{word}{value:.2f}{off}" + (f" ({chance:.2f})" if chance else ""))
+    return ", ".join(parts) or NOT_TOLD

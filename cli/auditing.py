@@ -45,7 +45,10 @@ def run_audit(arguments: Sequence[str]) -> int:
     print_audit(json.loads(folder.audit.read_text()), folder.path)
     own = [e for e in read_lines(folder.events) if e["event"] == "finding"]
     if own:
-        print(f"sites   {len(own)} findings of single sites, which only they see: {folder.events}")
+        print(
+            f"sites   {len(own)} findings of single sites, which only they see and audit.fail_on does "
+            f"not read: {folder.events}"
+        )
     print(f"report  {write_report(folder.path)}")
     if stopped is not None:
         raise stopped

@@ -3,7 +3,8 @@
 They are fitted on the training parts, of which the server saw sums only. Mean and standard deviation
 are exact; median and outlier bounds have margins, and what is not known well enough is not used, which
 `shortcomings` says. Of a column that fewer than two sites show, there are no sums: its constants are of
-its declared range.
+its declared range. The most frequent category fills holes where it is so whatever hidden rows are; else
+no category does.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,8 +13,15 @@ import numpy as np
 
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
-from calyx.preprocessing.fitting import LEAST_SCALE, ColumnFit, Fitted, outlier_bounds
+from calyx.preprocessing.fitting import (
+    LEAST_SCALE,
+    ColumnFit,
+    Fitted,
+    outlier_bounds,
+    unknown_category,
+)
 from calyx.statistics.figures import Figures, VariableFigures
+from calyx.statistics.finding import AuditFinding
 from calyx.statistics.numbers import Numbers
 from calyx.tasks.base import Column, Schema
 from calyx.weights import Array, Weights
@@ -81,12 +89,39 @@ def _fits(
 
 def _fit(column: Column, found: VariableFigures | None, cfg: PreprocessingConfig) -> ColumnFit:
     if column.categories:
-        counted = found.categories if found else None  # None where one site alone shows it
         fill = np.nan if cfg.categorical_imputation == "none" else cfg.fill_value
-        if cfg.categorical_imputation == "mode" and counted and any(counted.counts):
-            fill = counted.names[int(np.argmax(counted.counts))]
+        if cfg.categorical_imputation == "mode":
+            mode = found.categories.mode if found and found.categories else None
+            fill = unknown_category(column) if mode is None else mode
         return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
     return ColumnFit(np.nan, -np.inf, np.inf, 0.0, 1.0)  # text, pixels: as they are
+
+
+def unsure_modes(
+    figures: Figures, schema: Schema, cfg: PreprocessingConfig
+) -> Iterator[AuditFinding]:
+    """Columns with holes whose most frequent category could be a hidden one: each of them is said."""
+    if cfg.categorical_imputation != "mode":
+        return
+    known = {v.variable.name: v for v in figures.variables}
+    for column in schema.columns:
+        found = known.get(column.name)
+        counted = found.categories if found else None
+        if found is None or counted is None or counted.mode is not None:
+            continue
+        if not (found.missing or column.may_be_missing):
+            continue
+        is_ranked = column.kind == "ordinal"
+        instead = "the middle one of its categories" if is_ranked else "no category (zeros)"
+        yield AuditFinding(
+            "mode-unknown",
+            "info",
+            column.name,
+            counted.hidden,
+            f"The most frequent category of {column.name} is not known, since {counted.hidden} training "
+            f"rows are of hidden ones: a missing value becomes {instead}.",
+            "Declare fewer, wider categories, or use preprocessing=local: each site knows its own.",
+        )
 
 
 def _fit_numbers(found: VariableFigures, cfg: PreprocessingConfig) -> tuple[ColumnFit, list[str]]:

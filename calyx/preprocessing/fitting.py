@@ -129,9 +129,18 @@ def _is_fill(fill: float, column: Column, cfg: PreprocessingConfig) -> bool:
     """Whether a missing value may become this one."""
     if fill == cfg.fill_value or fill in column.categories:
         return True
+    if column.categories and fill == unknown_category(column):
+        return True
     low = -np.inf if column.low is None else column.low
     high = np.inf if column.high is None else column.high
     return not column.categories and low <= fill <= high
+
+
+def unknown_category(column: Column) -> float:
+    """What stands for "it is not known which": none of the categories, or of ranks the middle one."""
+    if column.kind == "ordinal":
+        return column.categories[(len(column.categories) - 1) // 2]
+    return min(column.categories) - 1.0
 
 
 def constants_of(fitted: Fitted) -> tuple[Constants, ...]:

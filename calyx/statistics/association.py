@@ -6,7 +6,6 @@ Shapes: R variables with a range, K classes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -14,23 +13,19 @@ from numpy.typing import NDArray
 
 from calyx.errors import CalyxError
 from calyx.statistics.blocks import Cells
-from calyx.statistics.distribution import Told
+from calyx.statistics.label_association import (
+    WIDEST,
+    Association,
+    absent,
+    chance_of_numbers,
+)
 from calyx.statistics.moments import STEPS, Bounds, Moved, root, unit
 from calyx.statistics.numbers import read_moved
 
 Values = NDArray[np.float64]
 
-MOST = 0.1  # an association that may be off by more is not told
 _ROUNDING = 1e-9
 _MOVED = "sites count some rows otherwise, to hide small numbers"
-
-
-@dataclass(frozen=True)
-class Association:
-    """0 … 1, or the reason why it is not told."""
-
-    told: Told | None
-    reason: str = ""
 
 
 def of_classes(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Association:
@@ -43,11 +38,11 @@ def of_classes(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Associatio
     sums, square = [int(n) for n in cells["class_sum"][r]], int(cells["class_square"][r])
     hidden = rows - sum(counts)
     if sum(counts) == 0 or hidden < 0 or moved.left:
-        return Association(None, _MOVED if moved.left else "no site shows enough rows by class")
+        return absent(_MOVED if moved.left else "no site shows enough rows by class")
     total, squares = int(cells["sum"][r]), int(cells["square"][r])
     variance = rows * squares - total**2
     if variance <= 0:
-        return Association(None, "all values are the same")
+        return absent("all values are the same")
     sd = root(Fraction(variance, rows**2))
     # Σ over a class's shown rows of (x − mean)/sd, from one difference of whole numbers.
     scores = np.array(
@@ -58,18 +53,20 @@ def of_classes(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Associatio
     )
     if hidden == 0 and not moved.is_any:
         filled = np.array(counts) > 0
-        return _exact(float((scores[filled] ** 2 / np.array(counts)[filled]).sum() / rows) ** 0.5)
+        between = float((scores[filled] ** 2 / np.array(counts)[filled]).sum())
+        return _exact((between / rows) ** 0.5, rows, int(filled.sum()))
     shown = square * rows**2 - 2 * total * sum(sums) * rows + sum(counts) * total**2
     unseen = max(0.0, rows - float(Fraction(shown, variance)))
     own = sd * 2.0 ** (unit(bounds) - STEPS)  # in the column's unit
     return _bounded(np.array(counts, dtype=np.float64), scores, unseen, (rows, moved, own))
 
 
-def _exact(value: float) -> Association:
+def _exact(value: float, rows: int, classes: int) -> Association:
     """An association of sums of which nothing is unknown. Raises CalyxError above 1."""
     if not value <= 1 + _ROUNDING:
         raise CalyxError(f"an association of {value:g} is impossible: its sums are of no rows")
-    return Association(Told(min(1.0, value), 0.0))  # but for rounding
+    # Above 1 by rounding only.
+    return Association(min(1.0, value), 0.0, chance_of_numbers(rows, classes))
 
 
 def _bounded(
@@ -89,7 +86,7 @@ def _bounded(
     joined = rows * moved.share / (1 + moved.share)
     real = rows - moved.joined
     if real <= 0:
-        return Association(None, _MOVED)
+        return absent(_MOVED)
     slack = (moved.joined * joined) ** 0.5 + (moved.changed * moved.change) ** 0.5 / sd
     slack = slack + (counts + hidden) * slack / real
     low, high = scores + least - slack, scores + most + slack
@@ -109,12 +106,13 @@ def _bounded(
     high_eta = min(1.0, (greatest / squares) ** 0.5) if squares else 1.0
     value = min(max((between / max(rows - unseen, between, 1e-300)) ** 0.5, low_eta), high_eta)
     margin = max(high_eta - value, value - low_eta)
-    if margin > MOST:
-        return Association(
-            None,
-            f"sites hide the classes of some rows, so that it is known to within {margin:.2f} only",
+    if margin > WIDEST:
+        return absent(
+            f"the classes of {hidden:.0f} rows are hidden, since they are few, and up to "
+            f"{moved.joined + moved.changed} rows count otherwise: it is anything from {low_eta:.2f} "
+            f"to {high_eta:.2f}"
         )
-    return Association(Told(value, margin))
+    return Association(value, margin, chance_of_numbers(int(counts.sum()), int(filled.sum())))
 
 
 def of_target(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Association:
@@ -124,14 +122,14 @@ def of_target(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Association
     """
     rows, moved = int(cells["pairs"][r]), read_moved(cells, r, bounds)
     if rows == 0:
-        return Association(None, "no site shows enough rows that have a target, too")
+        return absent("no site shows enough rows that have a target, too")
     if moved.is_any or rows < int(cells["present"][r]):
         what = _MOVED if moved.is_any else "some rows have a target beyond its reach, or are hidden"
-        return Association(None, what)
+        return absent(what)
     x, t = (int(n) for n in cells["pair_sums"][r])
     xx, tt, xt = (int(n) for n in cells["pair_squares"][r])
     own, others = rows * xx - x**2, rows * tt - t**2
     if own <= 0 or others <= 0:
-        return Association(None, "all values, or all targets, are the same")
+        return absent("all values, or all targets, are the same")
     product = rows * xt - x * t
-    return _exact(root(Fraction(product**2, own * others)))
+    return _exact(root(Fraction(product**2, own * others)), rows, 0)

@@ -1,11 +1,12 @@
 """An audit against an earlier one: which columns' values are distributed otherwise by now.
 
-Both are sums over clients. What sites hid of small cells is allowed for.
+Both are sums over clients. What sites hid of small cells is allowed for; where it could be a drift,
+or a column is not shown, that is said in place of a figure.
 """
 
 import numpy as np
 
-from calyx.statistics.drift import Counts, Drift, Pair, compare
+from calyx.statistics.drift import Counts, Drift, Pair, compare, unknown
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.number_drift import number_counts
 
@@ -21,29 +22,33 @@ def compare_figures(earlier: Figures, now: Figures, bins: int = 16) -> list[Drif
     names = [v.variable.name for v in now.variables]
     if names != [v.variable.name for v in earlier.variables]:
         raise ValueError("the columns are not the same")
-    pairs = []
+    pairs, unseen = [], {}
     for before, after in zip(earlier.variables, now.variables, strict=True):
-        if before.is_single or after.is_single:
-            continue  # its cells are left out, and would look as if they had become empty
         name = after.variable.name
-        if (both := number_counts(before, after, bins)) is not None:
-            pairs.append(Pair(name, *both))
-            continue
-        expected, observed = _counts(before), _counts(after)
-        if expected is not None and observed is not None:
-            pairs.append(Pair(name, expected, observed, is_ordered=False))
+        both = number_counts(before, after, bins)
+        expected, observed = both or (_counts(before), _counts(after))
+        if before.is_single or after.is_single:
+            unseen[name] = unknown(name, "one site alone shows values: they would be its own")
+        elif expected is not None and observed is not None:
+            pairs.append(Pair(name, expected, observed, after.numbers is not None))
+        elif after.numbers is not None:
+            unseen[name] = unknown(name, "one of the two audits shows no values")
+    label = []
     if earlier.labels and now.labels:
-        pairs.append(Pair(LABEL, _labels(earlier), _labels(now), is_ordered=False))
-    return compare(pairs)
+        label = [Pair(LABEL, _labels(earlier), _labels(now), is_ordered=False)]
+    compared = iter(compare([*pairs, *label]))
+    told = {pair.name for pair in pairs} | unseen.keys()
+    columns = [unseen[name] if name in unseen else next(compared) for name in names if name in told]
+    return [*columns, *compared]
 
 
 def _counts(of: VariableFigures) -> Counts | None:
     if of.categories is None:
         return None
-    cells = (*of.categories.counts, of.categories.unknown)
-    return Counts(np.array(cells, dtype=np.int64), of.missing, of.hidden * MOST_HIDDEN)
+    cells = np.array([*of.categories.counts, of.categories.unknown], dtype=np.int64)
+    return Counts(cells, of.missing, unseen=of.categories.hidden)
 
 
 def _labels(figures: Figures) -> Counts:
-    hidden = figures.hidden_labels * MOST_HIDDEN
-    return Counts(np.array(figures.labels, dtype=np.int64), 0, hidden)
+    cells = np.array(figures.labels, dtype=np.int64)
+    return Counts(cells, 0, unseen=figures.hidden_label_rows)

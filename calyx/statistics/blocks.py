@@ -17,6 +17,7 @@ from calyx.config import config
 from calyx.secagg.vector import COUNT_MAX, Count
 from calyx.statistics import places
 from calyx.statistics.moments import SHARES, SQUARE_MAX, SUM_MAX
+from calyx.statistics.spread import LINES, POWER_MAX
 from calyx.statistics.variables import categorical, numeric, variables
 from calyx.tasks.base import Schema
 
@@ -36,7 +37,6 @@ ITEMS: tuple[Item, ...] = get_args(Item)
 ALL = "all"  # the sample of the audit
 TRAIN = "train"  # the rows that preprocessing may be fitted on
 FIT_ITEMS: tuple[Item, ...] = ("rows", "missing", "ranges", "moments", "histograms", "categories")
-SHARE_STEPS = 2**20  # fixed-point steps of a share
 MEAN_STEPS = 60  # bits: a site's mean, as a share of the declared range, is in steps of 2^-60
 WITHHELD = "withheld"
 
@@ -107,6 +107,7 @@ def _blocks(schema: Schema) -> list[Block]:
         Block("rows", "rows", (1,)),
         Block("labels", "labels", (k,)),
         Block("hidden_labels", "labels", (1 if k else 0,)),
+        Block("hidden_label_rows", "labels", (1 if k else 0,)),
         Block("duplicates", "duplicates", (1,)),
         Block("missing", "missing", (v,)),
         Block("coded", "missing", (v,)),
@@ -130,14 +131,20 @@ def _blocks(schema: Schema) -> list[Block]:
         Block("cells", "histograms", (r, *places.shape(r))),
         Block("open", "histograms", (r, 4)),  # rows without a least, a greatest value; joined, left
         Block("category", "categories", (j,)),
+        Block("hidden_rows", "categories", (len(named),)),  # of rare categories, or missing
         Block("class_present", "correlation", (r, k)),
         Block("class_sum", "correlation", (r, k), SUM_MAX),
         Block("class_square", "correlation", (r if k else 0,), SQUARE_MAX),
         Block("class_category", "correlation", (j, k)),
+        Block("class_missing", "correlation", (v, k)),
+        Block("class_total", "correlation", (v, k)),  # rows of sites whose class_missing is known
+        Block("shown_marks", "correlation", (v if k else 0,)),
         Block("pairs", "correlation", (targets,)),  # rows that have the target, too
         Block("pair_sums", "correlation", (targets, 2), SUM_MAX),  # of the column, of the target
         Block("pair_squares", "correlation", (targets, 3), SQUARE_MAX),  # and of their product
-        Block("spread_missing", "spread", (2, v), SHARE_STEPS),
         Block("spread_mean", "spread", (3, r), 1 << 2 * MEAN_STEPS),  # with the number of sites
-        Block("spread_label", "spread", (2, k), SHARE_STEPS),
+        Block("powers_missing", "spread", (LINES, v), POWER_MAX),
+        Block("powers_mean", "spread", (LINES, r), POWER_MAX),
+        Block("powers_label", "spread", (LINES, k), POWER_MAX),
+        Block("powers_category", "spread", (LINES, j), POWER_MAX),
     ]

@@ -8,8 +8,8 @@ columns. `python -m benchmarks.drift` measures both error rates.
 Shapes: C columns, B cells, … windows.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -46,7 +46,8 @@ class Counts:
     cells: NDArray[np.int64]  # [B] rows in each bin or category
     missing: int  # rows without a value: a cell of its own for PSI and chi-square
     hidden: int = 0  # most rows of one cell that suppression may hide: clients × (minimum − 1)
-    is_unknown: bool = False  # so much is hidden that an alert could be
+    unseen: int = 0  # rows that are in one of the cells, or missing: of which is not known
+    unknown: str = ""  # why a drift that would be told could be hidden; else empty
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,26 @@ class Pair:
 
 @dataclass(frozen=True)
 class Drift:
-    """What became of one column."""
+    """What became of one column. Figures are None where they cannot be told, for the reason in `absent`.
+
+    `unknown`: what is hidden could be a drift that would be told, or there are no rows to compare.
+    """
 
     name: str
-    psi: float  # ≥ 0, nats
-    ks: float | None  # 0 … 1; None: the column is not ordered
+    psi: float | None  # ≥ 0, nats: as small as hidden rows let it be
+    ks: float | None  # 0 … 1; None without a reason: the column is not ordered
     ks_p: float | None
-    chi2_p: float
-    severity: (
-        Severity  # unknown: a side has no visible rows, or hides so many that none is no answer
-    )
+    chi2_p: float | None
+    severity: Severity
+    psi_most: float | None = None  # as large as hidden rows let it be; None where none are
+    psi_chance: float | None = None  # about what an unchanged population has, by chance
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+
+def unknown(name: str, reason: str) -> Drift:
+    """A column of which nothing can be compared."""
+    absent = dict.fromkeys(("psi", "chi2_p"), reason)
+    return Drift(name, None, None, None, None, "unknown", absent=absent)
 
 
 @dataclass(frozen=True)
@@ -92,16 +103,25 @@ def compare(pairs: Sequence[Pair], limits: Limits = LIMITS) -> list[Drift]:
         _check(pair)
     if not pairs:
         return []
-    measures = [_measure_one(pair) for pair in pairs]
-    stacked = Measures(
-        *(np.array([getattr(m, name) for m in measures]) for name in Measures.__annotations__)
-    )
     ordered = np.array([pair.is_ordered for pair in pairs])
-    levels = judge(stacked, ordered, limits).tolist()
-    return [
-        _drift(pair, measure, SEVERITIES[level])
-        for pair, measure, level in zip(pairs, measures, levels, strict=True)
-    ]
+    least, most = [_measure_one(pair) for pair in pairs], [_most(pair) for pair in pairs]
+    levels = judge(_stacked(least), ordered, limits).tolist()
+    highest = judge(_stacked([m or n for m, n in zip(most, least, strict=True)]), ordered, limits)
+    found = []
+    for i, (pair, level) in enumerate(zip(pairs, levels, strict=True)):
+        why = pair.expected.unknown or pair.observed.unknown
+        if level == 0 and why:
+            found.append(unknown(pair.name, why))
+            continue
+        is_open = level == 0 and most[i] is not None and highest[i] > 0
+        severity: Severity = "unknown" if is_open else SEVERITIES[level]
+        found.append(_drift(pair, (least[i], most[i]), severity))
+    return found
+
+
+def _stacked(measures: Sequence[Measures]) -> Measures:
+    names = Measures.__annotations__
+    return Measures(*(np.array([getattr(m, name) for m in measures]) for name in names))
 
 
 def measure(expected: Values, observed: Values, hidden: tuple[int, int]) -> Measures:
@@ -150,7 +170,7 @@ def _check(pair: Pair) -> None:
             f"{expected.cells.shape}"
         )
     least = min(
-        int(side.cells.min(initial=0)) + min(side.missing, side.hidden, 0)
+        int(side.cells.min(initial=0)) + min(side.missing, side.hidden, side.unseen, 0)
         for side in (expected, observed)
     )
     if least < 0:
@@ -162,19 +182,57 @@ def _measure_one(pair: Pair) -> Measures:
         np.append(side.cells, side.missing).astype(np.float64)
         for side in (pair.expected, pair.observed)
     )
-    return measure(expected, observed, (pair.expected.hidden, pair.observed.hidden))
+    hidden = (_room(pair.expected), _room(pair.observed))
+    return measure(expected, observed, hidden)
 
 
-def _drift(pair: Pair, of: Measures, severity: Severity) -> Drift:
+def _room(side: Counts) -> int:
+    return max(side.hidden, side.unseen)
+
+
+def _most(pair: Pair) -> Measures | None:
+    """As if all unseen rows of the two sides were in cells of their own; None where there are none.
+
+    Two distributions only come closer where cells are put together: so no other place of these rows
+    makes them differ more.
+    """
+    if not pair.expected.unseen and not pair.observed.unseen:
+        return None
+    sides = [
+        np.array([*side.cells, *own, side.missing], dtype=np.float64)
+        for side, own in (
+            (pair.expected, (pair.expected.unseen, 0)),
+            (pair.observed, (0, pair.observed.unseen)),
+        )
+    ]
+    return measure(sides[0], sides[1], (pair.expected.hidden, pair.observed.hidden))
+
+
+def _drift(pair: Pair, of: tuple[Measures, Measures | None], severity: Severity) -> Drift:
+    least, most = of
     sides = (pair.expected, pair.observed)
-    is_hidden = severity == "none" and any(side.is_unknown for side in sides)
-    if is_hidden or any(side.cells.sum() + side.missing == 0 for side in sides):
-        severity = "unknown"
+    rows = [int(side.cells.sum()) + side.missing for side in sides]
+    if not all(rows):
+        return unknown(pair.name, "one of the two audits shows no rows")
+    used = [np.append(side.cells, side.missing) for side in sides]
+    cells = int((used[0] + used[1] > 0).sum())
+    chance = (cells - 1) * (1 / rows[0] + 1 / rows[1])
+    psi_most = None if most is None else float(most.psi)
+    if severity == "unknown":
+        before, now = (side.unseen for side in sides)
+        reason = (
+            f"{now} of {rows[1] + now} rows are hidden, and {before} of {rows[0] + before} in the "
+            f"baseline: the PSI is anything from {float(least.psi):.2f} to {psi_most:.2f}"
+        )
+        absent = dict.fromkeys(("psi", "chi2_p"), reason)
+        return Drift(pair.name, None, None, None, None, severity, psi_most, chance, absent)
     return Drift(
         name=pair.name,
-        psi=float(of.psi),
-        ks=float(of.ks) if pair.is_ordered else None,
-        ks_p=float(of.ks_p) if pair.is_ordered else None,
-        chi2_p=float(of.chi2_p),
+        psi=float(least.psi),
+        ks=float(least.ks) if pair.is_ordered else None,
+        ks_p=float(least.ks_p) if pair.is_ordered else None,
+        chi2_p=float(least.chi2_p),
         severity=severity,
+        psi_most=psi_most,
+        psi_chance=chance,
     )

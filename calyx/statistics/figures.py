@@ -9,35 +9,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from calyx.statistics.association import Association, of_classes, of_target
-from calyx.statistics.blocks import (
-    ALL,
-    ITEMS,
-    MEAN_STEPS,
-    SHARE_STEPS,
-    WITHHELD,
-    Cells,
-    Item,
-    Survey,
+from calyx.statistics.association import of_classes, of_target
+from calyx.statistics.blocks import ALL, ITEMS, MEAN_STEPS, WITHHELD, Cells, Item, Survey
+from calyx.statistics.category_figures import Categories, read_categories
+from calyx.statistics.label_association import (
+    FEW_SITES,
+    NO_MARK,
+    Association,
+    absent,
+    categories_tell,
+    marks_tell,
 )
-from calyx.statistics.distribution import Told
 from calyx.statistics.moments import root
 from calyx.statistics.numbers import Numbers, read_numbers
 from calyx.statistics.single import LEAST, is_single, without_single
-from calyx.statistics.spread import Shift
+from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
 from calyx.statistics.variables import Variable, categorical, numeric, variables
+from calyx.tasks.base import Schema
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
-
-
-@dataclass(frozen=True)
-class Categories:
-    """A categorical variable: rows by category, and of none that is declared."""
-
-    names: tuple[float, ...]
-    words: tuple[str, ...]  # the same for a person
-    counts: tuple[int, ...]
-    unknown: int
+NOT_MEASURED = "it is not measured of columns without a declared range or categories"
 
 
 @dataclass(frozen=True)
@@ -54,8 +45,8 @@ class VariableFigures:
     numbers: Numbers | None
     categories: Categories | None
     association: float | None  # with the label, 0 … 1
-    association_margin: float
-    association_reason: str  # why there is none
+    tells: Association  # the same, with what may be off and what chance gives
+    marks: Association  # of the mark "is missing" with the label
     is_single: bool  # one site alone shows values, so that numbers or categories are left out
 
     @property
@@ -73,7 +64,8 @@ class Figures:
     duplicates: int
     labels: tuple[int, ...]  # [K]; none of a regression
     hidden_labels: int  # sites that hid a small class
-    label_spread: tuple[Shift, ...]  # [K]
+    hidden_label_rows: int  # rows of these
+    label_spread: tuple[Shift | None, ...]  # [K]; None where fewer than two sites tell it
     withheld: Mapping[str, int]  # sites that gave nothing, by item; only those with some
     variables: tuple[VariableFigures, ...]
 
@@ -96,14 +88,15 @@ def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figu
     given = {item: sites - int(n) for item, n in zip(ITEMS, withheld, strict=True)}
     is_audit = "duplicates" in cells
     classes = len(schema.classes) if is_audit else 0
-    shifts = [_shift(cells.get("spread_label"), k, given["spread"]) for k in range(classes)]
+    shifts = [shift_of_shares(cells["powers_label"], k) for k in range(classes)]
     return Figures(
         sites=sites,
         rows=int(cells["rows"][0]),
         duplicates=int(cells["duplicates"][0]) if is_audit else 0,
         labels=tuple(int(n) for n in cells["labels"]) if classes else (),
         hidden_labels=int(cells["hidden_labels"][0]) if classes else 0,
-        label_spread=tuple(s for s in shifts if s),
+        hidden_label_rows=int(cells["hidden_label_rows"][0]) if classes else 0,
+        label_spread=tuple(shifts),
         withheld={item: sites - n for item, n in given.items() if n < sites},
         variables=tuple(_variable(v, cells, survey, given) for v in variables(schema)),
     )
@@ -114,27 +107,27 @@ def _variable(
 ) -> VariableFigures:
     schema = survey.schema
     i, ranged, named = variables(schema).index(variable), numeric(schema), categorical(schema)
-    association, numbers, categories = Association(None, "fewer than two sites show it"), None, None
+    numbers, categories = None, None
+    tells = absent(NOT_MEASURED)
     # One site's association is that site's own, too.
     is_shared = "shown_correlation" in cells and cells["shown_correlation"][i] >= LEAST
     if variable in ranged:
         r = ranged.index(variable)
         bounds = variable.bounds or (0.0, 1.0)
-        numbers = replace(read_numbers(cells, r, bounds, survey.bins), spread=_mean_shift(cells, r))
+        numbers = read_numbers(cells, r, bounds, survey.bins)
+        numbers = replace(numbers, spread=_mean_shift(cells, r, numbers))
         if given["moments"] != given["correlation"]:
-            association = Association(None, "not the same sites give moments and correlation")
-        elif is_shared and variable.columns:
+            tells = absent("not the same sites give moments and correlation")
+        elif not variable.columns:
+            tells = absent("it is what the columns are to tell")
+        else:
             of = of_classes if schema.classes else of_target
-            association = of(cells, r, bounds)
+            tells = of(cells, r, bounds) if is_shared else absent(FEW_SITES)
     elif variable in named:
-        c = named.index(variable)
-        start = sum(len(v.categories) for v in named[:c])
-        where = slice(start, start + len(variable.categories))
-        counts = tuple(int(n) for n in cells["category"][where])
-        unknown = int(cells["unknown"][c])
-        categories = Categories(variable.categories, variable.words, counts, unknown)
-        value = _of_categories(cells, where) if is_shared else None
-        association = Association(None if value is None else Told(value, 0.0), association.reason)
+        categories, where = read_categories(cells, named, variable)
+        missing = int(cells["missing"][i])
+        tells = categories_tell(cells, where, missing) if is_shared else absent(FEW_SITES)
+    powers = cells.get("powers_missing")
     return VariableFigures(
         variable=variable,
         rows=int(cells["rows"][0]),
@@ -142,25 +135,22 @@ def _variable(
         coded=int(cells["coded"][i]),
         absent=int(cells["absent"][i]),
         hidden=int(cells["hidden"][i]),
-        missing_spread=_shift(cells.get("spread_missing"), i, given["spread"]),
+        missing_spread=None if powers is None else shift_of_shares(powers, i),
         numbers=numbers,
         categories=categories,
-        association=association.told.value if association.told else None,
-        association_margin=association.told.margin if association.told else 0.0,
-        association_reason=association.reason,
+        association=tells.value,
+        tells=tells,
+        marks=marks_tell(cells, i) if _has_mark(variable, schema) else absent(NO_MARK),
         is_single=is_single(variable, cells, schema),
     )
 
 
-def _shift(cells: Cells | None, place: int, sites: int) -> Shift | None:
-    """Mean and sd over sites, from Σp and Σp² in steps."""
-    if cells is None or sites < 2:
-        return None
-    mean, square = (float(cells[i, place]) / SHARE_STEPS / sites for i in (0, 1))
-    return Shift(mean, max(0.0, square - mean**2) ** 0.5)
+def _has_mark(variable: Variable, schema: Schema) -> bool:
+    places = variable.columns
+    return len(places) == 1 and schema.columns[places[0]].may_be_missing
 
 
-def _mean_shift(cells: Mapping[str, Cells], r: int) -> Shift | None:
+def _mean_shift(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> Shift | None:
     """How the means of sites differ, as shares of the declared range."""
     if "spread_mean" not in cells:
         return None
@@ -168,17 +158,8 @@ def _mean_shift(cells: Mapping[str, Cells], r: int) -> Shift | None:
     if sites < 2:
         return None
     sd = root(Fraction(sites * square - total**2, sites**2 << 2 * MEAN_STEPS))
-    return Shift(float(Fraction(total, sites << MEAN_STEPS)), sd)
-
-
-def _of_categories(cells: Mapping[str, Cells], where: slice) -> float | None:
-    """Cramér's V with the classes."""
-    from scipy.stats.contingency import association
-
-    if "class_category" not in cells:
-        return None
-    table = cells["class_category"][where]
-    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
-    if min(table.shape) < 2:
-        return None
-    return float(association(table, method="cramer"))
+    shift = Shift(float(Fraction(total, sites << MEAN_STEPS)), sd, sites)
+    width = numbers.high - numbers.low
+    return (
+        with_farthest(shift, cells["powers_mean"], r, numbers.sd / width) if numbers.sd else shift
+    )

@@ -1,9 +1,16 @@
 """The figures of an audit as the JSON values of audit.json."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from calyx.statistics.figures import Figures, VariableFigures
+from calyx.statistics.spread import Shift
 from calyx.statistics.variables import Variable
+
+_ONE_SITE = "one site alone shows values: the figure would be its own"
+_NO_VALUES = "no values are shown"
+_TOO_COARSE = "too few values are shown, or they lie too close together"
+_FEW_SITES = "fewer than two sites show it"
 
 
 def as_json(figures: Figures) -> dict[str, Any]:
@@ -14,9 +21,11 @@ def as_json(figures: Figures) -> dict[str, Any]:
         "duplicates": figures.duplicates,
         "duplicates_share": round(figures.duplicates_share, 6),
         "labels": list(figures.labels),
-        "label_spread": [vars(s) for s in figures.label_spread],
+        "label_spread": [_shift(s) for s in figures.label_spread],
         "hidden_labels": figures.hidden_labels,
+        "hidden_label_rows": figures.hidden_label_rows,
         "withheld": dict(figures.withheld),
+        "absent": {"label_spread": _FEW_SITES} if None in figures.label_spread else {},
         "columns": {v.variable.name: _as_json(v) for v in figures.variables},
     }
 
@@ -27,18 +36,19 @@ def declared(variable: Variable) -> list[float] | list[str] | None:
 
 
 def _as_json(of: VariableFigures) -> dict[str, Any]:
-    margins: dict[str, float] = {}
-    absent: dict[str, str] = {}
     found: dict[str, Any] = {
         "unit": of.variable.unit,
         "declared": declared(of.variable),
         "missing": of.missing,
         "missing_share": round(of.missing_share, 6),
         "coded_missing": of.coded,
-        "missing_spread": vars(of.missing_spread) if of.missing_spread else None,
+        "missing_spread": _shift(of.missing_spread),
         "absent_at": of.absent,
         "hidden_at": of.hidden,
         "association": of.association,
+        "association_chance": of.tells.chance,
+        "mark_association": of.marks.value,
+        "mark_chance": of.marks.chance,
     }
     if of.numbers:
         n = of.numbers
@@ -55,20 +65,60 @@ def _as_json(of: VariableFigures) -> dict[str, Any]:
             "range": [n.low, n.high],
             "outside": n.below + n.above,
             "outlier_share": n.outlier_share,
-            "histogram": list(n.histogram),
+            "histogram": list(n.histogram) if "histogram" not in n.absent else None,
             "edges": list(n.edges),
-            "mean_spread": vars(n.spread) if n.spread else None,
+            "mean_spread": _shift(n.spread),
         }
-        margins |= n.margins
-        absent |= n.absent
     if of.categories:
-        named = zip(of.categories.words, of.categories.counts, strict=True)
+        words, spread = of.categories.words, of.categories.spread
         found |= {
-            "categories": dict(named),
+            "categories": dict(zip(words, of.categories.counts, strict=True)),
             "unknown": of.categories.unknown,
+            "hidden_rows": of.categories.hidden,
+            "category_spread": dict(zip(words, map(_shift, spread), strict=True))
+            if any(spread)
+            else None,
         }
-    if of.association is None:
-        absent["association"] = of.association_reason
-    elif of.association_margin:
-        margins["association"] = of.association_margin
-    return found | {"margins": margins, "absent": absent}
+    return found | {"margins": dict(_margins(of)), "absent": _absent(of, found)}
+
+
+def _shift(shift: Shift | None) -> dict[str, Any] | None:
+    return None if shift is None else vars(shift)
+
+
+def _margins(of: VariableFigures) -> Iterator[tuple[str, float]]:
+    """By how much a figure may be off; one that is not here is exact to its last step."""
+    if of.tells.margin:
+        yield "association", of.tells.margin
+    if of.marks.margin:
+        yield "mark_association", of.marks.margin
+    if of.categories and of.categories.hidden:
+        yield "missing", of.categories.hidden  # more, never less
+        yield "missing_share", of.categories.hidden / max(1, of.rows)
+    if of.numbers:
+        yield from of.numbers.margins.items()
+        moved = of.numbers.moved
+        if moved.joined or moved.left:
+            rows = moved.joined + moved.left
+            yield from dict.fromkeys(("missing", "outside", "count"), rows).items()
+            yield "missing_share", rows / max(1, of.rows)
+
+
+def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
+    """Why a figure is null."""
+    reasons = {
+        "declared": "nothing is declared",
+        "association": of.tells.reason,
+        "association_chance": of.tells.reason,
+        "mark_association": of.marks.reason,
+        "mark_chance": of.marks.reason,
+        "missing_spread": _FEW_SITES,
+        "mean_spread": _FEW_SITES,
+        "category_spread": _FEW_SITES,
+    }
+    if of.numbers and not of.is_single:
+        reasons |= of.numbers.absent
+    other = _ONE_SITE if of.is_single else _TOO_COARSE
+    if of.numbers and not of.numbers.count and not of.is_single:
+        other = _NO_VALUES
+    return {name: reasons.get(name) or other for name, value in found.items() if value is None}

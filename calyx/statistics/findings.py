@@ -1,37 +1,26 @@
 """What is wrong with a federation's data, as far as sums tell: how badly, and what to do about it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from calyx.statistics.figures import Figures, VariableFigures
+from calyx.statistics.finding import SEVERITIES, AuditFinding, names_of, sites_of
+from calyx.statistics.number_findings import number_findings
+from calyx.statistics.shifts import label_shifts, shifts
+from calyx.statistics.telling import telling
 from calyx.tasks.base import Schema
 
-Severity = Literal["error", "warning", "info"]
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 MOSTLY = 0.5  # share of missing rows above which a column says little
 UNEVEN = 0.25  # sd over sites of a share of missing rows
-LABEL_SHIFT = 0.1  # sd over sites of a class's share, above what chance gives
-MEAN_SHIFT = 0.75  # sd over sites of a column's mean, in sd of its values
-
-
-@dataclass(frozen=True)
-class AuditFinding:
-    """One thing that is wrong, of all sites together."""
-
-    check: str
-    severity: Severity
-    column: str | None
-    count: int | None  # rows, or sites
-    message: str  # what is wrong
-    advice: str  # what to do
+ONE_SITE = 0.5  # how far one site's share of missing rows is off the mean at least, above chance
+HIDDEN = 0.05  # share of rows of rare categories, above which it is said of a column by itself
 
 
 def find(figures: Figures, schema: Schema) -> list[AuditFinding]:
     """All findings, the worst first."""
     found = [*_labels(figures, schema), *_whole(figures)]
     for one in figures.variables:
-        found += [*_missing(one, figures), *_values(one), *_spread(one)]
+        found += [*_missing(one, figures), *_values(one), *shifts(one), *telling(one, schema)]
+        found += number_findings(one)
     return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
 
 
@@ -48,29 +37,15 @@ def _labels(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
             "All rows of all sites have one label.",
             "Nothing can be learnt: see which column the sites give as the label.",
         )
-    share = [n / max(1, sum(figures.labels)) for n in figures.labels]
-    for k, shift in enumerate(figures.label_spread):
-        # What independent draws of equal sites would give.
-        chance = (share[k] * (1 - share[k]) * figures.sites / max(1, figures.rows)) ** 0.5
-        if shift.sd > LABEL_SHIFT + 2 * chance:
-            yield AuditFinding(
-                "label-shift",
-                "warning",
-                None,
-                None,
-                f"The share of {schema.classes[k]} differs between sites: {shift.mean:.0%} on "
-                f"average, with a standard deviation of {shift.sd:.0%}.",
-                "See that all sites mean the same by the label; if they do, scale by federated "
-                "statistics (preprocessing=federated), and look at every site's own accuracy.",
-            )
-            break  # the other classes' shares follow
+    yield from label_shifts(figures, schema)
     if figures.hidden_labels:
         yield AuditFinding(
             "hidden-labels",
             "info",
             None,
             figures.hidden_labels,
-            f"{_sites(figures.hidden_labels)} hid how many rows a rare class has.",
+            f"{sites_of(figures.hidden_labels)} hid how many rows a rare class has: the classes of "
+            f"{figures.hidden_label_rows} rows are not told.",
             "Nothing; the counts of labels are lower by these rows.",
         )
 
@@ -92,20 +67,20 @@ def _whole(figures: Figures) -> Iterator[AuditFinding]:
             "info",
             None,
             sites,
-            f"{_sites(sites)} gave no {', '.join(figures.withheld)}: by its policy, or because it "
+            f"{sites_of(sites)} gave no {', '.join(figures.withheld)}: by its policy, or because it "
             "has too few rows.",
             "Nothing; these figures are of the other sites.",
         )
     hidden = [v.variable.name for v in figures.variables if v.hidden]
     if hidden:
-        names = ", ".join(hidden[:4]) + (f" and {len(hidden) - 4} more" if len(hidden) > 4 else "")
         yield AuditFinding(
             "hidden",
             "info",
             None,
             len(hidden),
-            f"Cells of few rows were hidden by their sites in {names}.",
-            "Nothing; histograms and counts are lower by these rows.",
+            f"Cells of few rows were hidden by their sites in {names_of(hidden)}.",
+            "Nothing; histograms and counts are lower by these rows, and figures that they could change "
+            "have a margin or are left out.",
         )
 
 
@@ -130,7 +105,7 @@ def _missing(one: VariableFigures, figures: Figures) -> Iterator[AuditFinding]:
             f"{name} is missing in {share:.0%} of all rows{_uneven(one)}.",
             "Ask whether the column is worth keeping; its imputed values are mostly made up.",
         )
-    elif one.missing_spread and one.missing_spread.sd > UNEVEN:
+    elif _is_uneven(one):
         yield AuditFinding(
             "unevenly-missing",
             "warning",
@@ -174,6 +149,18 @@ def _values(one: VariableFigures) -> Iterator[AuditFinding]:
             f"({n.below} below, {n.above} above).",
             "A site may use another unit, or a code for missing values: each sees its own share.",
         )
+    hidden = one.categories.hidden if one.categories else 0
+    if hidden > HIDDEN * one.rows:
+        yield AuditFinding(
+            "hidden-rows",
+            "info",
+            name,
+            hidden,
+            f"{hidden} of {one.rows} rows of {name} are of categories that are rare at their site: of "
+            "which is not known.",
+            "Declare fewer, wider categories if the column matters; or leave client.policy.min_cell "
+            "lower by agreement of the sites.",
+        )
     if one.categories and one.categories.unknown:
         yield AuditFinding(
             "unknown-category",
@@ -185,29 +172,16 @@ def _values(one: VariableFigures) -> Iterator[AuditFinding]:
         )
 
 
-def _spread(one: VariableFigures) -> Iterator[AuditFinding]:
-    n = one.numbers
-    if n is None or n.spread is None or not n.sd:
-        return
-    shift = n.spread.sd * (n.high - n.low) / n.sd
-    if shift > MEAN_SHIFT:
-        yield AuditFinding(
-            "mean-shift",
-            "warning",
-            one.variable.name,
-            None,
-            f"The mean of {one.variable.name} differs between sites, with a standard deviation of "
-            f"{shift:.1f} times that of its values.",
-            "See that all sites measure in the same unit and that no two columns are swapped.",
-        )
+def _is_uneven(one: VariableFigures) -> bool:
+    spread = one.missing_spread
+    if spread is None:
+        return False
+    is_off = spread.farthest is not None and spread.farthest > ONE_SITE + (spread.chance or 0.0)
+    return spread.sd > UNEVEN or is_off
 
 
 def _uneven(one: VariableFigures) -> str:
     spread = one.missing_spread
-    if spread is None or spread.sd <= UNEVEN:
+    if spread is None or not _is_uneven(one):
         return ""
     return f", and unevenly: {spread.mean:.0%} of a site's on average, with a sd of {spread.sd:.0%}"
-
-
-def _sites(count: int) -> str:
-    return "1 site" if count == 1 else f"{count} sites"

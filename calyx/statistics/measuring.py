@@ -13,16 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.statistics.blocks import ITEMS, SHARE_STEPS, WITHHELD, Cells, Item, Survey
+from calyx.statistics.blocks import ITEMS, WITHHELD, Cells, Item, Survey
+from calyx.statistics.categories import Classes, measure_categories
 from calyx.statistics.numeric_measuring import Beside, measure_numbers
-from calyx.statistics.regrouping import regroup, regroup_categories
+from calyx.statistics.regrouping import regroup
 from calyx.statistics.repeats import row_hashes
-from calyx.statistics.suppression import (
-    coarse_shares,
-    suppress,
-    suppress_crossed,
-    suppress_part,
-)
+from calyx.statistics.spread import Shares, powers, shares_of
+from calyx.statistics.suppression import coarse, suppress, suppress_part
 from calyx.statistics.variables import TARGET, Variable, numeric, values_of, variables
 from calyx.tasks.base import Schema, Table
 
@@ -87,23 +84,31 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
     found["duplicates"] = suppress(np.array([repeated, n - repeated]), minimum)[0][:1]
     if schema.classes:
         found["labels"], found["hidden_labels"] = shown, np.array([is_hidden])
-        found["spread_label"] = _spread(coarse_shares(labels, minimum).tolist())
-    found["spread_missing"] = _spread([float(s) for s in found.pop("share_missing")])
+        found["hidden_label_rows"] = np.array([n - shown.sum()])
+        found["powers_label"] = powers(shares_of(labels, minimum))
+    found["powers_missing"] = _powers(found, "missing", np.full(len(found["missing"]), n), minimum)
+    if "share_category" in found:
+        found["powers_category"] = _powers(found, "category", found["rows_category"], minimum)
     if "mean" in found:
         found["spread_mean"] = found.pop("mean").reshape(-1, 3).T
+        means = found.pop("share_mean").astype(np.float64)
+        behind = np.array([coarse(int(count), minimum) for count in found["present"]])
+        found["powers_mean"] = powers(Shares(means, np.zeros(len(means)), behind, 1))
     return found
 
 
-def _spread(shares: list[float]) -> Cells:
-    """Σ over sites of these and of their squares, [2·V] steps: the mean and sd over sites."""
-    values = np.array(shares, dtype=np.float64)
-    steps: Cells = np.rint(np.concatenate([values, values**2]) * SHARE_STEPS).astype(np.int64)
-    return steps
+def _powers(found: Arrays, what: str, rows: NDArray[np.generic], minimum: int) -> Cells:
+    """Of the shares that all variables left under this name, which are taken out."""
+    values, margins = (found.pop(f"{key}_{what}").astype(np.float64) for key in ("share", "margin"))
+    return powers(Shares(values, margins, rows.astype(np.float64), minimum))
 
 
 def _variable(variable: Variable, rows: _Rows) -> Arrays:
     raw, coded = values_of(variable, rows.table, rows.schema)
     n, minimum = len(raw), rows.minimum
+    if variable.categories:
+        classes = Classes(rows.classes, rows.labels, rows.is_shown)
+        return measure_categories(variable, raw, coded, classes, minimum)
     regrouped = regroup(raw, variable.bounds, minimum)
     values = regrouped.values
     missing = int(np.isnan(values).sum())
@@ -111,19 +116,24 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
         "missing": np.array([missing]),
         "coded": np.array([suppress_part(coded, missing, minimum)]),
         "absent": np.array([np.isnan(raw).all()]),
-        "share_missing": coarse_shares(np.array([missing, n - missing]), minimum)[:1],
     }
-    if variable.categories:
-        more = _categories(variable, values, rows)
-    elif variable.bounds is not None:
+    holes = shares_of(np.array([missing, n - missing]), minimum)
+    found["share_missing"] = holes.values[:1]
+    moved = minimum / n if regrouped.is_changed else 0.0
+    found["margin_missing"] = holes.margins[:1] + moved
+    more = {}
+    if variable.bounds is not None:
         more = measure_numbers(variable.bounds, regrouped, _beside(rows))
-    else:
-        more = {}
+    if regrouped.is_changed and "class_total" in more:
+        more["class_total"] = np.zeros_like(more["class_total"])  # some rows' marks are not told
+        more["class_missing"] = np.zeros_like(more["class_missing"])
     is_hidden = regrouped.is_changed or bool(more.pop("is_hidden", np.array([False]))[0])
-    tells = [more[name].any() for name in ("tells", "class_category") if name in more]
-    more.pop("tells", None)
+    tells = more.pop("tells", np.array([False]))
     is_column = variable.name != TARGET
-    more["shown_correlation"] = np.array([is_column and any(tells)])
+    more["shown_correlation"] = np.array([is_column and bool(tells[0])])
+    blank = np.zeros(len(rows.labels), dtype=np.int64)
+    more = {"class_missing": blank, "class_total": blank} | more
+    more["shown_marks"] = np.array([more["class_total"].any()])
     return found | more | {"hidden": np.array([is_hidden])}
 
 
@@ -133,30 +143,3 @@ def _beside(rows: _Rows) -> Beside:
     target = next((v.bounds for v in variables(schema) if v.name == TARGET and not v.columns), None)
     y, columns = rows.table.y.astype(np.float64), len(numeric(schema))
     return Beside(y, rows.labels, rows.is_shown, target, rows.minimum, columns)
-
-
-def _categories(variable: Variable, values: NDArray[np.float64], rows: _Rows) -> Arrays:
-    regrouped, known = (
-        regroup_categories(values, variable.categories, rows.minimum),
-        variable.categories,
-    )
-    values = regrouped.values
-    cells = np.array([int((values == category).sum()) for category in known])
-    unknown = int((~np.isnan(values)).sum()) - int(cells.sum())
-    shown, is_hidden = suppress(np.append(cells, unknown), rows.minimum)
-    found: Arrays = {
-        "category": shown[:-1],
-        "unknown": shown[-1:],
-        "is_hidden": np.array([is_hidden or regrouped.is_changed]),
-        "shown_categories": np.array([shown.any()]),
-    }
-    classes = len(rows.schema.classes)
-    if classes:
-        crossed = np.array(
-            [np.bincount(rows.table.y[values == c], minlength=classes) for c in known]
-        )
-        which = (shown[:-1] > 0, rows.is_shown)
-        found["class_category"] = suppress_crossed(
-            crossed, rows.labels, which, rows.minimum
-        ).reshape(-1)
-    return found

@@ -28,13 +28,15 @@ def number_counts(
     bounds = [_shares(of, edges) for of in (known[0], known[1])]
     (low, high), (other_low, other_high) = bounds
     middle = (np.maximum(low, other_low) + np.minimum(high, other_high)) / 2
-    is_unknown = any((most - least).max(initial=0.0) > LIMITS.ks[1] for least, most in bounds)
+    off = max(float((most - least).max(initial=0.0)) for least, most in bounds)
+    why = f"of {off:.0%} of the rows it is not told on which side of a bin's edge they lie"
+    unknown = why if off > LIMITS.ks[1] else ""
     missing = _missing(before, after)
     found = []
     for of, (least, most), holes in zip((known[0], known[1]), bounds, missing, strict=True):
         below = np.rint(np.clip(middle, least, most) * of.rows).astype(np.int64)
         cells = np.diff(np.concatenate([[0], below, [of.rows]]))
-        found.append(Counts(cells, holes, is_unknown=is_unknown))
+        found.append(Counts(cells, holes, unknown=unknown))
     return found[0], found[1]
 
 

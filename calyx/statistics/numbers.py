@@ -53,12 +53,14 @@ class Numbers:
     def quantile(self, q: float) -> Told | None:
         """The `q` quantile, where it is known well enough."""
         told = None if self.distribution is None else self.distribution.quantile(q)
-        return told if told and is_near(told.margin, self.sd) else None
+        scale = self.moments.sd if self.moments else None
+        return told if told and is_near(told.margin, scale) else None
 
     @property
     def is_wide(self) -> bool:
         """Whether the declared range is far wider than the values."""
-        return bool(self.sd) and self.high - self.low > WIDE * (self.sd or 0.0)
+        sd = self.moments.sd if self.moments else 0.0
+        return sd > 0 and self.high - self.low > WIDE * sd
 
 
 def is_near(margin: float, sd: float | None) -> bool:
@@ -76,8 +78,9 @@ def read_numbers(cells: Mapping[str, Cells], r: int, bounds: Bounds, bins: int) 
     margins: dict[str, float] = {}
     absent: dict[str, str] = {}
     mean, sd = _moments(moments, moved, margins, absent)
-    quartiles = _quartiles(known, sd, margins, absent)
-    histogram, edges = _histogram(known, (mean, sd), (bounds, bins), margins, absent)
+    scale = moments.sd if moments else None  # what says how exact a figure must be, told or not
+    quartiles = _quartiles(known, scale, margins, absent)
+    histogram, edges = _histogram(known, moments, (bounds, bins), margins, absent)
     return Numbers(
         low=bounds[0],
         high=bounds[1],
@@ -88,8 +91,8 @@ def read_numbers(cells: Mapping[str, Cells], r: int, bounds: Bounds, bins: int) 
         sd=sd,
         quartiles=quartiles,
         outlier_share=_outliers(known, quartiles, margins, absent),
-        least=_end("least", known, sd, margins, absent),
-        greatest=_end("greatest", known, sd, margins, absent),
+        least=_end("least", known, scale, margins, absent),
+        greatest=_end("greatest", known, scale, margins, absent),
         histogram=histogram,
         edges=edges,
         moved=moved,
@@ -217,18 +220,18 @@ def _end(
 
 def _histogram(
     known: Distribution | None,
-    moments: tuple[float | None, float | None],
+    moments: Moments | None,
     drawn: tuple[Bounds, int],
     margins: dict[str, float],
     absent: dict[str, str],
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Rows in bins between the range's ends; of a wide range all but two lie about the mean."""
     (low, high), bins = drawn
-    mean, sd = moments
     edges = np.linspace(low, high, bins + 1)
-    if mean is not None and sd and high - low > _DRAWN * sd:
-        reach = _DRAWN / 4 * sd
-        edges = np.linspace(max(low, mean - reach), min(high, mean + reach), bins + 1)
+    if moments and moments.sd and high - low > _DRAWN * moments.sd:
+        reach = _DRAWN / 4 * moments.sd
+        ends = max(low, moments.mean - reach), min(high, moments.mean + reach)
+        edges = np.linspace(*ends, bins + 1)
         edges[0], edges[-1] = low, high
     shown = tuple(edges.tolist())
     if known is None:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from calyx.exact import steps
 from calyx.statistics.blocks import MEAN_STEPS
+from calyx.statistics.marks import mark
 from calyx.statistics.moments import STEPS, Bounds, power_sums, product_sum, share_place, unit
 from calyx.statistics.places import group, tables
 from calyx.statistics.regrouping import Regrouped, is_few_valued, without_rare_values
-from calyx.statistics.suppression import suppress_crossed
 
 Values = NDArray[np.float64]
 Cells = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Arrays = dict[str, NDArray[np.generic]]
 
 
@@ -57,11 +58,12 @@ def measure_numbers(bounds: Bounds, counted: Regrouped, beside: Beside) -> Array
         "is_hidden": np.array([common.rows > 0]),
         "shown_moments": np.array([len(values) > 0]),
         "shown_histogram": np.array([len(cells.rows) > 0]),
-        "mean": wide(*_mean_steps(len(values), total, bounds)),
+        "mean": (mean := wide(*_mean_steps(len(values), total, bounds))),
+        "share_mean": np.array([mean[0] / 2**MEAN_STEPS if mean[2] else np.nan]),
     }
     if beside.target is not None:
         return found | _with_target(common.values, inside, bounds, beside)
-    return found | _by_class(common.values, inside, bounds, beside)
+    return found | _by_class(common.values, (inside, np.isnan(counted.values)), bounds, beside)
 
 
 def wide(*values: int) -> NDArray[np.object_]:
@@ -79,15 +81,23 @@ def _mean_steps(count: int, total: int, bounds: Bounds) -> tuple[int, int, int]:
     return mean, mean**2, 1
 
 
-def _by_class(values: Values, inside: NDArray[np.bool_], bounds: Bounds, beside: Beside) -> Arrays:
-    """Rows and sums by class, of the classes in which no small number of rows can be told."""
+def _by_class(values: Values, which: tuple[Mask, Mask], bounds: Bounds, beside: Beside) -> Arrays:
+    """Rows and sums by class, of the classes in which no small number of rows can be told.
+
+    `which` rows [N] have a value within the range, and which none at all.
+    """
+    inside, missing = which
     y, k = beside.y[inside].astype(np.int64), len(beside.labels)
-    counted, known = np.bincount(y, minlength=k)[None], (np.array([True]), beside.is_shown)
-    shown = suppress_crossed(counted, beside.labels, known, beside.minimum)[0]
+    holes = np.bincount(beside.y[missing].astype(np.int64), minlength=k)
+    counted, known = np.bincount(y, minlength=k), (beside.labels, beside.is_shown)
+    marked = mark(counted, holes, known, beside.minimum)
+    shown = marked.present
     if is_few_valued(values) and _has_small_crossing(values, y, beside.minimum):
         shown = np.zeros_like(shown)  # a class's sum would tell how often it has a value
     sums = [power_sums(values[y == c] if shown[c] else values[:0], bounds) for c in range(k)]
     return {
+        "class_missing": marked.missing,
+        "class_total": marked.total,
         "class_present": shown,
         "class_sum": wide(*(total for total, _ in sums)),
         "class_square": wide(sum(square for _, square in sums)),

@@ -1,6 +1,6 @@
-"""Rows of small groups are counted in another group, before anything is counted.
+"""Of numbers, rows of small groups are counted in another group, before anything is counted.
 
-A variable's rows are present, missing, below or above its range. A group of fewer rows than the
+A numeric variable's rows are present, missing, below or above its range. A group of fewer rows than the
 minimum would be told by the sizes of the others, so that its rows join one that is large enough.
 Everything else is then counted of one table that some other client could well have: no total of it
 contradicts another, and none is an odd multiple that would give the small group's size away.
@@ -79,36 +79,19 @@ def without_rare_values(values: Values, minimum: int) -> Smoothed:
 
     Σx and Σx² of a column of zeros and three ones say "three"; with a histogram beside them they can
     be solved for two or three rare values of any column of few. Others are left as they are. What it
-    changes is bounded by the number of rare values, and by the distance of all values.
+    changes is bounded by the number of rare values, and by their distances from the common ones.
     """
     distinct, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     is_rare = counts < minimum
     if len(distinct) == 0 or len(distinct) > FEW or not is_rare.any():
         return Smoothed(values)
     common = distinct[~is_rare] if not is_rare.all() else distinct[[counts.argmax()]]
-    nearest = common[np.abs(distinct[:, None] - common[None, :]).argmin(axis=1)]
+    distances = np.abs(distinct[:, None] - common[None, :])
+    nearest = common[distances.argmin(axis=1)]
     rows = int(is_rare.sum()) * (minimum - 1)
-    # To a power of two: the distance itself would tell a value that one row may have.
-    reach = 2.0 ** int(np.frexp(distinct[-1] - distinct[0])[1])
-    return Smoothed(nearest[places], rows, rows * reach**2)
-
-
-def regroup_categories(values: Values, categories: tuple[float, ...], minimum: int) -> Regrouped:
-    """The rows of rare categories, or of undeclared ones, join the commonest, if it is large enough.
-
-    Hiding a rare category would need a second one hidden beside it, which often is half of all rows.
-    """
-    known = np.array([*categories, np.inf])  # infinity: any that is not declared
-    groups = np.full(len(values), len(categories))
-    for place, category in enumerate(categories):
-        groups[values == category] = place
-    groups[np.isnan(values)] = len(known)
-    sizes = np.bincount(groups, minlength=len(known) + 1)[:-1]
-    small = (sizes > 0) & (sizes < minimum)
-    if not small.any() or sizes.max() < minimum:
-        return Regrouped(values, is_changed=False)
-    moved = np.append(small, False)[groups]
-    return Regrouped(np.where(moved, known[sizes.argmax()], values), is_changed=True)
+    # To a power of two: the distances themselves would tell values that one row may have.
+    total = (minimum - 1) * float((distances.min(axis=1) ** 2).sum())
+    return Smoothed(nearest[places], rows, 2.0 ** int(np.frexp(total)[1]))
 
 
 def _groups(values: Values, bounds: tuple[float, float] | None) -> NDArray[np.int64]:

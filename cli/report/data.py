@@ -19,6 +19,9 @@ from cli.report.scales import number_text, percent_text
 MOST_COLUMNS = 200  # in the table
 OPEN_COLUMNS = 40  # before the rest is folded
 MOST_BYTES = 64 * 2**20
+FINE = (
+    0.01  # of the standard deviation: a figure that is right to so much is shown without its margin
+)
 _PICTURE = (132, 34)  # of a histogram, in pixels
 
 _STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
@@ -55,13 +58,19 @@ class ColumnRow:
     missing_spread: Spread | None = None
     hidden_at: Count = 0
     association: Share | None = None
+    association_chance: Share | None = None
+    mark_association: Share | None = None
+    mark_chance: Share | None = None
+    hidden_rows: Count = 0
+    absent: dict[str, str] = Field(default_factory=dict)
+    margins: dict[str, Number] = Field(default_factory=dict)
     mean: Number | None = None
     sd: Number | None = None
     median: Number | None = None
     range: tuple[Number, Number] | None = None
     outside: Count | None = None
     outlier_share: Share | None = None
-    histogram: tuple[Count, ...] = ()
+    histogram: tuple[Count, ...] | None = None
     categories: dict[str, Count] = Field(default_factory=dict)
     unknown: Count = 0
 
@@ -71,9 +80,10 @@ class DriftRow:
     """One column against the baseline."""
 
     name: str
-    psi: Number
+    psi: Number | None
     ks: Number | None
     severity: str
+    absent: dict[str, str] = Field(default_factory=dict)
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -86,7 +96,7 @@ class Audit:
     duplicates_share: Share = 0.0
     labels: tuple[Count, ...]
     classes: tuple[str, ...] = ()
-    label_spread: tuple[Spread, ...]
+    label_spread: tuple[Spread | None, ...]
     columns: dict[str, ColumnRow]
     findings: tuple[AuditRow, ...]
     drift: tuple[DriftRow, ...] | None = None
@@ -104,6 +114,7 @@ class Line:
     value: str  # mean ± sd and median, or the commonest category
     range: str
     association: str
+    why: str  # there is no association; empty where there is one
     picture: Markup
 
 
@@ -133,10 +144,14 @@ def _line(name: str, of: ColumnRow) -> Line:
     spread = of.missing_spread
     value = "–"
     if of.mean is not None:
-        value = f"{number_text(of.mean)} ± {number_text(of.sd)}, median {number_text(of.median)}"
+        moments = f"{_within(of, 'mean', of.mean)} ± {_within(of, 'sd', of.sd)}"
+        value = f"{moments}, median {_within(of, 'median', of.median)}"
     elif of.categories:
         most = max(of.categories, key=lambda key: of.categories[key])
         value = f"{len(of.categories)} categories, most often {most}"
+        if of.hidden_rows:
+            value = f"{len(of.categories)} categories, {of.hidden_rows} rows of hidden ones"
+            value += f", of the others most often {most}" if of.categories[most] else ""
     shown = "–" if of.range is None else f"{of.range[0]:g} … {of.range[1]:g}"
     if of.outside:
         shown += f", {of.outside} outside"
@@ -152,9 +167,33 @@ def _line(name: str, of: ColumnRow) -> Line:
         uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
         value=value,
         range=shown,
-        association="–" if of.association is None else f"{of.association:.2f}",
-        picture=_bars(list(of.histogram) or list(of.categories.values())),
+        association=_told(of),
+        why="" if of.association is not None else of.absent.get("association", ""),
+        picture=_bars(list(of.histogram or ()) or list(of.categories.values())),
     )
+
+
+def _within(of: ColumnRow, key: str, value: float | None) -> str:
+    """A figure with its margin, or a dash; margins far finer than the values vary are not shown."""
+    if value is None:
+        return "—"
+    margin = of.margins.get(key, 0.0)
+    is_fine = margin <= FINE * (of.sd or 0.0)
+    return number_text(value) + ("" if is_fine else f" (within {number_text(margin)})")
+
+
+def _told(of: ColumnRow) -> str:
+    """What a column tells of the label, its mark for missing values too, and what chance gives."""
+    parts = []
+    for key, word, value, chance in (
+        ("association", "", of.association, of.association_chance),
+        ("mark_association", "its holes ", of.mark_association, of.mark_chance),
+    ):
+        if value is not None:
+            margin = f" ± {of.margins[key]:.2f}" if of.margins.get(key) else ""
+            by_chance = "" if chance is None else f" ({chance:.2f} by chance)"
+            parts.append(f"{word}{value:.2f}{margin}{by_chance}")
+    return ", ".join(parts) or "—"
 
 
 def _bars(counts: list[int]) -> Markup:

@@ -107,6 +107,7 @@ def _data(run: Run) -> Markup:
         num_columns=len(audit.columns) if audit else 0,
         open_columns=data.OPEN_COLUMNS,
         drifted=[d for d in drift if d.severity in ("warning", "alert")],
+        unsure=[d for d in drift if d.severity == "unknown"],
         folds=data.folds(run.summary, run.clients.cv),
         metric=run.metric,
     )

@@ -7,22 +7,29 @@ import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from calyx.config import digest
+from calyx.config import digest, parse
 from calyx.errors import CalyxError, RoundFailed
-from calyx.files import write_json
+from calyx.files import read_lines, write_json
 from calyx.layouts import survey_of
 from calyx.order import Cv, Terms
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.federated import unsure_modes
 from calyx.secagg.refusals import RefusalCode
 from calyx.statistics.baseline import compare_figures
+from calyx.statistics.blocks import TRAIN
 from calyx.statistics.drift import Drift
+from calyx.statistics.drift_findings import drift_findings
 from calyx.statistics.figures import Figures, read_sums
 from calyx.statistics.figures_json import as_json
-from calyx.statistics.findings import SEVERITIES, AuditFinding, find
+from calyx.statistics.finding import SEVERITIES, AuditFinding
+from calyx.statistics.findings import find
 from server.asking import ask_all
 from server.baseline import read_baseline, read_stored
 from server.exchange import Exchange, TooFewReplies, named, total_counts
 from server.folder import Severity
 from server.work import Counted, Work
+
+KEPT = "audit-kept"  # the event that the sums are an earlier run's, and the check
 
 
 class AuditFailed(CalyxError):
@@ -38,14 +45,16 @@ def run(work: Work) -> Work:
         write_counted(path, counted)
     survey = survey_of(work.task, terms)
     figures = read_sums(counted.sums, survey, counted.sites)
-    findings = find(figures, work.task.schema)
+    drifts = _drift(work, figures)
+    findings = [*find(figures, work.task.schema), *drift_findings(drifts or [])]
+    findings += _unsure(work, counted)
+    findings = sorted([*findings, *_kept(work)], key=lambda f: SEVERITIES.index(f.severity))
     head = {
         "task": work.task.name,
         "clients": len(work.nodes),
         "bins": survey.bins,
         "classes": list(work.task.schema.classes),
     }
-    drifts = _drift(work, figures)
     found = {
         "findings": [asdict(finding) for finding in findings],
         "drift": None if drifts is None else [asdict(drift) for drift in drifts],
@@ -53,9 +62,7 @@ def run(work: Work) -> Work:
     write_json(work.folder.audit, head | as_json(figures) | found)
     if is_new:
         for finding in findings:
-            _say(work, finding)
-        for drift in drifts or []:
-            _say_drift(work, drift)
+            _say(work, finding, drifts or [])
     _stop_if_wanted(work, findings)
     return replace(work, counted=counted)
 
@@ -67,10 +74,36 @@ def _terms(work: Work) -> Terms:
     return work.terms(Cv(k=k, fold=None) if isinstance(k, int) and is_federated else None)
 
 
-def _say(work: Work, finding: AuditFinding) -> None:
+def _say(work: Work, finding: AuditFinding, drifts: list[Drift]) -> None:
+    """One event; that the sums are an earlier run's was said when they were taken."""
     severity: Severity = finding.severity
+    if finding.check == KEPT:
+        return
     details = {"check": finding.check, "column": finding.column, "advice": finding.advice}
-    work.folder.event("audit", severity, finding.message, **details)
+    if finding.check == "drift":
+        drift = next(drift for drift in drifts if drift.name == finding.column)
+        figures = {"psi": drift.psi, "ks": drift.ks}
+        work.folder.event("drift", severity, finding.message, **details, **figures)
+    else:
+        work.folder.event("audit", severity, finding.message, **details)
+
+
+def _unsure(work: Work, counted: Counted) -> list[AuditFinding]:
+    """Of which columns the most frequent category, which is wanted for holes, is not known."""
+    cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
+    if not cfg.is_federated:
+        return []
+    survey = survey_of(work.task, _terms(work))
+    fitted = read_sums(counted.sums, survey, counted.sites, TRAIN)
+    return list(unsure_modes(fitted, work.task.schema, cfg))
+
+
+def _kept(work: Work) -> list[AuditFinding]:
+    """What was warned of when the sums of an earlier run were taken; a resumed run knows it too."""
+    events = read_lines(work.folder.events) if work.folder.events.exists() else []
+    warned = [e["message"] for e in events if e["event"] == KEPT and e["severity"] == "warning"]
+    advice = "Have the other sites deliver a new version of their rows, or go on with the earlier."
+    return [AuditFinding(KEPT, "warning", None, None, m, advice) for m in dict.fromkeys(warned)]
 
 
 def _drift(work: Work, figures: Figures) -> list[Drift] | None:
@@ -80,15 +113,6 @@ def _drift(work: Work, figures: Figures) -> list[Drift] | None:
         return None
     earlier = read_baseline(audit.baseline, work.task, audit.bins)
     return compare_figures(earlier, figures, audit.bins)
-
-
-def _say_drift(work: Work, drift: Drift) -> None:
-    if drift.severity not in ("warning", "alert"):
-        return
-    severity: Severity = "error" if drift.severity == "alert" else "warning"
-    figures = f"PSI {drift.psi:.2f}" + ("" if drift.ks is None else f", KS {drift.ks:.2f}")
-    message = f"{drift.name} is distributed otherwise than in the baseline ({figures})."
-    work.folder.event("drift", severity, message, column=drift.name, psi=drift.psi, ks=drift.ks)
 
 
 def _stop_if_wanted(work: Work, findings: list[AuditFinding]) -> None:
@@ -136,14 +160,14 @@ def _say_kept(work: Work, kept: Path, error: TooFewReplies) -> None:
     changed = error.answered if _is_refused(error) else []
     if not changed:
         message = f"The audit's sums are those of {kept}: {error}."
-        work.folder.event("audit-kept", "info", message)
+        work.folder.event(KEPT, "info", message)
         return
     have = "has" if len(changed) == 1 else "have"
     message = (
         f"{named(changed)} {have} a new version of the rows, and the audit's figures are of the "
         f"earlier ones ({kept}): new figures come when all sites have a new version."
     )
-    work.folder.event("audit-kept", "warning", message, clients=changed)
+    work.folder.event(KEPT, "warning", message, clients=changed)
 
 
 def _why_none(error: TooFewReplies) -> str:

@@ -11,7 +11,7 @@ from calyx.files import read_lines, write_json
 from calyx.metrics import metric_name
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import with_constants
-from calyx.statistics.findings import SEVERITIES
+from calyx.statistics.finding import SEVERITIES
 from calyx.weights import Weights, save_weights
 from server.crossvalidation import cv_file
 from server.federation import Federation

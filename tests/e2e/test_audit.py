@@ -81,7 +81,7 @@ def older_patients(folder, years):
         path.write_text("\n".join([head, *rows]) + "\n")
 
 
-def test_drift_between_two_audits_is_an_alert_in_the_events(calyx, tmp_path):
+def test_an_alert_of_drift_is_an_error_that_stops_and_is_said_once(calyx, tmp_path):
     write_folder(tmp_path / "data")
     audit = ("audit", "task=csv", "task.data_dir=data", *QUICK)
     assert calyx(*audit, JANUARY).returncode == 0
@@ -89,12 +89,20 @@ def test_drift_between_two_audits_is_an_alert_in_the_events(calyx, tmp_path):
     assert events(tmp_path / "same", "drift") == []
     older_patients(tmp_path / "data", 25)
     done = calyx(*audit, JULY, "audit.baseline=january")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1
+    assert "age is distributed otherwise than in the baseline (PSI" in sentence(done)
     (alert,) = events(tmp_path / "july", "drift")
     assert (alert["severity"], alert["column"]) == ("error", "age")
     assert alert["psi"] > 0.25
-    found = json.loads((tmp_path / "july" / "audit.json").read_text())["drift"]
-    assert {d["name"]: d["severity"] for d in found}["age"] == "alert"
+    found = json.loads((tmp_path / "july" / "audit.json").read_text())
+    assert {d["name"]: d["severity"] for d in found["drift"]}["age"] == "alert"
+    assert (found["findings"][0]["check"], found["findings"][0]["severity"]) == ("drift", "error")
+    run = ("simulate", *audit[1:], "rounds=1", "baselines=false", "audit.baseline=january")
+    stopped = calyx(*run, "audit.fail_on=warning", "hydra.run.dir=run")
+    assert stopped.returncode == 1
+    assert not (tmp_path / "run" / "rounds.jsonl").exists()
+    assert calyx("resume", "run", "audit.fail_on=never").returncode == 0
+    assert len(events(tmp_path / "run", "drift")) == 1
 
 
 @pytest.fixture(scope="module")

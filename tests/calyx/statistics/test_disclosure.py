@@ -16,10 +16,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calyx.statistics.blocks import ALL, ITEMS, Survey
+from calyx.statistics.categories import hide
 from calyx.statistics.distribution import Uncertain, read
 from calyx.statistics.measuring import measure
 from calyx.statistics.moments import STEPS
-from calyx.statistics.regrouping import regroup, regroup_categories
+from calyx.statistics.regrouping import regroup
 from calyx.statistics.suppression import coarse_shares, suppress_crossed, suppress_part
 from calyx.tasks.base import Column, Schema, Table, Target
 
@@ -120,19 +121,36 @@ def numbers_told(rows, classes, minimum=MINIMUM):
             least, most = known.below(edge)
             if least == most:  # else it is not told how many rows lie below
                 of.learn(bins[:place], every, least)
-    of.learn_crossed([bins], sent["present"], sent["class_present"])
+    totals = [sent["missing"][0], sent["present"][0]]
+    crossed = [sent["class_missing"][0], sent["class_present"][0]]
+    of.learn_crossed([[0, 1], bins], totals, crossed)
     return of.told(minimum)
 
 
 def words_told(rows, classes, minimum=MINIMUM):
+    """Of a count that is lower than the truth, rows of it are hidden: an attacker knows that much.
+
+    What is given to the oracle are all counts that are exact, also those of which an attacker does not
+    know that they are: it is stronger than any.
+    """
     x = np.array([[50.0, NAMED[a]] for a, _ in rows])
     sent = published(Table(x, np.array([k for _, k in rows])), classes, minimum)
     of = oracle(rows, NAMED, classes)
-    _, every = learn_common(of, sent, 1)
-    of.learn([1], every, sent["unknown"][0])
-    for j in range(3):
-        of.learn([2 + j], every, sent["category"][j])
-    of.learn_crossed([[2], [3], [4]], sent["category"], sent["class_category"])
+    every = list(range(classes))
+    of.learn(list(range(len(NAMED))), every, sent["rows"][0])
+    for k in every:
+        of.learn(list(range(len(NAMED))), [k], sent["labels"][k])
+    sizes = [sent["missing"][1], sent["unknown"][0], *sent["category"]]
+    crossed = [sent["class_missing"][1], [0] * classes, *sent["class_category"]]
+    for group, (size, by_class) in enumerate(zip(sizes, crossed, strict=True)):
+        if size == of.truth[group].sum():
+            of.learn([group], every, size)
+        for k in every:
+            if by_class[k] and by_class[k] == of.truth[group, k]:
+                of.learn([group], [k], by_class[k])
+    assert sum(sizes) + sent["hidden_rows"][0] == len(rows)
+    for counts in (sizes, sent["hidden_rows"], *crossed):
+        assert all(count == 0 or count >= minimum for count in counts)
     return of.told(minimum)
 
 
@@ -227,11 +245,45 @@ def test_where_every_group_is_small_a_column_counts_as_missing():
     assert (found.joined, found.left) == (0, MINIMUM - 1)
 
 
-def test_a_rare_category_joins_the_commonest_and_the_others_stay_as_they_are():
-    values = np.array([0.0] * 151 + [1.0] * 4 + [2.0] * 148 + [NAN] * 3 + [9.0] * 2)
-    found = regroup_categories(values, (0.0, 1.0, 2.0), MINIMUM).values
-    assert [int((found == c).sum()) for c in (0.0, 1.0, 2.0)] == [157, 0, 148]
-    assert np.isnan(found).sum() == 3
+def test_a_rare_category_is_hidden_with_rows_of_the_commonest_and_nothing_is_counted_in_its_place():
+    table = np.array([[3], [151], [4], [148], [0]])
+    shown, hidden = hide(table, MINIMUM)
+    assert shown.ravel().tolist() == [0, 148, 0, 148, 0]  # 3 + 4 are hidden, and three more
+    assert hidden.tolist() == [10]
+    shown, hidden = hide(np.array([[0, 0], [40, 30], [9, 0], [20, 60], [0, 2]]), MINIMUM)
+    assert shown.tolist() == [[0, 0], [39, 30], [0, 0], [20, 52], [0, 0]]
+    assert hidden.tolist() == [10, 10]
+
+
+def test_a_group_that_becomes_small_by_what_it_gives_is_hidden_whole():
+    shown, hidden = hide(np.array([[0], [12], [11], [3]]), MINIMUM)
+    assert shown.ravel().tolist() == [0, 0, 11, 0]
+    assert hidden.tolist() == [15]
+
+
+@given(tables(5, 2), st.integers(1, 12))
+def test_whatever_the_rows_each_is_counted_once_or_hidden_among_many(rows, minimum):
+    table = np.array([[rows.count((a, k)) for k in range(2)] for a in range(5)])
+    shown, hidden = hide(table, minimum)
+    assert (shown <= table).all()
+    assert (shown.sum(axis=0) + hidden == table.sum(axis=0)).all()
+    for k, sizes in enumerate(table.T):
+        assert hidden[k] == 0 or hidden[k] >= min(minimum, sizes.sum())
+    sizes = shown.sum(axis=1)
+    assert ((sizes == 0) | (sizes >= minimum)).all()
+
+
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_how_many_rows_a_rare_category_has_makes_no_difference_to_what_is_sent(few, fewer):
+    """Two tables of as many rows in each class: of the first category 60 and 50, less the rare ones."""
+
+    def sent(rare):
+        counts = {(2, 0): 60 - rare, (2, 1): 50, (3, 0): rare, (4, 0): 20, (4, 1): 30, (0, 1): 15}
+        rows = sized(counts)
+        x = np.array([[50.0, NAMED[a]] for a, _ in rows])
+        return published(Table(x, np.array([k for _, k in rows])), 2)
+
+    assert sent(few) == sent(fewer)
 
 
 @pytest.mark.parametrize(

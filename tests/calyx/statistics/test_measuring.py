@@ -9,6 +9,7 @@ from support.surveys import NAN, SCHEMA, SITES, asked, figures, rows, union
 from calyx.statistics.blocks import ALL, ITEMS, TRAIN, WITHHELD
 from calyx.statistics.figures import read_sums
 from calyx.statistics.findings import find
+from calyx.statistics.spread import POWER_STEPS
 from calyx.statistics.suppression import coarse, suppress
 from calyx.tasks.base import Schema, Table, Target
 
@@ -60,11 +61,12 @@ def test_a_regressions_columns_are_correlated_with_its_target():
     assert figures(tables, schema=schema).of("age").association == pytest.approx(1.0, abs=1e-6)
 
 
-def test_shares_and_their_spread_over_sites_come_from_two_sums():
+def test_shares_and_their_spread_over_sites_come_from_sums_of_powers():
     found = figures(SITES)
     shares = [t.y.mean() for t in SITES]
-    assert found.label_spread[1].mean == pytest.approx(np.mean(shares), abs=1e-5)
-    assert found.label_spread[1].sd == pytest.approx(np.std(shares), abs=1e-3)
+    assert found.label_spread[1].mean == pytest.approx(np.mean(shares), abs=1 / POWER_STEPS)
+    assert found.label_spread[1].sd == pytest.approx(np.std(shares), abs=1 / POWER_STEPS)
+    assert (found.label_spread[1].sites, found.label_spread[1].margin) == (4, 1 / POWER_STEPS)
 
 
 def test_values_outside_their_range_are_counted_and_in_no_mean():

@@ -143,6 +143,19 @@ def test_columns_that_drifted_are_shown_against_the_baseline(tmp_path):
     assert f"age alert {psi:.3f}" in text
 
 
+def test_drift_that_cannot_be_told_is_a_dash_with_its_reason(tmp_path):
+    few = [Table(t.x.copy(), t.y) for t in SITES]
+    for table in few:
+        table.x[:, 2] = np.where(np.arange(len(table)) < 9, 1.0, 0.0)
+    audit = audit_of(few, drift=figures(few, minimum=10))
+    (sex,) = [d for d in audit["drift"] if d["name"] == "sex"]
+    assert (sex["severity"], sex["psi"], sex["chi2_p"]) == ("unknown", None, None)
+    text = text_of(page_of(tmp_path / "run", audit))
+    assert "rows of hidden ones" in text
+    assert f"sex unknown {sex['absent']['psi'][:120]}" in text
+    assert "of 1 it is not known" in text
+
+
 def test_without_a_baseline_nothing_is_said_of_drift(tmp_path):
     assert "baseline:" not in text_of(page_of(tmp_path / "run", audit_of(SITES)))
 
@@ -187,7 +200,7 @@ def test_a_column_of_one_site_alone_has_no_figures_and_says_why(tmp_path):
         {"findings": [{"check": "range"}]},
         {"columns": {"age": {"unit": "", "missing": 0}}},
         {"duplicates_share": 2.0},
-        {"drift": [{"name": "age", "psi": None, "ks": None, "severity": "none"}]},
+        {"drift": [{"name": "age", "psi": "much", "ks": None, "severity": "none"}]},
     ],
 )
 def test_a_damaged_audit_is_one_sentence(tmp_path, change):

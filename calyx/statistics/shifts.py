@@ -1,0 +1,105 @@
+"""Sites that differ from each other: in the shares of labels and categories, and in means.
+
+Two measures: the standard deviation over sites, which sees that many differ a little, and how far
+the farthest site is off at least, which sees one of sixty as well as one of six (`spread`).
+"""
+
+from collections.abc import Iterator
+
+from calyx.statistics.figures import Figures, VariableFigures
+from calyx.statistics.finding import AuditFinding
+from calyx.statistics.numbers import Numbers
+from calyx.statistics.spread import Shift
+from calyx.tasks.base import Schema
+
+LABEL_SHIFT = 0.1  # sd over sites of a class's share, above what chance gives
+FAR_SHARE = 0.25  # how far a site's share is off the mean at least, above what chance gives
+MEAN_SHIFT = 0.75  # sd over sites of a column's mean, in sd of its values
+FAR_MEAN = 1.0  # how far a site's mean is off at least, in the same unit, above what chance gives
+FAR_MEAN_OF_FEW = 0.75  # the same of a column of two or three values: more it can hardly be
+_FEW_BINS = 3
+
+
+def label_shifts(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
+    """One finding of the class that differs most, if any differs too much."""
+    total = max(1, sum(figures.labels))
+    worst: tuple[float, int, Shift] | None = None
+    for k, shift in enumerate(figures.label_spread):
+        if shift is None:
+            continue
+        share = figures.labels[k] / total
+        # What independent draws of equal sites would give.
+        chance = (share * (1 - share) * figures.sites / max(1, figures.rows)) ** 0.5
+        is_wide = shift.sd > LABEL_SHIFT + 2 * chance
+        if (is_wide or _is_far(shift)) and (worst is None or shift.sd > worst[0]):
+            worst = (shift.sd, k, shift)
+    if worst is not None:
+        _, k, shift = worst  # the other classes' shares follow
+        yield AuditFinding(
+            "label-shift",
+            "warning",
+            None,
+            None,
+            f"The share of {schema.classes[k]} differs between sites: {_described(shift)}.",
+            "See that all sites mean the same by the label; if they do, scale by federated "
+            "statistics (preprocessing=federated), and look at every site's own accuracy.",
+        )
+
+
+def shifts(one: VariableFigures) -> Iterator[AuditFinding]:
+    """Of one column: the category whose share differs most, or the mean."""
+    if one.categories is not None:
+        yield from _category_shift(one)
+    if one.numbers is not None:
+        yield from _mean_shift(one, one.numbers)
+
+
+def _category_shift(one: VariableFigures) -> Iterator[AuditFinding]:
+    of = one.categories
+    spread = of.spread if of else ()
+    far = [(s.farthest or 0.0, i, s) for i, s in enumerate(spread) if s is not None and _is_far(s)]
+    if not of or not far:
+        return
+    _, place, shift = max(far, key=lambda known: known[0])
+    yield AuditFinding(
+        "category-shift",
+        "warning",
+        one.variable.name,
+        None,
+        f"The share of {of.words[place]} in {one.variable.name} differs between sites: "
+        f"{_described(shift)}.",
+        "See that all sites code the categories alike: one may have them the other way round, or "
+        "count a scale from its other end.",
+    )
+
+
+def _mean_shift(one: VariableFigures, n: Numbers) -> Iterator[AuditFinding]:
+    if n.spread is None or not n.sd:
+        return
+    unit = (n.high - n.low) / n.sd
+    shift, far = n.spread.sd * unit, (n.spread.farthest or 0.0) * unit
+    is_few = sum(count > 0 for count in n.histogram) <= _FEW_BINS
+    limit = FAR_MEAN_OF_FEW if is_few else FAR_MEAN
+    if shift > MEAN_SHIFT or far > limit + (n.spread.chance or 0.0) * unit:
+        one_site = f"; at one site at least it is {far:.1f} of these off" if far else ""
+        yield AuditFinding(
+            "mean-shift",
+            "warning",
+            one.variable.name,
+            None,
+            f"The mean of {one.variable.name} differs between sites, with a standard deviation of "
+            f"{shift:.1f} times that of its values{one_site}.",
+            "See that all sites measure in the same unit, code values alike, and that no two columns "
+            "are swapped.",
+        )
+
+
+def _is_far(shift: Shift) -> bool:
+    return shift.farthest is not None and shift.farthest > FAR_SHARE + (shift.chance or 0.0)
+
+
+def _described(shift: Shift) -> str:
+    text = f"{shift.mean:.0%} on average, with a standard deviation of {shift.sd:.0%}"
+    if not shift.farthest:
+        return text
+    return f"{text}; at one site at least it is {100 * shift.farthest:.0f} points off"
