@@ -6,6 +6,7 @@ every digit of a column whose range is a million times too wide. So mean and dev
 but what sites changed to protect small cells; how far that may reach is their margin.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,6 +23,7 @@ Bounds = tuple[float, float]
 STEPS = 128  # bits: a sum is in steps of 2^-128 of its unit, a sum of squares of 2^-256
 SUM_MAX = COUNT_MAX << (STEPS + 2)  # of one client; a range is at most two units wide
 SQUARE_MAX = COUNT_MAX << (2 * STEPS + 4)
+_PART = 2**20  # values
 SHARES = 24  # places of `Moved.share`: 4, 2√2, 2, … down to 0.0014
 
 
@@ -33,23 +35,36 @@ def unit(bounds: Bounds) -> int:
 
 def power_sums(values: Values, bounds: Bounds) -> tuple[int, int]:
     """Σ(x − low) and Σ(x − low)² of values [N] within `bounds`, in steps."""
-    scaled, low = _scaled(values, bounds)
-    total = exact_sum(scaled, STEPS)
-    square = exact_square_sum(scaled, 2 * STEPS) - 2 * low * total + len(values) * low**2
+    total, square, low = 0, 0, _low(bounds)
+    for part in _parts(_scaled(values, bounds)):
+        total += exact_sum(part, STEPS)
+        square += exact_square_sum(part, 2 * STEPS)
+    square -= 2 * low * total - len(values) * low**2
     return max(0, total - len(values) * low), max(0, square)
 
 
 def product_sum(x: Values, t: Values, of: tuple[Bounds, Bounds]) -> int:
     """Σ(x − low)(t − low) of [N] and [N], each above its own lower end `of` its bounds, in steps."""
-    (left, low_x), (right, low_t) = _scaled(x, of[0]), _scaled(t, of[1])
-    product = exact_product_sum(left, right, 2 * STEPS)
-    product -= low_t * exact_sum(left, STEPS) + low_x * exact_sum(right, STEPS)
-    return max(0, product + len(x) * low_x * low_t)
+    low_x, low_t = (_low(bounds) for bounds in of)
+    product = len(x) * low_x * low_t
+    pairs = zip(_parts(_scaled(x, of[0])), _parts(_scaled(t, of[1])), strict=True)
+    for left, right in pairs:
+        product += exact_product_sum(left, right, 2 * STEPS)
+        product -= low_t * exact_sum(left, STEPS) + low_x * exact_sum(right, STEPS)
+    return max(0, product)
 
 
-def _scaled(values: Values, bounds: Bounds) -> tuple[Values, int]:
-    exponent = unit(bounds)
-    return np.ldexp(values, -exponent), steps(float(np.ldexp(bounds[0], -exponent)), STEPS)
+def _low(bounds: Bounds) -> int:
+    return steps(float(np.ldexp(bounds[0], -unit(bounds))), STEPS)
+
+
+def _scaled(values: Values, bounds: Bounds) -> Values:
+    return np.asarray(np.ldexp(values, -unit(bounds)))
+
+
+def _parts(values: Values) -> Iterator[Values]:
+    """Pieces of [N], so that millions of rows need no more memory than one piece."""
+    return (values[i : i + _PART] for i in range(0, len(values), _PART))
 
 
 @dataclass(frozen=True)

@@ -86,5 +86,6 @@ def tables(of: Groups, columns: int) -> Cells:
     for level in range(levels):
         finer = FACTOR ** (levels - 1 - level)
         for side, places in enumerate((of.first, of.last)):
-            np.add.at(found[side, level], places // finer % bins, of.rows)
+            # Rows as float64 are exact below 2^53.
+            found[side, level] = np.bincount(places // finer % bins, of.rows, bins)
     return found
