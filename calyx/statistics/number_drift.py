@@ -1,16 +1,17 @@
 """A numeric column in two audits, in bins that follow the earlier one's values, whatever their range.
 
 Both are known to bounds: at each edge so many rows lie below it at least, and at most. They are taken
-to be as like each other as their bounds allow, so that what sites hid raises no alarm; where the
-bounds could hide a shift that would be an alert, drift is unknown. Shapes: B bins, E edges.
+to be as like each other as their bounds allow, so that what sites hid raises no alarm; where they
+could as well be so different that it would be an alert, drift is unknown. Shapes: B bins, E edges.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.statistics.distribution import Distribution
-from calyx.statistics.drift import LIMITS, Counts
+from calyx.statistics.drift import Counts
 from calyx.statistics.figures import VariableFigures
+from calyx.statistics.places import Cells
 
 Values = NDArray[np.float64]
 
@@ -21,23 +22,29 @@ def number_counts(
     """Both columns' rows in the same cells. None where one of them shows no values."""
     if before.numbers is None or after.numbers is None:
         return None
-    known = (before.numbers.distribution, after.numbers.distribution)
-    if known[0] is None or known[1] is None:
+    first, second = before.numbers.distribution, after.numbers.distribution
+    if first is None or second is None:
         return None
-    edges = _edges(known[0], bins)
-    bounds = [_shares(of, edges) for of in (known[0], known[1])]
+    sides, edges = (first, second), _edges(first, bins)
+    bounds = [_shares(of, edges) for of in sides]
     (low, high), (other_low, other_high) = bounds
     middle = (np.maximum(low, other_low) + np.minimum(high, other_high)) / 2
-    off = max(float((most - least).max(initial=0.0)) for least, most in bounds)
-    why = f"of {off:.0%} of the rows it is not told on which side of a bin's edge they lie"
-    unknown = why if off > LIMITS.ks[1] else ""
+    is_sure = all((low == high).all() for low, high in bounds)
+    # The farther side: all values of one audit as low, and of the other as high, as can be.
+    is_up = (high - other_low).max(initial=0.0) > (other_high - low).max(initial=0.0)
+    ends = (high, other_low) if is_up else (low, other_high)
     missing = _missing(before, after)
     found = []
-    for of, (least, most), holes in zip((known[0], known[1]), bounds, missing, strict=True):
-        below = np.rint(np.clip(middle, least, most) * of.rows).astype(np.int64)
-        cells = np.diff(np.concatenate([[0], below, [of.rows]]))
-        found.append(Counts(cells, holes, unknown=unknown))
+    for of, (least, most), end, holes in zip(sides, bounds, ends, missing, strict=True):
+        alike = _cells(np.clip(middle, least, most), of)
+        found.append(Counts(alike, holes, most=None if is_sure else _cells(end, of)))
     return found[0], found[1]
+
+
+def _cells(below: Values, of: Distribution) -> Cells:
+    """[B] rows, from the shares [E] below each edge."""
+    counts = np.rint(below * of.rows).astype(np.int64)
+    return np.diff(np.concatenate([[0], counts, [of.rows]]))
 
 
 def _edges(of: Distribution, bins: int) -> Values:
