@@ -14,6 +14,7 @@ from calyx.errors import printable
 NOT_TOLD = "—"  # of a figure that is null: `absent` in audit.json says why
 _NAMED = 4  # columns in one sentence
 _FIGURES = {  # that are named where they are not told
+    "missing_share": "share of missing values",
     "mean": "mean",
     "median": "median",
     "association": "what it tells of the label",
@@ -21,7 +22,11 @@ _FIGURES = {  # that are named where they are not told
     "category_spread": "how sites differ",
     "mean_spread": "how sites differ",
 }
-_NO_FIGURE = ("no value is missing", "models get no mark of it")  # nothing is missing by these
+_NO_FIGURE = (  # nothing is missing by these
+    "no value is missing",
+    "models get no mark of it",
+    "it is the target itself",
+)
 _FINE = 0.01
 STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 MOST_COLUMNS = 24
@@ -32,7 +37,9 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
     console = Console(highlight=False)
     console.print()
     sites, rows = audit["sites"], audit["rows"]
-    twice = f", {audit['duplicates_share']:.1%} twice" if audit["duplicates"] else ""
+    share = audit["duplicates_share"]
+    known = f"{audit['duplicates']} rows" if share is None else f"{share:.1%}"
+    twice = f", {known} twice" if audit["duplicates"] else ""
     head = f"{rows} rows of {sites} sites{twice}, seen as sums over sites"
     console.print(Text(head, style="bold"))
     console.print(_findings(audit))
@@ -97,7 +104,7 @@ def _columns(audit: Mapping[str, Any]) -> Table:
         value = f"{mean} ± {sd}" if column.get("mean") is not None else NOT_TOLD
         table.add_row(
             Text(printable(str(name), 40)),
-            f"{missing:.0%}" if column["missing"] else "–",
+            NOT_TOLD if missing is None else f"{missing:.0%}" if column["missing"] else "–",
             _shares(column, audit["rows"]) if column.get("categories") else value,
             "–" if column.get("categories") else median,
             f"{far:.1%}" if far else "–",

@@ -29,6 +29,8 @@ def compare_figures(earlier: Figures, now: Figures, bins: int = 16) -> list[Drif
         expected, observed = both or (_counts(before), _counts(after))
         if before.is_single or after.is_single:
             unseen[name] = unknown(name, "one site alone shows values: they would be its own")
+        elif after.variable.categories and (expected is None or observed is None):
+            unseen[name] = unknown(name, "no site gives its categories in one of the two audits")
         elif expected is not None and observed is not None:
             pairs.append(Pair(name, expected, observed, after.numbers is not None))
         elif after.numbers is not None:

@@ -28,6 +28,11 @@ class Categories:
     spread: tuple[Shift | None, ...] = ()  # of each category's share
 
     @property
+    def rows(self) -> int:
+        """Of all kinds: 0 where no site has, or tells of, any."""
+        return sum(self.counts) + self.unknown + self.hidden
+
+    @property
     def mode(self) -> float | None:
         """The most frequent category, the least of equals; None where hidden rows could change it."""
         if not any(self.counts):

@@ -107,25 +107,23 @@ def compare(pairs: Sequence[Pair], limits: Limits = LIMITS) -> list[Drift]:
     ordered = np.array([pair.is_ordered for pair in pairs])
     least, most = [_measure_one(pair) for pair in pairs], [_most(pair) for pair in pairs]
     levels = judge(_stacked(least), ordered, limits).tolist()
-    # Of numbers the like ones: what they could be must not make other columns' tests pass (Holm).
-    unlike = [
-        m if m is not None and pair.expected.most is None else n
-        for pair, m, n in zip(pairs, most, least, strict=True)
-    ]
-    highest = judge(_stacked(unlike), ordered, limits)
     found = []
     for i, (pair, level) in enumerate(zip(pairs, levels, strict=True)):
-        is_open = level == 0 and _could_be_told(pair, most[i], int(highest[i]), limits)
+        worst = [
+            judge(_stacked([*least[:i], m, *least[i + 1 :]]), ordered, limits) for m in most[i]
+        ]
+        highest = max((int(judged[i]) for judged in worst), default=0)
+        is_open = level == 0 and _could_be_told(pair, most[i], highest, limits)
         severity: Severity = "unknown" if is_open else SEVERITIES[level]
         found.append(_drift(pair, (least[i], most[i]), severity))
     return found
 
 
-def _could_be_told(pair: Pair, most: Measures | None, level: int, limits: Limits) -> bool:
+def _could_be_told(pair: Pair, most: list[Measures], level: int, limits: Limits) -> bool:
     """Whether what is hidden could be a drift: of a number an alert, since of each bin some rows are."""
-    if most is None:
-        return False
-    return float(most.ks) >= limits.ks[1] if pair.expected.most is not None else level > 0
+    if pair.expected.most is None:
+        return level > 0
+    return any(float(one.ks) >= limits.ks[1] for one in most)
 
 
 def _stacked(measures: Sequence[Measures]) -> Measures:
@@ -199,27 +197,29 @@ def _room(side: Counts) -> int:
     return max(side.hidden, side.unseen)
 
 
-def _most(pair: Pair) -> Measures | None:
-    """As if all unseen rows of the two sides were in cells of their own; None where there are none.
+def _most(pair: Pair) -> list[Measures]:
+    """The unseen rows of both sides where they differ most; none where there are no such rows.
 
-    Two distributions only come closer where cells are put together: so no other place of these rows
-    makes them differ more.
+    In cells of their own: two distributions only come closer where cells are put together, so that no
+    other place of these rows has a larger PSI. And in the cells that already differ most, where a
+    test may be surer.
     """
     first, second = pair.expected.most, pair.observed.most
     if first is not None and second is not None:
         ends = ((first, pair.expected.missing), (second, pair.observed.missing))
         most = [np.append(cells, missing).astype(np.float64) for cells, missing in ends]
-        return measure(most[0], most[1], (0, 0))
-    if not pair.expected.unseen and not pair.observed.unseen:
-        return None
-    sides = [
-        np.array([*side.cells, *own, side.missing], dtype=np.float64)
-        for side, own in (
-            (pair.expected, (pair.expected.unseen, 0)),
-            (pair.observed, (0, pair.observed.unseen)),
-        )
-    ]
-    return measure(sides[0], sides[1], (pair.expected.hidden, pair.observed.hidden))
+        return [measure(most[0], most[1], (0, 0))]
+    unseen = (pair.expected.unseen, pair.observed.unseen)
+    if not any(unseen):
+        return []
+    hidden = (pair.expected.hidden, pair.observed.hidden)
+    e, o = (np.append(s.cells, s.missing).astype(float) for s in (pair.expected, pair.observed))
+    own = (np.append([unseen[0], 0.0], e), np.append([0.0, unseen[1]], o))
+    gap = o / max(1.0, o.sum()) - e / max(1.0, e.sum())
+    more_e, more_o = e.copy(), o.copy()
+    more_e[gap.argmin()] += unseen[0]
+    more_o[gap.argmax()] += unseen[1]
+    return [measure(own[0], own[1], hidden), measure(more_e, more_o, hidden)]
 
 
 def _hidden(sides: tuple[Counts, Counts], rows: list[int]) -> str:
@@ -229,7 +229,7 @@ def _hidden(sides: tuple[Counts, Counts], rows: list[int]) -> str:
     return f"{now} of {rows[1] + now} rows are hidden, and {before} of {rows[0] + before} in the baseline"
 
 
-def _drift(pair: Pair, of: tuple[Measures, Measures | None], severity: Severity) -> Drift:
+def _drift(pair: Pair, of: tuple[Measures, list[Measures]], severity: Severity) -> Drift:
     least, most = of
     sides = (pair.expected, pair.observed)
     rows = [int(side.cells.sum()) + side.missing for side in sides]
@@ -238,7 +238,7 @@ def _drift(pair: Pair, of: tuple[Measures, Measures | None], severity: Severity)
     used = [np.append(side.cells, side.missing) for side in sides]
     cells = int((used[0] + used[1] > 0).sum())
     chance = (cells - 1) * (1 / rows[0] + 1 / rows[1])
-    psi_most = None if most is None else float(most.psi)
+    psi_most = max((float(m.psi) for m in most), default=None)
     if severity == "unknown":
         reason = f"{_hidden(sides, rows)}: PSI {float(least.psi):.2f} to {psi_most:.2f}"
         absent = dict.fromkeys(("psi", "chi2_p"), reason)

@@ -24,10 +24,12 @@ from calyx.statistics.moments import root
 from calyx.statistics.numbers import Numbers, read_numbers
 from calyx.statistics.single import LEAST, is_single, without_single
 from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
+from calyx.statistics.target_sums import categories_tell_target, mark_tells
 from calyx.statistics.variables import Variable, categorical, numeric, variables
 from calyx.tasks.base import Schema
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
+IS_TARGET = "it is the target itself"
 NOT_MEASURED = "it is not measured of columns without a declared range or categories"
 
 
@@ -36,23 +38,24 @@ class VariableFigures:
     """One variable over all sites."""
 
     variable: Variable
-    rows: int
+    rows: int  # of the sites that tell what is missing; 0 where that is not known
     missing: int
     coded: int  # of these, by a code of the schema's
     absent: int  # sites that have no value of it
     hidden: int  # sites that hid a small cell of it
+    hidden_rows: int  # of categories that are rare at their site, or missing; not of numbers
     missing_spread: Shift | None
     numbers: Numbers | None
-    categories: Categories | None
+    categories: Categories | None  # None also where no site, or one alone, tells of them
     association: float | None  # with the label, 0 … 1
     tells: Association  # the same, with what may be off and what chance gives
     marks: Association  # of the mark "is missing" with the label
     is_single: bool  # one site alone shows values, so that numbers or categories are left out
 
     @property
-    def missing_share(self) -> float:
-        """Of all rows."""
-        return self.missing / self.rows if self.rows else 0.0
+    def missing_share(self) -> float | None:
+        """Of all rows; None where other sites tell what is missing than how many rows they have."""
+        return self.missing / self.rows if self.rows else None
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,14 @@ class Figures:
     variables: tuple[VariableFigures, ...]
 
     @property
-    def duplicates_share(self) -> float:
-        """Of all rows."""
-        return self.duplicates / self.rows if self.rows else 0.0
+    def duplicates_share(self) -> float | None:
+        """Of all rows; None where other sites tell them than how many rows they have."""
+        return self.duplicates / self.rows if self.rows and self.is_of_all("duplicates") else None
+
+    def is_of_all(self, item: str) -> bool:
+        """Whether the sites that withhold an item are those that withhold all, and so their rows."""
+        least = min(self.withheld.values()) if len(self.withheld) == len(ITEMS) else 0
+        return self.withheld.get(item, 0) == self.withheld.get("rows", 0) == least
 
     def of(self, name: str) -> VariableFigures:
         """A variable's. Raises KeyError."""
@@ -89,7 +97,7 @@ def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figu
     is_audit = "duplicates" in cells
     classes = len(schema.classes) if is_audit else 0
     shifts = [shift_of_shares(cells["powers_label"], k) for k in range(classes)]
-    return Figures(
+    found = Figures(
         sites=sites,
         rows=int(cells["rows"][0]),
         duplicates=int(cells["duplicates"][0]) if is_audit else 0,
@@ -100,6 +108,9 @@ def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figu
         withheld={item: sites - n for item, n in given.items() if n < sites},
         variables=tuple(_variable(v, cells, survey, given) for v in variables(schema)),
     )
+    if found.is_of_all("missing"):
+        return found
+    return replace(found, variables=tuple(replace(v, rows=0) for v in found.variables))
 
 
 def _variable(
@@ -107,7 +118,9 @@ def _variable(
 ) -> VariableFigures:
     schema = survey.schema
     i, ranged, named = variables(schema).index(variable), numeric(schema), categorical(schema)
-    numbers, categories = None, None
+    numbers: Numbers | None = None
+    categories: Categories | None = None
+    hidden = 0
     tells = absent(NOT_MEASURED)
     # One site's association is that site's own, too.
     is_shared = "shown_correlation" in cells and cells["shown_correlation"][i] >= LEAST
@@ -115,18 +128,26 @@ def _variable(
         r = ranged.index(variable)
         bounds = variable.bounds or (0.0, 1.0)
         numbers = read_numbers(cells, r, bounds, survey.bins)
-        numbers = replace(numbers, spread=_mean_shift(cells, r, numbers))
-        if given["moments"] != given["correlation"]:
+        shift = _mean_shift(cells, r, numbers)
+        numbers = replace(numbers, spread=shift, is_few_valued=_is_few_valued(cells, r))
+        if not variable.columns:
+            tells = absent(IS_TARGET)
+        elif given["moments"] != given["correlation"]:
             tells = absent("not the same sites give moments and correlation")
-        elif not variable.columns:
-            tells = absent("it is what the columns are to tell")
         else:
             of = of_classes if schema.classes else of_target
             tells = of(cells, r, bounds) if is_shared else absent(FEW_SITES)
     elif variable in named:
         categories, where = read_categories(cells, named, variable)
-        missing = int(cells["missing"][i])
-        tells = categories_tell(cells, where, missing) if is_shared else absent(FEW_SITES)
+        missing, hidden = int(cells["missing"][i]), categories.hidden
+        is_told = categories.rows or missing >= int(cells["rows"][0])
+        if is_single(variable, cells, schema) or not is_told:
+            categories = None
+        if "target_all" in cells:
+            is_enough = cells["shown_target"][i] >= LEAST
+            tells = categories_tell_target(cells, i, where) if is_enough else absent(FEW_SITES)
+        elif "class_category" in cells:
+            tells = categories_tell(cells, where, missing) if is_shared else absent(FEW_SITES)
     powers = cells.get("powers_missing")
     return VariableFigures(
         variable=variable,
@@ -135,19 +156,27 @@ def _variable(
         coded=int(cells["coded"][i]),
         absent=int(cells["absent"][i]),
         hidden=int(cells["hidden"][i]),
+        hidden_rows=hidden,
         missing_spread=None if powers is None else shift_of_shares(powers, i),
         numbers=numbers,
         categories=categories,
         association=tells.value,
         tells=tells,
-        marks=marks_tell(cells, i) if _has_mark(variable, schema) else absent(NO_MARK),
+        marks=_marks(variable, cells, schema),
         is_single=is_single(variable, cells, schema),
     )
 
 
-def _has_mark(variable: Variable, schema: Schema) -> bool:
-    places = variable.columns
-    return len(places) == 1 and schema.columns[places[0]].may_be_missing
+def _marks(variable: Variable, cells: Mapping[str, Cells], schema: Schema) -> Association:
+    """What the mark "is missing" tells of the label, of a column that gives one to models."""
+    i, places = variables(schema).index(variable), variable.columns
+    if len(places) != 1 or not schema.columns[places[0]].may_be_missing:
+        return absent(NO_MARK)
+    if "class_total" in cells:
+        return marks_tell(cells, i)
+    if "target_all" not in cells:
+        return absent(NOT_MEASURED)
+    return mark_tells(cells, i) if cells["shown_target"][i] >= LEAST else absent(FEW_SITES)
 
 
 def _mean_shift(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> Shift | None:
@@ -163,3 +192,8 @@ def _mean_shift(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> Shift |
     return (
         with_farthest(shift, cells["powers_mean"], r, numbers.sd / width) if numbers.sd else shift
     )
+
+
+def _is_few_valued(cells: Mapping[str, Cells], r: int) -> bool:
+    """Whether at most sites the `r`th variable has two or three different values."""
+    return "few_valued" in cells and bool(2 * cells["few_valued"][r] > cells["spread_mean"][2, r])

@@ -8,8 +8,10 @@ from calyx.statistics.spread import Shift
 from calyx.statistics.variables import Variable
 
 _ONE_SITE = "one site alone shows values: the figure would be its own"
+_NOT_GIVEN = "no site gives it"
 _NO_VALUES = "no values are shown"
 _TOO_COARSE = "too few values are shown, or they lie too close together"
+_OTHER_ROWS = "other sites tell the count than how many rows they have"
 _FEW_SITES = "fewer than two sites show it"
 
 
@@ -19,15 +21,26 @@ def as_json(figures: Figures) -> dict[str, Any]:
         "sites": figures.sites,
         "rows": figures.rows,
         "duplicates": figures.duplicates,
-        "duplicates_share": round(figures.duplicates_share, 6),
+        "duplicates_share": _rounded(figures.duplicates_share),
         "labels": list(figures.labels),
         "label_spread": [_shift(s) for s in figures.label_spread],
         "hidden_labels": figures.hidden_labels,
         "hidden_label_rows": figures.hidden_label_rows,
         "withheld": dict(figures.withheld),
-        "absent": {"label_spread": _FEW_SITES} if None in figures.label_spread else {},
+        "absent": dict(_absent_of_all(figures)),
         "columns": {v.variable.name: _as_json(v) for v in figures.variables},
     }
+
+
+def _absent_of_all(figures: Figures) -> Iterator[tuple[str, str]]:
+    if None in figures.label_spread:
+        yield "label_spread", _FEW_SITES
+    if figures.duplicates_share is None:
+        yield "duplicates_share", _OTHER_ROWS
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 6)
 
 
 def declared(variable: Variable) -> list[float] | list[str] | None:
@@ -40,7 +53,7 @@ def _as_json(of: VariableFigures) -> dict[str, Any]:
         "unit": of.variable.unit,
         "declared": declared(of.variable),
         "missing": of.missing,
-        "missing_share": round(of.missing_share, 6),
+        "missing_share": _rounded(of.missing_share),
         "coded_missing": of.coded,
         "missing_spread": _shift(of.missing_spread),
         "absent_at": of.absent,
@@ -74,11 +87,14 @@ def _as_json(of: VariableFigures) -> dict[str, Any]:
         found |= {
             "categories": dict(zip(words, of.categories.counts, strict=True)),
             "unknown": of.categories.unknown,
-            "hidden_rows": of.categories.hidden,
+            "hidden_rows": of.hidden_rows,
             "category_spread": dict(zip(words, map(_shift, spread), strict=True))
             if any(spread)
             else None,
         }
+    elif of.variable.categories:
+        found |= dict.fromkeys(("categories", "unknown", "category_spread"))
+        found["hidden_rows"] = of.hidden_rows
     return found | {"margins": dict(_margins(of)), "absent": _absent(of, found)}
 
 
@@ -92,16 +108,18 @@ def _margins(of: VariableFigures) -> Iterator[tuple[str, float]]:
         yield "association", of.tells.margin
     if of.marks.margin:
         yield "mark_association", of.marks.margin
-    if of.categories and of.categories.hidden:
-        yield "missing", of.categories.hidden  # more, never less
-        yield "missing_share", of.categories.hidden / max(1, of.rows)
+    if of.hidden_rows:
+        yield "missing", of.hidden_rows  # more, never less
+        if of.rows:
+            yield "missing_share", of.hidden_rows / of.rows
     if of.numbers:
         yield from of.numbers.margins.items()
         moved = of.numbers.moved
         if moved.joined or moved.left:
             rows = moved.joined + moved.left
             yield from dict.fromkeys(("missing", "outside", "count"), rows).items()
-            yield "missing_share", rows / max(1, of.rows)
+            if of.rows:
+                yield "missing_share", rows / of.rows
 
 
 def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
@@ -112,11 +130,14 @@ def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
         "association_chance": of.tells.reason,
         "mark_association": of.marks.reason,
         "mark_chance": of.marks.reason,
+        "missing_share": _OTHER_ROWS,
         "missing_spread": _FEW_SITES,
         "mean_spread": _FEW_SITES,
         "category_spread": _FEW_SITES,
-    }
-    if of.numbers and not of.is_single:
+    } | dict.fromkeys(("categories", "unknown"), _NOT_GIVEN)
+    if of.is_single:
+        reasons |= dict.fromkeys(("categories", "unknown"), _ONE_SITE)
+    elif of.numbers:
         reasons |= of.numbers.absent
     other = _ONE_SITE if of.is_single else _TOO_COARSE
     if of.numbers and not of.numbers.count and not of.is_single:

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import SEVERITIES, AuditFinding, names_of, sites_of
 from calyx.statistics.number_findings import number_findings
-from calyx.statistics.shifts import label_shifts, shifts
+from calyx.statistics.shifts import FAR_MISSING, is_far, label_shifts, shifts
 from calyx.statistics.telling import telling
 from calyx.tasks.base import Schema
 
 MOSTLY = 0.5  # share of missing rows above which a column says little
 UNEVEN = 0.25  # sd over sites of a share of missing rows
-ONE_SITE = 0.5  # how far one site's share of missing rows is off the mean at least, above chance
 HIDDEN = 0.05  # share of rows of rare categories, above which it is said of a column by itself
 
 
@@ -85,7 +84,7 @@ def _whole(figures: Figures) -> Iterator[AuditFinding]:
 
 
 def _missing(one: VariableFigures, figures: Figures) -> Iterator[AuditFinding]:
-    name, share = one.variable.name, one.missing_share
+    name, share = one.variable.name, one.missing_share or 0.0
     if figures.sites > 1 and one.absent >= figures.sites - 1:
         where = "at every site" if one.absent == figures.sites else "at every site but one"
         yield AuditFinding(
@@ -150,7 +149,7 @@ def _values(one: VariableFigures) -> Iterator[AuditFinding]:
             "A site may use another unit, or a code for missing values: each sees its own share.",
         )
     hidden = one.categories.hidden if one.categories else 0
-    if hidden > HIDDEN * one.rows:
+    if one.rows and hidden > HIDDEN * one.rows:
         yield AuditFinding(
             "hidden-rows",
             "info",
@@ -176,8 +175,7 @@ def _is_uneven(one: VariableFigures) -> bool:
     spread = one.missing_spread
     if spread is None:
         return False
-    is_off = spread.farthest is not None and spread.farthest > ONE_SITE + (spread.chance or 0.0)
-    return spread.sd > UNEVEN or is_off
+    return spread.sd > UNEVEN or is_far(spread, FAR_MISSING)
 
 
 def _uneven(one: VariableFigures) -> str:

@@ -44,6 +44,8 @@ def cramer(table: Cells, unseen: int, most_groups: int) -> Association:
     The value is of the rows in the table. Source: Cramér 1946, §21.9; what chance gives is
     Bergsma 2013, A bias-correction for Cramér's V and Tschuprow's T, eq. 4.
     """
+    if unseen < 0:
+        return absent("other sites tell rows by class than how many rows they have")
     used = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0].astype(np.float64)
     if used.size == 0:
         return absent("rows by class are hidden, since they are few")
@@ -127,8 +129,6 @@ def chance_of_numbers(rows: int, classes: int) -> float | None:
 
 def categories_tell(cells: Mapping[str, Cells], where: slice, missing: int) -> Association:
     """Of the categories at the places `where` of all; `missing` rows have none."""
-    if "class_category" not in cells:
-        return absent("of categories and a number no association is measured")
     table = cells["class_category"][where]
     unseen = int(cells["rows"][0]) - missing - int(table.sum())
     return cramer(table, unseen, len(table) + 1)
@@ -136,8 +136,6 @@ def categories_tell(cells: Mapping[str, Cells], where: slice, missing: int) -> A
 
 def marks_tell(cells: Mapping[str, Cells], i: int) -> Association:
     """Of the mark "is missing", of which sums by class are known of some sites, or all."""
-    if "shown_marks" not in cells:
-        return absent("of marks and a number no association is measured")
     if cells["shown_marks"][i] < LEAST:
         return absent(FEW_SITES)
     total, missing = cells["class_total"][i], cells["class_missing"][i]

@@ -20,6 +20,7 @@ from calyx.statistics.regrouping import regroup
 from calyx.statistics.repeats import row_hashes
 from calyx.statistics.spread import Shares, powers, shares_of
 from calyx.statistics.suppression import coarse, suppress, suppress_part
+from calyx.statistics.target_sums import is_safe, no_target_sums, target_sums
 from calyx.statistics.variables import TARGET, Variable, numeric, values_of, variables
 from calyx.tasks.base import Schema, Table
 
@@ -108,7 +109,9 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
     n, minimum = len(raw), rows.minimum
     if variable.categories:
         classes = Classes(rows.classes, rows.labels, rows.is_shown)
-        return measure_categories(variable, raw, coded, classes, minimum)
+        of_categories = measure_categories(variable, raw, coded, classes, minimum)
+        is_hidden = bool(of_categories["hidden"][0])
+        return of_categories | _target_sums(raw, variable, rows, is_hidden)
     regrouped = regroup(raw, variable.bounds, minimum)
     values = regrouped.values
     missing = int(np.isnan(values).sum())
@@ -134,6 +137,7 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
     blank = np.zeros(len(rows.labels), dtype=np.int64)
     more = {"class_missing": blank, "class_total": blank} | more
     more["shown_marks"] = np.array([more["class_total"].any()])
+    found |= _target_sums(values, variable, rows, regrouped.is_changed)
     return found | more | {"hidden": np.array([is_hidden])}
 
 
@@ -143,3 +147,19 @@ def _beside(rows: _Rows) -> Beside:
     target = next((v.bounds for v in variables(schema) if v.name == TARGET and not v.columns), None)
     y, columns = rows.table.y.astype(np.float64), len(numeric(schema))
     return Beside(y, rows.labels, rows.is_shown, target, rows.minimum, columns)
+
+
+def _target_sums(
+    values: NDArray[np.float64], variable: Variable, rows: _Rows, is_hidden: bool
+) -> Arrays:
+    """Of a regression: the target by missing, and by category; nothing where rows are hidden."""
+    target, known = rows.schema.target, variable.categories
+    if target is None:
+        return {}
+    t = (rows.table.y - target.center) / (16 * target.scale) + 0.5
+    groups = np.where(np.isnan(values), 0, len(known) + 1)
+    for place, category in enumerate(known):
+        groups[values == category] = place + 1
+    is_told = not is_hidden and is_safe(t)
+    found = target_sums(t, groups, len(known)) if is_told else no_target_sums(len(known))
+    return found | {"shown_target": np.array([is_told])}

@@ -47,6 +47,7 @@ class Numbers:
     moments: Moments | None  # of the rows as they were counted
     distribution: Distribution | None
     spread: Shift | None = None
+    is_few_valued: bool = False  # at most sites it has two or three different values
     margins: Mapping[str, float] = field(default_factory=dict)  # of figures that are not exact
     absent: Mapping[str, str] = field(default_factory=dict)
 

@@ -21,6 +21,7 @@ from calyx.statistics.regrouping import Regrouped, is_few_valued, without_rare_v
 Values = NDArray[np.float64]
 Cells = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+FEW_VALUES = 3  # of which a mean is as good as a share
 Arrays = dict[str, NDArray[np.generic]]
 
 
@@ -57,6 +58,7 @@ def measure_numbers(bounds: Bounds, counted: Regrouped, beside: Beside) -> Array
         "open": np.array([*cells.open, counted.joined, counted.left]),
         "is_hidden": np.array([common.rows > 0]),
         "shown_moments": np.array([len(values) > 0]),
+        "few_valued": np.array([1 < len(np.unique(common.values)) <= FEW_VALUES]),
         "shown_histogram": np.array([len(cells.rows) > 0]),
         "mean": (mean := wide(*_mean_steps(len(values), total, bounds))),
         "share_mean": np.array([mean[0] / 2**MEAN_STEPS if mean[2] else np.nan]),

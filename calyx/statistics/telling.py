@@ -20,7 +20,8 @@ def telling(one: VariableFigures, schema: Schema) -> Iterator[AuditFinding]:
     what = f"the label {schema.target.name}" if schema.target else "the label"
     name, is_number = one.variable.name, one.numbers is not None
     limit = TELLS_BY_NUMBER if is_number and schema.classes else TELLS
-    measure = ("η" if schema.classes else "|r|") if is_number else "V"
+    by_class, by_target = ("η", "|r|") if is_number else ("V", "η")
+    measure = by_class if schema.classes else by_target
     value, mark = one.tells.value, one.marks.value
     if value is not None and value >= limit:
         yield AuditFinding(
@@ -38,7 +39,8 @@ def telling(one: VariableFigures, schema: Schema) -> Iterator[AuditFinding]:
             "warning",
             name,
             one.missing,
-            f"Whether {name} is missing tells {what} almost wholly (V {mark:.2f}).",
+            f"Whether {name} is missing tells {what} almost wholly "
+            f"({'V' if schema.classes else '|r|'} {mark:.2f}).",
             "Is it looked for only when the label is known? Then leave it out of the schema: models "
             "get a mark for missing values.",
         )

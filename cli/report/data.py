@@ -53,7 +53,7 @@ class ColumnRow:
 
     unit: str
     missing: Count
-    missing_share: Share
+    missing_share: Share | None
     coded_missing: Count
     missing_spread: Spread | None = None
     hidden_at: Count = 0
@@ -61,7 +61,7 @@ class ColumnRow:
     association_chance: Share | None = None
     mark_association: Share | None = None
     mark_chance: Share | None = None
-    hidden_rows: Count = 0
+    hidden_rows: Count | None = None
     absent: dict[str, str] = Field(default_factory=dict)
     margins: dict[str, Number] = Field(default_factory=dict)
     mean: Number | None = None
@@ -71,8 +71,8 @@ class ColumnRow:
     outside: Count | None = None
     outlier_share: Share | None = None
     histogram: tuple[Count, ...] | None = None
-    categories: dict[str, Count] = Field(default_factory=dict)
-    unknown: Count = 0
+    categories: dict[str, Count] | None = None
+    unknown: Count | None = None
 
 
 @checked(frozen=True, kw_only=True, config=_STRICT)
@@ -93,7 +93,7 @@ class Audit:
     sites: Count
     rows: Count
     duplicates: Count
-    duplicates_share: Share = 0.0
+    duplicates_share: Share | None = 0.0
     labels: tuple[Count, ...]
     classes: tuple[str, ...] = ()
     label_spread: tuple[Spread | None, ...]
@@ -147,7 +147,7 @@ def _line(name: str, of: ColumnRow) -> Line:
         moments = f"{_within(of, 'mean', of.mean)} ± {_within(of, 'sd', of.sd)}"
         value = f"{moments}, median {_within(of, 'median', of.median)}"
     elif of.categories:
-        most = max(of.categories, key=lambda key: of.categories[key])
+        most = max(of.categories.items(), key=lambda item: item[1])[0]
         value = f"{len(of.categories)} categories, most often {most}"
         if of.hidden_rows:
             value = f"{len(of.categories)} categories, {of.hidden_rows} rows of hidden ones"
@@ -163,13 +163,13 @@ def _line(name: str, of: ColumnRow) -> Line:
         name=name,
         unit=of.unit,
         missing=f"{of.missing} ({percent_text(of.missing_share)})" if of.missing else "none",
-        share=100 * of.missing_share,
+        share=100 * (of.missing_share or 0.0),
         uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
         value=value,
         range=shown,
         association=_told(of),
         why="" if of.association is not None else of.absent.get("association", ""),
-        picture=_bars(list(of.histogram or ()) or list(of.categories.values())),
+        picture=_bars(list(of.histogram or (of.categories or {}).values())),
     )
 
 

@@ -10,6 +10,7 @@ from support.taps import Tap, run_server
 from calyx.errors import RoundFailed
 from calyx.files import read_lines
 from client import data, journal, ledger, memory
+from server.phases.audit import AuditFailed
 
 
 @pytest.fixture
@@ -71,6 +72,19 @@ def test_sites_with_new_rows_that_are_in_no_sum_are_named_in_a_warning(
     assert "earlier ones" in event["message"]
     assert "when all sites have a new version" in event["message"]
     assert not [name for name in sites.nodes if name not in names and name in event["message"]]
+
+
+def test_sums_of_earlier_rows_are_a_warning_that_fail_on_reads_also_when_resumed(
+    sites, tmp_path, monkeypatch
+):
+    audit(sites, tmp_path / "first")
+    with_new_rows(monkeypatch, sorted(sites.nodes)[1:3])
+    monkeypatch.setattr("server.phases.audit.find", lambda *_: [])  # nothing else is wrong
+    strict = {"bins": 16, "fail_on": "warning", "baseline": None, "thorough": None}
+    changes = {"phases": ["audit"], "audit": strict}
+    for resume in (False, True):
+        with pytest.raises(AuditFailed, match="have a new version of the rows"):
+            run_server(sites, sites.inner, tmp_path / "second", resume, **changes)
 
 
 def test_new_versions_at_all_sites_give_new_sums(sites, tmp_path, monkeypatch):

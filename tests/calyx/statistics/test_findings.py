@@ -78,10 +78,13 @@ def test_what_one_site_alone_shows_of_categories_is_in_no_figure():
     tables = alone(2)
     tables[0].x[:20, 2] = 7.0
     found = figures(tables, minimum=10).of("sex")
-    assert (sum(found.categories.counts), found.categories.unknown) == (0, 0)
-    assert found.association is None
-    # 438 are missing; three sites hid their four values, and as many more as it takes.
-    assert found.missing <= 438 <= found.missing + found.categories.hidden
+    assert (found.categories, found.association) == (None, None)
+    # Three sites hid their four values, and as many more as it takes.
+    column = as_json(figures(tables, minimum=10))["columns"]["sex"]
+    assert column["missing"] <= 438 <= column["missing"] + column["margins"]["missing"]
+    for name in ("categories", "unknown", "category_spread", "association"):
+        assert column[name] is None
+        assert column["absent"][name]
 
 
 def test_a_site_that_alone_shows_values_is_said_and_so_is_one_that_alone_has_any():

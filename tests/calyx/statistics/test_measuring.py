@@ -8,6 +8,7 @@ from support.surveys import NAN, SCHEMA, SITES, asked, figures, rows, union
 
 from calyx.statistics.blocks import ALL, ITEMS, TRAIN, WITHHELD
 from calyx.statistics.figures import read_sums
+from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
 from calyx.statistics.spread import POWER_STEPS
 from calyx.statistics.suppression import coarse, suppress
@@ -81,6 +82,24 @@ def test_an_item_that_is_not_allowed_is_withheld_and_that_is_counted():
     survey, total = asked(SITES[:2], allowed=[i for i in ITEMS if i != "labels"])
     assert total[f"{ALL}/labels"].sum() == 0
     assert read_sums(total, survey, 2).withheld == {"labels": 2}
+
+
+def test_a_share_is_of_the_rows_of_the_sites_that_tell_its_count_or_is_not_told():
+    survey, total = asked(SITES[:3])
+    for name, cells in asked([SITES[3]], allowed=[i for i in ITEMS if i != "missing"])[1].items():
+        total[name] = total[name] + cells
+    found = read_sums(total, survey, 4)
+    assert found.of("chol").missing_share is None
+    written = as_json(found)["columns"]["chol"]
+    assert (written["missing_share"], "other sites" in written["absent"]["missing_share"]) == (
+        None,
+        True,
+    )
+    assert found.duplicates_share == 0.0
+    small = asked([rows(9)], minimum=10)[1]  # withholds all, its rows too
+    _, total = asked(SITES[:3])
+    whole = read_sums({name: total[name] + small[name] for name in total}, survey, 4)
+    assert whole.of("chol").missing_share == figures(SITES[:3]).of("chol").missing_share
 
 
 def test_a_site_with_too_few_rows_gives_nothing():
