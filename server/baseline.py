@@ -31,6 +31,11 @@ def read_stored(path: Path) -> tuple[Sums, int, int, int]:
         raise ValueError("no file of sums") from error
 
 
+def holds(sums: Sums, survey: Survey) -> bool:
+    """Whether the sums are of the survey's cells."""
+    return all(len(sums.get(count.name, ())) == count.size for count in survey.counts())
+
+
 def _cells(values: list[int]) -> NDArray[Any]:
     """Whole numbers of any size. Raises ValueError for others."""
     if not all(type(n) is int for n in values):
@@ -53,9 +58,7 @@ def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{named} has a damaged audit; name the folder of another run.") from None
     survey = Survey(task.schema, bins, (ALL,))
-    if other is None and any(
-        len(sums.get(count.name, ())) != count.size for count in survey.counts()
-    ):
+    if other is None and not holds(sums, survey):
         other = "of other cells than this run's audit; name a run of the same version of Calyx"
     if other is not None:
         raise UserError(f"{named} is {other}.")

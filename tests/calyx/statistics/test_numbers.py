@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.surveys import NAN, asked, figures
 
-from calyx.errors import CalyxError
+from calyx.errors import CalyxError, ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import fit_sums, shortcomings
 from calyx.preprocessing.fitting import constants_of, fit, outlier_bounds
@@ -215,6 +215,18 @@ def test_federated_constants_are_those_of_all_rows_in_one_place_and_clients_take
     assert one.scale == pytest.approx(local.scale, rel=0.03)
     again = taken(schema_of(0.0, high), replace(FEDERATED, fitted=(constants_of(fitted),)))
     assert again.columns == fitted.columns
+
+
+@pytest.mark.parametrize(("scale", "is_taken"), [(1e-6, True), (2e-9, True), (1e-10, False)])
+def test_clients_take_the_scale_of_a_range_a_million_times_too_wide_and_none_that_blows_values_up(
+    scale, is_taken
+):
+    cfg = replace(FEDERATED, fitted=(((0.5, None, None, 0.5, scale),),))
+    if is_taken:
+        assert taken(schema_of(0.0, 1.0), cfg).columns[0].scale == scale
+        return
+    with pytest.raises(ConfigError, match="impossible values for x"):
+        taken(schema_of(0.0, 1.0), cfg)
 
 
 def test_what_is_not_told_is_not_used_and_each_such_constant_is_said():
