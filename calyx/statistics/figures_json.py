@@ -27,9 +27,17 @@ def as_json(figures: Figures) -> dict[str, Any]:
         "hidden_labels": figures.hidden_labels,
         "hidden_label_rows": figures.hidden_label_rows,
         "withheld": dict(figures.withheld),
+        "margins": dict(_margins_of_all(figures)),
         "absent": dict(_absent_of_all(figures)),
         "columns": {v.variable.name: _as_json(v) for v in figures.variables},
     }
+
+
+def _margins_of_all(figures: Figures) -> Iterator[tuple[str, float]]:
+    """More, never less: what sites hide."""
+    if figures.duplicates_open:
+        yield "duplicates", figures.duplicates_open
+        yield "duplicates_share", figures.duplicates_open / max(1, figures.rows)
 
 
 def _absent_of_all(figures: Figures) -> Iterator[tuple[str, str]]:
