@@ -86,7 +86,7 @@ def model_of(figures: Figures) -> str | None:
 def kind_of(figures: Figures, figure: str) -> Kind:
     """What `figure` of a summary is."""
     classes = figures.get("classes")
-    rows = figures.get("validated_on") if "val_" in figure else figures.get("tested_on")
+    rows = rows_of(figures, figure)
     over = rows.get("over", "rows") if isinstance(rows, Mapping) else "rows"
     # Own models answer for the same rows as the common one: of these two either may be the better.
     plain = f"test_{figure}" if figure.startswith(PERSONAL) else figure
@@ -98,6 +98,13 @@ def kind_of(figures: Figures, figure: str) -> Kind:
         classes=tuple(map(str, classes)) if isinstance(classes, list | tuple) else (),
         is_smaller_better=is_smaller_better(plain),
     )
+
+
+def rows_of(figures: Figures, figure: str) -> object:
+    """Of whom `figure` is, as a file says: own models beside a common one may be of fewer clients."""
+    key = "validated_on" if "val_" in figure else "tested_on"
+    own = figures.get(f"{PERSONAL}{key}") if PERSONAL in figure else None
+    return figures.get(key) if own is None else own
 
 
 def population_of(value: object) -> Population | None:

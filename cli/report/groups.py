@@ -5,7 +5,7 @@ from itertools import accumulate
 from pathlib import Path
 from statistics import mean, stdev
 
-from cli.ranking.entries import Entry, kind_of, number_of, population_of, why_absent
+from cli.ranking.entries import Entry, kind_of, number_of, population_of, rows_of, why_absent
 from cli.ranking.standings import Line
 from cli.report.folder import Run
 from cli.report.rows import Round
@@ -49,13 +49,15 @@ def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
         why=why_absent(run.figures, figure) if is_finished else "it is not finished",
         figure=figure,
         kind=kind_of(run.figures, figure) if is_finished else None,
-        rows=population_of(run.figures.get("tested_on")),
+        rows=population_of(rows_of(run.figures, figure)),
         model=run.summary.model_sha256 if run.summary else None,
     )
 
 
 def is_personal(run: Run) -> bool:
     """Whether the run tuned clients' own models, by which it is compared then."""
+    if run.summary is not None and run.summary.models == "own":
+        return True
     stopping = run.settings.stopping
     return "personal" in str(run.figures.get("objective") or stopping.objective or stopping.monitor)
 

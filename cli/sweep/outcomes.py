@@ -16,6 +16,7 @@ from cli.ranking.entries import (
     model_of,
     number_of,
     population_of,
+    rows_of,
     why_absent,
 )
 from server.folder import Row, RunFolder
@@ -143,6 +144,6 @@ def _entry(one: Outcome, keys: Sequence[str], seed: str, name: str) -> Entry:
         why=why_absent(figures, name) if is_finished else f"it is {one.status}",
         figure=name,
         kind=kind_of(figures, name) if is_finished else None,
-        rows=population_of(figures.get("validated_on")),
+        rows=population_of(rows_of(figures, name)),
         model=model_of(figures),
     )

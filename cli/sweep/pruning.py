@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from calyx.config import RunConfig
 from cli.ranking.digits import number_texts
-from cli.ranking.entries import figure_of, is_same_rows, number_of, population_of
+from cli.ranking.entries import figure_of, is_same_rows, number_of, population_of, rows_of
 from server.folder import Row
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class RoundListener(logging.Handler):
 
     def _is_comparable(self, row: Row) -> bool:
         """Whether the row is of the rows that the study's first trial of this seed was judged on."""
-        rows, key = row.get("validated_on"), f"validated_on, seed {self._seed}"
+        rows, key = rows_of(row, self._objective), f"validated_on, seed {self._seed}"
         first = self._trial.study.user_attrs.get(key)
         if first is None and rows is not None:
             self._trial.study.set_user_attr(key, rows)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.ranking.entries import Entry, Kind
+from cli.ranking.entries import Entry, Kind, rows_of
 from cli.ranking.remarks import remarks
 from cli.ranking.standings import rank
 
@@ -55,3 +55,13 @@ def test_what_is_compared_over_some_seeds_only_is_said():
     assert "no setting has a figure of seed 2" in said
     said = remarks(rank(entries(a={1: 5}, b={2: 3})))
     assert said == ["no setting has a place, because there is no seed that all of them have"]
+
+
+def test_figures_of_own_models_are_of_those_who_have_one():
+    """Of 20 clients 10 have a model of their own: a personal figure is of other rows than a common one."""
+    everybody, own = {"clients": 20}, {"clients": 10}
+    both = {"tested_on": everybody, "personal_tested_on": own, "validated_on": everybody}
+    assert rows_of(both, "test_accuracy") is everybody
+    assert rows_of(both, "personal_accuracy") is own
+    assert rows_of(both, "best_val_personal_loss") is everybody  # an older file, without the key
+    assert rows_of({"tested_on": own}, "personal_accuracy") is own  # no common model
