@@ -60,9 +60,7 @@ def squares(values: Values) -> tuple[Values, Values]:
     |x| < 2^500. Source: Dekker 1971, A floating-point technique for extending the available precision.
     """
     product = values * values
-    split = values * (2.0**27 + 1)
-    upper = split - (split - values)
-    lower = values - upper
+    upper, lower = _halves(values)
     rest = ((upper * upper - product) + 2 * upper * lower) + lower * lower
     return product, rest
 
@@ -90,3 +88,17 @@ def root(numerator: int, denominator: int) -> float:
 def to_cell(value: int) -> tuple[int, int]:
     """A signed number as two that are not negative: its positive and its negative part."""
     return max(0, value), max(0, -value)
+
+
+def exact_product_sum(left: Values, right: Values, bits: int) -> int:
+    """Σ of the products of float64 [N] with [N], as `exact_sum` gives it; |x| < 2^500. Dekker 1971."""
+    product = left * right
+    (a, b), (c, d) = _halves(left), _halves(right)
+    rest = ((a * c - product) + a * d + b * c) + b * d
+    return exact_sum(np.concatenate([product, rest]), bits)
+
+
+def _halves(values: Values) -> tuple[Values, Values]:
+    split = values * (2.0**27 + 1)
+    upper = split - (split - values)
+    return upper, values - upper

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx.digits import ABSENT as NOT_TOLD
-from calyx.digits import mean_text, percent, share, with_spread
+from calyx.digits import percent, share, significant, with_spread
 from calyx.errors import printable
 
 _NAMED = 4  # columns in one sentence
@@ -23,11 +23,12 @@ _FIGURES = {  # that are named where they are not told
     "category_spread": "how sites differ",
     "mean_spread": "how sites differ",
 }
-_NO_FIGURE = (
+_NO_FIGURE = (  # nothing is missing by these
     "no value is missing",
     "models get no mark of it",
     "it is the target itself",
-)  # nothing is missing by these
+)
+_FINE = 0.01
 STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 MOST_COLUMNS = 24
 
@@ -101,18 +102,28 @@ def _columns(audit: Mapping[str, Any]) -> Table:
     table.add_column("outliers", justify="right")
     table.add_column("label", justify="right")  # what it tells of the label
     for name, column in list(audit["columns"].items())[:MOST_COLUMNS]:
-        mean, sd, median = (column.get(key) for key in ("mean", "sd", "median"))
+        mean, sd, median = (_within(column, key) for key in ("mean", "sd", "median"))
         far, missing = column.get("outlier_share"), column["missing_share"]
-        value = NOT_TOLD if mean is None or sd is None else mean_text(mean, sd)
+        value = f"{mean} ± {sd}" if column.get("mean") is not None else NOT_TOLD
         table.add_row(
             Text(printable(str(name), 40)),
             NOT_TOLD if missing is None else percent(missing, "%"),
             _shares(column, audit["rows"]) if column.get("categories") else value,
-            NOT_TOLD if median is None else with_spread(median, sd or 0.0),
+            "–" if column.get("categories") else median,
             NOT_TOLD if far is None else percent(far, "%"),
             _told(column),
         )
     return table
+
+
+def _within(column: Mapping[str, Any], key: str) -> str:
+    """A figure, and how far it may be off where that is more than a hundredth of the deviation."""
+    value, margin = column.get(key), column["margins"].get(key, 0.0)
+    if value is None:
+        return NOT_TOLD
+    sd = column["sd"] or 0.0
+    text = with_spread(value, sd)
+    return text if margin <= _FINE * sd else f"{text} (within {significant(margin, 2)})"
 
 
 def _shares(column: Mapping[str, Any], rows: int) -> Text:

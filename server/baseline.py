@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calyx.errors import UserError
 from calyx.statistics.blocks import ALL, Survey
@@ -17,15 +18,30 @@ from calyx.statistics.variables import variables
 from calyx.tasks.base import Task
 from server.folder import RunFolder
 
+_WIDE = 2**62
+
 
 def read_stored(path: Path) -> tuple[Sums, int, int, int]:
     """Sums, over how many sites, of how many folds, and by which seed. Raises OSError, ValueError."""
     value: Any = json.loads(path.read_text())
     try:
-        sums = {str(k): np.array(v, dtype=np.int64) for k, v in value["sums"].items()}
+        sums = {str(k): _cells(v) for k, v in value["sums"].items()}
         return sums, int(value["sites"]), int(value["folds"]), int(value["seed"])
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError("no file of sums") from error
+
+
+def holds(sums: Sums, survey: Survey) -> bool:
+    """Whether the sums are of the survey's cells."""
+    return all(len(sums.get(count.name, ())) == count.size for count in survey.counts())
+
+
+def _cells(values: list[int]) -> NDArray[Any]:
+    """Whole numbers of any size. Raises ValueError for others."""
+    if not all(type(n) is int for n in values):
+        raise ValueError("a sum is no whole number")
+    is_wide = any(abs(n) >= _WIDE for n in values)
+    return np.array(values, dtype=object if is_wide else np.int64)
 
 
 def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
@@ -42,9 +58,7 @@ def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{named} has a damaged audit; name the folder of another run.") from None
     survey = Survey(task.schema, bins, (ALL,))
-    if other is None and any(
-        len(sums.get(count.name, ())) != count.size for count in survey.counts()
-    ):
+    if other is None and not holds(sums, survey):
         other = "of other cells than this run's audit; name a run of the same version of Calyx"
     if other is not None:
         raise UserError(f"{named} is {other}.")

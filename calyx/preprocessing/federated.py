@@ -1,9 +1,10 @@
 """Constants of a preprocessing from sums over all clients, and where they lie in a model's file.
 
-They are fitted on the training parts, of which the server saw sums only. A column's outlier bounds
-and median are known to one bin of its histogram; mean and standard deviation to a fixed-point step.
-Of a column that fewer than two sites show, there are no sums: its constants are of its declared range.
-The most frequent category fills holes where it is so whatever hidden rows are; else no category does.
+They are fitted on the training parts, of which the server saw sums only. Mean and standard deviation
+are exact; median and outlier bounds have margins, and what is not known well enough is not used, which
+`shortcomings` says. Of a column that fewer than two sites show, there are no sums: its constants are of
+its declared range. The most frequent category fills holes where it is so whatever hidden rows are; else
+no category does.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,9 +13,16 @@ import numpy as np
 
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
-from calyx.preprocessing.fitting import LEAST_SCALE, ColumnFit, Fitted, unknown_category
+from calyx.preprocessing.fitting import (
+    LEAST_SCALE,
+    ColumnFit,
+    Fitted,
+    outlier_bounds,
+    unknown_category,
+)
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import AuditFinding
+from calyx.statistics.numbers import Numbers
 from calyx.tasks.base import Column, Schema
 from calyx.weights import Array, Weights
 
@@ -58,10 +66,25 @@ def check_given(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> N
 
 
 def fit_sums(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> Fitted:
-    """What `fit` would learn from all clients' training rows in one place, to a bin."""
+    """What `fit` would learn from all clients' training rows in one place, as far as it is told."""
+    return Fitted(schema, cfg, tuple(fit for fit, _ in _fits(figures, schema, cfg)))
+
+
+def shortcomings(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> list[str]:
+    """A sentence for each constant that the sums do not tell, and what stands in its place."""
+    return [why for _, reasons in _fits(figures, schema, cfg) for why in reasons]
+
+
+def _fits(
+    figures: Figures, schema: Schema, cfg: PreprocessingConfig
+) -> Iterator[tuple[ColumnFit, list[str]]]:
     known = {v.variable.name: v for v in figures.variables}
-    columns = tuple(_fit(c, known.get(c.name), cfg) for c in schema.columns)
-    return Fitted(schema, cfg, columns)
+    for column in schema.columns:
+        found = known.get(column.name)
+        if column.kind == "numeric" and found is not None:
+            yield _fit_numbers(found, cfg)
+        else:
+            yield _fit(column, found, cfg), []
 
 
 def _fit(column: Column, found: VariableFigures | None, cfg: PreprocessingConfig) -> ColumnFit:
@@ -71,9 +94,7 @@ def _fit(column: Column, found: VariableFigures | None, cfg: PreprocessingConfig
             mode = found.categories.mode if found and found.categories else None
             fill = unknown_category(column) if mode is None else mode
         return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
-    if column.kind != "numeric" or found is None:
-        return ColumnFit(np.nan, -np.inf, np.inf, 0.0, 1.0)  # text, pixels: as they are
-    return _fit_numbers(found, cfg)
+    return ColumnFit(np.nan, -np.inf, np.inf, 0.0, 1.0)  # text, pixels: as they are
 
 
 def unsure_modes(
@@ -103,27 +124,53 @@ def unsure_modes(
         )
 
 
-def _fit_numbers(found: VariableFigures, cfg: PreprocessingConfig) -> ColumnFit:
-    numbers = found.numbers
-    if numbers is None or numbers.mean is None or numbers.sd is None:
-        return _of_range(found, cfg)
+def _fit_numbers(found: VariableFigures, cfg: PreprocessingConfig) -> tuple[ColumnFit, list[str]]:
+    name, numbers = found.variable.name, found.numbers
+    if numbers is None or numbers.moments is None:
+        return _of_range(found, cfg), [f"{name} is scaled by its declared range: it has no sums."]
+    mean, sd = numbers.moments.mean, numbers.moments.sd
+    reasons = []
+    if numbers.mean is None or numbers.sd is None:
+        reasons.append(
+            f"{name} is scaled by a mean and a standard deviation that some rows, hidden by their "
+            "sites, could change by half."
+        )
     low, high = -np.inf, np.inf
-    first, third = numbers.quantile(0.25), numbers.quantile(0.75)
-    if cfg.outliers != "keep" and first is not None and third is not None and first < third:
-        reach = cfg.iqr_factor * (third - first)
-        low, high = first - reach, third + reach
-    fill = {
-        "median": numbers.quantile(0.5),
-        "mode": _fullest(numbers.histogram, numbers.edges),
-        "constant": cfg.fill_value,
-        "none": np.nan,
-    }[cfg.numeric_imputation]
+    first, third = numbers.quartiles.get("q1"), numbers.quartiles.get("q3")
+    if first is not None and third is not None:
+        low, high = outlier_bounds(first.value, third.value, first.margin + third.margin, cfg)
+    if cfg.outliers != "keep" and np.isinf(low) and (first is None or first != third):
+        reasons.append(f"{name} has no outlier bounds: its quartiles are not told, or not apart.")
+    fill = _fill(numbers, cfg)
+    if fill is None:
+        fill = mean
+        reasons.append(
+            f"Missing values of {name} become its mean: its {cfg.numeric_imputation} is not told."
+        )
     if cfg.scaling == "none":
-        mean, scale = 0.0, 1.0
-    else:
-        width = numbers.high - numbers.low
-        mean, scale = numbers.mean, numbers.sd if numbers.sd >= LEAST_SCALE * width else width
-    return ColumnFit(numbers.mean if fill is None else float(fill), low, high, mean, scale)
+        return ColumnFit(fill, low, high, 0.0, 1.0), reasons
+    width = numbers.high - numbers.low
+    scale = sd if sd >= LEAST_SCALE * width else width  # of what hardly varies any is as good
+    if scale != sd and sd > 0:
+        reasons.append(
+            f"{name} is scaled by its declared range, which is {width / sd:.0e} times its standard "
+            "deviation: declare a narrower one."
+        )
+    return ColumnFit(fill, low, high, mean, scale), reasons
+
+
+def _fill(numbers: Numbers, cfg: PreprocessingConfig) -> float | None:
+    """What a missing value becomes; None where the sums do not tell it."""
+    match cfg.numeric_imputation:
+        case "median":
+            median = numbers.quartiles.get("median")
+            return None if median is None else median.value
+        case "mode":
+            return None if numbers.distribution is None else numbers.distribution.mode()
+        case "constant":
+            return cfg.fill_value
+        case _:
+            return np.nan
 
 
 def _of_range(found: VariableFigures, cfg: PreprocessingConfig) -> ColumnFit:
@@ -134,16 +181,6 @@ def _of_range(found: VariableFigures, cfg: PreprocessingConfig) -> ColumnFit:
     fill = given.get(cfg.numeric_imputation, middle)
     mean, scale = (0.0, 1.0) if cfg.scaling == "none" else (middle, reach)
     return ColumnFit(fill, -np.inf, np.inf, mean, scale)
-
-
-def _fullest(
-    histogram: tuple[int, ...], edges: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> float | None:
-    """The middle of the bin that holds most values; None where none is known."""
-    if not any(histogram):
-        return None
-    place = int(np.argmax(histogram))
-    return float((edges[place] + edges[place + 1]) / 2)
 
 
 def with_constants(weights: Mapping[str, Array], constants: tuple[Constants, ...]) -> Weights:

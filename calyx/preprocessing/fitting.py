@@ -17,7 +17,9 @@ from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.tasks.base import Column, Schema, Table
 
 Values = NDArray[np.float64]
-LEAST_SCALE = 1e-4  # of a declared range's width; what hardly varies is not blown up
+# Of a declared range's width: a thousandth of what a column varies whose range is a million times too
+# wide. A scale below it would blow up rounding errors of what lies in that range.
+LEAST_SCALE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -216,19 +218,28 @@ def _statistic(present: Values, how: str) -> float:
 
 
 def _bounds(values: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
-    """Quartiles ± iqr_factor · IQR of the rows that have a value.
+    """`outlier_bounds` of the rows that have a value."""
+    present = values[~np.isnan(values)]
+    if len(present) == 0:
+        return -np.inf, np.inf
+    first, third = np.quantile(present, [0.25, 0.75]).tolist()
+    return outlier_bounds(first, third, 0.0, cfg)
+
+
+def outlier_bounds(
+    first: float, third: float, off: float, cfg: PreprocessingConfig
+) -> tuple[float, float]:
+    """Quartiles ± iqr_factor · IQR; `off` ≥ 0 is how far both quartiles together may be off.
 
     Where the quartiles are equal most rows have one value, and any other would count as an
-    outlier: such a column is not bounded.
+    outlier: such a column is not bounded. Nor is one whose quartiles differ by less than twice of
+    what they may be off: a difference made of that alone would cut what is sound.
     """
-    present = values[~np.isnan(values)]
-    if cfg.outliers == "keep" or len(present) == 0:
+    width = third - first
+    if cfg.outliers == "keep" or width <= 0 or width < 2 * off:
         return -np.inf, np.inf
-    first, third = np.quantile(present, [0.25, 0.75])
-    if first == third:
-        return -np.inf, np.inf
-    reach = cfg.iqr_factor * (third - first)
-    return float(first - reach), float(third + reach)
+    reach = cfg.iqr_factor * width
+    return first - reach, third + reach
 
 
 def _scaling(filled: Values, cfg: PreprocessingConfig) -> tuple[float, float]:

@@ -8,26 +8,33 @@ import numpy as np
 
 from calyx.statistics.drift import Counts, Drift, Pair, compare, unknown
 from calyx.statistics.figures import Figures, VariableFigures
+from calyx.statistics.number_drift import number_counts
 
 MOST_HIDDEN = 9  # rows of one cell that a site hides by the default minimum
 LABEL = "label"
 
 
-def compare_figures(earlier: Figures, now: Figures) -> list[Drift]:
-    """All variables with cells, and the labels. Raises ValueError if they were counted otherwise."""
+def compare_figures(earlier: Figures, now: Figures, bins: int = 16) -> list[Drift]:
+    """All variables with cells, and the labels; numbers in so many `bins`.
+
+    Raises ValueError if they were counted otherwise.
+    """
     names = [v.variable.name for v in now.variables]
     if names != [v.variable.name for v in earlier.variables]:
         raise ValueError("the columns are not the same")
     pairs, unseen = [], {}
     for before, after in zip(earlier.variables, now.variables, strict=True):
         name = after.variable.name
-        expected, observed = _counts(before), _counts(after)
+        both = number_counts(before, after, bins)
+        expected, observed = both or (_counts(before), _counts(after))
         if before.is_single or after.is_single:
             unseen[name] = unknown(name, "one site alone shows values: they would be its own")
         elif after.variable.categories and (expected is None or observed is None):
             unseen[name] = unknown(name, "no site gives its categories in one of the two audits")
         elif expected is not None and observed is not None:
             pairs.append(Pair(name, expected, observed, after.numbers is not None))
+        elif after.numbers is not None:
+            unseen[name] = unknown(name, "one of the two audits shows no values")
     label = []
     if earlier.labels and now.labels:
         label = [Pair(LABEL, _labels(earlier), _labels(now), is_ordered=False)]
@@ -38,13 +45,10 @@ def compare_figures(earlier: Figures, now: Figures) -> list[Drift]:
 
 
 def _counts(of: VariableFigures) -> Counts | None:
-    if of.numbers is not None:
-        cells = np.array(of.numbers.histogram, dtype=np.int64)
-        return Counts(cells, of.missing, of.hidden * MOST_HIDDEN)
-    if of.categories is not None:
-        cells = np.array([*of.categories.counts, of.categories.unknown], dtype=np.int64)
-        return Counts(cells, of.missing, unseen=of.categories.hidden)
-    return None
+    if of.categories is None:
+        return None
+    cells = np.array([*of.categories.counts, of.categories.unknown], dtype=np.int64)
+    return Counts(cells, of.missing, unseen=of.categories.hidden)
 
 
 def _labels(figures: Figures) -> Counts:

@@ -3,7 +3,7 @@
 An item is what a site can refuse as a whole. A sample is a part of the rows: `all` of them for the
 audit, or those on which a preprocessing is fitted, of which less is measured.
 
-Shapes: V variables, R of them with a range, B bins, J categories in all, K classes.
+Shapes: V variables, R of them with a range, J categories in all, K classes.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from pydantic import Field
 
 from calyx.config import config
 from calyx.secagg.vector import COUNT_MAX, Count
+from calyx.statistics import places
+from calyx.statistics.moments import SHARES, SQUARE_MAX, SUM_MAX
 from calyx.statistics.spread import LINES, POWER_MAX
 from calyx.statistics.variables import categorical, numeric, variables
 from calyx.tasks.base import Schema
@@ -36,8 +38,8 @@ ITEMS: tuple[Item, ...] = get_args(Item)
 ALL = "all"  # the sample of the audit
 TRAIN = "train"  # the rows that preprocessing may be fitted on
 FIT_ITEMS: tuple[Item, ...] = ("rows", "missing", "ranges", "moments", "histograms", "categories")
-STEPS = 2**30  # fixed-point steps of a value between a variable's low and high
-SHARE_STEPS = 2**20  # of a share
+MEAN_STEPS = 60  # bits: a site's mean, as a share of the declared range, is in steps of 2^-60
+STEPS = 2**30  # fixed-point steps of a target between the ends of its reach, by group
 TARGET_LINES = 3  # rows, Σt, Σt² of a regression's target t
 WITHHELD = "withheld"
 
@@ -48,7 +50,7 @@ Cells = NDArray[np.int64]
 class StatisticsConfig:
     """The part of the section `audit` that travels."""
 
-    bins: Annotated[int, Field(ge=2, le=256)]  # of each histogram, of equal width
+    bins: Annotated[int, Field(ge=2, le=256)]  # of each histogram as it is shown and compared
     thorough: bool  # whether clients also look for what only they can see, for themselves
 
 
@@ -71,20 +73,25 @@ class Block:
         """Number of cells."""
         return int(np.prod(self.shape))
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether its cells are Python's integers, as the vector's are."""
+        return Count(self.name, self.size, self.maximum).is_wide
+
 
 @dataclass(frozen=True)
 class Survey:
     """What is measured in one exchange, the same for all clients."""
 
     schema: Schema
-    bins: int
+    bins: int  # of each histogram as it is shown and compared; what sites send is finer
     samples: tuple[str, ...]
     is_weighed: bool = False  # whether it asks how many rows sites train on, for their weights
 
     def blocks(self, sample: str) -> tuple[Block, ...]:
         """The blocks of a sample, in order."""
         items = ITEMS if sample == ALL else FIT_ITEMS
-        return tuple(b for b in _blocks(self.schema, self.bins) if b.item in items and b.size)
+        return tuple(b for b in _blocks(self.schema) if b.item in items and b.size)
 
     def counts(self) -> tuple[Count, ...]:
         """Everything, as the vector names it: of each sample its blocks, and who withheld an item."""
@@ -98,10 +105,10 @@ class Survey:
         return tuple(found)
 
 
-def _blocks(schema: Schema, bins: int) -> list[Block]:
+def _blocks(schema: Schema) -> list[Block]:
     v, r, k = len(variables(schema)), len(numeric(schema)), len(schema.classes)
     named = categorical(schema)
-    j, values = sum(len(c.categories) for c in named), COUNT_MAX * STEPS
+    j, targets = sum(len(c.categories) for c in named), 0 if k else r
     return [
         Block("rows", "rows", (1,)),
         Block("labels", "labels", (k,)),
@@ -121,24 +128,33 @@ def _blocks(schema: Schema, bins: int) -> list[Block]:
         Block("shown_categories", "categories", (len(named),)),
         Block("shown_correlation", "correlation", (v,)),
         Block("present", "moments", (r,)),
-        Block("sum", "moments", (r,), values),
-        Block("square", "moments", (r,), values),
-        Block("histogram", "histograms", (r, bins)),
+        Block("sum", "moments", (r,), SUM_MAX),
+        Block("square", "moments", (r,), SQUARE_MAX),
+        Block("moved", "moments", (r, 3)),  # joined, left, changed: at most
+        Block(
+            "joined_share", "moments", (r, SHARES)
+        ),  # sites by the share of squares of joined rows
+        Block("change", "moments", (r,), SQUARE_MAX),
+        Block("cells", "histograms", (r, *places.shape(r))),
+        Block("open", "histograms", (r, 4)),  # rows without a least, a greatest value; joined, left
         Block("category", "categories", (j,)),
         Block("hidden_rows", "categories", (len(named),)),  # of rare categories, or missing
         Block("class_present", "correlation", (r, k)),
-        Block("class_sum", "correlation", (r, k), values),
+        Block("class_sum", "correlation", (r, k), SUM_MAX),
+        Block("class_square", "correlation", (r if k else 0,), SQUARE_MAX),
         Block("class_category", "correlation", (j, k)),
         Block("class_missing", "correlation", (v, k)),
         Block("class_total", "correlation", (v, k)),  # rows of sites whose class_missing is known
         Block("shown_marks", "correlation", (v if k else 0,)),
         # Rows, Σt and Σt² of a regression's target, by what holes and categories tell.
-        Block("target_all", "correlation", (0 if k else v, TARGET_LINES), values),
-        Block("target_missing", "correlation", (0 if k else v, TARGET_LINES), values),
-        Block("target_category", "correlation", (0 if k else j, TARGET_LINES), values),
+        Block("target_all", "correlation", (0 if k else v, TARGET_LINES), COUNT_MAX * STEPS),
+        Block("target_missing", "correlation", (0 if k else v, TARGET_LINES), COUNT_MAX * STEPS),
+        Block("target_category", "correlation", (0 if k else j, TARGET_LINES), COUNT_MAX * STEPS),
         Block("shown_target", "correlation", (0 if k else v,)),
-        Block("target_product", "correlation", (0 if k else r,), values),
-        Block("spread_mean", "spread", (3, r), SHARE_STEPS),  # with the number of sites
+        Block("pairs", "correlation", (targets,)),  # rows that have the target, too
+        Block("pair_sums", "correlation", (targets, 2), SUM_MAX),  # of the column, of the target
+        Block("pair_squares", "correlation", (targets, 3), SQUARE_MAX),  # and of their product
+        Block("spread_mean", "spread", (3, r), 1 << 2 * MEAN_STEPS),  # with the number of sites
         Block("few_valued", "spread", (r,)),  # sites that have two or three different values
         Block("powers_missing", "spread", (LINES, v), POWER_MAX),
         Block("powers_mean", "spread", (LINES, r), POWER_MAX),

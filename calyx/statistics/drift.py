@@ -47,6 +47,7 @@ class Counts:
     missing: int  # rows without a value: a cell of its own for PSI and chi-square
     hidden: int = 0  # most rows of one cell that suppression may hide: clients × (minimum − 1)
     unseen: int = 0  # rows that are in one of the cells, or missing: of which is not known
+    most: NDArray[np.int64] | None = None  # [B] cells if all that are unsure lay on one side
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,12 @@ class Drift:
 
     name: str
     psi: float | None  # ≥ 0, nats: as small as hidden rows let it be
-    ks: float | None  # 0 … 1; None without a reason: the column is not ordered
+    ks: float | None  # 0 … 1, likewise; None without a reason: the column is not ordered
     ks_p: float | None
     chi2_p: float | None
     severity: Severity
-    psi_most: float | None = None  # as large as hidden rows let it be; None where none are
+    psi_most: float | None = None  # as large as hidden rows let it be (of a number: if all that are
+    # unsure lie on one side); None where none are hidden
     psi_chance: float | None = None  # about what an unchanged population has, by chance
     absent: Mapping[str, str] = field(default_factory=dict)
 
@@ -110,10 +112,18 @@ def compare(pairs: Sequence[Pair], limits: Limits = LIMITS) -> list[Drift]:
         worst = [
             judge(_stacked([*least[:i], m, *least[i + 1 :]]), ordered, limits) for m in most[i]
         ]
-        is_open = level == 0 and any(judged[i] > 0 for judged in worst)
+        highest = max((int(judged[i]) for judged in worst), default=0)
+        is_open = level == 0 and _could_be_told(pair, most[i], highest, limits)
         severity: Severity = "unknown" if is_open else SEVERITIES[level]
         found.append(_drift(pair, (least[i], most[i]), severity))
     return found
+
+
+def _could_be_told(pair: Pair, most: list[Measures], level: int, limits: Limits) -> bool:
+    """Whether what is hidden could be a drift: of a number an alert, since of each bin some rows are."""
+    if pair.expected.most is None:
+        return level > 0
+    return any(float(one.ks) >= limits.ks[1] for one in most)
 
 
 def _stacked(measures: Sequence[Measures]) -> Measures:
@@ -194,6 +204,11 @@ def _most(pair: Pair) -> list[Measures]:
     other place of these rows has a larger PSI. And in the cells that already differ most, where a
     test may be surer.
     """
+    first, second = pair.expected.most, pair.observed.most
+    if first is not None and second is not None:
+        ends = ((first, pair.expected.missing), (second, pair.observed.missing))
+        most = [np.append(cells, missing).astype(np.float64) for cells, missing in ends]
+        return [measure(most[0], most[1], (0, 0))]
     unseen = (pair.expected.unseen, pair.observed.unseen)
     if not any(unseen):
         return []
@@ -207,6 +222,13 @@ def _most(pair: Pair) -> list[Measures]:
     return [measure(own[0], own[1], hidden), measure(more_e, more_o, hidden)]
 
 
+def _hidden(sides: tuple[Counts, Counts], rows: list[int]) -> str:
+    before, now = (side.unseen for side in sides)
+    if not before and not now:
+        return "sites do not tell of some rows on which side of a bin's edge they lie"
+    return f"{now} of {rows[1] + now} rows are hidden, and {before} of {rows[0] + before} in the baseline"
+
+
 def _drift(pair: Pair, of: tuple[Measures, list[Measures]], severity: Severity) -> Drift:
     least, most = of
     sides = (pair.expected, pair.observed)
@@ -218,11 +240,7 @@ def _drift(pair: Pair, of: tuple[Measures, list[Measures]], severity: Severity) 
     chance = (cells - 1) * (1 / rows[0] + 1 / rows[1])
     psi_most = max((float(m.psi) for m in most), default=None)
     if severity == "unknown":
-        before, now = (side.unseen for side in sides)
-        reason = (
-            f"{now} of {rows[1] + now} rows are hidden, and {before} of {rows[0] + before} in the "
-            f"baseline: the PSI is anything from {float(least.psi):.2f} to {psi_most:.2f}"
-        )
+        reason = f"{_hidden(sides, rows)}: PSI {float(least.psi):.2f} to {psi_most:.2f}"
         absent = dict.fromkeys(("psi", "chi2_p"), reason)
         return Drift(pair.name, None, None, None, None, severity, psi_most, chance, absent)
     return Drift(

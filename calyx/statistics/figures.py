@@ -7,11 +7,10 @@ Shapes: B bins, J categories, K classes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calyx.statistics.blocks import ALL, ITEMS, SHARE_STEPS, STEPS, WITHHELD, Cells, Survey
+from calyx.statistics.association import of_classes, of_target
+from calyx.statistics.blocks import ALL, ITEMS, MEAN_STEPS, WITHHELD, Cells, Item, Survey
 from calyx.statistics.category_figures import Categories, read_categories
 from calyx.statistics.label_association import (
     FEW_SITES,
@@ -19,9 +18,10 @@ from calyx.statistics.label_association import (
     Association,
     absent,
     categories_tell,
-    chance_of_numbers,
     marks_tell,
 )
+from calyx.statistics.moments import root
+from calyx.statistics.numbers import Numbers, read_numbers
 from calyx.statistics.single import LEAST, is_single, without_single
 from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
 from calyx.statistics.target_sums import categories_tell_target, mark_tells
@@ -31,66 +31,6 @@ from calyx.tasks.base import Schema
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
 IS_TARGET = "it is the target itself"
 NOT_MEASURED = "it is not measured of columns without a declared range or categories"
-HIDDEN_CLASSES = "rows by class are hidden, since they are few, or the column does not vary"
-FAR = 3.0  # interquartile ranges beyond a quartile, from which on a value is an outlier
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """A numeric variable; None where too few values are known."""
-
-    low: float
-    high: float
-    below: int  # rows outside the declared range
-    above: int
-    count: int  # rows within it
-    mean: float | None
-    sd: float | None  # of the population: divided by the count
-    histogram: tuple[int, ...]  # [B], of equal width between low and high
-    spread: Shift | None
-    is_few_valued: bool = False  # at most sites it has two or three different values
-
-    @property
-    def edges(self) -> NDArray[np.float64]:
-        """[B + 1]."""
-        return np.linspace(self.low, self.high, len(self.histogram) + 1)
-
-    def quantile(self, q: float) -> float | None:
-        """The `q` quantile, to one bin: interpolated inside the bin that holds it."""
-        total = sum(self.histogram)
-        if total == 0:
-            return None
-        cumulative = np.concatenate([[0.0], np.cumsum(self.histogram)]) / total
-        return float(np.interp(q, cumulative, self.edges))
-
-    @property
-    def outlier_share(self) -> float | None:
-        """The share of rows in bins that lie beyond q1 − 3·IQR … q3 + 3·IQR as a whole.
-
-        None where both quartiles lie in one bin: how far apart they are is then not known. Source:
-        Tukey 1977, Exploratory Data Analysis, "far out".
-        """
-        first, third = self.quantile(0.25), self.quantile(0.75)
-        if first is None or third is None:
-            return None
-        places = np.searchsorted(self.edges, [first, third], side="right")
-        if places[0] == places[1]:
-            return None
-        reach = FAR * (third - first)
-        is_far = (self.edges[1:] < first - reach) | (self.edges[:-1] > third + reach)
-        return float(np.array(self.histogram)[is_far].sum() / sum(self.histogram))
-
-    @property
-    def least(self) -> float | None:
-        """The lower edge of the first bin that holds a value."""
-        filled = np.flatnonzero(self.histogram)
-        return float(self.edges[filled[0]]) if len(filled) else None
-
-    @property
-    def greatest(self) -> float | None:
-        """The upper edge of the last bin that holds a value."""
-        filled = np.flatnonzero(self.histogram)
-        return float(self.edges[filled[-1] + 1]) if len(filled) else None
 
 
 @dataclass(frozen=True)
@@ -149,7 +89,7 @@ class Figures:
 
 
 def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figures:
-    """The figures of a sample, from sums over `sites` clients."""
+    """The figures of a sample, from sums over `sites` clients. Raises CalyxError for impossible ones."""
     blocks, schema = survey.blocks(sample), survey.schema
     cells = {b.name: sums[f"{sample}/{b.name}"].reshape(b.shape) for b in blocks}
     cells = without_single(cells, schema)
@@ -168,14 +108,17 @@ def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figu
         hidden_label_rows=int(cells["hidden_label_rows"][0]) if classes else 0,
         label_spread=tuple(shifts),
         withheld={item: sites - n for item, n in given.items() if n < sites},
-        variables=tuple(_variable(v, cells, schema) for v in variables(schema)),
+        variables=tuple(_variable(v, cells, survey, given) for v in variables(schema)),
     )
     if found.is_of_all("missing"):
         return found
     return replace(found, variables=tuple(replace(v, rows=0) for v in found.variables))
 
 
-def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) -> VariableFigures:
+def _variable(
+    variable: Variable, cells: Mapping[str, Cells], survey: Survey, given: Mapping[Item, int]
+) -> VariableFigures:
+    schema = survey.schema
     i, ranged, named = variables(schema).index(variable), numeric(schema), categorical(schema)
     numbers: Numbers | None = None
     categories: Categories | None = None
@@ -185,9 +128,17 @@ def _variable(variable: Variable, cells: Mapping[str, Cells], schema: Schema) ->
     is_shared = "shown_correlation" in cells and cells["shown_correlation"][i] >= LEAST
     if variable in ranged:
         r = ranged.index(variable)
-        numbers = _numbers(cells, r, variable)
-        tells = _numbers_tell(cells, r, numbers) if is_shared else absent(FEW_SITES)
-        tells = tells if variable.columns else absent(IS_TARGET)
+        bounds = variable.bounds or (0.0, 1.0)
+        numbers = read_numbers(cells, r, bounds, survey.bins)
+        shift = _mean_shift(cells, r, numbers)
+        numbers = replace(numbers, spread=shift, is_few_valued=_is_few_valued(cells, r))
+        if not variable.columns:
+            tells = absent(IS_TARGET)
+        elif given["moments"] != given["correlation"]:
+            tells = absent("not the same sites give moments and correlation")
+        else:
+            of = of_classes if schema.classes else of_target
+            tells = of(cells, r, bounds) if is_shared else absent(FEW_SITES)
     elif variable in named:
         categories, where = read_categories(cells, named, variable)
         missing, hidden = int(cells["missing"][i]), categories.hidden
@@ -230,72 +181,21 @@ def _marks(variable: Variable, cells: Mapping[str, Cells], schema: Schema) -> As
     return mark_tells(cells, i) if cells["shown_target"][i] >= LEAST else absent(FEW_SITES)
 
 
-def _shift(cells: Cells | None, place: int, sites: int) -> Shift | None:
-    """Mean and sd over sites, from Σp and Σp² in steps."""
-    if cells is None or sites < 2:
+def _mean_shift(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> Shift | None:
+    """How the means of sites differ, as shares of the declared range."""
+    if "spread_mean" not in cells:
         return None
-    mean, square = (float(cells[i, place]) / SHARE_STEPS / sites for i in (0, 1))
-    return Shift(mean, max(0.0, square - mean**2) ** 0.5, sites)
-
-
-def _numbers(cells: Mapping[str, Cells], r: int, variable: Variable) -> Numbers:
-    low, high = variable.bounds or (0.0, 1.0)
-    count, width = int(cells["present"][r]), high - low
-    mean = sd = None
-    if count:
-        m = float(cells["sum"][r]) / STEPS / count
-        variance = max(0.0, float(cells["square"][r]) / STEPS / count - m**2)
-        mean, sd = low + m * width, variance**0.5 * width
-    spread = cells.get("spread_mean")
-    shift = None if spread is None else _shift(spread, r, int(spread[2, r]))
-    if shift is not None and sd:
-        shift = with_farthest(shift, cells["powers_mean"], r, sd / width)
-    return Numbers(
-        low=low,
-        high=high,
-        below=int(cells["outside"][r, 0]),
-        above=int(cells["outside"][r, 1]),
-        count=count,
-        mean=mean,
-        sd=sd,
-        histogram=tuple(int(n) for n in cells["histogram"][r]),
-        spread=shift,
-        is_few_valued=spread is not None and 2 * cells["few_valued"][r] > spread[2, r],
+    total, square, sites = (int(n) for n in cells["spread_mean"][:, r])
+    if sites < 2:
+        return None
+    sd = root(Fraction(sites * square - total**2, sites**2 << 2 * MEAN_STEPS))
+    shift = Shift(float(Fraction(total, sites << MEAN_STEPS)), sd, sites)
+    width = numbers.high - numbers.low
+    return (
+        with_farthest(shift, cells["powers_mean"], r, numbers.sd / width) if numbers.sd else shift
     )
 
 
-def _of_numbers(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> float | None:
-    """Correlation ratio η with the classes (for two classes |r|), or |r| with a number."""
-    if numbers.mean is None or not numbers.sd:
-        return None
-    width = numbers.high - numbers.low
-    m, s = (numbers.mean - numbers.low) / width, numbers.sd / width
-    if "class_present" in cells:
-        counts = cells["class_present"][r].astype(np.float64)
-        if counts.sum() == 0:
-            return None
-        means = cells["class_sum"][r].astype(np.float64) / STEPS / np.maximum(counts, 1)
-        center = float((counts * means).sum() / counts.sum())
-        between = float((counts * (means - center) ** 2).sum() / counts.sum())
-        return min(1.0, float(between**0.5 / s))
-    if "target_product" not in cells:
-        return None
-    last = len(cells["present"]) - 1  # the target itself
-    count = float(cells["present"][last]) or 1.0
-    t = float(cells["sum"][last]) / STEPS / count
-    variance = float(cells["square"][last]) / STEPS / count - t**2
-    if variance <= 0:
-        return None
-    product = float(cells["target_product"][r]) / STEPS / numbers.count
-    return min(1.0, float(abs(product - m * t) / (s * variance**0.5)))
-
-
-def _numbers_tell(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> Association:
-    value = _of_numbers(cells, r, numbers)
-    if value is None:
-        return absent(HIDDEN_CLASSES)
-    by_class = cells.get("class_present")
-    if by_class is None:
-        return Association(value, 0.0, chance_of_numbers(numbers.count, 0))
-    classes = int((by_class[r] > 0).sum())
-    return Association(value, 0.0, chance_of_numbers(int(by_class[r].sum()), classes))
+def _is_few_valued(cells: Mapping[str, Cells], r: int) -> bool:
+    """Whether at most sites the `r`th variable has two or three different values."""
+    return "few_valued" in cells and bool(2 * cells["few_valued"][r] > cells["spread_mean"][2, r])

@@ -73,19 +73,21 @@ def _as_json(of: VariableFigures) -> dict[str, Any]:
     }
     if of.numbers:
         n = of.numbers
+        told = {name: known.value for name, known in n.quartiles.items()}
         found |= {
             "count": n.count,
             "mean": n.mean,
             "sd": n.sd,
             "least": n.least,
-            "q1": n.quantile(0.25),
-            "median": n.quantile(0.5),
-            "q3": n.quantile(0.75),
+            "q1": told.get("q1"),
+            "median": told.get("median"),
+            "q3": told.get("q3"),
             "greatest": n.greatest,
             "range": [n.low, n.high],
             "outside": n.below + n.above,
             "outlier_share": n.outlier_share,
-            "histogram": list(n.histogram),
+            "histogram": list(n.histogram) if "histogram" not in n.absent else None,
+            "edges": list(n.edges),
             "mean_spread": _shift(n.spread),
         }
     if of.categories:
@@ -118,6 +120,14 @@ def _margins(of: VariableFigures) -> Iterator[tuple[str, float]]:
         yield "missing", of.hidden_rows  # more, never less
         if of.rows:
             yield "missing_share", of.hidden_rows / of.rows
+    if of.numbers:
+        yield from of.numbers.margins.items()
+        moved = of.numbers.moved
+        if moved.joined or moved.left:
+            rows = moved.joined + moved.left
+            yield from dict.fromkeys(("missing", "outside", "count"), rows).items()
+            if of.rows:
+                yield "missing_share", rows / of.rows
 
 
 def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
@@ -135,6 +145,8 @@ def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
     } | dict.fromkeys(("categories", "unknown"), _NOT_GIVEN)
     if of.is_single:
         reasons |= dict.fromkeys(("categories", "unknown"), _ONE_SITE)
+    elif of.numbers:
+        reasons |= of.numbers.absent
     other = _ONE_SITE if of.is_single else _TOO_COARSE
     if of.numbers and not of.numbers.count and not of.is_single:
         other = _NO_VALUES

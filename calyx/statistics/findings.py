@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from calyx.digits import plain
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import SEVERITIES, AuditFinding, names_of, sites_of
+from calyx.statistics.number_findings import number_findings
 from calyx.statistics.shifts import FAR_MISSING, is_far, label_shifts, shifts
 from calyx.statistics.telling import telling
 from calyx.tasks.base import Schema
@@ -19,6 +20,7 @@ def find(figures: Figures, schema: Schema) -> list[AuditFinding]:
     found = [*_labels(figures, schema), *_whole(figures)]
     for one in figures.variables:
         found += [*_missing(one, figures), *_values(one), *shifts(one), *telling(one, schema)]
+        found += number_findings(one)
     return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
 
 

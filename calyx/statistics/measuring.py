@@ -13,28 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.statistics.blocks import (
-    ALL,
-    ITEMS,
-    SHARE_STEPS,
-    STEPS,
-    WITHHELD,
-    Cells,
-    Item,
-    Survey,
-)
+from calyx.statistics.blocks import ALL, ITEMS, WITHHELD, Cells, Item, Survey
 from calyx.statistics.categories import Classes, measure_categories
-from calyx.statistics.marks import mark
-from calyx.statistics.regrouping import is_few_valued, regroup, without_rare_values
+from calyx.statistics.numeric_measuring import Beside, measure_numbers
+from calyx.statistics.regrouping import regroup
 from calyx.statistics.repeats import row_hashes
 from calyx.statistics.spread import Shares, powers, shares_of
 from calyx.statistics.suppression import coarse, suppress, suppress_part
 from calyx.statistics.target_sums import is_safe, no_target_sums, target_sums
-from calyx.statistics.variables import TARGET, Variable, values_of, variables
+from calyx.statistics.variables import TARGET, Variable, numeric, values_of, variables
 from calyx.tasks.base import Schema, Table
 from calyx.weighing import SITES_BY_ROWS, site_by_rows
 
-FEW_VALUES = 3  # of which a mean is as good as a share
 Measured = dict[str, Cells]  # cells [size] by a block's name
 
 
@@ -47,7 +37,6 @@ class _Rows:
 
     table: Table
     schema: Schema
-    bins: int
     minimum: int  # rows that a cell stands for at least
     labels: NDArray[np.int64]  # [K] rows by class; one "class" of a regression
     is_shown: NDArray[np.bool_]  # [K] whether others see a class's rows
@@ -72,8 +61,9 @@ def measure(
         table, blocks = samples[sample], survey.blocks(sample)
         own = _sample(table, survey, minimum) if len(table) >= minimum else {}
         for block in blocks:
-            cells = own[block.name] if own and block.item in allowed else np.zeros(block.size)
-            found[f"{sample}/{block.name}"] = cells.astype(np.int64).reshape(-1)
+            cells = own[block.name] if own and block.item in allowed else np.zeros(block.size, int)
+            kind = object if block.is_wide else np.int64
+            found[f"{sample}/{block.name}"] = cells.astype(kind).reshape(-1)
         absent = [not own or item not in allowed for item in ITEMS]
         found[f"{sample}/{WITHHELD}"] = np.array(absent, dtype=np.int64)
     if survey.is_weighed:
@@ -87,7 +77,7 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
         np.bincount(table.y, minlength=len(schema.classes)) if schema.classes else np.array([n])
     )
     shown, is_hidden = suppress(labels, minimum)
-    rows = _Rows(table, schema, survey.bins, minimum, labels, shown == labels)
+    rows = _Rows(table, schema, minimum, labels, shown == labels)
     parts = [_variable(v, rows) for v in variables(schema)]
     found: Arrays = {
         name: np.concatenate([np.atleast_1d(p[name]) for p in parts if name in p] or [np.zeros(0)])
@@ -105,21 +95,12 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
     found["powers_missing"] = _powers(found, "missing", np.full(len(found["missing"]), n), minimum)
     if "share_category" in found:
         found["powers_category"] = _powers(found, "category", found["rows_category"], minimum)
-    if "share_mean" in found:
+    if "mean" in found:
+        found["spread_mean"] = found.pop("mean").reshape(-1, 3).T
         means = found.pop("share_mean").astype(np.float64)
-        known = ~np.isnan(means)
-        both = _spread([float(m) if k else 0.0 for m, k in zip(means, known, strict=True)])
-        found["spread_mean"] = np.concatenate([both, known.astype(np.int64)])
         behind = np.array([coarse(int(count), minimum) for count in found["present"]])
         found["powers_mean"] = powers(Shares(means, np.zeros(len(means)), behind, 1))
     return found
-
-
-def _spread(shares: list[float]) -> Cells:
-    """Σ over sites of these and of their squares, [2·V] steps: the mean and sd over sites."""
-    values = np.array(shares, dtype=np.float64)
-    steps: Cells = np.rint(np.concatenate([values, values**2]) * SHARE_STEPS).astype(np.int64)
-    return steps
 
 
 def _powers(found: Arrays, what: str, rows: NDArray[np.generic], minimum: int) -> Cells:
@@ -136,7 +117,7 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
         of_categories = measure_categories(variable, raw, coded, classes, minimum)
         is_hidden = bool(of_categories["hidden"][0])
         return of_categories | _target_sums(raw, variable, rows, is_hidden)
-    regrouped = regroup(raw, variable.bounds, rows.classes, minimum)
+    regrouped = regroup(raw, variable.bounds, minimum)
     values = regrouped.values
     missing = int(np.isnan(values).sum())
     found: Arrays = {
@@ -148,20 +129,29 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
     found["share_missing"] = holes.values[:1]
     moved = minimum / n if regrouped.is_changed else 0.0
     found["margin_missing"] = holes.margins[:1] + moved
-    more = {} if variable.bounds is None else _numbers(variable.bounds, values, rows)
+    more = {}
+    if variable.bounds is not None:
+        more = measure_numbers(variable.bounds, regrouped, _beside(rows))
     if regrouped.is_changed and "class_total" in more:
         more["class_total"] = np.zeros_like(more["class_total"])  # some rows' marks are not told
         more["class_missing"] = np.zeros_like(more["class_missing"])
     is_hidden = regrouped.is_changed or bool(more.pop("is_hidden", np.array([False]))[0])
-    tells = [more["class_present"].any()] if "class_present" in more else []
-    tells += [more["present"].any() for name in ("target_product",) if name in more]
+    tells = more.pop("tells", np.array([False]))
     is_column = variable.name != TARGET
-    more["shown_correlation"] = np.array([is_column and any(tells)])
+    more["shown_correlation"] = np.array([is_column and bool(tells[0])])
     blank = np.zeros(len(rows.labels), dtype=np.int64)
     more = {"class_missing": blank, "class_total": blank} | more
     more["shown_marks"] = np.array([more["class_total"].any()])
     found |= _target_sums(values, variable, rows, regrouped.is_changed)
     return found | more | {"hidden": np.array([is_hidden])}
+
+
+def _beside(rows: _Rows) -> Beside:
+    """What stands beside a numeric variable."""
+    schema = rows.schema
+    target = next((v.bounds for v in variables(schema) if v.name == TARGET and not v.columns), None)
+    y, columns = rows.table.y.astype(np.float64), len(numeric(schema))
+    return Beside(y, rows.labels, rows.is_shown, target, rows.minimum, columns)
 
 
 def _target_sums(
@@ -178,46 +168,3 @@ def _target_sums(
     is_told = not is_hidden and is_safe(t)
     found = target_sums(t, groups, len(known)) if is_told else no_target_sums(len(known))
     return found | {"shown_target": np.array([is_told])}
-
-
-def _numbers(bounds: tuple[float, float], values: NDArray[np.float64], rows: _Rows) -> Arrays:
-    """Of a variable with a range; values outside it are counted, and left out of all else."""
-    low, high = bounds
-    inside = (values >= low) & (values <= high)
-    common = without_rare_values(values[inside], rows.minimum)
-    u, y = (common.values - low) / (high - low), rows.table.y[inside]
-    cells = np.minimum((u * rows.bins).astype(np.int64), rows.bins - 1)
-    histogram, is_hidden = suppress(np.bincount(cells, minlength=rows.bins), rows.minimum)
-    found: Arrays = {
-        "outside": np.array([(values < low).sum(), (values > high).sum()]),
-        "present": np.array([len(u)]),
-        "sum": np.rint(np.array([u.sum()]) * STEPS),
-        "square": np.rint(np.array([(u**2).sum()]) * STEPS),
-        "histogram": histogram,
-        "share_mean": np.array([u.mean() if len(u) else np.nan]),
-        "is_hidden": np.array([is_hidden or common.is_changed]),
-        "shown_moments": np.array([len(u) > 0]),
-        "few_valued": np.array([1 < len(np.unique(u)) <= FEW_VALUES]),
-        "shown_histogram": np.array([histogram.any()]),
-    }
-    classes = len(rows.schema.classes)
-    if classes == 0:
-        target = rows.schema.target
-        t = (y - target.center) / (16 * target.scale) + 0.5 if target else u
-        found["target_product"] = np.rint(np.array([(u * np.clip(t, 0, 1)).sum()]) * STEPS)
-        return found
-    holes = np.bincount(rows.table.y[np.isnan(values)], minlength=classes)
-    counted = np.bincount(y, minlength=classes)
-    marked = mark(counted, holes, (rows.labels, rows.is_shown), rows.minimum)
-    shown = marked.present
-    if is_few_valued(u) and _has_small_crossing(u, y, rows.minimum):
-        shown = np.zeros_like(shown)  # a class's sum would tell how often it has a value
-    sums = np.where(shown > 0, np.bincount(y, weights=u, minlength=classes), 0.0)
-    found |= {"class_missing": marked.missing, "class_total": marked.total}
-    return found | {"class_present": shown, "class_sum": np.rint(sums * STEPS)}
-
-
-def _has_small_crossing(u: NDArray[np.float64], y: NDArray[np.int64], minimum: int) -> bool:
-    """Whether some value stands in some class, but in fewer rows than the minimum."""
-    counts = np.unique(np.column_stack([u, y]), axis=0, return_counts=True)[1]
-    return bool((counts < minimum).any())

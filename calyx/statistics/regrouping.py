@@ -21,19 +21,24 @@ FEW = 12  # different values of a column, up to which sums of them tell how ofte
 
 @dataclass(frozen=True)
 class Regrouped:
-    """A variable's values [N] as they are counted, and whether any row changed its group."""
+    """A variable's values [N] as they are counted, and how many rows at most changed their group.
+
+    The exact number of these rows is a small one, and stays at the site.
+    """
 
     values: Values  # NaN where missing
     is_changed: bool
+    joined: int = 0  # rows that count as present, and have no value within the range
+    share: float = 0.0  # of the real values' Σ(x − c)², which those have at most, for any c
+    left: int = 0  # rows that have a value within the range, and do not count as present
 
 
-def regroup(
-    values: Values, bounds: tuple[float, float] | None, labels: NDArray[np.int64], minimum: int
-) -> Regrouped:
+def regroup(values: Values, bounds: tuple[float, float] | None, minimum: int) -> Regrouped:
     """The rows of small groups join the first that is large enough: present, missing, below, above.
 
-    Rows that become present get values of other rows of their class, evenly spaced in their order:
-    so mean, spread and association hardly move. Where no group is large, all are missing.
+    Rows that become present get values from the middle of the sorted ones: as at least nearly half
+    of these lie farther from any given point, mean and spread move by a known share at most. Where
+    no group is large, all are missing.
     """
     groups = _groups(values, bounds)
     sizes = np.bincount(groups, minlength=len(_INSTEAD) + 1)
@@ -45,16 +50,14 @@ def regroup(
     changed = values.copy()
     if target != PRESENT:
         changed[moved] = _INSTEAD[target]
-        return Regrouped(changed, is_changed=True)
-    present = groups == PRESENT
-    for label in np.unique(labels[moved]):
-        own = values[present & (labels == label)]
-        # Sums over a few rows would be those rows': then all classes' values stand for them.
-        donors = own if len(own) >= minimum else values[present]
-        rows = np.flatnonzero(moved & (labels == label))
-        places = (np.arange(len(rows)) + 0.5) / len(rows) * len(donors)
-        changed[rows] = np.sort(donors)[places.astype(np.int64)]
-    return Regrouped(changed, is_changed=True)
+        left = minimum - 1 if small[PRESENT] else 0
+        return Regrouped(changed, is_changed=True, left=left)
+    donors, count = np.sort(values[groups == PRESENT]), int(moved.sum())
+    changed[moved] = np.resize(donors[max(0, (len(donors) - count) // 2) :], count)
+    joined = int(small.sum()) * (minimum - 1)
+    beyond = (len(donors) - joined) // 2  # donors farther from any point than one of the middle
+    share = joined / beyond if 2 * beyond > joined else float(-(-joined // len(donors)))
+    return Regrouped(changed, is_changed=True, joined=joined, share=share)
 
 
 def is_few_valued(values: Values) -> bool:
@@ -62,19 +65,33 @@ def is_few_valued(values: Values) -> bool:
     return len(np.unique(values)) <= FEW
 
 
-def without_rare_values(values: Values, minimum: int) -> Regrouped:
+@dataclass(frozen=True)
+class Smoothed:
+    """A column's values [N] of which the rare ones became common, and how much that is at most."""
+
+    values: Values
+    rows: int = 0  # that have another value now
+    change: float = 0.0  # Σ of the squares of the changes, in the column's unit
+
+
+def without_rare_values(values: Values, minimum: int) -> Smoothed:
     """A few-valued column [N] without missing ones, whose rare values became the nearest common one.
 
     Σx and Σx² of a column of zeros and three ones say "three"; with a histogram beside them they can
-    be solved for two or three rare values of any column of few. Others are left as they are.
+    be solved for two or three rare values of any column of few. Others are left as they are. What it
+    changes is bounded by the number of rare values, and by their distances from the common ones.
     """
     distinct, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     is_rare = counts < minimum
     if len(distinct) == 0 or len(distinct) > FEW or not is_rare.any():
-        return Regrouped(values, is_changed=False)
+        return Smoothed(values)
     common = distinct[~is_rare] if not is_rare.all() else distinct[[counts.argmax()]]
-    nearest = common[np.abs(distinct[:, None] - common[None, :]).argmin(axis=1)]
-    return Regrouped(nearest[places], is_changed=True)
+    distances = np.abs(distinct[:, None] - common[None, :])
+    nearest = common[distances.argmin(axis=1)]
+    rows = int(is_rare.sum()) * (minimum - 1)
+    # To a power of two: the distances themselves would tell values that one row may have.
+    total = (minimum - 1) * float((distances.min(axis=1) ** 2).sum())
+    return Smoothed(nearest[places], rows, 2.0 ** int(np.frexp(total)[1]))
 
 
 def _groups(values: Values, bounds: tuple[float, float] | None) -> NDArray[np.int64]:

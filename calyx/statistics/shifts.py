@@ -6,8 +6,9 @@ the farthest site is off at least, which sees one of sixty as well as one of six
 
 from collections.abc import Iterator
 
-from calyx.statistics.figures import Figures, Numbers, VariableFigures
+from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import AuditFinding
+from calyx.statistics.numbers import Numbers
 from calyx.statistics.spread import Shift
 from calyx.tasks.base import Schema
 

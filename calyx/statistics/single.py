@@ -15,8 +15,8 @@ from calyx.tasks.base import Schema
 LEAST = 2  # sites that show values of a variable
 # What a block counts the sites of, by variable.
 _OF = {
-    "shown_moments": ("present", "sum", "square"),
-    "shown_histogram": ("histogram",),
+    "shown_moments": ("present", "sum", "square", "moved", "joined_share", "change"),
+    "shown_histogram": ("cells", "open"),
     "shown_categories": ("category", "unknown"),
 }
 
@@ -31,7 +31,8 @@ def without_single(cells: Mapping[str, Cells], schema: Schema) -> dict[str, Cell
         is_enough = cells[count] >= LEAST
         for name in names:
             kept = np.repeat(is_enough, sizes) if name == "category" else is_enough
-            found[name] = np.where(kept if cells[name].ndim == 1 else kept[:, None], cells[name], 0)
+            wide = kept.reshape(-1, *[1] * (cells[name].ndim - 1))
+            found[name] = np.where(wide, cells[name], 0)
     if "spread_mean" in cells and "shown_moments" in cells:
         found["spread_mean"] = np.where(cells["shown_moments"] >= LEAST, cells["spread_mean"], 0)
     return found

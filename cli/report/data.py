@@ -20,6 +20,9 @@ from cli.report.scales import percent_text
 MOST_COLUMNS = 200  # in the table
 OPEN_COLUMNS = 40  # before the rest is folded
 MOST_BYTES = 64 * 2**20
+FINE = (
+    0.01  # of the standard deviation: a figure that is right to so much is shown without its margin
+)
 _PICTURE = (132, 34)  # of a histogram, in pixels
 
 _STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
@@ -68,7 +71,7 @@ class ColumnRow:
     range: tuple[Number, Number] | None = None
     outside: Count | None = None
     outlier_share: Share | None = None
-    histogram: tuple[Count, ...] = ()
+    histogram: tuple[Count, ...] | None = None
     categories: dict[str, Count] | None = None
     unknown: Count | None = None
 
@@ -143,9 +146,8 @@ def _line(name: str, of: ColumnRow) -> Line:
     spread = of.missing_spread
     value = "—"
     if of.mean is not None:
-        sd = of.sd or 0.0
-        median = digits.ABSENT if of.median is None else digits.with_spread(of.median, sd)
-        value = f"{digits.mean_text(of.mean, sd)}, median {median}"
+        moments = f"{_within(of, 'mean', of.mean)} ± {_within(of, 'sd', of.sd)}"
+        value = f"{moments}, median {_within(of, 'median', of.median)}"
     elif of.categories:
         most = max(of.categories.items(), key=lambda item: item[1])[0]
         value = f"{len(of.categories)} categories, most often {most}"
@@ -173,6 +175,16 @@ def _line(name: str, of: ColumnRow) -> Line:
         why="" if of.association is not None else of.absent.get("association", ""),
         picture=_bars(list(of.histogram or (of.categories or {}).values())),
     )
+
+
+def _within(of: ColumnRow, key: str, value: float | None) -> str:
+    """A figure with its margin, or a dash; margins far finer than the values vary are not shown."""
+    if value is None:
+        return "—"
+    margin = of.margins.get(key, 0.0)
+    sd = of.sd or 0.0
+    text = digits.with_spread(value, sd)
+    return text if margin <= FINE * sd else f"{text} (within {digits.significant(margin, 2)})"
 
 
 def _told(of: ColumnRow) -> str:

@@ -16,7 +16,7 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import unsure_modes
 from calyx.secagg.refusals import RefusalCode
 from calyx.statistics.baseline import compare_figures
-from calyx.statistics.blocks import TRAIN
+from calyx.statistics.blocks import ALL, TRAIN, Survey
 from calyx.statistics.drift import Drift
 from calyx.statistics.drift_findings import drift_findings
 from calyx.statistics.figures import Figures, read_sums
@@ -24,7 +24,7 @@ from calyx.statistics.figures_json import as_json
 from calyx.statistics.finding import SEVERITIES, AuditFinding
 from calyx.statistics.findings import find
 from server.asking import ask_all
-from server.baseline import read_baseline, read_stored
+from server.baseline import holds, read_baseline, read_stored
 from server.exchange import Exchange, TooFewReplies, named, total_counts
 from server.folder import Severity
 from server.work import Counted, Work
@@ -40,7 +40,7 @@ def run(work: Work) -> Work:
     """Audit once a run; a resumed one reads what was found. Raises AuditFailed, RoundFailed."""
     terms, path = _terms(work), work.folder.statistics
     is_new = not path.exists()
-    counted = _ask_or_keep(work, terms) if is_new else read_counted(path)
+    counted = _ask_or_keep(work, terms) if is_new else _read(work, path)
     if is_new:
         write_counted(path, counted)
     survey = survey_of(work.task, terms)
@@ -111,7 +111,8 @@ def _drift(work: Work, figures: Figures) -> list[Drift] | None:
     audit = work.run.audit
     if audit.baseline is None:
         return None
-    return compare_figures(read_baseline(audit.baseline, work.task, audit.bins), figures)
+    earlier = read_baseline(audit.baseline, work.task, audit.bins)
+    return compare_figures(earlier, figures, audit.bins)
 
 
 def _stop_if_wanted(work: Work, findings: list[AuditFinding]) -> None:
@@ -146,7 +147,7 @@ def _ask_or_keep(work: Work, terms: Terms) -> Counted:
     except TooFewReplies as error:
         if is_lasting and kept.exists():
             _say_kept(work, kept, error)
-            return read_counted(kept)
+            return _read(work, kept)
         raise RoundFailed(_why_none(error)) from None
     if is_lasting:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -200,6 +201,18 @@ def write_counted(path: Path, counted: Counted) -> None:
     """Keep sums, atomically."""
     sums = {name: cells.tolist() for name, cells in counted.sums.items()}
     write_json(path, vars(counted) | {"sums": sums})
+
+
+def _read(work: Work, path: Path) -> Counted:
+    """The sums in a file, if they are of what this run counts. Raises CalyxError."""
+    counted = read_counted(path)
+    survey = Survey(work.task.schema, work.run.audit.bins, (ALL, TRAIN))
+    if not holds(counted.sums, survey):
+        raise CalyxError(
+            f"{path} holds the sums of another version of Calyx, or of another schema: go on with what "
+            "made it, or begin a run without an audit (phases=[preprocess,train,validate,release])."
+        )
+    return counted
 
 
 def read_counted(path: Path) -> Counted:

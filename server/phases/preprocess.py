@@ -12,7 +12,7 @@ from calyx.errors import CalyxError
 from calyx.layouts import survey_of
 from calyx.order import Cv
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.federated import check_given, fit_sums
+from calyx.preprocessing.federated import check_given, fit_sums, shortcomings
 from calyx.preprocessing.fitting import constants_of
 from calyx.statistics.blocks import TRAIN
 from calyx.statistics.figures import read_sums
@@ -44,9 +44,17 @@ def fitted_section(
     cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
     survey = survey_of(work.task, work.terms(cv))
     fits: list[JsonValue] = []
-    for sample in samples:
+    for i, sample in enumerate(samples):
         figures = read_sums(counted.sums, survey, counted.sites, sample)
         check_given(figures, work.task.schema, cfg)
         fitted = fit_sums(figures, work.task.schema, cfg)
+        if i == 0:
+            _say(work, shortcomings(figures, work.task.schema, cfg))
         fits.append([list(row) for row in constants_of(fitted)])
     return dict(work.run.preprocessing) | {"fitted": fits}
+
+
+def _say(work: Work, sentences: list[str]) -> None:
+    """What the sums do not tell, once a run."""
+    for sentence in sentences:
+        work.folder.event("constants", "warning", sentence)

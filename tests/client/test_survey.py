@@ -97,7 +97,7 @@ def test_the_sites_own_minimum_and_list_of_items_count():
         vector = wire.read_vector(reply, parts.length, layout.fixed)
         counts = decode(vector, 1, layout).counts
         assert not counts["all/labels"].any()
-        shown = counts["all/histogram"]
+        shown = counts["all/cells"]
         assert shown.any()
         assert ((shown == 0) | (shown >= 40)).all()
 

@@ -7,7 +7,7 @@ import pytest
 from support.sites import Sites
 from support.taps import Tap, run_server
 
-from calyx.errors import RoundFailed
+from calyx.errors import CalyxError, RoundFailed
 from calyx.files import read_lines
 from client import data, journal, ledger, memory
 from server.phases.audit import AuditFailed
@@ -85,6 +85,16 @@ def test_sums_of_earlier_rows_are_a_warning_that_fail_on_reads_also_when_resumed
     for resume in (False, True):
         with pytest.raises(AuditFailed, match="have a new version of the rows"):
             run_server(sites, sites.inner, tmp_path / "second", resume, **changes)
+
+
+def test_kept_sums_of_other_cells_are_one_sentence(sites, tmp_path):
+    audit(sites, tmp_path / "first")
+    (kept_file,) = (tmp_path / "state" / "calyx" / "statistics").iterdir()
+    value = json.loads(kept_file.read_text())
+    value["sums"].pop("all/cells")
+    kept_file.write_text(json.dumps(value))
+    with pytest.raises(CalyxError, match=r"another version of Calyx.*phases=\[preprocess"):
+        audit(sites, tmp_path / "second")
 
 
 def test_new_versions_at_all_sites_give_new_sums(sites, tmp_path, monkeypatch):

@@ -141,7 +141,7 @@ def test_hearts_sites_that_hide_small_cells_train_with_federated_constants(heart
     audit = read(tmp_path / "run" / "audit.json")
     assert ("single-site", "ca") in {(f["check"], f["column"]) for f in audit["findings"]}
     ca = audit["columns"]["ca"]
-    assert (ca["mean"], ca["sd"], ca["association"], sum(ca["histogram"])) == (None, None, None, 0)
+    assert {ca[name] for name in ("mean", "sd", "association", "histogram")} == {None}
     _, constants = without_constants(load_weights(tmp_path / "run" / "model.safetensors"))
     place = [c.name for c in federation.plan.task.schema.columns].index("ca")
     low, high = ca["range"]

@@ -15,9 +15,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from calyx.statistics.blocks import ALL, ITEMS, STEPS, Survey
+from calyx.statistics.blocks import ALL, ITEMS, Survey
 from calyx.statistics.categories import hide
+from calyx.statistics.distribution import Uncertain, read
 from calyx.statistics.measuring import measure
+from calyx.statistics.moments import STEPS
 from calyx.statistics.regrouping import regroup
 from calyx.statistics.suppression import coarse_shares, suppress_crossed, suppress_part
 from calyx.tasks.base import Column, Schema, Table, Target
@@ -111,8 +113,14 @@ def numbers_told(rows, classes, minimum=MINIMUM):
     of.learn([2], every, sent["outside"][0][0])
     of.learn([3], every, sent["outside"][0][1])
     of.learn(bins, every, sent["present"][0])
-    for place, group in enumerate(bins):
-        of.learn([group], every, sent["histogram"][0][place])
+    cells = np.array(sent["cells"][0])
+    assert ((cells == 0) | (cells >= minimum)).all()
+    if cells.any():
+        known = read(cells, (0.0, 100.0), Uncertain())
+        for place, edge in enumerate((25.0, 50.0, 75.0), start=1):
+            least, most = known.below(edge)
+            if least == most:  # else it is not told how many rows lie below
+                of.learn(bins[:place], every, least)
     totals = [sent["missing"][0], sent["present"][0]]
     crossed = [sent["class_missing"][0], sent["class_present"][0]]
     of.learn_crossed([[0, 1], bins], totals, crossed)
@@ -210,32 +218,31 @@ def test_a_class_table_is_shown_where_nothing_small_follows_from_it():
     rows = sized({(0, 0): 25, (0, 1): 13, (4, 0): 40, (5, 1): 30})
     sent = published(Table(*column(rows)), 2)
     assert sent["class_present"][0] == [40, 30]
-    complete = sized({(4, 0): 40, (5, 1): 30, (0, 1): 4})
+    complete = sized({(4, 0): 40, (4, 1): 15, (5, 1): 30, (0, 1): 4})
     sent = published(Table(*column(complete)), 2)
-    assert sent["class_present"][0] == sent["labels"] == [40, 34]
-    assert (sent["missing"][0], sent["present"][0]) == (0, 74)
+    assert sent["class_present"][0] == sent["labels"] == [40, 49]
+    assert (sent["missing"][0], sent["present"][0]) == (0, 89)
 
 
-def test_rows_that_become_present_are_like_others_of_their_class():
+def test_rows_that_become_present_have_the_values_in_the_middle_and_are_counted_by_a_bound():
     """Not scaled sums: the sum of k equal shares of whole numbers tells k by its fractions."""
-    values = np.array([10.0] * 20 + [80.0] * 20 + [NAN] * 6)
-    labels = np.array([0] * 20 + [1] * 20 + [0, 0, 0, 1, 1, 1])
-    found = regroup(values, (0.0, 100.0), labels, MINIMUM)
-    assert found.is_changed
-    assert found.values[40:].tolist() == [10.0] * 3 + [80.0] * 3
+    values = np.array([10.0] * 10 + [40.0, 50.0, 60.0] + [80.0] * 10 + [NAN] * 3)
+    found = regroup(values, (0.0, 100.0), MINIMUM)
+    assert (found.is_changed, found.joined, found.left) == (True, MINIMUM - 1, 0)
+    assert found.values[23:].tolist() == [40.0, 50.0, 60.0]
 
 
 def test_sums_are_those_of_whole_rows_also_where_some_are_missing():
     rows = sized({(4, 0): 40, (5, 1): 30, (0, 1): 4})
     sent = published(Table(*column(rows)), 2)
-    u = (12.0 * 40 + 37.0 * 34) / 100
-    assert sent["sum"][0] == pytest.approx(u * STEPS, abs=2)
+    assert sent["sum"][0] * 128 == pytest.approx((12.0 * 44 + 37.0 * 30) * 2**STEPS)
 
 
 def test_where_every_group_is_small_a_column_counts_as_missing():
     values = np.array([50.0] * 5 + [-1.0] * 5 + [101.0] * 5 + [NAN] * 5)
-    found = regroup(values, (0.0, 100.0), np.zeros(20, dtype=np.int64), MINIMUM)
+    found = regroup(values, (0.0, 100.0), MINIMUM)
     assert np.isnan(found.values).all()
+    assert (found.joined, found.left) == (0, MINIMUM - 1)
 
 
 def test_a_rare_category_is_hidden_with_rows_of_the_commonest_and_nothing_is_counted_in_its_place():

@@ -1,0 +1,52 @@
+"""What is wrong with numeric columns, as far as sums tell: ranges far too wide, and figures not told."""
+
+from collections.abc import Iterator
+
+from calyx.statistics.figures import VariableFigures
+from calyx.statistics.finding import AuditFinding
+
+_NAMES = {
+    "median": "median",
+    "q1": "first quartile",
+    "q3": "third quartile",
+    "mean": "mean",
+    "sd": "standard deviation",
+}
+
+
+def number_findings(one: VariableFigures) -> Iterator[AuditFinding]:
+    """Findings about one variable; none of what has no range or no values."""
+    numbers = one.numbers
+    if numbers is None or numbers.moments is None:
+        return
+    name, unit = one.variable.name, f" {one.variable.unit}" if one.variable.unit else ""
+    sd = numbers.moments.sd
+    if numbers.is_wide and one.variable.columns:  # a target's range is nobody's declaration
+        yield AuditFinding(
+            "wide-range",
+            "warning",
+            name,
+            None,
+            f"{name} is declared {numbers.low:g} … {numbers.high:g}{unit}, which is "
+            f"{(numbers.high - numbers.low) / sd:.0f} times its standard deviation "
+            f"({sd:.4g}, about a mean of {numbers.moments.mean:.4g}).",
+            "Declare the range that sound values have: another unit, or a typing error, is seen only "
+            "where it leaves that range.",
+        )
+    lacking = [word for key, word in _NAMES.items() if key in numbers.absent]
+    if lacking:
+        reason = next(numbers.absent[key] for key in _NAMES if key in numbers.absent)
+        yield AuditFinding(
+            "not-told",
+            "info",
+            name,
+            None,
+            f"The {_listed(lacking)} of {name} {'is' if len(lacking) == 1 else 'are'} not told: "
+            f"{reason}.",
+            "Nothing; what is not told is not used either. More rows a site, or a smaller "
+            "client.policy.min_cell, would tell it.",
+        )
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
