@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx.digits import ABSENT as NOT_TOLD
-from calyx.digits import percent, share, significant, with_spread
+from calyx.digits import percent, share, with_spread
 from calyx.errors import printable
 
 _NAMED = 4  # columns in one sentence
@@ -104,12 +104,12 @@ def _columns(audit: Mapping[str, Any]) -> Table:
     for name, column in list(audit["columns"].items())[:MOST_COLUMNS]:
         mean, sd, median = (_within(column, key) for key in ("mean", "sd", "median"))
         far, missing = column.get("outlier_share"), column["missing_share"]
-        value = f"{mean} ± {sd}" if column.get("mean") is not None else NOT_TOLD
+        value = NOT_TOLD if column.get("mean") is None else f"{mean} ± {sd}"
         table.add_row(
             Text(printable(str(name), 40)),
             NOT_TOLD if missing is None else percent(missing, "%"),
             _shares(column, audit["rows"]) if column.get("categories") else value,
-            "–" if column.get("categories") else median,
+            median,
             NOT_TOLD if far is None else percent(far, "%"),
             _told(column),
         )
@@ -122,8 +122,8 @@ def _within(column: Mapping[str, Any], key: str) -> str:
     if value is None:
         return NOT_TOLD
     sd = column["sd"] or 0.0
-    text = with_spread(value, sd)
-    return text if margin <= _FINE * sd else f"{text} (within {significant(margin, 2)})"
+    text, is_fine = with_spread(value, sd), margin <= _FINE * sd
+    return text if is_fine else f"{text} (within {with_spread(margin, margin)})"
 
 
 def _shares(column: Mapping[str, Any], rows: int) -> Text:

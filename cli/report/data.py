@@ -181,10 +181,9 @@ def _within(of: ColumnRow, key: str, value: float | None) -> str:
     """A figure with its margin, or a dash; margins far finer than the values vary are not shown."""
     if value is None:
         return "—"
-    margin = of.margins.get(key, 0.0)
-    sd = of.sd or 0.0
-    text = digits.with_spread(value, sd)
-    return text if margin <= FINE * sd else f"{text} (within {digits.significant(margin, 2)})"
+    margin, sd = of.margins.get(key, 0.0), of.sd or 0.0
+    within = "" if margin <= FINE * sd else f" (within {digits.with_spread(margin, margin)})"
+    return digits.with_spread(value, sd) + within
 
 
 def _told(of: ColumnRow) -> str:

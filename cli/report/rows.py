@@ -225,6 +225,7 @@ class Summary:
     test_calibration_error: Share | None = None
     best_round: Count | None = None  # null where none is called best; see `absent`
     released_round: Count | None = None
+    absent: dict[str, str] = Field(default_factory=dict)  # why a figure is null, by its name
     best_val_loss: Loss | None = None
     best_val_accuracy: Score | None = Field(
         None, validation_alias=_either("best_val_accuracy", "best_val_r2")
