@@ -250,4 +250,3 @@ class Summary:
     seconds: Seconds | None = None
     versions: dict[str, str | None] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
-    absent: dict[str, str] = Field(default_factory=dict)  # name of a figure → why it is null
