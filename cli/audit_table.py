@@ -40,7 +40,9 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
     sites, rows = audit["sites"], audit["rows"]
     share = audit["duplicates_share"]
     known = f"{audit['duplicates']} rows" if share is None else f"{share:.1%}"
-    twice = f", {known} twice" if audit["duplicates"] else ""
+    more = audit.get("margins", {}).get("duplicates", 0)
+    known += f" and up to {more} hidden rows" if more else ""
+    twice = f", {known} twice" if audit["duplicates"] or more else ""
     head = f"{rows} rows of {sites} sites{twice}, seen as sums over sites"
     console.print(Text(head, style="bold"))
     console.print(_findings(audit))

@@ -115,6 +115,7 @@ def _blocks(schema: Schema) -> list[Block]:
         Block("hidden_labels", "labels", (1 if k else 0,)),
         Block("hidden_label_rows", "labels", (1 if k else 0,)),
         Block("duplicates", "duplicates", (1,)),
+        Block("duplicates_open", "duplicates", (1,)),  # that sites hide, at most
         Block("missing", "missing", (v,)),
         Block("coded", "missing", (v,)),
         Block("absent", "missing", (v,)),  # sites that have no value of a variable at all

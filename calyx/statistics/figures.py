@@ -65,6 +65,7 @@ class Figures:
     sites: int
     rows: int
     duplicates: int
+    duplicates_open: int  # more of them at most, which sites hide
     labels: tuple[int, ...]  # [K]; none of a regression
     hidden_labels: int  # sites that hid a small class
     hidden_label_rows: int  # rows of these
@@ -101,6 +102,7 @@ def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figu
         sites=sites,
         rows=int(cells["rows"][0]),
         duplicates=int(cells["duplicates"][0]) if is_audit else 0,
+        duplicates_open=int(cells["duplicates_open"][0]) if is_audit else 0,
         labels=tuple(int(n) for n in cells["labels"]) if classes else (),
         hidden_labels=int(cells["hidden_labels"][0]) if classes else 0,
         hidden_label_rows=int(cells["hidden_label_rows"][0]) if classes else 0,

@@ -12,6 +12,7 @@ _NOT_GIVEN = "no site gives it"
 _NO_VALUES = "no values are shown"
 _TOO_COARSE = "too few values are shown, or they lie too close together"
 _OTHER_ROWS = "other sites tell the count than how many rows they have"
+_TOO_FINE = "the spread of all values is not known, or too small a part of the declared range"
 _FEW_SITES = "fewer than two sites show it"
 
 
@@ -27,9 +28,17 @@ def as_json(figures: Figures) -> dict[str, Any]:
         "hidden_labels": figures.hidden_labels,
         "hidden_label_rows": figures.hidden_label_rows,
         "withheld": dict(figures.withheld),
+        "margins": dict(_margins_of_all(figures)),
         "absent": dict(_absent_of_all(figures)),
         "columns": {v.variable.name: _as_json(v) for v in figures.variables},
     }
+
+
+def _margins_of_all(figures: Figures) -> Iterator[tuple[str, float]]:
+    """More, never less: what sites hide."""
+    if figures.duplicates_open:
+        yield "duplicates", figures.duplicates_open
+        yield "duplicates_share", figures.duplicates_open / max(1, figures.rows)
 
 
 def _absent_of_all(figures: Figures) -> Iterator[tuple[str, str]]:
@@ -67,7 +76,7 @@ def _as_json(of: VariableFigures) -> dict[str, Any]:
         n = of.numbers
         told = {name: known.value for name, known in n.quartiles.items()}
         found |= {
-            "count": n.count,
+            "count": None if of.is_single and not n.count else n.count,
             "mean": n.mean,
             "sd": n.sd,
             "least": n.least,
@@ -142,4 +151,7 @@ def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
     other = _ONE_SITE if of.is_single else _TOO_COARSE
     if of.numbers and not of.numbers.count and not of.is_single:
         other = _NO_VALUES
-    return {name: reasons.get(name) or other for name, value in found.items() if value is None}
+    spread = found.get("mean_spread")
+    inner = {f"mean_spread.{k}": _TOO_FINE for k, v in (spread or {}).items() if v is None}
+    absent = {name: reasons.get(name) or other for name, value in found.items() if value is None}
+    return absent | inner

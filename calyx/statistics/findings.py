@@ -51,13 +51,15 @@ def _labels(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
 
 
 def _whole(figures: Figures) -> Iterator[AuditFinding]:
-    if figures.duplicates:
+    if figures.duplicates or figures.duplicates_open:
+        more = f", and up to {figures.duplicates_open} more that sites hide, since they are few"
         yield AuditFinding(
             "duplicates",
             "warning" if figures.duplicates > 0.01 * figures.rows else "info",
             None,
             figures.duplicates,
-            f"{figures.duplicates} of {figures.rows} rows stand twice at their site.",
+            f"{figures.duplicates} of {figures.rows} rows stand twice at their site"
+            f"{more if figures.duplicates_open else ''}.",
             "Each site sees which in its own findings; a row twice weighs twice.",
         )
     if figures.withheld:

@@ -30,7 +30,7 @@ class Regrouped:
     is_changed: bool
     joined: int = 0  # rows that count as present, and have no value within the range
     share: float = 0.0  # of the real values' Σ(x − c)², which those have at most, for any c
-    left: int = 0  # rows that have a value within the range, and do not count as present
+    left: int = 0  # rows that have a value, and are counted in a group without one
 
 
 def regroup(values: Values, bounds: tuple[float, float] | None, minimum: int) -> Regrouped:
@@ -50,7 +50,8 @@ def regroup(values: Values, bounds: tuple[float, float] | None, minimum: int) ->
     changed = values.copy()
     if target != PRESENT:
         changed[moved] = _INSTEAD[target]
-        left = minimum - 1 if small[PRESENT] else 0
+        # What was below or above is counted as missing now, too.
+        left = int(np.delete(small, target).sum()) * (minimum - 1)
         return Regrouped(changed, is_changed=True, left=left)
     donors, count = np.sort(values[groups == PRESENT]), int(moved.sum())
     changed[moved] = np.resize(donors[max(0, (len(donors) - count) // 2) :], count)

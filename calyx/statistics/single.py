@@ -15,7 +15,7 @@ from calyx.tasks.base import Schema
 LEAST = 2  # sites that show values of a variable
 # What a block counts the sites of, by variable.
 _OF = {
-    "shown_moments": ("present", "sum", "square", "moved", "joined_share", "change"),
+    "shown_moments": ("present", "sum", "square", "joined_share", "change"),
     "shown_histogram": ("cells", "open"),
     "shown_categories": ("category", "unknown"),
 }

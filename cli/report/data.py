@@ -96,6 +96,7 @@ class Audit:
     rows: Count
     duplicates: Count
     duplicates_share: Share | None = 0.0
+    margins: dict[str, Number] = Field(default_factory=dict)
     labels: tuple[Count, ...]
     classes: tuple[str, ...] = ()
     label_spread: tuple[Spread | None, ...]

@@ -9,6 +9,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from support.audit_oracles import of_audit
 from support.oracles import (
     Absent,
     Near,
@@ -40,7 +41,7 @@ UNKNOWABLE = (
     Unknowable(r"seconds", "time"),
     Unknowable(r"seed", "an input"),
 )
-BINS = np.concatenate([[-np.inf], np.arange(-20, 21) / 20])
+FINDINGS = (Unknowable(r"findings\..*", "they are sentences about the figures"),)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,13 @@ def test_every_figure_of_the_summary_is_that_of_the_pooled_rows(federation, seed
     if summary["baselines"]:
         expected |= of_baselines(made, run, summary)
     assert complaints(summary, expected, UNKNOWABLE) == []
+
+
+@pytest.mark.parametrize("seed", FEDERATIONS)
+def test_every_figure_of_the_audit_is_that_of_the_pooled_rows_to_its_margin(federation, seed):
+    made, run = federation(seed)
+    audit = read(run / "audit.json")
+    assert complaints(audit, of_audit(made, audit), FINDINGS) == []
 
 
 def answered(made, run, kind, number):

@@ -32,6 +32,7 @@ def of_audit(made: Made, audit: Mapping[str, Any]) -> dict[str, Expected]:
         "drift": Unasked(),
     }
     found |= of_duplicates(audit, given)
+    found |= {f"margins.{name}": Within(0, n) for name in audit["margins"]}
     for i, label in enumerate(made.classes):
         count = int((rows["y"] == label).sum())
         found[f"labels.{i}"] = Within(count - hidden, count)
@@ -65,7 +66,7 @@ def of_duplicates(
     n, margin = audit["rows"], audit.get("margins", {}).get("duplicates", 0)
     return {
         "duplicates": Near(count, margin),
-        "duplicates_share": Near(count / max(1, n), margin / max(1, n) + ROUNDED),
+        "duplicates_share": Near(count / n, margin / n + ROUNDED) if n else Absent(),
     }
 
 
@@ -101,13 +102,14 @@ def of_column(
     missing, margin = int(pooled.isna().sum()), said["margins"].get("missing", 0)
     found: dict[str, Expected] = {
         "missing": Near(missing, margin),
-        "missing_share": Near(
-            missing / max(1, len(pooled)), said["margins"].get("missing_share", 0) + ROUNDED
-        ),
+        "missing_share": Absent(),
         "coded_missing": Near(0),
         "absent_at": Near(sum(series.isna().all() for series in values.values())),
         "hidden_at": Within(0, len(values)),
     }
+    if len(pooled):
+        margin = said["margins"].get("missing_share", 0) + ROUNDED
+        found["missing_share"] = Near(missing / len(pooled), margin)
     found |= {f"margins.{name}": Within(0, np.inf) for name in said["margins"]}
     shares = [float(series.isna().mean()) for series in values.values()]
     return found | of_spread("missing_spread", said["missing_spread"], shares)
@@ -131,6 +133,7 @@ def of_numbers(
         **{f"edges.{i}": Within(low, high) for i in range(len(said["edges"]))},
     }
     names = ("mean", "sd", "least", "q1", "median", "q3", "greatest", "outlier_share", "histogram")
+    names += ("count",)
     found |= {name: Absent() for name in names if said[name] is None}
     if len(x):
         told = of_values(x, said)
@@ -208,22 +211,29 @@ def of_tells(
         value = _tells(made, known, name)
         found["association"] = Near(value, margins.get("association", 0.0) + 1e-6)
     if said["mark_association"] is not None:
-        value = cramer(rows[name].isna(), rows["y"])
+        value = (cramer if made.classes else ratio)(rows[name].isna(), rows["y"])
         found["mark_association"] = Near(value, margins.get("mark_association", 0.0) + 1e-6)
     return found
 
 
 def _tells(made: Made, known: pd.DataFrame, name: str) -> float:
     if name == "c":
-        return cramer(known["c"], known["y"])
+        return (cramer if made.classes else ratio)(known["c"], known["y"])
     x = known[name].to_numpy(dtype=float)
     if not made.classes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return abs(float(np.corrcoef(x / np.abs(x).max(), known["y"].astype(float))[0, 1]))
     x = x / np.abs(x).max()
-    groups = [x[(known["y"] == label).to_numpy()] for label in made.classes]
-    between = sum(len(g) * (g.mean() - x.mean()) ** 2 for g in groups if len(g)) / len(x)
+    return ratio(known["y"], pd.Series(x, index=known.index))
+
+
+def ratio(groups: pd.Series, numbers: pd.Series) -> float:
+    """The correlation ratio η of numbers by group: √(variance between groups / variance)."""
+    x = numbers.to_numpy(dtype=float)
+    x = x / np.abs(x).max()
+    parts = [x[(groups == group).to_numpy()] for group in groups.unique()]
+    between = sum(len(part) * (part.mean() - x.mean()) ** 2 for part in parts) / len(x)
     return float((between / x.var()) ** 0.5)
 
 

@@ -242,7 +242,8 @@ def test_where_every_group_is_small_a_column_counts_as_missing():
     values = np.array([50.0] * 5 + [-1.0] * 5 + [101.0] * 5 + [NAN] * 5)
     found = regroup(values, (0.0, 100.0), MINIMUM)
     assert np.isnan(found.values).all()
-    assert (found.joined, found.left) == (0, MINIMUM - 1)
+    # Of 15 rows that have a value; three groups of at most nine each became missing.
+    assert (found.joined, found.left) == (0, 3 * (MINIMUM - 1))
 
 
 def test_a_rare_category_is_hidden_with_rows_of_the_commonest_and_nothing_is_counted_in_its_place():
@@ -334,3 +335,14 @@ def test_a_regressions_columns_are_regrouped_too():
     sent = measure(Survey(schema, 4, (ALL,)), {ALL: Table(x, np.full(34, 50.0))}, MINIMUM, ITEMS)
     assert sent[f"{ALL}/present"].tolist() == [34, 34]
     assert sent[f"{ALL}/missing"].tolist() == [0, 0]
+
+
+def test_rows_that_stand_twice_and_are_few_are_hidden_and_bounded():
+    """Three of thirty: 0 are told, and that there may be nine more; the truth lies within."""
+    x = np.column_stack([np.arange(30.0) + 1, np.zeros(30)])
+    x[:3] = x[3:6]
+    few = published(Table(x, np.zeros(30, dtype=np.int64)), 2)
+    assert (few["duplicates"], few["duplicates_open"]) == ([0], [9])
+    x = np.column_stack([np.repeat([10.0, 20.0, 30.0], 10), np.zeros(30)])
+    most = published(Table(x, np.zeros(30, dtype=np.int64)), 2)  # 27 of 30
+    assert (most["duplicates"], most["duplicates_open"]) == ([0], [30])
