@@ -37,6 +37,7 @@ from calyx.secagg.quantise import Residues, add
 from calyx.secagg.vector import Contribution, Layout, decode, encode
 from calyx.seeding import rng
 from calyx.tasks.base import Task
+from calyx.weighing import UNKNOWN_W_MAX
 from calyx.weights import float_shapes, initial_model, weights_of
 from client.data import Part, prepare
 from client.splitting import PART_NAMES
@@ -84,11 +85,12 @@ class Population:
 
 def bench_of(seed: int, overrides: Sequence[str] = ()) -> Bench:
     """The default config of digits, in the clear, with this seed; 100 clients fit into a sum."""
-    fixed = ["task=digits", "privacy=none", "privacy.n_max=128", f"seed={seed}"]
+    fixed = ["task=digits", "privacy=none", "privacy.n_max=128", "task.w_max=256"]
+    fixed.append(f"seed={seed}")
     run = parse(RunConfig, resolved(compose([*fixed, *overrides])), "")
     task, privacy = load_task(run.task), parse(PrivacyConfig, run.privacy, "privacy")
     model = initial_model(task, len(task.schema.columns), seed)
-    shapes, w_max = float_shapes(weights_of(model)), privacy.w_max(task.w_max)
+    shapes, w_max = float_shapes(weights_of(model)), privacy.w_max(task.w_max or UNKNOWN_W_MAX)
     return Bench(
         terms=terms_of(run),
         task=task,

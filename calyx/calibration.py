@@ -39,7 +39,7 @@ def reliability(
     return counts
 
 
-def expected_calibration_error(counts: NDArray[np.int64]) -> float:
+def expected_calibration_error(counts: NDArray[np.int64] | NDArray[np.float64]) -> float:
     """ECE in 0 … 1 of counts [3, B], which may be a sum over clients.
 
     Σ over bins of (rows / all rows) · |share of correct − mean confidence|. Raises ValueError

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from calyx.defaults import followed
 from calyx.registry import load_class
 
 CONFIG_MODULE = "conf"
@@ -41,9 +42,9 @@ def compose_master(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf
 
 
 def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
-    """Plain values of a composed config, without Hydra's own part.
+    """Plain values of a composed config, without Hydra's own part; what follows is filled in.
 
-    Raises UserError where the task cannot complete its section.
+    Raises UserError where the task cannot complete its section, or cannot be made of it.
     """
     from omegaconf import OmegaConf
 
@@ -52,7 +53,8 @@ def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConf
         raise TypeError("a composed config is a mapping")
     values.pop("hydra", None)
     plain = OmegaConf.to_container(OmegaConf.create(values), resolve=True)
-    return _completed({str(k): v for k, v in plain.items()} if isinstance(plain, dict) else {})
+    config = {str(k): v for k, v in plain.items()} if isinstance(plain, dict) else {}
+    return followed(_completed(config))
 
 
 def _completed(config: dict[str, Any]) -> dict[str, Any]:

@@ -97,13 +97,44 @@ class StrategySection:
     local: Section  # travels to the clients
 
 
+Monitor = Literal[
+    "val_loss",
+    "val_accuracy",
+    "val_r2",
+    "val_rmse",
+    "val_mae",
+    "val_personal_loss",
+    "val_personal_accuracy",
+    "val_personal_r2",
+    "val_personal_rmse",
+    "val_personal_mae",
+]
+Mode = Literal["min", "max"]
+
+
+def better_is(monitor: str) -> Mode:
+    """Whether the smaller or the larger of two values of this figure is the better one."""
+    return "max" if monitor.endswith(("_accuracy", "_r2")) else "min"
+
+
 @config
 class Stopping:
-    """Global early stopping, and how the best model is chosen."""
+    """Global early stopping, and how the best model is chosen.
 
-    monitor: Literal["val_loss", "val_accuracy"]
-    mode: Literal["min", "max"]
+    All but `patience` may be null in the config: `calyx.defaults` fills them in.
+    """
+
+    monitor: Monitor  # the figure of a round's validation by which rounds are compared
+    mode: Mode  # whether less of it is better, or more; the monitor leaves no choice
+    objective: Monitor  # the figure of the best round by which runs are compared, in sweeps
     patience: PositiveInt | None  # rounds without a better value; null never stops early
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the direction is not the monitor's."""
+        if self.mode != better_is(self.monitor):
+            raise ValueError(
+                f"stopping.monitor={self.monitor} needs stopping.mode={better_is(self.monitor)}"
+            )
 
 
 @config
@@ -142,7 +173,9 @@ class RunConfig:
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     cohort_size: PositiveInt | None  # clients a round; null takes all
     min_replies: PositiveInt | None  # clients in a round's sums at least; null is half + 1
-    evaluate: Literal["with_training", "separate"]  # when the aggregated model is validated
+    # When the aggregated model is validated, and by whom: by the next round's clients, with their
+    # training; or by everybody, before it. Null in the config is filled in by `calyx.defaults`.
+    evaluate: Literal["with_training", "separate"]
     retries: NonNegativeInt  # times that a failed round is repeated
     deadline_s: PositiveFloat  # seconds that the server waits for a stage
     keep_checkpoints: PositiveInt  # the last K are kept

@@ -7,6 +7,7 @@ accumulator; Python's integers hold it.
 Shapes: N numbers.
 """
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -76,6 +77,12 @@ def to_float(total: int, bits: int, over: int = 1) -> float:
         return float(Fraction(total, over << bits))
     except OverflowError:
         return float("inf") if total > 0 else float("-inf")
+
+
+def root(numerator: int, denominator: int) -> float:
+    """The square root of a ratio that is not negative, for integers that no float64 holds."""
+    places = 2 * max(0, 64 - (numerator.bit_length() - denominator.bit_length()) // 2)
+    return float(Fraction(math.isqrt((numerator << places) // denominator), 1 << places // 2))
 
 
 def to_cell(value: int) -> tuple[int, int]:

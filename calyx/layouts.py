@@ -1,16 +1,28 @@
 """Which vector a client sends, and which rules its sum obeys: derived alike on both sides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from calyx.config import parse
-from calyx.metrics import CLIPPED, EVALUATION_W_MAX, LOSS, PERSONAL, evaluation_terms, test_terms
+from calyx.errors import ConfigError
+from calyx.metrics import (
+    CAPPED,
+    CLIPPED,
+    LOSS,
+    PERSONAL,
+    Over,
+    detail_terms,
+    evaluation_terms,
+)
 from calyx.order import Cv, Kind, Terms
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.encoding import hash_of
 from calyx.secagg.rules import Rules
 from calyx.secagg.vector import Layout, Metric
+from calyx.spread import spread_terms
 from calyx.statistics.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
-from calyx.tasks.base import Task
+from calyx.tasks.base import Task, check_w_max
+from calyx.weighing import UNKNOWN_W_MAX
 from calyx.weights import Shapes
 
 PRG_KEY_BYTES = {"aes-128": 16, "aes-256": 32}
@@ -45,31 +57,58 @@ class Contents:
     metrics: tuple[Metric, ...] = ()  # of a training, beside its loss
     has_personal: bool = False  # whether each client evaluates a model of its own, too
     is_localised: bool = False  # whether each client's evaluation is of the model as it has it
+    w_max: int = UNKNOWN_W_MAX  # largest weight of a client, in training rows
+
+    @property
+    def models(self) -> Literal["common", "own", "both"]:
+        """Of whom figures are: one model; each client's own; one model, and each client's own."""
+        if self.is_localised:
+            return "own"
+        return "both" if self.has_personal else "common"
+
+
+def weighed(contents: Contents, terms: Terms) -> Contents:
+    """With the weight that the task names, or else the terms. Raises ConfigError where these differ."""
+    own, theirs = contents.task.w_max, terms.w_max
+    if own is not None and theirs not in (None, own):
+        raise ConfigError(f"The order weighs clients by w_max={theirs}, and its task by {own}.")
+    try:
+        check_w_max(theirs)
+    except ValueError as error:
+        raise ConfigError(f"The order cannot be used: {error}.") from None
+    return replace(contents, w_max=own or theirs or UNKNOWN_W_MAX)
 
 
 def parts_of(
     kind: Kind, is_validated: bool, privacy: PrivacyConfig, contents: Contents, cv: Cv | None = None
 ) -> Parts:
-    """Training sends the update, its loss and the number of cut coordinates; evaluation counts.
+    """Training sends the update, its loss and what was cut; evaluation counts.
+
+    What was cut are coordinates of the update, and the rows of a client that has more than `w_max`.
 
     With `is_validated`, a training also sends what an evaluation of its incoming weights would.
-    Evaluations are weighed by rows up to 2^20: their sums need no step of w_max, so the task's
-    bound does not blur them.
+    In an evaluation Σe is the number of clients, so that one of nobody's rows is a sum like others.
     """
-    fixed, task = privacy.fixed_point(), contents.task
-    metrics, counts = evaluation_terms(task.schema)
+    fixed, task, over = privacy.fixed_point(), contents.task, over_of(privacy)
+    counts = evaluation_terms(task.schema, over)
     if contents.has_personal:
-        own_metrics, own_counts = evaluation_terms(task.schema, PERSONAL)
-        metrics, counts = metrics + own_metrics, counts + own_counts
+        counts += evaluation_terms(task.schema, over, PERSONAL)
     if kind in ("test", "cv"):
-        counts = (*counts, *test_terms(task.schema))
-    evaluation = Layout(fixed, privacy.w_max(EVALUATION_W_MAX), (), metrics, counts)
+        counts += spread_terms(task.schema)
+    if kind == "test":
+        counts += detail_terms(task.schema, over)
+    evaluation = Layout(fixed, 1, (), (), counts)
     if kind != "train":
         folds = cv.k if kind == "cv" and cv is not None and isinstance(cv.k, int) else 1
         return Parts(evaluations=(evaluation,) * folds)
     sent = (LOSS, *contents.metrics)
-    train = Layout(fixed, privacy.w_max(task.w_max), contents.tensors, sent, (CLIPPED,))
+    train = Layout(fixed, privacy.w_max(contents.w_max), contents.tensors, sent, (CLIPPED, CAPPED))
     return Parts(train, (evaluation,) if is_validated else ())
+
+
+def over_of(privacy: PrivacyConfig) -> Over:
+    """What figures are means over: clients where all weigh the same, and rows are confidential."""
+    return "rows" if privacy.weighting == "examples" else "clients"
 
 
 def statistics_parts(privacy: PrivacyConfig, survey: Survey) -> Parts:
@@ -81,11 +120,14 @@ def statistics_parts(privacy: PrivacyConfig, survey: Survey) -> Parts:
 def survey_of(task: Task, terms: Terms) -> Survey:
     """What the clients of a run measure of their rows: all of them, and those that models see.
 
-    The folds are in the same vector, since a client gives statistics once.
+    The folds are in the same vector, since a client gives statistics once. How many rows the clients
+    train on is asked where their weights follow from it.
     """
+    weighting = parse(PrivacyConfig, terms.privacy, "privacy").weighting
+    is_weighed = task.w_max is None and weighting == "examples"
     bins = parse(StatisticsConfig, terms.statistics, "statistics").bins
     folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
-    return Survey(task.schema, bins, (ALL, TRAIN, *map(fold_name, range(folds))))
+    return Survey(task.schema, bins, (ALL, TRAIN, *map(fold_name, range(folds))), is_weighed)
 
 
 def rules_of(privacy: PrivacyConfig, parts: Parts, roster: int, groups: tuple[int, int]) -> Rules:

@@ -1,82 +1,91 @@
-"""Metrics as counts and sums, which add up over clients; never means of clients' scores.
+"""What models are judged by: counts and exact sums over rows, which add up over clients.
 
-A classifier is judged by its confusion matrix, a regression by four means over rows. Regression
-works on the target in units of its scale, and its figures are in the target's own unit.
+A classifier is judged by its loss and the rows that it gets right, a regression by four sums. Nothing is
+rounded, bounded or divided before all clients are in the sum, so that a figure is that of the pooled
+rows. A regression works on the target in units of its scale; its figures, but for the loss, are in the
+target's own unit.
+
+With `privacy.weighting=equal` numbers of rows are confidential: each client adds the means of its own
+rows, and a figure is one over clients.
+
+Shapes: K classes.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from fractions import Fraction
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.calibration import expected_calibration_error
-from calyx.secagg.vector import Count, Metric
+from calyx.exact import FLOAT_MAX, FLOAT_STEPS, SQUARE_MAX, SQUARE_STEPS
+from calyx.figures import IMPOSSIBLE, Figures, none_of
+from calyx.secagg.vector import Cells, Count, Metric
 from calyx.tasks.base import Schema
 
-LOSS_MAX = 2.0**258  # twice the greatest float32, squared
-# Mean loss of a client's rows: cross-entropy in nats, or squared error in units of the target's scale.
-LOSS = Metric("loss", 0.0, LOSS_MAX)
+Over = Literal["rows", "clients"]  # what a figure is a mean over
+
+# Mean loss of a training: cross-entropy in nats, or squared error in units of the target's scale.
+LOSS = Metric("loss", 0.0, 2.0**129)  # twice the greatest float32, in which it is computed
 CLIPPED = Count("clipped", 1)  # coordinates of an update that were cut to ±clip
-SCORE_STEPS = 2**20  # fixed-point steps of a client's score, which is cut to 0 … 1
-SCORE_BINS = 20
+CAPPED = Count("capped", 1, 1)  # clients that count as fewer training rows than they have
+ROWS_MAX = 2**40  # of one client
+SHARE_STEPS = 60  # a share 0 … 1 is sent in steps of 2^-60
 RELIABILITY_BINS = 15  # of a classifier's confidence
-EVALUATION_W_MAX = 2**20  # rows of one client that count in a mean loss
 PERSONAL = "personal_"  # how the names begin of what a client's own model is judged by
-_ABSOLUTE = Metric("absolute_error", 0.0, LOSS_MAX**0.5)
-_MEAN = Metric("target_mean", -(LOSS_MAX**0.5), LOSS_MAX**0.5)
-_SQUARE = Metric("target_square", 0.0, LOSS_MAX)
+_CONFIDENTIAL = "rows are not counted with privacy.weighting=equal"
 
-Counts = Mapping[str, NDArray[np.int64]]
-Means = Mapping[str, float]
+Counts = Mapping[str, Cells]
 
 
-def evaluation_terms(
-    schema: Schema, prefix: str = ""
-) -> tuple[tuple[Metric, ...], tuple[Count, ...]]:
-    """What an evaluation of a task sends: means weighted by rows, and counts."""
-    metrics: tuple[Metric, ...] = (LOSS,)
-    counts: tuple[Count, ...] = ()
-    if schema.target is None:
-        # The confusion matrix, flattened: row = true class, column = predicted class.
-        counts = (Count(f"{prefix}confusion", len(schema.classes) ** 2),)
-    else:
-        metrics += (_ABSOLUTE, _MEAN, _SQUARE)
-    named = (Metric(f"{prefix}{m.name}", m.low, m.high) for m in metrics)
-    return tuple(named), counts
-
-
-def test_terms(schema: Schema) -> tuple[Count, ...]:
-    """What a test sends beside it: how the score differs between clients, and how sure models are."""
-    spread = (Count("clients", 1), Count("scores", 2, SCORE_STEPS), Count("score_bins", SCORE_BINS))
+def evaluation_terms(schema: Schema, over: Over, prefix: str = "") -> tuple[Count, ...]:
+    """What an evaluation of one model sends, each name with `prefix`."""
+    size, rows = len(schema.classes), ROWS_MAX if over == "rows" else 1
+    terms = [
+        Count("clients", 1, 1),  # that have rows
+        Count("untrained", 1, 1),  # clients that have no such model, and whose rows do not count
+        Count(
+            "not_finite", 1, rows
+        ),  # rows without a finite output, or clients that have such rows
+    ]
+    if over == "rows":
+        terms.append(Count("rows", 1, ROWS_MAX))
     if schema.target is not None:
-        return spread
-    return (*spread, Count("reliability", 3 * RELIABILITY_BINS, 2**44))
+        terms += [
+            Count("square_error", 1, SQUARE_MAX * rows),
+            Count("absolute_error", 1, FLOAT_MAX * rows),
+            Count("target", 2, FLOAT_MAX * rows),  # its positive and its negative part
+            Count("target_square", 1, SQUARE_MAX * rows),
+        ]
+    else:
+        share = ROWS_MAX if over == "rows" else 1 << SHARE_STEPS
+        terms += [
+            Count("loss", 1, FLOAT_MAX * rows),
+            Count("labels", size, share),
+            Count("hits", 1, share),  # rows whose class was predicted
+        ]
+    return tuple(Count(f"{prefix}{t.name}", t.size, t.maximum) for t in terms)
 
 
-def spread_counts(score: float, num_examples: int) -> dict[str, NDArray[np.int64]]:
-    """One client's counts of `test_terms`; nothing of a client without rows."""
-    has_rows = int(num_examples > 0)
-    share = min(max(score, 0.0), 1.0)
-    bins = np.zeros(SCORE_BINS, dtype=np.int64)
-    bins[min(int(share * SCORE_BINS), SCORE_BINS - 1)] = has_rows
-    scores = np.rint(np.array([share, share**2]) * SCORE_STEPS * has_rows).astype(np.int64)
-    return {"clients": np.array([has_rows]), "scores": scores, "score_bins": bins}
+def detail_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
+    """What a test of a classifier counts beside it; nothing where rows are confidential.
+
+    The confusion matrix is flattened: row = true class, column = predicted class.
+    """
+    if schema.target is not None or over == "clients":
+        return ()
+    return (
+        Count("confusion", len(schema.classes) ** 2, ROWS_MAX),
+        Count("reliability", 3 * RELIABILITY_BINS, ROWS_MAX << 20),
+    )
 
 
-def client_spread(counts: Counts) -> dict[str, float | None]:
-    """Mean and sd of the clients' own scores, and the worst tenth's bound, to one bin of 0.05."""
-    clients = int(counts["clients"][0])
-    if clients == 0:
-        return {"client_mean": None, "client_sd": None, "client_worst_decile": None}
-    mean, square = (float(n) / SCORE_STEPS / clients for n in counts["scores"])
-    reached = np.searchsorted(np.cumsum(counts["score_bins"]), 0.1 * clients)
-    return {
-        "client_mean": mean,
-        "client_sd": max(0.0, square - mean**2) ** 0.5,
-        "client_worst_decile": float(reached + 1) / SCORE_BINS,
-    }
+def no_details(schema: Schema, over: Over) -> dict[str, Cells]:
+    """The counts of `detail_terms` of a client that is not judged."""
+    return {t.name: np.zeros(t.size, dtype=object) for t in detail_terms(schema, over)}
 
 
 def metric_name(schema: Schema) -> str:
@@ -84,64 +93,177 @@ def metric_name(schema: Schema) -> str:
     return "accuracy" if schema.target is None else "r2"
 
 
+def figure_names(schema: Schema) -> tuple[str, ...]:
+    """All figures of an evaluation."""
+    return ("loss", "accuracy") if schema.target is None else ("loss", "r2", "rmse", "mae")
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """A model on some rows: `means` over them and `counts`, by the names of `evaluation_terms`."""
+    """A model on one client's rows: exact sums, by the names of `evaluation_terms`.
+
+    Those of losses and errors are over the rows with a finite output; the others over all.
+    """
 
     num_examples: int
-    means: dict[str, float]
-    counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    not_finite: int  # rows whose output, or target, is beyond a float32
+    sums: dict[str, Cells]
+    beside: dict[str, Cells] = field(default_factory=dict)  # of a test: `detail_terms`
 
     @property
-    def loss(self) -> float:
-        """The mean loss."""
-        return self.means["loss"]
+    def loss(self) -> float | None:
+        """The mean loss; None where it cannot be told."""
+        if self.num_examples == 0 or self.not_finite:
+            return None
+        if "loss" in self.sums:
+            return _mean(self.sums["loss"][0], self.num_examples, FLOAT_STEPS)
+        return _mean(self.sums["square_error"][0], self.num_examples, SQUARE_STEPS)
 
     @property
-    def score(self) -> float:
-        """Accuracy, or R²; 0.0 where it cannot be told."""
-        if self.counts:
-            return accuracy_of(self.counts["confusion"])
-        return _r2(self.means) or 0.0
+    def score(self) -> float | None:
+        """Accuracy, or R²; None where it cannot be told."""
+        if self.num_examples == 0 or self.not_finite:
+            return None
+        if "loss" in self.sums:
+            return int(self.sums["hits"][0]) / self.num_examples
+        return _r2(self.sums, self.num_examples)
+
+
+def counts_of(
+    evaluation: Evaluation | None, schema: Schema, over: Over, prefix: str = ""
+) -> dict[str, Cells]:
+    """One client's counts of `evaluation_terms`; None is a client that has no such model."""
+    terms = evaluation_terms(schema, over)
+    counts: dict[str, Cells] = {t.name: np.zeros(t.size, dtype=object) for t in terms}
+    if evaluation is None:
+        counts["untrained"][0] = 1
+    else:
+        rows, bad = evaluation.num_examples, evaluation.not_finite
+        counts["clients"][0] = int(rows > 0)
+        counts["not_finite"][0] = bad if over == "rows" else int(bad > 0)
+        if over == "rows":
+            counts |= evaluation.sums | {"rows": np.array([rows], dtype=object)}
+        elif rows > bad:
+            counts |= _means(evaluation.sums, rows, rows - bad)
+    return {f"{prefix}{t.name}": counts[t.name] for t in terms}
+
+
+def _means(sums: Counts, rows: int, good: int) -> dict[str, Cells]:
+    """The means of a client's own rows, in the steps of the sums; errors are over `good` rows."""
+
+    def mean(name: str, over: int, steps: int = 0) -> Cells:
+        found = [round(Fraction(int(v) << steps, over)) for v in sums[name]]
+        return np.array(found, dtype=object)
+
+    if "loss" in sums:
+        return {
+            "loss": mean("loss", good),
+            "labels": mean("labels", rows, SHARE_STEPS),
+            "hits": mean("hits", good, SHARE_STEPS),
+        }
+    errors = {name: mean(name, good) for name in ("square_error", "absolute_error")}
+    return errors | {name: mean(name, rows) for name in ("target", "target_square")}
 
 
 def figures(
-    schema: Schema, means: Means, counts: Counts, prefix: str = ""
-) -> dict[str, float | None]:
-    """What is reported of an evaluation, by name; None where it cannot be told."""
-    loss = means[f"{prefix}loss"]
+    schema: Schema, counts: Counts, prefix: str = "", empty: str = "there are no rows"
+) -> Figures:
+    """What is reported of an evaluation, by name without `prefix`.
+
+    Each is a mean over rows, or over clients where `counts` has no rows. `empty` is the reason why
+    nothing is told where there are none.
+    """
+    own = {k.removeprefix(prefix): v for k, v in counts.items() if k.startswith(prefix)}
+    is_rows = "rows" in own
+    n, word = int(own["rows" if is_rows else "clients"][0]), "row" if is_rows else "client"
+    if n == 0:
+        untrained = int(own["untrained"][0])
+        reason = "no client has trained a model of its own" if untrained else empty
+        return none_of(figure_names(schema), reason)
+    if bad := int(own["not_finite"][0]):
+        what = "an output" if is_rows else "rows with an output"
+        reason = f"{bad} of {n} {word}s {_have(bad)} {what} that is not finite"
+        return none_of(figure_names(schema), reason)
+    if not _is_possible(own, n):
+        return none_of(figure_names(schema), IMPOSSIBLE)
     if schema.target is None:
-        return {"loss": loss, "accuracy": accuracy_of(counts[f"{prefix}confusion"])}
-    scale = schema.target.scale
-    return {
+        loss = _mean(own["loss"][0], n, FLOAT_STEPS)
+        accuracy = _mean(own["hits"][0], n, 0 if is_rows else SHARE_STEPS)
+        return _told({"loss": loss, "accuracy": accuracy})
+    return _of_regression(own, n, schema.target.scale, word)
+
+
+def _is_possible(own: Counts, n: int) -> bool:
+    """Whether rows, or means of clients' rows, can have these sums: no share is above 1."""
+    if "hits" in own:
+        return int(own["hits"][0]) <= (n if "rows" in own else n << SHARE_STEPS)
+    # Σe² ≥ (Σ|e|)² / n, and so of the target; means are rounded by half a step each.
+    total = int(own["target"][0]) - int(own["target"][1])
+    pairs = [("square_error", int(own["absolute_error"][0])), ("target_square", abs(total))]
+    return all(n * (int(own[name][0]) + n) >= max(0, by - n) ** 2 for name, by in pairs)
+
+
+def _of_regression(own: Counts, n: int, scale: float, word: str) -> Figures:
+    loss = _mean(own["square_error"][0], n, SQUARE_STEPS)
+    r2 = _r2(own, n)
+    found = {
         "loss": loss,
-        "r2": _r2({name.removeprefix(prefix): value for name, value in means.items()}),
-        "rmse": loss**0.5 * scale,
-        "mae": means[f"{prefix}absolute_error"] * scale,
+        "r2": r2,
+        "rmse": math.sqrt(loss) * scale,
+        "mae": _mean(own["absolute_error"][0], n, FLOAT_STEPS) * scale,
     }
+    if r2 is not None:
+        return _told(found)
+    of_one = "a single row has no spread that R² could be measured by"
+    of_all = "all targets are equal, so that there is no spread that R² could be measured by"
+    return _told(found, {"r2": of_one if n == 1 and word == "row" else of_all})
 
 
-def _r2(means: Means) -> float | None:
-    variance = means["target_square"] - means["target_mean"] ** 2
-    return 1 - means["loss"] / variance if variance > 1e-9 else None
+def _told(found: dict[str, float | None], absent: dict[str, str] | None = None) -> Figures:
+    """Figures, of which one that no float64 holds is absent."""
+    reasons = dict(absent or {})
+    for name, value in found.items():
+        if value is not None and not math.isfinite(value):
+            reasons[name] = "it is too large for a number of 64 bits"
+    return Figures({k: None if k in reasons else v for k, v in found.items()}, reasons)
 
 
-def details(schema: Schema, counts: Counts) -> dict[str, Any]:
-    """What else is kept of a test, as JSON values: a classifier's calibration and confusion matrix."""
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
+def _mean(total: Any, n: int, steps: int) -> float:  # noqa: ANN401 - an integer of any width
+    return float(Fraction(int(total), n << steps))
+
+
+def _r2(sums: Counts, n: int) -> float | None:
+    """1 - Σe² / (Σt² - (Σt)²/n), in exact integers; None where all targets are equal."""
+    total = int(sums["target"][0]) - int(sums["target"][1])
+    spread = n * int(sums["target_square"][0]) - total**2
+    if spread <= 0:  # below 0 by rounding of clients' means alone
+        return None
+    return float(1 - Fraction(n * int(sums["square_error"][0]), spread))
+
+
+def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, str]]:
+    """What else is kept of a classifier's test, as JSON values, and why some of it is absent."""
     if schema.target is not None:
-        return {}
-    sure = counts["reliability"].reshape(3, -1)
-    error = expected_calibration_error(sure) if sure[0].any() else None
-    return {
-        "calibration_error": error,
-        "confusion": counts["confusion"].reshape(len(schema.classes), -1).tolist(),
+        return {}, {}
+    names, reason = ("calibration_error", "confusion"), None
+    if "reliability" not in counts:
+        reason = _CONFIDENTIAL
+    else:
+        told = figures(schema, counts, empty="no client has test rows")
+        reason = told.absent.get("accuracy")
+    if reason is not None:
+        return dict.fromkeys(names), dict.fromkeys(names, reason)
+    sure = counts["reliability"].reshape(3, -1).astype(np.float64)
+    confusion = counts["confusion"].reshape(len(schema.classes), -1)
+    found = {
+        "calibration_error": expected_calibration_error(sure),
+        "confusion": confusion.astype(np.int64).tolist(),
     }
-
-
-def accuracy_of(confusion: NDArray[np.int64]) -> float:
-    """Share of a confusion matrix, [K, K] or flattened, on its diagonal; 0.0 without rows."""
-    size = round(confusion.size**0.5)
-    return int(np.trace(confusion.reshape(size, size))) / max(1, int(confusion.sum()))
+    return found, {}
 
 
 def confusion_matrix(

@@ -20,6 +20,7 @@ from calyx.config import (
     parse,
 )
 from calyx.errors import ConfigError
+from calyx.tasks.base import LARGEST_W_MAX
 
 MAX_ORDER_BYTES = 4 * 2**20  # a roster of some 100,000 names; more is refused unread
 
@@ -53,6 +54,8 @@ class Terms:
     training: Section
     preprocessing: Section
     privacy: Section
+    # Largest weight of a client, where the task leaves it to the federation; null: it is not known.
+    w_max: Annotated[int, Field(ge=1, le=LARGEST_W_MAX)] | None
     statistics: Section
     cv: Cv | None  # null: an ordinary training
     seed: Annotated[int, Field(ge=0, lt=2**63)]
@@ -90,6 +93,7 @@ class Order:
     abandoned: tuple[Abandoned, ...]  # sums of earlier attempts that were given up
     groups: tuple[tuple[str, ...], ...]  # names of the cohort's clients, each in one group
     rounds: Annotated[int, Field(ge=1, lt=2**31)]
+    best: Annotated[int, Field(ge=0, lt=2**31)]  # the best round so far, to be kept; 0: none yet
     deadline_s: PositiveFloat
     terms: Terms
 
@@ -107,6 +111,7 @@ def travelling(run: RunConfig) -> dict[str, Any]:
         "training": run.training,
         "preprocessing": run.preprocessing,
         "privacy": run.privacy,
+        "w_max": None,
         "statistics": {"bins": run.audit.bins, "thorough": _is_thorough(run)},
         "cv": None,
         "seed": run.seed,

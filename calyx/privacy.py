@@ -58,6 +58,10 @@ class PrivacyConfig:
         """Largest weight of one client, in examples: the task's, or 1 if all weigh the same."""
         return task_w_max if self.weighting == "examples" else 1
 
+    def is_capped(self, num_examples: int, w_max: int) -> bool:
+        """Whether a client of so many training rows counts as `w_max` rows, which are fewer."""
+        return self.weighting == "examples" and num_examples > w_max
+
     def colluders(self, roster: int, group: int) -> int:
         """C of a group of `group` clients out of `roster`."""
         given = self.max_colluders

@@ -1,7 +1,7 @@
 """A model's weights as named arrays: made from a seed, hashed, and kept in a file.
 
 `Weights` maps a parameter's name to its array in the model's own order. Float tensors are float32;
-integer buffers (such as a count of batches) keep their type and never travel in an update.
+integer and boolean tensors keep their type and never travel in an update (`calyx/makeup.py`).
 """
 
 import hashlib
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.errors import ConfigError
 from calyx.files import write_atomically
-from calyx.seeding import torch_scope
+from calyx.seeding import global_scope
 from calyx.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -25,9 +26,45 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 def initial_model(task: Task, num_inputs: int, seed: int, fold: int | None = None) -> "nn.Module":
-    """The task's model with the weights that every party derives from `seed`, or from a fold's too."""
-    with torch_scope(seed, "initial-weights", 0 if fold is None else fold + 1):
-        return task.model(num_inputs)
+    """The task's model with the weights that every party derives from `seed`, or from a fold's too.
+
+    Raises ConfigError where it holds what cannot be trained, sent or kept in a file.
+    """
+    import torch  # noqa: F401 - a scope seeds what is imported
+
+    with global_scope(seed, "initial-weights", 0 if fold is None else fold + 1):
+        model = task.model(num_inputs)
+    _check_state(model, task)
+    return model
+
+
+def _check_state(model: "nn.Module", task: Task) -> None:
+    """Raise ConfigError where a model holds what cannot be trained, sent or kept in a file."""
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    known = {
+        torch.float32,
+        torch.float64,
+        torch.bool,
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+        torch.int32,
+        torch.int64,
+    }
+    for name, value in model.state_dict().items():
+        if is_lazy(value):
+            problem = "has no size yet: use a layer that is made with its sizes, not a lazy one"
+        elif not isinstance(value, torch.Tensor):
+            problem = "is no tensor: keep it outside of the module's state"
+        elif value.dtype not in known or value.layout != torch.strided:
+            kind = str(value.dtype).removeprefix("torch.")
+            form = "dense" if value.layout == torch.strided else "sparse"
+            problem = f"is {form} {kind}: a model's tensors are dense float32, or integers"
+        else:
+            continue
+        raise ConfigError(f"The model of task={task.name} cannot be used: {name} {problem}.")
 
 
 def weights_of(model: "nn.Module") -> Weights:

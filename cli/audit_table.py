@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from calyx.digits import ABSENT as NOT_TOLD
+from calyx.digits import percent, share, with_spread
 from calyx.errors import printable
 
-NOT_TOLD = "—"  # of a figure that is null: `absent` in audit.json says why
 _NAMED = 4  # columns in one sentence
 _FIGURES = {  # that are named where they are not told
     "missing_share": "share of missing values",
@@ -101,13 +102,13 @@ def _columns(audit: Mapping[str, Any]) -> Table:
     for name, column in list(audit["columns"].items())[:MOST_COLUMNS]:
         mean, sd, median = (_within(column, key) for key in ("mean", "sd", "median"))
         far, missing = column.get("outlier_share"), column["missing_share"]
-        value = f"{mean} ± {sd}" if column.get("mean") is not None else NOT_TOLD
+        value = NOT_TOLD if column.get("mean") is None else f"{mean} ± {sd}"
         table.add_row(
             Text(printable(str(name), 40)),
-            NOT_TOLD if missing is None else f"{missing:.0%}" if column["missing"] else "–",
+            NOT_TOLD if missing is None else percent(missing, "%"),
             _shares(column, audit["rows"]) if column.get("categories") else value,
-            "–" if column.get("categories") else median,
-            f"{far:.1%}" if far else "–",
+            median,
+            NOT_TOLD if far is None else percent(far, "%"),
             _told(column),
         )
     return table
@@ -118,9 +119,9 @@ def _within(column: Mapping[str, Any], key: str) -> str:
     value, margin = column.get(key), column["margins"].get(key, 0.0)
     if value is None:
         return NOT_TOLD
-    text = f"{value:.3g}" if key == "sd" else f"{value:.4g}"
-    is_fine = margin <= _FINE * (column["sd"] or 0.0)
-    return text if is_fine else f"{text} (within {margin:.2g})"
+    sd = column["sd"] or 0.0
+    text, is_fine = with_spread(value, sd), margin <= _FINE * sd
+    return text if is_fine else f"{text} (within {with_spread(margin, margin)})"
 
 
 def _shares(column: Mapping[str, Any], rows: int) -> Text:
@@ -128,7 +129,9 @@ def _shares(column: Mapping[str, Any], rows: int) -> Text:
     words, hidden = column["categories"], column["hidden_rows"]
     most = max(words, key=lambda word: words[word])
     text = (
-        f"{printable(str(most), 20)} {words[most] / max(1, rows):.0%}" if words[most] else NOT_TOLD
+        f"{printable(str(most), 20)} {percent(words[most] / max(1, rows), '%')}"
+        if words[most]
+        else NOT_TOLD
     )
     return Text(text + (f", hidden {hidden / max(1, rows):.0%}" if hidden else ""))
 
@@ -143,5 +146,7 @@ def _told(column: Mapping[str, Any]) -> str:
         value, chance, margin = column[key], column[chance_key], column["margins"].get(key)
         if value is not None:
             off = f" ± {margin:.2f}" if margin else ""
-            parts.append(f"{word}{value:.2f}{off}" + (f" ({chance:.2f})" if chance else ""))
+            parts.append(
+                f"{word}{share(value, least=2)}{off}" + (f" ({chance:.2f})" if chance else "")
+            )
     return ", ".join(parts) or NOT_TOLD

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from calyx.metrics import metric_name
 from engines.planning import Plan
-from server.folder import Row
+from server.folder import Row, figure_text
 
 REFRESH_S = 0.1
 _WHAT = {
@@ -60,6 +60,8 @@ class Display(logging.Handler):
                 self._picture(), console=self._console, auto_refresh=False, transient=True
             )
             self._live.start(refresh=True)
+        for sentence in self._plan.warnings:
+            self._warn(sentence)
         return self
 
     def __exit__(
@@ -131,24 +133,29 @@ class Display(logging.Handler):
     def _figures(self) -> list[RenderableType]:
         if not self._rows:
             return []
-        best = min(self._rows, key=lambda row: float(row["val_loss"]))
+        last, monitor = self._rows[-1], self._plan.run.stopping.monitor
         table = Table.grid(padding=(0, 1))
-        for key, style in (
-            ("train_loss", "cyan"),
-            ("val_loss", "yellow"),
-            (f"val_{metric_name(self._plan.task.schema)}", "green"),
-        ):
-            values = [float(row[key] or 0.0) for row in self._rows]
+        names = ("train_loss", "val_loss", f"val_{metric_name(self._plan.task.schema)}", monitor)
+        styles = dict(zip(names, ("cyan", "yellow", "green", "green"), strict=True))
+        for key, style in styles.items():
+            known = [float(row[key]) for row in self._rows if row[key] is not None]
             table.add_row(
                 key,
-                Text(f"{values[-1]:.4f}", style="bold"),
-                Text(sparkline(values[-40:]), style=style),
+                Text(figure_text(key, last[key]), style="bold"),
+                Text(sparkline(known[-40:]), style=style),
             )
-        note = f"best val_loss {best['val_loss']:.4f} in round {best['round']}"
-        dropped = self._rows[-1]["dropped"]
+        note = self._best(last["best_round"], monitor)
+        dropped = last["dropped"]
         if dropped:
             note += f" · without {', '.join(dropped[:4])}{' …' if len(dropped) > 4 else ''}"
         return [table, Text(note, style="dim")]
+
+    def _best(self, number: int | None, monitor: str) -> str:
+        """The best round so far in words; its row is not known where it was before a resume."""
+        if number is None:
+            return "no round is called best"
+        value = next((row[monitor] for row in self._rows if row["round"] == number), None)
+        return f"best {monitor}{'' if value is None else f' {figure_text(monitor, value)}'} in round {number}"
 
     def _left(self, done: int) -> Text:
         recent = self._rows[-5:]
@@ -163,7 +170,9 @@ class Display(logging.Handler):
 
 
 def sparkline(values: list[float]) -> str:
-    """Values as a row of block characters, lowest to highest; a constant row is flat."""
+    """Values as a row of block characters, lowest to highest; a constant row is flat, none is empty."""
+    if not values:
+        return ""
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     return "".join(_BLOCKS[int((v - low) / span * (len(_BLOCKS) - 1))] for v in values)

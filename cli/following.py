@@ -20,7 +20,7 @@ from cli.operating import AUTHORITY, CONTROL_PORT, connect
 from cli.report.page import write_report
 from cli.running import show
 from cli.tracking import track
-from server.folder import RunFolder, shown_figures
+from server.folder import RunFolder, figure_text, shown_figures
 from server.job import to_run_config
 
 POLL_S = 1.0
@@ -99,7 +99,7 @@ def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console
         shown = min(shown, len(rows))  # a resumed run forgets rows that had no checkpoint
         for row in rows[shown:]:
             console.print(
-                f"round {row['round']}  train_loss {row['train_loss']:.4f}  "
+                f"round {row['round']}  train_loss {figure_text('train_loss', row['train_loss'])}  "
                 f"{shown_figures(row)}  "
                 f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s",
                 markup=False,

@@ -6,29 +6,31 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.config import RunConfig, parse
+from calyx.digits import by_scale, decimals_of, fixed
 from calyx.errors import UserError
 from calyx.files import check_place, write_atomically
+from calyx.makeup import makeup_of
 from calyx.order import Terms, terms_of
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, given
 from calyx.registry import load_task
+from calyx.seeding import global_scope
 from calyx.tasks.base import Schema, Task
 from calyx.tasks.tables import Dialect, Field, inputs, read_frame
 from calyx.weights import Weights, initial_model, load_into, load_weights
 from cli.arguments import Parser
+from cli.own_models import Answering, model_of
 from client.data import prepare
-from client.store import Store
 from server.folder import RunFolder
-from strategies.loading import load_objective
 
 BATCH_ROWS = 4096
+SMALL_DIGITS = 3  # of a small probability
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,7 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run", type=Path, help="a finished run's folder")
     parser.add_argument("file", type=Path, help="rows with the task's columns; no target is needed")
     parser.add_argument(
-        "client", nargs="?", help="client=NAME: whose preprocessing, and whose own layers"
+        "client", nargs="?", help="client=NAME: whose preprocessing, and whose own model"
+    )
+    parser.add_argument(
+        "--common", action="store_true", help="with client=NAME: the common model all the same"
     )
     parser.add_argument("--out", type=Path, help="a CSV file to write; the terminal without it")
     options = parser.parse_args(arguments)
@@ -46,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.out is not None:
         check_place(options.out)
     run = parse(RunConfig, folder.read_config(), "")
-    summary = folder.read_summary()
+    folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
     task, terms = load_task(run.task), terms_of(run)
@@ -54,15 +59,38 @@ def main(arguments: Sequence[str]) -> int:
     data_dir = Path(str(run.task["data_dir"])) if run.task.get("data_dir") else None
     weights, constants = without_constants(load_weights(folder.model))
     fitted = _fitted(task, terms, (client, data_dir), constants)
-    weights = _localised(weights, folder, run, (summary, client))
-    outputs = predict(task, terms.seed, weights, _prepared(fitted, rows, options.file))
+    x = _prepared(fitted, rows, options.file)
+    makeup = makeup_of(initial_model(task, x.shape[1], terms.seed), x.shape[1])
+    common = {name: weights[name] for name in makeup.weights}  # in the model's order
+    answering = model_of(folder, run, makeup, common, _whose(client, options.common))
+    outputs = predict(task, terms.seed, answering.weights, x)
     text = as_csv(task.schema, outputs)
+    _explain(answering, outputs)
     if options.out is None:
         sys.stdout.write(text)
     else:
         write_atomically(options.out, text.encode())
         print(f"{len(outputs)} predictions in {options.out}")
     return 0
+
+
+def _whose(client: str | None, is_common: bool) -> str | None:
+    if is_common and client is None:
+        raise UserError("--common goes with client=NAME; without it the common model is used.")
+    return None if is_common else client
+
+
+def _explain(answering: Answering, outputs: NDArray[np.float64]) -> None:
+    """On stderr, so that stdout is CSV: which model it is, and what has no prediction."""
+    if answering.note:
+        print(answering.note, file=sys.stderr)
+    unknown = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+    if len(unknown):
+        print(
+            f"{len(unknown)} of {len(outputs)} rows have no prediction, the first is row "
+            f"{unknown[0] + 1}: there the model gives no finite number.",
+            file=sys.stderr,
+        )
 
 
 def _client(argument: str | None) -> str | None:
@@ -108,23 +136,6 @@ def _fitted(
     return Fitted(task.schema, cfg, (plain,) * len(task.schema.columns))
 
 
-def _localised(
-    weights: Weights, folder: RunFolder, run: RunConfig, rest: tuple[dict[str, Any], str | None]
-) -> Weights:
-    summary, client = rest
-    objective = load_objective(run.strategy.name, run.strategy.local)
-    names = [name for name, array in weights.items() if array.dtype.kind == "f"]
-    if len(objective.shared(names)) == len(names):
-        return weights
-    if client is None:
-        raise UserError(
-            f"strategy={run.strategy.name} keeps layers at each client: give client=NAME (in "
-            "simulation only)."
-        )
-    own = Store(folder.path / "clients", str(summary["run"]), client)
-    return objective.localised(weights, own.until(int(summary["best_round"])))
-
-
 def _prepared(fitted: Fitted, rows: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
     from calyx.tasks.base import Table
 
@@ -142,7 +153,7 @@ def predict(task: Task, seed: int, weights: Weights, x: NDArray[np.float32]) -> 
     load_into(model, weights)
     model.eval()
     parts = [np.zeros((0, task.schema.num_outputs))]
-    with torch.no_grad():
+    with global_scope(0, "evaluation"), torch.no_grad():  # the draws that it was judged by
         for start in range(0, len(x), BATCH_ROWS):
             output = model(torch.from_numpy(x[start : start + BATCH_ROWS])).double()
             parts.append((output if task.schema.target else output.softmax(dim=1)).numpy())
@@ -152,15 +163,30 @@ def predict(task: Task, seed: int, weights: Weights, x: NDArray[np.float32]) -> 
 
 
 def as_csv(schema: Schema, outputs: NDArray[np.float64]) -> str:
-    """One line a row: the class and every class's probability, or the value."""
+    """One line a row: the class and every class's probability, or the value; nothing of a NaN.
+
+    A value has the digits of the target's scale; probabilities as many as show the winner.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if schema.target is not None:
-        writer.writerow([schema.target.name])
-        writer.writerows([f"{value:.6g}"] for value in outputs[:, 0])
+    known = [bool(np.isfinite(row).all()) for row in outputs]
+    target = schema.target
+    if target is not None:
+        writer.writerow([target.name])
+        for value, is_known in zip(outputs[:, 0], known, strict=True):
+            writer.writerow([by_scale(float(value), target.scale) if is_known else ""])
         return text.getvalue()
     writer.writerow(["predicted", *(f"p({name})" for name in schema.classes)])
-    best = outputs.argmax(axis=1)
-    for row, place in zip(outputs, best, strict=True):
-        writer.writerow([schema.classes[place], *(f"{p:.6f}" for p in row)])
+    for row, place, is_known in zip(outputs, outputs.argmax(axis=1), known, strict=True):
+        cells = [schema.classes[place], *probabilities(row.tolist())] if is_known else [""]
+        writer.writerow(cells + [""] * (1 + len(row) - len(cells)))
     return text.getvalue()
+
+
+def probabilities(row: list[float]) -> list[str]:
+    """Six decimals, and more where fewer would call two different ones alike or a small one 0."""
+    first, second = sorted([0.0, *row])[:-3:-1]
+    decimals = 6
+    while first > second and f"{first:.{decimals}f}" == f"{second:.{decimals}f}":
+        decimals += 1
+    return [fixed(p, max(decimals, decimals_of(p, SMALL_DIGITS))) for p in row]

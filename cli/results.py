@@ -1,12 +1,15 @@
 """The end of a run on the terminal: was federating worth it, and where everything lies."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from calyx.digits import ABSENT, apart, share
 from calyx.files import read_lines
 from server.folder import Row
 
@@ -15,14 +18,12 @@ def print_results(summary: Row, folder: Path, report: Path | None) -> None:
     """Print the table of accuracies and the paths."""
     console = Console()
     console.print()
-    console.print(_table(summary))
+    for title, table in _tables(summary):
+        console.print(title, style="bold", highlight=False)
+        console.print(table)
     for line in _lines(summary, folder):
         console.print(line, highlight=False)
-    console.print(
-        f"stopped after round {summary['rounds']}: {summary['stopped_because']}; "
-        f"best model: round {summary['best_round']}",
-        highlight=False,
-    )
+    console.print(_end(summary), highlight=False)
     console.print(
         f"model   {folder / 'model.safetensors'}  sha256 {summary['model_sha256'][:16]}…",
         highlight=False,
@@ -32,13 +33,32 @@ def print_results(summary: Row, folder: Path, report: Path | None) -> None:
         console.print(f"report  {report}", highlight=False, soft_wrap=True)
 
 
+def _end(summary: Row) -> str:
+    """Why the run ended, and of which round its model is."""
+    ended = f"stopped after round {summary['rounds']}: {summary['stopped_because']}; "
+    if summary["best_round"] is not None:
+        return f"{ended}best model: round {summary['best_round']}, by {summary['monitor']}"
+    why = summary["absent"]["best_round"]
+    return f"{ended}the model is that of the last round, and no round is called best: {why}"
+
+
 def _lines(summary: Row, folder: Path) -> list[str]:
-    """What else was found out: of the folds, and of the data."""
+    """What else was found out: of own models, of the folds, and of the data."""
     found, cv = [], summary.get("cv")
+    untrained = _own_population(summary).get("untrained") or 0
+    if untrained:
+        who = "1 client has" if untrained == 1 else f"{untrained} clients have"
+        found.append(f"own models: {who} none, having taken part in no round")
     if cv and cv["mean"] is not None:
         what = "each client left out" if cv["k"] == "clients" else f"{cv['k']} folds"
-        sd = "" if cv["sd"] is None else f" ± {cv['sd']:.3f}"
-        found.append(f"cross-validation, {what}: {cv['mean']:.3f}{sd}")
+        sd = "" if cv["sd"] is None else f" ± {share(cv['sd'])}"
+        few = cv.get("unscored", 0)
+        of = (
+            f", over {cv['scored']} of {cv['scored'] + few}; the others cannot be told"
+            if few
+            else ""
+        )
+        found.append(f"cross-validation, {what}: {share(cv['mean'])}{sd}{of}")
     events = [e for e in read_lines(folder / "events.jsonl") if e["event"] in ("audit", "drift")]
     grave = [e for e in events if e["severity"] != "info"]
     if grave:
@@ -47,27 +67,77 @@ def _lines(summary: Row, folder: Path) -> list[str]:
     return found
 
 
-def _table(summary: Row) -> Table:
+@dataclass(frozen=True)
+class _Line:
+    """One model of a table, how it is called there, and how it is drawn."""
+
+    name: str
+    value: float | None
+    style: str
+    absent: str = ""  # why there is no value; a model without value and reason is not shown
+
+
+def _tables(summary: Row) -> list[tuple[str, Table]]:
+    """Models on everybody's rows; below, what clients have of their own, each on its own rows."""
     metric = {"accuracy": "accuracy", "r2": "R²"}[summary["metric"]]
-    table = Table(
-        box=SIMPLE_HEAD,
-        title=f"{metric} on everybody's test rows",
-        title_justify="left",
-        title_style="bold",
+    figure, models = summary["metric"], summary.get("models", "common")
+    baselines, reasons = summary["baselines"] or {}, summary.get("absent") or {}
+    why = baselines.get("absent") or {}
+
+    def beside(key: str, name: str) -> _Line:
+        return _Line(name, baselines.get(key), "dim", why.get(key, ""))
+
+    alone = (
+        beside("local_worst", "local alone, worst client"),
+        beside("local_mean", "local alone, mean"),
     )
-    table.add_column("model")
-    table.add_column(metric, justify="right")
-    table.add_column("")
-    baselines = summary["baselines"] or {}
-    lines = [
-        ("local alone, worst client", baselines.get("local_worst"), "dim"),
-        ("local alone, mean", baselines.get("local_mean"), "dim"),
-        ("federated", summary[f"test_{summary['metric']}"], "bold green"),
-        ("personal, each on its own rows", summary.get(f"personal_{summary['metric']}"), "green"),
-        ("pooled (all rows in one place)", baselines.get("pooled"), "dim"),
+    pooled = "pooled (all rows in one place)"
+    tested = summary.get(f"test_{figure}"), "bold green", reasons.get(f"test_{figure}", "")
+    everybody = [*alone, _Line("federated", *tested), beside("pooled", pooled)]
+    own = [beside("local_own", "local alone"), _Line("federated, own layers", *tested)]
+    if models == "both":
+        key = f"personal_{figure}"
+        own[1] = _Line("personal", summary.get(key), "green", reasons.get(key, ""))
+    own.append(beside("pooled_own", pooled))
+    if models == "own":
+        everybody = [line for line in everybody if line.name != "federated"]
+    named = [(f"{metric} on everybody's test rows", everybody)]
+    if models != "common":
+        named.append((f"{metric}, each on its own test rows{_who(_own_population(summary))}", own))
+    shown = [
+        (title, [one for one in lines if one.value is not None or one.absent])
+        for title, lines in named
     ]
-    for name, value, style in lines:
-        if value is not None:
-            bar = ProgressBar(1.0, max(0.0, value), width=30)
-            table.add_row(name, f"{value:.3f}", bar, style=style)
+    decimals = apart([one.value for _, lines in shown for one in lines if one.value is not None])
+    return [(title, _table(metric, lines, decimals)) for title, lines in shown if lines]
+
+
+def _own_population(summary: Row) -> Row:
+    """Of whom the figures of own models are; {} of a run without own models."""
+    key = {"own": "tested_on", "both": "personal_tested_on"}.get(
+        summary.get("models", "common"), ""
+    )
+    found: Row = summary.get(key) or {}
+    return found
+
+
+def _who(population: Row) -> str:
+    """Of how many clients, where some have no model of their own."""
+    untrained = population.get("untrained") or 0
+    if not untrained:
+        return ""
+    return f": {population['clients']} of {population['asked']} clients"
+
+
+def _table(metric: str, lines: list[_Line], decimals: int) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("model", no_wrap=True)
+    table.add_column(metric, justify="right", no_wrap=True)
+    table.add_column("")
+    for one in lines:
+        if one.value is None:
+            table.add_row(one.name, ABSENT, Text(one.absent), style=one.style)
+        else:
+            bar = ProgressBar(1.0, min(1.0, max(0.0, one.value)), width=30)
+            table.add_row(one.name, f"{one.value:.{decimals}f}", bar, style=one.style)
     return table

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.config import RunConfig, parse
+from calyx.defaults import followed
 from calyx.errors import UserError
 from calyx.order import run_digest
 from engines.planning import plan
@@ -40,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     if len(folders) != 1 or len(folders) + len(overrides) != len(rest):
         raise UserError("Give the folder of one run: calyx resume RUN [rounds=N].")
     folder = RunFolder(Path(folders[0]))
-    config = _changed(folder.read_config(), overrides)
+    # Nothing follows anew: but of an older run the config lacks keys, and its checkpoints say why.
+    config = followed(_changed(folder.read_config(), overrides))
     run = parse(RunConfig, config, "")
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)

@@ -83,8 +83,10 @@ def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
     from hydra.core.hydra_config import HydraConfig
 
     from cli.running import run_plan
+    from cli.sweep.outcomes import objective_of
     from engines.planning import plan
 
     checked = plan(settled(cfg, single=True))
     summary = run_plan(checked, Path(HydraConfig.get().runtime.output_dir), resume=False)
-    return float(summary.get(f"best_{checked.run.stopping.monitor}", math.nan))
+    value = objective_of(summary, checked.run.stopping.objective)
+    return math.nan if value is None else value

@@ -6,6 +6,8 @@ server that cannot be reached costs a warning, never the run.
 
 import json
 import logging
+import math
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +17,9 @@ from calyx.files import read_lines, write_json
 from server.folder import Row, RunFolder
 
 _STEP = "round"
+_OF_MODELS = ("test_", "personal_", "best_val_")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_\-./ ]")
+_MOST_CHARACTERS = 6000  # of a parameter's value in MLflow
 
 
 def track(run: RunConfig, folder: RunFolder) -> None:
@@ -33,9 +38,20 @@ def track(run: RunConfig, folder: RunFolder) -> None:
 
 def scalars(row: Row) -> Iterator[tuple[str, float]]:
     """The numbers of a round's row but its own, by name; what was not measured is left out."""
+    return ((key, value) for key, value in _numbers(row) if key != _STEP)
+
+
+def final_scalars(summary: Row) -> Iterator[tuple[str, float]]:
+    """The numbers of a summary that are of a model, the common one or clients' own, by name."""
+    return ((key, value) for key, value in _numbers(summary) if key.startswith(_OF_MODELS))
+
+
+def _numbers(row: Row) -> Iterator[tuple[str, float]]:
+    """Finite numbers, by a name that MLflow takes; a figure that is absent has none."""
     for key, value in row.items():
-        if key != _STEP and isinstance(value, int | float):
-            yield key, float(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and math.isfinite(value):
+            yield _NOT_IN_NAMES.sub("_", key), float(value)
 
 
 def to_tensorboard(folder: RunFolder) -> None:
@@ -71,17 +87,11 @@ def to_mlflow(folder: RunFolder) -> None:
         for row in read_lines(folder.rounds):
             if row[_STEP] > before["rounds"]:
                 mlflow.log_metrics(dict(scalars(row)), step=row[_STEP])
-        mlflow.log_metrics(
-            {k: float(v) for k, v in summary.items() if k.startswith("test_") and _is_number(v)}
-        )
+        mlflow.log_metrics(dict(final_scalars(summary)))
         for path in (folder.summary, folder.report):
             if path.exists():
                 mlflow.log_artifact(str(path))
         write_json(noted, {"run_id": active.info.run_id, "rounds": summary["rounds"]})
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
 
 
 def _flat(values: dict[str, Any], head: str = "") -> Iterator[tuple[str, str]]:
@@ -89,4 +99,9 @@ def _flat(values: dict[str, Any], head: str = "") -> Iterator[tuple[str, str]]:
         if isinstance(value, dict):
             yield from _flat(value, f"{head}{key}.")
         else:
-            yield f"{head}{key}", str(value)[:500]
+            yield f"{head}{key}", _whole_or_cut(str(value))
+
+
+def _whole_or_cut(text: str) -> str:
+    """A value that MLflow takes: one that is longer ends in an ellipsis."""
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"

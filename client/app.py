@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from flwr.app import Context, Message, RecordDict
@@ -17,9 +16,9 @@ from flwr.clientapp import ClientApp
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import ConfigError
-from calyx.hardware import apply
-from calyx.metrics import LOSS_MAX, PERSONAL, Evaluation, metric_name, spread_counts
+from calyx.figures import finite_row
 from calyx.order import Kind
+from calyx.privacy import PrivacyConfig
 from calyx.secagg.quantise import Residues
 from calyx.secagg.refusals import Refusal
 from calyx.secagg.vector import Contribution, encode
@@ -29,15 +28,14 @@ from calyx.wire import FailureCode
 from client import journal, secure_mod
 from client.assignment import Assignment, num_folds, of_fold, open_assignment
 from client.config import Site, read_site
-from client.data import Part
-from client.evaluation import evaluate
 from client.failures import ClientFailure
+from client.judgement import judge_models
 from client.partition import node_values
 from client.policy import accept
 from client.survey import survey
-from client.training import LocalJob, train
+from client.training import MIN_VALIDATION_ROWS, LocalJob, Trained, train
 from client.training_config import TrainingConfig
-from strategies.local import Finished
+from strategies.local import Finished, sent_by
 
 Work = Callable[[Assignment, Site], tuple[Contribution, ...]]
 
@@ -168,25 +166,40 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     model = task.loaded(start)
     trained = train(model, parts["train"], parts["validation"], job)
     local, clip = weights_of(model), task.fixed.clip
-    sent = objective.send(
-        Finished(start, local, task.beside, own, clip=clip, steps=trained.steps, lr=cfg.lr)
-    )
+    done = Finished(start, local, task.beside, own, clip=clip, steps=trained.steps, lr=cfg.lr)
+    task.check_left(model)
+    sent = sent_by(objective, task.makeup, done)
     kept = sent.own | _train_personal(task, own, job)
     if task.store and kept:
-        task.store.write(number, kept)
+        task.store.write(number, kept, best=task.order.best)
     num_examples = len(parts["train"])
     journal.write(
         "train",
         round=number,
         **_fold(task),
-        train_loss=trained.loss,
-        val_loss=trained.validation_loss,
+        **finite_row(_losses(trained, len(parts["validation"]))),
         epochs=trained.epochs,
         num_examples=num_examples,
     )
-    clipped = np.array([sum(int((np.abs(v) > clip).sum()) for v in sent.update.values())])
+    beyond = sum(int((np.abs(v) > clip).sum()) for v in sent.update.values())
     metrics = {"loss": trained.loss, **sent.metrics}
-    return (Contribution(num_examples, sent.update, metrics, {"clipped": clipped}), *validation)
+    privacy = parse(PrivacyConfig, terms.privacy, "privacy")
+    w_max = task.parts.layouts[0].w_max
+    capped = np.array([int(privacy.is_capped(num_examples, w_max))])
+    cut = {"clipped": np.array([beyond + sent.clipped]), "capped": capped}
+    return (Contribution(num_examples, sent.update, metrics, cut), *validation)
+
+
+def _losses(trained: Trained, num_validation: int) -> dict[str, object]:
+    """Of this client's journal; why there is no loss on its validation rows, if there is none."""
+    values: dict[str, object] = {"train_loss": trained.loss, "val_loss": trained.validation_loss}
+    if trained.validation_loss is not None:
+        return values
+    why = "an output on a validation row is not finite"
+    if num_validation < MIN_VALIDATION_ROWS:
+        why = f"a training looks at {MIN_VALIDATION_ROWS} validation rows or more, and there are "
+        why += str(num_validation)
+    return values | {"absent": {"val_loss": why}}
 
 
 def _train_personal(task: Assignment, own: Weights, job: LocalJob) -> Weights:
@@ -210,7 +223,7 @@ def _evaluate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     """What the weights, and this client's own model, are judged by on validation or test rows."""
     # Incoming weights are the model of the round before.
     number = task.order.round - (task.order.kind == "train")
-    return (_evaluated(task, number, _fold(task)),)
+    return (judge_models(task, number, _fold(task)),)
 
 
 def _cross_validate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
@@ -221,7 +234,7 @@ def _cross_validate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     else:
         folds = [sorted(name for group in order.groups for name in group).index(site.name)]
     return tuple(
-        _evaluated(of_fold(task, fold, site), order.rounds, {"fold": fold}) for fold in folds
+        judge_models(of_fold(task, fold, site), order.rounds, {"fold": fold}) for fold in folds
     )
 
 
@@ -229,37 +242,6 @@ def _fold(task: Assignment) -> dict[str, int]:
     """For the journal: the fold whose training this is, if any."""
     cv = task.order.terms.cv
     return {} if cv is None or cv.fold is None else {"fold": cv.fold}
-
-
-def _evaluated(task: Assignment, number: int, fold: dict[str, int]) -> Contribution:
-    """What the model of round `number` is judged by."""
-    kind: Literal["test", "evaluate", "cv"] = "evaluate"
-    if task.order.kind in ("test", "cv"):
-        kind = "test" if task.order.kind == "test" else "cv"
-    part = task.participant.parts["validation" if kind == "evaluate" else "test"]
-    own = task.store.until(number) if task.store else {}
-    result = _judged(task, part, task.objective.localised(task.model, own))
-    prefix = "val" if kind == "evaluate" else "test"
-    figure = metric_name(task.participant.task.schema)
-    said = {f"{prefix}_loss": result.loss, f"{prefix}_{figure}": result.score}
-    means, counts = result.means, result.counts
-    if task.objective.personal() is not None:
-        personal = _judged(task, part, own or task.model)
-        said[f"{prefix}_{PERSONAL}{figure}"] = personal.score
-        means |= {f"{PERSONAL}{name}": value for name, value in personal.means.items()}
-        counts |= {f"{PERSONAL}{name}": value for name, value in personal.counts.items()}
-    if kind != "evaluate":
-        counts |= spread_counts(result.score, len(part))
-    journal.write(kind, round=number, **fold, **said, num_examples=len(part))
-    # A failure here would answer, of this client alone, whether its rows make a chosen model diverge.
-    finite = {name: v if np.isfinite(v) else LOSS_MAX for name, v in means.items()}
-    return Contribution(len(part), {}, finite, counts)
-
-
-def _judged(task: Assignment, part: Part, weights: Weights) -> Evaluation:
-    model = task.loaded(weights).to(task.hardware.device)
-    is_test = task.order.kind in ("test", "cv")
-    return evaluate(model, part, apply(task.hardware), is_test=is_test)
 
 
 def _encode(assignment: Assignment, contributions: tuple[Contribution, ...]) -> Residues:

@@ -13,14 +13,15 @@ from calyx.config import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.folds import CV_RUN, fold_run, stacked, unstacked
 from calyx.hardware import Hardware, apply, resolve
-from calyx.layouts import Parts, parts_of
+from calyx.layouts import Parts, parts_of, weighed
+from calyx.makeup import Makeup, check_left, left_behind, makeup_of
 from calyx.order import Order
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.secagg.quantise import FixedPoint
-from calyx.weights import Weights, hash_weights, initial_model, load_into, weights_of
+from calyx.weights import Weights, hash_weights, initial_model, load_into
 from calyx.wire import FailureCode
 from client import secure_mod
 from client.config import Site
@@ -29,7 +30,7 @@ from client.failures import ClientFailure
 from client.policy import check_policy
 from client.store import Store
 from strategies.loading import load_objective
-from strategies.local import LocalObjective, contents_of
+from strategies.local import LocalObjective, contents_of, not_kept
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,6 +43,7 @@ class Assignment:
     order: Order
     model: Weights  # the global one
     beside: Weights  # tensors that came beside it
+    makeup: Makeup  # of the task's model
     objective: LocalObjective
     store: Store | None  # where the strategy keeps something of this client
     participant: Participant
@@ -60,6 +62,15 @@ class Assignment:
         load_into(model, weights)
         return model
 
+    def check_left(self, trained: "nn.Module") -> None:
+        """Raise ConfigError where training has moved what neither travels nor stays here.
+
+        The makeup has tried it on a few made-up rows; these are real ones.
+        """
+        left = left_behind(_pristine(*_key(self.order))[0], trained)
+        shapes = dict(self.makeup.shapes)
+        check_left(not_kept(left, shapes, self.objective.suited(self.makeup).shared(list(shapes))))
+
 
 def open_assignment(message: Message, context: Context, site: Site, order: Order) -> Assignment:
     """Everything that can be refused is refused here. Raises Refusal, ClientFailure, ConfigError.
@@ -72,9 +83,11 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     hardware, cv = resolve(site.hardware), order.terms.cv
     apply(hardware)
     objective = load_objective(order.terms.strategy.name, order.terms.strategy.local)
-    own = weights_of(_model(order))
-    contents = contents_of(task_of(order.terms), own, objective, order.terms.training)
-    template = own | objective.beside(own)
+    makeup = _pristine(*_key(order))[1]
+    own = makeup.weights
+    contents = contents_of(task_of(order.terms), makeup, objective, order.terms.training)
+    contents = weighed(contents, order.terms)
+    template = own | objective.beside(makeup.parameters)
     if order.kind == "cv":
         template = stacked([own] * num_folds(order))
     weights = _read_weights(message, order, template)
@@ -89,6 +102,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
         order=order,
         model={k: weights[k] for k in own} if order.kind != "cv" else weights,
         beside={k: weights[k] for k in template if k not in own and order.kind != "cv"},
+        makeup=makeup,
         objective=objective,
         store=_store(site, order) if objective.has_state else None,
         participant=prepare(order.terms, site.name, site.data_dir, fold),
@@ -144,15 +158,23 @@ def _store(site: Site, order: Order) -> Store:
 
 
 def _model(order: Order) -> "nn.Module":
+    return deepcopy(_pristine(*_key(order))[0])
+
+
+def _key(order: Order) -> tuple[str, str, int, int | None]:
     terms = order.terms
-    fold = terms.cv.fold if terms.cv else None
     # Constants say nothing of shapes.
     preprocessing = canonical_json(terms.preprocessing | {"fitted": None})
-    return deepcopy(_pristine(canonical_json(terms.task), preprocessing, terms.seed, fold))
+    fold = terms.cv.fold if terms.cv else None
+    return canonical_json(terms.task), preprocessing, terms.seed, fold
 
 
 @lru_cache(maxsize=4)  # every message needs the model's shapes, and most its layers
-def _pristine(task: str, preprocessing: str, seed: int, fold: int | None) -> "nn.Module":
+def _pristine(
+    task: str, preprocessing: str, seed: int, fold: int | None
+) -> "tuple[nn.Module, Makeup]":
     made = load_task(json.loads(task))
     cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
-    return initial_model(made, num_inputs(made.schema, cfg), seed, fold)
+    width = num_inputs(made.schema, cfg)
+    model = initial_model(made, width, seed, fold)
+    return model, makeup_of(model, width)

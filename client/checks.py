@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.digits import plain
 from calyx.preprocessing.fitting import present_values
 from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Column, Schema, Table
@@ -178,7 +179,7 @@ def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding
         high = np.inf if column.high is None else column.high
         count = int(((present < low) | (present > high)).sum())
         verbs, check = ("lies", "lie"), "range"
-        what = f"outside {low:g} … {high:g} in the column"
+        what = f"outside {plain(low)} … {plain(high)} in the column"
     if count == 0:
         return []
     return [

@@ -5,6 +5,7 @@ Everything is derived from (task, preprocessing, seed, client), and kept while t
 
 import hashlib
 import json
+import sys
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.config import canonical_json, parse
+from calyx.config import Section, canonical_json, parse
 from calyx.errors import DataError
 from calyx.faults import corrupt, parse_faults
 from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.registry import load_task
+from calyx.seeding import global_scope
 from calyx.tasks.base import Table, Task
 from calyx.wire import FailureCode
 from client import journal
@@ -34,12 +36,14 @@ from client.splitting import PartName, split, split_fold
 class Part:
     """Rows as the model takes them: `x` [N, F] float32 and `y` [N].
 
-    `y` are int64 classes, or float32 values in units of the target's scale.
+    `y` are int64 classes, or float32 values in units of the target's scale. A model is trained on
+    `y`, and judged by `exact` [N] float64, the same before it was rounded to float32.
     """
 
     x: NDArray[np.float32]
     y: NDArray[Any]
     num_classes: int  # K; 0 for a regression
+    exact: NDArray[np.float64] | None = None  # None: as `y`
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -85,11 +89,13 @@ class Participant:
 def to_part(table: Table, fitted: Fitted) -> Part:
     """Preprocess rows. Raises ClientFailure where missing values would be left."""
     schema = fitted.schema
-    y = table.y
+    y, exact = table.y, None
     if schema.target is not None:
-        y = ((y - schema.target.center) / schema.target.scale).astype(np.float32)
+        exact = (y.astype(np.float64) - schema.target.center) / schema.target.scale
+        with np.errstate(over="ignore"):  # infinity: no finite loss, and the training says so
+            y = exact.astype(np.float32)
     try:
-        return Part(apply(fitted, table), y, len(schema.classes))
+        return Part(apply(fitted, table), y, len(schema.classes), exact)
     except ValueError as error:
         raise ClientFailure(FailureCode.MISSING_VALUES, str(error)) from None
 
@@ -103,6 +109,18 @@ def read_rows(terms: Terms, client: str, data_dir: Path | None, fold: int | None
     by_rows = terms.cv is not None and isinstance(terms.cv.k, int) and fold is not None
     folds = (terms.cv.k, fold) if by_rows and terms.cv else None
     return _read_rows(canonical_json(sections), client, data_dir, folds)
+
+
+def read_again(terms: Terms, client: str, data_dir: Path | None) -> Rows:
+    """As `read_rows`, from the start whatever is kept. Raises ClientFailure."""
+    sections = canonical_json({"task": terms.task, "seed": terms.seed})
+    return _read_rows.__wrapped__(sections, client, data_dir, None)
+
+
+def version_of(task: Section, seed: int, client: str, data_dir: str | None) -> str:
+    """The digest of a client's rows, for another process. Raises ClientFailure."""
+    sections = canonical_json({"task": task, "seed": seed})
+    return _read_rows(sections, client, Path(data_dir) if data_dir else None, None).version
 
 
 def check_agreed(terms: Terms, site: Site) -> None:
@@ -141,7 +159,7 @@ def _read_rows(
     task, seed = load_task(values["task"]), values["seed"]
     faults = parse_faults(values["task"].get("faults"), task.clients, task.schema)
     try:
-        table = task.load(client, data_dir, seed)
+        table = load(task, client, data_dir, seed)
         table = corrupt(table, task.schema, faults, client, seed)
     except DataError as error:
         raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from None
@@ -149,6 +167,18 @@ def _read_rows(
     parts = split(table, seed, client) if folds is None else split_fold(table, seed, client, folds)
     findings += check_parts({str(k): v for k, v in parts.items()})
     return Rows(client, task, table, parts, tuple(findings))
+
+
+def load(task: Task, client: str, data_dir: Path | None, seed: int) -> Table:
+    """The task's rows of this client; what it draws from global generators is seeded.
+
+    Raises DataError.
+    """
+    with global_scope(seed, "load", client=client):
+        before = "torch" in sys.modules
+        table = task.load(client, data_dir, seed)
+    # A scope seeds what is imported: loading is what has imported PyTorch here, so do it again.
+    return table if before or "torch" not in sys.modules else load(task, client, data_dir, seed)
 
 
 class _Held:

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from calyx.errors import printable
+from calyx.figures import finite_row
 from calyx.files import append_lines
 
 log = logging.getLogger(__name__)
 
 _MAX_BYTES = 32 * 2**20  # of the file, and of an older one; a server can cause lines
-_ENDLESS = (float("inf"), float("-inf"))  # which JSON does not know, nor NaN
 NoteKind = Literal[
     "data", "finding", "statistics", "train", "evaluate", "test", "cv", "failure", "refusal"
 ]
@@ -46,7 +46,7 @@ def write(kind: NoteKind, **fields: Any) -> None:  # noqa: ANN401 - JSON values
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        row = {key: _kept(value) for key, value in fields.items()}
+        row = {key: _kept(value) for key, value in finite_row(fields).items()}
         path = folder / "events.jsonl"
         if path.exists() and path.stat().st_size > _MAX_BYTES:
             path.replace(folder / "events.1.jsonl")
@@ -55,10 +55,8 @@ def write(kind: NoteKind, **fields: Any) -> None:  # noqa: ANN401 - JSON values
 
 
 def _kept(value: Any) -> Any:  # noqa: ANN401 - JSON values
-    """A value as it is written: without what JSON does not know, or a server could flood."""
-    if isinstance(value, str):
-        return printable(value)
-    return None if value in _ENDLESS or value != value else value
+    """A value as it is written: without what a server could flood a terminal by."""
+    return printable(value) if isinstance(value, str) else value
 
 
 def keep_in(folder: Path | None) -> None:

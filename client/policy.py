@@ -72,6 +72,8 @@ def accept(message: Message, client: str, kind: Kind) -> Order:
         raise _senseless("its cohort does not hold this client")
     if order.round > order.rounds:
         raise _senseless(f"its round {order.round} is after the last, {order.rounds}")
+    if order.best and order.best >= order.round:
+        raise _senseless(f"its best round {order.best} is none before its round {order.round}")
     if order.is_validated and order.kind != "train":
         raise _senseless("only a training can also validate")
     if order.kind == "cv" and order.terms.cv is None:
@@ -139,9 +141,10 @@ def _outside(reason: str) -> Refusal:
 def _leaves(order: Order) -> Iterator[tuple[str, Any]]:
     """Dotted key and value of everything that decides what this client would do."""
     terms = order.terms
+    task = terms.task if terms.w_max is None else terms.task | {"w_max": terms.w_max}
     strategy: Section = {"name": terms.strategy.name, "local": terms.strategy.local}
     tree: Section = {
-        "task": terms.task,
+        "task": task,
         "strategy": strategy,
         "training": terms.training,
         "preprocessing": terms.preprocessing,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from calyx.weights import Weights, load_weights, save_weights
 
-KEPT = 16  # rounds; more than a run waits for a better model before it stops, by default
+KEPT = 16  # rounds, beside the best one: a run may be resumed from a few rounds before its last
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,30 @@ class Store:
         return load_weights(earlier[-1]) if earlier else {}
 
     def until(self, number: int) -> Weights:
-        """What belongs to the model of round `number`: the last that was kept until then.
+        """What belongs to the model of round `number`, as `round_of` says; nothing if there is none."""
+        found = self.round_of(number)
+        return {} if found is None else load_weights(self._files()[found])
 
-        Where that was dropped already it is the oldest that is left, and nothing if there is none.
+    def round_of(self, number: int) -> int | None:
+        """The round whose file belongs to the model of round `number`: the last kept until then.
+
+        Where that was dropped already it is the oldest that is left, and None if there is none.
         """
-        files = self._files()
-        fitting = [path for n, path in files.items() if n <= number] or list(files.values())[:1]
-        return load_weights(fitting[-1]) if fitting else {}
+        rounds = list(self._files())
+        return next(iter([n for n in reversed(rounds) if n <= number] or rounds[:1]), None)
 
-    def write(self, number: int, kept: Weights) -> None:
-        """Keep this of round `number`, and drop what is too old."""
+    def write(self, number: int, kept: Weights, best: int = 0) -> None:
+        """Keep this of round `number`, and drop what is too old.
+
+        What belongs to the model of round `best` is kept however old it is: it may be released. 0 is
+        none.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         save_weights(self.folder / f"{self._head}{number:06d}.safetensors", kept)
-        for path in list(self._files().values())[:-KEPT]:
-            path.unlink(missing_ok=True)
+        files = self._files()
+        needed = [n for n in files if n <= best][-1:] + list(files)[-KEPT:]
+        for old in files.keys() - set(needed):
+            files[old].unlink(missing_ok=True)
 
     @property
     def _head(self) -> str:

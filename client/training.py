@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from calyx.hardware import Hardware
-from calyx.seeding import rng, torch_scope
+from calyx.seeding import global_scope, rng
 from calyx.weights import Weights
 from client.data import Part
 from client.evaluation import evaluate, loss_of
@@ -41,7 +41,7 @@ class Trained:
     """How a training went; losses in nats, without the penalty."""
 
     loss: float  # mean over the batches of the epoch whose weights were kept
-    validation_loss: float | None  # of the weights kept; None where early stopping was off
+    validation_loss: float | None  # of the weights kept; None if not finite, or not asked for
     epochs: int  # epochs that were run
     steps: int  # of the optimiser, up to the weights that were kept
 
@@ -57,16 +57,14 @@ def train(model: nn.Module, rows: Part, validation: Part, job: LocalJob) -> Trai
     if len(validation) < MIN_VALIDATION_ROWS:
         losses = [loop.epoch() for _ in range(job.cfg.epochs)]
         return Trained(losses[-1], None, len(losses), loop.steps)
-    best = Trained(math.nan, math.inf, 0, 0)
+    best, lowest = Trained(math.nan, None, 0, 0), math.inf
     best_weights, epochs = model.state_dict(), 0
     for epochs in range(1, job.cfg.epochs + 1):
         loss = loop.epoch()
-        now = evaluate(model, validation, device).loss
-        if (
-            best.epochs == 0
-            or now < (best.validation_loss or 0.0) - job.cfg.early_stopping.min_delta
-        ):
-            best = Trained(loss, now, epochs, loop.steps)
+        found = evaluate(model, validation, device).loss
+        now = math.inf if found is None else found  # an output that is not finite is never better
+        if best.epochs == 0 or now < lowest - job.cfg.early_stopping.min_delta:
+            best, lowest = Trained(loss, found, epochs, loop.steps), now
             best_weights = {k: v.clone() for k, v in model.state_dict().items()}
         elif epochs - best.epochs >= (job.cfg.early_stopping.patience or math.inf):
             break
@@ -99,7 +97,7 @@ class _Loop:
         x, y = self.x[order], self.y[order]
         self.model.train()
         losses = []
-        with torch_scope(self.job.seed, f"epoch-{self.epochs}", self.job.round, self.job.client):
+        with global_scope(self.job.seed, f"epoch-{self.epochs}", self.job.round, self.job.client):
             for start in range(0, len(y), self.job.cfg.batch_size):
                 end = start + self.job.cfg.batch_size
                 losses.append(self._step(x[start:end], y[start:end]))

@@ -1,22 +1,24 @@
 """Was federating worth it? Each client's model alone, and one model on all rows pooled.
 
-Computed in simulation only, beside the run, from the same seed, parts and training settings; all
-models are judged on the same rows: the union of all clients' test parts.
+Computed in simulation only, beside the run, from the same seed, parts and training settings. Models
+are judged on the same rows as the federated ones: on everybody's test rows, which is the union of
+all clients' test parts; and each on its own client's, as clients' own models are.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calyx.config import parse
 from calyx.hardware import apply, resolve
-from calyx.metrics import Evaluation
+from calyx.layouts import over_of
+from calyx.metrics import Counts, counts_of, figures, metric_name
 from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, fit
-from calyx.tasks.base import Table
+from calyx.privacy import PrivacyConfig
+from calyx.tasks.base import Schema, Table
 from calyx.weights import initial_model
 from client.config import Site
 from client.data import Participant, prepare, to_part
@@ -27,28 +29,83 @@ from client.training_config import EarlyStopping, TrainingConfig
 from engines.workers import Done, Job, Result, WorkerPool
 from strategies.local import LocalObjective
 
+Score = tuple[float | None, str | None]  # a model's, or None and why it cannot be told
+_NO_COMMON = "each client has layers of its own, so that there is no common model"
 PATIENCE = 20  # epochs without a better validation loss, for models that train to their end
 
 
 @dataclass(frozen=True)
+class Tested:
+    """One baseline's counts on test rows: on each client's, by name."""
+
+    schema: Schema
+    counts: Mapping[str, Counts]
+
+    def score(self, names: tuple[str, ...]) -> Score:
+        """Accuracy or R² on the test rows of the clients `names`, all together."""
+        metric, empty = metric_name(self.schema), "no client has test rows"
+        if not names:
+            return None, "no client has a model of its own"
+        found = [self.counts[name] for name in names]
+        total = {k: np.sum([counts[k] for counts in found], axis=0) for k in found[0]}
+        told = figures(self.schema, total, empty=empty)
+        return told.values[metric], told.absent.get(metric)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the federation, and of how many clients and rows it is; rows may be confidential."""
+
+    score: Score
+    clients: int  # that have rows
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class Federated:
+    """What the federation came to: figures of the same metric, and whose they are."""
+
+    common: Figure | None  # None where there is no common model
+    own: Figure | None = None  # None where the strategy has no own models
+    trained: tuple[str, ...] = ()  # the clients that have a model of their own
+
+
+@dataclass(frozen=True)
 class Baselines:
-    """Accuracies, or R² of a regression, on the union of all test parts.
+    """Models alone, by client, and one of all rows; each on the test rows of every client."""
 
-    `local` is by client, of its own model.
-    """
+    local: Mapping[str, Tested]
+    pooled: Tested
 
-    local: Mapping[str, float]
-    pooled: float
+    def score_alone(self, name: str) -> Score:
+        """Of the model of one client's rows, on everybody's test rows."""
+        return self.local[name].score(tuple(self.local))
 
-    @property
-    def local_mean(self) -> float:
-        """Mean over clients."""
-        return sum(self.local.values()) / len(self.local)
+    def score_own(self, names: tuple[str, ...]) -> Score:
+        """Of the models of the clients `names`, each on its own test rows, all rows together."""
+        own = {name: self.local[name].counts[name] for name in names}
+        return Tested(self.pooled.schema, own).score(names)
 
-    @property
-    def local_worst(self) -> float:
-        """The worst client's."""
-        return min(self.local.values())
+    def beside(self, figure: Figure, names: tuple[str, ...]) -> Score:
+        """The figure's score; None where it is not of the test rows of the clients `names`."""
+        counts = [self.pooled.counts[name] for name in names]
+        clients = sum(int(one["clients"][0]) for one in counts)
+        rows = sum(int(one["rows"][0]) for one in counts if "rows" in one)
+        if figure.score[0] is None or (figure.clients, figure.rows or rows) == (clients, rows):
+            return figure.score
+        return None, (
+            f"its test is over {figure.clients} of {clients} clients, and so of other rows than the "
+            "figures beside it"
+        )
+
+    def over_all(self, of: Callable[[list[float]], float]) -> Score:
+        """Of all clients' scores on everybody's rows; None where one's is not told."""
+        scores = [self.score_alone(name)[0] for name in self.local]
+        known = [score for score in scores if score is not None]
+        if len(known) == len(scores):
+            return of(known), None
+        missing = len(scores) - len(known)
+        return None, f"{missing} of {len(scores)} clients' own models have no score"
 
 
 @dataclass(frozen=True)
@@ -65,7 +122,7 @@ def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | None:
     names = [site.name for site in question.sites]
     jobs = [Job(0, train_pooled, (question,))]
     jobs += [Job(i + 1, train_alone, (question, name)) for i, name in enumerate(names)]
-    found: dict[int, float] = {}
+    found: dict[int, Tested] = {}
 
     def on_result(index: int, result: Result) -> None:
         if isinstance(result, Done):
@@ -77,22 +134,22 @@ def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | None:
     return Baselines({name: found[i + 1] for i, name in enumerate(names)}, found[0])
 
 
-def train_alone(question: Question, name: str) -> float:
-    """In a worker: accuracy, on everybody's test rows, of a model trained on one client's rows."""
+def train_alone(question: Question, name: str) -> Tested:
+    """In a worker: the test of a model trained on one client's rows."""
     own = next(p for p in _participants(question) if p.name == name)
-    return _score(question, own.raw, own.fitted, name)
+    return _tested(question, own.raw, own.fitted, name)
 
 
-def train_pooled(question: Question) -> float:
-    """In a worker: accuracy of one model on all clients' rows, preprocessed as one table."""
+def train_pooled(question: Question) -> Tested:
+    """In a worker: the test of one model on all clients' rows, preprocessed as one table."""
     participants = _participants(question)
     raw = {part: _union([p.raw[part] for p in participants]) for part in PART_NAMES}
     cfg = parse(PreprocessingConfig, question.terms.preprocessing, "preprocessing")
     fitted = fit(raw["train"], participants[0].task.schema, cfg)
-    return _score(question, raw, fitted, "all clients pooled")
+    return _tested(question, raw, fitted, "all clients pooled")
 
 
-def _score(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str) -> float:
+def _tested(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str) -> Tested:
     participants, terms = _participants(question), question.terms
     task = participants[0].task
     hardware = resolve(question.sites[0].hardware)
@@ -109,9 +166,14 @@ def _score(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, na
         to_part(raw["validation"], fitted),
         job,
     )
-    test = _union([p.raw["test"] for p in participants])
-    result: Evaluation = evaluate(model, to_part(test, fitted), device)
-    return result.score
+    over = over_of(parse(PrivacyConfig, terms.privacy, "privacy"))  # as the federation's figures
+    counts = {
+        p.name: counts_of(
+            evaluate(model, to_part(p.raw["test"], fitted), device), task.schema, over
+        )
+        for p in participants
+    }
+    return Tested(task.schema, counts)
 
 
 def _participants(question: Question) -> list[Participant]:
@@ -122,16 +184,36 @@ def _union(tables: list[Table]) -> Table:
     return Table(np.concatenate([t.x for t in tables]), np.concatenate([t.y for t in tables]))
 
 
-def as_row(baselines: Baselines, federated: float) -> dict[str, object]:
-    """The entry of summary.json, rounded to what the number of test rows can tell."""
+def as_row(baselines: Baselines, federated: Federated) -> dict[str, object]:
+    """The entry of summary.json; what is None has its reason under `absent`.
 
-    def short(value: float) -> float | None:
-        return round(value, 6) if math.isfinite(value) else None
-
+    `local_own` and `pooled_own` are over the clients that have own models where the strategy has
+    such, and over all clients where it has none.
+    """
+    everybody = tuple(baselines.local)
+    trained = everybody if federated.own is None else federated.trained
+    scores = {
+        "local_mean": baselines.over_all(lambda known: sum(known) / len(known)),
+        "local_worst": baselines.over_all(min),
+        "federated": (None, _NO_COMMON),
+        "pooled": baselines.pooled.score(everybody),
+        "local_own": baselines.score_own(trained),
+        "pooled_own": baselines.pooled.score(trained),
+    }
+    if federated.common is not None:
+        scores["federated"] = baselines.beside(federated.common, everybody)
+    if federated.own is not None:
+        scores["personal"] = baselines.beside(federated.own, trained)
+    alone = {name: baselines.score_alone(name) for name in everybody}
+    own = {name: baselines.score_own((name,)) for name in everybody}
+    named = {f"local.{name}": score for name, score in alone.items()}
+    named |= {f"local_own_by_client.{name}": score for name, score in own.items()}
+    rows = [baselines.pooled.counts[name].get("rows") for name in trained]
     return {
-        "local_mean": short(baselines.local_mean),
-        "local_worst": short(baselines.local_worst),
-        "federated": short(federated),
-        "pooled": short(baselines.pooled),
-        "local": {name: short(value) for name, value in baselines.local.items()},
+        **{name: score for name, (score, _) in scores.items()},
+        "own_clients": sum(int(baselines.pooled.counts[name]["clients"][0]) for name in trained),
+        "own_rows": sum(int(n[0]) for n in rows if n is not None) or None,
+        "local": {name: score for name, (score, _) in alone.items()},
+        "local_own_by_client": {name: score for name, (score, _) in own.items()},
+        "absent": {name: why for name, (_, why) in (scores | named).items() if why is not None},
     }

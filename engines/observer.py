@@ -3,10 +3,10 @@
 It influences nothing and does not exist in deployment: the protocol shows a server only sums.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from calyx.figures import finite_row
 from calyx.files import append_lines
 from client.journal import Note
 from engines.embedded import Answer
@@ -38,7 +38,7 @@ class Observer:
 
     def note(self, client: str, note: Note, seconds: float = 0.0) -> None:
         """Take one entry of a client's journal."""
-        fields = {k: _strict(v) for k, v in note.fields.items()}
+        fields = finite_row(note.fields)
         is_of_fold = (
             "fold" in fields and note.kind != "cv"
         )  # of its training: the run's own is shown
@@ -67,7 +67,3 @@ class Observer:
 
 def _client(row: Mapping[str, Any]) -> str:
     return str(row["client"])
-
-
-def _strict(value: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
-    return None if isinstance(value, float) and not math.isfinite(value) else value

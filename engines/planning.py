@@ -25,7 +25,8 @@ from client.failures import ClientFailure
 from client.training_config import TrainingConfig
 from server.baseline import read_baseline
 from server.phase_order import check_phases
-from server.sampling import check_cv, check_sizes
+from server.sampling import check_cv, check_replies, check_sizes
+from server.stopping import check_monitor
 from strategies.base import check_strategy
 
 _BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA)
@@ -74,6 +75,7 @@ class Plan:
     engine: EngineConfig
     sites: tuple[Site, ...]  # the clients that can train
     notes: tuple[tuple[str, journal.Note], ...]  # (client, what it wrote when it read its data)
+    warnings: tuple[str, ...] = ()  # sentences for the one who starts it
 
 
 def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]:
@@ -93,9 +95,14 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check_phases(run.phases, preprocessing.name)
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
     check_strategy(run, privacy, len(task.clients))
+    check_monitor(run, task.schema)
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
-    if run.audit.baseline is not None and "audit" in run.phases:
+    if "train" in run.phases:
+        check_replies(run, len(task.clients))
+    if run.audit.baseline is not None:
+        if "audit" not in run.phases:
+            raise ConfigError("audit.baseline needs the phase audit, which does the comparison.")
         read_baseline(run.audit.baseline, task, run.audit.bins)
     check(parse(HardwareConfig, run.hardware, "hardware"))
     check(read_site(node_config("any", run.client)).hardware)
@@ -118,10 +125,13 @@ def plan(config: dict[str, Any]) -> Plan:
     run, task, engine = check_config(config)
     terms, sites, notes = terms_of(run), [], []
     failures: list[ClientFailure] = []
+    privacy, sizes = parse(PrivacyConfig, run.privacy, "privacy"), []
     for name in task.clients:
         site = read_site(node_config(name, run.client))
         try:
-            notes += [(name, note) for note in describe(prepare(terms, name, site.data_dir))]
+            prepared = prepare(terms, name, site.data_dir)
+            notes += [(name, note) for note in describe(prepared)]
+            sizes.append(len(prepared.parts["train"]))
             sites.append(site)
         except ClientFailure as error:
             failures.append(error)
@@ -130,4 +140,14 @@ def plan(config: dict[str, Any]) -> Plan:
         raise DataError(str(broken[0]))
     if not sites:
         raise DataError(f"No client can train; the first says: {failures[0]}")
-    return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes))
+    capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
+    warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
+    return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
+
+
+def _of_capped(capped: int, clients: int, task: Task) -> str:
+    have, count = ("has", "counts") if capped == 1 else ("have", "count")
+    return (
+        f"{capped} of {clients} clients {have} more training rows than task.w_max={task.w_max} and "
+        f"{count} as {task.w_max}; task.w_max=null follows the federation."
+    )

@@ -4,6 +4,7 @@ It assembles what others do: the program composes the config, the server runs th
 run the clients, the observer looks on, baselines are trained beside it.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,17 +16,21 @@ from calyx.config import parse
 from calyx.files import read_lines, write_json
 from calyx.flower import SERVER_NODE, quiet_flower
 from calyx.hardware import cores
+from calyx.metrics import PERSONAL
+from client.store import Store
 from client.training_config import TrainingConfig
-from engines.baselines import Question, as_row, compute_baselines
+from engines.baselines import Federated, Figure, Question, as_row, compute_baselines
 from engines.embedded import RUN_ID, Answer, EmbeddedGrid
 from engines.identities import Identities, throw_away
 from engines.observer import Observer
 from engines.planning import Plan, RayConfig
 from engines.ray import simulated_grid
+from engines.rehearsal import Found, rehearse
 from engines.workers import WorkerPool
-from server.folder import RunFolder
+from server.folder import Row, RunFolder
 from server.job import to_run_config
 
+log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]  # what, how many done, of how many
 
 
@@ -41,11 +46,16 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
     run_folder = RunFolder(folder)
     onlooker = _Onlooker(run_folder, plan, progress, resume)
     with WorkerPool(_workers(plan)) as pool:
+        found = Found() if resume else rehearse(pool, plan)
+        for _, sentence in found.events:
+            log.warning(sentence)
         identities = throw_away(plan.task.clients)
         run_config = to_run_config(plan.config, folder, resume=resume, roster=identities.roster)
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
             app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
         onlooker.flush()
+        for event, sentence in found.events:
+            run_folder.event(event, "warning", sentence)
         _add_left_out(run_folder)
         if plan.run.baselines and "train" in plan.run.phases:
             progress("baselines", 0, 1)
@@ -84,8 +94,25 @@ def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder) -> None:
             "baselines-failed", "warning", "A baseline could not be trained; none is shown."
         )
         return
-    federated = float(summary[f"test_{summary['metric']}"] or 0.0)
-    write_json(folder.summary, summary | {"baselines": as_row(found, federated)})
+    row = as_row(found, _federated(folder, summary, plan))
+    write_json(folder.summary, summary | {"baselines": row})
+
+
+def _federated(folder: RunFolder, summary: Row, plan: Plan) -> Federated:
+    """The run's figures, by whose models they are of; only an observer knows who has its own."""
+    models = summary["models"]
+
+    def figure(prefix: str, tested_on: str) -> Figure:
+        name, on = f"{prefix}{summary['metric']}", summary[tested_on]
+        return Figure((summary[name], summary["absent"].get(name)), on["clients"], on["rows"])
+
+    common = None if models == "own" else figure("test_", "tested_on")
+    if models == "common":
+        return Federated(common)
+    own = figure(PERSONAL, "tested_on" if models == "own" else f"{PERSONAL}tested_on")
+    store, number = folder.path / "clients", summary["released_round"]
+    kept = {name: Store(store, summary["run"], name).round_of(number) for name in plan.task.clients}
+    return Federated(common, own, tuple(name for name in kept if kept[name] is not None))
 
 
 def _add_left_out(folder: RunFolder) -> None:
@@ -96,8 +123,18 @@ def _add_left_out(folder: RunFolder) -> None:
         return
     rows = {r["client"]: r for r in read_lines(folder.clients) if r["kind"] == "cv"}
     scores = [rows.get(name, {}).get(f"test_{cv['metric']}") for name in cv["clients"]]
-    if any(score is not None for score in scores):
-        write_json(folder.summary, summary | {"cv": cv | {"folds": scores}})
+    if rows:
+        absent = {name: why for name, why in cv.get("absent", {}).items() if name != "folds"}
+        absent |= {
+            f"folds.{i}": _why_none(rows.get(name), f"test_{cv['metric']}")
+            for i, name in enumerate(cv["clients"])
+            if scores[i] is None
+        }
+        write_json(folder.summary, summary | {"cv": cv | {"folds": scores, "absent": absent}})
+
+
+def _why_none(row: Row | None, name: str) -> str:
+    return "it gave no answer" if row is None else str(row.get("absent", {}).get(name, "unknown"))
 
 
 class _Onlooker:

@@ -9,19 +9,22 @@ from flwr.serverapp import Grid, ServerApp
 
 from calyx.config import parse
 from calyx.errors import ConfigError, RoundFailed
+from calyx.makeup import Makeup
 from calyx.order import run_digest
 from calyx.privacy import PrivacyConfig, guarantee, weaknesses
 from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.base import Task
 from server.checkpoints import RunState, load_newest, save
+from server.exchange import named
 from server.folder import RunFolder, Severity
 from server.job import Job, read_job
 from server.nodes import read_nodes
 from server.phase_order import check_phases
-from server.sampling import check_cv, check_sizes, sample_cohort
+from server.sampling import check_cv, check_replies, check_sizes, sample_cohort
+from server.stopping import check_monitor, why_unranked
 from server.underway import check_rounds, read_record
-from server.work import Work, fresh_state
+from server.work import Work, fresh_state, initial_makeup
 from server.workflow import run_phases
 
 log = logging.getLogger(__name__)
@@ -41,14 +44,18 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     run = job.run
     task, privacy = load_task(run.task), parse(PrivacyConfig, run.privacy, "privacy")
     check_phases(run.phases, str(run.preprocessing["name"]))
+    check_monitor(run, task.schema)
     state = _resumed(job, folder) if job.resume else _fresh(job, folder, task)
     nodes, roster = read_nodes(grid, run.deadline_s), _roster(job, privacy)
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
+    if "train" in run.phases:
+        check_replies(run, len(nodes))
     work = Work(run, folder, grid, nodes, roster, task, state)
     _say_guarantee(work)
+    _say_unranked(work)
     try:
         run_phases(work)
     except RoundFailed as error:
@@ -64,7 +71,27 @@ def _fresh(job: Job, folder: RunFolder, task: Task) -> RunState:
     state = fresh_state(run, task, uuid.uuid4().hex, run_digest(run, job.config), None)
     folder.write_config(job.config)
     save(folder.checkpoints, state, run.keep_checkpoints)
+    _say_what_stays(folder, initial_makeup(run, task))
     return state
+
+
+def _say_what_stays(folder: RunFolder, makeup: Makeup) -> None:
+    """Of what training moves and nobody sends, where it need not make the model wrong."""
+    if makeup.plain:
+        sentence = (
+            f"Training moves {named(makeup.plain)} of the model, which is no tensor of its state: it does "
+            "not travel, and begins anew in each round at each client; make it a float32 buffer, which "
+            "is averaged, or leave it where the model's output does not depend on it."
+        )
+        log.warning(sentence)
+        folder.event("stays-behind", "warning", sentence)
+    if makeup.counted:
+        folder.event(
+            "stays-behind",
+            "info",
+            f"{named(makeup.counted)} does not travel: with momentum=None a layer's running statistics "
+            "are in each round those of that round's batches alone, averaged over clients.",
+        )
 
 
 def _resumed(job: Job, folder: RunFolder) -> RunState:
@@ -95,6 +122,17 @@ def _say_guarantee(work: Work) -> None:
     work.folder.event("privacy", severity, guarantee(privacy, roster, smallest))
     for weakness in weaknesses(privacy, roster):
         work.folder.event("privacy", "warning", f"{weakness}; it was written by hand.")
+
+
+def _say_unranked(work: Work) -> None:
+    why = why_unranked(work.run, len(work.nodes)) if "train" in work.run.phases else None
+    if why is not None:
+        message = (
+            f"{why[0].upper()}{why[1:]}: no round is called best, early stopping is off, and the last "
+            "model is released. With evaluate=separate everybody validates each round's model."
+        )
+        work.folder.event("unranked", "warning", message)
+        log.warning(message)
 
 
 def _roster(job: Job, privacy: PrivacyConfig) -> Roster | None:

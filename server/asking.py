@@ -11,8 +11,9 @@ from calyx.files import append_lines
 from calyx.weights import Weights
 from server.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.federation import Federation, Place
-from server.folder import RunFolder, make_event
+from server.folder import make_event
 from server.sampling import Groups
+from server.weighing import num_capped, say_capped
 
 Configure = Callable[[int, ArrayRecord, ConfigRecord, Grid], Iterable[Message]]
 
@@ -55,7 +56,7 @@ def _asked(
         try:
             replies = list(grid.send_and_receive(messages, timeout=run.deadline_s))
         except TooFewReplies as error:
-            _note(where.folder, error.outcome)
+            _note(where, error.outcome)
             collected = error.outcome.collected
             if exchange.attempt > run.retries or not collected.is_repeatable:
                 raise
@@ -71,7 +72,7 @@ def _asked(
             grid.open(exchange)
             grid.wait_for_cohort()  # a client that crashed or lost its link may be back in a moment
             continue
-        _note(where.folder, grid.outcome)
+        _note(where, grid.outcome)
         return grid.outcome, replies
 
 
@@ -79,8 +80,8 @@ def _without(groups: Groups, accused: frozenset[str]) -> Groups:
     return tuple(tuple(name for name in group if name not in accused) for group in groups)
 
 
-def _note(folder: RunFolder, outcome: Outcome) -> None:
-    exchange = outcome.exchange
+def _note(where: Place, outcome: Outcome) -> None:
+    folder, exchange = where.folder, outcome.exchange
     number = exchange.round
     events = []
     for name, reason in sorted(outcome.dropped.items()):
@@ -102,5 +103,8 @@ def _note(folder: RunFolder, outcome: Outcome) -> None:
             "a larger privacy.clip would keep them."
         )
         events.append(make_event("clipped", "warning", message, round=number))
+    capped = num_capped(outcome)
+    if capped:
+        say_capped(folder, capped, len(exchange.cohort), where.grid.contents.w_max)
     if events:
         append_lines(folder.events, events)  # at once: each append is synced

@@ -14,23 +14,26 @@ from calyx.config import digest
 from calyx.errors import UserError
 from calyx.files import strict_json, sync_folder, write_synced
 from calyx.order import Link
+from calyx.populations import Population, read_population
 from calyx.weights import Weights, load_weights, save_weights
 from server.folder import Row
 from strategies.algorithm import State
 
 _STATE = "state.json"
-_FORMAT = 2
+_FORMAT = 3  # of 2, nobody knows whose rows the best round's figure is over
 _NAME = len("round-000000")
 _STEPS = ("-pending", "", "-tested")  # ends of the names of one round's checkpoints, in time
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best model so far by `stopping.monitor`."""
+    """The best model so far by `stopping.monitor`; or the last one, where none is called best."""
 
     round: int
-    value: float
+    value: float | None  # None where it is released because it is the last one
     weights: Weights
+    clients: tuple[str, ...] = ()  # who validated it, sorted
+    population: Population | None = None  # the rows that the value is over; None where it is None
     test: Row | None = None  # its figures on everybody's test part, once they are known
 
 
@@ -47,6 +50,8 @@ class RunState:
     pending: Row | None = None  # round `round`'s row while its model is not validated yet
     links: tuple[Link, ...] = ()  # the encrypted sums that made `weights`
     is_stalled: bool = False  # the last round changed nothing, and encrypted ones cannot go on
+    waited: int = 0  # rounds since the best one that were compared with it
+    apart: tuple[tuple[str, ...], ...] = ()  # clients of the last rounds that were not compared
 
     @property
     def rows(self) -> int:
@@ -83,6 +88,8 @@ def save(folder: Path, state: RunState, keep: int) -> None:
         "best": _figures(state.best),
         "pending": state.pending,
         "is_stalled": state.is_stalled,
+        "waited": state.waited,
+        "apart": state.apart,
         "links": [[link.ctx, link.root] for link in state.links],
         "sha256": hashes,
     }
@@ -97,13 +104,21 @@ def save(folder: Path, state: RunState, keep: int) -> None:
 
 
 def _figures(best: Best | None) -> Row | None:
-    return {"round": best.round, "value": best.value, "test": best.test} if best else None
+    if best is None:
+        return None
+    return {
+        "round": best.round,
+        "value": best.value,
+        "clients": best.clients,
+        "population": best.population and best.population.to_json(),
+        "test": best.test,
+    }
 
 
 def load_newest(folder: Path) -> tuple[RunState, list[str]]:
     """The newest sound checkpoint, and a sentence about each damaged one that was passed over.
 
-    Raises UserError if there is none.
+    Raises UserError if there is none, or one of another version of Calyx.
     """
     damaged: list[str] = []
     for path in _newest_first(folder):
@@ -134,7 +149,11 @@ def _load(path: Path) -> RunState:
     if digest({k: v for k, v in body.items() if k != "digest"}) != body["digest"]:
         raise DamagedCheckpoint("state.json is not what was written")
     if body["format"] != _FORMAT:
-        raise DamagedCheckpoint(f"its format is {body['format']}, not {_FORMAT}")
+        raise UserError(
+            f"The checkpoint {path} has the format {body['format']} of another version of Calyx, and "
+            f"this one reads {_FORMAT}; resume the run with the version that began it, or start it "
+            "again in another folder."
+        )
     for name, expected in body["sha256"].items():
         if hashlib.sha256((path / name).read_bytes()).hexdigest() != expected:
             raise DamagedCheckpoint(f"{name} is not what was written")
@@ -146,10 +165,21 @@ def _load(path: Path) -> RunState:
         body["best"]["round"],
         body["best"]["value"],
         load_weights(path / "best.safetensors", body["names"]),
-        body["best"].get("test"),
+        tuple(body["best"]["clients"]),
+        read_population(body["best"]["population"]),
+        body["best"]["test"],
     )
     weights = load_weights(path / "weights.safetensors", body["names"])
-    head = (body["run"], body["config"], body["round"])
-    links = tuple(Link(ctx=ctx, root=root) for ctx, root in body["links"])
-    tail = (body["pending"], links, body["is_stalled"])
-    return RunState(*head, weights, strategy, best, *tail)
+    return RunState(
+        run=body["run"],
+        config=body["config"],
+        round=body["round"],
+        weights=weights,
+        strategy=strategy,
+        best=best,
+        pending=body["pending"],
+        links=tuple(Link(ctx=ctx, root=root) for ctx, root in body["links"]),
+        is_stalled=body["is_stalled"],
+        waited=body["waited"],
+        apart=tuple(tuple(names) for names in body["apart"]),
+    )

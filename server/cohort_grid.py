@@ -164,6 +164,7 @@ class CohortGrid(Grid):
                 abandoned=exchange.abandoned,
                 groups=exchange.groups,
                 rounds=setting.rounds,
+                best=exchange.best,
                 deadline_s=setting.deadline_s,
                 terms=setting.terms,
             )
@@ -194,7 +195,8 @@ class CohortGrid(Grid):
         evaluated = self._outcome.evaluated
         # Addressed as replies to any message: Flower's strategies look at contents only.
         validated = [
-            Message(_evaluation(a, self.contents.task.schema), reply_to=sent) for a in evaluated
+            Message(content, reply_to=sent)
+            for content in _evaluations(evaluated, self.contents.task.schema)
         ]
         if parts.train is None:
             return validated
@@ -249,7 +251,15 @@ def _training(weights: Weights, aggregate: Aggregate) -> RecordDict:
     return wire.group_content(mean, aggregate.weight, metrics)
 
 
-def _evaluation(aggregate: Aggregate, schema: Schema) -> RecordDict:
-    found = figures(schema, aggregate.metrics, aggregate.counts)
-    metrics = {f"val_{name}": value for name, value in found.items() if value is not None}
-    return wire.group_content({}, aggregate.weight, metrics)
+def _evaluations(groups: tuple[Aggregate, ...], schema: Schema) -> list[RecordDict]:
+    """One reply a group that has rows, with the figures that all of these can tell.
+
+    Flower's strategies divide by the rows, and want the same figures of all.
+    """
+    found = []
+    for group in groups:
+        n = int(group.counts.get("rows", group.counts["clients"])[0])
+        if n > 0:
+            found.append((n, figures(schema, group.counts).named("val_").values))
+    told = [k for k in found[0][1] if all(f[k] is not None for _, f in found)] if found else []
+    return [wire.group_content({}, n, {k: float(f[k] or 0.0) for k in told}) for n, f in found]

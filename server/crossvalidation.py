@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from calyx.config import Section, parse
-from calyx.errors import CalyxError
-from calyx.files import write_json
+from calyx.files import read_lines, write_json
 from calyx.folds import CV_RUN, fold_run, stacked
-from calyx.metrics import client_spread, metric_name
+from calyx.metrics import metric_name
 from calyx.order import Cv
 from calyx.preprocessing.config import PreprocessingConfig
+from calyx.spread import client_spread
 from calyx.statistics.blocks import fold_name
 from calyx.weights import Weights, hash_weights
 from server.asking import ask_all
-from server.checkpoints import RunState, load_newest, save
+from server.checkpoints import load_newest, save
 from server.exchange import Exchange, Outcome, judged, total_counts
 from server.folder import RunFolder
 from server.phases.preprocess import fitted_section
 from server.rounds import run_rounds
 from server.sampling import Groups
+from server.stopping import released
 from server.work import Work, fresh_state
 
 
@@ -47,13 +48,20 @@ def cross_validate(work: Work) -> Work:
     if known.get("models") != digest:
         outcome = _scored(replace(work, preprocessing=section), Cv(k=k, fold=None), models)
         known = _figures(work, outcome, names)
-    write_json(path, known | {"rounds": work.run.rounds, "models": digest})
+    capped = {"capped_clients": max(_num_capped(work, i) for i in range(len(names)))}
+    write_json(path, known | capped | {"rounds": work.run.rounds, "models": digest})
     return work
 
 
 def cv_file(folder: RunFolder) -> Path:
     """Where the figures are."""
     return folder.folds / "cv.json"
+
+
+def _num_capped(work: Work, fold: int) -> int:
+    """Clients that counted as fewer rows than they have in a fold's training; most in one round."""
+    rows = read_lines(RunFolder(work.folder.folds / str(fold)).rounds)
+    return max(int(row["capped_clients"]) for row in rows)
 
 
 def _preprocessing(work: Work, k: int | str) -> Section | None:
@@ -73,7 +81,7 @@ def _preprocessing(work: Work, k: int | str) -> Section | None:
 
 
 def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weights:
-    """The best model of one fold's training, which goes on where it was stopped."""
+    """The model that one fold's training would release, which goes on where it was stopped."""
     fold = cv.fold or 0
     folder = RunFolder(work.folder.folds / str(fold))
     dealt = _without(work.dealt, left_out)
@@ -88,7 +96,7 @@ def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weig
     own = replace(work, preprocessing=_of_fold(section, fold))
     federation = replace(own.trained_in(folder, state, cv, dealt), label=f"fold {fold + 1} ")
     state, _ = run_rounds(federation, state)
-    return federation.of_model(_best(state))
+    return federation.of_model(released(state).weights)
 
 
 def _of_fold(section: Section | None, fold: int) -> Section | None:
@@ -96,12 +104,6 @@ def _of_fold(section: Section | None, fold: int) -> Section | None:
     if section is None or not isinstance(fits, list) or len(fits) < 2:
         return section
     return section | {"fitted": [fits[fold]]}
-
-
-def _best(state: RunState) -> Weights:
-    if state.best is None:
-        raise CalyxError("A fold has no best model.")
-    return state.best.weights
 
 
 def _without(dealt: Groups, name: str) -> Groups:
@@ -119,26 +121,50 @@ def _scored(work: Work, cv: Cv, models: list[Weights]) -> Outcome:
 
 
 def _figures(work: Work, outcome: Outcome, names: list[str]) -> dict[str, Any]:
+    """The folds' scores and what they come to. A fold that cannot be told is in no mean."""
     metric = metric_name(work.task.schema)
-    scores = []
-    for i in range(len(outcome.folds[0])):
-        groups = tuple(folds[i] for folds in outcome.folds)
-        scores.append(judged(groups, work.contents)[metric])
     head = {"k": work.run.cv.k, "metric": metric}
-    if work.run.cv.k != "clients":
-        known = [score for score in scores if score is not None]
-        sd = statistics.stdev(known) if len(known) > 1 else None
-        mean = statistics.fmean(known) if known else None
-        return head | {"mean": mean, "sd": sd, "folds": scores}
-    # One client's score is nobody's business but its own: the sums give mean and spread.
-    counts = total_counts(tuple(folds[0] for folds in outcome.folds))
-    spread, n = client_spread(counts), int(counts["clients"][0])
-    sd = spread["client_sd"]
-    sample_sd = sd * (n / (n - 1)) ** 0.5 if sd is not None and n > 1 else None
+    if work.run.cv.k == "clients":
+        return head | _of_clients(work, outcome, names)
+    folds = [tuple(ours[i] for ours in outcome.folds) for i in range(len(outcome.folds[0]))]
+    told = [judged(groups, work.contents, "rows in this fold") for groups in folds]
+    scores = [one.values[metric] for one in told]
+    known = [score for score in scores if score is not None]
+    absent = {
+        f"folds.{i}": one.absent[metric] for i, one in enumerate(told) if metric in one.absent
+    }
+    if not known:
+        absent["mean"] = "no fold has a score"
+    if len(known) < 2:
+        absent["sd"] = "fewer than two folds have a score"
     return head | {
-        "mean": spread["client_mean"],
-        "sd": sample_sd,
-        "all_rows": scores[0],
+        "mean": statistics.fmean(known) if known else None,
+        "sd": statistics.stdev(known) if len(known) > 1 else None,
+        "folds": scores,
+        "scored": len(known),
+        "unscored": len(scores) - len(known),
+        "absent": absent,
+    }
+
+
+def _of_clients(work: Work, outcome: Outcome, names: list[str]) -> dict[str, Any]:
+    """One client's score is nobody's business but its own: the sums give mean and spread."""
+    groups = tuple(folds[0] for folds in outcome.folds)
+    schema, counts = work.task.schema, total_counts(groups)
+    spread = client_spread(schema, counts, of_sample=True)
+    rows = judged(groups, work.contents, "rows")
+    metric = metric_name(schema)
+    renamed = {"client_mean": "mean", "client_sd": "sd"}
+    absent = {renamed[name]: why for name, why in spread.absent.items() if name in renamed}
+    if metric in rows.absent:
+        absent["all_rows"] = rows.absent[metric]
+    return {
+        "mean": spread.values["client_mean"],
+        "sd": spread.values["client_sd"],
+        "all_rows": rows.values[metric],
         "clients": names,
         "folds": None,
+        "scored": int(counts["scored"][0]),
+        "unscored": int(counts["unscored"][0]),
+        "absent": absent | {"folds": "the sums say no single client's score"},
     }

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calyx.errors import RoundFailed
+from calyx.figures import Figures
 from calyx.layouts import Contents
-from calyx.metrics import PERSONAL, figures, metric_name
+from calyx.metrics import PERSONAL, figures
 from calyx.order import Abandoned, Kind, Link
+from calyx.populations import Population, population_of
 from calyx.secagg.quantise import Residues
-from calyx.secagg.vector import Aggregate
+from calyx.secagg.vector import Aggregate, Cells
 from server.sampling import Groups
 
 SHOWN = 5  # clients in one sentence
@@ -30,6 +31,7 @@ class Exchange:
     is_validated: bool = False  # a training that also validates the weights that it begins with
     previous: tuple[Link, ...] = ()  # the sums that made these weights
     abandoned: tuple[Abandoned, ...] = ()  # sums of earlier attempts that were given up
+    best: int = 0  # the best round so far, of which clients keep what is their own; 0: none yet
 
     @property
     def cohort(self) -> tuple[str, ...]:
@@ -94,20 +96,36 @@ def mean_metrics(groups: tuple[Aggregate, ...]) -> dict[str, float]:
     return {k: sum(a.metrics[k] * a.weight for a in groups) / weight for k in groups[0].metrics}
 
 
-def total_counts(groups: tuple[Aggregate, ...]) -> dict[str, NDArray[np.int64]]:
+def total_counts(groups: tuple[Aggregate, ...]) -> dict[str, Cells]:
     """Counts summed over all groups, by name."""
     return {k: np.sum([a.counts[k] for a in groups], axis=0) for k in groups[0].counts}
 
 
-def judged(groups: tuple[Aggregate, ...], contents: Contents) -> dict[str, float | None]:
-    """The figures of an evaluation over all groups, by name; those of own models too, if any."""
-    schema = contents.task.schema
-    means, counts, metric = mean_metrics(groups), total_counts(groups), metric_name(schema)
-    found = figures(schema, means, counts)
+def judged(
+    groups: tuple[Aggregate, ...], contents: Contents, part: str = "validation rows"
+) -> Figures:
+    """The figures of an evaluation over all groups, by name; those of own models too, if any.
+
+    `part` says in words which rows were asked for.
+    """
+    schema, counts = contents.task.schema, total_counts(groups)
+    empty = f"no client of this round has {part}"
+    found = figures(schema, counts, empty=empty)
     if contents.is_localised:
-        found[f"{PERSONAL}{metric}"] = found[metric]
+        found |= found.named(PERSONAL)
     if contents.has_personal:
-        found[f"{PERSONAL}{metric}"] = figures(schema, means, counts, PERSONAL)[metric]
+        found |= figures(schema, counts, PERSONAL, empty).named(PERSONAL)
+    return found
+
+
+def populations(outcome: Outcome, contents: Contents) -> dict[str, Population]:
+    """Of whom the figures of an outcome's evaluation are: by "", and `PERSONAL` of models beside."""
+    cohort, counts = outcome.exchange.cohort, total_counts(outcome.evaluated)
+    names = [name for name in cohort if name not in outcome.dropped]
+    found = {}
+    for prefix in ("", PERSONAL) if contents.has_personal else ("",):
+        own = {k.removeprefix(prefix): v for k, v in counts.items() if k.startswith(prefix)}
+        found[prefix] = population_of(contents.task.schema, own, names, len(cohort))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
+from calyx import digits
 from calyx.errors import UserError
 from calyx.files import append_lines, read_lines, strict_json, write_atomically
 
@@ -118,6 +119,13 @@ class RunFolder:
         """Append one event to events.jsonl; the arguments are those of `make_event`."""
         append_lines(self.events, [make_event(event, severity, message, **details)])
 
+    def event_once(self, event: str, severity: Severity, message: str) -> bool:
+        """Append an event of no round unless the file holds its message; whether it did so."""
+        if any(row.get("message") == message for row in read_lines(self.events)):
+            return False
+        self.event(event, severity, message)
+        return True
+
     def truncate(self, file: Path, is_kept: Callable[[Row], bool]) -> None:
         """Drop what a resumed run will write again, and a line that a crash cut off."""
         rows = read_lines(file)
@@ -128,8 +136,18 @@ class RunFolder:
 
 def shown_figures(row: Row) -> str:
     """The figures of a round's validation, for a terminal."""
-    names = [key for key in row if key.startswith("val_")]
-    return "  ".join(f"{k} {row[k]:.4f}" if row[k] is not None else f"{k} –" for k in names)
+    return "  ".join(f"{k} {figure_text(k, row[k])}" for k in row if k.startswith("val_"))
+
+
+def figure_text(name: str, value: float | None) -> str:
+    """A figure by its name: a score in four decimals at least, all else in four to six digits."""
+    if value is None:
+        return digits.ABSENT
+    if name.endswith(("accuracy", "r2")):
+        return digits.share(value, least=4)
+    if abs(value) < 1:
+        return digits.fixed(value, max(4, digits.decimals_of(value, 4)))
+    return digits.fixed(value, min(4, digits.decimals_of(value, 6)))
 
 
 def make_event(

@@ -4,7 +4,8 @@ It calls Flower's four strategy methods, so any Flower strategy drops in. It is 
 `Strategy.start`, because sampling, stopping and resuming must be seen.
 
 With `evaluate=with_training` the model of a round is validated by the next round's training, in
-the same vector: half the exchanges. Its row is therefore written one training later.
+the same vector: half the exchanges. Its row is therefore written one training later, and its figures
+are of the next round's clients: they rank only where all clients take part in every round.
 """
 
 import logging
@@ -17,15 +18,19 @@ from flwr.app import Message
 from calyx import records
 from calyx.config import RunConfig
 from calyx.errors import RoundFailed
+from calyx.figures import as_row
 from calyx.files import append_lines, read_lines
+from calyx.metrics import PERSONAL
+from calyx.seeding import global_scope
 from calyx.weights import Weights
 from server.asking import ask
-from server.checkpoints import Best, RunState, save
-from server.exchange import Exchange, Outcome, judged, mean_loss
+from server.checkpoints import RunState, save
+from server.exchange import Exchange, Outcome, judged, mean_loss, populations
 from server.federation import Federation
-from server.folder import Row, shown_figures
+from server.folder import Row, figure_text, shown_figures
 from server.sampling import sample_cohort
-from server.stopping import is_better, reason_to_stop
+from server.stopping import Validated, compared, of_the_most, reason_to_stop, why_unranked
+from server.weighing import num_capped
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +63,15 @@ def _train(federation: Federation, state: RunState) -> RunState:
     run, strategy = federation.run, federation.strategy
     cohort = sample_cohort(federation.dealt, run.cohort_size, run.seed, number)
     is_validated = state.pending is not None
-    exchange = Exchange("train", number, 1, cohort, is_validated, state.links)
+    best = state.best.round if state.best else 0
+    exchange = Exchange("train", number, 1, cohort, is_validated, state.links, best=best)
     outcome, replies = ask(federation, exchange, state.weights)
     if is_validated:
         state = _validated(federation, state, outcome, federation.grid.evaluations)
         if _reason(state, run):
             return state
-    arrays, _ = strategy.aggregate_train(number, replies)
+    with global_scope(run.seed, "strategy", number):
+        arrays, _ = strategy.aggregate_train(number, replies)
     if arrays is None:
         raise RoundFailed(f"The strategy made no model of round {number}'s replies")
     weights = records.read_weights(arrays, federation.template)
@@ -93,7 +100,11 @@ def _validate(federation: Federation, state: RunState) -> RunState:
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
         before = read_lines(federation.folder.rounds)[-1]
-        figures = {key: value for key, value in before.items() if key.startswith("val_")}
+        figures = {
+            key: value
+            for key, value in before.items()
+            if key.startswith("val_") or key.endswith("validated_on") or key == "absent"
+        }
         return _recorded(federation, state, figures)
     started, run, groups = time.monotonic(), federation.run, federation.dealt
     if run.evaluate == "with_training":
@@ -114,22 +125,26 @@ def _validated(
     federation: Federation, state: RunState, outcome: Outcome, replies: list[Message]
 ) -> RunState:
     """Complete the pending round by what was evaluated."""
-    federation.strategy.aggregate_evaluate(state.round, replies)
-    found = judged(outcome.evaluated, federation.grid.contents)
-    figures = {f"val_{name}": value for name, value in found.items()}
+    contents = federation.grid.contents
+    if replies:  # a strategy of Flower's divides by their rows
+        federation.strategy.aggregate_evaluate(state.round, replies)
+    figures = as_row(judged(outcome.evaluated, contents).named("val_"))
+    for prefix, population in populations(outcome, contents).items():
+        figures[f"{prefix}validated_on"] = population.to_json()
     return _recorded(federation, state, figures, outcome)
 
 
 def _recorded(
     federation: Federation, state: RunState, figures: Row, outcome: Outcome | None = None
 ) -> RunState:
-    """The pending round's row on disk, and the best model so far."""
+    """The pending round's row on disk, and the best model so far.
+
+    Without an outcome the figures are those of the round before, whose model this round's still is.
+    """
     run = federation.run
     row = _ordered((state.pending or {}) | figures)
-    best, value = state.best, row[run.stopping.monitor]
-    if is_better(value, best, run.stopping.mode):
-        best = Best(state.round, value, state.weights)
-    state = replace(state, best=best, pending=None)
+    state = _ranked(federation, replace(state, pending=None), row, outcome)
+    row["best_round"] = state.best.round if state.best else None
     if outcome and outcome.exchange.kind == "train" and _reason(state, run):
         # That training is no row of its own: what it cost was spent on this one's figures.
         row["bytes_up"] += outcome.collected.bytes_up
@@ -139,6 +154,34 @@ def _recorded(
     label = federation.label
     log.info(f"{label}{_line(row, run.rounds)}", extra={"row": row, "fold": label})
     return state
+
+
+def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome | None) -> RunState:
+    """The state that knows whether this round is the best so far, where rounds can be compared."""
+    run, folder = federation.run, federation.folder
+    if state.best is not None and state.best.value is None:
+        state = replace(state, best=None)  # released by a shorter run because it was the last one
+    if outcome is None or why_unranked(run, sum(map(len, federation.dealt))):
+        return state
+    clients = tuple(name for name in outcome.exchange.cohort if name not in outcome.dropped)
+    contents, monitor = federation.grid.contents, run.stopping.monitor
+    is_personal = monitor.startswith(f"val_{PERSONAL}")
+    if contents.is_localised or is_personal:
+        trained = _trained([*read_lines(folder.rounds), row])
+        clients = tuple(name for name in clients if name in trained)
+        state = replace(state, best=of_the_most(state.best, clients))
+    of = populations(outcome, contents)
+    rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
+    validated = Validated(row.get(monitor), clients, rows)
+    state, sentence = compared(state, validated, run.stopping)
+    if sentence:
+        folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
+    return state
+
+
+def _trained(rows: list[Row]) -> set[str]:
+    """Who took part in a training so far, and has a model of its own by that."""
+    return {name for row in rows for name in row["cohort"] if name not in row["dropped"]}
 
 
 def _reason(state: RunState, run: RunConfig) -> str | None:
@@ -164,6 +207,7 @@ def _training_row(outcome: Outcome, seconds: float) -> Row:
     return {
         "round": outcome.exchange.round,
         "train_loss": mean_loss(outcome.trained),
+        "capped_clients": num_capped(outcome),
         "cohort": list(outcome.exchange.cohort),
         "replies": outcome.replies,
         "dropped": sorted(outcome.dropped),
@@ -180,7 +224,7 @@ def _ordered(row: Row) -> Row:
 
 def _line(row: Row, rounds: int) -> str:
     return (
-        f"round {row['round']}/{rounds}  train_loss {row['train_loss']:.4f}  "
+        f"round {row['round']}/{rounds}  train_loss {figure_text('train_loss', row['train_loss'])}  "
         f"{shown_figures(row)}  "
         f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s"
     )

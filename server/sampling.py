@@ -7,6 +7,7 @@ connection gives the same cohorts.
 from collections.abc import Sequence
 from typing import Literal
 
+from calyx.config import RunConfig
 from calyx.errors import ConfigError
 from calyx.privacy import PrivacyConfig, check_group
 from calyx.secagg.rules import MAX_GROUP
@@ -56,8 +57,22 @@ def sample_cohort(dealt: Groups, cohort_size: int | None, seed: int, round: int)
 
 
 def required_replies(min_replies: int | None, cohort: int) -> int:
-    """Clients that must be in a round's sums: as configured, or ⌊cohort/2⌋ + 1."""
-    return cohort // 2 + 1 if min_replies is None else min(min_replies, cohort)
+    """Clients that must be in a round's sums: as configured, or ⌊cohort/2⌋ + 1.
+
+    More than the cohort are never reached, as where clients that were accused are left out of it.
+    """
+    return cohort // 2 + 1 if min_replies is None else min_replies
+
+
+def check_replies(run: RunConfig, clients: int) -> None:
+    """Refuse `min_replies` that no round of so many connected clients can have. Raises ConfigError."""
+    cohort = clients if run.cohort_size is None else run.cohort_size
+    cohort -= run.cv.k == "clients" and cohort == clients
+    if run.min_replies is not None and run.min_replies > cohort:
+        raise ConfigError(
+            f"min_replies={run.min_replies} is more than the {cohort} clients of a round; use "
+            f"min_replies={cohort} at most, or more clients."
+        )
 
 
 def check_sizes(privacy: PrivacyConfig, clients: int, cohort_size: int | None, roster: int) -> None:

@@ -1,21 +1,156 @@
-"""Global early stopping and the best model: pure functions of what was monitored."""
+"""Which round is the best, when a run stops early, and which model is released: pure functions.
 
-from calyx.config import Stopping
+Rounds are compared by the figure that is watched, and only where it is over the rows of the same
+clients: a minimum over differently drawn clients is the luckiest draw, and not the best model.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from calyx.config import RunConfig, Stopping
+from calyx.errors import ConfigError
+from calyx.metrics import PERSONAL
+from calyx.populations import Population, is_same_population
+from calyx.tasks.base import Schema
 from server.checkpoints import Best, RunState
+from server.exchange import named
+from strategies.loading import load_objective
+from strategies.local import LocalObjective
+
+# Two rounds are compared where fewer than one client in so many validated only one of them.
+ONE_IN = 20
+APART = 3  # rounds in a row by other clients, after which the best one is given up
 
 
-def is_better(value: float, best: Best | None, mode: str) -> bool:
-    """Whether `value` beats the best so far; the first value always does, a tie never."""
-    if best is None:
-        return True
-    return value < best.value if mode == "min" else value > best.value
+@dataclass(frozen=True)
+class Validated:
+    """What a round's model got."""
+
+    value: float | None  # of the figure that is watched; None where it cannot be told
+    clients: tuple[str, ...]  # who answered, sorted
+    population: Population  # the rows that it is over
+
+
+def check_monitor(run: RunConfig, schema: Schema) -> None:
+    """Raise ConfigError where the task or the strategy lacks a figure that `stopping` names."""
+    names = ["loss", "accuracy"] if schema.target is None else ["loss", "r2", "rmse", "mae"]
+    known = [f"val_{name}" for name in names]
+    half = load_objective(run.strategy.name, run.strategy.local)
+    keeps_layers = type(half).localised is not LocalObjective.localised
+    if keeps_layers or half.personal() is not None:
+        known += [f"val_{PERSONAL}{name}" for name in names]
+    for key in ("monitor", "objective"):
+        name = getattr(run.stopping, key)
+        if name not in known:
+            raise ConfigError(
+                f"stopping.{key}={name} is no figure of task={run.task['name']} with "
+                f"strategy={run.strategy.name}; they have {', '.join(known)}."
+            )
+
+
+def why_unranked(run: RunConfig, clients: int) -> str | None:
+    """Why no two rounds of a run with so many clients can be compared; None where they can."""
+    size = run.cohort_size
+    if run.evaluate == "separate" or size is None or size >= clients:
+        return None
+    return (
+        f"with evaluate=with_training and cohort_size={size} each round's model is validated by "
+        f"other clients ({size} of {clients}), so that figures of different rounds do not rank"
+    )
+
+
+def compared(state: RunState, validated: Validated, stopping: Stopping) -> tuple[RunState, str]:
+    """`state` after the validation of its round, and a sentence where that was out of the ordinary.
+
+    A round of other rows is neither better than the best one nor counted as one that is not. The
+    comparison begins anew with the second such round in a row by the same clients, or the third by
+    whomever: who has left for good does not keep an early model the best. A round without a figure
+    changes nothing.
+    """
+    value, best = validated.value, state.best
+    if value is None or not math.isfinite(value):
+        return replace(state, apart=()), ""
+    who = (validated.clients, validated.population)
+    this = Best(state.round, value, state.weights, *who)
+    if best is None or best.value is None:
+        return replace(state, best=this, waited=0, apart=()), ""
+    if _can_compare(best, this):
+        is_better = value < best.value if stopping.mode == "min" else value > best.value
+        if is_better:  # a tie never is
+            return replace(state, best=this, waited=0, apart=()), ""
+        return replace(state, waited=state.waited + 1, apart=()), ""
+    difference = _difference(best, this)
+    apart = (*state.apart, this.clients)
+    if len(apart) == APART or (state.apart and is_nearly(state.apart[-1], this.clients)):
+        return replace(state, best=this, waited=0, apart=()), (
+            f"{difference}, {len(apart)} rounds in a row: the comparison begins anew with round "
+            f"{this.round}"
+        )
+    return replace(state, apart=apart), f"{difference}: the two are not compared"
+
+
+def of_the_most(best: Best | None, clients: tuple[str, ...]) -> Best | None:
+    """`best`, or None where it is a round before more clients had a model of their own.
+
+    `clients` have one now. A model that fewer can use is no rival, whatever the figure of the few.
+    """
+    if best is None or not set(best.clients) < set(clients) or is_nearly(best.clients, clients):
+        return best
+    return None
+
+
+def _can_compare(best: Best, this: Best) -> bool:
+    """Whether two rounds are of the same rows, but for those of a few clients."""
+    ours, theirs = set(best.clients), set(this.clients)
+    if ours == theirs:
+        return is_same_population(best.population, this.population)
+    if (ours <= theirs or theirs <= ours) and best.population and this.population:
+        # Who is missing may have no rows of this part at all.
+        pair = [replace(one, who="", asked=0) for one in (best.population, this.population)]
+        if is_same_population(*pair):
+            return True
+    return is_nearly(best.clients, this.clients)
+
+
+def is_nearly(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Whether the same clients validated two rounds, but for fewer than one in `ONE_IN`."""
+    differing = len(set(left) ^ set(right))
+    return differing == 0 or differing * ONE_IN < max(len(left), len(right))
+
+
+def _difference(best: Best, this: Best) -> str:
+    without = sorted(set(best.clients) - set(this.clients))
+    beside = sorted(set(this.clients) - set(best.clients))
+    words = [f"without {named(without)}"] if without else []
+    words += [f"with {named(beside)}"] if beside else []
+    how = f"now {' and '.join(words)}" if words else "the same clients have other rows now"
+    return (
+        f"Round {this.round} was validated on other rows than round {best.round}, the best so far "
+        f"({how})"
+    )
 
 
 def reason_to_stop(state: RunState, stopping: Stopping) -> str | None:
     """Why the run should end after `state.round`, in one sentence, or None."""
-    if stopping.patience is None or state.best is None:
+    best, waited = state.best, state.waited
+    if stopping.patience is None or best is None or best.value is None:
         return None
-    waited = state.round - state.best.round
     if waited < stopping.patience:
         return None
-    return f"{stopping.monitor} was not better than in round {state.best.round} for {waited} rounds"
+    rounds = f"{waited} round" if waited == 1 else f"{waited} rounds"
+    if state.round - best.round > waited:
+        rounds += " that can be compared with it"
+    return f"{stopping.monitor} was not better than in round {best.round} for {rounds}"
+
+
+def released(state: RunState) -> Best:
+    """The model that is tested and released: the best one, or the last where none is called best.
+
+    Raises ValueError before the first round.
+    """
+    best = state.best
+    if best is not None and (best.value is not None or best.round == state.round):
+        return best
+    if state.round == 0:
+        raise ValueError("a run of no rounds has no model to release")
+    return Best(state.round, None, state.weights, ())

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from flwr.serverapp import Grid
 
 from calyx.config import RunConfig, Section, parse
-from calyx.layouts import Contents
+from calyx.layouts import Contents, weighed
+from calyx.makeup import Makeup, makeup_of
 from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
@@ -13,7 +14,7 @@ from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
 from calyx.statistics.figures import Sums
 from calyx.tasks.base import Task
-from calyx.weights import Weights, initial_model, weights_of
+from calyx.weights import Weights, initial_model
 from server.checkpoints import RunState
 from server.cohort_grid import CohortGrid
 from server.federation import Federation, Place
@@ -50,6 +51,7 @@ class Work:
     state: RunState
     counted: Counted | None = None  # from the audit
     preprocessing: Section | None = None  # as orders carry it, once it is known
+    w_max: int | None = None  # largest weight of a client, where it follows the federation
     why: str = ""  # training has ended
 
     @property
@@ -65,12 +67,13 @@ class Work:
     @property
     def contents(self) -> Contents:
         """What clients add up."""
-        return contents_for(self.run, self.task)
+        return weighed(contents_for(self.run, self.task), self.terms())
 
     def terms(self, cv: Cv | None = None) -> Terms:
         """What all orders have in common, from the preprocessing on."""
         terms = terms_of(self.run)
-        return replace(terms, preprocessing=self.preprocessing or terms.preprocessing, cv=cv)
+        preprocessing = self.preprocessing or terms.preprocessing
+        return replace(terms, preprocessing=preprocessing, w_max=self.w_max, cv=cv)
 
     def place(self, run: str, terms: Terms, template: Weights, folder: RunFolder) -> Place:
         """Where exchanges of the run with this id happen."""
@@ -103,36 +106,39 @@ class Work:
         template = initial_template(self.run, self.task, fold)
         place = self.place(state.run, self.terms(cv), template, folder)
         clients = sum(map(len, dealt))
-        strategy = make_strategy(self.run, self.privacy, template, clients)
+        makeup = initial_makeup(self.run, self.task, fold)
+        strategy = make_strategy(self.run, self.privacy, template, makeup, clients)
         strategy.state = state.strategy
-        own = frozenset(initial_weights(self.run, self.task, fold))
+        own = frozenset(makeup.weights)
         return Federation(place.run, place.grid, folder, strategy, dealt, template, own)
 
 
 def contents_for(run: RunConfig, task: Task) -> Contents:
     """What the clients of a run add up. Raises ConfigError for a strategy that does not suit."""
     objective = load_objective(run.strategy.name, run.strategy.local)
-    return contents_of(task, initial_weights(run, task), objective, run.training)
+    return contents_of(task, initial_makeup(run, task), objective, run.training)
 
 
-def initial_weights(run: RunConfig, task: Task, fold: int | None = None) -> Weights:
-    """The weights before round 1, which every party derives from the seed, or from a fold's too."""
+def initial_makeup(run: RunConfig, task: Task, fold: int | None = None) -> Makeup:
+    """The model before round 1, which every party derives from the seed, or from a fold's too."""
     cfg = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
-    return weights_of(initial_model(task, num_inputs(task.schema, cfg), run.seed, fold))
+    width = num_inputs(task.schema, cfg)
+    return makeup_of(initial_model(task, width, run.seed, fold), width)
 
 
 def initial_template(run: RunConfig, task: Task, fold: int | None = None) -> Weights:
-    """The same with what travels beside the model."""
-    model = initial_weights(run, task, fold)
+    """Its weights, with what travels beside the model."""
+    makeup = initial_makeup(run, task, fold)
     objective = load_objective(run.strategy.name, run.strategy.local)
-    return model | objective.beside(model)
+    return makeup.weights | objective.beside(makeup.parameters)
 
 
 def fresh_state(run: RunConfig, task: Task, name: str, config: str, fold: int | None) -> RunState:
     """Before round 1 of the run called `name`. Raises ConfigError for a strategy that does not suit."""
     contents_for(run, task)
-    template = initial_template(run, task, fold)
-    strategy = make_strategy(run, parse(PrivacyConfig, run.privacy, "privacy"), template)
+    template, makeup = initial_template(run, task, fold), initial_makeup(run, task, fold)
+    privacy = parse(PrivacyConfig, run.privacy, "privacy")
+    strategy = make_strategy(run, privacy, template, makeup)
     return RunState(
         run=name, config=config, round=0, weights=template, strategy=strategy.state, best=None
     )

@@ -14,11 +14,18 @@ from flwr.serverapp.strategy import Strategy
 from calyx import records, wire
 from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed
+from calyx.makeup import Makeup, never_negative
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_class
-from calyx.weights import Weights
+from calyx.weights import Weights, apply_update
 from strategies.algorithm import Algorithm, GroupUpdate, Mean, State
-from strategies.flower import StockStrategy, check_stock, make_stock, works_on_sums
+from strategies.flower import (
+    StockStrategy,
+    check_stock,
+    make_stock,
+    rehearse_stock,
+    works_on_sums,
+)
 from strategies.loading import load_objective
 from strategies.robust import RobustAlgorithm
 
@@ -73,25 +80,50 @@ def _num_groups(run: RunConfig, privacy: PrivacyConfig, clients: int | None) -> 
 
 
 def make_strategy(
-    run: RunConfig, privacy: PrivacyConfig, initial: Weights, clients: int | None = None
+    run: RunConfig,
+    privacy: PrivacyConfig,
+    initial: Weights,
+    makeup: Makeup,
+    clients: int | None = None,
 ) -> "AlgorithmStrategy | StockStrategy":
-    """The configured strategy before its first round. Raises ConfigError."""
+    """The configured strategy before its first round; `initial` is the model and what is beside it.
+
+    Raises ConfigError, for a strategy of Flower's also where it cannot make a round of this model.
+    """
     check_strategy(run, privacy, clients)
     if run.strategy.name == "flower":
-        return StockStrategy(make_stock(run.strategy.server))
-    return AlgorithmStrategy(load_algorithm(run, privacy, clients), initial, clients)
+        rehearse_stock(run.strategy.server, makeup)
+        return StockStrategy(make_stock(run.strategy.server), makeup)
+    return AlgorithmStrategy(load_algorithm(run, privacy, clients), initial, clients, makeup)
 
 
 class AlgorithmStrategy(Strategy):
-    """One of our algorithms as a Flower strategy. `state` may be read and set between rounds."""
+    """One of our algorithms as a Flower strategy. `state` may be read and set between rounds.
+
+    The algorithm's step sees what a gradient moves, and what travels beside the model. Of all
+    else, such as running statistics, the next model has what `combine` makes of the clients' own.
+    """
 
     def __init__(
-        self, algorithm: Algorithm[object], initial: Weights, clients: int | None = None
+        self,
+        algorithm: Algorithm[object],
+        initial: Weights,
+        clients: int | None = None,
+        makeup: Makeup | None = None,
     ) -> None:
-        """`clients` is the number of all that may be asked; None: all are asked each round."""
+        """`clients` is the number of all that may be asked; None: all are asked each round.
+
+        Without a makeup, every float tensor counts as a parameter.
+        """
         self.algorithm, self._clients, self._asked = algorithm, clients, 0
-        self.state: State = algorithm.initial_state(initial)
+        self._still = makeup.still if makeup else frozenset()
+        self._variances = makeup.variances if makeup else frozenset()
         self._weights = initial
+        self.state: State = algorithm.initial_state(self._moving)
+
+    @property
+    def _moving(self) -> Weights:
+        return {k: v for k, v in self._weights.items() if k not in self._still}
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -120,9 +152,11 @@ class AlgorithmStrategy(Strategy):
         metrics = _mean_metrics(replies)
         share = self._asked / (self._clients or self._asked or 1)
         means = {k: float(v) for k, v in metrics.items() if not isinstance(v, list)}
-        mean = Mean(update, means, min(1.0, share))
-        weights, self.state = self.algorithm.apply(self._weights, mean, self.state)
-        return records.weights_record(weights), metrics
+        moving = {k: v for k, v in update.items() if k not in self._still}
+        mean = Mean(moving, means, min(1.0, share))
+        stepped, self.state = self.algorithm.apply(self._moving, mean, self.state)
+        weights = apply_update(self._weights, {k: update[k] for k in update.keys() & self._still})
+        return records.weights_record(never_negative(weights | stepped, self._variances)), metrics
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

@@ -5,13 +5,16 @@ as in FedPer (Arivazhagan et al. 2019, arXiv:1912.00818): a common representatio
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import ClassVar, Literal
+from glob import escape
+from typing import ClassVar, Literal, Self
 
 from calyx.config import config
+from calyx.makeup import Makeup
 from calyx.weights import Weights
 from strategies.algorithm import Algorithm, NoKeys
-from strategies.local import Finished, LocalObjective, Sent
+from strategies.local import LocalObjective
 
 
 @config
@@ -21,8 +24,19 @@ class FedBNLocal(LocalObjective):
     has_state: ClassVar[bool] = True
 
     # Patterns of tensors' names; "norm": the layers that carry running statistics; "last": the
-    # last layer.
+    # layer that is computed last, and what is computed after it.
     keep: Literal["norm", "last"] | tuple[str, ...]
+
+    def suited(self, makeup: Makeup) -> Self:
+        """With the names of the last layer, which follow from the model's computation."""
+        if self.keep != "last":
+            return self
+        if not makeup.head:
+            raise ValueError(
+                "keep=last needs a model that takes rows of zeros and ones, since which layer is last "
+                "follows from its computation; name the tensors in a list, keep=[head.*]"
+            )
+        return replace(self, keep=tuple(escape(name) for name in makeup.head))
 
     def shared(self, names: Sequence[str]) -> tuple[str, ...]:
         """The others. Raises ValueError where nothing is kept, or nothing is left to share."""
@@ -38,18 +52,12 @@ class FedBNLocal(LocalObjective):
         """The global model with this client's own tensors in place."""
         return {name: own.get(name, array) for name, array in model.items()}
 
-    def send(self, done: Finished) -> Sent:
-        """The update of the shared tensors; all others stay."""
-        names = self.shared([k for k, v in done.start.items() if v.dtype.kind == "f"])
-        update = {k: done.local[k] - done.start[k] for k in names}
-        return Sent(update, own={k: v for k, v in done.local.items() if k not in names})
-
     def _kept(self, names: Sequence[str]) -> set[str]:
         layers = [name.rpartition(".")[0] for name in names]
         if self.keep == "last":
             return {n for n, layer in zip(names, layers, strict=True) if layer == layers[-1]}
         if self.keep == "norm":
-            normed = {n.rpartition(".")[0] for n in names if n.endswith(".running_mean")}
+            normed = {n.rpartition(".")[0] for n in names if n.split(".")[-1] == "running_mean"}
             return {n for n, layer in zip(names, layers, strict=True) if layer in normed}
         return {name for name in names if any(fnmatchcase(name, p) for p in self.keep)}
 

@@ -18,7 +18,7 @@ from strategies.algorithm import Algorithm, Mean, NoKeys, State
 from strategies.local import Finished, LocalObjective, Sent
 
 TAU = "tau"
-TAU_MAX = 2.0**20  # ‖a‖₁ above it counts as this much; its mean is known to 2^−12
+TAU_MAX = 2.0**60  # more steps than a training can take: nothing is cut
 
 
 def effective_steps(steps: int, rho: float) -> float:
@@ -27,11 +27,6 @@ def effective_steps(steps: int, rho: float) -> float:
     [τ − ρ(1 − ρ^τ)/(1 − ρ)] / (1 − ρ), section 4.1's case of momentum; without it, the steps.
     """
     return (steps - rho * (1 - rho**steps) / (1 - rho)) / (1 - rho)
-
-
-def is_statistic(name: str) -> bool:
-    """Whether a tensor is a running statistic, which no gradient moves: it is averaged as it is."""
-    return name.endswith((".running_mean", ".running_var"))
 
 
 @config
@@ -54,17 +49,15 @@ class FedNovaLocal(LocalObjective):
             )
         if self.rho != training["momentum"]:
             raise ValueError(
-                f"strategy.local.rho={self.rho:g} must be training.momentum={training['momentum']}; "
+                f"strategy.local.rho={self.rho} must be training.momentum={training['momentum']}; "
                 "leave rho out, and it is"
             )
 
     def send(self, done: Finished) -> Sent:
-        """Each trained tensor's update divided by τ, in float32; statistics as they are."""
-        tau = min(TAU_MAX, effective_steps(max(1, done.steps), self.rho))
-        floats = [k for k, v in done.start.items() if v.dtype.kind == "f"]
-        update = {k: done.local[k] - done.start[k] for k in floats}
-        shares = {k: np.float32(1 if is_statistic(k) else tau) for k in floats}
-        return Sent({k: v / shares[k] for k, v in update.items()}, metrics={TAU: tau})
+        """Each update divided by τ, in float32."""
+        tau = effective_steps(max(1, done.steps), self.rho)
+        update = {k: (done.local[k] - v) / np.float32(tau) for k, v in done.start.items()}
+        return Sent(update, metrics={TAU: tau})
 
 
 class FedNova(Algorithm[NoKeys]):
@@ -73,7 +66,6 @@ class FedNova(Algorithm[NoKeys]):
     local_objective = FedNovaLocal
 
     def apply(self, weights: Weights, mean: Mean, state: State) -> tuple[Weights, State]:
-        """τ_eff times the mean of what clients sent; statistics by their own mean."""
+        """τ_eff times the mean of what clients sent."""
         tau = mean.metrics[TAU]
-        move = {k: d if is_statistic(k) else tau * d for k, d in mean.update.items()}
-        return apply_update(weights, move), state
+        return apply_update(weights, {k: tau * d for k, d in mean.update.items()}), state

@@ -17,9 +17,11 @@ from flwr.serverapp.strategy import Strategy
 
 from calyx.config import Section
 from calyx.errors import ConfigError, RoundFailed
+from calyx.makeup import Makeup
 from calyx.weights import Weights
 from strategies.algorithm import Algorithm, NoKeys, State
-from strategies.stock import check_arguments, check_groups, rehearse
+from strategies.stock import TOY, check_arguments, check_groups, fewest_groups, rehearse
+from strategies.withheld import Withheld
 
 TARGET = "_target_"
 HOME = "flwr.serverapp.strategy"
@@ -91,7 +93,16 @@ def check_stock(server: Section, groups: int | None) -> None:
     except ValueError as error:
         raise ConfigError(f"{error}.") from None
     if type(stock).__module__.startswith(HOME):
-        rehearse(stock, groups)
+        rehearse(stock, groups, TOY)
+
+
+def rehearse_stock(server: Section, makeup: Makeup) -> None:
+    """Raise ConfigError where the strategy cannot do a round of the user's own model.
+
+    The same of any number of groups, it is tried with the fewest that the strategy takes.
+    """
+    stock = make_stock(server)
+    rehearse(StockStrategy(stock, makeup), fewest_groups(stock), makeup.weights)
 
 
 def _class_of(target: object) -> type[Strategy]:
@@ -127,11 +138,16 @@ def works_on_sums(strategy: Strategy) -> bool:
 
 
 class StockStrategy(Strategy):
-    """A strategy of Flower's with its state in sight; all else is its own."""
+    """A strategy of Flower's with its state in sight, and handed what it can treat; all else is its own."""
 
-    def __init__(self, stock: Strategy) -> None:
-        self._stock = stock
+    def __init__(self, stock: Strategy, makeup: Makeup) -> None:
+        self._stock, self._withheld = stock, Withheld(stock, makeup)
         self._first = _constants(stock)
+
+    @property
+    def name(self) -> str:
+        """The class's."""
+        return type(self._stock).__name__
 
     @property
     def state(self) -> State:
@@ -160,8 +176,11 @@ class StockStrategy(Strategy):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Its own."""
-        return self._stock.configure_train(server_round, arrays, config, grid)
+        """Its own, of the part of the model that it is handed; the messages hold the whole."""
+        part = self._withheld.hold(arrays)
+        messages = list(self._stock.configure_train(server_round, part, config, grid))
+        self._withheld.complete(messages)
+        return messages
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -173,7 +192,11 @@ class StockStrategy(Strategy):
                 check_groups(self._stock, len(replies))
             except ValueError as error:
                 raise RoundFailed(f"Round {server_round} has too few groups: {error}") from None
-        return self._stock.aggregate_train(server_round, replies)
+        parts = [self._withheld.reduced(reply) for reply in replies]
+        arrays, metrics = self._stock.aggregate_train(server_round, parts)
+        if arrays is None:
+            return None, metrics
+        return self._withheld.result(arrays, replies), metrics
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

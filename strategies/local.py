@@ -5,14 +5,16 @@ loss only; all else is arrays in, arrays out.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from calyx.config import config
 from calyx.errors import ConfigError
 from calyx.layouts import Contents
+from calyx.makeup import Makeup, check_left
 from calyx.secagg.vector import Metric
 from calyx.tasks.base import Task
+from calyx.weighing import UNKNOWN_W_MAX
 from calyx.weights import Weights, float_shapes
 
 if TYPE_CHECKING:
@@ -34,10 +36,13 @@ class Start:
 
 @dataclass(frozen=True)
 class Finished:
-    """A training that is done: the weights before and after, and how they came about."""
+    """A training that is done: the weights before and after, and how they came about.
 
-    start: Weights  # of the model, as the training began with them
-    local: Weights  # of the model, after it
+    An objective sees parameters only; what no gradient moves is `sent_by`'s.
+    """
+
+    start: Weights  # the shared parameters, as the training began with them
+    local: Weights  # the same after it
     beside: Weights  # as they came
     own: Weights  # as kept before
     clip: float  # to which the coordinates of what is sent are cut
@@ -52,6 +57,7 @@ class Sent:
     update: Weights
     metrics: dict[str, float] = field(default_factory=dict)
     own: Weights = field(default_factory=dict)
+    clipped: int = 0  # coordinates of `update` that the algorithm itself has cut to ±clip
 
 
 @config
@@ -64,8 +70,12 @@ class LocalObjective:
     def check(self, training: Mapping[str, object]) -> None:
         """Raise ValueError where this section `training` does not suit the algorithm."""
 
+    def suited(self, makeup: Makeup) -> Self:
+        """The same for a model of this makeup. Raises ValueError where it does not suit it."""
+        return self
+
     def beside(self, model: Weights) -> Weights:
-        """Tensors that travel beside the model in both directions, before round 1; none."""
+        """Tensors that travel beside the model's parameters in both directions, before round 1."""
         return {}
 
     def shared(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -75,6 +85,27 @@ class LocalObjective:
     def localised(self, model: Weights, own: Weights) -> Weights:
         """The model that this client trains and evaluates: the global one."""
         return model
+
+    def kept(self, makeup: Makeup) -> tuple[str, ...]:
+        """Those of the model's float tensors that are never sent: each client has its own, or none."""
+        names = [name for name, _ in makeup.shapes]
+        shared = set(self.suited(makeup).shared(names))
+        return tuple(name for name in names if name not in shared)
+
+    def is_localised(self, makeup: Makeup) -> bool:
+        """Whether clients evaluate models of their own in place of the global one."""
+        is_overridden = type(self).localised is not LocalObjective.localised
+        return is_overridden or bool(self.kept(makeup))
+
+    def has_layers(self, makeup: Makeup, own: Weights) -> bool:
+        """Whether `own` holds all that the model needs which this client evaluates.
+
+        True where that is the global one. Layers that were never trained are no model: a client
+        that lacks its own is not judged, and nothing is predicted for it.
+        """
+        if not (self.has_state and self.is_localised(makeup)):
+            return True
+        return bool(own) and all(name in own for name in self.kept(makeup))
 
     def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":
         """What a client adds to the loss of each batch; None adds nothing."""
@@ -88,29 +119,72 @@ class LocalObjective:
         return None
 
     def send(self, done: Finished) -> Sent:
-        """What goes into the sum: local − global of the shared tensors."""
-        names = self.shared([k for k, v in done.start.items() if v.dtype.kind == "f"])
-        return Sent({k: done.local[k] - done.start[k] for k in names})
+        """What goes into the sum: local − global of the shared parameters."""
+        return Sent({k: done.local[k] - array for k, array in done.start.items()})
 
 
 def contents_of(
-    task: Task, model: Weights, objective: LocalObjective, training: Mapping[str, object]
+    task: Task, makeup: Makeup, objective: LocalObjective, training: Mapping[str, object]
 ) -> Contents:
     """What the clients of a run add up: derived alike on both sides.
 
-    Raises ConfigError where the algorithm does not suit the model or the section `training`.
+    Raises ConfigError where the algorithm does not suit the model or the section `training`, and
+    where the model has tensors that training moves and that do not travel.
     """
-    shapes = dict(float_shapes(model))
+    shapes = dict(makeup.shapes)
     try:
         objective.check(training)
-        shared = tuple((name, shapes[name]) for name in objective.shared(list(shapes)))
+        shared = objective.suited(makeup).shared(list(shapes))
     except ValueError as error:
         raise ConfigError(f"strategy.local cannot be used here: {error}.") from None
-    tensors = shared + float_shapes(objective.beside(model))
+    check_left(not_kept(makeup.left, shapes, shared))
+    tensors = tuple((name, shapes[name]) for name in shared)
     return Contents(
         task=task,
-        tensors=tensors,
+        tensors=tensors + float_shapes(objective.beside(makeup.parameters)),
         metrics=objective.metrics,
         has_personal=objective.personal() is not None,
-        is_localised=len(shared) < len(shapes),
+        is_localised=objective.is_localised(makeup),
+        w_max=task.w_max or UNKNOWN_W_MAX,
     )
+
+
+def sent_by(objective: LocalObjective, makeup: Makeup, done: Finished) -> Sent:
+    """What a client sends and keeps after a training; `done` holds whole models.
+
+    The objective's own of the parameters; of shared tensors that no gradient moves, how far they
+    have moved; and what is not shared stays.
+    """
+    shared = objective.suited(makeup).shared([name for name, _ in makeup.shapes])
+    trained = [name for name in shared if name in makeup.trained]
+    sent = objective.send(
+        replace(
+            done,
+            start={name: done.start[name] for name in trained},
+            local={name: done.local[name] for name in trained},
+        )
+    )
+    update = {
+        name: sent.update[name] if name in makeup.trained else done.local[name] - done.start[name]
+        for name in shared
+    }
+    kept = {}
+    if len(shared) < len(makeup.shapes):
+        kept = {name: array for name, array in done.local.items() if name not in shared}
+    return Sent(update | sent.update, sent.metrics, sent.own | kept)
+
+
+def not_kept(
+    left: Sequence[str], floats: Mapping[str, object], shared: Sequence[str]
+) -> tuple[str, ...]:
+    """Of `left_behind`'s those whose layer has a tensor that is shared, or none that is kept.
+
+    Where a client keeps all float tensors of a layer, it keeps its counters, too.
+    """
+    layers = {_layer(name) for name in shared}
+    kept = {_layer(name) for name in floats} - layers
+    return tuple(one for one in left if _layer(one.partition(" ")[0]) not in kept)
+
+
+def _layer(name: str) -> str:
+    return name.rpartition(".")[0]

@@ -37,9 +37,8 @@ class ScaffoldLocal(LocalObjective):
             )
 
     def beside(self, model: Weights) -> Weights:
-        """c = 0 for each float tensor of the model."""
-        floats = {k: v for k, v in model.items() if v.dtype.kind == "f"}
-        return {CONTROL + k: np.zeros_like(v) for k, v in floats.items()}
+        """c = 0 for each parameter."""
+        return {CONTROL + k: np.zeros_like(v) for k, v in model.items()}
 
     def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":
         """⟨c − c_i, w⟩, whose gradient is the correction."""
@@ -52,16 +51,16 @@ class ScaffoldLocal(LocalObjective):
 
     def send(self, done: Finished) -> Sent:
         """The update, and c_i⁺ − c_i with c_i⁺ = c_i − c + (x − y_i) / (K·η_l) (line 12, II)."""
-        names = [k for k, v in done.start.items() if v.dtype.kind == "f"]
-        update = {k: done.local[k] - done.start[k] for k in names}
+        update = {k: done.local[k] - v for k, v in done.start.items()}
         way = max(1, done.steps) * done.lr
-        changes, own = {}, {}
-        for k in names:
+        changes, own, clipped = {}, {}, 0
+        for k in update:
             # What is cut in the sum must be cut here too, or c is no longer the mean of all c_i.
             change = -done.beside[CONTROL + k] - update[k] / np.float32(way)
             changes[CONTROL + k] = np.clip(change, -done.clip, done.clip).astype(np.float32)
+            clipped += int((np.abs(change) > done.clip).sum())
             own[k] = done.own.get(k, np.zeros_like(change)) + changes[CONTROL + k]
-        return Sent(update | changes, own=own)
+        return Sent(update | changes, own=own, clipped=clipped)
 
 
 @config

@@ -22,11 +22,12 @@ from pydantic.errors import PydanticUserError
 from calyx import records, wire
 from calyx.errors import ConfigError
 from calyx.flower import as_nobody
+from calyx.weights import Weights
 
 _TYPES = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 # Names of records and metrics: the messages of a round have them, whatever a strategy looks for.
 _FIXED_KEYS = {"weighted_by_key", "arrayrecord_key", "configrecord_key", "train_loss_key"}
-_TRIED = {"w": np.ones(2, np.float32)}
+TOY: Weights = {"w": np.ones(2, np.float32)}
 
 
 def check_arguments(cls: type[Strategy], given: Mapping[str, Any]) -> None:
@@ -103,37 +104,61 @@ def check_groups(stock: Strategy, groups: int) -> None:
         )
 
 
-def rehearse(stock: Strategy, groups: int) -> None:
-    """One round of a fresh strategy of Flower's on a model of two numbers, every group replying.
+def fewest_groups(stock: Strategy) -> int:
+    """How few groups it takes at least, as far as the papers' conditions say; never below 3."""
+    if not isinstance(stock, Bulyan | MultiKrum):
+        return 3
+    f = stock.num_malicious_nodes
+    least = 4 * f + 3 if isinstance(stock, Bulyan) else 2 * f + 3
+    chosen = stock.num_nodes_to_select if isinstance(stock, MultiKrum) else 0
+    return max(3, least, chosen + f)
 
-    It finds what types cannot say, such as a divisor of 0. Raises ConfigError. `stock` is used up.
+
+def rehearse(stock: Strategy, groups: int, model: Weights) -> None:
+    """One round of a fresh strategy of Flower's on `model`, every group replying.
+
+    It finds what types cannot say, such as a divisor of 0, or a tensor that it cannot treat.
+    Raises ConfigError. `stock` is used up.
     """
     nodes = cast(Grid, SimpleNamespace(get_node_ids=lambda: list(range(1, groups + 1))))
     try:
         with as_nobody(), _silent(), np.errstate(all="ignore"):
-            first = records.weights_record(_TRIED)
+            first = records.weights_record(model)
             messages = list(stock.configure_train(1, first, ConfigRecord(), nodes))
-            replies = [_reply(message, i) for i, message in enumerate(messages, 1)]
+            replies = [_reply(message, i, model) for i, message in enumerate(messages, 1)]
             arrays, _ = stock.aggregate_train(1, replies)
-            made = records.read_weights(arrays, _TRIED) if arrays is not None else {}
+            made = records.read_weights(arrays, model) if arrays is not None else {}
     except Exception as error:  # noqa: BLE001 - whatever a foreign strategy says of its arguments
-        raise _unusable(stock, f"{type(error).__name__}: {error}") from None
-    if not made or not all(np.isfinite(v).all() for v in made.values()):
-        raise _unusable(stock, "it makes no finite model of plain updates")
+        raise _unusable(stock, model, f"{type(error).__name__}: {error}") from None
+    if not made:
+        raise _unusable(stock, model, "it makes no model of plain updates")
+    for name, array in made.items():
+        if not np.isfinite(array).all():
+            what = "model" if model is TOY else name
+            raise _unusable(stock, model, f"it makes no finite {what} of plain updates")
 
 
-def _reply(message: Message, place: int) -> Message:
-    weights = {k: v + np.float32(0.01 * place) for k, v in _TRIED.items()}
+def _reply(message: Message, place: int, model: Weights) -> Message:
+    weights = {
+        k: v + np.asarray(0.01 * place, v.dtype) if v.dtype.kind == "f" else v
+        for k, v in model.items()
+    }
     return Message(
         wire.group_content(weights, place, {"train_loss": 1.0 / place}), reply_to=message
     )
 
 
-def _unusable(stock: Strategy, why: str) -> ConfigError:
+def _unusable(stock: Strategy, model: Weights, why: str) -> ConfigError:
     first = next(iter(why.splitlines()), "").rstrip(".")
+    name = getattr(stock, "name", type(stock).__name__)
+    if model is TOY:
+        return ConfigError(
+            f"{name} cannot make a round with these values of strategy.server ({first}); "
+            "change them, or leave them out for Flower's own."
+        )
     return ConfigError(
-        f"{type(stock).__name__} cannot make a round with these values of strategy.server ({first}); "
-        "change them, or leave them out for Flower's own."
+        f"{name} cannot make a round of this task's model ({first}); change strategy.server, or use "
+        "one of Calyx's own strategies (docs/strategies.md)."
     )
 
 

@@ -33,7 +33,7 @@ class TrimmedMean(RobustAlgorithm[TrimmedMeanServer]):
         cut = trimmed(groups, self.server.beta)
         if groups <= 2 * cut:
             raise ValueError(
-                f"strategy.server.beta={self.server.beta:g} cuts {cut} of {groups} groups at each end and "
+                f"strategy.server.beta={self.server.beta} cuts {cut} of {groups} groups at each end and "
                 "leaves none; use more groups or a smaller beta"
             )
 

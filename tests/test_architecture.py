@@ -25,7 +25,12 @@ MAY_IMPORT = {
 }
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
 FLOWER_SEAM = ("calyx/flower.py", "calyx/flower_site.py", "calyx/flower_ray.py")
-FLOWERS_SIDE = ("strategies/base.py", "strategies/flower.py", "strategies/stock.py")
+FLOWERS_SIDE = (
+    "strategies/base.py",
+    "strategies/flower.py",
+    "strategies/stock.py",
+    "strategies/withheld.py",
+)
 FLOWERLESS = (
     "calyx/secagg/",
     "calyx/preprocessing/",
@@ -33,8 +38,19 @@ FLOWERLESS = (
     "calyx/tasks/",
     "strategies/",
 )
-SHARED_BY_STRATEGIES = {"__init__", "algorithm", "base", "loading", "local", "robust", "stock"}
+SHARED_BY_STRATEGIES = {
+    "__init__",
+    "algorithm",
+    "base",
+    "loading",
+    "local",
+    "robust",
+    "stock",
+    "withheld",
+}
 VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
+SEEDED_IN = "calyx/seeding.py"
+GLOBAL_STATE = {"seed", "get_state", "set_state"}  # of NumPy's global generator, to put it back
 NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state
 MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 60, 5
 
@@ -118,14 +134,15 @@ def too_large(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def randomness_out_of_place(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
     for line, module in imports(tree):
-        if module == "random":
+        if module == "random" and path != SEEDED_IN:
             yield line, "imports random"
+    seeding = GLOBAL_STATE if path == SEEDED_IN else set()
     for line, name in names(tree):
         parts = name.split(".")
         if parts[:2] in (["numpy", "random"], ["np", "random"]):
-            if (parts[2:] or [""])[0] not in NUMPY_TYPES:
+            if (parts[2:] or [""])[0] not in NUMPY_TYPES | seeding:
                 yield line, f"uses {name}"
-        elif path != "calyx/seeding.py" and re.fullmatch(r"torch\.(.+\.)?manual_seed(_all)?", name):
+        elif path != SEEDED_IN and re.fullmatch(r"torch\.(.+\.)?manual_seed(_all)?", name):
             yield line, f"uses {name}"
 
 
@@ -247,10 +264,11 @@ PLANTED = [
     (too_large, "calyx/x.py", "class C:\n    def f(self, a, b, /, c, d, *, e, f): ..."),
     (randomness_out_of_place, "client/x.py", "import torch as t\nt.cuda.manual_seed_all(1)"),
     (randomness_out_of_place, "client/x.py", "from torch import manual_seed"),
-    (randomness_out_of_place, "calyx/seeding.py", "import numpy as np\nnp.random.seed(1)"),
+    (randomness_out_of_place, "calyx/seeding.py", "import numpy as np\nnp.random.rand(1)"),
     (randomness_out_of_place, "server/x.py", "from numpy.random import rand as noise"),
     (randomness_out_of_place, "server/x.py", "from numpy import random"),
     (randomness_out_of_place, "server/x.py", "from random import choice"),
+    (randomness_out_of_place, "client/x.py", "import numpy as np\nnp.random.seed(1)"),
     (dangerous, "calyx/x.py", "eval('1')"),
     (dangerous, "client/x.py", "list(map(exec, []))"),
     (dangerous, "client/x.py", "import pickle as p\np.loads(b'')"),
@@ -272,6 +290,7 @@ SOUND = [
     (flower_out_of_place, "calyx/flower_ray.py", "from flwr.superlink.grid import InMemoryGrid"),
     (too_large, "calyx/x.py", "class C:\n    def f(self, a, b, c, d, e): ..."),
     (randomness_out_of_place, "calyx/seeding.py", "import torch\ntorch.manual_seed(1)"),
+    (randomness_out_of_place, "calyx/seeding.py", "import numpy as np\nnp.random.seed(1)"),
     (randomness_out_of_place, "client/x.py", "import numpy as np\nx: np.random.Generator"),
     (dangerous, "client/x.py", "model.eval()\nre.compile('a')"),
     (vague_name, "calyx/commons_law.py", ""),

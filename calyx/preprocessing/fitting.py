@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.digits import plain
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.tasks.base import Column, Schema, Table
@@ -53,7 +54,7 @@ def feature_names(schema: Schema, cfg: PreprocessingConfig) -> tuple[str, ...]:
 
 def _names(column: Column, cfg: PreprocessingConfig) -> list[str]:
     if column.kind == "categorical":
-        names = [f"{column.name}={category:g}" for category in column.categories]
+        names = [f"{column.name}={plain(category)}" for category in column.categories]
     else:
         names = [column.name]
         if column.kind == "numeric" and cfg.outliers == "flag":

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import CalyxError
+from calyx.exact import root
 from calyx.statistics.blocks import Cells
 from calyx.statistics.label_association import (
     WIDEST,
@@ -19,7 +20,7 @@ from calyx.statistics.label_association import (
     absent,
     chance_of_numbers,
 )
-from calyx.statistics.moments import STEPS, Bounds, Moved, root, unit
+from calyx.statistics.moments import STEPS, Bounds, Moved, unit
 from calyx.statistics.numbers import read_moved
 
 Values = NDArray[np.float64]
@@ -43,7 +44,7 @@ def of_classes(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Associatio
     variance = rows * squares - total**2
     if variance <= 0:
         return absent("all values are the same")
-    sd = root(Fraction(variance, rows**2))
+    sd = root(variance, rows**2)
     # Σ over a class's shown rows of (x − mean)/sd, from one difference of whole numbers.
     scores = np.array(
         [
@@ -132,4 +133,4 @@ def of_target(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Association
     if own <= 0 or others <= 0:
         return absent("all values, or all targets, are the same")
     product = rows * xt - x * t
-    return _exact(root(Fraction(product**2, own * others)), rows, 0)
+    return _exact(root(product**2, own * others), rows, 0)

@@ -20,6 +20,7 @@ from calyx.statistics.moments import SHARES, SQUARE_MAX, SUM_MAX
 from calyx.statistics.spread import LINES, POWER_MAX
 from calyx.statistics.variables import categorical, numeric, variables
 from calyx.tasks.base import Schema
+from calyx.weighing import POWERS, SITES_BY_ROWS
 
 Item = Literal[
     "rows",
@@ -85,6 +86,7 @@ class Survey:
     schema: Schema
     bins: int  # of each histogram as it is shown and compared; what sites send is finer
     samples: tuple[str, ...]
+    is_weighed: bool = False  # whether it asks how many rows sites train on, for their weights
 
     def blocks(self, sample: str) -> tuple[Block, ...]:
         """The blocks of a sample, in order."""
@@ -98,6 +100,8 @@ class Survey:
             blocks = self.blocks(sample)
             found += [Count(f"{sample}/{b.name}", b.size, b.maximum) for b in blocks]
             found.append(Count(f"{sample}/{WITHHELD}", len(ITEMS)))
+        if self.is_weighed:
+            found.append(Count(SITES_BY_ROWS, POWERS, 1))
         return tuple(found)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.digits import plain
 from calyx.statistics.local_finding import LocalFinding, Severity, rows
 from calyx.tasks.base import Column
 
@@ -43,7 +44,7 @@ def column_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
         count = int((present == code).sum())
         present = present[present != code]
         message = (
-            f"{rows(count, 'has', 'have')} {code:g} in the column {column.name}, far from all other "
+            f"{rows(count, 'has', 'have')} {plain(code)} in the column {column.name}, far from all other "
             "values: does it stand for missing? Then list it under the schema's codes."
         )
         # Plausible by the schema, or more often than not: then it may well be a value ("none").

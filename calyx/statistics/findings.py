@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from calyx.digits import plain
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import SEVERITIES, AuditFinding, names_of, sites_of
 from calyx.statistics.number_findings import number_findings
@@ -144,7 +145,7 @@ def _values(one: VariableFigures) -> Iterator[AuditFinding]:
             "error",
             name,
             outside,
-            f"{outside} values of {name} lie outside {n.low:g} … {n.high:g}{unit} "
+            f"{outside} values of {name} lie outside {plain(n.low)} … {plain(n.high)}{unit} "
             f"({n.below} below, {n.above} above).",
             "A site may use another unit, or a code for missing values: each sees its own share.",
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.statistics.blocks import ITEMS, WITHHELD, Cells, Item, Survey
+from calyx.statistics.blocks import ALL, ITEMS, WITHHELD, Cells, Item, Survey
 from calyx.statistics.categories import Classes, measure_categories
 from calyx.statistics.numeric_measuring import Beside, measure_numbers
 from calyx.statistics.regrouping import regroup
@@ -23,6 +23,7 @@ from calyx.statistics.suppression import coarse, suppress, suppress_part
 from calyx.statistics.target_sums import is_safe, no_target_sums, target_sums
 from calyx.statistics.variables import TARGET, Variable, numeric, values_of, variables
 from calyx.tasks.base import Schema, Table
+from calyx.weighing import SITES_BY_ROWS, site_by_rows
 
 Measured = dict[str, Cells]  # cells [size] by a block's name
 
@@ -65,6 +66,8 @@ def measure(
             found[f"{sample}/{block.name}"] = cells.astype(kind).reshape(-1)
         absent = [not own or item not in allowed for item in ITEMS]
         found[f"{sample}/{WITHHELD}"] = np.array(absent, dtype=np.int64)
+    if survey.is_weighed:
+        found[SITES_BY_ROWS] = site_by_rows(samples, ALL, minimum) * int("rows" in allowed)
     return found
 
 

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.digits import plain
+
 if TYPE_CHECKING:
     from torch import nn
 
 
 Kind = Literal["numeric", "categorical", "ordinal", "image", "text"]
 Unknown = Literal["other", "missing", "refuse"]
+LARGEST_W_MAX = 2**24  # training rows
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Column:
             raise ValueError(f"the column {self.name} has a category twice")
         if overlap := set(self.categories) & set(self.missing_codes):
             raise ValueError(
-                f"{min(overlap):g} is a category and a missing code of the column {self.name}"
+                f"{plain(min(overlap))} is a category and a missing code of the column {self.name}"
             )
         if self.words and not len(set(self.words)) == len(self.words) == len(self.categories):
             raise ValueError(f"the column {self.name} needs a word of its own for each category")
@@ -71,7 +74,7 @@ class Column:
 
     def word(self, category: float) -> str:
         """How a person calls one of the categories."""
-        return self.words[self.categories.index(category)] if self.words else f"{category:g}"
+        return self.words[self.categories.index(category)] if self.words else plain(category)
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,11 @@ class Task(Protocol):
         ...
 
     @property
-    def w_max(self) -> int:
-        """Largest weight of one client in the sum: a power of two, in examples."""
+    def w_max(self) -> int | None:
+        """Largest weight of one client in the sum: a power of two, in training rows.
+
+        None follows the federation: the least that no client exceeds.
+        """
         ...
 
     @property
@@ -167,7 +173,10 @@ class Task(Protocol):
         ...
 
 
-def check_w_max(w_max: int) -> None:
-    """Raise ValueError unless `w_max` is a power of two up to 2^20 (`calyx-secagg/1`, "Vector")."""
-    if w_max & (w_max - 1) or not 1 <= w_max <= 2**20:
-        raise ValueError(f"w_max={w_max} is not a power of two from 1 to {2**20}")
+def check_w_max(w_max: int | None) -> None:
+    """Raise ValueError unless `w_max` is a power of two up to 2^24, or None.
+
+    Source: `calyx-secagg/1`, "Vector"; a weight of more bits is no float32.
+    """
+    if w_max is not None and (w_max & (w_max - 1) or not 1 <= w_max <= LARGEST_W_MAX):
+        raise ValueError(f"w_max={w_max} is not a power of two from 1 to {LARGEST_W_MAX}")

@@ -40,7 +40,8 @@ class CsvConfig:
     schema: SchemaConfig
     clients: tuple[str, ...]  # in simulation; the launcher lists the folder
     hidden: NonNegativeInt  # units of the hidden layer; 0 is a linear model
-    w_max: PositiveInt  # largest weight of a client, in training rows; a power of two
+    # Largest weight of a client, in training rows: a power of two; null: the least that none exceeds.
+    w_max: PositiveInt | None
 
     def __post_init__(self) -> None:
         """Check the power of two."""

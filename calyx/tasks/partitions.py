@@ -33,7 +33,8 @@ class PartitionConfig:
     alpha: PositiveFloat  # α of `dirichlet` (labels) and `quantity` (sizes); small is uneven
     shards_per_client: PositiveInt  # of `shards`: pieces of one label, nearly, that a client gets
     min_rows: PositiveInt  # every client has at least so many rows
-    w_max: PositiveInt  # largest weight of a client, in training rows; a power of two
+    # Largest weight of a client, in training rows: a power of two; null: the least that none exceeds.
+    w_max: PositiveInt | None
 
     def __post_init__(self) -> None:
         """Check the power of two."""

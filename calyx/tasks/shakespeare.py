@@ -63,7 +63,8 @@ class ShakespeareConfig:
     name: str
     # Roles that speak less are left out: 36 have 10,000 characters, 100 have 2,000.
     min_characters: Annotated[int, Field(ge=_FEWEST, le=max(ROLES.values()))]
-    w_max: PositiveInt  # largest weight of a role, in training rows; a power of two
+    # Largest weight of a role, in training rows: a power of two; null: the least that none exceeds.
+    w_max: PositiveInt | None
 
     def __post_init__(self) -> None:
         """Check the power of two."""

@@ -39,7 +39,8 @@ class VowelConfig:
     """The section `task`."""
 
     name: str
-    w_max: PositiveInt  # largest weight of a speaker, in training rows; a power of two
+    # Largest weight of a speaker, in training rows: a power of two; null: the least that none exceeds.
+    w_max: PositiveInt | None
 
     def __post_init__(self) -> None:
         """Check the power of two."""

@@ -29,7 +29,7 @@ BAR_PITCH = 54
 
 @dataclass(frozen=True)
 class Axes:
-    """What the axes mean; `y_percent` shows shares of one, `y_zero` starts at zero."""
+    """What the axes mean; `y_percent` shows shares of one, 0 … 1, `y_zero` starts at zero."""
 
     x_label: str
     x_whole: bool = True
@@ -132,8 +132,8 @@ def spread_chart(caption: Caption, axes: Axes, spreads: Sequence[Spread]) -> Mar
 
 
 def bar_chart(caption: Caption, bars: Sequence[Bar]) -> Markup:
-    """Horizontal bars from 0 to 100 %, name and value above each."""
-    scale = Scale(0, 1, 0, WIDTH)
+    """Horizontal bars from 0 to 100 %, name and value above each; one below 0 has no length."""
+    scale = Scale(0, 1, 0, WIDTH, is_bounded=True)
     parts: list[Markup] = []
     for index, bar in enumerate(bars):
         top = index * BAR_PITCH
@@ -152,10 +152,11 @@ def _box(x: float, y: float, width: float, kind: str) -> Markup:
 
 
 def _plot(axes: Axes, xs: Sequence[float], ys: Iterable[float]) -> _Plot:
-    low, high, step = round_domain(ys, 5, axes.y_zero)
+    shown = [min(max(y, 0.0), 1.0) for y in ys] if axes.y_percent else ys
+    low, high, step = round_domain(shown, 5, axes.y_zero)
     if axes.y_percent:
         low, high = max(0.0, low), min(1.0, high)
-    y = Scale(low, high, BOTTOM, TOP)
+    y = Scale(low, high, BOTTOM, TOP, is_bounded=axes.y_percent)
     first, last = (min(xs), max(xs)) if axes.x_whole else (0.0, max(xs))
     if first == last:
         first, last = first - 0.5, last + 0.5

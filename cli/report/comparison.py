@@ -1,54 +1,29 @@
-"""Renders several run folders as one page that compares them: curves, a table, and a verdict.
+"""Renders several run folders as one page that compares them: curves, tables, and a verdict.
 
 Like a run's own report it is self-contained, and all text from the folders is escaped.
 """
 
-import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 
 from markupsafe import Markup
 
 from calyx.errors import UserError
 from calyx.files import write_atomically
-from cli.report.charts import Axes, Band, Series, line_chart
-from cli.report.figures import BY_BYTES, BY_ROUND, Figure
+from cli.ranking.digits import ABSENT, count_text
+from cli.ranking.entries import Entry
+from cli.ranking.remarks import Result, described, missing_figures, remarks, without_effect
+from cli.ranking.standings import Group, Line, rank
+from cli.report.best import score_texts, verdict_of
+from cli.report.comparison_charts import learning_figures
+from cli.report.comparison_table import Row, head_of, rows_of
+from cli.report.figures import Figure
 from cli.report.folder import Run, read_run
-from cli.report.groups import (
-    Group,
-    Spread,
-    by_round,
-    bytes_so_far,
-    curve,
-    grouped,
-    points,
-    reached,
-    spread_of,
-    target_of,
-)
+from cli.report.groups import Lost, Runs, entries_of, runs_of, score_name, target_of
+from cli.report.marks import STRONG, kind_of, letter_of
 from cli.report.page import resource, template
-from cli.report.rows import Round
-from cli.report.scales import byte_unit, bytes_text, number_text, percent_text, seconds_text
-from cli.report.svg import Caption
-from cli.report.verdict import Verdict
-
-STRONG = 8  # groups that are drawn in a colour; the others are grey
-LETTERS = "ABCDEFGH"
-FEW_SEEDS = 3
-
-
-@dataclass(frozen=True)
-class Line:
-    """One group as the table shows it."""
-
-    letter: str
-    kind: str
-    label: str
-    runs: str
-    cells: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -64,17 +39,31 @@ class Member:
     rounds: str
 
 
-def write_comparison(folders: Sequence[Path], target: Path) -> Path:
+@dataclass(frozen=True)
+class Section:
+    """One group of settings that may be compared, as the page shows it."""
+
+    title: str  # what its figures are, where there are several groups
+    key: tuple[tuple[str, str, str], ...]  # colour, letter and name of the settings drawn in one
+    num_grey: int
+    learning: tuple[Figure, ...]
+    target: str
+    heads: tuple[str, ...]
+    lines: tuple[Row, ...]
+
+
+def write_comparison(folders: Sequence[Path], target: Path, lost: Lost | None = None) -> Path:
     """Write the page to `target`, whole or not at all, and return its path.
 
-    A folder that cannot be read is said in the page. Raises UserError if fewer than two can, or
-    `target` cannot be written.
+    `lost` are seeds of the folders' settings that were to be run and have left no folder. A folder
+    that cannot be read is said in the page. Raises UserError if fewer than two can, or `target`
+    cannot be written.
     """
     runs, damaged = _read(folders)
     if len(runs) < 2:
         why = f" ({damaged[0][1]})" if damaged else ""
         raise UserError(f"There are fewer than two runs to compare{why}")
-    page = render(runs, damaged, target.parent)
+    page = render(runs, damaged, target.parent, lost)
     try:
         write_atomically(target, page)
     except OSError as error:
@@ -92,180 +81,98 @@ def _read(folders: Sequence[Path]) -> tuple[list[Run], list[tuple[str, str]]]:
     return runs, damaged
 
 
-def render(runs: Sequence[Run], damaged: Sequence[tuple[str, str]], home: Path) -> bytes:
+def render(
+    runs: Sequence[Run],
+    damaged: Sequence[tuple[str, str]],
+    home: Path,
+    lost: Lost | None = None,
+) -> bytes:
     """The page as UTF-8; links lead from the folder `home`."""
-    groups = grouped(runs)
-    target = target_of(runs)
+    entries, by_name = entries_of(runs, lost), {str(run.path): run for run in runs}
+    groups = rank(entries)
     metric = runs[0].metric
-    html = template(
-        "compare.html.j2"
-    ).render(
+    verdict = verdict_of(groups, metric)
+    said = verdict.reason.casefold()
+    html = template("compare.html.j2").render(
         style=Markup(resource("page.css") + resource("compare.css")),  # noqa: S704 - our own files
         metric=metric,
         tasks=sorted({run.settings.task.name for run in runs}),
         num_runs=len(runs),
         damaged=damaged,
-        verdict=verdict_of(groups, metric),
-        learning=_figures(groups, metric),
-        legend=[(_kind(i), _letter(i), group.label) for i, group in enumerate(groups[:STRONG])],
-        num_grey=max(0, len(groups) - STRONG),
-        target=percent_text(target),
-        heads=_heads(metric),
-        lines=[_line(i, group, target) for i, group in enumerate(groups)],
-        members=[_member(i, run, home) for i, group in enumerate(groups) for run in group.runs],
+        verdict=verdict,
+        remarks=[one for one in _remarks(groups, entries, runs) if one.casefold() not in said],
+        sections=[_section(i, groups, by_name) for i in range(len(groups))],
+        members=_members(groups, by_name, home),
     )
     return html.encode("utf-8", "replace")
 
 
-def _letter(place: int) -> str:
-    return LETTERS[place] if place < STRONG else "–"
+def _remarks(groups: Sequence[Group], entries: Sequence[Entry], runs: Sequence[Run]) -> list[str]:
+    results = [
+        Result(entry.settings, entry.seed, entry.model, run.figures)
+        for entry, run in zip(entries, runs, strict=False)  # seeds that were lost come after
+        if run.summary is not None
+    ]
+    idle = without_effect(results) if len(results) == len(entries) else []
+    return [*remarks(groups, "run"), *missing_figures(entries, "run"), *idle]
 
 
-def _kind(place: int) -> str:
-    return f"g{place}" if place < STRONG else "grey"
-
-
-def verdict_of(groups: Sequence[Group], metric: str) -> Verdict:
-    """Which group is best, and whether that is more than seeds do by themselves.
-
-    Welch's standard error of the difference of the two best means; twice that is called a
-    difference. With fewer than three seeds each there is no saying.
-    """
-    ranked = [group for group in groups if group.scores]
-    if len(ranked) < 2:
-        return Verdict(
-            "Nothing to compare yet", "open", "Fewer than two settings have a finished run."
-        )
-    first, second = ranked[:2]
-    ahead = 100 * (mean(first.scores) - mean(second.scores))
-    words = (
-        f"“{first.label}” has a test {metric} of {percent_text(mean(first.scores))}, "
-        f"“{second.label}” {percent_text(mean(second.scores))}, {ahead:.1f} points less."
+def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:
+    group = groups[number]
+    prefix = str(number + 1) if len(groups) > 1 else ""
+    members = runs_of(group.lines, runs)
+    metric, target = members[0].metric, target_of(members)
+    return Section(
+        title=f"Group {prefix}: {described(group)}" if prefix else "",
+        key=tuple(
+            (kind_of(i), letter_of(i, prefix), _drawn_as(line, group))
+            for i, line in enumerate(group.lines[:STRONG])
+        ),
+        num_grey=max(0, len(group.lines) - STRONG),
+        learning=tuple(learning_figures(group, runs, prefix)),
+        target=score_texts([target], metric)[0],
+        heads=head_of(group, runs),
+        lines=tuple(rows_of(group, runs, prefix)),
     )
-    fewest = min(len(first.scores), len(second.scores))
-    if fewest < FEW_SEEDS:
-        seeds = "one seed each" if fewest == 1 else f"{fewest} seeds"
-        return Verdict(
-            "It cannot be told",
-            "open",
-            f"{words} That is from {seeds}: run more, say seed=1,2,3,4,5.",
-        )
-    error = math.sqrt(sum(stdev(g.scores) ** 2 / len(g.scores) for g in (first, second)))
-    if ahead <= 100 * 2 * error:
-        return Verdict(
-            "Too close to call",
-            "open",
-            f"{words} Seeds alone can do that (±{200 * error:.1f} points).",
-        )
-    return Verdict(f"{first.label}", "yes", f"{words} That is more than seeds alone do.")
 
 
-def _figures(groups: Sequence[Group], metric: str) -> list[Figure]:
-    most = max((b for g in groups for run in g.runs for b in bytes_so_far(run)[-1:]), default=0.0)
-    factor, unit = byte_unit(most)
+def _drawn_as(line: Line, group: Group) -> str:
+    """A setting's name beside its colour, and whether all of its seeds have a figure."""
+    one = line.standing
+    if line.place is not None or len(group.lines) < 2:
+        return one.label
+    return f"{one.label} (no place: {len(one.values)} of its {len(one.seeds)} seeds have a figure)"
 
-    def megabytes(run: Run) -> list[float]:
-        return [b / factor for b in bytes_so_far(run)]
 
-    along = ((BY_ROUND, by_round, True), (f"{BY_BYTES} ({unit})", megabytes, False))
+def _members(groups: Sequence[Group], runs: Runs, home: Path) -> list[Member]:
     found = []
-    for label, xs, whole in along:
-        for name, figure, percent in (
-            ("Validation loss", _loss, False),
-            (f"Validation {metric}", _score, True),
-        ):
-            axes = Axes(label, x_whole=whole, y_percent=percent)
-            curves = [(i, curve(group, figure, xs)) for i, group in enumerate(groups)]
-            drawn = [(i, rows) for i, rows in reversed(curves) if rows]  # the best on top
-            if not drawn:
-                continue
-            series = [Series(_letter(i).strip("–"), _kind(i), points(rows)) for i, rows in drawn]
-            bands = [
-                Band(_kind(i), [(x, y - sd, y + sd) for x, y, sd in rows])
-                for i, rows in drawn
-                if i < STRONG and any(sd for _, _, sd in rows)
-            ]
-            by = "bytes" if label.startswith(BY_BYTES) else "round"
-            caption = Caption(f"{name}-{by}".replace(" ", "-"), f"{name} against {label}", name)
-            note = "Mean over seeds, with one standard deviation." if bands else "One seed each."
-            found.append(
-                Figure(f"{name} by {by}", note, line_chart(caption, axes, series, bands=bands))
-            )
+    for number, group in enumerate(groups, start=1):
+        prefix = str(number) if len(groups) > 1 else ""
+        members = [
+            (letter_of(place, prefix), run)
+            for place, line in enumerate(group.lines)
+            for run in runs_of([line], runs)
+        ]
+        values = [run.figures.get(score_name(run)) for _, run in members]
+        known = [v if isinstance(v, int | float) else None for v in values]
+        texts = score_texts(known, members[0][1].metric)
+        found += [
+            _member(letter, run, text, home)
+            for (letter, run), text in zip(members, texts, strict=True)
+        ]
     return found
 
 
-def _loss(row: Round) -> float | None:
-    return row.val_loss
-
-
-def _score(row: Round) -> float | None:
-    return row.val_accuracy
-
-
-def _heads(metric: str) -> tuple[str, ...]:
-    return (
-        f"Test {metric}",
-        "Test loss",
-        "Best validation loss",
-        "Rounds",
-        "Rounds to target",
-        "Bytes to target",
-        "Bytes",
-        "Time",
-    )
-
-
-def _line(place: int, group: Group, target: float | None) -> Line:
-    summaries = [run.summary for run in group.finished if run.summary]
-    hits = [reached(run, target) for run in group.runs]
-    missed = sum(hit is None for hit in hits)
-    late = f" ({missed} never)" if missed and missed < len(hits) else ""
-
-    def hit(index: int) -> Spread | None:
-        return spread_of(one[index] if one else None for one in hits)
-
-    cells = (
-        _with_sd(spread_of(s.test_accuracy for s in summaries), percent_text),
-        _with_sd(spread_of(s.test_loss for s in summaries), _loss_text),
-        _with_sd(spread_of(s.best_val_loss for s in summaries), _loss_text),
-        _with_sd(spread_of(float(len(run.rounds)) for run in group.runs), _count_text),
-        (_with_sd(hit(0), _count_text) if missed < len(hits) else "never") + late,
-        _with_sd(hit(1), lambda b: bytes_text(None if b is None else round(b))),
-        _with_sd(
-            spread_of(bytes_so_far(run)[-1] for run in group.runs if run.rounds),
-            lambda b: bytes_text(None if b is None else round(b)),
-        ),
-        _with_sd(spread_of(s.seconds for s in summaries), seconds_text),
-    )
-    unfinished = len(group.runs) - len(group.finished)
-    runs = f"{len(group.runs)}" + (f", {unfinished} unfinished" if unfinished else "")
-    return Line(_letter(place), _kind(place), group.label, runs, cells)
-
-
-def _loss_text(value: float | None) -> str:
-    return number_text(value) if value is None or value >= 1000 else f"{value:.3f}"
-
-
-def _count_text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}".removesuffix(".0")
-
-
-def _with_sd(found: Spread | None, shown: Callable[[float | None], str]) -> str:
-    if found is None:
-        return "–"
-    # What is the same for all seeds needs no deviation.
-    return shown(found.mean) + (f" ± {shown(found.sd)}" if found.sd else "")
-
-
-def _member(place: int, run: Run, home: Path) -> Member:
+def _member(letter: str, run: Run, score: str, home: Path) -> Member:
     summary, report = run.summary, run.path / "report.html"
     link = os.path.relpath(report, home) if report.is_file() else ""
+    seed = summary.seed if summary else run.settings.seed
     return Member(
-        letter=_letter(place),
+        letter=letter,
         folder=os.path.relpath(run.path, home),
         link=Path(link).as_posix() if link else "",
-        seed="–" if run.settings.seed is None else str(run.settings.seed),
+        seed=ABSENT if seed is None else str(seed),
         state=f"finished: {summary.stopped_because}" if summary else "unfinished",
-        score=percent_text(summary.test_accuracy if summary else None),
-        rounds=str(len(run.rounds)),
+        score=score,
+        rounds=count_text(len(run.rounds)),
     )

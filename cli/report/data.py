@@ -11,10 +11,11 @@ from markupsafe import Markup
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from calyx import digits
 from calyx.errors import UserError
 from cli.report.rows import Count, CrossValidation, CvRow, Share, Summary
 from cli.report.rows import Severity as Gravity
-from cli.report.scales import number_text, percent_text
+from cli.report.scales import percent_text
 
 MOST_COLUMNS = 200  # in the table
 OPEN_COLUMNS = 40  # before the rest is folded
@@ -142,7 +143,7 @@ def lines(audit: Audit) -> list[Line]:
 
 def _line(name: str, of: ColumnRow) -> Line:
     spread = of.missing_spread
-    value = "–"
+    value = "—"
     if of.mean is not None:
         moments = f"{_within(of, 'mean', of.mean)} ± {_within(of, 'sd', of.sd)}"
         value = f"{moments}, median {_within(of, 'median', of.median)}"
@@ -152,7 +153,9 @@ def _line(name: str, of: ColumnRow) -> Line:
         if of.hidden_rows:
             value = f"{len(of.categories)} categories, {of.hidden_rows} rows of hidden ones"
             value += f", of the others most often {most}" if of.categories[most] else ""
-    shown = "–" if of.range is None else f"{of.range[0]:g} … {of.range[1]:g}"
+    shown = (
+        "—" if of.range is None else f"{digits.plain(of.range[0])} … {digits.plain(of.range[1])}"
+    )
     if of.outside:
         shown += f", {of.outside} outside"
     if of.outlier_share:
@@ -177,9 +180,9 @@ def _within(of: ColumnRow, key: str, value: float | None) -> str:
     """A figure with its margin, or a dash; margins far finer than the values vary are not shown."""
     if value is None:
         return "—"
-    margin = of.margins.get(key, 0.0)
-    is_fine = margin <= FINE * (of.sd or 0.0)
-    return number_text(value) + ("" if is_fine else f" (within {number_text(margin)})")
+    margin, sd = of.margins.get(key, 0.0), of.sd or 0.0
+    within = "" if margin <= FINE * sd else f" (within {digits.with_spread(margin, margin)})"
+    return digits.with_spread(value, sd) + within
 
 
 def _told(of: ColumnRow) -> str:
@@ -222,7 +225,7 @@ def label_lines(audit: Audit) -> list[tuple[str, int, str]]:
     for k, rows in enumerate(audit.labels[:MOST_COLUMNS]):
         name = audit.classes[k] if k < len(audit.classes) else str(k)
         spread = audit.label_spread[k] if k < len(audit.label_spread) else None
-        text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "–"
+        text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "—"
         found.append((name, rows, text))
     return found
 
@@ -238,14 +241,14 @@ class Folds:
     picture: Markup
 
 
-def folds(summary: Summary | None, rows: dict[str, CvRow]) -> Folds | None:
+def folds(summary: Summary | None, clients: dict[str, CvRow]) -> Folds | None:
     """The section's content; None of a run without."""
     cv = summary.cv if summary else None
-    if cv is None or cv.mean is None:
+    if cv is None:
         return None
     if cv.k == "clients":
         names = list(cv.clients)
-        scores = [rows[n].test_accuracy if n in rows else None for n in names]
+        scores = [clients[n].test_accuracy if n in clients else None for n in names]
         title = "Each client left out once"
         note = "A model is trained without a client, and judged on all of that client's rows."
     else:
@@ -253,14 +256,20 @@ def folds(summary: Summary | None, rows: dict[str, CvRow]) -> Folds | None:
         names = [f"fold {i + 1}" for i in range(len(scores))]
         title = f"{cv.k} folds"
         note = "A model is trained without a fold of everybody's rows, and judged on that fold."
-    known = [(n, s) for n, s in zip(names, scores, strict=True) if s is not None]
-    sd = "" if cv.sd is None else f" ± {cv.sd:.3f}"
+    sd = "" if cv.sd is None else f" ± {digits.share(cv.sd)}"
+    few = f", over {cv.scored} of {cv.scored + cv.unscored}" if cv.scored and cv.unscored else ""
+    rows = [
+        (name, f"— {cv.absent.get(f'folds.{i}', '')}" if score is None else digits.share(score))
+        for i, (name, score) in enumerate(zip(names, scores, strict=True))
+    ]
     return Folds(
         title=title,
-        figure=f"{cv.mean:.3f}{sd}",
+        figure=f"— {cv.absent.get('mean', '')}"
+        if cv.mean is None
+        else f"{digits.share(cv.mean)}{sd}{few}",
         note=note,
-        rows=[(name, f"{score:.3f}") for name, score in known[:MOST_COLUMNS]],
-        picture=_points([score for _, score in known], cv),
+        rows=rows[:MOST_COLUMNS] if any(score is not None for score in scores) else [],
+        picture=_points([score for score in scores if score is not None], cv),
     )
 
 

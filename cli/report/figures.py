@@ -1,4 +1,4 @@
-"""Chooses what of a run is drawn, and how it is worded; `charts` and `client_charts` draw it."""
+"""Chooses what of a run is drawn, and how it is worded; `charts` draws it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,18 @@ from statistics import median, quantiles
 from markupsafe import Markup
 
 from cli.report.charts import Axes, Bar, Mark, Series, Spread, bar_chart, line_chart, spread_chart
-from cli.report.client_charts import ClientDots, dot_plot, heat_map
 from cli.report.folder import Run
-from cli.report.rows import Baselines, Round, Split
+from cli.report.rows import Baselines, Round, Summary
 from cli.report.scales import (
     Point,
     byte_unit,
     number_text,
     percent_text,
-    pick,
     seconds_text,
     shorten,
 )
 from cli.report.svg import Caption
 
-MOST_ROWS = 300  # clients drawn
-MOST_CLASSES = 60  # labels drawn
 BY_ROUND, BY_BYTES = "round", "bytes up and down so far"
 
 
@@ -37,59 +33,11 @@ class Figure:
     legend: tuple[tuple[str, str], ...] = ()  # CSS class of a swatch, its meaning
 
 
-@dataclass(frozen=True)
-class ClientLine:
-    """All that is known of one client at the end."""
-
-    name: str
-    rows: Split | None
-    label_counts: tuple[int, ...]
-    local: float | None  # its own model on everybody's test rows
-    federated: float | None  # the federated model on its own test rows
-    validation: float | None  # of the last round that it evaluated
-
-
 def best_round(run: Run) -> Round | None:
-    """The summary's best round; without a summary, the best so far by the config's monitor."""
-    if run.summary is not None:
-        return next((r for r in run.rounds if r.round == run.summary.best_round), None)
-    monitor, mode = run.settings.stopping.monitor, run.settings.stopping.mode
-    known = [r for r in run.rounds if getattr(r, monitor) is not None]
-    choose = min if mode == "min" else max
-    return choose(known, key=lambda r: float(getattr(r, monitor)), default=None)
-
-
-def client_lines(run: Run) -> list[ClientLine]:
-    """Every client that any file names, the weakest alone first."""
-    baselines = run.summary.baselines if run.summary else None
-    local = baselines.local if baselines else {}
-    last: dict[str, float] = {}
-    for number in sorted(run.clients.val_accuracy):
-        last |= run.clients.val_accuracy[number]
-    lines = []
-    for name in sorted({*run.clients.data, *run.clients.test, *local, *last}):
-        data, test = run.clients.data.get(name), run.clients.test.get(name)
-        lines.append(
-            ClientLine(
-                name=name,
-                rows=data.rows if data else None,
-                label_counts=data.label_counts if data else (),
-                local=local.get(name),
-                federated=test.test_accuracy if test else None,
-                validation=last.get(name),
-            )
-        )
-    return sorted(lines, key=_weakness)
-
-
-def order_text(lines: list[ClientLine]) -> str:
-    """In which order `client_lines` gives the clients, and how many are drawn, in words."""
-    few = "" if len(lines) <= MOST_ROWS else f" {MOST_ROWS} of {len(lines)} are drawn."
-    if any(line.local is not None for line in lines):
-        return f"The clients that are weakest alone come first.{few}"
-    if any(line.federated is not None for line in lines):
-        return f"The clients on whose rows the model is weakest come first.{few}"
-    return f"By name.{few}"
+    """The summary's best round; without a summary, the best so far; None where none is called best."""
+    so_far = run.rounds[-1].best_round if run.rounds else None
+    number = so_far if run.summary is None else run.summary.best_round
+    return next((r for r in run.rounds if r.round == number), None)
 
 
 def comparison(run: Run) -> Markup:
@@ -101,9 +49,24 @@ def comparison(run: Run) -> Markup:
     elif run.summary.baselines is None:
         bars = [Bar("Federated", "federated", run.summary.test_accuracy)]
     else:
-        bars = _bars(run.summary.baselines)
+        bars = _bars(run.summary)
     words = "; ".join(f"{bar.name} {percent_text(bar.value)}" for bar in bars)
     return bar_chart(Caption("comparison", f"{_title(run)} of the models compared", words), bars)
+
+
+def same_rows(run: Run) -> str:
+    """On which rows the models of `comparison` are compared, in words."""
+    if run.summary is None:
+        return "There is nothing to compare with yet."
+    if run.summary.models == "common" or run.summary.baselines is None:
+        every = "Every model on the same rows: all clients' test rows."
+        return every if run.summary.baselines else "On all clients' test rows."
+    found = "Every model on the same rows: each client's models on its own test rows, all together."
+    asked = run.summary.num_clients
+    known = run.summary.baselines.own_clients
+    if asked and known is not None and known < asked:
+        found += f" Of {known} of {asked} clients; the others have no model of their own, or no test rows."
+    return found
 
 
 def learning_figures(run: Run) -> list[Figure]:
@@ -125,24 +88,14 @@ def learning_figures(run: Run) -> list[Figure]:
     return [figure for figure in figures if figure is not None]
 
 
-def client_figures(run: Run) -> list[Figure]:
-    """The dot plot and the heat map; the same clients in the same order, so that rows line up."""
-    lines = client_lines(run)
-    shown = [lines[index] for index in pick(len(lines), MOST_ROWS)]
-    figures = [_dots(run, shown), _heat(run, shown)]
-    return [figure for figure in figures if figure is not None]
-
-
-def _weakness(line: ClientLine) -> tuple[float, float, str]:
-    unknown = 2.0  # after every share
-    return (
-        unknown if line.local is None else line.local,
-        unknown if line.federated is None else line.federated,
-        line.name,
-    )
-
-
-def _bars(baselines: Baselines) -> list[Bar]:
+def _bars(summary: Summary) -> list[Bar]:
+    baselines = summary.baselines or Baselines()
+    if summary.models != "common":
+        return [
+            Bar("Each client alone", "local", baselines.local_own),
+            Bar("Federated, a model of each client's own", "federated", baselines.personal),
+            Bar("All data pooled in one place", "pooled", baselines.pooled_own),
+        ]
     worst = next(
         (n for n, v in baselines.local.items() if v is not None and v == baselines.local_worst), ""
     )
@@ -189,7 +142,7 @@ def _accuracy(run: Run, xs: list[float], label: str) -> Figure | None:
     chart = line_chart(
         caption, axes, [Series(end, "federated", points)], _best_mark(run, xs, "val_accuracy")
     )
-    return Figure(f"{_title(run)} by {_by(label)}", "The global model, on validation rows.", chart)
+    return Figure(f"{_title(run)} by {_by(label)}", f"{_model(run)}, on validation rows.", chart)
 
 
 def _time(run: Run, numbers: list[float]) -> Figure | None:
@@ -218,7 +171,7 @@ def _spread(run: Run) -> Figure | None:
     )
     chart = spread_chart(caption, Axes(BY_ROUND, y_percent=True), spreads)
     legend = (("median", "median"), ("quartiles", "middle half"), ("range", "lowest to highest"))
-    note = "The global model, on each client's validation rows."
+    note = f"{_model(run)}, on each client's validation rows."
     return Figure("Spread over clients", note, chart, legend)
 
 
@@ -230,50 +183,9 @@ def _spread_of(number: int, values: Iterable[float]) -> Spread:
     return Spread(number, known[0], first, median(known), third, known[-1])
 
 
-def _dots(run: Run, shown: list[ClientLine]) -> Figure | None:
-    rows = [ClientDots(line.name, line.local, line.federated) for line in shown]
-    if all(row.local is None and row.federated is None for row in rows):
-        return None
-    baselines = run.summary.baselines if run.summary else None
-    reference = baselines.federated if baselines else None
-    caption = Caption(
-        "dots", "Accuracy of each client", "The same figures are in the table of the clients."
-    )
-    ring = ("own", "federated, on the client's own test rows")
-    legend: tuple[tuple[str, str], ...]
-    if all(row.local is None for row in rows):
-        note, legend = "The federated model, on each client's own test rows.", (ring,)
-    else:
-        note = "Dots and the dashed line are measured on the same rows; rings are not."
-        legend = (
-            ("local", "client alone, on everybody's test rows"),
-            ("reference", "federated, on everybody's test rows"),
-            ring,
-        )
-    return Figure("Each client", note, dot_plot(caption, rows, reference), legend)
-
-
-def _heat(run: Run, shown: list[ClientLine]) -> Figure | None:
-    known = max((len(line.label_counts) for line in shown), default=0)
-    if known == 0:
-        return None
-    given = run.summary.classes if run.summary else ()
-    classes = [given[j] if j < len(given) else str(j) for j in range(known)]
-    padded = [[*line.label_counts, *[0] * (known - len(line.label_counts))] for line in shown]
-    totals = [sum(column) for column in zip(*padded, strict=True)]
-    kept = sorted(sorted(range(known), key=lambda j: -totals[j])[:MOST_CLASSES])
-    counts = [[row[j] for j in kept] for row in padded]
-    most = max((count for row in counts for count in row), default=0)
-    caption = Caption(
-        "heat",
-        "Rows by client and label",
-        f"{len(shown)} clients by {len(kept)} labels; the fullest cell has {most} rows.",
-    )
-    note = f"Rows of each label, all parts; the strongest colour is {most}, an empty one none."
-    if len(kept) < known:
-        note += f" The {len(kept)} most frequent of {known} labels."
-    drawing = heat_map(caption, [line.name for line in shown], [classes[j] for j in kept], counts)
-    return Figure("Labels", note, drawing)
+def _model(run: Run) -> str:
+    is_own = run.summary is not None and run.summary.models == "own"
+    return "The clients' own models" if is_own else "The global model"
 
 
 def _best_mark(run: Run, xs: list[float], name: str) -> Mark | None:

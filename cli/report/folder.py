@@ -4,10 +4,10 @@ It judges no figure and draws nothing. Everything it returns is untrusted text a
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -61,6 +61,7 @@ class Run:
     summary: Summary | None
     metric: str = "accuracy"  # in words; what models of the task are compared by
     audit: Audit | None = None
+    figures: Mapping[str, Any] = field(default_factory=dict)  # all of summary.json, as it is
 
     @property
     def has_training(self) -> bool:
@@ -89,6 +90,7 @@ def read_run(path: Path) -> Run:
         summary=summary,
         metric="R²" if _is_regression(path / "rounds.jsonl") else "accuracy",
         audit=read_audit(path / "audit.json"),
+        figures=json.loads(_bytes(path / "summary.json")) if summary else {},
     )
 
 

@@ -1,102 +1,119 @@
-"""Runs to compare, sorted into groups: those that differ in nothing but their seed are one line. Pure."""
+"""Runs to compare, ranked into groups: those that differ in nothing but their seed are one line. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
-import yaml
-
+from cli.ranking.entries import Entry, kind_of, number_of, population_of, rows_of, why_absent
+from cli.ranking.standings import Line
 from cli.report.folder import Run
+from cli.report.rows import Round
 from cli.report.scales import Point
+from cli.report.settings import settings_of
 
-SET_ASIDE = ("seed", "baselines", "tensorboard", "mlflow", "task.data_dir", "client.data_dir")
 TARGET_SHARE = 0.95
+Runs = Mapping[str, Run]  # by the name of their entry, which is their folder
+# Of a setting, named by the folder of one of its runs: seeds that were to be run, and left no run.
+Lost = Mapping[Path, Sequence[str]]
 
 
-@dataclass(frozen=True)
-class Group:
-    """Runs whose configs differ in the seed only; `settings` are those that set it apart."""
+def entries_of(runs: Sequence[Run], lost: Lost | None = None) -> list[Entry]:
+    """Runs as they are compared: by the score of a test of what was tuned, common or own models.
 
-    settings: tuple[tuple[str, str], ...]
-    runs: tuple[Run, ...]
-
-    @property
-    def label(self) -> str:
-        """What sets it apart, in a line."""
-        words = (f"{key.removesuffix('.name')}={value}" for key, value in self.settings)
-        return "  ".join(words) or "all runs"
-
-    @property
-    def finished(self) -> tuple[Run, ...]:
-        """Those with a summary."""
-        return tuple(run for run in self.runs if run.summary is not None)
-
-    @property
-    def scores(self) -> list[float]:
-        """Test accuracy, or R², of the finished runs."""
-        values = (run.summary.test_accuracy for run in self.finished if run.summary)
-        return [value for value in values if value is not None]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and standard deviation over seeds; the latter is None for a single one."""
-
-    mean: float
-    sd: float | None
-
-
-def spread_of(values: Iterable[float | None]) -> Spread | None:
-    """Of the values that are known; None if there are none."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    return Spread(mean(known), stdev(known) if len(known) > 1 else None)
-
-
-def grouped(runs: Sequence[Run]) -> list[Group]:
-    """The groups, the best mean score first, those without one last."""
-    flat = [_flat(_config(run)) for run in runs]
-    keys = sorted({key for one in flat for key in one})
-    differ = [key for key in keys if len({one.get(key, "–") for one in flat}) > 1]
-    found: dict[tuple[tuple[str, str], ...], list[Run]] = {}
-    for run, one in zip(runs, flat, strict=True):
-        found.setdefault(tuple((key, one.get(key, "–")) for key in _said(differ)), []).append(run)
-    groups = [Group(settings, tuple(members)) for settings, members in found.items()]
-    return sorted(groups, key=lambda g: -mean(g.scores) if g.scores else 1.0)
-
-
-def _said(differ: Sequence[str]) -> list[str]:
-    """Without what follows from another one: a group's keys differ because its name does."""
-    names = {key.removesuffix("name") for key in differ if key.endswith(".name")}
-    return [k for k in differ if k.endswith(".name") or not k.startswith(tuple(names))] or []
-
-
-def _config(run: Run) -> dict[str, Any]:
-    values = yaml.safe_load(run.config_text)
-    return values if isinstance(values, dict) else {}
-
-
-def _flat(values: Mapping[str, Any], head: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key, value in values.items():
-        path = f"{head}{key}"
-        if path in SET_ASIDE or path in ("hardware", "client", "engine"):
-            continue
-        if isinstance(value, dict):
-            found |= _flat(value, f"{path}.")
-        else:
-            found[path] = "null" if value is None else str(value)
+    A seed that is lost is an entry without a run.
+    """
+    settings = settings_of(runs)
+    found = [_entry(run, named) for run, named in zip(runs, settings, strict=True)]
+    for run, named in zip(runs, settings, strict=True):
+        for seed in (lost or {}).get(run.path, ()):
+            found.append(Entry(f"{run.path}, seed {seed}", named, seed))
     return found
 
 
+def runs_of(lines: Iterable[Line], runs: Runs) -> list[Run]:
+    """The runs of some settings, those that left none excepted."""
+    entries = (entry for line in lines for entry in line.standing.entries)
+    return [runs[entry.name] for entry in entries if entry.name in runs]
+
+
+def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
+    figure = score_name(run)
+    is_finished = run.summary is not None
+    seed = run.summary.seed if run.summary else run.settings.seed
+    return Entry(
+        name=str(run.path),
+        settings=settings,
+        seed="–" if seed is None else str(seed),
+        value=number_of(run.figures, figure),
+        why=why_absent(run.figures, figure) if is_finished else "it is not finished",
+        figure=figure,
+        kind=kind_of(run.figures, figure) if is_finished else None,
+        rows=population_of(rows_of(run.figures, figure)),
+        model=run.summary.model_sha256 if run.summary else None,
+    )
+
+
+def is_personal(run: Run) -> bool:
+    """Whether the run tuned clients' own models, by which it is compared then."""
+    if run.summary is not None and run.summary.models == "own":
+        return True
+    stopping = run.settings.stopping
+    return "personal" in str(run.figures.get("objective") or stopping.objective or stopping.monitor)
+
+
+def score_name(run: Run) -> str:
+    """The name of a run's test score in its summary."""
+    kind = run.figures.get("metric", "accuracy")
+    return f"{'personal' if is_personal(run) else 'test'}_{kind}"
+
+
+def validation_score(run: Run, row: Round) -> float | None:
+    """Accuracy or R² of a round, of the models that the run tunes."""
+    return row.val_personal_accuracy if is_personal(run) else row.val_accuracy
+
+
+def validation_error(run: Run, row: Round) -> float | None:
+    """What falls while a run learns: a classifier's loss, a regression's RMSE in its target's unit."""
+    if run.metric == "accuracy":
+        return row.val_personal_loss if is_personal(run) else row.val_loss
+    return row.val_personal_rmse if is_personal(run) else row.val_rmse
+
+
+def repetitions(line: Line, runs: Runs) -> list[Run]:
+    """One run a seed that the line is about: of copies the one that is furthest."""
+    return [
+        max(members, key=lambda run: (run.summary is not None, len(run.rounds)))
+        for members in _by_seed(line, runs)
+    ]
+
+
+def sample(line: Line, runs: Runs, name: str) -> list[float]:
+    """A figure of summary.json, one value a seed that has it: the mean of the seed's runs."""
+    found = []
+    for members in _by_seed(line, runs):
+        known = [number_of(run.figures, name) for run in members]
+        values = [value for value in known if value is not None]
+        if values:
+            found.append(mean(values))
+    return found
+
+
+def _by_seed(line: Line, runs: Runs) -> list[list[Run]]:
+    seeds = (line.standing.seeds[seed] for seed in line.seeds)
+    found = [[runs[entry.name] for entry in entries if entry.name in runs] for entries in seeds]
+    return [members for members in found if members]
+
+
 def curve(
-    group: Group, figure: Callable[[Any], float | None], xs: Callable[[Run], list[float]]
+    runs: Sequence[Run],
+    figure: Callable[[Run, Round], float | None],
+    xs: Callable[[Run], list[float]],
 ) -> list[tuple[float, float, float]]:
-    """(x, mean, sd) over the group's runs, round by round, as far as all of them go."""
-    columns = [list(zip(xs(run), map(figure, run.rounds), strict=True)) for run in group.runs]
+    """(x, mean, sd) over repetitions, round by round, as far as all of them go."""
+    columns = [
+        [(x, figure(run, row)) for x, row in zip(xs(run), run.rounds, strict=True)] for run in runs
+    ]
     found = []
     for row in zip(*columns, strict=False):
         values = [y for _, y in row if y is not None]
@@ -117,10 +134,10 @@ def bytes_so_far(run: Run) -> list[float]:
 
 
 def target_of(runs: Sequence[Run]) -> float | None:
-    """95 % of the best validation score of any run."""
-    values = [row.val_accuracy for run in runs for row in run.rounds]
-    known = [value for value in values if value is not None]
-    return TARGET_SHARE * max(known) if known else None
+    """95 % of the best validation score of any run; None if none is above 0."""
+    values = [validation_score(run, row) for run in runs for row in run.rounds]
+    best = max((value for value in values if value is not None), default=0.0)
+    return TARGET_SHARE * best if best > 0 else None
 
 
 def reached(run: Run, target: float | None) -> tuple[float, float] | None:
@@ -128,7 +145,8 @@ def reached(run: Run, target: float | None) -> tuple[float, float] | None:
     if target is None:
         return None
     for row, sent in zip(run.rounds, bytes_so_far(run), strict=True):
-        if row.val_accuracy is not None and row.val_accuracy >= target:
+        score = validation_score(run, row)
+        if score is not None and score >= target:
             return float(row.round), sent
     return None
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from calyx.digits import in_column, spread_of
 from calyx.errors import UserError
 from calyx.files import write_atomically
-from cli.report import data, figures
+from cli.report import client_figures, data, figures
 from cli.report.findings import count_severities, group_events
 from cli.report.folder import Run, read_run
 from cli.report.rows import Round, Summary
@@ -59,7 +60,7 @@ def write_report(run: Path) -> Path:
 
 def render(run: Run) -> bytes:
     """The page as UTF-8. Raises UserError if it would have more than MOST_BYTES."""
-    lines = figures.client_lines(run)
+    lines = client_figures.client_lines(run)
     findings = group_events(run.events)
     html = template(
         "page.html.j2"
@@ -71,14 +72,20 @@ def render(run: Run) -> bytes:
         status=_status(run),
         verdict=_verdict(run),
         comparison=figures.comparison(run),
+        same_rows=figures.same_rows(run),
+        has_own=run.summary is not None and run.summary.models == "both",
         key_figures=_key_figures(run),
         learning=figures.learning_figures(run),
-        clients=figures.client_figures(run),
+        clients=client_figures.client_figures(run),
         client_lines=[lines[index] for index in pick(len(lines), MOST_ROWS)],
         num_clients=len(lines),
-        order=figures.order_text(lines),
+        order=client_figures.order_text(lines),
         rounds=[run.rounds[index] for index in pick(len(run.rounds), MOST_ROWS)],
         best=figures.best_round(run),
+        spreads=[
+            spread_of(row.train_loss for row in run.rounds),
+            spread_of(row.val_loss for row in run.rounds),
+        ],
         findings=findings[:MOST_FINDINGS],
         num_findings=len(findings),
         open_rows=OPEN_ROWS,
@@ -121,6 +128,7 @@ def template(name: str) -> Template:
     )
     environment.filters |= {
         "bytes": bytes_text,
+        "column": in_column,
         "number": number_text,
         "percent": percent_text,
         "seconds": seconds_text,
@@ -152,16 +160,22 @@ def _status(run: Run) -> str:
             f"The summary speaks of {run.summary.rounds} rounds, rounds.jsonl has {done}: "
             "the run was taken up again, or lines are missing."
         )
+    why = run.summary.absent.get("best_round")
+    if why is not None:
+        return f"No round is called best, and the model is that of the last one: {why}."
     return ""
 
 
 def _verdict(run: Run) -> Verdict:
     if run.summary is None:
         return Verdict("Not known yet", "open", "The models are compared when the run has ended.")
-    num_test_rows = sum(row.rows.test for row in run.clients.data.values())
+    baselines, models = run.summary.baselines, run.summary.models
     if run.metric == "R²":
-        return judge_values(run.summary.baselines)
-    return judge(run.summary.baselines, num_test_rows or None)
+        return judge_values(baselines, models)
+    num_test_rows = sum(row.rows.test for row in run.clients.data.values())
+    if models != "common" and baselines is not None:
+        num_test_rows = baselines.own_rows or num_test_rows  # None: they are confidential
+    return judge(baselines, num_test_rows or None, models)
 
 
 def _key_figures(run: Run) -> list[KeyFigure]:
@@ -173,13 +187,52 @@ def _results(run: Run) -> list[KeyFigure]:
     dropped = sum(len(row.dropped) for row in run.rounds)
     asked = sum(len(row.cohort) for row in run.rounds)
     return [
-        KeyFigure(f"Test {run.metric}", percent_text(summary.test_accuracy if summary else None)),
+        *_tested(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
-        KeyFigure("Best round", str(best.round) if best else "–"),
-        KeyFigure("Best validation loss", number_text(best.val_loss if best else None)),
-        KeyFigure("Clients", str(_num_clients(run) or "–")),
+        *_best(run, best),
+        KeyFigure("Clients", str(_num_clients(run) or "—")),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
+        *_capped(summary),
         *_between_clients(summary),
+    ]
+
+
+def _capped(summary: Summary | None) -> list[KeyFigure]:
+    if summary is None or not summary.capped_clients:
+        return []
+    value = f"{summary.capped_clients}, as {summary.w_max} rows each"
+    full = "clients with more training rows than task.w_max; most in one round"
+    return [KeyFigure("Clients that count as fewer rows", value, full)]
+
+
+def _tested(run: Run) -> list[KeyFigure]:
+    """The test of the common model, and of the clients' own; why one is absent is said."""
+    summary = run.summary
+    if summary is None:
+        return [KeyFigure(f"Test {run.metric}", percent_text(None))]
+    name = {"accuracy": "accuracy", "R²": "r2"}[run.metric]
+    common, own = f"Test {run.metric}", f"Test {run.metric}, own models"
+    figures = {common: (summary.test_accuracy, f"test_{name}")}
+    if summary.models == "own":
+        figures = {own: (summary.test_accuracy, f"test_{name}")}
+    if summary.models == "both":
+        figures[own] = (summary.personal, f"personal_{name}")
+    return [
+        KeyFigure(label, percent_text(value), summary.absent.get(key, ""))
+        for label, (value, key) in figures.items()
+    ]
+
+
+def _best(run: Run, best: Round | None) -> list[KeyFigure]:
+    """Which round is the best by what, and its loss; or why none is."""
+    stopping, absent = run.settings.stopping, run.summary.absent if run.summary else {}
+    if best is None:
+        return [KeyFigure("Best round", "—", absent.get("best_round", ""))]
+    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
+    loss = "—" if best.val_loss is None else number_text(best.val_loss)
+    return [
+        KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}"),
+        KeyFigure("Its validation loss", loss, absent.get("best_val_loss", "")),
     ]
 
 
@@ -190,9 +243,9 @@ def _between_clients(summary: Summary | None) -> list[KeyFigure]:
     worst = (
         f"the worst tenth of clients is at most {percent_text(summary.test_client_worst_decile)}"
     )
-    found = [
-        KeyFigure("A client's own test", f"{mean} ± {sd}", f"mean and sd over clients; {worst}")
-    ]
+    whose = "the clients' own models" if summary.models == "own" else "the common model"
+    full = f"test of {whose}, mean and sd over clients; {worst}"
+    found = [KeyFigure("On a client's own rows", f"{mean} ± {sd}", full)]
     if summary.test_calibration_error is not None:
         error = percent_text(summary.test_calibration_error)
         found.append(KeyFigure("Calibration error", error, "expected; Guo et al. 2017"))
@@ -217,10 +270,10 @@ def _circumstances(run: Run) -> list[KeyFigure]:
     seed = summary.seed if summary else settings.seed
     model = summary.model_sha256 if summary else None
     return [
-        KeyFigure("Privacy", privacy or "–"),
-        KeyFigure("Engine", engine or "–"),
-        KeyFigure("Seed", "–" if seed is None else str(seed)),
-        KeyFigure("Model", model[:8] if model else "–", f"SHA-256 {model}" if model else ""),
+        KeyFigure("Privacy", privacy or "—"),
+        KeyFigure("Engine", engine or "—"),
+        KeyFigure("Seed", "—" if seed is None else str(seed)),
+        KeyFigure("Model", model[:8] if model else "—", f"SHA-256 {model}" if model else ""),
         KeyFigure("Findings", count_severities(run.events)),
     ]
 

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, ConfigDict, Field
 from pydantic.dataclasses import dataclass
+
+from calyx.config import Mode, Monitor
 
 _STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
@@ -15,15 +17,15 @@ def _either(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-def _not_below_zero(value: object) -> object:
-    return max(0.0, value) if isinstance(value, float) else value
-
-
-Score = Annotated[float, BeforeValidator(_not_below_zero), Field(ge=0, le=1)]
-"""Accuracy of a classifier, or R² of a regression, which is drawn as 0 where it is negative."""
+Score = Annotated[float, Field(ge=-1e300, le=1)]
+"""Accuracy of a classifier, or R² of a regression, which has no lower end; drawings begin at 0."""
+Spread = Annotated[float, Field(ge=0, le=1e300)]
 Loss = Annotated[float, Field(ge=-1e300, le=1e300)]  # so that differences of two stay finite
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 Severity = Literal["info", "warning", "error"]
+Models = Literal["common", "own", "both"]
+"""Of whom a run's figures are: all of one model; test_* of the clients' own models; test_* of one
+model and personal_* of the clients' own. Own models are judged each on its client's own rows."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -35,10 +37,11 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stopping:
-    """How the best round is chosen while there is no summary yet."""
+    """By which figure of a round's validation the best round is chosen, and runs are compared."""
 
-    monitor: Literal["val_loss", "val_accuracy"]
-    mode: Literal["min", "max"]
+    monitor: Monitor
+    mode: Mode
+    objective: Monitor | None = None  # by which runs are compared
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -62,12 +65,19 @@ class Round:
     train_loss: Loss | None
     val_loss: Loss | None
     val_accuracy: Score | None = Field(validation_alias=_either("val_accuracy", "val_r2"))
+    val_rmse: Loss | None = None  # of a regression, in its target's own unit
+    val_personal_loss: Loss | None = None  # of clients' own models, and so on
+    val_personal_rmse: Loss | None = None
+    val_personal_accuracy: Score | None = Field(
+        None, validation_alias=_either("val_personal_accuracy", "val_personal_r2")
+    )
     cohort: tuple[str, ...]
     replies: Count
     dropped: tuple[str, ...]
     bytes_up: Count
     bytes_down: Count
     seconds: Seconds
+    best_round: Count | None = None  # so far; null where none is called best
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
@@ -126,6 +136,9 @@ class TestRow:
     client: str
     test_loss: Loss | None
     test_accuracy: Score | None = Field(validation_alias=_either("test_accuracy", "test_r2"))
+    personal: Score | None = Field(
+        None, validation_alias=_either("test_personal_accuracy", "test_personal_r2")
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
@@ -157,13 +170,25 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Baselines:
-    """Accuracies on the union of all test parts, every model on the same rows."""
+    """Scores to compare with. The first five are on the union of all test parts.
+
+    The others are on each client's own test part, all rows together: `personal` of the clients' own
+    federated models, `local_own` of those trained alone, `pooled_own` of one model; all three over
+    the same clients, which are those that have a model of their own.
+    """
 
     local_mean: Score | None = None
     local_worst: Score | None = None
     federated: Score | None = None
     pooled: Score | None = None
     local: dict[str, Score | None] = Field(default_factory=dict)
+    personal: Score | None = None
+    local_own: Score | None = None
+    pooled_own: Score | None = None
+    own_rows: Count | None = None
+    own_clients: Count | None = None
+    local_own_by_client: dict[str, Score | None] = Field(default_factory=dict)
+    absent: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -172,9 +197,12 @@ class CrossValidation:
 
     k: Count | Literal["clients"]
     mean: Score | None
-    sd: Annotated[float, Field(ge=0, le=1e6)] | None
+    sd: Spread | None
     folds: tuple[Score | None, ...] | None = None
     clients: tuple[str, ...] = ()
+    scored: Count | None = None  # folds, or clients, that the mean is over
+    unscored: Count = 0  # those of which the score cannot be told
+    absent: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -192,18 +220,26 @@ class Summary:
     phases: tuple[str, ...] = ()
     cv: CrossValidation | None = None
     test_client_mean: Score | None = None
-    test_client_sd: Share | None = None
-    test_client_worst_decile: Share | None = None
+    test_client_sd: Spread | None = None
+    test_client_worst_decile: Score | None = None
     test_calibration_error: Share | None = None
-    best_round: Count | None = None
+    best_round: Count | None = None  # null where none is called best; see `absent`
+    released_round: Count | None = None
+    absent: dict[str, str] = Field(default_factory=dict)  # why a figure is null, by its name
     best_val_loss: Loss | None = None
     best_val_accuracy: Score | None = Field(
         None, validation_alias=_either("best_val_accuracy", "best_val_r2")
     )
     test_loss: Loss | None = None
     test_accuracy: Score | None = Field(None, validation_alias=_either("test_accuracy", "test_r2"))
+    personal: Score | None = Field(
+        None, validation_alias=_either("personal_accuracy", "personal_r2")
+    )
+    models: Models = "common"
     metric: Literal["accuracy", "r2"] = "accuracy"
     num_clients: Count | None = None
+    capped_clients: Count | None = None
+    w_max: Count | None = None
     device: str | None = None
     baselines: Baselines | None = None
     model_sha256: str | None = None

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from calyx import digits
+
 Point = tuple[float, float | None]  # y None: not measured; the line has a gap there
 
 THIN = "\u202f"  # narrow no-break space, between a number and its unit
@@ -15,15 +17,21 @@ _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 @dataclass(frozen=True)
 class Scale:
-    """The linear map of [low, high] onto the pixels [start, stop]; low < high."""
+    """The linear map of [low, high] onto the pixels [start, stop]; low < high.
+
+    If `is_bounded`, what lies outside is drawn at the nearer end: a negative R² on an axis of shares.
+    """
 
     low: float
     high: float
     start: float
     stop: float
+    is_bounded: bool = False
 
     def __call__(self, value: float) -> float:
         """The pixel of a value."""
+        if self.is_bounded:
+            value = min(max(value, self.low), self.high)
         return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
 
 
@@ -100,23 +108,20 @@ def shorten(text: str, most: int) -> str:
 
 
 def number_text(value: float | None) -> str:
-    """Three or four significant digits; a dash for what was not measured."""
-    if value is None:
-        return "–"
-    return f"{value:.2e}" if abs(value) >= 1e5 or 0 < abs(value) < 1e-4 else f"{value:.4g}"
+    """Four significant digits, whole before the point; a dash for what was not measured."""
+    return digits.ABSENT if value is None else digits.significant(value)
 
 
 def tick_text(value: float, step: float) -> str:
     """A tick's label, with as many decimals as its step needs."""
-    if abs(value) >= 1e5 or 0 < step < 1e-4:
-        return f"{value:.3g}"
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    return f"{value + 0.0:.{decimals}f}"
+    decimals = -math.floor(math.log10(step) + 1e-9)
+    # A multiple of the step is a whole number of steps, and 0 of them is 0.
+    return "0" if round(value / step) == 0 else digits.fixed(value, decimals)
 
 
 def percent_text(share: float | None) -> str:
-    """A share in percent, one decimal."""
-    return "–" if share is None else f"{100 * share:.1f}{THIN}%"
+    """A share in percent, one decimal, and more where it is nearly all or nearly nothing."""
+    return digits.ABSENT if share is None else digits.percent(share, f"{THIN}%")
 
 
 def byte_unit(most: float) -> tuple[float, str]:
@@ -128,7 +133,7 @@ def byte_unit(most: float) -> tuple[float, str]:
 def bytes_text(count: int | None) -> str:
     """Bytes for a person: 12.3 MB."""
     if count is None:
-        return "–"
+        return digits.ABSENT
     factor, unit = byte_unit(1.000501 * count)  # what rounds to 1000 kB is 1 MB
     return f"{count}{THIN}B" if factor == 1 else f"{count / factor:.3g}{THIN}{unit}"
 
@@ -136,7 +141,7 @@ def bytes_text(count: int | None) -> str:
 def seconds_text(seconds: float | None) -> str:
     """A duration for a person: 0.21 s, 3 min 12 s, 2 h 05 min."""
     if seconds is None:
-        return "–"
+        return digits.ABSENT
     if seconds < 59.95:
         return f"{seconds:.2g}{THIN}s" if seconds < 10 else f"{seconds:.0f}{THIN}s"
     minutes, rest = divmod(round(seconds), 60)

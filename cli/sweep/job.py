@@ -12,12 +12,14 @@ from typing import Any
 from calyx.errors import CalyxError
 from calyx.hardware import cores
 from cli.main import accept_any_terminal
+from cli.ranking.digits import number_texts
+from cli.ranking.entries import figure_of, number_of
 from cli.settling import settled
 from cli.sweep.folders import make_ready
-from cli.sweep.outcomes import Outcome, settings_of, write_outcome
+from cli.sweep.outcomes import Outcome, objective_of, settings_of, write_outcome
 from cli.sweep.pruning import Pruned, watching
 from engines.planning import Plan, plan
-from server.folder import RunFolder
+from server.folder import Row, RunFolder
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,13 @@ def _place(hydra: Any) -> _Place:  # noqa: ANN401 - OmegaConf's DictConfig
 def _run(checked: Plan, before: Outcome, *, is_alone: bool) -> float:
     from cli.display import Display
 
-    folder, key = RunFolder(before.folder), f"best_{checked.run.stopping.monitor}"
+    folder, objective = RunFolder(before.folder), checked.run.stopping.objective
     todo = make_ready(folder, checked)
     if todo == "nothing":
         summary = folder.read_summary()
         write_outcome(replace(before, status="finished"))
         _say(before, f"{_words(before)}, finished before")
-        return float(summary[key])
+        return _objective(summary, objective)
     from cli.running import run_shown  # late: it loads PyTorch
 
     write_outcome(before)
@@ -88,10 +90,30 @@ def _run(checked: Plan, before: Outcome, *, is_alone: bool) -> float:
     display = Display(checked, "" if is_alone else f"[{before.job}] ")
     summary, _ = run_shown(checked, folder.path, display, resume=todo == "resume")
     write_outcome(replace(before, status="finished"))
-    figures = [k for k in summary if k in (key, "test_accuracy") and summary[k] is not None]
-    said = ", ".join(f"{k} {summary[k]:.4f}" for k in figures)
-    _say(before, f"{said} after {summary['rounds']} rounds in {summary['seconds']:.1f} s")
-    return float(summary[key])
+    _say(
+        before,
+        f"{_figures(summary, objective)} after {summary['rounds']} rounds in {_time(summary)}",
+    )
+    return _objective(summary, objective)
+
+
+def _objective(summary: Row, objective: str) -> float:
+    """What the sweep compares; NaN if there is no such figure."""
+    value = objective_of(summary, objective)
+    return math.nan if value is None else value
+
+
+def _figures(summary: Row, objective: str) -> str:
+    """What is compared, and what a test says of it."""
+    watched = f"best_{figure_of(summary, objective)}"
+    own = [f"{model}_{summary.get('metric', 'accuracy')}" for model in ("test", "personal")]
+    names = [watched, *(name for name in own if name in summary)]
+    texts = number_texts([number_of(summary, name) for name in names])
+    return ", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
+
+
+def _time(summary: Row) -> str:
+    return f"{summary['seconds']:.1f} s"
 
 
 def _say(outcome: Outcome, what: str) -> None:

@@ -1,6 +1,5 @@
 """A thin Hydra sweeper over Optuna's ask and tell: the number of a trial is that of its job."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +8,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 
 from cli.facts import say
-from cli.sweep.outcomes import Outcome, objective_of, read_outcome
-from cli.sweep.search import described, space_of
+from cli.sweep.outcomes import Outcome, found_below, objective_of, read_outcome
+from cli.sweep.search import best_lines, described, space_of
 from cli.sweep.space import Space, distribution
 from cli.sweep.study import Settings, open_study, read_settings, sampler, trials_wanted
 
@@ -60,7 +59,7 @@ class OptunaSweeper(Sweeper):
         print(f"a search of {total} trials in {folder}", flush=True)
         while batch := self._next(study, space, total):
             for number, outcome in self._launch(study, space, batch):
-                value = objective_of(outcome, wanted["monitor"])
+                value = objective_of(outcome.figures, wanted["monitor"])
                 state = {"pruned": optuna.trial.TrialState.PRUNED}.get(
                     outcome.status, optuna.trial.TrialState.FAIL
                 )
@@ -68,7 +67,8 @@ class OptunaSweeper(Sweeper):
                     study.tell(number, state=state)
                 else:
                     study.tell(number, value)
-        _say_best(study, space)
+        for line in best_lines(found_below(folder), wanted["monitor"]):
+            say(line)
 
     def _next(self, study: "Study", space: Space, total: int) -> list[int]:
         """Numbers of the trials to run now: those that an earlier start left, then new ones."""
@@ -106,15 +106,3 @@ def _contiguous(numbers: Sequence[int]) -> list[list[int]]:
         else:
             runs.append([number])
     return runs
-
-
-def _say_best(study: "Study", space: Space) -> None:
-    """The best trial as a command that can be pasted."""
-    from optuna.trial import TrialState
-
-    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        return
-    best = study.best_trial
-    words = shlex.join(["calyx", "simulate", *space.words(best.params)])
-    say(f"best trial: job {best.number}, {best.value:.4f}; run it again with")
-    say(f"  {words}")

@@ -8,6 +8,17 @@ from typing import Literal, cast, get_args
 
 from calyx.errors import CalyxError
 from calyx.files import write_json
+from cli.ranking.entries import (
+    PERSONAL,
+    Entry,
+    figure_of,
+    kind_of,
+    model_of,
+    number_of,
+    population_of,
+    rows_of,
+    why_absent,
+)
 from server.folder import Row, RunFolder
 
 FILE = "job.json"
@@ -71,10 +82,12 @@ def _said(folder: Path) -> Row:
     return said if isinstance(said, dict) else {}
 
 
-def objective_of(outcome: Outcome, monitor: str) -> float | None:
-    """What jobs are compared by: `monitor` of the best round; None if the job is not finished."""
-    value = outcome.figures.get(f"best_{monitor}")
-    return None if value is None else float(value)
+def objective_of(figures: Row, objective: str) -> float | None:
+    """What jobs are compared by: `objective` of the best round, of a regression in the target's unit.
+
+    `figures` are those of summary.json; None if there is no such finite figure.
+    """
+    return number_of(figures, f"best_{figure_of(figures, objective)}")
 
 
 def settings_of(overrides: Iterable[str]) -> dict[str, str]:
@@ -88,3 +101,49 @@ def swept_keys(outcomes: Sequence[Outcome]) -> list[str]:
     settings = [settings_of(outcome.overrides) for outcome in outcomes]
     keys = dict.fromkeys(key for one in settings for key in one)
     return [key for key in keys if len({one.get(key) for one in settings}) > 1]
+
+
+def entries_of(outcomes: Sequence[Outcome], objective: str) -> list[Entry]:
+    """Jobs as they are ranked, by the overrides that differ."""
+    keys = [key for key in swept_keys(outcomes) if key != "seed"]
+    # Where no job names a seed they have the config's, which every finished one tells.
+    known = {str(job.figures["seed"]) for job in outcomes if "seed" in job.figures}
+    default = next(iter(known)) if len(known) == 1 else ""
+    names = _figures_compared(outcomes, objective)
+    return [
+        _entry(one, keys, default, f"best_{name}")
+        for one, name in zip(outcomes, names, strict=True)
+    ]
+
+
+def _figures_compared(outcomes: Sequence[Outcome], objective: str) -> list[str]:
+    """The figure of each job, without its `best_`.
+
+    Classifiers of clients' own are compared by accuracy (`calyx.defaults`), common ones by loss: beside
+    each other all are compared by accuracy.
+    """
+    names = [figure_of(one.figures, objective) for one in outcomes]
+    finished = {
+        name
+        for one, name in zip(outcomes, names, strict=True)
+        if one.figures.get("metric") == "accuracy"
+    }
+    if finished != {"val_loss", f"val_{PERSONAL}accuracy"}:
+        return names
+    return [name.replace("loss", "accuracy") for name in names]
+
+
+def _entry(one: Outcome, keys: Sequence[str], seed: str, name: str) -> Entry:
+    settings, figures = settings_of(one.overrides), one.figures
+    is_finished = one.status == "finished"
+    return Entry(
+        name=str(one.job),
+        settings=tuple((key, settings.get(key, "")) for key in keys),
+        seed=str(figures.get("seed", settings.get("seed", seed))),
+        value=number_of(figures, name) if is_finished else None,
+        why=why_absent(figures, name) if is_finished else f"it is {one.status}",
+        figure=name,
+        kind=kind_of(figures, name) if is_finished else None,
+        rows=population_of(rows_of(figures, name)),
+        model=model_of(figures),
+    )

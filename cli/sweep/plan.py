@@ -42,7 +42,7 @@ class Sweep:
     folder: Path
     sweeper: str  # its name: basic, optuna, or another plugin's
     jobs: tuple[PlannedJob, ...] | None
-    stopping: Stopping  # what the jobs are compared by
+    objective: str  # what the jobs are compared by, where a job's own summary does not say
     settling: tuple[str, ...]  # overrides that make explicit what the jobs must agree on
 
 
@@ -66,12 +66,14 @@ def plan_sweep(options: Namespace) -> Sweep:
     if workers is not None:
         fixed.append(f"hydra.launcher.n_jobs={workers}")
     extra = [*fixed, *search_path(options.config_dir)]
-    planned, stopping = _check_jobs(samples, extra, are_jobs=sweeper == "basic")
+    planned, watched = _check_jobs(samples, extra, are_jobs=sweeper == "basic")
     if sweeper == "optuna":
-        from cli.sweep.search import check_study
+        from cli.sweep.search import check_aim, check_study
 
+        check_aim(master, words, [one.objective for one in watched])
         check_study(master, words, folder)
-    return Sweep(folder, sweeper, planned if sweeper == "basic" else None, stopping, tuple(fixed))
+    jobs = planned if sweeper == "basic" else None
+    return Sweep(folder, sweeper, jobs, watched[0].objective, tuple(fixed))
 
 
 def _compose_master(words: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
@@ -151,14 +153,14 @@ def _at_once(master: Any, jobs: int) -> int | None:  # noqa: ANN401 - OmegaConf'
 
 def _check_jobs(
     jobs: Sequence[Sequence[str]], extra: Sequence[str], *, are_jobs: bool
-) -> tuple[tuple[PlannedJob, ...], Stopping]:
+) -> tuple[tuple[PlannedJob, ...], list[Stopping]]:
     """Plan each, and look at its folder if they are the very jobs and not samples of a search."""
     from omegaconf import open_dict
 
     from engines.planning import check_config, plan
 
     planned: list[PlannedJob] = []
-    stopping: Stopping | None = None
+    watched: list[Stopping] = []
     seen: set[str] = set()  # data that has been read
     for number, words in enumerate(jobs):
         try:
@@ -169,7 +171,7 @@ def _check_jobs(
             cfg.hydra.job.num = number
         config = settled(cfg, single=False)
         run, _, _ = check_config(config)
-        stopping = stopping or run.stopping
+        watched.append(run.stopping)
         source = canonical_json([config[key] for key in ("task", "client", "preprocessing")])
         if source not in seen:  # seeds split the same rows otherwise, which takes its time
             seen.add(source)
@@ -182,6 +184,6 @@ def _check_jobs(
                 f"Two jobs would write to {folder}; make hydra.sweep.subdir differ between them."
             )
         planned.append(PlannedJob(number, tuple(cfg.hydra.overrides.task), folder))
-    if stopping is None:
+    if not watched:
         raise ConfigError("The sweep has no jobs.")
-    return tuple(planned), stopping
+    return tuple(planned), watched

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calyx.config import RunConfig
+from cli.ranking.digits import number_texts
+from cli.ranking.entries import figure_of, is_same_rows, number_of, population_of, rows_of
+from server.folder import Row
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -32,7 +35,7 @@ def watching(hydra: Any, run: RunConfig, number: int) -> Iterator[None]:  # noqa
         yield
         return
     trial = load_trial(settings, Path(str(hydra.sweep.dir)), (number, run.rounds))
-    listener = RoundListener(trial, run.stopping.monitor)
+    listener = RoundListener(trial, run.stopping.objective, run.seed)
     logging.getLogger().addHandler(listener)
     try:
         yield
@@ -41,11 +44,16 @@ def watching(hydra: Any, run: RunConfig, number: int) -> Iterator[None]:  # noqa
 
 
 class RoundListener(logging.Handler):
-    """Tells a trial what `monitor` was in each round, and raises Pruned when it is to end."""
+    """Tells a trial what `objective` was in each round, and raises Pruned when it is to end.
 
-    def __init__(self, trial: "Trial", monitor: str) -> None:
+    Of a regression it tells the error in the target's own unit. A round's figure that cannot be
+    compared with those of other trials is not told: one that does not rank within its run, or that
+    is of other rows than the first trial's of the same seed.
+    """
+
+    def __init__(self, trial: "Trial", objective: str, seed: int) -> None:
         super().__init__(logging.INFO)
-        self._trial, self._monitor = trial, monitor
+        self._trial, self._objective, self._seed = trial, objective, seed
         self._reported = set(trial.study.trials[trial.number].intermediate_values)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -55,13 +63,29 @@ class RoundListener(logging.Handler):
             return
         from cli.sweep.study import storage_errors
 
+        metric = "r2" if any(key.endswith("_rmse") for key in row) else "accuracy"
+        figure = figure_of({"metric": metric}, self._objective)
+        value = number_of(row, figure)
+        if value is None or row.get("best_round", 0) is None:
+            return
         try:
+            if not self._is_comparable(row):
+                return
             if row["round"] not in self._reported:  # a resumed run repeats its last round
                 self._reported.add(row["round"])
-                self._trial.report(row[self._monitor], row["round"])
+                self._trial.report(value, row["round"])
             is_given_up = self._trial.should_prune()
         except storage_errors() as error:
             log.warning("Optuna's storage does not answer, so nothing is pruned: %s", error)
             return
         if is_given_up:
-            raise Pruned(f"{self._monitor} {row[self._monitor]:.4f} after round {row['round']}")
+            raise Pruned(f"{figure} {number_texts([value])[0]} after round {row['round']}")
+
+    def _is_comparable(self, row: Row) -> bool:
+        """Whether the row is of the rows that the study's first trial of this seed was judged on."""
+        rows, key = rows_of(row, self._objective), f"validated_on, seed {self._seed}"
+        first = self._trial.study.user_attrs.get(key)
+        if first is None and rows is not None:
+            self._trial.study.set_user_attr(key, rows)
+            return True
+        return is_same_rows(population_of(first), population_of(rows))

@@ -8,10 +8,11 @@ from pathlib import Path
 from calyx.errors import CalyxError, UserError
 from cli.facts import say
 from cli.hydra_program import run_hydra
+from cli.ranking.standings import standings
 from cli.report.comparison import write_comparison
 from cli.sweep.job import run_job
-from cli.sweep.leaderboard import print_leaderboard, standings
-from cli.sweep.outcomes import Outcome, found_below, read_outcome
+from cli.sweep.leaderboard import print_leaderboard, ranking
+from cli.sweep.outcomes import Outcome, entries_of, found_below, read_outcome
 from cli.sweep.plan import Sweep, plan_sweep
 from cli.sweep.table import write_table
 from server.folder import RunFolder
@@ -83,7 +84,7 @@ def _conclude(sweep: Sweep) -> list[Outcome]:
         return []
     table = write_table(sweep.folder, outcomes)
     report = _compare(sweep, outcomes)
-    print_leaderboard(outcomes, sweep.stopping)
+    print_leaderboard(outcomes, sweep.objective)
     print(f"table   {table}")
     if report:
         print(f"report  {report}", flush=True)
@@ -92,16 +93,34 @@ def _conclude(sweep: Sweep) -> list[Outcome]:
 
 def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> Path | None:
     """The comparing report; None if there is nothing to compare, or this version cannot."""
-    ranked = [job for one in standings(outcomes, sweep.stopping) for job in one.jobs]
-    folders = [job.folder for job in ranked if RunFolder(job.folder).holds_run]
+    jobs = {str(job.job): job for job in outcomes}
+    lines = (line for group in ranking(outcomes, sweep.objective) for line in group.lines)
+    first = [jobs[entry.name] for line in lines for entry in line.standing.entries]
+    ordered = [*first, *(job for job in outcomes if job not in first)]
+    folders = [job.folder for job in ordered if RunFolder(job.folder).holds_run]
     if len(folders) < 2:
         return None
-    target = sweep.folder / "report.html"
+    target, left = sweep.folder / "report.html", len(folders) - MOST_COMPARED
+    if left > 0:
+        say(f"the report shows {MOST_COMPARED} runs; {left} more are in sweep.csv", "yellow")
     try:
-        return write_comparison(folders[:MOST_COMPARED], target)
+        return write_comparison(folders[:MOST_COMPARED], target, _lost(sweep, outcomes))
     except CalyxError as error:
         say(f"warning: there is no comparing report: {error}", "yellow")
         return None
+
+
+def _lost(sweep: Sweep, outcomes: Sequence[Outcome]) -> dict[Path, tuple[str, ...]]:
+    """Seeds of jobs that failed before they left a run, by the folder of a run of their setting."""
+    jobs = {str(job.job): job for job in outcomes}
+    found = {}
+    for one in standings(entries_of(outcomes, sweep.objective)):
+        folders = [jobs[e.name].folder for e in one.entries]
+        held = [folder for folder in folders if RunFolder(folder).holds_run]
+        left = {e.seed for e in one.entries if jobs[e.name].folder in held}
+        if held and left < set(one.seeds):
+            found[held[0]] = tuple(seed for seed in one.seeds if seed not in left)
+    return found
 
 
 def _verdict(outcomes: Sequence[Outcome], sweep: Sweep) -> int:

@@ -17,6 +17,7 @@ FIGURES = (
     "rounds",
     "best_round",
     "seconds",
+    "objective",
     "bytes_up",
     "bytes_down",
     "model_sha256",
@@ -53,7 +54,8 @@ def _figures(outcomes: Sequence[Outcome]) -> list[str]:
         key
         for outcome in outcomes
         for key, value in outcome.figures.items()
-        if key.startswith(("best_val_", "test_", "personal_")) and isinstance(value, int | float)
+        if key.startswith(("best_val_", "test_", "personal_"))
+        and isinstance(value, int | float | None)
     ]
     known = {key for outcome in outcomes for key in outcome.figures}
     kept = [k for k in FIGURES if k in known or not k.endswith("_accuracy") or not known]

@@ -1,4 +1,7 @@
-"""preprocess: which constants orders carry: none where each client fits its own, else one set for all."""
+"""preprocess: what orders carry of the audit's sums.
+
+Constants, none where each client fits its own or else one set for all; and a client's largest weight.
+"""
 
 from dataclasses import replace
 
@@ -13,11 +16,16 @@ from calyx.preprocessing.federated import check_given, fit_sums, shortcomings
 from calyx.preprocessing.fitting import constants_of
 from calyx.statistics.blocks import TRAIN
 from calyx.statistics.figures import read_sums
+from server.weighing import find_w_max
 from server.work import Counted, Work
 
 
 def run(work: Work) -> Work:
-    """The section `preprocessing` as this run's orders carry it. Raises CalyxError, ConfigError."""
+    """What this run's orders carry of the sums: constants, and how much one client may weigh.
+
+    Raises CalyxError, ConfigError.
+    """
+    work = replace(work, w_max=find_w_max(work))
     cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
     if not cfg.is_federated:
         return replace(work, preprocessing=work.run.preprocessing)

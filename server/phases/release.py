@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from calyx.config import parse
+from calyx.figures import Reasons
 from calyx.files import read_lines, write_json
 from calyx.metrics import metric_name
 from calyx.preprocessing.config import PreprocessingConfig
@@ -15,8 +16,8 @@ from calyx.statistics.finding import SEVERITIES
 from calyx.weights import Weights, save_weights
 from server.crossvalidation import cv_file
 from server.federation import Federation
-from server.folder import Row
-from server.phases.validate import best_of
+from server.history import history_of
+from server.stopping import released
 from server.work import Work
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
@@ -25,15 +26,19 @@ PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 def run(work: Work) -> Work:
     """Write model.safetensors, then summary.json, which says "finished"."""
     state, folder, task = work.state, work.folder, work.task
-    best, rows = best_of(state), read_lines(folder.rounds)
+    best, rows = released(state), read_lines(folder.rounds)
     federation = work.federation()
-    figures = (best.test or {}) | {
+    tested = dict(best.test or {})
+    reasons: Reasons = tested.pop("absent", {})
+    figures = tested | {
         "num_clients": len(work.nodes),
         "classes": list(task.schema.classes),
         "metric": metric_name(task.schema),
+        "models": federation.grid.contents.models,
         "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
         "privacy": work.run.privacy["name"],
         "preprocessing": work.run.preprocessing["name"],
+        "w_max": work.privacy.w_max(federation.grid.contents.w_max),
         "engine": work.run.engine["name"],
         "run": state.run,
         "versions": versions(),
@@ -45,7 +50,9 @@ def run(work: Work) -> Work:
         "seed": work.run.seed,
         "stopped_because": work.why,
     }
-    write_json(folder.summary, head | _history(rows, best.round) | figures | {"baselines": None})
+    history = history_of(work.run, state, rows, len(work.nodes))
+    rest = {"baselines": None, "absent": history.absent | reasons}
+    write_json(folder.summary, head | history.figures | figures | rest)
     return work
 
 
@@ -71,6 +78,7 @@ def close_audit(work: Work) -> None:
         "run": work.state.run,
         "stopped_because": "the audit is done",
         "findings": counts,
+        "absent": {},
         "versions": versions(),
     }
     write_json(work.folder.summary, head)
@@ -81,20 +89,6 @@ def _released(work: Work, federation: Federation, weights: Weights) -> Weights:
     own = federation.of_model(weights)
     cfg = parse(PreprocessingConfig, work.preprocessing or {}, "preprocessing")
     return with_constants(own, cfg.fitted[0]) if cfg.fitted else own
-
-
-def _history(rows: list[Row], best_round: int) -> dict[str, Any]:
-    best, last = rows[best_round - 1], rows[-1]
-    return {
-        "rounds": len(rows),
-        "best_round": best_round,
-        **{f"best_{key}": value for key, value in best.items() if key.startswith("val_")},
-        "final_train_loss": last["train_loss"],
-        **{f"final_{key}": value for key, value in last.items() if key.startswith("val_")},
-        "bytes_up": sum(row["bytes_up"] for row in rows),
-        "bytes_down": sum(row["bytes_down"] for row in rows),
-        "seconds": round(sum(row["seconds"] for row in rows), 3),
-    }
 
 
 def versions() -> dict[str, str]:

@@ -1,13 +1,18 @@
-"""validate: the best model on everybody's test part, and cross-validation where it is wanted."""
+"""validate: the released model on everybody's test part, and cross-validation where it is wanted."""
 
 from dataclasses import replace
+from typing import Any
 
-from calyx.metrics import PERSONAL, client_spread, details
+from calyx.figures import Figures
+from calyx.layouts import Contents
+from calyx.metrics import PERSONAL, details
+from calyx.spread import client_spread
 from server.asking import ask
-from server.checkpoints import Best, RunState, save
+from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
-from server.exchange import Exchange, judged, total_counts
+from server.exchange import Exchange, Outcome, judged, populations, total_counts
 from server.federation import Federation
+from server.stopping import released
 from server.work import Work
 
 
@@ -18,26 +23,49 @@ def run(work: Work) -> Work:
 
 
 def test_best(federation: Federation, state: RunState) -> RunState:
-    """Have the best model tested, once; the state that knows its figures is saved."""
-    best = best_of(state)
+    """Have the released model tested, once; the state that knows its figures is saved.
+
+    Raises ValueError before the first round.
+    """
+    best = released(state)
     if best.test is not None:
         return state
     clients = federation.folder.clients
     federation.folder.truncate(clients, lambda row: row["kind"] != "test")  # of an earlier best
     exchange = Exchange("test", best.round, 1, federation.dealt, previous=())
-    evaluated = ask(federation, exchange, best.weights)[0].evaluated
-    contents, counts = federation.grid.contents, total_counts(evaluated)
-    found = judged(evaluated, contents) | details(contents.task.schema, counts)
-    found |= client_spread(counts)
-    # What each client's own model does is no figure of this model.
-    figures = {k if k.startswith(PERSONAL) else f"test_{k}": value for k, value in found.items()}
-    tested = replace(state, best=replace(best, test=figures))
+    outcome = ask(federation, exchange, best.weights)[0]
+    _say_untrained(federation, outcome, best.round)
+    tested = replace(state, best=replace(best, test=_figures(outcome, federation.grid.contents)))
     save(federation.folder.checkpoints, tested, federation.run.keep_checkpoints)
     return tested
 
 
-def best_of(state: RunState) -> Best:
-    """The best model. Raises ValueError before the first round."""
-    if state.best is None:
-        raise ValueError("a run of no rounds has no best model")
-    return state.best
+def _say_untrained(federation: Federation, outcome: Outcome, number: int) -> None:
+    """That figures of own models are not of everybody, where somebody has none."""
+    of = populations(outcome, federation.grid.contents)
+    own = of.get(PERSONAL, of[""])
+    if own.untrained:
+        has = "has" if own.untrained == 1 else "have"
+        message = (
+            f"{own.untrained} of {own.asked} clients {has} no model of their own, since they took part "
+            f"in no round: the figures of own models are over the {own.clients} others. More rounds, "
+            "or a larger cohort_size, give everybody one."
+        )
+        federation.folder.event("untrained", "warning", message, round=number)
+
+
+def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
+    """As JSON values; the reasons of what cannot be told are under `absent`."""
+    schema, counts = contents.task.schema, total_counts(outcome.evaluated)
+    spread: Figures = client_spread(schema, counts)
+    # What each client's own model does is no figure of this model.
+    found = (judged(outcome.evaluated, contents, "test rows") | spread).named("test_", PERSONAL)
+    more, reasons = details(schema, counts)
+    return {
+        **found.values,
+        **{f"test_{name}": value for name, value in more.items()},
+        "test_clients_scored": int(counts["scored"][0]),
+        "test_clients_unscored": int(counts["unscored"][0]),
+        **{f"{k}tested_on": v.to_json() for k, v in populations(outcome, contents).items()},
+        "absent": found.absent | {f"test_{name}": why for name, why in reasons.items()},
+    }

@@ -12,6 +12,7 @@ from calyx.exact import (
     exact_product_sum,
     exact_square_sum,
     exact_sum,
+    root,
     squares,
     steps,
     to_float,
@@ -69,3 +70,16 @@ def test_a_sum_of_products_is_the_sum_of_fractions(values):
     wanted = sum((Fraction(a) * Fraction(b) for a, b in zip(left, right, strict=True)), Fraction(0))
 
     assert exact_product_sum(left, right, SQUARE_STEPS) == wanted * 2**SQUARE_STEPS
+
+
+@given(st.integers(0, 2**2000), st.integers(1, 2**2000))
+def test_a_root_of_a_ratio_is_its_root_to_the_last_digits(numerator, denominator):
+    ratio = Fraction(numerator, denominator)
+    found = Fraction(root(numerator, denominator)) ** 2
+
+    if 2**-1000 < ratio < 2**1000:
+        assert abs(found - ratio) <= ratio * Fraction(1, 2**50)
+
+
+def test_a_root_of_nothing_is_zero():
+    assert root(0, 2**300) == 0.0

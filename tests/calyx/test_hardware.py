@@ -8,7 +8,7 @@ from torch import nn
 from calyx.config import parse
 from calyx.errors import ConfigError
 from calyx.hardware import Hardware, HardwareConfig, apply, cores, gpu_count, resolve
-from calyx.seeding import torch_scope
+from calyx.seeding import global_scope
 from calyx.weights import hash_weights, weights_of
 from client.data import Part
 from client.training import LocalJob, train
@@ -89,7 +89,7 @@ def test_an_epoch_on_the_gpu_gives_the_same_bytes_twice():
     )
     hashes = []
     for _ in range(2):
-        with torch_scope(1, "model"):
+        with global_scope(1, "model"):
             net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 3))
         train(net, part, part, LocalJob(cfg, LocalObjective(), hardware, 1, 1, "a"))
         hashes.append(hash_weights(weights_of(net)))

@@ -32,6 +32,7 @@ def order():
         abandoned=(),
         groups=(("a", "b"),),
         rounds=3,
+        best=0,
         deadline_s=60.0,
         terms=terms_of(run),
     )
@@ -91,6 +92,7 @@ def test_paths_hardware_engine_and_the_servers_half_do_not_travel():
         "training",
         "preprocessing",
         "privacy",
+        "w_max",
         "statistics",
         "cv",
         "seed",
@@ -130,6 +132,7 @@ def test_no_client_has_a_field_of_its_own_in_the_order():
     assert fields == {
         "abandoned",
         "attempt",
+        "best",
         "deadline_s",
         "groups",
         "is_validated",

@@ -1,12 +1,14 @@
 """Each purpose has its own random numbers, and nobody else's."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.seeding import rng, torch_scope
+from calyx.seeding import global_scope, rng
 
 KEYS = st.tuples(
     st.integers(0, 2**63), st.text(max_size=4), st.integers(0, 99), st.text(max_size=4)
@@ -23,34 +25,40 @@ def test_no_key_runs_into_the_next():
     assert rng(1, "ab", 0, "c").random() != rng(1, "a", 0, "bc").random()
 
 
-def test_torch_draws_inside_the_scope_only_from_its_key_and_goes_on_as_before_after_it():
-    torch.manual_seed(3)
-    before = torch.get_rng_state()
-    with torch_scope(1, "x"):
-        first = torch.rand(3)
-    assert torch.equal(torch.get_rng_state(), before)
-    torch.rand(1)
-    with torch_scope(1, "x"):
-        assert torch.equal(torch.rand(3), first)
-    with torch_scope(1, "y"):
-        assert not torch.equal(torch.rand(3), first)
+DRAWS = {
+    "PyTorch": lambda: torch.rand(3).tolist(),
+    "NumPy": lambda: np.random.randn(3).tolist(),
+    "random": lambda: [random.random() for _ in range(3)],
+}
 
 
-def test_what_is_drawn_inside_a_scope_does_not_depend_on_what_was_drawn_before():
-    draws = []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        torch.rand(seed)
-        with torch_scope(5, "x", 3, "client"):
-            draws.append(torch.rand(4))
-    assert torch.equal(*draws)
+@pytest.fixture(params=DRAWS)
+def draw(request):
+    """One of the three libraries' global generators."""
+    return DRAWS[request.param]
 
 
-def test_a_scope_that_fails_puts_the_generator_back():
-    before = torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="shape"), torch_scope(1, "x"):
-        torch.rand(1).reshape(2)
-    assert torch.equal(torch.get_rng_state(), before)
+def test_draws_in_a_scope_follow_from_its_key_and_go_on_as_before_after_it(draw):
+    with global_scope(3, "before"):
+        expected = draw()
+    with global_scope(3, "before"):
+        with global_scope(1, "x"):
+            first = draw()
+        assert draw() == expected
+    draw()
+    with global_scope(1, "x"):
+        assert draw() == first
+    with global_scope(1, "y"):
+        assert draw() != first
+
+
+def test_a_scope_that_fails_puts_the_generators_back(draw):
+    with global_scope(3, "before"):
+        expected = draw()
+    with global_scope(3, "before"):
+        with pytest.raises(ZeroDivisionError), global_scope(1, "x"):
+            draw()[99 // 0]
+        assert draw() == expected
 
 
 def test_drawing_leaves_numpys_global_generator_alone():

@@ -5,10 +5,13 @@ import io
 
 import numpy as np
 import pytest
-from support.csv_files import NUMBER, write_folder
+from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
 from calyx.errors import UserError
+from calyx.tasks.base import Column, Schema, Target
+from calyx.weights import load_weights
 from cli import main, predict, simulate
+from cli.own_models import Answering
 from server.folder import RunFolder
 
 pytestmark = pytest.mark.e2e
@@ -57,8 +60,6 @@ def test_a_clients_rows_are_predicted_as_the_run_judged_them(made, capsys):
 
 
 def test_a_regression_predicts_in_the_targets_own_unit(tmp_path, rows, capsys):
-    from support.csv_files import write_schema
-
     write_schema(rows, target=NUMBER)
     folder = trained(tmp_path, rows, "rounds=15")
     assert (folder / "report.html").is_file()  # of the task's own figures
@@ -71,19 +72,89 @@ def test_a_regression_predicts_in_the_targets_own_unit(tmp_path, rows, capsys):
 
 
 def test_without_local_preprocessing_no_client_is_needed(tmp_path, rows, capsys):
-    from support.csv_files import COLUMNS, write_schema
-
     write_schema(rows, columns={k: v for k, v in COLUMNS.items() if k != "pressure"})
     folder = trained(tmp_path, rows, "preprocessing=none")
     assert len(predictions(capsys, folder, rows / "site-0.csv")) == 60
 
 
 def test_layers_that_stayed_at_home_are_those_of_the_client(tmp_path, rows, capsys):
-    folder = trained(tmp_path, rows, "strategy=fedbn")
+    write_schema(rows, columns={k: v for k, v in COLUMNS.items() if k != "pressure"})
+    folder = trained(tmp_path, rows, "strategy=fedbn", "preprocessing=none")
     one = predictions(capsys, folder, rows / "site-0.csv", "client=site-0")
-    (folder / "clients").rename(folder / "gone")
-    other = predictions(capsys, folder, rows / "site-0.csv", "client=site-0")
-    assert one != other
+    assert one != predictions(capsys, folder, rows / "site-0.csv", "client=site-1")
+    with pytest.raises(UserError, match="give client=NAME"):
+        predict.main([str(folder), str(rows / "site-0.csv")])
+
+
+def opposite(tmp_path):
+    """Two sites whose only column means the opposite, and two new rows."""
+    folder = tmp_path / "opposite"
+    folder.mkdir()
+    draw = np.random.default_rng(3)
+    for site, sign in enumerate((1, -1)):
+        a = draw.normal(size=200)
+        sick = np.where(sign * a + 0.3 * draw.normal(size=200) > 0, "yes", "no")
+        lines = [f"{x:.4f},{y}" for x, y in zip(a, sick, strict=True)]
+        (folder / f"site-{site}.csv").write_text("\n".join(["a,sick", *lines]) + "\n")
+    write_schema(folder, columns={"a": {"kind": "numeric", "low": -9, "high": 9}})
+    (tmp_path / "new.csv").write_text("a\n2\n-2\n")
+    return folder, tmp_path / "new.csv"
+
+
+@pytest.mark.parametrize("preprocessing", ["federated", "local"])
+def test_a_personal_strategy_predicts_with_the_clients_own_model(tmp_path, capsys, preprocessing):
+    """Oracle: the softmax, by hand, of the tensors that the client kept."""
+    rows, new = opposite(tmp_path)
+    chosen = ["strategy=ditto", "strategy.local.lam=0.01", f"preprocessing={preprocessing}"]
+    folder = trained(tmp_path, rows, *chosen)
+    best = RunFolder(folder).read_summary()["best_round"]
+    wins = []
+    for name in ("site-0", "site-1"):
+        found = predictions(capsys, folder, new, f"client={name}")
+        (kept,) = (folder / "clients").glob(f"{name}-*{best:06d}.safetensors")
+        own = load_weights(kept)
+        # The column has mean 0 and deviation 1, so that preprocessing leaves 2 and -2 nearly alone.
+        x = np.array([[2.0], [-2.0]])
+        logits = np.maximum(x @ own["0.weight"].T + own["0.bias"], 0) @ own["2.weight"].T
+        odds = np.diff(logits + own["2.bias"])[:, 0]
+        said = np.log([float(p["p(yes)"]) / float(p["p(no)"]) for p in found])
+        assert said == pytest.approx(odds, rel=0.2)
+        wins.append([p["predicted"] for p in found])
+    assert wins == [["yes", "no"], ["no", "yes"]]
+    shared = predictions(capsys, folder, new, "client=site-1", "--common")
+    assert shared != predictions(capsys, folder, new, "client=site-1")
+
+
+def test_a_prediction_says_on_stderr_whose_model_it_is(tmp_path, capsys):
+    schema = Schema((Column("a", "numeric"),), (), target=Target("day", 2_450_000, 30))
+    predict._explain(Answering({}, "This is site-0's own model."), np.array([[1.0], [np.nan]]))
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err == (
+        "This is site-0's own model.\n1 of 2 rows have no prediction, the first is row 2: there the "
+        "model gives no finite number.\n"
+    )
+    assert predict.as_csv(schema, np.array([[1.0], [np.nan]])) == 'day\n1.00000\n""\n'
+
+
+def test_values_have_the_digits_of_the_targets_scale():
+    schema = Schema((Column("a", "numeric"),), (), target=Target("day", 24_500_000, 30))
+    days = [24499964.5, 24499964.9, 24500034.7]
+    said = predict.as_csv(schema, np.array(days)[:, None]).split()[1:]
+    assert said == ["24499964.500", "24499964.900", "24500034.700"]
+
+
+@pytest.mark.parametrize(
+    ("row", "texts"),
+    [
+        ([0.25, 0.75], ["0.250000", "0.750000"]),
+        ([0.49999998, 0.50000002], ["0.49999998", "0.50000002"]),
+        ([0.5, 0.5], ["0.500000", "0.500000"]),
+        ([1 - 3e-9, 3e-9], ["1.000000", "3.00e-09"]),
+    ],
+)
+def test_probabilities_show_the_winner_and_what_is_not_0(row, texts):
+    assert predict.probabilities(row) == texts
 
 
 def test_a_file_is_written_whole(tmp_path, made):

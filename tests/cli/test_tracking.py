@@ -8,6 +8,7 @@ from calyx.composing import compose, resolved
 from calyx.errors import ConfigError
 from calyx.files import read_lines
 from cli.main import run
+from cli.tracking import final_scalars, scalars
 from engines import planning
 
 SMALL = ["baselines=false", "engine.workers=0", "privacy=none", "task.num_clients=3"]
@@ -16,6 +17,32 @@ SMALL = ["baselines=false", "engine.workers=0", "privacy=none", "task.num_client
 def simulated(folder, *overrides):
     assert run(["simulate", *SMALL, "rounds=2", f"hydra.run.dir={folder}", *overrides]) == 0
     return folder
+
+
+def test_figures_of_common_and_own_models_are_written_and_absent_ones_are_not():
+    """MLflow takes letters, digits and _ - . / and spaces in a name, and no NaN of ours."""
+    summary = {
+        "seed": 1,
+        "test_r2": -0.5,
+        "test_rmse": 46.2,
+        "personal_accuracy": 0.75,
+        "personal_r2": None,
+        "best_val_personal_loss": 0.5,
+        "test_confusion": [[1, 2], [3, 4]],
+        "test_of_µ": 1,
+        "test_nan": float("nan"),
+        "tested_on": {"rows": 5},
+        "absent": {"personal_r2": "all targets are equal"},
+    }
+    assert dict(final_scalars(summary)) == {
+        "test_r2": -0.5,
+        "test_rmse": 46.2,
+        "personal_accuracy": 0.75,
+        "best_val_personal_loss": 0.5,
+        "test_of__": 1.0,
+    }
+    row = {"round": 3, "val_loss": None, "val_personal_loss": 0.5, "validated_on": {"rows": 5}}
+    assert dict(scalars(row)) == {"val_personal_loss": 0.5}
 
 
 @pytest.mark.e2e

@@ -5,15 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from flwr.app import Context, Message, RecordDict
 from support.federation import Federation
+from torch import nn
 
 from calyx import wire
 from calyx.composing import compose, resolved
 from calyx.config import canonical_json
 from calyx.flower import as_task
 from calyx.order import Order, to_json
+from calyx.tasks.digits import Digits
 from calyx.weights import hash_weights
+from client import assignment
 from client.app import app
 from client.config import node_config
 
@@ -36,6 +40,7 @@ def order_of(federation, **changes):
         "abandoned": (),
         "groups": (("client-00", "client-01"), ("client-02",)),
         "rounds": 5,
+        "best": 0,
         "deadline_s": 60.0,
         "terms": federation.setting.terms,
     }
@@ -119,3 +124,30 @@ def test_a_client_says_its_name():
     section = resolved(compose([]))["client"]
     context = Context(1, 2, dict(node_config("north", section)), RecordDict(), {})
     assert wire.read_name(app(question, context)) == "north"
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    """The task's model counts pixels that are neither 0 nor 1, in an integer that never travels."""
+
+    def count(net, inputs, output):
+        net.grey.add_(int(((inputs[0] > 0) & (inputs[0] < 1)).sum()))
+
+    def model(self, width):
+        net = nn.Linear(width, 10)
+        net.register_buffer("grey", torch.zeros((), dtype=torch.int64))
+        net.register_forward_hook(count)
+        return net
+
+    monkeypatch.setattr(Digits, "model", model)
+    assignment._pristine.cache_clear()
+    yield
+    assignment._pristine.cache_clear()
+
+
+def test_a_training_that_moves_what_does_not_travel_is_no_contribution(counting):
+    """A look at made-up rows cannot show it; the client's own rows do, on its own machine."""
+    made = Federation()
+    reply = ask(made, to_json(order_of(made)))
+    assert wire.failure_reason(reply) == "order-refused"
+    assert not reply.has_content()

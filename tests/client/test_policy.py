@@ -27,6 +27,7 @@ OTHER_ORDERS = {
     "the round": lambda c: c.order(round=2),
     "the attempt": lambda c: c.order(attempt=2),
     "the number of rounds": lambda c: c.order(rounds=6),
+    "the best round": lambda c: c.order(round=3, best=2),
     "the deadline": lambda c: c.order(deadline_s=61.0),
     "the cohort": lambda c: c.order(groups=(tuple(c.names[:4]),)),
     "the validation": lambda c: c.order(is_validated=True),

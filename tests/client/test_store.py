@@ -39,6 +39,15 @@ def test_old_rounds_are_dropped_and_the_oldest_that_is_left_stands_in(store):
     assert value(store.until(1)) == 6
 
 
+def test_what_belongs_to_the_best_round_is_kept_however_long_a_run_waits_for_a_better_one(store):
+    for number in range(6, 6 + 2 * KEPT):
+        store.write(number, {"w": np.full(1, number, np.float32)}, best=3)
+    assert value(store.until(3)) == 2  # the last that this client trained until round 3
+    assert len(list(store.folder.iterdir())) == KEPT + 1
+    store.write(6 + 2 * KEPT, {"w": np.zeros(1, np.float32)}, best=5 + 2 * KEPT)
+    assert len(list(store.folder.iterdir())) == KEPT
+
+
 def test_clients_and_runs_do_not_see_each_other(store):
     for run, client in (("other", "a client/of ours"), ("run", "a client"), ("run", "../x")):
         assert Store(store.folder, run, client).until(9) == {}

@@ -118,6 +118,7 @@ def _order(federation):
         abandoned=(),
         groups=(tuple(federation.nodes),),
         rounds=5,
+        best=0,
         deadline_s=60.0,
         terms=setting.terms,
     )
@@ -164,6 +165,36 @@ def test_constants_that_no_rows_can_have_given_are_refused(clients, row):
     assert code_of(clients.ask(clients.names[0], replace(bad, run="bad"))) == "order-refused"
     short = clients.with_terms("preprocessing", name="federated", fitted=[[sound]])
     assert code_of(clients.ask(clients.names[0], replace(short, run="short"))) == "order-refused"
+
+
+def with_w_max(clients, w_max, **changes):
+    terms = clients.federation.setting.terms
+    return clients.order(run=f"{w_max}", terms=replace(terms, w_max=w_max, **changes))
+
+
+def test_a_weight_that_is_no_power_of_two_or_not_the_tasks_is_refused(clients):
+    def asked(order):
+        reply = clients.ask(clients.names[0], order)
+        return "taken" if reply.has_content() else code_of(reply)
+
+    task = clients.federation.setting.terms.task
+    assert asked(with_w_max(clients, 512)) == "taken"
+    assert asked(with_w_max(clients, 500)) == "order-refused"
+    own = task | {"w_max": 256}
+    assert asked(with_w_max(clients, 128, task=own)) == "order-refused"
+    assert asked(with_w_max(clients, 256, task=own)) == "taken"
+
+
+def test_a_site_bounds_the_weight_that_an_order_names(clients):
+    bounds = {"task.w_max": {"max": 1024}, "*": "any"} | {
+        f"{key}.*": "any" for key in ("task", "strategy", "training", "preprocessing", "privacy")
+    }
+    bounds |= {"statistics.*": "any", "seed": "any", "rounds": "any", "deadline_s": "any"}
+    policy = clients.section["policy"] | {"bounds": bounds}
+    context = clients.fresh(clients.names[0], policy=policy)
+    refused = clients.ask(clients.names[0], with_w_max(clients, 2048), context=context)
+    assert code_of(refused) == "outside-policy"
+    assert clients.ask(clients.names[0], with_w_max(clients, 1024), context=context).has_content()
 
 
 def test_a_policy_without_statistics_is_one_sentence():

@@ -1,6 +1,7 @@
 """Local training: one loop, checked against PyTorch's own classes and by hand."""
 
 import math
+import random
 
 import numpy as np
 import pytest
@@ -127,6 +128,31 @@ def test_a_client_and_a_round_have_their_own_randomness_and_nobody_elses():
 
     assert torch.equal(after(1, "a"), after(2, "a"))
     assert not torch.equal(after(1, "a"), after(1, "b"))
+
+
+class Noisy(nn.Module):
+    """It draws in training and in evaluation, from generators that are not PyTorch's."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, x):
+        noise = np.random.randn(*x.shape) + random.random()
+        return self.head(x + torch.from_numpy(noise.astype(np.float32)))
+
+
+def test_noise_of_numpy_and_of_random_repeats_as_pytorchs_does():
+    def after(client):
+        net = Noisy()
+        nn.init.zeros_(net.head.weight), nn.init.zeros_(net.head.bias)
+        trained = train(net, rows(60), rows(30, seed=9), job(config(), client=client))
+        return flat(net), trained.validation_loss
+
+    (one, loss), (again, same), (other, _) = after("a"), after("a"), after("b")
+    assert torch.equal(one, again)
+    assert loss == same
+    assert not torch.equal(one, other)
 
 
 def test_a_proximal_term_keeps_the_weights_near_the_start():

@@ -7,7 +7,7 @@ from math import prod
 import pytest
 from support.pages import ROOT, commands, shortened
 
-PAGES = ("README.md", "docs/flower.md", "docs/strategies.md", "docs/tasks.md")
+PAGES = ("README.md", "docs/flower.md", "docs/rounds.md", "docs/strategies.md", "docs/tasks.md")
 ELSEWHERE = {  # commands that go on from each other, or need more than a command
     "docs/audit.md",
     "docs/bring-your-own.md",

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from support.csv_files import write_folder, write_schema
+from support.program import BROKEN
 
 pytestmark = pytest.mark.e2e
 
@@ -28,6 +29,10 @@ MISTAKES = [
     (["+strategy.local.muu=1"], "strategy.local.muu does not exist"),
     (["strategy=median"], "must see more than one update"),
     (["cohort_size=50"], "more than the roster's 10 clients"),
+    (["audit.baseline=old", "phases=[preprocess,train,validate,release]"], "needs the phase audit"),
+    (["min_replies=11"], "use min_replies=10 at most"),
+    (["stopping.mode=max"], "stopping.monitor=val_loss needs stopping.mode=min"),
+    (["stopping.monitor=val_r2"], "they have val_loss, val_accuracy"),
     (["task.data_dir=somewhere"], "leave task.data_dir out"),
     (["task.alpha=-1"], "task.alpha is -1"),
     (["task=heart", "task.data_dir=nowhere"], "nowhere is no folder"),
@@ -65,6 +70,14 @@ def test_a_process_of_its_own_ends_as_the_program_does_here(calyx, program, argu
     here, apart = calyx(*arguments), program(*arguments)
     for part in ("returncode", "stdout", "stderr"):
         assert getattr(here, part) == getattr(apart, part)
+
+
+def test_a_model_of_which_a_part_would_stay_behind_is_one_sentence(calyx, tmp_path):
+    ended = calyx("simulate", *BROKEN, "task.fault=count", "engine.workers=0")
+    assert ended.returncode == 2
+    assert "count (int64) does not travel, and training moves it" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert not list(tmp_path.rglob("events.jsonl"))
 
 
 def test_a_gpu_that_is_not_there_is_refused(calyx, tmp_path):

@@ -21,7 +21,7 @@ SMALL = [
     "keep_checkpoints=9",
 ]
 
-BY_ACCURACY = ["rounds=4", "stopping.monitor=val_accuracy", "stopping.mode=max"]
+BY_ACCURACY = ["rounds=4", "stopping.monitor=val_accuracy"]
 
 
 def simulated(folder, *overrides, resume=False):
@@ -162,7 +162,6 @@ def test_encryption_and_the_time_of_evaluation_change_no_byte_of_the_model(run, 
 
 def test_a_training_that_only_revealed_the_stop_is_no_row(run):
     stop = ["rounds=30", "training.lr=0.02", "stopping.patience=1", "stopping.monitor=val_accuracy"]
-    stop += ["stopping.mode=max"]
     one, two = (run(*stop, f"evaluate={e}") for e in ("with_training", "separate"))
     assert curve(one) == curve(two)
     assert model_hash(one) == model_hash(two)

@@ -19,7 +19,9 @@ MARK = 900.0
 
 @config
 class FaultyConfig:
-    """`fault`: none, infinite, empty, unreadable, crash, hang, raise, diverge; `victims` clients have it."""
+    """`fault`: none, infinite, empty, unreadable, crash, hang, raise, diverge or count; `victims` clients
+    have it.
+    """
 
     name: str
     w_max: int
@@ -33,6 +35,8 @@ class Net(nn.Linear):
     fault = "none"
 
     def forward(self, x):
+        if self.fault == "count" and self.training:
+            self.count += len(x)
         if (x == MARK).any():
             if self.fault == "crash" and self.training:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -72,6 +76,8 @@ class Faulty:
     def model(self, num_inputs):
         net = Net(num_inputs, 2)
         net.fault = self.cfg.fault
+        if net.fault == "count":
+            net.register_buffer("count", torch.zeros((), dtype=torch.int64))
         with torch.no_grad():
             net.weight.mul_(0.01)
         return net

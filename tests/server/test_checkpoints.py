@@ -1,11 +1,14 @@
 """Checkpoints: whole or absent, damage is found, the one before is used."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from calyx.config import digest
 from calyx.errors import UserError
+from calyx.files import strict_json
 from calyx.order import Link
 from server.checkpoints import Best, RunState, load_newest, save
 
@@ -90,3 +93,13 @@ def test_what_awaits_its_validation_comes_back_and_is_older_than_what_has_it(tmp
     save(tmp_path, replace(state(6), pending=row), keep=2)
     assert load_newest(tmp_path)[0].round == 6
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_one_of_another_version_is_refused_and_not_taken_for_damaged(tmp_path):
+    save(tmp_path, state(3), keep=3)
+    path = tmp_path / "round-000003" / "state.json"
+    body = json.loads(path.read_text()) | {"format": 2}
+    del body["digest"]
+    path.write_text(strict_json(body | {"digest": digest(body)}))
+    with pytest.raises(UserError, match="has the format 2 of another version of Calyx"):
+        load_newest(tmp_path)

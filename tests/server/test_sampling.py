@@ -1,14 +1,22 @@
 """Cohorts and groups are drawn by name from (seed, round)."""
 
+from contextlib import nullcontext
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.composing import compose, resolved
-from calyx.config import parse
+from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.privacy import PrivacyConfig
-from server.sampling import check_sizes, deal_groups, required_replies, sample_cohort
+from server.sampling import (
+    check_replies,
+    check_sizes,
+    deal_groups,
+    required_replies,
+    sample_cohort,
+)
 
 NAMES = [f"client-{i:02d}" for i in range(12)]
 
@@ -69,7 +77,24 @@ def test_sizes_that_cannot_be_given_are_refused_before_the_start(
 def test_by_default_more_than_half_of_a_cohort_must_reply():
     assert [required_replies(None, n) for n in (1, 2, 3, 10, 11)] == [1, 2, 2, 6, 6]
     assert required_replies(3, 10) == 3
-    assert required_replies(8, 4) == 4
+    assert required_replies(8, 4) == 8  # what was asked for, and never less
+
+
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        ([], 10),
+        (["cohort_size=6"], 6),
+        (["cv.k=clients"], 9),  # each fold trains without one
+        (["cv.k=clients", "cohort_size=6"], 6),
+    ],
+)
+def test_more_replies_than_a_round_has_clients_are_refused(words, most):
+    for number, is_refused in ((most, False), (most + 1, True)):
+        config = resolved(compose([*words, f"min_replies={number}"]))
+        refused = pytest.raises(ConfigError, match=f"use min_replies={most}")
+        with refused if is_refused else nullcontext():
+            check_replies(parse(RunConfig, config, ""), 10)
 
 
 @pytest.mark.parametrize(

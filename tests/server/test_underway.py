@@ -204,3 +204,17 @@ def test_a_longer_run_that_fails_at_once_is_still_the_finished_one(tmp_path):
     with pytest.raises(Died):
         run_server(federation, tap, tmp_path / "run", resume=True, rounds=3)
     assert summary(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("stage", [2, 4])
+def test_so_it_does_where_a_drawn_cohort_trains_and_everybody_validates(tmp_path, stage):
+    words = ("cohort_size=5", "rounds=3")
+    whole = Federation(*RUN, *words)
+    run_server(whole, whole.inner, tmp_path / "whole")
+    federation = Sites(tmp_path, *words)
+    die(federation, tmp_path / "run", (4, stage, "after"))  # round 2's evaluation
+    run_server(federation, federation.inner, tmp_path / "run", resume=True)
+    found = summary(tmp_path / "run")
+    assert found["model_sha256"] == summary(tmp_path / "whole")["model_sha256"]
+    rows = read_lines(tmp_path / "run" / "rounds.jsonl")
+    assert [row["validated_on"]["clients"] for row in rows] == [6, 6, 6]

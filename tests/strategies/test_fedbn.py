@@ -6,9 +6,10 @@ from torch import nn
 
 from calyx.config import parse
 from calyx.errors import ConfigError
+from calyx.makeup import Makeup, makeup_of
 from calyx.weights import weights_of
 from strategies.fedbn import FedBNLocal
-from strategies.local import Finished
+from strategies.local import contents_of, not_kept
 
 NET = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
 NAMES = [k for k, v in weights_of(NET).items() if v.dtype.kind == "f"]
@@ -47,10 +48,37 @@ def test_a_client_trains_its_own_layers_in_the_global_model():
     assert list(localised) == list(model)
 
 
-def test_only_shared_tensors_are_sent_and_the_others_kept():
-    start = weights_of(NET)
-    after = {k: v + np.ones_like(v) for k, v in start.items()}
-    sent = FedBNLocal(keep="norm").send(Finished(start, after, {}, {}, clip=1.0, steps=1, lr=0.1))
-    assert sorted(sent.update) == ["0.bias", "0.weight", "3.bias", "3.weight"]
-    assert sorted(sent.own) == sorted(k for k in start if k.startswith("1."))
-    assert sent.own["1.num_batches_tracked"].dtype == np.int64
+class HeadFirst(nn.Module):
+    """The head is registered before the body."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.body = nn.Linear(4, 2), nn.Linear(3, 4)
+
+    def forward(self, x):
+        return self.head(self.body(x).relu())
+
+
+def test_the_last_layer_follows_from_the_computation_and_not_from_the_order_of_names():
+    makeup = makeup_of(HeadFirst(), 3)
+    names = [name for name, _ in makeup.shapes]
+    shared = FedBNLocal(keep="last").suited(makeup).shared(names)
+    assert list(shared) == ["body.weight", "body.bias"]
+
+
+def test_where_the_computation_cannot_be_seen_the_names_must_be_given():
+    makeup = Makeup(weights_of(NET), frozenset(NAMES))
+    with pytest.raises(ConfigError, match=r"keep=last needs a model .* name the tensors in a list"):
+        contents_of(None, makeup, FedBNLocal(keep="last"), {})
+    assert FedBNLocal(keep="norm").suited(makeup).keep == "norm"
+
+
+def test_a_model_that_is_a_normalisation_is_one_at_its_root():
+    kept = FedBNLocal(keep="norm")._kept(["weight", "bias", "running_mean", "running_var"])
+    assert kept == {"weight", "bias", "running_mean", "running_var"}
+
+
+def test_a_counter_stays_where_all_of_its_layer_stays():
+    floats = {"a.total": (), "b.total": ()}
+    left = ("a.count (int64)", "b.count (int64)", "count (int64)")
+    assert not_kept(left, floats, ["b.total"]) == ("b.count (int64)", "count (int64)")

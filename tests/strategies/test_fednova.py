@@ -100,16 +100,12 @@ def test_two_clients_by_hand():
     assert after["w"].tolist() == [3.75]
 
 
-def test_running_statistics_are_averaged_as_they_are():
-    start = {"norm.weight": np.zeros(1, np.float32), "norm.running_var": np.ones(1, np.float32)}
-    local = {k: v + 6 for k, v in start.items()}
-    done = Finished(start, local, {}, {}, clip=1.0, steps=3, lr=0.1)
-    update = FedNovaLocal(rho=0.0).send(done).update
-    assert {k: v.item() for k, v in update.items()} == {"norm.weight": 2, "norm.running_var": 6}
-    assert all(v.dtype == np.float32 for v in update.values())
-    mean = Mean({k: v.astype(float) for k, v in update.items()}, {TAU: 5.0}, 1.0)
-    after, _ = FedNova(NoKeys()).apply(start, mean, {})
-    assert {k: v.item() for k, v in after.items()} == {"norm.weight": 10, "norm.running_var": 7}
+def test_no_number_of_steps_is_cut():
+    """More than 2^20 once counted as that many, and the update was divided by too little."""
+    start = {"w": np.zeros(1, np.float32)}
+    end = {"w": np.float32([1.0])}
+    sent = FedNovaLocal(rho=0.0).send(Finished(start, end, {}, {}, clip=1.0, steps=2**22, lr=0.1))
+    assert (sent.metrics, sent.update["w"].tolist()) == ({TAU: 2.0**22}, [2.0**-22])
 
 
 @pytest.mark.parametrize(

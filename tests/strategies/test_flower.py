@@ -12,6 +12,7 @@ from support.taps import Tap, run_server, stage_of
 from calyx import flower
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, RoundFailed
+from calyx.makeup import Makeup
 from engines.planning import check_config
 from strategies.flower import (
     HOME,
@@ -49,6 +50,9 @@ def section(name):
 def overrides(name):
     values = [f"+strategy.server.{k}={v}" for k, v in ARGUMENTS.get(name, {}).items()]
     return (*SMALL, f"strategy.server._target_={HOME}.{name}", *values)
+
+
+MAKEUP = Makeup({"w": np.zeros(2, np.float32)}, frozenset({"w"}))
 
 
 class Died(BaseException):
@@ -125,12 +129,12 @@ class Counting(flowers.FedAvg):
 
 
 def test_what_cannot_be_saved_forbids_a_resume():
-    strategy = StockStrategy(Counting())
+    strategy = StockStrategy(Counting(), MAKEUP)
     assert strategy.state == {}
     strategy.aggregate_train(1, [])
     assert list(strategy.state) == ["unsaved:seen"]
     with pytest.raises(ConfigError, match="Counting keeps seen between rounds"):
-        StockStrategy(Counting()).state = strategy.state
+        StockStrategy(Counting(), MAKEUP).state = strategy.state
 
 
 def test_arrays_come_back_in_the_form_that_they_had():
@@ -138,8 +142,8 @@ def test_arrays_come_back_in_the_form_that_they_had():
     stock.m_t, stock.v_t = {"w": np.ones(2)}, {"w": np.zeros((1, 2))}
     stock.momentum = [np.arange(3.0), np.ones(1)]
     again = make_stock(section("FedAdam"))
-    wrapped = StockStrategy(again)
-    wrapped.state = StockStrategy(stock).state
+    wrapped = StockStrategy(again, MAKEUP)
+    wrapped.state = StockStrategy(stock, MAKEUP).state
     assert again.m_t["w"].tolist() == [1, 1]
     assert again.v_t["w"].shape == (1, 2)
     assert [a.tolist() for a in again.momentum] == [[0, 1, 2], [1]]

@@ -86,6 +86,7 @@ def test_what_the_sum_cuts_is_cut_at_the_client_too():
     )
     sent = ScaffoldLocal().send(done)
     assert sent.update["control/w"] == sent.own["w"] == pytest.approx([-0.5])
+    assert sent.clipped == 1
 
 
 def test_c_moves_by_the_share_of_clients_that_were_asked():

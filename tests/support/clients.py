@@ -51,6 +51,7 @@ class Clients:
             "abandoned": (),
             "groups": (tuple(self.names),),
             "rounds": 5,
+            "best": 0,
             "deadline_s": 60.0,
             "terms": self.federation.setting.terms,
         }

@@ -6,12 +6,13 @@ from functools import cache
 
 from calyx.composing import compose, resolved
 from calyx.config import parse
+from calyx.makeup import makeup_of
 from calyx.order import terms_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import read_roster
-from calyx.weights import initial_model, weights_of
+from calyx.weights import initial_model
 from engines.embedded import EmbeddedGrid
 from engines.identities import throw_away
 from engines.planning import plan
@@ -54,13 +55,18 @@ class Federation:
         self.inner = EmbeddedGrid(WorkerPool(0), self.identities, run.client, Silent(), store)
         preprocessing = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
         width = num_inputs(task.schema, preprocessing)
-        self.template = weights_of(initial_model(task, width, run.seed))
+        makeup = makeup_of(initial_model(task, width, run.seed), width)
+        self.template = makeup.weights
         privacy = parse(PrivacyConfig, run.privacy, "privacy")
         self.is_encrypted = privacy.is_encrypted
+        terms = terms_of(run)
+        contents = contents_of(task, makeup, LocalObjective(), run.training)
+        if task.w_max is None:  # there is no audit before these exchanges
+            terms, contents = replace(terms, w_max=256), replace(contents, w_max=256)
         self.setting = Setting(
             run="run",
-            terms=terms_of(run),
-            contents=contents_of(task, self.template, LocalObjective(), run.training),
+            terms=terms,
+            contents=contents,
             privacy=privacy,
             template=self.template,
             rounds=5,

@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, DataError
-from calyx.registry import load_task
 from calyx.tasks import mnist
 from calyx.tasks.mnist import Mnist
-from client.data import split
 
 SECTION = {
     "name": "mnist",
@@ -122,10 +119,3 @@ def test_rows_fit_the_schema(images):
     assert table.x.shape == (len(table), len(task().schema.columns)) == (len(table), 784)
     assert table.x.min() == 0
     assert table.x.max() == 1
-
-
-def test_w_max_covers_most_clients_training_rows(images):
-    found = load_task(resolved(compose(["task=mnist"]))["task"])
-    tables = [(c, found.load(c, None, seed), seed) for seed in (1, 2, 3) for c in found.clients]
-    rows = [len(split(table, seed, client)["train"]) for client, table, seed in tables]
-    assert found.w_max / 2 < np.quantile(rows, 0.95) <= found.w_max

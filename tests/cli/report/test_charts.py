@@ -150,3 +150,14 @@ def test_losses_of_any_size_give_no_nan(ys: list[float]) -> None:
     points = [(float(x), y) for x, y in enumerate(ys)]
     drawing = line_chart(CAPTION, Axes("round", y_zero=True), [Series("a", "b", points)])
     assert not re.search(r"\b(nan|inf)\b", drawing)
+
+
+def test_a_share_below_zero_is_drawn_at_zero_and_keeps_its_number() -> None:
+    drawing = bar_chart(CAPTION, [Bar("R² of a bad model", "federated", -8.37)])
+    (bar,) = elements(drawing, "federated")
+    assert float(bar.get("width", "1")) == 0
+    assert "-837.0" in drawing
+    series = [Series("R²", "federated", [(1, -8.0), (2, 0.5), (3, 1.0)])]
+    (path,) = elements(line_chart(CAPTION, Axes("round", y_percent=True), series), "line")
+    assert numbers(path.get("d", ""))[:2] == [LEFT, BOTTOM]
+    assert elements(dot_plot(CAPTION, [ClientDots("a", -8.0, -3.0)], -5.0), "dot")

@@ -6,113 +6,33 @@ from pathlib import Path
 import pytest
 import yaml
 from markupsafe import Markup
+from support.run_folders import groups_of, lines_of, lr, make, regression, seeds
 
 from calyx.errors import UserError
-from calyx.files import append_lines, write_json
 from cli import reporting
-from cli.report.comparison import verdict_of, write_comparison
+from cli.report.best import verdict_of
+from cli.report.comparison import write_comparison
 from cli.report.folder import read_run
-from cli.report.groups import grouped, reached, spread_of, target_of
+from cli.report.groups import reached, target_of
 
 
-def make(folder, accuracy, *, strategy="fedavg", seed=1, rounds=4, finished=True, **config):
-    """A run folder that learns up to `accuracy`."""
-    folder.mkdir(parents=True)
-    values = {
-        "task": {"name": "digits", "data_dir": f"/somewhere/{folder.name}"},
-        "strategy": {
-            "name": strategy,
-            "server": {},
-            "local": {"mu": 0.1} if strategy == "fedprox" else {},
-        },
-        "training": {"lr": 0.1},
-        "rounds": rounds,
-        "seed": seed,
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(values | config))
-    rows = [
-        {
-            "round": n,
-            "train_loss": 1 / n,
-            "val_loss": 1.2 / n,
-            "val_accuracy": accuracy * n / rounds,
-            "cohort": ["a", "b"],
-            "replies": 2,
-            "dropped": [],
-            "bytes_up": 100,
-            "bytes_down": 200,
-            "seconds": 0.5,
-        }
-        for n in range(1, rounds + 1)
-    ]
-    append_lines(folder / "rounds.jsonl", rows)
-    if finished:
-        summary = {
-            "task": "digits",
-            "strategy": strategy,
-            "seed": seed,
-            "rounds": rounds,
-            "stopped_because": "all rounds are done",
-            "best_val_loss": 1.2 / rounds,
-            "test_loss": 0.5,
-            "test_accuracy": accuracy,
-            "metric": "accuracy",
-            "seconds": 2.0,
-        }
-        write_json(folder / "summary.json", summary)
-    return folder
-
-
-def groups_of(*folders):
-    return grouped([read_run(folder) for folder in folders])
-
-
-def seeds(tmp_path, strategy, *values):
-    return [
-        make(tmp_path / f"{strategy}-{i}", v, strategy=strategy, seed=i)
-        for i, v in enumerate(values)
-    ]
+def verdict(*folders, metric="accuracy"):
+    return verdict_of(groups_of(*folders), metric)
 
 
 def test_runs_that_differ_in_the_seed_only_are_one_line_and_the_best_is_first(tmp_path):
     worse = seeds(tmp_path, "fedavg", 0.8, 0.82)
     better = seeds(tmp_path, "fedprox", 0.9, 0.91, 0.92)
-    groups = groups_of(*worse, *better)
-    assert [(g.label, len(g.runs)) for g in groups] == [
-        ("strategy=fedprox", 3),
-        ("strategy=fedavg", 2),
-    ]
+    found = lines_of(*worse, *better)
+    assert list(found.items()) == [("strategy=fedprox", 3), ("strategy=fedavg", 2)]
 
 
 def test_what_differs_is_named_and_nothing_else(tmp_path):
     one = make(tmp_path / "a", 0.8, training={"lr": 0.1})
     other = make(tmp_path / "b", 0.9, training={"lr": 0.5}, seed=7)
-    assert [g.label for g in groups_of(one, other)] == ["training.lr=0.5", "training.lr=0.1"]
+    assert lines_of(one, other) == {"training.lr=0.5": 1, "training.lr=0.1": 1}
     same = make(tmp_path / "c", 0.7, training={"lr": 0.5}, seed=8)
-    assert {g.label: len(g.runs) for g in groups_of(one, other, same)} == {
-        "training.lr=0.5": 2,
-        "training.lr=0.1": 1,
-    }
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "answer"),
-    [
-        ((0.9, 0.91, 0.92), (0.8, 0.81, 0.82), "strategy=fedavg"),
-        ((0.9, 0.91, 0.92), (0.89, 0.92, 0.90), "Too close to call"),
-        ((0.9, 0.91), (0.1, 0.2), "It cannot be told"),
-        ((0.9,), (0.1,), "It cannot be told"),
-    ],
-)
-def test_a_difference_is_called_one_only_beyond_what_seeds_do(tmp_path, first, second, answer):
-    groups = groups_of(*seeds(tmp_path, "fedavg", *first), *seeds(tmp_path, "fedopt", *second))
-    verdict = verdict_of(groups, "accuracy")
-    assert verdict.answer == answer
-    assert "points less" in verdict.reason
-
-
-def test_one_setting_alone_is_no_comparison(tmp_path):
-    assert verdict_of(groups_of(*seeds(tmp_path, "fedavg", 0.8, 0.9)), "accuracy").tone == "open"
+    assert lines_of(one, other, same) == {"training.lr=0.5": 2, "training.lr=0.1": 1}
 
 
 def test_rounds_and_bytes_to_the_target(tmp_path):
@@ -121,8 +41,7 @@ def test_rounds_and_bytes_to_the_target(tmp_path):
     assert target == pytest.approx(0.76)
     assert reached(runs[0], target) == (4.0, 1200.0)
     assert reached(runs[1], target) is None
-    assert spread_of([None, 2.0, 4.0]).mean == 3.0
-    assert spread_of([None]) is None
+    assert target_of([]) is None
 
 
 def test_the_page_is_one_offline_file_with_everything_in_it(tmp_path):
@@ -186,3 +105,109 @@ def test_the_command_compares_several_and_reports_one(tmp_path, monkeypatch, cap
     assert Path("a/report.html").is_file()
     with pytest.raises(UserError, match="--out is for comparisons"):
         reporting.main(["a", "--out", "x.html"])
+
+
+def test_regressions_are_shown_in_the_targets_unit_and_a_negative_r2_as_it_is(tmp_path):
+    folders = [
+        regression(tmp_path / "a", 0.761, 46.21, training={"lr": 0.1}),
+        regression(tmp_path / "b", -0.0861, 96.5, training={"lr": 0.2}),
+    ]
+    page = write_comparison(folders, tmp_path / "out.html").read_text()
+    for words in ("Test R²", "-0.0861", "0.7610", "Test RMSE", "46.21", "Validation RMSE by round"):
+        assert words in page
+    assert "Validation loss" not in page
+    assert "0.0143" not in page
+    assert "0.8471 less" in verdict(*folders, metric="R²").reason  # 0.761 + 0.0861
+
+
+def test_no_target_is_made_of_scores_below_0(tmp_path):
+    folder = regression(tmp_path / "a", -0.2, 9.0)
+    assert target_of([read_run(folder)]) in (None, 0.0)
+
+
+def test_what_ditto_tunes_is_what_it_is_compared_by(tmp_path):
+    folders = [
+        make(
+            tmp_path / str(lam),
+            0.6,
+            strategy="ditto",
+            figures={
+                "objective": "val_personal_accuracy",
+                "personal_accuracy": score,
+                "model_sha256": "one",
+            },
+            penalty=lam,
+        )
+        for lam, score in ((0.001, 0.641), (0.1, 0.648), (10, 0.695))
+    ]
+    (group,) = groups_of(*folders)
+    assert [e.standing.label for e in group.lines] == [
+        "penalty=10",
+        "penalty=0.1",
+        "penalty=0.001",
+    ]
+    page = write_comparison(folders, tmp_path / "out.html").read_text()
+    assert "Own models' test accuracy" in page.replace("&#39;", "'")
+    assert "no effect" not in page
+
+
+def test_common_and_own_models_of_the_same_rows_are_ranked_and_it_is_said(tmp_path):
+    own = {"objective": "val_personal_accuracy", "personal_accuracy": 0.9}
+    folders = [
+        make(tmp_path / "a", 0.8),
+        make(tmp_path / "b", 0.6, strategy="ditto", figures=own),
+    ]
+    (group,) = groups_of(*folders)
+    assert [e.standing.label for e in group.lines] == ["strategy=ditto", "strategy=fedavg"]
+    page = write_comparison(folders, tmp_path / "out.html").read_text()
+    assert "strategy=ditto: by personal_accuracy, of clients" in page
+
+
+def test_a_seed_that_left_no_run_is_missing_all_the_same(tmp_path):
+    folders = [*lr(tmp_path, 0.1, {1: 0.7, 2: 0.8}), *lr(tmp_path, 0.2, {2: 0.95})]
+    target = tmp_path / "out.html"
+    page = write_comparison(folders, target, {folders[-1]: ("1",)}).read_text()
+    assert "No place for training.lr=0.2, which has 1 of 2 seeds" in page
+    assert "no place: 1 of its 2 seeds have a figure" in page
+
+
+def test_what_was_varied_within_a_strategy_is_named_too(tmp_path):
+    def prox(name, mu):
+        folder = make(tmp_path / name, 0.8, strategy="fedprox")
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config["strategy"]["local"] = {"mu": mu}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        return folder
+
+    found = lines_of(make(tmp_path / "a", 0.9), prox("b", 0.1), prox("c", 1.0))
+    assert set(found) == {
+        "strategy=fedavg",
+        "strategy=fedprox strategy.local.mu=0.1",
+        "strategy=fedprox strategy.local.mu=1.0",
+    }
+
+
+def test_a_folder_of_data_is_named_and_an_engine_only_where_it_was_varied(tmp_path):
+    def run(name, **config):
+        return make(tmp_path / name, 0.8, **config)
+
+    data = [run(n, task={"name": "csv", "data_dir": f"/rows/{n}"}) for n in "ab"]
+    assert set(lines_of(*data)) == {"task.data_dir=/rows/a", "task.data_dir=/rows/b"}
+    engines = [run(n, engine={"name": n}) for n in ("ray", "embedded")]
+    assert set(lines_of(*engines)) == {"engine=ray", "engine=embedded"}
+    others = [run(f"s{i}", seed=i, engine={"name": str(i)}) for i in (1, 2)]
+    assert lines_of(*others) == {"all runs": 2}
+
+
+def test_long_names_that_differ_in_the_middle_are_whole(tmp_path):
+    names = [f"{'a' * 80}{letter}{'b' * 80}" for letter in "xy"]
+    folders = [make(tmp_path / n[80], 0.8, task={"name": "csv", "columns": n}) for n in names]
+    page = write_comparison(folders, tmp_path / "out.html").read_text()
+    assert all(name in page for name in names)
+
+
+def test_scores_have_the_digits_that_tell_them_apart(tmp_path):
+    folders = [*lr(tmp_path, 0.1, {1: 0.61481}), *lr(tmp_path, 0.2, {1: 0.61484})]
+    page = write_comparison(folders, tmp_path / "out.html").read_text()
+    assert "61.481 %" in page
+    assert "61.484 %" in page

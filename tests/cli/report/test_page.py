@@ -37,7 +37,9 @@ def make_run(folder: Path, shape: Shape = Shape()) -> Path:
     names = [f"{shape.prefix}{index:02d}" for index in range(shape.clients)]
     data = [_data(rng, name, shape.classes) for name in names]
     rounds = [_round(rng, number, names) for number in range(1, shape.rounds + 1)]
-    best = min(rounds, key=lambda row: row["val_loss"], default={"round": None})["round"]
+    for so_far, row in enumerate(rounds, start=1):
+        row["best_round"] = min(rounds[:so_far], key=lambda one: one["val_loss"])["round"]
+    best = rounds[-1]["best_round"] if rounds else None
     clients = [*data, *_clients(rng, rounds, names)]
     if shape.finished:
         clients += [_test(rng, row, best) for row in data]
@@ -238,6 +240,27 @@ def test_page_says_what_federating_gained(tmp_path: Path) -> None:
     assert ">Yes<" in page
     assert "40.0 points more accurate" in page
     assert "25.0\u202f%" in page
+
+
+@pytest.mark.parametrize("models", ["own", "both"])
+def test_own_models_are_drawn_beside_local_ones_on_their_own_rows(
+    tmp_path: Path, models: str
+) -> None:
+    folder = make_run(tmp_path)
+    summary = json.loads((folder / "summary.json").read_text())
+    on = {"own_clients": 6, "own_rows": 192, "pooled_own": 0.521}
+    summary |= {"models": models, "test_accuracy": 0.8698, "personal_accuracy": 0.8698}
+    summary["baselines"] |= on | {"local_own": 0.8698, "personal": 0.8698, "federated": None}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    page = report(folder)
+    assert ">Too close to call<" in page
+    assert "federating gained nothing" in page
+    assert "each client&#39;s models on its own test rows" in page
+    assert "Of 6 of 10 clients; the others have no model of their own, or no test rows." in page
+    drawn = page[page.index('id="comparison') :].split("</svg>")[0]
+    assert "87.0" in drawn
+    assert "62." not in drawn  # local models on everybody's rows
+    assert ("Own model, own test rows" in page) == (models == "both")
 
 
 def test_page_of_1000_rounds_and_200_clients_stays_under_its_limit(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from cli.report.findings import count_severities, group_events
 from cli.report.rows import Baselines, Event, Severity
 from cli.report.scales import bytes_text, number_text, push_apart, seconds_text, shorten
-from cli.report.verdict import judge
+from cli.report.verdict import judge, judge_values
 
 
 def test_clear_gain_is_a_yes_with_the_share_of_the_gap() -> None:
@@ -42,6 +42,73 @@ def test_pooled_below_federated_needs_no_share_of_the_gap() -> None:
     assert "would not do measurably better" in verdict.reason
 
 
+def test_a_gap_to_pooled_is_put_into_words_whatever_the_answer() -> None:
+    close = Baselines(local_mean=0.5, federated=0.51, pooled=0.75)
+    worse = Baselines(local_mean=0.6, federated=0.4, pooled=0.9)
+    for baselines, answer, gap in (
+        (close, "Too close to call", "24.0 points more accurate"),
+        (worse, "No", "50.0 points more accurate"),
+    ):
+        verdict = judge(baselines, 1000)
+        assert verdict.answer == answer
+        assert f"One model of all data in one place is {gap}." in verdict.reason.replace(
+            "one model", "One model"
+        )
+
+
+def test_own_models_are_compared_with_what_each_client_gets_alone_on_the_same_rows() -> None:
+    # fedbn of eight sites, odd ones with the opposite label: 167 of 192 rows both ways, while local
+    # models are at 0.503 on everybody's rows.
+    share = 167 / 192
+    baselines = Baselines(
+        local_mean=0.503, pooled=0.521, personal=share, local_own=share, pooled_own=0.521
+    )
+    for models in ("own", "both"):
+        verdict = judge(baselines, 192, models)
+        assert verdict.answer == "Too close to call"
+        assert verdict.reason == (
+            "Each on its own rows, the clients' federated models are as accurate as what each client "
+            "trains alone: federating gained nothing. Pooling all data in one place would not do "
+            "measurably better."
+        )
+    gained = judge(replace(baselines, local_own=0.7), 192, "own")
+    assert gained.answer == "Yes"
+    assert "17.0 points more accurate than what each client trains alone" in gained.reason
+
+
+def test_a_common_model_that_is_worse_at_home_is_said() -> None:
+    baselines = Baselines(local_mean=0.503, federated=0.521, pooled=0.5, local_own=0.87)
+    assert "each client's own model is 34.9 points more accurate" in judge(baselines, 192).reason
+    assert "own model" not in judge(replace(baselines, local_own=0.53), 192).reason
+
+
+def test_a_negative_r2_is_no_share_of_a_variance() -> None:
+    below = judge_values(Baselines(local_mean=-3.0, federated=-0.086, pooled=0.4))
+    assert (below.answer, below.tone) == ("No", "no")
+    assert below.reason == (
+        "R² is -0.086 for the federated model and -3.000 for the average client that trains alone. "
+        "One model of all data in one place has 0.400. Neither predicts better than the mean of all "
+        "targets would."
+    )
+    assert judge_values(Baselines(local_mean=-3.0, federated=0.2)).answer == "Yes"
+    assert judge_values(Baselines(local_mean=0.9, federated=0.5)).answer == "No"
+    near = judge_values(Baselines(local_mean=0.99996, federated=0.99998, pooled=0.99999))
+    assert near.answer == "Too close to call"
+    assert "0.99998" in near.reason
+    assert "not do measurably better" in near.reason
+
+
+def test_an_absent_figure_is_said_with_its_reason() -> None:
+    why = {"federated": "2 of 10 rows have an output that is not finite"}
+    for verdict in (
+        judge(Baselines(local_mean=0.5, pooled=0.9, absent=why), 100),
+        judge_values(Baselines(local_mean=0.5, absent=why)),
+    ):
+        assert verdict.answer == "It cannot be told"
+        assert "federated: 2 of 10 rows have an output that is not finite" in verdict.reason
+    assert judge(Baselines(personal=0.5, absent={"local_own": "x"}), 9, "own").tone == "open"
+
+
 def event(severity: Severity, client: str | None, number: int | None) -> Event:
     """An event of a severity, client and round."""
     common = Event(time="t", event="e", severity=severity, message="m")
@@ -72,7 +139,7 @@ def test_figures_are_worded_for_a_person() -> None:
         "3\u202fmin 12\u202fs",
         "2\u202fh 05\u202fmin",
     ]
-    assert [number_text(n) for n in (None, 0.0, 0.25671, 1e30)] == ["–", "0", "0.2567", "1.00e+30"]
+    assert [number_text(n) for n in (None, 0.0, 0.25671, 1e30)] == ["—", "0", "0.2567", "1.000e+30"]
 
 
 def test_long_names_lose_their_middle() -> None:

@@ -40,6 +40,7 @@ MISTAKES = [
     ([SEARCH, "strategy=fedavg,nope"], "strategy/nope"),
     ([SEARCH, "training.lr=interval(-1,1)"], "training.lr is -1.0"),
     ([SEARCH, "training.epochs=range(0,2)"], "training.epochs is 0"),
+    ([SEARCH, "strategy=fedavg,ditto"], "by val_loss and by val_personal_accuracy"),
     ([SEARCH, LR, "hydra.sweeper.storage=nope://x"], "storage nope://x cannot be used"),
 ]
 

@@ -13,8 +13,7 @@ import pytest
 from optuna.storages.journal import JournalFileSymlinkLock
 from support.program import run_here
 
-from calyx.composing import compose, compose_master, resolved
-from calyx.config import RunConfig, parse
+from calyx.composing import compose, compose_master
 from calyx.files import read_lines
 from cli.sweep import study as study_module
 from cli.sweep.pruning import Pruned, RoundListener
@@ -155,7 +154,7 @@ def test_a_round_is_reported_to_the_study_and_may_end_the_trial(here, storage):
     good.report(0.2, 1)
     good.report(0.1, 2)
     study.tell(good, 0.1)
-    listener = RoundListener(load_trial(settings, here, (bad.number, 5)), "val_loss")
+    listener = RoundListener(load_trial(settings, here, (bad.number, 5)), "val_loss", 1)
 
     def log(number, loss):
         record = logging.makeLogRecord({"row": {"round": number, "val_loss": loss}})
@@ -168,6 +167,27 @@ def test_a_round_is_reported_to_the_study_and_may_end_the_trial(here, storage):
     assert study.trials[bad.number].intermediate_values == {1: 0.2, 2: 0.9}
 
 
+def test_only_rounds_that_compare_with_other_trials_are_reported(here):
+    """Of a regression the error in its target's unit, of the first trial's rows, if rounds rank."""
+    study = optuna.create_study()
+    whose = {"over": "rows", "clients": 2, "asked": 2, "who": "digest", "labels": None}
+    rows = whose | {"rows": 90, "target_mean": 1.0, "target_sd": 2.0}
+
+    def reported(seed, **row):
+        trial = study.ask()
+        listener = RoundListener(trial, "val_loss", seed)
+        figures = {"round": 1, "val_loss": 0.01, "val_rmse": 4.0, "validated_on": rows}
+        listener.handle(logging.makeLogRecord({"row": figures | row}))
+        return study.trials[trial.number].intermediate_values
+
+    assert reported(1) == {1: 4.0}
+    assert reported(1, val_rmse=5.0) == {1: 5.0}
+    assert reported(1, validated_on=rows | {"rows": 91}) == {}
+    assert reported(2, validated_on=rows | {"rows": 91}) == {1: 4.0}  # another seed's split
+    assert reported(1, best_round=None) == {}
+    assert reported(1, val_rmse=None) == {}
+
+
 def test_a_round_is_not_lost_when_the_storage_does_not_answer(here, caplog):
     class Silent:
         number = 0
@@ -177,7 +197,7 @@ def test_a_round_is_not_lost_when_the_storage_does_not_answer(here, caplog):
             raise OSError("no answer")
 
     Silent.study.ask()
-    listener = RoundListener(Silent(), "val_loss")
+    listener = RoundListener(Silent(), "val_loss", 1)
     listener.handle(logging.makeLogRecord({"row": {"round": 1, "val_loss": 0.5}}))
     assert "nothing is pruned" in caplog.text
 
@@ -193,9 +213,10 @@ def test_a_sampler_proposes_the_same_for_a_trials_number(here, name):
     assert values[0] == values[2] != values[1]
 
 
-def test_the_study_is_maximised_where_stopping_says_so(here):
-    run_config = parse(RunConfig, resolved(compose(["stopping.mode=max"])), "")
-    study = open_study(settings_with(), here, {"mode": run_config.stopping.mode})
+def test_the_study_is_maximised_where_the_larger_figure_is_the_better_one(here):
+    words = ["hydra/sweeper=optuna", "stopping.monitor=val_accuracy", LR]
+    master = compose_master(words)
+    study = open_study(settings_with(), here, described(master, space_of(master, words)))
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
 
 

@@ -1,19 +1,13 @@
-"""sweep.csv and the leaderboard, from outcomes."""
+"""sweep.csv, from outcomes, and outcomes, from their folders; the leaderboard: test_leaderboard.py."""
 
 import csv
 import json
 from pathlib import Path
-from statistics import stdev
 
 import pytest
 
-from calyx.config import Stopping
-from cli.sweep.leaderboard import print_leaderboard, shortened, spread, standings
 from cli.sweep.outcomes import Outcome, found_below, read_outcome, write_outcome
 from cli.sweep.table import write_table
-
-MIN = Stopping(monitor="val_loss", mode="min", patience=None)
-MAX = Stopping(monitor="val_accuracy", mode="max", patience=None)
 
 
 def finished(job, words, loss, **figures):
@@ -21,7 +15,6 @@ def finished(job, words, loss, **figures):
     return Outcome(job, Path(f"s/{job}"), tuple(words.split()), "finished", figures=known | figures)
 
 
-FAILED = Outcome(4, Path("s/4"), ("task=x", "strategy=b", "seed=3"), "failed", 'no, "reply"')
 JOBS = [
     finished(0, "task=x strategy=a seed=1", 0.1, rounds=3),
     finished(1, "task=x strategy=a seed=2", 0.3, rounds=3),
@@ -56,55 +49,6 @@ def test_a_task_without_accuracy_has_its_own_figures_in_the_table(tmp_path):
     (row,) = rows_of(write_table(tmp_path, jobs))
     assert (row["best_val_r2"], row["test_r2"]) == ("0.5", "0.4")
     assert "test_accuracy" not in row
-
-
-def test_seeds_are_one_line_and_the_best_mean_comes_first():
-    ranked = standings([*JOBS, FAILED], MIN)
-    assert [dict(one.settings)["strategy"] for one in ranked] == ["b", "a"]
-    assert ranked[0].values == (0.15, 0.2)
-    assert len(ranked[0].jobs) == 3
-
-
-def test_with_mode_max_the_largest_comes_first():
-    jobs = [
-        finished(i, f"strategy={s}", loss) for i, (s, loss) in enumerate([("a", 0.3), ("b", 0.1)])
-    ]
-    assert [dict(one.settings)["strategy"] for one in standings(jobs, MAX)] == ["b", "a"]
-
-
-def test_a_group_without_a_finished_job_comes_last():
-    jobs = [
-        Outcome(0, Path("s/0"), ("strategy=a",), "failed", "why"),
-        finished(1, "strategy=b", 9.0),
-    ]
-    for stopping in (MIN, MAX):
-        assert dict(standings(jobs, stopping)[-1].settings) == {"strategy": "a"}
-
-
-def test_the_leaderboard_says_which_job_failed_and_why(capsys):
-    print_leaderboard([*JOBS, FAILED], MIN)
-    said = capsys.readouterr().out
-    assert "0.1750 ± 0.0354" in said
-    assert "0.2000 ± 0.1414" in said
-    (line,) = [line for line in said.splitlines() if line.startswith("job 4")]
-    assert line == 'job 4  strategy=b seed=3  failed: no, "reply"'
-
-
-@pytest.mark.parametrize("values", [[0.1, 0.3], [1.0, 2.0, 4.0]])
-def test_the_spread_is_the_sample_standard_deviation(values):
-    assert spread(values).endswith(f"± {stdev(values):.4f}")
-
-
-def test_one_value_has_no_spread_and_none_is_a_dash():
-    assert (spread([0.25]), spread([])) == ("0.2500", "–")
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [("0.042622297695", "0.04262"), ("fedavg", "fedavg"), ("40", "40"), ("0.5", "0.5")],
-)
-def test_a_long_number_is_shortened_in_the_leaderboard_only(value, shown):
-    assert shortened(value) == shown
 
 
 def test_what_became_of_a_job_is_read_from_its_folder(tmp_path):

@@ -1,0 +1,92 @@
+"""Of whom a figure is. Only figures of one population can be compared."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from calyx.exact import FLOAT_STEPS, SQUARE_STEPS, root
+from calyx.metrics import SHARE_STEPS, Counts, Over
+from calyx.tasks.base import Schema
+
+_TOLERANCE = 1e-9  # relative; of means that were rounded once
+
+
+@dataclass(frozen=True)
+class Population:
+    """The rows that a figure is of, as far as a server can know them.
+
+    `labels` are rows of each class, or where `over` is clients their mean shares; `target_mean` and
+    `target_sd` are in the target's own unit. Of a classifier, or a regression, the others are None.
+    """
+
+    over: Over  # what the figure is a mean over
+    clients: int  # that have rows in it, and a model to judge by them
+    asked: int  # clients
+    who: str  # digest of the names of the clients that answered, with rows or without
+    rows: int | None  # None where they are confidential
+    labels: tuple[float, ...] | None = None
+    target_mean: float | None = None
+    target_sd: float | None = None  # of the population
+    untrained: int = 0  # clients that have no such model, and are left out
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values: `validated_on` and `tested_on` of a run's files."""
+        return asdict(self) | {"labels": None if self.labels is None else list(self.labels)}
+
+
+def population_of(schema: Schema, counts: Counts, names: Iterable[str], asked: int) -> Population:
+    """The population of an evaluation's summed `counts`, which the clients `names` gave."""
+    untrained = int(counts["untrained"][0])
+    clients = int(counts["clients"][0])
+    rows = int(counts["rows"][0]) if "rows" in counts else None
+    who = hashlib.sha256(json.dumps(sorted(names)).encode()).hexdigest()[:16]
+    n = clients if rows is None else rows
+    over: Over = "clients" if rows is None else "rows"
+    head = Population(over, clients, asked, who, rows, untrained=untrained)
+    if schema.target is None:
+        labels = [int(v) for v in counts["labels"]]
+        shares = [v / (max(1, n) << SHARE_STEPS) for v in labels]
+        return replace(head, labels=tuple(shares if rows is None else labels))
+    if n == 0:
+        return head
+    total = int(counts["target"][0]) - int(counts["target"][1])
+    spread = max(0, n * int(counts["target_square"][0]) - total**2)
+    center, scale = schema.target.center, schema.target.scale
+    return replace(
+        head,
+        target_mean=center + total / (n << FLOAT_STEPS) * scale,
+        target_sd=root(spread, n**2 << SQUARE_STEPS) * scale,
+    )
+
+
+def read_population(value: object) -> Population | None:
+    """A population from JSON; None where there is none, or it is none of ours."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        labels = value["labels"]
+        return Population(**value | {"labels": None if labels is None else tuple(labels)})
+    except (KeyError, TypeError):
+        return None
+
+
+def is_same_population(one: Population | None, other: Population | None) -> bool:
+    """Whether figures of the two are of the same rows, as far as can be told; of None nothing is."""
+    if one is None or other is None:
+        return False
+    heads = [(p.over, p.clients, p.who, p.rows, p.labels is None) for p in (one, other)]
+    if heads[0] != heads[1] or len(one.labels or ()) != len(other.labels or ()):
+        return False
+    pairs = list(zip(one.labels or (), other.labels or (), strict=True))
+    if (one.target_mean is None) != (other.target_mean is None):
+        return False
+    if one.target_mean is not None and other.target_mean is not None:
+        pairs += [(one.target_sd or 0.0, other.target_sd or 0.0)]
+        spread = max(one.target_sd or 0.0, other.target_sd or 0.0)
+        near = max(spread, abs(one.target_mean)) * _TOLERANCE
+        if not math.isclose(one.target_mean, other.target_mean, rel_tol=0, abs_tol=near):
+            return False
+    return all(math.isclose(a, b, rel_tol=_TOLERANCE, abs_tol=1e-300) for a, b in pairs)

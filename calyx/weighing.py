@@ -1,0 +1,36 @@
+"""How much one client may weigh in a training's sum: a power of two that no client's rows exceed.
+
+A task may name it (`task.w_max`). Where it leaves it to the federation, every site says which power
+of two its training rows reach, and of that only the number of sites is summed.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.tasks.base import LARGEST_W_MAX, Table
+
+UNKNOWN_W_MAX = 2**20  # where not all sites have said how many rows they have
+SITES_BY_ROWS = "train/sites_by_rows"  # sites by the power of two that their training rows reach
+POWERS = LARGEST_W_MAX.bit_length()  # 2^0 … 2^24
+
+Cells = NDArray[np.int64]
+
+
+def site_by_rows(samples: Mapping[str, Table], whole: str, minimum: int) -> Cells:
+    """A site's cells [POWERS]: 1 at the least power of two that its largest training part fits.
+
+    `samples` are its training parts, and all rows under the name `whole`, which nobody trains on.
+    A site of fewer than `minimum` rows says what one of `minimum` rows would.
+    """
+    parts = [len(table) for name, table in samples.items() if name != whole]
+    num_examples = max(minimum, *parts)
+    cells: Cells = np.zeros(POWERS, dtype=np.int64)
+    cells[min(POWERS - 1, (num_examples - 1).bit_length())] = 1
+    return cells
+
+
+def least_w_max(sites: Cells) -> int:
+    """The least power of two that no site's training rows exceed, of a sum of `site_by_rows`."""
+    return 1 << int(np.flatnonzero(sites)[-1])

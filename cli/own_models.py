@@ -1,0 +1,106 @@
+"""Which model of a run answers for a client: the common one, or its own as the run judged it."""
+
+from dataclasses import dataclass
+
+from calyx.config import RunConfig
+from calyx.errors import UserError
+from calyx.makeup import Makeup
+from calyx.weights import Weights
+from client.store import Store
+from server.folder import RunFolder
+from strategies.loading import load_objective
+
+
+@dataclass(frozen=True)
+class Answering:
+    """The weights that predict, and a sentence on whose they are, "" where there is one model only."""
+
+    weights: Weights
+    note: str = ""
+
+
+def model_of(
+    folder: RunFolder,
+    run: RunConfig,
+    makeup: Makeup,
+    common: Weights,
+    whose: str | None,
+) -> Answering:
+    """The released model of a run for the client `whose`, or the common one without a client.
+
+    By the strategy's interface: where it has personal models, the client's; where layers stay at
+    the clients, the common model with the client's own. Raises UserError where there is none.
+    """
+    strategy = run.strategy.name
+    objective = load_objective(strategy, run.strategy.local)
+    is_personal = objective.personal() is not None
+    if not (is_personal or objective.is_localised(makeup)):
+        return Answering(common)
+    if whose is None:
+        if objective.kept(makeup):
+            raise UserError(
+                f"strategy={strategy} keeps layers at each client, so that there is no common model: "
+                "give client=NAME (in simulation only)."
+            )
+        return Answering(
+            common,
+            "This is the common model of all clients; the summary's figures named personal_* are of "
+            "the clients' own models: give client=NAME for one of them.",
+        )
+    summary = folder.read_summary()
+    best = int(summary.get("released_round") or summary["best_round"])  # the latter in older runs
+    own, number = _own(
+        folder, run, Store(folder.path / "clients", str(summary["run"]), whose), best
+    )
+    if not (is_personal or objective.has_layers(makeup, own)):
+        raise UserError(
+            f"{folder.path / 'clients'} holds not all that {whose}'s own model is made of; was the "
+            "file written by another run?"
+        )
+    weights = own if is_personal else objective.localised(common, own)
+    what = "own model" if is_personal else "own layers in the common model"
+    later = "" if number == best else f", the run's model being that of round {best}"
+    return Answering(
+        _like(common, weights, folder, whose),
+        f"This is {whose}'s {what}, of round {number}{later}; the summary's "
+        f"{'personal_*' if is_personal else 'test_*'} figures are of these.",
+    )
+
+
+def _own(folder: RunFolder, run: RunConfig, store: Store, best: int) -> tuple[Weights, int]:
+    """What the client kept that belongs to the best round, and the round it is of."""
+    if run.engine["name"] == "superlink":
+        raise UserError(
+            f"{store.client}'s own model never left it: it lies there, in the folder strategy of "
+            f"client.state_dir, in the newest file until round {best}. Here only the common model can "
+            "be used."
+        )
+    number = store.round_of(best)
+    if number is None and not store.folder.is_dir():
+        raise UserError(
+            f"{store.folder} is gone, where the run kept the clients' own models; restore it, or run "
+            "again."
+        )
+    if number is None:
+        raise UserError(
+            f"{store.client} has no model of its own: it took part in no round of this run; name a "
+            "client that did."
+        )
+    try:
+        return store.until(best), number
+    except Exception as error:  # noqa: BLE001 - safetensors has a class of its own
+        raise UserError(
+            f"{store.client}'s own model of round {number} in {store.folder} is damaged ({error}); "
+            "restore the file, or run again."
+        ) from None
+
+
+def _like(common: Weights, own: Weights, folder: RunFolder, whose: str) -> Weights:
+    """`own` by the common model's names, whose shapes it must have. Raises UserError."""
+    wrong = [k for k, v in common.items() if k not in own or own[k].shape != v.shape]
+    if wrong:
+        raise UserError(
+            f"{whose}'s own model in {folder.path / 'clients'} does not fit the run's model: "
+            f"{wrong[0]} is missing or of another shape. Restore the files, or run again."
+        )
+    return {k: own[k] for k in common}

@@ -1,0 +1,67 @@
+"""Places: over which seeds, and which settings have none."""
+
+import pytest
+
+from cli.ranking.entries import Entry, Kind, rows_of
+from cli.ranking.remarks import remarks
+from cli.ranking.standings import rank
+
+LOSS = Kind("x", "best_val_loss")
+
+
+def entries(**settings):
+    """Setting → seed → value; None failed."""
+    return [
+        Entry(f"{name}-{seed}", (("s", name),), str(seed), value, "", "best_val_loss", LOSS)
+        for name, values in settings.items()
+        for seed, value in values.items()
+    ]
+
+
+def placed(**settings):
+    (group,) = rank(entries(**settings))
+    return {dict(line.standing.settings)["s"]: line.place for line in group.lines}, group.seeds
+
+
+@pytest.mark.parametrize(
+    ("settings", "places", "seeds"),
+    [
+        # The seeds that both have are those that count.
+        ({"a": {1: 5, 2: 1}, "b": {2: 2, 1: 3}}, {"b": 1, "a": 2}, ("1", "2")),
+        ({"a": {1: 1, 2: 1, 3: 9}, "b": {1: 2, 2: 2}}, {"a": 1, "b": 2}, ("1", "2")),
+        # One run beside settings of several seeds does not take their seeds away.
+        ({"a": {1: 5, 2: 5}, "b": {1: 3, 2: 3}, "c": {1: 1}}, {"b": 1, "a": 2, "c": None}, ("1", "2")),
+        ({"a": {1: 5, 2: 5}, "b": {1: None, 2: 1}}, {"a": 1, "b": None}, ("1", "2")),
+        # A seed that nobody has tells none from another.
+        ({"a": {1: 5, 2: None}, "b": {1: 3, 2: None}}, {"b": 1, "a": 2}, ("1",)),
+        ({"a": {1: 5}, "b": {2: 3}}, {"a": None, "b": None}, ()),
+        ({"a": {1: 5, 2: None}, "b": {1: None, 2: 3}}, {"a": None, "b": None}, ()),
+        ({"a": {1: None}, "b": {1: None}}, {"a": None, "b": None}, ()),
+    ],
+)  # fmt: skip
+def test_a_place_is_over_seeds_that_all_with_a_place_have(settings, places, seeds):
+    assert placed(**settings) == (places, seeds)
+
+
+def test_seeds_of_ten_and_more_are_in_order():
+    (group,) = rank(entries(a=dict.fromkeys((10, 2, 1), 0.5)))
+    assert group.seeds == ("1", "2", "10")
+
+
+def test_what_is_compared_over_some_seeds_only_is_said():
+    said = remarks(rank(entries(a={1: 1, 2: 1, 3: 9}, b={1: 2, 2: 2})))
+    assert any("compared over seeds 1, 2," in line for line in said)
+    said = remarks(rank(entries(a={1: 5, 2: None}, b={1: 3, 2: None})))
+    assert "no setting has a figure of seed 2" in said
+    said = remarks(rank(entries(a={1: 5}, b={2: 3})))
+    assert said == ["no setting has a place, because there is no seed that all of them have"]
+
+
+def test_figures_of_own_models_are_of_those_who_have_one():
+    """Of 20 clients 10 have a model of their own: a personal figure is of other rows than a common one."""
+    everybody, own = {"clients": 20}, {"clients": 10}
+    both = {"tested_on": everybody, "personal_tested_on": own, "validated_on": everybody}
+    assert rows_of(both, "test_accuracy") is everybody
+    assert rows_of(both, "personal_accuracy") is own
+    assert rows_of(both, "best_val_personal_loss") is everybody  # an older file, without the key
+    assert rows_of({"tested_on": own}, "personal_accuracy") is own  # no common model

@@ -1,0 +1,80 @@
+"""The table at a run's end: figures of one heading are of the same rows."""
+
+import pytest
+
+from cli.results import print_results
+
+BASELINES = {
+    "local_worst": 0.5,
+    "local_mean": 0.503,
+    "federated": None,
+    "pooled": 0.521,
+    "local_own": 0.8702,
+    "pooled_own": 0.521,
+    "own_clients": 8,
+}
+SUMMARY = {
+    "metric": "accuracy",
+    "test_accuracy": 0.8698,
+    "baselines": BASELINES,
+    "rounds": 3,
+    "stopped_because": "all rounds are done",
+    "best_round": 3,
+    "monitor": "val_loss",
+    "model_sha256": "0" * 64,
+}
+
+
+@pytest.fixture
+def shown(tmp_path, capsys, monkeypatch):
+    """What is printed of a summary, without the bars, by heading: model → its figure or the reason."""
+
+    def printed(**changes):
+        monkeypatch.setenv("COLUMNS", "140")
+        print_results(SUMMARY | changes, tmp_path, None)
+        found, heading = {}, ""
+        for line in capsys.readouterr().out.split("stopped after")[0].splitlines():
+            words = line.replace("━", "").replace("╸", "").strip()
+            if "test rows" in words:
+                heading = words
+            elif words and not set(words) <= {"─", " "} and not words.startswith("model"):
+                name, _, value = words.partition("   ")
+                found.setdefault(heading, {})[name] = value.strip()
+        return found
+
+    return printed
+
+
+def test_own_layers_stand_beside_local_models_on_the_same_rows(shown):
+    found = shown(models="own")
+    assert list(found) == [
+        "accuracy on everybody's test rows",
+        "accuracy, each on its own test rows",
+    ]
+    everybody, own = found.values()
+    assert "federated" not in everybody  # there is no common model
+    assert own == {
+        "local alone": "0.8702",
+        "federated, own layers": "0.8698",
+        "pooled (all rows in one place)": "0.5210",
+    }
+
+
+def test_personal_models_stand_beside_local_models_on_the_same_rows(shown):
+    on = {"clients": 10, "asked": 20, "untrained": 10}
+    found = shown(models="both", personal_accuracy=0.9, personal_tested_on=on)
+    everybody, own = found.values()
+    assert everybody["federated"] == "0.8698"
+    assert own["personal"] == "0.9000"
+    assert list(found)[1] == ("accuracy, each on its own test rows: 10 of 20 clients")
+
+
+def test_one_model_has_one_heading(shown):
+    assert list(shown()) == ["accuracy on everybody's test rows"]
+    assert list(shown(baselines=None).values()) == [{"federated": "0.870"}]
+
+
+def test_an_absent_figure_is_a_dash_with_its_reason(shown):
+    why = {"test_accuracy": "1 of 9 rows has an output that is not finite"}
+    (found,) = shown(test_accuracy=None, baselines=None, absent=why).values()
+    assert found == {"federated": f"—   {why['test_accuracy']}"}

@@ -1,0 +1,260 @@
+"""Every figure of a run, over wild little federations: right, or absent with its reason.
+
+A federation is a number; `CALYX_FEDERATIONS=200` looks at so many. A key that is neither expected
+nor listed as unknowable fails: who adds a figure says here what it must be.
+"""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.oracles import (
+    Absent,
+    Near,
+    Rows,
+    Score,
+    Unasked,
+    Unknowable,
+    Within,
+    complaints,
+    confusion,
+    events_of,
+    judged,
+    outputs_of,
+    prefixed,
+    read,
+    split_of,
+)
+from support.wild import make
+
+from calyx.composing import compose
+from calyx.files import read_lines
+from cli.settling import settled
+from engines.planning import plan
+from engines.simulation import simulate
+
+FEDERATIONS = range(int(os.environ.get("CALYX_FEDERATIONS", "12")))
+
+UNKNOWABLE = (
+    Unknowable(r"seconds", "time"),
+    Unknowable(r"seed", "an input"),
+)
+BINS = np.concatenate([[-np.inf], np.arange(-20, 21) / 20])
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory):
+    """The federation of a number and the folder of its run, for all tests of it."""
+    kept = {}
+
+    def of(seed):
+        if seed not in kept:
+            folder = tmp_path_factory.mktemp("wild")
+            made = make(folder / "data", seed)
+            checked = plan(settled(compose(made.overrides), single=True))
+            simulate(checked, folder / "run", resume=False, progress=lambda *_: None)
+            kept[seed] = made, folder / "run"
+        return kept[seed]
+
+    return of
+
+
+@pytest.mark.parametrize("seed", FEDERATIONS)
+def test_every_figure_of_the_summary_is_that_of_the_pooled_rows(federation, seed):
+    made, run = federation(seed)
+    summary = read(run / "summary.json")
+    expected = of_history(made, run, summary) | of_models(made, run, summary["released_round"])
+    if summary["baselines"]:
+        expected |= of_baselines(made, run, summary)
+    assert complaints(summary, expected, UNKNOWABLE) == []
+
+
+def answered(made, run, kind, number):
+    """The clients whose rows are in the sums of an exchange."""
+    events = [e for e in events_of(run, "client-dropped") if f"({kind})" in e["message"]]
+    gone = {event["client"] for event in events if event["round"] == number}
+    return [name for name in made.sites if name not in gone]
+
+
+def of_history(made, run, summary):
+    """What the rounds come to."""
+    rounds = read_lines(run / "rounds.jsonl")
+    best, last = summary["best_round"], rounds[-1]
+    watched = {row["round"]: row[summary["monitor"]] for row in rounds}
+    known = {number: value for number, value in watched.items() if value is not None}
+    better = {"min": min, "max": max}[summary["mode"]]
+    found = {
+        "rounds": Near(made.options["rounds"]),
+        "best_round": Near(better(known, key=known.get)),
+        "released_round": Near(best),
+        "final_train_loss": trained(made, run, len(rounds)),
+        "bytes_up": Near(sum(row["bytes_up"] for row in rounds)),
+        "bytes_down": Near(sum(row["bytes_down"] for row in rounds)),
+        "num_clients": Near(len(made.sites)),
+        "capped_clients": Near(0),
+        "w_max": Near(bound(made)),
+        "cv": Unasked(),
+    }
+    if not summary["baselines"]:
+        found["baselines"] = Unasked()
+    for key in (key for key in last if key.startswith("val_")):
+        found[f"final_{key}"] = Absent() if last[key] is None else Near(last[key])
+    return found
+
+
+def trained(made, run, number):
+    """The mean training loss, of what each client's training says of itself."""
+    rows = [r for r in read_lines(run / "clients.jsonl") if r["kind"] == "train"]
+    losses = {r["client"]: r["train_loss"] for r in rows if r["round"] == number}
+    is_equal = made.options["privacy.weighting"] == "equal"
+    names = answered(made, run, "train", number)
+    weights = [1 if is_equal else len(split_of(made, name)["train"]) for name in names]
+    mean = float(np.average([losses[name] for name in names], weights=weights))
+    return Near(mean, 1e-9 * mean)
+
+
+def bound(made):
+    """The least power of two that no site's training rows exceed."""
+    if made.options["privacy.weighting"] == "equal":
+        return 1
+    rows = [len(split_of(made, name)["train"]) for name in made.sites]
+    return 2 ** int(np.ceil(np.log2(max(*rows, made.options["client.policy.min_cell"]))))
+
+
+def of_models(made, run, released):
+    """The released model on validation and test rows, and the clients' own models."""
+    found = {}
+    strategy = made.options["strategy"]
+    for prefix, own, part in (
+        ("best_val_", "best_val_personal_", "validation"),
+        ("test_", "personal_", "test"),
+    ):
+        kind = "evaluate" if part == "validation" else "test"
+        rows = Rows(made, part, answered(made, run, kind, released))
+        outputs = outputs_of(run, rows, is_common=strategy == "ditto")
+        found |= prefixed(prefix, judged(rows, outputs))
+        if strategy == "ditto":
+            personal = outputs_of(run, rows, is_common=False)
+            found |= prefixed(own, judged(rows, personal))
+        if strategy == "fedbn":
+            found |= prefixed(own, judged(rows, outputs))
+        where = "validated_on" if part == "validation" else "tested_on"
+        found |= prefixed(f"{where}.", of_population(made, rows))
+        if strategy == "ditto":
+            found |= prefixed(f"personal_{where}.", of_population(made, rows))
+        if part == "test":
+            found |= of_spread(made, rows, outputs)
+            found |= of_details(made, rows, outputs)
+    return found
+
+
+def of_population(made, rows):
+    """Of whom figures are."""
+    y, weights = rows.pooled["y"], rows.weights
+    is_equal = made.options["privacy.weighting"] == "equal"
+    found = {
+        "clients": Near(len(rows.frames)),
+        "asked": Near(len(made.sites)),
+        "untrained": Near(0),
+        "rows": Unasked() if is_equal else Near(len(y)),
+        "target_mean": Unasked(),
+        "target_sd": Unasked(),
+        "labels": Unasked(),
+    }
+    if made.classes:
+        total = len(rows.frames) if is_equal else 1
+        for i, label in enumerate(made.classes):
+            found[f"labels.{i}"] = Near(
+                float(weights[(y == label).to_numpy()].sum() / total), 1e-15
+            )
+        del found["labels"]
+    elif len(y):
+        y, scale = y.to_numpy().astype(float), made.target[1]
+        slack = 1e-9 * (np.abs(y).max() + scale)
+        mean = np.average(y, weights=weights)
+        sd = np.average((y - mean) ** 2, weights=weights) ** 0.5
+        found |= {"target_mean": Near(mean, slack), "target_sd": Near(sd, slack)}
+    return found
+
+
+def of_spread(made, rows, outputs):
+    """How a client's own score differs between clients."""
+    scores = []
+    for name, frame in rows.frames.items():
+        alone = Rows(made, "test", [name])
+        found = judged(alone, {name: outputs[name]})["accuracy" if made.classes else "r2"]
+        if isinstance(found, Near) and not (len(frame) == 1 and not made.classes):
+            scores.append(found.value)
+    n = len(scores)
+    found = {
+        "test_clients_scored": Near(n),
+        "test_clients_unscored": Near(len(rows.frames) - n),
+        "test_client_mean": Absent(),
+        "test_client_sd": Absent(),
+        "test_client_worst_decile": Absent(),
+    }
+    if n:
+        slack = 1e-5 * max(1.0, max(abs(s) for s in scores))
+        worst = sorted(scores)[int(np.ceil(0.1 * n)) - 1]
+        found["test_client_mean"] = Near(float(np.mean(scores)), slack)
+        # An upper bound of the worst tenth's, by bins of 0.05 where scores are ordinary.
+        most = worst + 0.05 if worst >= -1 else np.inf
+        found["test_client_worst_decile"] = Within(worst - 1e-9, most + 1e-9)
+        if n > 1:
+            found["test_client_sd"] = Near(float(np.std(scores)), slack)
+    return found
+
+
+def of_details(made, rows, outputs):
+    """What else a classifier's test tells."""
+    if not made.classes:
+        return {}
+    if made.options["privacy.weighting"] == "equal" or not rows.frames:
+        return {"test_confusion": Absent(), "test_calibration_error": Absent()}
+    matrix = confusion(rows, outputs)
+    found = {f"test_confusion.{i}.{j}": Near(int(cell)) for (i, j), cell in np.ndenumerate(matrix)}
+    answers = np.concatenate([outputs[name] for name in rows.frames])
+    sure, right = answers.max(axis=1), answers.argmax(axis=1)
+    true = np.array([made.classes.index(label) for label in rows.pooled["y"]])
+    bins = pd.cut(sure, np.linspace(0, 1, 16), labels=False, include_lowest=True)
+    table = pd.DataFrame({"bin": bins, "sure": sure, "right": right == true})
+    gaps = table.groupby("bin")[["sure", "right"]].sum()
+    error = float((gaps["sure"] - gaps["right"]).abs().sum() / len(table))
+    return found | {"test_calibration_error": Near(error, 1e-5)}
+
+
+def of_baselines(made, run, summary):
+    """Each model on everybody's test rows, and on its own: what is known without the models."""
+    said, metric = summary["baselines"], summary["metric"]
+    score = Score(0.0) if made.classes else Score()
+    local = list(said["local"].values())
+    found = {f"local.{name}": score for name in made.sites}
+    found |= {f"local_own_by_client.{name}": score for name in made.sites}
+    found |= {"pooled": score, "pooled_own": score, "local_mean": Absent(), "local_worst": Absent()}
+    if None not in local:
+        found |= {"local_mean": Near(float(np.mean(local)), 1e-12), "local_worst": Near(min(local))}
+    strategy, shown = made.options["strategy"], {"federated": summary[f"test_{metric}"]}
+    if strategy != "fedavg":
+        shown["personal"] = summary[f"personal_{metric}"]
+    if strategy == "fedbn":
+        shown["federated"] = None  # there is no common model
+    found |= {k: Absent() if value is None else Near(value) for k, value in shown.items()}
+    rows = Rows(made, "test", answered(made, run, "test", summary["released_round"]))
+    found |= of_own(made, rows, said)
+    return prefixed("baselines.", found)
+
+
+def of_own(made, rows, said):
+    """Local models on their own rows: a mean over the rows of those that have some."""
+    is_equal = made.options["privacy.weighting"] == "equal"
+    found = {
+        "own_clients": Near(len(rows.frames)),
+        "own_rows": Unasked() if is_equal else Near(len(rows.pooled)),
+        "local_own": Score(),
+    }
+    if made.classes and rows.frames:
+        own = [said["local_own_by_client"][name] for name in rows.frames]
+        weights = [1 if is_equal else len(frame) for frame in rows.frames.values()]
+        found["local_own"] = Near(float(np.average(own, weights=weights)), 1e-12)
+    return found

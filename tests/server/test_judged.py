@@ -1,0 +1,59 @@
+"""What a server makes of an evaluation's sums, over the real clients of a small federation."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from flwr.app import ArrayRecord, ConfigRecord
+from flwr.serverapp.strategy import FedAvg
+from support.federation import Federation
+
+from calyx import records
+from server.exchange import Exchange, judged, populations, total_counts
+
+
+@pytest.fixture(scope="module")
+def federation():
+    return Federation()
+
+
+def evaluated(federation, weights, kind="evaluate", **changes):
+    """The outcome of an evaluation of these weights, and the replies that a strategy sees."""
+    exchange = replace(Exchange(kind, 1, 1, (tuple(federation.nodes),)), **changes)
+    federation.grid.open(exchange)
+    arrays: ArrayRecord = records.weights_record(weights)
+    strategy = FedAvg(min_evaluate_nodes=1, min_available_nodes=1)
+    messages = strategy.configure_evaluate(1, arrays, ConfigRecord(), federation.grid)
+    replies = list(federation.grid.send_and_receive(messages))
+    return federation.grid.outcome, replies
+
+
+def test_a_model_that_diverges_drops_nobody_and_has_no_figures(federation):
+    weights = {k: np.full_like(v, 1e38) for k, v in federation.template.items()}
+    outcome, replies = evaluated(federation, weights)
+    assert outcome.dropped == {}
+    found = judged(outcome.evaluated, federation.grid.contents)
+    rows = populations(outcome, federation.grid.contents)[""].rows
+    assert found.absent["loss"] == f"{rows} of {rows} rows have an output that is not finite"
+    assert found.values == {"loss": None, "accuracy": None}
+    assert [next(iter(reply.content.metric_records.values())) for reply in replies] == [
+        {"num-examples": rows}
+    ]
+
+
+def test_figures_are_the_same_in_one_group_and_in_several(federation):
+    one, _ = evaluated(federation, federation.template)
+    groups = tuple((name,) for name in federation.nodes)
+    several, replies = evaluated(federation, federation.template, groups=groups)
+    contents = federation.grid.contents
+    assert judged(one.evaluated, contents) == judged(several.evaluated, contents)
+    assert populations(one, contents)[""] == populations(several, contents)[""]
+    assert len(replies) == 3
+
+
+def test_whose_rows_they_are_is_part_of_the_population(federation):
+    whole, _ = evaluated(federation, federation.template)
+    few, _ = evaluated(federation, federation.template, groups=(("client-00", "client-01"),))
+    contents = federation.grid.contents
+    assert populations(whole, contents)[""].who != populations(few, contents)[""].who
+    assert sum(populations(whole, contents)[""].labels) == total_counts(whole.evaluated)["rows"][0]
