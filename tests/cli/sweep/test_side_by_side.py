@@ -55,8 +55,8 @@ def test_side_by_side_gives_the_same_bytes(both):
 def test_a_job_that_fails_leaves_the_others_and_is_told(both):
     for done, folder in both:
         assert done.returncode == 1
-        assert "internal-error" in rows_of(folder)[0]["error"]
-        assert "job 0  task.victims=6 seed=1  failed: Round 1" in done.stdout
+        assert "cannot be trained on its clients' rows" in rows_of(folder)[0]["error"]
+        assert "job 0  task.victims=6 seed=1  failed: The model of task=faulty" in done.stdout
         assert done.stderr.startswith("calyx: 2 of 4 jobs did not finish (0, 1)")
         assert done.stderr.count("\n") == 1
 
