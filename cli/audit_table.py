@@ -60,7 +60,9 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
         if drift["severity"] == "none":
             continue
         name, psi = printable(str(drift["name"]), 60), drift["psi"]
-        known = NOT_TOLD if psi is None else f"{psi:.2f}"
+        known, chance = NOT_TOLD if psi is None else f"{psi:.2f}", drift["psi_chance"]
+        if psi is not None and chance is not None:
+            known += f", {chance:.2f} by chance"
         console.print(f"drift   {name}: PSI {known} ({drift['severity']})")
     console.print(f"audit   {folder / 'audit.json'}", soft_wrap=True)
 

@@ -17,8 +17,7 @@ from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.tasks.base import Column, Schema, Table
 
 Values = NDArray[np.float64]
-# Of a declared range's width: a thousandth of what a column varies whose range is a million times too
-# wide. A scale below it would blow up rounding errors of what lies in that range.
+# Of a declared range's width: a thousandth of a deviation where the range is a million times too wide.
 LEAST_SCALE = 1e-9
 
 

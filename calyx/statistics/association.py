@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import CalyxError
+from calyx.exact import root
 from calyx.statistics.blocks import Cells
 from calyx.statistics.label_association import (
     WIDEST,
@@ -19,12 +20,13 @@ from calyx.statistics.label_association import (
     absent,
     chance_of_numbers,
 )
-from calyx.statistics.moments import STEPS, Bounds, Moved, root, unit
+from calyx.statistics.moments import STEPS, Bounds, Moved, unit
 from calyx.statistics.numbers import read_moved
 
 Values = NDArray[np.float64]
 
 _ROUNDING = 1e-9
+_COUNTED = 1_000_000  # hidden rows, each number of which is tried
 _MOVED = "sites count some rows otherwise, to hide small numbers"
 
 
@@ -43,7 +45,7 @@ def of_classes(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Associatio
     variance = rows * squares - total**2
     if variance <= 0:
         return absent("all values are the same")
-    sd = root(Fraction(variance, rows**2))
+    sd = root(variance, rows**2)
     # Σ over a class's shown rows of (x − mean)/sd, from one difference of whole numbers.
     scores = np.array(
         [
@@ -104,6 +106,8 @@ def _bounded(
     squares = max(squares**0.5 - change**0.5, 0.0) ** 2
     low_eta = (fewest / (rows**0.5 + change**0.5) ** 2) ** 0.5
     high_eta = min(1.0, (greatest / squares) ** 0.5) if squares else 1.0
+    if len(counts) == 2 and 0 < hidden <= _COUNTED and not moved.is_any:
+        low_eta, high_eta = _of_two(counts, scores, unseen, rows)
     value = min(max((between / max(rows - unseen, between, 1e-300)) ** 0.5, low_eta), high_eta)
     margin = max(high_eta - value, value - low_eta)
     if margin > WIDEST:
@@ -113,6 +117,26 @@ def _bounded(
             f"to {high_eta:.2f}"
         )
     return Association(value, margin, chance_of_numbers(int(counts.sum()), int(filled.sum())))
+
+
+def _of_two(counts: Values, scores: Values, unseen: float, rows: int) -> tuple[float, float]:
+    """The least and the greatest η of two classes, whichever the classes of the hidden rows are.
+
+    If j of h hidden rows are of the second class, their sum is off j/h of all hidden ones' by
+    s·√(j(h − j)) at most, where s is the standard deviation of the hidden rows.
+    """
+    hidden = round(rows - counts.sum())
+    center = -scores.sum() / hidden
+    j = np.arange(hidden + 1)
+    first, second = counts[0] + hidden - j, counts[1] + j
+    width = np.sqrt(max(0.0, unseen / hidden - center**2) * j * (hidden - j))
+    middle = scores[1] + j * center
+    per_row = np.where(
+        (first > 0) & (second > 0), (1 / np.maximum(first, 1)) + 1 / np.maximum(second, 1), 0
+    )
+    nearest, farthest = np.maximum(np.abs(middle) - width, 0), np.abs(middle) + width
+    least, greatest = (off**2 * per_row / rows for off in (nearest, farthest))
+    return float(least.min()) ** 0.5, min(1.0, float(greatest.max()) ** 0.5)
 
 
 def of_target(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Association:
@@ -132,4 +156,4 @@ def of_target(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Association
     if own <= 0 or others <= 0:
         return absent("all values, or all targets, are the same")
     product = rows * xt - x * t
-    return _exact(root(Fraction(product**2, own * others)), rows, 0)
+    return _exact(root(product**2, own * others), rows, 0)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from calyx.exact import root
 from calyx.statistics.association import of_classes, of_target
 from calyx.statistics.blocks import ALL, ITEMS, MEAN_STEPS, WITHHELD, Cells, Item, Survey
 from calyx.statistics.category_figures import Categories, read_categories
@@ -20,7 +21,6 @@ from calyx.statistics.label_association import (
     categories_tell,
     marks_tell,
 )
-from calyx.statistics.moments import root
 from calyx.statistics.numbers import Numbers, read_numbers
 from calyx.statistics.single import LEAST, is_single, without_single
 from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
@@ -188,7 +188,7 @@ def _mean_shift(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> Shift |
     total, square, sites = (int(n) for n in cells["spread_mean"][:, r])
     if sites < 2:
         return None
-    sd = root(Fraction(sites * square - total**2, sites**2 << 2 * MEAN_STEPS))
+    sd = root(sites * square - total**2, sites**2 << 2 * MEAN_STEPS)
     shift = Shift(float(Fraction(total, sites << MEAN_STEPS)), sd, sites)
     width = numbers.high - numbers.low
     return (

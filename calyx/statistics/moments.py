@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import CalyxError
-from calyx.exact import exact_product_sum, exact_square_sum, exact_sum, steps
+from calyx.exact import exact_product_sum, exact_square_sum, exact_sum, root, steps
 from calyx.secagg.vector import COUNT_MAX
 
 Values = NDArray[np.float64]
@@ -123,7 +123,7 @@ def read_moments(count: int, sums: tuple[int, int], bounds: Bounds, moved: Moved
         raise CalyxError(f"the sums of a column of {low:g} … {high:g} are none of its values")
     size = Fraction(2) ** unit(bounds)
     mean = float(Fraction(low) + size * Fraction(total, count << STEPS))
-    sd = root(Fraction(variance, count**2 << (2 * STEPS))) * float(size)
+    sd = root(variance, count**2 << (2 * STEPS)) * float(size)
     if not moved.is_any:
         return Moments(count, mean, sd, 0.0, 0.0)
     return Moments(count, mean, sd, *_margins(count, mean, sd, (bounds, moved)))
@@ -153,12 +153,3 @@ def _margins(count: int, mean: float, sd: float, of: tuple[Bounds, Moved]) -> tu
         least *= (real / (real + moved.left)) ** 0.5
         most = (most**2 + moved.left * (high - low) ** 2 / (real + moved.left)) ** 0.5
     return off, max(most - sd, sd - max(least, 0.0))
-
-
-def root(value: Fraction) -> float:
-    """√value to float64's precision, also of numbers beyond float64's range."""
-    if value <= 0:
-        return 0.0
-    shift = value.numerator.bit_length() - value.denominator.bit_length()
-    shift += shift % 2
-    return float(np.ldexp(float(value / Fraction(2) ** shift) ** 0.5, shift // 2))

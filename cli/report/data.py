@@ -84,6 +84,7 @@ class DriftRow:
     psi: Number | None
     ks: Number | None
     severity: str
+    psi_chance: Number | None = None
     absent: dict[str, str] = Field(default_factory=dict)
 
 

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from calyx.exact import (
     FLOAT_STEPS,
     SQUARE_STEPS,
+    exact_product_sum,
     exact_square_sum,
     exact_sum,
     root,
@@ -61,6 +62,14 @@ def test_many_rows_do_not_overflow_the_halves_of_mantissas():
     values = np.full(2**20, np.nextafter(2.0, 0))
 
     assert exact_sum(values, 52) == 2**20 * (2**53 - 1)
+
+
+@given(NUMBERS)
+def test_a_sum_of_products_is_the_sum_of_fractions(values):
+    left, right = values.astype(np.float64), values[::-1].astype(np.float64)
+    wanted = sum((Fraction(a) * Fraction(b) for a, b in zip(left, right, strict=True)), Fraction(0))
+
+    assert exact_product_sum(left, right, SQUARE_STEPS) == wanted * 2**SQUARE_STEPS
 
 
 @given(st.integers(0, 2**2000), st.integers(1, 2**2000))

@@ -15,10 +15,11 @@ from calyx.preprocessing.fitting import constants_of, fit, outlier_bounds
 from calyx.preprocessing.fitting import given as taken
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import ALL
-from calyx.statistics.distribution import shortest
+from calyx.statistics.distribution import Uncertain, read, shortest
 from calyx.statistics.figures import read_sums
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
+from calyx.statistics.places import FINEST, group, tables
 from calyx.tasks.base import Column, Schema, Table, Target
 
 FEDERATED = PreprocessingConfig(
@@ -347,3 +348,31 @@ def test_the_shortest_number_within_two_is_told():
     assert shortest(45302.999, 45303.001) == 45303.0
     assert shortest(-1e-9, 1e-9) == 0.0
     assert shortest(0.1249, 0.1251) == 0.125
+
+
+@pytest.mark.parametrize("columns", [1, 65])
+def test_wide_tables_are_told_in_fewer_counts_and_within_their_margins_too(columns):
+    rng = np.random.default_rng(8)
+    sites = [rng.normal(3.0, 1e-5, 500) for _ in range(4)]
+    cells = [group(site, (0.0, 10.0), 10) for site in sites]
+    total = np.sum([tables(of, columns) for of in cells], axis=0)
+    ends = np.sum([of.open for of in cells], axis=0).tolist()
+    known = read(total, (0.0, 10.0), Uncertain(*ends))
+    assert total.size == (2816 if columns == 1 else 768) * 2
+    for q in (0.25, 0.5, 0.75):
+        told = known.quantile(q)
+        assert told.value == pytest.approx(np.quantile(np.concatenate(sites), q), abs=told.margin)
+        assert told.margin < 2.5e-6
+
+
+@given(st.integers(0, 2**20), st.integers(1, 12), st.integers(0, 90))
+@settings(max_examples=40, deadline=None)
+def test_each_row_is_in_one_cell_of_at_least_the_minimum_and_no_end_is_told(seed, minimum, n):
+    values = np.random.default_rng(seed).normal(50, 5, n)
+    of = group(values, (0.0, 100.0), minimum)
+    assert of.rows.sum() == (n if n >= minimum else 0)
+    assert (of.rows >= minimum).all()
+    assert (of.first <= of.last).all()
+    if minimum > 1 and len(of.rows):
+        assert (of.first[0], of.last[-1]) == (0, FINEST - 1)
+        assert of.open == (of.rows[0], of.rows[-1])
