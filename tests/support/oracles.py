@@ -292,7 +292,7 @@ def is_printed(text: str, values: list[float | None]) -> bool:
     """Whether a text shows these numbers, each to half of its own last digit; None is a dash."""
     if None in values:
         return "—" in text
-    found = list(_NUMBER.finditer(text))
+    found = list(_NUMBER.finditer(re.sub(r"(?<=\d),(?=\d{3})", "", text)))
     if len(found) != len(values):
         return False
     for match, value in zip(found, values, strict=True):
