@@ -21,7 +21,15 @@ from cli.report.comparison_charts import learning_figures
 from cli.report.comparison_table import Row, head_of, rows_of
 from cli.report.figures import Figure
 from cli.report.folder import Run, read_run
-from cli.report.groups import Lost, Runs, entries_of, runs_of, score_name, target_of
+from cli.report.groups import (
+    Lost,
+    Runs,
+    entries_of,
+    is_personal,
+    runs_of,
+    score_name,
+    target_of,
+)
 from cli.report.marks import STRONG, kind_of, letter_of
 from cli.report.page import resource, template
 
@@ -157,7 +165,7 @@ def _members(groups: Sequence[Group], runs: Runs, home: Path) -> list[Member]:
         known = [v if isinstance(v, int | float) else None for v in values]
         texts = score_texts(known, members[0][1].metric)
         found += [
-            _member(letter, run, text, home)
+            _member(letter, run, f"{text} (own models)" if is_personal(run) else text, home)
             for (letter, run), text in zip(members, texts, strict=True)
         ]
     return found
