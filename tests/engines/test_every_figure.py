@@ -9,6 +9,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 from support.audit_oracles import of_audit
 from support.oracles import (
     Absent,
@@ -194,7 +195,18 @@ def of_models(made, run, released):
         if part == "test":
             found |= of_spread(made, rows, outputs)
             found |= of_details(made, rows, outputs)
+            zeros = ("test_", "personal_") if strategy == "ditto" else ("test_",)
+            found |= {f"{prefix}majority": majority(made, rows) for prefix in zeros if made.classes}
     return found
+
+
+def majority(made, rows):
+    """The accuracy of a dummy that knows the answers' shares only."""
+    y = rows.pooled["y"].to_numpy()
+    if len(y) == 0:
+        return Absent()
+    dummy = DummyClassifier(strategy="most_frequent").fit(y[:, None], y, rows.weights)
+    return Near(dummy.score(y[:, None], y, rows.weights))
 
 
 def of_population(made, rows):
