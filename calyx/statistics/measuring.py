@@ -85,9 +85,9 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
     }
     found["rows"] = np.array([n])
     repeated = n - len(np.unique(row_hashes(table)))
-    told, is_hidden = suppress(np.array([repeated, n - repeated]), minimum)
+    told, is_open = suppress(np.array([repeated, n - repeated]), minimum)
     most = minimum - 1 if repeated < minimum else n
-    found["duplicates"], found["duplicates_open"] = told[:1], np.array([most * is_hidden])
+    found["duplicates"], found["duplicates_open"] = told[:1], np.array([most * is_open])
     if schema.classes:
         found["labels"], found["hidden_labels"] = shown, np.array([is_hidden])
         found["hidden_label_rows"] = np.array([n - shown.sum()])

@@ -27,7 +27,7 @@ def of_audit(made: Made, audit: Mapping[str, Any]) -> dict[str, Expected]:
         "bins": Near(16),
         "sites": Near(len(made.sites)),
         "rows": Near(n),
-        "hidden_labels": Within(0, len(given)),
+        "hidden_labels": Near(sum(has_rare_class(made, f, minimum) for f in given.values())),
         "hidden_label_rows": Within(0, n),
         "drift": Unasked(),
     }
@@ -56,6 +56,12 @@ def of_audit(made: Made, audit: Mapping[str, Any]) -> dict[str, Expected]:
 def _pooled(sites: Mapping[str, pd.DataFrame], given: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     empty = next(iter(sites.values())).iloc[:0]
     return pd.concat([empty, *given.values()]) if given else empty
+
+
+def has_rare_class(made: Made, frame: pd.DataFrame, minimum: int) -> bool:
+    """Whether a site has fewer rows of a class than it may tell."""
+    counts = [int((frame["y"] == label).sum()) for label in made.classes]
+    return any(0 < count < minimum for count in counts)
 
 
 def of_duplicates(

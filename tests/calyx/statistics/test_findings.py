@@ -146,3 +146,22 @@ def test_categories_are_named_by_their_words_where_they_have_some():
     assert list(named) == ["female", "male"]
     assert list(plain) == ["0", "1"]
     assert list(named.values()) == list(plain.values())
+
+
+def test_a_rare_class_that_a_site_hides_is_not_taken_for_a_constant_label():
+    mixed, plain = rows(50, 1), rows(100, 2)
+    labels = np.repeat([0, 1], [45, 5])
+    tables = [Table(mixed.x, labels), Table(plain.x, np.zeros(100, dtype=np.int64))]
+    found = figures(tables, minimum=10)
+    assert (found.labels, found.hidden_labels, found.hidden_label_rows) == ((100, 0), 1, 50)
+    assert "constant-label" not in dict(checks(tables, minimum=10))
+
+
+def test_rows_that_stand_twice_and_are_hidden_do_not_hide_a_constant_label():
+    plain = rows(60, 1)
+    x = np.concatenate([plain.x, plain.x[:3]])
+    tables = [Table(x, np.zeros(63, dtype=np.int64)), Table(plain.x, np.zeros(60, dtype=np.int64))]
+    found = figures(tables, minimum=10)
+    assert (found.hidden_labels, found.duplicates, found.duplicates_open) == (0, 0, 9)
+    assert dict(checks(tables, minimum=10))["constant-label"] == "error"
+    assert "hidden-labels" not in dict(checks(tables, minimum=10))
