@@ -127,13 +127,15 @@ def _missing(one: VariableFigures, figures: Figures) -> Iterator[AuditFinding]:
             "Ask whether the column is worth keeping: federated constants for it come from its "
             "declared range and not from data.",
         )
-    if one.coded:
+    if one.coded or one.coded_open:
+        off = f", and up to {one.coded_open} more or fewer, which sites hide"
         yield AuditFinding(
             "coded-missing",
             "info",
             name,
             one.coded,
-            f"{one.coded} values of {name} are a code for a missing one, and count as missing.",
+            f"{one.coded} values of {name} are a code for a missing one, and count as missing"
+            f"{off if one.coded_open else ''}.",
             "Nothing, if the schema's codes are right.",
         )
 

@@ -116,13 +116,19 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
         classes = Classes(rows.classes, rows.labels, rows.is_shown)
         of_categories = measure_categories(variable, raw, coded, classes, minimum)
         is_hidden = bool(of_categories["hidden"][0])
+        seen, unseen = min(coded, int(of_categories["missing"][0])), of_categories["hidden_rows"]
+        is_exact = bool(of_categories["coded"][0] == seen)
+        is_open = any(rows.schema.columns[i].missing_codes for i in variable.columns)
+        of_categories["coded_open"] = (unseen + (minimum - 1) * (not is_exact)) * is_open
         return of_categories | _target_sums(raw, variable, rows, is_hidden)
     regrouped = regroup(raw, variable.bounds, minimum)
     values = regrouped.values
     missing = int(np.isnan(values).sum())
+    told = suppress_part(coded, missing, minimum)
     found: Arrays = {
         "missing": np.array([missing]),
-        "coded": np.array([suppress_part(coded, missing, minimum)]),
+        "coded": np.array([told]),
+        "coded_open": np.array([(minimum - 1) * (told != coded)]),
         "absent": np.array([np.isnan(raw).all()]),
     }
     holes = shares_of(np.array([missing, n - missing]), minimum)

@@ -165,3 +165,39 @@ def test_rows_that_stand_twice_and_are_hidden_do_not_hide_a_constant_label():
     assert (found.hidden_labels, found.duplicates, found.duplicates_open) == (0, 0, 9)
     assert dict(checks(tables, minimum=10))["constant-label"] == "error"
     assert "hidden-labels" not in dict(checks(tables, minimum=10))
+
+
+def test_what_no_site_gives_is_unknown_and_not_zero():
+    found = as_json(figures(SITES, minimum=10_000))
+    assert [found[key] for key in ("rows", "duplicates", "labels", "hidden_labels")] == [None] * 4
+    assert found["absent"]["rows"] == found["absent"]["labels"] == "no site gives it"
+    column = found["columns"]["chol"]
+    for key in ("missing", "missing_share", "coded_missing", "absent_at", "outside", "count"):
+        assert (column[key], column["absent"][key]) == (None, "no site gives it")
+
+
+def test_an_item_that_no_site_gives_leaves_the_others_as_they_are():
+    found = as_json(figures(SITES, allowed=("rows", "moments")))
+    assert (found["rows"], found["labels"]) == (770, None)
+    column = found["columns"]["age"]
+    assert (column["count"], column["missing"]) == (770, None)
+    assert column["mean"] == pytest.approx(np.concatenate([t.x[:, 0] for t in SITES]).mean())
+
+
+@pytest.mark.parametrize(
+    ("codes", "holes", "shown", "margin"), [(5, 20, 0, 9), (20, 5, 25, 9), (20, 0, 20, 0)]
+)
+def test_codes_that_a_site_hides_are_in_the_margin_of_their_number(codes, holes, shown, margin):
+    x = rows(100, 1).x
+    x[:, 1] = 200.0
+    x[:codes, 1], x[codes : codes + holes, 1] = 0.0, NAN
+    tables = [Table(x, SITES[0].y[:100]), Table(rows(100, 2).x, SITES[1].y[:100])]
+    other = int((tables[1].x[:, 1] == 0).sum())
+    assert other >= 10
+    found = figures(tables, minimum=10)
+    column = as_json(found)["columns"]["chol"]
+    off = as_json(figures([tables[1]] * 2, minimum=10))["columns"]["chol"]
+    rest, rest_off = off["coded_missing"] // 2, off["margins"].get("coded_missing", 0) // 2
+    assert column["coded_missing"] - rest == shown
+    assert column["margins"].get("coded_missing", 0) - rest_off == margin
+    assert abs(column["coded_missing"] - codes - other) <= margin + rest_off
