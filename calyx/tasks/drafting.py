@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from calyx.digits import by_scale, significant
 from calyx.errors import DataError
-from calyx.tasks.tables import Dialect, read_chunks, read_header
+from calyx.tasks.tables import WHOLE, Dialect, read_chunks, read_header
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,11 +185,17 @@ def outwards(low: float, high: float) -> tuple[float, float]:
 
 
 def _plain(word: str) -> str:
-    """A number in its shortest form: 1, 1.0 and 01 are one category."""
+    """A number in its shortest form: 1, 1.0 and 01 are one category. Long ones keep all digits."""
     try:
-        return _short(float(word)) if math.isfinite(float(word)) else word
+        number = float(word)
+        if WHOLE.fullmatch(word) and int(word) != number:
+            return str(int(word))
     except ValueError:
         return word
+    if not math.isfinite(number):
+        return word
+    text = _short(number)
+    return text if float(text) == number else repr(number)
 
 
 def _is_whole(word: str) -> bool:

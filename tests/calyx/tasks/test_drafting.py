@@ -135,3 +135,11 @@ def test_large_numbers_are_numbers_to_yaml_and_stay_apart(tmp_path):
     assert income["low"] <= 100000
     assert income["high"] >= 100000 + 9000 * 98
     assert code["categories"] == [str(20240101 + i) for i in range(5)]
+
+
+def test_long_numbers_are_drafted_with_all_their_digits(tmp_path):
+    words = ["2023552585717889863", "2023552585717889759", "2023552585717889761"]
+    path = tmp_path / "deals.csv"
+    path.write_text("deal,y\n" + "".join(f"{words[i % 3]},{i % 2}\n" for i in range(30)))
+    drafted = yaml.safe_load(draft(path))
+    assert sorted(drafted["columns"]["deal"]["categories"]) == sorted(words)
