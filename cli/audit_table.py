@@ -76,6 +76,9 @@ def _not_told(audit: Mapping[str, Any]) -> Iterator[str]:
         for key, reason in of["absent"].items():
             if key in _FIGURES and of["declared"] and not reason.startswith(_NO_FIGURE):
                 names.setdefault(_FIGURES[key], []).append(printable(str(column), 40))
+    bare = [printable(str(name), 40) for name, of in audit["columns"].items() if not of["declared"]]
+    if bare:
+        names["all but holes, since no range is declared"] = bare
     for figure, of in names.items():
         columns = list(dict.fromkeys(of))
         more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""

@@ -262,7 +262,8 @@ def apply(fitted: Fitted, table: Table) -> NDArray[np.float32]:
         )
         for part in _apply(values, column, learnt, fitted.cfg)
     ]
-    return np.stack(parts, axis=1).astype(np.float32)
+    with np.errstate(over="ignore"):  # an input that is infinite is told of what comes of it
+        return np.stack(parts, axis=1).astype(np.float32)
 
 
 def _apply(

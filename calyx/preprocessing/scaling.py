@@ -14,12 +14,17 @@ def moments(values: NDArray[np.float64]) -> tuple[float, float]:
     scikit-learn takes for a constant what it cannot tell from one with N · 2^-52 of the mean: four
     thousand times of the second in nanoseconds that differ by thousands. Those are centred first.
     """
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(values[:, None])
-    mean, scale = float(scaler.mean_[0]), float(scaler.scale_[0])
+    mean, scale = _fitted(values)
     least, greatest = float(np.nanmin(values)), float(np.nanmax(values))
     if scale == 1.0 and greatest - least > NOISE * max(abs(least), abs(greatest)):
-        near = StandardScaler().fit(values[:, None] - least)
-        return least + float(near.mean_[0]), float(near.scale_[0])
+        shift, scale = _fitted(values - least)
+        return least + shift, scale
     return mean, scale
+
+
+def _fitted(values: NDArray[np.float64]) -> tuple[float, float]:
+    from sklearn.preprocessing import StandardScaler
+
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told of the update
+        scaler = StandardScaler().fit(values[:, None])
+    return float(scaler.mean_[0]), float(scaler.scale_[0])

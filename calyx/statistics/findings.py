@@ -12,6 +12,7 @@ from calyx.tasks.base import Schema
 
 MOSTLY = 0.5  # share of missing rows above which a column says little
 UNEVEN = 0.25  # sd over sites of a share of missing rows
+LEAST_ROWS = 2  # that can differ
 HIDDEN = 0.05  # share of rows of rare categories, above which it is said of a column by itself
 
 
@@ -26,6 +27,7 @@ def find(figures: Figures, schema: Schema) -> list[AuditFinding]:
 
 def _labels(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
     if not figures.labels:
+        yield from _targets(figures)
         return
     filled = [n for n in figures.labels if n]
     if len(filled) == 1 and figures.hidden_labels == 0:
@@ -48,6 +50,23 @@ def _labels(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
             f"{figures.hidden_label_rows} rows are not told.",
             "Nothing; the counts of labels are lower by these rows.",
         )
+
+
+def _targets(figures: Figures) -> Iterator[AuditFinding]:
+    """Of a regression whose targets are all one number, as far as rows are within its range."""
+    for one in figures.variables:
+        n = one.numbers
+        if n is None or one.variable.columns or n.count < LEAST_ROWS or n.below or n.above:
+            continue
+        if n.sd == 0 and n.moments is not None and "sd" not in n.margins:
+            yield AuditFinding(
+                "constant-label",
+                "error",
+                None,
+                n.count,
+                f"All rows of all sites have the target {plain(n.moments.mean)}.",
+                "Nothing can be learnt: see which column the sites give as the target.",
+            )
 
 
 def _whole(figures: Figures) -> Iterator[AuditFinding]:

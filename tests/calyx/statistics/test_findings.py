@@ -10,7 +10,7 @@ from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import TRAIN
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
-from calyx.tasks.base import Column, Schema, Table
+from calyx.tasks.base import Column, Schema, Table, Target
 
 
 def checks(tables, **options):
@@ -201,3 +201,17 @@ def test_codes_that_a_site_hides_are_in_the_margin_of_their_number(codes, holes,
     assert column["coded_missing"] - rest == shown
     assert column["margins"].get("coded_missing", 0) - rest_off == margin
     assert abs(column["coded_missing"] - codes - other) <= margin + rest_off
+
+
+def test_a_regression_of_one_target_is_an_error_and_one_of_two_is_none():
+    schema = Schema(SCHEMA.columns, (), Target("cost", 42.0, 1.0))
+    tables = [Table(t.x, np.full(len(t), 42.5)) for t in SITES]
+    found = [f for f in find(figures(tables, schema=schema), schema) if f.severity == "error"]
+    assert [(f.check, f.message) for f in found] == [
+        ("constant-label", "All rows of all sites have the target 42.5.")
+    ]
+    tables[0].y[0] += 1e-6
+    assert not [f for f in find(figures(tables, schema=schema), schema) if f.severity == "error"]
+    tables[0].y[0] = 1e6  # beyond what is measured of targets
+    checked = {f.check for f in find(figures(tables, schema=schema), schema)}
+    assert "constant-label" not in checked

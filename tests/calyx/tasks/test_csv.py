@@ -275,6 +275,12 @@ def test_a_million_rows_are_read(tmp_path):
     assert codes(frame["b"], ["y", "x"]).sum() == 1e6
 
 
+@pytest.mark.parametrize("name", ["2024", "true", "nan", "1e3"])
+def test_a_folder_whose_name_is_read_as_something_else_is_a_sentence(name):
+    with pytest.raises(ConfigError, match=r"task.data_dir is read as .*write task.data_dir=./NAME"):
+        resolved(compose(["task=csv", f"task.data_dir={name}"]))
+
+
 def test_long_numbers_that_are_one_float_are_different_categories():
     # pandas-dev/pandas#52505: identifiers of deals.
     first, second = "2023552585717889863", "2023552585717889759"

@@ -236,11 +236,9 @@ def test_of_very_many_columns_the_first_are_shown_and_the_rest_is_counted(tmp_pa
 
 
 def test_the_terminal_shows_duplicates_and_outliers_too(tmp_path, monkeypatch):
-    console = Console(width=200, record=True)
-    monkeypatch.setattr(audit_table, "Console", lambda **_: console)
     audit = audit_of(odd_sites())
-    audit_table.print_audit(audit, tmp_path)
-    text = console.export_text()
+    text = terminal(audit, tmp_path, monkeypatch)
+    assert "unknown all but holes, since no range is declared: note" in text
     assert f"{audit['duplicates_share']:.1%} twice" in text
     assert f"{audit['columns']['age']['outlier_share']:.1%}" in text
 
