@@ -176,7 +176,8 @@ def codes_in(values: NDArray[np.float64]) -> list[float]:
 
 def outwards(low: float, high: float) -> tuple[float, float]:
     """A round range that holds both, with an eighth of their distance to spare on each side."""
-    reach = max(high - low, 1e-9 * abs(high), 1e-9)
+    reach = max(high - low, 1e-9 * max(abs(low), abs(high)))
+    reach = reach if reach > 1e-290 else 1e-9
     unit = 10.0 ** math.floor(math.log10(reach / 10))
     below, above = low - reach / 8, high + reach / 8
     if low >= 0 > below:

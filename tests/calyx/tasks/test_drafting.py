@@ -143,3 +143,10 @@ def test_long_numbers_are_drafted_with_all_their_digits(tmp_path):
     path.write_text("deal,y\n" + "".join(f"{words[i % 3]},{i % 2}\n" for i in range(30)))
     drafted = yaml.safe_load(draft(path))
     assert sorted(drafted["columns"]["deal"]["categories"]) == sorted(words)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1.0, 1e12, 1e29])
+def test_a_drafted_range_is_as_wide_as_the_values_whatever_their_size(size):
+    low, high = outwards(-3 * size, 2 * size)
+    assert low <= -3 * size < 2 * size <= high
+    assert high - low < 2 * 5 * size
