@@ -128,7 +128,8 @@ def _within(column: Mapping[str, Any], key: str) -> str:
     if value is None:
         return NOT_TOLD
     sd = column["sd"] or 0.0
-    text, is_fine = with_spread(value, sd), margin <= _FINE * sd
+    step = margin if column["sd"] is None else sd
+    text, is_fine = with_spread(value, step), margin <= _FINE * sd
     return text if is_fine else f"{text} (within {with_spread(margin, margin)})"
 
 

@@ -147,15 +147,17 @@ def _missing(one: VariableFigures, figures: Figures) -> Iterator[AuditFinding]:
             "declared range and not from data.",
         )
     if one.coded or one.coded_open:
+        code = "a code for a missing one"
+        code += ", or none of its categories" if one.variable.categories else ""
         off = f", and up to {one.coded_open} more or fewer, which sites hide"
         yield AuditFinding(
             "coded-missing",
             "info",
             name,
             one.coded,
-            f"{one.coded} values of {name} are a code for a missing one, and count as missing"
+            f"{one.coded} values of {name} are {code}, and count as missing"
             f"{off if one.coded_open else ''}.",
-            "Nothing, if the schema's codes are right.",
+            "Nothing, if the schema's codes and categories are right.",
         )
 
 

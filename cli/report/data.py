@@ -185,7 +185,7 @@ def _within(of: ColumnRow, key: str, value: float | None) -> str:
         return "—"
     margin, sd = of.margins.get(key, 0.0), of.sd or 0.0
     within = "" if margin <= FINE * sd else f" (within {digits.with_spread(margin, margin)})"
-    return digits.with_spread(value, sd) + within
+    return digits.with_spread(value, margin if of.sd is None else sd) + within
 
 
 def _missing(of: ColumnRow) -> str:

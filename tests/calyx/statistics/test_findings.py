@@ -11,6 +11,7 @@ from calyx.statistics.blocks import TRAIN
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
 from calyx.tasks.base import Column, Schema, Table, Target
+from calyx.tasks.tables import UNKNOWN
 
 
 def checks(tables, **options):
@@ -215,3 +216,20 @@ def test_a_regression_of_one_target_is_an_error_and_one_of_two_is_none():
     tables[0].y[0] = 1e6  # beyond what is measured of targets
     checked = {f.check for f in find(figures(tables, schema=schema), schema)}
     assert "constant-label" not in checked
+
+
+def test_words_that_count_as_missing_are_in_the_margin_of_their_number_where_they_are_hidden():
+    column = Column("grade", "ordinal", categories=(0.0, 1.0), may_be_missing=True)
+    schema = Schema((column,), ("a", "b"))
+    places = np.repeat([0.0, 1.0, UNKNOWN], [30, 25, 5])
+    tables = [Table(places[:, None], np.zeros(60, dtype=np.int64))] * 2
+    of = as_json(figures(tables, schema=schema, minimum=10))["columns"]["grade"]
+    assert abs(of["coded_missing"] - 10) <= of["margins"]["coded_missing"]
+    exact = as_json(figures(tables, schema=schema))["columns"]["grade"]
+    assert (exact["coded_missing"], exact["margins"]) == (10, {})
+    (told,) = [
+        f for f in find(figures(tables, schema=schema), schema) if f.check == "coded-missing"
+    ]
+    assert (
+        "10 values of grade are a code for a missing one, or none of its categories" in told.message
+    )
