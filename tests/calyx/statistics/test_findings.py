@@ -233,3 +233,16 @@ def test_words_that_count_as_missing_are_in_the_margin_of_their_number_where_the
     assert (
         "10 values of grade are a code for a missing one, or none of its categories" in told.message
     )
+
+
+def test_what_is_not_told_has_its_own_reason():
+    values = np.append(np.linspace(40, 60, 55), np.linspace(0, 100, 5))
+    x = np.column_stack([values, np.full(60, 200.0), np.zeros(60), np.zeros(60)])
+    x[:8, 0] = NAN
+    tables = [Table(x, np.zeros(60, dtype=np.int64))] * 2
+    found = figures(tables, minimum=50)
+    absent = found.of("age").numbers.absent
+    assert absent["mean"] != absent["median"]
+    told = [f.message for f in find(found, SCHEMA) if (f.check, f.column) == ("not-told", "age")]
+    assert [absent["median"] in message for message in told] == [True, False]
+    assert [absent["mean"] in message for message in told] == [False, True]
