@@ -41,6 +41,7 @@ class VariableFigures:
     rows: int  # of the sites that tell what is missing; 0 where that is not known
     missing: int
     coded: int  # of these, by a code of the schema's
+    coded_open: int  # more or fewer of them at most, which sites hide
     absent: int  # sites that have no value of it
     hidden: int  # sites that hid a small cell of it
     hidden_rows: int  # of categories that are rare at their site, or missing; not of numbers
@@ -77,6 +78,10 @@ class Figures:
     def duplicates_share(self) -> float | None:
         """Of all rows; None where other sites tell them than how many rows they have."""
         return self.duplicates / self.rows if self.rows and self.is_of_all("duplicates") else None
+
+    def is_given(self, item: Item) -> bool:
+        """Whether any site gives an item."""
+        return self.withheld.get(item, 0) < self.sites
 
     def is_of_all(self, item: str) -> bool:
         """Whether the sites that withhold an item are those that withhold all, and so their rows."""
@@ -156,6 +161,7 @@ def _variable(
         rows=int(cells["rows"][0]),
         missing=int(cells["missing"][i]),
         coded=int(cells["coded"][i]),
+        coded_open=int(cells["coded_open"][i]),
         absent=int(cells["absent"][i]),
         hidden=int(cells["hidden"][i]),
         hidden_rows=hidden,

@@ -142,11 +142,12 @@ def _accuracy(run: Run, xs: list[float], label: str) -> Figure | None:
     points = [(x, row.val_accuracy) for x, row in zip(xs, run.rounds, strict=True)]
     if all(y is None for _, y in points):
         return None
-    end = percent_text(_last(points))
+    is_share = run.metric == "accuracy"  # an R² has no lower end
+    end = percent_text(_last(points)) if is_share else number_text(_last(points))
     caption = Caption(
         f"accuracy-{_by(label)}", f"{_title(run)} against {label}", f"It ends at {end}."
     )
-    axes = Axes(label, x_whole=label == BY_ROUND, y_percent=True)
+    axes = Axes(label, x_whole=label == BY_ROUND, y_percent=is_share)
     chart = line_chart(
         caption, axes, [Series(end, "federated", points)], _best_mark(run, xs, "val_accuracy")
     )
@@ -177,7 +178,7 @@ def _spread(run: Run) -> Figure | None:
         f"In the last round from {percent_text(last.low)} to {percent_text(last.high)}, "
         f"median {percent_text(last.median)}.",
     )
-    chart = spread_chart(caption, Axes(BY_ROUND, y_percent=True), spreads)
+    chart = spread_chart(caption, Axes(BY_ROUND, y_percent=run.metric == "accuracy"), spreads)
     legend = (("median", "median"), ("quartiles", "middle half"), ("range", "lowest to highest"))
     note = f"{_model(run)}, on each client's validation rows."
     return Figure("Spread over clients", note, chart, legend)
