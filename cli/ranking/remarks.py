@@ -161,8 +161,8 @@ def _ties(groups: Sequence[Group]) -> list[str]:
         if len(leaders) < 2:
             continue
         if len(leaders) == len(group.placed):
-            keys = [k for k, _ in leaders[0].standing.settings]
-            varied = [k for k in keys if len({dict(e.standing.settings)[k] for e in leaders}) > 1]
+            settings = [dict(line.standing.settings) for line in leaders]
+            varied = [k for k in _keys(settings) if len({one.get(k) for one in settings}) > 1]
             found.append(
                 f"all {len(leaders)} settings tie: {_names(varied)} "
                 f"{'does' if len(varied) == 1 else 'do'} not change what is compared"
@@ -188,7 +188,7 @@ def without_effect(results: Sequence[Result]) -> list[str]:
     Runs are compared that differ in this key only. Where a strategy has models of clients' own, the
     common one is not all there is, so the figures are compared too.
     """
-    keys = [key for key, _ in results[0].settings] if results else []
+    keys = _keys([dict(one.settings) for one in results])
     idle = [key for key in keys if _is_idle(key, results)]
     if not idle:
         return []
@@ -197,16 +197,21 @@ def without_effect(results: Sequence[Result]) -> list[str]:
 
 
 def _is_idle(key: str, results: Sequence[Result]) -> bool:
-    alike: dict[object, dict[str, set[object]]] = {}
+    alike: dict[object, dict[str | None, set[object]]] = {}
     for one in results:
         if one.model is None:
             return False
         others = (one.seed, tuple(pair for pair in one.settings if pair[0] != key))
-        value = dict(one.settings)[key]
+        value = dict(one.settings).get(key)
         outcome = (one.model, tuple(sorted(_told(one.figures).items())))
         alike.setdefault(others, {}).setdefault(value, set()).add(outcome)
     several = [values for values in alike.values() if len(values) > 1]
     return bool(several) and all(len(set().union(*v.values())) == 1 for v in several)
+
+
+def _keys(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """The keys of all settings, each once; what one setting has, another one's config may not have."""
+    return list(dict.fromkeys(key for one in settings for key in one))
 
 
 def _told(figures: Mapping[str, Any]) -> dict[str, float]:
