@@ -32,6 +32,16 @@ class Population:
     target_sd: float | None = None  # of the population
     untrained: int = 0  # clients that have no such model, and are left out
 
+    @property
+    def majority(self) -> float | None:
+        """The share of the commonest class: the accuracy of always naming it, which knows no column.
+
+        None without rows. Of a regression the mean has an R² of 0 by definition.
+        """
+        if not self.labels or not sum(self.labels):
+            return None
+        return max(self.labels) / sum(self.labels)
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values: `validated_on` and `tested_on` of a run's files."""
         return asdict(self) | {"labels": None if self.labels is None else list(self.labels)}

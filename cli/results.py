@@ -13,6 +13,8 @@ from calyx.digits import ABSENT, apart, share
 from calyx.files import read_lines
 from server.folder import Row
 
+_ZERO = "always the commonest class"
+
 
 def print_results(summary: Row, folder: Path, report: Path | None) -> None:
     """Print the table of accuracies and the paths."""
@@ -93,14 +95,16 @@ def _tables(summary: Row) -> list[tuple[str, Table]]:
     )
     pooled = "pooled (all rows in one place)"
     tested = summary.get(f"test_{figure}"), "bold green", reasons.get(f"test_{figure}", "")
-    everybody = [*alone, _Line("federated", *tested), beside("pooled", pooled)]
-    own = [beside("local_own", "local alone"), _Line("federated, own layers", *tested)]
+    zero = _Line(_ZERO, summary.get("test_majority"), "dim")
+    everybody = [zero, *alone, _Line("federated", *tested), beside("pooled", pooled)]
+    own = [zero, beside("local_own", "local alone"), _Line("federated, own layers", *tested)]
     if models == "both":
         key = f"personal_{figure}"
-        own[1] = _Line("personal", summary.get(key), "green", reasons.get(key, ""))
+        own[0] = _Line(_ZERO, summary.get("personal_majority"), "dim")
+        own[2] = _Line("personal", summary.get(key), "green", reasons.get(key, ""))
     own.append(beside("pooled_own", pooled))
-    if models == "own":
-        everybody = [line for line in everybody if line.name != "federated"]
+    if models == "own":  # the common figures are of the clients that have own models
+        everybody = [line for line in everybody if line.name not in ("federated", _ZERO)]
     named = [(f"{metric} on everybody's test rows", everybody)]
     if models != "common":
         named.append((f"{metric}, each on its own test rows{_who(_own_population(summary))}", own))

@@ -90,12 +90,12 @@ def render(
     """The page as UTF-8; links lead from the folder `home`."""
     entries, by_name = entries_of(runs, lost), {str(run.path): run for run in runs}
     groups = rank(entries)
-    metric = runs[0].metric
-    verdict = verdict_of(groups, metric)
+    ranked = [group for group in groups if group.kind] or groups
+    verdict = verdict_of(groups, runs_of(ranked[0].lines, by_name)[0].metric)
     said = verdict.reason.casefold()
     html = template("compare.html.j2").render(
         style=Markup(resource("page.css") + resource("compare.css")),  # noqa: S704 - our own files
-        metric=metric,
+        scores=" or ".join(dict.fromkeys(run.metric for run in runs)),
         tasks=sorted({run.settings.task.name for run in runs}),
         num_runs=len(runs),
         damaged=damaged,
@@ -139,7 +139,7 @@ def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:
 def _target(run: Run, text: str) -> str:
     if text == ABSENT:
         return f"there is no target, as no validation {run.metric} is above 0"
-    return f"the target is a validation {run.metric} of {text}, 95 % of the best{OWN if is_personal(run) else ''}"
+    return f"the target is a validation {run.metric} of {text}, 95 % of the best{' (own models)' if is_personal(run) else ''}"
 
 
 def _drawn_as(line: Line, group: Group) -> str:
@@ -163,7 +163,7 @@ def _members(groups: Sequence[Group], runs: Runs, home: Path) -> list[Member]:
         known = [v if isinstance(v, int | float) else None for v in values]
         texts = score_texts(known, members[0][1].metric)
         found += [
-            _member(letter, run, text, home)
+            _member(letter, run, f"{text} (own models)" if is_personal(run) else text, home)
             for (letter, run), text in zip(members, texts, strict=True)
         ]
     return found

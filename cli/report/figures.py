@@ -91,7 +91,9 @@ def learning_figures(run: Run) -> list[Figure]:
 def _bars(summary: Summary) -> list[Bar]:
     baselines = summary.baselines or Baselines()
     if summary.models != "common":
+        known = summary.personal_majority if summary.models == "both" else summary.test_majority
         return [
+            *_zero(known),
             Bar("Each client alone", "local", baselines.local_own),
             Bar("Federated, a model of each client's own", "federated", baselines.personal),
             Bar("All data pooled in one place", "pooled", baselines.pooled_own),
@@ -101,11 +103,17 @@ def _bars(summary: Summary) -> list[Bar]:
     )
     name = f" ({shorten(worst, 16)})" if worst else ""
     return [
+        *_zero(summary.test_majority),
         Bar(f"One client alone: the worst{name}", "local weak", baselines.local_worst),
         Bar("One client alone: the mean", "local", baselines.local_mean),
         Bar("Federated", "federated", baselines.federated),
         Bar("All data pooled in one place", "pooled", baselines.pooled),
     ]
+
+
+def _zero(majority: float | None) -> list[Bar]:
+    """What an accuracy is to be held against; a regression's mean has an R² of 0 by definition."""
+    return [] if majority is None else [Bar("Always the commonest class", "zero", majority)]
 
 
 def _loss(run: Run, xs: list[float], label: str) -> Figure | None:

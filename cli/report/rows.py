@@ -231,6 +231,8 @@ class Summary:
         None, validation_alias=_either("best_val_accuracy", "best_val_r2")
     )
     test_loss: Loss | None = None
+    test_majority: Share | None = None
+    personal_majority: Share | None = None
     test_accuracy: Score | None = Field(None, validation_alias=_either("test_accuracy", "test_r2"))
     personal: Score | None = Field(
         None, validation_alias=_either("personal_accuracy", "personal_r2")

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from calyx.figures import Figures
+from calyx.figures import Figures, none_of
 from calyx.layouts import Contents
 from calyx.metrics import PERSONAL, details
+from calyx.populations import Population
 from calyx.spread import client_spread
 from server.asking import ask
 from server.checkpoints import RunState, save
@@ -58,14 +59,25 @@ def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
     """As JSON values; the reasons of what cannot be told are under `absent`."""
     schema, counts = contents.task.schema, total_counts(outcome.evaluated)
     spread: Figures = client_spread(schema, counts)
+    whose = populations(outcome, contents)
+    told = judged(outcome.evaluated, contents, "test rows") | spread
+    for prefix, of in whose.items() if schema.classes else ():
+        told |= _majority(f"{prefix}majority", of)
     # What each client's own model does is no figure of this model.
-    found = (judged(outcome.evaluated, contents, "test rows") | spread).named("test_", PERSONAL)
+    found = told.named("test_", PERSONAL)
     more, reasons = details(schema, counts)
     return {
         **found.values,
         **{f"test_{name}": value for name, value in more.items()},
         "test_clients_scored": int(counts["scored"][0]),
         "test_clients_unscored": int(counts["unscored"][0]),
-        **{f"{k}tested_on": v.to_json() for k, v in populations(outcome, contents).items()},
+        **{f"{k}tested_on": v.to_json() for k, v in whose.items()},
         "absent": found.absent | {f"test_{name}": why for name, why in reasons.items()},
     }
+
+
+def _majority(name: str, of: Population) -> Figures:
+    """What an accuracy on these rows is to be held against."""
+    if of.majority is None:
+        return none_of((name,), "there are no test rows of which a model is judged")
+    return Figures({name: of.majority})

@@ -74,6 +74,13 @@ def test_one_model_has_one_heading(shown):
     assert list(shown(baselines=None).values()) == [{"federated": "0.870"}]
 
 
+def test_an_accuracy_stands_beside_that_of_knowing_nothing(shown):
+    everybody = shown(test_majority=0.52)["accuracy on everybody's test rows"]
+    assert next(iter(everybody.items())) == ("always the commonest class", "0.520")
+    _, own = shown(models="own", test_majority=0.52).values()
+    assert own["always the commonest class"] == "0.5200"
+
+
 def test_an_absent_figure_is_a_dash_with_its_reason(shown):
     why = {"test_accuracy": "1 of 9 rows has an output that is not finite"}
     (found,) = shown(test_accuracy=None, baselines=None, absent=why).values()

@@ -9,6 +9,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 from support.audit_oracles import of_audit
 from support.oracles import (
     Absent,
@@ -21,6 +22,8 @@ from support.oracles import (
     complaints,
     confusion,
     events_of,
+    head_of,
+    is_printed,
     judged,
     outputs_of,
     prefixed,
@@ -31,6 +34,8 @@ from support.wild import make
 
 from calyx.composing import compose
 from calyx.files import read_lines
+from cli.report.folder import read_run
+from cli.report.page import render
 from cli.settling import settled
 from engines.planning import plan
 from engines.simulation import simulate
@@ -76,6 +81,42 @@ def test_every_figure_of_the_audit_is_that_of_the_pooled_rows_to_its_margin(fede
     made, run = federation(seed)
     audit = read(run / "audit.json")
     assert complaints(audit, of_audit(made, audit), FINDINGS) == []
+
+
+@pytest.mark.parametrize("seed", FEDERATIONS)
+def test_every_figure_of_the_pages_head_is_that_of_the_summary_to_its_printed_digits(
+    federation, seed
+):
+    _, run = federation(seed)
+    summary, rounds = read(run / "summary.json"), read_lines(run / "rounds.jsonl")
+    shown = head_of(render(read_run(run)).decode())
+    name = "accuracy" if summary["metric"] == "accuracy" else "R²"
+    own, metric = f"Test {name}, own models", f"test_{summary['metric']}"
+    expected = {
+        "Rounds": [len(rounds), len(rounds)],
+        "Best round": [summary["best_round"]],
+        "Its validation loss": [summary["best_val_loss"]],
+        "Clients": [summary["num_clients"]],
+        "Dropped replies": [
+            sum(len(row["dropped"]) for row in rounds),
+            sum(len(row["cohort"]) for row in rounds),
+        ],
+        "Bytes up": [summary["bytes_up"]],
+        "Bytes down": [summary["bytes_down"]],
+        "Seed": [summary["seed"]],
+        own if summary["strategy"] == "fedbn" else f"Test {name}": [summary[metric]],
+    }
+    if summary["strategy"] == "ditto":
+        expected[own] = [summary[f"personal_{summary['metric']}"]]
+    spread = [summary["test_client_mean"], summary["test_client_sd"]]
+    if spread[0] is not None:
+        expected["On a client's own rows"] = [value for value in spread if value is not None]
+    if summary.get("test_calibration_error") is not None:
+        expected["Calibration error"] = [summary["test_calibration_error"]]
+    words = {"Privacy", "Engine", "Model", "Findings", "Time"}  # no figure, or a time
+    assert set(shown) - words == set(expected)
+    wrong = {k: (shown[k], v) for k, v in expected.items() if not is_printed(shown[k], v)}
+    assert wrong == {}
 
 
 def answered(made, run, kind, number):
@@ -154,7 +195,18 @@ def of_models(made, run, released):
         if part == "test":
             found |= of_spread(made, rows, outputs)
             found |= of_details(made, rows, outputs)
+            zeros = ("test_", "personal_") if strategy == "ditto" else ("test_",)
+            found |= {f"{prefix}majority": majority(made, rows) for prefix in zeros if made.classes}
     return found
+
+
+def majority(made, rows):
+    """The accuracy of a dummy that knows the answers' shares only."""
+    y = rows.pooled["y"].to_numpy()
+    if len(y) == 0:
+        return Absent()
+    dummy = DummyClassifier(strategy="most_frequent").fit(y[:, None], y, rows.weights)
+    return Near(dummy.score(y[:, None], y, rows.weights))
 
 
 def of_population(made, rows):
@@ -266,3 +318,27 @@ def of_own(made, rows, said):
         weights = [1 if is_equal else len(frame) for frame in rows.frames.values()]
         found["local_own"] = Near(float(np.average(own, weights=weights)), 1e-12)
     return found
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"a": 1.0, "b": 2}, "b = 2: nothing is expected of it"),
+        ({"a": 1.1}, "a = 1.1, not Near"),
+        ({"a": None, "absent": {"a": "why"}}, "a is null (why), not Near"),
+        ({}, "a is not there"),
+        ({"a": 1.0, "c": [None]}, "c.0 is null without a reason"),
+    ],
+)
+def test_a_figure_that_is_wrong_new_lost_or_without_its_reason_is_named(document, said):
+    expected = {"a": Near(1.0)} | ({"c.0": Absent()} if "c" in document else {})
+    (complaint,) = complaints(document, expected, ())
+    assert complaint.startswith(said)
+
+
+def test_a_printed_figure_is_right_to_half_of_its_last_digit():
+    assert is_printed("52.1\u202f%", [0.52149])
+    assert not is_printed("52.1\u202f%", [0.52151])
+    assert is_printed("-0.50\u202f% ± 3.0\u202f%", [-0.005, 0.03])
+    assert not is_printed("0 of 4", [0, 5])
+    assert is_printed("—", [None])

@@ -4,6 +4,7 @@ Models answer through `calyx predict`; all else is made of the rows themselves. 
 is either expected here, to a margin, or listed with the reason why nothing outside could say it.
 """
 
+import html
 import json
 import math
 import re
@@ -273,3 +274,34 @@ def confusion(rows: Rows, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
     true = [made.classes.index(label) for label in rows.pooled["y"]]
     answers = np.concatenate([outputs[name].argmax(axis=1) for name in rows.frames])
     return confusion_matrix(true, answers, labels=range(len(made.classes)))
+
+
+UNITS = {"%": 0.01, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+_NUMBER = re.compile(
+    r"([-\u2212]?\d+(?:\.(\d+))?)(?:e([+-]?\d+))?(?:[\u202f\u00a0 ]?(%|[kMG]?B)(?![a-z]))?"
+)
+
+
+def head_of(page: str) -> dict[str, str]:
+    """The key figures of a report's page, by label."""
+    found = re.findall(r"<div><dt>([^<]*)</dt><dd[^>]*><bdi>([^<]*)</bdi>", page)
+    return {html.unescape(label): html.unescape(value) for label, value in found}
+
+
+def is_printed(text: str, values: list[float | None]) -> bool:
+    """Whether a text shows these numbers, each to half of its own last digit; None is a dash."""
+    if None in values:
+        return "—" in text
+    found = list(_NUMBER.finditer(re.sub(r"(?<=\d),(?=\d{3})", "", text)))
+    if len(found) != len(values):
+        return False
+    for match, value in zip(found, values, strict=True):
+        number, decimals, power, unit = match.groups()
+        size = 10.0 ** int(power or 0) * UNITS.get(unit, 1.0)
+        # Of bytes three digits are shown.
+        half = 0.5 * 10.0 ** -len(decimals or "") * size
+        half = max(half, 0.005 * abs(value)) if unit and unit.endswith("B") else half
+        shown = float(number.replace("\u2212", "-")) * size
+        if not math.isclose(shown, value, rel_tol=1e-9, abs_tol=half * 1.0001):
+            return False
+    return True
