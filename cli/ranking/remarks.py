@@ -60,6 +60,11 @@ def _why_apart(groups: Sequence[Group]) -> str:
         return "some of their figures are means over rows, and some over clients"
     if len({kind.classes for kind in kinds}) > 1:
         return "they tell other classes apart"
+    values = (e for g in groups for line in g.lines for e in line.standing.entries if e.kind)
+    if any(one.rows is None for one in values):
+        return (
+            "their figures are of other rows, or of unknown ones (as of an earlier version's run)"
+        )
     return "their figures are of other rows"
 
 

@@ -139,7 +139,8 @@ def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:
 def _target(run: Run, text: str) -> str:
     if text == ABSENT:
         return f"there is no target, as no validation {run.metric} is above 0"
-    return f"the target is a validation {run.metric} of {text}, 95 % of the best{' (own models)' if is_personal(run) else ''}"
+    whose = " (own models)" if is_personal(run) else ""
+    return f"the target is a validation {run.metric} of {text}, 95 % of the best{whose}"
 
 
 def _drawn_as(line: Line, group: Group) -> str:

@@ -225,7 +225,10 @@ def test_scores_have_the_digits_that_tell_them_apart(tmp_path):
 
 
 def test_each_score_has_its_name_where_classes_and_numbers_are_on_one_page(tmp_path):
-    folders = [make(tmp_path / "classes", 0.8), regression(tmp_path / "numbers", 0.9, 5.0)]
+    folders = [
+        make(tmp_path / "classes", 0.8),
+        regression(tmp_path / "numbers", 0.9, 5.0, task={"name": "csv"}),
+    ]
     page = write_comparison(folders, tmp_path / "out.html").read_text()
     assert "a validation accuracy of 76.0" in page  # 95 % of 0.8
     assert "a validation R² of 0.8550" in page  # 95 % of 0.9
