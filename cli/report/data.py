@@ -258,6 +258,9 @@ def folds(summary: Summary | None, clients: dict[str, CvRow]) -> Folds | None:
         names = [f"fold {i + 1}" for i in range(len(scores))]
         title = f"{cv.k} folds"
         note = "A model is trained without a fold of everybody's rows, and judged on that fold."
+    num_below = sum(score is not None and score < 0 for score in scores)
+    if num_below:
+        note += f" {num_below} of {len(scores)} scores are below 0 and drawn at 0."
     sd = "" if cv.sd is None else f" ± {digits.share(cv.sd)}"
     few = f", over {cv.scored} of {cv.scored + cv.unscored}" if cv.scored and cv.unscored else ""
     rows = [
