@@ -160,20 +160,20 @@ def _missing(one: Standing, seeds: Sequence[str]) -> str:
 
 
 def _ties(groups: Sequence[Group]) -> list[str]:
-    found = []
-    for group in groups:
-        leaders = group.leaders
+    found, is_alone = [], len([group for group in groups if group.kind]) < 2
+    for number, group in enumerate(groups, start=1):
+        leaders, of = group.leaders, "" if is_alone else f" of group {number}"
         if len(leaders) < 2:
             continue
         if len(leaders) == len(group.placed):
             settings = [dict(line.standing.settings) for line in leaders]
             varied = [k for k in _keys(settings) if len({one.get(k) for one in settings}) > 1]
             found.append(
-                f"all {len(leaders)} settings tie: {_names(varied)} "
+                f"all {len(leaders)} settings{of} tie: {_names(varied)} "
                 f"{'does' if len(varied) == 1 else 'do'} not change what is compared"
             )
         else:
-            found.append(f"{len(leaders)} settings share the lead")
+            found.append(f"{len(leaders)} settings share the lead{of}")
     return found
 
 
