@@ -72,10 +72,11 @@ def described(group: Group) -> str:
     """What a group's figures are, and of whom."""
     if group.kind is None:
         return "no figure"
-    rows = next(
-        (e.rows for line in group.lines for e in line.standing.entries if e.value is not None), None
-    )
-    of = f": {rows_text(rows)}" if rows else ""
+    entries = (e for line in group.lines for e in line.standing.entries if e.value is not None)
+    texts = {e.seed: rows_text(e.rows) for e in entries if e.rows}
+    of = "".join(f": {text}" for text in list(texts.values())[:1])
+    if len(set(texts.values())) > 1:
+        of += f" with seed {next(iter(texts))}, and others of the same clients with other seeds"
     over = "" if group.kind.over == "rows" else f", a mean over {group.kind.over}"
     return f"{group.kind.figure}{over}, task {group.kind.task}{of}"
 
