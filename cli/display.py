@@ -33,6 +33,8 @@ _WHAT = {
     "query.abandon": "encryption",
 }
 _BLOCKS = "▁▂▃▄▅▆▇█"
+_MOST_BLOCKS = 40  # of a sparkline
+_MARGINS = 4  # columns of the picture's own edge and between names, figures and sparklines
 
 
 class Display(logging.Handler):
@@ -135,15 +137,18 @@ class Display(logging.Handler):
             return []
         last, monitor = self._rows[-1], self._plan.run.stopping.monitor
         table = Table.grid(padding=(0, 1))
+        for _ in range(3):  # names and figures are whole; the sparkline takes what room is left
+            table.add_column(no_wrap=True)
         names = ("train_loss", "val_loss", f"val_{metric_name(self._plan.task.schema)}", monitor)
         styles = dict(zip(names, ("cyan", "yellow", "green", "green"), strict=True))
+        texts = {key: figure_text(key, last[key]) for key in styles}
+        beside = max(map(len, styles)) + max(map(len, texts.values())) + _MARGINS
+        room = min(_MOST_BLOCKS, self._console.width - beside)
         for key, style in styles.items():
             known = [float(row[key]) for row in self._rows if row[key] is not None]
-            table.add_row(
-                key,
-                Text(figure_text(key, last[key]), style="bold"),
-                Text(sparkline(known[-40:]), style=style),
-            )
+            newest = known[-room:] if room > 0 else []
+            line = Text(sparkline(newest), style=style)
+            table.add_row(key, Text(texts[key], style="bold"), line)
         note = self._best(last["best_round"], monitor)
         dropped = last["dropped"]
         if dropped:

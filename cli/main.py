@@ -80,7 +80,9 @@ def _guarded(command: str, arguments: list[str], debug: bool) -> int:
     except CalyxError as error:
         if debug:
             traceback.print_exc()
-        return _say(str(error), error.exit_code)
+        from cli.meanings import explained  # late: who makes no mistake need not wait for it
+
+        return _say(explained(str(error)), error.exit_code)
     except KeyboardInterrupt as stop:
         return _say(str(stop) or "Stopped.", 128 + signal.SIGINT)
     except BrokenPipeError:

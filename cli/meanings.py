@@ -58,6 +58,7 @@ MEANINGS: dict[StrEnum, str] = {
 
 
 def explained(sentence: str) -> str:
-    """The sentence, and one more for each code that it names."""
+    """The sentence, and one more for each code that it names and does not explain yet."""
     codes = [code for code in MEANINGS if re.search(rf"(?<![a-z-]){code}(?![a-z-])", sentence)]
-    return " ".join([sentence, *[f"{code}: {MEANINGS[code]}." for code in codes]])
+    meanings = [f"{code}: {MEANINGS[code]}." for code in codes]
+    return " ".join([sentence, *[meaning for meaning in meanings if meaning not in sentence]])

@@ -58,11 +58,13 @@ def model_of(
             "file written by another run?"
         )
     weights = own if is_personal else objective.localised(common, own)
-    what = "own model" if is_personal else "own layers in the common model"
+    what = (
+        "This is {}'s own model" if is_personal else "These are {}'s own layers in the common model"
+    )
     later = "" if number == best else f", the run's model being that of round {best}"
     return Answering(
         _like(common, weights, folder, whose),
-        f"This is {whose}'s {what}, of round {number}{later}; the summary's "
+        f"{what.format(whose)}, of round {number}{later}; the summary's "
         f"{'personal_*' if is_personal else 'test_*'} figures are of these.",
     )
 

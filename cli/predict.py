@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.config import RunConfig, parse
+from calyx.defaults import followed
 from calyx.digits import by_scale, decimals_of, fixed
 from calyx.errors import UserError
 from calyx.files import check_place, write_atomically
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     folder = RunFolder(options.run)
     if options.out is not None:
         check_place(options.out)
-    run = parse(RunConfig, folder.read_config(), "")
+    run = parse(RunConfig, followed(folder.read_config()), "")  # a run of before may lack keys
     folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")

@@ -7,7 +7,6 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from calyx.digits import ABSENT, apart, share
 from calyx.files import read_lines
@@ -16,13 +15,18 @@ from server.folder import Row
 _ZERO = "always the commonest class"
 
 
+METRIC = {"accuracy": "accuracy", "r2": "R²"}
+_LEAST_BAR = 10  # columns of a bar that can be read
+_SPACE = 3  # columns that a column of the table takes beside its cells, and the table at its end
+
+
 def print_results(summary: Row, folder: Path, report: Path | None) -> None:
     """Print the table of accuracies and the paths."""
     console = Console()
     console.print()
-    for title, table in _tables(summary):
+    for title, lines, decimals in _tables(summary):
         console.print(title, style="bold", highlight=False)
-        console.print(table)
+        _print_table(console, METRIC[summary["metric"]], lines, decimals)
     for line in _lines(summary, folder):
         console.print(line, highlight=False)
     console.print(_end(summary), highlight=False)
@@ -51,22 +55,27 @@ def _lines(summary: Row, folder: Path) -> list[str]:
     if untrained:
         who = "1 client has" if untrained == 1 else f"{untrained} clients have"
         found.append(f"own models: {who} none, having taken part in no round")
-    if cv and cv["mean"] is not None:
-        what = "each client left out" if cv["k"] == "clients" else f"{cv['k']} folds"
-        sd = "" if cv["sd"] is None else f" ± {share(cv['sd'])}"
-        few = cv.get("unscored", 0)
-        of = (
-            f", over {cv['scored']} of {cv['scored'] + few}; the others cannot be told"
-            if few
-            else ""
-        )
-        found.append(f"cross-validation, {what}: {share(cv['mean'])}{sd}{of}")
+    if cv:
+        found.append(_cross_validated(cv, summary.get("models", "common")))
     events = [e for e in read_lines(folder / "events.jsonl") if e["event"] in ("audit", "drift")]
     grave = [e for e in events if e["severity"] != "info"]
     if grave:
         what = "1 finding" if len(grave) == 1 else f"{len(grave)} findings"
         found.append(f"data    {what} of the audit to look at, in the report")
     return found
+
+
+def _cross_validated(cv: Row, models: str) -> str:
+    """The mean of the folds' scores, by name, and of which models it is; or why there is none."""
+    what = "each client left out" if cv["k"] == "clients" else f"{cv['k']} folds"
+    whose = {"both": " of the common models", "own": " of own models"}.get(models, "")
+    head = f"cross-validation, {what}: {METRIC[cv['metric']]}{whose}"
+    if cv["mean"] is None:
+        return f"{head} {ABSENT}: {cv['absent']['mean']}"
+    sd = "" if cv["sd"] is None else f" ± {share(cv['sd'])}"
+    few = cv.get("unscored", 0)
+    of = f", over {cv['scored']} of {cv['scored'] + few}; the others cannot be told" if few else ""
+    return f"{head} {share(cv['mean'])}{sd}{of}"
 
 
 @dataclass(frozen=True)
@@ -79,9 +88,9 @@ class _Line:
     absent: str = ""  # why there is no value; a model without value and reason is not shown
 
 
-def _tables(summary: Row) -> list[tuple[str, Table]]:
+def _tables(summary: Row) -> list[tuple[str, list[_Line], int]]:
     """Models on everybody's rows; below, what clients have of their own, each on its own rows."""
-    metric = {"accuracy": "accuracy", "r2": "R²"}[summary["metric"]]
+    metric = METRIC[summary["metric"]]
     figure, models = summary["metric"], summary.get("models", "common")
     baselines, reasons = summary["baselines"] or {}, summary.get("absent") or {}
     why = baselines.get("absent") or {}
@@ -113,7 +122,7 @@ def _tables(summary: Row) -> list[tuple[str, Table]]:
         for title, lines in named
     ]
     decimals = apart([one.value for _, lines in shown for one in lines if one.value is not None])
-    return [(title, _table(metric, lines, decimals)) for title, lines in shown if lines]
+    return [(title, lines, decimals) for title, lines in shown if lines]
 
 
 def _own_population(summary: Row) -> Row:
@@ -133,15 +142,34 @@ def _who(population: Row) -> str:
     return f": {population['clients']} of {population['asked']} clients"
 
 
-def _table(metric: str, lines: list[_Line], decimals: int) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("model", no_wrap=True)
-    table.add_column(metric, justify="right", no_wrap=True)
-    table.add_column("")
+def _print_table(console: Console, metric: str, lines: list[_Line], decimals: int) -> None:
+    """Names and figures are whole: bars take what room is left, reasons stand below the table.
+
+    Where even names and figures have no room beside each other they are a list.
+    """
+    texts = [ABSENT if o.value is None else f"{o.value:.{decimals}f}" for o in lines]
+    num = max(map(len, (metric, *texts)))
+    room = console.width - max(len(one.name) for one in lines) - num - 3 * _SPACE
+    if room + _SPACE < 0:
+        for one, text in zip(lines, texts, strict=True):
+            if one.value is not None:
+                console.print(f"{one.name}: {text}", style=one.style, highlight=False)
+    else:
+        table = Table(box=SIMPLE_HEAD)
+        table.add_column("model", no_wrap=True)
+        table.add_column(metric, justify="right", no_wrap=True)
+        bars = [_bar(one, room) for one in lines] if room >= _LEAST_BAR else []
+        for i, (one, text) in enumerate(zip(lines, texts, strict=True)):
+            table.add_row(one.name, text, *bars[i : i + 1], style=one.style)
+        console.print(table)
     for one in lines:
         if one.value is None:
-            table.add_row(one.name, ABSENT, Text(one.absent), style=one.style)
-        else:
-            bar = ProgressBar(1.0, min(1.0, max(0.0, one.value)), width=30)
-            table.add_row(one.name, f"{one.value:.{decimals}f}", bar, style=one.style)
-    return table
+            console.print(
+                f"{one.name} {ABSENT}: {one.absent}", style="yellow", highlight=False, markup=False
+            )
+
+
+def _bar(one: _Line, room: int) -> ProgressBar | str:
+    if one.value is None:
+        return ""
+    return ProgressBar(1.0, min(1.0, max(0.0, one.value)), width=min(30, room))

@@ -4,11 +4,13 @@ import math
 import os
 from argparse import ArgumentError, Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from calyx.errors import ConfigError
 from cli.hydra_program import composed, one_sentence, run_hydra, search_path
+from cli.idle import idle_settings
 from cli.settling import settled
 from server.folder import RunFolder
 
@@ -86,7 +88,9 @@ def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
     from cli.sweep.outcomes import objective_of
     from engines.planning import plan
 
-    checked = plan(settled(cfg, single=True))
-    summary = run_plan(checked, Path(HydraConfig.get().runtime.output_dir), resume=False)
+    checked, hydra = plan(settled(cfg, single=True)), HydraConfig.get()
+    idle = idle_settings(hydra.overrides.task, checked.config)
+    checked = replace(checked, warnings=(*checked.warnings, *idle))
+    summary = run_plan(checked, Path(hydra.runtime.output_dir), resume=False)
     value = objective_of(summary, checked.run.stopping.objective)
     return math.nan if value is None else value

@@ -12,6 +12,7 @@ from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
 from cli.following import drive, read_pinned, split_options
 from cli.hydra_program import composed
+from cli.idle import idle_settings
 from engines.planning import check_config
 from server.folder import RunFolder
 from server.sampling import check_sizes
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
         config["audit"]["baseline"] = str(Path(config["audit"]["baseline"]).absolute())
     folder = _folder(overrides)
     _check(config, read_pinned(options, folder))
+    for sentence in idle_settings(overrides, config):
+        print(f"warning: {sentence}", flush=True)
     drive(config, folder, options, resume=False)
     return 0
 

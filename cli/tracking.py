@@ -14,6 +14,7 @@ from typing import Any
 
 from calyx.config import RunConfig
 from calyx.files import read_lines, write_json
+from cli.resume import MAY_CHANGE
 from server.folder import Row, RunFolder
 
 _STEP = "round"
@@ -81,13 +82,18 @@ def to_mlflow(folder: RunFolder) -> None:
         before = json.loads(noted.read_text())
     mlflow.set_experiment(f"calyx {summary['task']}")
     with mlflow.start_run(run_id=before["run_id"], run_name=folder.path.name) as active:
+        values = dict(_flat(config))
         if before["run_id"] is None:
-            mlflow.log_params(dict(_flat(config)))
+            mlflow.log_params({k: v for k, v in values.items() if k not in MAY_CHANGE})
             mlflow.set_tags({"task": summary["task"], "strategy": summary["strategy"]})
+        # MLflow never changes a parameter; what another start may have changed is a tag.
+        mlflow.set_tags({k: v for k, v in values.items() if k in MAY_CHANGE})
         for row in read_lines(folder.rounds):
             if row[_STEP] > before["rounds"]:
                 mlflow.log_metrics(dict(scalars(row)), step=row[_STEP])
-        mlflow.log_metrics(dict(final_scalars(summary)))
+        final = dict(final_scalars(summary))
+        gone = [k for k in active.data.metrics if k.startswith(_OF_MODELS) and k not in final]
+        mlflow.log_metrics(final | dict.fromkeys(gone, math.nan))  # of before it was taken up again
         for path in (folder.summary, folder.report):
             if path.exists():
                 mlflow.log_artifact(str(path))

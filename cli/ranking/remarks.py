@@ -60,6 +60,11 @@ def _why_apart(groups: Sequence[Group]) -> str:
         return "some of their figures are means over rows, and some over clients"
     if len({kind.classes for kind in kinds}) > 1:
         return "they tell other classes apart"
+    values = (e for g in groups for line in g.lines for e in line.standing.entries if e.kind)
+    if any(one.rows is None for one in values):
+        return (
+            "their figures are of other rows, or of unknown ones (as of an earlier version's run)"
+        )
     return "their figures are of other rows"
 
 
@@ -67,10 +72,11 @@ def described(group: Group) -> str:
     """What a group's figures are, and of whom."""
     if group.kind is None:
         return "no figure"
-    rows = next(
-        (e.rows for line in group.lines for e in line.standing.entries if e.value is not None), None
-    )
-    of = f": {rows_text(rows)}" if rows else ""
+    entries = (e for line in group.lines for e in line.standing.entries if e.value is not None)
+    texts = {e.seed: rows_text(e.rows) for e in entries if e.rows}
+    of = "".join(f": {text}" for text in list(texts.values())[:1])
+    if len(set(texts.values())) > 1:
+        of += f" with seed {next(iter(texts))}, and others of the same clients with other seeds"
     over = "" if group.kind.over == "rows" else f", a mean over {group.kind.over}"
     return f"{group.kind.figure}{over}, task {group.kind.task}{of}"
 
@@ -155,20 +161,20 @@ def _missing(one: Standing, seeds: Sequence[str]) -> str:
 
 
 def _ties(groups: Sequence[Group]) -> list[str]:
-    found = []
-    for group in groups:
-        leaders = group.leaders
+    found, is_alone = [], len([group for group in groups if group.kind]) < 2
+    for number, group in enumerate(groups, start=1):
+        leaders, of = group.leaders, "" if is_alone else f" of group {number}"
         if len(leaders) < 2:
             continue
         if len(leaders) == len(group.placed):
-            keys = [k for k, _ in leaders[0].standing.settings]
-            varied = [k for k in keys if len({dict(e.standing.settings)[k] for e in leaders}) > 1]
+            settings = [dict(line.standing.settings) for line in leaders]
+            varied = [k for k in _keys(settings) if len({one.get(k) for one in settings}) > 1]
             found.append(
-                f"all {len(leaders)} settings tie: {_names(varied)} "
+                f"all {len(leaders)} settings{of} tie: {_names(varied)} "
                 f"{'does' if len(varied) == 1 else 'do'} not change what is compared"
             )
         else:
-            found.append(f"{len(leaders)} settings share the lead")
+            found.append(f"{len(leaders)} settings share the lead{of}")
     return found
 
 
@@ -188,7 +194,7 @@ def without_effect(results: Sequence[Result]) -> list[str]:
     Runs are compared that differ in this key only. Where a strategy has models of clients' own, the
     common one is not all there is, so the figures are compared too.
     """
-    keys = [key for key, _ in results[0].settings] if results else []
+    keys = _keys([dict(one.settings) for one in results])
     idle = [key for key in keys if _is_idle(key, results)]
     if not idle:
         return []
@@ -197,16 +203,21 @@ def without_effect(results: Sequence[Result]) -> list[str]:
 
 
 def _is_idle(key: str, results: Sequence[Result]) -> bool:
-    alike: dict[object, dict[str, set[object]]] = {}
+    alike: dict[object, dict[str | None, set[object]]] = {}
     for one in results:
         if one.model is None:
             return False
         others = (one.seed, tuple(pair for pair in one.settings if pair[0] != key))
-        value = dict(one.settings)[key]
+        value = dict(one.settings).get(key)
         outcome = (one.model, tuple(sorted(_told(one.figures).items())))
         alike.setdefault(others, {}).setdefault(value, set()).add(outcome)
     several = [values for values in alike.values() if len(values) > 1]
     return bool(several) and all(len(set().union(*v.values())) == 1 for v in several)
+
+
+def _keys(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """The keys of all settings, each once; what one setting has, another one's config may not have."""
+    return list(dict.fromkeys(key for one in settings for key in one))
 
 
 def _told(figures: Mapping[str, Any]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from statistics import mean
 
 from cli.ranking.digits import deviation_text, number_texts, percent_texts
+from cli.ranking.entries import PERSONAL
 from cli.ranking.remarks import remarks
 from cli.ranking.significance import FEWEST, Difference, difference
 from cli.ranking.standings import Group, Standing
@@ -29,7 +30,7 @@ def verdict_of(groups: Sequence[Group], metric: str) -> Verdict:
     pair = _pair(group)
     if pair is None:
         return _none(group)
-    return _judged(*pair, metric)
+    return _judged(*pair, metric, _whose(group))
 
 
 def score_texts(values: Sequence[float | None], metric: str) -> list[str]:
@@ -71,12 +72,17 @@ def _pair(group: Group) -> tuple[Standing, Standing] | None:
 def _tie(group: Group, metric: str) -> Verdict:
     [text] = score_texts([mean(group.leaders[0].values)], metric)
     names = ", ".join(f"“{line.standing.label}”" for line in group.leaders)
-    return Verdict("A tie", "open", f"{names} have the same test {metric}, {text}.")
+    return Verdict("A tie", "open", f"{names} have the same test {metric}{_whose(group)}, {text}.")
 
 
-def _judged(first: Standing, second: Standing, metric: str) -> Verdict:
+def _whose(group: Group) -> str:
+    """That all figures are of clients' own models, if they are; a remark says it of some."""
+    return " (of clients' own models)" if all(PERSONAL in n for n in group.figures) else ""
+
+
+def _judged(first: Standing, second: Standing, metric: str, whose: str) -> Verdict:
     found = difference(first.values, second.values)
-    words = _words(first, second, metric)
+    words = _words(first, second, metric, whose)
     fewest = min(_independent(one, other) for one, other in ((first, second), (second, first)))
     if fewest < FEWEST or found.margin is None:
         return Verdict("It cannot be told", "open", f"{words} {_too_few(found, fewest)}")
@@ -113,12 +119,10 @@ def _too_few(found: Difference, fewest: int) -> str:
     return f"No figure varies over {fewest} seeds, which is no certainty: {_MORE}."
 
 
-def _words(first: Standing, second: Standing, metric: str) -> str:
+def _words(first: Standing, second: Standing, metric: str, whose: str) -> str:
     shared = [s for s in first.values if s in second.values]
     means = [mean(one.values[s] for s in shared or one.values) for one in (first, second)]
     texts = score_texts(means, metric)
     gap = deviation_text(means[0] - means[1], texts[0])
     less = f"{gap.split()[0]} points less" if metric == "accuracy" else f"{gap} less"
-    return (
-        f"“{first.label}” has a test {metric} of {texts[0]}, “{second.label}” {texts[1]}, {less}."
-    )
+    return f"“{first.label}” has a test {metric} of {texts[0]}{whose}, “{second.label}” {texts[1]}, {less}."

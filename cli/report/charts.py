@@ -8,10 +8,12 @@ from markupsafe import Markup
 from cli.report.scales import (
     Point,
     Scale,
-    percent_text,
+    common_power,
     pick,
+    power_text,
     push_apart,
     round_domain,
+    score_text,
     thin,
     tick_step,
     tick_text,
@@ -25,15 +27,21 @@ MOST_POINTS = 300  # of one line; finer than the pixels it is drawn on
 MOST_DOTS = 12  # points of one line that are shown as dots too
 LABEL_GAP = 20  # between baselines, for the larger letters of a narrow screen
 BAR_PITCH = 54
+R2_FLOOR = -1.0  # worse than useless; how much worse, no drawing needs to show
 
 
 @dataclass(frozen=True)
 class Axes:
-    """What the axes mean; `y_percent` shows shares of one, 0 … 1, `y_zero` starts at zero."""
+    """What the axes mean.
+
+    `y_percent` shows shares of one, 0 … 1, and `y_r2` R² from R2_FLOOR to 1: what is beyond is drawn at
+    the edge. `y_zero` starts at zero.
+    """
 
     x_label: str
     x_whole: bool = True
     y_percent: bool = False
+    y_r2: bool = False
     y_zero: bool = False
 
 
@@ -120,7 +128,11 @@ def spread_chart(caption: Caption, axes: Axes, spreads: Sequence[Spread]) -> Mar
     drawn = [spreads[index] for index in pick(len(spreads), MOST_POINTS)]
     plot = _plot(axes, [s.x for s in spreads], [y for s in drawn for y in (s.low, s.high)])
     last = drawn[-1]
-    end = Series(percent_text(last.median), "federated", [(last.x, last.median)])
+    end = Series(
+        score_text(last.median, "accuracy" if axes.y_percent else "R²"),
+        "federated",
+        [(last.x, last.median)],
+    )
     parts = [
         plot.grid,
         _band(plot, [(s.x, s.low, s.high) for s in drawn], "range"),
@@ -131,15 +143,15 @@ def spread_chart(caption: Caption, axes: Axes, spreads: Sequence[Spread]) -> Mar
     return drawing(caption, WIDTH, HEIGHT, parts)
 
 
-def bar_chart(caption: Caption, bars: Sequence[Bar]) -> Markup:
-    """Horizontal bars from 0 to 100 %, name and value above each; one below 0 has no length."""
+def bar_chart(caption: Caption, bars: Sequence[Bar], metric: str = "accuracy") -> Markup:
+    """Horizontal bars from 0 to 1, name and value above each; one below 0 has no length."""
     scale = Scale(0, 1, 0, WIDTH, is_bounded=True)
     parts: list[Markup] = []
     for index, bar in enumerate(bars):
         top = index * BAR_PITCH
         parts += [
             text(0, top + 18, bar.name, "name"),
-            text(WIDTH, top + 18, percent_text(bar.value), "value end"),
+            text(WIDTH, top + 18, score_text(bar.value, metric), "value end"),
             _box(0, top + 27, WIDTH, "track"),
         ]
         if bar.value is not None:
@@ -152,11 +164,12 @@ def _box(x: float, y: float, width: float, kind: str) -> Markup:
 
 
 def _plot(axes: Axes, xs: Sequence[float], ys: Iterable[float]) -> _Plot:
-    shown = [min(max(y, 0.0), 1.0) for y in ys] if axes.y_percent else ys
+    floor = 0.0 if axes.y_percent else R2_FLOOR if axes.y_r2 else None
+    shown = ys if floor is None else [min(max(y, floor), 1.0) for y in ys]
     low, high, step = round_domain(shown, 5, axes.y_zero)
-    if axes.y_percent:
-        low, high = max(0.0, low), min(1.0, high)
-    y = Scale(low, high, BOTTOM, TOP, is_bounded=axes.y_percent)
+    if floor is not None:
+        low, high = max(floor, low), min(1.0, high)
+    y = Scale(low, high, BOTTOM, TOP, is_bounded=floor is not None)
     first, last = (min(xs), max(xs)) if axes.x_whole else (0.0, max(xs))
     if first == last:
         first, last = first - 0.5, last + 0.5
@@ -168,9 +181,16 @@ def _plot(axes: Axes, xs: Sequence[float], ys: Iterable[float]) -> _Plot:
 
 
 def _y_ticks(y: Scale, step: float, percent: bool) -> list[Markup]:
-    parts = []
-    for value in ticks(y.low, y.high, step):
-        label = tick_text(100 * value, 100 * step) + "%" if percent else tick_text(value, step)
+    """Lines and labels; of numbers that are too long for their room the power of ten is above."""
+    values, parts = ticks(y.low, y.high, step), []
+    power = 0 if percent else common_power(values, step)
+    if power:
+        parts.append(text(LEFT - 8, TOP - 12, power_text(power), "tick end"))
+    factor = 10.0**power
+    for value in values:
+        label = tick_text(value / factor, step / factor)
+        if percent:
+            label = tick_text(100 * value, 100 * step) + "%"
         parts += [
             line((LEFT, y(value)), (RIGHT, y(value)), "grid"),
             text(LEFT - 8, y(value) + 5, label, "tick end"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cli.report.scales import Scale, percent_text, round_domain, shorten, tick_text, ticks
+from cli.report.scales import Scale, round_domain, score_text, shorten, tick_text, ticks
 from cli.report.svg import Caption, drawing, line, tag, text
 
 WIDTH = 520
@@ -27,8 +27,13 @@ class ClientDots:
     federated: float | None  # the federated model, on its own test rows
 
 
-def dot_plot(caption: Caption, rows: Sequence[ClientDots], reference: float | None) -> Markup:
-    """A dot for the client alone, a ring for the federated model, a line at `reference`."""
+def dot_plot(
+    caption: Caption, rows: Sequence[ClientDots], reference: float | None, metric: str = "accuracy"
+) -> Markup:
+    """A dot for the client alone, a ring for the federated model, a line at `reference`.
+
+    What is below 0 is drawn at 0.
+    """
     known = [v for row in rows for v in (row.local, row.federated) if v is not None]
     known += [] if reference is None else [reference]
     low, high, step = round_domain(known, 5, zero=False)
@@ -36,10 +41,10 @@ def dot_plot(caption: Caption, rows: Sequence[ClientDots], reference: float | No
     x = Scale(max(least, low), min(1.0, high), NAMES + 8, EDGE - 8, is_bounded=True)
     height = row_height(len(rows))
     bottom = TOP + len(rows) * height
-    parts = [*_names([row.name for row in rows]), *_shares(x, step, bottom, reference)]
+    parts = [*_names([row.name for row in rows]), *_shares(x, step, (bottom, reference), metric)]
     if reference is not None:
         side = "start" if x(reference) < (NAMES + EDGE) / 2 else "end"
-        label = f"federated {percent_text(reference)}"
+        label = f"federated {score_text(reference, metric)}"
         parts += [
             line((x(reference), TOP - 24), (x(reference), bottom), "reference"),
             text(x(reference), TOP - 30, label, f"label federated {side}"),
@@ -91,13 +96,15 @@ def row_height(num_clients: int) -> int:
     return ROW if num_clients <= MOST_NAMED else THIN_ROW
 
 
-def _shares(x: Scale, step: float, bottom: float, reference: float | None) -> list[Markup]:
+def _shares(x: Scale, step: float, place: tuple[float, float | None], metric: str) -> list[Markup]:
     """The grid; a tick's label gives way to the reference line that would strike it through."""
-    parts = []
+    (bottom, reference), parts = place, []
     for value in ticks(x.low, x.high, step):
         parts.append(line((x(value), TOP), (x(value), bottom), "grid"))
         if reference is None or abs(x(value) - x(reference)) > 2 * LETTER:
             label = tick_text(100 * value, 100 * step) + "%"
+            if metric != "accuracy":
+                label = tick_text(value, step)
             parts.append(text(x(value), TOP - 8, label, "tick middle"))
     return parts
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cli.report.client_charts import ClientDots, dot_plot, heat_map
-from cli.report.figures import Figure
+from cli.report.figures import Figure, title_of
 from cli.report.folder import Run
 from cli.report.rows import Split
 from cli.report.scales import pick
@@ -82,14 +82,16 @@ def _weakness(line: ClientLine) -> tuple[float, float, str]:
 def _dots(run: Run, shown: list[ClientLine]) -> Figure | None:
     models = run.summary.models if run.summary else "common"
     if models != "common":
-        return _own_dots(shown, is_beside=models == "both")
+        return _own_dots(shown, run.metric, is_beside=models == "both")
     rows = [ClientDots(line.name, line.local, line.federated) for line in shown]
     if all(row.local is None and row.federated is None for row in rows):
         return None
     baselines = run.summary.baselines if run.summary else None
     reference = baselines.federated if baselines else None
     caption = Caption(
-        "dots", "Accuracy of each client", "The same figures are in the table of the clients."
+        "dots",
+        f"{title_of(run.metric)} of each client",
+        "The same figures are in the table of the clients.",
     )
     ring = ("own", "federated, on the client's own test rows")
     legend: tuple[tuple[str, str], ...]
@@ -102,10 +104,18 @@ def _dots(run: Run, shown: list[ClientLine]) -> Figure | None:
             ("reference", "federated, on everybody's test rows"),
             ring,
         )
-    return Figure("Each client", note, dot_plot(caption, rows, reference), legend)
+    drawing = dot_plot(caption, rows, reference, run.metric)
+    return Figure("Each client", note + _below(rows), drawing, legend)
 
 
-def _own_dots(shown: list[ClientLine], *, is_beside: bool) -> Figure | None:
+def _below(rows: list[ClientDots]) -> str:
+    """What is cut for drawing is said."""
+    values = [v for row in rows for v in (row.local, row.federated) if v is not None]
+    num = sum(value < 0 for value in values)
+    return f" {num} of {len(values)} figures are below 0 and drawn at 0." if num else ""
+
+
+def _own_dots(shown: list[ClientLine], metric: str, *, is_beside: bool) -> Figure | None:
     """Each client's two models on its own rows; `is_beside`: a common one is beside its own."""
     rows = [
         ClientDots(line.name, line.local_own, line.personal if is_beside else line.federated)
@@ -114,11 +124,13 @@ def _own_dots(shown: list[ClientLine], *, is_beside: bool) -> Figure | None:
     if all(row.local is None and row.federated is None for row in rows):
         return None
     caption = Caption(
-        "dots", "Score of each client", "The same figures are in the table of the clients."
+        "dots",
+        f"{title_of(metric)} of each client",
+        "The same figures are in the table of the clients.",
     )
     legend = (("local", "client alone"), ("own", "federated, the client's own model"))
     note = "A client's dot and ring are both on its own test rows."
-    return Figure("Each client", note, dot_plot(caption, rows, None), legend)
+    return Figure("Each client", note + _below(rows), dot_plot(caption, rows, None, metric), legend)
 
 
 def _heat(run: Run, shown: list[ClientLine]) -> Figure | None:

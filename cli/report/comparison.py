@@ -21,15 +21,7 @@ from cli.report.comparison_charts import learning_figures
 from cli.report.comparison_table import Row, head_of, rows_of
 from cli.report.figures import Figure
 from cli.report.folder import Run, read_run
-from cli.report.groups import (
-    Lost,
-    Runs,
-    entries_of,
-    is_personal,
-    runs_of,
-    score_name,
-    target_of,
-)
+from cli.report.groups import Lost, Runs, entries_of, is_personal, runs_of, score_name, target_of
 from cli.report.marks import STRONG, kind_of, letter_of
 from cli.report.page import resource, template
 
@@ -55,7 +47,7 @@ class Section:
     key: tuple[tuple[str, str, str], ...]  # colour, letter and name of the settings drawn in one
     num_grey: int
     learning: tuple[Figure, ...]
-    target: str
+    target: str  # with the name of the score that it is of
     heads: tuple[str, ...]
     lines: tuple[Row, ...]
 
@@ -98,12 +90,12 @@ def render(
     """The page as UTF-8; links lead from the folder `home`."""
     entries, by_name = entries_of(runs, lost), {str(run.path): run for run in runs}
     groups = rank(entries)
-    metric = runs[0].metric
-    verdict = verdict_of(groups, metric)
+    ranked = [group for group in groups if group.kind] or groups
+    verdict = verdict_of(groups, runs_of(ranked[0].lines, by_name)[0].metric)
     said = verdict.reason.casefold()
     html = template("compare.html.j2").render(
         style=Markup(resource("page.css") + resource("compare.css")),  # noqa: S704 - our own files
-        metric=metric,
+        scores=" or ".join(dict.fromkeys(run.metric for run in runs)),
         tasks=sorted({run.settings.task.name for run in runs}),
         num_runs=len(runs),
         damaged=damaged,
@@ -138,10 +130,17 @@ def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:
         ),
         num_grey=max(0, len(group.lines) - STRONG),
         learning=tuple(learning_figures(group, runs, prefix)),
-        target=score_texts([target], metric)[0],
+        target=_target(members[0], score_texts([target], metric)[0]),
         heads=head_of(group, runs),
         lines=tuple(rows_of(group, runs, prefix)),
     )
+
+
+def _target(run: Run, text: str) -> str:
+    if text == ABSENT:
+        return f"there is no target, as no validation {run.metric} is above 0"
+    whose = " (own models)" if is_personal(run) else ""
+    return f"the target is a validation {run.metric} of {text}, 95 % of the best{whose}"
 
 
 def _drawn_as(line: Line, group: Group) -> str:

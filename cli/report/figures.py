@@ -7,14 +7,24 @@ from statistics import median, quantiles
 
 from markupsafe import Markup
 
-from cli.report.charts import Axes, Bar, Mark, Series, Spread, bar_chart, line_chart, spread_chart
+from cli.report.charts import (
+    R2_FLOOR,
+    Axes,
+    Bar,
+    Mark,
+    Series,
+    Spread,
+    bar_chart,
+    line_chart,
+    spread_chart,
+)
 from cli.report.folder import Run
 from cli.report.rows import Baselines, Round, Summary
 from cli.report.scales import (
     Point,
     byte_unit,
     number_text,
-    percent_text,
+    score_text,
     seconds_text,
     shorten,
 )
@@ -50,8 +60,9 @@ def comparison(run: Run) -> Markup:
         bars = [Bar("Federated", "federated", run.summary.test_accuracy)]
     else:
         bars = _bars(run.summary)
-    words = "; ".join(f"{bar.name} {percent_text(bar.value)}" for bar in bars)
-    return bar_chart(Caption("comparison", f"{_title(run)} of the models compared", words), bars)
+    words = "; ".join(f"{bar.name} {score_text(bar.value, run.metric)}" for bar in bars)
+    title = f"{title_of(run.metric)} of the models compared"
+    return bar_chart(Caption("comparison", title, words), bars, run.metric)
 
 
 def same_rows(run: Run) -> str:
@@ -120,38 +131,79 @@ def _loss(run: Run, xs: list[float], label: str) -> Figure | None:
     train = [(x, row.train_loss) for x, row in zip(xs, run.rounds, strict=True)]
     val = [(x, row.val_loss) for x, row in zip(xs, run.rounds, strict=True)]
     named = [("training", "train", train), ("validation", "federated", val)]
+    if has_own_beside(run):
+        own = [(x, row.val_personal_loss) for x, row in zip(xs, run.rounds, strict=True)]
+        named.append(("own models", "own", own))
     series = [Series(*one) for one in named if any(y is not None for _, y in one[2])]
     if not series:
         return None
     ends = (f"{one.name} ends at {number_text(_last(one.points))}" for one in series)
     caption = Caption(f"loss-{_by(label)}", f"Loss against {label}", "; ".join(ends))
     axes = Axes(label, x_whole=label == BY_ROUND, y_zero=True)
-    mark = _best_mark(run, xs, "val_loss")
+    mark = _best_mark(run, xs, "loss")
     return Figure(
         f"Loss by {_by(label)}",
-        "Mean over rows; lower is better.",
+        f"Mean over {_over(run)}; lower is better.{_chosen(run)}",
         line_chart(caption, axes, series, mark),
     )
 
 
-def _title(run: Run) -> str:
-    return run.metric[0].upper() + run.metric[1:]
+def _over(run: Run) -> str:
+    privacy = run.settings.privacy
+    return "clients" if privacy and privacy.weighting == "equal" else "rows"
+
+
+def title_of(metric: str) -> str:
+    """At the beginning of a title."""
+    return metric[0].upper() + metric[1:]
+
+
+def has_own_beside(run: Run) -> bool:
+    """Whether clients' own models were validated beside a common one."""
+    return any(
+        row.val_personal_loss is not None and row.val_personal_loss != row.val_loss
+        for row in run.rounds
+    )
+
+
+def _chosen(run: Run) -> str:
+    """By which models the best round was chosen, where there are two kinds."""
+    if not has_own_beside(run):
+        return ""
+    is_own = "personal" in run.settings.stopping.monitor
+    return f" The best round is that of {'the own models' if is_own else 'the global model'}."
 
 
 def _accuracy(run: Run, xs: list[float], label: str) -> Figure | None:
     points = [(x, row.val_accuracy) for x, row in zip(xs, run.rounds, strict=True)]
     if all(y is None for _, y in points):
         return None
-    is_share = run.metric == "accuracy"  # an R² has no lower end
-    end = percent_text(_last(points)) if is_share else number_text(_last(points))
-    caption = Caption(
-        f"accuracy-{_by(label)}", f"{_title(run)} against {label}", f"It ends at {end}."
-    )
-    axes = Axes(label, x_whole=label == BY_ROUND, y_percent=is_share)
-    chart = line_chart(
-        caption, axes, [Series(end, "federated", points)], _best_mark(run, xs, "val_accuracy")
-    )
-    return Figure(f"{_title(run)} by {_by(label)}", f"{_model(run)}, on validation rows.", chart)
+    end, title, note = score_text(_last(points), run.metric), title_of(run.metric), _model(run)
+    series, words = [Series(end, "federated", points)], f"It ends at {end}."
+    if has_own_beside(run):
+        own = [(x, row.val_personal_accuracy) for x, row in zip(xs, run.rounds, strict=True)]
+        end = score_text(_last(own), run.metric)
+        series.append(Series(f"{end} own", "own", own))
+        words, note = f"{words} Own models end at {end}.", f"{note}, and the clients' own ones"
+    caption = Caption(f"accuracy-{_by(label)}", f"{title} against {label}", words)
+    axes = _score_axes(run, label)
+    chart = line_chart(caption, axes, series, _best_mark(run, xs, "accuracy"))
+    note = f"{note}, on validation rows.{_below(run, [y for one in series for _, y in one.points])}"
+    return Figure(f"{title} by {_by(label)}", note, chart)
+
+
+def _score_axes(run: Run, label: str) -> Axes:
+    is_r2 = run.metric != "accuracy"
+    return Axes(label, x_whole=label == BY_ROUND, y_percent=not is_r2, y_r2=is_r2)
+
+
+def _below(run: Run, values: Iterable[float | None]) -> str:
+    """What is cut for drawing is said."""
+    num = sum(value is not None and value < R2_FLOOR for value in values)
+    if not num:
+        return ""
+    what = "1 value is" if num == 1 else f"{num} values are"
+    return f" {what} below {R2_FLOOR:g} and drawn there."
 
 
 def _time(run: Run, numbers: list[float]) -> Figure | None:
@@ -175,12 +227,14 @@ def _spread(run: Run) -> Figure | None:
     caption = Caption(
         "spread",
         f"Validation {run.metric} of the clients against rounds",
-        f"In the last round from {percent_text(last.low)} to {percent_text(last.high)}, "
-        f"median {percent_text(last.median)}.",
+        f"In the last round from {score_text(last.low, run.metric)} to "
+        f"{score_text(last.high, run.metric)}, median {score_text(last.median, run.metric)}.",
     )
-    chart = spread_chart(caption, Axes(BY_ROUND, y_percent=run.metric == "accuracy"), spreads)
+    chart = spread_chart(caption, _score_axes(run, BY_ROUND), spreads)
     legend = (("median", "median"), ("quartiles", "middle half"), ("range", "lowest to highest"))
-    note = f"{_model(run)}, on each client's validation rows."
+    note = (
+        f"{_model(run)}, on each client's validation rows.{_below(run, (s.low for s in spreads))}"
+    )
     return Figure("Spread over clients", note, chart, legend)
 
 
@@ -198,10 +252,13 @@ def _model(run: Run) -> str:
 
 
 def _best_mark(run: Run, xs: list[float], name: str) -> Mark | None:
+    """The best round, and its point on the line of the models by which it was chosen."""
     best = best_round(run)
     if best is None:
         return None
-    return Mark(xs[run.rounds.index(best)], getattr(best, name), f"best: round {best.round}")
+    is_own = has_own_beside(run) and "personal" in run.settings.stopping.monitor
+    value: float | None = getattr(best, f"val_{'personal_' if is_own else ''}{name}")
+    return Mark(xs[run.rounds.index(best)], value, f"best: round {best.round}")
 
 
 def _last(points: Sequence[Point]) -> float | None:

@@ -4,7 +4,7 @@ The page is self-contained: style and drawings are inside, and there is no scrip
 the folder is untrusted; the template escapes it.
 """
 
-from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,15 +15,16 @@ from calyx.digits import in_column, spread_of
 from calyx.errors import UserError
 from calyx.files import write_atomically
 from cli.report import client_figures, data, figures
-from cli.report.findings import count_severities, group_events
+from cli.report.findings import group_events
 from cli.report.folder import Run, read_run
 from cli.report.folds import folds
-from cli.report.rows import Round, Summary
+from cli.report.key_figures import key_figures
 from cli.report.scales import (
     bytes_text,
     number_text,
     percent_text,
     pick,
+    score_text,
     seconds_text,
     shorten,
 )
@@ -34,15 +35,6 @@ MOST_ROWS = 200  # of a table of rounds or clients
 MOST_FINDINGS = 120
 MOST_CONFIG = 20_000  # characters
 OPEN_ROWS = 8  # findings that are shown before the rest is folded
-
-
-@dataclass(frozen=True)
-class KeyFigure:
-    """One figure of the head; `full` is what a pointer shows and the label says at length."""
-
-    label: str
-    value: str
-    full: str = ""
 
 
 def write_report(run: Path) -> Path:
@@ -74,8 +66,10 @@ def render(run: Run) -> bytes:
         verdict=_verdict(run),
         comparison=figures.comparison(run),
         same_rows=figures.same_rows(run),
+        score=partial(score_text, metric=run.metric),
+        has_own_rounds=figures.has_own_beside(run),
         has_own=run.summary is not None and run.summary.models == "both",
-        key_figures=_key_figures(run),
+        key_figures=key_figures(run),
         learning=figures.learning_figures(run),
         clients=client_figures.client_figures(run),
         client_lines=[lines[index] for index in pick(len(lines), MOST_ROWS)],
@@ -86,6 +80,7 @@ def render(run: Run) -> bytes:
         spreads=[
             spread_of(row.train_loss for row in run.rounds),
             spread_of(row.val_loss for row in run.rounds),
+            spread_of(row.val_rmse for row in run.rounds),
         ],
         findings=findings[:MOST_FINDINGS],
         num_findings=len(findings),
@@ -177,113 +172,3 @@ def _verdict(run: Run) -> Verdict:
     if models != "common" and baselines is not None:
         num_test_rows = baselines.own_rows or num_test_rows  # None: they are confidential
     return judge(baselines, num_test_rows or None, models)
-
-
-def _key_figures(run: Run) -> list[KeyFigure]:
-    return [*_results(run), *_costs(run), *_circumstances(run)]
-
-
-def _results(run: Run) -> list[KeyFigure]:
-    best, summary = figures.best_round(run), run.summary
-    dropped = sum(len(row.dropped) for row in run.rounds)
-    asked = sum(len(row.cohort) for row in run.rounds)
-    return [
-        *_tested(run),
-        KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
-        *_best(run, best),
-        KeyFigure("Clients", str(_num_clients(run) or "—")),
-        KeyFigure("Dropped replies", f"{dropped} of {asked}"),
-        *_capped(summary),
-        *_between_clients(summary),
-    ]
-
-
-def _capped(summary: Summary | None) -> list[KeyFigure]:
-    if summary is None or not summary.capped_clients:
-        return []
-    value = f"{summary.capped_clients}, as {summary.w_max} rows each"
-    full = "clients with more training rows than task.w_max; most in one round"
-    return [KeyFigure("Clients that count as fewer rows", value, full)]
-
-
-def _tested(run: Run) -> list[KeyFigure]:
-    """The test of the common model, and of the clients' own; why one is absent is said."""
-    summary = run.summary
-    if summary is None:
-        return [KeyFigure(f"Test {run.metric}", percent_text(None))]
-    name = {"accuracy": "accuracy", "R²": "r2"}[run.metric]
-    common, own = f"Test {run.metric}", f"Test {run.metric}, own models"
-    figures = {common: (summary.test_accuracy, f"test_{name}")}
-    if summary.models == "own":
-        figures = {own: (summary.test_accuracy, f"test_{name}")}
-    if summary.models == "both":
-        figures[own] = (summary.personal, f"personal_{name}")
-    return [
-        KeyFigure(label, percent_text(value), summary.absent.get(key, ""))
-        for label, (value, key) in figures.items()
-    ]
-
-
-def _best(run: Run, best: Round | None) -> list[KeyFigure]:
-    """Which round is the best by what, and its loss; or why none is."""
-    stopping, absent = run.settings.stopping, run.summary.absent if run.summary else {}
-    if best is None:
-        return [KeyFigure("Best round", "—", absent.get("best_round", ""))]
-    words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
-    loss = "—" if best.val_loss is None else number_text(best.val_loss)
-    return [
-        KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}"),
-        KeyFigure("Its validation loss", loss, absent.get("best_val_loss", "")),
-    ]
-
-
-def _between_clients(summary: Summary | None) -> list[KeyFigure]:
-    if summary is None or summary.test_client_mean is None:
-        return []
-    mean, sd = percent_text(summary.test_client_mean), percent_text(summary.test_client_sd)
-    worst = (
-        f"the worst tenth of clients is at most {percent_text(summary.test_client_worst_decile)}"
-    )
-    whose = "the clients' own models" if summary.models == "own" else "the common model"
-    full = f"test of {whose}, mean and sd over clients; {worst}"
-    found = [KeyFigure("On a client's own rows", f"{mean} ± {sd}", full)]
-    if summary.test_calibration_error is not None:
-        error = percent_text(summary.test_calibration_error)
-        found.append(KeyFigure("Calibration error", error, "expected; Guo et al. 2017"))
-    return found
-
-
-def _costs(run: Run) -> list[KeyFigure]:
-    up, down = _total(run.rounds, "bytes_up"), _total(run.rounds, "bytes_down")
-    summary = run.summary
-    seconds = summary.seconds if summary else sum(row.seconds for row in run.rounds)
-    return [
-        KeyFigure("Bytes up", bytes_text(up), f"{up} bytes, clients to server"),
-        KeyFigure("Bytes down", bytes_text(down), f"{down} bytes, server to clients"),
-        KeyFigure("Time", seconds_text(seconds)),
-    ]
-
-
-def _circumstances(run: Run) -> list[KeyFigure]:
-    settings, summary = run.settings, run.summary
-    privacy = summary.privacy if summary else settings.privacy and settings.privacy.name
-    engine = summary.engine if summary else settings.engine and settings.engine.name
-    seed = summary.seed if summary else settings.seed
-    model = summary.model_sha256 if summary else None
-    return [
-        KeyFigure("Privacy", privacy or "—"),
-        KeyFigure("Engine", engine or "—"),
-        KeyFigure("Seed", "—" if seed is None else str(seed)),
-        KeyFigure("Model", model[:8] if model else "—", f"SHA-256 {model}" if model else ""),
-        KeyFigure("Findings", count_severities(run.events)),
-    ]
-
-
-def _num_clients(run: Run) -> int:
-    if run.summary is not None and run.summary.num_clients is not None:
-        return run.summary.num_clients
-    return len({name for row in run.rounds for name in row.cohort})
-
-
-def _total(rounds: list[Round], name: str) -> int:
-    return sum(int(getattr(row, name)) for row in rounds)

@@ -36,6 +36,13 @@ class Named:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Privacy(Named):
+    """How updates and figures are summed."""
+
+    weighting: str = "examples"
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stopping:
     """By which figure of a round's validation the best round is chosen, and runs are compared."""
 
@@ -52,7 +59,7 @@ class Settings:
     strategy: Named
     rounds: Count | None = None  # rounds at most
     seed: Count | None = None
-    privacy: Named | None = None
+    privacy: Privacy | None = None
     engine: Named | None = None
     stopping: Stopping = Stopping(monitor="val_loss", mode="min")
 

@@ -12,6 +12,8 @@ from calyx import digits
 Point = tuple[float, float | None]  # y None: not measured; the line has a gap there
 
 THIN = "\u202f"  # narrow no-break space, between a number and its unit
+MOST_LETTERS = 6  # of a tick's label
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -122,6 +124,25 @@ def tick_text(value: float, step: float) -> str:
 def percent_text(share: float | None) -> str:
     """A share in percent, one decimal, and more where it is nearly all or nearly nothing."""
     return digits.ABSENT if share is None else digits.percent(share, f"{THIN}%")
+
+
+def score_text(value: float | None, metric: str) -> str:
+    """A score of models, as everywhere: an accuracy in percent, an R² as it is."""
+    if value is None or metric == "accuracy":
+        return percent_text(value)
+    return digits.share(value)
+
+
+def common_power(values: Sequence[float], step: float) -> int:
+    """The power of ten to write beside an axis, so that its ticks have room; 0 where they have."""
+    longest = max((len(tick_text(value, step)) for value in values), default=0)
+    largest = max((abs(value) for value in values), default=0.0)
+    return math.floor(math.log10(largest)) if longest > MOST_LETTERS and largest else 0
+
+
+def power_text(power: int) -> str:
+    """× 10⁶"""
+    return f"×{THIN}10{str(power).translate(_RAISED)}"
 
 
 def byte_unit(most: float) -> tuple[float, str]:

@@ -17,6 +17,8 @@ _FOLLOWS = {
     "stopping.objective": "strategy.name",
     "evaluate": "cohort_size",
 }
+# What is read from a folder of data, so that the folder's name says it.
+_OF_DATA = ("task.clients", "task.schema")
 _ABSENT = "–"  # in a config that has no such key
 
 
@@ -37,9 +39,12 @@ def settings_of(runs: Sequence[Run]) -> list[Settings]:
 def _follows(key: str, differ: Sequence[str], flat: Sequence[Mapping[str, str]]) -> bool:
     """Whether a key differs because another one does, so that it tells nothing more.
 
-    A strategy's own keys follow from its name, as long as all runs of that name have the same.
+    A strategy's own keys follow from its name, as long as all runs of that name have the same; the
+    clients and the schema from the folder of data that they were read from.
     """
     parents = [f"{key.partition('.')[0]}.name", _FOLLOWS.get(key, "")]
+    if ".".join(key.split(".")[:2]) in _OF_DATA:
+        parents.append("task.data_dir")
     for parent in parents:
         if parent == key or parent not in differ:
             continue

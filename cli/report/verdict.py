@@ -40,6 +40,12 @@ class Contest:
     names: tuple[str, str] = ("federated", "local_mean")  # of `ours` and `alone`, there
 
 
+_NAMES = {
+    "federated": "the federated model",
+    "local_mean": "the average client that trains alone",
+    "personal": "the clients' federated models",
+    "local_own": "what each client trains alone",
+}
 _NOT_MEASURED = Verdict(
     "Not measured",
     "open",
@@ -117,7 +123,8 @@ def _untold(contest: Contest) -> Verdict:
     reasons = [(contest.reasons or {}).get(name) for name in missing]
     if not any(reasons):
         return _NOT_MEASURED
-    words = "; ".join(f"{n}: {w}" for n, w in zip(missing, reasons, strict=True) if w)
+    whose = [_NAMES[name] for name in missing]
+    words = "; ".join(f"{n}: {w}" for n, w in zip(whose, reasons, strict=True) if w)
     return Verdict("It cannot be told", "open", f"A figure to compare is absent ({words}).")
 
 

@@ -24,9 +24,12 @@ def what_to_do(folder: RunFolder, wanted: RunConfig, config: dict[str, Any]) -> 
     found = folder.read_config()
     try:
         run = parse(RunConfig, found, "")
-    except ConfigError:
-        run = None
-    if run is None or run_digest(run, found) != run_digest(wanted, config):
+    except ConfigError as error:
+        raise UserError(
+            f"The folder {folder.path} holds a run of another version of Calyx ({error}) Go on with the "
+            "version that began it, or choose another hydra.sweep.dir."
+        ) from None
+    if run_digest(run, found) != run_digest(wanted, config):
         raise UserError(
             f"The folder {folder.path} holds a run of another config; give the sweep the overrides "
             "that it was begun with, or another hydra.sweep.dir."

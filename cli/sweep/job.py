@@ -12,6 +12,7 @@ from typing import Any
 from calyx.errors import CalyxError
 from calyx.hardware import cores
 from cli.main import accept_any_terminal
+from cli.meanings import explained
 from cli.ranking.digits import number_texts
 from cli.ranking.entries import figure_of, number_of
 from cli.settling import settled
@@ -59,8 +60,9 @@ def run_job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
     except Exception as error:  # noqa: BLE001 - the boundary of a job
         if logging.getLogger().isEnabledFor(logging.DEBUG):
             traceback.print_exc()
-        write_outcome(replace(before, status="failed", error=_one_line(error)))
-        _say(before, f"failed: {_one_line(error)}")
+        why = explained(_one_line(error))
+        write_outcome(replace(before, status="failed", error=why))
+        _say(before, f"failed: {why}")
     return math.nan
 
 

@@ -13,6 +13,7 @@ from calyx.composing import compose, compose_master
 from calyx.config import Stopping, canonical_json
 from calyx.errors import ConfigError, UserError
 from cli.hydra_program import search_path
+from cli.idle import check_search, idle_settings
 from cli.settling import settled
 from cli.sweep.folders import what_to_do
 from cli.sweep.overrides import candidates, given_params, parse_overrides, quoted
@@ -44,6 +45,7 @@ class Sweep:
     jobs: tuple[PlannedJob, ...] | None
     objective: str  # what the jobs are compared by, where a job's own summary does not say
     settling: tuple[str, ...]  # overrides that make explicit what the jobs must agree on
+    idle: tuple[str, ...]  # sentences on overrides that have no effect
 
 
 def plan_sweep(options: Namespace) -> Sweep:
@@ -66,14 +68,15 @@ def plan_sweep(options: Namespace) -> Sweep:
     if workers is not None:
         fixed.append(f"hydra.launcher.n_jobs={workers}")
     extra = [*fixed, *search_path(options.config_dir)]
-    planned, watched = _check_jobs(samples, extra, are_jobs=sweeper == "basic")
+    planned, watched, idle = _check_jobs(samples, extra, are_jobs=sweeper == "basic")
     if sweeper == "optuna":
         from cli.sweep.search import check_aim, check_study
 
+        check_search(words, str(master.hydra.sweeper.pruner))
         check_aim(master, words, [one.objective for one in watched])
         check_study(master, words, folder)
     jobs = planned if sweeper == "basic" else None
-    return Sweep(folder, sweeper, jobs, watched[0].objective, tuple(fixed))
+    return Sweep(folder, sweeper, jobs, watched[0].objective, tuple(fixed), idle)
 
 
 def _compose_master(words: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
@@ -153,7 +156,7 @@ def _at_once(master: Any, jobs: int) -> int | None:  # noqa: ANN401 - OmegaConf'
 
 def _check_jobs(
     jobs: Sequence[Sequence[str]], extra: Sequence[str], *, are_jobs: bool
-) -> tuple[tuple[PlannedJob, ...], list[Stopping]]:
+) -> tuple[tuple[PlannedJob, ...], list[Stopping], tuple[str, ...]]:
     """Plan each, and look at its folder if they are the very jobs and not samples of a search."""
     from omegaconf import open_dict
 
@@ -161,6 +164,7 @@ def _check_jobs(
 
     planned: list[PlannedJob] = []
     watched: list[Stopping] = []
+    idle: dict[str, None] = {}
     seen: set[str] = set()  # data that has been read
     for number, words in enumerate(jobs):
         try:
@@ -172,6 +176,7 @@ def _check_jobs(
         config = settled(cfg, single=False)
         run, _, _ = check_config(config)
         watched.append(run.stopping)
+        idle |= dict.fromkeys(idle_settings(words, config))
         source = canonical_json([config[key] for key in ("task", "client", "preprocessing")])
         if source not in seen:  # seeds split the same rows otherwise, which takes its time
             seen.add(source)
@@ -186,4 +191,4 @@ def _check_jobs(
         planned.append(PlannedJob(number, tuple(cfg.hydra.overrides.task), folder))
     if not watched:
         raise ConfigError("The sweep has no jobs.")
-    return tuple(planned), watched
+    return tuple(planned), watched, tuple(idle)

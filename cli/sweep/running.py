@@ -29,6 +29,8 @@ def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
     sweep = plan_sweep(options)
     if sweep.jobs is not None:
         print(f"a sweep of {len(sweep.jobs)} jobs in {sweep.folder}", flush=True)
+    for sentence in sweep.idle:
+        print(f"warning: {sentence}", flush=True)
     if sweep.sweeper == "optuna":
         from cli.sweep.optuna_sweeper import register
 

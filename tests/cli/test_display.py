@@ -3,6 +3,7 @@
 import io
 import logging
 
+import pytest
 from rich.console import Console
 from support.federation import config_of
 
@@ -16,13 +17,14 @@ def test_a_sparkline_runs_from_lowest_to_highest():
     assert sparkline([2.0, 2.0]) == "▁▁"
 
 
-def shown(*rows):
+def shown(*rows, columns=120):
     display = Display(plan(config_of("task.num_clients=2", "strategy=ditto", "privacy=none")))
     for row in rows:
         record = logging.makeLogRecord({"msg": "a round", "levelno": logging.INFO, "row": row})
         display.emit(record)
     text = io.StringIO()
-    Console(width=120, file=text).print(display._picture())
+    display._console = Console(width=columns, file=text)
+    Console(width=columns, file=text).print(display._picture())
     return text.getvalue()
 
 
@@ -42,3 +44,14 @@ def test_a_figure_that_is_absent_is_no_number_and_nothing_is_called_best():
     text = shown(row(1, None, None))
     assert "no round is called best" in text
     assert "—" in text
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_a_narrow_terminal_keeps_names_whole_and_the_newest_rounds(columns):
+    """Low but for the last of sixty rounds, which an ellipsis would hide."""
+    losses = [0.125] * 59 + [0.25]
+    text = shown(*(row(i, loss, 1) for i, loss in enumerate(losses, start=1)), columns=columns)
+    (line,) = [one for one in text.splitlines() if one.split()[:1] == ["val_personal_loss"]]
+    assert line.split()[1] == "0.2500"
+    assert line.rstrip().endswith("▁█")
+    assert "…" not in text

@@ -2,6 +2,7 @@
 
 from calyx.secagg.refusals import RefusalCode
 from calyx.wire import FailureCode
+from cli.main import run
 from cli.meanings import MEANINGS, explained
 
 
@@ -19,5 +20,20 @@ def test_a_sentence_is_followed_by_the_meaning_of_each_code_once():
     )
     assert said.count("no-rows: the client has no rows") == 1
     assert said.count("second-vector: the site has answered") == 1
+    assert explained(said) == said
     assert explained("All is well.") == "All is well."
     assert explained("non-malformed-x") == "non-malformed-x"
+
+
+def test_a_training_that_diverges_at_every_client_says_what_to_do(tmp_path, capsys):
+    words = [
+        "privacy=none",
+        "engine.workers=0",
+        "baselines=false",
+        "rounds=1",
+        "task.num_clients=3",
+    ]
+    assert run(["simulate", *words, "training.lr=1e30", f"hydra.run.dir={tmp_path / 'run'}"]) == 1
+    error = capsys.readouterr().err
+    assert "non-finite-update: the client's training diverged; lower training.lr." in error
+    assert error.count("\n") == 1

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import shutil
 
 import numpy as np
 import pytest
+import yaml
 from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
 from calyx.errors import UserError
@@ -57,6 +59,18 @@ def test_a_clients_rows_are_predicted_as_the_run_judged_them(made, capsys):
         shares = {name: float(line[f"p({name})"]) for name in ("no", "yes")}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
         assert line["predicted"] == max(shares, key=shares.get)
+
+
+def test_a_run_of_an_earlier_version_predicts_the_same(made, tmp_path, capsys):
+    """Its config has no `stopping.objective`, which predicting does not need."""
+    folder, rows = made
+    older = tmp_path / "older"
+    shutil.copytree(folder, older)
+    config = yaml.safe_load((older / "config.yaml").read_text())
+    del config["stopping"]["objective"]
+    (older / "config.yaml").write_text(yaml.safe_dump(config))
+    arguments = rows / "site-3.csv", "client=site-3"
+    assert predictions(capsys, older, *arguments) == predictions(capsys, folder, *arguments)
 
 
 def test_a_regression_predicts_in_the_targets_own_unit(tmp_path, rows, capsys):

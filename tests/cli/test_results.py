@@ -81,7 +81,42 @@ def test_an_accuracy_stands_beside_that_of_knowing_nothing(shown):
     assert own["always the commonest class"] == "0.5200"
 
 
-def test_an_absent_figure_is_a_dash_with_its_reason(shown):
-    why = {"test_accuracy": "1 of 9 rows has an output that is not finite"}
-    (found,) = shown(test_accuracy=None, baselines=None, absent=why).values()
-    assert found == {"federated": f"—   {why['test_accuracy']}"}
+def printed_at(columns, changes, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    print_results(SUMMARY | changes, tmp_path, None)
+    return capsys.readouterr().out
+
+
+WHY = "1 of 9 rows has an output that is not finite"
+
+
+@pytest.mark.parametrize("columns", [160, 80, 60, 40, 20])
+def test_names_figures_and_reasons_are_whole_at_every_width(columns, tmp_path, capsys, monkeypatch):
+    changes = {"test_accuracy": None, "absent": {"test_accuracy": WHY}}
+    text = printed_at(columns, changes, tmp_path, capsys, monkeypatch)
+    words = " ".join(text.split())
+    for whole in (
+        "local alone, worst client",
+        "pooled (all rows in one place)",
+        "0.521",
+        "accuracy",
+    ):
+        assert whole in words
+    assert f"federated —: {WHY}" in words
+    assert "…" not in text.split("sha256")[0]
+
+
+def test_the_mean_of_the_folds_says_what_it_is_of(tmp_path, capsys, monkeypatch):
+    cv = {"k": 3, "metric": "r2", "mean": 0.933, "sd": 0.039, "folds": [0.9, 0.9, 0.999]}
+    text = printed_at(140, {"models": "both", "cv": cv}, tmp_path, capsys, monkeypatch)
+    assert "cross-validation, 3 folds: R² of the common models 0.933 ± 0.039" in text
+    none = cv | {"mean": None, "sd": None, "absent": {"mean": "no fold has a score"}}
+    text = printed_at(140, {"cv": none}, tmp_path, capsys, monkeypatch)
+    assert "cross-validation, 3 folds: R² —: no fold has a score" in text
+
+
+def test_an_absent_figure_is_a_dash_with_its_reason(tmp_path, capsys, monkeypatch):
+    changes = {"test_accuracy": None, "baselines": None, "absent": {"test_accuracy": WHY}}
+    lines = printed_at(140, changes, tmp_path, capsys, monkeypatch).splitlines()
+    assert ["federated", "—"] in [line.split() for line in lines]
+    assert f"federated —: {WHY}" in lines

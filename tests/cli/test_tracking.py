@@ -1,6 +1,7 @@
 """`tensorboard=true` and `mlflow=true`: every round once, also after a resume."""
 
 import json
+import math
 
 import pytest
 
@@ -8,8 +9,9 @@ from calyx.composing import compose, resolved
 from calyx.errors import ConfigError
 from calyx.files import read_lines
 from cli.main import run
-from cli.tracking import final_scalars, scalars
+from cli.tracking import final_scalars, scalars, to_mlflow
 from engines import planning
+from server.folder import RunFolder
 
 SMALL = ["baselines=false", "engine.workers=0", "privacy=none", "task.num_clients=3"]
 
@@ -80,6 +82,15 @@ def test_mlflow_has_one_run_also_after_a_resume(tmp_path, monkeypatch, capfd):
     assert found.data.tags["strategy"] == "fedavg"
     summary = json.loads((folder / "summary.json").read_text())
     assert found.data.metrics["test_accuracy"] == summary["test_accuracy"]
+    # MLflow cannot change a parameter: what a resume may change is no parameter, which would be stale.
+    assert (found.data.tags["rounds"], found.data.params.get("rounds")) == ("3", None)
+    for key in ("test_accuracy", "test_client_mean"):  # now absent, where it was known before
+        summary[key] = None
+    (folder / "summary.json").write_text(json.dumps(summary))
+    to_mlflow(RunFolder(folder))
+    metrics = client.get_run(found.info.run_id).data.metrics
+    assert math.isnan(metrics["test_accuracy"])
+    assert metrics["test_loss"] == summary["test_loss"]
 
 
 @pytest.mark.e2e

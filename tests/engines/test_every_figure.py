@@ -106,10 +106,15 @@ def test_every_figure_of_the_pages_head_is_that_of_the_summary_to_its_printed_di
         "Seed": [summary["seed"]],
         own if summary["strategy"] == "fedbn" else f"Test {name}": [summary[metric]],
     }
+    head, whose = ("test", ", own models" if summary["strategy"] == "fedbn" else "")
     if summary["strategy"] == "ditto":
         expected[own] = [summary[f"personal_{summary['metric']}"]]
+        expected["Its validation loss, own models"] = [summary["best_val_personal_loss"]]
+        head, whose = "personal", ", own models"
+    for error in ("rmse", "mae") if name == "R²" else ():
+        expected[f"Test {error.upper()}{whose}"] = [summary[f"{head}_{error}"]]
     spread = [summary["test_client_mean"], summary["test_client_sd"]]
-    if spread[0] is not None:
+    if spread[0] is not None or "test_client_mean" in summary["absent"]:
         expected["On a client's own rows"] = [value for value in spread if value is not None]
     if summary.get("test_calibration_error") is not None:
         expected["Calibration error"] = [summary["test_calibration_error"]]

@@ -2,8 +2,9 @@
 
 import pytest
 
+from calyx.populations import read_population
 from cli.ranking.entries import Entry, Kind, rows_of
-from cli.ranking.remarks import remarks
+from cli.ranking.remarks import described, remarks
 from cli.ranking.standings import rank
 
 LOSS = Kind("x", "best_val_loss")
@@ -65,3 +66,19 @@ def test_figures_of_own_models_are_of_those_who_have_one():
     assert rows_of(both, "personal_accuracy") is own
     assert rows_of(both, "best_val_personal_loss") is everybody  # an older file, without the key
     assert rows_of({"tested_on": own}, "personal_accuracy") is own  # no common model
+
+
+def test_a_group_is_described_by_rows_that_all_of_it_has():
+    """Each seed splits the rows anew: the mean of the first seed's targets is not that of the others."""
+
+    def entry(seed, mean):
+        rows = {"over": "rows", "clients": 6, "asked": 6, "who": "x", "rows": 72}
+        population = read_population(rows | {"target_mean": mean, "target_sd": 2.0, "labels": None})
+        return Entry(f"a-{seed}", (("s", "a"),), seed, 1.0, "", "f", LOSS, rows=population)
+
+    (group,) = rank([entry("1", 10.0), entry("2", 10.0)])
+    assert described(group).endswith("72 rows of 6 clients, whose target is 10.00 ± 2.000")
+    (group,) = rank([entry("1", 10.0), entry("2", 11.0)])
+    assert described(group).endswith(
+        "10.00 ± 2.000 with seed 1, and others of the same clients with other seeds"
+    )

@@ -179,7 +179,10 @@ def test_what_was_varied_within_a_strategy_is_named_too(tmp_path):
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         return folder
 
-    found = lines_of(make(tmp_path / "a", 0.9), prox("b", 0.1), prox("c", 1.0))
+    folders = [make(tmp_path / "a", 0.9), prox("b", 0.1), prox("c", 1.0)]
+    found = lines_of(*folders)
+    page = write_comparison(folders, tmp_path / "out.html").read_text()
+    assert "strategy=fedprox strategy.local.mu=0.1" in page  # a key that fedavg's config lacks
     assert set(found) == {
         "strategy=fedavg",
         "strategy=fedprox strategy.local.mu=0.1",
@@ -193,6 +196,14 @@ def test_a_folder_of_data_is_named_and_an_engine_only_where_it_was_varied(tmp_pa
 
     data = [run(n, task={"name": "csv", "data_dir": f"/rows/{n}"}) for n in "ab"]
     assert set(lines_of(*data)) == {"task.data_dir=/rows/a", "task.data_dir=/rows/b"}
+    schemas = [
+        run(
+            f"{n}-whole",
+            task={"name": "csv", "data_dir": f"/rows/{n}", "clients": [n], "schema": {n: 1}},
+        )
+        for n in "ab"
+    ]
+    assert set(lines_of(*schemas)) == {"task.data_dir=/rows/a", "task.data_dir=/rows/b"}
     engines = [run(n, engine={"name": n}) for n in ("ray", "embedded")]
     assert set(lines_of(*engines)) == {"engine=ray", "engine=embedded"}
     others = [run(f"s{i}", seed=i, engine={"name": str(i)}) for i in (1, 2)]
@@ -211,3 +222,14 @@ def test_scores_have_the_digits_that_tell_them_apart(tmp_path):
     page = write_comparison(folders, tmp_path / "out.html").read_text()
     assert "61.481 %" in page
     assert "61.484 %" in page
+
+
+def test_each_score_has_its_name_where_classes_and_numbers_are_on_one_page(tmp_path):
+    folders = [
+        make(tmp_path / "classes", 0.8),
+        regression(tmp_path / "numbers", 0.9, 5.0, task={"name": "csv"}),
+    ]
+    page = write_comparison(folders, tmp_path / "out.html").read_text()
+    assert "a validation accuracy of 76.0" in page  # 95 % of 0.8
+    assert "a validation R² of 0.8550" in page  # 95 % of 0.9
+    assert "Test accuracy or R²</th>" in page

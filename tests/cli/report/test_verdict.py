@@ -105,7 +105,9 @@ def test_an_absent_figure_is_said_with_its_reason() -> None:
         judge_values(Baselines(local_mean=0.5, absent=why)),
     ):
         assert verdict.answer == "It cannot be told"
-        assert "federated: 2 of 10 rows have an output that is not finite" in verdict.reason
+        assert (
+            "the federated model: 2 of 10 rows have an output that is not finite" in verdict.reason
+        )
     assert judge(Baselines(personal=0.5, absent={"local_own": "x"}), 9, "own").tone == "open"
 
 

@@ -93,6 +93,16 @@ def test_more_rounds_go_on_also_where_a_job_has_done_them_by_resume(sweep, words
     assert [(row["status"], row["rounds"]) for row in rows_of(finished)] == [("finished", "3")] * 4
 
 
+def test_a_job_of_an_earlier_version_is_refused_as_that(sweep, words, finished):
+    """Its config lacks a key that a run has today."""
+    config = finished / "0" / "config.yaml"
+    lines = [one for one in config.read_text().splitlines() if "objective:" not in one]
+    config.write_text("\n".join(lines))
+    code, _, error = sweep(*words)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "of another version of Calyx (The config key stopping.objective is missing" in error
+
+
 @pytest.mark.parametrize(
     ("more", "why"), [("rounds=1", "rounds=2"), ("training.lr=0.9", "another config")]
 )

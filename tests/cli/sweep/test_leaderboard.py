@@ -162,7 +162,7 @@ def test_regressions_are_compared_in_the_targets_own_unit(capsys):
         ({"validated_on": ROWS | {"clients": 5, "asked": 5, "rows": 150}}, "of other rows"),
         ({"validated_on": ROWS | {"labels": [201, 399]}}, "of other rows"),
         ({"validated_on": ROWS | {"who": "others"}}, "of other rows"),
-        ({"validated_on": None}, "of other rows"),
+        ({"validated_on": None}, "or of unknown ones"),
         ({"validated_on": ROWS | {"over": "clients"}}, "some over clients"),
         ({"objective": "val_accuracy", "best_val_accuracy": 0.4}, "the same figure"),
         ({"task": "y"}, "several tasks"),

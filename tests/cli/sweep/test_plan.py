@@ -35,6 +35,7 @@ MISTAKES = [
     ([SEARCH], "nothing to search"),
     ([SEARCH, LR, "hydra.sweeper.n_trials=0"], "n_trials is 0"),
     ([SEARCH, LR, "hydra.sweeper.nope=1"], "no config key hydra.sweeper.nope"),
+    ([SEARCH, LR, "hydra.sweeper.warmup_trials=2"], "is of hydra.sweeper.pruner=median"),
     ([SEARCH, LR, "hydra.sweeper.sampler=best"], "hydra.sweeper.sampler"),
     ([SEARCH, LR, "hydra.sweeper.sampler=grid"], "training.lr is an interval"),
     ([SEARCH, "strategy=fedavg,nope"], "strategy/nope"),

@@ -1,0 +1,116 @@
+"""Settings that were written and have no effect beside the others: they are said, never passed over. Pure.
+
+A default that has no effect is nobody's mistake; so only overrides are looked at. What contradicts
+another setting is refused where it is parsed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from calyx.errors import ConfigError
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """When a key has an effect, and what it needs in words."""
+
+    keys: tuple[str, ...]
+    has_effect: Callable[[Config], bool]
+    needs: str
+
+
+def _value(config: Config, key: str) -> Any:  # noqa: ANN401 - whatever the config holds
+    """The value of a dotted key; None where there is none."""
+    found: Any = config
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _is_one_of(key: str, *values: str) -> Callable[[Config], bool]:
+    return lambda config: _value(config, key) in (*values, None)
+
+
+def _has_phase(name: str) -> Callable[[Config], bool]:
+    return lambda config: name in (_value(config, "phases") or ())
+
+
+def _can_stop(patience: str, of: str) -> Callable[[Config], bool]:
+    """Whether waiting can end before the last of `of` rounds or epochs: after 1 + patience of them."""
+
+    def can(config: Config) -> bool:
+        waits, total = _value(config, patience), _value(config, of)
+        return waits is None or total is None or waits + 1 < total
+
+    return can
+
+
+_RULES = (
+    _Rule(
+        ("task.alpha",),
+        _is_one_of("task.partition", "dirichlet", "quantity"),
+        "it is of task.partition=dirichlet and task.partition=quantity",
+    ),
+    _Rule(
+        ("task.shards_per_client",),
+        _is_one_of("task.partition", "shards"),
+        "it is of task.partition=shards",
+    ),
+    _Rule(
+        ("task.w_max",),
+        _is_one_of("privacy.weighting", "examples"),
+        "with privacy.weighting=equal every client weighs 1",
+    ),
+    _Rule(
+        ("strategy.server.beta2",),
+        _is_one_of("strategy.server.optimizer", "adam", "yogi"),
+        "strategy.server.optimizer=adagrad has no such decay",
+    ),
+    _Rule(
+        tuple(f"privacy.{k}" for k in ("n_min", "h_min", "max_colluders", "sampling", "prg")),
+        lambda config: _value(config, "privacy.name") != "none",
+        "it is of encrypted sums, and privacy=none sums openly",
+    ),
+    _Rule(
+        ("stopping.patience",),
+        _can_stop("stopping.patience", "rounds"),
+        "so few rounds end before it could stop them",
+    ),
+    _Rule(
+        ("training.early_stopping.patience",),
+        _can_stop("training.early_stopping.patience", "training.epochs"),
+        "so few training.epochs end before it could stop them",
+    ),
+    _Rule(
+        ("audit.bins", "audit.fail_on", "audit.thorough"),
+        _has_phase("audit"),
+        "phases has no audit",
+    ),
+    _Rule(("cv.k", "baselines"), _has_phase("train"), "phases trains nothing"),
+)
+_OF_MEDIAN = ("hydra.sweeper.warmup_trials", "hydra.sweeper.warmup_rounds")
+
+
+def idle_settings(overrides: Sequence[str], config: Config) -> list[str]:
+    """One sentence for each override of a single run that the resolved `config` makes nothing of."""
+    found = []
+    for key in dict.fromkeys(word.lstrip("+").partition("=")[0] for word in overrides):
+        for rule in _RULES:
+            value = _value(config, key)
+            if key in rule.keys and value not in (None, False) and not rule.has_effect(config):
+                found.append(f"{key}={value} has no effect: {rule.needs}.")
+    return found
+
+
+def check_search(overrides: Sequence[str], pruner: str) -> None:
+    """Refuse what a search would pass over. Raises ConfigError."""
+    for word in overrides:
+        key = word.lstrip("+").partition("=")[0]
+        if key in _OF_MEDIAN and pruner != "median":
+            raise ConfigError(
+                f"{word} is of hydra.sweeper.pruner=median, and the pruner is {pruner}; add that, or "
+                "leave it out."
+            )
