@@ -21,7 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.calibration import expected_calibration_error
-from calyx.exact import FLOAT_MAX, FLOAT_STEPS, SQUARE_MAX, SQUARE_STEPS
+from calyx.exact import (
+    FLOAT_MAX,
+    FLOAT_STEPS,
+    SQUARE_MAX,
+    SQUARE_STEPS,
+    round_to,
+    scatter_of,
+    to_cell,
+    told,
+)
 from calyx.figures import IMPOSSIBLE, Figures, none_of
 from calyx.secagg.vector import Cells, Count, Metric
 from calyx.tasks.base import Schema
@@ -33,9 +42,10 @@ LOSS = Metric("loss", 0.0, 2.0**129)  # twice the greatest float32, in which it 
 CLIPPED = Count("clipped", 1)  # coordinates of an update that were cut to ±clip
 CAPPED = Count("capped", 1, 1)  # clients that count as fewer training rows than they have
 ROWS_MAX = 2**40  # of one client
-SHARE_STEPS = 60  # a share 0 … 1 is sent in steps of 2^-60
+SHARE_STEPS = 30  # a share 0 … 1 is sent in steps of 2^-30: in finer ones it would tell of how many
 RELIABILITY_BINS = 15  # of a classifier's confidence
 PERSONAL = "personal_"  # how the names begin of what a client's own model is judged by
+_UPWARDS, _DOWNWARDS = {"loss", "square_error"}, {"absolute_error"}  # how sums are rounded
 _CONFIDENTIAL = "rows are not counted with privacy.weighting=equal"
 
 Counts = Mapping[str, Cells]
@@ -142,27 +152,52 @@ def counts_of(
         counts["clients"][0] = int(rows > 0)
         counts["not_finite"][0] = bad if over == "rows" else int(bad > 0)
         if over == "rows":
-            counts |= evaluation.sums | {"rows": np.array([rows], dtype=object)}
+            counts |= _told_sums(evaluation.sums, rows) | {"rows": np.array([rows], dtype=object)}
         elif rows > bad:
             counts |= _means(evaluation.sums, rows, rows - bad)
     return {f"{prefix}{t.name}": counts[t.name] for t in terms}
 
 
+def _told_sums(sums: Counts, rows: int) -> dict[str, Cells]:
+    """The sums to the digits that a client tells: of a mean and a deviation, 2^-40 of the deviation.
+
+    Squares are rounded upwards and the errors themselves downwards: no sum becomes impossible.
+    """
+    found = dict(sums)
+    for name in _UPWARDS | _DOWNWARDS:
+        if name in sums:
+            size = told(int(sums[name][0]), is_up=name in _UPWARDS)
+            found[name] = np.array([size], dtype=object)
+    if "target" in sums:
+        total = int(sums["target"][0]) - int(sums["target"][1])
+        total, square = scatter_of(rows, total, int(sums["target_square"][0])).sums
+        found["target"] = np.array(to_cell(total), dtype=object)
+        found["target_square"] = np.array([square], dtype=object)
+    return found
+
+
 def _means(sums: Counts, rows: int, good: int) -> dict[str, Cells]:
-    """The means of a client's own rows, in the steps of the sums; errors are over `good` rows."""
+    """The means of a client's own rows, to the digits that it tells; errors are over `good` rows.
+
+    Rounded after they are divided: all their digits would tell by how many rows.
+    """
 
     def mean(name: str, over: int, steps: int = 0) -> Cells:
         found = [round(Fraction(int(v) << steps, over)) for v in sums[name]]
         return np.array(found, dtype=object)
 
     if "loss" in sums:
-        return {
-            "loss": mean("loss", good),
-            "labels": mean("labels", rows, SHARE_STEPS),
-            "hits": mean("hits", good, SHARE_STEPS),
-        }
-    errors = {name: mean(name, good) for name in ("square_error", "absolute_error")}
-    return errors | {name: mean(name, rows) for name in ("target", "target_square")}
+        shares = {"labels": mean("labels", rows, SHARE_STEPS)}
+        shares["hits"] = mean("hits", good, SHARE_STEPS)
+        return _told_sums({"loss": mean("loss", good)}, 1) | shares
+    errors = _told_sums({n: mean(n, good) for n in ("square_error", "absolute_error")}, 1)
+    total = int(sums["target"][0]) - int(sums["target"][1])
+    known = scatter_of(rows, total, int(sums["target_square"][0]))
+    deviation = math.isqrt(known.scatter // rows)
+    center = round_to(Fraction(total, rows), deviation)
+    square = center**2 + told(known.scatter // rows, is_up=True)
+    targets = {"target": to_cell(center), "target_square": (square,)}
+    return errors | {name: np.array(cells, dtype=object) for name, cells in targets.items()}
 
 
 def figures(

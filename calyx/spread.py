@@ -14,7 +14,7 @@ from calyx.figures import IMPOSSIBLE, Figures, none_of
 from calyx.secagg.vector import Cells, Count
 from calyx.tasks.base import Schema
 
-SCORE_STEPS = 60  # a score is sent in steps of 2^-60, its square in the square of that
+SCORE_STEPS = 30  # a score is sent in steps of 2^-30: in finer ones it would tell of how many rows
 _LEAST_R2 = 700  # an R² of at most 2^40 rows of float32 is above -2^700
 _NAMES = ("client_mean", "client_sd", "client_worst_decile")
 # Upper ends of the bins by which the worst tenth is told. The lowest has no lower end.

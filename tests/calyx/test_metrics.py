@@ -98,11 +98,13 @@ def test_a_classifiers_figures_are_those_of_the_pooled_rows_or_clients(clients, 
     true = torch.tensor([y for _, y, _ in rows])
     losses = torch.nn.functional.cross_entropy(logits, true, reduction="none").numpy()
     assert found.values["loss"] == pytest.approx(
-        np.average(losses, weights=weights), rel=1e-12, abs=1e-12
+        np.average(losses, weights=weights), rel=1e-11, abs=1e-12
     )
     best = logits.numpy().argmax(axis=1)
     theirs = metrics.accuracy_score(true, best, sample_weight=weights)
-    assert found.values["accuracy"] == pytest.approx(theirs, abs=1e-12)
+    assert found.values["accuracy"] == pytest.approx(
+        theirs, abs=1e-12 if over == "rows" else 2**-30
+    )
 
 
 def test_one_large_target_makes_r2_what_scikit_learn_says():
