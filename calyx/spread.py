@@ -67,7 +67,11 @@ def client_spread(
         return none_of(_NAMES, why)
     total = int(counts["scores"][0]) - int(counts["scores"][1])
     scatter = n * int(counts["score_squares"][0]) - total**2  # n² · variance
-    if scatter < 0:
+    squares, most = int(counts["score_squares"][0]), n << SCORE_STEPS
+    # Of shares of 1 the squares are not above the shares themselves.
+    is_share = schema.target is None
+    is_beyond = total > most or (is_share and not squares <= total << SCORE_STEPS)
+    if scatter < 0 or is_beyond or sum(int(k) for k in counts["score_bins"]) != n:
         return none_of(_NAMES, IMPOSSIBLE)
     over = n * (n - 1 if of_sample else n)
     reached = int(np.searchsorted(np.cumsum(counts["score_bins"]), 0.1 * n))

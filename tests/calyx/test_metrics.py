@@ -10,13 +10,9 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from support.evaluations import CLASSES, CPU, of_logits, of_values, told
 
+from calyx.details import confusion_matrix, details
 from calyx.figures import IMPOSSIBLE
-from calyx.metrics import (
-    confusion_matrix,
-    counts_of,
-    evaluation_terms,
-    figures,
-)
+from calyx.metrics import counts_of, evaluation_terms, figures
 from calyx.secagg.quantise import FixedPoint
 from calyx.secagg.vector import Layout
 from calyx.tasks.base import Schema, Target
@@ -184,3 +180,31 @@ def test_sums_that_no_rows_can_have_tell_no_figure(schema, name, value):
     counts = counts_of(one, schema, "rows")
     counts[name] = np.array([value], object)
     assert set(figures(schema, counts).absent.values()) == {IMPOSSIBLE}
+
+
+def classified():
+    """A test's counts of 5 rows, of which 4 are right."""
+    logits = [[2.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0], [0.0, 2.0, 0.0]]
+    part = Part(np.array(logits, dtype=np.float32), np.array([0, 0, 1, 2, 2]), 3)
+    found = evaluate(torch.nn.Identity(), part, torch.device("cpu"), is_test=True)
+    return counts_of(found, CLASSES, "rows") | found.beside
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [("confusion", 1, 3), ("confusion", 4, 0), ("reliability", 0, 9), ("reliability", 44, 9 << 20)],
+)
+def test_details_of_other_rows_than_the_figures_are_absent(name, place, value):
+    counts = classified()
+    assert details(CLASSES, counts)[0]["confusion"] == [[2, 0, 0], [0, 1, 0], [0, 1, 1]]
+    counts[name] = counts[name].copy()
+    counts[name][place] = value
+    found, reasons = details(CLASSES, counts)
+    assert found["confusion"] is None
+    assert reasons["confusion"] == IMPOSSIBLE
+
+
+def test_labels_of_more_rows_than_there_are_leave_no_figure():
+    counts = classified()
+    counts["labels"] = counts["labels"] + 1
+    assert figures(CLASSES, counts).absent["accuracy"] == IMPOSSIBLE

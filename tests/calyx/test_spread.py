@@ -81,3 +81,18 @@ def test_scores_and_squares_that_contradict_each_other_tell_nothing():
     one, other = (spread_counts(VALUES, score, 9) for score in (0.5, -3.0))
     counts = {name: one[name] + other[name] for name in one} | {"score_squares": [0]}
     assert set(client_spread(VALUES, counts).absent.values()) == {IMPOSSIBLE}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"score_bins": 0}, {"scores": 3 << 30}, {"score_squares": 3 << 60}, {"score_squares": 0}],
+)
+def test_sums_of_scores_that_no_clients_have_are_no_figures(lie):
+    counts = {t.name: np.zeros(t.size, dtype=object) for t in spread_terms(CLASSES)}
+    for score in (0.5, 0.75):
+        counts = {k: counts[k] + v for k, v in spread_counts(CLASSES, score, 4).items()}
+    assert client_spread(CLASSES, counts).values["client_mean"] == 0.625
+    for name, value in lie.items():
+        counts[name][:] = 0
+        counts[name][0] = value
+    assert client_spread(CLASSES, counts).absent["client_mean"] == IMPOSSIBLE
