@@ -19,6 +19,7 @@ from calyx.tasks.base import Schema, Target
 from client.data import Part
 from client.evaluation import cross_entropy, evaluate
 
+THREE = Schema((), ("a", "b", "c"))
 UNIT = Schema((), (), Target("cost", 0.0, 1.0))
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=50)
 BOUND = float(np.float32(1e30))
@@ -187,7 +188,7 @@ def classified():
     logits = [[2.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0], [0.0, 2.0, 0.0]]
     part = Part(np.array(logits, dtype=np.float32), np.array([0, 0, 1, 2, 2]), 3)
     found = evaluate(torch.nn.Identity(), part, torch.device("cpu"), is_test=True)
-    return counts_of(found, CLASSES, "rows") | found.beside
+    return counts_of(found, THREE, "rows") | found.beside
 
 
 @pytest.mark.parametrize(
@@ -196,10 +197,10 @@ def classified():
 )
 def test_details_of_other_rows_than_the_figures_are_absent(name, place, value):
     counts = classified()
-    assert details(CLASSES, counts)[0]["confusion"] == [[2, 0, 0], [0, 1, 0], [0, 1, 1]]
+    assert details(THREE, counts)[0]["confusion"] == [[2, 0, 0], [0, 1, 0], [0, 1, 1]]
     counts[name] = counts[name].copy()
     counts[name][place] = value
-    found, reasons = details(CLASSES, counts)
+    found, reasons = details(THREE, counts)
     assert found["confusion"] is None
     assert reasons["confusion"] == IMPOSSIBLE
 
@@ -207,4 +208,4 @@ def test_details_of_other_rows_than_the_figures_are_absent(name, place, value):
 def test_labels_of_more_rows_than_there_are_leave_no_figure():
     counts = classified()
     counts["labels"] = counts["labels"] + 1
-    assert figures(CLASSES, counts).absent["accuracy"] == IMPOSSIBLE
+    assert figures(THREE, counts).absent["accuracy"] == IMPOSSIBLE
