@@ -1,4 +1,4 @@
-"""How a model's score differs between clients, as sums that tell nothing of a single one.
+"""How a model's score differs between clients, as sums. Of a handful they tell the set of scores.
 
 An accuracy lies in 0 … 1; an R² has no lower end, and neither is cut. A client whose score cannot be
 told (no spread in its targets, an output that is not finite) is counted apart and is in no mean.
