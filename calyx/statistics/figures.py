@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from calyx.errors import CalyxError
 from calyx.exact import root
 from calyx.statistics.association import of_classes, of_target
 from calyx.statistics.blocks import ALL, ITEMS, MEAN_STEPS, WITHHELD, Cells, Item, Survey
@@ -22,6 +23,7 @@ from calyx.statistics.label_association import (
     marks_tell,
 )
 from calyx.statistics.numbers import Numbers, read_numbers
+from calyx.statistics.possible import check_sums
 from calyx.statistics.single import LEAST, is_single, without_single
 from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
 from calyx.statistics.target_sums import categories_tell_target, mark_tells
@@ -95,6 +97,16 @@ class Figures:
 
 def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figures:
     """The figures of a sample, from sums over `sites` clients. Raises CalyxError for impossible ones."""
+    check_sums(sums, survey, sites, sample)
+    try:
+        return _figures(sums, survey, sites, sample)
+    except (ValueError, ArithmeticError) as error:
+        raise CalyxError(
+            f"the statistics are impossible, so that nothing follows from them: {error}"
+        ) from error
+
+
+def _figures(sums: Sums, survey: Survey, sites: int, sample: str) -> Figures:
     blocks, schema = survey.blocks(sample), survey.schema
     cells = {b.name: sums[f"{sample}/{b.name}"].reshape(b.shape) for b in blocks}
     cells = without_single(cells, schema)
