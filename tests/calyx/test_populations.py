@@ -1,5 +1,6 @@
 """Of whom a figure is: what can be compared with what."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from support.evaluations import CLASSES, of_logits, of_values
 
 from calyx.metrics import counts_of
-from calyx.populations import is_same_population, population_of, read_population
+from calyx.populations import Population, is_same_population, population_of, read_population
 from calyx.tasks.base import Schema, Target
 
 COST = Schema((), (), Target("cost", 100.0, 50.0))
@@ -62,3 +63,24 @@ def test_other_rows_clients_or_weights_are_another_population(other):
 
 def test_what_is_no_population_is_none():
     assert [read_population(v) for v in (None, 3, {}, {"rows": 1})] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"labels": "abc"},
+        {"labels": [math.nan]},
+        {"labels": [[1]]},
+        {"who": {}},
+        {"rows": [1]},
+        {"clients": "9"},
+        {"asked": True},
+        {"over": "pages"},
+        {"target_mean": "NaN"},
+        {"target_sd": math.inf},
+    ],
+)
+def test_a_file_made_by_others_names_a_population_or_none(lie):
+    honest = Population("rows", 3, 3, "a" * 16, 30, (10, 20))
+    assert read_population(honest.to_json()) == honest
+    assert read_population(honest.to_json() | lie) is None

@@ -161,6 +161,17 @@ def test_a_baseline_without_a_whole_audit_is_exit_2(calyx, tmp_path, audited, fi
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
+@pytest.mark.parametrize("rows", [-1, 10**400], ids=["below 0", "huge"])
+def test_a_baseline_of_impossible_sums_is_exit_2_in_a_sentence(calyx, tmp_path, audited, rows):
+    shutil.copytree(audited, tmp_path / "old")
+    stored = json.loads((audited / "statistics.json").read_text())
+    stored["sums"]["all/rows"] = [rows]
+    (tmp_path / "old" / "statistics.json").write_text(json.dumps(stored))
+    done = calyx("audit", "task.num_clients=6", "audit.baseline=old")
+    assert done.returncode == 2
+    assert "old is damaged: the statistics are impossible" in sentence(done)
+
+
 def test_a_run_whose_baseline_is_gone_goes_on_without_it(calyx, tmp_path, audited):
     shutil.copytree(audited, tmp_path / "old")
     small = ("task.num_clients=6", "rounds=1", "baselines=false", "engine.workers=0")
