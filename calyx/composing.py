@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from calyx.defaults import followed
+from calyx.errors import ConfigError
 from calyx.registry import load_class
 
 CONFIG_MODULE = "conf"
@@ -54,7 +55,19 @@ def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConf
     values.pop("hydra", None)
     plain = OmegaConf.to_container(OmegaConf.create(values), resolve=True)
     config = {str(k): v for k, v in plain.items()} if isinstance(plain, dict) else {}
+    for section, key in (("task", "data_dir"), ("client", "data_dir"), ("audit", "baseline")):
+        _check_path(config, section, key)
     return followed(_completed(config))
+
+
+def _check_path(config: dict[str, Any], section: str, key: str) -> None:
+    """A folder named 2024, true or nan is read as another thing than a name. Raises ConfigError."""
+    value = (config.get(section) or {}).get(key)
+    if value is not None and not isinstance(value, str):
+        kind = "yes or no" if isinstance(value, bool) else "a number or a list"
+        raise ConfigError(
+            f"{section}.{key} is read as {kind}, and not as a folder's name; write {section}.{key}=./NAME."
+        )
 
 
 def _completed(config: dict[str, Any]) -> dict[str, Any]:

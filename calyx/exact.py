@@ -8,6 +8,7 @@ Shapes: N numbers.
 """
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -20,6 +21,7 @@ FLOAT_MAX = 1 << (FLOAT_STEPS + 129)  # steps: twice the greatest float32, so a 
 SQUARE_STEPS = 2 * FLOAT_STEPS  # of squares of such numbers
 SQUARE_MAX = 1 << (SQUARE_STEPS + 258)
 _HALF = 26  # bits of the lower half of a float64's 53
+TOLD = 40  # bits of a sum, or of a standard deviation, to which one client's sums are told
 
 
 def steps(value: float | Fraction, bits: int) -> int:
@@ -69,6 +71,63 @@ def exact_square_sum(values: Values, bits: int) -> int:
     """Σ of the squares of float64 [N], as `exact_sum` gives it."""
     product, rest = squares(values)
     return exact_sum(np.concatenate([product, rest]), bits)
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Of n numbers in steps: Σ, and Σ of their squared distances from the mean, as they are told.
+
+    Floats of decimals differ from them by a rounding that tells each decimal from all others, so
+    that exact sums could be solved for the numbers themselves. So a mean is told to 2^-40 of the
+    standard deviation, and the scatter to 40 bits, rounded upwards. Equal numbers stay as they are.
+    """
+
+    count: int
+    total: int
+    scatter: int
+
+    @property
+    def sums(self) -> tuple[int, int]:
+        """Σ and Σ of the squares; their variance is never negative, and adds up over clients."""
+        if self.count == 0:
+            return 0, 0
+        return self.total, -(-(self.total**2) // self.count) + self.scatter
+
+    def with_other(self, other: "Scatter", scatter: int) -> int:
+        """Σ of the products with `other` numbers, whose common scatter is `scatter`, told as above.
+
+        Rounded towards 0, so that no correlation is above 1.
+        """
+        most = math.isqrt(self.scatter * other.scatter)
+        size = told(min(abs(scatter), most), is_up=False, of=most)
+        product = round(Fraction(self.total * other.total, max(1, self.count)))
+        return product + (size if scatter > 0 else -size)
+
+
+def scatter_of(count: int, total: int, square: int) -> Scatter:
+    """What is told of `count` numbers with these exact sums, in steps and in steps of squares."""
+    if count == 0:
+        return Scatter(0, 0, 0)
+    scatter = max(0, square - -(-(total**2) // count))
+    if scatter < count:  # of less than a step: equal numbers
+        return Scatter(count, total, 0)
+    total = round_to(Fraction(total), math.isqrt(count * scatter))
+    return Scatter(count, total, told(scatter, is_up=True))
+
+
+def round_to(total: Fraction, size: int) -> int:
+    """`total`, rounded to a power of two that is 2^-40 of `size` or less, and 1 at least."""
+    grain = max(0, size.bit_length() - 1 - TOLD)
+    return round(total / (1 << grain)) << grain
+
+
+def told(total: int, *, is_up: bool, of: int | None = None) -> int:
+    """A sum ≥ 0 of which only the first 40 bits are told, or so many `of` a greater number.
+
+    Rounded upwards or downwards.
+    """
+    grain = max(0, (total if of is None else of).bit_length() - TOLD)
+    return -(-total >> grain) << grain if is_up else total >> grain << grain
 
 
 def to_float(total: int, bits: int, over: int = 1) -> float:

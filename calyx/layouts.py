@@ -4,16 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from calyx.config import parse
+from calyx.details import detail_terms
 from calyx.errors import ConfigError
-from calyx.metrics import (
-    CAPPED,
-    CLIPPED,
-    LOSS,
-    PERSONAL,
-    Over,
-    detail_terms,
-    evaluation_terms,
-)
+from calyx.metrics import CAPPED, CLIPPED, LOSS, PERSONAL, Over, evaluation_terms
 from calyx.order import Cv, Kind, Terms
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.encoding import hash_of

@@ -18,10 +18,17 @@ from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from calyx.calibration import expected_calibration_error
-from calyx.exact import FLOAT_MAX, FLOAT_STEPS, SQUARE_MAX, SQUARE_STEPS
+from calyx.exact import (
+    FLOAT_MAX,
+    FLOAT_STEPS,
+    SQUARE_MAX,
+    SQUARE_STEPS,
+    round_to,
+    scatter_of,
+    to_cell,
+    told,
+)
 from calyx.figures import IMPOSSIBLE, Figures, none_of
 from calyx.secagg.vector import Cells, Count, Metric
 from calyx.tasks.base import Schema
@@ -33,10 +40,9 @@ LOSS = Metric("loss", 0.0, 2.0**129)  # twice the greatest float32, in which it 
 CLIPPED = Count("clipped", 1)  # coordinates of an update that were cut to ±clip
 CAPPED = Count("capped", 1, 1)  # clients that count as fewer training rows than they have
 ROWS_MAX = 2**40  # of one client
-SHARE_STEPS = 60  # a share 0 … 1 is sent in steps of 2^-60
-RELIABILITY_BINS = 15  # of a classifier's confidence
+SHARE_STEPS = 30  # a share 0 … 1 is sent in steps of 2^-30: in finer ones it would tell of how many
 PERSONAL = "personal_"  # how the names begin of what a client's own model is judged by
-_CONFIDENTIAL = "rows are not counted with privacy.weighting=equal"
+_UPWARDS, _DOWNWARDS = {"loss", "square_error"}, {"absolute_error"}  # how sums are rounded
 
 Counts = Mapping[str, Cells]
 
@@ -68,24 +74,6 @@ def evaluation_terms(schema: Schema, over: Over, prefix: str = "") -> tuple[Coun
             Count("hits", 1, share),  # rows whose class was predicted
         ]
     return tuple(Count(f"{prefix}{t.name}", t.size, t.maximum) for t in terms)
-
-
-def detail_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
-    """What a test of a classifier counts beside it; nothing where rows are confidential.
-
-    The confusion matrix is flattened: row = true class, column = predicted class.
-    """
-    if schema.target is not None or over == "clients":
-        return ()
-    return (
-        Count("confusion", len(schema.classes) ** 2, ROWS_MAX),
-        Count("reliability", 3 * RELIABILITY_BINS, ROWS_MAX << 20),
-    )
-
-
-def no_details(schema: Schema, over: Over) -> dict[str, Cells]:
-    """The counts of `detail_terms` of a client that is not judged."""
-    return {t.name: np.zeros(t.size, dtype=object) for t in detail_terms(schema, over)}
 
 
 def metric_name(schema: Schema) -> str:
@@ -142,27 +130,52 @@ def counts_of(
         counts["clients"][0] = int(rows > 0)
         counts["not_finite"][0] = bad if over == "rows" else int(bad > 0)
         if over == "rows":
-            counts |= evaluation.sums | {"rows": np.array([rows], dtype=object)}
+            counts |= _told_sums(evaluation.sums, rows) | {"rows": np.array([rows], dtype=object)}
         elif rows > bad:
             counts |= _means(evaluation.sums, rows, rows - bad)
     return {f"{prefix}{t.name}": counts[t.name] for t in terms}
 
 
+def _told_sums(sums: Counts, rows: int) -> dict[str, Cells]:
+    """The sums to the digits that a client tells: of a mean and a deviation, 2^-40 of the deviation.
+
+    Squares are rounded upwards and the errors themselves downwards: no sum becomes impossible.
+    """
+    found = dict(sums)
+    for name in _UPWARDS | _DOWNWARDS:
+        if name in sums:
+            size = told(int(sums[name][0]), is_up=name in _UPWARDS)
+            found[name] = np.array([size], dtype=object)
+    if "target" in sums:
+        total = int(sums["target"][0]) - int(sums["target"][1])
+        total, square = scatter_of(rows, total, int(sums["target_square"][0])).sums
+        found["target"] = np.array(to_cell(total), dtype=object)
+        found["target_square"] = np.array([square], dtype=object)
+    return found
+
+
 def _means(sums: Counts, rows: int, good: int) -> dict[str, Cells]:
-    """The means of a client's own rows, in the steps of the sums; errors are over `good` rows."""
+    """The means of a client's own rows, to the digits that it tells; errors are over `good` rows.
+
+    Rounded after they are divided: all their digits would tell by how many rows.
+    """
 
     def mean(name: str, over: int, steps: int = 0) -> Cells:
         found = [round(Fraction(int(v) << steps, over)) for v in sums[name]]
         return np.array(found, dtype=object)
 
     if "loss" in sums:
-        return {
-            "loss": mean("loss", good),
-            "labels": mean("labels", rows, SHARE_STEPS),
-            "hits": mean("hits", good, SHARE_STEPS),
-        }
-    errors = {name: mean(name, good) for name in ("square_error", "absolute_error")}
-    return errors | {name: mean(name, rows) for name in ("target", "target_square")}
+        shares = {"labels": mean("labels", rows, SHARE_STEPS)}
+        shares["hits"] = mean("hits", good, SHARE_STEPS)
+        return _told_sums({"loss": mean("loss", good)}, 1) | shares
+    errors = _told_sums({n: mean(n, good) for n in ("square_error", "absolute_error")}, 1)
+    total = int(sums["target"][0]) - int(sums["target"][1])
+    known = scatter_of(rows, total, int(sums["target_square"][0]))
+    deviation = math.isqrt(known.scatter // rows)
+    center = round_to(Fraction(total, rows), deviation)
+    square = center**2 + told(known.scatter // rows, is_up=True)
+    targets = {"target": to_cell(center), "target_square": (square,)}
+    return errors | {name: np.array(cells, dtype=object) for name, cells in targets.items()}
 
 
 def figures(
@@ -196,7 +209,9 @@ def figures(
 def _is_possible(own: Counts, n: int) -> bool:
     """Whether rows, or means of clients' rows, can have these sums: no share is above 1."""
     if "hits" in own:
-        return int(own["hits"][0]) <= (n if "rows" in own else n << SHARE_STEPS)
+        whole, slack = (n, 0) if "rows" in own else (n << SHARE_STEPS, n * len(own["labels"]))
+        labels = sum(int(v) for v in own["labels"])
+        return int(own["hits"][0]) <= whole and abs(labels - whole) <= slack
     # Σe² ≥ (Σ|e|)² / n, and so of the target; means are rounded by half a step each.
     total = int(own["target"][0]) - int(own["target"][1])
     pairs = [("square_error", int(own["absolute_error"][0])), ("target_square", abs(total))]
@@ -243,32 +258,3 @@ def _r2(sums: Counts, n: int) -> float | None:
     if spread <= 0:  # below 0 by rounding of clients' means alone
         return None
     return float(1 - Fraction(n * int(sums["square_error"][0]), spread))
-
-
-def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, str]]:
-    """What else is kept of a classifier's test, as JSON values, and why some of it is absent."""
-    if schema.target is not None:
-        return {}, {}
-    names, reason = ("calibration_error", "confusion"), None
-    if "reliability" not in counts:
-        reason = _CONFIDENTIAL
-    else:
-        told = figures(schema, counts, empty="no client has test rows")
-        reason = told.absent.get("accuracy")
-    if reason is not None:
-        return dict.fromkeys(names), dict.fromkeys(names, reason)
-    sure = counts["reliability"].reshape(3, -1).astype(np.float64)
-    confusion = counts["confusion"].reshape(len(schema.classes), -1)
-    found = {
-        "calibration_error": expected_calibration_error(sure),
-        "confusion": confusion.astype(np.int64).tolist(),
-    }
-    return found, {}
-
-
-def confusion_matrix(
-    true: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int
-) -> NDArray[np.int64]:
-    """Counts [K, K] of rows by (true, predicted) class, both [N] in 0 … K-1."""
-    cells = np.bincount(true * num_classes + predicted, minlength=num_classes**2)
-    return cells.reshape(num_classes, num_classes).astype(np.int64)

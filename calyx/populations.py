@@ -5,11 +5,15 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from calyx.exact import FLOAT_STEPS, SQUARE_STEPS, root
 from calyx.metrics import SHARE_STEPS, Counts, Over
 from calyx.tasks.base import Schema
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 _TOLERANCE = 1e-9  # relative; of means that were rounded once
 
@@ -77,10 +81,22 @@ def read_population(value: object) -> Population | None:
     if not isinstance(value, dict):
         return None
     try:
-        labels = value["labels"]
-        return Population(**value | {"labels": None if labels is None else tuple(labels)})
-    except (KeyError, TypeError):
+        found: Population = _reader().validate_json(json.dumps(value), strict=True)
+    except (ValueError, RecursionError):
         return None
+    numbers = [*(found.labels or ()), found.target_mean or 0.0, found.target_sd or 0.0]
+    if not all(map(math.isfinite, numbers)):
+        return None
+    # Whole numbers stay whole: the file is written again, with the same bytes.
+    labels = value.get("labels")
+    return replace(found, labels=None if labels is None else tuple(labels))
+
+
+@cache
+def _reader() -> "TypeAdapter[Population]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Population)
 
 
 def is_same_population(one: Population | None, other: Population | None) -> bool:

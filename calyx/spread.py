@@ -1,4 +1,4 @@
-"""How a model's score differs between clients, as sums that tell nothing of a single one.
+"""How a model's score differs between clients, as sums. Of a handful they tell the set of scores.
 
 An accuracy lies in 0 … 1; an R² has no lower end, and neither is cut. A client whose score cannot be
 told (no spread in its targets, an output that is not finite) is counted apart and is in no mean.
@@ -14,7 +14,7 @@ from calyx.figures import IMPOSSIBLE, Figures, none_of
 from calyx.secagg.vector import Cells, Count
 from calyx.tasks.base import Schema
 
-SCORE_STEPS = 60  # a score is sent in steps of 2^-60, its square in the square of that
+SCORE_STEPS = 30  # a score is sent in steps of 2^-30: in finer ones it would tell of how many rows
 _LEAST_R2 = 700  # an R² of at most 2^40 rows of float32 is above -2^700
 _NAMES = ("client_mean", "client_sd", "client_worst_decile")
 # Upper ends of the bins by which the worst tenth is told. The lowest has no lower end.
@@ -67,7 +67,11 @@ def client_spread(
         return none_of(_NAMES, why)
     total = int(counts["scores"][0]) - int(counts["scores"][1])
     scatter = n * int(counts["score_squares"][0]) - total**2  # n² · variance
-    if scatter < 0:
+    squares, most = int(counts["score_squares"][0]), n << SCORE_STEPS
+    # Of shares of 1 the squares are not above the shares themselves.
+    is_share = schema.target is None
+    is_beyond = total > most or (is_share and not squares <= total << SCORE_STEPS)
+    if scatter < 0 or is_beyond or sum(int(k) for k in counts["score_bins"]) != n:
         return none_of(_NAMES, IMPOSSIBLE)
     over = n * (n - 1 if of_sample else n)
     reached = int(np.searchsorted(np.cumsum(counts["score_bins"]), 0.1 * n))

@@ -15,6 +15,8 @@ UNKNOWN_W_MAX = 2**20  # where not all sites have said how many rows they have
 SITES_BY_ROWS = "train/sites_by_rows"  # sites by the power of two that their training rows reach
 POWERS = LARGEST_W_MAX.bit_length()  # 2^0 … 2^24
 
+_SMALL = 4096  # rows: more than any site's minimum
+
 Cells = NDArray[np.int64]
 
 
@@ -34,3 +36,12 @@ def site_by_rows(samples: Mapping[str, Table], whole: str, minimum: int) -> Cell
 def least_w_max(sites: Cells) -> int:
     """The least power of two that no site's training rows exceed, of a sum of `site_by_rows`."""
     return 1 << int(np.flatnonzero(sites)[-1])
+
+
+def is_possible(cells: Cells, sites: int, rows: int) -> bool:
+    """Whether so many sites, with so many rows in all, can have said this in their `site_by_rows`.
+
+    A site of fewer rows than its own minimum says more than it has; minimums are small numbers.
+    """
+    most = least_w_max(cells) // 2 if cells.any() else 0
+    return int(cells.sum()) <= sites and most < max(rows, _SMALL)

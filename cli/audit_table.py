@@ -18,6 +18,7 @@ _FIGURES = {  # that are named where they are not told
     "missing_share": "share of missing values",
     "mean": "mean",
     "median": "median",
+    "outlier_share": "share of outliers",
     "association": "what it tells of the label",
     "mark_association": "what its holes tell of it",
     "category_spread": "how sites differ",
@@ -39,11 +40,12 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
     console.print()
     sites, rows = audit["sites"], audit["rows"]
     share = audit["duplicates_share"]
-    known = f"{audit['duplicates']} rows" if share is None else f"{share:.1%}"
+    known = f"{audit['duplicates']} rows" if share is None else percent(share, "%")
     more = audit.get("margins", {}).get("duplicates", 0)
     known += f" and up to {more} hidden rows" if more else ""
     twice = f", {known} twice" if audit["duplicates"] or more else ""
-    head = f"{rows} rows of {sites} sites{twice}, seen as sums over sites"
+    number = "an unknown number of" if rows is None else rows
+    head = f"{number} rows of {sites} sites{twice}, seen as sums over sites"
     console.print(Text(head, style="bold"))
     console.print(_findings(audit))
     _print_whole(console, _columns(audit))
@@ -74,6 +76,9 @@ def _not_told(audit: Mapping[str, Any]) -> Iterator[str]:
         for key, reason in of["absent"].items():
             if key in _FIGURES and of["declared"] and not reason.startswith(_NO_FIGURE):
                 names.setdefault(_FIGURES[key], []).append(printable(str(column), 40))
+    bare = [printable(str(name), 40) for name, of in audit["columns"].items() if not of["declared"]]
+    if bare:
+        names["all but holes, since no range is declared"] = bare
     for figure, of in names.items():
         columns = list(dict.fromkeys(of))
         more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
@@ -105,14 +110,13 @@ def _columns(audit: Mapping[str, Any]) -> Table:
     table.add_column("label", justify="right")  # what it tells of the label
     for name, column in list(audit["columns"].items())[:MOST_COLUMNS]:
         mean, sd, median = (_within(column, key) for key in ("mean", "sd", "median"))
-        far, missing = column.get("outlier_share"), column["missing_share"]
         value = NOT_TOLD if column.get("mean") is None else f"{mean} ± {sd}"
         table.add_row(
             Text(printable(str(name), 40)),
-            NOT_TOLD if missing is None else percent(missing, "%"),
-            _shares(column, audit["rows"]) if column.get("categories") else value,
+            _part(column, "missing_share"),
+            _shares(column, audit["rows"] or 0) if column.get("categories") else value,
             median,
-            NOT_TOLD if far is None else percent(far, "%"),
+            _part(column, "outlier_share"),
             _told(column),
         )
     return table
@@ -138,20 +142,30 @@ def _within(column: Mapping[str, Any], key: str) -> str:
     if value is None:
         return NOT_TOLD
     sd = column["sd"] or 0.0
-    text, is_fine = with_spread(value, sd), margin <= _FINE * sd
+    step = margin if column["sd"] is None else sd
+    text, is_fine = with_spread(value, step), margin <= _FINE * sd
     return text if is_fine else f"{text} (within {with_spread(margin, margin)})"
+
+
+def _part(column: Mapping[str, Any], key: str) -> str:
+    """A share of the rows, and how far it may be off."""
+    value, margin = column.get(key), column["margins"].get(key, 0.0)
+    if value is None:
+        return NOT_TOLD
+    within = f" (within {percent(min(margin, 1.0), '%')})" if margin else ""
+    return percent(value, "%") + within
 
 
 def _shares(column: Mapping[str, Any], rows: int) -> Text:
     """The commonest category that is shown, and what is hidden."""
-    words, hidden = column["categories"], column["hidden_rows"]
+    words, hidden = column["categories"], column["hidden_rows"] or 0
     most = max(words, key=lambda word: words[word])
     text = (
         f"{printable(str(most), 20)} {percent(words[most] / max(1, rows), '%')}"
         if words[most]
         else NOT_TOLD
     )
-    return Text(text + (f", hidden {hidden / max(1, rows):.0%}" if hidden else ""))
+    return Text(text + (f", hidden {percent(hidden / max(1, rows), '%')}" if hidden else ""))
 
 
 def _told(column: Mapping[str, Any]) -> str:

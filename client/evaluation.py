@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.calibration import reliability
+from calyx.details import RELIABILITY_BINS, confusion_matrix
 from calyx.exact import FLOAT_STEPS, SQUARE_STEPS, exact_square_sum, exact_sum, to_cell
-from calyx.metrics import RELIABILITY_BINS, Evaluation, confusion_matrix
+from calyx.metrics import Evaluation
 from calyx.seeding import global_scope
 from client.data import Part
 

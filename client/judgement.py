@@ -6,10 +6,11 @@ A model of which this client has not all layers is none: it adds a count, and no
 from typing import Literal
 
 from calyx.config import parse
+from calyx.details import no_details
 from calyx.figures import Figures, as_row, none_of
 from calyx.hardware import apply
 from calyx.layouts import over_of
-from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name, no_details
+from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.vector import Contribution
 from calyx.spread import spread_counts

@@ -62,6 +62,8 @@ class Store:
         """Files by round, oldest first."""
         if not self.folder.is_dir():
             return {}
-        names = sorted(p.name for p in self.folder.iterdir() if p.name.startswith(self._head))
+        names = [p.name for p in self.folder.iterdir() if p.name.startswith(self._head)]
         found = {name.removeprefix(self._head).removesuffix(".safetensors"): name for name in names}
-        return {int(n): self.folder / name for n, name in found.items() if n.isdecimal()}
+        # By number: the name of a round beyond 999,999 stands before that of an earlier one.
+        rounds = sorted((int(n), name) for n, name in found.items() if n.isdecimal())
+        return {number: self.folder / name for number, name in rounds}

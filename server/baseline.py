@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.errors import UserError
+from calyx.errors import CalyxError, UserError
 from calyx.statistics.blocks import ALL, Survey
 from calyx.statistics.figures import Figures, Sums, read_sums
 from calyx.statistics.figures_json import declared
@@ -62,7 +62,10 @@ def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
         other = "of other cells than this run's audit; name a run of the same version of Calyx"
     if other is not None:
         raise UserError(f"{named} is {other}.")
-    return read_sums(sums, survey, sites)
+    try:
+        return read_sums(sums, survey, sites)
+    except CalyxError as error:
+        raise UserError(f"{named} is damaged: {error}. Name the folder of another run.") from None
 
 
 def _misfit(head: dict[str, Any], task: Task, bins: int) -> str | None:

@@ -2,8 +2,9 @@
 
 import logging
 
+from calyx.statistics.blocks import ALL
 from calyx.tasks.base import LARGEST_W_MAX
-from calyx.weighing import SITES_BY_ROWS, UNKNOWN_W_MAX, least_w_max
+from calyx.weighing import SITES_BY_ROWS, UNKNOWN_W_MAX, is_possible, least_w_max
 from server.exchange import Outcome, total_counts
 from server.folder import RunFolder, Severity
 from server.work import Work
@@ -29,6 +30,11 @@ def find_w_max(work: Work) -> int | None:
     if missing > 0:
         _say_unknown(
             work, f"{missing} of {sites} sites did not say how many training rows they have"
+        )
+        return UNKNOWN_W_MAX
+    if not is_possible(cells, sites, int(work.counted.sums[f"{ALL}/rows"][0])):
+        _say_unknown(
+            work, "What the sites said of their training rows contradicts how many rows they have"
         )
         return UNKNOWN_W_MAX
     k = work.run.cv.k

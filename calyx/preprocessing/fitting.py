@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from calyx.digits import plain
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
+from calyx.preprocessing.scaling import moments
 from calyx.tasks.base import Column, Schema, Table
 
 Values = NDArray[np.float64]
@@ -244,10 +245,7 @@ def outlier_bounds(
 def _scaling(filled: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
     if cfg.scaling == "none" or np.isnan(filled).all():
         return 0.0, 1.0
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(filled[:, None])  # leaves NaN out; a constant column has scale 1
-    return float(scaler.mean_[0]), float(scaler.scale_[0])
+    return moments(filled)
 
 
 def apply(fitted: Fitted, table: Table) -> NDArray[np.float32]:
@@ -264,7 +262,8 @@ def apply(fitted: Fitted, table: Table) -> NDArray[np.float32]:
         )
         for part in _apply(values, column, learnt, fitted.cfg)
     ]
-    return np.stack(parts, axis=1).astype(np.float32)
+    with np.errstate(over="ignore"):  # an input that is infinite is told of what comes of it
+        return np.stack(parts, axis=1).astype(np.float32)
 
 
 def _apply(

@@ -118,6 +118,7 @@ def _blocks(schema: Schema) -> list[Block]:
         Block("duplicates_open", "duplicates", (1,)),  # that sites hide, at most
         Block("missing", "missing", (v,)),
         Block("coded", "missing", (v,)),
+        Block("coded_open", "missing", (v,)),  # more or fewer of them, at most
         Block("absent", "missing", (v,)),  # sites that have no value of a variable at all
         Block("hidden", "missing", (v,)),  # sites that hid a small cell of a variable
         Block("outside", "ranges", (r, 2)),

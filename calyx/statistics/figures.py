@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from calyx.errors import CalyxError
 from calyx.exact import root
 from calyx.statistics.association import of_classes, of_target
 from calyx.statistics.blocks import ALL, ITEMS, MEAN_STEPS, WITHHELD, Cells, Item, Survey
@@ -22,6 +23,7 @@ from calyx.statistics.label_association import (
     marks_tell,
 )
 from calyx.statistics.numbers import Numbers, read_numbers
+from calyx.statistics.possible import check_sums
 from calyx.statistics.single import LEAST, is_single, without_single
 from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
 from calyx.statistics.target_sums import categories_tell_target, mark_tells
@@ -41,6 +43,7 @@ class VariableFigures:
     rows: int  # of the sites that tell what is missing; 0 where that is not known
     missing: int
     coded: int  # of these, by a code of the schema's
+    coded_open: int  # more or fewer of them at most, which sites hide
     absent: int  # sites that have no value of it
     hidden: int  # sites that hid a small cell of it
     hidden_rows: int  # of categories that are rare at their site, or missing; not of numbers
@@ -78,6 +81,10 @@ class Figures:
         """Of all rows; None where other sites tell them than how many rows they have."""
         return self.duplicates / self.rows if self.rows and self.is_of_all("duplicates") else None
 
+    def is_given(self, item: Item) -> bool:
+        """Whether any site gives an item."""
+        return self.withheld.get(item, 0) < self.sites
+
     def is_of_all(self, item: str) -> bool:
         """Whether the sites that withhold an item are those that withhold all, and so their rows."""
         least = min(self.withheld.values()) if len(self.withheld) == len(ITEMS) else 0
@@ -90,6 +97,16 @@ class Figures:
 
 def read_sums(sums: Sums, survey: Survey, sites: int, sample: str = ALL) -> Figures:
     """The figures of a sample, from sums over `sites` clients. Raises CalyxError for impossible ones."""
+    check_sums(sums, survey, sites, sample)
+    try:
+        return _figures(sums, survey, sites, sample)
+    except (ValueError, ArithmeticError) as error:
+        raise CalyxError(
+            f"the statistics are impossible, so that nothing follows from them: {error}"
+        ) from error
+
+
+def _figures(sums: Sums, survey: Survey, sites: int, sample: str) -> Figures:
     blocks, schema = survey.blocks(sample), survey.schema
     cells = {b.name: sums[f"{sample}/{b.name}"].reshape(b.shape) for b in blocks}
     cells = without_single(cells, schema)
@@ -156,6 +173,7 @@ def _variable(
         rows=int(cells["rows"][0]),
         missing=int(cells["missing"][i]),
         coded=int(cells["coded"][i]),
+        coded_open=int(cells["coded_open"][i]),
         absent=int(cells["absent"][i]),
         hidden=int(cells["hidden"][i]),
         hidden_rows=hidden,

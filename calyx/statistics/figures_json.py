@@ -1,8 +1,9 @@
 """The figures of an audit as the JSON values of audit.json."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
+from calyx.statistics.blocks import Item
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.spread import Shift
 from calyx.statistics.variables import Variable
@@ -14,11 +15,28 @@ _TOO_COARSE = "too few values are shown, or they lie too close together"
 _OTHER_ROWS = "other sites tell the count than how many rows they have"
 _TOO_FINE = "the spread of all values is not known, or too small a part of the declared range"
 _FEW_SITES = "fewer than two sites show it"
+# Of what item a count is: 0 where no site gives it would look like a count.
+_COUNTED: dict[str, Item] = {
+    "rows": "rows",
+    "duplicates": "duplicates",
+    "labels": "labels",
+    "hidden_labels": "labels",
+    "hidden_label_rows": "labels",
+    "missing": "missing",
+    "coded_missing": "missing",
+    "absent_at": "missing",
+    "hidden_at": "missing",
+    "outside": "ranges",
+    "unknown": "ranges",
+    "count": "moments",
+    "hidden_rows": "categories",
+}
 
 
 def as_json(figures: Figures) -> dict[str, Any]:
     """The figures as the JSON values of audit.json."""
-    return {
+    nobody = {key for key, item in _COUNTED.items() if not figures.is_given(item)}
+    counts: dict[str, Any] = {
         "sites": figures.sites,
         "rows": figures.rows,
         "duplicates": figures.duplicates,
@@ -28,9 +46,15 @@ def as_json(figures: Figures) -> dict[str, Any]:
         "hidden_labels": figures.hidden_labels,
         "hidden_label_rows": figures.hidden_label_rows,
         "withheld": dict(figures.withheld),
+    }
+    is_classes = bool(figures.labels)
+    lost = {key for key in nobody & counts.keys() if is_classes or _COUNTED[key] != "labels"}
+    reasons = dict(_absent_of_all(figures)) | dict.fromkeys(sorted(lost), _NOT_GIVEN)
+    return {
+        **{key: None if key in lost else value for key, value in counts.items()},
         "margins": dict(_margins_of_all(figures)),
-        "absent": dict(_absent_of_all(figures)),
-        "columns": {v.variable.name: _as_json(v) for v in figures.variables},
+        "absent": reasons,
+        "columns": {v.variable.name: _as_json(v, nobody) for v in figures.variables},
     }
 
 
@@ -45,7 +69,8 @@ def _absent_of_all(figures: Figures) -> Iterator[tuple[str, str]]:
     if None in figures.label_spread:
         yield "label_spread", _FEW_SITES
     if figures.duplicates_share is None:
-        yield "duplicates_share", _OTHER_ROWS
+        is_known = figures.is_given("duplicates") and figures.is_given("rows")
+        yield "duplicates_share", _OTHER_ROWS if is_known else _NOT_GIVEN
 
 
 def _rounded(share: float | None) -> float | None:
@@ -57,7 +82,8 @@ def declared(variable: Variable) -> list[float] | list[str] | None:
     return list(variable.bounds) if variable.bounds else list(variable.words) or None
 
 
-def _as_json(of: VariableFigures) -> dict[str, Any]:
+def _as_json(of: VariableFigures, nobody: Set[str]) -> dict[str, Any]:
+    """`nobody` are counts of items that no site gives."""
     found: dict[str, Any] = {
         "unit": of.variable.unit,
         "declared": declared(of.variable),
@@ -104,7 +130,9 @@ def _as_json(of: VariableFigures) -> dict[str, Any]:
     elif of.variable.categories:
         found |= dict.fromkeys(("categories", "unknown", "category_spread"))
         found["hidden_rows"] = of.hidden_rows
-    return found | {"margins": dict(_margins(of)), "absent": _absent(of, found)}
+    lost = dict.fromkeys(sorted(nobody & found.keys()), _NOT_GIVEN)
+    found |= dict.fromkeys(lost)
+    return found | {"margins": dict(_margins(of)), "absent": _absent(of, found, nobody) | lost}
 
 
 def _shift(shift: Shift | None) -> dict[str, Any] | None:
@@ -117,6 +145,8 @@ def _margins(of: VariableFigures) -> Iterator[tuple[str, float]]:
         yield "association", of.tells.margin
     if of.marks.margin:
         yield "mark_association", of.marks.margin
+    if of.coded_open:
+        yield "coded_missing", of.coded_open
     if of.hidden_rows:
         yield "missing", of.hidden_rows  # more, never less
         if of.rows:
@@ -131,7 +161,7 @@ def _margins(of: VariableFigures) -> Iterator[tuple[str, float]]:
                 yield "missing_share", rows / of.rows
 
 
-def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
+def _absent(of: VariableFigures, found: dict[str, Any], nobody: Set[str]) -> dict[str, str]:
     """Why a figure is null."""
     reasons = {
         "declared": "nothing is declared",
@@ -139,7 +169,7 @@ def _absent(of: VariableFigures, found: dict[str, Any]) -> dict[str, str]:
         "association_chance": of.tells.reason,
         "mark_association": of.marks.reason,
         "mark_chance": of.marks.reason,
-        "missing_share": _OTHER_ROWS,
+        "missing_share": _NOT_GIVEN if nobody & {"missing", "rows"} else _OTHER_ROWS,
         "missing_spread": _FEW_SITES,
         "mean_spread": _FEW_SITES,
         "category_spread": _FEW_SITES,

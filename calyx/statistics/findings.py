@@ -12,6 +12,7 @@ from calyx.tasks.base import Schema
 
 MOSTLY = 0.5  # share of missing rows above which a column says little
 UNEVEN = 0.25  # sd over sites of a share of missing rows
+LEAST_ROWS = 2  # that can differ
 HIDDEN = 0.05  # share of rows of rare categories, above which it is said of a column by itself
 
 
@@ -26,6 +27,7 @@ def find(figures: Figures, schema: Schema) -> list[AuditFinding]:
 
 def _labels(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
     if not figures.labels:
+        yield from _targets(figures)
         return
     filled = [n for n in figures.labels if n]
     if len(filled) == 1 and figures.hidden_labels == 0:
@@ -48,6 +50,23 @@ def _labels(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
             f"{figures.hidden_label_rows} rows are not told.",
             "Nothing; the counts of labels are lower by these rows.",
         )
+
+
+def _targets(figures: Figures) -> Iterator[AuditFinding]:
+    """Of a regression whose targets are all one number, as far as rows are within its range."""
+    for one in figures.variables:
+        n = one.numbers
+        if n is None or one.variable.columns or n.count < LEAST_ROWS or n.below or n.above:
+            continue
+        if n.sd == 0 and n.moments is not None and "sd" not in n.margins:
+            yield AuditFinding(
+                "constant-label",
+                "error",
+                None,
+                n.count,
+                f"All rows of all sites have the target {plain(n.moments.mean)}.",
+                "Nothing can be learnt: see which column the sites give as the target.",
+            )
 
 
 def _whole(figures: Figures) -> Iterator[AuditFinding]:
@@ -127,14 +146,18 @@ def _missing(one: VariableFigures, figures: Figures) -> Iterator[AuditFinding]:
             "Ask whether the column is worth keeping: federated constants for it come from its "
             "declared range and not from data.",
         )
-    if one.coded:
+    if one.coded or one.coded_open:
+        code = "a code for a missing one"
+        code += ", or none of its categories" if one.variable.categories else ""
+        off = f", and up to {one.coded_open} more or fewer, which sites hide"
         yield AuditFinding(
             "coded-missing",
             "info",
             name,
             one.coded,
-            f"{one.coded} values of {name} are a code for a missing one, and count as missing.",
-            "Nothing, if the schema's codes are right.",
+            f"{one.coded} values of {name} are {code}, and count as missing"
+            f"{off if one.coded_open else ''}.",
+            "Nothing, if the schema's codes and categories are right.",
         )
 
 

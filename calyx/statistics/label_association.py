@@ -64,7 +64,8 @@ def cramer(table: Cells, unseen: int, most_groups: int) -> Association:
     margin = max(high - value, value - low)
     if margin > WIDEST:
         return absent(
-            f"{unseen} rows by class are hidden, which could make it anything from {low:.2f} to {high:.2f}"
+            f"of {unseen} rows class or category is hidden or undeclared: it could be anything from "
+            f"{low:.2f} to {high:.2f}"
         )
     return Association(value, margin, min(1.0, chance))
 

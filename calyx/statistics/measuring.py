@@ -22,7 +22,7 @@ from calyx.statistics.spread import Shares, powers, shares_of
 from calyx.statistics.suppression import coarse, suppress, suppress_part
 from calyx.statistics.target_sums import is_safe, no_target_sums, target_sums
 from calyx.statistics.variables import TARGET, Variable, numeric, values_of, variables
-from calyx.tasks.base import Schema, Table
+from calyx.tasks.base import Column, Schema, Table
 from calyx.weighing import SITES_BY_ROWS, site_by_rows
 
 Measured = dict[str, Cells]  # cells [size] by a block's name
@@ -85,9 +85,9 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
     }
     found["rows"] = np.array([n])
     repeated = n - len(np.unique(row_hashes(table)))
-    told, is_hidden = suppress(np.array([repeated, n - repeated]), minimum)
+    told, is_open = suppress(np.array([repeated, n - repeated]), minimum)
     most = minimum - 1 if repeated < minimum else n
-    found["duplicates"], found["duplicates_open"] = told[:1], np.array([most * is_hidden])
+    found["duplicates"], found["duplicates_open"] = told[:1], np.array([most * is_open])
     if schema.classes:
         found["labels"], found["hidden_labels"] = shown, np.array([is_hidden])
         found["hidden_label_rows"] = np.array([n - shown.sum()])
@@ -116,13 +116,19 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
         classes = Classes(rows.classes, rows.labels, rows.is_shown)
         of_categories = measure_categories(variable, raw, coded, classes, minimum)
         is_hidden = bool(of_categories["hidden"][0])
+        seen, unseen = min(coded, int(of_categories["missing"][0])), of_categories["hidden_rows"]
+        is_exact = bool(of_categories["coded"][0] == seen)
+        is_open = any(_has_codes(rows.schema.columns[i]) for i in variable.columns)
+        of_categories["coded_open"] = (unseen + (minimum - 1) * (not is_exact)) * is_open
         return of_categories | _target_sums(raw, variable, rows, is_hidden)
     regrouped = regroup(raw, variable.bounds, minimum)
     values = regrouped.values
     missing = int(np.isnan(values).sum())
+    told = suppress_part(coded, missing, minimum)
     found: Arrays = {
         "missing": np.array([missing]),
-        "coded": np.array([suppress_part(coded, missing, minimum)]),
+        "coded": np.array([told]),
+        "coded_open": np.array([(minimum - 1) * (told != coded)]),
         "absent": np.array([np.isnan(raw).all()]),
     }
     holes = shares_of(np.array([missing, n - missing]), minimum)
@@ -144,6 +150,12 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
     more["shown_marks"] = np.array([more["class_total"].any()])
     found |= _target_sums(values, variable, rows, regrouped.is_changed)
     return found | more | {"hidden": np.array([is_hidden])}
+
+
+def _has_codes(column: Column) -> bool:
+    """Whether a category can stand for a missing one: by a code, or since nobody declared it."""
+    is_word = column.kind == "ordinal" or column.unknown == "missing"
+    return bool(column.missing_codes) or is_word
 
 
 def _beside(rows: _Rows) -> Beside:

@@ -1,20 +1,29 @@
-"""Sums of a numeric column's values and of their squares, exact: a client's, and what all sites' say.
+"""Sums of a numeric column's values and of their squares: a client's, and what all sites' say.
 
 Values are taken above the lower end of their declared range, in units of a power of two that is not
 smaller than the range: then sums are never negative, and steps of 2^-128 (2^-256 of squares) keep
-every digit of a column whose range is a million times too wide. So mean and deviation have no error
-but what sites changed to protect small cells; how far that may reach is their margin.
+every digit of a column whose range is a million times too wide. A site tells twelve digits of its own
+deviation (`calyx.exact.Scatter`), and sums of these have no error but what sites changed to protect
+small cells; how far that may reach is their margin.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import CalyxError
-from calyx.exact import exact_product_sum, exact_square_sum, exact_sum, root, steps
+from calyx.exact import (
+    Scatter,
+    exact_product_sum,
+    exact_square_sum,
+    exact_sum,
+    root,
+    scatter_of,
+    steps,
+)
 from calyx.secagg.vector import COUNT_MAX
 
 Values = NDArray[np.float64]
@@ -34,24 +43,29 @@ def unit(bounds: Bounds) -> int:
 
 
 def power_sums(values: Values, bounds: Bounds) -> tuple[int, int]:
-    """Σ(x − low) and Σ(x − low)² of values [N] within `bounds`, in steps."""
+    """Σ(x − low) and Σ(x − low)² of values [N] within `bounds`, in steps, as they are told."""
+    return _above_low(values, bounds).sums
+
+
+def product_sums(x: Values, t: Values, of: tuple[Bounds, Bounds]) -> tuple[int, int, int, int, int]:
+    """Σx, Σt, Σx², Σt² and Σxt of [N] and [N], each above its own lower end `of` its bounds, as told."""
+    first, second = _above_low(x, of[0]), _above_low(t, of[1])
+    (a, aa), (b, bb) = first.sums, second.sums
+    scaled = [_scaled(v, bounds) for v, bounds in zip((x, t), of, strict=True)]
+    pairs = zip(*(_parts(v) for v in scaled), strict=True)
+    product = sum(exact_product_sum(left, right, 2 * STEPS) for left, right in pairs)
+    sums = [sum(exact_sum(part, STEPS) for part in _parts(v)) for v in scaled]
+    scatter = product - round(Fraction(sums[0] * sums[1], max(1, len(x))))
+    return a, b, aa, bb, first.with_other(second, scatter)
+
+
+def _above_low(values: Values, bounds: Bounds) -> Scatter:
     total, square, low = 0, 0, _low(bounds)
     for part in _parts(_scaled(values, bounds)):
         total += exact_sum(part, STEPS)
         square += exact_square_sum(part, 2 * STEPS)
-    square -= 2 * low * total - len(values) * low**2
-    return max(0, total - len(values) * low), max(0, square)
-
-
-def product_sum(x: Values, t: Values, of: tuple[Bounds, Bounds]) -> int:
-    """Σ(x − low)(t − low) of [N] and [N], each above its own lower end `of` its bounds, in steps."""
-    low_x, low_t = (_low(bounds) for bounds in of)
-    product = len(x) * low_x * low_t
-    pairs = zip(_parts(_scaled(x, of[0])), _parts(_scaled(t, of[1])), strict=True)
-    for left, right in pairs:
-        product += exact_product_sum(left, right, 2 * STEPS)
-        product -= low_t * exact_sum(left, STEPS) + low_x * exact_sum(right, STEPS)
-    return max(0, product)
+    found = scatter_of(len(values), total, square)
+    return replace(found, total=max(0, found.total - len(values) * low))
 
 
 def _low(bounds: Bounds) -> int:

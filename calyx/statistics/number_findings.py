@@ -5,13 +5,8 @@ from collections.abc import Iterator
 from calyx.statistics.figures import VariableFigures
 from calyx.statistics.finding import AuditFinding
 
-_NAMES = {
-    "median": "median",
-    "q1": "first quartile",
-    "q3": "third quartile",
-    "mean": "mean",
-    "sd": "standard deviation",
-}
+_QUANTILES = {"median": "median", "q1": "first quartile", "q3": "third quartile"}
+_MOMENTS = {"mean": "mean", "sd": "standard deviation"}
 
 
 def number_findings(one: VariableFigures) -> Iterator[AuditFinding]:
@@ -33,9 +28,13 @@ def number_findings(one: VariableFigures) -> Iterator[AuditFinding]:
             "Declare the range that sound values have: another unit, or a typing error, is seen only "
             "where it leaves that range.",
         )
-    lacking = [word for key, word in _NAMES.items() if key in numbers.absent]
-    if lacking:
-        reason = next(numbers.absent[key] for key in _NAMES if key in numbers.absent)
+    reasons: dict[str, list[str]] = {}  # quantiles lie in bins, moments of rows that sites moved
+    for keys in (_QUANTILES, _MOMENTS):
+        lacking = [word for key, word in keys.items() if key in numbers.absent]
+        if lacking:
+            reason = next(numbers.absent[key] for key in keys if key in numbers.absent)
+            reasons.setdefault(reason, []).extend(lacking)
+    for reason, lacking in reasons.items():
         yield AuditFinding(
             "not-told",
             "info",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from calyx.exact import steps
 from calyx.statistics.blocks import MEAN_STEPS
 from calyx.statistics.marks import mark
-from calyx.statistics.moments import STEPS, Bounds, power_sums, product_sum, share_place, unit
+from calyx.statistics.moments import STEPS, Bounds, power_sums, product_sums, share_place, unit
 from calyx.statistics.places import group, tables
 from calyx.statistics.regrouping import Regrouped, is_few_valued, without_rare_values
 
@@ -107,9 +107,9 @@ def _by_class(values: Values, which: tuple[Mask, Mask], bounds: Bounds, beside: 
     }
 
 
-def _has_small_crossing(values: Values, y: Cells, minimum: int) -> bool:
+def _has_small_crossing(values: Values, y: Cells | Values, minimum: int, *more: Cells) -> bool:
     """Whether some value stands in some class, but in fewer rows than the minimum."""
-    counts = np.unique(np.column_stack([values, y]), axis=0, return_counts=True)[1]
+    counts = np.unique(np.column_stack([values, y, *more]), axis=0, return_counts=True)[1]
     return bool((counts < minimum).any())
 
 
@@ -119,18 +119,37 @@ def _with_target(
     """Sums over the rows that have both the column and the target within their ranges.
 
     Nothing where the rows that lack the target are few: the difference of two sums would tell them.
+    Neither where one of both has few different values, of which these rows, or the others, have
+    some rarely: the sums would tell how often.
     """
     target = beside.target or (0.0, 1.0)
     t = beside.y[inside]
     both = (t >= target[0]) & (t <= target[1])
     count, lacking = int(both.sum()), int((~both).sum())
-    if count < beside.minimum or 0 < lacking < beside.minimum:
+    is_small = count < beside.minimum or 0 < lacking < beside.minimum
+    if is_small or _tells_rare_pairs((values, both), inside, target, beside):
         count, both = 0, np.zeros_like(both)
-    x, t = values[both], t[both]
-    (first, square), (second, other) = power_sums(x, bounds), power_sums(t, target)
+    first, second, square, other, product = product_sums(values[both], t[both], (bounds, target))
     return {
         "pairs": np.array([count]),
         "pair_sums": wide(first, second),
-        "pair_squares": wide(square, other, product_sum(x, t, (bounds, target))),
+        "pair_squares": wide(square, other, product),
         "tells": np.array([count > 0]),
     }
+
+
+def _tells_rare_pairs(
+    pairs: tuple[Values, Mask], inside: Mask, target: Bounds, beside: Beside
+) -> bool:
+    """Whether sums over the rows with `both` [M] of `values` [M] tell how often a rare value stands."""
+    values, both = pairs
+    y, is_paired = beside.y, np.zeros(len(beside.y), dtype=np.bool_)
+    is_paired[np.flatnonzero(inside)[both]] = True
+    # A column of many values is one group: its sums tell no counts.
+    x = values if is_few_valued(values) else np.zeros_like(values)
+    t = y if is_few_valued(y[is_paired]) else np.zeros_like(y)
+    in_pairs = np.where(both, t[inside], 0.0)
+    others = (y >= target[0]) & (y <= target[1])
+    return _has_small_crossing(
+        x, in_pairs, beside.minimum, both.astype(np.int64)
+    ) or _has_small_crossing(t[others], is_paired[others].astype(np.int64), beside.minimum)

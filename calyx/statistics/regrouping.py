@@ -56,8 +56,11 @@ def regroup(values: Values, bounds: tuple[float, float] | None, minimum: int) ->
     donors, count = np.sort(values[groups == PRESENT]), int(moved.sum())
     changed[moved] = np.resize(donors[max(0, (len(donors) - count) // 2) :], count)
     joined = int(small.sum()) * (minimum - 1)
-    beyond = (len(donors) - joined) // 2  # donors farther from any point than one of the middle
-    share = joined / beyond if 2 * beyond > joined else float(-(-joined // len(donors)))
+    # Of how many rows count as present, which is told: of the exact number of donors a bound would
+    # tell how many joined.
+    fewest = max(minimum, len(donors) + count - joined)
+    beyond = (fewest - joined) // 2  # donors farther from any point than one of the middle
+    share = joined / beyond if 2 * beyond > joined else float(-(-joined // fewest))
     return Regrouped(changed, is_changed=True, joined=joined, share=share)
 
 

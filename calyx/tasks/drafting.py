@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from calyx.digits import by_scale, significant
 from calyx.errors import DataError
-from calyx.tasks.tables import Dialect, read_chunks, read_header
+from calyx.tasks.tables import WHOLE, Dialect, read_chunks, read_header
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,7 +176,8 @@ def codes_in(values: NDArray[np.float64]) -> list[float]:
 
 def outwards(low: float, high: float) -> tuple[float, float]:
     """A round range that holds both, with an eighth of their distance to spare on each side."""
-    reach = max(high - low, 1e-9 * abs(high), 1e-9)
+    reach = max(high - low, 1e-9 * max(abs(low), abs(high)))
+    reach = reach if reach > 1e-290 else 1e-9
     unit = 10.0 ** math.floor(math.log10(reach / 10))
     below, above = low - reach / 8, high + reach / 8
     if low >= 0 > below:
@@ -185,11 +186,17 @@ def outwards(low: float, high: float) -> tuple[float, float]:
 
 
 def _plain(word: str) -> str:
-    """A number in its shortest form: 1, 1.0 and 01 are one category."""
+    """A number in its shortest form: 1, 1.0 and 01 are one category. Long ones keep all digits."""
     try:
-        return _short(float(word)) if math.isfinite(float(word)) else word
+        number = float(word)
+        if WHOLE.fullmatch(word) and int(word) != number:
+            return str(int(word))
     except ValueError:
         return word
+    if not math.isfinite(number):
+        return word
+    text = _short(number)
+    return text if float(text) == number else repr(number)
 
 
 def _is_whole(word: str) -> bool:

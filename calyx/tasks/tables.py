@@ -4,6 +4,7 @@ pandas reads; what is wrong is said with file, line and column, and never with a
 """
 
 import csv
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Values = NDArray[np.float64]
+WHOLE = re.compile(r"[+-]?[0-9]+")  # a number as it is written
 UNKNOWN = -1.0  # the code of a category that the schema does not name
 SHOWN = 8  # names in one sentence
 CHUNK_ROWS = 100_000
@@ -181,12 +183,17 @@ def codes(values: "pd.Series[Any]", categories: Sequence[str]) -> NDArray[np.flo
 
 
 def plain(word: str) -> str:
-    """A word as rows are compared with it: without blanks, and a number in one way of writing."""
+    """A word as rows are compared with it: without blanks, and a number in one way of writing.
+
+    A whole number keeps all its digits: two long ones may be one float, and are not one category.
+    """
     word = str(word).strip()
     try:
-        return repr(float(word))
+        number = float(word)
+        whole = int(word) if WHOLE.fullmatch(word) else None
     except ValueError:
         return word
+    return repr(number) if whole is None or whole == number else str(whole)
 
 
 def inputs(

@@ -36,8 +36,9 @@ def dot_plot(
     """
     known = [v for row in rows for v in (row.local, row.federated) if v is not None]
     known += [] if reference is None else [reference]
-    low, high, step = round_domain([min(max(v, 0.0), 1.0) for v in known], 5, zero=False)
-    x = Scale(max(0.0, low), min(1.0, high), NAMES + 8, EDGE - 8, is_bounded=True)
+    low, high, step = round_domain(known, 5, zero=False)
+    least = 0.0 if min(known, default=0.0) >= 0 else low  # an R² below 0 is drawn where it is
+    x = Scale(max(least, low), min(1.0, high), NAMES + 8, EDGE - 8, is_bounded=True)
     height = row_height(len(rows))
     bottom = TOP + len(rows) * height
     parts = [*_names([row.name for row in rows]), *_shares(x, step, (bottom, reference), metric)]

@@ -1,4 +1,4 @@
-"""The sections "The data" and "Cross-validation" of a run's page, from audit.json and the summary.
+"""The section "The data" of a run's page, from audit.json.
 
 Everything is read as untrusted: text is escaped by the template, numbers are checked.
 """
@@ -13,9 +13,9 @@ from pydantic.dataclasses import dataclass as checked
 
 from calyx import digits
 from calyx.errors import UserError
-from cli.report.rows import Count, CrossValidation, CvRow, Share, Summary
+from cli.report.rows import Count, Share
 from cli.report.rows import Severity as Gravity
-from cli.report.scales import percent_text
+from cli.report.scales import percent_text, shorten
 
 MOST_COLUMNS = 200  # in the table
 OPEN_COLUMNS = 40  # before the rest is folded
@@ -53,11 +53,11 @@ class ColumnRow:
     """One column; what its kind does not have is None."""
 
     unit: str
-    missing: Count
+    missing: Count | None
     missing_share: Share | None
-    coded_missing: Count
+    coded_missing: Count | None
     missing_spread: Spread | None = None
-    hidden_at: Count = 0
+    hidden_at: Count | None = 0
     association: Share | None = None
     association_chance: Share | None = None
     mark_association: Share | None = None
@@ -93,11 +93,11 @@ class Audit:
     """audit.json."""
 
     sites: Count
-    rows: Count
-    duplicates: Count
+    rows: Count | None
+    duplicates: Count | None
     duplicates_share: Share | None = 0.0
     margins: dict[str, Number] = Field(default_factory=dict)
-    labels: tuple[Count, ...]
+    labels: tuple[Count, ...] | None
     classes: tuple[str, ...] = ()
     label_spread: tuple[Spread | None, ...]
     columns: dict[str, ColumnRow]
@@ -151,23 +151,24 @@ def _line(name: str, of: ColumnRow) -> Line:
         value = f"{moments}, median {_within(of, 'median', of.median)}"
     elif of.categories:
         most = max(of.categories.items(), key=lambda item: item[1])[0]
-        value = f"{len(of.categories)} categories, most often {most}"
+        word = shorten(most, 40)
+        value = f"{len(of.categories)} categories, most often {word}"
         if of.hidden_rows:
             value = f"{len(of.categories)} categories, {of.hidden_rows} rows of hidden ones"
-            value += f", of the others most often {most}" if of.categories[most] else ""
+            value += f", of the others most often {word}" if of.categories[most] else ""
     shown = (
         "—" if of.range is None else f"{digits.plain(of.range[0])} … {digits.plain(of.range[1])}"
     )
     if of.outside:
         shown += f", {of.outside} outside"
-    if of.outlier_share:
-        shown += f", {percent_text(of.outlier_share)} of the rows far out"
+    if of.outlier_share or of.margins.get("outlier_share"):
+        shown += f", {_part(of, 'outlier_share', of.outlier_share)} of the rows far out"
     if of.unknown:
         shown = f"{of.unknown} unknown"
     return Line(
         name=name,
         unit=of.unit,
-        missing=f"{of.missing} ({percent_text(of.missing_share)})" if of.missing else "none",
+        missing=_missing(of),
         share=100 * (of.missing_share or 0.0),
         uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
         value=value,
@@ -184,7 +185,24 @@ def _within(of: ColumnRow, key: str, value: float | None) -> str:
         return "—"
     margin, sd = of.margins.get(key, 0.0), of.sd or 0.0
     within = "" if margin <= FINE * sd else f" (within {digits.with_spread(margin, margin)})"
-    return digits.with_spread(value, sd) + within
+    return digits.with_spread(value, margin if of.sd is None else sd) + within
+
+
+def _missing(of: ColumnRow) -> str:
+    """Rows without a value; "none" only where all sites could tell of one."""
+    if of.missing is None:
+        return "—"
+    if not of.missing and not of.margins.get("missing"):
+        return "none"
+    return f"{of.missing} ({_part(of, 'missing_share', of.missing_share)})"
+
+
+def _part(of: ColumnRow, key: str, value: float | None) -> str:
+    """A share of the rows, with its margin."""
+    if value is None:
+        return "—"
+    margin = min(of.margins.get(key, 0.0), 1.0)
+    return percent_text(value) + (f", within {percent_text(margin)}" if margin else "")
 
 
 def _told(of: ColumnRow) -> str:
@@ -224,76 +242,9 @@ def _bars(counts: list[int]) -> Markup:
 def label_lines(audit: Audit) -> list[tuple[str, int, str]]:
     """Of each class its name, rows, and spread over sites."""
     found = []
-    for k, rows in enumerate(audit.labels[:MOST_COLUMNS]):
+    for k, rows in enumerate((audit.labels or ())[:MOST_COLUMNS]):
         name = audit.classes[k] if k < len(audit.classes) else str(k)
         spread = audit.label_spread[k] if k < len(audit.label_spread) else None
         text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "—"
         found.append((name, rows, text))
     return found
-
-
-@dataclass(frozen=True)
-class Folds:
-    """A cross-validation as the page shows it."""
-
-    title: str
-    figure: str
-    note: str
-    rows: list[tuple[str, str]]
-    picture: Markup
-
-
-def folds(summary: Summary | None, clients: dict[str, CvRow]) -> Folds | None:
-    """The section's content; None of a run without."""
-    cv = summary.cv if summary else None
-    if cv is None:
-        return None
-    if cv.k == "clients":
-        names = list(cv.clients)
-        scores = [clients[n].test_accuracy if n in clients else None for n in names]
-        title = "Each client left out once"
-        note = "A model is trained without a client, and judged on all of that client's rows."
-    else:
-        scores = list(cv.folds or ())
-        names = [f"fold {i + 1}" for i in range(len(scores))]
-        title = f"{cv.k} folds"
-        note = "A model is trained without a fold of everybody's rows, and judged on that fold."
-    num_below = sum(score is not None and score < 0 for score in scores)
-    if num_below:
-        note += f" {num_below} of {len(scores)} scores are below 0 and drawn at 0."
-    sd = "" if cv.sd is None else f" ± {digits.share(cv.sd)}"
-    few = f", over {cv.scored} of {cv.scored + cv.unscored}" if cv.scored and cv.unscored else ""
-    rows = [
-        (name, f"— {cv.absent.get(f'folds.{i}', '')}" if score is None else digits.share(score))
-        for i, (name, score) in enumerate(zip(names, scores, strict=True))
-    ]
-    return Folds(
-        title=title,
-        figure=f"— {cv.absent.get('mean', '')}"
-        if cv.mean is None
-        else f"{digits.share(cv.mean)}{sd}{few}",
-        note=note,
-        rows=rows[:MOST_COLUMNS] if any(score is not None for score in scores) else [],
-        picture=_points([score for score in scores if score is not None], cv),
-    )
-
-
-def _points(scores: list[float], cv: CrossValidation) -> Markup:
-    """The folds on a line from 0 to 1, and their mean."""
-    if not scores or cv.mean is None:
-        return Markup("")
-    dots = "".join(
-        f'<circle class="dot own" cx="{20 + 560 * min(max(s, 0.0), 1.0):.1f}" cy="30" r="7"/>'
-        for s in scores
-    )
-    mean = 20 + 560 * min(max(cv.mean, 0.0), 1.0)
-    ticks = "".join(
-        f'<text class="tick middle" x="{20 + 560 * t:.0f}" y="62">{t:g}</text>'
-        for t in (0, 0.25, 0.5, 0.75, 1)
-    )
-    # Numbers only.
-    return Markup(  # noqa: S704
-        '<svg viewBox="0 0 600 70" role="img" aria-label="scores of the folds">'
-        '<line class="base" x1="20" x2="580" y1="30" y2="30"/>'
-        f'<line class="reference" x1="{mean:.1f}" x2="{mean:.1f}" y1="8" y2="46"/>{dots}{ticks}</svg>'
-    )

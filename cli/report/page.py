@@ -17,6 +17,7 @@ from calyx.files import write_atomically
 from cli.report import client_figures, data, figures
 from cli.report.findings import group_events
 from cli.report.folder import Run, read_run
+from cli.report.folds import folds
 from cli.report.key_figures import key_figures
 from cli.report.scales import (
     bytes_text,
@@ -110,7 +111,7 @@ def _data(run: Run) -> Markup:
         open_columns=data.OPEN_COLUMNS,
         drifted=[d for d in drift if d.severity in ("warning", "alert")],
         unsure=[d for d in drift if d.severity == "unknown"],
-        folds=data.folds(run.summary, run.clients.cv),
+        folds=folds(run.summary, run.clients.cv),
         metric=run.metric,
     )
     return Markup(html)  # noqa: S704 - escaped by the template

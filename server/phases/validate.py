@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from calyx.details import details
 from calyx.figures import Figures, none_of
 from calyx.layouts import Contents
-from calyx.metrics import PERSONAL, details
+from calyx.metrics import PERSONAL
 from calyx.populations import Population
 from calyx.spread import client_spread
 from server.asking import ask

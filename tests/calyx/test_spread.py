@@ -14,7 +14,7 @@ from calyx.tasks.base import Schema, Target
 CLASSES = Schema((), ("a", "b"))
 VALUES = Schema((), (), Target("cost", 0.0, 1.0))
 ACCURACIES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
-STEP = 2.0**-59  # of a score in the sums, and half of one on either side
+STEP = 2.0**-29  # of a score in the sums, and half of one on either side
 R2 = st.one_of(st.floats(-1, 1), st.floats(-1e120, -1))
 
 
@@ -32,7 +32,7 @@ def spread_of(scores, schema, rows=9, **options):
 @given(ACCURACIES)
 def test_of_accuracies_mean_and_sd_are_numpys(scores):
     found = spread_of(scores, CLASSES).values
-    assert found["client_mean"] == pytest.approx(np.mean(scores), abs=1e-15)
+    assert found["client_mean"] == pytest.approx(np.mean(scores), abs=2**-30)
     if len(scores) > 1:
         assert found["client_sd"] == pytest.approx(np.std(scores), abs=1e-9)
 
@@ -59,8 +59,9 @@ def test_a_score_that_cannot_be_told_is_in_no_mean():
     assert (found["client_mean"], found["client_sd"]) == (0.75, 0.25)
 
 
-def test_a_share_of_one_row_in_ten_million_keeps_its_digits():
-    assert spread_of([1e-7, 1e-7], CLASSES).values["client_mean"] == pytest.approx(1e-7, rel=1e-9)
+def test_a_share_of_one_row_in_ten_million_is_seen():
+    found = spread_of([1e-7, 1e-7], CLASSES).values["client_mean"]
+    assert found == pytest.approx(1e-7, abs=2**-30)
 
 
 def test_the_worst_tenth_of_a_regression_may_be_far_below_zero():
@@ -80,3 +81,18 @@ def test_scores_and_squares_that_contradict_each_other_tell_nothing():
     one, other = (spread_counts(VALUES, score, 9) for score in (0.5, -3.0))
     counts = {name: one[name] + other[name] for name in one} | {"score_squares": [0]}
     assert set(client_spread(VALUES, counts).absent.values()) == {IMPOSSIBLE}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"score_bins": 0}, {"scores": 3 << 30}, {"score_squares": 3 << 60}, {"score_squares": 0}],
+)
+def test_sums_of_scores_that_no_clients_have_are_no_figures(lie):
+    counts = {t.name: np.zeros(t.size, dtype=object) for t in spread_terms(CLASSES)}
+    for score in (0.5, 0.75):
+        counts = {k: counts[k] + v for k, v in spread_counts(CLASSES, score, 4).items()}
+    assert client_spread(CLASSES, counts).values["client_mean"] == 0.625
+    for name, value in lie.items():
+        counts[name][:] = 0
+        counts[name][0] = value
+    assert client_spread(CLASSES, counts).absent["client_mean"] == IMPOSSIBLE

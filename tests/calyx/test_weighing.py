@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.tasks.base import Table
-from calyx.weighing import POWERS, least_w_max, site_by_rows
+from calyx.weighing import POWERS, is_possible, least_w_max, site_by_rows
 
 
 def table(num_examples):
@@ -45,3 +45,13 @@ def test_the_cells_hold_the_most_rows_that_can_be_counted():
     cells = np.zeros(POWERS, dtype=np.int64)
     cells[-1] = 1
     assert least_w_max(cells) == 2**24
+
+
+def test_a_site_that_says_more_rows_than_all_have_is_not_believed():
+    honest = sum(site(n, 10) for n in (40, 700, 3))
+    assert is_possible(honest, 3, 743 + 200)
+    assert not is_possible(honest, 2, 943)  # three marks of two sites
+    liar = np.zeros(POWERS, dtype=np.int64)
+    liar[-1] = 1
+    assert not is_possible(honest + liar, 4, 943)
+    assert is_possible(honest + liar, 4, 2**24)

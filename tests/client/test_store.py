@@ -58,3 +58,11 @@ def test_clients_and_runs_do_not_see_each_other(store):
 
 def test_nothing_was_kept_at_first(tmp_path):
     assert Store(tmp_path / "none", "run", "a").until(3) == {}
+
+
+def test_rounds_beyond_a_million_are_in_their_order(tmp_path):
+    store = Store(tmp_path, "run", "a")
+    for number in (999_999, 1_000_000):
+        store.write(number, {"w": np.full(1, number, dtype=np.float32)})
+    assert store.round_of(2**31 - 1) == 1_000_000
+    assert store.before(1_000_000)["w"] == 999_999

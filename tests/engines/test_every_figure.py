@@ -12,6 +12,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from support.audit_oracles import of_audit
 from support.oracles import (
+    STEP,
     Absent,
     Near,
     Rows,
@@ -230,9 +231,7 @@ def of_population(made, rows):
     if made.classes:
         total = len(rows.frames) if is_equal else 1
         for i, label in enumerate(made.classes):
-            found[f"labels.{i}"] = Near(
-                float(weights[(y == label).to_numpy()].sum() / total), 1e-15
-            )
+            found[f"labels.{i}"] = Near(float(weights[(y == label).to_numpy()].sum() / total), STEP)
         del found["labels"]
     elif len(y):
         y, scale = y.to_numpy().astype(float), made.target[1]

@@ -21,13 +21,13 @@ def of_audit(made: Made, audit: Mapping[str, Any]) -> dict[str, Expected]:
     minimum = int(made.options["client.policy.min_cell"])
     given = {name: frame for name, frame in made.sites.items() if len(frame) >= minimum}
     rows = _pooled(made.sites, given)
-    n, hidden = len(rows), audit["hidden_label_rows"]
+    n, hidden = len(rows), audit["hidden_label_rows"] or 0
     found: dict[str, Expected] = {
         "clients": Near(len(made.sites)),
         "bins": Near(16),
         "sites": Near(len(made.sites)),
         "rows": Near(n),
-        "hidden_labels": Within(0, len(given)),
+        "hidden_labels": Near(sum(has_rare_class(made, f, minimum) for f in given.values())),
         "hidden_label_rows": Within(0, n),
         "drift": Unasked(),
     }
@@ -35,7 +35,8 @@ def of_audit(made: Made, audit: Mapping[str, Any]) -> dict[str, Expected]:
     found |= {f"margins.{name}": Within(0, n) for name in audit["margins"]}
     for i, label in enumerate(made.classes):
         count = int((rows["y"] == label).sum())
-        found[f"labels.{i}"] = Within(count - hidden, count)
+        if given:
+            found[f"labels.{i}"] = Within(count - hidden, count)
         shares = [float((frame["y"] == label).mean()) for frame in given.values()]
         found |= of_spread(f"label_spread.{i}", audit["label_spread"][i], shares)
     for item in audit["withheld"]:
@@ -50,12 +51,31 @@ def of_audit(made: Made, audit: Mapping[str, Any]) -> dict[str, Expected]:
             tells = ("association", "association_chance", "mark_association", "mark_chance")
             told |= dict.fromkeys(tells, Absent())
         found |= prefixed(f"columns.{name}.", told)
-    return found
+    return found if given else found | of_nobody(made, audit)
+
+
+def of_nobody(made: Made, audit: Mapping[str, Any]) -> dict[str, Expected]:
+    """Where no site gives anything a count is not 0, but unknown."""
+    keys = ("missing", "missing_share", "coded_missing", "absent_at", "hidden_at", "count")
+    keys += ("outside", "unknown", "hidden_rows")
+    names = ["rows", "duplicates", "duplicates_share"]
+    names += [
+        f"columns.{n}.{key}" for n, of in audit["columns"].items() for key in keys if key in of
+    ]
+    if made.classes:
+        names += ["labels", "hidden_labels", "hidden_label_rows"]
+    return dict.fromkeys(names, Absent())
 
 
 def _pooled(sites: Mapping[str, pd.DataFrame], given: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     empty = next(iter(sites.values())).iloc[:0]
     return pd.concat([empty, *given.values()]) if given else empty
+
+
+def has_rare_class(made: Made, frame: pd.DataFrame, minimum: int) -> bool:
+    """Whether a site has fewer rows of a class than it may tell."""
+    counts = [int((frame["y"] == label).sum()) for label in made.classes]
+    return any(0 < count < minimum for count in counts)
 
 
 def of_duplicates(
@@ -180,7 +200,7 @@ def of_words(
 ) -> dict[str, Expected]:
     """A categorical column's."""
     pooled = pd.concat([pd.Series(dtype=object), *values.values()])
-    hidden = said["hidden_rows"]
+    hidden = said["hidden_rows"] or 0
     found: dict[str, Expected] = {"hidden_rows": Within(0, len(pooled)), "unknown": Near(0)}
     for word in WORDS:
         count = int((pooled == word).sum())

@@ -135,6 +135,20 @@ def test_a_constant_column_is_centred_and_divided_by_one():
     assert through(Column("d", "numeric"), [3, 3, 3], [3, 5], scaling="standard") == [[0], [2]]
 
 
+def test_large_values_that_hardly_differ_are_scaled_by_their_own_deviation():
+    steps = np.arange(4000) % 8
+    nanoseconds = (1_582_218_195_625_938_944 + 1024 * steps).astype(np.float64)
+    learnt = fit(table(nanoseconds), schema(Column("d", "numeric")), config(scaling="standard"))
+    assert learnt.columns[0].scale == pytest.approx(1024 * np.std(steps), rel=1e-12)
+    assert learnt.columns[0].mean == pytest.approx(nanoseconds[0] + 1024 * 3.5, rel=1e-15)
+
+
+def test_what_differs_by_rounding_alone_is_a_constant():
+    values = [0.1 + 0.2, 0.3, 0.3, 0.1 + 0.2]
+    learnt = fit(table(values), schema(Column("d", "numeric")), config(scaling="standard"))
+    assert learnt.columns[0].scale == 1.0
+
+
 @pytest.mark.parametrize(
     ("column", "key"),
     [(NUMBER, "numeric_imputation"), (COLOUR, "categorical_imputation")],

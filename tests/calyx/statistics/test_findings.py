@@ -10,7 +10,8 @@ from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import TRAIN
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
-from calyx.tasks.base import Column, Schema, Table
+from calyx.tasks.base import Column, Schema, Table, Target
+from calyx.tasks.tables import UNKNOWN
 
 
 def checks(tables, **options):
@@ -146,3 +147,102 @@ def test_categories_are_named_by_their_words_where_they_have_some():
     assert list(named) == ["female", "male"]
     assert list(plain) == ["0", "1"]
     assert list(named.values()) == list(plain.values())
+
+
+def test_a_rare_class_that_a_site_hides_is_not_taken_for_a_constant_label():
+    mixed, plain = rows(50, 1), rows(100, 2)
+    labels = np.repeat([0, 1], [45, 5])
+    tables = [Table(mixed.x, labels), Table(plain.x, np.zeros(100, dtype=np.int64))]
+    found = figures(tables, minimum=10)
+    assert (found.labels, found.hidden_labels, found.hidden_label_rows) == ((100, 0), 1, 50)
+    assert "constant-label" not in dict(checks(tables, minimum=10))
+
+
+def test_rows_that_stand_twice_and_are_hidden_do_not_hide_a_constant_label():
+    plain = rows(60, 1)
+    x = np.concatenate([plain.x, plain.x[:3]])
+    tables = [Table(x, np.zeros(63, dtype=np.int64)), Table(plain.x, np.zeros(60, dtype=np.int64))]
+    found = figures(tables, minimum=10)
+    assert (found.hidden_labels, found.duplicates, found.duplicates_open) == (0, 0, 9)
+    assert dict(checks(tables, minimum=10))["constant-label"] == "error"
+    assert "hidden-labels" not in dict(checks(tables, minimum=10))
+
+
+def test_what_no_site_gives_is_unknown_and_not_zero():
+    found = as_json(figures(SITES, minimum=10_000))
+    assert [found[key] for key in ("rows", "duplicates", "labels", "hidden_labels")] == [None] * 4
+    assert found["absent"]["rows"] == found["absent"]["labels"] == "no site gives it"
+    column = found["columns"]["chol"]
+    for key in ("missing", "missing_share", "coded_missing", "absent_at", "outside", "count"):
+        assert (column[key], column["absent"][key]) == (None, "no site gives it")
+
+
+def test_an_item_that_no_site_gives_leaves_the_others_as_they_are():
+    found = as_json(figures(SITES, allowed=("rows", "moments")))
+    assert (found["rows"], found["labels"]) == (770, None)
+    column = found["columns"]["age"]
+    assert (column["count"], column["missing"]) == (770, None)
+    assert column["mean"] == pytest.approx(np.concatenate([t.x[:, 0] for t in SITES]).mean())
+
+
+@pytest.mark.parametrize(
+    ("codes", "holes", "shown", "margin"), [(5, 20, 0, 9), (20, 5, 25, 9), (20, 0, 20, 0)]
+)
+def test_codes_that_a_site_hides_are_in_the_margin_of_their_number(codes, holes, shown, margin):
+    x = rows(100, 1).x
+    x[:, 1] = 200.0
+    x[:codes, 1], x[codes : codes + holes, 1] = 0.0, NAN
+    tables = [Table(x, SITES[0].y[:100]), Table(rows(100, 2).x, SITES[1].y[:100])]
+    other = int((tables[1].x[:, 1] == 0).sum())
+    assert other >= 10
+    found = figures(tables, minimum=10)
+    column = as_json(found)["columns"]["chol"]
+    off = as_json(figures([tables[1]] * 2, minimum=10))["columns"]["chol"]
+    rest, rest_off = off["coded_missing"] // 2, off["margins"].get("coded_missing", 0) // 2
+    assert column["coded_missing"] - rest == shown
+    assert column["margins"].get("coded_missing", 0) - rest_off == margin
+    assert abs(column["coded_missing"] - codes - other) <= margin + rest_off
+
+
+def test_a_regression_of_one_target_is_an_error_and_one_of_two_is_none():
+    schema = Schema(SCHEMA.columns, (), Target("cost", 42.0, 1.0))
+    tables = [Table(t.x, np.full(len(t), 42.5)) for t in SITES]
+    found = [f for f in find(figures(tables, schema=schema), schema) if f.severity == "error"]
+    assert [(f.check, f.message) for f in found] == [
+        ("constant-label", "All rows of all sites have the target 42.5.")
+    ]
+    tables[0].y[0] += 1e-6
+    assert not [f for f in find(figures(tables, schema=schema), schema) if f.severity == "error"]
+    tables[0].y[0] = 1e6  # beyond what is measured of targets
+    checked = {f.check for f in find(figures(tables, schema=schema), schema)}
+    assert "constant-label" not in checked
+
+
+def test_words_that_count_as_missing_are_in_the_margin_of_their_number_where_they_are_hidden():
+    column = Column("grade", "ordinal", categories=(0.0, 1.0), may_be_missing=True)
+    schema = Schema((column,), ("a", "b"))
+    places = np.repeat([0.0, 1.0, UNKNOWN], [30, 25, 5])
+    tables = [Table(places[:, None], np.zeros(60, dtype=np.int64))] * 2
+    of = as_json(figures(tables, schema=schema, minimum=10))["columns"]["grade"]
+    assert abs(of["coded_missing"] - 10) <= of["margins"]["coded_missing"]
+    exact = as_json(figures(tables, schema=schema))["columns"]["grade"]
+    assert (exact["coded_missing"], exact["margins"]) == (10, {})
+    (told,) = [
+        f for f in find(figures(tables, schema=schema), schema) if f.check == "coded-missing"
+    ]
+    assert (
+        "10 values of grade are a code for a missing one, or none of its categories" in told.message
+    )
+
+
+def test_what_is_not_told_has_its_own_reason():
+    values = np.append(np.linspace(40, 60, 55), np.linspace(0, 100, 5))
+    x = np.column_stack([values, np.full(60, 200.0), np.zeros(60), np.zeros(60)])
+    x[:8, 0] = NAN
+    tables = [Table(x, np.zeros(60, dtype=np.int64))] * 2
+    found = figures(tables, minimum=50)
+    absent = found.of("age").numbers.absent
+    assert absent["mean"] != absent["median"]
+    told = [f.message for f in find(found, SCHEMA) if (f.check, f.column) == ("not-told", "age")]
+    assert [absent["median"] in message for message in told] == [True, False]
+    assert [absent["mean"] in message for message in told] == [False, True]

@@ -1,6 +1,7 @@
 """task=csv: a user's own files, and what is said of those that cannot be used."""
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -272,6 +273,21 @@ def test_a_million_rows_are_read(tmp_path):
     frame = read_frame(path, ["a", "b"], Dialect())
     assert numbers(path, frame["a"], Dialect()).sum() == 1.5e6
     assert codes(frame["b"], ["y", "x"]).sum() == 1e6
+
+
+@pytest.mark.parametrize("name", ["2024", "true", "nan", "1e3"])
+def test_a_folder_whose_name_is_read_as_something_else_is_a_sentence(name):
+    with pytest.raises(ConfigError, match=r"task.data_dir is read as .*write task.data_dir=./NAME"):
+        resolved(compose(["task=csv", f"task.data_dir={name}"]))
+
+
+def test_long_numbers_that_are_one_float_are_different_categories():
+    # pandas-dev/pandas#52505: identifiers of deals.
+    first, second = "2023552585717889863", "2023552585717889759"
+    assert float(first) == float(second)
+    column = pandas.Series([first, second, "0" + first, None])
+    assert codes(column, [first, second])[:3].tolist() == [0, 1, 0]
+    assert codes(column, [first])[:3].tolist() == [0, UNKNOWN, 0]
 
 
 @given(st.lists(st.sampled_from(["0", "1", "1.0", "01", " 2", "x", None]), min_size=1))

@@ -135,3 +135,18 @@ def test_large_numbers_are_numbers_to_yaml_and_stay_apart(tmp_path):
     assert income["low"] <= 100000
     assert income["high"] >= 100000 + 9000 * 98
     assert code["categories"] == [str(20240101 + i) for i in range(5)]
+
+
+def test_long_numbers_are_drafted_with_all_their_digits(tmp_path):
+    words = ["2023552585717889863", "2023552585717889759", "2023552585717889761"]
+    path = tmp_path / "deals.csv"
+    path.write_text("deal,y\n" + "".join(f"{words[i % 3]},{i % 2}\n" for i in range(30)))
+    drafted = yaml.safe_load(draft(path))
+    assert sorted(drafted["columns"]["deal"]["categories"]) == sorted(words)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1.0, 1e12, 1e29])
+def test_a_drafted_range_is_as_wide_as_the_values_whatever_their_size(size):
+    low, high = outwards(-3 * size, 2 * size)
+    assert low <= -3 * size < 2 * size <= high
+    assert high - low < 2 * 5 * size

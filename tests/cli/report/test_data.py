@@ -1,5 +1,6 @@
 """The section "The data" of report.html: what an audit found, its columns and its drift."""
 
+import io
 import json
 import re
 from dataclasses import asdict, replace
@@ -235,11 +236,9 @@ def test_of_very_many_columns_the_first_are_shown_and_the_rest_is_counted(tmp_pa
 
 
 def test_the_terminal_shows_duplicates_and_outliers_too(tmp_path, monkeypatch):
-    console = Console(width=200, record=True)
-    monkeypatch.setattr(audit_table, "Console", lambda **_: console)
     audit = audit_of(odd_sites())
-    audit_table.print_audit(audit, tmp_path)
-    text = console.export_text()
+    text = terminal(audit, tmp_path, monkeypatch)
+    assert "unknown all but holes, since no range is declared: note" in text
     assert f"{audit['duplicates_share']:.1%} twice" in text
     assert f"{audit['columns']['age']['outlier_share']:.1%}" in text
 
@@ -257,3 +256,59 @@ def test_names_and_figures_of_an_audit_are_whole_at_every_width(tmp_path, monkey
         assert name in words
     assert f"{audit['columns']['age']['outlier_share']:.1%}" in words
     assert "outliers" in words
+
+
+def few_holes():
+    """Two sites that hide nine holes of chol each, and a third value of a category."""
+    tables = [rows(60, i) for i in (1, 2)]
+    for table in tables:
+        table.x[:, 1] = np.linspace(100, 300, 60)
+        table.x[:9, 1], table.x[:55, 2] = np.nan, 0.0
+        table.x[55:, 2] = 1.0
+    return tables
+
+
+def test_holes_that_sites_hide_are_not_shown_as_none(tmp_path, monkeypatch):
+    audit = audit_of(few_holes())
+    chol, sex = audit["columns"]["chol"], audit["columns"]["sex"]
+    assert (chol["missing"], sex["missing"]) == (0, 0)
+    assert chol["margins"]["missing"] >= 18  # as many rows have none
+    assert sex["margins"]["missing"] >= 10
+    shown = {
+        line.name: line.missing
+        for line in lines(read_audit(write_audit(tmp_path, audit) / "audit.json"))
+    }
+    assert shown["age"] == "none"
+    for name, column in (("chol", chol), ("sex", sex)):
+        within = f"{100 * column['margins']['missing_share']:.1f}"
+        assert shown[name].replace("\u202f", " ") == f"0 (0.0 %, within {within} %)"
+        assert f"0.0% (within {within}%)" in terminal(audit, tmp_path, monkeypatch)
+
+
+def test_what_no_site_gives_is_a_dash_and_not_zero(tmp_path, monkeypatch):
+    found = figures(SITES, minimum=10_000)
+    head = {"task": "csv", "clients": 4, "bins": 16, "classes": ["a", "b"]}
+    audit = head | as_json(found) | {"findings": [], "drift": None}
+    text = text_of(page_of(tmp_path / "run", audit))
+    assert "An unknown number of rows of 4 sites" in text
+    assert {
+        line.missing for line in lines(read_audit(write_audit(tmp_path, audit) / "audit.json"))
+    } == {"—"}
+    assert "an unknown number of rows of 4 sites" in terminal(audit, tmp_path, monkeypatch)
+
+
+def test_a_mean_is_never_cut_in_the_middle(tmp_path):
+    audit = audit_of(SITES)
+    age = audit["columns"]["age"]
+    age |= {"mean": 9007199254741478.0, "median": 9007199254741112.0, "sd": 282.125}
+    age["margins"] |= {"mean": 100.5, "median": 100.5, "sd": 100.5}
+    text = text_of(page_of(tmp_path / "run", audit))
+    assert "9.007199254741478e+15 (within 100" in text
+    assert "median 9.007199254741112e+15 (within 100" in text
+
+
+def terminal(audit, folder, monkeypatch):
+    console = Console(width=160, record=True, highlight=False, file=io.StringIO())
+    monkeypatch.setattr(audit_table, "Console", lambda **_: console)
+    audit_table.print_audit(audit, folder)
+    return console.export_text()

@@ -1,0 +1,81 @@
+"""What else a classifier's test counts: which classes it took for which, and how sure it was.
+
+Shapes: K classes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.calibration import STEP, expected_calibration_error
+from calyx.figures import IMPOSSIBLE
+from calyx.metrics import ROWS_MAX, Counts, Over, figures
+from calyx.secagg.vector import Cells, Count
+from calyx.tasks.base import Schema
+
+RELIABILITY_BINS = 15  # of a classifier's confidence
+_CONFIDENTIAL = "rows are not counted with privacy.weighting=equal"
+
+
+def detail_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
+    """What a test of a classifier counts beside it; nothing where rows are confidential.
+
+    The confusion matrix is flattened: row = true class, column = predicted class.
+    """
+    if schema.target is not None or over == "clients":
+        return ()
+    return (
+        Count("confusion", len(schema.classes) ** 2, ROWS_MAX),
+        Count("reliability", 3 * RELIABILITY_BINS, ROWS_MAX << 20),
+    )
+
+
+def no_details(schema: Schema, over: Over) -> dict[str, Cells]:
+    """The counts of `detail_terms` of a client that is not judged."""
+    return {t.name: np.zeros(t.size, dtype=object) for t in detail_terms(schema, over)}
+
+
+def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, str]]:
+    """What else is kept of a classifier's test, as JSON values, and why some of it is absent."""
+    if schema.target is not None:
+        return {}, {}
+    names, reason = ("calibration_error", "confusion"), None
+    if "reliability" not in counts:
+        reason = _CONFIDENTIAL
+    else:
+        told = figures(schema, counts, empty="no client has test rows")
+        reason = told.absent.get("accuracy")
+        if reason is None and not _fits(counts):
+            reason = IMPOSSIBLE
+    if reason is not None:
+        return dict.fromkeys(names), dict.fromkeys(names, reason)
+    sure = counts["reliability"].reshape(3, -1).astype(np.float64)
+    confusion = counts["confusion"].reshape(len(schema.classes), -1)
+    found = {
+        "calibration_error": expected_calibration_error(sure),
+        "confusion": confusion.astype(np.int64).tolist(),
+    }
+    return found, {}
+
+
+def _fits(counts: Counts) -> bool:
+    """Whether a test's details are of the rows that its other counts are of."""
+    labels, hits, rows = counts["labels"], int(counts["hits"][0]), int(counts["rows"][0])
+    confusion = counts["confusion"].reshape(len(labels), -1)
+    size, correct, sure = counts["reliability"].reshape(3, -1)
+    return bool(
+        (confusion.sum(axis=1) == labels).all()
+        and int(np.trace(confusion)) == hits == int(correct.sum())
+        and int(size.sum()) == rows
+        and (correct <= size).all()
+        and (sure * STEP <= size).all()
+    )
+
+
+def confusion_matrix(
+    true: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int
+) -> NDArray[np.int64]:
+    """Counts [K, K] of rows by (true, predicted) class, both [N] in 0 … K-1."""
+    cells = np.bincount(true * num_classes + predicted, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes).astype(np.int64)
