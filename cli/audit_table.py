@@ -48,7 +48,7 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
     head = f"{number} rows of {sites} sites{twice}, seen as sums over sites"
     console.print(Text(head, style="bold"))
     console.print(_findings(audit))
-    console.print(_columns(audit))
+    _print_whole(console, _columns(audit))
     more = len(audit["columns"]) - MOST_COLUMNS
     if more > 0:
         console.print(f"and {more} more columns in the report", style="dim")
@@ -120,6 +120,20 @@ def _columns(audit: Mapping[str, Any]) -> Table:
             _told(column),
         )
     return table
+
+
+def _print_whole(console: Console, table: Table) -> None:
+    """The table, or, in a terminal so narrow that it would cut words, a line for each of its rows."""
+    heads = [str(column.header) for column in table.columns]
+    cells = [[str(cell) for cell in column.cells] for column in table.columns]
+    with console.capture() as captured:
+        console.print(table)
+    if captured.get().count("…") <= sum(text.count("…") for column in cells for text in column):
+        console.print(table)
+        return
+    for name, *figures in zip(*cells, strict=True):
+        pairs = zip(heads[1:], figures, strict=True)
+        console.print(Text(f"{name}: " + "; ".join(f"{head} {text}" for head, text in pairs)))
 
 
 def _within(column: Mapping[str, Any], key: str) -> str:

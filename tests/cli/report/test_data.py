@@ -243,6 +243,21 @@ def test_the_terminal_shows_duplicates_and_outliers_too(tmp_path, monkeypatch):
     assert f"{audit['columns']['age']['outlier_share']:.1%}" in text
 
 
+@pytest.mark.parametrize("columns", [160, 80, 60, 40, 20])
+def test_names_and_figures_of_an_audit_are_whole_at_every_width(tmp_path, monkeypatch, columns):
+    console = Console(width=columns, record=True)
+    monkeypatch.setattr(audit_table, "Console", lambda **_: console)
+    audit = audit_of(odd_sites())
+    audit_table.print_audit(audit, tmp_path)
+    text = console.export_text()
+    assert not re.search(r"\S…", text)  # a range is written with spaces, a cut word without
+    words = " ".join(text.split())
+    for name in audit["columns"]:
+        assert name in words
+    assert f"{audit['columns']['age']['outlier_share']:.1%}" in words
+    assert "outliers" in words
+
+
 def few_holes():
     """Two sites that hide nine holes of chol each, and a third value of a category."""
     tables = [rows(60, i) for i in (1, 2)]
