@@ -97,12 +97,12 @@ def coarse_shares(cells: Cells, minimum: int) -> NDArray[np.float64]:
     """The shares of `cells` [N] in their sum, as far as `suppress` lets the cells be known.
 
     A small cell counts as half the minimum, and what was hidden to protect it as the rest of the
-    hidden rows.
+    hidden rows; where several small cells leave no rest, as nothing.
     """
     shown, _ = suppress(cells, minimum)
     small, hidden = _is_small(cells, minimum), cells != shown
     counts = np.where(small, minimum / 2, shown)
-    counts[hidden & ~small] = cells[hidden].sum() - counts[small].sum()
+    counts[hidden & ~small] = max(0.0, cells[hidden].sum() - counts[small].sum())
     known = [
         count if is_small else coarse(count, minimum)
         for count, is_small in zip(counts, small, strict=True)

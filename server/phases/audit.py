@@ -48,7 +48,8 @@ def run(work: Work) -> Work:
     drifts = _drift(work, figures)
     findings = [*find(figures, work.task.schema), *drift_findings(drifts or [])]
     findings += _unsure(work, counted)
-    findings = sorted([*findings, *_kept(work)], key=lambda f: SEVERITIES.index(f.severity))
+    findings += [*_kept(work), *_left_out(work, counted)]
+    findings = sorted(findings, key=lambda f: SEVERITIES.index(f.severity))
     head = {
         "task": work.task.name,
         "clients": len(work.nodes),
@@ -104,6 +105,18 @@ def _kept(work: Work) -> list[AuditFinding]:
     warned = [e["message"] for e in events if e["event"] == KEPT and e["severity"] == "warning"]
     advice = "Have the other sites deliver a new version of their rows, or go on with the earlier."
     return [AuditFinding(KEPT, "warning", None, None, m, advice) for m in dict.fromkeys(warned)]
+
+
+def _left_out(work: Work, counted: Counted) -> list[AuditFinding]:
+    """That sites are in no figure: a site whose rows nobody has looked at does not count as sound."""
+    sites, missing = len(work.nodes), len(work.nodes) - counted.sites
+    if missing <= 0:
+        return []
+    message = (
+        f"{missing} of {sites} sites {'is' if missing == 1 else 'are'} in no figure of this audit."
+    )
+    advice = "The run's events.jsonl says which, and why; its rows have not been looked at."
+    return [AuditFinding("left-out", "warning", None, missing, message, advice)]
 
 
 def _drift(work: Work, figures: Figures) -> list[Drift] | None:

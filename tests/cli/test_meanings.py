@@ -1,8 +1,9 @@
 """Every code that a client may send has a sentence for the operator."""
 
+import pytest
+
 from calyx.secagg.refusals import RefusalCode
 from calyx.wire import FailureCode
-from cli.main import run
 from cli.meanings import MEANINGS, explained
 
 
@@ -25,7 +26,8 @@ def test_a_sentence_is_followed_by_the_meaning_of_each_code_once():
     assert explained("non-malformed-x") == "non-malformed-x"
 
 
-def test_a_training_that_diverges_at_every_client_says_what_to_do(tmp_path, capsys):
+@pytest.mark.e2e
+def test_a_training_that_diverges_at_every_client_says_what_to_do(calyx):
     words = [
         "privacy=none",
         "engine.workers=0",
@@ -33,7 +35,7 @@ def test_a_training_that_diverges_at_every_client_says_what_to_do(tmp_path, caps
         "rounds=1",
         "task.num_clients=3",
     ]
-    assert run(["simulate", *words, "training.lr=1e30", f"hydra.run.dir={tmp_path / 'run'}"]) == 1
-    error = capsys.readouterr().err
-    assert "non-finite-update: the client's training diverged; lower training.lr." in error
-    assert error.count("\n") == 1
+    done = calyx("simulate", *words, "training.lr=1e30", "hydra.run.dir=run")
+    assert done.returncode == 1
+    assert "non-finite-update: the client's training diverged; lower training.lr." in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -212,7 +212,7 @@ def majority(made, rows):
     if len(y) == 0:
         return Absent()
     dummy = DummyClassifier(strategy="most_frequent").fit(y[:, None], y, rows.weights)
-    return Near(dummy.score(y[:, None], y, rows.weights))
+    return Near(dummy.score(y[:, None], y, rows.weights), STEP)
 
 
 def of_population(made, rows):
