@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx.digits import ABSENT as NOT_TOLD
-from calyx.digits import percent, share, with_spread
+from calyx.digits import percent_text, share, with_spread
 from calyx.errors import printable
 
 _NAMED = 4  # columns in one sentence
@@ -109,10 +109,10 @@ def _columns(audit: Mapping[str, Any]) -> Table:
         value = NOT_TOLD if column.get("mean") is None else f"{mean} ± {sd}"
         table.add_row(
             Text(printable(str(name), 40)),
-            NOT_TOLD if missing is None else percent(missing, "%"),
+            percent_text(missing, "%"),
             _shares(column, audit["rows"]) if column.get("categories") else value,
             median,
-            NOT_TOLD if far is None else percent(far, "%"),
+            percent_text(far, "%"),
             _told(column),
         )
     return table
@@ -133,7 +133,7 @@ def _shares(column: Mapping[str, Any], rows: int) -> Text:
     words, hidden = column["categories"], column["hidden_rows"]
     most = max(words, key=lambda word: words[word])
     text = (
-        f"{printable(str(most), 20)} {percent(words[most] / max(1, rows), '%')}"
+        f"{printable(str(most), 20)} {percent_text(words[most] / max(1, rows), '%')}"
         if words[most]
         else NOT_TOLD
     )

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from calyx.digits import percent_text
 from cli.report.scales import (
     Point,
     Scale,
-    percent_text,
     pick,
     push_apart,
     round_domain,

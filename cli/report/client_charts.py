@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cli.report.scales import Scale, percent_text, round_domain, shorten, tick_text, ticks
+from calyx.digits import percent_text
+from cli.report.scales import Scale, round_domain, shorten, tick_text, ticks
 from cli.report.svg import Caption, drawing, line, tag, text
 
 WIDTH = 520

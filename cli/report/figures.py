@@ -7,14 +7,13 @@ from statistics import median, quantiles
 
 from markupsafe import Markup
 
+from calyx.digits import number_text, percent_text
 from cli.report.charts import Axes, Bar, Mark, Series, Spread, bar_chart, line_chart, spread_chart
 from cli.report.folder import Run
 from cli.report.rows import Baselines, Round, Summary
 from cli.report.scales import (
     Point,
     byte_unit,
-    number_text,
-    percent_text,
     seconds_text,
     shorten,
 )

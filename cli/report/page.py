@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from calyx.digits import in_column, spread_of
+from calyx.digits import in_column, number_text, percent_text, spread_of
 from calyx.errors import UserError
 from calyx.files import write_atomically
 from cli.report import client_figures, data, figures
@@ -20,8 +20,6 @@ from cli.report.folder import Run, read_run
 from cli.report.rows import Round, Summary
 from cli.report.scales import (
     bytes_text,
-    number_text,
-    percent_text,
     pick,
     seconds_text,
     shorten,
@@ -229,7 +227,7 @@ def _best(run: Run, best: Round | None) -> list[KeyFigure]:
     if best is None:
         return [KeyFigure("Best round", "—", absent.get("best_round", ""))]
     words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
-    loss = "—" if best.val_loss is None else number_text(best.val_loss)
+    loss = number_text(best.val_loss)
     return [
         KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}"),
         KeyFigure("Its validation loss", loss, absent.get("best_val_loss", "")),
