@@ -37,7 +37,6 @@ BINS = 16
 CATEGORIES = tuple(map(float, range(16)))
 RANGE = 50.0  # declared, in standard deviations to either side
 MANY = 20  # columns, from which on a setting gets half of the windows
-_POWER = 10  # windows of an unchanged population for each one that changes
 
 Values = NDArray[np.float64]
 
@@ -191,9 +190,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--windows",
         type=int,
-        default=400,
-        help=f"unchanged windows a setting; from {MANY} columns on half, and changed ones a tenth",
+        default=200,
+        help=f"unchanged ones; half of it from {MANY} columns on",
     )
+    parser.add_argument("--changed", type=int, default=30, help="windows with a change")
     parser.add_argument("--columns", type=int, nargs="+", default=COLUMNS, help="of false alarms")
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES, help="of a window")
     parser.add_argument("--seed", type=int, default=1)
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     jobs = [(name, Setting(13, r, k)) for name in CHANGES for k in HIDING for r in options.rows]
     powers = [
-        power(name, of, max(1, options.windows // _POWER), options.seed)
+        power(name, of, options.changed, options.seed)
         for name, of in track(jobs, "changed columns", console=console)
     ]
     if options.json:

@@ -42,7 +42,7 @@ def test_columns_are_drawn_as_they_are_named():
 
 def test_the_figures_are_json(capsys, monkeypatch):
     monkeypatch.setattr(drift, "CHANGES", {"unit × 10": drift.CHANGES["unit × 10"]})
-    drift.main(["--json", "--windows", "1", "--columns", "1", "--rows", "200"])
+    drift.main(["--json", "--windows", "1", "--changed", "1", "--columns", "1", "--rows", "200"])
     found = json.loads(capsys.readouterr().out)
     assert len(found["alarms"]) == len(drift.HIDING)
     assert len(found["power"]) == len(drift.HIDING)
