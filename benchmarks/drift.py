@@ -1,11 +1,12 @@
 """How often drift alarms without cause, and how often with: `python -m benchmarks.drift`.
 
-A window is one comparison of all columns. First the false alarms over windows of an unchanged
-population, in which baseline and window are drawn anew each time; then the power: one column of 13
-changes, and is found where that column itself is told. Suppression is the client's: a client
-leaves out its own cells below 10, in both audits.
+It goes the product's way: five sites measure their own rows, their sums are added up and read, and
+two audits are compared. A window is one comparison of all columns and of the labels, which never
+change here. First the false alarms over windows of an unchanged population, in which baseline and
+window are drawn anew each time; then the power: one column of 13 changes, and it counts what is
+said of that column itself.
 
-Shapes: W windows, C columns, B + 1 cells, of which the last is "missing".
+Shapes: N rows of a site, C columns.
 """
 
 import argparse
@@ -17,175 +18,207 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Table as Shown
 
 from calyx.seeding import rng
-from calyx.statistics.drift import LIMITS, judge, measure
+from calyx.statistics.baseline import compare_figures
+from calyx.statistics.blocks import ALL, ITEMS, Survey
+from calyx.statistics.drift import LIMITS, Drift
+from calyx.statistics.figures import Figures, Sums, read_sums
+from calyx.statistics.measuring import measure
+from calyx.tasks.base import Column, Schema, Table
 
 COLUMNS = (1, 13, 64)
-SIZES = (200, 1000, 10_000)  # rows of a window
+SIZES = (200, 1000, 10_000)  # rows of a window, of all sites together
+HIDING = (1, 10)  # rows of a cell, below which a site hides it; 1: nothing is hidden
 BASELINE = 10_000  # rows of the baseline
+SITES = 5  # each with an equal part of the rows
 BINS = 16
-LEAST = 10  # rows of a cell, below which a client leaves it out
-CLIENTS = (0, 1, 5)  # that suppress, each with an equal part of the rows; 0: none
-EDGES = np.linspace(-3, 3, BINS - 1)  # inner edges of the bins, in standard deviations
-AT_ONCE = 100_000  # columns that are drawn at once
+CATEGORIES = tuple(map(float, range(16)))
+RANGE = 50.0  # declared, in standard deviations to either side
+MANY = 20  # columns, from which on a setting gets half of the windows
 
-Counts = NDArray[np.int64]
-Shares = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is compared: `clients` that suppress, each with an equal part of the rows; 0: none."""
+    """What is compared: a window of so many columns and rows, of sites that hide cells below `least`."""
 
     columns: int
     rows: int
-    clients: int
+    least: int
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """Share of unchanged windows in which any column is told."""
+    """Shares of unchanged windows in which any column is told, and of columns that are unknown."""
 
     setting: Setting
     windows: int
     alarms: float
+    unknown: float
 
 
 @dataclass(frozen=True)
 class Power:
-    """Share of windows in which a changed column is told at all, and as an alert."""
+    """Shares of windows in which a changed column is told at all, as an alert, or is unknown."""
 
     change: str
     setting: Setting
     windows: int
     told: float
     alert: float
-
-
-def normal(shift: float = 0.0, factor: float = 1.0, missing: float = 0.0) -> Shares:
-    """Shares [B + 1] of a normal column that is shifted (in sd), times `factor`, with holes."""
-    from scipy.special import ndtr
-
-    inner = ndtr((EDGES - shift) / factor)
-    return np.append(np.diff(np.r_[0.0, inner, 1.0]) * (1 - missing), missing)
-
-
-def doubled() -> Shares:
-    """Categories, of which the one with a share of 1/16 doubles at the cost of the others."""
-    shares = np.full(BINS, (1 - 2 / BINS) / (BINS - 1))
-    shares[3] = 2 / BINS
-    return np.append(shares, 0.0)
+    unknown: float
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A column's shares [B + 1] in the baseline and in the window."""
+class Numbers:
+    """A normal column in standard deviations: shifted, times `factor`, and a share of it missing."""
 
-    before: Shares
-    after: Shares
-    is_ordered: bool = True
+    shift: float = 0.0
+    factor: float = 1.0
+    missing: float = 0.0
+
+    def draw(self, of: np.random.Generator, count: int) -> Values:
+        """Values [count], NaN where missing."""
+        values = of.normal(self.shift, self.factor, count)
+        return np.where(of.random(count) < self.missing, np.nan, values)
 
 
-_UNIFORM = np.append(np.full(BINS, 1 / BINS), 0.0)
-UNCHANGED = (Kind(normal(), normal()), Kind(_UNIFORM, _UNIFORM, is_ordered=False))
-CHANGES = {
-    "mean + 0.25 sd": Kind(normal(), normal(0.25)),
-    "mean + 0.5 sd": Kind(normal(), normal(0.5)),
-    "mean + 1 sd": Kind(normal(), normal(1.0)),
-    "unit × 10": Kind(normal(), normal(factor=10.0)),
-    "a category of 1/16 doubles": Kind(_UNIFORM, doubled(), is_ordered=False),
-    "20 % missing": Kind(normal(), normal(missing=0.2)),
+@dataclass(frozen=True)
+class Categories:
+    """Sixteen categories, of which the one at place 3 has this share, and the others equal ones."""
+
+    share: float = 1 / len(CATEGORIES)
+
+    def draw(self, of: np.random.Generator, count: int) -> Values:
+        """Categories [count]."""
+        shares = np.full(len(CATEGORIES), (1 - self.share) / (len(CATEGORIES) - 1))
+        shares[3] = self.share
+        return of.choice(CATEGORIES, count, p=shares)
+
+
+Kind = Numbers | Categories
+UNCHANGED: tuple[Kind, ...] = (Numbers(), Categories())
+CHANGES: dict[str, tuple[Kind, Kind]] = {  # the column before and after
+    "mean + 0.25 sd": (Numbers(), Numbers(shift=0.25)),
+    "mean + 0.5 sd": (Numbers(), Numbers(shift=0.5)),
+    "mean + 1 sd": (Numbers(), Numbers(shift=1.0)),
+    "unit × 10": (Numbers(), Numbers(factor=10.0)),
+    "a category of 1/16 doubles": (Categories(), Categories(2 / len(CATEGORIES))),
+    "20 % missing": (Numbers(), Numbers(missing=0.2)),
 }
 
 
-def audit(draw: np.random.Generator, shares: Shares, rows: int, clients: int) -> Counts:
-    """Sums [… B + 1] over clients of what each of them shows; `shares` [… B + 1]."""
-    if clients == 0:
-        return draw.multinomial(rows, shares)
-    total = np.zeros(shares.shape, dtype=np.int64)
-    for part in np.diff(np.linspace(0, rows, clients + 1).astype(np.int64)):
-        own = draw.multinomial(part, shares)
-        total += np.where(own < LEAST, 0, own)
-    return total
+def audit(of: np.random.Generator, kinds: Sequence[Kind], rows: int, least: int) -> Figures:
+    """What sums over all sites tell of columns of these kinds, where a site hides cells below `least`."""
+    survey = Survey(Schema(tuple(map(_column, range(len(kinds)), kinds)), ("a", "b")), BINS, (ALL,))
+    total: Sums = {}
+    for count in np.diff(np.linspace(0, rows, SITES + 1).astype(np.int64)).tolist():
+        x = np.column_stack([kind.draw(of, count) for kind in kinds])
+        table = Table(x, of.integers(0, 2, count))
+        own = measure(survey, {ALL: table}, least, ITEMS)
+        total = {name: cells + total.get(name, 0) for name, cells in own.items()}
+    return read_sums(total, survey, SITES)
 
 
-def levels(draw: np.random.Generator, kinds: Sequence[Kind], of: Setting, windows: int) -> Counts:
-    """Severities [W, C] of columns of these kinds, 0 to 2."""
-    sides = []
-    for change, rows in ((False, BASELINE), (True, of.rows)):
-        shares = np.stack([kind.after if change else kind.before for kind in kinds])
-        every = np.broadcast_to(shares, (windows, *shares.shape))
-        sides.append(audit(draw, every, rows, of.clients).astype(np.float64))
-    hidden = of.clients * (LEAST - 1)
-    measures = measure(sides[0], sides[1], (hidden, hidden))
-    return judge(measures, np.array([kind.is_ordered for kind in kinds]))
+def _column(place: int, kind: Kind) -> Column:
+    if isinstance(kind, Categories):
+        return Column(f"x{place}", "categorical", categories=CATEGORIES)
+    return Column(f"x{place}", "numeric", may_be_missing=True, low=-RANGE, high=RANGE)
 
 
-def false_alarms(of: Setting, windows: int, seed: int) -> Alarm:
+def window(of: np.random.Generator, setting: Setting, changed: tuple[Kind, Kind]) -> list[Drift]:
+    """The drifts of one window, of which the first column is `changed` and all others are not."""
+    others = [UNCHANGED[i % 2] for i in range(1, setting.columns)]
+    before, after = (
+        audit(of, [first, *others], rows, setting.least)
+        for first, rows in zip(changed, (BASELINE, setting.rows), strict=True)
+    )
+    return compare_figures(before, after, BINS)
+
+
+def false_alarms(setting: Setting, windows: int, seed: int) -> Alarm:
     """Windows in which nothing changed; every other column is one of categories."""
-    draw = rng(seed, f"benchmark-drift-none-{of}")
-    kinds = [UNCHANGED[i % 2] for i in range(of.columns)]
-    found, left = 0, windows
-    while left > 0:
-        now = min(left, max(1, AT_ONCE // of.columns))
-        found += int((levels(draw, kinds, of, now) > 0).any(-1).sum())
-        left -= now
-    return Alarm(of, windows, found / windows)
+    of = rng(seed, f"benchmark-drift-none-{setting}")
+    told = unknown = 0
+    for _ in range(windows):
+        severities = [d.severity for d in window(of, setting, (UNCHANGED[0], UNCHANGED[0]))]
+        told += any(severity in ("warning", "alert") for severity in severities)
+        unknown += severities[: setting.columns].count("unknown")
+    return Alarm(setting, windows, told / windows, unknown / (windows * setting.columns))
 
 
-def power(change: str, of: Setting, windows: int, seed: int) -> Power:
+def power(change: str, setting: Setting, windows: int, seed: int) -> Power:
     """Windows in which the first column changed, and the others did not."""
-    draw = rng(seed, f"benchmark-drift-{change}-{of}")
-    kinds = [CHANGES[change], *(UNCHANGED[i % 2] for i in range(of.columns - 1))]
-    first = levels(draw, kinds, of, windows)[:, 0]
-    return Power(change, of, windows, float((first > 0).mean()), float((first > 1).mean()))
+    of = rng(seed, f"benchmark-drift-{change}-{setting}")
+    found = [window(of, setting, CHANGES[change])[0].severity for _ in range(windows)]
+    warned, alerts, unknown = (found.count(s) / windows for s in ("warning", "alert", "unknown"))
+    return Power(change, setting, windows, warned + alerts, alerts, unknown)
 
 
-def tables(alarms: Sequence[Alarm], powers: Sequence[Power]) -> list[Table]:
+def tables(alarms: Sequence[Alarm], powers: Sequence[Power]) -> list[Shown]:
     """What a person reads."""
-    false = Table("columns", "rows", "suppression", "windows", "alarms", title="Unchanged windows")
+    false = Shown(
+        *("columns", "rows", "hidden", "windows", "alarms", "columns unknown"),
+        title="Unchanged windows",
+    )
     for a in alarms:
         of = a.setting
-        false.add_row(
-            f"{of.columns}", f"{of.rows:,}", _hiding(of), f"{a.windows:,}", f"{a.alarms:.2%}"
-        )
-    true = Table("change", "rows", "suppression", "told", "as an alert", title="Changed columns")
+        cells = (f"{of.columns}", f"{of.rows:,}", _hiding(of), f"{a.windows:,}")
+        false.add_row(*cells, f"{a.alarms:.2%}", f"{a.unknown:.0%}")
+    true = Shown(
+        *("change", "rows", "hidden", "windows", "told", "as an alert", "unknown"),
+        title="Changed columns",
+    )
     for p in powers:
         of = p.setting
-        true.add_row(p.change, f"{of.rows:,}", _hiding(of), f"{p.told:.0%}", f"{p.alert:.0%}")
+        cells = (p.change, f"{of.rows:,}", _hiding(of), f"{p.windows:,}")
+        true.add_row(*cells, f"{p.told:.0%}", f"{p.alert:.0%}", f"{p.unknown:.0%}")
     return [false, true]
 
 
 def _hiding(of: Setting) -> str:
-    return f"below {LEAST}, {of.clients} client{'s' * (of.clients > 1)}" if of.clients else "none"
+    return "nothing" if of.least == 1 else f"cells below {of.least}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print; `--json` prints the figures alone."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drift", description=main.__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--windows", type=int, default=2000, help="unchanged windows a setting")
+    parser.add_argument(
+        "--windows",
+        type=int,
+        default=200,
+        help=f"unchanged ones; half of it from {MANY} columns on",
+    )
+    parser.add_argument("--changed", type=int, default=30, help="windows with a change")
+    parser.add_argument("--columns", type=int, nargs="+", default=COLUMNS, help="of false alarms")
+    parser.add_argument("--rows", type=int, nargs="+", default=SIZES, help="of a window")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     console = Console(stderr=options.json)
-    settings = [Setting(c, r, k) for k in CLIENTS for r in SIZES for c in COLUMNS]
+    settings = [Setting(c, r, k) for k in HIDING for r in options.rows for c in options.columns]
     alarms = [
-        false_alarms(of, options.windows, options.seed)
+        false_alarms(of, _windows(options.windows, of), options.seed)
         for of in track(settings, "unchanged windows", console=console)
     ]
-    jobs = [(name, Setting(13, r, k)) for name in CHANGES for k in CLIENTS for r in SIZES]
+    jobs = [(name, Setting(13, r, k)) for name in CHANGES for k in HIDING for r in options.rows]
     powers = [
-        power(name, of, max(1, options.windows // 4), options.seed)
+        power(name, of, options.changed, options.seed)
         for name, of in track(jobs, "changed columns", console=console)
     ]
     if options.json:
-        found = {"limits": asdict(LIMITS), "baseline": BASELINE}
+        found = {"limits": asdict(LIMITS), "baseline": BASELINE, "sites": SITES}
         found |= {"alarms": [asdict(a) for a in alarms], "power": [asdict(p) for p in powers]}
         Console().print_json(json.dumps(found))
     else:
         console.print(*tables(alarms, powers))
+
+
+def _windows(wanted: int, of: Setting) -> int:
+    return max(1, wanted // 2 if of.columns >= MANY else wanted)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from rich.table import Table
 
-from cli.report.scales import THIN, Scale
+from calyx.digits import THIN
+from cli.report.scales import Scale
 from cli.report.svg import Caption, drawing, line, pen, tag, text
 
 SIDE = 8  # pixels of an image, each way

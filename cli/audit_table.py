@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx.digits import ABSENT as NOT_TOLD
-from calyx.digits import percent, share, with_spread
+from calyx.digits import percent_text, share, with_spread
 from calyx.errors import printable
 
 _NAMED = 4  # columns in one sentence
@@ -40,7 +40,7 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
     console.print()
     sites, rows = audit["sites"], audit["rows"]
     share = audit["duplicates_share"]
-    known = f"{audit['duplicates']} rows" if share is None else percent(share, "%")
+    known = f"{audit['duplicates']} rows" if share is None else percent_text(share, "%")
     more = audit.get("margins", {}).get("duplicates", 0)
     known += f" and up to {more} hidden rows" if more else ""
     twice = f", {known} twice" if audit["duplicates"] or more else ""
@@ -152,8 +152,8 @@ def _part(column: Mapping[str, Any], key: str) -> str:
     value, margin = column.get(key), column["margins"].get(key, 0.0)
     if value is None:
         return NOT_TOLD
-    within = f" (within {percent(min(margin, 1.0), '%')})" if margin else ""
-    return percent(value, "%") + within
+    within = f" (within {percent_text(min(margin, 1.0), '%')})" if margin else ""
+    return percent_text(value, "%") + within
 
 
 def _shares(column: Mapping[str, Any], rows: int) -> Text:
@@ -161,11 +161,11 @@ def _shares(column: Mapping[str, Any], rows: int) -> Text:
     words, hidden = column["categories"], column["hidden_rows"] or 0
     most = max(words, key=lambda word: words[word])
     text = (
-        f"{printable(str(most), 20)} {percent(words[most] / max(1, rows), '%')}"
+        f"{printable(str(most), 20)} {percent_text(words[most] / max(1, rows), '%')}"
         if words[most]
         else NOT_TOLD
     )
-    return Text(text + (f", hidden {percent(hidden / max(1, rows), '%')}" if hidden else ""))
+    return Text(text + (f", hidden {percent_text(hidden / max(1, rows), '%')}" if hidden else ""))
 
 
 def _told(column: Mapping[str, Any]) -> str:

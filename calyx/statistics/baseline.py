@@ -10,7 +10,6 @@ from calyx.statistics.drift import Counts, Drift, Pair, compare, unknown
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.number_drift import number_counts
 
-MOST_HIDDEN = 9  # rows of one cell that a site hides by the default minimum
 LABEL = "label"
 
 

@@ -45,7 +45,6 @@ class Counts:
 
     cells: NDArray[np.int64]  # [B] rows in each bin or category
     missing: int  # rows without a value: a cell of its own for PSI and chi-square
-    hidden: int = 0  # most rows of one cell that suppression may hide: clients × (minimum − 1)
     unseen: int = 0  # rows that are in one of the cells, or missing: of which is not known
     most: NDArray[np.int64] | None = None  # [B] cells if all that are unsure lay on one side
 
@@ -177,7 +176,7 @@ def _check(pair: Pair) -> None:
             f"{expected.cells.shape}"
         )
     least = min(
-        int(side.cells.min(initial=0)) + min(side.missing, side.hidden, side.unseen, 0)
+        int(side.cells.min(initial=0)) + min(side.missing, side.unseen, 0)
         for side in (expected, observed)
     )
     if least < 0:
@@ -189,12 +188,7 @@ def _measure_one(pair: Pair) -> Measures:
         np.append(side.cells, side.missing).astype(np.float64)
         for side in (pair.expected, pair.observed)
     )
-    hidden = (_room(pair.expected), _room(pair.observed))
-    return measure(expected, observed, hidden)
-
-
-def _room(side: Counts) -> int:
-    return max(side.hidden, side.unseen)
+    return measure(expected, observed, (pair.expected.unseen, pair.observed.unseen))
 
 
 def _most(pair: Pair) -> list[Measures]:
@@ -212,14 +206,13 @@ def _most(pair: Pair) -> list[Measures]:
     unseen = (pair.expected.unseen, pair.observed.unseen)
     if not any(unseen):
         return []
-    hidden = (pair.expected.hidden, pair.observed.hidden)
     e, o = (np.append(s.cells, s.missing).astype(float) for s in (pair.expected, pair.observed))
     own = (np.append([unseen[0], 0.0], e), np.append([0.0, unseen[1]], o))
     gap = o / max(1.0, o.sum()) - e / max(1.0, e.sum())
     more_e, more_o = e.copy(), o.copy()
     more_e[gap.argmin()] += unseen[0]
     more_o[gap.argmax()] += unseen[1]
-    return [measure(own[0], own[1], hidden), measure(more_e, more_o, hidden)]
+    return [measure(own[0], own[1], (0, 0)), measure(more_e, more_o, (0, 0))]
 
 
 def _hidden(sides: tuple[Counts, Counts], rows: list[int]) -> str:

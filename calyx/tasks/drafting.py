@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.digits import by_scale, significant
+from calyx.digits import by_scale, number_text
 from calyx.errors import DataError
 from calyx.tasks.tables import WHOLE, Dialect, read_chunks, read_header
 
@@ -125,7 +125,7 @@ def _target_lines(of: Seen) -> Iterator[str]:
         yield f"classes: [{', '.join(map(_word, _sorted(of.words)))}]"
         return
     values = np.concatenate(of.sample) if of.sample else np.zeros(1)
-    scale = float(significant(float(np.std(values)) or 1.0, 6))
+    scale = float(number_text(float(np.std(values)) or 1.0, 6))
     # Rounded by the scale: 2,450,012 with a scale of 30 is not 2.45e+06.
     center = float(by_scale(float(np.mean(values)), scale))
     yield f"center: {_short(center)} # a typical value"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from cli.ranking.digits import ABSENT, count_text, number_texts, percent_texts, spread_texts
+from calyx.digits import ABSENT, count_texts, number_texts, percent_texts, spread_texts
 from cli.ranking.entries import number_of
 from cli.ranking.standings import Group, Line
 from cli.report.folder import Run
@@ -120,10 +120,15 @@ def _costs(members: Sequence[Run], target: float | None) -> tuple[str, ...]:
     known = [hit for hit in hits if hit is not None]
     late = f" ({len(hits) - len(known)} never)" if 0 < len(known) < len(hits) else ""
     never = ABSENT if target is None else "never"
+    lengths, to_target = (
+        [float(len(run.rounds)) for run in members],
+        [number for number, _ in known],
+    )
+    rounds, needed = spread_texts([lengths, to_target], count_texts)
     seconds = [run.summary.seconds for run in members if run.summary]
     return (
-        _spread([float(len(run.rounds)) for run in members], count_text),
-        (_spread([rounds for rounds, _ in known], count_text) if known else never) + late,
+        rounds,
+        (needed if known else never) + late,
         _spread([sent for _, sent in known], _bytes),
         _spread([bytes_so_far(run)[-1] for run in members if run.rounds], _bytes),
         _spread([s for s in seconds if s is not None], seconds_text),

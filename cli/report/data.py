@@ -12,10 +12,11 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from calyx import digits
+from calyx.digits import percent_text
 from calyx.errors import UserError
 from cli.report.rows import Count, Share
 from cli.report.rows import Severity as Gravity
-from cli.report.scales import percent_text, shorten
+from cli.report.scales import shorten
 
 MOST_COLUMNS = 200  # in the table
 OPEN_COLUMNS = 40  # before the rest is folded

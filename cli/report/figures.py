@@ -7,6 +7,7 @@ from statistics import median, quantiles
 
 from markupsafe import Markup
 
+from calyx.digits import number_text
 from cli.report.charts import (
     R2_FLOOR,
     Axes,
@@ -23,7 +24,6 @@ from cli.report.rows import Baselines, Round, Summary
 from cli.report.scales import (
     Point,
     byte_unit,
-    number_text,
     score_text,
     seconds_text,
     shorten,

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from calyx.digits import ABSENT
+from calyx.digits import ABSENT, number_text, percent_text
 from cli.ranking.entries import number_of
 from cli.report import figures
 from cli.report.findings import count_severities
 from cli.report.folder import Run
 from cli.report.rows import Round, Summary
-from cli.report.scales import bytes_text, number_text, percent_text, score_text, seconds_text
+from cli.report.scales import bytes_text, score_text, seconds_text
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from calyx.digits import in_column, spread_of
+from calyx.digits import in_column, number_text, percent_text, spread_of
 from calyx.errors import UserError
 from calyx.files import write_atomically
 from cli.report import client_figures, data, figures
@@ -21,8 +21,6 @@ from cli.report.folds import folds
 from cli.report.key_figures import key_figures
 from cli.report.scales import (
     bytes_text,
-    number_text,
-    percent_text,
     pick,
     score_text,
     seconds_text,

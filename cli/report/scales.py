@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from calyx import digits
+from calyx.digits import THIN, percent_text
 
 Point = tuple[float, float | None]  # y None: not measured; the line has a gap there
 
-THIN = "\u202f"  # narrow no-break space, between a number and its unit
 MOST_LETTERS = 6  # of a tick's label
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -109,21 +109,10 @@ def shorten(text: str, most: int) -> str:
     return text[: most - 1 - tail] + "…" + text[len(text) - tail :]
 
 
-def number_text(value: float | None) -> str:
-    """Four significant digits, whole before the point; a dash for what was not measured."""
-    return digits.ABSENT if value is None else digits.significant(value)
-
-
 def tick_text(value: float, step: float) -> str:
     """A tick's label, with as many decimals as its step needs."""
-    decimals = -math.floor(math.log10(step) + 1e-9)
     # A multiple of the step is a whole number of steps, and 0 of them is 0.
-    return "0" if round(value / step) == 0 else digits.fixed(value, decimals)
-
-
-def percent_text(share: float | None) -> str:
-    """A share in percent, one decimal, and more where it is nearly all or nearly nothing."""
-    return digits.ABSENT if share is None else digits.percent(share, f"{THIN}%")
+    return "0" if round(value / step) == 0 else digits.fixed(value, digits.step_decimals(step))
 
 
 def score_text(value: float | None, metric: str) -> str:

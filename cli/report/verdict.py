@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from calyx import digits
+from calyx.digits import THIN, percent_text
 from cli.report.rows import Baselines, Models
-from cli.report.scales import THIN, percent_text
 
 CLOSE_R2 = 0.02  # a difference below this is called too close
 SIGMAS = 2.0  # a difference below this many standard errors is called too close

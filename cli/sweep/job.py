@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from calyx.digits import number_texts
 from calyx.errors import CalyxError
 from calyx.hardware import cores
 from cli.main import accept_any_terminal
 from cli.meanings import explained
-from cli.ranking.digits import number_texts
 from cli.ranking.entries import figure_of, number_of
 from cli.settling import settled
 from cli.sweep.folders import make_ready

@@ -14,7 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from cli.ranking.digits import ABSENT, count_text, number_texts, shortened, spread_texts
+from calyx.digits import ABSENT, count_texts, number_texts, shortened, spread_texts
 from cli.ranking.entries import number_of
 from cli.ranking.remarks import Result, described, missing_figures, remarks, without_effect
 from cli.ranking.standings import Group, Line, Standing, rank
@@ -100,7 +100,7 @@ def board_of(group: Group, outcomes: Sequence[Outcome], *, is_alone: bool) -> Bo
     for key in (*_SCORES, *_COSTS):
         samples = [_sample(line, figures, key) for line in lines]
         if any(samples):
-            shown = _count_texts if key in _COSTS else number_texts
+            shown = count_texts if key in _COSTS else number_texts
             columns.append((key, tuple(spread_texts(samples, shown))))
     is_led = is_alone and len(group.leaders) == 1 and len(group.lines) > 1
     return Board(
@@ -153,10 +153,6 @@ def _sample(line: Line, figures: dict[str, dict[str, object]], key: str) -> list
         if values:
             found.append(mean(values))
     return found
-
-
-def _count_texts(values: Sequence[float | None]) -> list[str]:
-    return [count_text(value) for value in values]
 
 
 def _print_board(console: Console, board: Board) -> None:

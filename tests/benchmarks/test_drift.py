@@ -1,4 +1,4 @@
-"""The benchmark of drift: it judges what `compare` judges, and sees what is there."""
+"""The benchmark of drift: it compares what sites sum up, and sees what is there."""
 
 import json
 
@@ -7,49 +7,43 @@ import pytest
 
 from benchmarks import drift
 from calyx.seeding import rng
-from calyx.statistics.drift import SEVERITIES, Counts, Pair, compare, judge, measure
 
 
-@pytest.mark.parametrize("clients", [0, 1])
-@pytest.mark.parametrize("rows", [200, 1000])
-def test_an_unchanged_population_alarms_in_at_most_one_window_of_a_hundred(rows, clients):
-    got = drift.false_alarms(drift.Setting(13, rows, clients), 2000, seed=7)
-    assert got.alarms <= 0.01
+@pytest.mark.parametrize("least", drift.HIDING)
+def test_a_large_shift_is_an_alert_and_an_unchanged_population_is_none(least):
+    of = drift.Setting(3, 1000, least)
+    assert drift.power("mean + 1 sd", of, 3, seed=7).alert == 1
+    assert drift.false_alarms(of, 5, seed=7).alarms == 0
 
 
-def test_a_large_shift_is_found_and_none_is_not():
-    of = drift.Setting(13, 1000, 0)
-    assert drift.power("mean + 1 sd", of, 50, seed=7).alert == 1
-    assert drift.false_alarms(of, 50, seed=7).alarms < 0.1
+def test_new_holes_are_an_alert_of_their_own_column():
+    assert drift.power("20 % missing", drift.Setting(2, 1000, 1), 2, seed=7).alert == 1
 
 
-def test_it_judges_stacked_windows_as_compare_judges_each():
-    draw = rng(7, "stacked")
-    kinds = [drift.CHANGES["mean + 0.5 sd"], *drift.UNCHANGED]
-    before, after = (
-        drift.audit(draw, np.stack([getattr(k, side) for k in kinds]), 1000, 2)
-        for side in ("before", "after")
-    )
-    ordered = np.array([k.is_ordered for k in kinds])
-    levels = judge(
-        measure(before[None].astype(float), after[None].astype(float), (18, 18)), ordered
-    )
-    pairs = [
-        Pair(str(i), *(Counts(side[i, :-1], int(side[i, -1]), 18) for side in (before, after)), o)
-        for i, o in enumerate(ordered)
-    ]
-    assert [SEVERITIES[level] for level in levels[0]] == [d.severity for d in compare(pairs)]
-    assert levels.any()
+def test_sites_hide_their_own_small_cells_and_what_that_could_hide_is_unknown():
+    """40 rows a site in 16 categories: 2 or 3 in each, so that all are hidden."""
+    figures = drift.audit(rng(1, "x"), [drift.Categories()], 200, 10)
+    assert sum(figures.of("x0").categories.counts) == 0
+    assert figures.of("x0").categories.hidden == 200
+    found = drift.power("a category of 1/16 doubles", drift.Setting(2, 200, 10), 3, seed=7)
+    assert (found.told, found.unknown) == (0, 1)
 
 
-def test_clients_leave_out_their_own_small_cells():
-    shares = np.array([0.9, 0.1])
-    assert drift.audit(rng(1, "x"), shares, 50, 5).tolist()[1] == 0
-    assert drift.audit(rng(1, "x"), shares, 50, 0).tolist()[1] > 0
+def test_columns_are_drawn_as_they_are_named():
+    draw = rng(1, "y")
+    numbers = drift.Numbers(shift=0.5, factor=10.0, missing=0.2).draw(draw, 100_000)
+    assert np.isnan(numbers).mean() == pytest.approx(0.2, abs=0.01)
+    assert np.nanmean(numbers) == pytest.approx(0.5, abs=0.2)
+    assert np.nanstd(numbers) == pytest.approx(10, abs=0.1)
+    categories = drift.Categories(1 / 8).draw(draw, 100_000)
+    assert (categories == 3).mean() == pytest.approx(1 / 8, abs=0.01)
+    assert (categories == 0).mean() == pytest.approx(7 / 120, abs=0.01)
 
 
-def test_the_figures_are_json(capsys):
-    drift.main(["--json", "--windows", "8"])
+def test_the_figures_are_json(capsys, monkeypatch):
+    monkeypatch.setattr(drift, "CHANGES", {"unit × 10": drift.CHANGES["unit × 10"]})
+    drift.main(["--json", "--windows", "1", "--changed", "1", "--columns", "1", "--rows", "200"])
     found = json.loads(capsys.readouterr().out)
-    assert len(found["alarms"]) == 27
+    assert len(found["alarms"]) == len(drift.HIDING)
+    assert len(found["power"]) == len(drift.HIDING)
     assert found["limits"]["alpha"] == 0.005

@@ -11,8 +11,8 @@ from calyx.statistics.drift import Counts, Limits, Measures, Pair, compare, holm
 EVEN = np.full(16, 1 / 16)
 
 
-def counts(shares, rows, purpose="drift", missing=0, hidden=0) -> Counts:
-    return Counts(rng(1, purpose).multinomial(rows, shares), missing, hidden)
+def counts(shares, rows, purpose="drift", missing=0) -> Counts:
+    return Counts(rng(1, purpose).multinomial(rows, shares), missing)
 
 
 def pair(observed: Counts, name="age", is_ordered=True) -> Pair:
@@ -73,15 +73,18 @@ def test_categories_have_no_ks():
 
 
 def test_a_window_without_visible_rows_is_unknown():
-    assert severities(pair(Counts(np.zeros(16, np.int64), 0, hidden=9))) == ["unknown"]
+    assert severities(pair(Counts(np.zeros(16, np.int64), 0, unseen=9))) == ["unknown"]
 
 
-def test_cells_that_may_be_hidden_are_no_alarm():
+def test_rows_that_are_hidden_are_no_alarm_and_may_be_one():
     full = counts(np.r_[np.full(8, 0.115), np.full(8, 0.01)], 1000)
     baseline = counts(np.r_[np.full(8, 0.115), np.full(8, 0.01)], 100_000, "baseline")
     seen = np.where(full.cells < 20, 0, full.cells)
     assert severities(Pair("a", baseline, Counts(seen, 0))) == ["warning"]
-    assert severities(Pair("a", baseline, Counts(seen, 0, hidden=19))) == ["none"]
+    unseen = int(full.cells.sum() - seen.sum())
+    (found,) = compare([Pair("a", baseline, Counts(seen, 0, unseen=unseen))])
+    assert found.severity == "unknown"  # all in one cell, they would be 8 % that were 1 %
+    assert found.psi_most > 0.04
 
 
 def test_more_columns_ask_for_more_certainty():

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from calyx.digits import number_text
 from cli.report.findings import count_severities, group_events
 from cli.report.rows import Baselines, Event, Severity
-from cli.report.scales import bytes_text, number_text, push_apart, seconds_text, shorten
+from cli.report.scales import bytes_text, push_apart, seconds_text, shorten
 from cli.report.verdict import judge, judge_values
 
 
