@@ -11,6 +11,8 @@ from support.wild import make
 from calyx.composing import compose
 from cli.report.comparison import write_comparison
 from cli.settling import settled
+from cli.sweep.leaderboard import print_leaderboard
+from cli.sweep.outcomes import Outcome
 from engines.planning import plan
 from engines.simulation import simulate
 
@@ -49,18 +51,63 @@ def is_error(key):
     return key.rpartition("_")[2] in ("loss", "rmse", "mae")
 
 
-@pytest.mark.parametrize("federation", [12, 13])  # classes, and numbers
-def test_a_setting_is_the_mean_and_the_deviation_of_its_seeds(tmp_path, federation):
-    made = make(tmp_path / "data", federation)
-    summaries = []
+@pytest.fixture(scope="module", params=[12, 13])  # classes, and numbers
+def finished(request, tmp_path_factory):
+    """A federation, and the summaries of its runs: each setting with each seed."""
+    home = tmp_path_factory.mktemp("compared")
+    made, summaries = make(home / "data", request.param), []
     for rate in RATES:
         for seed in SEEDS:
-            folder = tmp_path / f"{rate}-{seed}"
+            folder = home / f"{rate}-{seed}"
             words = [*made.overrides, "baselines=false", f"seed={seed}", f"training.lr={rate}"]
             checked = plan(settled(compose(words), single=True))
             simulate(checked, folder, resume=False, progress=lambda *_: None)
             summaries.append(read(folder / "summary.json") | {"rate": rate, "folder": folder})
-    page = write_comparison([s["folder"] for s in summaries], tmp_path / "compare.html")
+    return made, summaries
+
+
+def test_a_leaderboard_has_the_mean_and_the_deviation_of_each_settings_seeds(
+    finished, capsys, monkeypatch
+):
+    _, summaries = finished
+    monkeypatch.setenv("COLUMNS", "250")
+    objective = summaries[0]["objective"]
+    jobs = [
+        Outcome(
+            i,
+            one["folder"],
+            (f"training.lr={one['rate']}", f"seed={one['seed']}"),
+            "finished",
+            "",
+            one,
+        )
+        for i, one in enumerate(summaries)
+    ]
+    print_leaderboard(jobs, objective)
+    lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    start = next(i for i, line in enumerate(lines) if line[0] == "place")
+    head, rows = (
+        lines[start],
+        [line for line in lines[start + 1 :] if len(line) == len(lines[start])],
+    )
+    assert len(rows) == len(RATES)
+    frame = pd.DataFrame(summaries)
+    compared = head[3]
+    order = frame.groupby("rate")[compared].mean().rank(ascending=is_error(compared), method="min")
+    for row in rows:
+        cells = dict(zip(head, row, strict=True))
+        of = frame[frame["rate"] == float(cells["training.lr"])]
+        assert is_printed(cells["place"].rstrip("="), [order[of["rate"].iloc[0]]])
+        for key in head[3:]:
+            mean, deviation = of[key].mean(), of[key].std()
+            values = [mean, deviation] if "±" in cells[key] else [mean]
+            assert key == "seconds" or is_printed(cells[key], values), (key, cells[key], values)
+
+
+def test_a_setting_is_the_mean_and_the_deviation_of_its_seeds(finished):
+    made, summaries = finished
+    home = summaries[0]["folder"].parent
+    page = write_comparison([s["folder"] for s in summaries], home / "compare.html")
     settings, runs = tables_of(page.read_text())
     frame = pd.DataFrame(summaries).assign(bytes=lambda f: f["bytes_up"] + f["bytes_down"])
     figures = {head: key_of(head) for head in settings[0] if head not in ELSEWHERE | {"Place"}}

@@ -1,7 +1,7 @@
 """Search spaces: Hydra's grammar in, Optuna's distributions and override texts out."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import (
     CategoricalDistribution,
@@ -51,6 +51,7 @@ def test_samples_hold_every_choice_and_both_ends():
     assert samples == [["s=a", "lr=0.1"], ["s=b", "lr=0.1"], ["s=c", "lr=0.1"], ["s=a", "lr=1.0"]]
 
 
+@settings(deadline=None)
 @given(
     st.floats(-1e6, 1e6).filter(lambda x: x == 0 or abs(x) > 1e-9),
     st.floats(1e-3, 10.0),
