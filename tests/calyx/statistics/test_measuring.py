@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.surveys import NAN, SCHEMA, SITES, asked, figures, rows, union
 
-from calyx.statistics.blocks import ALL, ITEMS, TRAIN, WITHHELD
+from calyx.statistics.blocks import ALL, ITEMS, TRAIN, WITHHELD, Survey
 from calyx.statistics.figures import read_sums
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
+from calyx.statistics.measuring import measure
 from calyx.statistics.spread import POWER_STEPS
 from calyx.statistics.suppression import coarse, coarse_shares, suppress
-from calyx.tasks.base import Schema, Table, Target
+from calyx.tasks.base import Column, Schema, Table, Target
 
 
 def test_counts_and_histograms_of_sums_are_those_of_all_rows_in_one_place():
@@ -164,3 +165,32 @@ def test_shares_of_any_groups_lie_between_none_and_all(counts, minimum):
     for groups in (counts, [152, 1, 78, 1, 1, 1, 1, 14, 10, 14]):
         shares = coarse_shares(np.array(groups), minimum)
         assert ((shares >= 0) & (shares <= 1)).all()
+
+
+@example(8, 8, 10)
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 10), st.sampled_from([1, 3, 10, 50]))
+def test_whatever_the_rows_every_count_fits_its_place_in_the_vector(seed, classes, minimum):
+    """A count that does not would fail the site's whole statistics."""
+    draw = np.random.default_rng(seed)
+    words = tuple(map(float, range(classes)))
+    # Groups of one row, of just enough, and of many: what hides and protects cells is at its edges.
+    y, named = (
+        draw.permutation(np.repeat(range(classes), draw.choice([1, minimum, 60], classes)))
+        for _ in range(2)
+    )
+    count = min(len(y), len(named))
+    schema = Schema(
+        (
+            Column("a", "numeric", low=0.0, high=1e6, may_be_missing=True),
+            Column("c", "categorical", categories=words, may_be_missing=True),
+        ),
+        tuple(map(str, range(classes))),
+    )
+    x = np.column_stack([draw.lognormal(0, 3, count), named[:count]])
+    x[draw.random(x.shape) < draw.choice([0, 0.05, 0.5])] = NAN
+    table = Table(x, y[:count])
+    survey = Survey(schema, 16, (ALL, TRAIN))
+    found = measure(survey, {ALL: table, TRAIN: table.take(np.arange(count // 2))}, minimum, ITEMS)
+    for place in survey.counts():
+        assert all(0 <= int(n) <= place.maximum for n in found[place.name]), place.name
