@@ -6,7 +6,7 @@ It walks through dataclasses, mappings, tuples, lists, unions and annotations; i
 import dataclasses
 from collections.abc import Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Types = tuple[Any, ...]  # what a value may be: any one of them
 
@@ -38,6 +38,15 @@ def keys_of(kinds: Types) -> list[str]:
     )
 
 
+def literals(kinds: Types) -> Types:
+    """The values that are listed one by one: those of `Literal["a", "b"]`."""
+    found: list[Any] = []
+    for kind in kinds:
+        origin: Any = get_origin(kind)
+        found += get_args(kind) if origin is Literal else ()
+    return tuple(found)
+
+
 def below(kinds: Types, key: str | int) -> Types:
     """What may be at a key, or at a place of a list, where one of `kinds` is; () if nothing may."""
     found: list[Any] = []
@@ -46,6 +55,8 @@ def below(kinds: Types, key: str | int) -> Types:
         origin, inner = origin if origin is not None else kind, get_args(kind)
         if dataclasses.is_dataclass(kind) and isinstance(key, str):
             found += members(fields_of(kind)[key]) if key in fields_of(kind) else ()
+        elif kind is object or kind is Any:
+            found.append(object)
         elif not isinstance(origin, type):
             continue
         elif issubclass(origin, Mapping):
