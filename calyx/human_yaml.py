@@ -111,12 +111,16 @@ def _meant(word: Plain, kinds: Types, where: str) -> Any:  # noqa: ANN401 - JSON
         return text.lower() == "true"
     if is_number and NUMBER.fullmatch(text) and len(text) <= LONGEST:
         return int(text) if re.fullmatch("[+-]?[0-9]+", text) else float(text)
-    if is_number and not is_any and re.fullmatch(r"[+-]?0+[0-9]+", text):
-        raise ConfigError(
-            f"{where}line {word.line}: {printable(text, SHOWN)} is to be a number, and begins with 0; "
-            f"write {text.lstrip('+-0') or 0}."
-        )
+    if is_number and re.fullmatch(r"[+-]?0+[0-9]+", text):
+        raise _twofold(word, where, f"{text.lstrip('+-0') or 0}, or put it in quotes")
+    if is_any and (TRUE.fullmatch(text) or FALSE.fullmatch(text)):
+        raise _twofold(word, where, "true or false, or put it in quotes")
     return text
+
+
+def _twofold(word: Plain, where: str, advice: str) -> ConfigError:
+    said = f"{printable(word, SHOWN)} is one thing to some readers of YAML and another to others"
+    return ConfigError(f"{where}line {word.line}: {said}; write {advice}.")
 
 
 def _number(word: Plain, where: str) -> int | float:

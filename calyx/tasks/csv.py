@@ -14,7 +14,7 @@ import numpy as np
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Column, Schema, Table, Target, check_w_max
-from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, read_schema
+from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, composed_schema, read_schema
 from calyx.tasks.tables import (
     UNKNOWN,
     Dialect,
@@ -67,8 +67,7 @@ class Csv:
         schema = section.get("schema")
         if schema is None and data_dir is not None:
             schema = str(data_dir / "schema.yaml")
-        if not isinstance(schema, dict):
-            schema = read_schema(schema)
+        schema = composed_schema(schema) if isinstance(schema, dict) else read_schema(schema)
         clients = section.get("clients")
         if clients is None:
             cfg = parse(SchemaConfig, schema, "task.schema")

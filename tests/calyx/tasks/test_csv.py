@@ -178,11 +178,10 @@ AGE = {"kind": "numeric", "low": 0}
         (lambda f: write_schema(f, client="smoker2"), DataError, "holds 7 CSV files"),
         (lambda f: (f / "schema.yaml").unlink(), UserError, "cannot be read"),
         (lambda f: write_schema(f, columns={"age": AGE | {"high": 1e308}}), ConfigError, "high"),
-        (lambda f: (f / "schema.yaml").write_text("[1"), ConfigError, "is no YAML mapping"),
         (
-            lambda f: (f / "schema.yaml").write_text("a: 2020-01-01"),
+            lambda f: (f / "schema.yaml").write_text("[1"),
             ConfigError,
-            "put it in quotes",
+            "line 1, column 3: this is no",
         ),
         (lambda f: write_schema(f, colums={}), ConfigError, "colums does not exist"),
         (lambda f: write_schema(f, columns={}), ConfigError, "columns"),
@@ -208,9 +207,9 @@ AGE = {"kind": "numeric", "low": 0}
             "named twice",
         ),
         (
-            lambda f: write_schema(f, columns={"age": words_of("1", "2", "1.0")}),
+            lambda f: write_schema(f, columns={"age": words_of("1.0", "2", 1)}),
             ConfigError,
-            r"columns\.age.*named twice: 1 and 1\.0 are read as one",
+            r"columns\.age.*named twice: 1\.0 and 1 are read as one",
         ),
         (
             lambda f: write_schema(f, target={"name": "sick", "classes": ["01", 1]}),
