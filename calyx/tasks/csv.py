@@ -14,21 +14,33 @@ import numpy as np
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Column, Schema, Table, Target, check_w_max
+from calyx.tasks.csv_folder import (
+    checked,
+    clients_in,
+    copies,
+    file_of,
+    files_by_client,
+    left_out,
+    listed,
+    only_file,
+    whose,
+)
+from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, composed_schema, read_schema
 from calyx.tasks.tables import (
     UNKNOWN,
-    Dialect,
+    Chunk,
     Field,
+    all_rows,
     codes,
     inputs,
     numbers,
     read_chunks,
-    read_frame,
     read_header,
 )
+from calyx.tasks.words import none_of, one_form, shown
 
 if TYPE_CHECKING:
-    import pandas as pd
     from torch import nn
 
 
@@ -71,7 +83,7 @@ class Csv:
         clients = section.get("clients")
         if clients is None:
             cfg = parse(SchemaConfig, schema, "task.schema")
-            clients = clients_in(data_dir, cfg) if data_dir else []
+            clients = clients_in(data_dir, cfg.client, dialect_of(cfg)) if data_dir else []
         return dict(section) | {"schema": schema, "clients": clients}
 
     def check_agreed(self, data_dir: Path | None) -> None:
@@ -92,13 +104,18 @@ class Csv:
 
     def __init__(self, section: Mapping[str, Any]) -> None:
         self._cfg = parse(CsvConfig, section, "task")
-        self.w_max, self.clients = self._cfg.w_max, tuple(sorted(self._cfg.clients))
+        self.w_max = self._cfg.w_max
+        self.clients = tuple(
+            sorted(checked(one_form(c), "task.clients") for c in self._cfg.clients)
+        )
+        if len(set(self.clients)) < len(self.clients):
+            raise ConfigError("task.clients names a client twice; name each of them once.")
         target = self._cfg.schema.target
         number = None
         if target.center is not None and target.scale is not None:
             number = Target(target.name, target.center, target.scale)
         columns = tuple(_column(name, c) for name, c in self._cfg.schema.columns.items())
-        self.schema = Schema(columns, tuple(map(str, target.classes)), number)
+        self.schema = Schema(columns, tuple(map(shown, target.classes)), number)
 
     @property
     def key(self) -> str:
@@ -111,13 +128,21 @@ class Csv:
         if data_dir is None:
             raise DataError("task=csv reads a folder of yours: set task.data_dir.")
         if schema.client is None:
-            return self._table(data_dir / f"{client}.csv", None)
-        return self._table(only_file(data_dir), client)
+            return self._table(file_of(data_dir, client), None)
+        return self._table(only_file(data_dir), one_form(client))
+
+    def warnings_of(self, data_dir: Path) -> list[str]:
+        """What whoever starts a simulation should know of the folder. Raises DataError for copies."""
+        left = left_out(data_dir)
+        found = [f"{left}."] if left else []
+        if self._cfg.schema.client is not None:
+            return found
+        files = files_by_client(data_dir)
+        return found + copies({name: files[name] for name in self.clients if name in files})
 
     def read_inputs(self, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Rows [N, C] of a file without a target. Raises DataError."""
-        frame = read_frame(path, [field.name for field in self._fields], self._dialect)
-        return inputs(path, frame, self._fields, self._dialect)
+        return all_rows(path, self._fields, self._dialect).x
 
     def model(self, num_inputs: int) -> "nn.Module":
         """An MLP with one hidden layer, or a linear model."""
@@ -132,23 +157,27 @@ class Csv:
         state = path.stat().st_mtime_ns if path.exists() else 0
         tables = _tables(_Reader(self), path, state)
         if client not in tables:
-            column = self._cfg.schema.client
-            raise DataError(f"{path} has no rows of {client} in its column {column}.")
+            column, has = self._cfg.schema.client, listed(sorted(map(str, tables)))
+            raise DataError(
+                f"{path} has no rows of {client} in its column {column}; it has those of: {has}."
+            )
         return tables[client]
 
     def tables(self, path: Path) -> dict[str | None, Table]:
         """A file's rows by client, or all under None; read in pieces. Raises DataError."""
         schema, found = self._cfg.schema, dict[str | None, list[Table]]()
         names = [*schema.columns, schema.target.name, *([schema.client] if schema.client else [])]
-        for frame in read_chunks(path, names, self._dialect):
-            x, y = inputs(path, frame, self._fields, self._dialect), self._labels(path, frame)
+        for chunk in read_chunks(path, names, self._dialect):
+            x, y = inputs(path, chunk, self._fields, self._dialect), self._labels(path, chunk)
+            self._refuse_unknown(path, chunk, x)
             if schema.client is None:
                 found.setdefault(None, []).append(Table(x, y))
                 continue
-            whose = _whose(path, frame, schema.client)
-            for client in whose.unique():
-                rows = np.flatnonzero((whose == client).to_numpy(dtype=bool))
-                found.setdefault(str(client), []).append(Table(x[rows], y[rows]))
+            rows = dict[str, list[int]]()
+            for row, client in enumerate(whose(path, chunk, schema.client)):
+                rows.setdefault(client, []).append(row)
+            for client, places in rows.items():
+                found.setdefault(client, []).append(Table(x[places], y[places]))
         header = read_header(path, self._dialect)
         unread = tuple(printable(name, 40) for name in header if name not in names)
         return {
@@ -160,29 +189,43 @@ class Csv:
             for client, parts in found.items()
         }
 
-    def _labels(self, path: Path, frame: "pd.DataFrame") -> np.ndarray[Any, Any]:
+    def _labels(self, path: Path, chunk: Chunk) -> np.ndarray[Any, Any]:
         target = self._cfg.schema.target
-        values = frame[target.name]
-        classes = self.schema.classes
-        y = codes(values, classes) if classes else numbers(path, values, self._dialect)
+        words, classes, name = chunk.cells[target.name], target.classes, target.name
+        if classes:
+            y = codes(words, classes, self._dialect.decimal)
+        else:
+            y = numbers(path, chunk, name, self._dialect)
         wrong = np.flatnonzero(np.isnan(y) | ((y == UNKNOWN) & bool(target.classes)))
         if len(wrong):
-            cell = values.iloc[wrong[0]]
-            is_missing = bool(values.isna().iloc[wrong[0]])
-            what = "is missing" if is_missing else f"is {str(cell)[:40]!r}, none of its classes"
-            line = int(values.index[wrong[0]]) + 2
-            raise DataError(f"{path}, line {line}: the target {target.name} {what}.")
-        return y.astype(np.int64) if target.classes else y
+            cell, line = words[wrong[0]], chunk.lines[wrong[0]]
+            what = "is missing"
+            if cell is not None:
+                what = f"is {none_of(cell, classes, 'classes')}"
+            raise DataError(f"{path}, line {line}: the target {printable(name, 40)} {what}.")
+        return y.astype(np.int64) if classes else y
+
+    def _refuse_unknown(self, path: Path, chunk: Chunk, x: np.ndarray[Any, Any]) -> None:
+        """Raise DataError for the first word that a column refuses."""
+        for i, (name, column) in enumerate(self._cfg.schema.columns.items()):
+            rows = np.flatnonzero(x[:, i] == UNKNOWN)
+            if column.unknown != "refuse" or not column.categories or not len(rows):
+                continue
+            cell = str(chunk.cells[name][rows[0]])
+            raise DataError(
+                f"{path}, line {chunk.lines[rows[0]]}, column {printable(name, 40)}: "
+                f"{none_of(cell, column.categories, 'categories')}, and the schema refuses such words "
+                "(unknown: refuse); mend the cell, or name the word in the schema."
+            )
 
     @property
     def _dialect(self) -> Dialect:
-        s = self._cfg.schema
-        return Dialect(s.delimiter, s.decimal, s.encoding, s.missing)
+        return dialect_of(self._cfg.schema)
 
     @property
     def _fields(self) -> list[Field]:
         columns = self._cfg.schema.columns
-        return [Field(name, tuple(map(str, c.categories))) for name, c in columns.items()]
+        return [Field(name, c.categories) for name, c in columns.items()]
 
 
 def _column(name: str, cfg: ColumnConfig) -> Column:
@@ -196,7 +239,7 @@ def _column(name: str, cfg: ColumnConfig) -> Column:
         high=cfg.high,
         unit=cfg.unit,
         unknown=cfg.unknown,
-        words=tuple(map(str, cfg.categories)),
+        words=tuple(map(shown, cfg.categories)),
     )
 
 
@@ -218,43 +261,13 @@ def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
     return reader.task.tables(path)
 
 
-def _whose(path: Path, frame: "pd.DataFrame", column: str) -> "pd.Series[Any]":
-    """Whose each row is. Raises DataError where that is empty, or a word for missing."""
-    whose = frame[column]
-    lost = np.flatnonzero(whose.isna().to_numpy(dtype=bool))
-    if len(lost):
-        line = int(whose.index[lost[0]]) + 2
-        raise DataError(
-            f"{path}, line {line}: the client column {column} is empty, or holds a word that the "
-            "schema lists under `missing`; say whose the row is, or take it out."
-        )
-    return whose
-
-
-def only_file(folder: Path) -> Path:
-    """The one CSV file of a folder. Raises DataError."""
-    found = sorted(folder.glob("*.csv"))
-    if len(found) != 1:
-        raise DataError(
-            f"{folder} holds {len(found)} CSV files; with a client column there must be one, and "
-            "without one each client has its own."
-        )
-    return found[0]
-
-
-def clients_in(folder: Path, schema: SchemaConfig) -> list[str]:
-    """The clients whose rows a folder holds, sorted. Raises DataError where there are fewer than two."""
-    if schema.client is None:
-        names = sorted(path.stem for path in folder.glob("*.csv"))
-        where = f"{folder} holds {len(names)} CSV files"
-    else:
-        dialect = Dialect(schema.delimiter, schema.decimal, schema.encoding, schema.missing)
-        path = only_file(folder)
-        found: set[str] = set()
-        for frame in read_chunks(path, [schema.client], dialect):
-            found.update(_whose(path, frame, schema.client).unique())
-        names = sorted(found)
-        where = f"{path} names {len(names)} clients in its column {schema.client}"
-    if len(names) < 2:
-        raise DataError(f"{where}, and a federation has two clients at least.")
-    return names
+def dialect_of(schema: SchemaConfig) -> Dialect:
+    """How the files are written, as the schema says."""
+    return Dialect(
+        schema.delimiter,
+        schema.decimal,
+        schema.encoding,
+        schema.missing,
+        schema.thousands,
+        schema.line_breaks,
+    )

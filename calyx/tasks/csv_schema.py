@@ -12,7 +12,7 @@ from calyx.errors import ConfigError
 from calyx.human_yaml import read_tree, typed
 from calyx.key_types import Types, below, members
 from calyx.tasks.base import Unknown
-from calyx.tasks.words import Places, Word, alike, shown
+from calyx.tasks.words import Places, Word, alike, one_form, shown
 
 Text = Annotated[str, Range(min_length=1)]
 Bound = Annotated[float, Range(ge=-1e30, le=1e30)] | None
@@ -86,10 +86,20 @@ class SchemaConfig:
     decimal: Literal[".", ","] = "."
     encoding: Text = "utf-8"
     missing: tuple[str, ...] = ("", "NA", "NaN", "?")
+    # The mark between groups of three digits; null: there is none.
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    line_breaks: bool = False  # whether a quoted cell may hold lines that could be rows
 
     def __post_init__(self) -> None:
-        """One column, one role."""
-        if self.target.name in self.columns or self.client in self.columns:
+        """One column, one role; one sign, one meaning."""
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            raise ValueError("the delimiter is one sign, and no quotation mark or line end")
+        if self.thousands == self.decimal:
+            raise ValueError("thousands and decimal are one mark: no number could be read")
+        inputs = {one_form(name) for name in self.columns}
+        if len(inputs) < len(self.columns):
+            raise ValueError("a column is named twice, with blanks around it or without")
+        if {one_form(self.target.name), one_form(self.client or "")} & inputs:
             raise ValueError("the target or the client column is an input column too")
         named = {name: column.categories for name, column in self.columns.items()}
         for name, words in (named | {self.target.name: self.target.classes}).items():

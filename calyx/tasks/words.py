@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from calyx.errors import printable
+
 Word = str | int | float  # text; or a number that is one, as JSON holds it
 LONGEST = 300  # characters of a cell that may be a number
 
@@ -55,6 +57,15 @@ class Places:
         number = exact(one_form(cell), self._decimal)
         texts = (text for text in self._texts if exact(text, self._decimal) == number)
         return None if number is None else next(texts, None)
+
+
+def none_of(cell: str, words: Sequence[Word], what: str) -> str:
+    """That a cell is none of a schema's words, and whether it is one in another way of writing."""
+    near = Places(words).nearly(cell)
+    said = f"{printable(cell, 40)!r}, none of its {what}"
+    if near is None:
+        return said
+    return f"{said} ({printable(near, 40)} is one as a text; as a number it has no quotes in the schema)"
 
 
 def alike(words: Iterable[Word]) -> tuple[str, str] | None:
