@@ -214,7 +214,7 @@ class Csv:
             cell = str(chunk.cells[name][rows[0]])
             raise DataError(
                 f"{path}, line {chunk.lines[rows[0]]}, column {printable(name, 40)}: "
-                f"{none_of(cell, column.categories, 'categories')}, and the schema refuses such words "
+                f"{none_of(cell, column.categories, 'categories')}; the schema refuses such words "
                 "(unknown: refuse); mend the cell, or name the word in the schema."
             )
 
