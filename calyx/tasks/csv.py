@@ -5,6 +5,7 @@ from the file that `task.schema` names. Classification or regression, with a sma
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
-from calyx.tasks.base import Column, Schema, Table, Target, check_w_max
+from calyx.tasks.base import Column, Schema, Table, Target, check_w_max, join
 from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, read_schema
 from calyx.tasks.tables import (
     UNKNOWN,
@@ -152,14 +153,7 @@ class Csv:
                 found.setdefault(str(client), []).append(Table(x[rows], y[rows]))
         header = read_header(path, self._dialect)
         unread = tuple(printable(name, 40) for name in header if name not in names)
-        return {
-            client: Table(
-                np.concatenate([t.x for t in parts]),
-                np.concatenate([t.y for t in parts]),
-                unread=unread,
-            )
-            for client, parts in found.items()
-        }
+        return {client: replace(join(pieces), unread=unread) for client, pieces in found.items()}
 
     def _labels(self, path: Path, frame: "pd.DataFrame") -> np.ndarray[Any, Any]:
         target = self._cfg.schema.target
