@@ -17,6 +17,7 @@ from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Column, Schema, Table, Target, check_w_max, join
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, read_schema
+from calyx.tasks.csv_split import SplitReader, check_folders, join_pieces, part_folders
 from calyx.tasks.tables import (
     UNKNOWN,
     Chunk,
@@ -112,9 +113,18 @@ class Csv:
         schema = self._cfg.schema
         if data_dir is None:
             raise DataError("task=csv reads a folder of yours: set task.data_dir.")
-        if schema.client is None:
-            return self._table(data_dir / f"{client}.csv", None)
-        return self._table(only_file(data_dir), client)
+        folders = part_folders(data_dir)
+        check_folders(folders, schema)
+        if not folders:
+            return self._table(data_dir, client)
+        tables = [self._table(folders[0], client)]
+        parts = [0] * len(tables[0])
+        for part in (1, 2):
+            if part in folders and (table := self._held(folders[part], client)) is not None:
+                tables.append(table)
+                parts += [part] * len(table)
+        unread = tuple(dict.fromkeys(name for table in tables for name in table.unread))
+        return replace(join(tables), unread=unread, parts=np.array(parts, dtype=np.int8))
 
     def read_inputs(self, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Rows [N, C] of a file without a target. Raises DataError."""
@@ -129,31 +139,45 @@ class Csv:
             return nn.Linear(num_inputs, outputs)
         return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
-    def _table(self, path: Path, client: str | None) -> Table:
-        state = path.stat().st_mtime_ns if path.exists() else 0
-        tables = _tables(_Reader(self), path, state)
-        if client not in tables:
-            column = self._cfg.schema.client
-            raise DataError(f"{path} has no rows of {client} in its column {column}.")
-        return tables[client]
+    def _table(self, folder: Path, client: str) -> Table:
+        table, column = self._held(folder, client), self._cfg.schema.client
+        if table is None and column is None:
+            raise DataError(f"{folder} has no file {client}.csv.")
+        if table is None:
+            raise DataError(f"{only_file(folder)} has no rows of {client} in its column {column}.")
+        return table
+
+    def _held(self, folder: Path, client: str) -> Table | None:
+        """The client's rows in this very folder; None if it has none there. Raises DataError."""
+        is_shared = self._cfg.schema.client is not None
+        path = only_file(folder) if is_shared else folder / f"{client}.csv"
+        if not is_shared and not path.exists():
+            return None
+        tables = _tables(_Reader(self), path, path.stat().st_mtime_ns)
+        return tables.get(client if is_shared else None)
 
     def tables(self, path: Path) -> dict[str | None, Table]:
         """A file's rows by client, or all under None; read in pieces. Raises DataError."""
         schema, found = self._cfg.schema, dict[str | None, list[Table]]()
-        names = [*schema.columns, schema.target.name, *([schema.client] if schema.client else [])]
+        deciding = SplitReader(path, schema, self._dialect)
+        beside = [name for name in (schema.client, deciding.column) if name is not None]
+        names = [*schema.columns, schema.target.name, *beside]
         for chunk in read_chunks(path, names, self._dialect):
             x, y = inputs(path, chunk, self._fields, self._dialect), self._labels(path, chunk)
+            table = deciding.read(chunk, Table(x, y))
             if schema.client is None:
-                found.setdefault(None, []).append(Table(x, y))
+                found.setdefault(None, []).append(table)
                 continue
             rows = dict[str, list[int]]()
             for row, client in enumerate(_whose(path, chunk, schema.client)):
                 rows.setdefault(client, []).append(row)
             for client, places in rows.items():
-                found.setdefault(client, []).append(Table(x[places], y[places]))
+                found.setdefault(client, []).append(table.take(np.array(places)))
         header = read_header(path, self._dialect)
         unread = tuple(printable(name, 40) for name in header if name not in names)
-        return {client: replace(join(pieces), unread=unread) for client, pieces in found.items()}
+        return {
+            client: replace(join_pieces(pieces), unread=unread) for client, pieces in found.items()
+        }
 
     def _labels(self, path: Path, chunk: Chunk) -> np.ndarray[Any, Any]:
         target = self._cfg.schema.target
@@ -206,7 +230,7 @@ class _Reader:
         return hash(self._key)
 
 
-@lru_cache(maxsize=2)  # a simulation's clients may share one file
+@lru_cache(maxsize=4)  # a simulation's clients may share one file, or one a part
 def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
     return reader.task.tables(path)
 
@@ -248,17 +272,25 @@ def only_file(folder: Path) -> Path:
 
 
 def clients_in(folder: Path, schema: SchemaConfig) -> list[str]:
-    """The clients whose rows a folder holds, sorted. Raises DataError where there are fewer than two."""
+    """The clients whose rows a folder holds, sorted. Raises DataError where there are fewer than two.
+
+    Of a benchmark's own folders train/, validation/ and test/ these are the clients in any of them.
+    """
+    folders = part_folders(folder)
+    check_folders(folders, schema)
+    listed = [names_in(one, schema) for one in folders.values() or [folder]]
+    names = sorted(set().union(*(found for found, _ in listed)))
+    if len(names) < 2:
+        raise DataError(f"{listed[0][1]}, and a federation has two clients at least.")
+    return names
+
+
+def names_in(folder: Path, schema: SchemaConfig) -> tuple[list[str], str]:
+    """The clients whose rows lie in this very folder, and a sentence of how many. Raises DataError."""
     if schema.client is None:
         names = sorted(path.stem for path in folder.glob("*.csv"))
-        where = f"{folder} holds {len(names)} CSV files"
-    else:
-        path = only_file(folder)
-        found: set[str] = set()
-        for chunk in read_chunks(path, [schema.client], dialect_of(schema)):
-            found.update(_whose(path, chunk, schema.client))
-        names = sorted(found)
-        where = f"{path} names {len(names)} clients in its column {schema.client}"
-    if len(names) < 2:
-        raise DataError(f"{where}, and a federation has two clients at least.")
-    return names
+        return names, f"{folder} holds {len(names)} CSV files"
+    path, found = only_file(folder), set[str]()
+    for chunk in read_chunks(path, [schema.client], dialect_of(schema)):
+        found.update(_whose(path, chunk, schema.client))
+    return sorted(found), f"{path} names {len(found)} clients in its column {schema.client}"

@@ -85,6 +85,10 @@ class SchemaConfig:
     target: TargetConfig
     columns: Annotated[dict[str, ColumnConfig], Range(min_length=1)]
     client: Text | None = None  # the column that says whose a row is; null: one file a client
+    # Columns that decide the split of a client's rows; one at most.
+    group: Text | None = None  # rows of one word stay together
+    split: Text | None = None  # the part of each row: train, validation or test
+    time: Text | None = None  # the earliest rows train, the latest test
     delimiter: Text = ","
     decimal: Literal[".", ","] = "."
     encoding: Text = "utf-8"
@@ -101,6 +105,7 @@ class SchemaConfig:
             raise ValueError("thousands and decimal are one mark: no number could be read")
         if self.target.name in self.columns or self.client in self.columns:
             raise ValueError("the target or the client column is an input column too")
+        self._check_split()
         missing = {word.strip() for word in self.missing}
         named = {name: column.categories for name, column in self.columns.items()}
         for name, words in (named | {self.target.name: self.target.classes}).items():
@@ -110,6 +115,19 @@ class SchemaConfig:
                     f"{lost[0]!r} is a category of {name} and stands under the schema's missing: "
                     "no row could have it"
                 )
+
+    def _check_split(self) -> None:
+        named = {"group": self.group, "split": self.split, "time": self.time}
+        named = {key: column for key, column in named.items() if column is not None}
+        if len(named) > 1:
+            raise ValueError(
+                f"{' and '.join(named)} would each decide which part a row goes into: name one"
+            )
+        for key, column in named.items():
+            if column in (self.target.name, self.client):
+                raise ValueError(f"{key} names {column}, which is the target or the client column")
+            if key == "split" and column in self.columns:
+                raise ValueError(f"split names {column}, which is an input column too")
 
 
 def read_schema(path: object) -> dict[str, Any]:
