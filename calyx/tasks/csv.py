@@ -5,6 +5,7 @@ from the file that `task.schema` names. Classification or regression, with a sma
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,11 @@ import numpy as np
 
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
-from calyx.tasks.base import Column, Schema, Table, Target, check_w_max
+from calyx.tasks.base import Schema, Table, Target, check_w_max, join
 from calyx.tasks.csv_folder import (
     checked,
     clients_in,
     copies,
-    file_of,
     files_by_client,
     left_out,
     listed,
@@ -26,7 +26,8 @@ from calyx.tasks.csv_folder import (
     whose,
 )
 from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, composed_schema, read_schema
+from calyx.tasks.csv_schema import SchemaConfig, column_of, composed_schema, dialect_of, read_schema
+from calyx.tasks.csv_split import SplitReader, check_folders, join_pieces, part_folders
 from calyx.tasks.tables import (
     UNKNOWN,
     Chunk,
@@ -83,7 +84,7 @@ class Csv:
         clients = section.get("clients")
         if clients is None:
             cfg = parse(SchemaConfig, schema, "task.schema")
-            clients = clients_in(data_dir, cfg.client, dialect_of(cfg)) if data_dir else []
+            clients = _clients(data_dir, cfg) if data_dir else []
         return dict(section) | {"schema": schema, "clients": clients}
 
     def check_agreed(self, data_dir: Path | None) -> None:
@@ -114,7 +115,7 @@ class Csv:
         number = None
         if target.center is not None and target.scale is not None:
             number = Target(target.name, target.center, target.scale)
-        columns = tuple(_column(name, c) for name, c in self._cfg.schema.columns.items())
+        columns = tuple(column_of(name, c) for name, c in self._cfg.schema.columns.items())
         self.schema = Schema(columns, tuple(map(shown, target.classes)), number)
 
     @property
@@ -127,18 +128,29 @@ class Csv:
         schema = self._cfg.schema
         if data_dir is None:
             raise DataError("task=csv reads a folder of yours: set task.data_dir.")
-        if schema.client is None:
-            return self._table(file_of(data_dir, client), None)
-        return self._table(only_file(data_dir), one_form(client))
+        folders = part_folders(data_dir)
+        check_folders(folders, schema)
+        if not folders:
+            return self._table(data_dir, client)
+        tables = [self._table(folders[0], client)]
+        parts = [0] * len(tables[0])
+        for part in (1, 2):
+            if part in folders and (table := self._held(folders[part], client)) is not None:
+                tables.append(table)
+                parts += [part] * len(table)
+        unread = tuple(dict.fromkeys(name for table in tables for name in table.unread))
+        return replace(join(tables), unread=unread, parts=np.array(parts, dtype=np.int8))
 
     def warnings_of(self, data_dir: Path) -> list[str]:
         """What whoever starts a simulation should know of the folder. Raises DataError for copies."""
-        left = left_out(data_dir)
-        found = [f"{left}."] if left else []
-        if self._cfg.schema.client is not None:
-            return found
-        files = files_by_client(data_dir)
-        return found + copies({name: files[name] for name in self.clients if name in files})
+        found = []
+        for folder in part_folders(data_dir).values() or [data_dir]:
+            left = left_out(folder)
+            found += [f"{left}."] if left else []
+            if self._cfg.schema.client is None:
+                files = files_by_client(folder)
+                found += copies({name: files[name] for name in self.clients if name in files})
+        return found
 
     def read_inputs(self, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Rows [N, C] of a file without a target. Raises DataError."""
@@ -153,40 +165,50 @@ class Csv:
             return nn.Linear(num_inputs, outputs)
         return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
-    def _table(self, path: Path, client: str | None) -> Table:
-        state = path.stat().st_mtime_ns if path.exists() else 0
-        tables = _tables(_Reader(self), path, state)
-        if client not in tables:
-            column, has = self._cfg.schema.client, listed(sorted(map(str, tables)))
-            raise DataError(
-                f"{path} has no rows of {client} in its column {column}; it has those of: {has}."
-            )
-        return tables[client]
+    def _table(self, folder: Path, client: str) -> Table:
+        table, column = self._held(folder, client), self._cfg.schema.client
+        if table is not None:
+            return table
+        if column is None:
+            has = listed(sorted(files_by_client(folder)))
+            raise DataError(f"{folder} has no file {client}.csv; it has those of {has}.")
+        path = only_file(folder)
+        has = listed(sorted(map(str, _tables(_Reader(self), path, path.stat().st_mtime_ns))))
+        raise DataError(
+            f"{path} has no rows of {client} in its column {column}; it has those of {has}."
+        )
+
+    def _held(self, folder: Path, client: str) -> Table | None:
+        """The client's rows in this very folder; None if it has none there. Raises DataError."""
+        is_shared, client = self._cfg.schema.client is not None, one_form(client)
+        path = only_file(folder) if is_shared else files_by_client(folder).get(client)
+        if path is None:
+            return None
+        tables = _tables(_Reader(self), path, path.stat().st_mtime_ns)
+        return tables.get(client if is_shared else None)
 
     def tables(self, path: Path) -> dict[str | None, Table]:
         """A file's rows by client, or all under None; read in pieces. Raises DataError."""
         schema, found = self._cfg.schema, dict[str | None, list[Table]]()
-        names = [*schema.columns, schema.target.name, *([schema.client] if schema.client else [])]
+        deciding = SplitReader(path, schema, self._dialect)
+        beside = [name for name in (schema.client, deciding.column) if name is not None]
+        names = [*schema.columns, schema.target.name, *beside]
         for chunk in read_chunks(path, names, self._dialect):
             x, y = inputs(path, chunk, self._fields, self._dialect), self._labels(path, chunk)
             self._refuse_unknown(path, chunk, x)
+            table = deciding.read(chunk, Table(x, y))
             if schema.client is None:
-                found.setdefault(None, []).append(Table(x, y))
+                found.setdefault(None, []).append(table)
                 continue
             rows = dict[str, list[int]]()
             for row, client in enumerate(whose(path, chunk, schema.client)):
                 rows.setdefault(client, []).append(row)
             for client, places in rows.items():
-                found.setdefault(client, []).append(Table(x[places], y[places]))
+                found.setdefault(client, []).append(table.take(np.array(places)))
         header = read_header(path, self._dialect)
         unread = tuple(printable(name, 40) for name in header if name not in names)
         return {
-            client: Table(
-                np.concatenate([t.x for t in parts]),
-                np.concatenate([t.y for t in parts]),
-                unread=unread,
-            )
-            for client, parts in found.items()
+            client: replace(join_pieces(pieces), unread=unread) for client, pieces in found.items()
         }
 
     def _labels(self, path: Path, chunk: Chunk) -> np.ndarray[Any, Any]:
@@ -228,21 +250,6 @@ class Csv:
         return [Field(name, c.categories) for name, c in columns.items()]
 
 
-def _column(name: str, cfg: ColumnConfig) -> Column:
-    return Column(
-        name=name,
-        kind=cfg.kind,
-        categories=tuple(float(i) for i in range(len(cfg.categories))),
-        missing_codes=cfg.missing,
-        may_be_missing=cfg.may_be_missing,
-        low=cfg.low,
-        high=cfg.high,
-        unit=cfg.unit,
-        unknown=cfg.unknown,
-        words=tuple(map(shown, cfg.categories)),
-    )
-
-
 class _Reader:
     """A task as the key of a cache: equal sections read alike."""
 
@@ -256,18 +263,13 @@ class _Reader:
         return hash(self._key)
 
 
-@lru_cache(maxsize=2)  # a simulation's clients may share one file
+@lru_cache(maxsize=4)  # a simulation's clients may share one file, or one a part
 def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
     return reader.task.tables(path)
 
 
-def dialect_of(schema: SchemaConfig) -> Dialect:
-    """How the files are written, as the schema says."""
-    return Dialect(
-        schema.delimiter,
-        schema.decimal,
-        schema.encoding,
-        schema.missing,
-        schema.thousands,
-        schema.line_breaks,
-    )
+def _clients(folder: Path, schema: SchemaConfig) -> list[str]:
+    """Of a benchmark's own folders train/, validation/ and test/: the clients in any of them."""
+    folders = part_folders(folder)
+    check_folders(folders, schema)
+    return clients_in(list(folders.values()) or [folder], schema.client, dialect_of(schema))

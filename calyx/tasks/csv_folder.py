@@ -61,17 +61,6 @@ def files_by_client(folder: Path) -> dict[str, Path]:
     return found
 
 
-def file_of(folder: Path, client: str) -> Path:
-    """A client's own file. Raises DataError that says which there are."""
-    found = files_by_client(folder)
-    if one_form(client) not in found:
-        has = listed(sorted(found)) if found else "none"
-        raise DataError(
-            f"{folder} has no file {printable(client, 60)}.csv; it has those of: {has}."
-        )
-    return found[one_form(client)]
-
-
 def only_file(folder: Path) -> Path:
     """The one CSV file of a folder. Raises DataError."""
     found = tables_in(folder)
@@ -84,21 +73,26 @@ def only_file(folder: Path) -> Path:
     return found[0]
 
 
-def clients_in(folder: Path, column: str | None, dialect: Dialect) -> list[str]:
-    """The clients whose rows a folder holds, sorted. Raises DataError where there are fewer than two."""
+def clients_in(folders: Sequence[Path], column: str | None, dialect: Dialect) -> list[str]:
+    """The clients whose rows folders hold, sorted. Raises DataError where there are fewer than two."""
+    found = [_names_in(folder, column, dialect) for folder in folders]
+    names = sorted(set().union(*(names for names, _ in found)))
+    if len(names) < 2:
+        left = left_out(folders[0])
+        beside = f" ({left})" if left else ""
+        raise DataError(f"{found[0][1]}{beside}, and a federation has two clients at least.")
+    return names
+
+
+def _names_in(folder: Path, column: str | None, dialect: Dialect) -> tuple[list[str], str]:
+    """The clients whose rows lie in this very folder, and a sentence of how many. Raises DataError."""
     if column is None:
         names = sorted(files_by_client(folder))
-        where = f"{folder} holds {len(names)} CSV files"
-    else:
-        path, found = only_file(folder), set[str]()
-        for chunk in read_chunks(path, [column], dialect):
-            found.update(whose(path, chunk, column))
-        names = sorted(found)
-        where = f"{path} names {len(names)} clients in its column {printable(column, 40)}"
-    if len(names) < 2:
-        left = f" ({left_out(folder)})" if left_out(folder) else ""
-        raise DataError(f"{where}{left}, and a federation has two clients at least.")
-    return names
+        return names, f"{folder} holds {len(names)} CSV files"
+    path, found = only_file(folder), set[str]()
+    for chunk in read_chunks(path, [column], dialect):
+        found.update(whose(path, chunk, column))
+    return sorted(found), f"{path} names {len(found)} clients in its column {printable(column, 40)}"
 
 
 def whose(path: Path, chunk: Chunk, column: str) -> list[str]:

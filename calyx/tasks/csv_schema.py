@@ -11,7 +11,8 @@ from calyx.config import PositiveFloat, config
 from calyx.errors import ConfigError
 from calyx.human_yaml import read_tree, typed
 from calyx.key_types import Types, below, members
-from calyx.tasks.base import Unknown
+from calyx.tasks.base import Column, Unknown
+from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.words import Places, Word, alike, one_form, shown
 
 Text = Annotated[str, Range(min_length=1)]
@@ -82,6 +83,10 @@ class SchemaConfig:
     target: TargetConfig
     columns: Annotated[dict[str, ColumnConfig], Range(min_length=1)]
     client: Text | None = None  # the column that says whose a row is; null: one file a client
+    # Columns that decide the split of a client's rows; one at most.
+    group: Text | None = None  # rows of one word stay together
+    split: Text | None = None  # the part of each row: train, validation or test
+    time: Text | None = None  # the earliest rows train, the latest test
     delimiter: Text = ","
     decimal: Literal[".", ","] = "."
     encoding: Text = "utf-8"
@@ -101,6 +106,9 @@ class SchemaConfig:
             raise ValueError("a column is named twice, with blanks around it or without")
         if {one_form(self.target.name), one_form(self.client or "")} & inputs:
             raise ValueError("the target or the client column is an input column too")
+        if self.target.name == self.client:
+            raise ValueError("the target is the client column too")
+        self._check_split()
         named = {name: column.categories for name, column in self.columns.items()}
         for name, words in (named | {self.target.name: self.target.classes}).items():
             lost = [w for w in words if any(Places([w]).of(m) == 0 for m in self.missing)]
@@ -109,6 +117,47 @@ class SchemaConfig:
                     f"{shown(lost[0])!r} is a category of {name} and stands under the schema's missing: "
                     "no row could have it"
                 )
+
+    def _check_split(self) -> None:
+        named = {"group": self.group, "split": self.split, "time": self.time}
+        named = {key: column for key, column in named.items() if column is not None}
+        if len(named) > 1:
+            raise ValueError(
+                f"{' and '.join(named)} would each decide which part a row goes into: name one"
+            )
+        for key, column in named.items():
+            if column in (self.target.name, self.client):
+                raise ValueError(f"{key} names {column}, which is the target or the client column")
+            if key == "split" and column in self.columns:
+                raise ValueError(f"split names {column}, which is an input column too")
+
+
+def column_of(name: str, cfg: ColumnConfig) -> Column:
+    """An input column as tasks describe it: its categories are their places among its words."""
+    return Column(
+        name=name,
+        kind=cfg.kind,
+        categories=tuple(float(i) for i in range(len(cfg.categories))),
+        missing_codes=cfg.missing,
+        may_be_missing=cfg.may_be_missing,
+        low=cfg.low,
+        high=cfg.high,
+        unit=cfg.unit,
+        unknown=cfg.unknown,
+        words=tuple(map(shown, cfg.categories)),
+    )
+
+
+def dialect_of(schema: SchemaConfig) -> Dialect:
+    """How the files are written, as the schema says."""
+    return Dialect(
+        schema.delimiter,
+        schema.decimal,
+        schema.encoding,
+        schema.missing,
+        schema.thousands,
+        schema.line_breaks,
+    )
 
 
 def read_schema(path: object) -> dict[str, Any]:
