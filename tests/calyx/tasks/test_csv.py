@@ -4,18 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.csv_files import CLASSES, COLUMNS, HEADER, NUMBER, write_folder, write_schema
+from support.csv_files import CLASSES, COLUMNS, HEADER, NUMBER, task_of, write_folder, write_schema
 
 from calyx.composing import compose, resolved
 from calyx.errors import CalyxError, ConfigError, DataError, UserError
-from calyx.tasks.csv import Csv
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import UNKNOWN, Field, all_rows
-
-
-def task_of(folder, *overrides):
-    config = resolved(compose(["task=csv", f"task.data_dir={folder}", *overrides]))
-    return Csv({k: v for k, v in config["task"].items() if k not in ("data_dir", "faults")})
 
 
 def words_of(*words):
