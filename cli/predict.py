@@ -3,8 +3,8 @@
 import csv
 import io
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +16,17 @@ from calyx.digits import by_scale, decimals_of, fixed
 from calyx.errors import UserError
 from calyx.files import check_place, write_atomically
 from calyx.makeup import makeup_of
-from calyx.order import Terms, terms_of
-from calyx.preprocessing.config import Constants, PreprocessingConfig
+from calyx.order import terms_of
 from calyx.preprocessing.federated import without_constants
-from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, given
+from calyx.preprocessing.fitting import Fitted, apply
 from calyx.registry import load_task
 from calyx.seeding import global_scope
 from calyx.tasks.base import Schema, Task
 from calyx.tasks.tables import Dialect, Field, inputs, read_frame
 from calyx.weights import Weights, initial_model, load_into, load_weights
 from cli.arguments import Parser
+from cli.fitted import Whose, fitted_for
 from cli.own_models import Answering, model_of
-from client.data import prepare
 from server.folder import RunFolder
 
 BATCH_ROWS = 4096
@@ -45,25 +44,27 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--common", action="store_true", help="with client=NAME: the common model all the same"
     )
+    parser.add_argument(
+        "--state-dir", type=Path, help="on a site, with client=NAME: its client.state_dir"
+    )
     parser.add_argument("--out", type=Path, help="a CSV file to write; the terminal without it")
     options = parser.parse_args(arguments)
-    client = _client(options.client)
     folder = RunFolder(options.run)
     if options.out is not None:
         check_place(options.out)
     run = parse(RunConfig, followed(folder.read_config()), "")  # a run of before may lack keys
-    folder.read_summary()  # says that the run has ended
+    summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
     task, terms = load_task(run.task), terms_of(run)
+    whose = _whose(options, folder, run, task)
     rows = read_rows(task, options.file)
-    data_dir = Path(str(run.task["data_dir"])) if run.task.get("data_dir") else None
     weights, constants = without_constants(load_weights(folder.model))
-    fitted = _fitted(task, terms, (client, data_dir), constants)
+    fitted = fitted_for(task, terms, str(summary.get("run")), constants, whose)
     x = _prepared(fitted, rows, options.file)
     makeup = makeup_of(initial_model(task, x.shape[1], terms.seed), x.shape[1])
     common = {name: weights[name] for name in makeup.weights}  # in the model's order
-    answering = model_of(folder, run, makeup, common, _whose(client, options.common))
+    answering = model_of(folder, run, makeup, common, None if options.common else whose)
     outputs = predict(task, terms.seed, answering.weights, x)
     text = as_csv(task.schema, outputs)
     _explain(answering, outputs)
@@ -75,10 +76,22 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _whose(client: str | None, is_common: bool) -> str | None:
-    if is_common and client is None:
-        raise UserError("--common goes with client=NAME; without it the common model is used.")
-    return None if is_common else client
+def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) -> Whose | None:
+    """The client that is named, and where it keeps what belongs to the run. Raises UserError."""
+    client, state_dir = _client(options.client), options.state_dir
+    if client is None:
+        if options.common:
+            raise UserError("--common goes with client=NAME; without it the common model is used.")
+        if state_dir is not None:
+            raise UserError("--state-dir goes with client=NAME, the site whose folder it is.")
+        return None
+    if state_dir is not None:
+        return Whose(client, state_dir / "strategy")
+    if run.engine["name"] == "superlink":
+        return Whose(client, None)
+    if client not in task.clients:
+        raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")
+    return Whose(client, folder.path / "clients")
 
 
 def _explain(answering: Answering, outputs: NDArray[np.float64]) -> None:
@@ -112,29 +125,6 @@ def read_rows(task: Task, path: Path) -> NDArray[np.float64]:
     fields = [Field(column.name) for column in task.schema.columns]
     dialect = Dialect()
     return inputs(path, read_frame(path, [f.name for f in fields], dialect), fields, dialect)
-
-
-def _fitted(
-    task: Task,
-    terms: Terms,
-    whose: tuple[str | None, Path | None],
-    constants: tuple[Constants, ...] | None,
-) -> Fitted:
-    client, data_dir = whose
-    cfg = parse(PreprocessingConfig, terms.preprocessing, "preprocessing")
-    if client is not None and client not in task.clients:
-        raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")
-    if constants is not None:  # they go with the model, whoever's rows these are
-        return given(task.schema, replace(cfg, fitted=(constants,)))
-    if client is not None:
-        return prepare(terms, client, data_dir).fitted
-    if cfg.scaling != "none" or cfg.outliers != "keep":
-        raise UserError(
-            f"preprocessing={cfg.name} is fitted by each client on its own rows, so that the model goes "
-            "with one of them: give client=NAME (in simulation only)."
-        )
-    plain = ColumnFit(fill=np.nan, low=-np.inf, high=np.inf, mean=0.0, scale=1.0)
-    return Fitted(task.schema, cfg, (plain,) * len(task.schema.columns))
 
 
 def _prepared(fitted: Fitted, rows: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
