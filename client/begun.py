@@ -57,8 +57,7 @@ class Begun:
             return None
         number = len(rows.table)
         if number != self.rows:
-            more = f"{abs(number - self.rows):,} {'more' if number > self.rows else 'fewer'}"
-            return f"{more}: {number:,} rows instead of {self.rows:,}"
+            return f"{number:,} rows instead of {self.rows:,}"
         if self.version == rows.version:
             return "the same rows, dealt otherwise into training, validation and test"
         if self.content == _content(rows.table):
