@@ -22,7 +22,8 @@ from calyx.preprocessing.fitting import Fitted, apply
 from calyx.registry import load_task
 from calyx.seeding import global_scope
 from calyx.tasks.base import Schema, Task
-from calyx.tasks.tables import Dialect, Field, inputs, read_frame
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.tables import Field, all_rows
 from calyx.weights import Weights, initial_model, load_into, load_weights
 from cli.arguments import Parser
 from cli.fitted import Whose, fitted_for
@@ -123,8 +124,7 @@ def read_rows(task: Task, path: Path) -> NDArray[np.float64]:
         rows: NDArray[np.float64] = own(path)
         return rows
     fields = [Field(column.name) for column in task.schema.columns]
-    dialect = Dialect()
-    return inputs(path, read_frame(path, [f.name for f in fields], dialect), fields, dialect)
+    return all_rows(path, fields, Dialect()).x
 
 
 def _prepared(fitted: Fitted, rows: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
