@@ -20,6 +20,7 @@ from calyx.tasks.tables import (
     UNKNOWN,
     Chunk,
     Field,
+    Rows,
     all_rows,
     codes,
     inputs,
@@ -115,9 +116,14 @@ class Csv:
             return self._table(data_dir / f"{client}.csv", None)
         return self._table(only_file(data_dir), client)
 
-    def read_inputs(self, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Rows [N, C] of a file without a target. Raises DataError."""
-        return all_rows(path, self._fields, self._dialect).x
+    def read_inputs(self, path: Path) -> Rows:
+        """The rows of a file without a target. Raises DataError."""
+        return all_rows(path, self._fields, self._dialect)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the files are written."""
+        return self._dialect
 
     def model(self, num_inputs: int) -> "nn.Module":
         """An MLP with one hidden layer, or a linear model."""
@@ -129,7 +135,8 @@ class Csv:
         return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
     def _table(self, path: Path, client: str | None) -> Table:
-        state = path.stat().st_mtime_ns if path.exists() else 0
+        found = path.stat() if path.exists() else None
+        state = found and (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
         tables = _tables(_Reader(self), path, state)
         if client not in tables:
             column = self._cfg.schema.client
@@ -213,7 +220,7 @@ class _Reader:
 
 
 @lru_cache(maxsize=2)  # a simulation's clients may share one file
-def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
+def _tables(reader: _Reader, path: Path, state: object) -> dict[str | None, Table]:
     return reader.task.tables(path)
 
 
