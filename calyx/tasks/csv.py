@@ -32,6 +32,7 @@ from calyx.tasks.tables import (
     UNKNOWN,
     Chunk,
     Field,
+    Rows,
     all_rows,
     codes,
     inputs,
@@ -152,9 +153,14 @@ class Csv:
                 found += copies({name: files[name] for name in self.clients if name in files})
         return found
 
-    def read_inputs(self, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Rows [N, C] of a file without a target. Raises DataError."""
-        return all_rows(path, self._fields, self._dialect).x
+    def read_inputs(self, path: Path) -> Rows:
+        """The rows of a file without a target. Raises DataError."""
+        return all_rows(path, self._fields, self._dialect)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the files are written."""
+        return self._dialect
 
     def model(self, num_inputs: int) -> "nn.Module":
         """An MLP with one hidden layer, or a linear model."""
@@ -173,7 +179,7 @@ class Csv:
             has = listed(sorted(files_by_client(folder)))
             raise DataError(f"{folder} has no file {client}.csv; it has those of {has}.")
         path = only_file(folder)
-        has = listed(sorted(map(str, _tables(_Reader(self), path, path.stat().st_mtime_ns))))
+        has = listed(sorted(map(str, _tables(_Reader(self), path, _state(path)))))
         raise DataError(
             f"{path} has no rows of {client} in its column {column}; it has those of {has}."
         )
@@ -184,7 +190,7 @@ class Csv:
         path = only_file(folder) if is_shared else files_by_client(folder).get(client)
         if path is None:
             return None
-        tables = _tables(_Reader(self), path, path.stat().st_mtime_ns)
+        tables = _tables(_Reader(self), path, _state(path))
         return tables.get(client if is_shared else None)
 
     def tables(self, path: Path) -> dict[str | None, Table]:
@@ -263,8 +269,14 @@ class _Reader:
         return hash(self._key)
 
 
+def _state(path: Path) -> tuple[int, ...]:
+    """What is another one where a file has changed."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
 @lru_cache(maxsize=4)  # a simulation's clients may share one file, or one a part
-def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
+def _tables(reader: _Reader, path: Path, state: tuple[int, ...]) -> dict[str | None, Table]:
     return reader.task.tables(path)
 
 
