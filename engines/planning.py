@@ -144,6 +144,9 @@ def plan(config: dict[str, Any]) -> Plan:
         raise DataError(f"No client can train; the first says: {failures[0]}")
     capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
     warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
+    own = getattr(task, "warnings_of", None)
+    if own is not None and sites[0].data_dir is not None:
+        warnings += own(sites[0].data_dir)
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
 
 

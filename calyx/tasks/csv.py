@@ -14,10 +14,20 @@ import numpy as np
 
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
-from calyx.tasks.base import Column, Schema, Table, Target, check_w_max, join
+from calyx.tasks.base import Schema, Table, Target, check_w_max, join
 from calyx.tasks.csv_beside import repeating
+from calyx.tasks.csv_folder import (
+    checked,
+    clients_in,
+    copies,
+    files_by_client,
+    left_out,
+    listed,
+    only_file,
+    whose,
+)
 from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, read_schema
+from calyx.tasks.csv_schema import SchemaConfig, column_of, composed_schema, dialect_of, read_schema
 from calyx.tasks.csv_split import SplitReader, check_folders, join_pieces, part_folders
 from calyx.tasks.tables import (
     UNKNOWN,
@@ -30,6 +40,7 @@ from calyx.tasks.tables import (
     read_chunks,
     read_header,
 )
+from calyx.tasks.words import none_of, one_form, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,12 +81,11 @@ class Csv:
         schema = section.get("schema")
         if schema is None and data_dir is not None:
             schema = str(data_dir / "schema.yaml")
-        if not isinstance(schema, dict):
-            schema = read_schema(schema)
+        schema = composed_schema(schema) if isinstance(schema, dict) else read_schema(schema)
         clients = section.get("clients")
         if clients is None:
             cfg = parse(SchemaConfig, schema, "task.schema")
-            clients = clients_in(data_dir, cfg) if data_dir else []
+            clients = _clients(data_dir, cfg) if data_dir else []
         return dict(section) | {"schema": schema, "clients": clients}
 
     def check_agreed(self, data_dir: Path | None) -> None:
@@ -96,13 +106,18 @@ class Csv:
 
     def __init__(self, section: Mapping[str, Any]) -> None:
         self._cfg = parse(CsvConfig, section, "task")
-        self.w_max, self.clients = self._cfg.w_max, tuple(sorted(self._cfg.clients))
+        self.w_max = self._cfg.w_max
+        self.clients = tuple(
+            sorted(checked(one_form(c), "task.clients") for c in self._cfg.clients)
+        )
+        if len(set(self.clients)) < len(self.clients):
+            raise ConfigError("task.clients names a client twice; name each of them once.")
         target = self._cfg.schema.target
         number = None
         if target.center is not None and target.scale is not None:
             number = Target(target.name, target.center, target.scale)
-        columns = tuple(_column(name, c) for name, c in self._cfg.schema.columns.items())
-        self.schema = Schema(columns, tuple(map(str, target.classes)), number)
+        columns = tuple(column_of(name, c) for name, c in self._cfg.schema.columns.items())
+        self.schema = Schema(columns, tuple(map(shown, target.classes)), number)
 
     @property
     def own_split(self) -> str | None:
@@ -134,6 +149,17 @@ class Csv:
         unread = tuple(dict.fromkeys(name for table in tables for name in table.unread))
         return replace(join(tables), unread=unread, parts=np.array(parts, dtype=np.int8))
 
+    def warnings_of(self, data_dir: Path) -> list[str]:
+        """What whoever starts a simulation should know of the folder. Raises DataError for copies."""
+        found = []
+        for folder in part_folders(data_dir).values() or [data_dir]:
+            left = left_out(folder)
+            found += [f"{left}."] if left else []
+            if self._cfg.schema.client is None:
+                files = files_by_client(folder)
+                found += copies({name: files[name] for name in self.clients if name in files})
+        return found
+
     def read_inputs(self, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Rows [N, C] of a file without a target. Raises DataError."""
         return all_rows(path, self._fields, self._dialect).x
@@ -149,17 +175,22 @@ class Csv:
 
     def _table(self, folder: Path, client: str) -> Table:
         table, column = self._held(folder, client), self._cfg.schema.client
-        if table is None and column is None:
-            raise DataError(f"{folder} has no file {client}.csv.")
-        if table is None:
-            raise DataError(f"{only_file(folder)} has no rows of {client} in its column {column}.")
-        return table
+        if table is not None:
+            return table
+        if column is None:
+            has = listed(sorted(files_by_client(folder)))
+            raise DataError(f"{folder} has no file {client}.csv; it has those of {has}.")
+        path = only_file(folder)
+        has = listed(sorted(map(str, _tables(_Reader(self), path, path.stat().st_mtime_ns))))
+        raise DataError(
+            f"{path} has no rows of {client} in its column {column}; it has those of {has}."
+        )
 
     def _held(self, folder: Path, client: str) -> Table | None:
         """The client's rows in this very folder; None if it has none there. Raises DataError."""
-        is_shared = self._cfg.schema.client is not None
-        path = only_file(folder) if is_shared else folder / f"{client}.csv"
-        if not is_shared and not path.exists():
+        is_shared, client = self._cfg.schema.client is not None, one_form(client)
+        path = only_file(folder) if is_shared else files_by_client(folder).get(client)
+        if path is None:
             return None
         tables = _tables(_Reader(self), path, path.stat().st_mtime_ns)
         return tables.get(client if is_shared else None)
@@ -172,12 +203,13 @@ class Csv:
         names = [*schema.columns, schema.target.name, *beside]
         for chunk in read_chunks(path, names, self._dialect):
             x, y = inputs(path, chunk, self._fields, self._dialect), self._labels(path, chunk)
+            self._refuse_unknown(path, chunk, x)
             table = deciding.read(chunk, Table(x, y))
             if schema.client is None:
                 found.setdefault(None, []).append(table)
                 continue
             rows = dict[str, list[int]]()
-            for row, client in enumerate(_whose(path, chunk, schema.client)):
+            for row, client in enumerate(whose(path, chunk, schema.client)):
                 rows.setdefault(client, []).append(row)
             for client, places in rows.items():
                 found.setdefault(client, []).append(table.take(np.array(places)))
@@ -193,16 +225,32 @@ class Csv:
 
     def _labels(self, path: Path, chunk: Chunk) -> np.ndarray[Any, Any]:
         target = self._cfg.schema.target
-        words, classes = chunk.cells[target.name], self.schema.classes
-        y = codes(words, classes) if classes else numbers(path, chunk, target.name, self._dialect)
+        words, classes, name = chunk.cells[target.name], target.classes, target.name
+        if classes:
+            y = codes(words, classes, self._dialect.decimal)
+        else:
+            y = numbers(path, chunk, name, self._dialect)
         wrong = np.flatnonzero(np.isnan(y) | ((y == UNKNOWN) & bool(target.classes)))
         if len(wrong):
             cell, line = words[wrong[0]], chunk.lines[wrong[0]]
             what = "is missing"
             if cell is not None:
-                what = f"is {printable(cell, 40)!r}, none of its classes"
-            raise DataError(f"{path}, line {line}: the target {printable(target.name, 40)} {what}.")
-        return y.astype(np.int64) if target.classes else y
+                what = f"is {none_of(cell, classes, 'classes')}"
+            raise DataError(f"{path}, line {line}: the target {printable(name, 40)} {what}.")
+        return y.astype(np.int64) if classes else y
+
+    def _refuse_unknown(self, path: Path, chunk: Chunk, x: np.ndarray[Any, Any]) -> None:
+        """Raise DataError for the first word that a column refuses."""
+        for i, (name, column) in enumerate(self._cfg.schema.columns.items()):
+            rows = np.flatnonzero(x[:, i] == UNKNOWN)
+            if column.unknown != "refuse" or not column.categories or not len(rows):
+                continue
+            cell = str(chunk.cells[name][rows[0]])
+            raise DataError(
+                f"{path}, line {chunk.lines[rows[0]]}, column {printable(name, 40)}: "
+                f"{none_of(cell, column.categories, 'categories')}; the schema refuses such words "
+                "(unknown: refuse); mend the cell, or name the word in the schema."
+            )
 
     @property
     def _dialect(self) -> Dialect:
@@ -211,22 +259,7 @@ class Csv:
     @property
     def _fields(self) -> list[Field]:
         columns = self._cfg.schema.columns
-        return [Field(name, tuple(map(str, c.categories))) for name, c in columns.items()]
-
-
-def _column(name: str, cfg: ColumnConfig) -> Column:
-    return Column(
-        name=name,
-        kind=cfg.kind,
-        categories=tuple(float(i) for i in range(len(cfg.categories))),
-        missing_codes=cfg.missing,
-        may_be_missing=cfg.may_be_missing,
-        low=cfg.low,
-        high=cfg.high,
-        unit=cfg.unit,
-        unknown=cfg.unknown,
-        words=tuple(map(str, cfg.categories)),
-    )
+        return [Field(name, c.categories) for name, c in columns.items()]
 
 
 class _Reader:
@@ -247,62 +280,8 @@ def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
     return reader.task.tables(path)
 
 
-def dialect_of(schema: SchemaConfig) -> Dialect:
-    """How the files are written, as the schema says."""
-    return Dialect(
-        schema.delimiter,
-        schema.decimal,
-        schema.encoding,
-        schema.missing,
-        schema.thousands,
-        schema.line_breaks,
-    )
-
-
-def _whose(path: Path, chunk: Chunk, column: str) -> list[str]:
-    """Whose each row is. Raises DataError where that is empty, or a word for missing."""
-    whose = list[str]()
-    for client, line in zip(chunk.cells[column], chunk.lines, strict=True):
-        if not client:
-            raise DataError(
-                f"{path}, line {line}: the client column {printable(column, 40)} is empty, or holds a "
-                "word that the schema lists under `missing`; say whose the row is, or take it out."
-            )
-        whose.append(client)
-    return whose
-
-
-def only_file(folder: Path) -> Path:
-    """The one CSV file of a folder. Raises DataError."""
-    found = sorted(folder.glob("*.csv"))
-    if len(found) != 1:
-        raise DataError(
-            f"{folder} holds {len(found)} CSV files; with a client column there must be one, and "
-            "without one each client has its own."
-        )
-    return found[0]
-
-
-def clients_in(folder: Path, schema: SchemaConfig) -> list[str]:
-    """The clients whose rows a folder holds, sorted. Raises DataError where there are fewer than two.
-
-    Of a benchmark's own folders train/, validation/ and test/ these are the clients in any of them.
-    """
+def _clients(folder: Path, schema: SchemaConfig) -> list[str]:
+    """Of a benchmark's own folders train/, validation/ and test/: the clients in any of them."""
     folders = part_folders(folder)
     check_folders(folders, schema)
-    listed = [names_in(one, schema) for one in folders.values() or [folder]]
-    names = sorted(set().union(*(found for found, _ in listed)))
-    if len(names) < 2:
-        raise DataError(f"{listed[0][1]}, and a federation has two clients at least.")
-    return names
-
-
-def names_in(folder: Path, schema: SchemaConfig) -> tuple[list[str], str]:
-    """The clients whose rows lie in this very folder, and a sentence of how many. Raises DataError."""
-    if schema.client is None:
-        names = sorted(path.stem for path in folder.glob("*.csv"))
-        return names, f"{folder} holds {len(names)} CSV files"
-    path, found = only_file(folder), set[str]()
-    for chunk in read_chunks(path, [schema.client], dialect_of(schema)):
-        found.update(_whose(path, chunk, schema.client))
-    return sorted(found), f"{path} names {len(found)} clients in its column {schema.client}"
+    return clients_in(list(folders.values()) or [folder], schema.client, dialect_of(schema))
