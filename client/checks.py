@@ -4,7 +4,6 @@ Pure. A failure names the column and never a row's content; oddities are finding
 client's own eyes.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,7 +43,7 @@ def check_table(table: Table, schema: Schema) -> list[Finding]:
         findings.append(
             Finding(
                 "duplicates",
-                _of_equal_rows(table),
+                of_equal_rows(table),
                 None,
                 duplicates,
                 f"{_rows(duplicates, 'stands', 'stand')} twice.",
@@ -57,27 +56,6 @@ def check_table(table: Table, schema: Schema) -> list[Finding]:
     if empty:
         message = f"There are no rows of {_names(empty, 'class', 'classes')}."
         findings.append(Finding("classes", "info", None, len(empty), message))
-    return findings
-
-
-def check_parts(parts: Mapping[str, Table]) -> list[Finding]:
-    """Findings about the split. Raises ClientFailure if the training part is empty."""
-    if len(parts["train"]) == 0:
-        raise ClientFailure(FailureCode.NO_ROWS, "The training part has no rows.")
-    findings = [
-        Finding("empty-part", "warning", None, 0, f"The {name} part has no rows.")
-        for name, part in parts.items()
-        if len(part) == 0
-    ]
-    distinct = [np.unique(row_hashes(part)) for part in parts.values()]
-    # A row of one part that equals a row of another is seen once less in the union.
-    shared = sum(map(len, distinct)) - len(np.unique(np.concatenate(distinct)))
-    if shared:
-        stand = _rows(shared, "stands", "stand")
-        message = f"{stand} in more than one of the training, validation and test parts."
-        findings.append(
-            Finding("shared-rows", _of_equal_rows(parts["train"]), None, shared, message)
-        )
     return findings
 
 
@@ -95,7 +73,8 @@ def _unread(table: Table) -> list[Finding]:
     return [Finding("extra-column", "info", name, count, message)]
 
 
-def _of_equal_rows(table: Table) -> Severity:
+def of_equal_rows(table: Table) -> Severity:
+    """How bad it is that rows are equal."""
     # Rows out of blocks may well be equal: two speeches with the same words are no mistake.
     return "warning" if table.blocks is None else "info"
 

@@ -15,6 +15,7 @@ import numpy as np
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Schema, Table, Target, check_w_max, join
+from calyx.tasks.csv_beside import repeating
 from calyx.tasks.csv_folder import (
     checked,
     clients_in,
@@ -120,6 +121,13 @@ class Csv:
         self.schema = Schema(columns, tuple(map(shown, target.classes)), number)
 
     @property
+    def own_split(self) -> str | None:
+        """The key of the schema that decides how rows are split, in words."""
+        schema = self._cfg.schema
+        key = "split" if schema.split else "time"
+        return f"the schema's `{key}`" if schema.split or schema.time else None
+
+    @property
     def key(self) -> str:
         """What decides how a file is read."""
         return repr(self._cfg.schema)
@@ -213,8 +221,12 @@ class Csv:
                 found.setdefault(client, []).append(table.take(np.array(places)))
         header = read_header(path, self._dialect)
         unread = tuple(printable(name, 40) for name in header if name not in names)
+        beside_by = {}
+        if deciding.column is None:  # else it is said already what belongs together
+            beside_by = repeating(path, names, schema.client, self._dialect)
         return {
-            client: replace(join_pieces(pieces), unread=unread) for client, pieces in found.items()
+            client: replace(join_pieces(pieces), unread=unread, repeating=beside_by.get(client, ()))
+            for client, pieces in found.items()
         }
 
     def _labels(self, path: Path, chunk: Chunk) -> np.ndarray[Any, Any]:
