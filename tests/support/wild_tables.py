@@ -5,20 +5,18 @@ lines and meanings are known without reading it. tests/calyx/tasks/test_every_ta
 """
 
 import random
+import unicodedata
 from dataclasses import dataclass, field
 
 NAMES = ["NA", "NaN", "?", "-", "null", "None", "1", "target", "x", "y", "true", "nan", "größe"]
 NAMES += ["a,b", "a;b", "it's", 'say "so"', "sum(x)", "010", "client", "dose [mg]", "two\nlines"]
 WORDS = ["yes", "no", "über", "a,b", "a;b", "in\there", 'in "quotes"', "12:30", "#1", "it's", "Ja"]
+WORDS += ["010", "1e3", "0x1F", "1_0", "1.50"]
 TEXTS = ["", "fine", '6" wide', "one, two", "one; two", "NA", 'he said "no"', "=1+1", "ß", "a\tb|c"]
 MISSING = (("", "NA", "NaN", "?"), ("", "-"), ("", "n/a", "."), ("", "null", "None", "999x"))
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-8-sig")
-GROUPS = {
-    ",": ",",
-    ".": ".",
-    "'": "'\N{RIGHT SINGLE QUOTATION MARK}",
-    " ": " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}",
-}
+BLANKS = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+GROUPS = {",": ",", ".": ".", "'": "'\N{RIGHT SINGLE QUOTATION MARK}", " ": BLANKS}
 NO_NUMBERS = ["x", "1_0", "0x1F", "inf", "nan", "-Infinity", "1e999", "5%", "$5", "--1", "1e", "e5"]
 NO_NUMBERS += ["1..2", "1,,2", "1 2 3", "1,00,000", "12.34.56", "1 2345", "1.234,5.6", "+", "."]
 NO_NUMBERS += ["\N{ARABIC-INDIC DIGIT THREE}", "\N{FULLWIDTH DIGIT FIVE}", "\N{MINUS SIGN}5"]
@@ -33,13 +31,10 @@ class Column:
 
     name: str
     role: str  # number, words, unread, target or client
+    heading: str  # the name that the file has
     words: list[object] = field(default_factory=list)
     cells: list[str] = field(default_factory=list)
     meant: list[object] = field(default_factory=list)
-
-    def __post_init__(self):
-        """The name that the file has."""
-        self.heading = self.name
 
 
 @dataclass
@@ -111,11 +106,12 @@ class _Writer:
         roles += ["client"] * self.may(0.3) + ["unread"] * self.may(0.3)
         self.draw.shuffle(roles)
         names = self.draw.sample([n for n in NAMES if _is_in(n, self.encoding)], len(roles))
-        columns = [Column(name, role) for name, role in zip(names, roles, strict=True)]
+        pairs = zip(names, roles, strict=True)
+        columns = [Column(name, role, self.one(_forms(name))) for name, role in pairs]
         self.is_number = self.may(0.4)
         for column in columns:
             if column.role == "words" or (column.role == "target" and not self.is_number):
-                column.words = self.draw.sample([*WORDS, 1, 20], 3)
+                column.words = self.draw.sample([*WORDS, 1, 20, 2.5], 3)
         unread = [c for c in columns if c.role == "unread"]
         if self.may(0.2):
             unread[-1].heading = self.draw.choice(["", unread[0].name])
@@ -136,7 +132,10 @@ class _Writer:
             return self.draw.choice([w for w in WORDS if w not in column.words]), UNKNOWN
         place = self.draw.randrange(len(column.words))
         word = column.words[place]
-        return (word if isinstance(word, str) else self.one([f"{word}", f"0{word}"])), place
+        if isinstance(word, str):
+            return self.one(_forms(word)), place
+        shown = f"{word}".replace(".", self.decimal)
+        return self.draw.choice([shown, f"0{shown}", f"+{shown}"]), place
 
     def number(self):
         whole = self.draw.choice(["0", "7", "42", "999", "1000", "98765", "1234567"])
@@ -158,11 +157,10 @@ class _Writer:
 
         (target,) = (c for c in columns if c.role == "target")
         answer = {"classes": target.words} if target.words else {"center": 0.0, "scale": 1.0}
-        client = next((c.name for c in columns if c.role == "client"), None)
         return {
             "target": {"name": target.name} | answer,
             "columns": {c.name: number_or(c) for c in columns if c.role in ("number", "words")},
-            "client": client,
+            "client": next((c.name for c in columns if c.role == "client"), None),
             "delimiter": self.delimiter,
             "decimal": self.decimal,
             "thousands": self.thousands,
@@ -206,6 +204,10 @@ class _Writer:
         if self.delimiter in cell or "\n" in cell or cell.startswith('"') or self.may(0.15):
             return blanks[0] + '"' + blanks[1] + cell.replace('"', '""') + '"'
         return cell.join(blanks)
+
+
+def _forms(word):
+    return [unicodedata.normalize(form, word) for form in ("NFC", "NFD")]
 
 
 def _is_in(text, encoding):

@@ -6,6 +6,7 @@ A table is a number; `CALYX_TABLES=100000` looks at so many.
 import csv
 import io
 import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ def cells_of(table):
     text = table.content.decode(table.schema["encoding"]).removeprefix("\ufeff")
     delimiter = table.schema["delimiter"]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    header, *rows = [[cell.strip() for cell in row] for row in rows if row not in ([], [""])]
+    first, *rows = [[cell.strip() for cell in row] for row in rows if row not in ([], [""])]
+    header = [unicodedata.normalize("NFC", name) for name in first]
     return {
         column.name: [row[header.index(column.name)] for row in rows]
         for column in table.columns
@@ -55,6 +57,9 @@ def check(path, table):
     missing = {n: [None if c in dialect.missing else c for c in cs] for n, cs in wanted.items()}
     if read != missing or chunk.lines.tolist() != table.lines:
         return f"cells {read} and lines {chunk.lines}, not {missing} and {table.lines}"
+    rows = task.read_inputs(path)  # as predictions are made
+    if rows.lines.tolist() != table.lines or len(rows.x) != len(table.lines):
+        return f"{len(rows.x)} rows in lines {rows.lines}, not in {table.lines}"
     return differs(found, table)
 
 
