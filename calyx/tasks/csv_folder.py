@@ -51,7 +51,8 @@ def schema_in(folder: Path) -> Path:
     path = folder / "schema.yaml"
     if path.is_file():
         return path
-    alike = [p.name for p in sorted(folder.iterdir()) if p.name.lower() in SCHEMAS]
+    beside = sorted(os.listdir(folder)) if folder.is_dir() else []
+    alike = [name for name in beside if name.lower() in SCHEMAS]
     advice = f"rename {printable(alike[0], 60)}" if alike else "put the schema there"
     raise ConfigError(f"There is no {path}: {advice}; docs/bring-your-own.md shows one.")
 
