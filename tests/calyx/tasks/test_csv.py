@@ -183,6 +183,22 @@ AGE = {"kind": "numeric", "low": 0}
             "line 1, column 3: this is no",
         ),
         (lambda f: write_schema(f, colums={}), ConfigError, "colums does not exist"),
+        (
+            lambda f: write_schema(f, columns={"age": AGE | {"hight": 120}}),
+            ConfigError,
+            r"key task\.schema\.columns\.age\.hight does not exist; allowed here: categories, high, kind, "
+            r"low, .*Perhaps high is meant",
+        ),
+        (
+            lambda f: write_schema(f, columns={"age": AGE | {"units": "years"}}),
+            ConfigError,
+            r"columns\.age\.units does not exist; allowed here: .*Perhaps unit is meant",
+        ),
+        (
+            lambda f: write_schema(f, columns={"sex": {"kind": "categorical", "values": ["f"]}}),
+            ConfigError,
+            r"columns\.sex\.values does not exist; allowed here: categories, ",
+        ),
         (lambda f: write_schema(f, columns={}), ConfigError, "columns"),
         (
             lambda f: write_schema(f, columns=COLUMNS | {"sick": {"kind": "numeric"}}),
