@@ -119,7 +119,7 @@ def _columns(table: Table, schema: Schema) -> list[Finding]:
     for i, column in enumerate(schema.columns):
         present = present_values(table.x[:, i], column)
         findings += _missing(column, len(table) - len(present), len(table))
-        findings += _out_of_schema(column, present)
+        findings += _out_of_schema(column, present, table)
         if len(present) and (present == present[0]).all():
             constant.append(column.name)
     if constant:
@@ -143,7 +143,8 @@ def _missing(column: Column, missing: int, rows: int) -> list[Finding]:
     ]
 
 
-def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding]:
+def _out_of_schema(column: Column, present: NDArray[np.float64], table: Table) -> list[Finding]:
+    words: list[str] = []
     if column.categories:
         count = int((~np.isin(present, column.categories)).sum())
         if count and column.unknown == "refuse":
@@ -153,6 +154,7 @@ def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding
             )
         verbs, check = ("has", "have"), "unknown-category"
         what = "an unknown category in the column"
+        words = [word for name, word in table.strange if name == column.name][:SHOWN]
     else:
         low = -np.inf if column.low is None else column.low
         high = np.inf if column.high is None else column.high
@@ -161,11 +163,9 @@ def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding
         what = f"outside {plain(low)} … {plain(high)} in the column"
     if count == 0:
         return []
-    return [
-        Finding(
-            check, "warning", column.name, count, f"{_rows(count, *verbs)} {what} {column.name}."
-        )
-    ]
+    such = f", such as {', '.join(words)}" if words else ""
+    message = f"{_rows(count, *verbs)} {what} {column.name}{such}."
+    return [Finding(check, "warning", column.name, count, message)]
 
 
 def _rows(count: int, one: str, many: str) -> str:

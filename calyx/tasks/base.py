@@ -137,6 +137,7 @@ class Table:
     unread: tuple[str, ...] = ()
     parts: NDArray[np.int8] | None = None  # None: the split is drawn
     times: NDArray[np.float64] | None = None  # None: the order of rows says nothing
+    strange: tuple[tuple[str, str], ...] = ()  # in words for a person; a few of each column
     repeating: tuple[Repeating, ...] = ()
 
     def __post_init__(self) -> None:
@@ -171,6 +172,7 @@ class Table:
             self.unread,
             of(self.parts),
             of(self.times),
+            self.strange,
         )
 
 
@@ -191,7 +193,8 @@ def join(tables: Sequence[Table]) -> Table:
             raise ValueError(f"some tables have {name}, and some have none")
         beside[name] = None if found[0] is None else np.concatenate(found)
     x, y = np.concatenate([t.x for t in tables]), np.concatenate([t.y for t in tables])
-    return replace(tables[0], x=x, y=y, **beside)
+    strange = tuple(dict.fromkeys(pair for table in tables for pair in table.strange))
+    return replace(tables[0], x=x, y=y, strange=strange, **beside)
 
 
 def split_of(table: Table) -> str | None:

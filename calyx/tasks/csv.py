@@ -29,18 +29,16 @@ from calyx.tasks.csv_folder import (
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import SchemaConfig, column_of, composed_schema, dialect_of, read_schema
 from calyx.tasks.csv_split import SplitReader, check_folders, join_pieces, part_folders
+from calyx.tasks.csv_words import labels, strange_words
 from calyx.tasks.tables import (
-    UNKNOWN,
-    Chunk,
     Field,
+    Rows,
     all_rows,
-    codes,
     inputs,
-    numbers,
     read_chunks,
     read_header,
 )
-from calyx.tasks.words import none_of, one_form, shown
+from calyx.tasks.words import one_form, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -160,9 +158,14 @@ class Csv:
                 found += copies({name: files[name] for name in self.clients if name in files})
         return found
 
-    def read_inputs(self, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Rows [N, C] of a file without a target. Raises DataError."""
-        return all_rows(path, self._fields, self._dialect).x
+    def read_inputs(self, path: Path) -> Rows:
+        """The rows of a file without a target. Raises DataError."""
+        return all_rows(path, self._fields, self._dialect)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the files are written."""
+        return self._dialect
 
     def model(self, num_inputs: int) -> "nn.Module":
         """An MLP with one hidden layer, or a linear model."""
@@ -181,7 +184,7 @@ class Csv:
             has = listed(sorted(files_by_client(folder)))
             raise DataError(f"{folder} has no file {client}.csv; it has those of {has}.")
         path = only_file(folder)
-        has = listed(sorted(map(str, _tables(_Reader(self), path, path.stat().st_mtime_ns))))
+        has = listed(sorted(map(str, _tables(_Reader(self), path, _state(path)))))
         raise DataError(
             f"{path} has no rows of {client} in its column {column}; it has those of {has}."
         )
@@ -192,7 +195,7 @@ class Csv:
         path = only_file(folder) if is_shared else files_by_client(folder).get(client)
         if path is None:
             return None
-        tables = _tables(_Reader(self), path, path.stat().st_mtime_ns)
+        tables = _tables(_Reader(self), path, _state(path))
         return tables.get(client if is_shared else None)
 
     def tables(self, path: Path) -> dict[str | None, Table]:
@@ -202,17 +205,19 @@ class Csv:
         beside = [name for name in (schema.client, deciding.column) if name is not None]
         names = [*schema.columns, schema.target.name, *beside]
         for chunk in read_chunks(path, names, self._dialect):
-            x, y = inputs(path, chunk, self._fields, self._dialect), self._labels(path, chunk)
-            self._refuse_unknown(path, chunk, x)
+            x = inputs(path, chunk, self._fields, self._dialect)
+            strange = strange_words(path, chunk, schema.columns, x)
+            y = labels(path, chunk, schema.target, self._dialect)
             table = deciding.read(chunk, Table(x, y))
             if schema.client is None:
-                found.setdefault(None, []).append(table)
+                found.setdefault(None, []).append(replace(table, strange=strange.of(range(len(x)))))
                 continue
             rows = dict[str, list[int]]()
             for row, client in enumerate(whose(path, chunk, schema.client)):
                 rows.setdefault(client, []).append(row)
             for client, places in rows.items():
-                found.setdefault(client, []).append(table.take(np.array(places)))
+                part = replace(table.take(np.array(places)), strange=strange.of(places))
+                found.setdefault(client, []).append(part)
         header = read_header(path, self._dialect)
         unread = tuple(printable(name, 40) for name in header if name not in names)
         beside_by = {}
@@ -222,35 +227,6 @@ class Csv:
             client: replace(join_pieces(pieces), unread=unread, repeating=beside_by.get(client, ()))
             for client, pieces in found.items()
         }
-
-    def _labels(self, path: Path, chunk: Chunk) -> np.ndarray[Any, Any]:
-        target = self._cfg.schema.target
-        words, classes, name = chunk.cells[target.name], target.classes, target.name
-        if classes:
-            y = codes(words, classes, self._dialect.decimal)
-        else:
-            y = numbers(path, chunk, name, self._dialect)
-        wrong = np.flatnonzero(np.isnan(y) | ((y == UNKNOWN) & bool(target.classes)))
-        if len(wrong):
-            cell, line = words[wrong[0]], chunk.lines[wrong[0]]
-            what = "is missing"
-            if cell is not None:
-                what = f"is {none_of(cell, classes, 'classes')}"
-            raise DataError(f"{path}, line {line}: the target {printable(name, 40)} {what}.")
-        return y.astype(np.int64) if classes else y
-
-    def _refuse_unknown(self, path: Path, chunk: Chunk, x: np.ndarray[Any, Any]) -> None:
-        """Raise DataError for the first word that a column refuses."""
-        for i, (name, column) in enumerate(self._cfg.schema.columns.items()):
-            rows = np.flatnonzero(x[:, i] == UNKNOWN)
-            if column.unknown != "refuse" or not column.categories or not len(rows):
-                continue
-            cell = str(chunk.cells[name][rows[0]])
-            raise DataError(
-                f"{path}, line {chunk.lines[rows[0]]}, column {printable(name, 40)}: "
-                f"{none_of(cell, column.categories, 'categories')}; the schema refuses such words "
-                "(unknown: refuse); mend the cell, or name the word in the schema."
-            )
 
     @property
     def _dialect(self) -> Dialect:
@@ -275,8 +251,14 @@ class _Reader:
         return hash(self._key)
 
 
+def _state(path: Path) -> tuple[int, ...]:
+    """What is another one where a file has changed."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
 @lru_cache(maxsize=4)  # a simulation's clients may share one file, or one a part
-def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
+def _tables(reader: _Reader, path: Path, state: tuple[int, ...]) -> dict[str | None, Table]:
     return reader.task.tables(path)
 
 

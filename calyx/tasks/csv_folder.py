@@ -5,6 +5,7 @@ read here but for the column that names clients, and copies.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -33,13 +34,15 @@ COPY = re.compile(
 def tables_in(folder: Path) -> list[Path]:
     """The folder's CSV files, sorted by name: those that end in .csv, .CSV …, and are not hidden."""
     try:
-        return sorted(p for p in folder.iterdir() if _is_table(p))
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries if _is_table(entry))
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror}.") from None
 
 
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() == ".csv" and not path.name.startswith(".") and path.is_file()
+def _is_table(entry: os.DirEntry[str]) -> bool:
+    name = entry.name
+    return name.lower().endswith(".csv") and not name.startswith(".") and entry.is_file()
 
 
 def files_by_client(folder: Path) -> dict[str, Path]:
