@@ -44,7 +44,8 @@ class Begun:
     run: str  # Calyx's own id
     client: str
     schema: Hex32  # of the task's schema
-    version: Hex32  # of the rows in their order
+    version: Hex32  # of the rows in their order, and of what decides their split
+    order: Hex32  # of the rows in their order
     content: Hex32  # of the rows in any order
     rows: NonNegativeInt
     parts: dict[str, Hex32]  # of the rows of training, validation and test
@@ -58,7 +59,7 @@ class Begun:
         number = len(rows.table)
         if number != self.rows:
             return f"{number:,} rows instead of {self.rows:,}"
-        if self.version == rows.version:
+        if self.order == _order(rows.table):
             return "the same rows, dealt otherwise into training, validation and test"
         if self.content == _content(rows.table):
             return "the same rows in another order"
@@ -124,6 +125,7 @@ def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
             client=where.client,
             schema=schema_digest(rows.task.schema),
             version=rows.version,
+            order=_order(rows.table),
             content=_content(rows.table),
             rows=len(rows.table),
             parts=_digests(rows),
@@ -169,6 +171,10 @@ def schema_digest(schema: Schema) -> str:
 def _digests(rows: Rows) -> dict[str, str]:
     """A digest of each part's rows, in their order."""
     return {name: _digest(row_hashes(part).tobytes()) for name, part in rows.parts.items()}
+
+
+def _order(table: Table) -> str:
+    return _digest(row_hashes(table).tobytes())
 
 
 def _content(table: Table) -> str:
