@@ -85,10 +85,10 @@ class _Width:
         """Raises DataError with the line of a row that has too few cells, or too many."""
         if not self._first:
             self._first, self._cells = line, max(len(row), self.names)
-        if len(row) == self._cells and not any(cell.strip() for cell in row[self.names :]):
+        count, is_empty = len(row), not any(cell.strip() for cell in row[self.names :])
+        if count == self._cells and is_empty:
             return
-        count = len(row)
-        if self.names <= count < self._cells:  # the first has more, which only all might have
+        if is_empty and self.names <= count < self._cells:  # the first has more, as only all might
             line, count = self._first, self._cells
         help_ = (
             f"quote a text that holds a {self._delimiter!r}, or see decimal in the schema"
