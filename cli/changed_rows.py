@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 
 from calyx.config import RunConfig, parse
-from calyx.errors import UserError, printable
+from calyx.errors import ConfigError, UserError, printable
 from calyx.files import read_lines
 from calyx.order import terms_of
 from calyx.privacy import PrivacyConfig
@@ -102,8 +102,13 @@ def check_changed(
         left = clients - len(changed) - len(read_left_out(folder))
         if left < 1:
             raise UserError(f"{_sentence(changed)}. Nobody would be left; start a new run.")
-        check_sizes(parse(PrivacyConfig, run.privacy, "privacy"), left, run.cohort_size, clients)
-        check_replies(run, left)
+        try:
+            check_sizes(
+                parse(PrivacyConfig, run.privacy, "privacy"), left, run.cohort_size, clients
+            )
+            check_replies(run, left)
+        except ConfigError as error:
+            raise UserError(f"{_sentence(changed)}. Without them: {error}") from None
 
 
 def _sentence(changed: Mapping[str, str]) -> str:

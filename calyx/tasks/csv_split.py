@@ -22,6 +22,7 @@ from calyx.tasks.csv_numbers import numbers
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import SchemaConfig
 from calyx.tasks.tables import Chunk
+from calyx.tasks.words import one_form
 
 PARTS = {"train": 0, "validation": 1, "val": 1, "valid": 1, "dev": 1, "test": 2}
 _DAY, _CLOCK, _ZONE = (
@@ -71,7 +72,7 @@ class SplitReader:
                     "is empty, or holds a word that the schema lists under `missing`; complete the "
                     "row, or take it out",
                 )
-        return [str(word) for word in words]
+        return [one_form(str(word)) for word in words]
 
     def _parts(self, words: list[str], lines: NDArray[np.int64]) -> NDArray[np.int8]:
         for word, line in zip(words, lines, strict=True):
