@@ -281,14 +281,6 @@ def test_a_folder_that_is_none_or_not_given_is_refused(tmp_path):
         resolved(compose(["task=csv"]))
 
 
-def test_a_million_rows_are_read(tmp_path):
-    path = tmp_path / "many.csv"
-    path.write_text("a,b\n" + "1.5,x\n" * 1_000_000)
-    rows = all_rows(path, [Field("a"), Field("b", ("y", "x"))], Dialect())
-    assert rows.x.sum(axis=0).tolist() == [1.5e6, 1e6]
-    assert rows.lines[-1] == 1_000_001
-
-
 @pytest.mark.parametrize("name", ["2024", "true", "nan", "1e3"])
 def test_a_folder_whose_name_is_read_as_something_else_is_a_sentence(name):
     with pytest.raises(ConfigError, match=r"task.data_dir is read as .*write task.data_dir=./NAME"):
