@@ -167,8 +167,12 @@ def schema_digest(schema: Schema) -> str:
 
 
 def _digests(rows: Rows) -> dict[str, str]:
-    """A digest of each part's rows, in their order."""
-    return {name: _digest(row_hashes(part).tobytes()) for name, part in rows.parts.items()}
+    """A digest of each part's rows, in their order, and of their blocks, which decide folds."""
+    found = dict[str, str]()
+    for name, part in rows.parts.items():
+        blocks = b"" if part.blocks is None else part.blocks.tobytes()
+        found[name] = _digest(row_hashes(part).tobytes() + blocks)
+    return found
 
 
 def _content(table: Table) -> str:
