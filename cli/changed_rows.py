@@ -45,8 +45,8 @@ def changed_clients(folder: RunFolder, run: RunConfig, state: RunState) -> dict[
             what = f"they cannot be used: {printable(str(error)).rstrip('.')}"
         if what is not None:
             found[name] = what
-    if unknown and state.round > 0:
-        _say_unknown(folder, unknown)
+    if lost := sorted(set(unknown) & _answered(folder).keys()):
+        _say_unknown(folder, lost)
     return found
 
 
@@ -57,13 +57,18 @@ def _said(folder: RunFolder) -> set[str]:
         for event in read_lines(folder.events)
         if event.get("reason") == FailureCode.ROWS_CHANGED
     }
-    since = {
-        name: row["round"]
+    since = _answered(folder)
+    return {name for name, number in said.items() if since.get(name, 0) <= number}
+
+
+def _answered(folder: RunFolder) -> dict[str, int]:
+    """The last round in whose sums each client is, by name."""
+    return {
+        str(name): int(row["round"])
         for row in read_lines(folder.rounds)
         for name in row["cohort"]
         if name not in row["dropped"]
     }
-    return {name for name, number in said.items() if since.get(name, 0) <= number}
 
 
 def _say_unknown(folder: RunFolder, names: list[str]) -> None:
