@@ -17,12 +17,13 @@ from calyx.errors import UserError
 from calyx.files import check_place, write_atomically
 from calyx.makeup import makeup_of
 from calyx.order import Terms, terms_of
+from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, given
 from calyx.registry import load_task
 from calyx.seeding import global_scope
-from calyx.tasks.base import Schema, Task
+from calyx.tasks.base import Schema, Table, Task
 from calyx.tasks.tables import Dialect, Field, inputs, read_frame
 from calyx.weights import Weights, initial_model, load_into, load_weights
 from cli.arguments import Parser
@@ -138,10 +139,11 @@ def _fitted(
 
 
 def _prepared(fitted: Fitted, rows: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
-    from calyx.tasks.base import Table
-
+    table = Table(rows, np.zeros(len(rows), dtype=np.int64))
+    for column, count in unread(fitted, table):
+        print(f"{path}: {unread_sentence(column, count)}", file=sys.stderr)
     try:
-        return apply(fitted, Table(rows, np.zeros(len(rows), dtype=np.int64)))
+        return apply(fitted, table)
     except ValueError as error:
         raise UserError(f"{path}: {error}.") from None
 

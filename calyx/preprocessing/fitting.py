@@ -30,7 +30,9 @@ class ColumnFit:
     low: float  # outlier bounds; ±infinity bounds nothing
     high: float
     mean: float  # after imputation and clipping
-    scale: float  # > 0
+    # > 0; infinity where neither the rows nor the schema tell how far values lie apart: then every
+    # value is read as the mean (`calyx.preprocessing.absence` says so)
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,8 @@ def fit(table: Table, schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -
         raise ValueError("there are no rows to fit on")
     if cfg.fitted is not None:
         return given(schema, cfg, fold)
-    columns = _columns(table.x, schema)
-    fills = _fills(columns, schema, cfg)
-    learnt = zip(columns, schema.columns, fills.tolist(), strict=True)
-    return Fitted(schema, cfg, tuple(_fit(v, c, fill, cfg) for v, c, fill in learnt))
+    columns = zip(_columns(table.x, schema), schema.columns, strict=True)
+    return Fitted(schema, cfg, tuple(_fit(values, column, cfg) for values, column in columns))
 
 
 def given(schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -> Fitted:
@@ -128,19 +128,19 @@ def _is_sound(found: ColumnFit, column: Column, cfg: PreprocessingConfig) -> boo
 
 def _is_fill(fill: float, column: Column, cfg: PreprocessingConfig) -> bool:
     """Whether a missing value may become this one."""
-    if fill == cfg.fill_value or fill in column.categories:
-        return True
-    if column.categories and fill == unknown_category(column):
-        return True
+    if column.categories:
+        is_one = fill in column.categories and cfg.categorical_imputation == "mode"
+        return is_one or fill == unknown_category(column)
     low = -np.inf if column.low is None else column.low
     high = np.inf if column.high is None else column.high
-    return not column.categories and low <= fill <= high
+    return fill == cfg.fill_value or low <= fill <= high
 
 
 def unknown_category(column: Column) -> float:
-    """What stands for "it is not known which": none of the categories, or of ranks the middle one."""
-    if column.kind == "ordinal":
-        return column.categories[(len(column.categories) - 1) // 2]
+    """What stands for "it is not known which": none of the categories, whatever their order.
+
+    Its one-hot code is zeros, and its rank the middle of all.
+    """
     return min(column.categories) - 1.0
 
 
@@ -176,50 +176,55 @@ def present_values(values: Values, column: Column) -> Values:
     return cleaned[~np.isnan(cleaned)]
 
 
-def _fit(values: Values, column: Column, fill: float, cfg: PreprocessingConfig) -> ColumnFit:
+def _fit(values: Values, column: Column, cfg: PreprocessingConfig) -> ColumnFit:
+    present = values[~np.isnan(values)]
+    if column.categories:
+        return ColumnFit(_category(present, column, cfg), -np.inf, np.inf, 0.0, 1.0)
     if column.kind != "numeric":
-        return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
-    low, high = _bounds(values, cfg)
+        return ColumnFit(np.nan, -np.inf, np.inf, 0.0, 1.0)
+    fill = _number(present, column, cfg)
+    low, high = _bounds(present, cfg)
     filled = np.where(np.isnan(values), fill, values)
     if cfg.outliers == "clip":
         filled = np.clip(filled, low, high)
-    mean, scale = _scaling(filled, cfg)
+    mean, scale = _scaling(filled, column, cfg)
     return ColumnFit(fill, low, high, mean, scale)
 
 
-def _fills(columns: list[Values], schema: Schema, cfg: PreprocessingConfig) -> Values:
-    """The imputation constants [C]; NaN for a kind of column that is not imputed."""
-    fills = np.full(len(columns), np.nan)
-    for kind, how in (
-        ("numeric", cfg.numeric_imputation),
-        ("categorical", cfg.categorical_imputation),
-    ):
-        kinds = ("numeric",) if kind == "numeric" else ("categorical", "ordinal")
-        chosen = [i for i, column in enumerate(schema.columns) if column.kind in kinds]
-        if chosen and how != "none":
-            fills[chosen] = _statistics(np.stack([columns[i] for i in chosen], axis=1), how, cfg)
-    return fills
+def _category(present: Values, column: Column, cfg: PreprocessingConfig) -> float:
+    """What a missing category becomes: the most frequent one, or none of them; NaN stays missing.
 
-
-def _statistics(values: Values, how: str, cfg: PreprocessingConfig) -> Values:
-    """The constant of each column of `values` [N, K]; the configured one where all are missing."""
-    if how == "constant":
-        return np.full(values.shape[1], cfg.fill_value)
-    present = [column[~np.isnan(column)] for column in values.T]
-    return np.array([_statistic(v, how) if len(v) else cfg.fill_value for v in present])
-
-
-def _statistic(present: Values, how: str) -> float:
-    """The median, or the mode: the most frequent value, and the least of equally frequent ones."""
-    if how == "median":
-        return float(np.median(present))
+    A number (`fill_value`) is no category. Nor is one of several equally frequent ones the most
+    frequent: the order of the schema's words would decide which.
+    """
+    if cfg.categorical_imputation == "none":
+        return np.nan
     distinct, counts = np.unique(present, return_counts=True)
-    return float(distinct[counts.argmax()])
+    if cfg.categorical_imputation == "constant" or not len(present):
+        return unknown_category(column)
+    is_sure = (counts == counts.max()).sum() == 1
+    return float(distinct[counts.argmax()]) if is_sure else unknown_category(column)
 
 
-def _bounds(values: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
-    """`outlier_bounds` of the rows that have a value."""
-    present = values[~np.isnan(values)]
+def _number(present: Values, column: Column, cfg: PreprocessingConfig) -> float:
+    """What a missing number becomes; of none at all, the middle of the declared range. NaN stays missing."""
+    match cfg.numeric_imputation:
+        case "none":
+            return np.nan
+        case "constant":
+            return cfg.fill_value
+        case "median" if len(present):
+            return float(np.median(present))
+        case "mode" if len(present):
+            distinct, counts = np.unique(present, return_counts=True)
+            return float(distinct[counts.argmax()])  # the least of equally frequent ones
+    if column.low is None or column.high is None:
+        return cfg.fill_value  # in every row, so that it says nothing
+    return (column.low + column.high) / 2
+
+
+def _bounds(present: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
+    """`outlier_bounds` of the values that there are."""
     if len(present) == 0:
         return -np.inf, np.inf
     first, third = np.quantile(present, [0.25, 0.75]).tolist()
@@ -242,10 +247,16 @@ def outlier_bounds(
     return first - reach, third + reach
 
 
-def _scaling(filled: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
+def _scaling(filled: Values, column: Column, cfg: PreprocessingConfig) -> tuple[float, float]:
+    """Mean and deviation; of values that are all the same, half the declared range in its place."""
     if cfg.scaling == "none" or np.isnan(filled).all():
         return 0.0, 1.0
-    return moments(filled)
+    mean, scale = moments(filled)
+    if scale != 0:
+        return mean, scale
+    if column.low is None or column.high is None:
+        return mean, np.inf
+    return mean, (column.high - column.low) / 2
 
 
 def apply(fitted: Fitted, table: Table) -> NDArray[np.float32]:
@@ -292,8 +303,8 @@ def _apply(
 
 
 def _ranks(values: Values, categories: tuple[float, ...]) -> Values:
-    """The place of each value among the categories, scaled to 0 … 1."""
-    ranks = np.zeros(len(values))
+    """The place of each value among the categories, scaled to 0 … 1; the middle where it is none."""
+    ranks = np.full(len(values), (len(categories) - 1) / 2)
     for place, category in enumerate(categories):
         ranks[values == category] = place
     return ranks / max(1, len(categories) - 1)

@@ -12,6 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from calyx.preprocessing.absence import unread
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, feature_names, fit, num_inputs
 from calyx.tasks.base import Column, Schema, Table
@@ -124,15 +125,47 @@ def test_an_outlier_is_clipped_before_the_mean_is_taken():
     assert mean == pytest.approx((0 + 1 + 2 + 3 + 4 + 11.25) / 6)
 
 
+@pytest.mark.parametrize("train", [[NAN, NAN], [70, 70], [70, NAN], [70]])
+def test_a_number_of_no_known_spread_is_scaled_by_its_declared_range(train):
+    """Half of 20 … 120 is one unit: 120 is the middle 70 and 50 more."""
+    column = Column("weight", "numeric", low=20, high=120)
+    assert through(column, train, [NAN, 70, 120], scaling="standard") == [[0], [0], [1]]
+
+
+@pytest.mark.parametrize("train", [[NAN, NAN], [60, 60], [60, NAN], [0.3, 0.1 + 0.2, 0.3]])
 @pytest.mark.parametrize("imputation", ["median", "mode", "constant"])
-def test_a_column_missing_everywhere_becomes_the_constant(imputation):
-    how = {"numeric_imputation": imputation, "fill_value": 4.0}
+def test_a_number_of_no_known_spread_and_range_says_nothing_and_that_is_said(train, imputation):
+    how = {"numeric_imputation": imputation, "fill_value": 60.0, "scaling": "standard"}
+    fitted = fit(table(train), schema(Column("height", "numeric")), config(**how))
+    assert apply(fitted, table([120, NAN, train[0]])).tolist() == [[0], [0], [0]]
+    ((column, count),) = unread(fitted, table([120, NAN, train[0]]))
+    assert (column.name, count) == ("height", 1)
+    assert list(unread(fitted, table(train))) == []
+
+
+def test_without_scaling_a_number_stays_in_its_own_unit():
+    how = {"numeric_imputation": "constant", "fill_value": 4.0}
     assert through(NUMBER, [NAN, NAN], [NAN, 6], **how) == [[4, 1], [6, 0]]
-    assert through(NUMBER, [NAN, NAN], [NAN, 6], scaling="standard", **how) == [[0, 1], [2, 0]]
 
 
-def test_a_constant_column_is_centred_and_divided_by_one():
-    assert through(Column("d", "numeric"), [3, 3, 3], [3, 5], scaling="standard") == [[0], [2]]
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize(
+    ("train", "imputation"),
+    [([NAN, NAN], "mode"), ([NAN, NAN], "constant"), ([0, 0, NAN], "constant"), ([0, 1], "mode")],
+    ids=["none", "none-constant", "constant", "tie"],
+)
+def test_a_missing_category_of_which_nothing_is_known_is_no_category_in_any_order(
+    train, imputation, order
+):
+    how = {"categorical_imputation": imputation, "fill_value": 0.0}
+    for kind, zeros in (("categorical", [[0, 0, 0]]), ("ordinal", [[0.5]])):
+        column = Column("grade", kind, categories=tuple(map(float, order)))
+        assert through(column, train, [NAN], **how) == zeros
+
+
+def test_a_missing_rank_of_two_is_neither():
+    column = Column("level", "ordinal", categories=(0.0, 1.0), may_be_missing=True)
+    assert through(column, [NAN], [0, NAN, 1]) == [[0, 0], [0.5, 1], [1, 0]]
 
 
 def test_large_values_that_hardly_differ_are_scaled_by_their_own_deviation():
@@ -146,7 +179,7 @@ def test_large_values_that_hardly_differ_are_scaled_by_their_own_deviation():
 def test_what_differs_by_rounding_alone_is_a_constant():
     values = [0.1 + 0.2, 0.3, 0.3, 0.1 + 0.2]
     learnt = fit(table(values), schema(Column("d", "numeric")), config(scaling="standard"))
-    assert learnt.columns[0].scale == 1.0
+    assert learnt.columns[0].scale == np.inf
 
 
 @pytest.mark.parametrize(
