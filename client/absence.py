@@ -16,14 +16,13 @@ def with_stand_ins(
 
     And one of each column whose values the model is not told.
     """
-    places = {column.name: i for i, column in enumerate(fitted.schema.columns)}
+    columns = enumerate(fitted.schema.columns)
+    instead = {column.name: stand_in(fitted, i, parts["train"]) for i, column in columns}
     found = []
     for finding in findings:
-        known = finding.check == "missing" and finding.column in places
-        place = places[finding.column] if known and finding.column is not None else None
-        instead = None if place is None else stand_in(fitted, place, parts["train"])
-        if instead is not None:
-            message = f"{finding.message.removesuffix('.')}; in their place stands {instead}."
+        what = instead.get(finding.column or "")
+        if finding.check == "missing" and what is not None:
+            message = f"{finding.message.removesuffix('.')}; in their place stands {what}."
             finding = replace(finding, message=message)
         found.append(finding)
     counts: dict[str, int] = {}
@@ -31,7 +30,7 @@ def with_stand_ins(
         for column, count in unread(fitted, part):
             counts[column.name] = counts.get(column.name, 0) + count
     for column in fitted.schema.columns:
-        if count := counts.get(column.name):
-            message = unread_sentence(column, count)
-            found.append(Finding("unread-values", "warning", column.name, count, message))
+        if rows := counts.get(column.name):
+            message = unread_sentence(column, rows)
+            found.append(Finding("unread-values", "warning", column.name, rows, message))
     return tuple(found)

@@ -79,9 +79,9 @@ def shortcomings(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> 
 def _fits(
     figures: Figures, schema: Schema, cfg: PreprocessingConfig
 ) -> Iterator[tuple[ColumnFit, list[str]]]:
-    known = {v.variable.name: v for v in figures.variables}
-    for column in schema.columns:
-        found = known.get(column.name)
+    known = {v.variable.columns: v for v in figures.variables}
+    for i, column in enumerate(schema.columns):
+        found = known.get((i,))
         if column.kind == "numeric" and found is not None:
             yield _fit_numbers(found, cfg)
         else:
@@ -103,9 +103,9 @@ def unsure_modes(
     """Columns with holes of which no category is known to be the most frequent: each of them is said."""
     if cfg.categorical_imputation != "mode":
         return
-    known = {v.variable.name: v for v in figures.variables}
-    for column in schema.columns:
-        found = known.get(column.name)
+    known = {v.variable.columns: v for v in figures.variables}
+    for i, column in enumerate(schema.columns):
+        found = known.get((i,))
         counted = found.categories if found else None
         if found is None or counted is None or counted.mode is not None:
             continue

@@ -3,6 +3,8 @@
 Shapes: N rows, C columns of the schema, F model inputs.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -289,7 +291,8 @@ configs = st.builds(
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Schema, PreprocessingConfig, Table, Table]:
     """A schema, a config, and training and other rows of any content."""
-    of = draw(st.lists(columns, min_size=1, max_size=4))
+    drawn = draw(st.lists(columns, min_size=1, max_size=4))
+    of = [replace(column, name=f"c{i}") for i, column in enumerate(drawn)]
 
     def rows(at_least: int) -> Table:
         one = st.lists(values, min_size=len(of), max_size=len(of))
