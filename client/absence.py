@@ -22,7 +22,7 @@ def with_stand_ins(
     for finding in findings:
         what = instead.get(finding.column or "")
         if finding.check == "missing" and what is not None:
-            message = f"{finding.message.removesuffix('.')}; in their place stands {what}."
+            message = f"{finding.message.removesuffix('.')}; they are coded as {what}."
             finding = replace(finding, message=message)
         found.append(finding)
     counts: dict[str, int] = {}

@@ -167,13 +167,16 @@ def _beside(rows: _Rows) -> Beside:
 
 
 def _near(share: NDArray[np.generic], variable: Variable) -> NDArray[np.float64]:
-    """A mean's share of the bounds as one of `near`; NaN beyond, where it is not compared."""
+    """A mean's share of the bounds as one of `near`, cut to 0 … 1.
+
+    Cutting takes no two sites farther from each other than they are, so that some site is off by
+    what the powers say at least.
+    """
     (low, high), near = variable.bounds or (0.0, 1.0), variable.near
     if near == (low, high):
         return share.astype(np.float64)
     mean = low + share.astype(np.float64) * (high - low)
-    found = (mean - near[0]) / (near[1] - near[0])
-    return np.where((found >= 0) & (found <= 1), found, np.nan)
+    return np.clip((mean - near[0]) / (near[1] - near[0]), 0.0, 1.0)  # NaN stays
 
 
 def _target_sums(

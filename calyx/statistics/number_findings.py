@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from calyx.digits import outside as outside_of
 from calyx.digits import plain
 from calyx.statistics.figures import VariableFigures
 from calyx.statistics.finding import AuditFinding
@@ -55,9 +56,9 @@ def ranges(variable: Variable, n: Numbers) -> Iterator[AuditFinding]:
     name, unit = variable.name, f" {variable.unit}" if variable.unit else ""
     ends = ((n.below, variable.low), (n.above, variable.high))
     if outside := sum(rows for rows, end in ends if end is not None):
-        what = f"outside {plain(n.low)} … {plain(n.high)}{unit} ({n.below} below, {n.above} above)"
-        if variable.low is None or variable.high is None:
-            what = f"below {plain(n.low)}" if variable.high is None else f"above {plain(n.high)}"
+        what = f"{outside_of(variable.low, variable.high)}{unit}"
+        if variable.low is not None and variable.high is not None:
+            what += f" ({n.below} below, {n.above} above)"
         yield AuditFinding(
             "range",
             "error",
