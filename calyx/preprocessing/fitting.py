@@ -219,7 +219,7 @@ def _number(present: Values, column: Column, cfg: PreprocessingConfig) -> float:
             distinct, counts = np.unique(present, return_counts=True)
             return float(distinct[counts.argmax()])  # the least of equally frequent ones
     if column.low is None or column.high is None:
-        return cfg.fill_value  # in every row, so that it says nothing
+        return 0.0  # in every row, so that it says nothing
     return (column.low + column.high) / 2
 
 

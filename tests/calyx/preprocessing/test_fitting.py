@@ -137,7 +137,8 @@ def test_a_number_of_no_known_spread_is_scaled_by_its_declared_range(train):
 @pytest.mark.parametrize("train", [[NAN, NAN], [60, 60], [60, NAN], [0.3, 0.1 + 0.2, 0.3]])
 @pytest.mark.parametrize("imputation", ["median", "mode", "constant"])
 def test_a_number_of_no_known_spread_and_range_says_nothing_and_that_is_said(train, imputation):
-    how = {"numeric_imputation": imputation, "fill_value": 60.0, "scaling": "standard"}
+    how = {"numeric_imputation": imputation, "scaling": "standard"}
+    how |= {"fill_value": 60.0} if imputation == "constant" else {}
     fitted = fit(table(train), schema(Column("height", "numeric")), config(**how))
     assert apply(fitted, table([120, NAN, train[0]])).tolist() == [[0], [0], [0]]
     ((column, count),) = unread(fitted, table([120, NAN, train[0]]))
@@ -159,7 +160,7 @@ def test_without_scaling_a_number_stays_in_its_own_unit():
 def test_a_missing_category_of_which_nothing_is_known_is_no_category_in_any_order(
     train, imputation, order
 ):
-    how = {"categorical_imputation": imputation, "fill_value": 0.0}
+    how = {"categorical_imputation": imputation}
     for kind, zeros in (("categorical", [[0, 0, 0]]), ("ordinal", [[0.5]])):
         column = Column("grade", kind, categories=tuple(map(float, order)))
         assert through(column, train, [NAN], **how) == zeros
@@ -277,11 +278,12 @@ columns = st.one_of(
         **shared,
     ),
 )
+constant = {"numeric_imputation": "constant"}
+numeric = [{"numeric_imputation": "median"}, {"numeric_imputation": "mode"}, constant]
 configs = st.builds(
-    config,
-    numeric_imputation=st.sampled_from(["median", "mode", "constant"]),
+    lambda filled, **options: config(**filled, **options),
+    st.sampled_from([*numeric, constant | {"fill_value": -3.5}]),
     categorical_imputation=st.sampled_from(["mode", "constant"]),
-    fill_value=st.sampled_from([0.0, -3.5]),
     scaling=st.sampled_from(["standard", "none"]),
     outliers=st.sampled_from(["clip", "flag", "keep"]),
     iqr_factor=st.sampled_from([0.5, 1.5, 3.0]),
