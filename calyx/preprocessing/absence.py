@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from calyx.preprocessing.fitting import Fitted, present_values, unknown_category
+from calyx.preprocessing.fitting import Fitted, present_values
+from calyx.preprocessing.imputation import unknown_category
 from calyx.preprocessing.scaling import NOISE
 from calyx.tasks.base import Column, Table
 

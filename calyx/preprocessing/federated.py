@@ -19,8 +19,8 @@ from calyx.preprocessing.fitting import (
     ColumnFit,
     Fitted,
     outlier_bounds,
-    unknown_category,
 )
+from calyx.preprocessing.imputation import unknown_category
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import AuditFinding
 from calyx.statistics.numbers import Numbers

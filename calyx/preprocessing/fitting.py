@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from calyx.digits import plain
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
+from calyx.preprocessing.imputation import category_fill, is_fill, number_fill
 from calyx.preprocessing.scaling import moments
 from calyx.tasks.base import Column, Schema, Table
 
@@ -112,7 +113,7 @@ def _given(column: Column, constants: Constants, cfg: PreprocessingConfig) -> Co
 def _is_sound(found: ColumnFit, column: Column, cfg: PreprocessingConfig) -> bool:
     is_number = column.kind == "numeric"
     how = cfg.numeric_imputation if is_number else cfg.categorical_imputation
-    if not (column.kind in ("image", "text") or how == "none" or _is_fill(found.fill, column, cfg)):
+    if not (column.kind in ("image", "text") or how == "none" or is_fill(found.fill, column, cfg)):
         return False
     if not is_number or column.low is None or column.high is None:
         is_plain = (found.low, found.high) == (-np.inf, np.inf)
@@ -124,24 +125,6 @@ def _is_sound(found: ColumnFit, column: Column, cfg: PreprocessingConfig) -> boo
         return (found.mean, found.scale) == (0.0, 1.0)
     is_inside = column.low <= found.mean <= column.high
     return is_inside and LEAST_SCALE * width <= found.scale <= width
-
-
-def _is_fill(fill: float, column: Column, cfg: PreprocessingConfig) -> bool:
-    """Whether a missing value may become this one."""
-    if column.categories:
-        is_one = fill in column.categories and cfg.categorical_imputation == "mode"
-        return is_one or fill == unknown_category(column)
-    low = -np.inf if column.low is None else column.low
-    high = np.inf if column.high is None else column.high
-    return fill == cfg.fill_value or low <= fill <= high
-
-
-def unknown_category(column: Column) -> float:
-    """What stands for "it is not known which": none of the categories, whatever their order.
-
-    Its one-hot code is zeros, and its rank the middle of all.
-    """
-    return min(column.categories) - 1.0
 
 
 def constants_of(fitted: Fitted) -> tuple[Constants, ...]:
@@ -179,48 +162,16 @@ def present_values(values: Values, column: Column) -> Values:
 def _fit(values: Values, column: Column, cfg: PreprocessingConfig) -> ColumnFit:
     present = values[~np.isnan(values)]
     if column.categories:
-        return ColumnFit(_category(present, column, cfg), -np.inf, np.inf, 0.0, 1.0)
+        return ColumnFit(category_fill(present, column, cfg), -np.inf, np.inf, 0.0, 1.0)
     if column.kind != "numeric":
         return ColumnFit(np.nan, -np.inf, np.inf, 0.0, 1.0)
-    fill = _number(present, column, cfg)
+    fill = number_fill(present, column, cfg)
     low, high = _bounds(present, cfg)
     filled = np.where(np.isnan(values), fill, values)
     if cfg.outliers == "clip":
         filled = np.clip(filled, low, high)
     mean, scale = _scaling(filled, column, cfg)
     return ColumnFit(fill, low, high, mean, scale)
-
-
-def _category(present: Values, column: Column, cfg: PreprocessingConfig) -> float:
-    """What a missing category becomes: the most frequent one, or none of them; NaN stays missing.
-
-    A number (`fill_value`) is no category. Nor is one of several equally frequent ones the most
-    frequent: the order of the schema's words would decide which.
-    """
-    if cfg.categorical_imputation == "none":
-        return np.nan
-    distinct, counts = np.unique(present, return_counts=True)
-    if cfg.categorical_imputation == "constant" or not len(present):
-        return unknown_category(column)
-    is_sure = (counts == counts.max()).sum() == 1
-    return float(distinct[counts.argmax()]) if is_sure else unknown_category(column)
-
-
-def _number(present: Values, column: Column, cfg: PreprocessingConfig) -> float:
-    """What a missing number becomes; of none at all, the middle of the declared range. NaN stays missing."""
-    match cfg.numeric_imputation:
-        case "none":
-            return np.nan
-        case "constant":
-            return cfg.fill_value
-        case "median" if len(present):
-            return float(np.median(present))
-        case "mode" if len(present):
-            distinct, counts = np.unique(present, return_counts=True)
-            return float(distinct[counts.argmax()])  # the least of equally frequent ones
-    if column.low is None or column.high is None:
-        return 0.0  # in every row, so that it says nothing
-    return (column.low + column.high) / 2
 
 
 def _bounds(present: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
