@@ -26,10 +26,10 @@ _NUMBERS = {
 def stand_in(fitted: Fitted, place: int, train: Table) -> str | None:
     """What a missing value of the column at `place` became; None where it stays missing.
 
-    `train` are the rows that it was fitted on.
+    `train` are the rows that it was fitted on. None also before all clients' constants are known.
     """
     column, learnt, cfg = fitted.schema.columns[place], fitted.columns[place], fitted.cfg
-    if np.isnan(learnt.fill):
+    if np.isnan(learnt.fill) or (cfg.is_federated and cfg.fitted is None):
         return None
     if column.categories:
         is_one = learnt.fill in column.categories and learnt.fill != unknown_category(column)

@@ -234,10 +234,7 @@ def _apply(
     missing = np.isnan(values)
     filled = np.where(missing, learnt.fill, values)
     if np.isnan(filled).any():
-        raise ValueError(
-            f"the column {column.name} has missing values, and preprocessing={cfg.name} leaves them; "
-            "use preprocessing=local"
-        )
+        raise ValueError(f"the column {column.name} has missing values, and {_left(column)}")
     if column.kind == "categorical":
         parts = [(filled == category).astype(np.float64) for category in column.categories]
     elif column.kind == "ordinal":
@@ -251,6 +248,14 @@ def _apply(
     if column.may_be_missing:
         parts.append(missing.astype(np.float64))
     return parts
+
+
+def _left(column: Column) -> str:
+    """Why missing values of a column stay, and what to do about it."""
+    if column.kind in ("image", "text"):
+        return f"those of kind {column.kind} are not filled; give these cells a value"
+    key = "numeric" if column.kind == "numeric" else "categorical"
+    return f"preprocessing.{key}_imputation=none leaves them; use preprocessing=local"
 
 
 def _ranks(values: Values, categories: tuple[float, ...]) -> Values:
