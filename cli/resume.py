@@ -8,9 +8,11 @@ from calyx.config import RunConfig, parse
 from calyx.defaults import followed
 from calyx.errors import UserError
 from calyx.order import run_digest
+from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from engines.planning import plan
 from server.checkpoints import RunState, load_newest
 from server.folder import RunFolder
+from server.left_out import leave_out, read_left_out
 from server.stopping import reason_to_stop
 from server.underway import check_rounds, read_record
 
@@ -35,7 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
     from cli.following import drive, split_options
 
-    options, rest = split_options(list(arguments), "resume")
+    options, rest = split_options([a for a in arguments if a != WITHOUT_CHANGED], "resume")
+    is_without = WITHOUT_CHANGED in arguments
     folders = [a for a in rest if "=" not in a and not a.startswith("-")]
     overrides = [a for a in rest if "=" in a]
     if len(folders) != 1 or len(folders) + len(overrides) != len(rest):
@@ -46,10 +49,15 @@ def main(arguments: Sequence[str]) -> int:
     run = parse(RunConfig, config, "")
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
+    changed = changed_clients(folder, run, state)
+    check_changed(folder, run, changed, is_without=is_without)
     if run.engine["name"] == "superlink":
+        leave_out(folder, changed if is_without else {}, state.round + 1)
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
-    checked = plan(config)
+    checked = plan(config, without={*changed, *(one.client for one in read_left_out(folder))})
+    # A path of this machine is for who resumes the run, and not for its summary.
+    leave_out(folder, {k: v.partition(": ")[0] for k, v in changed.items()}, state.round + 1)
     from cli.running import run_plan  # late: it loads PyTorch
 
     run_plan(checked, folder.path, resume=True)

@@ -3,6 +3,7 @@
 It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -117,16 +118,17 @@ def _parse_engine(section: Section) -> EngineConfig:
     return parse(RayConfig, section, "engine")
 
 
-def plan(config: dict[str, Any]) -> Plan:
+def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
     """Check a resolved config and read the clients' data; nothing is written. Raises UserError.
 
-    Data is prepared here, before workers are forked, so that they inherit it.
+    Data is prepared here, before workers are forked, so that they inherit it; not that of clients
+    that a run goes on `without`.
     """
     run, task, engine = check_config(config)
     terms, sites, notes = terms_of(run), [], []
     failures: list[ClientFailure] = []
     privacy, sizes = parse(PrivacyConfig, run.privacy, "privacy"), []
-    for name in task.clients:
+    for name in (name for name in task.clients if name not in without):
         site = read_site(node_config(name, run.client))
         try:
             prepared = prepare(terms, name, site.data_dir)

@@ -134,7 +134,8 @@ def constants_of(fitted: Fitted) -> tuple[Constants, ...]:
         return value if np.isfinite(value) else None
 
     return tuple(
-        (finite(c.fill), finite(c.low), finite(c.high), c.mean, c.scale) for c in fitted.columns
+        (finite(c.fill), finite(c.low), finite(c.high), c.mean, finite(c.scale))
+        for c in fitted.columns
     )
 
 

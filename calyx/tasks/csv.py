@@ -14,21 +14,22 @@ import numpy as np
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Column, Schema, Table, Target, check_w_max
+from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, read_schema
 from calyx.tasks.tables import (
     UNKNOWN,
-    Dialect,
+    Chunk,
     Field,
+    Rows,
+    all_rows,
     codes,
     inputs,
     numbers,
     read_chunks,
-    read_frame,
     read_header,
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     from torch import nn
 
 
@@ -115,10 +116,14 @@ class Csv:
             return self._table(data_dir / f"{client}.csv", None)
         return self._table(only_file(data_dir), client)
 
-    def read_inputs(self, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Rows [N, C] of a file without a target. Raises DataError."""
-        frame = read_frame(path, [field.name for field in self._fields], self._dialect)
-        return inputs(path, frame, self._fields, self._dialect)
+    def read_inputs(self, path: Path) -> Rows:
+        """The rows of a file without a target. Raises DataError."""
+        return all_rows(path, self._fields, self._dialect)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the files are written."""
+        return self._dialect
 
     def model(self, num_inputs: int) -> "nn.Module":
         """An MLP with one hidden layer, or a linear model."""
@@ -130,7 +135,8 @@ class Csv:
         return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
     def _table(self, path: Path, client: str | None) -> Table:
-        state = path.stat().st_mtime_ns if path.exists() else 0
+        found = path.stat() if path.exists() else None
+        state = found and (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
         tables = _tables(_Reader(self), path, state)
         if client not in tables:
             column = self._cfg.schema.client
@@ -141,15 +147,16 @@ class Csv:
         """A file's rows by client, or all under None; read in pieces. Raises DataError."""
         schema, found = self._cfg.schema, dict[str | None, list[Table]]()
         names = [*schema.columns, schema.target.name, *([schema.client] if schema.client else [])]
-        for frame in read_chunks(path, names, self._dialect):
-            x, y = inputs(path, frame, self._fields, self._dialect), self._labels(path, frame)
+        for chunk in read_chunks(path, names, self._dialect):
+            x, y = inputs(path, chunk, self._fields, self._dialect), self._labels(path, chunk)
             if schema.client is None:
                 found.setdefault(None, []).append(Table(x, y))
                 continue
-            whose = _whose(path, frame, schema.client)
-            for client in whose.unique():
-                rows = np.flatnonzero((whose == client).to_numpy(dtype=bool))
-                found.setdefault(str(client), []).append(Table(x[rows], y[rows]))
+            rows = dict[str, list[int]]()
+            for row, client in enumerate(_whose(path, chunk, schema.client)):
+                rows.setdefault(client, []).append(row)
+            for client, places in rows.items():
+                found.setdefault(client, []).append(Table(x[places], y[places]))
         header = read_header(path, self._dialect)
         unread = tuple(printable(name, 40) for name in header if name not in names)
         return {
@@ -161,24 +168,22 @@ class Csv:
             for client, parts in found.items()
         }
 
-    def _labels(self, path: Path, frame: "pd.DataFrame") -> np.ndarray[Any, Any]:
+    def _labels(self, path: Path, chunk: Chunk) -> np.ndarray[Any, Any]:
         target = self._cfg.schema.target
-        values = frame[target.name]
-        classes = self.schema.classes
-        y = codes(values, classes) if classes else numbers(path, values, self._dialect)
+        words, classes = chunk.cells[target.name], self.schema.classes
+        y = codes(words, classes) if classes else numbers(path, chunk, target.name, self._dialect)
         wrong = np.flatnonzero(np.isnan(y) | ((y == UNKNOWN) & bool(target.classes)))
         if len(wrong):
-            cell = values.iloc[wrong[0]]
-            is_missing = bool(values.isna().iloc[wrong[0]])
-            what = "is missing" if is_missing else f"is {str(cell)[:40]!r}, none of its classes"
-            line = int(values.index[wrong[0]]) + 2
-            raise DataError(f"{path}, line {line}: the target {target.name} {what}.")
+            cell, line = words[wrong[0]], chunk.lines[wrong[0]]
+            what = "is missing"
+            if cell is not None:
+                what = f"is {printable(cell, 40)!r}, none of its classes"
+            raise DataError(f"{path}, line {line}: the target {printable(target.name, 40)} {what}.")
         return y.astype(np.int64) if target.classes else y
 
     @property
     def _dialect(self) -> Dialect:
-        s = self._cfg.schema
-        return Dialect(s.delimiter, s.decimal, s.encoding, s.missing)
+        return dialect_of(self._cfg.schema)
 
     @property
     def _fields(self) -> list[Field]:
@@ -215,20 +220,32 @@ class _Reader:
 
 
 @lru_cache(maxsize=2)  # a simulation's clients may share one file
-def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
+def _tables(reader: _Reader, path: Path, state: object) -> dict[str | None, Table]:
     return reader.task.tables(path)
 
 
-def _whose(path: Path, frame: "pd.DataFrame", column: str) -> "pd.Series[Any]":
+def dialect_of(schema: SchemaConfig) -> Dialect:
+    """How the files are written, as the schema says."""
+    return Dialect(
+        schema.delimiter,
+        schema.decimal,
+        schema.encoding,
+        schema.missing,
+        schema.thousands,
+        schema.line_breaks,
+    )
+
+
+def _whose(path: Path, chunk: Chunk, column: str) -> list[str]:
     """Whose each row is. Raises DataError where that is empty, or a word for missing."""
-    whose = frame[column]
-    lost = np.flatnonzero(whose.isna().to_numpy(dtype=bool))
-    if len(lost):
-        line = int(whose.index[lost[0]]) + 2
-        raise DataError(
-            f"{path}, line {line}: the client column {column} is empty, or holds a word that the "
-            "schema lists under `missing`; say whose the row is, or take it out."
-        )
+    whose = list[str]()
+    for client, line in zip(chunk.cells[column], chunk.lines, strict=True):
+        if not client:
+            raise DataError(
+                f"{path}, line {line}: the client column {printable(column, 40)} is empty, or holds a "
+                "word that the schema lists under `missing`; say whose the row is, or take it out."
+            )
+        whose.append(client)
     return whose
 
 
@@ -249,11 +266,10 @@ def clients_in(folder: Path, schema: SchemaConfig) -> list[str]:
         names = sorted(path.stem for path in folder.glob("*.csv"))
         where = f"{folder} holds {len(names)} CSV files"
     else:
-        dialect = Dialect(schema.delimiter, schema.decimal, schema.encoding, schema.missing)
         path = only_file(folder)
         found: set[str] = set()
-        for frame in read_chunks(path, [schema.client], dialect):
-            found.update(_whose(path, frame, schema.client).unique())
+        for chunk in read_chunks(path, [schema.client], dialect_of(schema)):
+            found.update(_whose(path, chunk, schema.client))
         names = sorted(found)
         where = f"{path} names {len(names)} clients in its column {schema.client}"
     if len(names) < 2:

@@ -98,16 +98,22 @@ class SchemaConfig:
     decimal: Literal[".", ","] = "."
     encoding: Text = "utf-8"
     missing: tuple[str, ...] = ("", "NA", "NaN", "?")
+    # The mark between groups of three digits; null: there is none.
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    line_breaks: bool = False  # whether a quoted cell may hold lines that could be rows
 
     def __post_init__(self) -> None:
-        """One column, one role."""
+        """One column, one role; one sign, one meaning."""
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            raise ValueError("the delimiter is one sign, and no quotation mark or line end")
+        if self.thousands == self.decimal:
+            raise ValueError("thousands and decimal are one mark: no number could be read")
         if self.target.name in self.columns or self.client in self.columns:
             raise ValueError("the target or the client column is an input column too")
-        # pandas takes 9 and 9.0 for one as well.
-        missing = {*self.missing, *map(plain, self.missing)} - {"nan"}
+        missing = {word.strip() for word in self.missing}
         named = {name: column.categories for name, column in self.columns.items()}
         for name, words in (named | {self.target.name: self.target.classes}).items():
-            lost = [w for w in map(str, words) if w.strip() in missing or plain(w) in missing]
+            lost = [w for w in map(str, words) if w.strip() in missing]
             if lost:
                 raise ValueError(
                     f"{lost[0]!r} is a category of {name} and stands under the schema's missing: "

@@ -6,21 +6,20 @@ draft shows nothing more.
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.digits import by_scale, number_text
 from calyx.errors import DataError
-from calyx.tasks.tables import WHOLE, Dialect, read_chunks, read_header
-
-if TYPE_CHECKING:
-    import pandas as pd
+from calyx.tasks.csv_numbers import number
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.tables import WHOLE, read_chunks, read_header
 
 MOST_CATEGORIES = 20  # distinct values of a categorical column
 FEW_NUMBERS = 6  # distinct whole numbers that are rather categories
@@ -29,7 +28,7 @@ CODES = (0.0, -1.0, 9.0, 99.0, 999.0, 9999.0, -9.0, -99.0, -999.0, -9999.0)
 REPEATED = 0.005  # share of a column's values from which on a far value is taken for a code
 FAR = 1.0  # distance of a code from the others, in their range from the 1 % to the 99 % quantile
 MISSING_WORDS = ("", "NA", "NaN", "nan", "?", "null", "None", "n/a", "N/A", "-")
-DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?"
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
 
 
 @dataclass
@@ -50,11 +49,15 @@ class Seen:
 def draft(path: Path) -> str:
     """A schema as YAML with comments. Raises DataError for a file that is none."""
     dialect = Dialect(delimiter=_delimiter(path), missing=MISSING_WORDS)
-    names = read_header(path, dialect)
-    seen = {name: Seen() for name in names}
-    for frame in read_chunks(path, names, dialect):
-        for name in names:
-            _look(seen[name], frame[name])
+    counts = Counter(read_header(path, dialect))
+    seen = {name: Seen() for name, count in counts.items() if name and count == 1}
+    if not seen:
+        raise DataError(
+            f"{path} names its columns twice, or not at all; give each its own name in the first line."
+        )
+    for chunk in read_chunks(path, list(seen), dialect):
+        for name, column in seen.items():
+            _look(column, chunk.cells[name], dialect)
     if not next(iter(seen.values())).rows:
         raise DataError(f"{path} has no rows below its first line.")
     for name, column in seen.items():
@@ -63,7 +66,8 @@ def draft(path: Path) -> str:
                 f"{path}, column {name}: these are dates; make a number of them, such as days or "
                 "years, or take the column out."
             )
-    return "\n".join(_lines(path, dialect, seen)) + "\n"
+    left_out = [name for name in counts if name not in seen]
+    return "\n".join([*_lines(path, dialect, seen), *map(_unnamed, left_out)]) + "\n"
 
 
 def _delimiter(path: Path) -> str:
@@ -77,25 +81,23 @@ def _delimiter(path: Path) -> str:
     return max(",;\t", key=lambda mark: first.count(mark.encode()))
 
 
-def _look(seen: Seen, values: "pd.Series[Any]") -> None:
-    import pandas as pd
-
-    present = values.dropna().str.strip()
-    seen.rows += len(values)
-    seen.missing += len(values) - len(present)
-    numbers = pd.to_numeric(present, errors="coerce").to_numpy(dtype=np.float64)
-    finite = numbers[np.isfinite(numbers)]
-    texts = present[~np.isfinite(numbers)]
+def _look(seen: Seen, cells: list[str | None], dialect: Dialect) -> None:
+    present = [cell for cell in cells if cell is not None]
+    seen.rows += len(cells)
+    seen.missing += len(cells) - len(present)
+    values = [number(cell, dialect) for cell in present]
+    texts = [cell for cell, value in zip(present, values, strict=True) if value is None]
+    finite = np.array([v for v in values if v is not None], dtype=np.float64)
     seen.texts += len(texts)
-    seen.dates += int(texts.str.fullmatch(DATE).sum())
+    seen.dates += sum(DATE.fullmatch(text) is not None for text in texts)
     if len(finite):
         seen.low, seen.high = min(seen.low, finite.min()), max(seen.high, finite.max())
     if seen.sampled < SAMPLE:
         seen.sample.append(finite[: SAMPLE - seen.sampled])
         seen.sampled += len(seen.sample[-1])
     if len(seen.words) <= MOST_CATEGORIES:
-        for word, count in present.value_counts().head(MOST_CATEGORIES + 1).items():
-            seen.words[_plain(str(word))] += int(count)
+        for word, count in Counter(present).most_common(MOST_CATEGORIES + 1):
+            seen.words[_plain(word)] += count
 
 
 def _lines(path: Path, dialect: Dialect, seen: dict[str, Seen]) -> Iterator[str]:
@@ -111,6 +113,11 @@ def _lines(path: Path, dialect: Dialect, seen: dict[str, Seen]) -> Iterator[str]
     for name, column in seen.items():
         if name != target:
             yield from (f"  {line}" for line in _column(name, column))
+
+
+def _unnamed(name: str) -> str:
+    why = "stands twice in the first line" if name else "a column without a name"
+    return f"  # {_word(name)}: {why}; left out"
 
 
 def _target(seen: dict[str, Seen]) -> str:

@@ -3,6 +3,7 @@
 Shapes: N rows, C columns of the schema, F model inputs.
 """
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from calyx.preprocessing.absence import unread
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import apply, feature_names, fit, num_inputs
+from calyx.preprocessing.fitting import apply, constants_of, feature_names, fit, num_inputs
+from calyx.preprocessing.own import fitted_once
 from calyx.tasks.base import Column, Schema, Table
 
 NAN = np.nan
@@ -144,6 +146,8 @@ def test_a_number_of_no_known_spread_and_range_says_nothing_and_that_is_said(tra
     ((column, count),) = unread(fitted, table([120, NAN, train[0]]))
     assert (column.name, count) == ("height", 1)
     assert list(unread(fitted, table(train))) == []
+    kept = json.loads(json.dumps(constants_of(fitted), allow_nan=False))
+    assert fitted_once(fitted.schema, fitted.cfg, kept) == fitted
 
 
 def test_without_scaling_a_number_stays_in_its_own_unit():

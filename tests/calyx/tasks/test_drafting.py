@@ -97,7 +97,7 @@ def test_the_draft_does_not_depend_on_the_size_of_the_pieces(tmp_path, monkeypat
         (b"a,b\n", "no rows"),
         (b"a,a\n1,2\n", "twice"),
         (b"a,born\n1,2024-01-03\n2,2023-11-30\n", "dates"),
-        (b'a,b\n1,2\n"3,4\n', "no CSV"),
+        (b'a,b\n1,2\n"3,4\n', "line 3: a quotation mark is opened and never closed"),
     ],
 )
 def test_a_file_that_gives_no_schema_is_one_sentence(tmp_path, content, words):
