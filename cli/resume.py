@@ -6,7 +6,8 @@ from typing import Any
 
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
-from calyx.errors import UserError
+from calyx.errors import ConfigError, UserError
+from calyx.human_yaml import read_word
 from calyx.order import run_digest
 from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from engines.planning import plan
@@ -31,6 +32,8 @@ MAY_CHANGE = (
     "audit.fail_on",
     "audit.baseline",
 )
+
+PATHS = ("engine.address", "task.data_dir", "audit.baseline")  # a folder may be called 2024
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -65,8 +68,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    import yaml
-
     for override in overrides:
         key, text = override.split("=", 1)
         if key not in MAY_CHANGE:
@@ -78,8 +79,8 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         for name in path:
             section = section[name]
         try:
-            section[last] = yaml.safe_load(text)
-        except yaml.YAMLError:
+            section[last] = read_word(text, str | None if key in PATHS else object)
+        except ConfigError:
             raise UserError(f"{override!r} is not understood; write {key}=VALUE.") from None
         if key == "task.data_dir":
             config["client"]["data_dir"] = section[last]

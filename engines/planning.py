@@ -17,7 +17,7 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
-from calyx.tasks.base import Task
+from calyx.tasks.base import Task, own_split, split_of
 from calyx.wire import FailureCode
 from client import journal
 from client.config import Site, node_config, read_site
@@ -26,7 +26,7 @@ from client.failures import ClientFailure
 from client.training_config import TrainingConfig
 from server.baseline import read_baseline
 from server.phase_order import check_phases
-from server.sampling import check_cv, check_replies, check_sizes
+from server.sampling import check_cv, check_folds, check_replies, check_sizes
 from server.stopping import check_monitor
 from strategies.base import check_strategy
 
@@ -99,6 +99,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check_monitor(run, task.schema)
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
+    check_folds(run.cv.k, own_split(task))
     if "train" in run.phases:
         check_replies(run, len(task.clients))
     if run.audit.baseline is not None:
@@ -132,6 +133,7 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
         site = read_site(node_config(name, run.client))
         try:
             prepared = prepare(terms, name, site.data_dir)
+            check_folds(run.cv.k, split_of(prepared.raw["train"]))
             notes += [(name, note) for note in describe(prepared)]
             sizes.append(len(prepared.parts["train"]))
             sites.append(site)
@@ -144,6 +146,9 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
         raise DataError(f"No client can train; the first says: {failures[0]}")
     capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
     warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
+    own = getattr(task, "warnings_of", None)
+    if own is not None and sites[0].data_dir is not None:
+        warnings += own(sites[0].data_dir)
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
 
 

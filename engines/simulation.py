@@ -50,6 +50,7 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
     onlooker = _Onlooker(run_folder, plan, progress, resume)
     with WorkerPool(_workers(plan)) as pool:
         found = Found() if resume else rehearse(pool, plan)
+        said = [] if resume else [("start", one) for one in plan.warnings] + found.events
         for _, sentence in found.events:
             log.warning(sentence)
         identities = throw_away(plan.task.clients)
@@ -57,7 +58,7 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
             app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
         onlooker.flush()
-        for event, sentence in found.events:
+        for event, sentence in said:
             run_folder.event(event, "warning", sentence)
         _add_left_out(run_folder)
         if plan.run.baselines and "train" in plan.run.phases:

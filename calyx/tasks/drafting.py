@@ -19,7 +19,8 @@ from calyx.digits import by_scale, number_text
 from calyx.errors import DataError
 from calyx.tasks.csv_numbers import number
 from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.tables import WHOLE, read_chunks, read_header
+from calyx.tasks.tables import read_chunks, read_header
+from calyx.tasks.words import exact, one_form
 
 MOST_CATEGORIES = 20  # distinct values of a categorical column
 FEW_NUMBERS = 6  # distinct whole numbers that are rather categories
@@ -28,6 +29,9 @@ CODES = (0.0, -1.0, 9.0, 99.0, 999.0, 9999.0, -9.0, -99.0, -999.0, -9999.0)
 REPEATED = 0.005  # share of a column's values from which on a far value is taken for a code
 FAR = 1.0  # distance of a code from the others, in their range from the 1 % to the 99 % quantile
 MISSING_WORDS = ("", "NA", "NaN", "nan", "?", "null", "None", "n/a", "N/A", "-")
+MOST_WRITTEN = 2 * MOST_CATEGORIES  # words, where 1 and 1.0 are two ways of writing one
+USUAL = re.compile(r"-?(0|[1-9][0-9]{0,299})(\.0)?")  # a whole number, as programs write it
+PADDED = re.compile(r"[+-]?0[0-9]+")  # a code: numbers do not begin with 0
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
 
 
@@ -37,8 +41,8 @@ class Seen:
 
     rows: int = 0
     missing: int = 0
-    words: Counter[str] = field(default_factory=Counter)  # at most MOST_CATEGORIES + 1
-    texts: int = 0  # values that are no number
+    words: set[str] = field(default_factory=set)  # as written; at most MOST_WRITTEN + 1
+    texts: int = 0  # values that are no number, or a code such as 007
     dates: int = 0
     sample: list[NDArray[np.float64]] = field(default_factory=list)
     sampled: int = 0
@@ -86,7 +90,11 @@ def _look(seen: Seen, cells: list[str | None], dialect: Dialect) -> None:
     seen.rows += len(cells)
     seen.missing += len(cells) - len(present)
     values = [number(cell, dialect) for cell in present]
-    texts = [cell for cell, value in zip(present, values, strict=True) if value is None]
+    texts = [
+        cell
+        for cell, value in zip(present, values, strict=True)
+        if value is None or PADDED.fullmatch(cell)
+    ]
     finite = np.array([v for v in values if v is not None], dtype=np.float64)
     seen.texts += len(texts)
     seen.dates += sum(DATE.fullmatch(text) is not None for text in texts)
@@ -95,9 +103,8 @@ def _look(seen: Seen, cells: list[str | None], dialect: Dialect) -> None:
     if seen.sampled < SAMPLE:
         seen.sample.append(finite[: SAMPLE - seen.sampled])
         seen.sampled += len(seen.sample[-1])
-    if len(seen.words) <= MOST_CATEGORIES:
-        for word, count in Counter(present).most_common(MOST_CATEGORIES + 1):
-            seen.words[_plain(word)] += count
+    if len(seen.words) <= MOST_WRITTEN:
+        seen.words.update(sorted({one_form(cell) for cell in present})[: MOST_WRITTEN + 1])
 
 
 def _lines(path: Path, dialect: Dialect, seen: dict[str, Seen]) -> Iterator[str]:
@@ -122,14 +129,14 @@ def _unnamed(name: str) -> str:
 
 def _target(seen: dict[str, Seen]) -> str:
     for name in reversed(seen):
-        if 2 <= len(seen[name].words) <= MOST_CATEGORIES and not seen[name].missing:
+        if len(_words(seen[name])) >= 2 and not seen[name].missing:
             return name
     return next(reversed(seen))
 
 
 def _target_lines(of: Seen) -> Iterator[str]:
-    if 2 <= len(of.words) <= MOST_CATEGORIES:
-        yield f"classes: [{', '.join(map(_word, _sorted(of.words)))}]"
+    if len(_words(of)) >= 2:
+        yield f"classes: [{', '.join(_words(of))}]"
         return
     values = np.concatenate(of.sample) if of.sample else np.zeros(1)
     scale = float(number_text(float(np.std(values)) or 1.0, 6))
@@ -143,14 +150,14 @@ def _column(name: str, of: Seen) -> Iterator[str]:
     key, end = _word(name), ", may_be_missing: true" if of.missing else ""
     present = of.rows - of.missing
     is_number = of.texts == 0 and present > 0
+    words = _words(of)
     is_whole = is_number and all(_is_whole(word) for word in of.words)
     if present == 0:
         yield f"# {key}: no value in any row"
-    elif not is_number and len(of.words) > MOST_CATEGORIES:
+    elif not is_number and not words:
         yield f"# {key}: text with many values, or numbers with text among them; left out"
-    elif not is_number or (is_whole and len(of.words) <= FEW_NUMBERS):
-        words = ", ".join(map(_word, _sorted(of.words)))
-        yield f"{key}: {{kind: categorical, categories: [{words}]{end}}}"
+    elif not is_number or (is_whole and 0 < len(words) <= FEW_NUMBERS):
+        yield f"{key}: {{kind: categorical, categories: [{', '.join(words)}]{end}}}"
     else:
         values = np.concatenate(of.sample)
         found = codes_in(values)
@@ -192,20 +199,6 @@ def outwards(low: float, high: float) -> tuple[float, float]:
     return math.floor(below / unit) * unit, math.ceil(above / unit) * unit
 
 
-def _plain(word: str) -> str:
-    """A number in its shortest form: 1, 1.0 and 01 are one category. Long ones keep all digits."""
-    try:
-        number = float(word)
-        if WHOLE.fullmatch(word) and int(word) != number:
-            return str(int(word))
-    except ValueError:
-        return word
-    if not math.isfinite(number):
-        return word
-    text = _short(number)
-    return text if float(text) == number else repr(number)
-
-
 def _is_whole(word: str) -> bool:
     try:
         return float(word).is_integer()
@@ -213,11 +206,31 @@ def _is_whole(word: str) -> bool:
         return False
 
 
-def _sorted(words: Counter[str]) -> list[str]:
-    try:
-        return sorted(words, key=float)
-    except ValueError:
-        return sorted(words)
+def _words(of: Seen) -> list[str]:
+    """A column's words as YAML, sorted; none where there are more than MOST_CATEGORIES.
+
+    Whole numbers are declared as such, without quotes, so that a site's 1.0 is 1. Where a word is
+    another way of writing a number, such as 007 or 250.10, all are codes, and texts.
+    """
+    if len(of.words) > MOST_WRITTEN:
+        return []
+    numbers = {word for word in of.words if USUAL.fullmatch(word)}
+    texts = of.words - numbers
+    if any(exact(word) is not None for word in texts):
+        found = [_word(word) for word in _sorted(of.words)]
+    else:
+        whole = sorted({int(word.removesuffix(".0")) for word in numbers})
+        found = [*map(str, whole), *map(_word, sorted(texts))]
+    return found if len(found) <= MOST_CATEGORIES else []
+
+
+def _sorted(words: set[str]) -> list[str]:
+    values = {word: exact(word) for word in sorted(words)}
+    known = [word for word, value in values.items() if value is not None]
+    return [
+        *sorted(known, key=lambda word: values[word] or 0),
+        *(w for w in values if w not in known),
+    ]
 
 
 def _short(value: float) -> str:
@@ -227,5 +240,6 @@ def _short(value: float) -> str:
 
 
 def _word(text: str) -> str:
-    """As YAML reads it back as the same text: JSON's strings are YAML's."""
-    return json.dumps(text, ensure_ascii=False)
+    """As YAML reads it back as the same text: JSON's strings are YAML's, if all is printable."""
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in written)

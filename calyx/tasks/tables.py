@@ -3,7 +3,6 @@
 What is wrong is said with file, line and column, and never with a whole row.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,9 +15,9 @@ from calyx.errors import DataError, printable
 from calyx.tasks.csv_numbers import no_number
 from calyx.tasks.csv_numbers import numbers as read_numbers
 from calyx.tasks.csv_rows import Dialect, read_rows
+from calyx.tasks.words import Places, Word, one_form
 
 Values = NDArray[np.float64]
-WHOLE = re.compile(r"[+-]?[0-9]+")  # a number as it is written
 UNKNOWN = -1.0  # the code of a category that the schema does not name
 SHOWN = 8  # names in one sentence
 CHUNK_ROWS = 20_000
@@ -26,10 +25,10 @@ CHUNK_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Field:
-    """A column of a file: its name, and its categories as they are written; none for numbers."""
+    """A column of a file: its name, and its categories, texts or numbers; none for numbers."""
 
     name: str
-    categories: tuple[str, ...] = ()
+    categories: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Rows:
 def read_header(path: Path, dialect: Dialect) -> list[str]:
     """The names in a file's first line, as they are written. Raises DataError."""
     _, names = next(read_rows(path, dialect))
-    return [name.strip() for name in names]
+    return [one_form(name) for name in names]
 
 
 def read_chunks(path: Path, names: Sequence[str], dialect: Dialect) -> Iterator[Chunk]:
@@ -60,9 +59,9 @@ def read_chunks(path: Path, names: Sequence[str], dialect: Dialect) -> Iterator[
     Raises DataError, also in the middle.
     """
     rows = read_rows(path, dialect)
-    found = [name.strip() for name in next(rows)[1]]
+    found = [one_form(name) for name in next(rows)[1]]
     _check_names(path, names, found)
-    places = {name: found.index(name) for name in names}
+    places = {name: found.index(one_form(name)) for name in names}
     missing = frozenset(word.strip() for word in dialect.missing)
     is_first = True
     while (piece := list(islice(rows, CHUNK_ROWS))) or is_first:
@@ -81,12 +80,12 @@ def _cells(
 
 
 def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None:
-    absent = [name for name in names if name not in found]
+    absent = [name for name in names if one_form(name) not in found]
     if absent:
         has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
         said = printable(absent[0], 40)
         raise DataError(f"{path} has no column {said}; its first line names {has}.")
-    twice = [name for name in names if found.count(name) > 1]
+    twice = [name for name in names if found.count(one_form(name)) > 1]
     if twice:
         raise DataError(
             f"{path} names the column {printable(twice[0], 40)!r} twice in its first line; rename or "
@@ -106,34 +105,21 @@ def numbers(path: Path, chunk: Chunk, name: str, dialect: Dialect) -> Values:
     return found
 
 
-def codes(words: Sequence[str | None], categories: Sequence[str]) -> Values:
+def codes(words: Sequence[str | None], categories: Sequence[Word], decimal: str = ".") -> Values:
     """A column [N] as places in `categories`; NaN for missing, UNKNOWN for another word.
 
-    A number counts as its category however it is written: 1, 1.0 and 01 are one.
+    Texts are compared as texts; a number among the categories is any way of writing it.
     """
-    places = {plain(category): float(i) for i, category in enumerate(categories)}
-    known = {word: places.get(plain(word), UNKNOWN) for word in set(words) if word is not None}
+    places = Places(categories, decimal)
+    found = {word: places.of(word) for word in set(words) if word is not None}
+    known = {word: UNKNOWN if place is None else float(place) for word, place in found.items()}
     return np.array([np.nan if word is None else known[word] for word in words], dtype=np.float64)
-
-
-def plain(word: str) -> str:
-    """A word as rows are compared with it: without blanks, and a number in one way of writing.
-
-    A whole number keeps all its digits: two long ones may be one float, and are not one category.
-    """
-    word = str(word).strip()
-    try:
-        number = float(word)
-        whole = int(word) if WHOLE.fullmatch(word) else None
-    except ValueError:
-        return word
-    return repr(number) if whole is None or whole == number else str(whole)
 
 
 def inputs(path: Path, chunk: Chunk, fields: Sequence[Field], dialect: Dialect) -> Values:
     """The columns of `fields` as [N, C]. Raises DataError."""
     parts = [
-        codes(chunk.cells[f.name], f.categories)
+        codes(chunk.cells[f.name], f.categories, dialect.decimal)
         if f.categories
         else numbers(path, chunk, f.name, dialect)
         for f in fields
