@@ -343,6 +343,20 @@ def test_applying_to_other_rows_leaves_what_was_fitted_as_it_was(case):
     assert (apply(fit(train, of, cfg), train) == before).all()
 
 
+@settings(max_examples=100, deadline=None)
+@given(cases())
+def test_the_order_of_a_schemas_words_decides_nothing_but_the_order_of_inputs(case):
+    of, cfg, train, rest = case
+    turned = schema(*(replace(c, categories=c.categories[::-1]) for c in of.columns))
+    names = feature_names(of, cfg)
+    places = [names.index(name) for name in feature_names(turned, cfg)]
+    ranks = [names.index(c.name) for c in of.columns if c.kind == "ordinal"]
+    expected = apply(fit(train, of, cfg), rest)
+    expected[:, ranks] = 1 - expected[:, ranks]
+    got = apply(fit(train, turned, cfg), rest)
+    assert got == pytest.approx(expected[:, places], abs=1e-6)
+
+
 def test_an_ordinal_value_becomes_its_rank():
     grade = Column("grade", "ordinal", categories=(10.0, 20.0, 40.0))
     fitted = fit(table([10, 20, 20]), schema(grade), config())
