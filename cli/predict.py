@@ -14,7 +14,6 @@ from calyx.config import RunConfig, parse
 from calyx.defaults import followed
 from calyx.digits import by_scale, decimals_of, fixed
 from calyx.errors import UserError
-from calyx.files import check_place, write_atomically
 from calyx.makeup import makeup_of
 from calyx.order import Terms, terms_of
 from calyx.preprocessing.config import Constants, PreprocessingConfig
@@ -26,6 +25,7 @@ from calyx.tasks.base import Schema, Task
 from calyx.tasks.tables import Dialect, Field, inputs, read_frame
 from calyx.weights import Weights, initial_model, load_into, load_weights
 from cli.arguments import Parser
+from cli.outputs import add_output, claimed, rows_of
 from cli.own_models import Answering, model_of
 from client.data import prepare
 from server.folder import RunFolder
@@ -45,13 +45,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--common", action="store_true", help="with client=NAME: the common model all the same"
     )
-    parser.add_argument("--out", type=Path, help="a CSV file to write; the terminal without it")
+    add_output(parser, "a CSV file to write; the terminal without it")
     options = parser.parse_args(arguments)
     client = _client(options.client)
     folder = RunFolder(options.run)
-    if options.out is not None:
-        check_place(options.out)
-    run = parse(RunConfig, followed(folder.read_config()), "")  # a run of before may lack keys
+    config = folder.read_config()
+    files, folders = rows_of(config)
+    out = claimed(options, [options.file, *files], folders)
+    run = parse(RunConfig, followed(config), "")  # a run of before may lack keys
     folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
@@ -67,11 +68,12 @@ def main(arguments: Sequence[str]) -> int:
     outputs = predict(task, terms.seed, answering.weights, x)
     text = as_csv(task.schema, outputs)
     _explain(answering, outputs)
-    if options.out is None:
+    if out is None:
         sys.stdout.write(text)
     else:
-        write_atomically(options.out, text.encode())
-        print(f"{len(outputs)} predictions in {options.out}")
+        out.write(text.encode())
+        if not out.is_stream:
+            print(f"{len(outputs)} predictions in {out.path}")
     return 0
 
 

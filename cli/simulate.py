@@ -11,6 +11,7 @@ from typing import Any
 from calyx.errors import ConfigError
 from cli.hydra_program import composed, one_sentence, run_hydra, search_path
 from cli.idle import idle_settings
+from cli.outputs import check_run_folder
 from cli.settling import settled
 from server.folder import RunFolder
 
@@ -60,8 +61,9 @@ def _check(options: Namespace) -> None:
     from engines.planning import plan
 
     cfg = composed([*options.overrides, *search_path(options.config_dir)])
-    RunFolder(Path(cfg.hydra.run.dir)).refuse_if_used()
-    plan(settled(cfg, single=True))
+    config = settled(cfg, single=True)
+    check_run_folder(RunFolder(Path(cfg.hydra.run.dir)), config)
+    plan(config)
 
 
 def _run_one(arguments: Sequence[str]) -> None:

@@ -14,8 +14,9 @@ from calyx.config import Stopping, canonical_json
 from calyx.errors import ConfigError, UserError
 from cli.hydra_program import search_path
 from cli.idle import check_search, idle_settings
+from cli.outputs import refuse_data_folder
 from cli.settling import settled
-from cli.sweep.folders import what_to_do
+from cli.sweep.folders import refuse_foreign_files, what_to_do
 from cli.sweep.overrides import candidates, given_params, parse_overrides, quoted
 from server.folder import RunFolder
 
@@ -116,6 +117,7 @@ def _check_folder(folder: Path) -> None:
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"The folder {there} cannot be written; choose another hydra.sweep.dir.")
+    refuse_foreign_files(folder)
     if RunFolder(folder).holds_run:
         raise UserError(
             f"The folder {folder} holds a single run and no sweep; choose another hydra.sweep.dir."
@@ -181,9 +183,12 @@ def _check_jobs(
         if source not in seen:  # seeds split the same rows otherwise, which takes its time
             seen.add(source)
             plan(config)
-        folder = Path(str(cfg.hydra.sweep.dir)) / str(cfg.hydra.sweep.subdir)
+        home = Path(str(cfg.hydra.sweep.dir))
+        refuse_data_folder(home, config, is_sweep=True)
+        folder = home / str(cfg.hydra.sweep.subdir)
         if are_jobs:
             what_to_do(RunFolder(folder), run, config)
+            refuse_data_folder(folder, config)
         if any(folder == other.folder for other in planned) and are_jobs:
             raise ConfigError(
                 f"Two jobs would write to {folder}; make hydra.sweep.subdir differ between them."
