@@ -10,8 +10,10 @@ from typing import Any
 from calyx.errors import CalyxError, ConfigError
 from calyx.files import read_lines
 from cli.audit_table import print_audit
+from cli.contradictions import refuse_undone
 from cli.display import Display
 from cli.hydra_program import composed
+from cli.idle import idle_settings
 from cli.outputs import check_run_folder
 from cli.report.page import write_report
 from cli.settling import settled
@@ -35,7 +37,10 @@ def run_audit(arguments: Sequence[str]) -> int:
             raise ConfigError(f"{word!r} is no KEY=VALUE; see `calyx audit --help`.")
     cfg = composed([o for o in [*overrides, *ALWAYS] if not o.startswith(FOLDER)])
     config = settled(cfg, single=True)
+    refuse_undone(overrides, config, "audit")
     folder = _folder(overrides, config)
+    for sentence in idle_settings(overrides, config):
+        print(f"warning: {sentence}", flush=True)
     checked, stopped = plan(config), None
     with Display(checked) as display:
         try:

@@ -33,7 +33,7 @@ MAY_CHANGE = (
 
 def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
-    from cli.following import drive, split_options
+    from cli.following import Options, drive, split_options
 
     options, rest = split_options(list(arguments), "resume")
     folders = [a for a in rest if "=" not in a and not a.startswith("-")]
@@ -47,8 +47,14 @@ def main(arguments: Sequence[str]) -> int:
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
     if run.engine["name"] == "superlink":
+        _refuse_on_sites(overrides)
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
+    if options != Options():
+        raise UserError(
+            f"The run in {folder.path} is a simulation, which needs no server: leave --roster, "
+            "--control-port and --authority out."
+        )
     checked = plan(config)
     from cli.running import run_plan  # late: it loads PyTorch
 
@@ -78,6 +84,13 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         if key == "audit.baseline" and isinstance(section[last], str):
             section[last] = str(Path(section[last]).absolute())
     return config
+
+
+def _refuse_on_sites(overrides: Sequence[str]) -> None:
+    """Raise UserError for what has an effect in a simulation only."""
+    for override in overrides:
+        if override.split("=", 1)[0] in ("engine.workers", "task.data_dir", "baselines"):
+            raise UserError(f"{override} is of simulations, and this run's clients are sites.")
 
 
 def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: RunState) -> None:

@@ -5,7 +5,7 @@ It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 from calyx.config import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
 from calyx.errors import ConfigError, DataError
@@ -29,15 +29,22 @@ from server.sampling import check_cv, check_replies, check_sizes
 from server.stopping import check_monitor
 from strategies.base import check_strategy
 
-_BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA)
+_BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA, FailureCode.MISSING_VALUES)
 
 
 @config
 class EmbeddedConfig:
-    """The section `engine`."""
+    """The section `engine` of clients on this machine, or on their own (superlink)."""
 
-    name: str
+    name: Literal["embedded", "superlink"]
     workers: NonNegativeInt | None  # processes; null is one a core; 0 runs clients in this process
+
+    def __post_init__(self) -> None:
+        """Refuse workers where each site is a process of its own."""
+        if self.name == "superlink" and self.workers is not None:
+            raise ValueError(
+                "workers is of simulations; on engine=superlink each site is a process"
+            )
 
     def count(self, clients: int) -> int:
         """Processes to start for so many clients."""
@@ -50,7 +57,7 @@ class EmbeddedConfig:
 class RayConfig:
     """The section `engine` of Flower's simulation on Ray."""
 
-    name: str
+    name: Literal["ray"]
     workers: PositiveInt | None  # actors at once, a core each; null is one a core
     address: str | None  # of a cluster, as `ray.init` takes it; null starts Ray on this machine
 
@@ -91,6 +98,8 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
         raise ConfigError("task.faults are for simulations; sites refuse them.")
     parse(TrainingConfig, run.training, "training")
     preprocessing = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
+    if preprocessing.fitted is not None:
+        raise ConfigError("preprocessing.fitted is what a run fits itself; leave it out.")
     check_ranges(task.schema, preprocessing)
     check_phases(run.phases, preprocessing.name)
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
@@ -98,8 +107,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check_monitor(run, task.schema)
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
-    if "train" in run.phases:
-        check_replies(run, len(task.clients))
+    check_replies(run, len(task.clients))
     if run.audit.baseline is not None:
         if "audit" not in run.phases:
             raise ConfigError("audit.baseline needs the phase audit, which does the comparison.")
@@ -107,6 +115,39 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check(parse(HardwareConfig, run.hardware, "hardware"))
     check(read_site(node_config("any", run.client)).hardware)
     return run, task, engine
+
+
+def check_simulated(run: RunConfig) -> None:
+    """Refuse what only separate machines have, and a policy that no order of this run would meet.
+
+    Raises ConfigError.
+    """
+    if run.engine["name"] == "superlink":
+        raise ConfigError("engine=superlink is what `calyx submit` runs on; simulate without it.")
+    for key in ("identity", "roster", "state_dir"):
+        if run.client.get(key) is not None:
+            raise ConfigError(
+                f"client.{key} is of a site's own file; a simulation's clients have keys that are made "
+                "for the run, and leave nothing but the run's folder."
+            )
+    privacy = parse(PrivacyConfig, run.privacy, "privacy")
+    policy = read_site(node_config("any", run.client)).policy
+    if policy.privacy != privacy.name:
+        raise ConfigError(
+            f"client.policy.privacy={policy.privacy} refuses every order of privacy={privacy.name}; set "
+            "one of them, and the other follows."
+        )
+    for key in ("n_min", "h_min"):
+        least, given = getattr(policy, key), getattr(privacy, key)
+        if privacy.is_encrypted and least > given:
+            raise ConfigError(
+                f"client.policy.{key}={least} refuses every sum of privacy.{key}={given}; set the "
+                "latter, and the former follows."
+            )
+    if run.cv.k == "clients" and not policy.leave_one_out:
+        raise ConfigError(
+            "client.policy.leave_one_out=false refuses cv.k=clients; set one of them."
+        )
 
 
 def _parse_engine(section: Section) -> EngineConfig:
@@ -123,6 +164,7 @@ def plan(config: dict[str, Any]) -> Plan:
     Data is prepared here, before workers are forked, so that they inherit it.
     """
     run, task, engine = check_config(config)
+    check_simulated(run)
     terms, sites, notes = terms_of(run), [], []
     failures: list[ClientFailure] = []
     privacy, sizes = parse(PrivacyConfig, run.privacy, "privacy"), []
@@ -134,7 +176,8 @@ def plan(config: dict[str, Any]) -> Plan:
             sizes.append(len(prepared.parts["train"]))
             sites.append(site)
         except ClientFailure as error:
-            failures.append(error)
+            is_setting = error.code == FailureCode.MISSING_VALUES  # says no more than the column
+            failures.append(ClientFailure(error.code, f"{name}: {error}.") if is_setting else error)
     broken = [error for error in failures if error.code in _BROKEN_DATA]
     if broken:
         raise DataError(str(broken[0]))

@@ -51,8 +51,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
-    if "train" in run.phases:
-        check_replies(run, len(nodes))
+    check_replies(run, len(nodes))
     work = Work(run, folder, grid, nodes, roster, task, state)
     _say_guarantee(work)
     _say_unranked(work)

@@ -62,8 +62,9 @@ class RunFolder:
                 f"The folder {self.path} already holds a run; choose another hydra.run.dir, or go on "
                 f"with `calyx resume {self.path}`."
             )
-        # A roster is written before its run begins.
-        others = (place for place in vars(self).values() if place not in (self.path, self.roster))
+        # A roster is written before its run begins; a fold looks after its folder itself.
+        excepted = (self.path, self.roster, self.folds)
+        others = (place for place in vars(self).values() if place not in excepted)
         foreign = next((place for place in others if os.path.lexists(place)), None)
         if foreign is not None:
             raise UserError(

@@ -12,6 +12,7 @@ from typing import Any
 from calyx.composing import compose, compose_master
 from calyx.config import Stopping, canonical_json
 from calyx.errors import ConfigError, UserError
+from cli.contradictions import refuse_undone
 from cli.hydra_program import search_path
 from cli.idle import check_search, idle_settings
 from cli.outputs import refuse_data_folder
@@ -54,6 +55,7 @@ def plan_sweep(options: Namespace) -> Sweep:
     words: list[str] = list(options.overrides)
     _check_extras(words)
     master = _compose_master([*words, *search_path(options.config_dir)])
+    refuse_undone(words, {}, "sweep")
     folder = Path(str(master.hydra.sweep.dir))
     _check_folder(folder)
     fixed = [f"hydra.sweep.dir={quoted(str(folder))}"]
@@ -162,7 +164,7 @@ def _check_jobs(
     """Plan each, and look at its folder if they are the very jobs and not samples of a search."""
     from omegaconf import open_dict
 
-    from engines.planning import check_config, plan
+    from engines.planning import check_config, check_simulated, plan
 
     planned: list[PlannedJob] = []
     watched: list[Stopping] = []
@@ -177,6 +179,7 @@ def _check_jobs(
             cfg.hydra.job.num = number
         config = settled(cfg, single=False)
         run, _, _ = check_config(config)
+        check_simulated(run)
         watched.append(run.stopping)
         idle |= dict.fromkeys(idle_settings(words, config))
         source = canonical_json([config[key] for key in ("task", "client", "preprocessing")])
