@@ -58,8 +58,8 @@ def claim_output(
     for folder in folders:
         if is_within(path, folder):
             raise UserError(
-                f"{shown(path)} lies in the data folder {shown(folder)}, which no command changes; "
-                "choose another --out."
+                f"{shown(path)} lies in {shown(folder)}, in which no command changes anything; choose "
+                "another --out."
             )
     _check_place(path)
     if os.path.lexists(path) and not replace:

@@ -117,6 +117,12 @@ def read_again(terms: Terms, client: str, data_dir: Path | None) -> Rows:
     return _read_rows.__wrapped__(sections, client, data_dir, None)
 
 
+def forget() -> None:
+    """Read and prepare rows anew from now on."""
+    _read_rows.cache_clear()
+    _prepare.cache_clear()
+
+
 def version_of(task: Section, seed: int, client: str, data_dir: str | None) -> str:
     """The digest of a client's rows, for another process. Raises ClientFailure."""
     sections = canonical_json({"task": task, "seed": seed})

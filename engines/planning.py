@@ -3,6 +3,7 @@
 It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -158,17 +159,18 @@ def _parse_engine(section: Section) -> EngineConfig:
     return parse(RayConfig, section, "engine")
 
 
-def plan(config: dict[str, Any]) -> Plan:
+def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
     """Check a resolved config and read the clients' data; nothing is written. Raises UserError.
 
-    Data is prepared here, before workers are forked, so that they inherit it.
+    Data is prepared here, before workers are forked, so that they inherit it; not that of clients
+    that a run goes on `without`.
     """
     run, task, engine = check_config(config)
     check_simulated(run)
     terms, sites, notes = terms_of(run), [], []
     failures: list[ClientFailure] = []
     privacy, sizes = parse(PrivacyConfig, run.privacy, "privacy"), []
-    for name in task.clients:
+    for name in (name for name in task.clients if name not in without):
         site = read_site(node_config(name, run.client))
         try:
             prepared = prepare(terms, name, site.data_dir)
@@ -185,6 +187,9 @@ def plan(config: dict[str, Any]) -> Plan:
         raise DataError(f"No client can train; the first says: {failures[0]}")
     capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
     warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
+    own = getattr(task, "warnings_of", None)
+    if own is not None and sites[0].data_dir is not None:
+        warnings += own(sites[0].data_dir)
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
 
 

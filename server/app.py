@@ -19,6 +19,7 @@ from server.checkpoints import RunState, load_newest, save
 from server.exchange import named
 from server.folder import RunFolder, Severity
 from server.job import Job, read_job
+from server.left_out import read_left_out
 from server.nodes import read_nodes
 from server.phase_order import check_phases
 from server.sampling import check_cv, check_replies, check_sizes, sample_cohort
@@ -47,6 +48,8 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     check_monitor(run, task.schema)
     state = _resumed(job, folder) if job.resume else _fresh(job, folder, task)
     nodes, roster = read_nodes(grid, run.deadline_s), _roster(job, privacy)
+    gone = {one.client for one in read_left_out(folder)}
+    nodes = {name: node for name, node in nodes.items() if name not in gone}
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))

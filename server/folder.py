@@ -39,6 +39,7 @@ class RunFolder:
         self.stores = path / "clients"
         self.tensorboard = path / "tensorboard"
         self.mlflow = path / "mlflow.json"
+        self.left_out = path / "left-out.json"
 
     def is_own(self, name: str) -> bool:
         """Whether a run writes a file or a folder of this name, in its folder."""

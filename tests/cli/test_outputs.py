@@ -19,7 +19,11 @@ from cli import main
 from cli.outputs import claimed
 from server.checkpoints import _newest_first
 
-IS_INPUT, IS_ROWS, IS_RUN = "would be lost", "lies in the data folder", "is a file of the run in"
+IS_INPUT, IS_ROWS, IS_RUN = (
+    "would be lost",
+    "in which no command changes anything",
+    "is a file of the run in",
+)
 IS_THERE, HOLDS_DATA, IS_OWN = "is there already", "holds the data", "choose another --out"
 PREDICT = ["predict", "run", "new.csv", "--out"]
 REPORT = ["report", "run", "other"]

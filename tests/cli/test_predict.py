@@ -13,7 +13,9 @@ from calyx.errors import UserError
 from calyx.tasks.base import Column, Schema, Target
 from calyx.weights import load_weights
 from cli import main, predict, simulate
+from cli.new_rows import NewRows
 from cli.own_models import Answering
+from cli.predictions import as_csv, probabilities
 from server.folder import RunFolder
 
 pytestmark = pytest.mark.e2e
@@ -141,20 +143,22 @@ def test_a_personal_strategy_predicts_with_the_clients_own_model(tmp_path, capsy
 
 def test_a_prediction_says_on_stderr_whose_model_it_is(tmp_path, capsys):
     schema = Schema((Column("a", "numeric"),), (), target=Target("day", 2_450_000, 30))
-    predict._explain(Answering({}, "This is site-0's own model."), np.array([[1.0], [np.nan]]))
+    rows = NewRows(tmp_path, np.zeros((2, 1)), np.array([2, 5]), None)
+    answering = Answering({}, "This is site-0's own model.")
+    predict._explain(answering, np.array([[1.0], [np.nan]]), rows, "")
     said = capsys.readouterr()
     assert not said.out
     assert said.err == (
-        "This is site-0's own model.\n1 of 2 rows have no prediction, the first is row 2: there the "
-        "model gives no finite number.\n"
+        "This is site-0's own model.\n1 of 2 rows have no prediction, the first is that of line 5: "
+        "there the model gives no finite number.\n"
     )
-    assert predict.as_csv(schema, np.array([[1.0], [np.nan]])) == 'day\n1.00000\n""\n'
+    assert as_csv(schema, ["day"], np.array([[1.0], [np.nan]])) == 'day\n1.00000\n""\n'
 
 
 def test_values_have_the_digits_of_the_targets_scale():
     schema = Schema((Column("a", "numeric"),), (), target=Target("day", 24_500_000, 30))
     days = [24499964.5, 24499964.9, 24500034.7]
-    said = predict.as_csv(schema, np.array(days)[:, None]).split()[1:]
+    said = as_csv(schema, ["day"], np.array(days)[:, None]).split()[1:]
     assert said == ["24499964.500", "24499964.900", "24500034.700"]
 
 
@@ -168,7 +172,7 @@ def test_values_have_the_digits_of_the_targets_scale():
     ],
 )
 def test_probabilities_show_the_winner_and_what_is_not_0(row, texts):
-    assert predict.probabilities(row) == texts
+    assert probabilities(row) == texts
 
 
 def test_a_file_is_written_whole(tmp_path, made):

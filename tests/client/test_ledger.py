@@ -135,7 +135,7 @@ def test_a_sites_ledger_outlives_its_process_and_holds_no_secret(clients, tmp_pa
     server, requests = clients.advance(clients.order(), 2)
     assert not clients.contexts[site.name].state  # nothing rides in Flower's memory
     secrets = secrets_of(clients)
-    on_disk = b"".join(p.read_bytes() for p in (tmp_path / "state").iterdir())
+    on_disk = b"".join(p.read_bytes() for p in (tmp_path / "state").rglob("*") if p.is_file())
     assert b"vector" in on_disk
     assert not [s for s in secrets if s in on_disk or s.hex().encode() in on_disk]
     site.restart()
