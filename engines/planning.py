@@ -23,7 +23,7 @@ from client import journal
 from client.config import Site, node_config, read_site
 from client.data import describe, prepare
 from client.failures import ClientFailure
-from client.training_config import TrainingConfig
+from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from server.baseline import read_baseline
 from server.phase_order import check_phases
 from server.sampling import check_cv, check_replies, check_sizes
@@ -170,12 +170,14 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
     terms, sites, notes = terms_of(run), [], []
     failures: list[ClientFailure] = []
     privacy, sizes = parse(PrivacyConfig, run.privacy, "privacy"), []
+    unheard = 0  # clients whose validation rows say too little about when to stop
     for name in (name for name in task.clients if name not in without):
         site = read_site(node_config(name, run.client))
         try:
             prepared = prepare(terms, name, site.data_dir)
             notes += [(name, note) for note in describe(prepared)]
             sizes.append(len(prepared.parts["train"]))
+            unheard += len(prepared.parts["validation"]) < MIN_VALIDATION_ROWS
             sites.append(site)
         except ClientFailure as error:
             is_setting = error.code == FailureCode.MISSING_VALUES  # says no more than the column
@@ -187,10 +189,22 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
         raise DataError(f"No client can train; the first says: {failures[0]}")
     capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
     warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
+    if unheard and _stops_early(run):
+        warnings.append(
+            f"Local early stopping is off at {unheard} of {len(sizes)} clients, which have fewer than "
+            f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training['epochs']} epochs."
+        )
     own = getattr(task, "warnings_of", None)
     if own is not None and sites[0].data_dir is not None:
         warnings += own(sites[0].data_dir)
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
+
+
+def _stops_early(run: RunConfig) -> bool:
+    """Whether a client may stop before its last local epoch."""
+    training = parse(TrainingConfig, run.training, "training")
+    patience = training.early_stopping.patience
+    return "train" in run.phases and patience is not None and patience + 1 < training.epochs
 
 
 def _of_capped(capped: int, clients: int, task: Task) -> str:
