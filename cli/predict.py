@@ -17,6 +17,7 @@ from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
 from calyx.registry import load_task
 from calyx.tasks.base import Table, Task
+from calyx.tasks.words import one_form
 from calyx.weights import initial_model, load_weights
 from cli.arguments import Parser
 from cli.fitted import Whose, fitted_for
@@ -87,6 +88,7 @@ def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) ->
         if state_dir is not None:
             raise UserError("--state-dir goes with client=NAME, the site whose folder it is.")
         return None
+    client = next((name for name in task.clients if one_form(name) == one_form(client)), client)
     if state_dir is not None:
         return Whose(client, state_dir / "strategy")
     if run.engine["name"] == "superlink":

@@ -3,7 +3,7 @@
 It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -17,16 +17,18 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
-from calyx.tasks.base import Task
+from calyx.tasks.base import Task, own_split, split_of
 from calyx.wire import FailureCode
 from client import journal
 from client.config import Site, node_config, read_site
 from client.data import describe, prepare
 from client.failures import ClientFailure
+from client.journal import Note
+from client.part_checks import INFLATING
 from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from server.baseline import read_baseline
 from server.phase_order import check_phases
-from server.sampling import check_cv, check_replies, check_sizes
+from server.sampling import check_cv, check_folds, check_replies, check_sizes
 from server.stopping import check_monitor
 from strategies.base import check_strategy
 
@@ -108,6 +110,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check_monitor(run, task.schema)
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
+    check_folds(run.cv.k, own_split(task))
     check_replies(run, len(task.clients))
     if run.audit.baseline is not None:
         if "audit" not in run.phases:
@@ -175,6 +178,7 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
         site = read_site(node_config(name, run.client))
         try:
             prepared = prepare(terms, name, site.data_dir)
+            check_folds(run.cv.k, split_of(prepared.raw["train"]))
             notes += [(name, note) for note in describe(prepared)]
             sizes.append(len(prepared.parts["train"]))
             unheard += len(prepared.parts["validation"]) < MIN_VALIDATION_ROWS
@@ -194,6 +198,7 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
             f"Local early stopping is off at {unheard} of {len(sizes)} clients, which have fewer than "
             f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training['epochs']} epochs."
         )
+    warnings += _of_splits(notes, len(task.clients))
     own = getattr(task, "warnings_of", None)
     if own is not None and sites[0].data_dir is not None:
         warnings += own(sites[0].data_dir)
@@ -205,6 +210,17 @@ def _stops_early(run: RunConfig) -> bool:
     training = parse(TrainingConfig, run.training, "training")
     patience = training.early_stopping.patience
     return "train" in run.phases and patience is not None and patience + 1 < training.epochs
+
+
+def _of_splits(notes: Sequence[tuple[str, Note]], clients: int) -> list[str]:
+    """What clients say of their splits that makes all figures too good: a sentence for each check."""
+    findings = [(name, note.fields) for name, note in notes if note.kind == "finding"]
+    by_check = {c: [(n, f["message"]) for n, f in findings if f["check"] == c] for c in INFLATING}
+    return [
+        f"{len(told)} of {clients} clients, such as {told[0][0]}: {told[0][1]}"
+        for told in by_check.values()
+        if told
+    ]
 
 
 def _of_capped(capped: int, clients: int, task: Task) -> str:

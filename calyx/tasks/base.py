@@ -113,13 +113,22 @@ class Schema:
 
 
 @dataclass(frozen=True)
+class Repeating:
+    """A column beside those of the schema whose words repeat: the number of each first row's word."""
+
+    name: str
+    words: NDArray[np.int64]  # [M] of the table's first M rows; -1 where the cell is missing
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows as a task loads them: `x` [N, C] float64 with NaN for missing, and `y` [N].
 
     `y` are int64 classes, or float64 values in the target's own unit. Rows with one number in
     `blocks` [N] int64 stay together when a client's rows are split, as the lines of one speech
     must: neighbours know too much of each other. `unread` are columns that stand beside those of the
-    schema where the rows come from, by name: a site wants to know of them.
+    schema where the rows come from, by name: a site wants to know of them. Those of which the words
+    repeat may stand in `repeating`, as long as the rows are as they were loaded.
 
     One of these takes the place of a drawn split: `parts` [N] int8, the part of each row as a
     benchmark brings it (0 training, 1 validation, 2 test); or `times` [N] float64, finite, by which
@@ -132,6 +141,8 @@ class Table:
     unread: tuple[str, ...] = ()
     parts: NDArray[np.int8] | None = None  # None: the split is drawn
     times: NDArray[np.float64] | None = None  # None: the order of rows says nothing
+    strange: tuple[tuple[str, str], ...] = ()  # in words for a person; a few of each column
+    repeating: tuple[Repeating, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what decides the split: lengths, values, and that it is one thing."""
@@ -165,6 +176,7 @@ class Table:
             self.unread,
             of(self.parts),
             of(self.times),
+            self.strange,
         )
 
 
@@ -185,7 +197,24 @@ def join(tables: Sequence[Table]) -> Table:
             raise ValueError(f"some tables have {name}, and some have none")
         beside[name] = None if found[0] is None else np.concatenate(found)
     x, y = np.concatenate([t.x for t in tables]), np.concatenate([t.y for t in tables])
-    return replace(tables[0], x=x, y=y, **beside)
+    strange = tuple(dict.fromkeys(pair for table in tables for pair in table.strange))
+    return replace(tables[0], x=x, y=y, strange=strange, **beside)
+
+
+def split_of(table: Table) -> str | None:
+    """What of the table decides how its rows are split, in words; None where that is drawn."""
+    if table.parts is not None:
+        return "the rows' own split"
+    return "the time of the rows" if table.times is not None else None
+
+
+def own_split(task: "Task") -> str | None:
+    """What of a task decides how rows are split, before any are read; None: nothing that it knows of.
+
+    A task may say it in an attribute `own_split`, so that what undoes it is refused at once.
+    """
+    found = getattr(task, "own_split", None)
+    return found if isinstance(found, str) else None
 
 
 class Task(Protocol):

@@ -15,6 +15,7 @@ import numpy as np
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Schema, Table, Target, check_w_max, join
+from calyx.tasks.csv_beside import repeating
 from calyx.tasks.csv_folder import (
     checked,
     clients_in,
@@ -28,19 +29,16 @@ from calyx.tasks.csv_folder import (
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import SchemaConfig, column_of, composed_schema, dialect_of, read_schema
 from calyx.tasks.csv_split import SplitReader, check_folders, join_pieces, part_folders
+from calyx.tasks.csv_words import labels, strange_words
 from calyx.tasks.tables import (
-    UNKNOWN,
-    Chunk,
     Field,
     Rows,
     all_rows,
-    codes,
     inputs,
-    numbers,
     read_chunks,
     read_header,
 )
-from calyx.tasks.words import none_of, one_form, shown
+from calyx.tasks.words import one_form, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -118,6 +116,13 @@ class Csv:
             number = Target(target.name, target.center, target.scale)
         columns = tuple(column_of(name, c) for name, c in self._cfg.schema.columns.items())
         self.schema = Schema(columns, tuple(map(shown, target.classes)), number)
+
+    @property
+    def own_split(self) -> str | None:
+        """The key of the schema that decides how rows are split, in words."""
+        schema = self._cfg.schema
+        key = "split" if schema.split else "time"
+        return f"the schema's `{key}`" if schema.split or schema.time else None
 
     @property
     def key(self) -> str:
@@ -200,51 +205,28 @@ class Csv:
         beside = [name for name in (schema.client, deciding.column) if name is not None]
         names = [*schema.columns, schema.target.name, *beside]
         for chunk in read_chunks(path, names, self._dialect):
-            x, y = inputs(path, chunk, self._fields, self._dialect), self._labels(path, chunk)
-            self._refuse_unknown(path, chunk, x)
+            x = inputs(path, chunk, self._fields, self._dialect)
+            strange = strange_words(path, chunk, schema.columns, x)
+            y = labels(path, chunk, schema.target, self._dialect)
             table = deciding.read(chunk, Table(x, y))
             if schema.client is None:
-                found.setdefault(None, []).append(table)
+                found.setdefault(None, []).append(replace(table, strange=strange.of(range(len(x)))))
                 continue
             rows = dict[str, list[int]]()
             for row, client in enumerate(whose(path, chunk, schema.client)):
                 rows.setdefault(client, []).append(row)
             for client, places in rows.items():
-                found.setdefault(client, []).append(table.take(np.array(places)))
+                part = replace(table.take(np.array(places)), strange=strange.of(places))
+                found.setdefault(client, []).append(part)
         header = read_header(path, self._dialect)
         unread = tuple(printable(name, 40) for name in header if name not in names)
+        beside_by = {}
+        if deciding.column is None:  # else it is said already what belongs together
+            beside_by = repeating(path, names, schema.client, self._dialect)
         return {
-            client: replace(join_pieces(pieces), unread=unread) for client, pieces in found.items()
+            client: replace(join_pieces(pieces), unread=unread, repeating=beside_by.get(client, ()))
+            for client, pieces in found.items()
         }
-
-    def _labels(self, path: Path, chunk: Chunk) -> np.ndarray[Any, Any]:
-        target = self._cfg.schema.target
-        words, classes, name = chunk.cells[target.name], target.classes, target.name
-        if classes:
-            y = codes(words, classes, self._dialect.decimal)
-        else:
-            y = numbers(path, chunk, name, self._dialect)
-        wrong = np.flatnonzero(np.isnan(y) | ((y == UNKNOWN) & bool(target.classes)))
-        if len(wrong):
-            cell, line = words[wrong[0]], chunk.lines[wrong[0]]
-            what = "is missing"
-            if cell is not None:
-                what = f"is {none_of(cell, classes, 'classes')}"
-            raise DataError(f"{path}, line {line}: the target {printable(name, 40)} {what}.")
-        return y.astype(np.int64) if classes else y
-
-    def _refuse_unknown(self, path: Path, chunk: Chunk, x: np.ndarray[Any, Any]) -> None:
-        """Raise DataError for the first word that a column refuses."""
-        for i, (name, column) in enumerate(self._cfg.schema.columns.items()):
-            rows = np.flatnonzero(x[:, i] == UNKNOWN)
-            if column.unknown != "refuse" or not column.categories or not len(rows):
-                continue
-            cell = str(chunk.cells[name][rows[0]])
-            raise DataError(
-                f"{path}, line {chunk.lines[rows[0]]}, column {printable(name, 40)}: "
-                f"{none_of(cell, column.categories, 'categories')}; the schema refuses such words "
-                "(unknown: refuse); mend the cell, or name the word in the schema."
-            )
 
     @property
     def _dialect(self) -> Dialect:

@@ -40,10 +40,10 @@ class Dialect:
 def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row, and the line where it begins; the first line's names come first.
 
-    An empty line is no row. A row has as many cells as there are names, and more at its end that are
-    empty. Raises DataError, also in the middle.
+    An empty line is no row. All rows have as many cells as there are names, or all have the same
+    number of empty cells more at their ends. Raises DataError, also in the middle.
     """
-    begin, width, last = 1, 0, [""]
+    begin, width, last = 1, None, [""]
     with _told(path, dialect), path.open(encoding=dialect.encoding, newline="") as file:
         rows = csv.reader(
             _lines(path, file, last),
@@ -55,20 +55,54 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
             for row in rows:
                 if rows.line_num > begin:
                     _check_breaks(path, dialect, (begin, row), width)
-                if len(row) == width or not _is_empty(path, begin, row, (width, last[0])):
-                    if not width:
-                        width = len(row)
-                    elif len(row) != width:
-                        _check_width(path, dialect, (begin, row), width)
+                if len(row) > 1 or not _is_empty(path, begin, (row, last[0]), width):
+                    if width is None:
+                        _check_names(path, begin, row)
+                        width = _Width(path, dialect.delimiter, len(row))
+                    else:
+                        width.check(begin, row)
                     yield begin, row
                 begin = rows.line_num + 1
         except csv.Error as error:
             lines = (begin, rows.line_num)
-            raise DataError(
-                _fault(path, dialect, lines, is_end="unexpected end" in str(error))
-            ) from None
-    if not width:
+            raise DataError(_fault(path, dialect, lines, str(error))) from None
+    if width is None:
         raise DataError(f"{path} is empty; its first line must name the columns.")
+
+
+class _Width:
+    """How many cells each row must have: as there are names, or some empty ones more, as the first row.
+
+    Were a single row allowed more, a delimiter in a text without marks could move its cells to other
+    columns, and an empty one out of sight.
+    """
+
+    def __init__(self, path: Path, delimiter: str, names: int) -> None:
+        self._path, self._delimiter, self.names = path, delimiter, names
+        self._cells, self._first = names, 0
+
+    def check(self, line: int, row: list[str]) -> None:
+        """Raises DataError with the line of a row that has too few cells, or too many."""
+        if not self._first:
+            self._first, self._cells = line, max(len(row), self.names)
+        if len(row) == self._cells and not any(cell.strip() for cell in row[self.names :]):
+            return
+        count = len(row)
+        if count == self.names:  # and the first has more, which only all might have
+            line, count = self._first, self._cells
+        help_ = (
+            f"quote a text that holds a {self._delimiter!r}, or see decimal in the schema"
+            if count > self.names
+            else f"between two {self._delimiter!r} a cell may be empty, and none may be left out"
+        )
+        raise DataError(
+            f"{self._path}, line {line}: {_counted(count, 'cell')}, and the first line names "
+            f"{_counted(self.names, 'column')}; {help_}."
+        )
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _lines(path: Path, file: Iterable[str], last: list[str]) -> Iterator[str]:
@@ -83,12 +117,12 @@ def _lines(path: Path, file: Iterable[str], last: list[str]) -> Iterator[str]:
         yield last[0]
 
 
-def _is_empty(path: Path, begin: int, row: list[str], shape: tuple[int, str]) -> bool:
-    """Whether the row is a line without anything. Raises DataError where it could be a missing value."""
-    width, line = shape
+def _is_empty(path: Path, begin: int, seen: tuple[list[str], str], width: _Width | None) -> bool:
+    """Whether a line has nothing in it. Raises DataError where that could be a missing value."""
+    row, line = seen
     if row and (row != [""] or line.strip()):
         return False
-    if width == 1:
+    if width is not None and width.names == 1:
         raise DataError(
             f"{path}, line {begin} is empty, in a file of one column: a missing value, or nothing? "
             'Write "" for a missing value, and take out a line that is no row.'
@@ -96,23 +130,17 @@ def _is_empty(path: Path, begin: int, row: list[str], shape: tuple[int, str]) ->
     return True
 
 
-def _check_width(path: Path, dialect: Dialect, place: tuple[int, list[str]], width: int) -> None:
-    line, row = place
-    if len(row) > width and not any(cell.strip() for cell in row[width:]):
-        return
-    cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
-    help_ = (
-        f"quote a text that holds a {dialect.delimiter!r}, or see decimal in the schema"
-        if len(row) > width
-        else f"between two {dialect.delimiter!r} a cell may be empty, and none may be left out"
-    )
-    raise DataError(
-        f"{path}, line {line}: {cells}, and the first line names {width} "
-        f"column{'s' * (width > 1)}; {help_}."
-    )
+def _check_names(path: Path, line: int, row: list[str]) -> None:
+    if row[0].lower().startswith("sep=") and not any(row[1:]):
+        raise DataError(
+            f"{path}, line {line}: {printable(row[0], 40)!r} is a word to Excel, and names no column; "
+            "take the line out, and say delimiter in the schema."
+        )
 
 
-def _check_breaks(path: Path, dialect: Dialect, place: tuple[int, list[str]], width: int) -> None:
+def _check_breaks(
+    path: Path, dialect: Dialect, place: tuple[int, list[str]], width: _Width | None
+) -> None:
     """Refuse a row over several lines that could be several rows, of which marks have made one.
 
     Two stray marks join rows to one row of the right width only where as many delimiters stand inside
@@ -120,7 +148,7 @@ def _check_breaks(path: Path, dialect: Dialect, place: tuple[int, list[str]], wi
     """
     line, row = place
     inside = sum(cell.count(dialect.delimiter) for cell in row)
-    if dialect.line_breaks or inside < (width - 1 if width else min(1, len(row) - 1)):
+    if dialect.line_breaks or inside < (width.names - 1 if width else min(1, len(row) - 1)):
         return
     for cell in row:
         breaks = len(BREAK.findall(cell))
@@ -132,8 +160,8 @@ def _check_breaks(path: Path, dialect: Dialect, place: tuple[int, list[str]], wi
             )
 
 
-def _fault(path: Path, dialect: Dialect, lines: tuple[int, int], *, is_end: bool) -> str:
-    """What is wrong with a cell of the row in these lines, in a sentence; the file may end there."""
+def _fault(path: Path, dialect: Dialect, lines: tuple[int, int], error: str) -> str:
+    """What is wrong with a cell of the row in these lines, in a sentence, where csv says `error`."""
     begin, end = lines
     with path.open(encoding=dialect.encoding, newline="") as file:
         text = "".join(islice(file, begin - 1, end))
@@ -144,7 +172,11 @@ def _fault(path: Path, dialect: Dialect, lines: tuple[int, int], *, is_end: bool
         closed = begin + len(BREAK.findall(text[: match.end()]))
         rest = text[match.end() : match.end() + 1]
         if match.group(1) == "":
-            within = "never closed" if is_end else f"not closed within {MOST:,} characters"
+            within = (
+                "never closed"
+                if "unexpected end" in error
+                else f"not closed within {MOST:,} characters"
+            )
             return f"{path}, line {opened}: a quotation mark is opened and {within}; {DOUBLED}."
         if match.group(1) and rest not in ("", dialect.delimiter, "\r", "\n"):
             if closed > opened:

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from calyx.errors import DataError, printable
 from calyx.tasks.base import Table, join
+from calyx.tasks.csv_folder import tables_in
 from calyx.tasks.csv_numbers import numbers
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import SchemaConfig
 from calyx.tasks.tables import Chunk
+from calyx.tasks.words import one_form
 
 PARTS = {"train": 0, "validation": 1, "val": 1, "valid": 1, "dev": 1, "test": 2}
 _DAY, _CLOCK, _ZONE = (
@@ -71,7 +73,7 @@ class SplitReader:
                     "is empty, or holds a word that the schema lists under `missing`; complete the "
                     "row, or take it out",
                 )
-        return [str(word) for word in words]
+        return [one_form(str(word)) for word in words]
 
     def _parts(self, words: list[str], lines: NDArray[np.int64]) -> NDArray[np.int8]:
         for word, line in zip(words, lines, strict=True):
@@ -90,6 +92,8 @@ class SplitReader:
         wrong = np.flatnonzero(~np.isfinite(found))
         if len(wrong):
             said, line = printable(words[wrong[0]], 40), int(lines[wrong[0]])
+            if form != _NUMBER and _FORMS[form].fullmatch(words[wrong[0]]):
+                raise self._wrong(line, f"says {said!r}, and there is no such day or hour")
             if line == first:
                 raise self._wrong(
                     line, f"says {said!r}; a time is {', '.join(_FORMS)}, or {_NUMBER}"
@@ -137,11 +141,11 @@ def part_folders(folder: Path) -> Mapping[int, Path]:
     Raises DataError where both are there, two folders are of one part, or none is to be trained on.
     """
     beside = sorted(path for path in folder.glob("*") if path.is_dir() and path.name in PARTS)
-    folders = [path for path in beside if _has_tables(path)]
+    folders = [path for path in beside if tables_in(path)]
     if not folders:
         return {}
     names = [f"{path.name}/" for path in folders]
-    if _has_tables(folder):
+    if tables_in(folder):
         raise DataError(
             f"{folder} holds CSV files beside those in {' and '.join(names)}; keep the ones that are "
             "meant, or name the part of each row with `split` in the schema."
@@ -152,10 +156,6 @@ def part_folders(folder: Path) -> Mapping[int, Path]:
     if 0 not in found:
         raise DataError(f"{folder} holds {' and '.join(names)} and no train/, so nothing trains.")
     return found
-
-
-def _has_tables(folder: Path) -> bool:
-    return any(p.suffix.lower() == ".csv" and not p.name.startswith(".") for p in folder.iterdir())
 
 
 def check_folders(folders: Mapping[int, Path], schema: SchemaConfig) -> None:

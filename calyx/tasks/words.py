@@ -61,11 +61,18 @@ class Places:
 
 def none_of(cell: str, words: Sequence[Word], what: str) -> str:
     """That a cell is none of a schema's words, and whether it is one in another way of writing."""
+    return f"{told(cell, words)} is none of its {what}"
+
+
+def told(cell: str, words: Sequence[Word]) -> str:
+    """A strange cell for a person, beside the declared text that writes the same number."""
     near = Places(words).nearly(cell)
-    said = f"{printable(cell, 40)!r}, none of its {what}"
     if near is None:
-        return said
-    return f"{said} ({printable(near, 40)} is one as a text; as a number it has no quotes in the schema)"
+        return repr(printable(cell, 40))
+    return (
+        f"{printable(cell, 40)!r} ({printable(near, 40)} is declared as a text; as a number it has no "
+        "quotes in the schema)"
+    )
 
 
 def alike(words: Iterable[Word]) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ from calyx.errors import ConfigError, DataError
 from calyx.tasks.csv import Csv
 from calyx.tasks.csv_schema import SchemaConfig, read_schema
 from calyx.tasks.tables import UNKNOWN
+from client.checks import check_table
 
 CODES = [
     "010",
@@ -104,20 +105,20 @@ def test_a_bound_may_be_written_with_an_exponent(tmp_path):
         (
             '"900000000000207008", "1E2", "250.1"',
             "900000000000207009",
-            "'900000000000207009', none of",
+            "'900000000000207009' is none of",
         ),
-        ('"900000000000207008", "1E2", "250.1"', "100", "'100', none of its categories"),
+        ('"900000000000207008", "1E2", "250.1"', "100", "'100' is none of its categories"),
         (
             '"900000000000207008", "1E2", "250.1"',
             "250.10",
-            r"'250.10', none .*\(250.1 is one as a text",
+            "'250.10' (250.1 is declared as a text",
         ),
         (
             '"1"',
             "1.0",
-            "'1.0', none of its categories (1 is one as a text; as a number it has no quotes",
+            "'1.0' (1 is declared as a text; as a number it has no quotes",
         ),
-        ("1_0", "10", "'10', none of its categories"),
+        ("1_0", "10", "'10' is none of its categories"),
     ],
 )
 def test_a_word_that_is_not_declared_is_refused_by_its_line(tmp_path, declared, file, said):
@@ -129,6 +130,25 @@ def test_a_word_that_is_not_declared_is_refused_by_its_line(tmp_path, declared, 
     for part in said.split(" .*"):
         assert part.replace("\\", "") in str(caught.value)
     assert "a.csv, line 3, column word" in str(caught.value)
+
+
+def test_a_clients_finding_says_which_words_are_strange_and_what_helps(tmp_path):
+    write(tmp_path, schema_of('"1", x'), ["x"])
+    (tmp_path / "a.csv").write_text("word,sick\nx,no\n1.0,yes\n8,no\n1.0,no\n")
+    task = task_of(tmp_path)
+    findings = check_table(task.load("a", tmp_path, 1), task.schema)
+    (said,) = [f.message for f in findings if f.check == "unknown-category"]
+    assert said == (
+        "3 rows have an unknown category in the column word, such as '1.0' (1 is declared as a text; as "
+        "a number it has no quotes in the schema), '8'."
+    )
+
+
+def test_of_one_file_each_client_sees_its_own_strange_words(tmp_path):
+    (tmp_path / "all.csv").write_text("who,word,sick\na,x,no\nb,7,yes\na,8,no\n")
+    (tmp_path / "schema.yaml").write_text("client: who\n" + schema_of("x"))
+    strange = {who: task_of(tmp_path).load(who, tmp_path, 1).strange for who in "ab"}
+    assert strange == {"a": (("word", "'8'"),), "b": (("word", "'7'"),)}
 
 
 def test_two_long_codes_are_two_categories(tmp_path):
