@@ -85,3 +85,11 @@ def test_holes_that_no_preprocessing_fills_are_refused_before_the_start(
     said = capsys.readouterr().err
     assert "the column pressure has missing values, and preprocessing=none leaves them" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_the_operators_paths_are_those_that_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["runs", "--authority", "elsewhere.crt"]) == 2
+    assert "There is no elsewhere.crt" in capsys.readouterr().err
+    assert main.run(["doctor", "server", "--nodes", "elsewhere"]) == 1
+    assert "There is no folder elsewhere" in capsys.readouterr().out
