@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from calyx.errors import ConfigError
+from calyx.errors import ConfigError, UserError
 from cli.hydra_program import composed, one_sentence, run_hydra, search_path
 from cli.idle import idle_settings
 from cli.settling import settled
@@ -31,9 +31,8 @@ def main(arguments: Sequence[str]) -> int:
             from cli.sweep.running import run_sweep
 
             return run_sweep(options, flags)
-        if not only_shows:
-            _check(options)
-        _run_one([*flags, *options.overrides])
+        there = frozenset[Path]() if only_shows else _check(options)
+        _run_one([*flags, *options.overrides], there)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_sentence(error)) from error
     return 0
@@ -55,20 +54,33 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     return options
 
 
-def _check(options: Namespace) -> None:
-    """Refuse what cannot run before Hydra makes a folder. Raises UserError."""
+def _check(options: Namespace) -> frozenset[Path]:
+    """Refuse what cannot run before Hydra makes a folder. Raises UserError.
+
+    Returns which of the run's folder and those above it are there already.
+    """
     from engines.planning import plan
 
     cfg = composed([*options.overrides, *search_path(options.config_dir)])
-    RunFolder(Path(cfg.hydra.run.dir)).refuse_if_used()
+    folder = Path(cfg.hydra.run.dir)
+    RunFolder(folder).refuse_if_used()
     plan(settled(cfg, single=True))
+    folder = folder.absolute()
+    return frozenset(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _run_one(arguments: Sequence[str]) -> None:
-    """Raises the job's failure as it is: Hydra would add lines of its own."""
+def _run_one(arguments: Sequence[str], there: frozenset[Path]) -> None:
+    """Raises the job's failure as it is: Hydra would add lines of its own.
+
+    A user's mistake leaves no empty folder behind, where it was not `there` before.
+    """
     failures: list[Exception] = []
+    folders: list[Path] = []
 
     def job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
+        from hydra.core.hydra_config import HydraConfig
+
+        folders.append(Path(HydraConfig.get().runtime.output_dir).absolute())
         try:
             return _job(cfg)
         except Exception as error:  # noqa: BLE001 - raised below
@@ -77,7 +89,16 @@ def _run_one(arguments: Sequence[str]) -> None:
 
     run_hydra(arguments, job)
     if failures:
+        if isinstance(failures[0], UserError):
+            _remove_empty(folders[0], there)
         raise failures[0]
+
+
+def _remove_empty(folder: Path, there: frozenset[Path]) -> None:
+    for path in (folder, *folder.parents):
+        if path in there or any(path.iterdir()):
+            return
+        path.rmdir()
 
 
 def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig

@@ -6,6 +6,7 @@ last batch of one row joins the one before. For all others it stays as it is (de
 Shapes: B rows of a batch, F inputs.
 """
 
+import warnings
 from copy import deepcopy
 
 import torch
@@ -22,9 +23,11 @@ def batch_sizes(num_rows: int, batch_size: int, *, is_joined: bool) -> list[int]
     With `is_joined` a last batch of one row is part of the one before, where there is one.
     """
     whole, rest = divmod(num_rows, batch_size)
-    sizes = [batch_size] * whole + ([rest] if rest else [])
-    if is_joined and len(sizes) > 1 and sizes[-1] == 1:
-        sizes[-2:] = [sizes[-2] + 1]
+    sizes = [batch_size] * whole
+    if rest == 1 and whole and is_joined:
+        sizes[-1] += 1
+    elif rest:
+        sizes.append(rest)
     return sizes
 
 
@@ -36,8 +39,9 @@ def is_last_joined(
     `x` [N, F] and `y` [N] are all rows of the training, on the model's device. The model is left as
     it is; nothing is tried where no such batch would be.
     """
-    sizes = batch_sizes(len(y), batch_size, is_joined=False)
-    if len(sizes) < 2 or sizes[-1] > 1:
+    if batch_sizes(len(y), batch_size, is_joined=True) == batch_sizes(
+        len(y), batch_size, is_joined=False
+    ):
         return False
     return not _trains(model, x[:1], y[:1], hardware) and _trains(model, x[:2], y[:2], hardware)
 
@@ -47,7 +51,8 @@ def _trains(model: nn.Module, x: Tensor, y: Tensor, hardware: Hardware) -> bool:
     copy = deepcopy(model).train()
     trained = [p for p in copy.parameters() if p.requires_grad]
     try:
-        with global_scope(0, "single-row"):
+        with global_scope(0, "single-row"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what will not be done
             loss = loss_of_batch(copy, x.clone(), y, hardware)  # a model may write into its input
             gradients = torch.autograd.grad(loss, trained, allow_unused=True)
     except Exception:  # noqa: BLE001 - whatever a model says of too few rows

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calyx.causes import cause_of
 from calyx.config import parse
 from calyx.hardware import apply, resolve
 from calyx.layouts import over_of
@@ -21,7 +22,7 @@ from calyx.privacy import PrivacyConfig
 from calyx.tasks.base import Schema, Table
 from calyx.weights import initial_model
 from client.config import Site
-from client.data import Participant, prepare, to_part
+from client.data import Participant, prepare, task_of, to_part
 from client.evaluation import evaluate
 from client.splitting import PART_NAMES, PartName
 from client.training import LocalJob, train
@@ -117,21 +118,35 @@ class Question:
     sites: tuple[Site, ...]
 
 
-def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | None:
-    """Train all baselines in the pool; None if one of them failed."""
+def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | str:
+    """Train all baselines in the pool; why there are none, as a sentence, if one of them failed."""
     names = [site.name for site in question.sites]
-    jobs = [Job(0, train_pooled, (question,))]
-    jobs += [Job(i + 1, train_alone, (question, name)) for i, name in enumerate(names)]
+    jobs = [Job(0, attempt, (question, None))]
+    jobs += [Job(i + 1, attempt, (question, name)) for i, name in enumerate(names)]
     found: dict[int, Tested] = {}
+    failed: dict[int, str] = {}
 
     def on_result(index: int, result: Result) -> None:
-        if isinstance(result, Done):
-            found[index] = result.value
+        value = result.value if isinstance(result, Done) else result.reason
+        if isinstance(value, Tested):
+            found[index] = value
+        else:
+            failed[index] = value
 
     pool.run(jobs, None, on_result)
-    if len(found) < len(jobs):
-        return None
+    if failed:
+        first = min(failed)
+        whose = "all rows" if first == 0 else f"{names[first - 1]}'s rows alone"
+        return f"No baseline is shown: the one of {whose} could not be trained: {failed[first]}."
     return Baselines({name: found[i + 1] for i, name in enumerate(names)}, found[0])
+
+
+def attempt(question: Question, name: str | None) -> Tested | str:
+    """In a worker: a client's baseline, or the pooled one without a name; or why there is none."""
+    try:
+        return train_pooled(question) if name is None else train_alone(question, name)
+    except Exception as error:  # noqa: BLE001 - whatever a task's model says of rows
+        return cause_of(error, task_of(question.terms))
 
 
 def train_alone(question: Question, name: str) -> Tested:

@@ -7,8 +7,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.tasks.base import Table
-from client.data import load, split
+from calyx.tasks.base import Column, Schema, Table
+from client.data import split
+from client.loading import load
 
 
 def table_of(blocks: list[int] | None, rows: int = 100) -> Table:
@@ -59,9 +60,10 @@ def test_a_split_comes_from_the_seed_and_the_name():
 
 def test_what_a_task_draws_from_global_generators_while_loading_is_seeded():
     def draw(client, data_dir, seed):
-        return np.random.randn(3).tolist(), random.random()
+        return Table(np.random.randn(3, 1) + random.random(), np.zeros(3, np.int64))
 
-    task = SimpleNamespace(load=draw)
-    assert load(task, "a", None, 1) == load(task, "a", None, 1)
-    assert load(task, "a", None, 1) != load(task, "b", None, 1)
-    assert load(task, "a", None, 1) != load(task, "a", None, 2)
+    schema = Schema((Column("a", "numeric"),), ("no", "yes"))
+    task = SimpleNamespace(load=draw, name="fleet", schema=schema)
+    assert (load(task, "a", None, 1).x == load(task, "a", None, 1).x).all()
+    assert (load(task, "a", None, 1).x != load(task, "b", None, 1).x).all()
+    assert (load(task, "a", None, 1).x != load(task, "a", None, 2).x).all()
