@@ -10,6 +10,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from calyx.errors import printable
 from calyx.tasks.base import Task
@@ -19,7 +20,7 @@ _OURS = ("calyx", "cli", "client", "engines", "server", "strategies")
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 
 
-def cause_of(error: BaseException, task: Task | None = None) -> str:
+def cause_of(error: BaseException, task: Task | type[Task] | None = None) -> str:
     """`ValueError: its text (layer 1, BatchNorm1d; fleet/task.py, line 31)`, in one line.
 
     The line is the last one of the task's own package, or else of code that is neither ours nor a
@@ -33,13 +34,17 @@ def cause_of(error: BaseException, task: Task | None = None) -> str:
     return f"{said} ({where})" if where else said
 
 
-def place_of(task: Task, method: str) -> str:
+def place_of(task: Task | type[Task], method: str) -> str:
     """`fleet/task.py, line 31`: where a task's method begins; "" where that cannot be told."""
     try:
-        found = inspect.unwrap(getattr(type(task), method))
+        found = inspect.unwrap(getattr(_class(task), method))
         return _place(inspect.getfile(found), found.__code__.co_firstlineno)
     except (AttributeError, OSError, TypeError):
         return ""
+
+
+def _class(task: Task | type[Task]) -> type[Any]:
+    return task if isinstance(task, type) else type(task)
 
 
 def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
@@ -50,11 +55,13 @@ def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
         trace = trace.tb_next
 
 
-def _line(frames: list[tuple[FrameType, int]], task: Task | None) -> str:
-    own = "" if task is None else _package(type(task).__module__)
+def _line(frames: list[tuple[FrameType, int]], task: Task | type[Task] | None) -> str:
+    own = "" if task is None else _package(_class(task).__module__)
     modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in frames]
     of_task = [i for i, name in enumerate(modules) if own and _package(name) == own]
-    others = [i for i, (frame, _) in enumerate(frames) if _is_foreign(frame, modules[i])]
+    # What has called us, such as a script of the user's, is not what we have called.
+    ours = max((i for i, name in enumerate(modules) if name.partition(".")[0] in _OURS), default=-1)
+    others = [i for i in range(ours + 1, len(frames)) if _is_foreign(frames[i][0])]
     for found in (of_task, others):
         if found:
             frame, line = frames[found[-1]]
@@ -69,10 +76,9 @@ def _package(module: str) -> str:
     return module if top in _OURS else top
 
 
-def _is_foreign(frame: FrameType, module: str) -> bool:
-    """Whether it is code that is neither ours nor installed."""
-    is_installed = frame.f_code.co_filename.startswith((*_LIBRARIES, "<"))
-    return module.partition(".")[0] not in _OURS and not is_installed
+def _is_foreign(frame: FrameType) -> bool:
+    """Whether code that is not ours was not installed either."""
+    return not frame.f_code.co_filename.startswith((*_LIBRARIES, "<"))
 
 
 def _is_model(frame: FrameType) -> bool:

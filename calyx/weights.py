@@ -36,7 +36,7 @@ def initial_model(task: Task, num_inputs: int, seed: int, fold: int | None = Non
 
     with global_scope(seed, "initial-weights", 0 if fold is None else fold + 1):
         try:
-            model = task.model(num_inputs)
+            model: Any = task.model(num_inputs)  # whatever its author made of it
         except CalyxError:
             raise
         except Exception as error:
@@ -45,12 +45,14 @@ def initial_model(task: Task, num_inputs: int, seed: int, fold: int | None = Non
                 f"{cause_of(error, task)}. Mend the task's `model`."
             ) from error
     if not isinstance(model, torch.nn.Module):
+        kind = "None" if model is None else f"a {type(model).__name__}"
         raise ConfigError(
-            f"The `model` of task={task.name} returns a {type(model).__name__} "
+            f"The `model` of task={task.name} returns {kind} "
             f"({place_of(task, 'model')}), and must return a torch.nn.Module."
         )
-    _check_state(model, task)
-    return model
+    made: nn.Module = model
+    _check_state(made, task)
+    return made
 
 
 def _check_state(model: "nn.Module", task: Task) -> None:

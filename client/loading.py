@@ -46,6 +46,11 @@ def _checked(table: object, task: Task, client: str) -> Table:
     if not _is_array(table.y, label, 1) or len(table.y) != len(table.x):
         wanted = f"{label} [{len(table.x)}], one a row"
         raise _wrong(task, client, f"gives y as {_shown(table.y)}, and not {wanted}")
+    classes = task.schema.classes
+    outside = table.y[(table.y < 0) | (table.y >= len(classes))] if classes else table.y[:0]
+    if len(outside):
+        wanted = f"none of 0 … {len(classes) - 1}, which stand for the schema's classes"
+        raise _wrong(task, client, f"gives the label {outside[0]}, {wanted}")
     return table
 
 
@@ -63,4 +68,4 @@ def _shown(value: object) -> str:
     if isinstance(value, np.ndarray):
         array: NDArray[Any] = value
         return f"{array.dtype} {list(array.shape)}"
-    return f"a {type(value).__name__}"
+    return "None" if value is None else f"a {type(value).__name__}"

@@ -13,6 +13,7 @@ import logging
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -156,10 +157,11 @@ def _tried(asked: Rehearsal, said: tuple[str, ...]) -> Found:
     contents_of(task, replace(makeup, left=tuple(moved)), objective, terms.training)
     check_objective(trial, terms, makeup, able)
     ways = weights_of(trained)
+    odd = check_judging(trial, deepcopy(trained), able)
     return Found(
         said=(*said, *_unrepeated(trial, rows, trained)),
         unable=tuple(one.sentence for one in unable),
-        odd=tuple(check_judging(trial, trained, able)),
+        odd=tuple(odd),
         cut=_cut(terms, makeup, ways),
     )
 

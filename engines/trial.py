@@ -160,6 +160,8 @@ def train_once(trial: Trial, rows: Part) -> nn.Module:
     with global_scope(trial.seed, "trial"):
         output = deepcopy(model)(torch.tensor(rows.x))
     check_output(output, len(rows), trial.task.schema)
+    if not output.requires_grad:
+        raise Unfit("its outputs reach no parameter (are they detached, or under torch.no_grad()?)")
     cfg = replace(trial.cfg, epochs=1, batch_size=len(rows))
     job = LocalJob(cfg, LocalObjective(), trial.hardware, trial.seed, 0, "trial")
     trained = train(model, rows, some(rows, 0), job)
@@ -179,12 +181,16 @@ def check_output(output: object, rows: int, schema: Schema) -> None:
         raise Unfit(f"it gives a {type(output).__name__}, and not a tensor {wanted}")
     if tuple(output.shape) != (rows, schema.num_outputs):
         shape = str(list(output.shape))
-        raise Unfit(f"it gives outputs {shape} for {rows} rows, and not {wanted}")
+        raise Unfit(f"it gives outputs {shape} for {_rows(rows)}, and not {wanted}")
     if not output.dtype.is_floating_point:
         kind = str(output.dtype).removeprefix("torch.")
         raise Unfit(f"it gives outputs of type {kind}, and not of floating point")
     if not bool(torch.isfinite(output).all()):
-        raise Unfit(f"it gives NaN or infinity, untrained, for some of {rows} rows")
+        raise Unfit(f"it gives NaN or infinity, untrained, for some of {_rows(rows)}")
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 def check_judging(trial: Trial, model: nn.Module, person: Participant) -> list[str]:

@@ -102,6 +102,20 @@ class Schema:
     classes: tuple[str, ...]
     target: Target | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a schema that is none, in the words of who writes a task."""
+        for field, kind in (("columns", Column), ("classes", str)):
+            found: Any = getattr(self, field)
+            of_kind = isinstance(found, tuple) and all(isinstance(one, kind) for one in found)
+            if not of_kind:
+                raise ValueError(
+                    f"a schema's {field} are a tuple of {kind.__name__}, and not {found!r:.80}"
+                )
+        if self.target is None and len(self.classes) < 2:
+            raise ValueError("a schema has two classes or more, or a target")
+        if self.target is not None and (self.classes or not isinstance(self.target, Target)):
+            raise ValueError("a schema's target is a Target, and goes without classes")
+
     @property
     def num_outputs(self) -> int:
         """Outputs of a model: a logit a class, or one value."""
