@@ -104,7 +104,12 @@ def _check_types(task: Task, name: str) -> None:
         if len(set(names)) < len(names):
             twice = next(word for word in names if names.count(word) > 1)
             raise ConfigError(f"task={name} has the {what} {printable(twice, 80)} twice.")
+    w_max: Any = task.w_max
+    if not (w_max is None or isinstance(w_max, int)):
+        raise ConfigError(
+            f"The w_max of task={name} is a number of rows or None, not {w_max!r:.80}."
+        )
     try:
-        check_w_max(task.w_max)
-    except (TypeError, ValueError) as error:
+        check_w_max(w_max)
+    except ValueError as error:
         raise ConfigError(f"task={name}: {error}.") from None

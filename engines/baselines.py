@@ -6,7 +6,7 @@ all clients' test parts; and each on its own client's, as clients' own models ar
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -77,13 +77,24 @@ class Baselines:
 
     local: Mapping[str, Tested]
     pooled: Tested
+    failed: Mapping[str, str] = field(default_factory=dict)  # why a client has no model alone
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All clients, those without a model alone, too."""
+        return tuple(self.pooled.counts)
 
     def score_alone(self, name: str) -> Score:
         """Of the model of one client's rows, on everybody's test rows."""
-        return self.local[name].score(tuple(self.local))
+        if name in self.failed:
+            return None, self.failed[name]
+        return self.local[name].score(self.names)
 
     def score_own(self, names: tuple[str, ...]) -> Score:
         """Of the models of the clients `names`, each on its own test rows, all rows together."""
+        lacking = [name for name in names if name in self.failed]
+        if lacking:
+            return None, f"{lacking[0]} has no model alone: {self.failed[lacking[0]]}"
         own = {name: self.local[name].counts[name] for name in names}
         return Tested(self.pooled.schema, own).score(names)
 
@@ -101,7 +112,7 @@ class Baselines:
 
     def over_all(self, of: Callable[[list[float]], float]) -> Score:
         """Of all clients' scores on everybody's rows; None where one's is not told."""
-        scores = [self.score_alone(name)[0] for name in self.local]
+        scores = [self.score_alone(name)[0] for name in self.names]
         known = [score for score in scores if score is not None]
         if len(known) == len(scores):
             return of(known), None
@@ -119,7 +130,7 @@ class Question:
 
 
 def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | str:
-    """Train all baselines in the pool; why there are none, as a sentence, if one of them failed."""
+    """Train all baselines in the pool; why there are none, in words, if the pooled one failed."""
     names = [site.name for site in question.sites]
     jobs = [Job(0, attempt, (question, None))]
     jobs += [Job(i + 1, attempt, (question, name)) for i, name in enumerate(names)]
@@ -134,11 +145,12 @@ def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | str:
             failed[index] = value
 
     pool.run(jobs, None, on_result)
-    if failed:
-        first = min(failed)
-        whose = "all rows" if first == 0 else f"{names[first - 1]}'s rows alone"
-        return f"No baseline is shown: the one of {whose} could not be trained: {failed[first]}."
-    return Baselines({name: found[i + 1] for i, name in enumerate(names)}, found[0])
+    if 0 in failed:
+        return failed[0]
+    local = {name: found[i] for i, name in enumerate(names, 1) if i in found}
+    return Baselines(
+        local, found[0], {name: failed[i] for i, name in enumerate(names, 1) if i in failed}
+    )
 
 
 def attempt(question: Question, name: str | None) -> Tested | str:
@@ -205,7 +217,7 @@ def as_row(baselines: Baselines, federated: Federated) -> dict[str, object]:
     `local_own` and `pooled_own` are over the clients that have own models where the strategy has
     such, and over all clients where it has none.
     """
-    everybody = tuple(baselines.local)
+    everybody = baselines.names
     trained = everybody if federated.own is None else federated.trained
     scores = {
         "local_mean": baselines.over_all(lambda known: sum(known) / len(known)),

@@ -91,9 +91,14 @@ def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder) -> None:
     summary = folder.read_summary()
     epochs = int(parse(TrainingConfig, plan.run.training, "training").epochs) * plan.run.rounds
     found = compute_baselines(pool, Question(plan.terms, epochs, plan.sites))
+    is_none = isinstance(found, str)
+    failed = {"all rows in one place": found} if isinstance(found, str) else found.failed
+    for whose, why in failed.items():
+        rows = whose if is_none else f"{whose}'s rows alone"
+        sentence = f"The baseline of {rows} could not be trained: {why}."
+        log.warning(sentence)
+        folder.event("baselines-failed", "warning", sentence)
     if isinstance(found, str):
-        log.warning(found)
-        folder.event("baselines-failed", "warning", found)
         return
     row = as_row(found, _federated(folder, summary, plan))
     write_json(folder.summary, summary | {"baselines": row})
