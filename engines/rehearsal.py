@@ -129,6 +129,8 @@ def look(asked: Rehearsal) -> Found:
             return Found(said=tuple(_rows(asked)))
         return _tried(asked, tuple(_rows(asked)))
     except CalyxError as error:
+        if error.__cause__ is not None and log.isEnabledFor(logging.DEBUG):
+            log.warning("The rehearsal has failed.", exc_info=True)
         return Found(refused=str(error))
 
 

@@ -6,6 +6,7 @@ of batch that the clients' numbers of rows make, on rows of a client that has su
 Shapes: B rows of a batch, F inputs, K outputs.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ from client.training_config import TrainingConfig
 from server.exchange import named
 from strategies.loading import load_objective
 from strategies.local import LocalObjective
+
+log = logging.getLogger(__name__)
 
 MAX_ROWS = 4096  # of the batches that are tried
 TRIED = 3  # clients of each kind of batch, until one succeeds
@@ -122,7 +125,9 @@ def _failure(task: Task, work: Callable[[], object]) -> str:
     except Unfit as error:
         where = place_of(task, "model")
         return f"{error}{where and f' ({where})'}"
-    except Exception as error:  # noqa: BLE001 - whatever a task's model says of rows
+    except Exception as error:
+        if log.isEnabledFor(logging.DEBUG):
+            log.warning("A try of the model has failed.", exc_info=True)
         return cause_of(error, task)
     return ""
 
