@@ -6,11 +6,14 @@ from typing import Any
 
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
-from calyx.errors import UserError
+from calyx.errors import ConfigError, UserError
+from calyx.human_yaml import read_word
 from calyx.order import run_digest
+from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from engines.planning import plan
 from server.checkpoints import RunState, load_newest
 from server.folder import RunFolder
+from server.left_out import leave_out, read_left_out
 from server.stopping import reason_to_stop
 from server.underway import check_rounds, read_record
 
@@ -30,12 +33,15 @@ MAY_CHANGE = (
     "audit.baseline",
 )
 
+PATHS = ("engine.address", "task.data_dir", "audit.baseline")  # a folder may be called 2024
+
 
 def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
     from cli.following import drive, split_options
 
-    options, rest = split_options(list(arguments), "resume")
+    options, rest = split_options([a for a in arguments if a != WITHOUT_CHANGED], "resume")
+    is_without = WITHOUT_CHANGED in arguments
     folders = [a for a in rest if "=" not in a and not a.startswith("-")]
     overrides = [a for a in rest if "=" in a]
     if len(folders) != 1 or len(folders) + len(overrides) != len(rest):
@@ -46,10 +52,15 @@ def main(arguments: Sequence[str]) -> int:
     run = parse(RunConfig, config, "")
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
+    changed = changed_clients(folder, run, state)
+    check_changed(folder, run, changed, is_without=is_without)
     if run.engine["name"] == "superlink":
+        leave_out(folder, changed if is_without else {}, state.round + 1)
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
-    checked = plan(config)
+    checked = plan(config, without={*changed, *(one.client for one in read_left_out(folder))})
+    # A path of this machine is for who resumes the run, and not for its summary.
+    leave_out(folder, {k: v.partition(": ")[0] for k, v in changed.items()}, state.round + 1)
     from cli.running import run_plan  # late: it loads PyTorch
 
     run_plan(checked, folder.path, resume=True)
@@ -57,8 +68,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    import yaml
-
     for override in overrides:
         key, text = override.split("=", 1)
         if key not in MAY_CHANGE:
@@ -70,8 +79,8 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         for name in path:
             section = section[name]
         try:
-            section[last] = yaml.safe_load(text)
-        except yaml.YAMLError:
+            section[last] = read_word(text, str | None if key in PATHS else object)
+        except ConfigError:
             raise UserError(f"{override!r} is not understood; write {key}=VALUE.") from None
         if key == "task.data_dir":
             config["client"]["data_dir"] = section[last]

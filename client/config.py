@@ -43,7 +43,7 @@ class Site:
     hardware: HardwareConfig
     policy: PolicyConfig
     member: Member | None  # its place in the pinned roster; None without keys
-    store: Path | None = None  # where strategies keep what belongs to this client
+    store: Path | None = None  # where what a run began with is kept, and what a strategy keeps
 
 
 def node_config(

@@ -3,6 +3,7 @@
 It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -16,16 +17,18 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
-from calyx.tasks.base import Task
+from calyx.tasks.base import Task, own_split, split_of
 from calyx.wire import FailureCode
 from client import journal
 from client.config import Site, node_config, read_site
 from client.data import describe, prepare
 from client.failures import ClientFailure
+from client.journal import Note
+from client.part_checks import INFLATING
 from client.training_config import TrainingConfig
 from server.baseline import read_baseline
 from server.phase_order import check_phases
-from server.sampling import check_cv, check_replies, check_sizes
+from server.sampling import check_cv, check_folds, check_replies, check_sizes
 from server.stopping import check_monitor
 from strategies.base import check_strategy
 
@@ -98,6 +101,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check_monitor(run, task.schema)
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
+    check_folds(run.cv.k, own_split(task))
     if "train" in run.phases:
         check_replies(run, len(task.clients))
     if run.audit.baseline is not None:
@@ -117,19 +121,21 @@ def _parse_engine(section: Section) -> EngineConfig:
     return parse(RayConfig, section, "engine")
 
 
-def plan(config: dict[str, Any]) -> Plan:
+def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
     """Check a resolved config and read the clients' data; nothing is written. Raises UserError.
 
-    Data is prepared here, before workers are forked, so that they inherit it.
+    Data is prepared here, before workers are forked, so that they inherit it; not that of clients
+    that a run goes on `without`.
     """
     run, task, engine = check_config(config)
     terms, sites, notes = terms_of(run), [], []
     failures: list[ClientFailure] = []
     privacy, sizes = parse(PrivacyConfig, run.privacy, "privacy"), []
-    for name in task.clients:
+    for name in (name for name in task.clients if name not in without):
         site = read_site(node_config(name, run.client))
         try:
             prepared = prepare(terms, name, site.data_dir)
+            check_folds(run.cv.k, split_of(prepared.raw["train"]))
             notes += [(name, note) for note in describe(prepared)]
             sizes.append(len(prepared.parts["train"]))
             sites.append(site)
@@ -142,7 +148,22 @@ def plan(config: dict[str, Any]) -> Plan:
         raise DataError(f"No client can train; the first says: {failures[0]}")
     capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
     warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
+    warnings += _of_splits(notes, len(task.clients))
+    own = getattr(task, "warnings_of", None)
+    if own is not None and sites[0].data_dir is not None:
+        warnings += own(sites[0].data_dir)
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
+
+
+def _of_splits(notes: Sequence[tuple[str, Note]], clients: int) -> list[str]:
+    """What clients say of their splits that makes all figures too good: a sentence for each check."""
+    findings = [(name, note.fields) for name, note in notes if note.kind == "finding"]
+    by_check = {c: [(n, f["message"]) for n, f in findings if f["check"] == c] for c in INFLATING}
+    return [
+        f"{len(told)} of {clients} clients, such as {told[0][0]}: {told[0][1]}"
+        for told in by_check.values()
+        if told
+    ]
 
 
 def _of_capped(capped: int, clients: int, task: Task) -> str:

@@ -36,6 +36,7 @@ class RunFolder:
         self.statistics = path / "statistics.json"
         self.audit = path / "audit.json"
         self.folds = path / "folds"
+        self.left_out = path / "left-out.json"
 
     @property
     def holds_run(self) -> bool:

@@ -110,3 +110,12 @@ def check_cv(
         check_sizes(privacy, clients - 1, cohort_size, roster)
     except ConfigError as error:
         raise ConfigError(f"cv.k=clients leaves one client out of each fold: {error}") from None
+
+
+def check_folds(k: int | str | None, own_split: str | None) -> None:
+    """Refuse folds of rows that decide their own split, by what `own_split` says. Raises ConfigError."""
+    if isinstance(k, int) and own_split is not None:
+        raise ConfigError(
+            f"cv.k={k} deals each client's rows into folds, and {own_split} says already which of them "
+            "train and which test; use one of the two. (cv.k=clients goes with both.)"
+        )

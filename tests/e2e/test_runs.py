@@ -21,6 +21,7 @@ FILES = {
     "statistics.json",
     "audit.json",
     "rounds.jsonl",
+    "clients",
     "clients.jsonl",
     "events.jsonl",
     "checkpoints",
