@@ -20,7 +20,6 @@ _OF_ROWS = frozenset(
         FailureCode.INFINITE_VALUES,
         FailureCode.NON_FINITE_UPDATE,
         FailureCode.INTERNAL_ERROR,
-        FailureCode.ROWS_CHANGED,
     }
 )
 
