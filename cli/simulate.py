@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from calyx.errors import ConfigError, UserError
+from cli.contradictions import refuse_undone
 from cli.hydra_program import composed, one_sentence, run_hydra, search_path
 from cli.idle import idle_settings
+from cli.outputs import check_run_folder
 from cli.settling import settled
 from server.folder import RunFolder
 
@@ -51,7 +53,24 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         raise ConfigError(f"{error}; see `calyx simulate --help`.") from None
     if unknown:
         raise ConfigError(f"There is no option {unknown[0]}; see `calyx simulate --help`.")
+    _refuse_flags(options)
     return options
+
+
+def _refuse_flags(options: Namespace) -> None:
+    """Raise ConfigError for what Hydra's parser takes and nothing here would obey."""
+    for name in ("config_path", "config_name", "experimental_rerun"):
+        if getattr(options, name, None):
+            flag = name.replace("_", "-")
+            raise ConfigError(
+                f"--{flag} is of other programs on Hydra; `calyx simulate` has one config, and "
+                "--config-dir adds files of your own to it."
+            )
+    for name in ("package", "resolve"):
+        if getattr(options, name, None) and not (options.cfg or options.info):
+            raise ConfigError(f"--{name} goes with --cfg, which shows the config and runs nothing.")
+    if options.run and options.multirun:
+        raise ConfigError("--run is a single run and --multirun a sweep; give one of them.")
 
 
 def _check(options: Namespace) -> frozenset[Path]:
@@ -62,9 +81,11 @@ def _check(options: Namespace) -> frozenset[Path]:
     from engines.planning import plan
 
     cfg = composed([*options.overrides, *search_path(options.config_dir)])
+    config = settled(cfg, single=True)
+    refuse_undone(options.overrides, config, "simulate")
     folder = Path(cfg.hydra.run.dir)
-    RunFolder(folder).refuse_if_used()
-    plan(settled(cfg, single=True))
+    check_run_folder(RunFolder(folder), config)
+    plan(config)
     folder = folder.absolute()
     return frozenset(path for path in (folder, *folder.parents) if path.exists())
 

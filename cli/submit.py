@@ -10,6 +10,7 @@ from calyx.config import parse
 from calyx.errors import UserError
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
+from cli.contradictions import refuse_undone
 from cli.following import drive, read_pinned, split_options
 from cli.hydra_program import composed
 from cli.idle import idle_settings
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
                 "`calyx submit` a job, or runs in simulation: calyx simulate -m KEY=A,B."
             )
     config = resolved(composed([o for o in overrides if not o.startswith(FOLDER)] + [ENGINE]))
+    refuse_undone(overrides, config, "submit")
     if config["audit"]["baseline"] is not None:  # the server's process has another folder
         config["audit"]["baseline"] = str(Path(config["audit"]["baseline"]).absolute())
     folder = _folder(overrides)

@@ -17,10 +17,8 @@ from client.batching import batch_sizes, is_last_joined, loss_of_batch
 from client.data import Part
 from client.evaluation import evaluate
 from client.optimizers import make_optimizer
-from client.training_config import TrainingConfig
+from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from strategies.local import LocalObjective, Start
-
-MIN_VALIDATION_ROWS = 20  # fewer say too little about when to stop
 
 
 @dataclass(frozen=True)

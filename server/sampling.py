@@ -66,7 +66,8 @@ def required_replies(min_replies: int | None, cohort: int) -> int:
 
 def check_replies(run: RunConfig, clients: int) -> None:
     """Refuse `min_replies` that no round of so many connected clients can have. Raises ConfigError."""
-    cohort = clients if run.cohort_size is None else run.cohort_size
+    is_drawn = run.cohort_size is not None and "train" in run.phases  # an audit asks everybody
+    cohort = run.cohort_size if is_drawn and run.cohort_size else clients
     cohort -= run.cv.k == "clients" and cohort == clients
     if run.min_replies is not None and run.min_replies > cohort:
         raise ConfigError(

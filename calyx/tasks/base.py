@@ -69,6 +69,10 @@ class Column:
             )
         if self.words and not len(set(self.words)) == len(self.words) == len(self.categories):
             raise ValueError(f"the column {self.name} needs a word of its own for each category")
+        if has_categories and (self.low, self.high, self.unit) != (None, None, ""):
+            raise ValueError(f"low, high and unit are for numbers: {self.name} is {self.kind}")
+        if not has_categories and self.unknown != "other":
+            raise ValueError(f"unknown is for categories: {self.name} is {self.kind}")
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low is not below high in the column {self.name}")
 

@@ -83,8 +83,10 @@ def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None
     absent = [name for name in names if one_form(name) not in found]
     if absent:
         has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
+        marks = [mark for mark in ",;\t|" if len(found) == 1 and mark in found[0]]
+        advice = f"; is {marks[0]!r} the file's delimiter?" if marks else "."
         said = printable(absent[0], 40)
-        raise DataError(f"{path} has no column {said}; its first line names {has}.")
+        raise DataError(f"{path} has no column {said}; its first line names {has}{advice}")
     twice = [name for name in names if found.count(one_form(name)) > 1]
     if twice:
         raise DataError(

@@ -170,7 +170,12 @@ AGE = {"kind": "numeric", "low": 0}
     [
         (lambda f: [p.unlink() for p in list(f.glob("*.csv"))[1:]], DataError, "holds 1 CSV files"),
         (lambda f: write_schema(f, client="smoker2"), DataError, "holds 7 CSV files"),
-        (lambda f: (f / "schema.yaml").unlink(), UserError, "cannot be read"),
+        (
+            lambda f: (f / "schema.yaml").rename(f / "Schema.yml"),
+            UserError,
+            r"There is no .*schema\.yaml: rename Schema\.yml",
+        ),
+        (lambda f: (f / "schema.yaml").unlink(), UserError, "There is no .*: put the schema there"),
         (lambda f: write_schema(f, columns={"age": AGE | {"high": 1e308}}), ConfigError, "high"),
         (
             lambda f: (f / "schema.yaml").write_text("[1"),

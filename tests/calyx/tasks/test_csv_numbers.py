@@ -76,10 +76,15 @@ def test_a_text_that_could_be_another_number_is_none(text, how):
         (
             f"1{FIXED}234",
             Dialect(),
-            """'1?234' (with the sign no-break space) is no number; say thousands: " " """,
+            """'1?234' (it holds a no-break space, U+00A0) is no number; say thousands: " " """,
         ),
-        ("\N{MINUS SIGN}5", Dialect(), "(with the sign minus sign) is no number"),
+        ("\N{MINUS SIGN}5", Dialect(), "(it holds a minus sign, U+2212) is no number"),
         ("5 %", Dialect(), "is no number; write the number alone"),
+        ("€5", Dialect(), "'€5' is no number; write the number alone"),
+        # Without its sign the number would be another one.
+        ("(5)", Dialect(), "'(5)' is no number; mend it"),
+        ("5-", Dialect(), "'5-' is no number; mend it"),
+        ("<5", Dialect(), "'<5' is no number; mend it"),
         ("1e999", Dialect(), "is beyond the largest number"),
         ("unknown", Dialect(), "is no number; mend it, or list it under `missing`"),
     ],

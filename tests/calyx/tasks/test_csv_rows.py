@@ -123,3 +123,10 @@ def test_a_draft_names_what_the_file_names_and_leaves_out_what_has_no_name(tmp_p
     assert '  "NA": {kind: numeric' in text
     assert '# "": a column without a name; left out' in text
     assert '# "twice": stands twice in the first line; left out' in text
+
+
+def test_another_delimiter_is_asked_for(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("age;sick\n1;no\n")
+    with pytest.raises(DataError, match=r"no column age; .*; is ';' the file's delimiter\?"):
+        all_rows(path, [Field("age")], Dialect())
