@@ -99,8 +99,7 @@ def _check_types(task: Task, name: str) -> None:
     if not isinstance(schema, Schema):
         kind = type(schema).__name__
         raise ConfigError(f"The schema of task={name} is a {kind}, and no calyx.tasks.base.Schema.")
-    columns = [column.name for column in schema.columns]
-    for what, names in (("client", clients), ("class", schema.classes), ("column", columns)):
+    for what, names in (("client", clients), ("class", schema.classes)):
         if len(set(names)) < len(names):
             twice = next(word for word in names if names.count(word) > 1)
             raise ConfigError(f"task={name} has the {what} {printable(twice, 80)} twice.")

@@ -24,6 +24,7 @@ from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Table, Task
 from calyx.wire import FailureCode
 from client import journal
+from client.absence import with_stand_ins
 from client.checks import Finding, check_table
 from client.config import Site
 from client.failures import ClientFailure
@@ -206,7 +207,8 @@ def _prepare(held: _Held, preprocessing: str, fold: int | None) -> Participant:
     cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
     fitted = fit(rows.parts["train"], rows.task.schema, cfg, fold or 0)
     parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
-    participant = Participant(rows.name, rows.task, rows.parts, parts, fitted, rows.findings)
+    findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
+    participant = Participant(rows.name, rows.task, rows.parts, parts, fitted, findings)
     for note in describe(participant):
         journal.write(note.kind, **note.fields)
     return participant
