@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from calyx.errors import ConfigError, UserError
+from calyx.errors import ConfigError
 from cli.contradictions import refuse_undone
 from cli.hydra_program import composed, one_sentence, run_hydra, search_path
 from cli.idle import idle_settings
@@ -33,8 +33,9 @@ def main(arguments: Sequence[str]) -> int:
             from cli.sweep.running import run_sweep
 
             return run_sweep(options, flags)
-        there = frozenset[Path]() if only_shows else _check(options)
-        _run_one([*flags, *options.overrides], there)
+        if not only_shows:
+            _check(options)
+        _run_one([*flags, *options.overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_sentence(error)) from error
     return 0
@@ -73,35 +74,22 @@ def _refuse_flags(options: Namespace) -> None:
         raise ConfigError("--run is a single run and --multirun a sweep; give one of them.")
 
 
-def _check(options: Namespace) -> frozenset[Path]:
-    """Refuse what cannot run before Hydra makes a folder. Raises UserError.
-
-    Returns which of the run's folder and those above it are there already.
-    """
+def _check(options: Namespace) -> None:
+    """Refuse what cannot run before Hydra makes a folder. Raises UserError."""
     from engines.planning import plan
 
     cfg = composed([*options.overrides, *search_path(options.config_dir)])
     config = settled(cfg, single=True)
     refuse_undone(options.overrides, config, "simulate")
-    folder = Path(cfg.hydra.run.dir)
-    check_run_folder(RunFolder(folder), config)
+    check_run_folder(RunFolder(Path(cfg.hydra.run.dir)), config)
     plan(config)
-    folder = folder.absolute()
-    return frozenset(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _run_one(arguments: Sequence[str], there: frozenset[Path]) -> None:
-    """Raises the job's failure as it is: Hydra would add lines of its own.
-
-    A user's mistake leaves no empty folder behind, where it was not `there` before.
-    """
+def _run_one(arguments: Sequence[str]) -> None:
+    """Raises the job's failure as it is: Hydra would add lines of its own."""
     failures: list[Exception] = []
-    folders: list[Path] = []
 
     def job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
-        from hydra.core.hydra_config import HydraConfig
-
-        folders.append(Path(HydraConfig.get().runtime.output_dir).absolute())
         try:
             return _job(cfg)
         except Exception as error:  # noqa: BLE001 - raised below
@@ -110,16 +98,7 @@ def _run_one(arguments: Sequence[str], there: frozenset[Path]) -> None:
 
     run_hydra(arguments, job)
     if failures:
-        if isinstance(failures[0], UserError):
-            _remove_empty(folders[0], there)
         raise failures[0]
-
-
-def _remove_empty(folder: Path, there: frozenset[Path]) -> None:
-    for path in (folder, *folder.parents):
-        if path in there or any(path.iterdir()):
-            return
-        path.rmdir()
 
 
 def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
