@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 from support.csv_files import write_folder
-from support.federation import Federation
+from support.federation import Federation, Silent
 from support.taps import Tap, run_server, stage_of
 
 from calyx.errors import ConfigError
 from calyx.files import read_lines
 from calyx.weights import load_weights
+from engines.embedded import EmbeddedGrid
+from engines.workers import WorkerPool
 
 RUN = ("rounds=2", "task.num_clients=4")
 KEEPING = ["scaffold", "fedbn", "ditto"]
@@ -114,9 +116,9 @@ def test_a_client_without_a_place_for_it_says_so(tmp_path):
 def test_a_site_whose_rows_change_in_mid_run_is_in_no_later_sum(tmp_path):
     """Nor in the test, whose rows may have been trained on; the server knows who, and why."""
     rows = write_folder(tmp_path / "rows", clients=4, rows=40)
-    folders = f"client.data_dir={rows}", f"client.state_dir={tmp_path / 'state'}"
-    made = Federation("task=csv", f"task.data_dir={rows}", "rounds=2", *folders)
-    tap = Tap(made.inner)
+    made = Federation("task=csv", f"task.data_dir={rows}", "rounds=2")
+    section = made.plan.run.client | {"state_dir": str(tmp_path / "state")}  # as sites have one
+    tap = Tap(EmbeddedGrid(WorkerPool(0), made.identities, section, Silent()))
 
     def reply(message, answer):
         if stage_of(message) == 0 and message.metadata.message_type == "train":
