@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
 from calyx.errors import UserError
-from calyx.files import check_place, write_atomically
 from calyx.makeup import makeup_of
 from calyx.order import terms_of
+from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
 from calyx.registry import load_task
@@ -23,6 +23,7 @@ from calyx.weights import initial_model, load_weights
 from cli.arguments import Parser
 from cli.fitted import Whose, fitted_for
 from cli.new_rows import NewRows, faults, read_new_rows, said_of
+from cli.outputs import add_output, claimed, rows_of
 from cli.own_models import Answering, model_of
 from cli.predictions import as_csv, header_of, predict
 from server.folder import RunFolder
@@ -45,12 +46,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--ids", metavar="COLUMN", help="a column of the file that goes along, as the first one"
     )
-    parser.add_argument("--out", type=Path, help="a CSV file to write; the terminal without it")
+    add_output(parser, "a CSV file to write; the terminal without it")
     options = parser.parse_args(arguments)
     folder = RunFolder(options.run)
-    if options.out is not None:
-        check_place(options.out)
-    run = parse(RunConfig, followed(folder.read_config()), "")  # a run of before may lack keys
+    config = folder.read_config()
+    files, folders = rows_of(config)
+    folders += [options.state_dir] if options.state_dir else []
+    out = claimed(options, [options.file, *files], folders)
+    run = parse(RunConfig, followed(config), "")  # a run of before may lack keys
     summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
@@ -68,11 +71,12 @@ def main(arguments: Sequence[str]) -> int:
     outputs = predict(task, terms.seed, answering.weights, x)
     text = as_csv(task.schema, header, outputs, rows.ids)
     _explain(answering, outputs, rows, impossible)
-    if options.out is None:
+    if out is None:
         sys.stdout.write(text)
     else:
-        write_atomically(options.out, text.encode())
-        print(f"{len(outputs)} predictions in {options.out}")
+        out.write(text.encode())
+        if not out.is_stream:
+            print(f"{len(outputs)} predictions in {out.path}")
     return 0
 
 
@@ -122,7 +126,10 @@ def _client(argument: str | None) -> str | None:
 
 
 def _prepared(fitted: Fitted, rows: NewRows) -> NDArray[np.float32]:
+    table = Table(rows.x, np.zeros(len(rows.x), dtype=np.int64))
+    for column, count in unread(fitted, table):
+        print(unread_sentence(column, count), file=sys.stderr)
     try:
-        return apply(fitted, Table(rows.x, np.zeros(len(rows.x), dtype=np.int64)))
+        return apply(fitted, table)
     except ValueError as error:
         raise UserError(f"{rows.path}: {error}.") from None
