@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 
 from calyx.config import RunConfig, parse
-from calyx.errors import UserError, printable
+from calyx.errors import ConfigError, UserError, printable
 from calyx.files import read_lines
 from calyx.order import terms_of
 from calyx.privacy import PrivacyConfig
@@ -45,8 +45,8 @@ def changed_clients(folder: RunFolder, run: RunConfig, state: RunState) -> dict[
             what = f"they cannot be used: {printable(str(error)).rstrip('.')}"
         if what is not None:
             found[name] = what
-    if unknown and state.round > 0:
-        _say_unknown(folder, unknown)
+    if lost := sorted(set(unknown) & _answered(folder).keys()):
+        _say_unknown(folder, lost)
     return found
 
 
@@ -57,13 +57,18 @@ def _said(folder: RunFolder) -> set[str]:
         for event in read_lines(folder.events)
         if event.get("reason") == FailureCode.ROWS_CHANGED
     }
-    since = {
-        name: row["round"]
+    since = _answered(folder)
+    return {name for name, number in said.items() if since.get(name, 0) <= number}
+
+
+def _answered(folder: RunFolder) -> dict[str, int]:
+    """The last round in whose sums each client is, by name."""
+    return {
+        str(name): int(row["round"])
         for row in read_lines(folder.rounds)
         for name in row["cohort"]
         if name not in row["dropped"]
     }
-    return {name for name, number in said.items() if since.get(name, 0) <= number}
 
 
 def _say_unknown(folder: RunFolder, names: list[str]) -> None:
@@ -102,8 +107,13 @@ def check_changed(
         left = clients - len(changed) - len(read_left_out(folder))
         if left < 1:
             raise UserError(f"{_sentence(changed)}. Nobody would be left; start a new run.")
-        check_sizes(parse(PrivacyConfig, run.privacy, "privacy"), left, run.cohort_size, clients)
-        check_replies(run, left)
+        try:
+            check_sizes(
+                parse(PrivacyConfig, run.privacy, "privacy"), left, run.cohort_size, clients
+            )
+            check_replies(run, left)
+        except ConfigError as error:
+            raise UserError(f"{_sentence(changed)}. Without them: {error}") from None
 
 
 def _sentence(changed: Mapping[str, str]) -> str:

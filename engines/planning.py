@@ -3,7 +3,7 @@
 It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -23,6 +23,8 @@ from client import journal
 from client.config import Site, node_config, read_site
 from client.data import describe, prepare
 from client.failures import ClientFailure
+from client.journal import Note
+from client.part_checks import INFLATING
 from client.training_config import TrainingConfig
 from server.baseline import read_baseline
 from server.phase_order import check_phases
@@ -146,10 +148,22 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
         raise DataError(f"No client can train; the first says: {failures[0]}")
     capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
     warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
+    warnings += _of_splits(notes, len(task.clients))
     own = getattr(task, "warnings_of", None)
     if own is not None and sites[0].data_dir is not None:
         warnings += own(sites[0].data_dir)
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
+
+
+def _of_splits(notes: Sequence[tuple[str, Note]], clients: int) -> list[str]:
+    """What clients say of their splits that makes all figures too good: a sentence for each check."""
+    findings = [(name, note.fields) for name, note in notes if note.kind == "finding"]
+    by_check = {c: [(n, f["message"]) for n, f in findings if f["check"] == c] for c in INFLATING}
+    return [
+        f"{len(told)} of {clients} clients, such as {told[0][0]}: {told[0][1]}"
+        for told in by_check.values()
+        if told
+    ]
 
 
 def _of_capped(capped: int, clients: int, task: Task) -> str:

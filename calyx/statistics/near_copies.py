@@ -22,10 +22,11 @@ NEIGHBOURS = 20  # K: more rows than are copies of one
 NEAR = (0.2, 0.05, 0.0125)  # of the distance to the K-th neighbour: the first that tells something
 MOST_JUDGED, MOST_CELLS = 500, 4_000_000  # looked at; the known ones' rows times columns
 _FEWEST_KNOWN, _FEWEST_JUDGED = 2 * NEIGHBOURS, 5
+_QUARTILES = 1.35  # standard deviations between the quartiles of a normal distribution
 _MOST_MISSING = 0.05  # of a column's values
 _FEWEST_VALUES, _MOST_EQUAL = 20, 0.1  # of a column of numbers; the second as a share of its rows
 _CAUTION = 0.75  # of the estimated dimension: in places it is lower
-_CHANCE, _SHARE, _FEWEST = 1e-6, 0.02, 3  # how unlikely, of the judged rows, and how many
+_CHANCE, _SHARE, _FEWEST = 1e-6, 0.05, 3  # how unlikely, of the judged rows, and how many
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def near_copies(known: Table, judged: Table, schema: Schema) -> NearCopies | Non
         return None
     known = _some(known, MOST_CELLS // len(used), "known")
     judged = _some(judged, MOST_JUDGED, "judged")
-    near, distances = _neighbours(*_scaled(known.x[:, used], judged.x[:, used]))
+    is_image = all(schema.columns[i].kind == "image" for i in used)
+    near, distances = _neighbours(*_scaled(known.x[:, used], judged.x[:, used], is_image))
     alike = _others(judged, used)[:, None] == _others(known, used)[near]
     share = distances / np.maximum(distances[:, -1:], 1e-300)
     dimension = _CAUTION * min(_dimension(distances), len(used))
@@ -84,12 +86,18 @@ def _some(table: Table, most: int, which: str) -> Table:
     )
 
 
-def _scaled(known: Values, judged: Values) -> tuple[Values, Values]:
-    """Both in standard deviations of the known rows; cut, so that no outlier hides the others."""
-    center = np.nanmedian(known, axis=0)
-    filled = [np.where(np.isnan(x), center, x) - center for x in (known, judged)]
-    scale = filled[0].std(axis=0)
-    return tuple(np.clip(x / np.where(scale > 0, scale, 1), -5, 5) for x in filled)  # type: ignore[return-value]
+def _scaled(known: Values, judged: Values, is_image: bool) -> tuple[Values, Values]:
+    """Both in units of the spread of the known rows' middle half; cut, so that no outlier decides.
+
+    Pixels are of one unit, and have one spread: a background of nothing but noise weighs little.
+    """
+    low, center, high = np.nanpercentile(known, (25, 50, 75), axis=0)
+    known, judged = (np.where(np.isnan(x), center, x) - center for x in (known, judged))
+    deviation = known.std(axis=0)
+    scale = np.where(high > low, (high - low) / _QUARTILES, deviation)
+    scale = np.where(is_image, np.sqrt((deviation**2).mean()), scale)
+    scale = np.where(scale > 0, scale, 1)
+    return np.clip(known / scale, -5, 5), np.clip(judged / scale, -5, 5)
 
 
 def _neighbours(known: Values, judged: Values) -> tuple[NDArray[np.int64], Values]:
@@ -118,8 +126,8 @@ def _dimension(distances: Values) -> float:
     Levina and Bickel, NeurIPS 2004, Maximum likelihood estimation of intrinsic dimension.
     """
     places = np.arange(NEIGHBOURS // 2, NEIGHBOURS)
-    outer = np.maximum(distances[:, places - 1], 1e-300)
-    gaps = places * np.log(np.maximum(distances[:, places], 1e-300) / outer)
+    inner = np.maximum(distances[:, places - 1], 1e-300)
+    gaps = places * np.log(np.maximum(distances[:, places], 1e-300) / inner)
     mean = float(gaps.mean())
     return np.inf if mean <= 0 else 1 / mean
 

@@ -17,13 +17,14 @@ from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Schema, Table, Target, check_w_max, join
 from calyx.tasks.csv_beside import repeating
 from calyx.tasks.csv_folder import (
-    checked,
+    check_name,
     clients_in,
     copies,
     files_by_client,
     left_out,
     listed,
     only_file,
+    schema_in,
     whose,
 )
 from calyx.tasks.csv_rows import Dialect
@@ -56,8 +57,11 @@ class CsvConfig:
     w_max: PositiveInt | None
 
     def __post_init__(self) -> None:
-        """Check the power of two."""
+        """Check the power of two, and that each client can be told from the others."""
         check_w_max(self.w_max)
+        names = [check_name(one_form(client)) for client in self.clients]
+        if len(set(names)) < len(names):
+            raise ValueError("clients names one twice; name each of them once")
 
 
 class Csv:
@@ -78,7 +82,7 @@ class Csv:
             )
         schema = section.get("schema")
         if schema is None and data_dir is not None:
-            schema = str(data_dir / "schema.yaml")
+            schema = str(schema_in(data_dir))
         schema = composed_schema(schema) if isinstance(schema, dict) else read_schema(schema)
         clients = section.get("clients")
         if clients is None:
@@ -94,9 +98,7 @@ class Csv:
         """
         if data_dir is None:
             raise ConfigError("task=csv reads a folder of yours: set client.data_dir.")
-        path = data_dir / "schema.yaml"
-        if not path.is_file():
-            raise ConfigError(f"There is no {path}: put the schema that was agreed on there.")
+        path = schema_in(data_dir)
         if parse(SchemaConfig, read_schema(str(path)), str(path)) != self._cfg.schema:
             raise ConfigError(
                 f"The order's schema is not that of {path}; agree on one, and put it beside the rows."
@@ -105,11 +107,7 @@ class Csv:
     def __init__(self, section: Mapping[str, Any]) -> None:
         self._cfg = parse(CsvConfig, section, "task")
         self.w_max = self._cfg.w_max
-        self.clients = tuple(
-            sorted(checked(one_form(c), "task.clients") for c in self._cfg.clients)
-        )
-        if len(set(self.clients)) < len(self.clients):
-            raise ConfigError("task.clients names a client twice; name each of them once.")
+        self.clients = tuple(sorted(map(one_form, self._cfg.clients)))
         target = self._cfg.schema.target
         number = None
         if target.center is not None and target.scale is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from calyx.errors import DataError, printable
+from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Chunk, read_chunks
 from calyx.tasks.words import one_form
@@ -22,6 +22,7 @@ TABLES = {
     *(".csv", ".tsv", ".tab", ".txt", ".dat", ".xls", ".xlsx", ".ods", ".parquet", ".feather"),
     *(".sav", ".dta", ".sas7bdat", ".gz", ".zip", ".bz2", ".xz", ".zst", ".7z"),
 }
+SCHEMAS = ("schema.yaml", "schema.yml", "schema.yaml.txt", "schema.yml.txt")
 PAGES = ("readme", "license", "licence", "notice", "changelog")
 # What programs put around a name when they copy: "b (1)", "b - Copy", "Kopie von b".
 COPY = re.compile(
@@ -45,6 +46,17 @@ def _is_table(entry: os.DirEntry[str]) -> bool:
     return name.lower().endswith(".csv") and not name.startswith(".") and entry.is_file()
 
 
+def schema_in(folder: Path) -> Path:
+    """The schema that lies beside a folder's rows. Raises ConfigError that says what it is called."""
+    path = folder / "schema.yaml"
+    if path.is_file():
+        return path
+    beside = sorted(os.listdir(folder)) if folder.is_dir() else []
+    alike = [name for name in beside if name.lower() in SCHEMAS]
+    advice = f"rename {printable(alike[0], 60)}" if alike else "put the schema there"
+    raise ConfigError(f"There is no {path}: {advice}; docs/bring-your-own.md shows one.")
+
+
 def files_by_client(folder: Path) -> dict[str, Path]:
     """Each client's file, in a folder without a client column.
 
@@ -60,7 +72,7 @@ def files_by_client(folder: Path) -> dict[str, Path]:
                 f"{folder}: {listed([first.name, path.name])} are of one client, or would be on another "
                 "disk; rename or remove one."
             )
-        found[checked(name, f"the file {path}")] = path
+        found[_checked(name, f"the file {path}")] = path
     return found
 
 
@@ -110,19 +122,25 @@ def whose(path: Path, chunk: Chunk, column: str) -> list[str]:
                 "word that the schema lists under `missing`; say whose the row is, or take it out."
             )
         if client not in names:
-            names[client] = checked(one_form(client), where)
+            names[client] = _checked(one_form(client), where)
         found.append(names[client])
     return found
 
 
-def checked(name: str, where: str) -> str:
-    """A client's name, if it can be one. Raises DataError."""
+def check_name(name: str) -> str:
+    """A client's name, if it can be one. Raises ValueError."""
     if not 0 < len(name) <= LONGEST or not name.isprintable():
-        raise DataError(
-            f"{where}: {printable(name, 40)!r} is no client's name, which has 1 to {LONGEST} printable "
-            "characters; rename it."
+        raise ValueError(
+            f"{printable(name, 40)!r} is no client's name, which has 1 to {LONGEST} printable characters"
         )
     return name
+
+
+def _checked(name: str, where: str) -> str:
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}; rename it.") from None
 
 
 def left_out(folder: Path) -> str:

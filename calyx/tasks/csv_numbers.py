@@ -19,7 +19,8 @@ from calyx.tasks.csv_rows import Dialect
 SIGNS = frozenset("0123456789+-.eE")  # of these alone Python's float takes nothing but numbers
 SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}"
 MARKS = {",": ",", ".": ".", "'": "'\N{RIGHT SINGLE QUOTATION MARK}", " ": SPACES}
-UNIT = re.compile(r"^[^0-9.,+-]*|[^0-9]+$")  # what may stand around a number: $ 5, 5 %
+UNIT = re.compile(r"^[$€£¥] *| *[%°€$£¥a-zA-Zµ/]+$")  # what is no part of a number: $ 5, 5 %
+UNSEEN = ("Zs", "Cf", "Pd", "Sm", "Nd", "Co", "Cn")  # spaces, dashes, digits …, in Unicode
 
 
 def numbers(cells: Sequence[str | None], dialect: Dialect) -> NDArray[np.float64]:
@@ -89,7 +90,7 @@ def _would_read(text: str, dialect: Dialect, key: str, mark: str) -> bool:
 def _odd(text: str) -> str:
     """Which sign of the text a reader would take for another, or not see at all."""
     for sign in text:
-        if (not sign.isascii() and not sign.isalpha()) or not sign.isprintable():
-            name = unicodedata.name(sign, f"U+{ord(sign):04X}").lower()
-            return f" (with the sign {name})"
+        if not sign.isprintable() or (not sign.isascii() and unicodedata.category(sign) in UNSEEN):
+            name = unicodedata.name(sign, "sign without a name").lower()
+            return f" (it holds a {name}, U+{ord(sign):04X})"
     return ""

@@ -107,7 +107,10 @@ class SchemaConfig:
     def __post_init__(self) -> None:
         """One column, one role; one sign, one meaning."""
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
-            raise ValueError("the delimiter is one sign, and no quotation mark or line end")
+            raise ValueError(
+                'the delimiter is one sign, and no quotation mark or line end; a tab is "\\t" in double '
+                "quotes"
+            )
         if self.thousands == self.decimal:
             raise ValueError("thousands and decimal are one mark: no number could be read")
         inputs = {one_form(name) for name in self.columns}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from calyx.errors import DataError, printable
 from calyx.tasks.base import Table, join
+from calyx.tasks.csv_folder import tables_in
 from calyx.tasks.csv_numbers import numbers
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import SchemaConfig
@@ -91,6 +92,8 @@ class SplitReader:
         wrong = np.flatnonzero(~np.isfinite(found))
         if len(wrong):
             said, line = printable(words[wrong[0]], 40), int(lines[wrong[0]])
+            if form != _NUMBER and _FORMS[form].fullmatch(words[wrong[0]]):
+                raise self._wrong(line, f"says {said!r}, and there is no such day or hour")
             if line == first:
                 raise self._wrong(
                     line, f"says {said!r}; a time is {', '.join(_FORMS)}, or {_NUMBER}"
@@ -138,11 +141,11 @@ def part_folders(folder: Path) -> Mapping[int, Path]:
     Raises DataError where both are there, two folders are of one part, or none is to be trained on.
     """
     beside = sorted(path for path in folder.glob("*") if path.is_dir() and path.name in PARTS)
-    folders = [path for path in beside if _has_tables(path)]
+    folders = [path for path in beside if tables_in(path)]
     if not folders:
         return {}
     names = [f"{path.name}/" for path in folders]
-    if _has_tables(folder):
+    if tables_in(folder):
         raise DataError(
             f"{folder} holds CSV files beside those in {' and '.join(names)}; keep the ones that are "
             "meant, or name the part of each row with `split` in the schema."
@@ -153,10 +156,6 @@ def part_folders(folder: Path) -> Mapping[int, Path]:
     if 0 not in found:
         raise DataError(f"{folder} holds {' and '.join(names)} and no train/, so nothing trains.")
     return found
-
-
-def _has_tables(folder: Path) -> bool:
-    return any(p.suffix.lower() == ".csv" and not p.name.startswith(".") for p in folder.iterdir())
 
 
 def check_folders(folders: Mapping[int, Path], schema: SchemaConfig) -> None:

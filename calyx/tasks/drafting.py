@@ -9,7 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,8 @@ USUAL = re.compile(r"-?(0|[1-9][0-9]{0,299})(\.0)?")  # a whole number, as progr
 PADDED = re.compile(r"[+-]?0[0-9]+")  # a code: numbers do not begin with 0
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
 
+THREES = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")  # a fraction, or a whole number in groups
+
 
 @dataclass
 class Seen:
@@ -44,6 +46,8 @@ class Seen:
     words: set[str] = field(default_factory=set)  # as written; at most MOST_WRITTEN + 1
     texts: int = 0  # values that are no number, or a code such as 007
     dates: int = 0
+    fractions: int = 0  # values with a decimal mark
+    threes: int = 0  # those that could be whole numbers in groups of three digits: 1.234
     sample: list[NDArray[np.float64]] = field(default_factory=list)
     sampled: int = 0
     low: float = math.inf
@@ -59,6 +63,7 @@ def draft(path: Path) -> str:
         raise DataError(
             f"{path} names its columns twice, or not at all; give each its own name in the first line."
         )
+    dialect = replace(dialect, decimal=_decimal(path, list(seen), dialect))
     for chunk in read_chunks(path, list(seen), dialect):
         for name, column in seen.items():
             _look(column, chunk.cells[name], dialect)
@@ -85,6 +90,17 @@ def _delimiter(path: Path) -> str:
     return max(",;\t", key=lambda mark: first.count(mark.encode()))
 
 
+def _decimal(path: Path, names: list[str], dialect: Dialect) -> str:
+    """The mark with which more cells of the file's first rows are numbers."""
+    chunk = next(read_chunks(path, names, dialect))
+    marked = [c for cells in chunk.cells.values() for c in cells if c and ("," in c or "." in c)]
+    found = {
+        mark: sum(number(cell, replace(dialect, decimal=mark)) is not None for cell in marked)
+        for mark in (".", ",")
+    }
+    return max(found, key=lambda mark: found[mark])
+
+
 def _look(seen: Seen, cells: list[str | None], dialect: Dialect) -> None:
     present = [cell for cell in cells if cell is not None]
     seen.rows += len(cells)
@@ -96,6 +112,9 @@ def _look(seen: Seen, cells: list[str | None], dialect: Dialect) -> None:
         if value is None or PADDED.fullmatch(cell)
     ]
     finite = np.array([v for v in values if v is not None], dtype=np.float64)
+    fractions = [cell for cell in present if dialect.decimal in cell]
+    seen.fractions += len(fractions)
+    seen.threes += sum(THREES.fullmatch(cell) is not None for cell in fractions)
     seen.texts += len(texts)
     seen.dates += sum(DATE.fullmatch(text) is not None for text in texts)
     if len(finite):
@@ -115,6 +134,14 @@ def _lines(path: Path, dialect: Dialect, seen: dict[str, Seen]) -> Iterator[str]
     yield from (f"  {line}" for line in _target_lines(seen[target]))
     if dialect.delimiter != ",":
         yield f"delimiter: {_word(dialect.delimiter)}"
+    if dialect.decimal != ".":
+        yield f"decimal: {_word(dialect.decimal)}"
+    grouped = [_word(name) for name, of in seen.items() if of.threes and of.threes == of.fractions]
+    if grouped:
+        yield (
+            f"# {', '.join(grouped)}: does {_word(dialect.decimal)} group three digits there? Then say "
+            f"thousands: {_word(dialect.decimal)} and the other mark for decimal."
+        )
     yield f"missing: [{', '.join(map(_word, MISSING_WORDS))}]"
     yield "columns:"
     for name, column in seen.items():

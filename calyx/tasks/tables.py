@@ -83,8 +83,10 @@ def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None
     absent = [name for name in names if one_form(name) not in found]
     if absent:
         has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
+        marks = [mark for mark in ",;\t|" if len(found) == 1 and mark in found[0]]
+        advice = f"; is {marks[0]!r} the file's delimiter?" if marks else "."
         said = printable(absent[0], 40)
-        raise DataError(f"{path} has no column {said}; its first line names {has}.")
+        raise DataError(f"{path} has no column {said}; its first line names {has}{advice}")
     twice = [name for name in names if found.count(one_form(name)) > 1]
     if twice:
         raise DataError(
@@ -100,9 +102,20 @@ def numbers(path: Path, chunk: Chunk, name: str, dialect: Dialect) -> Values:
     wrong = np.flatnonzero(np.isinf(found))
     if len(wrong):
         said = no_number(str(cells[wrong[0]]), dialect)
-        where = f"line {chunk.lines[wrong[0]]}, column {printable(name, 40)}"
-        raise DataError(f"{path}, {where}: {said}.")
+        raise DataError(f"{_place(path, chunk, name, wrong[0])}: {said}.")
+    coded = read_numbers([w for w in dialect.missing if w.strip()], dialect)
+    missed = np.flatnonzero(np.isin(found, coded[np.isfinite(coded)]))
+    if len(missed):
+        raise DataError(
+            f"{_place(path, chunk, name, missed[0])}: {printable(str(cells[missed[0]]), 40)!r} is a number "
+            "that the schema's missing writes otherwise; name it there as it is written here too, or as "
+            "a number under the column's own missing."
+        )
     return found
+
+
+def _place(path: Path, chunk: Chunk, name: str, row: np.int64) -> str:
+    return f"{path}, line {chunk.lines[row]}, column {printable(name, 40)}"
 
 
 def codes(words: Sequence[str | None], categories: Sequence[Word], decimal: str = ".") -> Values:

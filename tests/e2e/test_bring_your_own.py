@@ -78,12 +78,13 @@ def between(start, end):
 def test_a_folder_of_csv_files_is_a_federation(calyx, tmp_path):
     write_folder(tmp_path / "rows")
     (tmp_path / "rows" / "schema.yaml").write_text(block("yaml", "target: {name: sick"))
+    (tmp_path / "rows" / "site-8.tsv").write_text("no comma\n")
     for line in between("calyx simulate task=csv", "calyx new"):
         ended = calyx(*shortened(line).split()[1:])
         assert ended.returncode == 0, ended.stderr
     summary = json.loads((tmp_path / "runs" / "sick" / "summary.json").read_text())
     assert (summary["task"], summary["privacy"], summary["num_clients"]) == ("csv", "secagg", 7)
-    assert (tmp_path / "predictions.csv").read_text().startswith("predicted,p(no),p(yes)\n")
+    assert (tmp_path / "predictions.csv").read_text().startswith("id,predicted,p(no),p(yes)\n0,")
 
 
 def test_a_package_of_ones_own_trains_tests_and_brings_a_strategy(newcomer):

@@ -69,7 +69,7 @@ def test_whose_rows_have_changed_is_named_and_nothing_is_touched(here, calyx):
         "`calyx resume run --without-changed`",
     ):
         assert words in ended.stderr
-    assert "site-0" not in ended.stderr
+    assert "site-0 (" not in ended.stderr
     assert "ClientFailure" not in ended.stderr
     assert files(here) == before
 
@@ -79,6 +79,7 @@ def test_a_run_goes_on_without_those_whose_rows_have_changed(here, calyx):
     change(here / "rows")
     ended = calyx("resume", "run", "rounds=3", "baselines=true", "--without-changed")
     assert ended.returncode == 0, ended.stderr
+    assert "without site-1, site-2 and site-4, whose rows changed" in ended.stdout
     summary = json.loads((here / "run" / "summary.json").read_text())
     left_out = [(one["client"], one["since_round"]) for one in summary["left_out_changed"]]
     assert left_out == [("site-1", 2), ("site-2", 2), ("site-4", 2)]

@@ -218,5 +218,5 @@ def test_a_client_is_named_by_a_word_in_quotes(tmp_path):
         ConfigError, match=r"Item 1 of the config key task\.clients is 8, but must be text"
     ):
         task_of(tmp_path, "task.clients=[8,b]")
-    with pytest.raises(ConfigError, match="names a client twice"):
+    with pytest.raises(ConfigError, match="clients names one twice"):
         task_of(tmp_path, 'task.clients=[b," b"]')

@@ -182,3 +182,26 @@ def test_a_drafted_range_is_as_wide_as_the_values_whatever_their_size(size):
     low, high = outwards(-3 * size, 2 * size)
     assert low <= -3 * size < 2 * size <= high
     assert high - low < 2 * 5 * size
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["1,5", "2,25", "1000"], 'decimal: ","\n'),
+        (["197", "1.482", "2.841"], '# "ferritin": does "." group three digits there?'),
+        (["197", "1,482", "2,841"], '# "ferritin": does "," group three digits there?'),
+    ],
+)
+def test_a_draft_says_which_mark_is_for_decimals_and_asks_of_thousands(tmp_path, cells, words):
+    path = tmp_path / "x.csv"
+    rows = "".join(f"{cell};{i % 2}\n" for i, cell in enumerate(cells * 10))
+    path.write_text(f"ferritin;sick\n{rows}")
+    text = draft(path)
+    assert words in text
+    assert text.count("group three") == ("group three" in words)
+
+
+def test_a_draft_of_fractions_asks_nothing(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,sick\n" + "".join(f"{i}.{100 + i},{i % 2}\n{i}.5,1\n" for i in range(30)))
+    assert "three" not in draft(path)
