@@ -88,5 +88,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     if len(data) > limit:
-        raise UserError(f"{path} has more than {limit} bytes and cannot be what is wanted.")
+        raise UserError(
+            f"{path} has more than {limit:,} bytes, the most that Calyx reads of such a file; is it the "
+            "right one?"
+        )
     return data

@@ -3,7 +3,8 @@
 import pytest
 from support.csv_files import write_folder
 
-from cli import main
+from calyx.errors import UserError
+from cli import main, resume
 
 SMALL = ["simulate", "task.num_clients=6"]
 TWO = ["simulate", "-m", "task.num_clients=6", "seed=1,2"]
@@ -85,6 +86,12 @@ def test_holes_that_no_preprocessing_fills_are_refused_before_the_start(
     said = capsys.readouterr().err
     assert "the column pressure has missing values, and preprocessing=none leaves them" in said
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("word", ["engine.workers=2", "task.data_dir=rows", "baselines=true"])
+def test_a_resumed_run_of_sites_takes_nothing_that_is_a_simulations(word):
+    with pytest.raises(UserError, match="this run's clients are sites"):
+        resume._refuse_on_sites(["rounds=9", word])
 
 
 def test_the_operators_paths_are_those_that_are_named(tmp_path, monkeypatch, capsys):
