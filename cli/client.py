@@ -17,13 +17,15 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     # PyTorch is imported by the app; once, and after the arguments are known to be sound.
     from calyx.flower import quiet_flower
+    from calyx.proxies import proxy_for
     from client.site import check_site, read_site_config, run_site
 
     quiet_flower()
     cfg = read_site_config(Path(options.config))
     site = check_site(cfg)
     console = Console(highlight=False)
-    console.print(f"{site.name}: connecting to {cfg.server}", markup=False)
+    through = f" through {proxy}" if (proxy := proxy_for(cfg.server)) else ""
+    console.print(f"{site.name}: connecting to {cfg.server}{through}", markup=False)
 
     def tell(line: str) -> None:
         now = datetime.fromtimestamp(time.time()).astimezone().strftime("%H:%M:%S")
