@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from calyx.errors import UserError
+from calyx.errors import UserError, printable
 
 
 def sync_folder(folder: Path) -> None:
@@ -78,6 +78,20 @@ def _read_line(line: bytes, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ValueError(f"{where}: not a JSON object")
     return row
+
+
+def at_home(text: str) -> str:
+    """A path that begins with `~` or `~NAME`, with that user's home folder in its place; others as they are.
+
+    Raises UserError where there is no such home.
+    """
+    try:
+        return str(Path(text).expanduser()) if text.startswith("~") else text
+    except RuntimeError:
+        raise UserError(
+            f"{printable(text)}: there is no home folder {printable(text.partition('/')[0])} here; write the "
+            f"whole path, or ./{printable(text)} for a folder that is called so."
+        ) from None
 
 
 def check_place(path: Path) -> None:

@@ -3,21 +3,20 @@
 import json
 import os
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
+from typing import Any
 
 from calyx.errors import CalyxError, ConfigError
 from calyx.files import read_lines
 from cli.audit_table import print_audit
 from cli.display import Display
 from cli.hydra_program import composed
+from cli.places import run_place
 from cli.report.page import write_report
 from cli.settling import settled
 from engines.planning import plan
 from engines.simulation import simulate
 from server.folder import RunFolder
 
-FOLDER = "hydra.run.dir="
 ALWAYS = ("phases=[audit]", "baselines=false")
 
 
@@ -31,9 +30,12 @@ def run_audit(arguments: Sequence[str]) -> int:
     for word in overrides:
         if "=" not in word.lstrip("~+"):
             raise ConfigError(f"{word!r} is no KEY=VALUE; see `calyx audit --help`.")
-    cfg = composed([o for o in [*overrides, *ALWAYS] if not o.startswith(FOLDER)])
-    config = settled(cfg, single=True)
-    folder = _folder(overrides)
+    cfg = composed([*overrides, *ALWAYS])
+    with run_place(cfg) as place:
+        return _audited(settled(cfg, single=True), RunFolder(place.path.absolute()))
+
+
+def _audited(config: dict[str, Any], folder: RunFolder) -> int:
     checked, stopped = plan(config), None
     with Display(checked) as display:
         try:
@@ -53,12 +55,3 @@ def run_audit(arguments: Sequence[str]) -> int:
     if stopped is not None:
         raise stopped
     return 0
-
-
-def _folder(overrides: Sequence[str]) -> RunFolder:
-    """The run folder, as `calyx simulate` would name it. Raises UserError if it holds a run."""
-    given = [o.removeprefix(FOLDER) for o in overrides if o.startswith(FOLDER)]
-    now = datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S")
-    folder = RunFolder(Path(given[-1] if given else f"runs/{now}").absolute())
-    folder.refuse_if_used()
-    return folder

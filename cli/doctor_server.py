@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = make_parser("calyx doctor server", __doc__)
     parser.add_argument("--roster", type=Path, help="whose members should all have a node key")
     options = parser.parse_args(arguments)
-    keys, nodes, state = Path(options.keys), Path(options.nodes), Path(options.state)
+    keys, nodes, state = options.keys, options.nodes, options.state
     looks: list[tuple[str, Callable[[], Check]]] = [
         ("authority", partial(_authority, keys)),
         ("certificate", partial(_certificate, keys)),

@@ -24,8 +24,8 @@ PAGE = "docs/deploy.md shows a whole file"
 def main(arguments: Sequence[str]) -> int:
     """Print a table; 0 if the site can take part. Raises UserError where there is no such file."""
     parser = Parser(prog="calyx doctor site", description=__doc__)
-    parser.add_argument("config", help="this site's YAML file")
-    path = Path(parser.parse_args(arguments).config)
+    parser.add_argument("config", type=Path, help="this site's YAML file")
+    path = parser.parse_args(arguments).config
     try:
         checks = _checks(read_site_config(path))
     except ConfigError as error:

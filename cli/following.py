@@ -15,6 +15,7 @@ from calyx.flower import Operator
 from calyx.installed import bundle
 from calyx.key_files import read_roster_file
 from calyx.secagg.roster import Roster, write_roster
+from cli.arguments import path_of
 from cli.meanings import explained
 from cli.operating import AUTHORITY, CONTROL_PORT, connect
 from cli.report.page import write_report
@@ -51,7 +52,7 @@ def split_options(arguments: list[str], command: str) -> tuple[Options, list[str
                 f"{argument!r} is none of {command}'s options: --roster=FILE, "
                 "--control-port=PORT, --authority=FILE; the rest are config overrides."
             )
-        values[name] = Path(value)
+        values[name] = path_of(value)
     port = str(values.get("control_port", CONTROL_PORT))
     if not port.isdecimal():
         raise UserError(f"--control-port={port} is no port.")

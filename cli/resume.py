@@ -1,13 +1,15 @@
 """`calyx resume RUN [rounds=N]`: go on where a run stopped, to the same bytes as if it had not."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from calyx.composing import PATH_KEYS
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
-from calyx.errors import UserError
+from calyx.errors import UserError, printable
 from calyx.order import run_digest
+from cli.arguments import path_of
+from cli.overrides import parsed, readable, why_unreadable
 from engines.planning import plan
 from server.checkpoints import RunState, load_newest
 from server.folder import RunFolder
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     overrides = [a for a in rest if "=" in a]
     if len(folders) != 1 or len(folders) + len(overrides) != len(rest):
         raise UserError("Give the folder of one run: calyx resume RUN [rounds=N].")
-    folder = RunFolder(Path(folders[0]))
+    folder = RunFolder(path_of(folders[0]))
     # Nothing follows anew: but of an older run the config lacks keys, and its checkpoints say why.
     config = followed(_changed(folder.read_config(), overrides))
     run = parse(RunConfig, config, "")
@@ -57,10 +59,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    import yaml
-
     for override in overrides:
-        key, text = override.split("=", 1)
+        key = override.partition("=")[0]
         if key not in MAY_CHANGE:
             raise UserError(
                 f"The key {key} cannot change on resume; these can: {', '.join(MAY_CHANGE)}."
@@ -69,15 +69,24 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         *path, last = key.split(".")
         for name in path:
             section = section[name]
-        try:
-            section[last] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise UserError(f"{override!r} is not understood; write {key}=VALUE.") from None
+        section[last] = _value(override)
         if key == "task.data_dir":
             config["client"]["data_dir"] = section[last]
-        if key == "audit.baseline" and isinstance(section[last], str):
-            section[last] = str(Path(section[last]).absolute())
     return config
+
+
+def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it
+    """Read as `calyx simulate` reads it. Raises UserError."""
+    [word] = readable([override])
+    found = parsed(word)
+    if found is None:
+        raise UserError(why_unreadable(word))
+    if found.is_sweep_override():
+        raise UserError(f"{printable(override)} has several values, and a run has one of each.")
+    value = found.value()
+    if isinstance(value, str) and value and found.key_or_group in PATH_KEYS:
+        return str(path_of(value).absolute())
+    return value
 
 
 def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: RunState) -> None:

@@ -21,7 +21,7 @@ def settled(
         config["baselines"] = single
     if workers is not None and config["engine"].get("workers") is None:
         config["engine"]["workers"] = workers
-    paths = (
+    paths = (  # the home folder is in place of `~` already
         (config["task"], "data_dir"),
         (config["client"], "data_dir"),
         (config["audit"], "baseline"),
