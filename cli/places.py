@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from calyx.files import at_home
+from calyx.files import absolute, at_home
 from server.folder import RunFolder, held
 
 _CLOCK = "${now:"
@@ -22,6 +22,7 @@ def run_place(cfg: Any) -> Iterator[RunFolder]:  # noqa: ANN401 - OmegaConf's Di
     Raises UserError where it holds a run, or cannot be made.
     """
     path, is_new = named(cfg.hydra.run)
+    absolute(str(path))
     if not is_new:
         RunFolder(path).refuse_if_used()
     with held(path, is_new=is_new, key="hydra.run.dir") as made:

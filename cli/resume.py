@@ -7,6 +7,7 @@ from calyx.composing import PATH_KEYS
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
 from calyx.errors import UserError, printable
+from calyx.files import absolute
 from calyx.order import run_digest
 from cli.arguments import path_of
 from cli.overrides import parsed, readable, why_unreadable
@@ -85,7 +86,7 @@ def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it
         raise UserError(f"{printable(override)} has several values, and a run has one of each.")
     value = found.value()
     if isinstance(value, str) and value and found.key_or_group in PATH_KEYS:
-        return str(path_of(value).absolute())
+        return str(absolute(value))
     return value
 
 

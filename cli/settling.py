@@ -1,9 +1,9 @@
 """The resolved config with what depends on how and where it was started made explicit."""
 
-from pathlib import Path
 from typing import Any
 
 from calyx.composing import resolved
+from calyx.files import absolute
 
 
 def settled(
@@ -28,5 +28,5 @@ def settled(
     )
     for section, key in paths:
         if isinstance(section.get(key), str):
-            section[key] = str(Path(section[key]).absolute())
+            section[key] = str(absolute(section[key]))
     return config
