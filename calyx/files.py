@@ -111,6 +111,17 @@ def at_home(text: str) -> str:
         ) from None
 
 
+def user_folder(variable: str, below_home: str) -> Path:
+    """The folder that a variable of the XDG kind names, or else one of this user's home. Raises UserError."""
+    named = os.environ.get(variable)
+    try:
+        return Path(at_home(named)) if named else Path.home() / below_home
+    except RuntimeError:
+        raise UserError(
+            f"This user has no home folder here; set {variable} to a folder that it may write to."
+        ) from None
+
+
 def absolute(text: str) -> Path:
     """`at_home`, from the root. Raises UserError for a name that no file of a run could hold."""
     path = Path(at_home(text)).absolute()

@@ -9,7 +9,7 @@ import httpx
 from rich.console import Console
 
 from calyx.config import RunConfig, parse
-from calyx.errors import CalyxError, UserError
+from calyx.errors import CalyxError, UserError, pasted
 from calyx.files import read_lines, write_atomically
 from calyx.flower import Operator
 from calyx.installed import bundle
@@ -85,7 +85,7 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
         except KeyboardInterrupt:
             operator.stop(run_id)
             raise KeyboardInterrupt(
-                f"Stopped. What was finished is saved: go on with `calyx resume {folder.path}`."
+                f"Stopped. What was finished is saved: go on with `{pasted('calyx', 'resume', folder.path)}`."
             ) from None
     report = write_report(folder.path)
     track(parse(RunConfig, config, ""), folder)
@@ -134,4 +134,6 @@ def _why(details: str, folder: RunFolder, rounds: int) -> str:
         said = "The run's process on the server has ended"
     if "calyx resume" in said or not folder.holds_run:
         return said or "The run ended before it began; see the server's superexec.log."
-    return f"{said or 'The run was cut off'}; go on with `calyx resume {folder.path}`."
+    return (
+        f"{said or 'The run was cut off'}; go on with `{pasted('calyx', 'resume', folder.path)}`."
+    )

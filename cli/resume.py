@@ -6,7 +6,7 @@ from typing import Any
 from calyx.composing import PATH_KEYS
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
-from calyx.errors import UserError, printable
+from calyx.errors import UserError, pasted, printable
 from calyx.files import absolute
 from calyx.order import run_digest
 from cli.arguments import path_of
@@ -112,5 +112,5 @@ def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: Ru
     if run.rounds == state.round:
         raise UserError(
             f"The run in {folder.path} is finished after {state.round} rounds; go on with "
-            f"`calyx resume {folder.path} rounds={2 * state.round}`."
+            f"`{pasted('calyx', 'resume', folder.path, f'rounds={2 * state.round}')}`."
         )

@@ -21,7 +21,7 @@ import httpx
 from calyx.bell import PORT_VARIABLE, bind_bell
 from calyx.bounded_http import in_words
 from calyx.certificates import check_pair, check_signed, describe
-from calyx.errors import CalyxError, UserError
+from calyx.errors import CalyxError, UserError, pasted
 from calyx.files import read_bounded
 from calyx.flower import Operator
 from calyx.key_files import PRIVATE_MODE, write_whole
@@ -228,8 +228,8 @@ def check_files(serving: Serving) -> None:
     for name in ("ca.crt", "server.crt", "server.key"):
         if not (serving.keys / name).is_file():
             raise UserError(
-                f"There is no {serving.keys / name}; make it with `calyx keys init --folder "
-                f"{serving.keys} --host HOST`."
+                f"There is no {serving.keys / name}; make it with "
+                f"`{pasted('calyx', 'keys', 'init', '--folder', serving.keys)} --host HOST`."
             )
     now, certificate = datetime.now(UTC), serving.keys / "server.crt"
     check_pair(certificate, serving.keys / "server.key")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from calyx import digits
-from calyx.errors import UserError
+from calyx.errors import UserError, pasted
 from calyx.files import append_lines, read_lines, strict_json, write_atomically
 
 Severity = Literal["info", "warning", "error"]
@@ -53,7 +53,7 @@ class RunFolder:
         if self.holds_run:
             raise UserError(
                 f"The folder {self.path} already holds a run; choose another hydra.run.dir, or go on "
-                f"with `calyx resume {self.path}`."
+                f"with `{pasted('calyx', 'resume', self.path)}`."
             )
 
     @contextmanager

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from calyx.errors import CalyxError
+from calyx.errors import CalyxError, pasted
 from cli.facts import say
 from cli.hydra_program import run_hydra
 from cli.ranking.standings import standings
@@ -39,7 +39,7 @@ def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
 
 
 def _run(sweep: Sweep, words: Sequence[str]) -> int:
-    again = f"Go on with the same command and hydra.sweep.dir={sweep.folder}."
+    again = f"Go on with the same command and {_here(sweep)}."
     try:
         run_hydra(words, run_job)
     except KeyboardInterrupt:
@@ -106,11 +106,15 @@ def _lost(sweep: Sweep, outcomes: Sequence[Outcome]) -> dict[Path, tuple[str, ..
     return found
 
 
+def _here(sweep: Sweep) -> str:
+    return pasted(f"hydra.sweep.dir={sweep.folder}")
+
+
 def _verdict(outcomes: Sequence[Outcome], sweep: Sweep) -> int:
     left = [str(one.job) for one in outcomes if one.status not in ("finished", "pruned")]
     if not left:
         return 0
     raise CalyxError(
         f"{len(left)} of {len(outcomes)} jobs did not finish ({', '.join(left)}): see why above, or in "
-        f"sweep.csv; try them again with the same command and hydra.sweep.dir={sweep.folder}."
+        f"sweep.csv; try them again with the same command and {_here(sweep)}."
     )

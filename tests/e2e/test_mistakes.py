@@ -45,7 +45,10 @@ MISTAKES = [
     (["--nope"], "no option --nope"),
     (["seed=1,2"], "seed=1,2 has several values: add -m for a sweep"),
     (["-m", "rounds=3,-1"], "rounds is -1"),
-    (["training.optimizer=adam", "training.momentum=0.9"], "momentum=0.9 needs optimizer=sgd"),
+    (
+        ["training.optimizer=adam", "training.momentum=0.9"],
+        "training.momentum=0.9 needs training.optimizer=sgd",
+    ),
     ([*stock("FedAdam"), "+strategy.server.eta=abc"], 'eta is "abc", but FedAdam takes'),
     ([*stock("FedAvg"), "+strategy.server.train_metrics_aggr_fn=foo"], "is a function"),
     (

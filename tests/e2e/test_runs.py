@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import time
 
@@ -70,16 +72,21 @@ def test_two_runs_by_one_clock_in_the_home_folder_have_two_folders_and_can_be_re
     rows = write_folder(tmp_path / "home" / "rows (1)")
     one = ["simulate", "task=csv", "task.data_dir=~/rows (1)", "rounds=1", "baselines=false"]
     for seed in (1, 2):
-        ended = calyx(*one, "hydra.run.dir='~/mine/${now:%Y}'", "engine.workers=0", f"seed={seed}")
+        ended = calyx(
+            *one, "hydra.run.dir='~/my runs/${now:%Y}'", "engine.workers=0", f"seed={seed}"
+        )
         assert ended.returncode == 0, ended.stderr
-    first, second = sorted((tmp_path / "home" / "mine").iterdir())
+    first, second = sorted((tmp_path / "home" / "my runs").iterdir())
     assert second.name == f"{first.name}-2"
     assert [yaml.safe_load((f / "config.yaml").read_text())["seed"] for f in (first, second)] == [
         1,
         2,
     ]
+    advice = re.search("`calyx (resume .*)`", calyx("resume", str(first)).stderr)[1]
+    assert calyx(*shlex.split(advice)).returncode == 0
+    assert len(read_lines(first / "rounds.jsonl")) == 2
     moved = rows.rename(rows.with_name("größe"))
-    again = ("resume", f"~/mine/{second.name}", "rounds=2", "task.data_dir=~/größe")
+    again = ("resume", f"~/my runs/{second.name}", "rounds=2", "task.data_dir=~/größe")
     assert calyx(*again).returncode == 0
     found = yaml.safe_load((second / "config.yaml").read_text())
     assert (found["rounds"], found["task"]["data_dir"]) == (2, str(moved))
