@@ -75,6 +75,7 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
     job = to_run_config(config, folder.path, resume=resume, roster=text)
     console = Console(highlight=False)
     with connect(options.control_port, options.authority) as operator:
+        operator.runs()  # a server that is away is said before anything is written
         if text:  # before all else: without it a run that is cut off could not be resumed
             folder.path.mkdir(parents=True, exist_ok=True)
             write_atomically(folder.roster, text.encode())

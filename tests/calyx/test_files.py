@@ -3,10 +3,12 @@
 import os
 import resource
 import signal
+from pathlib import Path
 
 import pytest
 
-from calyx.files import append_lines, read_lines, write_atomically, write_json
+from calyx.errors import UserError
+from calyx.files import append_lines, read_lines, user_folder, write_atomically, write_json
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
@@ -109,3 +111,16 @@ def test_lines_that_a_full_disk_cuts_off_are_taken_back(tmp_path):
         signal.signal(signal.SIGXFSZ, ignored)
     append_lines(path, [{"n": 3}])
     assert read_lines(path) == [{"n": 1}, {"n": 3}]
+
+
+def test_a_user_without_a_home_is_told_which_variable_helps(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(UserError, match="set XDG_CACHE_HOME to a folder"):
+        user_folder("XDG_CACHE_HOME", ".cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/tmp/x")
+    assert user_folder("XDG_CACHE_HOME", ".cache") == Path("/tmp/x")
