@@ -80,12 +80,6 @@ def _read_line(line: bytes, where: str) -> dict[str, Any]:
     return row
 
 
-def check_place(path: Path) -> None:
-    """Raise UserError unless a file could be written there."""
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"{path} lies in no folder; make {path.absolute().parent} first.")
-
-
 def read_bounded(path: Path, limit: int) -> bytes:
     """A small file's bytes. Raises UserError where it cannot be read or has more than `limit`."""
     try:

@@ -5,12 +5,16 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from calyx.errors import CalyxError, ConfigError
 from calyx.files import read_lines
 from cli.audit_table import print_audit
+from cli.contradictions import refuse_undone
 from cli.display import Display
 from cli.hydra_program import composed
+from cli.idle import idle_settings
+from cli.outputs import check_run_folder
 from cli.report.page import write_report
 from cli.settling import settled
 from engines.planning import plan
@@ -33,7 +37,10 @@ def run_audit(arguments: Sequence[str]) -> int:
             raise ConfigError(f"{word!r} is no KEY=VALUE; see `calyx audit --help`.")
     cfg = composed([o for o in [*overrides, *ALWAYS] if not o.startswith(FOLDER)])
     config = settled(cfg, single=True)
-    folder = _folder(overrides)
+    refuse_undone(overrides, config, "audit")
+    folder = _folder(overrides, config)
+    for sentence in idle_settings(overrides, config):
+        print(f"warning: {sentence}", flush=True)
     checked, stopped = plan(config), None
     with Display(checked) as display:
         try:
@@ -55,10 +62,10 @@ def run_audit(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _folder(overrides: Sequence[str]) -> RunFolder:
+def _folder(overrides: Sequence[str], config: dict[str, Any]) -> RunFolder:
     """The run folder, as `calyx simulate` would name it. Raises UserError if it holds a run."""
     given = [o.removeprefix(FOLDER) for o in overrides if o.startswith(FOLDER)]
     now = datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S")
     folder = RunFolder(Path(given[-1] if given else f"runs/{now}").absolute())
-    folder.refuse_if_used()
+    check_run_folder(folder, config)
     return folder

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
 from calyx.errors import UserError
-from calyx.files import check_place, write_atomically
 from calyx.makeup import makeup_of
 from calyx.order import terms_of
 from calyx.preprocessing.absence import unread, unread_sentence
@@ -24,6 +23,7 @@ from calyx.weights import initial_model, load_weights
 from cli.arguments import Parser
 from cli.fitted import Whose, fitted_for
 from cli.new_rows import NewRows, faults, read_new_rows, said_of
+from cli.outputs import add_output, claimed, rows_of
 from cli.own_models import Answering, model_of
 from cli.predictions import as_csv, header_of, predict
 from server.folder import RunFolder
@@ -46,12 +46,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--ids", metavar="COLUMN", help="a column of the file that goes along, as the first one"
     )
-    parser.add_argument("--out", type=Path, help="a CSV file to write; the terminal without it")
+    add_output(parser, "a CSV file to write; the terminal without it")
     options = parser.parse_args(arguments)
     folder = RunFolder(options.run)
-    if options.out is not None:
-        check_place(options.out)
-    run = parse(RunConfig, followed(folder.read_config()), "")  # a run of before may lack keys
+    config = folder.read_config()
+    files, folders = rows_of(config)
+    folders += [options.state_dir] if options.state_dir else []
+    out = claimed(options, [options.file, *files], folders)
+    run = parse(RunConfig, followed(config), "")  # a run of before may lack keys
     summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
@@ -69,11 +71,12 @@ def main(arguments: Sequence[str]) -> int:
     outputs = predict(task, terms.seed, answering.weights, x)
     text = as_csv(task.schema, header, outputs, rows.ids)
     _explain(answering, outputs, rows, impossible)
-    if options.out is None:
+    if out is None:
         sys.stdout.write(text)
     else:
-        write_atomically(options.out, text.encode())
-        print(f"{len(outputs)} predictions in {options.out}")
+        out.write(text.encode())
+        if not out.is_stream:
+            print(f"{len(outputs)} predictions in {out.path}")
     return 0
 
 

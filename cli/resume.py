@@ -9,6 +9,7 @@ from calyx.defaults import followed
 from calyx.errors import ConfigError, UserError
 from calyx.human_yaml import read_word
 from calyx.order import run_digest
+from calyx.outputs import is_same
 from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from engines.planning import plan
 from server.checkpoints import RunState, load_newest
@@ -38,7 +39,7 @@ PATHS = ("engine.address", "task.data_dir", "audit.baseline")  # a folder may be
 
 def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
-    from cli.following import drive, split_options
+    from cli.following import Options, drive, split_options
 
     options, rest = split_options([a for a in arguments if a != WITHOUT_CHANGED], "resume")
     is_without = WITHOUT_CHANGED in arguments
@@ -50,14 +51,24 @@ def main(arguments: Sequence[str]) -> int:
     # Nothing follows anew: but of an older run the config lacks keys, and its checkpoints say why.
     config = followed(_changed(folder.read_config(), overrides))
     run = parse(RunConfig, config, "")
+    if run.audit.baseline is not None and is_same(folder.path, Path(run.audit.baseline)):
+        raise UserError(
+            f"audit.baseline={run.audit.baseline} is this run itself; name another one."
+        )
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
     changed = changed_clients(folder, run, state)
     check_changed(folder, run, changed, is_without=is_without)
     if run.engine["name"] == "superlink":
+        _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
+    if options != Options():
+        raise UserError(
+            f"The run in {folder.path} is a simulation, which needs no server: leave --roster, "
+            "--control-port and --authority out."
+        )
     checked = plan(config, without={*changed, *(one.client for one in read_left_out(folder))})
     # A path of this machine is for who resumes the run, and not for its summary.
     leave_out(folder, {k: v.partition(": ")[0] for k, v in changed.items()}, state.round + 1)
@@ -87,6 +98,13 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         if key == "audit.baseline" and isinstance(section[last], str):
             section[last] = str(Path(section[last]).absolute())
     return config
+
+
+def _refuse_on_sites(overrides: Sequence[str]) -> None:
+    """Raise UserError for what has an effect in a simulation only."""
+    for override in overrides:
+        if override.split("=", 1)[0] in ("engine.workers", "task.data_dir", "baselines"):
+            raise UserError(f"{override} is of simulations, and this run's clients are sites.")
 
 
 def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: RunState) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from calyx.errors import ConfigError
+from cli.contradictions import refuse_undone
 from cli.hydra_program import composed, one_sentence, run_hydra, search_path
 from cli.idle import idle_settings
+from cli.outputs import check_run_folder
 from cli.settling import settled
 from server.folder import RunFolder
 
@@ -52,7 +54,24 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         raise ConfigError(f"{error}; see `calyx simulate --help`.") from None
     if unknown:
         raise ConfigError(f"There is no option {unknown[0]}; see `calyx simulate --help`.")
+    _refuse_flags(options)
     return options
+
+
+def _refuse_flags(options: Namespace) -> None:
+    """Raise ConfigError for what Hydra's parser takes and nothing here would obey."""
+    for name in ("config_path", "config_name", "experimental_rerun"):
+        if getattr(options, name, None):
+            flag = name.replace("_", "-")
+            raise ConfigError(
+                f"--{flag} is of other programs on Hydra; `calyx simulate` has one config, and "
+                "--config-dir adds files of your own to it."
+            )
+    for name in ("package", "resolve"):
+        if getattr(options, name, None) and not (options.cfg or options.info):
+            raise ConfigError(f"--{name} goes with --cfg, which shows the config and runs nothing.")
+    if options.run and options.multirun:
+        raise ConfigError("--run is a single run and --multirun a sweep; give one of them.")
 
 
 def _check(options: Namespace) -> None:
@@ -60,8 +79,10 @@ def _check(options: Namespace) -> None:
     from engines.planning import plan
 
     cfg = composed([*options.overrides, *search_path(options.config_dir)])
-    RunFolder(Path(cfg.hydra.run.dir)).refuse_if_used()
-    plan(settled(cfg, single=True))
+    config = settled(cfg, single=True)
+    refuse_undone(options.overrides, config, "simulate")
+    check_run_folder(RunFolder(Path(cfg.hydra.run.dir)), config)
+    plan(config)
 
 
 def _run_one(arguments: Sequence[str]) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 from calyx.composing import resolved
 from calyx.config import parse
+from calyx.defaults import room_of_sums
 from calyx.errors import UserError
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
+from cli.contradictions import refuse_undone
 from cli.following import drive, read_pinned, split_options
 from cli.hydra_program import composed
 from cli.idle import idle_settings
@@ -31,10 +33,14 @@ def main(arguments: Sequence[str]) -> int:
                 "`calyx submit` a job, or runs in simulation: calyx simulate -m KEY=A,B."
             )
     config = resolved(composed([o for o in overrides if not o.startswith(FOLDER)] + [ENGINE]))
+    refuse_undone(overrides, config, "submit")
     if config["audit"]["baseline"] is not None:  # the server's process has another folder
         config["audit"]["baseline"] = str(Path(config["audit"]["baseline"]).absolute())
     folder = _folder(overrides)
-    _check(config, read_pinned(options, folder))
+    pinned = read_pinned(options, folder)
+    if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
+        config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
+    _check(config, pinned)
     for sentence in idle_settings(overrides, config):
         print(f"warning: {sentence}", flush=True)
     drive(config, folder, options, resume=False)

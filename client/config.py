@@ -32,6 +32,11 @@ class ClientConfig:
     roster: str | None  # file of the roster that it trusts
     policy: PolicyConfig
 
+    def __post_init__(self) -> None:
+        """A key without a roster encrypts nothing, nor a roster without a key."""
+        if (self.identity is None) != (self.roster is None):
+            raise ValueError("identity and roster go together: name both files, or neither")
+
 
 @dataclass(frozen=True)
 class Site:

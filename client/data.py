@@ -5,7 +5,6 @@ Everything is derived from (task, preprocessing, seed, client), and kept while t
 
 import hashlib
 import json
-import sys
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,7 +20,6 @@ from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.registry import load_task
-from calyx.seeding import global_scope
 from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Table, Task
 from calyx.wire import FailureCode
@@ -31,6 +29,7 @@ from client.checks import Finding, check_table
 from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
+from client.loading import load
 from client.part_checks import check_parts, check_split
 from client.splitting import PartName, split, split_fold
 
@@ -180,25 +179,13 @@ def _read_rows(
         table = load(task, client, data_dir, seed)
         table = corrupt(table, task.schema, faults, client, seed)
     except DataError as error:
-        raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from None
+        raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from error
     findings = check_table(table, task.schema)
     parts = split(table, seed, client) if folds is None else split_fold(table, seed, client, folds)
     findings += check_parts(parts)
     if folds is None:
         findings += check_split(table, parts, task.schema)
     return Rows(client, task, table, parts, tuple(findings))
-
-
-def load(task: Task, client: str, data_dir: Path | None, seed: int) -> Table:
-    """The task's rows of this client; what it draws from global generators is seeded.
-
-    Raises DataError.
-    """
-    with global_scope(seed, "load", client=client):
-        before = "torch" in sys.modules
-        table = task.load(client, data_dir, seed)
-    # A scope seeds what is imported: loading is what has imported PyTorch here, so do it again.
-    return table if before or "torch" not in sys.modules else load(task, client, data_dir, seed)
 
 
 class _Held:

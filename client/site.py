@@ -23,6 +23,7 @@ from calyx.flower_site import Door, NotAdmitted, SiteLink
 from calyx.human_yaml import read_tree, typed
 from calyx.installed import bundle_hash
 from calyx.manifest import check_installed, read_manifest
+from calyx.outputs import is_same
 from calyx.tasks.words import one_form
 from calyx.wire import FailureCode
 from client.app import app
@@ -84,6 +85,10 @@ def check_keys(cfg: SiteConfig) -> Site:
         raise ConfigError("A site needs client.state_dir: the folder of its ledger and its log.")
     if site.state_dir.exists() and not site.state_dir.is_dir():
         raise ConfigError(f"client.state_dir: {site.state_dir} is no folder; name another one.")
+    if is_same(site.state_dir, site.data_dir or site.state_dir / "none"):
+        raise ConfigError(
+            f"client.state_dir: {site.state_dir} is client.data_dir too; name a folder of its own."
+        )
     return site
 
 

@@ -21,7 +21,8 @@ from calyx.certificates import check_pair, check_signed, describe
 from calyx.errors import CalyxError, UserError
 from calyx.files import read_bounded
 from calyx.flower import Operator
-from calyx.key_files import PRIVATE_MODE, write_whole
+from calyx.key_files import PRIVATE_MODE
+from calyx.outputs import write_whole
 from server.gateway import Behind, make_gateway
 from server.guard import Limits
 

@@ -55,8 +55,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_folds(run.cv.k, own_split(task))
-    if "train" in run.phases:
-        check_replies(run, len(nodes))
+    check_replies(run, len(nodes))
     work = Work(run, folder, grid, nodes, roster, task, state)
     _say_guarantee(work)
     _say_unranked(work)

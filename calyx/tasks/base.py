@@ -69,6 +69,10 @@ class Column:
             )
         if self.words and not len(set(self.words)) == len(self.words) == len(self.categories):
             raise ValueError(f"the column {self.name} needs a word of its own for each category")
+        if has_categories and (self.low, self.high, self.unit) != (None, None, ""):
+            raise ValueError(f"low, high and unit are for numbers: {self.name} is {self.kind}")
+        if not has_categories and self.unknown != "other":
+            raise ValueError(f"unknown is for categories: {self.name} is {self.kind}")
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low is not below high in the column {self.name}")
 
@@ -117,7 +121,18 @@ class Schema:
     target: Target | None = None
 
     def __post_init__(self) -> None:
-        """Check that a name means one thing."""
+        """Raise ValueError for a schema that is none, in the words of who writes a task."""
+        for field, kind in (("columns", Column), ("classes", str)):
+            found: Any = getattr(self, field)
+            of_kind = isinstance(found, tuple) and all(isinstance(one, kind) for one in found)
+            if not of_kind:
+                raise ValueError(
+                    f"a schema's {field} are a tuple of {kind.__name__}, and not {found!r:.80}"
+                )
+        if self.target is None and len(self.classes) < 2:
+            raise ValueError("a schema has two classes or more, or a target")
+        if self.target is not None and (self.classes or not isinstance(self.target, Target)):
+            raise ValueError("a schema's target is a Target, and goes without classes")
         names = [c.name for c in self.columns] + ([self.target.name] if self.target else [])
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)

@@ -31,7 +31,8 @@ class ColumnConfig:
     low: Bound = None  # plausible values, ends included
     high: Bound = None
     unit: str = ""
-    unknown: Unknown = "other"  # what a category is that is not declared
+    # What a category is that is not declared; null: other, or missing in an ordinal column.
+    unknown: Unknown | None = None
 
     def __post_init__(self) -> None:
         """Categories belong to categorical and ordinal columns, and are needed there."""
@@ -48,7 +49,21 @@ class ColumnConfig:
             raise ValueError("low must be below high")
         if len(set(self.missing)) < len(self.missing):
             raise ValueError("a number is named twice under missing")
+        self._check_kind()
         _check_words(self.categories)
+
+    def _check_kind(self) -> None:
+        """Nothing is said of a column of this kind that would have no effect."""
+        if self.kind == "numeric" and self.unknown is not None:
+            raise ValueError("unknown is for categories, and a numeric column has none")
+        if self.kind == "ordinal" and self.unknown == "other":
+            raise ValueError(
+                "unknown is missing or refuse in an ordinal column: no rank stands for another category"
+            )
+        given = {"low": self.low, "high": self.high, "unit": self.unit or None}
+        for key, value in given.items():
+            if self.kind != "numeric" and value is not None:
+                raise ValueError(f"{key} is for numbers, and the column is {self.kind}")
 
 
 @config
@@ -64,8 +79,9 @@ class TargetConfig:
 
     def __post_init__(self) -> None:
         """Either or."""
-        is_number = self.center is not None and self.scale is not None
-        if is_number == bool(self.classes) or len(self.classes) == 1:
+        numbers = [self.center is not None, self.scale is not None]
+        is_number = all(numbers)
+        if is_number == bool(self.classes) or len(self.classes) == 1 or any(numbers) != is_number:
             raise ValueError(
                 "the target needs classes (two at least), or center and scale for a number"
             )
@@ -155,7 +171,7 @@ def column_of(name: str, cfg: ColumnConfig) -> Column:
         low=cfg.low,
         high=cfg.high,
         unit=cfg.unit,
-        unknown=cfg.unknown,
+        unknown=cfg.unknown or "other",
         words=tuple(map(shown, cfg.categories)),
     )
 

@@ -381,14 +381,10 @@ def test_a_folder_that_is_no_run_and_a_file_that_is_none_are_refused(tmp_path, m
     assert "no.csv cannot be read: No such file or directory." in said
 
 
-def test_a_run_without_a_model_and_a_place_that_is_none_are_one_sentence(tmp_path, rows):
+def test_a_run_without_a_model_is_one_sentence(tmp_path, rows):
     folder = tmp_path / "run"
     where = f"hydra.run.dir={folder}"
     audit = ["phases=[audit]", "task=csv", f"task.data_dir={rows}", *SMALL, where]
     assert simulate.main(audit) == 0
     with pytest.raises(UserError, match="holds no model"):
         predict.main([str(folder), str(rows / "site-3.csv")])
-    with pytest.raises(UserError, match="lies in no folder"):
-        predict.main(
-            [str(folder), str(rows / "site-3.csv"), "--out", str(tmp_path / "no" / "x.csv")]
-        )

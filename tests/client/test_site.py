@@ -59,7 +59,8 @@ def test_a_sound_file_is_a_site_with_its_place_on_the_roster(folder, five):
     [
         ({"port": 1}, "port does not exist"),
         ({"client": {"policies": {}}}, "client.policies does not exist"),
-        ({"client": {"identity": None}}, "wants secagg"),
+        ({"client": {"identity": None}}, "identity and roster go together"),
+        ({"client": {"identity": None, "roster": None}}, "wants secagg"),
         ({"client": {"state_dir": None}}, "needs client.state_dir"),
         ({"client": {"name": "nobody"}}, "does not name nobody"),
         ({"client": {"roster": "gone.json"}}, "gone.json"),
