@@ -26,7 +26,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from calyx.errors import UserError
 from calyx.files import read_bounded
-from calyx.key_files import PRIVATE_MODE, check_name, write_whole
+from calyx.key_files import MAX_KEY_BYTES, PRIVATE_MODE, check_name, read_bytes, refuse_existing
+from calyx.outputs import write_whole
 
 AUTHORITY_DAYS, SERVER_DAYS = 3650, 398
 _CURVE = ec.SECP384R1()  # the one that Flower takes for node keys
@@ -54,6 +55,9 @@ def make_server(folder: Path, hosts: Sequence[str]) -> None:
     127.0.0.1 and localhost are added: the SuperLink behind the gateway uses the same certificate.
     Raises UserError for a host that is no name or address, and where a file is there already.
     """
+    refuse_existing(
+        folder / f"{owner}.{end}" for owner in ("ca", "server") for end in ("key", "crt")
+    )
     authority = ec.generate_private_key(_CURVE)
     issuer = _name("Calyx federation")
     root = _builder(issuer, issuer, authority.public_key(), AUTHORITY_DAYS)
@@ -177,11 +181,23 @@ def check_node_public(path: Path) -> str:
 def make_node_key(name: str, folder: Path) -> None:
     """Write NAME.node.key (0600), which opens the gateway, and NAME.node.pub for the operator."""
     check_name(name)
+    refuse_existing(node_files(name, folder))
     key = ec.generate_private_key(_CURVE)
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / f"{name}.node.key", _private(key), PRIVATE_MODE)
-    write_whole(folder / f"{name}.node.pub", public, 0o644)
+    private, given = node_files(name, folder)
+    write_whole(private, _private(key), PRIVATE_MODE)
+    write_whole(given, public, 0o644)
+
+
+def node_files(name: str, folder: Path) -> tuple[Path, Path]:
+    """Where a site's node key lies, and its public half for the operator."""
+    return folder / f"{name}.node.key", folder / f"{name}.node.pub"
+
+
+def is_pem(path: Path) -> bool:
+    """Whether a file holds a key or a certificate. Raises UserError where it cannot be read."""
+    return b"-----BEGIN " in read_bytes(path, "file", 2**28)[0][:MAX_KEY_BYTES]
 
 
 def _read_certificate(path: Path) -> x509.Certificate:

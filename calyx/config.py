@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from calyx.config_sentence import sentence
 from calyx.errors import ConfigError
 
 T = TypeVar("T")
@@ -50,42 +51,11 @@ def parse(cls: type[T], section: Mapping[str, Any], where: str) -> T:
 
     Raises ConfigError with one sentence that names the key, what it got and what is allowed.
     """
+    text = json.dumps(section)
     try:
-        return TypeAdapter(cls).validate_json(json.dumps(section))
+        return TypeAdapter(cls).validate_json(text)
     except ValidationError as error:
-        raise ConfigError(_sentence(cls, error, where)) from None
-
-
-def _sentence(cls: type[Any], error: ValidationError, where: str) -> str:
-    first = error.errors()[0]
-    names = [
-        str(part) for part in first["loc"] if not str(part).startswith(("constrained-", "literal["))
-    ]
-    key = ".".join([where, *names] if where else names)
-    match first["type"]:
-        case "unexpected_keyword_argument":
-            allowed = ", ".join(sorted(_fields_at(cls, names[:-1]))) or "none"
-            return f"The config key {key} does not exist; allowed here: {allowed}."
-        case "missing":
-            return f"The config key {key} is missing; give it a value."
-        case "value_error":
-            return (
-                f"The config section {key or 'at the top'} cannot be used: {first['ctx']['error']}."
-            )
-    expected = first["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    others = [
-        e["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-        for e in error.errors()[1:]
-        if e["loc"][: len(names)] == first["loc"][: len(names)]
-    ]
-    expected = " or ".join(dict.fromkeys([expected, *others]))
-    return f"The config key {key} is {json.dumps(first['input'])}, but must be {expected}."
-
-
-def _fields_at(cls: Any, path: list[str]) -> list[str]:  # noqa: ANN401 - walks into nested types
-    for name in path:
-        cls = cls.__dataclass_fields__[name].type
-    return list(cls.__dataclass_fields__)
+        raise ConfigError(sentence(cls, error, json.loads(text), where)) from None
 
 
 @config

@@ -10,10 +10,13 @@ from typing import Any
 from calyx.config import better_is, parse
 from calyx.errors import ConfigError
 from calyx.registry import load_class, load_task
+from calyx.secagg.rules import MAX_GROUP
+
+LEAST_ROOM = 128
 
 
 def followed(config: dict[str, Any]) -> dict[str, Any]:
-    """The resolved `config` with its section `stopping` and `evaluate` filled in.
+    """The resolved `config` with its section `stopping`, `evaluate` and `privacy.n_max` filled in.
 
     Raises ConfigError for a task or strategy that there is not.
     """
@@ -22,7 +25,21 @@ def followed(config: dict[str, Any]) -> dict[str, Any]:
         found["stopping"] = stopping_of(config)
     if "evaluate" in config and config["evaluate"] is None:
         found["evaluate"] = _evaluation(config)
+    privacy, task = config.get("privacy"), config.get("task")
+    if isinstance(privacy, dict) and isinstance(task, dict) and privacy.get("n_max", 0) is None:
+        room = room_of_sums(len(load_task(task).clients), privacy.get("groups"))
+        found["privacy"] = privacy | {"n_max": room}
     return found
+
+
+def room_of_sums(clients: int, groups: object) -> int:
+    """`privacy.n_max` where it is null: a power of two that so many clients, in `groups`, fit into.
+
+    At least 128, so that a few clients more change no byte; at most what one sum can hold.
+    """
+    parts = groups if isinstance(groups, int) and groups > 0 else clients  # all: one a client
+    size = -(-clients // max(1, parts))
+    return min(MAX_GROUP, max(LEAST_ROOM, 1 << max(0, size - 1).bit_length()))
 
 
 def stopping_of(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,12 +135,6 @@ def absolute(text: str) -> Path:
     return path
 
 
-def check_place(path: Path) -> None:
-    """Raise UserError unless a file could be written there."""
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"{path} lies in no folder; make {path.absolute().parent} first.")
-
-
 def read_bounded(path: Path, limit: int) -> bytes:
     """A small file's bytes. Raises UserError where it cannot be read or has more than `limit`."""
     try:
@@ -149,5 +143,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     if len(data) > limit:
-        raise UserError(f"{path} has more than {limit} bytes and cannot be what is wanted.")
+        raise UserError(
+            f"{path} has more than {limit:,} bytes, the most that Calyx reads of such a file; is it the "
+            "right one?"
+        )
     return data

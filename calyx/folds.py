@@ -1,5 +1,6 @@
 """Cross-validation, as both sides name it: a run of its own for each fold, and all models in one message."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from calyx.weights import Array, Weights
@@ -10,6 +11,11 @@ CV_RUN = "-cv"  # how the run's id ends that has all folds' models scored
 def fold_run(run: str, fold: int) -> str:
     """The id of a fold's own run, of which each client keeps account like of any other."""
     return f"{run}-fold-{fold}"
+
+
+def own_run(run: str) -> str:
+    """The id of the run that a fold, an audit or a scoring of folds belongs to."""
+    return re.sub(r"(-fold-[0-9]+|-audit|-cv)$", "", run)
 
 
 def stacked(models: Sequence[Mapping[str, Array]]) -> Weights:

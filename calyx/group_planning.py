@@ -92,7 +92,7 @@ def _choice(privacy: PrivacyConfig, federation: Federation, groups: int) -> Choi
     elif survives < federation.dropouts:
         problems.append(f"{federation.dropouts} dropouts in one group lose its sum")
     if -(-federation.cohort // groups) > privacy.n_max:
-        problems.append(f"a group is above privacy.n_max={privacy.n_max}")
+        problems.append(f"a sum has room for {privacy.n_max} clients")
     if federation.attackers and withstands < federation.attackers:
         problems.append(f"{federation.attackers} attackers can spoil half of the groups")
     return Choice(groups, size, c, least, survives, withstands, tuple(problems))

@@ -12,6 +12,7 @@ import re
 import shlex
 import stat
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,7 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from calyx.errors import UserError
-from calyx.files import strict_json, sync_folder
+from calyx.files import strict_json
+from calyx.outputs import shown, write_whole
 from calyx.secagg.keys import KEY_BYTES, identity_of, sign, verify
 from calyx.secagg.roster import Roster, read_roster
 
@@ -83,9 +85,7 @@ def make_key(kind: Kind, name: str, folder: Path) -> PublicKey:
     """
     check_name(name, kind)
     private, public = folder / f"{name}.key", folder / f"{name}.pub"
-    for path in (private, public):
-        if os.path.lexists(path):
-            raise UserError(f"{shown(path)} exists, and keys are not replaced; move it away first.")
+    refuse_existing((private, public))
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     made = PublicKey(kind, name, key.public_key().public_bytes_raw())
@@ -103,38 +103,17 @@ def make_key(kind: Kind, name: str, folder: Path) -> PublicKey:
     return made
 
 
+def refuse_existing(paths: Iterable[Path]) -> None:
+    """Raise UserError where one of the files of new keys is there already, before any is written."""
+    for path in paths:
+        if os.path.lexists(path):
+            raise UserError(f"{shown(path)} exists, and keys are not replaced; move it away first.")
+
+
 def _public_text(public: PublicKey, private: bytes) -> str:
     signature = sign(private, "public-key", public.kind, public.name)
     value = {"kind": public.kind, "name": public.name, "key": public.key.hex()}
     return strict_json(value | {"signature": signature.hex()}, indent=2) + "\n"
-
-
-def write_whole(path: Path, data: bytes, mode: int = 0o666, *, replace: bool = False) -> None:
-    """Write `path` whole or not at all, never wider than `mode`, not even for a moment.
-
-    Raises UserError where it exists (unless `replace`) or cannot be written.
-    """
-    beside = path.with_name(f".calyx-{os.urandom(8).hex()}.part")
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                if stat.S_IMODE(os.fstat(descriptor).st_mode) & ~mode:
-                    raise OSError(0, "this disk keeps no file modes, so that others could read it")
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
-            if replace:
-                beside.replace(path)
-            else:
-                os.link(beside, path)  # unlike a rename, it never replaces
-        finally:
-            beside.unlink(missing_ok=True)
-        sync_folder(path.parent)
-    except FileExistsError:
-        raise UserError(f"{shown(path)} exists, and is not replaced.") from None
-    except OSError as error:
-        raise UserError(f"{shown(path)} cannot be written: {error.strerror}.") from None
 
 
 def read_identity(path: Path) -> bytes:
@@ -287,9 +266,3 @@ def read_bytes(path: Path, what: str, limit: int) -> tuple[bytes, int]:
 def _open_at_once(path: str, flags: int) -> int:
     """Without waiting: a pipe that nobody writes to would hold a client up for ever."""
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def shown(path: Path) -> str:
-    """A path for a sentence: one line, whatever it holds."""
-    text = str(path)
-    return text if text.isprintable() else repr(text)

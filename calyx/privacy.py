@@ -43,7 +43,12 @@ class PrivacyConfig:
     prg: Literal["aes-128", "aes-256"]  # what masks are drawn from
 
     def __post_init__(self) -> None:
-        """Refuse a fixed point that would leave a client fewer than four bits."""
+        """Refuse a fixed point that would leave a client fewer than four bits, and sums of nobody."""
+        if self.n_min > self.n_max and self.is_encrypted:
+            raise ValueError(
+                f"no sum can hold privacy.n_min={self.n_min} clients at least and privacy.n_max={self.n_max} "
+                "at most"
+            )
         self.fixed_point()
 
     @property

@@ -63,6 +63,7 @@ class FailureCode(StrEnum):
     NON_FINITE_UPDATE = "non-finite-update"
     INTERNAL_ERROR = "internal-error"
     BUNDLE_REFUSED = "bundle-refused"  # the run was submitted with other code than is installed
+    ROWS_CHANGED = "rows-changed"  # they are not those that this client began the run with
 
 
 def order_content(weights: Mapping[str, Array], order: str) -> RecordDict:

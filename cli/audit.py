@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from calyx.errors import UserError
-from calyx.files import check_place, write_atomically
 from calyx.tasks.drafting import draft
 from cli.arguments import Parser
+from cli.outputs import add_output, claimed
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,16 +24,14 @@ def _drafted(arguments: Sequence[str]) -> int:
         "audit.baseline=RUN, …",
     )
     parser.add_argument("--draft-schema", type=Path, metavar="FILE.csv", required=True)
-    parser.add_argument("--out", type=Path, help="a YAML file to write; the terminal without it")
+    add_output(parser, "a YAML file to write; the terminal without it")
     options = parser.parse_args(arguments)
-    if options.out is not None:
-        check_place(options.out)
+    out = claimed(options, [options.draft_schema])
     text = draft(options.draft_schema)
-    if options.out is None:
+    if out is None:
         print(text, end="")
         return 0
-    if options.out.exists():
-        raise UserError(f"{options.out} is there already; name another file, or remove it.")
-    write_atomically(options.out, text.encode())
-    print(f"schema  {options.out}; check every line of it")
+    out.write(text.encode())
+    if not out.is_stream:
+        print(f"schema  {out.path}; check every line of it")
     return 0

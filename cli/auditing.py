@@ -8,8 +8,10 @@ from typing import Any
 from calyx.errors import CalyxError, ConfigError
 from calyx.files import read_lines
 from cli.audit_table import print_audit
+from cli.contradictions import refuse_undone
 from cli.display import Display
 from cli.hydra_program import composed
+from cli.idle import idle_settings
 from cli.places import run_place
 from cli.report.page import write_report
 from cli.settling import settled
@@ -31,8 +33,12 @@ def run_audit(arguments: Sequence[str]) -> int:
         if "=" not in word.lstrip("~+"):
             raise ConfigError(f"{word!r} is no KEY=VALUE; see `calyx audit --help`.")
     cfg = composed([*overrides, *ALWAYS])
-    with run_place(cfg) as place:
-        return _audited(settled(cfg, single=True), RunFolder(place.path.absolute()))
+    config = settled(cfg, single=True)
+    refuse_undone(overrides, config, "audit")
+    with run_place(cfg, config) as place:
+        for sentence in idle_settings(overrides, config):
+            print(f"warning: {sentence}", flush=True)
+        return _audited(config, RunFolder(place.path.absolute()))
 
 
 def _audited(config: dict[str, Any], folder: RunFolder) -> int:

@@ -14,15 +14,21 @@ Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class _Rule:
+class Rule:
     """When a key has an effect, and what it needs in words."""
 
-    keys: tuple[str, ...]
+    keys: tuple[str, ...]  # `a.` is all below a, and a itself
     has_effect: Callable[[Config], bool]
     needs: str
 
+    def is_idle(self, key: str, config: Config) -> bool:
+        """Whether this key is of the rule, is set to something, and has no effect."""
+        is_set = value_of(config, key) not in (None, False)
+        is_of_it = any(key == k or (k[-1] == "." and f"{key}.".startswith(k)) for k in self.keys)
+        return is_of_it and is_set and not self.has_effect(config)
 
-def _value(config: Config, key: str) -> Any:  # noqa: ANN401 - whatever the config holds
+
+def value_of(config: Config, key: str) -> Any:  # noqa: ANN401 - whatever the config holds
     """The value of a dotted key; None where there is none."""
     found: Any = config
     for name in key.split("."):
@@ -31,77 +37,83 @@ def _value(config: Config, key: str) -> Any:  # noqa: ANN401 - whatever the conf
 
 
 def _is_one_of(key: str, *values: str) -> Callable[[Config], bool]:
-    return lambda config: _value(config, key) in (*values, None)
+    return lambda config: value_of(config, key) in (*values, None)
 
 
 def _has_phase(name: str) -> Callable[[Config], bool]:
-    return lambda config: name in (_value(config, "phases") or ())
+    return lambda config: name in (value_of(config, "phases") or ())
 
 
 def _can_stop(patience: str, of: str) -> Callable[[Config], bool]:
     """Whether waiting can end before the last of `of` rounds or epochs: after 1 + patience of them."""
 
     def can(config: Config) -> bool:
-        waits, total = _value(config, patience), _value(config, of)
+        waits, total = value_of(config, patience), value_of(config, of)
         return waits is None or total is None or waits + 1 < total
 
     return can
 
 
+_OF_TRAINING = (
+    *("cv.k", "baselines", "rounds", "cohort_size", "evaluate", "keep_checkpoints"),
+    *("strategy.", "training.", "preprocessing.", "stopping.", "privacy.clip", "task.hidden"),
+)
 _RULES = (
-    _Rule(
+    Rule(
         ("task.alpha",),
         _is_one_of("task.partition", "dirichlet", "quantity"),
         "it is of task.partition=dirichlet and task.partition=quantity",
     ),
-    _Rule(
+    Rule(
         ("task.shards_per_client",),
         _is_one_of("task.partition", "shards"),
         "it is of task.partition=shards",
     ),
-    _Rule(
+    Rule(
         ("task.w_max",),
         _is_one_of("privacy.weighting", "examples"),
         "with privacy.weighting=equal every client weighs 1",
     ),
-    _Rule(
+    Rule(
         ("strategy.server.beta2",),
         _is_one_of("strategy.server.optimizer", "adam", "yogi"),
         "strategy.server.optimizer=adagrad has no such decay",
     ),
-    _Rule(
+    Rule(
         tuple(f"privacy.{k}" for k in ("n_min", "h_min", "max_colluders", "sampling", "prg")),
-        lambda config: _value(config, "privacy.name") != "none",
+        lambda config: value_of(config, "privacy.name") != "none",
         "it is of encrypted sums, and privacy=none sums openly",
     ),
-    _Rule(
+    Rule(
         ("stopping.patience",),
         _can_stop("stopping.patience", "rounds"),
         "so few rounds end before it could stop them",
     ),
-    _Rule(
+    Rule(
         ("training.early_stopping.patience",),
         _can_stop("training.early_stopping.patience", "training.epochs"),
         "so few training.epochs end before it could stop them",
     ),
-    _Rule(
+    Rule(
         ("audit.bins", "audit.fail_on", "audit.thorough"),
         _has_phase("audit"),
         "phases has no audit",
     ),
-    _Rule(("cv.k", "baselines"), _has_phase("train"), "phases trains nothing"),
+    Rule(_OF_TRAINING, _has_phase("train"), "phases trains nothing"),
 )
 _OF_MEDIAN = ("hydra.sweeper.warmup_trials", "hydra.sweeper.warmup_rounds")
 
 
 def idle_settings(overrides: Sequence[str], config: Config) -> list[str]:
     """One sentence for each override of a single run that the resolved `config` makes nothing of."""
-    found = []
-    for key in dict.fromkeys(word.lstrip("+").partition("=")[0] for word in overrides):
-        for rule in _RULES:
-            value = _value(config, key)
-            if key in rule.keys and value not in (None, False) and not rule.has_effect(config):
-                found.append(f"{key}={value} has no effect: {rule.needs}.")
+    found, last = [], dict[str, str]()
+    for word in (word.lstrip("+") for word in overrides):
+        key = word.partition("=")[0]
+        if last.get(key, word) != word:
+            found.append(f"{last[key]} has no effect: {word} stands after it.")
+        last[key] = word
+    for key, word in last.items():
+        found += [f"{word} has no effect: {r.needs}." for r in _RULES if r.is_idle(key, config)]
     return found
 
 

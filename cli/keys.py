@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx import key_files
-from calyx.certificates import make_node_key
+from calyx.certificates import make_node_key, node_files
 from calyx.errors import UserError
-from calyx.key_files import OWNERS, PrivateKey, PublicKey, shown
+from calyx.key_files import OWNERS, PrivateKey, PublicKey, refuse_existing
 from calyx.manifest import write_manifest
+from calyx.outputs import shown, write_whole
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import Roster, fingerprint, make_roster, write_roster
 from cli import keys_tls
@@ -77,6 +78,7 @@ def _make_identity(options: argparse.Namespace) -> None:
 
 
 def _make_site(options: argparse.Namespace) -> None:
+    refuse_existing(node_files(options.name, options.folder))  # before the identity key is made
     _make_identity(options)
     make_node_key(options.name, options.folder)
     print_facts(
@@ -114,7 +116,7 @@ def _sign_roster(options: argparse.Namespace) -> None:
         roster = make_roster(clients, before.version + 1 if before else 1, private)
     except ValueError as error:
         raise UserError(f"The roster cannot be made: {error}.") from None
-    key_files.write_whole(options.out, write_roster(roster).encode(), replace=replace)
+    write_whole(options.out, write_roster(roster).encode(), replace=replace)
     _print_roster(options.out, roster)
     if before is not None:
         _print_changes(before, roster)
@@ -125,7 +127,7 @@ def _sign_manifest(options: argparse.Namespace) -> None:
         raise UserError(f"--version={options.version} must be a whole number from 1.")
     private = key_files.read_consortium(options.consortium)
     text = write_manifest(options.version, private)
-    key_files.write_whole(options.out, text.encode(), 0o644)
+    write_whole(options.out, text.encode(), 0o644)
     say(f"Signed the installed code as manifest {options.version}.", "bold")
     print_facts(("for every site", str(options.out)))
 

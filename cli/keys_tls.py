@@ -6,7 +6,8 @@ from pathlib import Path
 
 from calyx.certificates import check_node_public, describe, make_server, renew_server
 from calyx.errors import UserError
-from calyx.key_files import read_bytes, shown
+from calyx.key_files import read_bytes
+from calyx.outputs import shown
 from cli.arguments import Parser
 from cli.facts import print_facts, say
 

@@ -23,6 +23,9 @@ MEANINGS: dict[StrEnum, str] = {
     FailureCode.INTERNAL_ERROR: "the client's program failed; its events.jsonl says where",
     FailureCode.BUNDLE_REFUSED: "the run was submitted with other code than is installed there: "
     "install the same version on every machine",
+    FailureCode.ROWS_CHANGED: "the client's rows are not those that it began this run with, and its "
+    "events.jsonl says what differs: have them put back and resume, or go on without it by "
+    "`calyx resume RUN --without-changed`",
     RefusalCode.OUTSIDE_POLICY: "the order, its rules or the roster are outside the site's policy; "
     "its events.jsonl says which value, and only its owner can change that",
     RefusalCode.SECOND_VECTOR: "the site has answered for this model before, and does so once",

@@ -6,6 +6,7 @@ from calyx.config import RunConfig
 from calyx.errors import UserError
 from calyx.makeup import Makeup
 from calyx.weights import Weights
+from cli.fitted import Whose
 from client.store import Store
 from server.folder import RunFolder
 from strategies.loading import load_objective
@@ -24,7 +25,7 @@ def model_of(
     run: RunConfig,
     makeup: Makeup,
     common: Weights,
-    whose: str | None,
+    whose: Whose | None,
 ) -> Answering:
     """The released model of a run for the client `whose`, or the common one without a client.
 
@@ -49,12 +50,10 @@ def model_of(
         )
     summary = folder.read_summary()
     best = int(summary.get("released_round") or summary["best_round"])  # the latter in older runs
-    own, number = _own(
-        folder, run, Store(folder.path / "clients", str(summary["run"]), whose), best
-    )
+    own, number = _own(Store(whose.folder, str(summary["run"]), whose.client), best)
     if not (is_personal or objective.has_layers(makeup, own)):
         raise UserError(
-            f"{folder.path / 'clients'} holds not all that {whose}'s own model is made of; was the "
+            f"{whose.folder} holds not all that {whose.client}'s own model is made of; was the "
             "file written by another run?"
         )
     weights = own if is_personal else objective.localised(common, own)
@@ -63,20 +62,14 @@ def model_of(
     )
     later = "" if number == best else f", the run's model being that of round {best}"
     return Answering(
-        _like(common, weights, folder, whose),
-        f"{what.format(whose)}, of round {number}{later}; the summary's "
+        _like(common, weights, whose),
+        f"{what.format(whose.client)}, of round {number}{later}; the summary's "
         f"{'personal_*' if is_personal else 'test_*'} figures are of these.",
     )
 
 
-def _own(folder: RunFolder, run: RunConfig, store: Store, best: int) -> tuple[Weights, int]:
+def _own(store: Store, best: int) -> tuple[Weights, int]:
     """What the client kept that belongs to the best round, and the round it is of."""
-    if run.engine["name"] == "superlink":
-        raise UserError(
-            f"{store.client}'s own model never left it: it lies there, in the folder strategy of "
-            f"client.state_dir, in the newest file until round {best}. Here only the common model can "
-            "be used."
-        )
     number = store.round_of(best)
     if number is None and not store.folder.is_dir():
         raise UserError(
@@ -97,12 +90,12 @@ def _own(folder: RunFolder, run: RunConfig, store: Store, best: int) -> tuple[We
         ) from None
 
 
-def _like(common: Weights, own: Weights, folder: RunFolder, whose: str) -> Weights:
+def _like(common: Weights, own: Weights, whose: Whose) -> Weights:
     """`own` by the common model's names, whose shapes it must have. Raises UserError."""
     wrong = [k for k, v in common.items() if k not in own or own[k].shape != v.shape]
     if wrong:
         raise UserError(
-            f"{whose}'s own model in {folder.path / 'clients'} does not fit the run's model: "
+            f"{whose.client}'s own model in {whose.folder} does not fit the run's model: "
             f"{wrong[0]} is missing or of another shape. Restore the files, or run again."
         )
     return {k: own[k] for k in common}

@@ -1,6 +1,7 @@
 """`calyx doctor privacy`: which cohort and groups hold for a roster, dropouts and attackers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +11,7 @@ from calyx.config import parse
 from calyx.errors import UserError
 from calyx.group_planning import Choice, Federation, choices
 from calyx.privacy import PrivacyConfig
+from calyx.secagg.rules import MAX_GROUP
 from cli.hydra_program import composed
 
 KEYS = ("clients", "cohort", "dropouts", "attackers")
@@ -20,6 +22,8 @@ def main(arguments: Sequence[str]) -> int:
     """Print a table; 0 if some number of groups holds, 1 if none does. Raises UserError."""
     numbers, overrides = _split(arguments)
     privacy = parse(PrivacyConfig, resolved(composed(overrides))["privacy"], "privacy")
+    if not any(override.startswith("privacy.n_max=") for override in overrides):
+        privacy = replace(privacy, n_max=MAX_GROUP)  # it follows the clients
     if "clients" not in numbers:
         raise UserError(f"Say how many clients the roster has: {USAGE}")
     roster = numbers["clients"]

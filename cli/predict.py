@@ -1,10 +1,8 @@
 """`calyx predict RUN FILE.csv`: a run's model on new rows, preprocessed as its clients did."""
 
-import csv
-import io
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +10,22 @@ from numpy.typing import NDArray
 
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
-from calyx.digits import by_scale, decimals_of, fixed
 from calyx.errors import UserError
-from calyx.files import check_place, write_atomically
 from calyx.makeup import makeup_of
-from calyx.order import Terms, terms_of
-from calyx.preprocessing.config import Constants, PreprocessingConfig
+from calyx.order import terms_of
 from calyx.preprocessing.federated import without_constants
-from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, given
+from calyx.preprocessing.fitting import Fitted, apply
 from calyx.registry import load_task
-from calyx.seeding import global_scope
-from calyx.tasks.base import Schema, Task
-from calyx.tasks.tables import Dialect, Field, inputs, read_frame
-from calyx.weights import Weights, initial_model, load_into, load_weights
+from calyx.tasks.base import Table, Task
+from calyx.tasks.words import one_form
+from calyx.weights import initial_model, load_weights
 from cli.arguments import Parser
+from cli.fitted import Whose, fitted_for
+from cli.new_rows import NewRows, faults, read_new_rows, said_of
+from cli.outputs import add_output, claimed, rows_of
 from cli.own_models import Answering, model_of
-from client.data import prepare
+from cli.predictions import as_csv, header_of, predict
 from server.folder import RunFolder
-
-BATCH_ROWS = 4096
-SMALL_DIGITS = 3  # of a small probability
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,53 +39,80 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--common", action="store_true", help="with client=NAME: the common model all the same"
     )
-    parser.add_argument("--out", type=Path, help="a CSV file to write; the terminal without it")
+    parser.add_argument(
+        "--state-dir", type=Path, help="on a site, with client=NAME: its client.state_dir"
+    )
+    parser.add_argument(
+        "--ids", metavar="COLUMN", help="a column of the file that goes along, as the first one"
+    )
+    add_output(parser, "a CSV file to write; the terminal without it")
     options = parser.parse_args(arguments)
-    client = _client(options.client)
     folder = RunFolder(options.run)
-    if options.out is not None:
-        check_place(options.out)
-    run = parse(RunConfig, followed(folder.read_config()), "")  # a run of before may lack keys
-    folder.read_summary()  # says that the run has ended
+    config = folder.read_config()
+    files, folders = rows_of(config)
+    folders += [options.state_dir] if options.state_dir else []
+    out = claimed(options, [options.file, *files], folders)
+    run = parse(RunConfig, followed(config), "")  # a run of before may lack keys
+    summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
     task, terms = load_task(run.task), terms_of(run)
-    rows = read_rows(task, options.file)
-    data_dir = Path(str(run.task["data_dir"])) if run.task.get("data_dir") else None
+    whose = _whose(options, folder, run, task)
+    header = header_of(task.schema, options.ids)
+    rows = read_new_rows(task, options.file, options.ids)
+    impossible = said_of(faults(task.schema, rows), rows)
     weights, constants = without_constants(load_weights(folder.model))
-    fitted = _fitted(task, terms, (client, data_dir), constants)
-    x = _prepared(fitted, rows, options.file)
+    fitted = fitted_for(task, terms, str(summary.get("run")), constants, whose)
+    x = _prepared(fitted, rows)
     makeup = makeup_of(initial_model(task, x.shape[1], terms.seed), x.shape[1])
     common = {name: weights[name] for name in makeup.weights}  # in the model's order
-    answering = model_of(folder, run, makeup, common, _whose(client, options.common))
+    answering = model_of(folder, run, makeup, common, None if options.common else whose)
     outputs = predict(task, terms.seed, answering.weights, x)
-    text = as_csv(task.schema, outputs)
-    _explain(answering, outputs)
-    if options.out is None:
+    text = as_csv(task.schema, header, outputs, rows.ids)
+    _explain(answering, outputs, rows, impossible)
+    if out is None:
         sys.stdout.write(text)
     else:
-        write_atomically(options.out, text.encode())
-        print(f"{len(outputs)} predictions in {options.out}")
+        out.write(text.encode())
+        if not out.is_stream:
+            print(f"{len(outputs)} predictions in {out.path}")
     return 0
 
 
-def _whose(client: str | None, is_common: bool) -> str | None:
-    if is_common and client is None:
-        raise UserError("--common goes with client=NAME; without it the common model is used.")
-    return None if is_common else client
+def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) -> Whose | None:
+    """The client that is named, and where it keeps what belongs to the run. Raises UserError."""
+    client, state_dir = _client(options.client), options.state_dir
+    if client is None:
+        if options.common:
+            raise UserError("--common goes with client=NAME; without it the common model is used.")
+        if state_dir is not None:
+            raise UserError("--state-dir goes with client=NAME, the site whose folder it is.")
+        return None
+    client = next((name for name in task.clients if one_form(name) == one_form(client)), client)
+    if state_dir is not None:
+        return Whose(client, state_dir / "strategy")
+    if run.engine["name"] == "superlink":
+        return Whose(client, None)
+    if client not in task.clients:
+        raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")
+    return Whose(client, folder.path / "clients")
 
 
-def _explain(answering: Answering, outputs: NDArray[np.float64]) -> None:
-    """On stderr, so that stdout is CSV: which model it is, and what has no prediction."""
-    if answering.note:
-        print(answering.note, file=sys.stderr)
-    unknown = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
-    if len(unknown):
-        print(
-            f"{len(unknown)} of {len(outputs)} rows have no prediction, the first is row "
-            f"{unknown[0] + 1}: there the model gives no finite number.",
-            file=sys.stderr,
+def _explain(
+    answering: Answering, outputs: NDArray[np.float64], rows: NewRows, impossible: str
+) -> None:
+    """On stderr, so that stdout is CSV: which model it is, and what to know of the rows."""
+    without = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+    none = empty = ""
+    if len(without):
+        none = (
+            f"{len(without)} of {len(outputs)} rows have no prediction, the first is that of line "
+            f"{rows.lines[without[0]]}: there the model gives no finite number."
         )
+    if not len(outputs):
+        empty = f"{rows.path} has no rows below its first line, so that there are no predictions."
+    for sentence in filter(None, [answering.note, impossible, none, empty]):
+        print(sentence, file=sys.stderr)
 
 
 def _client(argument: str | None) -> str | None:
@@ -103,91 +124,8 @@ def _client(argument: str | None) -> str | None:
     return name
 
 
-def read_rows(task: Task, path: Path) -> NDArray[np.float64]:
-    """The task's input columns [N, C] of a CSV file. Raises DataError."""
-    own = getattr(task, "read_inputs", None)
-    if own is not None:
-        rows: NDArray[np.float64] = own(path)
-        return rows
-    fields = [Field(column.name) for column in task.schema.columns]
-    dialect = Dialect()
-    return inputs(path, read_frame(path, [f.name for f in fields], dialect), fields, dialect)
-
-
-def _fitted(
-    task: Task,
-    terms: Terms,
-    whose: tuple[str | None, Path | None],
-    constants: tuple[Constants, ...] | None,
-) -> Fitted:
-    client, data_dir = whose
-    cfg = parse(PreprocessingConfig, terms.preprocessing, "preprocessing")
-    if client is not None and client not in task.clients:
-        raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")
-    if constants is not None:  # they go with the model, whoever's rows these are
-        return given(task.schema, replace(cfg, fitted=(constants,)))
-    if client is not None:
-        return prepare(terms, client, data_dir).fitted
-    if cfg.scaling != "none" or cfg.outliers != "keep":
-        raise UserError(
-            f"preprocessing={cfg.name} is fitted by each client on its own rows, so that the model goes "
-            "with one of them: give client=NAME (in simulation only)."
-        )
-    plain = ColumnFit(fill=np.nan, low=-np.inf, high=np.inf, mean=0.0, scale=1.0)
-    return Fitted(task.schema, cfg, (plain,) * len(task.schema.columns))
-
-
-def _prepared(fitted: Fitted, rows: NDArray[np.float64], path: Path) -> NDArray[np.float32]:
-    from calyx.tasks.base import Table
-
+def _prepared(fitted: Fitted, rows: NewRows) -> NDArray[np.float32]:
     try:
-        return apply(fitted, Table(rows, np.zeros(len(rows), dtype=np.int64)))
+        return apply(fitted, Table(rows.x, np.zeros(len(rows.x), dtype=np.int64)))
     except ValueError as error:
-        raise UserError(f"{path}: {error}.") from None
-
-
-def predict(task: Task, seed: int, weights: Weights, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probabilities [N, K] of a classifier, or values [N, 1] in the target's own unit."""
-    import torch
-
-    model = initial_model(task, x.shape[1], seed)
-    load_into(model, weights)
-    model.eval()
-    parts = [np.zeros((0, task.schema.num_outputs))]
-    with global_scope(0, "evaluation"), torch.no_grad():  # the draws that it was judged by
-        for start in range(0, len(x), BATCH_ROWS):
-            output = model(torch.from_numpy(x[start : start + BATCH_ROWS])).double()
-            parts.append((output if task.schema.target else output.softmax(dim=1)).numpy())
-    found = np.concatenate(parts)
-    target = task.schema.target
-    return found if target is None else found * target.scale + target.center
-
-
-def as_csv(schema: Schema, outputs: NDArray[np.float64]) -> str:
-    """One line a row: the class and every class's probability, or the value; nothing of a NaN.
-
-    A value has the digits of the target's scale; probabilities as many as show the winner.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    known = [bool(np.isfinite(row).all()) for row in outputs]
-    target = schema.target
-    if target is not None:
-        writer.writerow([target.name])
-        for value, is_known in zip(outputs[:, 0], known, strict=True):
-            writer.writerow([by_scale(float(value), target.scale) if is_known else ""])
-        return text.getvalue()
-    writer.writerow(["predicted", *(f"p({name})" for name in schema.classes)])
-    for row, place, is_known in zip(outputs, outputs.argmax(axis=1), known, strict=True):
-        cells = [schema.classes[place], *probabilities(row.tolist())] if is_known else [""]
-        writer.writerow(cells + [""] * (1 + len(row) - len(cells)))
-    return text.getvalue()
-
-
-def probabilities(row: list[float]) -> list[str]:
-    """Six decimals, and more where fewer would call two different ones alike or a small one 0."""
-    first, second = sorted([0.0, *row])[:-3:-1]
-    decimals = 6
-    while first > second and f"{first:.{decimals}f}" == f"{second:.{decimals}f}":
-        decimals += 1
-    return [fixed(p, max(decimals, decimals_of(p, SMALL_DIGITS))) for p in row]
+        raise UserError(f"{rows.path}: {error}.") from None

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from calyx.digits import ABSENT, apart, share
 from calyx.files import read_lines
+from server.exchange import named
 from server.folder import Row
 
 _ZERO = "always the commonest class"
@@ -51,6 +52,9 @@ def _end(summary: Row) -> str:
 def _lines(summary: Row, folder: Path) -> list[str]:
     """What else was found out: of own models, of the folds, and of the data."""
     found, cv = [], summary.get("cv")
+    left_out = [str(one["client"]) for one in summary.get("left_out_changed") or []]
+    if left_out:
+        found.append(f"without {named(left_out)}, whose rows changed while the run was stopped")
     untrained = _own_population(summary).get("untrained") or 0
     if untrained:
         who = "1 client has" if untrained == 1 else f"{untrained} clients have"

@@ -1,6 +1,7 @@
 """`calyx resume RUN [rounds=N]`: go on where a run stopped, to the same bytes as if it had not."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from calyx.composing import PATH_KEYS
@@ -9,11 +10,14 @@ from calyx.defaults import followed
 from calyx.errors import UserError, pasted, printable
 from calyx.files import absolute
 from calyx.order import run_digest
+from calyx.outputs import is_same
 from cli.arguments import path_of
+from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from cli.overrides import parsed, readable, why_unreadable
 from engines.planning import plan
 from server.checkpoints import RunState, load_newest
 from server.folder import RunFolder
+from server.left_out import leave_out, read_left_out
 from server.stopping import reason_to_stop
 from server.underway import check_rounds, read_record
 
@@ -36,9 +40,10 @@ MAY_CHANGE = (
 
 def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
-    from cli.following import drive, split_options
+    from cli.following import Options, drive, split_options
 
-    options, rest = split_options(list(arguments), "resume")
+    options, rest = split_options([a for a in arguments if a != WITHOUT_CHANGED], "resume")
+    is_without = WITHOUT_CHANGED in arguments
     folders = [a for a in rest if "=" not in a and not a.startswith("-")]
     overrides = [a for a in rest if "=" in a]
     if len(folders) != 1 or len(folders) + len(overrides) != len(rest):
@@ -47,12 +52,27 @@ def main(arguments: Sequence[str]) -> int:
     # Nothing follows anew: but of an older run the config lacks keys, and its checkpoints say why.
     config = followed(_changed(folder.read_config(), overrides))
     run = parse(RunConfig, config, "")
+    if run.audit.baseline is not None and is_same(folder.path, Path(run.audit.baseline)):
+        raise UserError(
+            f"audit.baseline={run.audit.baseline} is this run itself; name another one."
+        )
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
+    changed = changed_clients(folder, run, state)
+    check_changed(folder, run, changed, is_without=is_without)
     if run.engine["name"] == "superlink":
+        _refuse_on_sites(overrides)
+        leave_out(folder, changed if is_without else {}, state.round + 1)
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
-    checked = plan(config)
+    if options != Options():
+        raise UserError(
+            f"The run in {folder.path} is a simulation, which needs no server: leave --roster, "
+            "--control-port and --authority out."
+        )
+    checked = plan(config, without={*changed, *(one.client for one in read_left_out(folder))})
+    # A path of this machine is for who resumes the run, and not for its summary.
+    leave_out(folder, {k: v.partition(": ")[0] for k, v in changed.items()}, state.round + 1)
     from cli.running import run_plan  # late: it loads PyTorch
 
     run_plan(checked, folder.path, resume=True)
@@ -88,6 +108,13 @@ def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it
     if isinstance(value, str) and value and found.key_or_group in PATH_KEYS:
         return str(absolute(value))
     return value
+
+
+def _refuse_on_sites(overrides: Sequence[str]) -> None:
+    """Raise UserError for what has an effect in a simulation only."""
+    for override in overrides:
+        if override.split("=", 1)[0] in ("engine.workers", "task.data_dir", "baselines"):
+            raise UserError(f"{override} is of simulations, and this run's clients are sites.")
 
 
 def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: RunState) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from calyx.errors import ConfigError
 from calyx.files import at_home
+from cli.contradictions import refuse_undone
 from cli.hydra_program import composed, one_sentence, run_hydra, search_path
 from cli.idle import idle_settings
 from cli.overrides import quoted, readable
@@ -58,6 +59,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         options.config_dir = at_home(options.config_dir)
     if unknown:
         raise ConfigError(f"There is no option {unknown[0]}; see `calyx simulate --help`.")
+    _refuse_flags(options)
     return options
 
 
@@ -67,13 +69,31 @@ def _at_home(flag: str) -> str:
     return f"{option}={at_home(value)}" if equals else at_home(flag)
 
 
+def _refuse_flags(options: Namespace) -> None:
+    """Raise ConfigError for what Hydra's parser takes and nothing here would obey."""
+    for name in ("config_path", "config_name", "experimental_rerun"):
+        if getattr(options, name, None):
+            flag = name.replace("_", "-")
+            raise ConfigError(
+                f"--{flag} is of other programs on Hydra; `calyx simulate` has one config, and "
+                "--config-dir adds files of your own to it."
+            )
+    for name in ("package", "resolve"):
+        if getattr(options, name, None) and not (options.cfg or options.info):
+            raise ConfigError(f"--{name} goes with --cfg, which shows the config and runs nothing.")
+    if options.run and options.multirun:
+        raise ConfigError("--run is a single run and --multirun a sweep; give one of them.")
+
+
 def _check_and_run(options: Namespace, flags: Sequence[str]) -> None:
     """Refuse what cannot run, and then let Hydra run it. Raises CalyxError; no empty folder is left."""
     from engines.planning import plan
 
     cfg = composed([*options.overrides, *search_path(options.config_dir)])
-    with run_place(cfg) as folder:
-        plan(settled(cfg, single=True))
+    config = settled(cfg, single=True)
+    refuse_undone(options.overrides, config, "simulate")
+    with run_place(cfg, config) as folder:
+        plan(config)
         place = f"hydra.run.dir={quoted(str(folder.path))}"  # Hydra's clock would have gone on
         _run_one([*flags, *options.overrides, place])
 

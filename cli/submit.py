@@ -1,14 +1,16 @@
 """`calyx submit`: a run on separate machines, from the same config, with the same run folder."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from calyx.composing import resolved
 from calyx.config import parse
+from calyx.defaults import room_of_sums
 from calyx.errors import UserError
+from calyx.files import absolute
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
+from cli.contradictions import refuse_undone
 from cli.following import drive, read_pinned, split_options
 from cli.hydra_program import composed
 from cli.idle import idle_settings
@@ -31,11 +33,15 @@ def main(arguments: Sequence[str]) -> int:
             )
     cfg = composed([*overrides, ENGINE])
     config = resolved(cfg)
+    refuse_undone(overrides, config, "submit")
     if config["audit"]["baseline"] is not None:  # the server's process has another folder
-        config["audit"]["baseline"] = str(Path(config["audit"]["baseline"]).absolute())
-    with run_place(cfg) as place:
+        config["audit"]["baseline"] = str(absolute(config["audit"]["baseline"]))
+    with run_place(cfg, config) as place:
         folder = RunFolder(place.path.absolute())
-        _check(config, read_pinned(options, folder))
+        pinned = read_pinned(options, folder)
+        if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
+            config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
+        _check(config, pinned)
         for sentence in idle_settings(overrides, config):
             print(f"warning: {sentence}", flush=True)
         drive(config, folder, options, resume=False)

@@ -33,8 +33,8 @@ from client.judgement import judge_models
 from client.partition import node_values
 from client.policy import accept
 from client.survey import survey
-from client.training import MIN_VALIDATION_ROWS, LocalJob, Trained, train
-from client.training_config import TrainingConfig
+from client.training import LocalJob, Trained, train
+from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from strategies.local import Finished, sent_by
 
 Work = Callable[[Assignment, Site], tuple[Contribution, ...]]

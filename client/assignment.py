@@ -24,6 +24,7 @@ from calyx.secagg.quantise import FixedPoint
 from calyx.weights import Weights, hash_weights, initial_model, load_into
 from calyx.wire import FailureCode
 from client import secure_mod
+from client.begun import compare
 from client.config import Site
 from client.data import Participant, check_agreed, prepare, read_rows, task_of, whole
 from client.failures import ClientFailure
@@ -95,6 +96,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     opening = None
     if privacy.is_encrypted:
         opening = secure_mod.open_context(site, context, order, (privacy, parts))
+    compare(site, order)
     fold = None if cv is None else cv.fold
     if fold is None and order.kind == "cv" and cv is not None and isinstance(cv.k, int):
         fold = 0  # the others follow

@@ -4,7 +4,6 @@ Pure. A failure names the column and never a row's content; oddities are finding
 client's own eyes.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,7 +43,7 @@ def check_table(table: Table, schema: Schema) -> list[Finding]:
         findings.append(
             Finding(
                 "duplicates",
-                _of_equal_rows(table),
+                of_equal_rows(table),
                 None,
                 duplicates,
                 f"{_rows(duplicates, 'stands', 'stand')} twice.",
@@ -57,27 +56,6 @@ def check_table(table: Table, schema: Schema) -> list[Finding]:
     if empty:
         message = f"There are no rows of {_names(empty, 'class', 'classes')}."
         findings.append(Finding("classes", "info", None, len(empty), message))
-    return findings
-
-
-def check_parts(parts: Mapping[str, Table]) -> list[Finding]:
-    """Findings about the split. Raises ClientFailure if the training part is empty."""
-    if len(parts["train"]) == 0:
-        raise ClientFailure(FailureCode.NO_ROWS, "The training part has no rows.")
-    findings = [
-        Finding("empty-part", "warning", None, 0, f"The {name} part has no rows.")
-        for name, part in parts.items()
-        if len(part) == 0
-    ]
-    distinct = [np.unique(row_hashes(part)) for part in parts.values()]
-    # A row of one part that equals a row of another is seen once less in the union.
-    shared = sum(map(len, distinct)) - len(np.unique(np.concatenate(distinct)))
-    if shared:
-        stand = _rows(shared, "stands", "stand")
-        message = f"{stand} in more than one of the training, validation and test parts."
-        findings.append(
-            Finding("shared-rows", _of_equal_rows(parts["train"]), None, shared, message)
-        )
     return findings
 
 
@@ -95,7 +73,8 @@ def _unread(table: Table) -> list[Finding]:
     return [Finding("extra-column", "info", name, count, message)]
 
 
-def _of_equal_rows(table: Table) -> Severity:
+def of_equal_rows(table: Table) -> Severity:
+    """How bad it is that rows are equal."""
     # Rows out of blocks may well be equal: two speeches with the same words are no mistake.
     return "warning" if table.blocks is None else "info"
 
@@ -140,7 +119,7 @@ def _columns(table: Table, schema: Schema) -> list[Finding]:
     for i, column in enumerate(schema.columns):
         present = present_values(table.x[:, i], column)
         findings += _missing(column, len(table) - len(present), len(table))
-        findings += _out_of_schema(column, present)
+        findings += _out_of_schema(column, present, table)
         if len(present) and (present == present[0]).all():
             constant.append(column.name)
     if constant:
@@ -164,7 +143,8 @@ def _missing(column: Column, missing: int, rows: int) -> list[Finding]:
     ]
 
 
-def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding]:
+def _out_of_schema(column: Column, present: NDArray[np.float64], table: Table) -> list[Finding]:
+    words: list[str] = []
     if column.categories:
         count = int((~np.isin(present, column.categories)).sum())
         if count and column.unknown == "refuse":
@@ -174,6 +154,7 @@ def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding
             )
         verbs, check = ("has", "have"), "unknown-category"
         what = "an unknown category in the column"
+        words = [word for name, word in table.strange if name == column.name][:SHOWN]
     else:
         low = -np.inf if column.low is None else column.low
         high = np.inf if column.high is None else column.high
@@ -182,11 +163,9 @@ def _out_of_schema(column: Column, present: NDArray[np.float64]) -> list[Finding
         what = f"outside {plain(low)} … {plain(high)} in the column"
     if count == 0:
         return []
-    return [
-        Finding(
-            check, "warning", column.name, count, f"{_rows(count, *verbs)} {what} {column.name}."
-        )
-    ]
+    such = f", such as {', '.join(words)}" if words else ""
+    message = f"{_rows(count, *verbs)} {what} {column.name}{such}."
+    return [Finding(check, "warning", column.name, count, message)]
 
 
 def _rows(count: int, one: str, many: str) -> str:

@@ -32,6 +32,11 @@ class ClientConfig:
     roster: str | None  # file of the roster that it trusts
     policy: PolicyConfig
 
+    def __post_init__(self) -> None:
+        """A key without a roster encrypts nothing, nor a roster without a key."""
+        if (self.identity is None) != (self.roster is None):
+            raise ValueError("identity and roster go together: name both files, or neither")
+
 
 @dataclass(frozen=True)
 class Site:
@@ -43,7 +48,7 @@ class Site:
     hardware: HardwareConfig
     policy: PolicyConfig
     member: Member | None  # its place in the pinned roster; None without keys
-    store: Path | None = None  # where strategies keep what belongs to this client
+    store: Path | None = None  # where what a run began with is kept, and what a strategy keeps
 
 
 def node_config(

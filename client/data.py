@@ -25,10 +25,11 @@ from calyx.seeding import global_scope
 from calyx.tasks.base import Table, Task
 from calyx.wire import FailureCode
 from client import journal
-from client.checks import Finding, check_parts, check_table
+from client.checks import Finding, check_table
 from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
+from client.part_checks import check_parts, check_split
 from client.splitting import PartName, split, split_fold
 
 
@@ -63,9 +64,12 @@ class Rows:
     @cached_property
     def version(self) -> str:
         """A digest of the rows: another one where anything in them has changed."""
-        state = hashlib.sha256(repr((self.table.x.shape, self.table.y.dtype.str)).encode())
-        for array in (self.table.x, self.table.y):
-            state.update(np.ascontiguousarray(array).tobytes())
+        table = self.table
+        state = hashlib.sha256(repr((table.x.shape, table.y.dtype.str)).encode())
+        # Other groups or times are another split: a row that was trained on might be tested.
+        for array in (table.x, table.y, table.blocks, table.parts, table.times):
+            if array is not None:
+                state.update(np.ascontiguousarray(array).tobytes())
         return state.hexdigest()
 
 
@@ -117,6 +121,12 @@ def read_again(terms: Terms, client: str, data_dir: Path | None) -> Rows:
     return _read_rows.__wrapped__(sections, client, data_dir, None)
 
 
+def forget() -> None:
+    """Read and prepare rows anew from now on."""
+    _read_rows.cache_clear()
+    _prepare.cache_clear()
+
+
 def version_of(task: Section, seed: int, client: str, data_dir: str | None) -> str:
     """The digest of a client's rows, for another process. Raises ClientFailure."""
     sections = canonical_json({"task": task, "seed": seed})
@@ -165,7 +175,9 @@ def _read_rows(
         raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from None
     findings = check_table(table, task.schema)
     parts = split(table, seed, client) if folds is None else split_fold(table, seed, client, folds)
-    findings += check_parts({str(k): v for k, v in parts.items()})
+    findings += check_parts(parts)
+    if folds is None:
+        findings += check_split(table, parts, task.schema)
     return Rows(client, task, table, parts, tuple(findings))
 
 

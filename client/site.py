@@ -22,11 +22,14 @@ from calyx.errors import ConfigError, UserError, printable
 from calyx.files import at_home, read_bounded, write_atomically
 from calyx.flower import Patience, as_task
 from calyx.flower_site import Door, NotAdmitted, SiteLink
+from calyx.human_yaml import read_tree, typed
 from calyx.installed import bundle_hash
 from calyx.manifest import check_installed, read_manifest
+from calyx.outputs import is_same
+from calyx.tasks.words import one_form
 from calyx.wire import FailureCode
 from client.app import app
-from client.config import Site, node_config, read_site
+from client.config import ClientConfig, Site, node_config, read_site
 
 log = logging.getLogger(__name__)
 HELD_S = 2.0
@@ -50,14 +53,13 @@ def read_site_config(path: Path) -> SiteConfig:
 
     Raises UserError.
     """
-    import yaml
-
-    try:
-        values = yaml.safe_load(read_bounded(path, 2**20))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        values = None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} is no YAML mapping; see docs/deploy.md for a site's file.")
+    tree = read_tree(path, "docs/deploy.md")
+    client = typed(tree.pop("client", None), ClientConfig, path)
+    values = typed(tree, SiteConfig, path)
+    if client is not None:
+        values["client"] = client
+    if isinstance(client, dict) and isinstance(client.get("name"), str):
+        client["name"] = one_form(client["name"])
     cfg = _at_home(parse(SiteConfig, values, ""))
     if not is_address(cfg.server):
         raise ConfigError(f"server: {cfg.server!r} is no HOST:PORT; ask the operator for it.")
@@ -98,6 +100,10 @@ def check_keys(cfg: SiteConfig) -> Site:
         raise ConfigError("A site needs client.state_dir: the folder of its ledger and its log.")
     if site.state_dir.exists() and not site.state_dir.is_dir():
         raise ConfigError(f"client.state_dir: {site.state_dir} is no folder; name another one.")
+    if is_same(site.state_dir, site.data_dir or site.state_dir / "none"):
+        raise ConfigError(
+            f"client.state_dir: {site.state_dir} is client.data_dir too; name a folder of its own."
+        )
     return site
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from calyx.weights import Weights, load_weights, save_weights
 
+_LABEL = 120  # letters; a file's name may have 255
 KEPT = 16  # rounds, beside the best one: a run may be resumed from a few rounds before its last
 
 
@@ -56,7 +57,7 @@ class Store:
     @property
     def _head(self) -> str:
         run = hashlib.sha256(self.run.encode()).hexdigest()[:16]  # a server chose its letters
-        return f"{quote(self.client, safe='')}-{run}-"
+        return f"{file_label(self.client)}-{run}-"
 
     def _files(self) -> dict[int, Path]:
         """Files by round, oldest first."""
@@ -67,3 +68,11 @@ class Store:
         # By number: the name of a round beyond 999,999 stands before that of an earlier one.
         rounds = sorted((int(n), name) for n, name in found.items() if n.isdecimal())
         return {number: self.folder / name for number, name in rounds}
+
+
+def file_label(client: str) -> str:
+    """A client's name as the beginning of a file's: whatever its letters are, and however many."""
+    quoted = quote(client, safe="")
+    if len(quoted) <= _LABEL:
+        return quoted
+    return f"{quoted[:_LABEL]}~{hashlib.sha256(client.encode()).hexdigest()[:16]}"

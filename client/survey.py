@@ -23,10 +23,12 @@ from calyx.tasks.base import Table
 from calyx.weights import hash_weights
 from calyx.wire import FailureCode
 from client import journal, secure_mod
+from client.begun import compare
 from client.config import Site
 from client.data import Rows, check_agreed, read_rows, task_of
 from client.failures import ClientFailure
 from client.policy import accept, check_policy
+from client.renewal import look_again
 from client.versions import keep_version, last_version
 
 
@@ -42,6 +44,7 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
     if order.weights != hash_weights({}):
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "Statistics are of no model.")
     check_agreed(order.terms, site)
+    look_again(site, order.run)
     wanted = survey_of(task_of(order.terms), order.terms)
     parts, opening = statistics_parts(privacy, wanted), None
 
@@ -51,6 +54,7 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
     if privacy.is_encrypted:
         asked = (privacy, parts)
         opening = secure_mod.open_context(site, context, order, asked, lambda: read().version)
+    compare(site, order)
     rows = read()
     cfg = parse(StatisticsConfig, order.terms.statistics, "statistics")
     if cfg.thorough or site.state_dir is not None:

@@ -16,10 +16,8 @@ from calyx.weights import Weights
 from client.data import Part
 from client.evaluation import evaluate, loss_of
 from client.optimizers import make_optimizer
-from client.training_config import TrainingConfig
+from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from strategies.local import LocalObjective, Start
-
-MIN_VALIDATION_ROWS = 20  # fewer say too little about when to stop
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from typing import Literal
 
 from calyx.config import NonNegativeFloat, PositiveFloat, PositiveInt, config
 
+MIN_VALIDATION_ROWS = 20  # fewer say too little about when to stop
+
 
 @config
 class EarlyStopping:
-    """When a client stops before its last local epoch."""
+    """When a client stops before its last local epoch; never with too few validation rows."""
 
     patience: PositiveInt | None  # epochs without a better validation loss; null never stops
     min_delta: NonNegativeFloat  # nats by which the loss must fall to count as better

@@ -3,9 +3,10 @@
 It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 from calyx.config import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
 from calyx.errors import ConfigError, DataError
@@ -16,28 +17,37 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
-from calyx.tasks.base import Task
+from calyx.tasks.base import Task, own_split, split_of
 from calyx.wire import FailureCode
 from client import journal
 from client.config import Site, node_config, read_site
 from client.data import describe, prepare
 from client.failures import ClientFailure
-from client.training_config import TrainingConfig
+from client.journal import Note
+from client.part_checks import INFLATING
+from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from server.baseline import read_baseline
 from server.phase_order import check_phases
-from server.sampling import check_cv, check_replies, check_sizes
+from server.sampling import check_cv, check_folds, check_replies, check_sizes
 from server.stopping import check_monitor
 from strategies.base import check_strategy
 
-_BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA)
+_BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA, FailureCode.MISSING_VALUES)
 
 
 @config
 class EmbeddedConfig:
-    """The section `engine`."""
+    """The section `engine` of clients on this machine, or on their own (superlink)."""
 
-    name: str
+    name: Literal["embedded", "superlink"]
     workers: NonNegativeInt | None  # processes; null is one a core; 0 runs clients in this process
+
+    def __post_init__(self) -> None:
+        """Refuse workers where each site is a process of its own."""
+        if self.name == "superlink" and self.workers is not None:
+            raise ValueError(
+                "workers is of simulations; on engine=superlink each site is a process"
+            )
 
     def count(self, clients: int) -> int:
         """Processes to start for so many clients."""
@@ -50,7 +60,7 @@ class EmbeddedConfig:
 class RayConfig:
     """The section `engine` of Flower's simulation on Ray."""
 
-    name: str
+    name: Literal["ray"]
     workers: PositiveInt | None  # actors at once, a core each; null is one a core
     address: str | None  # of a cluster, as `ray.init` takes it; null starts Ray on this machine
 
@@ -91,6 +101,8 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
         raise ConfigError("task.faults are for simulations; sites refuse them.")
     parse(TrainingConfig, run.training, "training")
     preprocessing = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
+    if preprocessing.fitted is not None:
+        raise ConfigError("preprocessing.fitted is what a run fits itself; leave it out.")
     check_ranges(task.schema, preprocessing)
     check_phases(run.phases, preprocessing.name)
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
@@ -98,8 +110,8 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check_monitor(run, task.schema)
     check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
     check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
-    if "train" in run.phases:
-        check_replies(run, len(task.clients))
+    check_folds(run.cv.k, own_split(task))
+    check_replies(run, len(task.clients))
     if run.audit.baseline is not None:
         if "audit" not in run.phases:
             raise ConfigError("audit.baseline needs the phase audit, which does the comparison.")
@@ -107,6 +119,39 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     check(parse(HardwareConfig, run.hardware, "hardware"))
     check(read_site(node_config("any", run.client)).hardware)
     return run, task, engine
+
+
+def check_simulated(run: RunConfig) -> None:
+    """Refuse what only separate machines have, and a policy that no order of this run would meet.
+
+    Raises ConfigError.
+    """
+    if run.engine["name"] == "superlink":
+        raise ConfigError("engine=superlink is what `calyx submit` runs on; simulate without it.")
+    for key in ("identity", "roster", "state_dir"):
+        if run.client.get(key) is not None:
+            raise ConfigError(
+                f"client.{key} is of a site's own file; a simulation's clients have keys that are made "
+                "for the run, and leave nothing but the run's folder."
+            )
+    privacy = parse(PrivacyConfig, run.privacy, "privacy")
+    policy = read_site(node_config("any", run.client)).policy
+    if policy.privacy != privacy.name:
+        raise ConfigError(
+            f"client.policy.privacy={policy.privacy} refuses every order of privacy={privacy.name}; set "
+            "one of them, and the other follows."
+        )
+    for key in ("n_min", "h_min"):
+        least, given = getattr(policy, key), getattr(privacy, key)
+        if privacy.is_encrypted and least > given:
+            raise ConfigError(
+                f"client.policy.{key}={least} refuses every sum of privacy.{key}={given}; set the "
+                "latter, and the former follows."
+            )
+    if run.cv.k == "clients" and not policy.leave_one_out:
+        raise ConfigError(
+            "client.policy.leave_one_out=false refuses cv.k=clients; set one of them."
+        )
 
 
 def _parse_engine(section: Section) -> EngineConfig:
@@ -117,24 +162,30 @@ def _parse_engine(section: Section) -> EngineConfig:
     return parse(RayConfig, section, "engine")
 
 
-def plan(config: dict[str, Any]) -> Plan:
+def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
     """Check a resolved config and read the clients' data; nothing is written. Raises UserError.
 
-    Data is prepared here, before workers are forked, so that they inherit it.
+    Data is prepared here, before workers are forked, so that they inherit it; not that of clients
+    that a run goes on `without`.
     """
     run, task, engine = check_config(config)
+    check_simulated(run)
     terms, sites, notes = terms_of(run), [], []
     failures: list[ClientFailure] = []
     privacy, sizes = parse(PrivacyConfig, run.privacy, "privacy"), []
-    for name in task.clients:
+    unheard = 0  # clients whose validation rows say too little about when to stop
+    for name in (name for name in task.clients if name not in without):
         site = read_site(node_config(name, run.client))
         try:
             prepared = prepare(terms, name, site.data_dir)
+            check_folds(run.cv.k, split_of(prepared.raw["train"]))
             notes += [(name, note) for note in describe(prepared)]
             sizes.append(len(prepared.parts["train"]))
+            unheard += len(prepared.parts["validation"]) < MIN_VALIDATION_ROWS
             sites.append(site)
         except ClientFailure as error:
-            failures.append(error)
+            is_setting = error.code == FailureCode.MISSING_VALUES  # says no more than the column
+            failures.append(ClientFailure(error.code, f"{name}: {error}.") if is_setting else error)
     broken = [error for error in failures if error.code in _BROKEN_DATA]
     if broken:
         raise DataError(str(broken[0]))
@@ -142,7 +193,34 @@ def plan(config: dict[str, Any]) -> Plan:
         raise DataError(f"No client can train; the first says: {failures[0]}")
     capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
     warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
+    if unheard and _stops_early(run):
+        warnings.append(
+            f"Local early stopping is off at {unheard} of {len(sizes)} clients, which have fewer than "
+            f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training['epochs']} epochs."
+        )
+    warnings += _of_splits(notes, len(task.clients))
+    own = getattr(task, "warnings_of", None)
+    if own is not None and sites[0].data_dir is not None:
+        warnings += own(sites[0].data_dir)
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
+
+
+def _stops_early(run: RunConfig) -> bool:
+    """Whether a client may stop before its last local epoch."""
+    training = parse(TrainingConfig, run.training, "training")
+    patience = training.early_stopping.patience
+    return "train" in run.phases and patience is not None and patience + 1 < training.epochs
+
+
+def _of_splits(notes: Sequence[tuple[str, Note]], clients: int) -> list[str]:
+    """What clients say of their splits that makes all figures too good: a sentence for each check."""
+    findings = [(name, note.fields) for name, note in notes if note.kind == "finding"]
+    by_check = {c: [(n, f["message"]) for n, f in findings if f["check"] == c] for c in INFLATING}
+    return [
+        f"{len(told)} of {clients} clients, such as {told[0][0]}: {told[0][1]}"
+        for told in by_check.values()
+        if told
+    ]
 
 
 def _of_capped(capped: int, clients: int, task: Task) -> str:

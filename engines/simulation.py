@@ -17,6 +17,8 @@ from calyx.files import read_lines, write_json
 from calyx.flower import SERVER_NODE, quiet_flower
 from calyx.hardware import cores
 from calyx.metrics import PERSONAL
+from client.begun import Beginning, begin
+from client.data import read_rows
 from client.store import Store
 from client.training_config import TrainingConfig
 from engines.baselines import Federated, Figure, Question, as_row, compute_baselines
@@ -27,6 +29,7 @@ from engines.planning import Plan, RayConfig
 from engines.ray import simulated_grid
 from engines.rehearsal import Found, rehearse
 from engines.workers import WorkerPool
+from server.checkpoints import load_newest
 from server.folder import Row, RunFolder
 from server.job import to_run_config
 
@@ -47,6 +50,7 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
     onlooker = _Onlooker(run_folder, plan, progress, resume)
     with WorkerPool(_workers(plan)) as pool:
         found = Found() if resume else rehearse(pool, plan)
+        said = [] if resume else [("start", one) for one in plan.warnings] + found.events
         for _, sentence in found.events:
             log.warning(sentence)
         identities = throw_away(plan.task.clients)
@@ -54,7 +58,7 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
             app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
         onlooker.flush()
-        for event, sentence in found.events:
+        for event, sentence in said:
             run_folder.event(event, "warning", sentence)
         _add_left_out(run_folder)
         if plan.run.baselines and "train" in plan.run.phases:
@@ -111,7 +115,8 @@ def _federated(folder: RunFolder, summary: Row, plan: Plan) -> Federated:
         return Federated(common)
     own = figure(PERSONAL, "tested_on" if models == "own" else f"{PERSONAL}tested_on")
     store, number = folder.path / "clients", summary["released_round"]
-    kept = {name: Store(store, summary["run"], name).round_of(number) for name in plan.task.clients}
+    there = [site.name for site in plan.sites]
+    kept = {name: Store(store, summary["run"], name).round_of(number) for name in there}
     return Federated(common, own, tuple(name for name in kept if kept[name] is not None))
 
 
@@ -137,11 +142,22 @@ def _why_none(row: Row | None, name: str) -> str:
     return "it gave no answer" if row is None else str(row.get("absent", {}).get(name, "unknown"))
 
 
+def _keep_beginnings(plan: Plan, folder: RunFolder) -> None:
+    """What each client began with, also of those that no round has asked yet."""
+    run = load_newest(folder.checkpoints)[0].run
+    for site in plan.sites:
+        where = Beginning(folder.path / "clients", run, site.name)
+        if not where.path.exists():
+            rows = read_rows(plan.terms, site.name, site.data_dir)
+            begin(where, rows, plan.terms.preprocessing)
+
+
 class _Onlooker:
     """Passes what the engine sees to the observer and to the display."""
 
     def __init__(self, folder: RunFolder, plan: Plan, progress: Progress, resume: bool) -> None:
         self._observer, self._progress = Observer(folder), progress
+        self._plan, self._folder = plan, folder
         is_ray = isinstance(plan.engine, RayConfig)  # there nobody sees what single clients do
         self._notes = [n for n in plan.notes if not (is_ray and n[1].kind == "data")]
         told = folder.events if is_ray else folder.clients
@@ -158,6 +174,7 @@ class _Onlooker:
             self._told_data = True
             for client, note in self._notes:
                 self._observer.note(client, note)
+            _keep_beginnings(self._plan, self._folder)
         self._observer.on_progress(kind, done, total)
         self._progress(kind, done, total)
 

@@ -24,7 +24,8 @@ from calyx.certificates import check_pair, check_signed, describe
 from calyx.errors import CalyxError, UserError, pasted
 from calyx.files import read_bounded
 from calyx.flower import Operator
-from calyx.key_files import PRIVATE_MODE, write_whole
+from calyx.key_files import PRIVATE_MODE
+from calyx.outputs import write_whole
 from calyx.proxies import past_proxies
 from engines.ports import why_taken
 from server.gateway import Behind, make_gateway

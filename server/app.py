@@ -14,14 +14,15 @@ from calyx.order import run_digest
 from calyx.privacy import PrivacyConfig, guarantee, weaknesses
 from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
-from calyx.tasks.base import Task
+from calyx.tasks.base import Task, own_split
 from server.checkpoints import RunState, load_newest, save
 from server.exchange import named
 from server.folder import RunFolder, Severity
 from server.job import Job, read_job
+from server.left_out import read_left_out
 from server.nodes import read_nodes
 from server.phase_order import check_phases
-from server.sampling import check_cv, check_replies, check_sizes, sample_cohort
+from server.sampling import check_cv, check_folds, check_replies, check_sizes, sample_cohort
 from server.stopping import check_monitor, why_unranked
 from server.underway import check_rounds, read_record
 from server.work import Work, fresh_state, initial_makeup
@@ -47,12 +48,14 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     check_monitor(run, task.schema)
     state = _resumed(job, folder) if job.resume else _fresh(job, folder, task)
     nodes, roster = read_nodes(grid, run.deadline_s), _roster(job, privacy)
+    gone = {one.client for one in read_left_out(folder)}
+    nodes = {name: node for name, node in nodes.items() if name not in gone}
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
-    if "train" in run.phases:
-        check_replies(run, len(nodes))
+    check_folds(run.cv.k, own_split(task))
+    check_replies(run, len(nodes))
     work = Work(run, folder, grid, nodes, roster, task, state)
     _say_guarantee(work)
     _say_unranked(work)

@@ -5,6 +5,7 @@ A damaged one is detected and said, and the one before is used.
 
 import hashlib
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from strategies.algorithm import State
 _STATE = "state.json"
 _FORMAT = 3  # of 2, nobody knows whose rows the best round's figure is over
 _NAME = len("round-000000")
+_OWN = re.compile(r"round-\d{6,}(-pending|-tested)?")  # other names are of other people
 _STEPS = ("-pending", "", "-tested")  # ends of the names of one round's checkpoints, in time
 
 
@@ -141,7 +143,8 @@ def _newest_first(folder: Path) -> list[Path]:
         name, step = path.name[:_NAME], path.name[_NAME:]
         return name, _STEPS.index(step) if step in _STEPS else -1
 
-    return sorted(folder.glob("round-*"), key=age, reverse=True)
+    own = (path for path in folder.glob("round-*") if _OWN.fullmatch(path.name))
+    return sorted(own, key=age, reverse=True)
 
 
 def _load(path: Path) -> RunState:

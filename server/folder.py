@@ -37,6 +37,15 @@ class RunFolder:
         self.statistics = path / "statistics.json"
         self.audit = path / "audit.json"
         self.folds = path / "folds"
+        self.stores = path / "clients"
+        self.tensorboard = path / "tensorboard"
+        self.mlflow = path / "mlflow.json"
+        self.left_out = path / "left-out.json"
+
+    def is_own(self, name: str) -> bool:
+        """Whether a run writes a file or a folder of this name, in its folder."""
+        own = {place.name.casefold() for place in vars(self).values() if place != self.path}
+        return name.casefold() in own
 
     @property
     def holds_run(self) -> bool:
@@ -54,6 +63,15 @@ class RunFolder:
             raise UserError(
                 f"The folder {self.path} already holds a run; choose another hydra.run.dir, or go on "
                 f"with `{pasted('calyx', 'resume', self.path)}`."
+            )
+        # A roster is written before its run begins; a fold looks after its folder itself.
+        excepted = (self.path, self.roster, self.folds)
+        others = (place for place in vars(self).values() if place not in excepted)
+        foreign = next((place for place in others if os.path.lexists(place)), None)
+        if foreign is not None:
+            raise UserError(
+                f"{foreign} is there already, of no run, and would be written over; choose another "
+                "hydra.run.dir."
             )
 
     @contextmanager

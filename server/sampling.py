@@ -66,7 +66,8 @@ def required_replies(min_replies: int | None, cohort: int) -> int:
 
 def check_replies(run: RunConfig, clients: int) -> None:
     """Refuse `min_replies` that no round of so many connected clients can have. Raises ConfigError."""
-    cohort = clients if run.cohort_size is None else run.cohort_size
+    is_drawn = run.cohort_size is not None and "train" in run.phases  # an audit asks everybody
+    cohort = run.cohort_size if is_drawn and run.cohort_size else clients
     cohort -= run.cv.k == "clients" and cohort == clients
     if run.min_replies is not None and run.min_replies > cohort:
         raise ConfigError(
@@ -87,9 +88,15 @@ def check_sizes(privacy: PrivacyConfig, clients: int, cohort_size: int | None, r
     sampled = sample_cohort(dealt, cohort_size, seed=0, round=1)
     largest = max(len(group) for group in dealt)
     if largest > privacy.n_max:
+        parts = -(-clients // MAX_GROUP)
+        if largest > MAX_GROUP:
+            raise ConfigError(
+                f"One sum has room for {MAX_GROUP} clients, and a group has {largest}; use "
+                f"privacy.groups={parts} or more, of which the mean is taken."
+            )
         raise ConfigError(
             f"A group of {largest} clients is more than privacy.n_max={privacy.n_max} that a sum has "
-            f"room for; use a larger privacy.n_max (at most {MAX_GROUP}) or more privacy.groups."
+            "room for; leave privacy.n_max out, and it follows the clients, or use more privacy.groups."
         )
     check_group(privacy, roster, min(len(group) for group in sampled))
 
@@ -110,3 +117,12 @@ def check_cv(
         check_sizes(privacy, clients - 1, cohort_size, roster)
     except ConfigError as error:
         raise ConfigError(f"cv.k=clients leaves one client out of each fold: {error}") from None
+
+
+def check_folds(k: int | str | None, own_split: str | None) -> None:
+    """Refuse folds of rows that decide their own split, by what `own_split` says. Raises ConfigError."""
+    if isinstance(k, int) and own_split is not None:
+        raise ConfigError(
+            f"cv.k={k} deals each client's rows into folds, and {own_split} says already which of them "
+            "train and which test; use one of the two. (cv.k=clients goes with both.)"
+        )

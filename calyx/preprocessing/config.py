@@ -11,7 +11,7 @@ Constants = tuple[float | None, float | None, float | None, float | None, float 
 class PreprocessingConfig:
     """Fitted on a client's training part only; the width of the result follows from the schema."""
 
-    name: str
+    name: Literal["local", "federated", "none"]
     numeric_imputation: Literal["median", "mode", "constant", "none"]
     categorical_imputation: Literal["mode", "constant", "none"]
     fill_value: float  # of constant imputation, in the column's own unit

@@ -5,8 +5,8 @@ checking, preprocessing and training are the client's.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -69,6 +69,10 @@ class Column:
             )
         if self.words and not len(set(self.words)) == len(self.words) == len(self.categories):
             raise ValueError(f"the column {self.name} needs a word of its own for each category")
+        if has_categories and (self.low, self.high, self.unit) != (None, None, ""):
+            raise ValueError(f"low, high and unit are for numbers: {self.name} is {self.kind}")
+        if not has_categories and self.unknown != "other":
+            raise ValueError(f"unknown is for categories: {self.name} is {self.kind}")
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low is not below high in the column {self.name}")
 
@@ -109,19 +113,51 @@ class Schema:
 
 
 @dataclass(frozen=True)
+class Repeating:
+    """A column beside those of the schema whose words repeat: the number of each first row's word."""
+
+    name: str
+    words: NDArray[np.int64]  # [M] of the table's first M rows; -1 where the cell is missing
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows as a task loads them: `x` [N, C] float64 with NaN for missing, and `y` [N].
 
     `y` are int64 classes, or float64 values in the target's own unit. Rows with one number in
     `blocks` [N] int64 stay together when a client's rows are split, as the lines of one speech
     must: neighbours know too much of each other. `unread` are columns that stand beside those of the
-    schema where the rows come from, by name: a site wants to know of them.
+    schema where the rows come from, by name: a site wants to know of them. Those of which the words
+    repeat may stand in `repeating`, as long as the rows are as they were loaded.
+
+    One of these takes the place of a drawn split: `parts` [N] int8, the part of each row as a
+    benchmark brings it (0 training, 1 validation, 2 test); or `times` [N] float64, finite, by which
+    the earliest rows train, and the latest test. Raises ValueError for what contradicts itself.
     """
 
     x: NDArray[np.float64]
     y: NDArray[Any]
     blocks: NDArray[np.int64] | None = None  # None: every row is by itself
     unread: tuple[str, ...] = ()
+    parts: NDArray[np.int8] | None = None  # None: the split is drawn
+    times: NDArray[np.float64] | None = None  # None: the order of rows says nothing
+    strange: tuple[tuple[str, str], ...] = ()  # in words for a person; a few of each column
+    repeating: tuple[Repeating, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what decides the split: lengths, values, and that it is one thing."""
+        given = {name: getattr(self, name) for name in _BESIDE if getattr(self, name) is not None}
+        for name, values in given.items():
+            if values.shape != (len(self),):
+                raise ValueError(
+                    f"{name} is of shape {values.shape}, and there are {len(self)} rows"
+                )
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} each decide the split of the rows: give one")
+        if self.parts is not None and not np.isin(self.parts, (0, 1, 2)).all():
+            raise ValueError("parts are 0 (training), 1 (validation) and 2 (test)")
+        if self.times is not None and not np.isfinite(self.times).all():
+            raise ValueError("a time is missing or infinite")
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -129,8 +165,56 @@ class Table:
 
     def take(self, rows: NDArray[np.int64]) -> "Table":
         """The rows with these indices, in their order."""
-        blocks = None if self.blocks is None else self.blocks[rows]
-        return Table(self.x[rows], self.y[rows], blocks, self.unread)
+
+        def of(values: NDArray[Any] | None) -> Any:  # noqa: ANN401 - an array of the same type, or None
+            return None if values is None else values[rows]
+
+        return Table(
+            self.x[rows],
+            self.y[rows],
+            of(self.blocks),
+            self.unread,
+            of(self.parts),
+            of(self.times),
+            self.strange,
+        )
+
+
+_BESIDE = ("blocks", "parts", "times")  # [N] each, or None; at most one of them is given
+
+
+def join(tables: Sequence[Table]) -> Table:
+    """All rows, one table after the other. Equal numbers in `blocks` are one block.
+
+    Raises ValueError for no table, and where one has what decides the split and another has not.
+    """
+    if not tables:
+        raise ValueError("there is no table to join")
+    beside: dict[str, Any] = {}
+    for name in _BESIDE:
+        found = [getattr(table, name) for table in tables]
+        if any(of is None for of in found) and any(of is not None for of in found):
+            raise ValueError(f"some tables have {name}, and some have none")
+        beside[name] = None if found[0] is None else np.concatenate(found)
+    x, y = np.concatenate([t.x for t in tables]), np.concatenate([t.y for t in tables])
+    strange = tuple(dict.fromkeys(pair for table in tables for pair in table.strange))
+    return replace(tables[0], x=x, y=y, strange=strange, **beside)
+
+
+def split_of(table: Table) -> str | None:
+    """What of the table decides how its rows are split, in words; None where that is drawn."""
+    if table.parts is not None:
+        return "the rows' own split"
+    return "the time of the rows" if table.times is not None else None
+
+
+def own_split(task: "Task") -> str | None:
+    """What of a task decides how rows are split, before any are read; None: nothing that it knows of.
+
+    A task may say it in an attribute `own_split`, so that what undoes it is refused at once.
+    """
+    found = getattr(task, "own_split", None)
+    return found if isinstance(found, str) else None
 
 
 class Task(Protocol):

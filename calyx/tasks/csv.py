@@ -5,6 +5,7 @@ from the file that `task.schema` names. Classification or regression, with a sma
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,22 +14,34 @@ import numpy as np
 
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
-from calyx.tasks.base import Column, Schema, Table, Target, check_w_max
-from calyx.tasks.csv_schema import ColumnConfig, SchemaConfig, read_schema
+from calyx.tasks.base import Schema, Table, Target, check_w_max, join
+from calyx.tasks.csv_beside import repeating
+from calyx.tasks.csv_folder import (
+    check_name,
+    clients_in,
+    copies,
+    files_by_client,
+    left_out,
+    listed,
+    only_file,
+    schema_in,
+    whose,
+)
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.csv_schema import SchemaConfig, column_of, composed_schema, dialect_of, read_schema
+from calyx.tasks.csv_split import SplitReader, check_folders, join_pieces, part_folders
+from calyx.tasks.csv_words import labels, strange_words
 from calyx.tasks.tables import (
-    UNKNOWN,
-    Dialect,
     Field,
-    codes,
+    Rows,
+    all_rows,
     inputs,
-    numbers,
     read_chunks,
-    read_frame,
     read_header,
 )
+from calyx.tasks.words import one_form, shown
 
 if TYPE_CHECKING:
-    import pandas as pd
     from torch import nn
 
 
@@ -44,8 +57,11 @@ class CsvConfig:
     w_max: PositiveInt | None
 
     def __post_init__(self) -> None:
-        """Check the power of two."""
+        """Check the power of two, and that each client can be told from the others."""
         check_w_max(self.w_max)
+        names = [check_name(one_form(client)) for client in self.clients]
+        if len(set(names)) < len(names):
+            raise ValueError("clients names one twice; name each of them once")
 
 
 class Csv:
@@ -66,13 +82,12 @@ class Csv:
             )
         schema = section.get("schema")
         if schema is None and data_dir is not None:
-            schema = str(data_dir / "schema.yaml")
-        if not isinstance(schema, dict):
-            schema = read_schema(schema)
+            schema = str(schema_in(data_dir))
+        schema = composed_schema(schema) if isinstance(schema, dict) else read_schema(schema)
         clients = section.get("clients")
         if clients is None:
             cfg = parse(SchemaConfig, schema, "task.schema")
-            clients = clients_in(data_dir, cfg) if data_dir else []
+            clients = _clients(data_dir, cfg) if data_dir else []
         return dict(section) | {"schema": schema, "clients": clients}
 
     def check_agreed(self, data_dir: Path | None) -> None:
@@ -83,9 +98,7 @@ class Csv:
         """
         if data_dir is None:
             raise ConfigError("task=csv reads a folder of yours: set client.data_dir.")
-        path = data_dir / "schema.yaml"
-        if not path.is_file():
-            raise ConfigError(f"There is no {path}: put the schema that was agreed on there.")
+        path = schema_in(data_dir)
         if parse(SchemaConfig, read_schema(str(path)), str(path)) != self._cfg.schema:
             raise ConfigError(
                 f"The order's schema is not that of {path}; agree on one, and put it beside the rows."
@@ -93,13 +106,21 @@ class Csv:
 
     def __init__(self, section: Mapping[str, Any]) -> None:
         self._cfg = parse(CsvConfig, section, "task")
-        self.w_max, self.clients = self._cfg.w_max, tuple(sorted(self._cfg.clients))
+        self.w_max = self._cfg.w_max
+        self.clients = tuple(sorted(map(one_form, self._cfg.clients)))
         target = self._cfg.schema.target
         number = None
         if target.center is not None and target.scale is not None:
             number = Target(target.name, target.center, target.scale)
-        columns = tuple(_column(name, c) for name, c in self._cfg.schema.columns.items())
-        self.schema = Schema(columns, tuple(map(str, target.classes)), number)
+        columns = tuple(column_of(name, c) for name, c in self._cfg.schema.columns.items())
+        self.schema = Schema(columns, tuple(map(shown, target.classes)), number)
+
+    @property
+    def own_split(self) -> str | None:
+        """The key of the schema that decides how rows are split, in words."""
+        schema = self._cfg.schema
+        key = "split" if schema.split else "time"
+        return f"the schema's `{key}`" if schema.split or schema.time else None
 
     @property
     def key(self) -> str:
@@ -111,14 +132,38 @@ class Csv:
         schema = self._cfg.schema
         if data_dir is None:
             raise DataError("task=csv reads a folder of yours: set task.data_dir.")
-        if schema.client is None:
-            return self._table(data_dir / f"{client}.csv", None)
-        return self._table(only_file(data_dir), client)
+        folders = part_folders(data_dir)
+        check_folders(folders, schema)
+        if not folders:
+            return self._table(data_dir, client)
+        tables = [self._table(folders[0], client)]
+        parts = [0] * len(tables[0])
+        for part in (1, 2):
+            if part in folders and (table := self._held(folders[part], client)) is not None:
+                tables.append(table)
+                parts += [part] * len(table)
+        unread = tuple(dict.fromkeys(name for table in tables for name in table.unread))
+        return replace(join(tables), unread=unread, parts=np.array(parts, dtype=np.int8))
 
-    def read_inputs(self, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Rows [N, C] of a file without a target. Raises DataError."""
-        frame = read_frame(path, [field.name for field in self._fields], self._dialect)
-        return inputs(path, frame, self._fields, self._dialect)
+    def warnings_of(self, data_dir: Path) -> list[str]:
+        """What whoever starts a simulation should know of the folder. Raises DataError for copies."""
+        found = []
+        for folder in part_folders(data_dir).values() or [data_dir]:
+            left = left_out(folder)
+            found += [f"{left}."] if left else []
+            if self._cfg.schema.client is None:
+                files = files_by_client(folder)
+                found += copies({name: files[name] for name in self.clients if name in files})
+        return found
+
+    def read_inputs(self, path: Path) -> Rows:
+        """The rows of a file without a target. Raises DataError."""
+        return all_rows(path, self._fields, self._dialect)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the files are written."""
+        return self._dialect
 
     def model(self, num_inputs: int) -> "nn.Module":
         """An MLP with one hidden layer, or a linear model."""
@@ -129,76 +174,66 @@ class Csv:
             return nn.Linear(num_inputs, outputs)
         return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
-    def _table(self, path: Path, client: str | None) -> Table:
-        state = path.stat().st_mtime_ns if path.exists() else 0
-        tables = _tables(_Reader(self), path, state)
-        if client not in tables:
-            column = self._cfg.schema.client
-            raise DataError(f"{path} has no rows of {client} in its column {column}.")
-        return tables[client]
+    def _table(self, folder: Path, client: str) -> Table:
+        table, column = self._held(folder, client), self._cfg.schema.client
+        if table is not None:
+            return table
+        if column is None:
+            has = listed(sorted(files_by_client(folder)))
+            raise DataError(f"{folder} has no file {client}.csv; it has those of {has}.")
+        path = only_file(folder)
+        has = listed(sorted(map(str, _tables(_Reader(self), path, _state(path)))))
+        raise DataError(
+            f"{path} has no rows of {client} in its column {column}; it has those of {has}."
+        )
+
+    def _held(self, folder: Path, client: str) -> Table | None:
+        """The client's rows in this very folder; None if it has none there. Raises DataError."""
+        is_shared, client = self._cfg.schema.client is not None, one_form(client)
+        path = only_file(folder) if is_shared else files_by_client(folder).get(client)
+        if path is None:
+            return None
+        tables = _tables(_Reader(self), path, _state(path))
+        return tables.get(client if is_shared else None)
 
     def tables(self, path: Path) -> dict[str | None, Table]:
         """A file's rows by client, or all under None; read in pieces. Raises DataError."""
         schema, found = self._cfg.schema, dict[str | None, list[Table]]()
-        names = [*schema.columns, schema.target.name, *([schema.client] if schema.client else [])]
-        for frame in read_chunks(path, names, self._dialect):
-            x, y = inputs(path, frame, self._fields, self._dialect), self._labels(path, frame)
+        deciding = SplitReader(path, schema, self._dialect)
+        beside = [name for name in (schema.client, deciding.column) if name is not None]
+        names = [*schema.columns, schema.target.name, *beside]
+        for chunk in read_chunks(path, names, self._dialect):
+            x = inputs(path, chunk, self._fields, self._dialect)
+            strange = strange_words(path, chunk, schema.columns, x)
+            y = labels(path, chunk, schema.target, self._dialect)
+            table = deciding.read(chunk, Table(x, y))
             if schema.client is None:
-                found.setdefault(None, []).append(Table(x, y))
+                found.setdefault(None, []).append(replace(table, strange=strange.of(range(len(x)))))
                 continue
-            whose = _whose(path, frame, schema.client)
-            for client in whose.unique():
-                rows = np.flatnonzero((whose == client).to_numpy(dtype=bool))
-                found.setdefault(str(client), []).append(Table(x[rows], y[rows]))
+            rows = dict[str, list[int]]()
+            for row, client in enumerate(whose(path, chunk, schema.client)):
+                rows.setdefault(client, []).append(row)
+            for client, places in rows.items():
+                part = replace(table.take(np.array(places)), strange=strange.of(places))
+                found.setdefault(client, []).append(part)
         header = read_header(path, self._dialect)
         unread = tuple(printable(name, 40) for name in header if name not in names)
+        beside_by = {}
+        if deciding.column is None:  # else it is said already what belongs together
+            beside_by = repeating(path, names, schema.client, self._dialect)
         return {
-            client: Table(
-                np.concatenate([t.x for t in parts]),
-                np.concatenate([t.y for t in parts]),
-                unread=unread,
-            )
-            for client, parts in found.items()
+            client: replace(join_pieces(pieces), unread=unread, repeating=beside_by.get(client, ()))
+            for client, pieces in found.items()
         }
-
-    def _labels(self, path: Path, frame: "pd.DataFrame") -> np.ndarray[Any, Any]:
-        target = self._cfg.schema.target
-        values = frame[target.name]
-        classes = self.schema.classes
-        y = codes(values, classes) if classes else numbers(path, values, self._dialect)
-        wrong = np.flatnonzero(np.isnan(y) | ((y == UNKNOWN) & bool(target.classes)))
-        if len(wrong):
-            cell = values.iloc[wrong[0]]
-            is_missing = bool(values.isna().iloc[wrong[0]])
-            what = "is missing" if is_missing else f"is {str(cell)[:40]!r}, none of its classes"
-            line = int(values.index[wrong[0]]) + 2
-            raise DataError(f"{path}, line {line}: the target {target.name} {what}.")
-        return y.astype(np.int64) if target.classes else y
 
     @property
     def _dialect(self) -> Dialect:
-        s = self._cfg.schema
-        return Dialect(s.delimiter, s.decimal, s.encoding, s.missing)
+        return dialect_of(self._cfg.schema)
 
     @property
     def _fields(self) -> list[Field]:
         columns = self._cfg.schema.columns
-        return [Field(name, tuple(map(str, c.categories))) for name, c in columns.items()]
-
-
-def _column(name: str, cfg: ColumnConfig) -> Column:
-    return Column(
-        name=name,
-        kind=cfg.kind,
-        categories=tuple(float(i) for i in range(len(cfg.categories))),
-        missing_codes=cfg.missing,
-        may_be_missing=cfg.may_be_missing,
-        low=cfg.low,
-        high=cfg.high,
-        unit=cfg.unit,
-        unknown=cfg.unknown,
-        words=tuple(map(str, cfg.categories)),
-    )
+        return [Field(name, c.categories) for name, c in columns.items()]
 
 
 class _Reader:
@@ -214,48 +249,19 @@ class _Reader:
         return hash(self._key)
 
 
-@lru_cache(maxsize=2)  # a simulation's clients may share one file
-def _tables(reader: _Reader, path: Path, state: int) -> dict[str | None, Table]:
+def _state(path: Path) -> tuple[int, ...]:
+    """What is another one where a file has changed."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+@lru_cache(maxsize=4)  # a simulation's clients may share one file, or one a part
+def _tables(reader: _Reader, path: Path, state: tuple[int, ...]) -> dict[str | None, Table]:
     return reader.task.tables(path)
 
 
-def _whose(path: Path, frame: "pd.DataFrame", column: str) -> "pd.Series[Any]":
-    """Whose each row is. Raises DataError where that is empty, or a word for missing."""
-    whose = frame[column]
-    lost = np.flatnonzero(whose.isna().to_numpy(dtype=bool))
-    if len(lost):
-        line = int(whose.index[lost[0]]) + 2
-        raise DataError(
-            f"{path}, line {line}: the client column {column} is empty, or holds a word that the "
-            "schema lists under `missing`; say whose the row is, or take it out."
-        )
-    return whose
-
-
-def only_file(folder: Path) -> Path:
-    """The one CSV file of a folder. Raises DataError."""
-    found = sorted(folder.glob("*.csv"))
-    if len(found) != 1:
-        raise DataError(
-            f"{folder} holds {len(found)} CSV files; with a client column there must be one, and "
-            "without one each client has its own."
-        )
-    return found[0]
-
-
-def clients_in(folder: Path, schema: SchemaConfig) -> list[str]:
-    """The clients whose rows a folder holds, sorted. Raises DataError where there are fewer than two."""
-    if schema.client is None:
-        names = sorted(path.stem for path in folder.glob("*.csv"))
-        where = f"{folder} holds {len(names)} CSV files"
-    else:
-        dialect = Dialect(schema.delimiter, schema.decimal, schema.encoding, schema.missing)
-        path = only_file(folder)
-        found: set[str] = set()
-        for frame in read_chunks(path, [schema.client], dialect):
-            found.update(_whose(path, frame, schema.client).unique())
-        names = sorted(found)
-        where = f"{path} names {len(names)} clients in its column {schema.client}"
-    if len(names) < 2:
-        raise DataError(f"{where}, and a federation has two clients at least.")
-    return names
+def _clients(folder: Path, schema: SchemaConfig) -> list[str]:
+    """Of a benchmark's own folders train/, validation/ and test/: the clients in any of them."""
+    folders = part_folders(folder)
+    check_folders(folders, schema)
+    return clients_in(list(folders.values()) or [folder], schema.client, dialect_of(schema))

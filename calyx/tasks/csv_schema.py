@@ -1,6 +1,7 @@
 """The schema of a csv task, as its owner writes it in YAML."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,13 +9,14 @@ from pydantic import Field as Range
 
 from calyx.config import PositiveFloat, config
 from calyx.errors import ConfigError
-from calyx.files import read_bounded
-from calyx.tasks.base import Unknown
-from calyx.tasks.tables import plain
+from calyx.human_yaml import read_tree, typed
+from calyx.key_types import Types, below, members
+from calyx.tasks.base import Column, Unknown
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.words import Places, Word, alike, one_form, shown
 
 Text = Annotated[str, Range(min_length=1)]
 Bound = Annotated[float, Range(ge=-1e30, le=1e30)] | None
-Word = str | int | float  # a category or a code, as YAML gives it
 
 
 @config
@@ -28,7 +30,8 @@ class ColumnConfig:
     low: Bound = None  # plausible values, ends included
     high: Bound = None
     unit: str = ""
-    unknown: Unknown = "other"  # what a category is that is not declared
+    # What a category is that is not declared; null: other, or missing in an ordinal column.
+    unknown: Unknown | None = None
 
     def __post_init__(self) -> None:
         """Categories belong to categorical and ordinal columns, and are needed there."""
@@ -45,7 +48,21 @@ class ColumnConfig:
             raise ValueError("low must be below high")
         if len(set(self.missing)) < len(self.missing):
             raise ValueError("a number is named twice under missing")
+        self._check_kind()
         _check_words(self.categories)
+
+    def _check_kind(self) -> None:
+        """Nothing is said of a column of this kind that would have no effect."""
+        if self.kind == "numeric" and self.unknown is not None:
+            raise ValueError("unknown is for categories, and a numeric column has none")
+        if self.kind == "ordinal" and self.unknown == "other":
+            raise ValueError(
+                "unknown is missing or refuse in an ordinal column: no rank stands for another category"
+            )
+        given = {"low": self.low, "high": self.high, "unit": self.unit or None}
+        for key, value in given.items():
+            if self.kind != "numeric" and value is not None:
+                raise ValueError(f"{key} is for numbers, and the column is {self.kind}")
 
 
 @config
@@ -59,8 +76,9 @@ class TargetConfig:
 
     def __post_init__(self) -> None:
         """Either or."""
-        is_number = self.center is not None and self.scale is not None
-        if is_number == bool(self.classes) or len(self.classes) == 1:
+        numbers = [self.center is not None, self.scale is not None]
+        is_number = all(numbers)
+        if is_number == bool(self.classes) or len(self.classes) == 1 or any(numbers) != is_number:
             raise ValueError(
                 "the target needs classes (two at least), or center and scale for a number"
             )
@@ -68,14 +86,10 @@ class TargetConfig:
 
 
 def _check_words(words: tuple[Word, ...]) -> None:
-    # As the rows are read: 1, 1.0 and 01 are one category.
-    seen: dict[str, Word] = {}
-    for word in words:
-        first = seen.setdefault(plain(str(word)), word)
-        if first is not word and str(first) != str(word):
-            raise ValueError(f"a category is named twice: {first} and {word} are read as one")
-    if len(seen) < len(words):
-        raise ValueError("a category is named twice")
+    same = alike(words)
+    if same:
+        hint = "" if same[0] == same[1] else f": {same[0]} and {same[1]} are read as one"
+        raise ValueError(f"a category is named twice{hint}")
 
 
 @config
@@ -85,45 +99,133 @@ class SchemaConfig:
     target: TargetConfig
     columns: Annotated[dict[str, ColumnConfig], Range(min_length=1)]
     client: Text | None = None  # the column that says whose a row is; null: one file a client
+    # Columns that decide the split of a client's rows; one at most.
+    group: Text | None = None  # rows of one word stay together
+    split: Text | None = None  # the part of each row: train, validation or test
+    time: Text | None = None  # the earliest rows train, the latest test
     delimiter: Text = ","
     decimal: Literal[".", ","] = "."
     encoding: Text = "utf-8"
     missing: tuple[str, ...] = ("", "NA", "NaN", "?")
+    # The mark between groups of three digits; null: there is none.
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    line_breaks: bool = False  # whether a quoted cell may hold lines that could be rows
 
     def __post_init__(self) -> None:
-        """One column, one role."""
-        if self.target.name in self.columns or self.client in self.columns:
+        """One column, one role; one sign, one meaning."""
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            raise ValueError(
+                'the delimiter is one sign, and no quotation mark or line end; a tab is "\\t" in double '
+                "quotes"
+            )
+        if self.thousands == self.decimal:
+            raise ValueError("thousands and decimal are one mark: no number could be read")
+        inputs = {one_form(name) for name in self.columns}
+        if len(inputs) < len(self.columns):
+            raise ValueError("a column is named twice, with blanks around it or without")
+        if {one_form(self.target.name), one_form(self.client or "")} & inputs:
             raise ValueError("the target or the client column is an input column too")
-        # pandas takes 9 and 9.0 for one as well.
-        missing = {*self.missing, *map(plain, self.missing)} - {"nan"}
+        if self.target.name == self.client:
+            raise ValueError("the target is the client column too")
+        self._check_split()
         named = {name: column.categories for name, column in self.columns.items()}
         for name, words in (named | {self.target.name: self.target.classes}).items():
-            lost = [w for w in map(str, words) if w.strip() in missing or plain(w) in missing]
+            lost = [w for w in words if any(Places([w]).of(m) == 0 for m in self.missing)]
             if lost:
                 raise ValueError(
-                    f"{lost[0]!r} is a category of {name} and stands under the schema's missing: "
+                    f"{shown(lost[0])!r} is a category of {name} and stands under the schema's missing: "
                     "no row could have it"
                 )
 
+    def _check_split(self) -> None:
+        named = {"group": self.group, "split": self.split, "time": self.time}
+        named = {key: column for key, column in named.items() if column is not None}
+        if len(named) > 1:
+            raise ValueError(
+                f"{' and '.join(named)} would each decide which part a row goes into: name one"
+            )
+        for key, column in named.items():
+            if column in (self.target.name, self.client):
+                raise ValueError(f"{key} names {column}, which is the target or the client column")
+            if key == "split" and column in self.columns:
+                raise ValueError(f"split names {column}, which is an input column too")
+
+
+def column_of(name: str, cfg: ColumnConfig) -> Column:
+    """An input column as tasks describe it: its categories are their places among its words."""
+    return Column(
+        name=name,
+        kind=cfg.kind,
+        categories=tuple(float(i) for i in range(len(cfg.categories))),
+        missing_codes=cfg.missing,
+        may_be_missing=cfg.may_be_missing,
+        low=cfg.low,
+        high=cfg.high,
+        unit=cfg.unit,
+        unknown=cfg.unknown or "other",
+        words=tuple(map(shown, cfg.categories)),
+    )
+
+
+def dialect_of(schema: SchemaConfig) -> Dialect:
+    """How the files are written, as the schema says."""
+    return Dialect(
+        schema.delimiter,
+        schema.decimal,
+        schema.encoding,
+        schema.missing,
+        schema.thousands,
+        schema.line_breaks,
+    )
+
 
 def read_schema(path: object) -> dict[str, Any]:
-    """A schema's YAML file as plain values. Raises ConfigError."""
-    import yaml
-
+    """A schema's YAML file as JSON values, its words as they are written. Raises ConfigError."""
     if not isinstance(path, str):
         raise ConfigError(
             "task=csv needs task.data_dir, a folder of yours, or task.schema, a file."
         )
-    try:
-        values = yaml.safe_load(read_bounded(Path(path), 2**20))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        values = None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} is no YAML mapping; docs/bring-your-own.md shows a schema.")
-    try:
-        json.dumps(values)  # it travels as JSON
-    except TypeError:
-        raise ConfigError(
-            f"{path} holds a value that is neither text nor number, such as a date: put it in quotes."
-        ) from None
+    tree = typed(read_tree(Path(path), "docs/bring-your-own.md"), SchemaConfig, Path(path))
+    values: dict[str, Any] = _in_one_form(tree, path)
     return values
+
+
+def composed_schema(schema: dict[Any, Any]) -> dict[str, Any]:
+    """A schema that stands in Hydra's config, as JSON values. Raises ConfigError.
+
+    Hydra has read it: whether its 8 was written 8 or 010 cannot be seen any more, so that a word
+    must stand in quotes.
+    """
+    _check_composed(schema, members(SchemaConfig), "task.schema")
+    values: dict[str, Any] = _in_one_form(schema, "task.schema")
+    return values
+
+
+def _check_composed(value: object, kinds: Types, where: str) -> None:
+    advice = "put it in quotes, or the schema in a file of its own"
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(f"{where} has a key that Hydra reads as {key!r}: {advice}.")
+            _check_composed(inner, below(kinds, key), f"{where}.{key}")
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            _check_composed(inner, below(kinds, i), where)
+    elif (
+        str in kinds and not isinstance(value, str) and not (value is None and type(None) in kinds)
+    ):
+        raise ConfigError(
+            f"{where} has a word that Hydra reads as {json.dumps(value)}, however it is written: "
+            f"{advice}."
+        )
+
+
+def _in_one_form(value: Any, where: str) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, dict):
+        found = {unicodedata.normalize("NFC", k): _in_one_form(v, where) for k, v in value.items()}
+        if len(found) < len(value):
+            raise ConfigError(f"{where} names a key twice, in two ways of writing an accent.")
+        return found
+    if isinstance(value, list):
+        return [_in_one_form(item, where) for item in value]
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value

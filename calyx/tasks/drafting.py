@@ -6,21 +6,21 @@ draft shows nothing more.
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.digits import by_scale, number_text
 from calyx.errors import DataError
-from calyx.tasks.tables import WHOLE, Dialect, read_chunks, read_header
-
-if TYPE_CHECKING:
-    import pandas as pd
+from calyx.tasks.csv_numbers import number
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.tables import read_chunks, read_header
+from calyx.tasks.words import exact, one_form
 
 MOST_CATEGORIES = 20  # distinct values of a categorical column
 FEW_NUMBERS = 6  # distinct whole numbers that are rather categories
@@ -29,7 +29,12 @@ CODES = (0.0, -1.0, 9.0, 99.0, 999.0, 9999.0, -9.0, -99.0, -999.0, -9999.0)
 REPEATED = 0.005  # share of a column's values from which on a far value is taken for a code
 FAR = 1.0  # distance of a code from the others, in their range from the 1 % to the 99 % quantile
 MISSING_WORDS = ("", "NA", "NaN", "nan", "?", "null", "None", "n/a", "N/A", "-")
-DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?"
+MOST_WRITTEN = 2 * MOST_CATEGORIES  # words, where 1 and 1.0 are two ways of writing one
+USUAL = re.compile(r"-?(0|[1-9][0-9]{0,299})(\.0)?")  # a whole number, as programs write it
+PADDED = re.compile(r"[+-]?0[0-9]+")  # a code: numbers do not begin with 0
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
+
+THREES = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")  # a fraction, or a whole number in groups
 
 
 @dataclass
@@ -38,9 +43,11 @@ class Seen:
 
     rows: int = 0
     missing: int = 0
-    words: Counter[str] = field(default_factory=Counter)  # at most MOST_CATEGORIES + 1
-    texts: int = 0  # values that are no number
+    words: set[str] = field(default_factory=set)  # as written; at most MOST_WRITTEN + 1
+    texts: int = 0  # values that are no number, or a code such as 007
     dates: int = 0
+    fractions: int = 0  # values with a decimal mark
+    threes: int = 0  # those that could be whole numbers in groups of three digits: 1.234
     sample: list[NDArray[np.float64]] = field(default_factory=list)
     sampled: int = 0
     low: float = math.inf
@@ -50,11 +57,16 @@ class Seen:
 def draft(path: Path) -> str:
     """A schema as YAML with comments. Raises DataError for a file that is none."""
     dialect = Dialect(delimiter=_delimiter(path), missing=MISSING_WORDS)
-    names = read_header(path, dialect)
-    seen = {name: Seen() for name in names}
-    for frame in read_chunks(path, names, dialect):
-        for name in names:
-            _look(seen[name], frame[name])
+    counts = Counter(read_header(path, dialect))
+    seen = {name: Seen() for name, count in counts.items() if name and count == 1}
+    if not seen:
+        raise DataError(
+            f"{path} names its columns twice, or not at all; give each its own name in the first line."
+        )
+    dialect = replace(dialect, decimal=_decimal(path, list(seen), dialect))
+    for chunk in read_chunks(path, list(seen), dialect):
+        for name, column in seen.items():
+            _look(column, chunk.cells[name], dialect)
     if not next(iter(seen.values())).rows:
         raise DataError(f"{path} has no rows below its first line.")
     for name, column in seen.items():
@@ -63,7 +75,8 @@ def draft(path: Path) -> str:
                 f"{path}, column {name}: these are dates; make a number of them, such as days or "
                 "years, or take the column out."
             )
-    return "\n".join(_lines(path, dialect, seen)) + "\n"
+    left_out = [name for name in counts if name not in seen]
+    return "\n".join([*_lines(path, dialect, seen), *map(_unnamed, left_out)]) + "\n"
 
 
 def _delimiter(path: Path) -> str:
@@ -77,25 +90,40 @@ def _delimiter(path: Path) -> str:
     return max(",;\t", key=lambda mark: first.count(mark.encode()))
 
 
-def _look(seen: Seen, values: "pd.Series[Any]") -> None:
-    import pandas as pd
+def _decimal(path: Path, names: list[str], dialect: Dialect) -> str:
+    """The mark with which more cells of the file's first rows are numbers."""
+    chunk = next(read_chunks(path, names, dialect))
+    marked = [c for cells in chunk.cells.values() for c in cells if c and ("," in c or "." in c)]
+    found = {
+        mark: sum(number(cell, replace(dialect, decimal=mark)) is not None for cell in marked)
+        for mark in (".", ",")
+    }
+    return max(found, key=lambda mark: found[mark])
 
-    present = values.dropna().str.strip()
-    seen.rows += len(values)
-    seen.missing += len(values) - len(present)
-    numbers = pd.to_numeric(present, errors="coerce").to_numpy(dtype=np.float64)
-    finite = numbers[np.isfinite(numbers)]
-    texts = present[~np.isfinite(numbers)]
+
+def _look(seen: Seen, cells: list[str | None], dialect: Dialect) -> None:
+    present = [cell for cell in cells if cell is not None]
+    seen.rows += len(cells)
+    seen.missing += len(cells) - len(present)
+    values = [number(cell, dialect) for cell in present]
+    texts = [
+        cell
+        for cell, value in zip(present, values, strict=True)
+        if value is None or PADDED.fullmatch(cell)
+    ]
+    finite = np.array([v for v in values if v is not None], dtype=np.float64)
+    fractions = [cell for cell in present if dialect.decimal in cell]
+    seen.fractions += len(fractions)
+    seen.threes += sum(THREES.fullmatch(cell) is not None for cell in fractions)
     seen.texts += len(texts)
-    seen.dates += int(texts.str.fullmatch(DATE).sum())
+    seen.dates += sum(DATE.fullmatch(text) is not None for text in texts)
     if len(finite):
         seen.low, seen.high = min(seen.low, finite.min()), max(seen.high, finite.max())
     if seen.sampled < SAMPLE:
         seen.sample.append(finite[: SAMPLE - seen.sampled])
         seen.sampled += len(seen.sample[-1])
-    if len(seen.words) <= MOST_CATEGORIES:
-        for word, count in present.value_counts().head(MOST_CATEGORIES + 1).items():
-            seen.words[_plain(str(word))] += int(count)
+    if len(seen.words) <= MOST_WRITTEN:
+        seen.words.update(sorted({one_form(cell) for cell in present})[: MOST_WRITTEN + 1])
 
 
 def _lines(path: Path, dialect: Dialect, seen: dict[str, Seen]) -> Iterator[str]:
@@ -106,6 +134,14 @@ def _lines(path: Path, dialect: Dialect, seen: dict[str, Seen]) -> Iterator[str]
     yield from (f"  {line}" for line in _target_lines(seen[target]))
     if dialect.delimiter != ",":
         yield f"delimiter: {_word(dialect.delimiter)}"
+    if dialect.decimal != ".":
+        yield f"decimal: {_word(dialect.decimal)}"
+    grouped = [_word(name) for name, of in seen.items() if of.threes and of.threes == of.fractions]
+    if grouped:
+        yield (
+            f"# {', '.join(grouped)}: does {_word(dialect.decimal)} group three digits there? Then say "
+            f"thousands: {_word(dialect.decimal)} and the other mark for decimal."
+        )
     yield f"missing: [{', '.join(map(_word, MISSING_WORDS))}]"
     yield "columns:"
     for name, column in seen.items():
@@ -113,16 +149,21 @@ def _lines(path: Path, dialect: Dialect, seen: dict[str, Seen]) -> Iterator[str]
             yield from (f"  {line}" for line in _column(name, column))
 
 
+def _unnamed(name: str) -> str:
+    why = "stands twice in the first line" if name else "a column without a name"
+    return f"  # {_word(name)}: {why}; left out"
+
+
 def _target(seen: dict[str, Seen]) -> str:
     for name in reversed(seen):
-        if 2 <= len(seen[name].words) <= MOST_CATEGORIES and not seen[name].missing:
+        if len(_words(seen[name])) >= 2 and not seen[name].missing:
             return name
     return next(reversed(seen))
 
 
 def _target_lines(of: Seen) -> Iterator[str]:
-    if 2 <= len(of.words) <= MOST_CATEGORIES:
-        yield f"classes: [{', '.join(map(_word, _sorted(of.words)))}]"
+    if len(_words(of)) >= 2:
+        yield f"classes: [{', '.join(_words(of))}]"
         return
     values = np.concatenate(of.sample) if of.sample else np.zeros(1)
     scale = float(number_text(float(np.std(values)) or 1.0, 6))
@@ -136,14 +177,14 @@ def _column(name: str, of: Seen) -> Iterator[str]:
     key, end = _word(name), ", may_be_missing: true" if of.missing else ""
     present = of.rows - of.missing
     is_number = of.texts == 0 and present > 0
+    words = _words(of)
     is_whole = is_number and all(_is_whole(word) for word in of.words)
     if present == 0:
         yield f"# {key}: no value in any row"
-    elif not is_number and len(of.words) > MOST_CATEGORIES:
+    elif not is_number and not words:
         yield f"# {key}: text with many values, or numbers with text among them; left out"
-    elif not is_number or (is_whole and len(of.words) <= FEW_NUMBERS):
-        words = ", ".join(map(_word, _sorted(of.words)))
-        yield f"{key}: {{kind: categorical, categories: [{words}]{end}}}"
+    elif not is_number or (is_whole and 0 < len(words) <= FEW_NUMBERS):
+        yield f"{key}: {{kind: categorical, categories: [{', '.join(words)}]{end}}}"
     else:
         values = np.concatenate(of.sample)
         found = codes_in(values)
@@ -185,20 +226,6 @@ def outwards(low: float, high: float) -> tuple[float, float]:
     return math.floor(below / unit) * unit, math.ceil(above / unit) * unit
 
 
-def _plain(word: str) -> str:
-    """A number in its shortest form: 1, 1.0 and 01 are one category. Long ones keep all digits."""
-    try:
-        number = float(word)
-        if WHOLE.fullmatch(word) and int(word) != number:
-            return str(int(word))
-    except ValueError:
-        return word
-    if not math.isfinite(number):
-        return word
-    text = _short(number)
-    return text if float(text) == number else repr(number)
-
-
 def _is_whole(word: str) -> bool:
     try:
         return float(word).is_integer()
@@ -206,11 +233,31 @@ def _is_whole(word: str) -> bool:
         return False
 
 
-def _sorted(words: Counter[str]) -> list[str]:
-    try:
-        return sorted(words, key=float)
-    except ValueError:
-        return sorted(words)
+def _words(of: Seen) -> list[str]:
+    """A column's words as YAML, sorted; none where there are more than MOST_CATEGORIES.
+
+    Whole numbers are declared as such, without quotes, so that a site's 1.0 is 1. Where a word is
+    another way of writing a number, such as 007 or 250.10, all are codes, and texts.
+    """
+    if len(of.words) > MOST_WRITTEN:
+        return []
+    numbers = {word for word in of.words if USUAL.fullmatch(word)}
+    texts = of.words - numbers
+    if any(exact(word) is not None for word in texts):
+        found = [_word(word) for word in _sorted(of.words)]
+    else:
+        whole = sorted({int(word.removesuffix(".0")) for word in numbers})
+        found = [*map(str, whole), *map(_word, sorted(texts))]
+    return found if len(found) <= MOST_CATEGORIES else []
+
+
+def _sorted(words: set[str]) -> list[str]:
+    values = {word: exact(word) for word in sorted(words)}
+    known = [word for word, value in values.items() if value is not None]
+    return [
+        *sorted(known, key=lambda word: values[word] or 0),
+        *(w for w in values if w not in known),
+    ]
 
 
 def _short(value: float) -> str:
@@ -220,5 +267,6 @@ def _short(value: float) -> str:
 
 
 def _word(text: str) -> str:
-    """As YAML reads it back as the same text: JSON's strings are YAML's."""
-    return json.dumps(text, ensure_ascii=False)
+    """As YAML reads it back as the same text: JSON's strings are YAML's, if all is printable."""
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in written)

@@ -1,209 +1,138 @@
 """Rows from a CSV file, by a schema: numbers, categories as codes, NaN for what is missing.
 
-pandas reads; what is wrong is said with file, line and column, and never with a whole row.
+What is wrong is said with file, line and column, and never with a whole row.
 """
 
-import csv
-import re
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import DataError, printable
-
-if TYPE_CHECKING:
-    import pandas as pd
+from calyx.tasks.csv_numbers import no_number
+from calyx.tasks.csv_numbers import numbers as read_numbers
+from calyx.tasks.csv_rows import Dialect, read_rows
+from calyx.tasks.words import Places, Word, one_form
 
 Values = NDArray[np.float64]
-WHOLE = re.compile(r"[+-]?[0-9]+")  # a number as it is written
 UNKNOWN = -1.0  # the code of a category that the schema does not name
 SHOWN = 8  # names in one sentence
-CHUNK_ROWS = 100_000
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a file is written."""
-
-    delimiter: str = ","
-    decimal: str = "."
-    encoding: str = "utf-8"
-    missing: tuple[str, ...] = ("", "NA", "NaN", "?")  # cells that hold no value
+CHUNK_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class Field:
-    """A column of a file: its name, and its categories as they are written; none for numbers."""
+    """A column of a file: its name, and its categories, texts or numbers; none for numbers."""
 
     name: str
-    categories: tuple[str, ...] = ()
+    categories: tuple[Word, ...] = ()
 
 
-def read_frame(path: Path, names: Sequence[str], dialect: Dialect) -> "pd.DataFrame":
-    """These columns of a file, every cell a text or missing. Raises DataError."""
-    import pandas as pd
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a file, by column."""
 
-    return pd.concat(list(read_chunks(path, names, dialect)))
+    cells: Mapping[str, list[str | None]]  # as written, without blanks around; None is missing
+    lines: NDArray[np.int64]  # [N] where each row begins, as an editor counts
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All rows of a file, as a model's inputs."""
+
+    x: Values  # [N, C]
+    lines: NDArray[np.int64]  # [N] where each row begins, as an editor counts
 
 
 def read_header(path: Path, dialect: Dialect) -> list[str]:
     """The names in a file's first line, as they are written. Raises DataError."""
-    first = next(_read(path, dialect, nrows=1, header=None, dtype=str, chunksize=None))
-    return [str(name).strip() for name in first.iloc[0]]
+    _, names = next(read_rows(path, dialect))
+    return [one_form(name) for name in names]
 
 
-def read_chunks(path: Path, names: Sequence[str], dialect: Dialect) -> "Iterator[pd.DataFrame]":
-    """The same in pieces of CHUNK_ROWS rows, one at least: a large file's text is never held whole.
+def read_chunks(path: Path, names: Sequence[str], dialect: Dialect) -> Iterator[Chunk]:
+    """These columns in pieces of CHUNK_ROWS rows, one at least: a file's text is never held whole.
 
-    A row's index is its place in the file. Raises DataError, also in the middle.
+    Raises DataError, also in the middle.
     """
-    import pandas as pd
+    rows = read_rows(path, dialect)
+    found = [one_form(name) for name in next(rows)[1]]
+    _check_names(path, names, found)
+    places = {name: found.index(one_form(name)) for name in names}
+    missing = frozenset(word.strip() for word in dialect.missing)
+    is_first = True
+    while (piece := list(islice(rows, CHUNK_ROWS))) or is_first:
+        yield Chunk(
+            {name: _cells(piece, place, missing) for name, place in places.items()},
+            np.array([line for line, _ in piece], dtype=np.int64),
+        )
+        is_first = False
 
-    found = read_header(path, dialect)
-    absent = [name for name in names if name not in found]
+
+def _cells(
+    rows: Sequence[tuple[int, list[str]]], place: int, missing: frozenset[str]
+) -> list[str | None]:
+    cells = (row[place].strip() for _, row in rows)
+    return [None if cell in missing else cell for cell in cells]
+
+
+def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None:
+    absent = [name for name in names if one_form(name) not in found]
     if absent:
         has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
-        raise DataError(f"{path} has no column {absent[0]}; its first line names {has}.")
-    twice = [name for name in names if found.count(name) > 1]
+        marks = [mark for mark in ",;\t|" if len(found) == 1 and mark in found[0]]
+        advice = f"; is {marks[0]!r} the file's delimiter?" if marks else "."
+        said = printable(absent[0], 40)
+        raise DataError(f"{path} has no column {said}; its first line names {has}{advice}")
+    twice = [name for name in names if found.count(one_form(name)) > 1]
     if twice:
         raise DataError(
-            f"{path} names the column {twice[0]!r} twice in its first line; rename or remove one."
+            f"{path} names the column {printable(twice[0], 40)!r} twice in its first line; rename or "
+            "remove one."
         )
-    for frame in _read(path, dialect, dtype=str, chunksize=CHUNK_ROWS):
-        frame.columns = pd.Index(found)
-        yield frame[list(dict.fromkeys(names))]
 
 
-def _read(path: Path, dialect: Dialect, **how: Any) -> "Iterator[pd.DataFrame]":  # noqa: ANN401 - pandas' own
-    import pandas as pd
-
-    encoding = "utf-8-sig" if dialect.encoding.lower() in ("utf-8", "utf8") else dialect.encoding
-    try:
-        found = pd.read_csv(
-            path,
-            sep=dialect.delimiter,
-            encoding=encoding,
-            keep_default_na=False,
-            na_values=list(dialect.missing),
-            skipinitialspace=True,
-            index_col=False,
-            **how,
-        )
-        yield from _told_of_extra_cells(
-            path, dialect, [found] if how["chunksize"] is None else found
-        )
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not {dialect.encoding} (byte {error.object[error.start]:#04x}); save it so, or "
-            "name its encoding in the schema."
-        ) from None
-    except LookupError:
-        raise DataError(f"There is no encoding {dialect.encoding}; see the schema.") from None
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path} is empty; its first line must name the columns.") from None
-    except pd.errors.ParserError as error:
-        _refuse_extra_cells(path, dialect)
-        raise DataError(f"{path} is no CSV file: {printable(str(error))}.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _told_of_extra_cells(
-    path: Path, dialect: Dialect, frames: "Iterable[pd.DataFrame]"
-) -> "Iterator[pd.DataFrame]":
-    """The same frames. Raises DataError for a line that has more cells than the first, not empty ones.
-
-    pandas would drop the last ones, and says so in a warning that names no line.
-    """
-    import pandas as pd
-
-    pieces, is_told = iter(frames), False
-    while True:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", pd.errors.ParserWarning)
-            frame = next(pieces, None)
-        if frame is None:
-            return
-        if not is_told and any(issubclass(w.category, pd.errors.ParserWarning) for w in caught):
-            _refuse_extra_cells(path, dialect)
-            is_told = True
-        yield frame
-
-
-def _refuse_extra_cells(path: Path, dialect: Dialect) -> None:
-    with path.open(encoding=dialect.encoding, newline="") as file:
-        lines = csv.reader(file, delimiter=dialect.delimiter, skipinitialspace=True)
-        try:
-            width = len(next(lines, []))
-            longer = next((c for c in lines if any(cell.strip() for cell in c[width:])), None)
-        except csv.Error:
-            return
-        if longer is not None:
-            raise DataError(
-                f"{path}, line {lines.line_num}: {len(longer)} cells, and the first line names "
-                f"{width} columns; quote a text that holds a {dialect.delimiter!r}, or see decimal in "
-                "the schema."
-            )
-
-
-def numbers(path: Path, values: "pd.Series[Any]", dialect: Dialect) -> NDArray[np.float64]:
+def numbers(path: Path, chunk: Chunk, name: str, dialect: Dialect) -> Values:
     """A column [N] as numbers, NaN for missing. Raises DataError naming the first other cell."""
-    import pandas as pd
-
-    text = values.str.replace(dialect.decimal, ".") if dialect.decimal != "." else values
-    found = pd.to_numeric(text, errors="coerce")
-    wrong = np.flatnonzero((found.isna() & values.notna()).to_numpy())
+    cells = chunk.cells[name]
+    found = read_numbers(cells, dialect)
+    wrong = np.flatnonzero(np.isinf(found))
     if len(wrong):
-        cell = printable(str(values.iloc[wrong[0]]), 40)
-        raise DataError(
-            f"{path}, line {int(values.index[wrong[0]]) + 2}, column {values.name}: {cell!r} is no "
-            "number; mend it, or list it under `missing` in the schema."
-        )
-    array: NDArray[np.float64] = found.to_numpy(dtype=np.float64)
-    if np.isinf(array).any():
-        raise DataError(f"{path}: there is an infinite value in the column {values.name}.")
-    return array
+        said = no_number(str(cells[wrong[0]]), dialect)
+        where = f"line {chunk.lines[wrong[0]]}, column {printable(name, 40)}"
+        raise DataError(f"{path}, {where}: {said}.")
+    return found
 
 
-def codes(values: "pd.Series[Any]", categories: Sequence[str]) -> NDArray[np.float64]:
+def codes(words: Sequence[str | None], categories: Sequence[Word], decimal: str = ".") -> Values:
     """A column [N] as places in `categories`; NaN for missing, UNKNOWN for another word.
 
-    A number counts as its category however it is written: 1, 1.0 and 01 are one.
+    Texts are compared as texts; a number among the categories is any way of writing it.
     """
-    places = {plain(category): float(i) for i, category in enumerate(categories)}
-    words = values.dropna().unique()
-    known = {word: places.get(plain(word), UNKNOWN) for word in words}
-    mapped: Values = values.map(known).to_numpy(dtype=np.float64, na_value=np.nan)
-    return mapped
+    places = Places(categories, decimal)
+    found = {word: places.of(word) for word in set(words) if word is not None}
+    known = {word: UNKNOWN if place is None else float(place) for word, place in found.items()}
+    return np.array([np.nan if word is None else known[word] for word in words], dtype=np.float64)
 
 
-def plain(word: str) -> str:
-    """A word as rows are compared with it: without blanks, and a number in one way of writing.
-
-    A whole number keeps all its digits: two long ones may be one float, and are not one category.
-    """
-    word = str(word).strip()
-    try:
-        number = float(word)
-        whole = int(word) if WHOLE.fullmatch(word) else None
-    except ValueError:
-        return word
-    return repr(number) if whole is None or whole == number else str(whole)
-
-
-def inputs(
-    path: Path, frame: "pd.DataFrame", fields: Sequence[Field], dialect: Dialect
-) -> NDArray[np.float64]:
+def inputs(path: Path, chunk: Chunk, fields: Sequence[Field], dialect: Dialect) -> Values:
     """The columns of `fields` as [N, C]. Raises DataError."""
     parts = [
-        codes(frame[f.name], f.categories)
+        codes(chunk.cells[f.name], f.categories, dialect.decimal)
         if f.categories
-        else numbers(path, frame[f.name], dialect)
+        else numbers(path, chunk, f.name, dialect)
         for f in fields
     ]
     return np.stack(parts, axis=1)
+
+
+def all_rows(path: Path, fields: Sequence[Field], dialect: Dialect) -> Rows:
+    """The columns of `fields` of a whole file. Raises DataError."""
+    chunks = list[tuple[Values, NDArray[np.int64]]]()
+    for chunk in read_chunks(path, [f.name for f in fields], dialect):
+        chunks.append((inputs(path, chunk, fields, dialect), chunk.lines))
+    x, lines = zip(*chunks, strict=True)
+    return Rows(np.concatenate(x), np.concatenate(lines))

@@ -1,6 +1,7 @@
 """Writes the package of `calyx new NAME`: whole, or not at all."""
 
 import keyword
+import os
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import entry_points
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     name = parser.parse_args(arguments).name
     check_name(name)
     target = Path(name)
-    if target.exists():
+    if os.path.lexists(target):
         raise UserError(f"There is a {target} here already; choose another name.")
     with tempfile.TemporaryDirectory(dir=".", prefix=f".{name}.") as beside:
         made = Path(beside) / name

@@ -53,22 +53,29 @@ class Section:
 
 
 def write_comparison(folders: Sequence[Path], target: Path, lost: Lost | None = None) -> Path:
-    """Write the page to `target`, whole or not at all, and return its path.
+    """Write `compared` to `target`, whatever is there, whole or not at all; returns its path.
 
-    `lost` are seeds of the folders' settings that were to be run and have left no folder. A folder
-    that cannot be read is said in the page. Raises UserError if fewer than two can, or `target`
-    cannot be written.
+    Raises UserError as that does, or where `target` cannot be written.
     """
-    runs, damaged = _read(folders)
-    if len(runs) < 2:
-        why = f" ({damaged[0][1]})" if damaged else ""
-        raise UserError(f"There are fewer than two runs to compare{why}")
-    page = render(runs, damaged, target.parent, lost)
+    page = compared(folders, target, lost)
     try:
         write_atomically(target, page)
     except OSError as error:
         raise UserError(f"{target} cannot be written: {error.strerror}.") from None
     return target
+
+
+def compared(folders: Sequence[Path], target: Path, lost: Lost | None = None) -> bytes:
+    """The page that compares the runs in `folders`, with links that lead from `target`.
+
+    `lost` are seeds of the folders' settings that were to be run and have left no folder. A folder
+    that cannot be read is said in the page. Raises UserError if fewer than two can.
+    """
+    runs, damaged = _read(folders)
+    if len(runs) < 2:
+        why = f" ({damaged[0][1]})" if damaged else ""
+        raise UserError(f"There are fewer than two runs to compare{why}")
+    return render(runs, damaged, target.parent, lost)
 
 
 def _read(folders: Sequence[Path]) -> tuple[list[Run], list[tuple[str, str]]]:

@@ -1,10 +1,13 @@
 """A job's folder when its sweep is started again: done, to go on with, or to begin."""
 
+import os
+from pathlib import Path
 from typing import Any, Literal
 
 from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError, UserError
 from calyx.order import run_digest
+from cli.sweep.outcomes import FILE
 from engines.planning import Plan
 from server.checkpoints import load_newest
 from server.folder import RunFolder
@@ -20,6 +23,7 @@ def what_to_do(folder: RunFolder, wanted: RunConfig, config: dict[str, Any]) -> 
     if folder.path.exists() and not folder.path.is_dir():
         raise UserError(f"{folder.path} is a file; choose another hydra.sweep.dir.")
     if not folder.holds_run:
+        folder.refuse_if_used()
         return "begin"
     found = folder.read_config()
     try:
@@ -56,6 +60,22 @@ def make_ready(folder: RunFolder, plan: Plan) -> Todo:
             )
     if todo == "begin":
         # Killed before its first checkpoint: there is nothing to go on with.
-        for file in (folder.config, folder.events, folder.clients):
-            file.unlink(missing_ok=True)
+        # The config goes last: what lies in a folder without it is somebody else's.
+        for file in (folder.events, folder.clients, folder.config):
+            if folder.holds_run:
+                file.unlink(missing_ok=True)
     return todo
+
+
+def refuse_foreign_files(folder: Path) -> None:
+    """Raise UserError for a file that a sweep would write over, in a folder of no sweep."""
+    ours = ("sweep.csv", "report.html", "multirun.yaml")
+    there = [folder / name for name in ours if os.path.lexists(folder / name)]
+    if not there or any(folder.rglob(FILE)):
+        return
+    if there[0].name == ours[-1] and "\nhydra:" in f"\n{there[0].read_text(errors='replace')}":
+        return  # Hydra's own, of a sweep that was stopped before its first job
+    raise UserError(
+        f"{there[0]} is there already, of no sweep, and would be written over; choose another "
+        "hydra.sweep.dir."
+    )

@@ -13,12 +13,14 @@ from typing import Any
 from calyx.composing import compose, compose_master
 from calyx.config import Stopping, canonical_json
 from calyx.errors import ConfigError, UserError
+from cli.contradictions import refuse_undone
 from cli.hydra_program import search_path
 from cli.idle import check_search, idle_settings
+from cli.outputs import refuse_data_folder
 from cli.overrides import quoted
 from cli.places import named
 from cli.settling import settled
-from cli.sweep.folders import what_to_do
+from cli.sweep.folders import refuse_foreign_files, what_to_do
 from cli.sweep.overrides import candidates, given_params, parse_overrides
 from server.folder import RunFolder, held
 
@@ -59,6 +61,7 @@ def planned_sweep(options: Namespace) -> Iterator[Sweep]:
     words: list[str] = list(options.overrides)
     _check_extras(words)
     master = _compose_master([*words, *search_path(options.config_dir)])
+    refuse_undone(words, {}, "sweep")
     path, is_new = named(master.hydra.sweep)
     _check_folder(path)
     with held(path, is_new=is_new, key="hydra.sweep.dir") as folder:
@@ -128,6 +131,7 @@ def _check_folder(folder: Path) -> None:
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"The folder {there} cannot be written; choose another hydra.sweep.dir.")
+    refuse_foreign_files(folder)
     if RunFolder(folder).holds_run:
         raise UserError(
             f"The folder {folder} holds a single run and no sweep; choose another hydra.sweep.dir."
@@ -172,7 +176,7 @@ def _check_jobs(
     """Plan each, and look at its folder if they are the very jobs and not samples of a search."""
     from omegaconf import open_dict
 
-    from engines.planning import check_config, plan
+    from engines.planning import check_config, check_simulated, plan
 
     planned: list[PlannedJob] = []
     watched: list[Stopping] = []
@@ -187,15 +191,19 @@ def _check_jobs(
             cfg.hydra.job.num = number
         config = settled(cfg, single=False)
         run, _, _ = check_config(config)
+        check_simulated(run)
         watched.append(run.stopping)
         idle |= dict.fromkeys(idle_settings(words, config))
         source = canonical_json([config[key] for key in ("task", "client", "preprocessing")])
         if source not in seen:  # seeds split the same rows otherwise, which takes its time
             seen.add(source)
             plan(config)
-        folder = Path(str(cfg.hydra.sweep.dir)) / str(cfg.hydra.sweep.subdir)
+        home = Path(str(cfg.hydra.sweep.dir))
+        refuse_data_folder(home, config, is_sweep=True)
+        folder = home / str(cfg.hydra.sweep.subdir)
         if are_jobs:
             what_to_do(RunFolder(folder), run, config)
+            refuse_data_folder(folder, config)
         if any(folder == other.folder for other in planned) and are_jobs:
             raise ConfigError(
                 f"Two jobs would write to {folder}; make hydra.sweep.subdir differ between them."

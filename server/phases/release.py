@@ -3,6 +3,7 @@
 import json
 import platform
 import sys
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,6 +18,7 @@ from calyx.weights import Weights, save_weights
 from server.crossvalidation import cv_file
 from server.federation import Federation
 from server.history import history_of
+from server.left_out import read_left_out
 from server.stopping import released
 from server.work import Work
 
@@ -32,6 +34,7 @@ def run(work: Work) -> Work:
     reasons: Reasons = tested.pop("absent", {})
     figures = tested | {
         "num_clients": len(work.nodes),
+        "left_out_changed": [asdict(one) for one in read_left_out(folder)],
         "classes": list(task.schema.classes),
         "metric": metric_name(task.schema),
         "models": federation.grid.contents.models,

@@ -36,6 +36,18 @@ class Outer:
     inner: Inner
 
 
+@config
+class Nest:
+    """Parts in every way in which a config can hold them."""
+
+    by_name: dict[str, Inner] | None = None
+    in_order: tuple[Inner, ...] = ()
+    one_of: Inner | Literal["none"] = "none"
+    maybe: Inner | None = None
+    deep: dict[str, tuple[Inner | None, ...]] | None = None
+    words: tuple[str | int | float, ...] = ()
+
+
 GOOD = {"lr": 1, "name": "sgd", "groups": "all", "inner": {"patience": None, "delta": 0.5}}
 
 
@@ -161,3 +173,49 @@ def test_any_json_in_a_field_is_taken_or_refused_in_one_line(value):
             continue
         assert "\n" not in sentence
         assert next(iter(change)) in sentence
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        (lambda part: {"by_name": {"a": part}}, "x.by_name.a.patiens"),
+        (lambda part: {"by_name": {"Inner": part}}, "x.by_name.Inner.patiens"),
+        (
+            lambda part: {"in_order": [{"patience": 1, "delta": 0}, part]},
+            "x.in_order (item 2).patiens",
+        ),
+        (lambda part: {"one_of": part}, "x.one_of.patiens"),
+        (lambda part: {"maybe": part}, "x.maybe.patiens"),
+        (lambda part: {"deep": {"a": [None, part]}}, "x.deep.a (item 2).patiens"),
+    ],
+)
+def test_a_misspelt_key_is_named_wherever_it_stands_with_the_one_that_is_meant(section, key):
+    with pytest.raises(ConfigError) as caught:
+        parse(Nest, section({"patiens": 1, "delta": 0}), "x")
+    assert str(caught.value) == (
+        f"The config key {key} does not exist; allowed here: delta, patience. Perhaps patience is meant."
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        (
+            {"words": ["a", False]},
+            "Item 2 of the config key x.words is false, but must be text or integer or number; put it "
+            "in quotes where a word is meant.",
+        ),
+        ({"by_name": {"a": 3}}, "The config key x.by_name.a is 3, but must be keys with values."),
+        ({"maybe": []}, "The config key x.maybe is [], but must be keys with values."),
+        ({"in_order": 1}, "The config key x.in_order is 1, but must be a list."),
+        (
+            {"by_name": {"a": {"patience": 1, "delta": 7}}},
+            "section x.by_name.a cannot be used: delta=7",
+        ),
+        ({"in_order": [{"patience": 1}]}, "x.in_order (item 1).delta is missing; give it a value."),
+    ],
+)
+def test_a_mistake_inside_is_told_by_the_keys_that_a_user_wrote(section, said):
+    with pytest.raises(ConfigError) as caught:
+        parse(Nest, section, "x")
+    assert said in str(caught.value)

@@ -89,3 +89,22 @@ def test_every_figure_has_its_direction():
         if better_is(f"val_{name}") == "max"
     ]
     assert larger == ["accuracy", "r2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "room"),
+    [
+        ([], 128),
+        (["task.num_clients=128"], 128),
+        (["task.num_clients=129"], 256),
+        (["task.num_clients=129", "privacy.groups=2"], 128),
+        (["task.num_clients=129", "privacy.groups=all"], 128),
+        (["task.num_clients=400"], 512),
+        (["task.num_clients=700"], 512),  # which is refused where sizes are checked
+        (["task.num_clients=200", "privacy.n_max=300"], 300),
+    ],
+)
+def test_a_sum_has_room_for_the_clients_that_there_are(words, room):
+    """200 clients are no mistake of who has never heard of a sum's room."""
+    small = ["privacy=none", "task.min_rows=1", "task.partition=iid"]
+    assert settled(*small, *words).privacy["n_max"] == room

@@ -9,6 +9,7 @@ import pytest
 from calyx.errors import UserError
 from calyx.makeup import Makeup
 from cli import own_models
+from cli.fitted import Whose
 from cli.own_models import model_of
 from client.store import Store
 from server.folder import RunFolder
@@ -60,7 +61,8 @@ def answer(tmp_path, monkeypatch):
         strategy = SimpleNamespace(name="theirs", local={})
         run = SimpleNamespace(strategy=strategy, engine={"name": engine})
         (tmp_path / "summary.json").write_text(json.dumps(SUMMARY))
-        return model_of(RunFolder(tmp_path), run, MAKEUP, COMMON, whose)
+        named = whose and Whose(whose, None if engine == "superlink" else tmp_path / "clients")
+        return model_of(RunFolder(tmp_path), run, MAKEUP, COMMON, named)
 
     return asked
 

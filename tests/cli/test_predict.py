@@ -2,18 +2,28 @@
 
 import csv
 import io
+import re
 import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
 from calyx.errors import UserError
-from calyx.tasks.base import Column, Schema, Target
+from calyx.tasks.base import Column, Schema, Table, Target
 from calyx.weights import load_weights
 from cli import main, predict, simulate
+from cli.new_rows import NewRows, faults, read_new_rows, said_of
 from cli.own_models import Answering
+from cli.predictions import as_csv, header_of, probabilities
+from client.splitting import split
 from server.folder import RunFolder
 
 pytestmark = pytest.mark.e2e
@@ -59,6 +69,174 @@ def test_a_clients_rows_are_predicted_as_the_run_judged_them(made, capsys):
         shares = {name: float(line[f"p({name})"]) for name in ("no", "yes")}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
         assert line["predicted"] == max(shares, key=shares.get)
+
+
+def later(rows, change):
+    """The file of site-3 as it is some time after the run."""
+    file = rows / "site-3.csv"
+    head, *lines = file.read_text().splitlines()
+    if change == "grown":
+        lines += [line.replace(",no,no", ",yes,yes") for line in lines[:50]]
+    if change == "sorted":
+        lines.sort(key=lambda line: float(line.split(",")[1]))
+    if change == "in months":
+        lines = [",".join([n, str(int(a) * 12), *rest]) for n, a, *rest in map(cells, lines)]
+    file.write_text("\n".join([head, *lines]) + "\n")
+    if change == "gone":
+        shutil.rmtree(rows)
+
+
+def cells(line):
+    return line.split(",")
+
+
+@pytest.mark.parametrize("change", ["grown", "sorted", "in months", "gone"])
+def test_predictions_are_by_the_constants_of_the_training(made, tmp_path, capsys, change):
+    """Oracle: NumPy's median, mean and deviation over the training rows of then, and the layers by hand.
+
+    The run's folder is a copy on another machine.
+    """
+    folder, rows = made
+    own = shutil.copytree(rows, tmp_path / "rows")
+    there = shutil.copytree(folder, tmp_path / "elsewhere")
+    new = tmp_path / "new.csv"
+    new.write_text("smoker,pressure,age\nyes,?,33\nno,131.5,71\n")
+    lines = [cells(line) for line in (own / "site-3.csv").read_text().splitlines()[1:]]
+    raw = np.array([[float(a), np.nan if p == "?" else float(p)] for _, a, p, *_ in lines])
+    train = split(Table(raw, np.zeros(len(raw), dtype=np.int64)), 1, "site-3")["train"].x
+    config = yaml.safe_load((there / "config.yaml").read_text())
+    config["task"]["data_dir"] = config["client"]["data_dir"] = str(own)
+    (there / "config.yaml").write_text(yaml.safe_dump(config))
+    later(own, change)
+    medians = np.nanmedian(train, axis=0)
+    filled = np.where(np.isnan(train), medians, train)
+    scaled = (np.array([[33, medians[1]], [71, 131.5]]) - filled.mean(axis=0)) / filled.std(axis=0)
+    x = np.column_stack([scaled, [1, 0], [0, 1], [1, 0]])  # whether it is missing; no; yes
+    weights = load_weights(there / "model.safetensors")
+    hidden = np.maximum(x @ weights["0.weight"].T + weights["0.bias"], 0)
+    odds = np.diff(hidden @ weights["2.weight"].T + weights["2.bias"])[:, 0]
+    found = predictions(capsys, there, new, "client=site-3")
+    said = np.log([float(p["p(yes)"]) / float(p["p(no)"]) for p in found])
+    assert said == pytest.approx(odds, abs=1e-4)
+
+
+def test_what_a_client_fitted_is_needed_and_never_made_up(made, tmp_path, capsys):
+    """An older version kept nothing; a stranger's file may say anything."""
+    folder, rows = made
+    there = shutil.copytree(folder, tmp_path / "run")
+    (kept,) = (there / "clients").glob("site-3-*.json")
+    arguments = ["predict", str(there), str(rows / "site-0.csv"), "client=site-3"]
+    for text, words in (("{}", "is damaged; restore it"), (None, "an older version of Calyx")):
+        kept.unlink() if text is None else kept.write_text(text)
+        assert main.run(arguments) == 2
+        said = capsys.readouterr()
+        assert words in said.err
+        assert not said.out
+    assert main.run([*arguments[:3], "client=site-2"]) == 0
+
+
+def test_on_a_machine_of_its_own_a_site_predicts_by_its_state_folder(made, tmp_path, capsys):
+    folder, rows = made
+    there = shutil.copytree(folder, tmp_path / "run")
+    state = tmp_path / "state"
+    state.mkdir()
+    (there / "clients").rename(state / "strategy")
+    config = yaml.safe_load((there / "config.yaml").read_text())
+    config["engine"] = {"name": "superlink"}
+    (there / "config.yaml").write_text(yaml.safe_dump(config))
+    file = rows / "site-3.csv"
+    own = predictions(capsys, there, file, "client=site-3", "--state-dir", state)
+    assert own == predictions(capsys, folder, file, "client=site-3")
+    with pytest.raises(UserError, match=r"never left it.*--state-dir"):
+        predict.main([str(there), str(file), "client=site-3"])
+    with pytest.raises(UserError, match="goes with client=NAME"):
+        predict.main([str(there), str(file), "--state-dir", str(state)])
+
+
+def test_ids_go_along_as_they_are_written(made, tmp_path, capsys):
+    folder, _ = made
+    ids = ["0012", "NA", "", 'a "b", c', "1e3"]
+    new = tmp_path / "new.csv"
+    with new.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["age", "name", "smoker", "pressure"])
+        writer.writerows([40, name, "no", 120] for name in ids)
+    found = predictions(capsys, folder, new, "client=site-0", "--ids", "name")
+    assert [row["name"] for row in found] == ids
+    assert next(iter(found[0])) == "name"
+    for column, words in (("nope", "no column nope"), ("p(yes)", "as a column of the predictions")):
+        with pytest.raises(UserError, match=re.escape(words)):
+            predict.main([str(folder), str(new), "client=site-0", "--ids", column])
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=6), st.integers(0, 99)), max_size=5),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_there_is_one_answer_a_row_or_a_refusal(rows, end):
+    """Oracle: Python's csv module, on the file and on the answers."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "new.csv"
+        with path.open("w", newline="", encoding="utf-8", errors="replace") as file:
+            writer = csv.writer(file, lineterminator=end)
+            writer.writerow(["id", "a"])
+            writer.writerows(rows)
+        with path.open(newline="", encoding="utf-8") as file:
+            wanted = [row for row in csv.reader(file) if row][1:]
+        try:
+            found = read_new_rows(SimpleNamespace(schema=LINE), path, "id")
+        except UserError as error:
+            found = str(error)
+    if isinstance(found, str):
+        assert str(path) in found
+        return
+    assert found.x[:, 0].tolist() == [float(a) for _, a in wanted]
+    answers = as_csv(LINE, header_of(LINE, "id"), found.x, found.ids)
+    read = list(csv.reader(io.StringIO(answers, newline="")))[1:]
+    assert [name for name, _ in read] == [name.strip() for name, _ in wanted]
+
+
+LINE = Schema((Column("a", "numeric", low=0, high=9),), (), target=Target("y", 0.0, 1.0))
+
+
+def test_rows_that_the_schema_does_not_allow_are_said_with_their_lines(tmp_path):
+    columns = (
+        Column("a", "numeric", low=0, high=9, missing_codes=(99.0,)),
+        Column("b", "categorical", (0.0, 1.0), may_be_missing=True),
+        Column("c", "numeric", may_be_missing=True),
+        Column("d", "ordinal", (0.0, 1.0)),
+    )
+    x = np.array(
+        [
+            [5, 0, 1, 0],
+            [99, np.nan, np.nan, 1],
+            [9.5, -1, 0, 7],
+            [10, 1, 0, 0],
+            [-1, 0, 0, 0],
+            [10] + [0] * 3,
+        ]
+    )
+    rows = NewRows(tmp_path / "new.csv", x, np.array([2, 3, 6, 7, 8, 9]), None)
+    assert said_of(faults(Schema(columns, ("x", "y")), rows), rows) == (
+        "5 of 6 rows hold what the schema does not allow, and are predicted all the same: a lies outside "
+        "0 … 9 (lines 6, 7, 8 and 1 more); a is missing, and may not be (line 3); b is none of the "
+        "categories that are declared (line 6); d is none of the categories that are declared (line 6)."
+    )
+    assert said_of(faults(Schema(columns, ("x", "y")), replace(rows, x=x[:1])), rows) == ""
+    strict = (columns[0], replace(columns[1], unknown="refuse"), *columns[2:])
+    with pytest.raises(
+        UserError, match=r"b is none .*\(line 6\), and the schema says `unknown: ref"
+    ):
+        said_of(faults(Schema(strict, ("x", "y")), rows), rows)
+
+
+def test_a_file_without_rows_has_no_predictions(made, tmp_path, capsys):
+    folder, _ = made
+    (tmp_path / "new.csv").write_text("age,pressure,smoker\n")
+    assert main.run(["predict", str(folder), str(tmp_path / "new.csv"), "client=site-0"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "predicted,p(no),p(yes)\n"
+    assert "has no rows below its first line" in said.err
 
 
 def test_a_run_of_an_earlier_version_predicts_the_same(made, tmp_path, capsys):
@@ -141,20 +319,22 @@ def test_a_personal_strategy_predicts_with_the_clients_own_model(tmp_path, capsy
 
 def test_a_prediction_says_on_stderr_whose_model_it_is(tmp_path, capsys):
     schema = Schema((Column("a", "numeric"),), (), target=Target("day", 2_450_000, 30))
-    predict._explain(Answering({}, "This is site-0's own model."), np.array([[1.0], [np.nan]]))
+    rows = NewRows(tmp_path, np.zeros((2, 1)), np.array([2, 5]), None)
+    answering = Answering({}, "This is site-0's own model.")
+    predict._explain(answering, np.array([[1.0], [np.nan]]), rows, "")
     said = capsys.readouterr()
     assert not said.out
     assert said.err == (
-        "This is site-0's own model.\n1 of 2 rows have no prediction, the first is row 2: there the "
-        "model gives no finite number.\n"
+        "This is site-0's own model.\n1 of 2 rows have no prediction, the first is that of line 5: "
+        "there the model gives no finite number.\n"
     )
-    assert predict.as_csv(schema, np.array([[1.0], [np.nan]])) == 'day\n1.00000\n""\n'
+    assert as_csv(schema, ["day"], np.array([[1.0], [np.nan]])) == 'day\n1.00000\n""\n'
 
 
 def test_values_have_the_digits_of_the_targets_scale():
     schema = Schema((Column("a", "numeric"),), (), target=Target("day", 24_500_000, 30))
     days = [24499964.5, 24499964.9, 24500034.7]
-    said = predict.as_csv(schema, np.array(days)[:, None]).split()[1:]
+    said = as_csv(schema, ["day"], np.array(days)[:, None]).split()[1:]
     assert said == ["24499964.500", "24499964.900", "24500034.700"]
 
 
@@ -168,7 +348,7 @@ def test_values_have_the_digits_of_the_targets_scale():
     ],
 )
 def test_probabilities_show_the_winner_and_what_is_not_0(row, texts):
-    assert predict.probabilities(row) == texts
+    assert probabilities(row) == texts
 
 
 def test_a_file_is_written_whole(tmp_path, made):
@@ -201,14 +381,10 @@ def test_a_folder_that_is_no_run_and_a_file_that_is_none_are_refused(tmp_path, m
     assert "no.csv cannot be read: No such file or directory." in said
 
 
-def test_a_run_without_a_model_and_a_place_that_is_none_are_one_sentence(tmp_path, rows):
+def test_a_run_without_a_model_is_one_sentence(tmp_path, rows):
     folder = tmp_path / "run"
     where = f"hydra.run.dir={folder}"
     audit = ["phases=[audit]", "task=csv", f"task.data_dir={rows}", *SMALL, where]
     assert simulate.main(audit) == 0
     with pytest.raises(UserError, match="holds no model"):
         predict.main([str(folder), str(rows / "site-3.csv")])
-    with pytest.raises(UserError, match="lies in no folder"):
-        predict.main(
-            [str(folder), str(rows / "site-3.csv"), "--out", str(tmp_path / "no" / "x.csv")]
-        )

@@ -4,14 +4,16 @@ import json
 import time
 from dataclasses import replace
 
+import numpy as np
 from support.clients import Clients, code_of, secrets_of
 from support.federation import Federation
 
 from calyx import wire
 from calyx.secagg.keys import sign
 from calyx.secagg.roster import make_roster, write_roster
+from calyx.tasks.digits import Digits
 from calyx.weights import hash_weights
-from client import ledger, memory
+from client import data, ledger, memory
 
 
 def test_a_round_rolled_back_a_context_used_again_and_changed_terms_are_refused(clients):
@@ -135,7 +137,7 @@ def test_a_sites_ledger_outlives_its_process_and_holds_no_secret(clients, tmp_pa
     server, requests = clients.advance(clients.order(), 2)
     assert not clients.contexts[site.name].state  # nothing rides in Flower's memory
     secrets = secrets_of(clients)
-    on_disk = b"".join(p.read_bytes() for p in (tmp_path / "state").iterdir())
+    on_disk = b"".join(p.read_bytes() for p in (tmp_path / "state").rglob("*") if p.is_file())
     assert b"vector" in on_disk
     assert not [s for s in secrets if s in on_disk or s.hex().encode() in on_disk]
     site.restart()
@@ -143,6 +145,22 @@ def test_a_sites_ledger_outlives_its_process_and_holds_no_secret(clients, tmp_pa
     assert code_of(refused) == "wrong-stage"  # a crash is a dropout
     for order in (clients.order(run="renamed"), clients.order(attempt=2)):
         assert code_of(clients.ask(site.name, order)) == "second-vector"
+
+
+def test_an_encrypted_run_is_left_by_a_client_whose_rows_have_changed(
+    clients, tmp_path, monkeypatch
+):
+    """Of a task that reads no folder, too; what it tells by that counts as a failure on its rows."""
+    site = OnASite(clients, tmp_path / "state")
+    assert clients.ask(site.name, clients.order()).has_content()
+    whole = Digits.load
+    monkeypatch.setattr(Digits, "load", lambda *where: whole(*where).take(np.arange(30)))
+    data.forget()
+    order = clients.order(kind="test", attempt=2)
+    assert code_of(clients.ask(site.name, order)) == "rows-changed"
+    lines = (tmp_path / "state" / "ledger.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["event"] == "failure"
+    data.forget()
 
 
 def test_the_tombstone_is_on_disk_before_the_vector_exists(clients, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """A client on a machine of its own: its file, its code, and whose runs it answers."""
 
+import json
+
 import pytest
 import yaml
 from flwr.app import Message, RecordDict
@@ -57,7 +59,8 @@ def test_a_sound_file_is_a_site_with_its_place_on_the_roster(folder, five):
     [
         ({"port": 1}, "port does not exist"),
         ({"client": {"policies": {}}}, "client.policies does not exist"),
-        ({"client": {"identity": None}}, "wants secagg"),
+        ({"client": {"identity": None}}, "identity and roster go together"),
+        ({"client": {"identity": None, "roster": None}}, "wants secagg"),
         ({"client": {"state_dir": None}}, "needs client.state_dir"),
         ({"client": {"name": "nobody"}}, "does not name nobody"),
         ({"client": {"roster": "gone.json"}}, "gone.json"),
@@ -73,12 +76,31 @@ def test_a_file_that_cannot_work_is_one_sentence(folder, changes, words):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "- a", "a: [", "\udcff".encode(errors="surrogateescape")])
-def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "no YAML mapping"),
+        (b"- a", "no YAML mapping"),
+        (b"a: [", "line 1, column 5: this is no YAML"),
+        (b"a: 1\nb: \xff", "line 2, column 4: the byte 0xff is no UTF-8"),
+        (b"server: a:1\nserver: b:1\n", "line 2: the key server stands here and in line 1"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, words):
     path = tmp_path / "site.yaml"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(UserError, match="no YAML mapping"):
+    path.write_bytes(text)
+    with pytest.raises(UserError, match=words):
         read_site_config(path)
+
+
+@pytest.mark.parametrize("word", ["010", "no", "2024", "null", "1e3", '"010"'])
+def test_a_sites_words_are_as_they_are_written(folder, word):
+    text = yaml.safe_dump({**yaml.safe_load((folder / "site.yaml").read_text()), "client": None})
+    section = dict(with_changes(folder).client)
+    lines = [f"  {key}: {json.dumps(value)}" for key, value in section.items()]
+    lines = [f"  name: {word}" if line.startswith("  name:") else line for line in lines]
+    (folder / "site.yaml").write_text(text.replace("client: null", "\n".join(["client:", *lines])))
+    assert read_site_config(folder / "site.yaml").client == section | {"name": word.strip('"')}
 
 
 def test_a_manifest_must_be_signed_fit_the_code_and_never_go_back(folder, monkeypatch):

@@ -1,11 +1,16 @@
-"""Folds: every row in one, equal rows in the same, whatever their order in the file."""
+"""Parts and folds: what belongs together stays together, whatever the order of the file."""
+
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.tasks.base import Table
-from client.splitting import split_fold
+from client.failures import ClientFailure
+from client.splitting import PART_NAMES, split, split_fold
 
 
 def table(values, blocks=None):
@@ -18,6 +23,23 @@ def folds_of(rows, k, seed=1, client="north"):
     return [
         sorted(split_fold(rows, seed, client, (k, i))["test"].x[:, 0].tolist()) for i in range(k)
     ]
+
+
+def shares(rows, seed=1):
+    """The shares of all rows that train, validate and test."""
+    parts = split(rows, seed, "north")
+    return [round(len(parts[name]) / len(rows), 2) for name in PART_NAMES]
+
+
+def grouped(*sizes):
+    """Groups of so many rows, each row with a value of its own."""
+    return table(range(sum(sizes)), np.repeat(np.arange(len(sizes)), sizes))
+
+
+def timed(*sizes):
+    """As many rows at each of the times 0, 1, 2, …"""
+    rows = grouped(*sizes)
+    return replace(rows, blocks=None, times=rows.blocks.astype(np.float64))
 
 
 values = st.lists(st.integers(0, 40), min_size=1, max_size=60)
@@ -60,3 +82,82 @@ def test_blocks_stay_whole():
     for fold in folds_of(rows, 5):
         assert len({int(v) // 5 for v in fold}) == 2
         assert len(fold) == 10
+
+
+numbers = st.lists(st.integers(0, 12), min_size=1, max_size=40)
+
+
+@given(numbers, st.integers(1, 50), st.integers(2, 10))
+def test_no_group_is_trained_on_and_tested(groups, seed, k):
+    rows = table(range(len(groups)), np.array(groups))
+    dealt = [split(rows, seed, "north")]
+    dealt += [split_fold(rows, seed, "north", (k, i)) for i in range(k)]
+    for parts in dealt:
+        held = [set(part.blocks.tolist()) for part in parts.values()]
+        assert sum(map(len, held)) == len(set(groups))
+        assert sum(map(len, parts.values())) == len(rows)
+        assert len(parts["train"])
+    tested = sum(len(parts["test"]) for parts in dealt[1:])
+    assert tested == (len(rows) if len(set(groups)) > 1 else 0)
+
+
+@given(numbers, st.integers(1, 50))
+def test_what_is_tested_is_later_than_all_that_was_trained_on(times, seed):
+    rows = replace(table(range(len(times))), times=np.array(times, dtype=np.float64))
+    parts = [split(rows, seed, "north")[name] for name in PART_NAMES]
+    assert sum(map(len, parts)) == len(rows)
+    assert len(parts[0])
+    told = [part.times for part in parts if len(part)]
+    assert all(before.max() < after.min() for before, after in pairwise(told))
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=30))
+def test_a_split_that_the_rows_bring_is_taken_as_it_is(of):
+    rows = replace(table(range(len(of))), parts=np.array(of, dtype=np.int8))
+    for i, name in enumerate(PART_NAMES):
+        taken = split(rows, 1, "north")[name].x[:, 0].tolist()
+        assert taken == [row for row, part in enumerate(of) if part == i]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wanted"),
+    [
+        ((7,), [1, 0, 0]),  # nothing can be held back
+        ((5, 5), [0.5, 0, 0.5]),  # a test says more than a validation
+        ((5, 5, 5), [0.33, 0.33, 0.33]),
+        ((5, 5, 5, 5, 5), [0.6, 0.2, 0.2]),
+        ((50, 25, 25), [0.5, 0.25, 0.25]),  # the largest trains, wherever it was drawn to
+        ((80, *[1] * 20), [0.8, 0.1, 0.1]),
+    ],
+)
+def test_of_few_or_unequal_groups_the_nearest_parts_are_made(sizes, wanted):
+    for seed in range(1, 6):
+        assert shares(grouped(*sizes), seed) == wanted
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wanted"),
+    [((7,), [1, 0, 0]), ((5, 5), [0.5, 0, 0.5]), ((1,) * 10, [0.6, 0.2, 0.2])],
+)
+def test_rows_of_one_time_stay_together(sizes, wanted):
+    assert shares(timed(*sizes)) == wanted
+
+
+def test_unequal_groups_make_folds_as_equal_as_whole_groups_allow():
+    folds = folds_of(grouped(40, 30, 20, 10, 10, 10), 3)
+    assert sorted(map(len, folds)) == [40, 40, 40]
+
+
+@given(numbers, st.randoms())
+def test_folds_of_groups_do_not_depend_on_the_order_of_rows(groups, random):
+    rows = table(range(len(groups)), np.array(groups))
+    order = list(range(len(groups)))
+    random.shuffle(order)
+    assert folds_of(rows, 3) == folds_of(rows.take(np.array(order)), 3)
+
+
+@pytest.mark.parametrize("beside", [{"times": np.arange(4.0)}, {"parts": np.zeros(4, np.int8)}])
+def test_rows_that_bring_a_split_are_dealt_into_no_folds(beside):
+    rows = replace(table(range(4)), **beside)
+    with pytest.raises(ClientFailure, match="bring a split of their own"):
+        split_fold(rows, 1, "north", (2, 0))

@@ -83,7 +83,7 @@ def test_a_folder_of_csv_files_is_a_federation(calyx, tmp_path):
         assert ended.returncode == 0, ended.stderr
     summary = json.loads((tmp_path / "runs" / "sick" / "summary.json").read_text())
     assert (summary["task"], summary["privacy"], summary["num_clients"]) == ("csv", "secagg", 7)
-    assert (tmp_path / "predictions.csv").read_text().startswith("predicted,p(no),p(yes)\n")
+    assert (tmp_path / "predictions.csv").read_text().startswith("id,predicted,p(no),p(yes)\n0,")
 
 
 def test_a_package_of_ones_own_trains_tests_and_brings_a_strategy(newcomer):

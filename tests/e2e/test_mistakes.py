@@ -148,7 +148,7 @@ BAD_FILES = {
     ),
     "another encoding": (
         lambda f: mend(f, "id,", "größe,", "latin-1"),
-        "site-2.csv is not utf-8 (byte 0xf6); save it so, or name its encoding",
+        "site-2.csv, line 1 is not utf-8 (byte 0xf6); save it so, or name its encoding",
     ),
     "a column named twice": (
         lambda f: mend(f, "id,", "age,"),

@@ -25,6 +25,7 @@ FILES = {
     "statistics.json",
     "audit.json",
     "rounds.jsonl",
+    "clients",
     "clients.jsonl",
     "events.jsonl",
     "checkpoints",
@@ -161,6 +162,8 @@ def test_resume_refuses_what_it_cannot_go_on_with(tmp_path, calyx, whole):
     assert (ended.returncode, "is finished after 5 rounds" in ended.stderr) == (2, True)
     assert calyx("resume", "run", "rounds=4").returncode == 2
     assert "cannot change" in calyx("resume", "run", "seed=5").stderr
+    assert "is a simulation" in calyx("resume", "run", "rounds=6", "--roster=r.json").stderr
+    assert "is this run itself" in calyx("resume", "run", "rounds=6", "audit.baseline=run").stderr
     assert (model_hash(folder), (folder / "summary.json").exists()) == (before, True)
     longer = calyx("resume", "run", "rounds=6")
     assert longer.returncode == 0, longer.stderr

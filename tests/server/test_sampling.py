@@ -64,7 +64,8 @@ def test_with_every_client_a_group_a_cohort_is_a_choice_of_groups():
         (3, 4, None, 128, "privacy.groups=4 needs at least as many clients"),
         (10, 1, 11, 128, "more than the roster's 10"),
         (10, 3, 5, 128, "cannot take equally many"),
-        (10, 1, None, 8, r"more than privacy.n_max=8"),
+        (10, 1, None, 8, r"more than privacy.n_max=8.*leave privacy.n_max out"),
+        (1200, 2, None, 512, r"room for 512 clients, and a group has 600; use privacy.groups=3"),
     ],
 )
 def test_sizes_that_cannot_be_given_are_refused_before_the_start(

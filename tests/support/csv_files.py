@@ -3,6 +3,9 @@
 import numpy as np
 import yaml
 
+from calyx.composing import compose, resolved
+from calyx.tasks.csv import Csv
+
 CLASSES = {"name": "sick", "classes": ["no", "yes"]}
 NUMBER = {"name": "cost", "center": 100, "scale": 50}
 COLUMNS = {
@@ -37,3 +40,9 @@ def line(draw, number):
     shown = "?" if draw.random() < 0.05 else pressure
     sick = "yes" if risk > 0.5 else "no"
     return f"{number},{age},{shown},{smoker},{sick},{100 + 40 * risk:.1f}"
+
+
+def task_of(folder, *overrides):
+    """The task that `calyx simulate task=csv` makes of a folder."""
+    config = resolved(compose(["task=csv", f"task.data_dir={folder}", *overrides]))
+    return Csv({k: v for k, v in config["task"].items() if k not in ("data_dir", "faults")})

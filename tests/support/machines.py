@@ -39,7 +39,6 @@ LOADED = [
     "flwr.supercore.control.control_http_client",
     "flwr.supernode.fleet_http_client",
     "hydra.main",
-    "pandas",
     "sklearn.preprocessing",
     "uvicorn",
 ]

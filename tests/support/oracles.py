@@ -195,9 +195,11 @@ def outputs_of(run: Path, rows: Rows, *, is_common: bool) -> dict[str, np.ndarra
     return found
 
 
-def _kept(real: Any, kept: list[np.ndarray], schema: Any, outputs: np.ndarray) -> str:
+def _kept(
+    real: Any, kept: list[np.ndarray], schema: Any, header: Any, outputs: np.ndarray, ids: Any
+) -> str:
     kept.append(outputs)
-    return str(real(schema, outputs))
+    return str(real(schema, header, outputs, ids))
 
 
 def _check_printed(made: Made, printed: pd.DataFrame, outputs: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from calyx.config import parse
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.registry import load_task
-from calyx.tasks.base import Column, Table, check_w_max
+from calyx.tasks.base import Column, Table, check_w_max, join
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -81,6 +81,39 @@ def test_taking_rows_keeps_their_order():
     taken = table.take(np.array([2, 0]))
     assert taken.x.tolist() == [[4, 5], [0, 1]]
     assert taken.y.tolist() == [2, 0]
+
+
+BESIDE = {
+    "blocks": np.array([5, 5, 9]),
+    "parts": np.array([0, 2, 1], dtype=np.int8),
+    "times": np.array([0.5, 1.5, 2.5]),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_decides_the_split_goes_with_its_rows(name):
+    table = Table(np.arange(3.0)[:, None], np.arange(3), unread=("id",), **{name: BESIDE[name]})
+    again = join([table.take(np.array([2])), table.take(np.array([0, 1]))])
+    assert getattr(again, name).tolist() == BESIDE[name][[2, 0, 1]].tolist()
+    assert getattr(again, name).dtype == BESIDE[name].dtype
+    assert again.y.tolist() == [2, 0, 1]
+    assert again.unread == ("id",)
+    with pytest.raises(ValueError, match=f"some tables have {name}"):
+        join([table, Table(table.x, table.y)])
+
+
+@pytest.mark.parametrize(
+    ("beside", "words"),
+    [
+        ({"blocks": np.arange(2)}, "blocks is of shape"),
+        ({"parts": np.array([0, 1, 3], dtype=np.int8)}, "parts are 0"),
+        ({"times": np.array([0, 1, np.nan])}, "a time is missing"),
+        (BESIDE, "blocks and parts and times each decide"),
+    ],
+)
+def test_a_table_whose_split_contradicts_itself_is_refused(beside, words):
+    with pytest.raises(ValueError, match=words):
+        Table(np.zeros((3, 1)), np.zeros(3), **beside)
 
 
 @pytest.mark.parametrize("words", [("no",), ("no", "no"), ("no", "yes", "perhaps")])

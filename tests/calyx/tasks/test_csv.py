@@ -1,21 +1,15 @@
 """task=csv: a user's own files, and what is said of those that cannot be used."""
 
 import numpy as np
-import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.csv_files import CLASSES, COLUMNS, HEADER, NUMBER, write_folder, write_schema
+from support.csv_files import CLASSES, COLUMNS, HEADER, NUMBER, task_of, write_folder, write_schema
 
 from calyx.composing import compose, resolved
 from calyx.errors import CalyxError, ConfigError, DataError, UserError
-from calyx.tasks.csv import Csv
-from calyx.tasks.tables import UNKNOWN, Dialect, codes, numbers, read_frame
-
-
-def task_of(folder, *overrides):
-    config = resolved(compose(["task=csv", f"task.data_dir={folder}", *overrides]))
-    return Csv({k: v for k, v in config["task"].items() if k not in ("data_dir", "faults")})
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.tables import UNKNOWN, Field, all_rows
 
 
 def words_of(*words):
@@ -176,13 +170,17 @@ AGE = {"kind": "numeric", "low": 0}
     [
         (lambda f: [p.unlink() for p in list(f.glob("*.csv"))[1:]], DataError, "holds 1 CSV files"),
         (lambda f: write_schema(f, client="smoker2"), DataError, "holds 7 CSV files"),
-        (lambda f: (f / "schema.yaml").unlink(), UserError, "cannot be read"),
-        (lambda f: write_schema(f, columns={"age": AGE | {"high": 1e308}}), ConfigError, "high"),
-        (lambda f: (f / "schema.yaml").write_text("[1"), ConfigError, "is no YAML mapping"),
         (
-            lambda f: (f / "schema.yaml").write_text("a: 2020-01-01"),
+            lambda f: (f / "schema.yaml").rename(f / "Schema.yml"),
+            UserError,
+            r"There is no .*schema\.yaml: rename Schema\.yml",
+        ),
+        (lambda f: (f / "schema.yaml").unlink(), UserError, "There is no .*: put the schema there"),
+        (lambda f: write_schema(f, columns={"age": AGE | {"high": 1e308}}), ConfigError, "high"),
+        (
+            lambda f: (f / "schema.yaml").write_text("[1"),
             ConfigError,
-            "put it in quotes",
+            "line 1, column 3: this is no",
         ),
         (lambda f: write_schema(f, colums={}), ConfigError, "colums does not exist"),
         (lambda f: write_schema(f, columns={}), ConfigError, "columns"),
@@ -208,9 +206,9 @@ AGE = {"kind": "numeric", "low": 0}
             "named twice",
         ),
         (
-            lambda f: write_schema(f, columns={"age": words_of("1", "2", "1.0")}),
+            lambda f: write_schema(f, columns={"age": words_of("1.0", "2", 1)}),
             ConfigError,
-            r"columns\.age.*named twice: 1 and 1\.0 are read as one",
+            r"columns\.age.*named twice: 1\.0 and 1 are read as one",
         ),
         (
             lambda f: write_schema(f, target={"name": "sick", "classes": ["01", 1]}),
@@ -223,7 +221,7 @@ AGE = {"kind": "numeric", "low": 0}
             "'NA' is a category of smoker and stands under the schema's missing",
         ),
         (
-            lambda f: write_schema(f, columns={"age": words_of(9, 1)}, missing=["9.0"]),
+            lambda f: write_schema(f, columns={"age": words_of(9, 1)}, missing=["9"]),
             ConfigError,
             "'9' is a category of age and stands under the schema's missing",
         ),
@@ -270,9 +268,9 @@ def test_a_folder_that_is_none_or_not_given_is_refused(tmp_path):
 def test_a_million_rows_are_read(tmp_path):
     path = tmp_path / "many.csv"
     path.write_text("a,b\n" + "1.5,x\n" * 1_000_000)
-    frame = read_frame(path, ["a", "b"], Dialect())
-    assert numbers(path, frame["a"], Dialect()).sum() == 1.5e6
-    assert codes(frame["b"], ["y", "x"]).sum() == 1e6
+    rows = all_rows(path, [Field("a"), Field("b", ("y", "x"))], Dialect())
+    assert rows.x.sum(axis=0).tolist() == [1.5e6, 1e6]
+    assert rows.lines[-1] == 1_000_001
 
 
 @pytest.mark.parametrize("name", ["2024", "true", "nan", "1e3"])
@@ -281,32 +279,13 @@ def test_a_folder_whose_name_is_read_as_something_else_is_a_sentence(name):
         resolved(compose(["task=csv", f"task.data_dir={name}"]))
 
 
-def test_long_numbers_that_are_one_float_are_different_categories():
-    # pandas-dev/pandas#52505: identifiers of deals.
-    first, second = "2023552585717889863", "2023552585717889759"
-    assert float(first) == float(second)
-    column = pandas.Series([first, second, "0" + first, None])
-    assert codes(column, [first, second])[:3].tolist() == [0, 1, 0]
-    assert codes(column, [first])[:3].tolist() == [0, UNKNOWN, 0]
-
-
-@given(st.lists(st.sampled_from(["0", "1", "1.0", "01", " 2", "x", None]), min_size=1))
-def test_categories_are_known_however_they_are_written(words):
-    import pandas as pd
-
-    found = codes(pd.Series(words, dtype=object), ["0", "1", "2"])
-    wanted = {"0": 0, "1": 1, "1.0": 1, "01": 1, " 2": 2, "x": UNKNOWN, None: np.nan}
-    np.testing.assert_array_equal(found, [wanted[word] for word in words])
-
-
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_table_are_one_sentence(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("bytes") / "x.csv"
     path.write_bytes(data)
     said = ""
     try:
-        frame = read_frame(path, ["a"], Dialect())
-        numbers(path, frame["a"], Dialect())
+        all_rows(path, [Field("a")], Dialect())
     except DataError as error:
         said = str(error)
     assert said.isprintable()

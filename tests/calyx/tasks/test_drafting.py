@@ -1,5 +1,9 @@
 """A first schema of a CSV file: what it guesses, what it refuses, and that it can be used."""
 
+import csv
+import re
+from unicodedata import normalize
+
 import numpy as np
 import pytest
 import yaml
@@ -10,6 +14,8 @@ from calyx.composing import compose, resolved
 from calyx.errors import DataError
 from calyx.registry import load_task
 from calyx.tasks import heart, tables
+from calyx.tasks.csv import Csv
+from calyx.tasks.csv_schema import read_schema
 from calyx.tasks.drafting import codes_in, draft, outwards
 
 ROWS = 200
@@ -45,7 +51,7 @@ def test_kinds_ranges_codes_and_the_target_are_guessed(tmp_path, sep):
     assert found["target"] == {"name": "sick", "classes": ["no", "yes"]}
     assert set(found["columns"]) == {"age", "sex", "chol", "blood"}  # a note is left out
     assert found["columns"]["sex"] == {"kind": "categorical", "categories": ["f", "m"]}
-    assert found["columns"]["blood"]["categories"] == ["1", "2", "3"]
+    assert found["columns"]["blood"]["categories"] == [1, 2, 3]
     chol = found["columns"]["chol"]
     assert chol["missing"] == [0]
     assert chol["may_be_missing"]
@@ -63,6 +69,32 @@ def test_a_task_reads_the_draft_at_once(tmp_path):
     table = task.load("site-1", tmp_path, 1)
     assert table.x.shape == (ROWS, 4)
     assert set(table.y) == {0, 1}
+
+
+WRITTEN = """0 1 1.0 01 007 +1 -0 1. 1.00 250.1 250.10 1E2 100 12E4 1_0 0x1F inf NAN no yes on 12:30
+~ é e\u0301 << *a a#b a:b {x} [ \u2028 \u00a0x \x7f \U0001f600 900000000000207008 900000000000207009"""
+WORDS = st.sampled_from(re.split("[ \n]", WRITTEN))
+
+
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=4, max_size=12))
+def test_a_draft_knows_every_word_of_the_file_that_it_was_made_of(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("rows")
+    table = [("word", "no", "y"), *((*row, str(i % 2)) for i, row in enumerate(rows))]
+    with (folder / "a.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(table)
+    (folder / "schema.yaml").write_text(draft(folder / "a.csv"))
+    schema = read_schema(str(folder / "schema.yaml"))
+    for column in schema["columns"].values():
+        column |= {"unknown": "refuse"} if column["kind"] == "categorical" else {}
+    section = {"name": "csv", "schema": schema, "clients": ["a"], "hidden": 0, "w_max": None}
+    loaded = Csv(section).load("a", folder, 1)
+    assert len(loaded) == len(rows)
+    for i, column in enumerate(schema["columns"]):
+        cells = [dict(zip(table[0], row, strict=True))[column] for row in table[1:]]
+        codes = loaded.x[:, i].tolist()
+        # Two texts that are no number and differ are two categories.
+        kinds = {cell: code for cell, code in zip(cells, codes, strict=True) if cell.isalpha()}
+        assert len(set(kinds.values())) == len({normalize("NFC", cell) for cell in kinds})
 
 
 def test_hearts_hidden_code_is_found_and_no_other(heart_dir):
@@ -97,7 +129,7 @@ def test_the_draft_does_not_depend_on_the_size_of_the_pieces(tmp_path, monkeypat
         (b"a,b\n", "no rows"),
         (b"a,a\n1,2\n", "twice"),
         (b"a,born\n1,2024-01-03\n2,2023-11-30\n", "dates"),
-        (b'a,b\n1,2\n"3,4\n', "no CSV"),
+        (b'a,b\n1,2\n"3,4\n', "line 3: a quotation mark is opened and never closed"),
     ],
 )
 def test_a_file_that_gives_no_schema_is_one_sentence(tmp_path, content, words):
@@ -134,7 +166,7 @@ def test_large_numbers_are_numbers_to_yaml_and_stay_apart(tmp_path):
     income, code = drafted["columns"]["income"], drafted["columns"]["code"]
     assert income["low"] <= 100000
     assert income["high"] >= 100000 + 9000 * 98
-    assert code["categories"] == [str(20240101 + i) for i in range(5)]
+    assert code["categories"] == [20240101 + i for i in range(5)]
 
 
 def test_long_numbers_are_drafted_with_all_their_digits(tmp_path):
@@ -142,7 +174,7 @@ def test_long_numbers_are_drafted_with_all_their_digits(tmp_path):
     path = tmp_path / "deals.csv"
     path.write_text("deal,y\n" + "".join(f"{words[i % 3]},{i % 2}\n" for i in range(30)))
     drafted = yaml.safe_load(draft(path))
-    assert sorted(drafted["columns"]["deal"]["categories"]) == sorted(words)
+    assert drafted["columns"]["deal"]["categories"] == sorted(map(int, words))
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-12, 1.0, 1e12, 1e29])
@@ -150,3 +182,26 @@ def test_a_drafted_range_is_as_wide_as_the_values_whatever_their_size(size):
     low, high = outwards(-3 * size, 2 * size)
     assert low <= -3 * size < 2 * size <= high
     assert high - low < 2 * 5 * size
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["1,5", "2,25", "1000"], 'decimal: ","\n'),
+        (["197", "1.482", "2.841"], '# "ferritin": does "." group three digits there?'),
+        (["197", "1,482", "2,841"], '# "ferritin": does "," group three digits there?'),
+    ],
+)
+def test_a_draft_says_which_mark_is_for_decimals_and_asks_of_thousands(tmp_path, cells, words):
+    path = tmp_path / "x.csv"
+    rows = "".join(f"{cell};{i % 2}\n" for i, cell in enumerate(cells * 10))
+    path.write_text(f"ferritin;sick\n{rows}")
+    text = draft(path)
+    assert words in text
+    assert text.count("group three") == ("group three" in words)
+
+
+def test_a_draft_of_fractions_asks_nothing(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,sick\n" + "".join(f"{i}.{100 + i},{i % 2}\n{i}.5,1\n" for i in range(30)))
+    assert "three" not in draft(path)

@@ -1,0 +1,56 @@
+"""Columns of a CSV file that stand beside those of the schema: what they are called, and which repeat."""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from calyx.tasks.base import Repeating
+from calyx.tasks.csv_folder import whose
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.tables import Chunk, read_chunks, read_header
+
+MOST_COLUMNS = 50  # looked at
+MOST_REPEATING = 8  # kept of one client
+
+
+def repeating(
+    path: Path, used: Sequence[str], client: str | None, dialect: Dialect
+) -> dict[str | None, tuple[Repeating, ...]]:
+    """Columns that are not `used` and whose words repeat, by client, from the first piece of a file.
+
+    Without a `client` column all rows are under None. Raises DataError.
+    """
+    header = read_header(path, dialect)
+    free = [name for name in header if name and name not in used and header.count(name) == 1]
+    names = free[:MOST_COLUMNS]
+    if not names:
+        return {}
+    wanted = names if client is None else [*names, client]
+    found = dict[str | None, tuple[Repeating, ...]]()
+    for chunk in islice(read_chunks(path, wanted, dialect), 1):
+        for name, rows in _rows_of(path, chunk, client).items():
+            columns = (_column(chunk, column, rows) for column in names)
+            kept = (column for column in columns if column is not None)
+            found[name] = tuple(islice(kept, MOST_REPEATING))
+    return found
+
+
+def _rows_of(path: Path, chunk: Chunk, client: str | None) -> dict[str | None, list[int]]:
+    if client is None:
+        return {None: list(range(len(chunk.lines)))}
+    rows = dict[str | None, list[int]]()
+    for row, name in enumerate(whose(path, chunk, client)):
+        rows.setdefault(name, []).append(row)
+    return rows
+
+
+def _column(chunk: Chunk, name: str, rows: Sequence[int]) -> Repeating | None:
+    """The column, if two of its words are one, and others differ."""
+    numbers, cells = dict[str, int](), chunk.cells[name]
+    words = [cells[row] for row in rows]
+    found = [-1 if word is None else numbers.setdefault(word, len(numbers)) for word in words]
+    if not 1 < len(numbers) < sum(number >= 0 for number in found):
+        return None
+    return Repeating(name, np.array(found, dtype=np.int64))

@@ -1,0 +1,218 @@
+"""A folder of CSV files: which of them are read, whose rows they hold, and what is left out.
+
+Names are compared in one form, so that a folder means the same on every disk. No file's rows are
+read here but for the column that names clients, and copies.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from calyx.errors import ConfigError, DataError, printable
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.tables import Chunk, read_chunks
+from calyx.tasks.words import one_form
+
+SHOWN = 8  # names in one sentence
+LONGEST = 200  # characters of a client's name, as in a roster
+TABLES = {
+    *(".csv", ".tsv", ".tab", ".txt", ".dat", ".xls", ".xlsx", ".ods", ".parquet", ".feather"),
+    *(".sav", ".dta", ".sas7bdat", ".gz", ".zip", ".bz2", ".xz", ".zst", ".7z"),
+}
+SCHEMAS = ("schema.yaml", "schema.yml", "schema.yaml.txt", "schema.yml.txt")
+PAGES = ("readme", "license", "licence", "notice", "changelog")
+# What programs put around a name when they copy: "b (1)", "b - Copy", "Kopie von b".
+COPY = re.compile(
+    r"(.*?)(?: ?\(\d+\)|[ _-]+(?:copy|kopie|copie|copia|backup|bak|old)(?:[ _-]*\(?\d+\)?)?)"
+    r"|(?:copy of|kopie von|copie de|copia de) (.*)",
+    re.IGNORECASE,
+)
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """The folder's CSV files, sorted by name: those that end in .csv, .CSV …, and are not hidden."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries if _is_table(entry))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}.") from None
+
+
+def _is_table(entry: os.DirEntry[str]) -> bool:
+    name = entry.name
+    return name.lower().endswith(".csv") and not name.startswith(".") and entry.is_file()
+
+
+def schema_in(folder: Path) -> Path:
+    """The schema that lies beside a folder's rows. Raises ConfigError that says what it is called."""
+    path = folder / "schema.yaml"
+    if path.is_file():
+        return path
+    beside = sorted(os.listdir(folder)) if folder.is_dir() else []
+    alike = [name for name in beside if name.lower() in SCHEMAS]
+    advice = f"rename {printable(alike[0], 60)}" if alike else "put the schema there"
+    raise ConfigError(f"There is no {path}: {advice}; docs/bring-your-own.md shows one.")
+
+
+def files_by_client(folder: Path) -> dict[str, Path]:
+    """Each client's file, in a folder without a client column.
+
+    Raises DataError for two files that would be one client, here or on another disk.
+    """
+    found: dict[str, Path] = {}
+    seen: dict[str, Path] = {}
+    for path in tables_in(folder):
+        name = one_form(path.stem)
+        first = seen.setdefault(name.casefold(), path)
+        if first is not path:
+            raise DataError(
+                f"{folder}: {listed([first.name, path.name])} are of one client, or would be on another "
+                "disk; rename or remove one."
+            )
+        found[_checked(name, f"the file {path}")] = path
+    return found
+
+
+def only_file(folder: Path) -> Path:
+    """The one CSV file of a folder. Raises DataError."""
+    found = tables_in(folder)
+    if len(found) != 1:
+        names = f": {listed([path.name for path in found])}" if found else ""
+        raise DataError(
+            f"{folder} holds {len(found)} CSV files{names}; with a client column there must be one, and "
+            "without one each client has its own."
+        )
+    return found[0]
+
+
+def clients_in(folders: Sequence[Path], column: str | None, dialect: Dialect) -> list[str]:
+    """The clients whose rows folders hold, sorted. Raises DataError where there are fewer than two."""
+    found = [_names_in(folder, column, dialect) for folder in folders]
+    names = sorted(set().union(*(names for names, _ in found)))
+    if len(names) < 2:
+        left = left_out(folders[0])
+        beside = f" ({left})" if left else ""
+        raise DataError(f"{found[0][1]}{beside}, and a federation has two clients at least.")
+    return names
+
+
+def _names_in(folder: Path, column: str | None, dialect: Dialect) -> tuple[list[str], str]:
+    """The clients whose rows lie in this very folder, and a sentence of how many. Raises DataError."""
+    if column is None:
+        names = sorted(files_by_client(folder))
+        return names, f"{folder} holds {len(names)} CSV files"
+    path, found = only_file(folder), set[str]()
+    for chunk in read_chunks(path, [column], dialect):
+        found.update(whose(path, chunk, column))
+    return sorted(found), f"{path} names {len(found)} clients in its column {printable(column, 40)}"
+
+
+def whose(path: Path, chunk: Chunk, column: str) -> list[str]:
+    """Whose each row is. Raises DataError where that is empty, or a word for missing."""
+    names = dict[str | None, str]()
+    found = list[str]()
+    for client, line in zip(chunk.cells[column], chunk.lines, strict=True):
+        where = f"{path}, line {line}"
+        if not client:
+            raise DataError(
+                f"{where}: the client column {printable(column, 40)} is empty, or holds a "
+                "word that the schema lists under `missing`; say whose the row is, or take it out."
+            )
+        if client not in names:
+            names[client] = _checked(one_form(client), where)
+        found.append(names[client])
+    return found
+
+
+def check_name(name: str) -> str:
+    """A client's name, if it can be one. Raises ValueError."""
+    if not 0 < len(name) <= LONGEST or not name.isprintable():
+        raise ValueError(
+            f"{printable(name, 40)!r} is no client's name, which has 1 to {LONGEST} printable characters"
+        )
+    return name
+
+
+def _checked(name: str, where: str) -> str:
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}; rename it.") from None
+
+
+def left_out(folder: Path) -> str:
+    """A sentence about what looks like a table in a folder and is not read; "" if nothing does."""
+    read = tables_in(folder)
+    others = [
+        path.name + ("/" if path.is_dir() else "")
+        for path in sorted(folder.iterdir())
+        if path not in read and _looks_like_one(path)
+    ]
+    if not others:
+        return ""
+    verb = "is" if len(others) == 1 else "are"
+    return f"{folder}: {listed(others)} {verb} left out; a table that is read ends in .csv and is not hidden"
+
+
+def _looks_like_one(path: Path) -> bool:
+    name = path.name.lower()
+    if path.is_dir():
+        return ".csv" in name
+    return ".csv" in name or (path.suffix.lower() in TABLES and path.stem.lower() not in PAGES)
+
+
+def copies(files: Mapping[str, Path]) -> list[str]:
+    """A sentence for each two clients whose files are one and the same, or copies by their names.
+
+    Raises DataError for a file that has another one's name as a copy has it, and its bytes.
+    """
+    equal = _equal(list(files.values()))
+    names = {name.casefold(): name for name in files}
+    sentences = []
+    for name, path in files.items():
+        match = COPY.fullmatch(name)
+        base = names.get((match[1] or match[2] or "").strip().casefold()) if match else None
+        if base is None:
+            continue
+        if (files[base], path) in equal or (path, files[base]) in equal:
+            raise DataError(
+                f"{path.name} is {files[base].name} once more, to the byte: its rows would count twice. "
+                f"Remove it from {path.parent}."
+            )
+        sentences.append(
+            f"{path.name} is a client of its own beside {files[base].name}; if it is a copy, remove it."
+        )
+    sentences += [
+        f"{one.name} and {other.name} hold the same rows, to the byte; if they are one client, remove "
+        "one of them."
+        for one, other in equal
+    ]
+    return sentences
+
+
+def _equal(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Pairs of files with the same bytes; only those of one size are read."""
+    by_size: dict[int, list[Path]] = {}
+    for path in paths:
+        by_size.setdefault(path.stat().st_size, []).append(path)
+    found = []
+    for same in by_size.values():
+        digests = {path: _digest(path) for path in same} if len(same) > 1 else {}
+        found += [(a, b) for a, b in combinations(digests, 2) if digests[a] == digests[b]]
+    return found
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "a, b and c", the first SHOWN of them."""
+    shown = [printable(name, 60) for name in names[:SHOWN]]
+    if len(names) > SHOWN:
+        return f"{', '.join(shown)} and {len(names) - SHOWN} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -1,0 +1,66 @@
+"""Cells of categories and classes that are no word of the schema: refused by their line, or told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.errors import DataError, printable
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.csv_schema import ColumnConfig, TargetConfig
+from calyx.tasks.tables import UNKNOWN, Chunk, codes, numbers
+from calyx.tasks.words import none_of, told
+
+SHOWN = 3  # words of a column in one sentence
+
+
+def labels(path: Path, chunk: Chunk, target: TargetConfig, dialect: Dialect) -> NDArray[Any]:
+    """The target [N]: int64 classes, or float64. Raises DataError for a cell that is neither."""
+    words, classes, name = chunk.cells[target.name], target.classes, target.name
+    decimal = dialect.decimal
+    y = codes(words, classes, decimal) if classes else numbers(path, chunk, name, dialect)
+    wrong = np.flatnonzero(np.isnan(y) | ((y == UNKNOWN) & bool(classes)))
+    if len(wrong):
+        cell, line = words[wrong[0]], chunk.lines[wrong[0]]
+        what = "is missing" if cell is None else f"is {told(cell, classes)}, none of its classes"
+        raise DataError(f"{path}, line {line}: the target {printable(name, 40)} {what}.")
+    return y.astype(np.int64) if classes else y
+
+
+@dataclass(frozen=True)
+class Strange:
+    """Where a piece of a file has words that the schema does not declare, by column."""
+
+    words: Mapping[str, Mapping[int, str]]  # of each row that has one, in words for a person
+
+    def of(self, rows: Sequence[int]) -> tuple[tuple[str, str], ...]:
+        """Columns and the first words of them that stand in these rows."""
+        found = list[tuple[str, str]]()
+        for name, words in self.words.items():
+            distinct = dict.fromkeys(words[row] for row in rows if row in words)
+            found += [(name, word) for word in list(distinct)[:SHOWN]]
+        return tuple(found)
+
+
+def strange_words(
+    path: Path, chunk: Chunk, columns: Mapping[str, ColumnConfig], x: NDArray[np.float64]
+) -> Strange:
+    """What is strange in rows `x` [N, C]. Raises DataError where a column refuses such words."""
+    found = dict[str, Mapping[int, str]]()
+    for i, (name, column) in enumerate(columns.items()):
+        rows = np.flatnonzero(x[:, i] == UNKNOWN)
+        if not column.categories or not len(rows):
+            continue
+        cells, words = chunk.cells[name], column.categories
+        if column.unknown == "refuse":
+            raise DataError(
+                f"{path}, line {chunk.lines[rows[0]]}, column {printable(name, 40)}: "
+                f"{none_of(str(cells[rows[0]]), words, 'categories')}; the schema refuses such words "
+                "(unknown: refuse); mend the cell, or name the word in the schema."
+            )
+        told_of = {cell: told(str(cell), words) for cell in {cells[row] for row in rows}}
+        found[name] = {int(row): told_of[cells[row]] for row in rows}
+    return Strange(found)

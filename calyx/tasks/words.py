@@ -1,0 +1,86 @@
+"""Words that stand in rows: categories, classes and clients, and how a cell is compared with them.
+
+A text is compared as text. A number that the schema declares without quotes is every way of writing
+exactly that number: 1, 1.0 and 01. Nothing is compared as a floating-point number. Decision 0038.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from calyx.errors import printable
+
+Word = str | int | float  # text; or a number that is one, as JSON holds it
+LONGEST = 300  # characters of a cell that may be a number
+
+
+def one_form(text: str) -> str:
+    """A word without blanks around it, its letters in one form: é is one letter, or e with a mark."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def shown(word: Word) -> str:
+    """A word as a person writes it: 1e-07 is 0.0000001."""
+    return word if isinstance(word, str) else f"{Decimal(repr(word)):f}"
+
+
+def exact(text: str, decimal: str = ".") -> Decimal | None:
+    """The number that a cell writes with digits, a sign and a decimal mark; None for other text.
+
+    A word with an exponent, such as the code 12E4, is no number here.
+    """
+    pattern = rf"[+-]?[0-9]+({re.escape(decimal)}[0-9]*)?"
+    if len(text) > LONGEST or not re.fullmatch(pattern, text):
+        return None
+    return Decimal(text.replace(decimal, "."))
+
+
+class Places:
+    """The places of words in a list of categories or classes."""
+
+    def __init__(self, words: Sequence[Word], decimal: str = ".") -> None:
+        self._decimal = decimal
+        self._texts = {one_form(w): i for i, w in enumerate(words) if isinstance(w, str)}
+        self._numbers = {Decimal(repr(w)): i for i, w in enumerate(words) if not isinstance(w, str)}
+
+    def of(self, cell: str) -> int | None:
+        """The place of a cell's word; None where it is none of them."""
+        text = one_form(cell)
+        if text in self._texts or not self._numbers:
+            return self._texts.get(text)
+        number = exact(text, self._decimal)
+        return None if number is None else self._numbers.get(number)
+
+    def nearly(self, cell: str) -> str | None:
+        """The text among the words that writes the same number as a cell in another way."""
+        number = exact(one_form(cell), self._decimal)
+        texts = (text for text in self._texts if exact(text, self._decimal) == number)
+        return None if number is None else next(texts, None)
+
+
+def none_of(cell: str, words: Sequence[Word], what: str) -> str:
+    """That a cell is none of a schema's words, and whether it is one in another way of writing."""
+    return f"{told(cell, words)} is none of its {what}"
+
+
+def told(cell: str, words: Sequence[Word]) -> str:
+    """A strange cell for a person, beside the declared text that writes the same number."""
+    near = Places(words).nearly(cell)
+    if near is None:
+        return repr(printable(cell, 40))
+    return (
+        f"{printable(cell, 40)!r} ({printable(near, 40)} is declared as a text; as a number it has no "
+        "quotes in the schema)"
+    )
+
+
+def alike(words: Iterable[Word]) -> tuple[str, str] | None:
+    """The first two words that no cell could be told apart by; None if there are none."""
+    seen: list[Word] = []
+    for word in words:
+        for other in seen:
+            if Places([other]).of(shown(word)) == 0 or Places([word]).of(shown(other)) == 0:
+                return shown(other), shown(word)
+        seen.append(word)
+    return None

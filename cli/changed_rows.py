@@ -1,0 +1,125 @@
+"""Before a run goes on: whose rows are no longer those that it began with, and what becomes of them."""
+
+import sys
+from collections.abc import Mapping
+
+from calyx.config import RunConfig, parse
+from calyx.errors import ConfigError, UserError, printable
+from calyx.files import read_lines
+from calyx.order import terms_of
+from calyx.privacy import PrivacyConfig
+from calyx.registry import load_task
+from calyx.wire import FailureCode
+from client.begun import Beginning
+from client.config import node_config, read_site
+from client.data import read_rows
+from client.failures import ClientFailure
+from server.checkpoints import RunState
+from server.exchange import named
+from server.folder import RunFolder
+from server.left_out import read_left_out
+from server.sampling import check_replies, check_sizes
+
+WITHOUT_CHANGED = "--without-changed"
+
+
+def changed_clients(folder: RunFolder, run: RunConfig, state: RunState) -> dict[str, str]:
+    """What is different about the rows of each client whose rows have changed, by its name.
+
+    In a deployment sites say so themselves, when they are asked. Who is left out already is not named
+    again. Raises UserError for a damaged file.
+    """
+    known = {one.client for one in read_left_out(folder)}
+    if run.engine["name"] == "superlink":
+        return dict.fromkeys(sorted(_said(folder) - known), "as its site says")
+    terms, found, unknown = terms_of(run), dict[str, str](), list[str]()
+    for name in (name for name in load_task(run.task).clients if name not in known):
+        begun = Beginning(folder.path / "clients", state.run, name).read()
+        if begun is None:
+            unknown.append(name)
+            continue
+        site = read_site(node_config(name, run.client))
+        try:
+            what = begun.difference(read_rows(terms, name, site.data_dir))
+        except ClientFailure as error:
+            what = f"they cannot be used: {printable(str(error)).rstrip('.')}"
+        if what is not None:
+            found[name] = what
+    if lost := sorted(set(unknown) & _answered(folder).keys()):
+        _say_unknown(folder, lost)
+    return found
+
+
+def _said(folder: RunFolder) -> set[str]:
+    """The clients whose sites said that their rows have changed, and that were in no sum since."""
+    said = {
+        str(event["client"]): int(event["round"])
+        for event in read_lines(folder.events)
+        if event.get("reason") == FailureCode.ROWS_CHANGED
+    }
+    since = _answered(folder)
+    return {name for name, number in said.items() if since.get(name, 0) <= number}
+
+
+def _answered(folder: RunFolder) -> dict[str, int]:
+    """The last round in whose sums each client is, by name."""
+    return {
+        str(name): int(row["round"])
+        for row in read_lines(folder.rounds)
+        for name in row["cohort"]
+        if name not in row["dropped"]
+    }
+
+
+def _say_unknown(folder: RunFolder, names: list[str]) -> None:
+    folder.event_once(
+        "rows-not-compared",
+        "warning",
+        f"Whether the rows of {named(names)} are those that the run began with cannot be known: "
+        f"{folder.path / 'clients'} holds nothing of them, as an older version of Calyx kept none.",
+    )
+
+
+def check_changed(
+    folder: RunFolder, run: RunConfig, changed: Mapping[str, str], *, is_without: bool
+) -> None:
+    """Raise UserError unless a run whose rows have `changed` can go on, without those if told so."""
+    is_there = run.engine["name"] != "superlink"
+    if not changed:
+        if is_without:
+            print("No client's rows have changed; nobody is left out.", file=sys.stderr)
+        return
+    if not is_without:
+        if is_there:  # a site says by itself whether it has the same rows again
+            raise UserError(
+                f"{_sentence(changed)}. Put them back, name the folder where they are "
+                "(task.data_dir=FOLDER), or go on without these clients: "
+                f"`calyx resume {folder.path} {WITHOUT_CHANGED}`."
+            )
+        return
+    if run.cv.k == "clients":
+        raise UserError(
+            f"{_sentence(changed)}. With cv.k=clients their rows have trained the models of all other "
+            "folds: put them back, or start a new run."
+        )
+    if is_there:
+        clients = len(load_task(run.task).clients)
+        left = clients - len(changed) - len(read_left_out(folder))
+        if left < 1:
+            raise UserError(f"{_sentence(changed)}. Nobody would be left; start a new run.")
+        try:
+            check_sizes(
+                parse(PrivacyConfig, run.privacy, "privacy"), left, run.cohort_size, clients
+            )
+            check_replies(run, left)
+        except ConfigError as error:
+            raise UserError(f"{_sentence(changed)}. Without them: {error}") from None
+
+
+def _sentence(changed: Mapping[str, str]) -> str:
+    """Everybody is named, and those of whom the same can be said together."""
+    whose: dict[str, list[str]] = {}
+    for name, what in changed.items():
+        whose.setdefault(what, []).append(printable(name, 200))
+    said = "; ".join(f"{', '.join(names)} ({what})" for what, names in whose.items())
+    return f"The rows of these clients are not those that the run began with: {said}"

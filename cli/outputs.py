@@ -1,0 +1,105 @@
+"""What `--out` may name, for every command that has it: nothing that a run or a site needs is lost."""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from calyx.errors import UserError
+from calyx.outputs import Output, claim_output, is_same, is_within, shown
+from server.folder import RunFolder
+
+_LEDGER = "ledger.jsonl"  # which every site's state folder has
+
+
+def add_output(parser: argparse.ArgumentParser, what: str) -> None:
+    """The two options that all commands share."""
+    parser.add_argument("--out", type=Path, metavar="FILE", help=what)
+    parser.add_argument(
+        "--replace", action="store_true", help="write over the file that --out names"
+    )
+
+
+def claimed(
+    options: argparse.Namespace,
+    inputs: Sequence[Path],
+    folders: Sequence[Path] = (),
+    usual: Path | None = None,
+) -> Output | None:
+    """Where the options say that the output goes; `usual` without --out, None for the terminal.
+
+    `inputs` and `folders` are as of `claim_output`. Raises UserError, before any work is done.
+    """
+    path: Path | None = options.out or usual
+    if path is None:
+        if options.replace:
+            raise UserError("--replace is of --out=FILE; give both, or leave it out.")
+        return None
+    output = claim_output(path, inputs=inputs, folders=folders, replace=options.replace)
+    if not output.is_stream:
+        _refuse_in_a_run(path)
+        if output.replace and path.exists():
+            _refuse_a_sites_own(path)
+    return output
+
+
+def rows_of(config: Mapping[str, Any]) -> tuple[list[Path], list[Path]]:
+    """The files and the folders outside its own that a run reads, by its config."""
+    task, client = config.get("task") or {}, config.get("client") or {}
+    named = [task.get("data_dir"), client.get("data_dir")]
+    folders = dict.fromkeys(value for value in named if isinstance(value, str))
+    schema = task.get("schema")
+    return [Path(schema)] if isinstance(schema, str) else [], [Path(one) for one in folders]
+
+
+def check_run_folder(folder: RunFolder, config: Mapping[str, Any]) -> None:
+    """Raise UserError where a run would write into its own data, or over files of somebody else."""
+    refuse_data_folder(folder.path, config)
+    folder.refuse_if_used()
+
+
+def refuse_data_folder(folder: Path, config: Mapping[str, Any], *, is_sweep: bool = False) -> None:
+    """Raise UserError where a run's folder holds the rows that are read, or a sweep's is theirs."""
+    files, folders = rows_of(config)
+    for one in [*folders, *files]:
+        if is_same(folder, one) or (is_within(one, folder) and not is_sweep):
+            raise UserError(
+                f"{shown(folder)} holds the data ({shown(one)}), and a run has a folder of its own; "
+                "choose another hydra.run.dir or hydra.sweep.dir."
+            )
+
+
+def _refuse_in_a_run(path: Path) -> None:
+    """Raise UserError for a file that a run has written or will write."""
+    for place in _above(path):
+        run = RunFolder(place)
+        if not (run.config.is_file() and (run.checkpoints.is_dir() or run.summary.is_file())):
+            continue
+        for there in (path.absolute().parent.resolve() / path.name, path.resolve()):
+            if there.is_relative_to(place) and run.is_own(there.relative_to(place).parts[0]):
+                raise UserError(
+                    f"{shown(path)} is a file of the run in {shown(place)}; choose another --out."
+                )
+
+
+def _refuse_a_sites_own(path: Path) -> None:
+    """Raise UserError for what nobody could make again: keys, rosters, a site's ledger."""
+    from calyx.certificates import is_pem
+    from calyx.key_files import read_any
+
+    if any(
+        (place / _LEDGER).is_file() for place in {path.absolute().parent, path.resolve().parent}
+    ):
+        raise UserError(f"{shown(path)} lies in a site's state folder; choose another --out.")
+    try:
+        is_key = is_pem(path) or read_any(path) is not None
+    except UserError:
+        is_key = False
+    if is_key:
+        raise UserError(f"{shown(path)} is a key, a certificate or a roster; choose another --out.")
+
+
+def _above(path: Path) -> Iterator[Path]:
+    for place in dict.fromkeys((path.absolute().parent.resolve(), path.resolve().parent)):
+        yield place
+        yield from place.parents

@@ -1,0 +1,81 @@
+"""What a model says of new rows, and how that is written: one line a row, in the rows' order."""
+
+import csv
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.digits import by_scale, decimals_of, fixed
+from calyx.errors import UserError
+from calyx.seeding import global_scope
+from calyx.tasks.base import Schema, Task
+from calyx.weights import Weights, initial_model, load_into
+
+BATCH_ROWS = 4096
+SMALL_DIGITS = 3  # of a small probability
+
+
+def predict(task: Task, seed: int, weights: Weights, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities [N, K] of a classifier, or values [N, 1] in the target's own unit."""
+    import torch
+
+    model = initial_model(task, x.shape[1], seed)
+    load_into(model, weights)
+    model.eval()
+    parts = [np.zeros((0, task.schema.num_outputs))]
+    with global_scope(0, "evaluation"), torch.no_grad():  # the draws that it was judged by
+        for start in range(0, len(x), BATCH_ROWS):
+            output = model(torch.from_numpy(x[start : start + BATCH_ROWS])).double()
+            parts.append((output if task.schema.target else output.softmax(dim=1)).numpy())
+    found = np.concatenate(parts)
+    target = task.schema.target
+    return found if target is None else found * target.scale + target.center
+
+
+def header_of(schema: Schema, ids: str | None) -> list[str]:
+    """The first line: the column of ids, if any, then the answers'. Raises UserError for one name twice."""
+    answers = [schema.target.name] if schema.target else ["predicted"]
+    answers += [f"p({name})" for name in schema.classes]
+    if ids in answers:
+        raise UserError(
+            f"--ids={ids} is called as a column of the predictions is; rename it in the file."
+        )
+    return answers if ids is None else [ids, *answers]
+
+
+def as_csv(
+    schema: Schema,
+    header: list[str],
+    outputs: NDArray[np.float64],
+    ids: tuple[str, ...] | None = None,
+) -> str:
+    """One line a row: its id, then the class and every class's probability, or the value.
+
+    A value has the digits of the target's scale; probabilities as many as show the winner. Of a NaN
+    nothing is said.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    beside = [()] * len(outputs) if ids is None else [(cell,) for cell in ids]
+    for first, row in zip(beside, outputs, strict=True):
+        writer.writerow([*first, *_cells(schema, row)])
+    return text.getvalue()
+
+
+def _cells(schema: Schema, row: NDArray[np.float64]) -> list[str]:
+    if not np.isfinite(row).all():
+        return [""] * (1 + len(schema.classes))
+    if schema.target is not None:
+        return [by_scale(float(row[0]), schema.target.scale)]
+    return [schema.classes[int(row.argmax())], *probabilities(row.tolist())]
+
+
+def probabilities(row: list[float]) -> list[str]:
+    """Six decimals, and more where fewer would call two different ones alike or a small one 0."""
+    first, second = sorted([0.0, *row])[:-3:-1]
+    decimals = 6
+    while first > second and f"{first:.{decimals}f}" == f"{second:.{decimals}f}":
+        decimals += 1
+    return [fixed(p, max(decimals, decimals_of(p, SMALL_DIGITS))) for p in row]

@@ -1,0 +1,179 @@
+"""What a client began a run with: which rows, and what it fitted on them; one file a client and run.
+
+The file is written before the client's first reply of the run, holds no row, and never leaves the
+machine: on a site it lies in its state folder, in simulation in the run's. Who reads the rows again
+can tell by it whether they still are those, and predictions use the constants of the training.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from calyx.config import NonNegativeInt, Section, config, digest, parse
+from calyx.errors import ConfigError, UserError
+from calyx.files import read_bounded, strict_json, write_atomically
+from calyx.folds import own_run
+from calyx.order import Hex32, Order
+from calyx.preprocessing.config import Constants, PreprocessingConfig
+from calyx.preprocessing.fitting import Fitted, constants_of, fit
+from calyx.preprocessing.own import fitted_once
+from calyx.statistics.repeats import row_hashes
+from calyx.tasks.base import Schema, Table
+from calyx.wire import FailureCode
+from client.config import Site
+from client.data import Rows, read_rows
+from client.failures import ClientFailure
+from client.renewal import look_again
+from client.store import file_label
+
+_MAX_BYTES = 16 * 2**20
+_MODE = 0o600
+_KEPT = 256  # runs of one client; a server can begin any number
+
+
+@config
+class Begun:
+    """The rows of one client at the beginning of a run, as digests, and what it fitted on them."""
+
+    format: Literal["calyx-begun/1"]
+    run: str  # Calyx's own id
+    client: str
+    schema: Hex32  # of the task's schema
+    version: Hex32  # of the rows in their order
+    content: Hex32  # of the rows in any order
+    rows: NonNegativeInt
+    parts: dict[str, Hex32]  # of the rows of training, validation and test
+    preprocessing: Section
+    constants: tuple[Constants, ...] | None  # None: they come with the model, or are not finite
+
+    def difference(self, rows: Rows) -> str | None:
+        """What is different about these rows, as a clause; None where they are the same."""
+        if self.version == rows.version and self.parts == _digests(rows):
+            return None
+        number = len(rows.table)
+        if number != self.rows:
+            return f"{number:,} rows instead of {self.rows:,}"
+        if self.version == rows.version:
+            return "the same rows, dealt otherwise into training, validation and test"
+        if self.content == _content(rows.table):
+            return "the same rows in another order"
+        return f"as many rows ({number:,}), with other values"
+
+    def fitted(self, schema: Schema) -> Fitted | None:
+        """What was fitted, for a task of this schema. Raises ConfigError where it cannot be of it."""
+        if self.schema != schema_digest(schema):
+            raise ConfigError("it is of another schema")
+        cfg = parse(PreprocessingConfig, self.preprocessing, "preprocessing")
+        return None if self.constants is None else fitted_once(schema, cfg, self.constants)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The file of one client in one run."""
+
+    folder: Path
+    run: str
+    client: str
+
+    @property
+    def path(self) -> Path:
+        """Where it is; a server chose the letters of the run, and no two clients share a name."""
+        head = hashlib.sha256(json.dumps([self.run, self.client]).encode()).hexdigest()[:16]
+        return self.folder / f"{file_label(self.client)}-{head}.json"
+
+    def read(self) -> Begun | None:
+        """What was kept; None if nothing was. Raises UserError for a file that is damaged."""
+        if not self.path.exists():
+            return None
+        try:
+            value = json.loads(read_bounded(self.path, _MAX_BYTES))
+            found = parse(Begun, value if isinstance(value, dict) else {}, "")
+        except (ValueError, RecursionError, ConfigError):
+            raise UserError(f"{self.path} is damaged; restore it from a copy.") from None
+        if (found.run, found.client) != (self.run, self.client):
+            raise UserError(f"{self.path} is of another client or run; restore it from a copy.")
+        return found
+
+    def write(self, begun: Begun) -> None:
+        """Keep it, whole or not at all; of a client's runs only the last `_KEPT` are."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(self.path, strict_json(asdict(begun)).encode(), _MODE)
+        pattern = re.compile(rf"{re.escape(file_label(self.client))}-[0-9a-f]{{16}}\.json")
+        own = [path for path in self.folder.iterdir() if pattern.fullmatch(path.name)]
+        for old in sorted(own, key=lambda path: path.stat().st_mtime_ns)[:-_KEPT]:
+            old.unlink(missing_ok=True)
+
+
+def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
+    """Keep what a run begins with: these rows, and what this preprocessing fits on their training part."""
+    cfg = parse(PreprocessingConfig, preprocessing, "preprocessing")
+    constants = None
+    if not cfg.is_federated:
+        fitted = fit(rows.parts["train"], rows.task.schema, cfg)
+        numbers = [number for column in fitted.columns for number in (column.mean, column.scale)]
+        constants = constants_of(fitted) if np.isfinite(numbers).all() else None
+    where.write(
+        Begun(
+            format="calyx-begun/1",
+            run=where.run,
+            client=where.client,
+            schema=schema_digest(rows.task.schema),
+            version=rows.version,
+            content=_content(rows.table),
+            rows=len(rows.table),
+            parts=_digests(rows),
+            preprocessing=preprocessing | {"fitted": None},
+            constants=constants,
+        )
+    )
+
+
+def compare(site: Site, order: Order) -> None:
+    """Before a client works on an order: its rows are those that it began the run with.
+
+    The first order of a run begins it. Raises ClientFailure where the rows have changed since.
+    """
+    look_again(site, order.run)
+    if site.store is None:
+        return  # Flower's own simulation, whose clients have no folder
+    rows = read_rows(order.terms, site.name, site.data_dir)
+    where = Beginning(site.store, own_run(order.run), site.name)
+    try:
+        begun = where.read()
+    except UserError as error:
+        sentence = f"Whether the rows are those that this run began with cannot be told: {error}"
+        raise ClientFailure(FailureCode.ROWS_CHANGED, sentence) from None
+    if begun is None:
+        begin(where, rows, order.terms.preprocessing)
+        return
+    what = begun.difference(rows)
+    if what is not None:
+        raise ClientFailure(
+            FailureCode.ROWS_CHANGED,
+            f"The rows are not those that this client began the run with ({what}). Put those back to "
+            "take part in the rest of this run; a new run begins with the new ones.",
+        )
+
+
+def schema_digest(schema: Schema) -> str:
+    """SHA-256 of what a schema's columns and answers are called, and of what kind they are."""
+    columns = [[c.name, c.kind, list(c.categories), list(c.words)] for c in schema.columns]
+    return digest([columns, list(schema.classes), schema.target and schema.target.name])
+
+
+def _digests(rows: Rows) -> dict[str, str]:
+    """A digest of each part's rows, in their order."""
+    return {name: _digest(row_hashes(part).tobytes()) for name, part in rows.parts.items()}
+
+
+def _content(table: Table) -> str:
+    return _digest(np.sort(row_hashes(table)).tobytes())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,100 @@
+"""What a client looks at in the parts of its own rows: what stops it, and what makes figures too good.
+
+Pure. A finding is for this client's own eyes; no sentence holds a value of a row.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from calyx.errors import printable
+from calyx.statistics.local_finding import rows
+from calyx.statistics.near_copies import near_copies
+from calyx.statistics.repeating import are_alike
+from calyx.statistics.repeats import row_hashes
+from calyx.tasks.base import Schema, Table, join
+from calyx.wire import FailureCode
+from client.checks import Finding, of_equal_rows
+from client.cuts import TOLERATED
+from client.failures import ClientFailure
+from client.splitting import PartName
+
+INFLATING = ("repeating-column", "near-copies")  # checks of what makes figures too good
+_WANTED: dict[PartName, float] = {"train": 0.6, "validation": 0.2, "test": 0.2}
+_TOGETHER = "say so by `group` in a csv task's schema, or by `blocks` of a task's table"
+
+
+def check_parts(parts: Mapping[PartName, Table]) -> list[Finding]:
+    """Findings about a split. Raises ClientFailure if the training part is empty."""
+    if len(parts["train"]) == 0:
+        raise ClientFailure(FailureCode.NO_ROWS, "The training part has no rows.")
+    findings = [
+        Finding("empty-part", "warning", None, 0, f"The {name} part has no rows.")
+        for name, part in parts.items()
+        if len(part) == 0
+    ]
+    distinct = [np.unique(row_hashes(part)) for part in parts.values()]
+    # A row of one part that equals a row of another is seen once less in the union.
+    shared = sum(map(len, distinct)) - len(np.unique(np.concatenate(distinct)))
+    if shared:
+        stand = rows(shared, "stands", "stand")
+        message = f"{stand} in more than one of the training, validation and test parts."
+        findings.append(
+            Finding("shared-rows", of_equal_rows(parts["train"]), None, shared, message)
+        )
+    return findings
+
+
+def check_split(table: Table, parts: Mapping[PartName, Table], schema: Schema) -> list[Finding]:
+    """Findings about the split of a training, which has no folds: what should be together and is not."""
+    return [*_few_groups(parts), *_repeating(table, schema), *_near(parts, schema)]
+
+
+def _few_groups(parts: Mapping[PartName, Table]) -> list[Finding]:
+    """Where whole groups, or rows of one time, do not come near 60, 20 and 20 % of the rows."""
+    whole = join(list(parts.values()))
+    together = whole.blocks if whole.blocks is not None else whole.times
+    if together is None:
+        return []
+    shares = {name: len(parts[name]) / len(whole) for name in _WANTED}
+    missed = np.sqrt(sum((shares[name] - _WANTED[name]) ** 2 for name in _WANTED))
+    count = len(np.unique(together))
+    if missed <= TOLERATED:
+        return []
+    told = ", ".join(f"{shares[name]:.0%} {name}" for name in _WANTED)
+    kind = "groups of rows" if whole.blocks is not None else "times"
+    if count == 1:
+        kind = kind.replace("groups", "group").replace("times", "time")
+    message = f"{count} {kind} of such sizes make parts of {told}: none may be divided."
+    return [Finding("few-groups", "warning", None, count, message)]
+
+
+def _near(parts: Mapping[PartName, Table], schema: Schema) -> list[Finding]:
+    judged = join([parts["validation"], parts["test"]])
+    found = near_copies(parts["train"], judged, schema)
+    if found is None:
+        return []
+    message = (
+        f"{found.count} of {found.looked_at} validation and test rows are nearly a training row (the "
+        f"nearest at {found.nearest:.2g} of the distance to its 20th), so that their figures may be "
+        f"too good. If these rows belong together, {_TOGETHER}."
+    )
+    return [Finding("near-copies", "warning", None, found.count, message)]
+
+
+def _repeating(table: Table, schema: Schema) -> list[Finding]:
+    if any(of is not None for of in (table.blocks, table.parts, table.times)):
+        return []
+    findings = []
+    for column in table.repeating:
+        if not are_alike(table, schema, column.words):
+            continue
+        known = column.words[column.words >= 0]
+        name, count = printable(column.name, 40), len(known)
+        each = f"{count / len(np.unique(known)):.2g}"
+        message = (
+            f"{name} repeats, {each} rows a word, and rows of one word are alike: if they belong "
+            f"together, say `group: {name}` in the schema, or they are both trained on and tested."
+        )
+        findings.append(Finding("repeating-column", "warning", name, count, message))
+    return findings

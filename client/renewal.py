@@ -1,0 +1,70 @@
+"""When a site reads its rows anew: for every new run, and whenever a file of its folder has changed.
+
+Its process lives for months, and keeps in memory what it has read. In simulation a process serves
+one run, and goes on with the rows that it began with.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from calyx.folds import own_run
+from client import data
+from client.config import Site
+
+State = tuple[str, int, int, int, int]  # of a file: its path, inode, bytes, and two times
+
+
+@dataclass
+class _Seen:
+    """What this process has read its rows of: which files, and for which runs."""
+
+    files: tuple[State, ...]
+    runs: set[str]
+
+
+_seen = _Seen((), set())
+
+
+def look_again(site: Site, run: str) -> None:
+    """Forget the rows in memory where the run is a new one, or a file below the folder has changed."""
+    if site.state_dir is None:
+        return
+    files, own = tuple(_files(site)), own_run(run)
+    if files != _seen.files:
+        _seen.runs.clear()
+    if own not in _seen.runs:
+        data.forget()
+    _seen.files = files
+    _seen.runs.add(own)
+
+
+def _files(site: Site) -> Iterator[State]:
+    """Every file below the site's folder of data, in one order; links are followed, each folder once.
+
+    The site's own state, which may lie there as well, is no data.
+    """
+    waiting = [] if site.data_dir is None else [site.data_dir]
+    own = None if site.state_dir is None else site.state_dir.resolve()
+    known: set[Path] = set()
+    while waiting:
+        folder = waiting.pop()
+        real = folder.resolve()
+        if real in known or real == own:
+            continue
+        known.add(real)
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            continue  # gone, or not ours to read: reading the rows says so
+        for path in (folder / name for name in names):
+            try:
+                found = path.stat()
+            except OSError:
+                continue  # a link to nowhere, or gone in this moment
+            if path.is_dir():
+                waiting.append(path)
+            else:
+                times = found.st_mtime_ns, found.st_ctime_ns
+                yield str(path), found.st_ino, found.st_size, *times

@@ -1,0 +1,132 @@
+"""Lines and rows of a CSV file, counted against each other."""
+
+import codecs
+
+import pytest
+
+from calyx.errors import DataError
+from calyx.tasks.csv_rows import Dialect, read_rows
+from calyx.tasks.drafting import draft
+from calyx.tasks.tables import CHUNK_ROWS, Field, all_rows, read_header
+
+STRAY = 'note,age,sick\nok,51,no\nok,62,yes\n"12 cm cyst,43,no\nok,71,yes\nok,38,no\n'
+
+
+def rows_of(path, content, **how):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return list(read_rows(path, Dialect(**how)))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            STRAY + '6" wide,47,yes\n',
+            "line 4: a quotation mark is opened and closed in line 7, where",
+        ),
+        (
+            STRAY + '6",47,yes\n',
+            "line 4: a quotation mark is opened and closed in line 7, and what",
+        ),
+        (STRAY, "line 4: a quotation mark is opened and never closed"),
+        (
+            'a,note\n1,"12 cm\n2,ok\n3,6"\n',
+            "line 2: a quotation mark is opened and closed in line 4",
+        ),
+        ('\n\na,b\n\n1,"x"y\n', "line 5: a text goes on after its closing quotation mark"),
+        ('a,b\n"1\n2",3\n"4"5,6\n', "line 4: a text goes on"),
+        ('"a,b\n1,2"\n', "line 1: a quotation mark is opened and closed in line 2"),
+        ('a\n"1\n2"\n', "line 2: a quotation mark is opened and closed in line 3"),
+        (
+            'a,b\n1,"' + "x" * 140_000 + '\n",2\n',
+            "line 2: a quotation mark is opened and not closed",
+        ),
+        ("a,b\n1," + "x" * 140_000 + "\n", "line 2: a cell of more than 131,072 characters"),
+        ("a,b\n1,2\n\n3\n", "line 4: 1 cell, and the first line names 2 columns; between two"),
+        ("a,b\n1,2\n3,4,5\n", "line 3: 3 cells, and the first line names 2 columns; quote"),
+        ('a,b,c\n1,2,3\n""\n', "line 3: 1 cell, and the first line names 3 columns"),
+        ("a\n1\n\n2\n", "line 3 is empty, in a file of one column"),
+        ("a\n1\n  \n2\n", "line 3 is empty, in a file of one column"),
+        ("a,b\n1,2\nx\0,3\n", "line 3: a zero byte"),
+        ("sep=;\na;b\n", "line 1: 'sep=;' is a word to Excel"),
+        (b"a,b\r1,\xe4\r", r"line 2 is not utf-8 \(byte 0xe4\)"),
+        ("a,b\n1,2\n".encode("utf-16"), "begins as a utf-16 file does; say encoding: utf-16"),
+        ("", "is empty"),
+        ("\n \n", "is empty"),
+    ],
+)
+def test_what_is_no_row_is_told_with_its_line(tmp_path, content, words):
+    with pytest.raises(DataError, match=words) as caught:
+        rows_of(tmp_path / "x.csv", content)
+    assert str(caught.value).startswith(f"{tmp_path / 'x.csv'}")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encoding_that_the_files_first_bytes_contradict_is_refused(tmp_path):
+    with pytest.raises(DataError, match="is not latin-1: it begins as a utf-8 file does"):
+        rows_of(tmp_path / "x.csv", codecs.BOM_UTF8 + b"a,b\n", encoding="latin-1")
+
+
+@pytest.mark.parametrize("width", ["2,3", "2,3,", "2,3,,"])
+def test_rows_may_all_end_in_delimiters_and_not_one_of_them(tmp_path, width):
+    # With one allowed, 3,7 without marks in the second row moves the empty last cell out of sight.
+    path = tmp_path / "x.csv"
+    assert len(rows_of(path, f"a,b\n{width}\n{width}\n")) == 3
+    with pytest.raises(DataError, match=r"line 3: \d cells"):
+        rows_of(path, f"a,b\n{width}\n3,7,{'' if width == '2,3' else 'x'}\n{width}\n")
+
+
+def test_the_row_with_a_cell_too_many_is_named_though_it_is_the_first(tmp_path):
+    with pytest.raises(DataError, match="line 2: 3 cells"):
+        rows_of(tmp_path / "x.csv", "a,b\n3,7,\n2,3\n")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_text_with_line_ends_is_one_cell_and_lines_are_those_of_the_file(tmp_path, end):
+    lines = ["c,age,sick", "", '"two', 'lines",51,no', "  ", "", "ok,62,maybe"]
+    found = rows_of(tmp_path / "x.csv", end.join(lines))
+    assert found[1:] == [(3, [f"two{end}lines", "51", "no"]), (7, ["ok", "62", "maybe"])]
+
+
+def test_cells_that_hold_whole_lines_are_read_when_the_schema_says_so(tmp_path):
+    found = rows_of(tmp_path / "x.csv", 'c,age\n"a,b\nc,d",51\nx,62\n', line_breaks=True)
+    assert found[1:] == [(2, ["a,b\nc,d", "51"]), (4, ["x", "62"])]
+
+
+def test_lines_stay_true_in_later_pieces_of_a_file(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,note\n\n" + "1,x\n" * CHUNK_ROWS + '2,"y\nz"\n3,w\n')
+    rows = all_rows(path, [Field("a")], Dialect())
+    assert rows.lines[-3:].tolist() == [CHUNK_ROWS + 2, CHUNK_ROWS + 3, CHUNK_ROWS + 5]
+    path.write_text(path.read_text() + "unknown,v\n")
+    with pytest.raises(DataError, match=f"line {CHUNK_ROWS + 6}, column a: 'unknown'"):
+        all_rows(path, [Field("a")], Dialect())
+
+
+NAMES = ["NA", "?", "-", "null", "None", "nan", "NaN", ""]
+
+
+def test_names_are_read_as_they_are_written_whatever_is_missing(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(",".join(NAMES) + "\n" + ",".join("12345678") + "\n")
+    assert read_header(path, Dialect(missing=tuple(NAMES))) == NAMES
+    rows = all_rows(path, [Field("None"), Field("NA")], Dialect(missing=tuple(NAMES)))
+    assert rows.x.tolist() == [[5, 1]]
+
+
+def test_a_draft_names_what_the_file_names_and_leaves_out_what_has_no_name(tmp_path):
+    path = tmp_path / "x.csv"
+    rows = "".join(f"{i % 2},{i}.5,7,8,{i % 3}\n" for i in range(40))
+    path.write_text(f"None,NA,,twice,twice\n{rows}")
+    text = draft(path)
+    assert 'name: "None"' in text
+    assert '  "NA": {kind: numeric' in text
+    assert '# "": a column without a name; left out' in text
+    assert '# "twice": stands twice in the first line; left out' in text
+
+
+def test_another_delimiter_is_asked_for(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("age;sick\n1;no\n")
+    with pytest.raises(DataError, match=r"no column age; .*; is ';' the file's delimiter\?"):
+        all_rows(path, [Field("age")], Dialect())

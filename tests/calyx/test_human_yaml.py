@@ -1,0 +1,161 @@
+"""What a person writes in YAML is read as it is written, or refused with its line."""
+
+import json
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calyx.config import Section, config
+from calyx.errors import ConfigError
+from calyx.human_yaml import read_tree, read_word, typed
+
+
+@config
+class Wants:
+    """A place of every kind."""
+
+    text: str = ""
+    maybe: str | None = None
+    number: float | None = None
+    whole: int = 0
+    flag: bool = False
+    kind: Literal["on", "off"] = "on"
+    words: tuple[str | int | float, ...] = ()
+    texts: tuple[str, ...] = ()
+    inner: "dict[str, tuple[float, ...]] | None" = None
+    raw: Section | None = None
+
+
+def read(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    values = typed(read_tree(path, "docs/x.md"), Wants, path)
+    assert json.loads(json.dumps(values)) == values
+    return values
+
+
+WORDS = """010 0 1.50 12:30 1_0 0x1F 0o17 yes no NO on off null ~ 1e3 1E2 2024-01-01 .5 .inf nan
+true"""
+
+
+@pytest.mark.parametrize("word", WORDS.split())
+def test_where_a_text_is_wanted_an_unquoted_word_is_that_text(tmp_path, word):
+    found = read(tmp_path, f"text: {word}\ntexts: [{word}]\ninner: {{{word}: [1]}}\n")
+    assert found == {"text": word, "texts": [word], "inner": {word: [1]}}
+    assert type(found["text"]) is str
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("1", 1),
+        ("-3", -3),
+        ("0.50", 0.5),
+        ("900000000000207009", 900000000000207009),
+        ('"1"', "1"),
+        *((text, text) for text in ("010", "+1", "1e3", "1_0", "no", "null", "12:30", ".5", "5.")),
+    ],
+)
+def test_a_word_is_a_number_only_as_a_plain_decimal_without_quotes(tmp_path, word, value):
+    (found,) = read(tmp_path, f"words: [{word}]")["words"]
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("key", "word", "value"),
+    [
+        ("number", "1e3", 1000.0),
+        ("number", "1e-07", 1e-7),
+        ("number", ".5", 0.5),
+        ("number", "-3", -3),
+        ("number", "null", None),
+        ("number", "", None),
+        ("number", '"3"', "3"),  # and is refused where it is parsed
+        ("number", "1_000", "1_000"),
+        ("number", "12:30", "12:30"),
+        ("number", "0x1F", "0x1F"),
+        ("whole", "7", 7),
+        ("flag", "true", True),
+        ("flag", "no", False),
+        ("flag", "1", "1"),
+        ("flag", "maybe", "maybe"),
+        ("kind", "on", "on"),
+        ("maybe", "null", None),
+        ("maybe", '"null"', "null"),
+        ("maybe", "on", "on"),
+        ("raw", "{a: 1, b: 12:30, c: word, d: true, e: 1e3, f: null}", None),
+    ],
+)
+def test_a_place_says_what_a_word_is(tmp_path, key, word, value):
+    wanted = {"a": 1, "b": "12:30", "c": "word", "d": True, "e": 1000.0, "f": None}
+    assert read(tmp_path, f"{key}: {word}\n") == {key: wanted if key == "raw" else value}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "line 3: the key a stands here and in line 1 already"),
+        ("inner:\n  no: [1]\n  no: [2]\n", "line 3: the key no stands here and in line 2"),
+        ("a: [1,\nb: 2", "x.yaml, line 2, column 5: this is no YAML in what begins in line 1: exp"),
+        ("a: 1\n\tb: 2\n", "x.yaml, line 2, column 1: this is no YAML"),
+        ("a: 'x\n", "line 2, column 1: this is no YAML"),
+        (
+            "a: 1\nb: größe\n".encode("latin-1"),
+            "line 2, column 6: the byte 0xf6 is no UTF-8; save",
+        ),
+        ("a: 1\n".encode("utf-16"), "line 1, column 1: the byte 0xff is no UTF-8"),
+        ("a: 1\nb: \x01\n", "line 2: there is a character that no text holds (0x1)"),
+        ("a: !!python/object:os.system x", "line 1: the tag tag:yaml.org,2002:python/object:os"),
+        ("a: !!int 3", "line 1: the tag tag:yaml.org,2002:int is not read"),
+        ("[a, b]: 1", "line 1: a key must be one word"),
+        ("a: &a [*a]", "more than 100000 values or 50 levels"),
+        ("a: " + "[" * 5000, "has more than 50 levels"),
+        (
+            "a0: &a0 [1]\n"
+            + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)),
+            "more than 100000 values",
+        ),
+        ('a: "\\ud83d"', "line 1: half a letter"),
+        ("a: 1\n---\nb: 2\n", "line 2, column 1: this is no YAML"),
+        (
+            "number: 010",
+            "line 1: 010 is one thing to some readers of YAML and another to others; wr",
+        ),
+        ("raw: {a: 010}", "line 1: 010 is one thing to some readers of YAML"),
+        (
+            "raw: {a: yes}",
+            "line 1: yes is one thing to some readers of YAML and another to others; wri",
+        ),
+        ("words: [1, 0.12345678901234567890]", "line 1: 0.12345678901234567890 has more digits"),
+        ("<<: 3", "line 1: << takes keys over from a mapping"),
+        ("[1]", "is no YAML mapping; docs/x.md shows"),
+        ("", "is no YAML mapping"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence_with_its_line(tmp_path, text, said):
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text)
+    assert said in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_a_mapping_may_be_named_and_taken_over(tmp_path):
+    found = read(tmp_path, "inner: &all {a: [1], b: [2]}\nraw:\n  <<: *all\n  b: x\n")
+    assert found == {"inner": {"a": [1], "b": [2]}, "raw": {"a": [1], "b": "x"}}
+
+
+@given(st.dictionaries(st.text(max_size=5), st.lists(st.text(max_size=5), max_size=3), max_size=3))
+def test_what_json_writes_is_read_back_to_the_letter(tmp_path_factory, values):
+    path = tmp_path_factory.mktemp("json") / "x.yaml"
+    path.write_text(json.dumps({"a": values}))
+    assert typed(read_tree(path, "docs/x.md"), dict, path) == {"a": values}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [("2024", str, "2024"), ("null", str | None, None), ("3", int, 3), ("[a, 1]", list, ["a", 1])],
+)
+def test_a_value_in_a_command_is_read_alike(text, kind, value):
+    assert read_word(text, kind) == value

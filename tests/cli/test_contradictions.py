@@ -1,0 +1,102 @@
+"""What is written and nothing would obey is refused at load, in one sentence, with exit code 2."""
+
+import pytest
+from support.csv_files import write_folder
+
+from calyx.errors import UserError
+from cli import main, resume
+
+SMALL = ["simulate", "task.num_clients=6"]
+TWO = ["simulate", "-m", "task.num_clients=6", "seed=1,2"]
+AUDIT = ["audit", "task.num_clients=6"]
+SUBMIT = ["submit", "privacy=none"]
+OPEN = [*SMALL, "privacy=none"]
+REFUSED = [
+    # One setting undoes another.
+    ([*SMALL, "preprocessing.fill_value=1"], "numeric_imputation=constant fills"),
+    ([*SMALL, "preprocessing.iqr_factor=2"], "outliers=keep has no bounds"),  # digits: keep
+    (
+        [
+            *SMALL,
+            "training.early_stopping.patience=null",
+            "training.early_stopping.min_delta=1",
+        ],
+        "no epoch is waited for",
+    ),
+    ([*SMALL, "privacy.n_min=9", "privacy.n_max=8"], "n_min=9 clients at least and n_max=8"),
+    ([*SMALL, "phases=[audit]", "min_replies=9"], "min_replies=9 is more than the 6"),
+    ([*SMALL, "client.policy.privacy=none"], "refuses every order of privacy=secagg"),
+    ([*SMALL, "client.policy.n_min=6"], "refuses every sum of privacy.n_min=5"),
+    ([*SMALL, "client.policy.h_min=4"], "refuses every sum of privacy.h_min=3"),
+    ([*OPEN, "cv.k=clients", "client.policy.leave_one_out=false"], "refuses cv.k=clients"),
+    ([*SMALL, "preprocessing.name=fedrated"], "write preprocessing=fedrated"),
+    ([*SMALL, "+preprocessing.fitted=[]"], "is what a run fits itself"),
+    # A setting of another place.
+    ([*SMALL, "engine=superlink"], "is what `calyx submit` runs on"),
+    ([*SMALL, "engine.name=embeded"], "write engine=embeded"),
+    ([*SMALL, "hardware.name=gpu"], "write hardware=gpu"),
+    ([*SMALL, "client.name=north"], "a name without its settings"),
+    ([*SMALL, "client.identity=a.key"], "identity and roster go together"),
+    ([*SMALL, "client.state_dir=state"], "client.state_dir is of a site's own file"),
+    ([*SMALL, "hydra.sweep.dir=x"], "add -m"),
+    ([*SMALL, "hydra/launcher=joblib"], "add -m"),
+    ([*SMALL, "hydra/sweeper=optuna"], "add -m"),
+    ([*TWO, "hydra.run.dir=x"], "a sweep lies in hydra.sweep.dir"),
+    ([*TWO, "engine.name=superlink"], "write engine=superlink"),
+    ([*TWO, "engine=embedded,superlink"], "is what `calyx submit` runs on"),
+    ([*AUDIT, "phases=[train]"], "an audit has no other phase"),
+    ([*AUDIT, "baselines=true"], "an audit trains nothing"),
+    ([*AUDIT, "hydra/launcher=joblib"], "no more of Hydra's own"),
+    ([*SUBMIT, "engine=ray"], "the server runs on engine=superlink"),
+    ([*SUBMIT, "engine.workers=4"], "the server runs on engine=superlink"),
+    ([*SUBMIT, "hardware=cpu"], "each site's own file says it"),
+    ([*SUBMIT, "client.policy.n_min=9"], "each site's own file says it"),
+    ([*SUBMIT, "baselines=true"], "in simulation"),
+    ([*SUBMIT, "audit.thorough=true"], "a site always looks"),
+    ([*SUBMIT, "hydra.job.num=3"], "no more of Hydra's own"),
+    # An option that goes with another one.
+    ([*SMALL, "--config-name=x"], "has one config"),
+    ([*SMALL, "--config-path=x"], "has one config"),
+    ([*SMALL, "--package=x"], "--package goes with --cfg"),
+    ([*SMALL, "--resolve"], "--resolve goes with --cfg"),
+    ([*SMALL, "--run", "-m", "seed=1,2"], "give one of them"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSED, ids=[" ".join(a) for a, _ in REFUSED])
+def test_a_config_that_contradicts_itself_is_one_sentence(
+    tmp_path, monkeypatch, capsys, arguments, words
+):
+    monkeypatch.chdir(tmp_path)
+    assert main.run(arguments) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_holes_that_no_preprocessing_fills_are_refused_before_the_start(
+    tmp_path, monkeypatch, capsys
+):
+    """Not in round 1, after the audit, with codes in place of the column."""
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "rows", clients=3, rows=12)
+    csv = ["task=csv", "task.data_dir=rows", "privacy=none", "preprocessing=none"]
+    assert main.run(["simulate", *csv, "hydra.run.dir=run"]) == 2
+    said = capsys.readouterr().err
+    assert "the column pressure has missing values, and preprocessing=none leaves them" in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("word", ["engine.workers=2", "task.data_dir=rows", "baselines=true"])
+def test_a_resumed_run_of_sites_takes_nothing_that_is_a_simulations(word):
+    with pytest.raises(UserError, match="this run's clients are sites"):
+        resume._refuse_on_sites(["rounds=9", word])
+
+
+def test_the_operators_paths_are_those_that_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["runs", "--authority", "elsewhere.crt"]) == 2
+    assert "There is no elsewhere.crt" in capsys.readouterr().err
+    assert main.run(["doctor", "server", "--nodes", "elsewhere"]) == 1
+    assert "There is no folder elsewhere" in capsys.readouterr().out

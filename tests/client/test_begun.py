@@ -1,0 +1,248 @@
+"""What a run began with: digests of a client's rows, its constants, and whether rows are still those."""
+
+import json
+import os
+import stat
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from flwr.app import Context, Message, RecordDict
+from support.csv_files import write_folder
+from support.federation import Federation
+
+from calyx import wire
+from calyx.errors import ConfigError, UserError
+from calyx.flower import as_task
+from calyx.order import Order, to_json
+from calyx.tasks.base import Column, Schema, Table
+from calyx.weights import hash_weights
+from client import renewal
+from client.app import app
+from client.begun import Beginning, begin
+from client.config import node_config
+from client.data import Rows, forget, read_rows
+from client.splitting import split
+
+SCHEMA = Schema((Column("a", "numeric", low=0, high=99),), ("no", "yes"))
+
+
+class Task:
+    name, schema = "made", SCHEMA
+
+
+def rows_of(*values, blocks=None):
+    x = np.array(values, dtype=np.float64)[:, None]
+    numbers = None if blocks is None else np.array(blocks)
+    table = Table(x, (x[:, 0] > 5).astype(np.int64), numbers)
+    return Rows("a", Task(), table, split(table, 1, "a"), ())
+
+
+LOCAL = {
+    "name": "local",
+    "numeric_imputation": "median",
+    "categorical_imputation": "mode",
+    "fill_value": 0.0,
+    "scaling": "standard",
+    "outliers": "clip",
+    "iqr_factor": 3.0,
+}
+VALUES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+
+
+@pytest.fixture
+def where(tmp_path):
+    return Beginning(tmp_path / "kept", "a-run", "a")
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [
+        (rows_of(*VALUES), None),
+        (rows_of(*VALUES, 11), "11 rows instead of 10"),
+        (rows_of(*VALUES[1:]), "9 rows instead of 10"),
+        (rows_of(*reversed(VALUES)), "the same rows in another order"),
+        (rows_of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10.5), "as many rows (10), with other values"),
+        (rows_of(*VALUES, blocks=[i // 5 for i in range(10)]), "dealt otherwise"),
+    ],
+    ids=["same", "more", "fewer", "sorted", "corrected", "regrouped"],
+)
+def test_what_is_different_about_rows_is_said(where, rows, what):
+    begin(where, rows_of(*VALUES), LOCAL)
+    found = where.read().difference(rows)
+    assert found == what or (what is not None and what in found)
+
+
+def test_the_file_holds_constants_of_the_training_part_and_no_row(where):
+    """Oracle: NumPy over the training rows."""
+    rows = rows_of(*(31.25, 47.5, 12.125, 55.0, 61.75, 28.5, 33.0, 40.25, 19.5, 72.0))
+    begin(where, rows, LOCAL)
+    train = rows.parts["train"].x[:, 0]
+    first, third = np.quantile(train, [0.25, 0.75])
+    reach = 3 * (third - first)
+    constants = json.loads(where.path.read_text())["constants"]
+    wanted = [np.median(train), first - reach, third + reach, train.mean(), train.std()]
+    assert constants == [pytest.approx(wanted)]
+    text = where.path.read_text()
+    assert not [v for v in rows.table.x[:, 0] if v not in wanted and f"{v}" in text]
+    assert stat.S_IMODE(os.stat(where.path).st_mode) == 0o600
+    assert where.read().fitted(SCHEMA).columns[0].fill == np.median(train)
+
+
+@pytest.mark.parametrize(
+    "constants",
+    [
+        [],
+        [[1.0, None, None, 0.0, 0.0]],
+        [[1.0, 5.0, 1.0, 0.0, 1.0]],
+        [[1.0, None, None, None, 1.0]],
+    ],
+    ids=["too few", "scale 0", "no room", "no mean"],
+)
+def test_constants_that_no_fit_has_given_are_refused(where, constants):
+    begin(where, rows_of(*VALUES), LOCAL)
+    value = json.loads(where.path.read_text()) | {"constants": constants}
+    where.path.write_text(json.dumps(value))
+    with pytest.raises(ConfigError, match="constants"):
+        where.read().fitted(SCHEMA)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "{" * 9999, '{"rows": NaN}'], ids=range(5))
+def test_a_damaged_file_is_one_sentence(where, text):
+    begin(where, rows_of(*VALUES), LOCAL)
+    where.path.write_text(text)
+    with pytest.raises(UserError, match="is damaged; restore it"):
+        where.read()
+
+
+def test_a_file_of_another_client_is_none_of_this_ones(where):
+    begin(where, rows_of(*VALUES), LOCAL)
+    other = replace(where, client="b")
+    where.path.rename(other.path)
+    with pytest.raises(UserError, match="of another client or run"):
+        other.read()
+
+
+def test_whatever_a_clients_name_is_made_of_it_has_a_file_of_its_own(where):
+    names = ["a/b", "..", "a%b", "A", "a", "a-1", "クリニック" * 40, "クリニック" * 40 + "2", "a "]
+    for number, name in enumerate(names):
+        begin(replace(where, client=name), rows_of(*VALUES, *range(number)), LOCAL)
+    numbers = [replace(where, client=name).read().rows for name in names]
+    assert numbers == [10 + i for i in range(len(names))]
+    files = [path.name for path in where.folder.iterdir()]
+    assert len({name.lower() for name in files}) == len(names)  # where a disk takes A for a
+
+
+class Clinic:
+    """One site of five on a machine of its own; `ask` sends it an order as a server does."""
+
+    def __init__(self, folder):
+        self.data = write_folder(folder / "rows", clients=5, rows=40)
+        self.federation = Federation("task=csv", f"task.data_dir={self.data}")
+        section = self.federation.plan.run.client | {
+            "data_dir": str(self.data),
+            "state_dir": str(folder / "state"),
+        }
+        self.context = Context(1, 2, dict(node_config("site-1", section)), RecordDict(), {})
+        self.file, self.state = self.data / "site-1.csv", folder / "state"
+
+    def ask(self, kind="train", run="run"):
+        """What the site answers: a word of failure, or "" for a vector."""
+        as_task(1)
+        federation = self.federation
+        order = Order(
+            protocol="calyx/1",
+            run=run,
+            kind=kind,
+            round=1,
+            attempt=1,
+            weights=hash_weights(federation.template),
+            is_validated=False,
+            previous=(),
+            abandoned=(),
+            groups=(tuple(federation.nodes),),
+            rounds=5,
+            best=0,
+            deadline_s=60.0,
+            terms=federation.setting.terms,
+        )
+        content = wire.order_content(federation.template, to_json(order))
+        reply = app(Message(content, 2, wire.ORDER_TYPES[kind]), self.context)
+        return wire.failure_reason(reply) if reply.has_error() else ""
+
+    def restart(self):
+        """Another process: nothing of the last one is in memory."""
+        renewal._seen = renewal._Seen((), set())
+        forget()
+
+
+@pytest.fixture
+def clinic(tmp_path):
+    made = Clinic(tmp_path)
+    made.restart()
+    yield made
+    made.restart()
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["living", "restarted"])
+def test_a_site_whose_rows_have_changed_is_out_of_the_run_that_it_began(clinic, is_restarted):
+    assert clinic.ask() == ""
+    before = clinic.file.read_text()
+    clinic.file.write_text(before + "99,51,120.0,no,no,99.0\n")
+    if is_restarted:
+        clinic.restart()
+    for kind in ("train", "evaluate", "test"):
+        assert clinic.ask(kind) == "rows-changed"
+    said = (clinic.state / "events.jsonl").read_text()
+    assert "46 rows instead of 45" in said
+    assert clinic.ask(run="a new one") == ""  # which begins with the new rows
+    clinic.file.write_text(before)
+    assert clinic.ask("test") == ""
+    assert clinic.ask(run="a new one") == "rows-changed"
+
+
+def test_a_file_that_changed_without_a_trace_is_read_anew(clinic):
+    """As many bytes, and the time of modification put back: as `touch -r` leaves it."""
+    assert clinic.ask() == ""
+    found = clinic.file.stat()
+    lines = clinic.file.read_text().splitlines()
+    swapped = [lines[0], lines[2], lines[1], *lines[3:]]
+    clinic.file.write_text("\n".join(swapped) + "\n")
+    os.utime(clinic.file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert clinic.file.stat().st_size == found.st_size
+    assert clinic.ask() == "rows-changed"
+    assert "the same rows in another order" in (clinic.state / "events.jsonl").read_text()
+
+
+def test_a_column_that_the_schema_does_not_name_is_none_of_the_runs_rows(clinic):
+    assert clinic.ask() == ""
+    clinic.file.write_text(clinic.file.read_text().replace("\n0,", "\n1000,"))
+    assert clinic.ask() == ""
+
+
+def test_folds_and_audits_of_a_run_are_compared_with_what_it_began_with(clinic):
+    assert clinic.ask(run="run-fold-0") == ""
+    clinic.file.write_text(clinic.file.read_text() + "99,51,120.0,no,no,99.0\n")
+    assert clinic.ask() == "rows-changed"
+    assert len(list((clinic.state / "strategy").glob("*.json"))) == 1
+
+
+def test_a_damaged_file_of_what_began_is_no_leave_to_train(clinic):
+    assert clinic.ask() == ""
+    (kept,) = (clinic.state / "strategy").glob("*.json")
+    kept.write_text("{")
+    assert clinic.ask() == "rows-changed"
+    assert "cannot be told" in (clinic.state / "events.jsonl").read_text()
+
+
+def test_the_state_of_a_site_inside_its_data_is_no_data(tmp_path):
+    made = Clinic(tmp_path)
+    made.restart()
+    section = json.loads(str(made.context.node_config["client-config"]))
+    section["data_dir"], section["state_dir"] = str(made.data), str(made.data / "state")
+    made.context.node_config.update(dict(node_config("site-1", section)))
+    assert made.ask() == ""
+    seen = renewal._seen.files
+    assert made.ask("test") == ""
+    assert renewal._seen.files == seen
+    assert read_rows(made.federation.setting.terms, "site-1", made.data) is not None

@@ -1,0 +1,300 @@
+"""Wild CSV files with a schema, each a number: sound ones, and ones with one fault in a known place.
+
+What stands in a cell and what it means are drawn together, and the file is written by hand, so that
+lines and meanings are known without reading it. tests/calyx/tasks/test_every_table.py reads them.
+"""
+
+import random
+import unicodedata
+from dataclasses import dataclass, field
+
+NAMES = ["NA", "NaN", "?", "-", "null", "None", "1", "target", "x", "y", "true", "nan", "größe"]
+NAMES += ["a,b", "a;b", "it's", 'say "so"', "sum(x)", "010", "client", "dose [mg]", "two\nlines"]
+WORDS = ["yes", "no", "über", "a,b", "a;b", "in\there", 'in "quotes"', "12:30", "#1", "it's", "Ja"]
+WORDS += ["010", "1e3", "0x1F", "1_0", "1.50"]
+TEXTS = ["", "fine", '6" wide', "one, two", "one; two", "NA", 'he said "no"', "=1+1", "ß", "a\tb|c"]
+MISSING = (("", "NA", "NaN", "?"), ("", "-"), ("", "n/a", "."), ("", "null", "None", "999x"))
+ENCODINGS = ("utf-8", "utf-8", "utf-8", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-8-sig")
+BLANKS = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+GROUPS = {",": ",", ".": ".", "'": "'\N{RIGHT SINGLE QUOTATION MARK}", " ": BLANKS}
+NO_NUMBERS = ["x", "1_0", "0x1F", "inf", "nan", "-Infinity", "1e999", "5%", "$5", "--1", "1e", "e5"]
+NO_NUMBERS += ["1..2", "1,,2", "1 2 3", "1,00,000", "12.34.56", "1 2345", "1.234,5.6", "+", "."]
+NO_NUMBERS += ["\N{ARABIC-INDIC DIGIT THREE}", "\N{FULLWIDTH DIGIT FIVE}", "\N{MINUS SIGN}5"]
+UNKNOWN, MISSED = -1.0, float("nan")
+DROPPED = object()  # a cell that is left out
+BAD_BYTE = "\ue000"  # stands for the byte 0xff
+
+
+@dataclass
+class Column:
+    """A column: what it is to the schema, and each row's cell with its meaning."""
+
+    name: str
+    role: str  # number, words, unread, target or client
+    heading: str  # the name that the file has
+    words: list[object] = field(default_factory=list)
+    cells: list[str] = field(default_factory=list)
+    meant: list[object] = field(default_factory=list)
+
+
+@dataclass
+class WildTable:
+    """A file's bytes, how it is written, what its rows mean, and what is wrong with it."""
+
+    content: bytes
+    schema: dict[str, object]
+    columns: list[Column]
+    lines: list[int]  # where each row begins
+    fault: tuple[str, ...]  # what a refusal must say; none of a sound file
+
+
+def make(number):
+    """The table of a number."""
+    return _Writer(random.Random(number)).table()
+
+
+class _Writer:
+    """How one file is written."""
+
+    def __init__(self, draw):
+        self.draw = draw
+        self.delimiter = draw.choice(",,;;\t|")
+        self.decimal = draw.choice(".,")
+        self.thousands = draw.choice([None, None, *(m for m in GROUPS if m != self.decimal)])
+        self.missing = draw.choice(MISSING)
+        self.encoding = draw.choice(ENCODINGS)
+        self.ends = draw.choice([["\n"], ["\n"], ["\r\n"], ["\r"], ["\n", "\r\n"]])
+        self.line_breaks = self.may(0.2)
+        self.beyond = self.delimiter if self.may(0.1) else ""  # at the end of every row
+        self.rows = draw.choice([0, 1, 2, 3, 5, 8])
+        self.raw = {}  # by row and column: what is written as it is
+        self.fault = ()
+        self.doubts = []  # rows that are refused though they are sound, and what is said
+
+    def may(self, share):
+        return self.draw.random() < share
+
+    def one(self, texts):
+        """One that the file's encoding has."""
+        return self.draw.choice([t for t in texts if _is_in(t, self.encoding)])
+
+    def table(self):
+        columns = self.columns()
+        for column in columns:
+            for _ in range(self.rows):
+                cell, meant = self.cell(column)
+                column.cells.append(cell)
+                column.meant.append(meant)
+        row = self.draw.randrange(max(self.rows, 1))
+        if self.rows and self.may(0.5):
+            self.draw.choice(FAULTS)(self, columns, row)
+        elif self.may(0.1):
+            _spoil_header(self, columns)
+        schema = self.schema(columns)
+        text, lines = self.text(columns)
+        fault = tuple(words.format(line=lines[row] if lines else 0) for words in self.fault)
+        place = min(self.raw)[0] if self.raw else self.rows
+        if self.doubts and self.doubts[0][0] < place and BAD_BYTE not in text:
+            fault = (self.doubts[0][1],)
+        content = text.encode(self.encoding)
+        if BAD_BYTE in text:
+            content = content.replace(BAD_BYTE.encode(), b"\xff")
+        return WildTable(content, schema, columns, lines, fault)
+
+    def columns(self):
+        roles = ["target", "unread", *self.draw.choices(["number", "words"], k=3)]
+        roles += ["client"] * self.may(0.3) + ["unread"] * self.may(0.3)
+        self.draw.shuffle(roles)
+        names = self.draw.sample([n for n in NAMES if _is_in(n, self.encoding)], len(roles))
+        pairs = zip(names, roles, strict=True)
+        columns = [Column(name, role, self.one(_forms(name))) for name, role in pairs]
+        self.is_number = self.may(0.4)
+        for column in columns:
+            if column.role == "words" or (column.role == "target" and not self.is_number):
+                column.words = self.draw.sample([*WORDS, 1, 20, 2.5], 3)
+        unread = [c for c in columns if c.role == "unread"]
+        if self.may(0.2):
+            unread[-1].heading = self.draw.choice(["", unread[0].name])
+        return columns
+
+    def cell(self, column):
+        """A cell as it is written, and what it means."""
+        if column.role == "unread":
+            return self.one(["two\nlines"] if self.may(0.05) else TEXTS), None
+        if column.role == "client":
+            name = self.draw.choice(["a", "b", "Ü b"])
+            return name, name
+        if column.role != "target" and self.may(0.2):
+            return self.draw.choice(self.missing), MISSED
+        if not column.words:
+            return self.number()
+        if column.role == "words" and self.may(0.1):
+            return self.draw.choice([w for w in WORDS if w not in column.words]), UNKNOWN
+        place = self.draw.randrange(len(column.words))
+        word = column.words[place]
+        if isinstance(word, str):
+            return self.one(_forms(word)), place
+        shown = f"{word}".replace(".", self.decimal)
+        return self.draw.choice([shown, f"0{shown}", f"+{shown}"]), place
+
+    def number(self):
+        whole = self.draw.choice(["0", "7", "42", "999", "1000", "98765", "1234567"])
+        part = self.draw.choice(["", "", "5", "25", "000", "333"])
+        sign, power = self.draw.choice(["", "", "-", "+"]), self.draw.choice(["", "", "e3", "E-2"])
+        meant = float(f"{sign}{whole}.{part or 0}{power}")
+        if self.thousands and len(whole) > 3 and self.may(0.7):
+            whole = self.one(GROUPS[self.thousands]).join(_threes(whole))
+        return f"{sign}{whole}{self.decimal + part if part else ''}{power}", meant
+
+    def schema(self, columns):
+        def number_or(column):
+            kind = (
+                {"kind": "categorical", "categories": column.words}
+                if column.words
+                else {"kind": "numeric"}
+            )
+            return kind | {"may_be_missing": True}
+
+        (target,) = (c for c in columns if c.role == "target")
+        answer = {"classes": target.words} if target.words else {"center": 0.0, "scale": 1.0}
+        return {
+            "target": {"name": target.name} | answer,
+            "columns": {c.name: number_or(c) for c in columns if c.role in ("number", "words")},
+            "client": next((c.name for c in columns if c.role == "client"), None),
+            "delimiter": self.delimiter,
+            "decimal": self.decimal,
+            "thousands": self.thousands,
+            "encoding": self.encoding.removesuffix("-sig"),
+            "missing": list(self.missing),
+            "line_breaks": self.line_breaks,
+        }
+
+    def text(self, columns):
+        """The file as a text, and the line where each of its rows begins."""
+        parts, line, lines = [], 1, []
+        for row in range(-1, self.rows):
+            while row >= 0 and self.may(0.08):
+                parts.append(self.draw.choice(["", "  "]) + self.draw.choice(self.ends))
+                line += 1
+            if row >= 0:
+                lines.append(line)
+            cells = [c.heading if row < 0 else c.cells[row] for c in columns]
+            self.doubt(row, line, cells)
+            written = [self.raw.get((row, i)) or self.quoted(cell) for i, cell in enumerate(cells)]
+            text = self.delimiter.join(w for w in written if w is not DROPPED)
+            text += self.beyond if row >= 0 and DROPPED not in written else ""
+            parts.append(text + self.draw.choice(self.ends))
+            line += text.count("\n") + 1
+        if self.may(0.3):
+            parts[-1] = parts[-1].rstrip("\r\n")
+        return ("\ufeff" if self.encoding == "utf-16-le" else "") + "".join(parts), lines
+
+    def doubt(self, row, line, cells):
+        """Whether a text over two lines could be two rows: as many delimiters stand inside as outside."""
+        inside = sum(cell.count(self.delimiter) for cell in cells)
+        most = len(cells) - 1 if row >= 0 else 1
+        first = next((i for i, c in enumerate(cells) if "\n" in c), None)
+        if first is not None and inside >= most and not self.line_breaks:
+            said = f"line {line}: a quotation mark is opened and closed in line {line + 1}"
+            self.doubts.append((row, said))
+
+    def quoted(self, cell):
+        """A cell as the file has it: with marks where it needs them, blanks around here and there."""
+        blanks = [" " * self.may(0.05) for _ in range(2)]
+        if self.delimiter in cell or "\n" in cell or cell.startswith('"') or self.may(0.15):
+            return blanks[0] + '"' + blanks[1] + cell.replace('"', '""') + '"'
+        return cell.join(blanks)
+
+
+def _forms(word):
+    return [unicodedata.normalize(form, word) for form in ("NFC", "NFD")]
+
+
+def _is_in(text, encoding):
+    return text.encode(encoding, "ignore").decode(encoding) == text
+
+
+def _threes(digits):
+    first = len(digits) % 3 or 3
+    return [digits[:first], *(digits[i : i + 3] for i in range(first, len(digits), 3))]
+
+
+def _place(columns, role):
+    return next((i for i, column in enumerate(columns) if column.role == role), None)
+
+
+def _no_number(writer, columns, row):
+    place = _place(columns, "target" if writer.is_number and writer.may(0.3) else "number")
+    if place is None:
+        return
+    wrong = [n for n in NO_NUMBERS if n not in writer.missing]
+    wrong += [f"1{mark}234" for mark in ",." if mark not in (writer.decimal, writer.thousands)]
+    columns[place].cells[row] = writer.one(wrong)
+    name = columns[place].name.replace("\n", "?")
+    writer.fault = (f"line {{line}}, column {name}: ",)
+
+
+def _no_class(writer, columns, row):
+    place = _place(columns, "target")
+    if not writer.is_number:
+        columns[place].cells[row] = writer.draw.choice(["perhaps", "", "yes no"])
+        writer.fault = ("line {line}: the target ",)
+
+
+def _nobody(writer, columns, row):
+    place = _place(columns, "client")
+    if place is not None:
+        columns[place].cells[row] = writer.draw.choice(["", *writer.missing])
+        writer.fault = ("line {line}: the client column ",)
+
+
+def _short(writer, columns, row):
+    writer.raw[row, len(columns) - 1] = DROPPED
+    writer.fault = (f"line {{line}}: {len(columns) - 1} cells",)
+
+
+def _long(writer, columns, row):
+    """A delimiter too many: it moves all cells of the row, and an empty last one out of the table."""
+    if writer.rows > 1 or columns[-1].cells[row].strip():
+        writer.raw[row, 0] = f"z{writer.delimiter}z"
+        writer.fault = (f"line {{line}}: {len(columns) + 1 + bool(writer.beyond)} cells",)
+
+
+def _stray(writer, columns, row):
+    """A mark that is opened in one row and closed in a later one, or nowhere."""
+    place = _place(columns, "unread")
+    writer.raw[row, place] = '"12 cm cyst'
+    if row + 1 < writer.rows and writer.may(0.7):
+        closings = ['6" wide'] if writer.line_breaks else ['6"', '6" wide', '6"" and 7"']
+        writer.raw[row + 1, place] = writer.draw.choice(closings)
+    writer.fault = ("line {line}: ",)
+
+
+def _goes_on(writer, columns, row):
+    writer.raw[row, _place(columns, "unread")] = '"12" cyst'
+    writer.fault = ("line {line}: a text goes on after its closing quotation mark",)
+
+
+def _bad_byte(writer, columns, row):
+    if writer.encoding == "utf-8":
+        writer.raw[row, _place(columns, "unread")] = BAD_BYTE
+        writer.fault = ("line {line} is not utf-8 (byte 0xff)",)
+
+
+def _zero_byte(writer, columns, row):
+    writer.raw[row, _place(columns, "unread")] = "a\0b"
+    writer.fault = ("line {line}: a zero byte",)
+
+
+ROW_FAULTS = (_short, _long, _stray, _goes_on, _bad_byte, _zero_byte)
+FAULTS = (_no_number, _no_number, _no_class, _nobody, *ROW_FAULTS)
+
+
+def _spoil_header(writer, columns):
+    wanted = next(c for c in columns if c.role in ("number", "words", "target"))
+    if writer.may(0.5):
+        wanted.heading = "renamed"
+        writer.fault = ("has no column ",)
+    else:
+        columns[_place(columns, "unread")].heading = wanted.name
+        writer.fault = ("twice in its first line",)
