@@ -1,6 +1,7 @@
 """Lines and rows of a CSV file, counted against each other."""
 
 import codecs
+import os
 
 import pytest
 
@@ -22,18 +23,21 @@ def rows_of(path, content, **how):
     [
         (
             STRAY + '6" wide,47,yes\n',
-            "line 4: a quotation mark is opened and closed in line 7, where",
+            "line 4: a quotation mark is opened and closed in line 7 \\(column note\\), where",
         ),
         (
             STRAY + '6",47,yes\n',
-            "line 4: a quotation mark is opened and closed in line 7, and what",
+            "line 4: a quotation mark is opened and closed in line 7 \\(column note\\), and what",
         ),
-        (STRAY, "line 4: a quotation mark is opened and never closed"),
+        (STRAY, r"line 4: a quotation mark is opened and never closed \(column note\); double"),
         (
             'a,note\n1,"12 cm\n2,ok\n3,6"\n',
             "line 2: a quotation mark is opened and closed in line 4",
         ),
-        ('\n\na,b\n\n1,"x"y\n', "line 5: a text goes on after its closing quotation mark"),
+        (
+            '\n\na,b\n\n1,"x"y\n',
+            r"line 5: a text goes on after its closing quotation mark \(column b\)",
+        ),
         ('a,b\n"1\n2",3\n"4"5,6\n', "line 4: a text goes on"),
         ('"a,b\n1,2"\n', "line 1: a quotation mark is opened and closed in line 2"),
         ('a\n"1\n2"\n', "line 2: a quotation mark is opened and closed in line 3"),
@@ -41,7 +45,7 @@ def rows_of(path, content, **how):
             'a,b\n1,"' + "x" * 140_000 + '\n",2\n',
             "line 2: a quotation mark is opened and not closed",
         ),
-        ("a,b\n1," + "x" * 140_000 + "\n", "line 2: a cell of more than 131,072 characters"),
+        ("a,b\n1," + "x" * 140_000 + "\n", "line 2: a cell of more than 131,072 signs"),
         ("a,b\n1,2\n\n3\n", "line 4: 1 cell, and the first line names 2 columns; between two"),
         ("a,b\n1,2\n3,4,5\n", "line 3: 3 cells, and the first line names 2 columns; quote"),
         ('a,b,c\n1,2,3\n""\n', "line 3: 1 cell, and the first line names 3 columns"),
@@ -76,9 +80,16 @@ def test_rows_may_all_end_in_delimiters_and_not_one_of_them(tmp_path, width):
         rows_of(path, f"a,b\n{width}\n3,7,{'' if width == '2,3' else 'x'}\n{width}\n")
 
 
-def test_the_row_with_a_cell_too_many_is_named_though_it_is_the_first(tmp_path):
-    with pytest.raises(DataError, match="line 2: 3 cells"):
-        rows_of(tmp_path / "x.csv", "a,b\n3,7,\n2,3\n")
+@pytest.mark.parametrize("second", ["2,3", "2,3,"])
+def test_the_row_with_a_cell_too_many_is_named_though_it_is_the_first(tmp_path, second):
+    with pytest.raises(DataError, match="line 2: 4 cells"):
+        rows_of(tmp_path / "x.csv", f"a,b\n3,7,,\n{second}\n")
+
+
+def test_what_can_be_read_once_only_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(DataError, match="is a pipe or a device"):
+        next(read_rows(tmp_path / "x.csv", Dialect()))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
