@@ -46,7 +46,8 @@ class PrivacyConfig:
         """Refuse a fixed point that would leave a client fewer than four bits, and sums of nobody."""
         if self.n_min > self.n_max and self.is_encrypted:
             raise ValueError(
-                f"no sum can hold n_min={self.n_min} clients at least and n_max={self.n_max} at most"
+                f"no sum can hold privacy.n_min={self.n_min} clients at least and privacy.n_max={self.n_max} "
+                "at most"
             )
         self.fixed_point()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.files import absolute, at_home
-from cli.outputs import check_run_folder
+from cli.outputs import check_run_folder, refuse_data_folder
 from server.folder import RunFolder, held
 
 _CLOCK = "${now:"
@@ -18,14 +18,16 @@ _CLOCK = "${now:"
 
 @contextmanager
 def run_place(cfg: Any, config: Mapping[str, Any]) -> Iterator[RunFolder]:  # noqa: ANN401 - OmegaConf's DictConfig
-    """The folder of a single run by its composed config; it goes again where nothing is put into it.
+    """The folder of a single run by its config, composed and settled; it goes again where it stays empty.
 
-    `config` is the same, resolved. Raises UserError where the folder holds a run or the run's data, or
-    cannot be made.
+    Raises UserError where it holds a run, the rows that are read, or files of somebody else, or cannot
+    be made.
     """
     path, is_new = named(cfg.hydra.run)
     absolute(str(path))
-    if not is_new:
+    if is_new:
+        refuse_data_folder(path, config)
+    else:
         check_run_folder(RunFolder(path), config)
     with held(path, is_new=is_new, key="hydra.run.dir") as made:
         yield RunFolder(made)

@@ -38,7 +38,6 @@ MAY_CHANGE = (
 )
 
 
-
 def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
     from cli.following import Options, drive, split_options
@@ -97,13 +96,6 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
     return config
 
 
-def _refuse_on_sites(overrides: Sequence[str]) -> None:
-    """Raise UserError for what has an effect in a simulation only."""
-    for override in overrides:
-        if override.split("=", 1)[0] in ("engine.workers", "task.data_dir", "baselines"):
-            raise UserError(f"{override} is of simulations, and this run's clients are sites.")
-
-
 def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it
     """Read as `calyx simulate` reads it. Raises UserError."""
     [word] = readable([override])
@@ -116,6 +108,13 @@ def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it
     if isinstance(value, str) and value and found.key_or_group in PATH_KEYS:
         return str(absolute(value))
     return value
+
+
+def _refuse_on_sites(overrides: Sequence[str]) -> None:
+    """Raise UserError for what has an effect in a simulation only."""
+    for override in overrides:
+        if override.split("=", 1)[0] in ("engine.workers", "task.data_dir", "baselines"):
+            raise UserError(f"{override} is of simulations, and this run's clients are sites.")
 
 
 def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: RunState) -> None:

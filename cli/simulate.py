@@ -63,6 +63,12 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     return options
 
 
+def _at_home(flag: str) -> str:
+    """One of Hydra's own options, or its value, with the home folder in place of `~`."""
+    option, equals, value = flag.partition("=")
+    return f"{option}={at_home(value)}" if equals else at_home(flag)
+
+
 def _refuse_flags(options: Namespace) -> None:
     """Raise ConfigError for what Hydra's parser takes and nothing here would obey."""
     for name in ("config_path", "config_name", "experimental_rerun"):
@@ -77,12 +83,6 @@ def _refuse_flags(options: Namespace) -> None:
             raise ConfigError(f"--{name} goes with --cfg, which shows the config and runs nothing.")
     if options.run and options.multirun:
         raise ConfigError("--run is a single run and --multirun a sweep; give one of them.")
-
-
-def _at_home(flag: str) -> str:
-    """One of Hydra's own options, or its value, with the home folder in place of `~`."""
-    option, equals, value = flag.partition("=")
-    return f"{option}={at_home(value)}" if equals else at_home(flag)
 
 
 def _check_and_run(options: Namespace, flags: Sequence[str]) -> None:

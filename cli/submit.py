@@ -1,13 +1,13 @@
 """`calyx submit`: a run on separate machines, from the same config, with the same run folder."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from calyx.composing import resolved
 from calyx.config import parse
 from calyx.defaults import room_of_sums
 from calyx.errors import UserError
+from calyx.files import absolute
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
 from cli.contradictions import refuse_undone
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     config = resolved(cfg)
     refuse_undone(overrides, config, "submit")
     if config["audit"]["baseline"] is not None:  # the server's process has another folder
-        config["audit"]["baseline"] = str(Path(config["audit"]["baseline"]).absolute())
+        config["audit"]["baseline"] = str(absolute(config["audit"]["baseline"]))
     with run_place(cfg, config) as place:
         folder = RunFolder(place.path.absolute())
         pinned = read_pinned(options, folder)

@@ -40,7 +40,7 @@ SETTINGS = [
     ("task.num_clients=4", "privacy=none"),
     ("privacy.n_min=20", "privacy.n_min=10"),
     ("privacy.max_colluders=9", "privacy.max_colluders=7"),
-    ("privacy.n_max=4", "a larger privacy.n_max (at most 512)", "privacy.n_max=512"),
+    ("privacy.n_max=8", "leave privacy.n_max out", "privacy.n_max=null"),
     ("min_replies=11", "min_replies=10"),
     ("stopping.mode=max", "stopping.mode=min"),
     (

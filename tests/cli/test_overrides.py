@@ -77,7 +77,7 @@ def test_in_a_sweep_the_commas_of_a_path_part_several(home):
 def test_a_quoted_path_and_one_of_a_config_are_of_the_home_folder_too(home, tmp_path):
     cfg = composed(["audit.baseline='~/january'", "hydra.run.dir='~/runs/x'"])
     assert resolved(cfg)["audit"]["baseline"] == f"{home}/january"
-    with run_place(cfg) as place:
+    with run_place(cfg, {}) as place:
         assert place.path == Path(home, "runs", "x")
         assert place.path.is_dir()
     assert list(tmp_path.iterdir()) == []
@@ -86,7 +86,7 @@ def test_a_quoted_path_and_one_of_a_config_are_of_the_home_folder_too(home, tmp_
 def test_two_runs_of_one_second_have_two_places(home, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     cfg = composed([])
-    with run_place(cfg) as one, run_place(cfg) as two:
+    with run_place(cfg, {}) as one, run_place(cfg, {}) as two:
         assert re.fullmatch(r"runs/\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d", str(one.path))
         assert str(two.path) == f"{one.path}-2"
     assert not (tmp_path / "runs").exists()
