@@ -10,7 +10,7 @@ from calyx.config import parse
 from calyx.defaults import room_of_sums
 from calyx.errors import UserError
 from calyx.privacy import PrivacyConfig
-from calyx.secagg.roster import Roster
+from calyx.secagg.roster import Roster, write_roster
 from cli.contradictions import refuse_undone
 from cli.following import drive, read_pinned, split_options
 from cli.hydra_program import composed
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         config["audit"]["baseline"] = str(Path(config["audit"]["baseline"]).absolute())
     folder = _folder(overrides)
     pinned = read_pinned(options, folder)
+    _refuse_other_roster(folder, pinned)
     if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
         config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
     _check(config, pinned)
@@ -54,6 +55,16 @@ def _folder(overrides: Sequence[str]) -> RunFolder:
     folder = RunFolder(Path(given[-1] if given else f"runs/{now}").absolute())
     folder.refuse_if_used()
     return folder
+
+
+def _refuse_other_roster(folder: RunFolder, pinned: Roster | None) -> None:
+    """Raise UserError where the run's copy of its roster would take the place of another one."""
+    if pinned is None or not folder.roster.exists():
+        return
+    if folder.roster.read_bytes() != write_roster(pinned).encode():
+        raise UserError(
+            f"{folder.roster} is there already and is another roster; choose another hydra.run.dir."
+        )
 
 
 def _check(config: dict[str, Any], roster: Roster | None) -> None:
