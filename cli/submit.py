@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     with run_place(cfg, config) as place:
         folder = RunFolder(place.path.absolute())
         pinned = read_pinned(options, folder)
+        _refuse_other_roster(folder, pinned)
         if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
             config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
         _check(config, pinned)

@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from itertools import chain, count
 from typing import Any
@@ -63,8 +62,9 @@ def to_tensorboard(folder: RunFolder) -> None:
     """Events in RUN/tensorboard, all of them anew."""
     from torch.utils.tensorboard import SummaryWriter
 
-    place = folder.path / "tensorboard"
-    shutil.rmtree(place, ignore_errors=True)
+    place = folder.tensorboard
+    for old in place.glob("events.out.tfevents.*"):  # of before a resume; other files are not ours
+        old.unlink()
     with SummaryWriter(str(place)) as writer:
         for row in read_lines(folder.rounds):
             for name, value in scalars(row):

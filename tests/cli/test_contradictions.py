@@ -31,6 +31,15 @@ REFUSED = [
     ([*OPEN, "cv.k=clients", "client.policy.leave_one_out=false"], "refuses cv.k=clients"),
     ([*SMALL, "preprocessing.name=fedrated"], "write preprocessing=fedrated"),
     ([*SMALL, "+preprocessing.fitted=[]"], "is what a run fits itself"),
+    (
+        [
+            "simulate",
+            "task=csv",
+            "task.schema={target: {name: y, classes: [n, 'y']}, columns: {a: {kind: numeric}}}",
+            "task.clients=[]",
+        ],
+        "has no clients",
+    ),
     # A setting of another place.
     ([*SMALL, "engine=superlink"], "is what `calyx submit` runs on"),
     ([*SMALL, "engine.name=embeded"], "write engine=embeded"),

@@ -81,6 +81,7 @@ REFUSED = [
     (["simulate", "-m", *CSV, "seed=1,2", f"{SWEEP}jobs"], IS_THERE),
     (["submit", "privacy=none", f"{RUN}run"], "already holds a run"),
     (["submit", "privacy=none", f"{RUN}foreign"], IS_THERE),
+    (["submit", "--roster=roster.json", f"{RUN}pinned"], "is another roster"),
     (["resume", "rows"], "holds no run"),
     (["new", "own"], "here already"),
     (["new", "dangling"], "here already"),
@@ -131,6 +132,8 @@ def place(federation):
     for name in ("state/ledger.jsonl", "state/events.jsonl"):
         (federation / name).parent.mkdir(exist_ok=True)
         (federation / name).write_text("{}\n")
+    (federation / "pinned").mkdir()
+    (federation / "pinned" / "roster.json").write_text("of another consortium\n")
     (federation / "half").mkdir()
     for name in ("half.node.key", "server.crt"):
         (federation / "half" / name).write_text("of before\n")
