@@ -56,7 +56,10 @@ def as_csv(
     nothing is said.
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    # A carriage return parts lines as well, and the writer quotes only what it parts them by itself.
+    holds_return = any("\r" in cell for cell in (*header, *(ids or ()), *schema.classes))
+    quoting = csv.QUOTE_ALL if holds_return else csv.QUOTE_MINIMAL
+    writer = csv.writer(text, lineterminator="\n", quoting=quoting)
     writer.writerow(header)
     beside = [()] * len(outputs) if ids is None else [(cell,) for cell in ids]
     for first, row in zip(beside, outputs, strict=True):

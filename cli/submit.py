@@ -49,6 +49,16 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _refuse_other_roster(folder: RunFolder, pinned: Roster | None) -> None:
+    """Raise UserError where the run's copy of its roster would take the place of another one."""
+    if pinned is None or not folder.roster.exists():
+        return
+    if folder.roster.read_bytes() != write_roster(pinned).encode():
+        raise UserError(
+            f"{folder.roster} is there already and is another roster; choose another hydra.run.dir."
+        )
+
+
 def _check(config: dict[str, Any], roster: Roster | None) -> None:
     """Everything that can be known before a site is asked. Raises UserError."""
     run, _, _ = check_config(config)

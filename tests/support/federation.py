@@ -44,7 +44,9 @@ class Federation:
     """Three clients of digits, and the pieces that a exchange needs."""
 
     def __init__(self, *overrides, wrap=lambda grid: grid, store=None):
-        small = ["engine.workers=0", "training.epochs=1"]
+        small = ["training.epochs=1"]
+        if "engine=superlink" not in overrides:
+            small.append("engine.workers=0")
         if not any(word.startswith("task=") for word in overrides):
             small.append("task.num_clients=3")
         if "privacy=secagg" not in overrides:
