@@ -58,8 +58,9 @@ def as_csv(
     text = io.StringIO()
     # A carriage return parts lines as well, and the writer quotes only what it parts them by itself.
     holds_return = any("\r" in cell for cell in (*header, *(ids or ()), *schema.classes))
-    quoting = csv.QUOTE_ALL if holds_return else csv.QUOTE_MINIMAL
-    writer = csv.writer(text, lineterminator="\n", quoting=quoting)
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer = quoted if holds_return else plain
     writer.writerow(header)
     beside = [()] * len(outputs) if ids is None else [(cell,) for cell in ids]
     for first, row in zip(beside, outputs, strict=True):

@@ -9,7 +9,7 @@ from calyx.defaults import room_of_sums
 from calyx.errors import UserError
 from calyx.files import absolute
 from calyx.privacy import PrivacyConfig
-from calyx.secagg.roster import Roster
+from calyx.secagg.roster import Roster, write_roster
 from cli.contradictions import refuse_undone
 from cli.following import drive, read_pinned, split_options
 from cli.hydra_program import composed

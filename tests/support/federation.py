@@ -44,14 +44,23 @@ class Federation:
     """Three clients of digits, and the pieces that a exchange needs."""
 
     def __init__(self, *overrides, wrap=lambda grid: grid, store=None):
-        small = ["training.epochs=1"]
-        if "engine=superlink" not in overrides:
-            small.append("engine.workers=0")
+        small = ["engine.workers=0", "training.epochs=1"]
         if not any(word.startswith("task=") for word in overrides):
             small.append("task.num_clients=3")
         if "privacy=secagg" not in overrides:
             small.append("privacy=none")
-        self.plan = plan(deepcopy(config_of(*small, *overrides)))
+        remembers = (
+            "engine=superlink" in overrides
+        )  # as sites do; the clients are here all the same
+        words = [word for word in overrides if word != "engine=superlink"]
+        self.plan = plan(deepcopy(config_of(*small, *words)))
+        if remembers:
+            engine = {"name": "superlink", "workers": None}
+            self.plan = replace(
+                self.plan,
+                run=replace(self.plan.run, engine=engine),
+                config=self.plan.config | {"engine": engine},
+            )
         run, task = self.plan.run, self.plan.task
         self.identities = throw_away(task.clients)
         self.inner = EmbeddedGrid(WorkerPool(0), self.identities, run.client, Silent(), store)
