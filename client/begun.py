@@ -7,6 +7,7 @@ can tell by it whether they still are those, and predictions use the constants o
 
 import hashlib
 import json
+import logging
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from client.failures import ClientFailure
 from client.renewal import look_again
 from client.store import file_label
 
+log = logging.getLogger(__name__)
 _MAX_BYTES = 16 * 2**20
 _MODE = 0o600
 _KEPT = 256  # runs of one client; a server can begin any number
@@ -44,7 +46,8 @@ class Begun:
     run: str  # Calyx's own id
     client: str
     schema: Hex32  # of the task's schema
-    version: Hex32  # of the rows in their order
+    version: Hex32  # of the rows in their order, and of what decides their split
+    order: Hex32  # of the rows in their order
     content: Hex32  # of the rows in any order
     rows: NonNegativeInt
     parts: dict[str, Hex32]  # of the rows of training, validation and test
@@ -53,12 +56,12 @@ class Begun:
 
     def difference(self, rows: Rows) -> str | None:
         """What is different about these rows, as a clause; None where they are the same."""
-        if self.version == rows.version and self.parts == _digests(rows):
+        if self.version == rows.version and self.parts == rows.dealt:
             return None
         number = len(rows.table)
         if number != self.rows:
             return f"{number:,} rows instead of {self.rows:,}"
-        if self.version == rows.version:
+        if self.order == _order(rows.table):
             return "the same rows, dealt otherwise into training, validation and test"
         if self.content == _content(rows.table):
             return "the same rows in another order"
@@ -124,9 +127,10 @@ def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
             client=where.client,
             schema=schema_digest(rows.task.schema),
             version=rows.version,
+            order=_order(rows.table),
             content=_content(rows.table),
             rows=len(rows.table),
-            parts=_digests(rows),
+            parts=rows.dealt,
             preprocessing=preprocessing | {"fitted": None},
             constants=constants,
         )
@@ -149,7 +153,13 @@ def compare(site: Site, order: Order) -> None:
         sentence = f"Whether the rows are those that this run began with cannot be told: {error}"
         raise ClientFailure(FailureCode.ROWS_CHANGED, sentence) from None
     if begun is None:
-        begin(where, rows, order.terms.preprocessing)
+        try:
+            begin(where, rows, order.terms.preprocessing)
+        except OSError:
+            if site.state_dir is not None:
+                raise
+            # A machine of a cluster that does not share the run's folder: the launcher keeps it.
+            log.debug("%s cannot be written.", where.path, exc_info=True)
         return
     what = begun.difference(rows)
     if what is not None:
@@ -166,9 +176,8 @@ def schema_digest(schema: Schema) -> str:
     return digest([columns, list(schema.classes), schema.target and schema.target.name])
 
 
-def _digests(rows: Rows) -> dict[str, str]:
-    """A digest of each part's rows, in their order."""
-    return {name: _digest(row_hashes(part).tobytes()) for name, part in rows.parts.items()}
+def _order(table: Table) -> str:
+    return _digest(row_hashes(table).tobytes())
 
 
 def _content(table: Table) -> str:

@@ -22,6 +22,7 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.registry import load_task
 from calyx.seeding import global_scope
+from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Table, Task
 from calyx.wire import FailureCode
 from client import journal
@@ -71,6 +72,12 @@ class Rows:
             if array is not None:
                 state.update(np.ascontiguousarray(array).tobytes())
         return state.hexdigest()
+
+    @cached_property
+    def dealt(self) -> dict[str, str]:
+        """A digest of the rows of each part, in their order."""
+        hashes = {name: row_hashes(part).tobytes() for name, part in self.parts.items()}
+        return {name: hashlib.sha256(data).hexdigest() for name, data in hashes.items()}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ _OF_ROWS = frozenset(
         FailureCode.MISSING_VALUES,
         FailureCode.INFINITE_VALUES,
         FailureCode.NON_FINITE_UPDATE,
-        FailureCode.ROWS_CHANGED,
     }
 )
 

@@ -49,22 +49,14 @@ def _files(site: Site) -> Iterator[State]:
     own = None if site.state_dir is None else site.state_dir.resolve()
     known: set[Path] = set()
     while waiting:
-        folder = waiting.pop()
-        real = folder.resolve()
-        if real in known or real == own:
-            continue
-        known.add(real)
+        path = waiting.pop()
         try:
-            names = sorted(os.listdir(folder))
-        except OSError:
-            continue  # gone, or not ours to read: reading the rows says so
-        for path in (folder / name for name in names):
-            try:
-                found = path.stat()
-            except OSError:
-                continue  # a link to nowhere, or gone in this moment
-            if path.is_dir():
-                waiting.append(path)
-            else:
+            found, real = path.stat(), path.resolve()
+            if not path.is_dir():
                 times = found.st_mtime_ns, found.st_ctime_ns
                 yield str(path), found.st_ino, found.st_size, *times
+            elif real not in known and real != own:
+                known.add(real)
+                waiting += [path / name for name in sorted(os.listdir(path))]
+        except OSError:
+            continue  # gone, or not ours to read: reading the rows says so

@@ -85,10 +85,10 @@ class _Width:
         """Raises DataError with the line of a row that has too few cells, or too many."""
         if not self._first:
             self._first, self._cells = line, max(len(row), self.names)
-        if len(row) == self._cells and not any(cell.strip() for cell in row[self.names :]):
+        count, is_empty = len(row), not any(cell.strip() for cell in row[self.names :])
+        if count == self._cells and is_empty:
             return
-        count = len(row)
-        if count == self.names:  # and the first has more, which only all might have
+        if is_empty and self.names <= count < self._cells:  # the first has more, as only all might
             line, count = self._first, self._cells
         help_ = (
             f"quote a text that holds a {self._delimiter!r}, or see decimal in the schema"
@@ -208,6 +208,10 @@ def _told(path: Path, dialect: Dialect) -> Iterator[None]:
 
 
 def _check_beginning(path: Path, dialect: Dialect) -> None:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise DataError(
+            f"{path} is a pipe or a device, which can be read once; save its rows first."
+        )
     with path.open("rb") as file:
         first = file.read(3)
     name = re.sub("[^a-z0-9]", "", dialect.encoding.lower()).removesuffix("sig")

@@ -102,9 +102,20 @@ def numbers(path: Path, chunk: Chunk, name: str, dialect: Dialect) -> Values:
     wrong = np.flatnonzero(np.isinf(found))
     if len(wrong):
         said = no_number(str(cells[wrong[0]]), dialect)
-        where = f"line {chunk.lines[wrong[0]]}, column {printable(name, 40)}"
-        raise DataError(f"{path}, {where}: {said}.")
+        raise DataError(f"{_place(path, chunk, name, wrong[0])}: {said}.")
+    coded = read_numbers([w for w in dialect.missing if w.strip()], dialect)
+    missed = np.flatnonzero(np.isin(found, coded[np.isfinite(coded)]))
+    if len(missed):
+        raise DataError(
+            f"{_place(path, chunk, name, missed[0])}: {printable(str(cells[missed[0]]), 40)!r} is a number "
+            "that the schema's missing writes otherwise; name it there as it is written here too, or as "
+            "a number under the column's own missing."
+        )
     return found
+
+
+def _place(path: Path, chunk: Chunk, name: str, row: np.int64) -> str:
+    return f"{path}, line {chunk.lines[row]}, column {printable(name, 40)}"
 
 
 def codes(words: Sequence[str | None], categories: Sequence[Word], decimal: str = ".") -> Values:

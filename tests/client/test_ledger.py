@@ -150,7 +150,7 @@ def test_a_sites_ledger_outlives_its_process_and_holds_no_secret(clients, tmp_pa
 def test_an_encrypted_run_is_left_by_a_client_whose_rows_have_changed(
     clients, tmp_path, monkeypatch
 ):
-    """Of a task that reads no folder, too; what it tells by that counts as a failure on its rows."""
+    """Of a task that reads no folder, too. No order decides it: it is none of a day's failures."""
     site = OnASite(clients, tmp_path / "state")
     assert clients.ask(site.name, clients.order()).has_content()
     whole = Digits.load
@@ -159,7 +159,7 @@ def test_an_encrypted_run_is_left_by_a_client_whose_rows_have_changed(
     order = clients.order(kind="test", attempt=2)
     assert code_of(clients.ask(site.name, order)) == "rows-changed"
     lines = (tmp_path / "state" / "ledger.jsonl").read_text().splitlines()
-    assert json.loads(lines[-1])["event"] == "failure"
+    assert "failure" not in {json.loads(line)["event"] for line in lines}
     data.forget()
 
 

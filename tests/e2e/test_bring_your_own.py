@@ -78,6 +78,7 @@ def between(start, end):
 def test_a_folder_of_csv_files_is_a_federation(calyx, tmp_path):
     write_folder(tmp_path / "rows")
     (tmp_path / "rows" / "schema.yaml").write_text(block("yaml", "target: {name: sick"))
+    (tmp_path / "rows" / "site-8.tsv").write_text("no comma\n")
     for line in between("calyx simulate task=csv", "calyx new"):
         ended = calyx(*shortened(line).split()[1:])
         assert ended.returncode == 0, ended.stderr

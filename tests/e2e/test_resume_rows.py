@@ -69,7 +69,7 @@ def test_whose_rows_have_changed_is_named_and_nothing_is_touched(here, calyx):
         "`calyx resume run --without-changed`",
     ):
         assert words in ended.stderr
-    assert "site-0" not in ended.stderr
+    assert "site-0 (" not in ended.stderr
     assert "ClientFailure" not in ended.stderr
     assert files(here) == before
 

@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 
 from calyx.errors import DataError
@@ -102,3 +103,15 @@ def test_a_dot_beside_decimal_commas_is_refused_with_its_line(tmp_path, columns)
     dialect = Dialect(delimiter=";", decimal=",")
     with pytest.raises(DataError, match=re.escape("a.csv, line 4, column ferritin: '3.027' is no")):
         all_rows(path, [Field(name) for name in columns], dialect)
+
+
+def test_a_number_that_is_missing_in_another_way_of_writing_is_refused(tmp_path):
+    # A column of whole numbers with holes is written -99.0 by pandas.
+    path = tmp_path / "a.csv"
+    path.write_text("age\n51\n-99\n-99.0\n")
+    with pytest.raises(
+        DataError, match=r"line 4, column age: '-99.0' is a number that the schema's"
+    ):
+        all_rows(path, [Field("age")], Dialect(missing=("", "-99")))
+    rows = all_rows(path, [Field("age")], Dialect(missing=("", "-99", "-99.0")))
+    assert np.isnan(rows.x[:, 0]).tolist() == [False, True, True]

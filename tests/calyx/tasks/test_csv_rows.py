@@ -1,6 +1,7 @@
 """Lines and rows of a CSV file, counted against each other."""
 
 import codecs
+import os
 
 import pytest
 
@@ -76,9 +77,16 @@ def test_rows_may_all_end_in_delimiters_and_not_one_of_them(tmp_path, width):
         rows_of(path, f"a,b\n{width}\n3,7,{'' if width == '2,3' else 'x'}\n{width}\n")
 
 
-def test_the_row_with_a_cell_too_many_is_named_though_it_is_the_first(tmp_path):
-    with pytest.raises(DataError, match="line 2: 3 cells"):
-        rows_of(tmp_path / "x.csv", "a,b\n3,7,\n2,3\n")
+@pytest.mark.parametrize("second", ["2,3", "2,3,"])
+def test_the_row_with_a_cell_too_many_is_named_though_it_is_the_first(tmp_path, second):
+    with pytest.raises(DataError, match="line 2: 4 cells"):
+        rows_of(tmp_path / "x.csv", f"a,b\n3,7,,\n{second}\n")
+
+
+def test_what_can_be_read_once_only_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(DataError, match="is a pipe or a device"):
+        next(read_rows(tmp_path / "x.csv", Dialect()))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
