@@ -67,6 +67,13 @@ def count_text(value: float | None) -> str:
     return fixed(value, 0 if value == round(value) else 1, ",")
 
 
+def outside(low: float | None, high: float | None) -> str:
+    """Where values lie that a range does not hold: "outside 0 … 5", "below 0", "above 5"."""
+    if low is None or high is None:
+        return f"above {plain(high)}" if high is not None else f"below {plain(low or 0.0)}"
+    return f"outside {plain(low)} … {plain(high)}"
+
+
 def plain(value: float) -> str:
     """All that a person wrote: a code, a bound, a category, without ".0"; an infinite bound is "inf"."""
     text = f"{value:.15g}"

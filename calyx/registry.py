@@ -5,9 +5,10 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
+from calyx.causes import cause_of
 from calyx.config import Section
-from calyx.errors import ConfigError, printable
-from calyx.tasks.base import Task
+from calyx.errors import CalyxError, ConfigError, printable
+from calyx.tasks.base import Schema, Task, check_w_max
 
 # What a class must have to be one: a look at its names, which finds an entry point that is another
 # thing altogether. Whether a task's attributes are right is seen when it is made and used.
@@ -72,8 +73,42 @@ def load_task(section: Section) -> Task:
         inspect.signature(cls).bind(own)
     except TypeError:
         raise _not_one("task", name, where, ["a constructor that takes the section"]) from None
-    task: Task = cls(own)
-    lacks = [attribute for attribute in _ATTRIBUTES if not hasattr(task, attribute)]
+    try:
+        task: Task = cls(own)
+        lacks = [attribute for attribute in _ATTRIBUTES if not hasattr(task, attribute)]
+    except CalyxError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"task={name} cannot be made: {cause_of(error, cls)}. Mend it."
+        ) from error
     if lacks:
         raise _not_one("task", name, where, lacks)
+    _check_types(task, name)
     return task
+
+
+def _check_types(task: Task, name: str) -> None:
+    """Raise ConfigError where an attribute is not of its type."""
+    clients: Any = task.clients
+    schema: Any = task.schema
+    if not (isinstance(clients, tuple | list) and all(isinstance(c, str) and c for c in clients)):
+        raise ConfigError(
+            f"The clients of task={name} are names, a tuple of texts, and not {clients!r:.80}."
+        )
+    if not isinstance(schema, Schema):
+        kind = type(schema).__name__
+        raise ConfigError(f"The schema of task={name} is a {kind}, and no calyx.tasks.base.Schema.")
+    for what, names in (("client", clients), ("class", schema.classes)):
+        if len(set(names)) < len(names):
+            twice = next(word for word in names if names.count(word) > 1)
+            raise ConfigError(f"task={name} has the {what} {printable(twice, 80)} twice.")
+    w_max: Any = task.w_max
+    if not (w_max is None or isinstance(w_max, int)):
+        raise ConfigError(
+            f"The w_max of task={name} is a number of rows or None, not {w_max!r:.80}."
+        )
+    try:
+        check_w_max(w_max)
+    except ValueError as error:
+        raise ConfigError(f"task={name}: {error}.") from None

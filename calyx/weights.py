@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.errors import ConfigError
+from calyx.causes import cause_of, place_of
+from calyx.errors import CalyxError, ConfigError
 from calyx.files import write_atomically
 from calyx.seeding import global_scope
 from calyx.tasks.base import Task
@@ -28,14 +29,30 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 def initial_model(task: Task, num_inputs: int, seed: int, fold: int | None = None) -> "nn.Module":
     """The task's model with the weights that every party derives from `seed`, or from a fold's too.
 
-    Raises ConfigError where it holds what cannot be trained, sent or kept in a file.
+    Raises ConfigError where it cannot be made, or holds what cannot be trained, sent or kept in a
+    file.
     """
-    import torch  # noqa: F401 - a scope seeds what is imported
+    import torch
 
     with global_scope(seed, "initial-weights", 0 if fold is None else fold + 1):
-        model = task.model(num_inputs)
-    _check_state(model, task)
-    return model
+        try:
+            model: Any = task.model(num_inputs)  # whatever its author made of it
+        except CalyxError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                f"The model of task={task.name} cannot be made for {num_inputs} inputs: "
+                f"{cause_of(error, task)}. Mend the task's `model`."
+            ) from error
+    if not isinstance(model, torch.nn.Module):
+        kind = "None" if model is None else f"a {type(model).__name__}"
+        raise ConfigError(
+            f"The `model` of task={task.name} returns {kind} "
+            f"({place_of(task, 'model')}), and must return a torch.nn.Module."
+        )
+    made: nn.Module = model
+    _check_state(made, task)
+    return made
 
 
 def _check_state(model: "nn.Module", task: Task) -> None:

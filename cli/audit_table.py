@@ -62,6 +62,7 @@ def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
         if drift["severity"] == "none":
             continue
         name, psi = printable(str(drift["name"]), 60), drift["psi"]
+        name = "the label" if drift.get("role") == "label" else name
         known, chance = NOT_TOLD if psi is None else f"{psi:.2f}", drift["psi_chance"]
         if psi is not None and chance is not None:
             known += f", {chance:.2f} by chance"
@@ -74,15 +75,20 @@ def _not_told(audit: Mapping[str, Any]) -> Iterator[str]:
     names: dict[str, list[str]] = {}
     for column, of in audit["columns"].items():
         for key, reason in of["absent"].items():
-            if key in _FIGURES and of["declared"] and not reason.startswith(_NO_FIGURE):
+            if key in _FIGURES and _is_measured(of) and not reason.startswith(_NO_FIGURE):
                 names.setdefault(_FIGURES[key], []).append(printable(str(column), 40))
-    bare = [printable(str(name), 40) for name, of in audit["columns"].items() if not of["declared"]]
+    bare = [printable(str(n), 40) for n, of in audit["columns"].items() if not _is_measured(of)]
     if bare:
         names["all but holes, since no range is declared"] = bare
     for figure, of in names.items():
         columns = list(dict.fromkeys(of))
         more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
         yield f"{figure}: {', '.join(columns[:_NAMED])}{more} (audit.json says why)"
+
+
+def _is_measured(column: Mapping[str, Any]) -> bool:
+    """Whether more than holes is counted: within a declared range, or as far as a target's sums reach."""
+    return bool(column["declared"] or column.get("range"))
 
 
 def _findings(audit: Mapping[str, Any]) -> Table:

@@ -27,14 +27,18 @@ def changed_clients(folder: RunFolder, run: RunConfig, state: RunState) -> dict[
     """What is different about the rows of each client whose rows have changed, by its name.
 
     In a deployment sites say so themselves, when they are asked. Who is left out already is not named
-    again. Raises UserError for a damaged file.
+    again. Raises UserError where it cannot be read who that is.
     """
     known = {one.client for one in read_left_out(folder)}
     if run.engine["name"] == "superlink":
         return dict.fromkeys(sorted(_said(folder) - known), "as its site says")
     terms, found, unknown = terms_of(run), dict[str, str](), list[str]()
     for name in (name for name in load_task(run.task).clients if name not in known):
-        begun = Beginning(folder.path / "clients", state.run, name).read()
+        try:
+            begun = Beginning(folder.path / "clients", state.run, name).read()
+        except UserError as error:
+            found[name] = f"they cannot be compared: {str(error).rstrip('.')}"
+            continue
         if begun is None:
             unknown.append(name)
             continue

@@ -88,7 +88,7 @@ class Display(logging.Handler):
         if row is not None:
             self._rows.append(row)
         if record.levelno >= logging.WARNING:
-            self._warn(record.getMessage())
+            self._warn(self.format(record))  # with the traceback, if it has one
         elif self._live is None:
             print(f"{self._mark}{record.getMessage()}", flush=True)
         self._refresh(force=True)

@@ -47,8 +47,9 @@ def split_options(arguments: list[str], command: str) -> tuple[Options, list[str
             continue
         name = key.removeprefix("--").replace("-", "_")
         if name not in ("control_port", "authority", "roster") or not value:
+            own = "--without-changed, " if command == "resume" else ""
             raise UserError(
-                f"{argument!r} is none of {command}'s options: --roster=FILE, "
+                f"{argument!r} is none of {command}'s options: {own}--roster=FILE, "
                 "--control-port=PORT, --authority=FILE; the rest are config overrides."
             )
         values[name] = Path(value)

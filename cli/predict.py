@@ -13,6 +13,7 @@ from calyx.defaults import followed
 from calyx.errors import UserError
 from calyx.makeup import makeup_of
 from calyx.order import terms_of
+from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
 from calyx.registry import load_task
@@ -125,7 +126,10 @@ def _client(argument: str | None) -> str | None:
 
 
 def _prepared(fitted: Fitted, rows: NewRows) -> NDArray[np.float32]:
+    table = Table(rows.x, np.zeros(len(rows.x), dtype=np.int64))
+    for column, count in unread(fitted, table):
+        print(unread_sentence(column, count), file=sys.stderr)
     try:
-        return apply(fitted, Table(rows.x, np.zeros(len(rows.x), dtype=np.int64)))
+        return apply(fitted, table)
     except ValueError as error:
         raise UserError(f"{rows.path}: {error}.") from None

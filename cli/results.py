@@ -10,6 +10,7 @@ from rich.table import Table
 
 from calyx.digits import ABSENT, apart, share
 from calyx.files import read_lines
+from server.attendance import absentees_of, sentences
 from server.exchange import named
 from server.folder import Row
 
@@ -30,6 +31,8 @@ def print_results(summary: Row, folder: Path, report: Path | None) -> None:
         _print_table(console, METRIC[summary["metric"]], lines, decimals)
     for line in _lines(summary, folder):
         console.print(line, highlight=False)
+    for line in sentences(absentees_of(summary)):
+        console.print(f"absent  {line}", style="yellow", highlight=False, markup=False)
     console.print(_end(summary), highlight=False)
     console.print(
         f"model   {folder / 'model.safetensors'}  sha256 {summary['model_sha256'][:16]}…",

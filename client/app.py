@@ -3,11 +3,8 @@
 Nothing of this client leaves it outside that vector, and a failure leaves as one code.
 """
 
-import logging
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from flwr.app import Context, Message, RecordDict
@@ -28,7 +25,7 @@ from calyx.wire import FailureCode
 from client import journal, secure_mod
 from client.assignment import Assignment, num_folds, of_fold, open_assignment
 from client.config import Site, read_site
-from client.failures import ClientFailure
+from client.failures import ClientFailure, told
 from client.judgement import judge_models
 from client.partition import node_values
 from client.policy import accept
@@ -39,7 +36,6 @@ from strategies.local import Finished, sent_by
 
 Work = Callable[[Assignment, Site], tuple[Contribution, ...]]
 
-log = logging.getLogger(__name__)
 app = ClientApp()
 
 
@@ -113,7 +109,8 @@ def _answer(message: Message, context: Context, kind: Kind, work: Work) -> Messa
     def reply(message: Message, context: Context, site: Site) -> RecordDict:
         order = accept(message, site.name, kind)
         assignment = open_assignment(message, context, site, order)
-        vector = _encode(assignment, work(assignment, site))
+        with told(site.name, assignment.participant.task, is_site=site.state_dir is not None):
+            vector = _encode(assignment, work(assignment, site))
         if assignment.opening is not None:
             return secure_mod.advertise(assignment.opening, vector)
         return wire.vector_content(vector, assignment.fixed)
@@ -128,7 +125,8 @@ def _replying(
     site = read_site(node_values(context))
     journal.keep_in(site.state_dir)
     try:
-        return Message(work(message, context, site), reply_to=message)
+        with told(site.name, is_site=site.state_dir is not None):
+            return Message(work(message, context, site), reply_to=message)
     except Refusal as error:
         return secure_mod.refuse(error, message, (bytes(32), 0), site)
     except ClientFailure as error:
@@ -137,13 +135,6 @@ def _replying(
         return _refuse(error, message)
     except ConfigError as error:  # a section of the order, or of this site, that cannot be used
         return _refuse(ClientFailure(FailureCode.ORDER_REFUSED, str(error)), message)
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        cause = f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}"
-        log.exception("A client failed: %s.", cause)
-        journal.write("failure", code=FailureCode.INTERNAL_ERROR.value, message=f"{cause}.")
-        secure_mod.note_failure(context, site)
-        return wire.failure(FailureCode.INTERNAL_ERROR, message)
 
 
 def _refuse(error: ClientFailure, message: Message) -> Message:

@@ -118,8 +118,8 @@ def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
     constants = None
     if not cfg.is_federated:
         fitted = fit(rows.parts["train"], rows.task.schema, cfg)
-        numbers = [number for column in fitted.columns for number in (column.mean, column.scale)]
-        constants = constants_of(fitted) if np.isfinite(numbers).all() else None
+        is_sound = all(np.isfinite(c.mean) and c.scale > 0 for c in fitted.columns)
+        constants = constants_of(fitted) if is_sound else None
     where.write(
         Begun(
             format="calyx-begun/1",

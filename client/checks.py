@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.digits import plain
+from calyx.digits import outside
 from calyx.preprocessing.fitting import present_values
 from calyx.statistics.repeats import row_hashes
-from calyx.tasks.base import Column, Schema, Table
+from calyx.tasks.base import Column, Schema, Table, Target
 from calyx.wire import FailureCode
 from client.failures import ClientFailure
 
@@ -50,7 +50,7 @@ def check_table(table: Table, schema: Schema) -> list[Finding]:
             )
         )
     if schema.target is not None:
-        return findings
+        return findings + _outside_of_target(table, schema.target)
     labels = np.bincount(table.y, minlength=len(schema.classes))
     empty = [schema.classes[i] for i in np.flatnonzero(labels == 0)]
     if empty:
@@ -160,12 +160,23 @@ def _out_of_schema(column: Column, present: NDArray[np.float64], table: Table) -
         high = np.inf if column.high is None else column.high
         count = int(((present < low) | (present > high)).sum())
         verbs, check = ("lies", "lie"), "range"
-        what = f"outside {plain(low)} … {plain(high)} in the column"
+        what = f"{outside(column.low, column.high)} in the column"
     if count == 0:
         return []
     such = f", such as {', '.join(words)}" if words else ""
     message = f"{_rows(count, *verbs)} {what} {column.name}{such}."
     return [Finding(check, "warning", column.name, count, message)]
+
+
+def _outside_of_target(table: Table, target: Target) -> list[Finding]:
+    low = -np.inf if target.low is None else target.low
+    high = np.inf if target.high is None else target.high
+    count = int(((table.y < low) | (table.y > high)).sum())
+    if count == 0:
+        return []
+    where = outside(target.low, target.high)
+    message = f"{_rows(count, 'lies', 'lie')} {where} in the target {target.name}."
+    return [Finding("range", "warning", target.name, count, message)]
 
 
 def _rows(count: int, one: str, many: str) -> str:

@@ -5,7 +5,6 @@ Everything is derived from (task, preprocessing, seed, client), and kept while t
 
 import hashlib
 import json
-import sys
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,15 +20,16 @@ from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.registry import load_task
-from calyx.seeding import global_scope
 from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Table, Task
 from calyx.wire import FailureCode
 from client import journal
+from client.absence import with_stand_ins
 from client.checks import Finding, check_table
 from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
+from client.loading import load
 from client.part_checks import check_parts, check_split
 from client.splitting import PartName, split, split_fold
 
@@ -65,12 +65,9 @@ class Rows:
     @cached_property
     def version(self) -> str:
         """A digest of the rows: another one where anything in them has changed."""
-        table = self.table
-        state = hashlib.sha256(repr((table.x.shape, table.y.dtype.str)).encode())
-        # Other groups or times are another split: a row that was trained on might be tested.
-        for array in (table.x, table.y, table.blocks, table.parts, table.times):
-            if array is not None:
-                state.update(np.ascontiguousarray(array).tobytes())
+        state = hashlib.sha256(repr((self.table.x.shape, self.table.y.dtype.str)).encode())
+        for array in (self.table.x, self.table.y):
+            state.update(np.ascontiguousarray(array).tobytes())
         return state.hexdigest()
 
     @cached_property
@@ -179,25 +176,13 @@ def _read_rows(
         table = load(task, client, data_dir, seed)
         table = corrupt(table, task.schema, faults, client, seed)
     except DataError as error:
-        raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from None
+        raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from error
     findings = check_table(table, task.schema)
     parts = split(table, seed, client) if folds is None else split_fold(table, seed, client, folds)
     findings += check_parts(parts)
     if folds is None:
         findings += check_split(table, parts, task.schema)
     return Rows(client, task, table, parts, tuple(findings))
-
-
-def load(task: Task, client: str, data_dir: Path | None, seed: int) -> Table:
-    """The task's rows of this client; what it draws from global generators is seeded.
-
-    Raises DataError.
-    """
-    with global_scope(seed, "load", client=client):
-        before = "torch" in sys.modules
-        table = task.load(client, data_dir, seed)
-    # A scope seeds what is imported: loading is what has imported PyTorch here, so do it again.
-    return table if before or "torch" not in sys.modules else load(task, client, data_dir, seed)
 
 
 class _Held:
@@ -219,7 +204,8 @@ def _prepare(held: _Held, preprocessing: str, fold: int | None) -> Participant:
     cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
     fitted = fit(rows.parts["train"], rows.task.schema, cfg, fold or 0)
     parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
-    participant = Participant(rows.name, rows.task, rows.parts, parts, fitted, rows.findings)
+    findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
+    participant = Participant(rows.name, rows.task, rows.parts, parts, fitted, findings)
     for note in describe(participant):
         journal.write(note.kind, **note.fields)
     return participant

@@ -49,7 +49,8 @@ def evaluate(
     model.eval()
     with torch.no_grad():
         for start in range(0, len(part), BATCH_ROWS):
-            x = torch.from_numpy(part.x[start : start + BATCH_ROWS]).to(device)
+            # A copy: a model may write into its input, and these rows are judged again.
+            x = torch.tensor(part.x[start : start + BATCH_ROWS], device=device)
             output = model(x).double().cpu().numpy()
             y = part.y[start : start + BATCH_ROWS]
             batches.append(_judge_classes(output, y) if part.num_classes else output.reshape(-1))

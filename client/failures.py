@@ -1,7 +1,16 @@
 """A client's own failure: a code that may leave the machine, and a sentence that may not."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from calyx.causes import cause_of
+from calyx.errors import ConfigError
+from calyx.secagg.refusals import Refusal
+from calyx.tasks.base import Task
 from calyx.wire import FailureCode
 
+log = logging.getLogger(__name__)
 _OF_ROWS = frozenset(
     {
         FailureCode.NO_ROWS,
@@ -10,6 +19,7 @@ _OF_ROWS = frozenset(
         FailureCode.MISSING_VALUES,
         FailureCode.INFINITE_VALUES,
         FailureCode.NON_FINITE_UPDATE,
+        FailureCode.INTERNAL_ERROR,
     }
 )
 
@@ -25,3 +35,20 @@ class ClientFailure(Exception):
     def is_of_rows(self) -> bool:
         """Whether other rows might not have failed, so that the code says something of these."""
         return self.code in _OF_ROWS
+
+
+@contextmanager
+def told(client: str, task: Task | None = None, *, is_site: bool) -> Iterator[None]:
+    """Inside, whatever is raised that is no sentence yet becomes a ClientFailure with its cause.
+
+    A site logs the traceback; in simulation, where the journal is listened to, only --debug does.
+    """
+    try:
+        yield
+    except (ConfigError, ClientFailure, Refusal):
+        raise
+    except Exception as error:
+        cause = f"{cause_of(error, task)}."
+        if is_site or log.isEnabledFor(logging.DEBUG):
+            log.exception("%s failed: %s", client, cause)
+        raise ClientFailure(FailureCode.INTERNAL_ERROR, cause) from error

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from calyx.hardware import Hardware
 from calyx.seeding import global_scope, rng
 from calyx.weights import Weights
+from client.batching import batch_sizes, is_last_joined, loss_of_batch
 from client.data import Part
-from client.evaluation import evaluate, loss_of
+from client.evaluation import evaluate
 from client.optimizers import make_optimizer
 from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from strategies.local import LocalObjective, Start
@@ -87,6 +88,9 @@ class _Loop:
         self.optimizer = make_optimizer([p.detach() for p in self.trained], job.cfg)
         self.shuffle = rng(job.seed, "batches", job.round, job.client)
         self.epochs = self.steps = 0
+        size = job.cfg.batch_size
+        is_joined = is_last_joined(model, self.x, self.y, size, job.hardware)
+        self.sizes = batch_sizes(len(rows), size, is_joined=is_joined)
 
     def epoch(self) -> float:
         """One pass in a fresh order; the mean loss over its rows."""
@@ -96,20 +100,14 @@ class _Loop:
         self.model.train()
         losses = []
         with global_scope(self.job.seed, f"epoch-{self.epochs}", self.job.round, self.job.client):
-            for start in range(0, len(y), self.job.cfg.batch_size):
-                end = start + self.job.cfg.batch_size
-                losses.append(self._step(x[start:end], y[start:end]))
+            for batch in zip(torch.split(x, self.sizes), torch.split(y, self.sizes), strict=True):
+                losses.append(self._step(*batch))
         # Read once an epoch: on a GPU each read waits for the device.
-        size = self.job.cfg.batch_size
-        rows = [min(size, len(y) - start) for start in range(0, len(y), size)]
-        return float(np.average(torch.stack(losses).double().cpu().numpy(), weights=rows))
+        told = torch.stack(losses).double().cpu().numpy()
+        return float(np.average(told, weights=self.sizes))
 
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
-        hardware = self.job.hardware
-        with torch.autocast(
-            hardware.device, torch.bfloat16, enabled=hardware.precision == "bfloat16"
-        ):
-            loss = loss_of(self.model(x), y)
+        loss = loss_of_batch(self.model, x, y, self.job.hardware)
         penalty = self.job.objective.penalty(self.parameters, self.start)
         total = loss if penalty is None else loss + penalty
         self.optimizer.step(torch.autograd.grad(total, self.trained, materialize_grads=True))

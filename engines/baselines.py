@@ -6,10 +6,11 @@ all clients' test parts; and each on its own client's, as clients' own models ar
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from calyx.causes import cause_of
 from calyx.config import parse
 from calyx.hardware import apply, resolve
 from calyx.layouts import over_of
@@ -21,7 +22,7 @@ from calyx.privacy import PrivacyConfig
 from calyx.tasks.base import Schema, Table, join
 from calyx.weights import initial_model
 from client.config import Site
-from client.data import Participant, prepare, to_part
+from client.data import Participant, prepare, task_of, to_part
 from client.evaluation import evaluate
 from client.splitting import PART_NAMES, PartName
 from client.training import LocalJob, train
@@ -76,13 +77,24 @@ class Baselines:
 
     local: Mapping[str, Tested]
     pooled: Tested
+    failed: Mapping[str, str] = field(default_factory=dict)  # why a client has no model alone
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All clients, those without a model alone, too."""
+        return tuple(self.pooled.counts)
 
     def score_alone(self, name: str) -> Score:
         """Of the model of one client's rows, on everybody's test rows."""
-        return self.local[name].score(tuple(self.local))
+        if name in self.failed:
+            return None, self.failed[name]
+        return self.local[name].score(self.names)
 
     def score_own(self, names: tuple[str, ...]) -> Score:
         """Of the models of the clients `names`, each on its own test rows, all rows together."""
+        lacking = [name for name in names if name in self.failed]
+        if lacking:
+            return None, f"{lacking[0]} has no model alone: {self.failed[lacking[0]]}"
         own = {name: self.local[name].counts[name] for name in names}
         return Tested(self.pooled.schema, own).score(names)
 
@@ -104,7 +116,7 @@ class Baselines:
 
     def over_all(self, of: Callable[[list[float]], float]) -> Score:
         """Of all clients' scores on everybody's rows; None where one's is not told."""
-        scores = [self.score_alone(name)[0] for name in self.local]
+        scores = [self.score_alone(name)[0] for name in self.names]
         known = [score for score in scores if score is not None]
         if len(known) == len(scores):
             return of(known), None
@@ -121,21 +133,36 @@ class Question:
     sites: tuple[Site, ...]
 
 
-def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | None:
-    """Train all baselines in the pool; None if one of them failed."""
+def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | str:
+    """Train all baselines in the pool; why there are none, in words, if the pooled one failed."""
     names = [site.name for site in question.sites]
-    jobs = [Job(0, train_pooled, (question,))]
-    jobs += [Job(i + 1, train_alone, (question, name)) for i, name in enumerate(names)]
+    jobs = [Job(0, attempt, (question, None))]
+    jobs += [Job(i + 1, attempt, (question, name)) for i, name in enumerate(names)]
     found: dict[int, Tested] = {}
+    failed: dict[int, str] = {}
 
     def on_result(index: int, result: Result) -> None:
-        if isinstance(result, Done):
-            found[index] = result.value
+        value = result.value if isinstance(result, Done) else result.reason
+        if isinstance(value, Tested):
+            found[index] = value
+        else:
+            failed[index] = value
 
     pool.run(jobs, None, on_result)
-    if len(found) < len(jobs):
-        return None
-    return Baselines({name: found[i + 1] for i, name in enumerate(names)}, found[0])
+    if 0 in failed:
+        return failed[0]
+    local = {name: found[i] for i, name in enumerate(names, 1) if i in found}
+    return Baselines(
+        local, found[0], {name: failed[i] for i, name in enumerate(names, 1) if i in failed}
+    )
+
+
+def attempt(question: Question, name: str | None) -> Tested | str:
+    """In a worker: a client's baseline, or the pooled one without a name; or why there is none."""
+    try:
+        return train_pooled(question) if name is None else train_alone(question, name)
+    except Exception as error:  # noqa: BLE001 - whatever a task's model says of rows
+        return cause_of(error, task_of(question.terms))
 
 
 def train_alone(question: Question, name: str) -> Tested:
@@ -190,7 +217,7 @@ def as_row(baselines: Baselines, federated: Federated) -> dict[str, object]:
     `local_own` and `pooled_own` are over the clients that have own models where the strategy has
     such, and over all clients where it has none.
     """
-    everybody = tuple(baselines.local)
+    everybody = baselines.names
     trained = everybody if federated.own is None else federated.trained
     scores = {
         "local_mean": baselines.over_all(lambda known: sum(known) / len(known)),

@@ -3,6 +3,7 @@
 It influences nothing and does not exist in deployment: the protocol shows a server only sums.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,10 @@ from calyx.figures import finite_row
 from calyx.files import append_lines
 from client.journal import Note
 from engines.embedded import Answer
+from server.exchange import named
 from server.folder import Row, RunFolder, make_event
+
+log = logging.getLogger(__name__)
 
 _ROW_KINDS = ("data", "train", "evaluate", "test", "cv")
 _EVENTS = {"finding": "finding", "refusal": "client-refused"}
@@ -24,6 +28,7 @@ class Observer:
         self._rows: list[Row] = []
         self._events: list[Row] = []
         self._said: set[tuple[str, str]] = set()
+        self._failures: dict[str, list[str]] = {}  # clients by what they said, since the last flush
 
     def on_answer(self, client: str, answer: Answer) -> None:
         """Note what a client wrote in its journal while it worked on one message."""
@@ -53,11 +58,19 @@ class Observer:
             return
         self._said.add((client, message))
         event = _EVENTS.get(note.kind, "client-failed")
+        if note.kind in ("failure", "refusal"):
+            self._failures.setdefault(message, []).append(client)
         severity = fields.pop("severity", "error")
         self._events.append(make_event(event, severity, message, client=client, **fields))
 
     def flush(self) -> None:
-        """Write what was seen so far, sorted, so that the order of arrival leaves no trace."""
+        """Write what was seen so far, sorted, so that the order of arrival leaves no trace.
+
+        What clients failed by is said on the screen, too: once, whatever the round.
+        """
+        for message, clients in sorted(self._failures.items()):
+            log.warning("%s: %s", named(sorted(clients)), message)
+        self._failures = {}
         if self._events:
             append_lines(self._folder.events, sorted(self._events, key=_client))
         if self._rows:

@@ -192,7 +192,7 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
             failures.append(ClientFailure(error.code, f"{name}: {error}.") if is_setting else error)
     broken = [error for error in failures if error.code in _BROKEN_DATA]
     if broken:
-        raise DataError(str(broken[0]))
+        raise DataError(str(broken[0])) from broken[0]
     if not sites:
         raise DataError(f"No client can train; the first says: {failures[0]}")
     capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)

@@ -1,8 +1,9 @@
-"""Before a simulation: one client's rows, model and first steps, twice, to see whether they repeat.
+"""Before a simulation: what a task would do wrong in it, so that it is said before the start.
 
-Equal seeds give equal bytes as long as a task draws from generators that are seeded
-(`calyx.seeding.global_scope`). One that it makes itself without a seed, and what differs from
-process to process, is found by doing the same twice. What no client can do is found, too.
+Its model is tried (`engines/trial.py`). One client's rows, model and first steps are computed twice
+to see whether they repeat: equal seeds give equal bytes as long as a task draws from generators that
+are seeded (`calyx.seeding.global_scope`). One that it makes itself without a seed, and what differs
+from process to process, is found by doing the same twice.
 """
 
 import ast
@@ -12,35 +13,44 @@ import logging
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from calyx.config import parse
-from calyx.errors import CalyxError, ConfigError, printable
-from calyx.hardware import Hardware
-from calyx.makeup import left_behind, makeup_of
+from calyx.errors import CalyxError, ConfigError
+from calyx.hardware import resolve
+from calyx.makeup import Makeup, left_behind, makeup_of
 from calyx.order import Terms
 from calyx.privacy import PrivacyConfig
 from calyx.tasks.base import Task
-from calyx.weights import hash_weights, initial_model, weights_of
+from calyx.weights import Weights, hash_weights, initial_model, weights_of
 from client.config import Site
-from client.data import Part, Participant, prepare, read_again, read_rows, task_of
+from client.data import Part, prepare, read_again, read_rows, task_of
 from client.evaluation import evaluate
-from client.training import LocalJob, train
-from client.training_config import TrainingConfig
 from engines.planning import Plan
+from engines.trial import (
+    MAX_ROWS,
+    Trial,
+    Unable,
+    check_judging,
+    check_objective,
+    make_trial,
+    some,
+    train_once,
+    unable_clients,
+)
 from engines.workers import Done, Job, Result, WorkerPool
+from server.sampling import required_replies
 from strategies.loading import load_objective
-from strategies.local import LocalObjective, contents_of
+from strategies.local import contents_of
 
 log = logging.getLogger(__name__)
 
-MAX_ROWS = 256  # of the one batch that is trained
-TRIED = 3  # clients, of those with the most rows
-_CPU = Hardware("cpu", 1, "float32", True)
 _PATIENCE_S = 60.0
 _WAY_OUT = (
     "something draws from what no seed reaches, such as numpy.random.default_rng() or "
@@ -59,6 +69,7 @@ class Rehearsal:
     terms: Terms
     sites: tuple[Site, ...]
     is_trained: bool
+    needed: int = 1  # clients of a round, without which it cannot be summed
 
 
 @dataclass(frozen=True)
@@ -66,21 +77,29 @@ class Found:
     """What is to be said before a run, in sentences; or why it cannot be run."""
 
     said: tuple[str, ...] = ()  # on what is another each time, though the seed is the same
+    unable: tuple[str, ...] = ()  # on clients that cannot train
+    odd: tuple[str, ...] = ()  # on how the model judges rows
     cut: tuple[str, ...] = ()  # on what moves farther than what is sent of it
     refused: str = ""
 
     @property
     def events(self) -> list[tuple[str, str]]:
         """Each sentence with the name of its event."""
-        return [("unrepeatable", one) for one in self.said] + [("clipped", one) for one in self.cut]
+        named = {
+            "cannot-train": self.unable,
+            "odd-model": self.odd,
+            "unrepeatable": self.said,
+            "clipped": self.cut,
+        }
+        return [(event, one) for event, sentences in named.items() for one in sentences]
 
 
 def rehearse(pool: WorkerPool, plan: Plan) -> Found:
     """What is to be said before the run.
 
     Raises ConfigError where a model begins differently each time, where training moves what does
-    not travel, and where none of the clients tried can make a step. A worker that dies of it says
-    nothing here: the run itself says what of its clients fails.
+    not travel, where too few clients can make a step, and where a model cannot be evaluated. A worker
+    that dies of it says nothing here: the run itself says what of its clients fails.
     """
     found: list[Found] = []
 
@@ -88,7 +107,7 @@ def rehearse(pool: WorkerPool, plan: Plan) -> Found:
         if isinstance(result, Done):
             found.append(result.value)
 
-    asked = Rehearsal(plan.terms, plan.sites, "train" in plan.run.phases)
+    asked = Rehearsal(plan.terms, plan.sites, "train" in plan.run.phases, _needed(plan))
     pool.run([Job(0, look, (asked,))], _PATIENCE_S, on_result)
     for one in found:
         if one.refused:
@@ -97,20 +116,76 @@ def rehearse(pool: WorkerPool, plan: Plan) -> Found:
     return Found()
 
 
+def _needed(plan: Plan) -> int:
+    privacy = parse(PrivacyConfig, plan.run.privacy, "privacy")
+    replies = required_replies(plan.run.min_replies, plan.run.cohort_size or len(plan.task.clients))
+    return max(replies, privacy.n_min if privacy.is_encrypted else 1)
+
+
 def look(asked: Rehearsal) -> Found:
     """In a worker: the rehearsal itself."""
     try:
         if not asked.is_trained:
             return Found(said=tuple(_rows(asked)))
-        return Found(said=(*_rows(asked), *_steps(asked)), cut=_cut(asked))
+        return _tried(asked, tuple(_rows(asked)))
     except CalyxError as error:
+        if error.__cause__ is not None and log.isEnabledFor(logging.DEBUG):
+            log.warning("The rehearsal has failed.", exc_info=True)
         return Found(refused=str(error))
+
+
+def _tried(asked: Rehearsal, said: tuple[str, ...]) -> Found:
+    """What comes of the model on the clients' rows. Raises ConfigError."""
+    terms = asked.terms
+    people = [prepare(terms, site.name, site.data_dir) for site in asked.sites]
+    people.sort(key=lambda person: -len(person.parts["train"]))
+    task, width = people[0].task, people[0].num_inputs
+    models = [initial_model(task, width, terms.seed) for _ in range(2)]
+    if len({hash_weights(weights_of(model)) for model in models}) > 1:
+        raise ConfigError(
+            f"The model of task={task.name} begins with other weights each time that it is made, so that "
+            f"no two clients begin alike; {_WAY_OUT}."
+        )
+    trial = make_trial(terms, task, models[0], resolve(asked.sites[0].hardware))
+    unable = unable_clients(trial, people)
+    _check_enough(asked, unable)
+    names = {name for one in unable for name in one.clients}
+    able = next(person for person in people if person.name not in names)
+    rows = some(able.parts["train"], min(MAX_ROWS, trial.cfg.batch_size))
+    trained = train_once(trial, rows)
+    makeup = makeup_of(models[1], width)
+    moved = left_behind(models[1], trained)
+    objective = load_objective(terms.strategy.name, terms.strategy.local)
+    contents_of(task, replace(makeup, left=tuple(moved)), objective, terms.training)
+    check_objective(trial, terms, makeup, able)
+    ways = weights_of(trained)
+    odd = check_judging(trial, deepcopy(trained), able)
+    return Found(
+        said=(*said, *_unrepeated(trial, rows, trained)),
+        unable=tuple(one.sentence for one in unable),
+        odd=tuple(odd),
+        cut=_cut(terms, makeup, ways),
+    )
+
+
+def _check_enough(asked: Rehearsal, unable: list[Unable]) -> None:
+    """Raise ConfigError where fewer clients can train than a round needs."""
+    able = len(asked.sites) - sum(len(one.clients) for one in unable)
+    if able == 0:
+        raise ConfigError(unable[0].sentence)
+    if unable and able < asked.needed:
+        raise ConfigError(
+            f"{able} of {len(asked.sites)} clients can train, and a round needs {asked.needed}. "
+            f"{unable[0].sentence}"
+        )
 
 
 def _rows(asked: Rehearsal) -> list[str]:
     """Whether the smallest client's rows are the same, loaded again."""
     terms = asked.terms
-    site = min(asked.sites, key=lambda site: len(_prepared(asked, site).raw["train"]))
+    site = min(
+        asked.sites, key=lambda site: len(prepare(terms, site.name, site.data_dir).raw["train"])
+    )
     version = read_rows(terms, site.name, site.data_dir).version
     if read_again(terms, site.name, site.data_dir).version != version:
         return [_sentence(f"The rows of {site.name} are others each time they are loaded")]
@@ -163,65 +238,20 @@ def _hashes(task: Task) -> bool:
     )
 
 
-def _prepared(asked: Rehearsal, site: Site) -> Participant:
-    return prepare(asked.terms, site.name, site.data_dir)
-
-
-def _steps(asked: Rehearsal) -> list[str]:
-    """Whether one batch of a client trains, and to the same weights twice."""
-    sites = sorted(asked.sites, key=lambda site: -len(_prepared(asked, site).raw["train"]))
-    problems: list[str] = []
-    for site in sites[:TRIED]:
-        try:
-            return _twice(asked.terms, _prepared(asked, site))
-        except CalyxError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a task's model says of rows
-            problems.append(printable(f"{site.name}: {type(error).__name__}: {error}", 200))
-    raise ConfigError(
-        f"The model of task={task_of(asked.terms).name} cannot be trained on its clients' rows "
-        f"({problems[0].rstrip('.')}); mend the task's model or load."
-    )
-
-
-def _twice(terms: Terms, participant: Participant) -> list[str]:
-    task, width, seed = participant.task, participant.num_inputs, terms.seed
-    pristine, *models = (initial_model(task, width, seed) for _ in range(3))
-    if len({hash_weights(weights_of(model)) for model in models}) > 1:
-        raise ConfigError(
-            f"The model of task={task.name} begins with other weights each time that it is made, so that "
-            f"no two clients begin alike; {_WAY_OUT}."
-        )
-    cfg = replace(parse(TrainingConfig, terms.training, "training"), epochs=1)
-    rows = _some(participant.parts["train"], min(MAX_ROWS, cfg.batch_size))
-    for model in models:
-        train(
-            model, rows, _some(rows, 0), LocalJob(cfg, LocalObjective(), _CPU, seed, 0, "rehearsal")
-        )
-    makeup, moved = makeup_of(pristine, width), left_behind(pristine, models[0])
-    objective = load_objective(terms.strategy.name, terms.strategy.local)
-    contents_of(task, replace(makeup, left=tuple(moved)), objective, terms.training)
-    if len({hash_weights(weights_of(model)) for model in models}) > 1:
+def _unrepeated(trial: Trial, rows: Part, trained: nn.Module) -> list[str]:
+    """Whether a second training ends alike, and a second evaluation says the same."""
+    again = train_once(trial, rows)
+    if hash_weights(weights_of(again)) != hash_weights(weights_of(trained)):
         return [_sentence("Training begins alike and ends differently each time")]
-    one, other = (evaluate(models[0], rows, torch.device("cpu")).loss for _ in range(2))
+    one, other = (evaluate(trained, rows, torch.device("cpu")).loss for _ in range(2))
     if one == other:  # of a loss that is not finite nothing is told, twice
         return []
     return [_sentence("The same model on the same rows is judged differently each time")]
 
 
-def _cut(asked: Rehearsal) -> tuple[str, ...]:
+def _cut(terms: Terms, makeup: Makeup, after: Weights) -> tuple[str, ...]:
     """Of buffers that one batch moves beyond privacy.clip, to which all that is sent is cut."""
-    terms = asked.terms
-    site = max(asked.sites, key=lambda site: len(_prepared(asked, site).raw["train"]))
-    participant = _prepared(asked, site)
-    model = initial_model(participant.task, participant.num_inputs, terms.seed)
-    makeup = makeup_of(model, participant.num_inputs)
-    if not makeup.still:
-        return ()
-    cfg = replace(parse(TrainingConfig, terms.training, "training"), epochs=1)
-    rows = _some(participant.parts["train"], min(MAX_ROWS, cfg.batch_size))
-    train(model, rows, _some(rows, 0), LocalJob(cfg, LocalObjective(), _CPU, terms.seed, 0, "cut"))
-    clip, after = parse(PrivacyConfig, terms.privacy, "privacy").clip, weights_of(model)
+    clip = parse(PrivacyConfig, terms.privacy, "privacy").clip
     ways = {k: float(np.abs(after[k] - makeup.weights[k]).max(initial=0)) for k in makeup.still}
     return tuple(
         f"One batch moves the model's {name} by {way:g}, and what is sent of a round is cut to "
@@ -230,8 +260,3 @@ def _cut(asked: Rehearsal) -> tuple[str, ...]:
         for name, way in sorted(ways.items())
         if way > clip
     )
-
-
-def _some(part: Part, rows: int) -> Part:
-    exact = None if part.exact is None else part.exact[:rows]
-    return replace(part, x=part.x[:rows], y=part.y[:rows], exact=exact)

@@ -29,6 +29,7 @@ from engines.planning import Plan, RayConfig
 from engines.ray import simulated_grid
 from engines.rehearsal import Found, rehearse
 from engines.workers import WorkerPool
+from server.attendance import explained
 from server.checkpoints import load_newest
 from server.folder import Row, RunFolder
 from server.job import to_run_config
@@ -60,6 +61,7 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         onlooker.flush()
         for event, sentence in said:
             run_folder.event(event, "warning", sentence)
+        _add_causes(run_folder)
         _add_left_out(run_folder)
         if plan.run.baselines and "train" in plan.run.phases:
             progress("baselines", 0, 1)
@@ -93,10 +95,14 @@ def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder) -> None:
     summary = folder.read_summary()
     epochs = int(parse(TrainingConfig, plan.run.training, "training").epochs) * plan.run.rounds
     found = compute_baselines(pool, Question(plan.terms, epochs, plan.sites))
-    if found is None:
-        folder.event(
-            "baselines-failed", "warning", "A baseline could not be trained; none is shown."
-        )
+    is_none = isinstance(found, str)
+    failed = {"all rows in one place": found} if isinstance(found, str) else found.failed
+    for whose, why in failed.items():
+        rows = whose if is_none else f"{whose}'s rows alone"
+        sentence = f"The baseline of {rows} could not be trained: {why}."
+        log.warning(sentence)
+        folder.event("baselines-failed", "warning", sentence)
+    if isinstance(found, str):
         return
     row = as_row(found, _federated(folder, summary, plan))
     write_json(folder.summary, summary | {"baselines": row})
@@ -118,6 +124,14 @@ def _federated(folder: RunFolder, summary: Row, plan: Plan) -> Federated:
     there = [site.name for site in plan.sites]
     kept = {name: Store(store, summary["run"], name).round_of(number) for name in there}
     return Federated(common, own, tuple(name for name in kept if kept[name] is not None))
+
+
+def _add_causes(folder: RunFolder) -> None:
+    """Why clients were away in their own words, where the server knows a code."""
+    summary = folder.read_summary()
+    if "absentees" in summary:
+        told = explained(summary["absentees"], read_lines(folder.events))
+        write_json(folder.summary, summary | {"absentees": told})
 
 
 def _add_left_out(folder: RunFolder) -> None:

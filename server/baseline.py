@@ -76,7 +76,9 @@ def _misfit(head: dict[str, Any], task: Task, bins: int) -> str | None:
         return f"counted in {head['bins']} bins; set audit.bins={head['bins']}, or name another run"
     theirs = {name: column["declared"] for name, column in head["columns"].items()}
     ours = {v.name: declared(v) for v in variables(task.schema)}
+    reach = {v.name: list(v.bounds) for v in variables(task.schema) if v.target and v.bounds}
     different = [n for n in (ours | theirs) if n not in ours or ours[n] != theirs.get(n, ...)]
+    different += [n for n, ends in reach.items() if head["columns"][n]["range"] != ends]
     if different or head["classes"] != list(task.schema.classes):
         what = f"the column {different[0]}" if different else "the classes"
         return f"of another schema: {what} is declared otherwise; name a run of the same schema"

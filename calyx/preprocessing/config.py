@@ -14,13 +14,21 @@ class PreprocessingConfig:
     name: Literal["local", "federated", "none"]
     numeric_imputation: Literal["median", "mode", "constant", "none"]
     categorical_imputation: Literal["mode", "constant", "none"]
-    fill_value: float  # of constant imputation, in the column's own unit
+    fill_value: float  # of numeric_imputation=constant, in the column's own unit; of no category
     scaling: Literal["standard", "none"]  # standard: mean 0, variance 1 of the training part
     outliers: Literal["clip", "flag", "keep"]  # clip to the bounds, mark in a column of its own
     iqr_factor: PositiveFloat  # bounds: quartiles ± this many interquartile ranges
     # What the server made of the clients' sums, for a whole run or for each fold: of each column
     # fill, low, high, mean and scale, null where there is none. Null: every client fits its own.
     fitted: tuple[tuple[Constants, ...], ...] | None = None
+
+    def __post_init__(self) -> None:
+        """A number that fills nothing is refused."""
+        if self.fill_value != 0 and self.numeric_imputation != "constant":
+            raise ValueError(
+                "fill_value is what missing numbers become with numeric_imputation=constant, and has no "
+                "effect without it; a missing category never becomes a number"
+            )
 
     @property
     def is_federated(self) -> bool:

@@ -12,14 +12,15 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from calyx.errors import ConfigError
+from calyx.preprocessing.absence import NO_CATEGORY
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import (
     LEAST_SCALE,
     ColumnFit,
     Fitted,
     outlier_bounds,
-    unknown_category,
 )
+from calyx.preprocessing.imputation import unknown_category
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import AuditFinding
 from calyx.statistics.numbers import Numbers
@@ -78,9 +79,9 @@ def shortcomings(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> 
 def _fits(
     figures: Figures, schema: Schema, cfg: PreprocessingConfig
 ) -> Iterator[tuple[ColumnFit, list[str]]]:
-    known = {v.variable.name: v for v in figures.variables}
-    for column in schema.columns:
-        found = known.get(column.name)
+    known = {v.variable.columns: v for v in figures.variables}
+    for i, column in enumerate(schema.columns):
+        found = known.get((i,))
         if column.kind == "numeric" and found is not None:
             yield _fit_numbers(found, cfg)
         else:
@@ -88,38 +89,38 @@ def _fits(
 
 
 def _fit(column: Column, found: VariableFigures | None, cfg: PreprocessingConfig) -> ColumnFit:
-    if column.categories:
-        fill = np.nan if cfg.categorical_imputation == "none" else cfg.fill_value
-        if cfg.categorical_imputation == "mode":
-            mode = found.categories.mode if found and found.categories else None
-            fill = unknown_category(column) if mode is None else mode
-        return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
-    return ColumnFit(np.nan, -np.inf, np.inf, 0.0, 1.0)  # text, pixels: as they are
+    fill = np.nan  # text, pixels: as they are
+    if column.categories and cfg.categorical_imputation != "none":
+        mode = found.categories.mode if found and found.categories else None
+        is_mode = cfg.categorical_imputation == "mode" and mode is not None
+        fill = mode if mode is not None and is_mode else unknown_category(column)
+    return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
 
 
 def unsure_modes(
     figures: Figures, schema: Schema, cfg: PreprocessingConfig
 ) -> Iterator[AuditFinding]:
-    """Columns with holes whose most frequent category could be a hidden one: each of them is said."""
+    """Columns with holes of which no category is known to be the most frequent: each of them is said."""
     if cfg.categorical_imputation != "mode":
         return
-    known = {v.variable.name: v for v in figures.variables}
-    for column in schema.columns:
-        found = known.get(column.name)
+    known = {v.variable.columns: v for v in figures.variables}
+    for i, column in enumerate(schema.columns):
+        found = known.get((i,))
         counted = found.categories if found else None
         if found is None or counted is None or counted.mode is not None:
             continue
         if not (found.missing or column.may_be_missing):
             continue
-        is_ranked = column.kind == "ordinal"
-        instead = "the middle one of its categories" if is_ranked else "no category (zeros)"
+        why = "several are equally frequent"
+        if counted.hidden:
+            why = f"{counted.hidden} training rows are of hidden ones"
         yield AuditFinding(
             "mode-unknown",
             "info",
             column.name,
             counted.hidden,
-            f"The most frequent category of {column.name} is not known, since {counted.hidden} training "
-            f"rows are of hidden ones: a missing value becomes {instead}.",
+            f"The most frequent category of {column.name} is not known, since {why}: a missing value "
+            f"becomes {NO_CATEGORY[column.kind]}.",
             "Declare fewer, wider categories, or use preprocessing=local: each site knows its own.",
         )
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from calyx.digits import plain
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
+from calyx.preprocessing.imputation import category_fill, is_fill, number_fill
 from calyx.preprocessing.scaling import moments
 from calyx.tasks.base import Column, Schema, Table
 
@@ -30,7 +31,9 @@ class ColumnFit:
     low: float  # outlier bounds; ±infinity bounds nothing
     high: float
     mean: float  # after imputation and clipping
-    scale: float  # > 0
+    # > 0; infinity where neither the rows nor the schema tell how far values lie apart: then every
+    # value is read as the mean (`calyx.preprocessing.absence` says so)
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,8 @@ def fit(table: Table, schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -
         raise ValueError("there are no rows to fit on")
     if cfg.fitted is not None:
         return given(schema, cfg, fold)
-    columns = _columns(table.x, schema)
-    fills = _fills(columns, schema, cfg)
-    learnt = zip(columns, schema.columns, fills.tolist(), strict=True)
-    return Fitted(schema, cfg, tuple(_fit(v, c, fill, cfg) for v, c, fill in learnt))
+    columns = zip(_columns(table.x, schema), schema.columns, strict=True)
+    return Fitted(schema, cfg, tuple(_fit(values, column, cfg) for values, column in columns))
 
 
 def given(schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -> Fitted:
@@ -112,7 +113,7 @@ def _given(column: Column, constants: Constants, cfg: PreprocessingConfig) -> Co
 def _is_sound(found: ColumnFit, column: Column, cfg: PreprocessingConfig) -> bool:
     is_number = column.kind == "numeric"
     how = cfg.numeric_imputation if is_number else cfg.categorical_imputation
-    if not (column.kind in ("image", "text") or how == "none" or _is_fill(found.fill, column, cfg)):
+    if not (column.kind in ("image", "text") or how == "none" or is_fill(found.fill, column, cfg)):
         return False
     if not is_number or column.low is None or column.high is None:
         is_plain = (found.low, found.high) == (-np.inf, np.inf)
@@ -126,24 +127,6 @@ def _is_sound(found: ColumnFit, column: Column, cfg: PreprocessingConfig) -> boo
     return is_inside and LEAST_SCALE * width <= found.scale <= width
 
 
-def _is_fill(fill: float, column: Column, cfg: PreprocessingConfig) -> bool:
-    """Whether a missing value may become this one."""
-    if fill == cfg.fill_value or fill in column.categories:
-        return True
-    if column.categories and fill == unknown_category(column):
-        return True
-    low = -np.inf if column.low is None else column.low
-    high = np.inf if column.high is None else column.high
-    return not column.categories and low <= fill <= high
-
-
-def unknown_category(column: Column) -> float:
-    """What stands for "it is not known which": none of the categories, or of ranks the middle one."""
-    if column.kind == "ordinal":
-        return column.categories[(len(column.categories) - 1) // 2]
-    return min(column.categories) - 1.0
-
-
 def constants_of(fitted: Fitted) -> tuple[Constants, ...]:
     """As the config carries them."""
 
@@ -151,7 +134,8 @@ def constants_of(fitted: Fitted) -> tuple[Constants, ...]:
         return value if np.isfinite(value) else None
 
     return tuple(
-        (finite(c.fill), finite(c.low), finite(c.high), c.mean, c.scale) for c in fitted.columns
+        (finite(c.fill), finite(c.low), finite(c.high), c.mean, finite(c.scale))
+        for c in fitted.columns
     )
 
 
@@ -176,50 +160,23 @@ def present_values(values: Values, column: Column) -> Values:
     return cleaned[~np.isnan(cleaned)]
 
 
-def _fit(values: Values, column: Column, fill: float, cfg: PreprocessingConfig) -> ColumnFit:
+def _fit(values: Values, column: Column, cfg: PreprocessingConfig) -> ColumnFit:
+    present = values[~np.isnan(values)]
+    if column.categories:
+        return ColumnFit(category_fill(present, column, cfg), -np.inf, np.inf, 0.0, 1.0)
     if column.kind != "numeric":
-        return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
-    low, high = _bounds(values, cfg)
+        return ColumnFit(np.nan, -np.inf, np.inf, 0.0, 1.0)
+    fill = number_fill(present, column, cfg)
+    low, high = _bounds(present, cfg)
     filled = np.where(np.isnan(values), fill, values)
     if cfg.outliers == "clip":
         filled = np.clip(filled, low, high)
-    mean, scale = _scaling(filled, cfg)
+    mean, scale = _scaling(filled, column, cfg)
     return ColumnFit(fill, low, high, mean, scale)
 
 
-def _fills(columns: list[Values], schema: Schema, cfg: PreprocessingConfig) -> Values:
-    """The imputation constants [C]; NaN for a kind of column that is not imputed."""
-    fills = np.full(len(columns), np.nan)
-    for kind, how in (
-        ("numeric", cfg.numeric_imputation),
-        ("categorical", cfg.categorical_imputation),
-    ):
-        kinds = ("numeric",) if kind == "numeric" else ("categorical", "ordinal")
-        chosen = [i for i, column in enumerate(schema.columns) if column.kind in kinds]
-        if chosen and how != "none":
-            fills[chosen] = _statistics(np.stack([columns[i] for i in chosen], axis=1), how, cfg)
-    return fills
-
-
-def _statistics(values: Values, how: str, cfg: PreprocessingConfig) -> Values:
-    """The constant of each column of `values` [N, K]; the configured one where all are missing."""
-    if how == "constant":
-        return np.full(values.shape[1], cfg.fill_value)
-    present = [column[~np.isnan(column)] for column in values.T]
-    return np.array([_statistic(v, how) if len(v) else cfg.fill_value for v in present])
-
-
-def _statistic(present: Values, how: str) -> float:
-    """The median, or the mode: the most frequent value, and the least of equally frequent ones."""
-    if how == "median":
-        return float(np.median(present))
-    distinct, counts = np.unique(present, return_counts=True)
-    return float(distinct[counts.argmax()])
-
-
-def _bounds(values: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
-    """`outlier_bounds` of the rows that have a value."""
-    present = values[~np.isnan(values)]
+def _bounds(present: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
+    """`outlier_bounds` of the values that there are."""
     if len(present) == 0:
         return -np.inf, np.inf
     first, third = np.quantile(present, [0.25, 0.75]).tolist()
@@ -242,10 +199,16 @@ def outlier_bounds(
     return first - reach, third + reach
 
 
-def _scaling(filled: Values, cfg: PreprocessingConfig) -> tuple[float, float]:
+def _scaling(filled: Values, column: Column, cfg: PreprocessingConfig) -> tuple[float, float]:
+    """Mean and deviation; of values that are all the same, half the declared range in its place."""
     if cfg.scaling == "none" or np.isnan(filled).all():
         return 0.0, 1.0
-    return moments(filled)
+    mean, scale = moments(filled)
+    if scale != 0:
+        return mean, scale
+    if column.low is None or column.high is None:
+        return mean, np.inf
+    return mean, (column.high - column.low) / 2
 
 
 def apply(fitted: Fitted, table: Table) -> NDArray[np.float32]:
@@ -272,10 +235,7 @@ def _apply(
     missing = np.isnan(values)
     filled = np.where(missing, learnt.fill, values)
     if np.isnan(filled).any():
-        raise ValueError(
-            f"the column {column.name} has missing values, and preprocessing={cfg.name} leaves them; "
-            "use preprocessing=local"
-        )
+        raise ValueError(f"the column {column.name} has missing values, and {_left(column)}")
     if column.kind == "categorical":
         parts = [(filled == category).astype(np.float64) for category in column.categories]
     elif column.kind == "ordinal":
@@ -291,9 +251,17 @@ def _apply(
     return parts
 
 
+def _left(column: Column) -> str:
+    """Why missing values of a column stay, and what to do about it."""
+    if column.kind in ("image", "text"):
+        return f"those of kind {column.kind} are not filled; give these cells a value"
+    key = "numeric" if column.kind == "numeric" else "categorical"
+    return f"preprocessing.{key}_imputation=none leaves them; use preprocessing=local"
+
+
 def _ranks(values: Values, categories: tuple[float, ...]) -> Values:
-    """The place of each value among the categories, scaled to 0 … 1."""
-    ranks = np.zeros(len(values))
+    """The place of each value among the categories, scaled to 0 … 1; the middle where it is none."""
+    ranks = np.full(len(values), (len(categories) - 1) / 2)
     for place, category in enumerate(categories):
         ranks[values == category] = place
     return ranks / max(1, len(categories) - 1)

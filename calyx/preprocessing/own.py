@@ -27,14 +27,15 @@ def fitted_once(
 
 def _fit(column: Column, constants: Constants) -> ColumnFit:
     fill, low, high, mean, scale = constants
-    if mean is None or scale is None or not scale > 0 or not _is_plain(column, constants):
+    is_scale = scale > 0 if scale is not None else column.kind == "numeric"
+    if mean is None or not is_scale or not _is_plain(column, constants):
         raise ConfigError(f"the constants of the column {column.name} are impossible")
     return ColumnFit(
         fill=np.nan if fill is None else fill,
         low=-np.inf if low is None else low,
         high=np.inf if high is None else high,
         mean=mean,
-        scale=scale,
+        scale=np.inf if scale is None else scale,
     )
 
 

@@ -10,8 +10,6 @@ from calyx.statistics.drift import Counts, Drift, Pair, compare, unknown
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.number_drift import number_counts
 
-LABEL = "label"
-
 
 def compare_figures(earlier: Figures, now: Figures, bins: int = 16) -> list[Drift]:
     """All variables with cells, and the labels; numbers in so many `bins`.
@@ -21,26 +19,28 @@ def compare_figures(earlier: Figures, now: Figures, bins: int = 16) -> list[Drif
     names = [v.variable.name for v in now.variables]
     if names != [v.variable.name for v in earlier.variables]:
         raise ValueError("the columns are not the same")
-    pairs, unseen = [], {}
-    for before, after in zip(earlier.variables, now.variables, strict=True):
-        name = after.variable.name
-        both = number_counts(before, after, bins)
-        expected, observed = both or (_counts(before), _counts(after))
-        if before.is_single or after.is_single:
-            unseen[name] = unknown(name, "one site alone shows values: they would be its own")
-        elif after.variable.categories and (expected is None or observed is None):
-            unseen[name] = unknown(name, "no site gives its categories in one of the two audits")
-        elif expected is not None and observed is not None:
-            pairs.append(Pair(name, expected, observed, after.numbers is not None))
-        elif after.numbers is not None:
-            unseen[name] = unknown(name, "one of the two audits shows no values")
-    label = []
+    both = zip(earlier.variables, now.variables, strict=True)
+    sides = [_sides(before, after, bins) for before, after in both]
     if earlier.labels and now.labels:
-        label = [Pair(LABEL, _labels(earlier), _labels(now), is_ordered=False)]
-    compared = iter(compare([*pairs, *label]))
-    told = {pair.name for pair in pairs} | unseen.keys()
-    columns = [unseen[name] if name in unseen else next(compared) for name in names if name in told]
-    return [*columns, *compared]
+        sides.append(Pair("label", _labels(earlier), _labels(now), is_ordered=False, role="label"))
+    compared = iter(compare([side for side in sides if isinstance(side, Pair)]))
+    return [next(compared) if isinstance(side, Pair) else side for side in sides if side]
+
+
+def _sides(before: VariableFigures, after: VariableFigures, bins: int) -> Pair | Drift | None:
+    """Both audits' counts of a variable; or that they are unknown; or nothing, of one without cells."""
+    name, role = after.variable.name, after.variable.role
+    numbers = number_counts(before, after, bins)
+    expected, observed = numbers or (_counts(before), _counts(after))
+    if before.is_single or after.is_single:
+        return unknown(name, "one site alone shows values: they would be its own", role)
+    if after.variable.categories and (expected is None or observed is None):
+        return unknown(name, "no site gives its categories in one of the two audits", role)
+    if expected is not None and observed is not None:
+        return Pair(name, expected, observed, after.numbers is not None, role)
+    if after.numbers is not None:
+        return unknown(name, "one of the two audits shows no values", role)
+    return None
 
 
 def _counts(of: VariableFigures) -> Counts | None:

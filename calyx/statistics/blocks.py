@@ -39,8 +39,7 @@ ALL = "all"  # the sample of the audit
 TRAIN = "train"  # the rows that preprocessing may be fitted on
 FIT_ITEMS: tuple[Item, ...] = ("rows", "missing", "ranges", "moments", "histograms", "categories")
 MEAN_STEPS = 60  # bits: a site's mean, as a share of the declared range, is in steps of 2^-60
-STEPS = 2**30  # fixed-point steps of a target between the ends of its reach, by group
-TARGET_LINES = 3  # rows, Σt, Σt² of a regression's target t
+TARGET_LINES = 3  # rows, Σ and Σ of squares of a regression's target
 WITHHELD = "withheld"
 
 Cells = NDArray[np.int64]
@@ -147,10 +146,10 @@ def _blocks(schema: Schema) -> list[Block]:
         Block("class_missing", "correlation", (v, k)),
         Block("class_total", "correlation", (v, k)),  # rows of sites whose class_missing is known
         Block("shown_marks", "correlation", (v if k else 0,)),
-        # Rows, Σt and Σt² of a regression's target, by what holes and categories tell.
-        Block("target_all", "correlation", (0 if k else v, TARGET_LINES), COUNT_MAX * STEPS),
-        Block("target_missing", "correlation", (0 if k else v, TARGET_LINES), COUNT_MAX * STEPS),
-        Block("target_category", "correlation", (0 if k else j, TARGET_LINES), COUNT_MAX * STEPS),
+        # Rows, Σ and Σ of squares of a regression's target, by what holes and categories tell.
+        Block("target_whole", "correlation", (0 if k else v, TARGET_LINES), SQUARE_MAX),
+        Block("target_missing", "correlation", (0 if k else v, TARGET_LINES), SQUARE_MAX),
+        Block("target_category", "correlation", (0 if k else j, TARGET_LINES), SQUARE_MAX),
         Block("shown_target", "correlation", (0 if k else v,)),
         Block("pairs", "correlation", (targets,)),  # rows that have the target, too
         Block("pair_sums", "correlation", (targets, 2), SUM_MAX),  # of the column, of the target

@@ -34,13 +34,12 @@ class Categories:
 
     @property
     def mode(self) -> float | None:
-        """The most frequent category, the least of equals; None where hidden rows could change it."""
+        """The most frequent category; None where another is as frequent, or hidden rows could make it so."""
         if not any(self.counts):
             return None
         first = int(np.argmax(self.counts))
         rest = max((n for i, n in enumerate(self.counts) if i != first), default=0)
-        is_sure = self.counts[first] > rest + self.hidden or not self.hidden
-        return self.names[first] if is_sure else None
+        return self.names[first] if self.counts[first] > rest + self.hidden else None
 
 
 def read_categories(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from calyx.statistics.distances import Values, chi_square, fill_hidden, ks, psi
 
+DriftRole = Literal["column", "image", "target", "label"]  # "label": a classification's classes
 Severity = Literal["none", "warning", "alert", "unknown"]
 SEVERITIES: tuple[Severity, ...] = ("none", "warning", "alert")
 
@@ -57,6 +58,7 @@ class Pair:
     expected: Counts  # the baseline's
     observed: Counts
     is_ordered: bool = True  # bins of a number; False: categories, which have no KS
+    role: DriftRole = "column"
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,13 @@ class Drift:
     # unsure lie on one side); None where none are hidden
     psi_chance: float | None = None  # about what an unchanged population has, by chance
     absent: Mapping[str, str] = field(default_factory=dict)
+    role: DriftRole = "column"
 
 
-def unknown(name: str, reason: str) -> Drift:
+def unknown(name: str, reason: str, role: DriftRole = "column") -> Drift:
     """A column of which nothing can be compared."""
     absent = dict.fromkeys(("psi", "chi2_p"), reason)
-    return Drift(name, None, None, None, None, "unknown", absent=absent)
+    return Drift(name, None, None, None, None, "unknown", absent=absent, role=role)
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,7 @@ def _drift(pair: Pair, of: tuple[Measures, list[Measures]], severity: Severity) 
     sides = (pair.expected, pair.observed)
     rows = [int(side.cells.sum()) + side.missing for side in sides]
     if not all(rows):
-        return unknown(pair.name, "one of the two audits shows no rows")
+        return unknown(pair.name, "one of the two audits shows no rows", pair.role)
     used = [np.append(side.cells, side.missing) for side in sides]
     cells = int((used[0] + used[1] > 0).sum())
     chance = (cells - 1) * (1 / rows[0] + 1 / rows[1])
@@ -235,7 +238,9 @@ def _drift(pair: Pair, of: tuple[Measures, list[Measures]], severity: Severity) 
     if severity == "unknown":
         reason = f"{_hidden(sides, rows)}: PSI {float(least.psi):.2f} to {psi_most:.2f}"
         absent = dict.fromkeys(("psi", "chi2_p"), reason)
-        return Drift(pair.name, None, None, None, None, severity, psi_most, chance, absent)
+        return Drift(
+            pair.name, None, None, None, None, severity, psi_most, chance, absent, pair.role
+        )
     return Drift(
         name=pair.name,
         psi=float(least.psi),
@@ -245,4 +250,5 @@ def _drift(pair: Pair, of: tuple[Measures, list[Measures]], severity: Severity) 
         severity=severity,
         psi_most=psi_most,
         psi_chance=chance,
+        role=pair.role,
     )

@@ -12,28 +12,40 @@ def drift_findings(drifts: Sequence[Drift]) -> Iterator[AuditFinding]:
     """One of each column that drifted, and one of all for which that cannot be told."""
     for drift in drifts:
         if drift.severity in _SEVERITIES:
+            who = "The label" if drift.role == "label" else drift.name
             yield AuditFinding(
                 "drift",
                 _SEVERITIES[drift.severity],
-                drift.name,
+                column_of(drift),
                 None,
-                f"{drift.name} is distributed otherwise than in the baseline ({figures_of(drift)}).",
+                f"{who} is distributed otherwise than in the baseline ({figures_of(drift)}).",
                 "See what changed at the sites: the rows, a unit, or a code. If the change is meant, "
                 "compare with a later run (audit.baseline).",
             )
     open_ones = [drift for drift in drifts if drift.severity == "unknown"]
     if open_ones:
         first = open_ones[0]
-        example = "" if len(open_ones) == 1 else f"of {first.name}, "
+        names = [name_of(drift) for drift in open_ones]
+        example = "" if len(open_ones) == 1 else f"of {names[0]}, "
         yield AuditFinding(
             "drift-unknown",
             "info",
-            first.name if len(open_ones) == 1 else None,
+            column_of(first) if len(open_ones) == 1 else None,
             len(open_ones),
-            f"Whether {names_of([drift.name for drift in open_ones])} drifted cannot be told: "
+            f"Whether {names_of(names)} drifted cannot be told: "
             f"{example}{first.absent.get('psi', 'no rows are shown')}.",
             "Do not take it for unchanged: ask the sites, who see their own rows.",
         )
+
+
+def column_of(drift: Drift) -> str | None:
+    """Of a finding: the label is no column, whatever columns are called."""
+    return None if drift.role == "label" else drift.name
+
+
+def name_of(drift: Drift) -> str:
+    """In a sentence."""
+    return "the label" if drift.role == "label" else drift.name
 
 
 def figures_of(drift: Drift) -> str:

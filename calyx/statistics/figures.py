@@ -27,7 +27,7 @@ from calyx.statistics.possible import check_sums
 from calyx.statistics.single import LEAST, is_single, without_single
 from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
 from calyx.statistics.target_sums import categories_tell_target, mark_tells
-from calyx.statistics.variables import Variable, categorical, numeric, variables
+from calyx.statistics.variables import Bounds, Variable, categorical, numeric, variables
 from calyx.tasks.base import Schema
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
@@ -147,9 +147,9 @@ def _variable(
         r = ranged.index(variable)
         bounds = variable.bounds or (0.0, 1.0)
         numbers = read_numbers(cells, r, bounds, survey.bins)
-        shift = _mean_shift(cells, r, numbers)
+        shift = _mean_shift(cells, r, numbers, variable.near)
         numbers = replace(numbers, spread=shift, is_few_valued=_is_few_valued(cells, r))
-        if not variable.columns:
+        if variable.role == "target":
             tells = absent(IS_TARGET)
         elif given["moments"] != given["correlation"]:
             tells = absent("not the same sites give moments and correlation")
@@ -162,7 +162,7 @@ def _variable(
         is_told = categories.rows or missing >= int(cells["rows"][0])
         if is_single(variable, cells, schema) or not is_told:
             categories = None
-        if "target_all" in cells:
+        if "target_whole" in cells:
             is_enough = cells["shown_target"][i] >= LEAST
             tells = categories_tell_target(cells, i, where) if is_enough else absent(FEW_SITES)
         elif "class_category" in cells:
@@ -194,13 +194,13 @@ def _marks(variable: Variable, cells: Mapping[str, Cells], schema: Schema) -> As
         return absent(NO_MARK)
     if "class_total" in cells:
         return marks_tell(cells, i)
-    if "target_all" not in cells:
+    if "target_whole" not in cells:
         return absent(NOT_MEASURED)
     return mark_tells(cells, i) if cells["shown_target"][i] >= LEAST else absent(FEW_SITES)
 
 
-def _mean_shift(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> Shift | None:
-    """How the means of sites differ, as shares of the declared range."""
+def _mean_shift(cells: Mapping[str, Cells], r: int, numbers: Numbers, near: Bounds) -> Shift | None:
+    """How the means of sites differ, as shares of the range; their powers are of shares of `near`."""
     if "spread_mean" not in cells:
         return None
     total, square, sites = (int(n) for n in cells["spread_mean"][:, r])
@@ -208,10 +208,14 @@ def _mean_shift(cells: Mapping[str, Cells], r: int, numbers: Numbers) -> Shift |
         return None
     sd = root(sites * square - total**2, sites**2 << 2 * MEAN_STEPS)
     shift = Shift(float(Fraction(total, sites << MEAN_STEPS)), sd, sites)
-    width = numbers.high - numbers.low
-    return (
-        with_farthest(shift, cells["powers_mean"], r, numbers.sd / width) if numbers.sd else shift
-    )
+    if not numbers.sd:
+        return shift
+    width = near[1] - near[0]
+    share = width / (numbers.high - numbers.low)
+    told = with_farthest(shift, cells["powers_mean"], r, numbers.sd / width)
+    if told.farthest is None or told.chance is None:
+        return told
+    return replace(told, farthest=told.farthest * share, chance=told.chance * share)
 
 
 def _is_few_valued(cells: Mapping[str, Cells], r: int) -> bool:

@@ -77,14 +77,17 @@ def _rounded(share: float | None) -> float | None:
     return None if share is None else round(share, 6)
 
 
-def declared(variable: Variable) -> list[float] | list[str] | None:
-    """A variable's range, or its categories as words."""
-    return list(variable.bounds) if variable.bounds else list(variable.words) or None
+def declared(variable: Variable) -> list[float | None] | list[str] | None:
+    """A variable's range, of a target also one end alone, or its categories as words."""
+    ends = [variable.low, variable.high]
+    is_range = ends != [None, None] if variable.role == "target" else variable.bounds is not None
+    return ends if is_range else list(variable.words) or None
 
 
 def _as_json(of: VariableFigures, nobody: Set[str]) -> dict[str, Any]:
     """`nobody` are counts of items that no site gives."""
     found: dict[str, Any] = {
+        "role": of.variable.role,
         "unit": of.variable.unit,
         "declared": declared(of.variable),
         "missing": of.missing,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from calyx.digits import plain
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import SEVERITIES, AuditFinding, names_of, sites_of
-from calyx.statistics.number_findings import number_findings
+from calyx.statistics.number_findings import number_findings, ranges
 from calyx.statistics.shifts import FAR_MISSING, is_far, label_shifts, shifts
 from calyx.statistics.telling import telling
 from calyx.tasks.base import Schema
@@ -56,7 +56,9 @@ def _targets(figures: Figures) -> Iterator[AuditFinding]:
     """Of a regression whose targets are all one number, as far as rows are within its range."""
     for one in figures.variables:
         n = one.numbers
-        if n is None or one.variable.columns or n.count < LEAST_ROWS or n.below or n.above:
+        if n is None or one.variable.role != "target" or n.count < LEAST_ROWS:
+            continue
+        if n.below or n.above:
             continue
         if n.sd == 0 and n.moments is not None and "sd" not in n.margins:
             yield AuditFinding(
@@ -162,18 +164,9 @@ def _missing(one: VariableFigures, figures: Figures) -> Iterator[AuditFinding]:
 
 
 def _values(one: VariableFigures) -> Iterator[AuditFinding]:
-    name, unit = one.variable.name, f" {one.variable.unit}" if one.variable.unit else ""
-    if one.numbers and (outside := one.numbers.below + one.numbers.above):
-        n = one.numbers
-        yield AuditFinding(
-            "range",
-            "error",
-            name,
-            outside,
-            f"{outside} values of {name} lie outside {plain(n.low)} … {plain(n.high)}{unit} "
-            f"({n.below} below, {n.above} above).",
-            "A site may use another unit, or a code for missing values: each sees its own share.",
-        )
+    name = one.variable.name
+    if one.numbers is not None:
+        yield from ranges(one.variable, one.numbers)
     hidden = one.categories.hidden if one.categories else 0
     if one.rows and hidden > HIDDEN * one.rows:
         yield AuditFinding(

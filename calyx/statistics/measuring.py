@@ -20,8 +20,8 @@ from calyx.statistics.regrouping import regroup
 from calyx.statistics.repeats import row_hashes
 from calyx.statistics.spread import Shares, powers, shares_of
 from calyx.statistics.suppression import coarse, suppress, suppress_part
-from calyx.statistics.target_sums import is_safe, no_target_sums, target_sums
-from calyx.statistics.variables import TARGET, Variable, numeric, values_of, variables
+from calyx.statistics.target_sums import is_safe, target_sums
+from calyx.statistics.variables import Variable, numeric, target_of, values_of, variables
 from calyx.tasks.base import Column, Schema, Table
 from calyx.weighing import SITES_BY_ROWS, site_by_rows
 
@@ -138,13 +138,13 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
     more = {}
     if variable.bounds is not None:
         more = measure_numbers(variable.bounds, regrouped, _beside(rows))
+        more["share_mean"] = _near(more["share_mean"], variable)
     if regrouped.is_changed and "class_total" in more:
         more["class_total"] = np.zeros_like(more["class_total"])  # some rows' marks are not told
         more["class_missing"] = np.zeros_like(more["class_missing"])
     is_hidden = regrouped.is_changed or bool(more.pop("is_hidden", np.array([False]))[0])
     tells = more.pop("tells", np.array([False]))
-    is_column = variable.name != TARGET
-    more["shown_correlation"] = np.array([is_column and bool(tells[0])])
+    more["shown_correlation"] = np.array([variable.role != "target" and bool(tells[0])])
     blank = np.zeros(len(rows.labels), dtype=np.int64)
     more = {"class_missing": blank, "class_total": blank} | more
     more["shown_marks"] = np.array([more["class_total"].any()])
@@ -160,23 +160,37 @@ def _has_codes(column: Column) -> bool:
 
 def _beside(rows: _Rows) -> Beside:
     """What stands beside a numeric variable."""
-    schema = rows.schema
-    target = next((v.bounds for v in variables(schema) if v.name == TARGET and not v.columns), None)
+    schema, target = rows.schema, target_of(rows.schema)
     y, columns = rows.table.y.astype(np.float64), len(numeric(schema))
-    return Beside(y, rows.labels, rows.is_shown, target, rows.minimum, columns)
+    bounds = None if target is None else target.bounds
+    return Beside(y, rows.labels, rows.is_shown, bounds, rows.minimum, columns)
+
+
+def _near(share: NDArray[np.generic], variable: Variable) -> NDArray[np.float64]:
+    """A mean's share of the bounds as one of `near`, cut to 0 … 1.
+
+    Cutting takes no two sites farther from each other than they are, so that some site is off by
+    what the powers say at least.
+    """
+    (low, high), near = variable.bounds or (0.0, 1.0), variable.near
+    if near == (low, high):
+        return share.astype(np.float64)
+    mean = low + share.astype(np.float64) * (high - low)
+    return np.clip((mean - near[0]) / (near[1] - near[0]), 0.0, 1.0)  # NaN stays
 
 
 def _target_sums(
     values: NDArray[np.float64], variable: Variable, rows: _Rows, is_hidden: bool
 ) -> Arrays:
     """Of a regression: the target by missing, and by category; nothing where rows are hidden."""
-    target, known = rows.schema.target, variable.categories
-    if target is None:
+    target, known = target_of(rows.schema), variable.categories
+    if target is None or target.bounds is None:
         return {}
-    t = (rows.table.y - target.center) / (16 * target.scale) + 0.5
+    y = rows.table.y.astype(np.float64)
     groups = np.where(np.isnan(values), 0, len(known) + 1)
     for place, category in enumerate(known):
         groups[values == category] = place + 1
-    is_told = not is_hidden and is_safe(t)
-    found = target_sums(t, groups, len(known)) if is_told else no_target_sums(len(known))
+    is_told = not is_hidden and is_safe(y, target.bounds)
+    at = groups if is_told else np.full(len(groups), -1)  # of no group
+    found = target_sums(y, at, (len(known), target.bounds))
     return found | {"shown_target": np.array([is_told])}

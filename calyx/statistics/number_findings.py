@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 
+from calyx.digits import outside as outside_of
+from calyx.digits import plain
 from calyx.statistics.figures import VariableFigures
 from calyx.statistics.finding import AuditFinding
+from calyx.statistics.numbers import Numbers
+from calyx.statistics.variables import REACH, Variable
 
 _QUANTILES = {"median": "median", "q1": "first quartile", "q3": "third quartile"}
 _MOMENTS = {"mean": "mean", "sd": "standard deviation"}
@@ -16,7 +20,7 @@ def number_findings(one: VariableFigures) -> Iterator[AuditFinding]:
         return
     name, unit = one.variable.name, f" {one.variable.unit}" if one.variable.unit else ""
     sd = numbers.moments.sd
-    if numbers.is_wide and one.variable.columns:  # a target's range is nobody's declaration
+    if numbers.is_wide and one.variable.role != "target":  # its reach is nobody's declaration
         yield AuditFinding(
             "wide-range",
             "warning",
@@ -44,6 +48,37 @@ def number_findings(one: VariableFigures) -> Iterator[AuditFinding]:
             f"{reason}.",
             "Nothing; what is not told is not used either. More rows a site, or a smaller "
             "client.policy.min_cell, would tell it.",
+        )
+
+
+def ranges(variable: Variable, n: Numbers) -> Iterator[AuditFinding]:
+    """Values outside what somebody declared are an error; beyond what a target's sums reach, they are not."""
+    name, unit = variable.name, f" {variable.unit}" if variable.unit else ""
+    ends = ((n.below, variable.low), (n.above, variable.high))
+    if outside := sum(rows for rows, end in ends if end is not None):
+        what = f"{outside_of(variable.low, variable.high)}{unit}"
+        if variable.low is not None and variable.high is not None:
+            what += f" ({n.below} below, {n.above} above)"
+        yield AuditFinding(
+            "range",
+            "error",
+            name,
+            outside,
+            f"{outside} values of {name} lie {what}.",
+            "A site may use another unit, or a code for missing values: each sees its own share.",
+        )
+    beyond = n.below + n.above - outside
+    if beyond and variable.target is not None:
+        center, scale = variable.target.center, variable.target.scale
+        yield AuditFinding(
+            "beyond-reach",
+            "warning",
+            name,
+            beyond,
+            f"{beyond} values of {name} are in no figure of the audit: they are more than "
+            f"{REACH:,.0f} times its scale of {plain(scale)} away from its center of {plain(center)}.",
+            "Nothing is wrong with the rows for that. Write a typical value and a typical distance "
+            "from it as center and scale of the target into the schema, so that they are counted.",
         )
 
 

@@ -86,12 +86,24 @@ class Target:
     """What a regression predicts. Models see (y - center) / scale, which should lie around ±1.
 
     Center and scale are the schema's, and so the same on every client: a typical value and a
-    typical distance from it, in the target's own unit.
+    typical distance from it, in the target's own unit. `low` and `high` bound plausible values, ends
+    included; None is unbounded.
+
+    Raises ValueError where the center is not within the bounds.
     """
 
     name: str
     center: float
     scale: float  # > 0
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the fields fit one another."""
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if not low <= self.center <= high or low == high:
+            raise ValueError(f"the center of {self.name} does not lie between its low and its high")
 
 
 @dataclass(frozen=True)
@@ -100,11 +112,31 @@ class Schema:
 
     That is either one of the classes 0 … K-1, by name, or a real number: then `target` says
     which, and there are no classes.
+
+    Raises ValueError where two columns, or a column and the target, have one name.
     """
 
     columns: tuple[Column, ...]
     classes: tuple[str, ...]
     target: Target | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a schema that is none, in the words of who writes a task."""
+        for field, kind in (("columns", Column), ("classes", str)):
+            found: Any = getattr(self, field)
+            of_kind = isinstance(found, tuple) and all(isinstance(one, kind) for one in found)
+            if not of_kind:
+                raise ValueError(
+                    f"a schema's {field} are a tuple of {kind.__name__}, and not {found!r:.80}"
+                )
+        if self.target is None and len(self.classes) < 2:
+            raise ValueError("a schema has two classes or more, or a target")
+        if self.target is not None and (self.classes or not isinstance(self.target, Target)):
+            raise ValueError("a schema's target is a Target, and goes without classes")
+        names = [c.name for c in self.columns] + ([self.target.name] if self.target else [])
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"the schema names {twice} twice among its columns and its target")
 
     @property
     def num_outputs(self) -> int:

@@ -111,7 +111,7 @@ class Csv:
         target = self._cfg.schema.target
         number = None
         if target.center is not None and target.scale is not None:
-            number = Target(target.name, target.center, target.scale)
+            number = Target(target.name, target.center, target.scale, target.low, target.high)
         columns = tuple(column_of(name, c) for name, c in self._cfg.schema.columns.items())
         self.schema = Schema(columns, tuple(map(shown, target.classes)), number)
 

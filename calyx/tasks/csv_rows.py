@@ -58,14 +58,14 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
                 if len(row) > 1 or not _is_empty(path, begin, (row, last[0]), width):
                     if width is None:
                         _check_names(path, begin, row)
-                        width = _Width(path, dialect.delimiter, len(row))
+                        width = _Width(path, dialect.delimiter, row)
                     else:
                         width.check(begin, row)
                     yield begin, row
                 begin = rows.line_num + 1
         except csv.Error as error:
             lines = (begin, rows.line_num)
-            raise DataError(_fault(path, dialect, lines, str(error))) from None
+            raise DataError(_fault(path, dialect, lines, str(error), width)) from None
     if width is None:
         raise DataError(f"{path} is empty; its first line must name the columns.")
 
@@ -77,28 +77,35 @@ class _Width:
     columns, and an empty one out of sight.
     """
 
-    def __init__(self, path: Path, delimiter: str, names: int) -> None:
-        self._path, self._delimiter, self.names = path, delimiter, names
-        self._cells, self._first = names, 0
+    def __init__(self, path: Path, delimiter: str, header: list[str]) -> None:
+        self._path, self._delimiter, self.header = path, delimiter, header
+        self.names = self._cells = len(header)
+        self._first = 0
 
     def check(self, line: int, row: list[str]) -> None:
         """Raises DataError with the line of a row that has too few cells, or too many."""
         if not self._first:
             self._first, self._cells = line, max(len(row), self.names)
-        count, is_empty = len(row), not any(cell.strip() for cell in row[self.names :])
-        if count == self._cells and is_empty:
+        cells, is_empty = len(row), not any(cell.strip() for cell in row[self.names :])
+        if cells == self._cells and is_empty:
             return
-        if is_empty and self.names <= count < self._cells:  # the first has more, as only all might
-            line, count = self._first, self._cells
+        if is_empty and self.names <= cells < self._cells:  # the first has more, as only all might
+            line, cells = self._first, self._cells
         help_ = (
             f"quote a text that holds a {self._delimiter!r}, or see decimal in the schema"
-            if count > self.names
+            if cells > self.names
             else f"between two {self._delimiter!r} a cell may be empty, and none may be left out"
         )
         raise DataError(
-            f"{self._path}, line {line}: {_counted(count, 'cell')}, and the first line names "
+            f"{self._path}, line {line}: {_counted(cells, 'cell')}, and the first line names "
             f"{_counted(self.names, 'column')}; {help_}."
         )
+
+
+def _column(width: _Width | None, place: int) -> str:
+    """The name of a row's cell, in brackets; nothing where it has none."""
+    name = "" if width is None else "".join(width.header[place : place + 1]).strip()
+    return f" (column {printable(name, 40)})" if name else ""
 
 
 def _counted(number: int, word: str) -> str:
@@ -150,45 +157,48 @@ def _check_breaks(
     inside = sum(cell.count(dialect.delimiter) for cell in row)
     if dialect.line_breaks or inside < (width.names - 1 if width else min(1, len(row) - 1)):
         return
-    for cell in row:
+    for i, cell in enumerate(row):
         breaks = len(BREAK.findall(cell))
         if breaks:
+            column = _column(width, i)
             raise DataError(
-                f"{path}, line {line}: a quotation mark is opened and closed in line {line + breaks}, "
-                f"and what stands between could be rows of their own; {DOUBLED}, or say line_breaks: "
-                "true in the schema if it is one cell."
+                f"{path}, line {line}: a quotation mark is opened and closed in line {line + breaks}"
+                f"{column}, and what stands between could be rows of their own; {DOUBLED}, or say "
+                "line_breaks: true in the schema if it is one cell."
             )
 
 
-def _fault(path: Path, dialect: Dialect, lines: tuple[int, int], error: str) -> str:
+def _fault(
+    path: Path, dialect: Dialect, lines: tuple[int, int], error: str, width: _Width | None
+) -> str:
     """What is wrong with a cell of the row in these lines, in a sentence, where csv says `error`."""
     begin, end = lines
     with path.open(encoding=dialect.encoding, newline="") as file:
         text = "".join(islice(file, begin - 1, end))
     cell = re.compile(rf' *(?:"(?:[^"]|"")*("?)|[^{re.escape(dialect.delimiter)}\r\n]*)')
-    start, opened = (1 if begin == 1 and text.startswith("\ufeff") else 0), begin
+    start, place, closed = int(begin == 1 and text.startswith("\ufeff")), 0, begin
     while match := cell.match(text, start):
-        opened = begin + len(BREAK.findall(text[: match.start()]))
-        closed = begin + len(BREAK.findall(text[: match.end()]))
+        opened, closed = closed, closed + len(BREAK.findall(match.group()))
+        where, column = f"{path}, line {opened}", _column(width, place)
         rest = text[match.end() : match.end() + 1]
         if match.group(1) == "":
             within = (
-                "never closed"
-                if "unexpected end" in error
-                else f"not closed within {MOST:,} characters"
+                "never closed" if "unexpected end" in error else f"not closed within {MOST:,} signs"
             )
-            return f"{path}, line {opened}: a quotation mark is opened and {within}; {DOUBLED}."
+            return f"{where}: a quotation mark is opened and {within}{column}; {DOUBLED}."
         if match.group(1) and rest not in ("", dialect.delimiter, "\r", "\n"):
-            if closed > opened:
+            if closed == opened:
                 return (
-                    f"{path}, line {opened}: a quotation mark is opened and closed in line {closed}, "
-                    f"where the text goes on; {DOUBLED}."
+                    f"{where}: a text goes on after its closing quotation mark{column}; {DOUBLED}."
                 )
-            return f"{path}, line {opened}: a text goes on after its closing quotation mark; {DOUBLED}."
+            return (
+                f"{where}: a quotation mark is opened and closed in line {closed}{column}, where the "
+                f"text goes on; {DOUBLED}."
+            )
         if rest != dialect.delimiter or match.end() - start > MOST:
-            break
-        start = match.end() + 1
-    return f"{path}, line {opened}: a cell of more than {MOST:,} characters; shorten it."
+            return f"{where}: a cell of more than {MOST:,} signs{column}; shorten it."
+        start, place = match.end() + 1, place + 1
+    return f"{path}, line {begin}: {printable(error)}."
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The schema of a csv task, as its owner writes it in YAML."""
 
 import json
+import math
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -73,6 +74,8 @@ class TargetConfig:
     classes: tuple[Word, ...] = ()
     center: float | None = None
     scale: PositiveFloat | None = None
+    low: Bound = None  # plausible values of a number, ends included
+    high: Bound = None
 
     def __post_init__(self) -> None:
         """Either or."""
@@ -82,6 +85,12 @@ class TargetConfig:
             raise ValueError(
                 "the target needs classes (two at least), or center and scale for a number"
             )
+        if self.classes and {self.center, self.scale, self.low, self.high} != {None}:
+            raise ValueError("center, scale, low and high are of a number, and a class has none")
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if low >= high or (self.center is not None and not low <= self.center <= high):
+            raise ValueError("low must be below high, and the center of a target between them")
         _check_words(self.classes)
 
 

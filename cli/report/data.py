@@ -5,7 +5,7 @@ Everything is read as untrusted: text is escaped by the template, numbers are ch
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from markupsafe import Markup
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -54,6 +54,8 @@ class ColumnRow:
     """One column; what its kind does not have is None."""
 
     unit: str
+    role: Literal["column", "image", "target"] = "column"
+    declared: tuple[Number | str | None, ...] | None = None
     missing: Count | None
     missing_share: Share | None
     coded_missing: Count | None
@@ -85,6 +87,7 @@ class DriftRow:
     psi: Number | None
     ks: Number | None
     severity: str
+    role: Literal["column", "image", "target", "label"] = "column"
     psi_chance: Number | None = None
     absent: dict[str, str] = Field(default_factory=dict)
 
@@ -157,9 +160,7 @@ def _line(name: str, of: ColumnRow) -> Line:
         if of.hidden_rows:
             value = f"{len(of.categories)} categories, {of.hidden_rows} rows of hidden ones"
             value += f", of the others most often {word}" if of.categories[most] else ""
-    shown = (
-        "—" if of.range is None else f"{digits.plain(of.range[0])} … {digits.plain(of.range[1])}"
-    )
+    shown = _range(of)
     if of.outside:
         shown += f", {of.outside} outside"
     if of.outlier_share or of.margins.get("outlier_share"):
@@ -178,6 +179,15 @@ def _line(name: str, of: ColumnRow) -> Line:
         why="" if of.association is not None else of.absent.get("association", ""),
         picture=_bars(list(of.histogram or (of.categories or {}).values())),
     )
+
+
+def _range(of: ColumnRow) -> str:
+    """What is declared: how far sums of a target reach is nobody's declaration."""
+    if of.range is None:
+        return "—"
+    ends = of.range if of.role != "target" else (of.declared or ())
+    known = ["" if end is None else digits.plain(float(end)) for end in ends]
+    return f"{known[0]} … {known[1]}".strip() if len(known) == 2 else "—"
 
 
 def _within(of: ColumnRow, key: str, value: float | None) -> str:

@@ -27,6 +27,7 @@ from cli.report.scales import (
     shorten,
 )
 from cli.report.verdict import Verdict, judge, judge_values
+from server.attendance import Absentee, sentences
 
 MOST_BYTES = 1_000_000
 MOST_ROWS = 200  # of a table of rounds or clients
@@ -61,6 +62,7 @@ def render(run: Run) -> bytes:
         head=_head(run),
         data=_data(run),
         status=_status(run),
+        absentees=_absentees(run),
         verdict=_verdict(run),
         comparison=figures.comparison(run),
         same_rows=figures.same_rows(run),
@@ -158,6 +160,11 @@ def _status(run: Run) -> str:
     if why is not None:
         return f"No round is called best, and the model is that of the last one: {why}."
     return ""
+
+
+def _absentees(run: Run) -> list[str]:
+    missing = run.summary.absentees if run.summary else {}
+    return sentences({n: Absentee(m.took_part, m.asked, m.why) for n, m in missing.items()})
 
 
 def _verdict(run: Run) -> Verdict:

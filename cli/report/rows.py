@@ -213,6 +213,15 @@ class CrossValidation:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Missing:
+    """A client that was not in the sums of every round that it was asked in."""
+
+    took_part: Count
+    asked: Annotated[int, Field(ge=1, lt=2**63)]
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Summary:
     """`summary.json`; a figure that a run did not measure is null or absent.
 
@@ -233,6 +242,7 @@ class Summary:
     best_round: Count | None = None  # null where none is called best; see `absent`
     released_round: Count | None = None
     absent: dict[str, str] = Field(default_factory=dict)  # why a figure is null, by its name
+    absentees: dict[str, Missing] = Field(default_factory=dict)  # clients that missed rounds
     best_val_loss: Loss | None = None
     best_val_accuracy: Score | None = Field(
         None, validation_alias=_either("best_val_accuracy", "best_val_r2")

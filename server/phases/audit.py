@@ -18,7 +18,7 @@ from calyx.secagg.refusals import RefusalCode
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import ALL, TRAIN, Survey
 from calyx.statistics.drift import Drift
-from calyx.statistics.drift_findings import drift_findings
+from calyx.statistics.drift_findings import column_of, drift_findings
 from calyx.statistics.figures import Figures, read_sums
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.finding import SEVERITIES, AuditFinding
@@ -82,7 +82,7 @@ def _say(work: Work, finding: AuditFinding, drifts: list[Drift]) -> None:
         return
     details = {"check": finding.check, "column": finding.column, "advice": finding.advice}
     if finding.check == "drift":
-        drift = next(drift for drift in drifts if drift.name == finding.column)
+        drift = next(drift for drift in drifts if column_of(drift) == finding.column)
         figures = {"psi": drift.psi, "ks": drift.ks}
         work.folder.event("drift", severity, finding.message, **details, **figures)
     else:

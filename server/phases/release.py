@@ -15,6 +15,7 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import with_constants
 from calyx.statistics.finding import SEVERITIES
 from calyx.weights import Weights, save_weights
+from server.attendance import absentees
 from server.crossvalidation import cv_file
 from server.federation import Federation
 from server.history import history_of
@@ -54,7 +55,9 @@ def run(work: Work) -> Work:
         "stopped_because": work.why,
     }
     history = history_of(work.run, state, rows, len(work.nodes))
-    rest = {"baselines": None, "absent": history.absent | reasons}
+    rest: dict[str, Any] = {"baselines": None, "absent": history.absent | reasons}
+    if missing := absentees(rows, read_lines(folder.events)):
+        rest["absentees"] = missing
     write_json(folder.summary, head | history.figures | figures | rest)
     return work
 

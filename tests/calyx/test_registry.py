@@ -3,12 +3,14 @@
 import sys
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from types import ModuleType
+from typing import ClassVar
 
 import pytest
 
 from calyx import registry
 from calyx.errors import ConfigError
 from calyx.registry import load_class, load_task
+from calyx.tasks.base import Column, Schema
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,56 @@ def test_an_entry_point_that_is_no_task_is_named_with_what_a_task_has(installed,
         load_task({"name": "fleet"})
     assert "with name, w_max, clients, schema, load and model" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class Whole(Loads):
+    """A task; what a test changes is in `changed`."""
+
+    changed: ClassVar = {}
+    w_max, clients = 64, ("a", "b")
+    schema = Schema((Column("x", "numeric"),), ("no", "yes"))
+
+    def __init__(self, section):
+        super().__init__(section)
+        for name, value in self.changed.items():
+            setattr(self, name, value)
+
+
+class Raises(Whole):
+    """Its constructor fails."""
+
+    def __init__(self, section):
+        super().__init__(section)
+        self.rows = {}["rows"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"clients": ("a", "a")}, "has the client a twice"),
+        ({"clients": ("a", 2)}, "are names, a tuple of texts, and not"),
+        ({"clients": "ab"}, "are names, a tuple of texts, and not 'ab'"),
+        ({"schema": ("x",)}, "is a tuple, and no calyx.tasks.base.Schema"),
+        ({"schema": Schema((Column("x", "numeric"),), ("no", "no"))}, "has the class no twice"),
+        ({"w_max": 100}, "w_max=100 is not a power of two"),
+        ({"w_max": "64"}, "is a number of rows or None, not '64'"),
+    ],
+)
+def test_an_attribute_of_another_type_is_named(installed, monkeypatch, changed, words):
+    installed("task", Whole)
+    assert load_task({"name": "fleet"}).clients == ("a", "b")
+    monkeypatch.setattr(Whole, "changed", changed)
+    with pytest.raises(ConfigError, match=rf"task=fleet.* ?{words}") as caught:
+        load_task({"name": "fleet"})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_constructor_that_fails_is_told_with_its_line(installed):
+    installed("task", Raises)
+    with pytest.raises(
+        ConfigError, match=r"^task=fleet cannot be made: KeyError: 'rows' \(calyx/test"
+    ):
+        load_task({"name": "fleet"})
 
 
 @pytest.mark.parametrize("thing", [Empty, Loads({}), len])

@@ -1,14 +1,11 @@
 """How a client's rows are split: by seed and name, in fifths, blocks whole."""
 
-import random
-from types import SimpleNamespace
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.tasks.base import Table
-from client.data import load, split
+from client.data import split
 
 
 def table_of(blocks: list[int] | None, rows: int = 100) -> Table:
@@ -55,13 +52,3 @@ def test_a_split_comes_from_the_seed_and_the_name():
     assert first == rows_of(split(table, 1, "a")["train"])
     assert first != rows_of(split(table, 2, "a")["train"])
     assert first != rows_of(split(table, 1, "b")["train"])
-
-
-def test_what_a_task_draws_from_global_generators_while_loading_is_seeded():
-    def draw(client, data_dir, seed):
-        return np.random.randn(3).tolist(), random.random()
-
-    task = SimpleNamespace(load=draw)
-    assert load(task, "a", None, 1) == load(task, "a", None, 1)
-    assert load(task, "a", None, 1) != load(task, "b", None, 1)
-    assert load(task, "a", None, 1) != load(task, "a", None, 2)

@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from support.training import EMPTY, config, flat, job, rows
 from torch import nn
 from torch.nn import functional
 
@@ -13,45 +14,13 @@ from calyx.hardware import Hardware
 from calyx.seeding import rng
 from client.data import Part
 from client.evaluation import evaluate
-from client.training import LocalJob, train
-from client.training_config import EarlyStopping, TrainingConfig
+from client.training import train
 from strategies.fedprox import FedProxLocal
-from strategies.local import LocalObjective
-
-CPU = Hardware("cpu", 1, "float32", True)
-EMPTY = Part(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), 2)
-
-
-def rows(n, seed=0):
-    draw = np.random.default_rng(seed)
-    y = draw.integers(0, 2, n)
-    return Part((draw.standard_normal((n, 3)) + y[:, None]).astype(np.float32), y, 2)
-
-
-def config(**other):
-    values = {
-        "epochs": 3,
-        "batch_size": 8,
-        "lr": 0.1,
-        "optimizer": "sgd",
-        "momentum": 0.0,
-        "weight_decay": 0.0,
-    }
-    stopping = EarlyStopping(patience=other.pop("patience", None), min_delta=0.0)
-    return TrainingConfig(name="test", early_stopping=stopping, **(values | other))
-
-
-def job(cfg, objective=None, client="a", hardware=CPU):
-    return LocalJob(cfg, objective or LocalObjective(), hardware, 1, 2, client)
 
 
 def model(seed=0, dropout=0.0):
     torch.manual_seed(seed)
     return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(dropout), nn.Linear(4, 2))
-
-
-def flat(net):
-    return torch.cat([p.detach().reshape(-1) for p in net.parameters()])
 
 
 def test_one_step_of_sgd_by_hand():

@@ -19,6 +19,7 @@ from client.data import Part, read_rows
 from engines import rehearsal
 from engines.planning import plan
 from engines.rehearsal import Found, Rehearsal, look, rehearse
+from engines.trial import some
 from engines.workers import WorkerPool
 
 
@@ -36,7 +37,7 @@ def asked(checked):
 def test_a_regression_is_rehearsed_on_its_exact_targets():
     """Targets stand beside their float32 form in a part; both are cut to the batch."""
     part = Part(np.zeros((5, 1), np.float32), np.zeros(5, np.float32), 0, np.arange(5.0))
-    assert rehearsal._some(part, 3).exact.tolist() == [0, 1, 2]
+    assert some(part, 3).exact.tolist() == [0, 1, 2]
 
 
 class Net(nn.Module):
@@ -82,7 +83,10 @@ def test_unseeded_noise_is_said_with_where_it_is(asked, monkeypatch, kind, words
     [
         ("begin", "The model of task=digits begins with other weights each time that it is made"),
         ("count", "The model's bright (int64) does not travel, and training moves it"),
-        ("double", "The model of task=digits cannot be trained on its clients' rows (client-"),
+        (
+            "double",
+            "The model of task=digits cannot be trained on its clients' rows, with a batch of",
+        ),
     ],
 )
 def test_what_would_fail_or_be_wrong_is_refused_before_the_run(

@@ -4,11 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from support.federation import Federation
+from support.csv_files import write_folder
+from support.federation import Federation, Silent
 from support.taps import Tap, run_server, stage_of
 
 from calyx.errors import ConfigError
+from calyx.files import read_lines
 from calyx.weights import load_weights
+from engines.embedded import EmbeddedGrid
+from engines.workers import WorkerPool
 
 RUN = ("rounds=2", "task.num_clients=4")
 KEEPING = ["scaffold", "fedbn", "ditto"]
@@ -107,3 +111,29 @@ def test_a_client_without_a_place_for_it_says_so(tmp_path):
     made = Federation(*RUN, "strategy=ditto")
     with pytest.raises(Exception, match="order-refused"):
         run_server(made, made.inner, tmp_path / "run")
+
+
+def test_a_site_whose_rows_change_in_mid_run_is_in_no_later_sum(tmp_path):
+    """Nor in the test, whose rows may have been trained on; the server knows who, and why."""
+    rows = write_folder(tmp_path / "rows", clients=4, rows=40)
+    made = Federation("task=csv", f"task.data_dir={rows}", "rounds=2")
+    section = made.plan.run.client | {"state_dir": str(tmp_path / "state")}  # as sites have one
+    tap = Tap(EmbeddedGrid(WorkerPool(0), made.identities, section, Silent()))
+
+    def reply(message, answer):
+        if stage_of(message) == 0 and message.metadata.message_type == "train":
+            file = rows / "site-1.csv"
+            head, *lines = file.read_text().splitlines()
+            if lines[0].startswith("0,"):
+                file.write_text("\n".join([head, *reversed(lines)]) + "\n")
+        return answer
+
+    tap.reply = reply
+    folder = run_server(made, tap, tmp_path / "run")
+    cohorts = [(row["replies"], row["dropped"]) for row in read_lines(folder / "rounds.jsonl")]
+    assert cohorts == [(4, []), (3, ["site-1"])]
+    assert summary(folder)["tested_on"]["clients"] == 3
+    dropped = [e for e in read_lines(folder / "events.jsonl") if e["event"] == "client-dropped"]
+    assert {(e["client"], e["reason"]) for e in dropped} == {("site-1", "rows-changed")}
+    said = (tmp_path / "state" / "events.jsonl").read_text()
+    assert "the same rows in another order" in said

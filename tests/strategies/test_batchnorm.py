@@ -95,6 +95,30 @@ def test_flowers_fedavg_runs_and_is_ours(tmp_path):
     assert summary["rounds"] == ours["rounds"] == ROUNDS
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["strategy=fedavg", "cv.k=2"],
+        ["strategy=fedbn", "strategy.local.keep=norm"],
+        ["strategy=ditto"],
+        ["strategy=scaffold"],
+        ["strategy=fednova"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_client_takes_part_whatever_its_number_of_rows_leaves_over(tmp_path, words):
+    """By batches of one less than the rows of the least client, which leave it one row."""
+    made = Federation().plan
+    few = min(len(prepare(made.terms, s.name, None).parts["train"]) for s in made.sites)
+    federation = Federation(
+        f"training.batch_size={few - 1}", "rounds=1", *words, store=tmp_path / "own"
+    )
+    run_server(federation, federation.inner, tmp_path / "run")
+    (row,) = read_lines(tmp_path / "run" / "rounds.jsonl")
+    assert (row["replies"], row["dropped"]) == (3, [])
+    assert "absentees" not in json.loads((tmp_path / "run" / "summary.json").read_text())
+
+
 class Restless(nn.Module):
     """With a layer whose statistics begin anew in each round, and a plain number."""
 

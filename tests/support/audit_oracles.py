@@ -42,14 +42,16 @@ def of_audit(made: Made, audit: Mapping[str, Any]) -> dict[str, Expected]:
     for item in audit["withheld"]:
         found[f"withheld.{item}"] = Near(len(made.sites) - len(given))
     for name, column in audit["columns"].items():
-        values = {site: frame["y" if name == "target" else name] for site, frame in given.items()}
+        values = {site: frame[name] for site, frame in given.items()}
         of = of_words if name == "c" else of_numbers
         told = of(made, column, values) | of_column(made, column, values)
-        if name != "target":
+        if column["role"] == "column":
             told |= of_tells(made, column, rows, name)
         else:
             tells = ("association", "association_chance", "mark_association", "mark_chance")
             told |= dict.fromkeys(tells, Absent())
+            told = {k: v for k, v in told.items() if not k.startswith("declared")}
+            told["declared"] = Absent()  # how far sums reach is nobody's declaration
         found |= prefixed(f"columns.{name}.", told)
     return found if given else found | of_nobody(made, audit)
 

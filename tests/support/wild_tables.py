@@ -92,13 +92,12 @@ class _Writer:
             _spoil_header(self, columns)
         schema = self.schema(columns)
         text, lines = self.text(columns)
-        fault = tuple(words.format(line=lines[row] if lines else 0) for words in self.fault)
+        line = lines[row] if lines else 0
+        fault = tuple(words.format(line=line).replace("\n", "?") for words in self.fault)
         place = min(self.raw)[0] if self.raw else self.rows
         if self.doubts and self.doubts[0][0] < place and BAD_BYTE not in text:
             fault = (self.doubts[0][1],)
-        content = text.encode(self.encoding)
-        if BAD_BYTE in text:
-            content = content.replace(BAD_BYTE.encode(), b"\xff")
+        content = text.encode(self.encoding).replace(BAD_BYTE.encode(), b"\xff")
         return WildTable(content, schema, columns, lines, fault)
 
     def columns(self):
@@ -148,12 +147,8 @@ class _Writer:
 
     def schema(self, columns):
         def number_or(column):
-            kind = (
-                {"kind": "categorical", "categories": column.words}
-                if column.words
-                else {"kind": "numeric"}
-            )
-            return kind | {"may_be_missing": True}
+            kind = "categorical" if column.words else "numeric"
+            return {"kind": kind, "categories": column.words, "may_be_missing": True}
 
         (target,) = (c for c in columns if c.role == "target")
         answer = {"classes": target.words} if target.words else {"center": 0.0, "scale": 1.0}
@@ -230,8 +225,7 @@ def _no_number(writer, columns, row):
     wrong = [n for n in NO_NUMBERS if n not in writer.missing]
     wrong += [f"1{mark}234" for mark in ",." if mark not in (writer.decimal, writer.thousands)]
     columns[place].cells[row] = writer.one(wrong)
-    name = columns[place].name.replace("\n", "?")
-    writer.fault = (f"line {{line}}, column {name}: ",)
+    writer.fault = (f"line {{line}}, column {columns[place].name}: ",)
 
 
 def _no_class(writer, columns, row):
@@ -271,8 +265,13 @@ def _stray(writer, columns, row):
 
 
 def _goes_on(writer, columns, row):
-    writer.raw[row, _place(columns, "unread")] = '"12" cyst'
-    writer.fault = ("line {line}: a text goes on after its closing quotation mark",)
+    place = _place(columns, "unread")
+    writer.raw[row, place] = '"12" cyst'
+    name = columns[place].heading
+    writer.fault = (
+        "line {line}: a text goes on after its closing",
+        f"(column {name})" if name else "",
+    )
 
 
 def _bad_byte(writer, columns, row):

@@ -18,7 +18,7 @@ CFG = PreprocessingConfig(
     name="federated",
     numeric_imputation="median",
     categorical_imputation="mode",
-    fill_value=-3.0,
+    fill_value=0.0,
     scaling="standard",
     outliers="clip",
     iqr_factor=3.0,
@@ -57,7 +57,8 @@ def test_constants_of_the_declared_range_are_taken_by_clients_and_map_it_to_one(
     ("how", "fill"), [("median", 50.0), ("mode", 50.0), ("constant", -3.0), ("none", NAN)]
 )
 def test_without_sums_only_a_constant_fills_as_the_config_says(how, fill):
-    cfg = replace(CFG, numeric_imputation=how, scaling="none")
+    given_fill = -3.0 if how == "constant" else 0.0
+    cfg = replace(CFG, numeric_imputation=how, fill_value=given_fill, scaling="none")
     age = fit_sums(figures(of_one_site(), minimum=10), SCHEMA, cfg).columns[0]
     assert (age.mean, age.scale) == (0.0, 1.0)
     assert age.fill == pytest.approx(fill, nan_ok=True)

@@ -3,6 +3,9 @@
 Shapes: N rows, C columns of the schema, F model inputs.
 """
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,8 +15,10 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from calyx.preprocessing.absence import unread
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import apply, feature_names, fit, num_inputs
+from calyx.preprocessing.fitting import apply, constants_of, feature_names, fit, num_inputs
+from calyx.preprocessing.own import fitted_once
 from calyx.tasks.base import Column, Schema, Table
 
 NAN = np.nan
@@ -124,15 +129,50 @@ def test_an_outlier_is_clipped_before_the_mean_is_taken():
     assert mean == pytest.approx((0 + 1 + 2 + 3 + 4 + 11.25) / 6)
 
 
+@pytest.mark.parametrize("train", [[NAN, NAN], [70, 70], [70, NAN], [70]])
+def test_a_number_of_no_known_spread_is_scaled_by_its_declared_range(train):
+    """Half of 20 … 120 is one unit: 120 is the middle 70 and 50 more."""
+    column = Column("weight", "numeric", low=20, high=120)
+    assert through(column, train, [NAN, 70, 120], scaling="standard") == [[0], [0], [1]]
+
+
+@pytest.mark.parametrize("train", [[NAN, NAN], [60, 60], [60, NAN], [0.3, 0.1 + 0.2, 0.3]])
 @pytest.mark.parametrize("imputation", ["median", "mode", "constant"])
-def test_a_column_missing_everywhere_becomes_the_constant(imputation):
-    how = {"numeric_imputation": imputation, "fill_value": 4.0}
+def test_a_number_of_no_known_spread_and_range_says_nothing_and_that_is_said(train, imputation):
+    how = {"numeric_imputation": imputation, "scaling": "standard"}
+    how |= {"fill_value": 60.0} if imputation == "constant" else {}
+    fitted = fit(table(train), schema(Column("height", "numeric")), config(**how))
+    assert apply(fitted, table([120, NAN, train[0]])).tolist() == [[0], [0], [0]]
+    ((column, count),) = unread(fitted, table([120, NAN, train[0]]))
+    assert (column.name, count) == ("height", 1)
+    assert list(unread(fitted, table(train))) == []
+    kept = json.loads(json.dumps(constants_of(fitted), allow_nan=False))
+    assert fitted_once(fitted.schema, fitted.cfg, kept) == fitted
+
+
+def test_without_scaling_a_number_stays_in_its_own_unit():
+    how = {"numeric_imputation": "constant", "fill_value": 4.0}
     assert through(NUMBER, [NAN, NAN], [NAN, 6], **how) == [[4, 1], [6, 0]]
-    assert through(NUMBER, [NAN, NAN], [NAN, 6], scaling="standard", **how) == [[0, 1], [2, 0]]
 
 
-def test_a_constant_column_is_centred_and_divided_by_one():
-    assert through(Column("d", "numeric"), [3, 3, 3], [3, 5], scaling="standard") == [[0], [2]]
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize(
+    ("train", "imputation"),
+    [([NAN, NAN], "mode"), ([NAN, NAN], "constant"), ([0, 0, NAN], "constant"), ([0, 1], "mode")],
+    ids=["none", "none-constant", "constant", "tie"],
+)
+def test_a_missing_category_of_which_nothing_is_known_is_no_category_in_any_order(
+    train, imputation, order
+):
+    how = {"categorical_imputation": imputation}
+    for kind, zeros in (("categorical", [[0, 0, 0]]), ("ordinal", [[0.5]])):
+        column = Column("grade", kind, categories=tuple(map(float, order)))
+        assert through(column, train, [NAN], **how) == zeros
+
+
+def test_a_missing_rank_of_two_is_neither():
+    column = Column("level", "ordinal", categories=(0.0, 1.0), may_be_missing=True)
+    assert through(column, [NAN], [0, NAN, 1]) == [[0, 0], [0.5, 1], [1, 0]]
 
 
 def test_large_values_that_hardly_differ_are_scaled_by_their_own_deviation():
@@ -146,7 +186,7 @@ def test_large_values_that_hardly_differ_are_scaled_by_their_own_deviation():
 def test_what_differs_by_rounding_alone_is_a_constant():
     values = [0.1 + 0.2, 0.3, 0.3, 0.1 + 0.2]
     learnt = fit(table(values), schema(Column("d", "numeric")), config(scaling="standard"))
-    assert learnt.columns[0].scale == 1.0
+    assert learnt.columns[0].scale == np.inf
 
 
 @pytest.mark.parametrize(
@@ -242,11 +282,12 @@ columns = st.one_of(
         **shared,
     ),
 )
+constant = {"numeric_imputation": "constant"}
+numeric = [{"numeric_imputation": "median"}, {"numeric_imputation": "mode"}, constant]
 configs = st.builds(
-    config,
-    numeric_imputation=st.sampled_from(["median", "mode", "constant"]),
+    lambda filled, **options: config(**filled, **options),
+    st.sampled_from([*numeric, constant | {"fill_value": -3.5}]),
     categorical_imputation=st.sampled_from(["mode", "constant"]),
-    fill_value=st.sampled_from([0.0, -3.5]),
     scaling=st.sampled_from(["standard", "none"]),
     outliers=st.sampled_from(["clip", "flag", "keep"]),
     iqr_factor=st.sampled_from([0.5, 1.5, 3.0]),
@@ -256,7 +297,8 @@ configs = st.builds(
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Schema, PreprocessingConfig, Table, Table]:
     """A schema, a config, and training and other rows of any content."""
-    of = draw(st.lists(columns, min_size=1, max_size=4))
+    drawn = draw(st.lists(columns, min_size=1, max_size=4))
+    of = [replace(column, name=f"c{i}") for i, column in enumerate(drawn)]
 
     def rows(at_least: int) -> Table:
         one = st.lists(values, min_size=len(of), max_size=len(of))
@@ -299,6 +341,20 @@ def test_applying_to_other_rows_leaves_what_was_fitted_as_it_was(case):
     apply(fitted, rest)
     assert (apply(fitted, train) == before).all()
     assert (apply(fit(train, of, cfg), train) == before).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases())
+def test_the_order_of_a_schemas_words_decides_nothing_but_the_order_of_inputs(case):
+    of, cfg, train, rest = case
+    turned = schema(*(replace(c, categories=c.categories[::-1]) for c in of.columns))
+    names = feature_names(of, cfg)
+    places = [names.index(name) for name in feature_names(turned, cfg)]
+    ranks = [names.index(c.name) for c in of.columns if c.kind == "ordinal"]
+    expected = apply(fit(train, of, cfg), rest)
+    expected[:, ranks] = 1 - expected[:, ranks]
+    got = apply(fit(train, turned, cfg), rest)
+    assert got == pytest.approx(expected[:, places], abs=1e-6)
 
 
 def test_an_ordinal_value_becomes_its_rank():

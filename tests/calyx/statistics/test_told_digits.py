@@ -79,7 +79,7 @@ def test_sums_of_pairs_do_not_tell_in_how_few_rows_two_marks_meet():
 
 def test_sums_of_pairs_do_not_tell_how_few_of_the_other_rows_have_a_mark():
     y = np.linspace(-2, 2, 90)
-    y[60:] = 9.0  # beyond its reach
+    y[60:] = 1e9  # beyond its reach
     x = np.where(np.arange(90) % 2, 1.0, 0.0)
     assert sent(x, y, NUMBERS)["pairs"][0] == 60
     x[60:] = 0.0

@@ -23,18 +23,21 @@ def rows_of(path, content, **how):
     [
         (
             STRAY + '6" wide,47,yes\n',
-            "line 4: a quotation mark is opened and closed in line 7, where",
+            "line 4: a quotation mark is opened and closed in line 7 \\(column note\\), where",
         ),
         (
             STRAY + '6",47,yes\n',
-            "line 4: a quotation mark is opened and closed in line 7, and what",
+            "line 4: a quotation mark is opened and closed in line 7 \\(column note\\), and what",
         ),
-        (STRAY, "line 4: a quotation mark is opened and never closed"),
+        (STRAY, r"line 4: a quotation mark is opened and never closed \(column note\); double"),
         (
             'a,note\n1,"12 cm\n2,ok\n3,6"\n',
             "line 2: a quotation mark is opened and closed in line 4",
         ),
-        ('\n\na,b\n\n1,"x"y\n', "line 5: a text goes on after its closing quotation mark"),
+        (
+            '\n\na,b\n\n1,"x"y\n',
+            r"line 5: a text goes on after its closing quotation mark \(column b\)",
+        ),
         ('a,b\n"1\n2",3\n"4"5,6\n', "line 4: a text goes on"),
         ('"a,b\n1,2"\n', "line 1: a quotation mark is opened and closed in line 2"),
         ('a\n"1\n2"\n', "line 2: a quotation mark is opened and closed in line 3"),
@@ -42,7 +45,7 @@ def rows_of(path, content, **how):
             'a,b\n1,"' + "x" * 140_000 + '\n",2\n',
             "line 2: a quotation mark is opened and not closed",
         ),
-        ("a,b\n1," + "x" * 140_000 + "\n", "line 2: a cell of more than 131,072 characters"),
+        ("a,b\n1," + "x" * 140_000 + "\n", "line 2: a cell of more than 131,072 signs"),
         ("a,b\n1,2\n\n3\n", "line 4: 1 cell, and the first line names 2 columns; between two"),
         ("a,b\n1,2\n3,4,5\n", "line 3: 3 cells, and the first line names 2 columns; quote"),
         ('a,b,c\n1,2,3\n""\n', "line 3: 1 cell, and the first line names 3 columns"),
