@@ -9,6 +9,7 @@ import logging
 import math
 import re
 from collections.abc import Iterator
+from itertools import chain, count
 from typing import Any
 
 from calyx.config import RunConfig
@@ -19,6 +20,7 @@ from server.folder import Row, RunFolder
 _STEP = "round"
 _OF_MODELS = ("test_", "personal_", "best_val_")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_\-./ ]")
+_MOST_LETTERS = 200  # of a parameter's name in MLflow
 _MOST_CHARACTERS = 6000  # of a parameter's value in MLflow
 
 
@@ -82,7 +84,7 @@ def to_mlflow(folder: RunFolder) -> None:
         before = json.loads(noted.read_text())
     mlflow.set_experiment(f"calyx {summary['task']}")
     with mlflow.start_run(run_id=before["run_id"], run_name=folder.path.name) as active:
-        values = dict(_flat(config))
+        values = parameters(config)
         if before["run_id"] is None:
             mlflow.log_params({k: v for k, v in values.items() if k not in MAY_CHANGE})
             mlflow.set_tags({"task": summary["task"], "strategy": summary["strategy"]})
@@ -106,6 +108,16 @@ def _flat(values: dict[str, Any], head: str = "") -> Iterator[tuple[str, str]]:
             yield from _flat(value, f"{head}{key}.")
         else:
             yield f"{head}{key}", _whole_or_cut(str(value))
+
+
+def parameters(config: dict[str, Any]) -> dict[str, str]:
+    """A config's values under names that MLflow takes and that differ: columns may be called anything."""
+    found: dict[str, str] = {}
+    for key, value in _flat(config):
+        plain = _NOT_IN_NAMES.sub("_", key).replace("/", "_")[:_MOST_LETTERS]
+        names = chain([plain], (f"{plain}.{i}" for i in count(2)))
+        found[next(name for name in names if name not in found)] = value
+    return found
 
 
 def _whole_or_cut(text: str) -> str:

@@ -9,7 +9,7 @@ from calyx.composing import compose, resolved
 from calyx.errors import ConfigError
 from calyx.files import read_lines
 from cli.main import run
-from cli.tracking import final_scalars, scalars, to_mlflow
+from cli.tracking import final_scalars, parameters, scalars, to_mlflow
 from engines import planning
 from server.folder import RunFolder
 
@@ -93,6 +93,17 @@ def test_mlflow_has_one_run_also_after_a_resume(tmp_path, monkeypatch, capfd):
     metrics = client.get_run(found.info.run_id).data.metrics
     assert math.isnan(metrics["test_accuracy"])
     assert metrics["test_loss"] == summary["test_loss"]
+
+
+def test_columns_of_any_name_are_parameters_that_mlflow_takes():
+    validation = pytest.importorskip("mlflow.utils.validation")
+    names = ["weight (kg)", "weight [kg]", "a/../b", "größe", "x" * 300, "x" * 301, "", "."]
+    columns = {name: {"kind": f"kind {i}"} for i, name in enumerate(names)}
+    found = parameters({"task": {"schema": {"columns": columns}}, "seed": 1})
+    for name, value in found.items():
+        validation._validate_param(name, value)
+    assert sorted(found.values()) == sorted([*(f"kind {i}" for i in range(len(names))), "1"])
+    assert found["seed"] == "1"
 
 
 @pytest.mark.e2e
