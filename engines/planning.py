@@ -95,6 +95,8 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
         if getattr(run, key) and find_spec(key) is None:
             raise ConfigError(f"{key}=true needs the extra: pip install 'calyx[{key}]'.")
     task = load_task(run.task)
+    if not task.clients:
+        raise ConfigError(f"task={task.name} has no clients: its `clients` names nobody.")
     engine = _parse_engine(run.engine)
     parse_faults(run.task.get("faults"), task.clients, task.schema)
     if run.task.get("faults") and run.engine["name"] == "superlink":
