@@ -10,16 +10,17 @@ from typing import Any
 
 import httpx
 
-from calyx.errors import CalyxError, UserError
+from calyx.errors import CalyxError, UserError, printable
+from calyx.proxies import Proxy
 
 MAX_ANSWER_BYTES = 16 * 2**20  # Flower's own chunks have 5 MiB
 TIMEOUT_S = 30.0
 SLOWEST_BYTES_S = 2**14  # that an answer must come with, after TIMEOUT_S
 
 
-def bounded_client(authority: Path) -> httpx.Client:
+def bounded_client(authority: Path, proxy: Proxy | None) -> httpx.Client:
     """Trusts `authority` only, follows no redirect, reads no answer above MAX_ANSWER_BYTES or
-    below SLOWEST_BYTES_S.
+    below SLOWEST_BYTES_S, and goes through `proxy`, whatever the environment says of either.
 
     Raises UserError where the certificate cannot be read. Requests raise CalyxError for an answer
     that is too long or compressed.
@@ -30,6 +31,8 @@ def bounded_client(authority: Path) -> httpx.Client:
         raise UserError(f"{authority} is no certificate that can be read.") from None
     return httpx.Client(
         verify=trusted,
+        proxy=proxy.address if proxy else None,
+        trust_env=False,
         timeout=TIMEOUT_S,
         follow_redirects=False,
         headers={"accept-encoding": "identity"},
@@ -80,9 +83,27 @@ def is_distrust(error: httpx.HTTPError) -> bool:
     return "certificate" in str(error).lower()
 
 
+def cause_of(error: BaseException) -> BaseException:
+    """The system's own error below those that wrap it."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return error
+
+
 def in_words(error: httpx.HTTPError) -> str:
     """Why a connection failed, in some words."""
     return str(error).rstrip(".") or type(error).__name__
+
+
+def blame(error: httpx.HTTPError, server: str, proxy: Proxy | None) -> str | None:
+    """How a proxy has failed, as a clause; None where there is none, or the server's is the fault."""
+    if proxy is None or isinstance(cause_of(error), ssl.SSLError):
+        return None
+    if isinstance(error, httpx.ProxyError):
+        return f"{proxy} answers {printable(in_words(error), 80)!r} to a call to {server}"
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):  # of the proxy's own port
+        return f"{proxy} cannot be reached ({getattr(cause_of(error), 'strerror', None) or in_words(error)})"
+    return f"nothing comes through {proxy} ({in_words(error)})"
 
 
 def seconds_ahead(response: httpx.Response) -> float:

@@ -6,10 +6,15 @@ from typing import Any
 
 from calyx.defaults import followed
 from calyx.errors import ConfigError
+from calyx.files import at_home
 from calyx.registry import load_class
 
 CONFIG_MODULE = "conf"
 CONFIG_NAME = "config"
+PATH_KEYS = (
+    *("task.data_dir", "task.schema", "audit.baseline"),
+    *(f"client.{key}" for key in ("data_dir", "state_dir", "identity", "roster")),
+)
 
 
 @contextmanager
@@ -55,15 +60,20 @@ def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConf
     values.pop("hydra", None)
     plain = OmegaConf.to_container(OmegaConf.create(values), resolve=True)
     config = {str(k): v for k, v in plain.items()} if isinstance(plain, dict) else {}
-    for section, key in (("task", "data_dir"), ("client", "data_dir"), ("audit", "baseline")):
-        _check_path(config, section, key)
+    for name in PATH_KEYS:
+        _settle_path(config, *name.split("."))
     return followed(_completed(config))
 
 
-def _check_path(config: dict[str, Any], section: str, key: str) -> None:
-    """A folder named 2024, true or nan is read as another thing than a name. Raises ConfigError."""
+def _settle_path(config: dict[str, Any], section: str, key: str) -> None:
+    """Put the home folder in place of `~`. Raises UserError.
+
+    In a file, a folder named 2024, true or nan is read as another thing than a name.
+    """
     value = (config.get(section) or {}).get(key)
-    if value is not None and not isinstance(value, str):
+    if isinstance(value, str):
+        config[section][key] = at_home(value)
+    elif value is not None and (section, key) != ("task", "schema"):
         kind = "yes or no" if isinstance(value, bool) else "a number or a list"
         raise ConfigError(
             f"{section}.{key} is read as {kind}, and not as a folder's name; write {section}.{key}=./NAME."

@@ -1,5 +1,7 @@
 """The few exceptions that carry a sentence for a person; each knows the program's exit code."""
 
+import shlex
+
 
 class CalyxError(Exception):
     """A failure with one clear sentence: what is wrong, where, and what to do. Exit code 1."""
@@ -30,6 +32,11 @@ class RoundFailed(CalyxError):
 
 class WireError(CalyxError):
     """A message is not what it must be; the sentence says which part."""
+
+
+def pasted(*words: object) -> str:
+    """The words of a command as they can be pasted into a shell, on one line."""
+    return printable(shlex.join(map(str, words)), 2000)
 
 
 def printable(text: str, limit: int = 400) -> str:

@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from calyx.errors import UserError
+from calyx.errors import UserError, printable
 
 
 def sync_folder(folder: Path) -> None:
@@ -18,10 +20,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+@contextmanager
+def _named_in_errors(path: Path) -> Iterator[None]:
+    """The system's error of a full disk names no file, and who reads it has to know which disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Write and fsync a file in place; for files in a folder that is itself renamed later."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
+    with _named_in_errors(path), os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -30,8 +43,12 @@ def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
 def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Replace `path` by `data`, whole or not at all; `mode` are its rights, less the umask."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    write_synced(beside, data, mode)
-    beside.replace(path)
+    try:
+        write_synced(beside, data, mode)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 
@@ -48,7 +65,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Append one JSON object a line, and fsync. What a full disk cut off is taken back."""
     data = "".join(strict_json(row) + "\n" for row in rows).encode()
-    with path.open("ab", buffering=0) as file:
+    with _named_in_errors(path), path.open("ab", buffering=0) as file:
         before = file.tell()
         try:
             while data:
@@ -78,6 +95,44 @@ def _read_line(line: bytes, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ValueError(f"{where}: not a JSON object")
     return row
+
+
+def at_home(text: str) -> str:
+    """A path that begins with `~` or `~NAME`, with that user's home folder in its place; others as they are.
+
+    Raises UserError where there is no such home.
+    """
+    try:
+        return str(Path(text).expanduser()) if text.startswith("~") else text
+    except RuntimeError:
+        raise UserError(
+            f"{printable(text)}: there is no home folder {printable(text.partition('/')[0])} here; write the "
+            f"whole path, or ./{printable(text)} for a folder that is called so."
+        ) from None
+
+
+def user_folder(variable: str, below_home: str) -> Path:
+    """The folder that a variable of the XDG kind names, or else one of this user's home. Raises UserError."""
+    named = os.environ.get(variable)
+    try:
+        return Path(at_home(named)) if named else Path.home() / below_home
+    except RuntimeError:
+        raise UserError(
+            f"This user has no home folder here; set {variable} to a folder that it may write to."
+        ) from None
+
+
+def absolute(text: str) -> Path:
+    """`at_home`, from the root. Raises UserError for a name that no file of a run could hold."""
+    path = Path(at_home(text)).absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{printable(str(path))} is not written in this terminal's encoding "
+            f"({sys.getfilesystemencoding()}); start Calyx with LC_ALL=C.UTF-8, or rename it."
+        ) from None
+    return path
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

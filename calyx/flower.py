@@ -8,10 +8,11 @@ Everything else in Calyx uses the public `flwr.app`, `flwr.serverapp` and `flwr.
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flwr.app import Message, Metadata, RecordDict
 from flwr.serverapp import Grid
@@ -29,6 +30,7 @@ __all__ = [
     "as_nobody",
     "as_task",
     "build_bundle",
+    "client_of_api",
     "empty_run",
     "label_message",
     "quiet_flower",
@@ -57,6 +59,7 @@ SIGNATURE_HEADER = "flwr-signature"  # of the time of the call
 # A question costs a SuperLink some 40 ms of work: asked more often, it answers nobody sooner.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S, _IDLE_WAIT_S = 0.3, 0.6, 2.0
 _IDLE_AFTER_S = 60.0
+_CONTROL_TIMEOUT_S = 30.0  # Flower's own
 _BELL_WAIT_S = 1.0  # a site that is gone rings nobody: only asking tells
 
 
@@ -155,6 +158,18 @@ def _asks_a_superlink(grid: Grid) -> bool:
     return module is not None and isinstance(grid, module.HttpGrid)
 
 
+def client_of_api(api: Any, address: str, interceptors: Sequence[Any], http: Any) -> Any:  # noqa: ANN401 - Flower's
+    """A client `api` of one of Flower's interfaces at HOST:PORT, which calls by our `http`.
+
+    The one that Flower makes goes through the environment's proxies, also to this machine, and
+    cannot even be made where one of them is of a kind that it does not know.
+    """
+    client = api.__new__(api)
+    client._base_url, client._interceptors = f"https://{address}", tuple(interceptors)
+    client._retry_invoker, client._client = None, http
+    return client
+
+
 def build_bundle(files: Mapping[str, bytes]) -> bytes:
     """A Flower app bundle of these files; equal files give equal bytes."""
     from flwr.cli.build import build_fab_from_files
@@ -177,15 +192,16 @@ class Operator:
     """The Control API of a SuperLink, which is reachable on the operator's machine only."""
 
     def __init__(self, address: str, authority: Path) -> None:
+        import ssl
+
+        import httpx
         from flwr.supercore.control.control_http_client import ControlHttpClient
         from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 
-        self._client = ControlHttpClient.from_server_address(
-            address,
-            False,
-            authority.read_bytes(),
-            interceptors=[RuntimeVersionHttpInterceptor(component_name="flwr CLI")],
-        )
+        interceptors = (RuntimeVersionHttpInterceptor(component_name="flwr CLI"),)
+        trusted = ssl.create_default_context(cafile=str(authority))
+        http = httpx.Client(verify=trusted, timeout=_CONTROL_TIMEOUT_S, trust_env=False)
+        self._client = client_of_api(ControlHttpClient, address, interceptors, http)
 
     def nodes(self) -> list[Node]:
         """Every site that may connect."""

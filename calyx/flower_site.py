@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from flwr.app import Message
 
-from calyx.bounded_http import bounded_client, in_words, is_distrust, seconds_ahead
+from calyx.bounded_http import blame, bounded_client, in_words, is_distrust, seconds_ahead
 from calyx.errors import CalyxError, UserError
-from calyx.flower import label_message
+from calyx.flower import client_of_api, label_message
+from calyx.proxies import Proxy, proxy_for
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -53,7 +54,8 @@ class SiteLink:
     """The calls of one connected site. Each waits while the server is away, and says so once."""
 
     def __init__(self, door: Door, tell: Tell) -> None:
-        self._client, self._door, self._tell = _client(door), door, tell
+        self._proxy = proxy_for(door.address)
+        self._client, self._door, self._tell = _client(door, self._proxy), door, tell
         self._is_away, self._never = Event(), Event()
         self.node_id = 0
         self.has_left = False
@@ -88,7 +90,9 @@ class SiteLink:
                 raise NotAdmitted(f"{self._door.address} is not to be trusted: {reason}.") from None
         if not self._is_away.is_set():
             self._is_away.set()
-            self._tell(f"{self._door.address} does not answer ({reason}); trying until it does")
+            of_proxy = blame(error, self._door.address, self._proxy)
+            what = of_proxy or f"{self._door.address} does not answer ({reason})"
+            self._tell(f"{what}; trying until it does")
 
     def _why_unknown(self, response: httpx.Response) -> str:
         ahead = seconds_ahead(response)
@@ -281,20 +285,16 @@ def _node_key(door: Door) -> "EllipticCurvePrivateKey":
     return key
 
 
-def _client(door: Door) -> Any:  # noqa: ANN401 - Flower's client of the Fleet API
+def _client(door: Door, proxy: Proxy | None) -> Any:  # noqa: ANN401 - Flower's client of the Fleet API
     from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
     from flwr.supernode.fleet_http_client import FleetHttpClient
     from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
     key = _node_key(door)
-    client = FleetHttpClient(
-        f"https://{door.address}",
-        interceptors=(
-            RuntimeVersionHttpInterceptor(component_name="SuperNode"),
-            NodeAuthHttpInterceptor(key, key.public_key()),
-        ),
+    interceptors = (
+        RuntimeVersionHttpInterceptor(component_name="SuperNode"),
+        NodeAuthHttpInterceptor(key, key.public_key()),
     )
     # Flower's own would follow a redirect to anywhere and read an answer of any size.
-    client._client.close()
-    client._client = bounded_client(door.authority)
-    return client
+    http = bounded_client(door.authority, proxy)
+    return client_of_api(FleetHttpClient, door.address, interceptors, http)

@@ -4,10 +4,12 @@ Arithmetic over `calyx-secagg/1` §4 (quorum) and the majority that a robust rul
 needs; it runs nothing and decides nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calyx.privacy import PrivacyConfig, smallest_sound_group
-from calyx.secagg.rules import quorum
+from calyx.secagg.rules import MAX_GROUP, quorum
+
+USUAL_GROUPS = 5
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,33 @@ def choices(privacy: PrivacyConfig, federation: Federation) -> list[Choice]:
         if choice.size < choice.smallest_sum:
             break
     return found
+
+
+def groups_to_see(privacy: PrivacyConfig, federation: Federation, fewest: int) -> str | None:
+    """A setting by which a server sees so many sums or more, and for how many clients; None if there is none.
+
+    Where the federation is too small for it, the least one that is not is named.
+    """
+    for clients in range(federation.roster, federation.roster + MAX_GROUP):
+        cohort = clients if federation.cohort == federation.roster else federation.cohort
+        larger = replace(federation, roster=clients, cohort=cohort)
+        sound = {
+            groups
+            for groups in range(fewest, max(fewest, USUAL_GROUPS) + 1)
+            if groups <= cohort and not _problems_of(privacy, larger, groups)
+        }
+        if sound:
+            groups = min(sound, key=lambda one: abs(one - USUAL_GROUPS))
+            more = "" if clients == federation.roster else f" with {clients} clients or more"
+            return f"privacy.groups={groups}{more}"
+    return None
+
+
+def _problems_of(privacy: PrivacyConfig, federation: Federation, groups: int) -> tuple[str, ...]:
+    if privacy.is_encrypted:
+        return _choice(privacy, federation, groups).problems
+    is_uneven = federation.cohort % groups and federation.cohort < federation.roster
+    return ("uneven",) if is_uneven else ()
 
 
 def _choice(privacy: PrivacyConfig, federation: Federation, groups: int) -> Choice:

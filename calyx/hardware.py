@@ -4,11 +4,13 @@ Each machine chooses for itself (`hardware`, or `client.hardware` on a client's 
 nothing here travels. It never initialises CUDA in a process that still has workers to fork.
 """
 
+import math
 import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+from calyx.cgroups import cpu_quota
 from calyx.config import PositiveInt, config
 from calyx.errors import ConfigError
 
@@ -38,8 +40,10 @@ class Hardware:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use, of a part of one too: by its affinity and its quota."""
+    may = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return may if quota is None else min(may, math.ceil(quota))
 
 
 @lru_cache(maxsize=1)

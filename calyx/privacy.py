@@ -3,7 +3,8 @@
 `secagg` encrypts every vector (`calyx-secagg/1`); `none` sends the same vectors without masks.
 """
 
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -45,7 +46,8 @@ class PrivacyConfig:
         """Refuse a fixed point that would leave a client fewer than four bits, and sums of nobody."""
         if self.n_min > self.n_max and self.is_encrypted:
             raise ValueError(
-                f"no sum can hold n_min={self.n_min} clients at least and n_max={self.n_max} at most"
+                f"no sum can hold privacy.n_min={self.n_min} clients at least and privacy.n_max={self.n_max} "
+                "at most"
             )
         self.fixed_point()
 
@@ -117,17 +119,41 @@ def check_group(privacy: PrivacyConfig, roster: int, group: int) -> None:
         return
     if privacy.groups == "all":
         raise ConfigError(
-            "privacy.groups=all would show the server every client's update; use "
-            "privacy.groups=5 or another number, or privacy=none privacy.groups=all."
+            "privacy.groups=all would show the server every client's update; use a number of groups, "
+            f"of which `calyx doctor privacy clients={roster}` shows those that hold, or privacy=none "
+            "privacy.groups=all."
         )
-    c = privacy.colluders(roster, group)
-    least = max(quorum(group, c), privacy.n_min, c + privacy.h_min)
-    if group >= least:
+    if is_sound(privacy, roster, group):
         return
     smallest = smallest_sound_group(privacy, roster)
+    ways = ["", *_weaker(privacy, roster, group), "privacy=none"]
     raise ConfigError(
-        f"An encrypted sum over {group} of {roster} clients, of which {c} may collude, needs at "
-        f"least {smallest} clients; use more clients in a sum (cohort_size, task.num_clients, "
-        "fewer privacy.groups), or lower privacy.n_min or privacy.max_colluders, or "
-        "privacy.sampling=trusted, or privacy=none."
+        f"An encrypted sum over {group} of {roster} clients, of which "
+        f"{privacy.colluders(roster, group)} may collude, needs at least {smallest} clients; use more "
+        f"clients in a sum (cohort_size, task.num_clients, fewer privacy.groups){', or '.join(ways)}."
     )
+
+
+def is_sound(privacy: PrivacyConfig, roster: int, group: int) -> bool:
+    """Whether a sum over `group` clients is possible: all of it plain, or by `calyx-secagg/1` §4."""
+    c = privacy.colluders(roster, group)
+    return not privacy.is_encrypted or group >= max(
+        quorum(group, c), privacy.n_min, c + privacy.h_min
+    )
+
+
+def _weaker(privacy: PrivacyConfig, roster: int, group: int) -> list[str]:
+    """Single settings that ask for less and with which a sum over `group` clients is possible."""
+    most = privacy.colluders(roster, roster)
+    choices: tuple[tuple[str, list[Any]], ...] = (
+        ("n_min", list(range(privacy.n_min - 1, 1, -1))),
+        ("max_colluders", list(range(most - 1, -1, -1))),
+        ("sampling", ["trusted"]),
+    )
+    found = []
+    for key, values in choices:
+        for value in values:
+            if is_sound(replace(privacy, **{key: value}), roster, group):
+                found.append(f"privacy.{key}={value}")
+                break
+    return found

@@ -3,8 +3,6 @@
 import json
 import os
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from calyx.errors import CalyxError, ConfigError
@@ -14,14 +12,13 @@ from cli.contradictions import refuse_undone
 from cli.display import Display
 from cli.hydra_program import composed
 from cli.idle import idle_settings
-from cli.outputs import check_run_folder
+from cli.places import run_place
 from cli.report.page import write_report
 from cli.settling import settled
 from engines.planning import plan
 from engines.simulation import simulate
 from server.folder import RunFolder
 
-FOLDER = "hydra.run.dir="
 ALWAYS = ("phases=[audit]", "baselines=false")
 
 
@@ -35,12 +32,16 @@ def run_audit(arguments: Sequence[str]) -> int:
     for word in overrides:
         if "=" not in word.lstrip("~+"):
             raise ConfigError(f"{word!r} is no KEY=VALUE; see `calyx audit --help`.")
-    cfg = composed([o for o in [*overrides, *ALWAYS] if not o.startswith(FOLDER)])
+    cfg = composed([*overrides, *ALWAYS])
     config = settled(cfg, single=True)
     refuse_undone(overrides, config, "audit")
-    folder = _folder(overrides, config)
-    for sentence in idle_settings(overrides, config):
-        print(f"warning: {sentence}", flush=True)
+    with run_place(cfg, config) as place:
+        for sentence in idle_settings(overrides, config):
+            print(f"warning: {sentence}", flush=True)
+        return _audited(config, RunFolder(place.path.absolute()))
+
+
+def _audited(config: dict[str, Any], folder: RunFolder) -> int:
     checked, stopped = plan(config), None
     with Display(checked) as display:
         try:
@@ -60,12 +61,3 @@ def run_audit(arguments: Sequence[str]) -> int:
     if stopped is not None:
         raise stopped
     return 0
-
-
-def _folder(overrides: Sequence[str], config: dict[str, Any]) -> RunFolder:
-    """The run folder, as `calyx simulate` would name it. Raises UserError if it holds a run."""
-    given = [o.removeprefix(FOLDER) for o in overrides if o.startswith(FOLDER)]
-    now = datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S")
-    folder = RunFolder(Path(given[-1] if given else f"runs/{now}").absolute())
-    check_run_folder(folder, config)
-    return folder

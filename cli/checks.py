@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calyx.errors import CalyxError
+from calyx.errors import CalyxError, pasted
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ def private_folder(what: str, folder: Path, least_bytes: int) -> Check:
     if not there.is_dir():
         return Check(what, "problem", f"{there} is no folder", f"move it away, or change {what}")
     if there == folder and stat.S_IMODE(folder.stat().st_mode) & 0o077:
-        return Check(what, "problem", f"others may look into {folder}", f"chmod 700 {folder}")
+        return Check(
+            what, "problem", f"others may look into {folder}", pasted("chmod", "700", folder)
+        )
     try:
         if there == folder:
             tempfile.TemporaryFile(dir=folder).close()

@@ -13,17 +13,19 @@ from cli.arguments import Parser
 def main(arguments: Sequence[str]) -> int:
     """Answer a server's orders until Ctrl-C. Raises CalyxError."""
     parser = Parser(prog="calyx client", description=__doc__)
-    parser.add_argument("config", help="this site's YAML file")
+    parser.add_argument("config", type=Path, help="this site's YAML file")
     options = parser.parse_args(arguments)
     # PyTorch is imported by the app; once, and after the arguments are known to be sound.
     from calyx.flower import quiet_flower
+    from calyx.proxies import proxy_for
     from client.site import check_site, read_site_config, run_site
 
     quiet_flower()
-    cfg = read_site_config(Path(options.config))
+    cfg = read_site_config(options.config)
     site = check_site(cfg)
     console = Console(highlight=False)
-    console.print(f"{site.name}: connecting to {cfg.server}", markup=False)
+    through = f" through {proxy}" if (proxy := proxy_for(cfg.server)) else ""
+    console.print(f"{site.name}: connecting to {cfg.server}{through}", markup=False)
 
     def tell(line: str) -> None:
         now = datetime.fromtimestamp(time.time()).astimezone().strftime("%H:%M:%S")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from calyx.cgroups import cpu_quota, memory_left
 from calyx.errors import UserError
 from calyx.hardware import cores, gpu_count
 from cli.checks import Check, show
@@ -91,7 +92,10 @@ def _names() -> Check:
 
 def _processor() -> Check:
     count = cores()
-    found = f"{count} core{'s' if count > 1 else ''}: engine.workers={count} by default, one thread each"
+    quota, there = cpu_quota(), os.cpu_count() or count
+    why = "" if quota is None else f", with a quota of {quota:g} (cgroup)"
+    of = f" of {there}{why}" if count < there or why else ""
+    found = f"{count} core{'s' if count > 1 else ''}{of}: engine.workers={count} by default, one thread each"
     if "fork" not in multiprocessing.get_all_start_methods():
         return Check(
             "processor", "note", found, "no fork here: workers start slowly, once a run (spawn)"
@@ -104,7 +108,10 @@ def _memory() -> Check:
         available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError):
         return Check("memory", "note", "unknown", "")
-    found = f"{available / 2**30:.1f} GiB free"
+    limit = memory_left()
+    within = "" if limit is None or limit > available else " within its limit (cgroup)"
+    available = available if limit is None else min(limit, available)
+    found = f"{available / 2**30:.1f} GiB free{within}"
     if available < MIN_MEMORY_BYTES:
         return Check(
             "memory",

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import httpx
 
-from calyx.bounded_http import bounded_client, seconds_ahead
+from calyx.bounded_http import blame, bounded_client, cause_of, seconds_ahead
 from calyx.certificates import describe
 from calyx.errors import CalyxError, UserError
+from calyx.proxies import Proxy, proxy_for
 from cli.checks import Check
 from client.site import SiteConfig
 
@@ -23,9 +24,19 @@ _NOT_YET, _ENDED, _OTHER_HOST, _UNSIGNED = 9, 10, (62, 64), (7, 18, 19, 20, 21)
 
 def reach(cfg: SiteConfig) -> Iterator[Check]:
     """Ask the server for `/`, which no gateway has, as `calyx client` would reach it."""
+    host = cfg.server.rpartition(":")[0]
+    proxy: Proxy | None = None
+    try:
+        proxy = proxy_for(cfg.server)
+        if proxy is not None:
+            found = f"{proxy} stands between this site and {cfg.server}"
+            yield Check("proxy", "note", found, f"add {host} to no_proxy if it should not")
+    except UserError as error:
+        yield Check("proxy", "problem", str(error), "see this machine's network settings")
+        return
     try:
         left = describe(Path(cfg.authority)).days_left(datetime.now(UTC))
-        with bounded_client(Path(cfg.authority)) as client:
+        with bounded_client(Path(cfg.authority), proxy) as client:
             client.timeout = httpx.Timeout(ANSWER_S)
             with client.stream("GET", f"https://{cfg.server}/") as answer:
                 yield from _answered(cfg, answer, left)
@@ -34,6 +45,11 @@ def reach(cfg: SiteConfig) -> Iterator[Check]:
     except CalyxError as error:
         yield Check("server", "problem", str(error), "ask the operator what listens there")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
+        of_proxy = blame(error, cfg.server, proxy) if isinstance(error, httpx.HTTPError) else None
+        if of_proxy is not None:
+            mend = f"ask whoever runs it to let {cfg.server} through, or add {host} to no_proxy"
+            yield Check("server", "problem", of_proxy, mend)
+            return
         found, mend = _why(error, cfg, left)
         yield Check("server", "problem", f"{cfg.server} {found}", mend)
 
@@ -53,7 +69,7 @@ def _answered(cfg: SiteConfig, answer: httpx.Response, authority_left: float) ->
 def _why(error: Exception, cfg: SiteConfig, authority_left: float) -> tuple[str, str]:
     """What is wrong with a connection, in words, and the cure."""
     host = cfg.server.rpartition(":")[0]
-    cause = _cause(error)
+    cause = cause_of(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return _distrust(cause, cfg, authority_left)
     if isinstance(cause, ssl.SSLError):
@@ -70,13 +86,6 @@ def _why(error: Exception, cfg: SiteConfig, authority_left: float) -> tuple[str,
         return f"does not answer within {ANSWER_S:.0f} s", mend
     reason = getattr(cause, "strerror", None) or str(error).rstrip(".") or type(error).__name__
     return f"cannot be reached ({reason})", "is the network up, and is `calyx server` running?"
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The system's own error below those that wrap it."""
-    while (below := error.__cause__ or error.__context__) is not None:
-        error = below
-    return error
 
 
 def _distrust(

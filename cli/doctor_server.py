@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from calyx.certificates import Described, check_node_public, check_pair, check_signed, describe
-from calyx.errors import UserError
+from calyx.errors import UserError, pasted
 from calyx.key_files import PRIVATE_MODE, read_roster_file
 from cli.checks import Check, attempt, private_folder, show
 from cli.doctor import packages
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = make_parser("calyx doctor server", __doc__)
     parser.add_argument("--roster", type=Path, help="whose members should all have a node key")
     options = parser.parse_args(arguments)
-    keys, nodes, state = Path(options.keys), Path(options.nodes), Path(options.state)
+    keys, nodes, state = options.keys, options.nodes, options.state
     looks: list[tuple[str, Callable[[], Check]]] = [
         ("authority", partial(_authority, keys)),
         ("certificate", partial(_certificate, keys)),
@@ -54,7 +54,7 @@ def _certificate(keys: Path) -> Check:
     found = describe(path)
     check_signed(path, keys / "ca.crt")
     check_pair(path, keys / "server.key")
-    mend = f"calyx keys renew --folder {keys}"
+    mend = pasted("calyx", "keys", "renew", "--folder", keys)
     aged = _aged("certificate", path, found, mend)
     names = ", ".join(found.names)
     if aged.state == "ok" and not set(found.names) - LOCAL:
@@ -77,7 +77,7 @@ def _aged(what: str, path: Path, found: Described, mend: str) -> Check:
 
 def _private(keys: Path) -> Check:
     there = [path for path in (keys / "server.key", keys / "ca.key") if path.exists()]
-    wide = " ".join(str(p) for p in there if stat.S_IMODE(p.stat().st_mode) & ~PRIVATE_MODE)
+    wide = pasted(*(p for p in there if stat.S_IMODE(p.stat().st_mode) & ~PRIVATE_MODE))
     if wide:
         return Check("private keys", "problem", f"others may read {wide}", f"chmod 600 {wide}")
     if not there:

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from calyx.certificates import read_private
-from calyx.errors import ConfigError, UserError
+from calyx.errors import ConfigError, UserError, pasted
 from calyx.key_files import PRIVATE_MODE
 from cli.arguments import Parser
 from cli.checks import Check, attempt, private_folder, show
@@ -24,8 +24,8 @@ PAGE = "docs/deploy.md shows a whole file"
 def main(arguments: Sequence[str]) -> int:
     """Print a table; 0 if the site can take part. Raises UserError where there is no such file."""
     parser = Parser(prog="calyx doctor site", description=__doc__)
-    parser.add_argument("config", help="this site's YAML file")
-    path = Path(parser.parse_args(arguments).config)
+    parser.add_argument("config", type=Path, help="this site's YAML file")
+    path = parser.parse_args(arguments).config
     try:
         checks = _checks(read_site_config(path))
     except ConfigError as error:
@@ -80,7 +80,9 @@ def _manifest(cfg: SiteConfig, keys: Check) -> Check:
 def _node_key(path: Path) -> Check:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & ~PRIVATE_MODE:
-        return Check("node key", "problem", f"{path} has mode {mode:o}", f"chmod 600 {path}")
+        return Check(
+            "node key", "problem", f"{path} has mode {mode:o}", pasted("chmod", "600", path)
+        )
     read_private(path)
     return Check("node key", "ok", f"{path}")
 

@@ -9,12 +9,13 @@ import httpx
 from rich.console import Console
 
 from calyx.config import RunConfig, parse
-from calyx.errors import CalyxError, UserError
+from calyx.errors import CalyxError, UserError, pasted
 from calyx.files import read_lines, write_atomically
 from calyx.flower import Operator
 from calyx.installed import bundle
 from calyx.key_files import read_roster_file
 from calyx.secagg.roster import Roster, write_roster
+from cli.arguments import path_of
 from cli.meanings import explained
 from cli.operating import AUTHORITY, CONTROL_PORT, connect
 from cli.report.page import write_report
@@ -52,7 +53,7 @@ def split_options(arguments: list[str], command: str) -> tuple[Options, list[str
                 f"{argument!r} is none of {command}'s options: {own}--roster=FILE, "
                 "--control-port=PORT, --authority=FILE; the rest are config overrides."
             )
-        values[name] = Path(value)
+        values[name] = path_of(value)
     port = str(values.get("control_port", CONTROL_PORT))
     if not port.isdecimal():
         raise UserError(f"--control-port={port} is no port.")
@@ -75,6 +76,7 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
     job = to_run_config(config, folder.path, resume=resume, roster=text)
     console = Console(highlight=False)
     with connect(options.control_port, options.authority) as operator:
+        operator.runs()  # a server that is away is said before anything is written
         if text:  # before all else: without it a run that is cut off could not be resumed
             folder.path.mkdir(parents=True, exist_ok=True)
             write_atomically(folder.roster, text.encode())
@@ -85,7 +87,7 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
         except KeyboardInterrupt:
             operator.stop(run_id)
             raise KeyboardInterrupt(
-                f"Stopped. What was finished is saved: go on with `calyx resume {folder.path}`."
+                f"Stopped. What was finished is saved: go on with `{pasted('calyx', 'resume', folder.path)}`."
             ) from None
     report = write_report(folder.path)
     track(parse(RunConfig, config, ""), folder)
@@ -134,4 +136,6 @@ def _why(details: str, folder: RunFolder, rounds: int) -> str:
         said = "The run's process on the server has ended"
     if "calyx resume" in said or not folder.holds_run:
         return said or "The run ended before it began; see the server's superexec.log."
-    return f"{said or 'The run was cut off'}; go on with `calyx resume {folder.path}`."
+    return (
+        f"{said or 'The run was cut off'}; go on with `{pasted('calyx', 'resume', folder.path)}`."
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from calyx.composing import CONFIG_MODULE, CONFIG_NAME, compose
 from calyx.errors import CalyxError, ConfigError
+from cli.overrides import quoted, readable, why_ambiguous, why_unreadable
 
 
 def run_hydra(arguments: Sequence[str], job: Callable[[Any], float]) -> None:
@@ -24,16 +25,18 @@ def run_hydra(arguments: Sequence[str], job: Callable[[Any], float]) -> None:
 
 def search_path(config_dir: str | None) -> list[str]:
     """The override that stands for `--config-dir`, where something is composed without Hydra's `main`."""
-    return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+    if not config_dir:
+        return []
+    return [f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).resolve()}')}]"]
 
 
 def composed(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
-    """The config of `overrides`, with Hydra's own part. Raises ConfigError in one sentence."""
+    """The config of `overrides`, with Hydra's own part. Raises UserError in one sentence."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return compose(overrides, with_hydra=True)
+        return compose(readable(overrides), with_hydra=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_sentence(error)) from error
     except ValueError as error:  # Hydra's word for a group that is null, for instance
@@ -42,8 +45,15 @@ def composed(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's Dic
 
 def one_sentence(error: Exception) -> str:
     """Hydra's lines as one sentence, without the advice on Hydra's own environment variables."""
+    from hydra.errors import OverrideParseException
+
     if isinstance(error.__cause__, CalyxError):
         return str(error.__cause__)
+    if isinstance(error, OverrideParseException):
+        return why_unreadable(error.override)
+    several = re.match(r"Ambiguous value for argument '(.*)'$", str(error), re.MULTILINE)
+    if several:
+        return why_ambiguous(several[1])
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown:
         return f"There is no config key {unknown[1]}; `calyx simulate --cfg job` shows all."

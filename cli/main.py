@@ -5,6 +5,7 @@ stderr; `--debug` shows the traceback too.
 """
 
 import importlib
+import importlib.util
 import io
 import logging
 import os
@@ -13,8 +14,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
-from calyx.errors import CalyxError
+from calyx.errors import CalyxError, UserError, printable
 
 # Modules are imported when their command is called: some take seconds.
 COMMANDS = {
@@ -75,6 +77,7 @@ def _guarded(command: str, arguments: list[str], debug: bool) -> int:
     if debug:
         logging.getLogger().setLevel(logging.DEBUG)
     try:
+        _check_here()
         module = importlib.import_module(COMMANDS[command][0])
         return int(module.main(arguments))
     except CalyxError as error:
@@ -91,8 +94,35 @@ def _guarded(command: str, arguments: list[str], debug: bool) -> int:
     except Exception as error:  # noqa: BLE001 - the last boundary: no traceback unless asked for
         if debug:
             traceback.print_exc()
-        first = str(error).strip().splitlines() or ["no message"]
-        return _say(f"Failed: {type(error).__name__}: {first[0]} (see it whole with --debug)", 1)
+        return _say(_why_failed(error), 1)
+
+
+def _why_failed(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return printable(f"{error.filename} cannot be used: {error.strerror}.")
+    shadowed = _shadowed() if isinstance(error, ImportError) else None
+    first = str(error).strip().splitlines() or ["no message"]
+    return shadowed or f"Failed: {type(error).__name__}: {first[0]} (see it whole with --debug)"
+
+
+def _check_here() -> None:
+    try:
+        Path.cwd()
+    except OSError:
+        raise UserError("The folder that you are in is there no more; go to another one.") from None
+
+
+def _shadowed() -> str | None:
+    """What Python finds before one of our own packages, as a sentence."""
+    for name in ("client", "conf", "engines", "server", "strategies"):
+        found = importlib.util.find_spec(name)
+        origin = Path(found.origin or ".") if found else None
+        if origin and Path(__file__).parents[1] not in origin.absolute().parents:
+            return (
+                f"{origin} stands before Calyx's own package {name} in Python's path; rename it, or take "
+                "its folder out of PYTHONPATH."
+            )
+    return None
 
 
 def _say(sentence: str, code: int) -> int:

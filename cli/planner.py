@@ -6,12 +6,13 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
-from calyx.composing import compose, resolved
+from calyx.composing import resolved
 from calyx.config import parse
 from calyx.errors import UserError
 from calyx.group_planning import Choice, Federation, choices
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.rules import MAX_GROUP
+from cli.hydra_program import composed
 
 KEYS = ("clients", "cohort", "dropouts", "attackers")
 USAGE = "calyx doctor privacy clients=100 [cohort=50] [dropouts=2] [attackers=3] [privacy.KEY=…]"
@@ -20,7 +21,7 @@ USAGE = "calyx doctor privacy clients=100 [cohort=50] [dropouts=2] [attackers=3]
 def main(arguments: Sequence[str]) -> int:
     """Print a table; 0 if some number of groups holds, 1 if none does. Raises UserError."""
     numbers, overrides = _split(arguments)
-    privacy = parse(PrivacyConfig, resolved(compose(overrides))["privacy"], "privacy")
+    privacy = parse(PrivacyConfig, resolved(composed(overrides))["privacy"], "privacy")
     if not any(override.startswith("privacy.n_max=") for override in overrides):
         privacy = replace(privacy, n_max=MAX_GROUP)  # it follows the clients
     if "clients" not in numbers:

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from calyx.composing import PATH_KEYS
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
-from calyx.errors import ConfigError, UserError
-from calyx.human_yaml import read_word
+from calyx.errors import UserError, pasted, printable
+from calyx.files import absolute
 from calyx.order import run_digest
 from calyx.outputs import is_same
+from cli.arguments import path_of
 from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
+from cli.overrides import parsed, readable, why_unreadable
 from engines.planning import plan
 from server.checkpoints import RunState, load_newest
 from server.folder import RunFolder
@@ -34,8 +37,6 @@ MAY_CHANGE = (
     "audit.baseline",
 )
 
-PATHS = ("engine.address", "task.data_dir", "audit.baseline")  # a folder may be called 2024
-
 
 def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     overrides = [a for a in rest if "=" in a]
     if len(folders) != 1 or len(folders) + len(overrides) != len(rest):
         raise UserError("Give the folder of one run: calyx resume RUN [rounds=N].")
-    folder = RunFolder(Path(folders[0]))
+    folder = RunFolder(path_of(folders[0]))
     # Nothing follows anew: but of an older run the config lacks keys, and its checkpoints say why.
     config = followed(_changed(folder.read_config(), overrides))
     run = parse(RunConfig, config, "")
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
-        key, text = override.split("=", 1)
+        key = override.partition("=")[0]
         if key not in MAY_CHANGE:
             raise UserError(
                 f"The key {key} cannot change on resume; these can: {', '.join(MAY_CHANGE)}."
@@ -89,15 +90,24 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         *path, last = key.split(".")
         for name in path:
             section = section[name]
-        try:
-            section[last] = read_word(text, str | None if key in PATHS else object)
-        except ConfigError:
-            raise UserError(f"{override!r} is not understood; write {key}=VALUE.") from None
+        section[last] = _value(override)
         if key == "task.data_dir":
             config["client"]["data_dir"] = section[last]
-        if key == "audit.baseline" and isinstance(section[last], str):
-            section[last] = str(Path(section[last]).absolute())
     return config
+
+
+def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it
+    """Read as `calyx simulate` reads it. Raises UserError."""
+    [word] = readable([override])
+    found = parsed(word)
+    if found is None:
+        raise UserError(why_unreadable(word))
+    if found.is_sweep_override():
+        raise UserError(f"{printable(override)} has several values, and a run has one of each.")
+    value = found.value()
+    if isinstance(value, str) and value and found.key_or_group in PATH_KEYS:
+        return str(absolute(value))
+    return value
 
 
 def _refuse_on_sites(overrides: Sequence[str]) -> None:
@@ -129,5 +139,5 @@ def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: Ru
     if run.rounds == state.round:
         raise UserError(
             f"The run in {folder.path} is finished after {state.round} rounds; go on with "
-            f"`calyx resume {folder.path} rounds={2 * state.round}`."
+            f"`{pasted('calyx', 'resume', folder.path, f'rounds={2 * state.round}')}`."
         )

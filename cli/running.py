@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from calyx.errors import CalyxError
+from calyx.errors import CalyxError, pasted
 from cli.audit_table import print_audit
 from cli.display import Display
 from cli.report.page import write_report
@@ -58,4 +58,4 @@ def run_shown(
 def _how_to_go_on(folder: Path) -> str:
     if not any(folder.glob("checkpoints/round-*")):
         return "Stopped before the run began; start it again."
-    return f"Stopped; nothing that was finished is lost. Go on with `calyx resume {folder}`."
+    return f"Stopped; nothing that was finished is lost. Go on with `{pasted('calyx', 'resume', folder)}`."

@@ -24,9 +24,9 @@ def main(arguments: Sequence[str]) -> int:
         host=options.host,
         port=options.port,
         control_port=options.control_port,
-        keys=Path(options.keys),
-        nodes=Path(options.nodes),
-        state=Path(options.state),
+        keys=options.keys,
+        nodes=options.nodes,
+        state=options.state,
     )
     check_files(serving)
     check_ports(serving)
@@ -51,9 +51,15 @@ def main(arguments: Sequence[str]) -> int:
 def make_parser(prog: str, description: str | None) -> Parser:
     """Where a server's keys and state lie, and where it listens."""
     parser = Parser(prog=prog, description=description)
-    parser.add_argument("--keys", default="keys", help="folder of ca.crt, server.crt, server.key")
-    parser.add_argument("--nodes", default="nodes", help="folder of the sites' .node.pub files")
-    parser.add_argument("--state", default="server-state", help="folder of database and logs")
+    parser.add_argument(
+        "--keys", type=Path, default=Path("keys"), help="folder of ca.crt, server.crt, server.key"
+    )
+    parser.add_argument(
+        "--nodes", type=Path, default=Path("nodes"), help="folder of the sites' .node.pub files"
+    )
+    parser.add_argument(
+        "--state", type=Path, default=Path("server-state"), help="folder of database and logs"
+    )
     parser.add_argument("--host", default="0.0.0.0", help="address of the gateway")  # noqa: S104
     parser.add_argument("--port", type=int, default=9443, help="of the gateway")
     parser.add_argument("--control-port", type=int, default=CONTROL_PORT, help="on loopback")

@@ -1,9 +1,9 @@
 """The resolved config with what depends on how and where it was started made explicit."""
 
-from pathlib import Path
 from typing import Any
 
 from calyx.composing import resolved
+from calyx.files import absolute
 
 
 def settled(
@@ -21,12 +21,12 @@ def settled(
         config["baselines"] = single
     if workers is not None and config["engine"].get("workers") is None:
         config["engine"]["workers"] = workers
-    paths = (
+    paths = (  # the home folder is in place of `~` already
         (config["task"], "data_dir"),
         (config["client"], "data_dir"),
         (config["audit"], "baseline"),
     )
     for section, key in paths:
         if isinstance(section.get(key), str):
-            section[key] = str(Path(section[key]).absolute())
+            section[key] = str(absolute(section[key]))
     return config

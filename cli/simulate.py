@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from calyx.errors import ConfigError
+from calyx.files import at_home
 from cli.contradictions import refuse_undone
 from cli.hydra_program import composed, one_sentence, run_hydra, search_path
 from cli.idle import idle_settings
-from cli.outputs import check_run_folder
+from cli.overrides import quoted, readable
+from cli.places import run_place
 from cli.settling import settled
-from server.folder import RunFolder
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,7 +25,8 @@ def main(arguments: Sequence[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     options = _parse(arguments)
-    flags = [a for a in arguments if a not in options.overrides]
+    flags = [_at_home(a) for a in arguments if a not in options.overrides]
+    options.overrides = readable(options.overrides, sweeps=options.multirun)
     only_shows = any(
         (options.help, options.hydra_help, options.cfg, options.info, options.shell_completion)
     )
@@ -33,9 +35,10 @@ def main(arguments: Sequence[str]) -> int:
             from cli.sweep.running import run_sweep
 
             return run_sweep(options, flags)
-        if not only_shows:
-            _check(options)
-        _run_one([*flags, *options.overrides])
+        if only_shows:
+            run_hydra([*flags, *options.overrides], _job)
+        else:
+            _check_and_run(options, flags)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_sentence(error)) from error
     return 0
@@ -52,10 +55,18 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         options, unknown = parser.parse_known_intermixed_args(list(arguments))
     except ArgumentError as error:
         raise ConfigError(f"{error}; see `calyx simulate --help`.") from None
+    if options.config_dir:
+        options.config_dir = at_home(options.config_dir)
     if unknown:
         raise ConfigError(f"There is no option {unknown[0]}; see `calyx simulate --help`.")
     _refuse_flags(options)
     return options
+
+
+def _at_home(flag: str) -> str:
+    """One of Hydra's own options, or its value, with the home folder in place of `~`."""
+    option, equals, value = flag.partition("=")
+    return f"{option}={at_home(value)}" if equals else at_home(flag)
 
 
 def _refuse_flags(options: Namespace) -> None:
@@ -74,15 +85,17 @@ def _refuse_flags(options: Namespace) -> None:
         raise ConfigError("--run is a single run and --multirun a sweep; give one of them.")
 
 
-def _check(options: Namespace) -> None:
-    """Refuse what cannot run before Hydra makes a folder. Raises UserError."""
+def _check_and_run(options: Namespace, flags: Sequence[str]) -> None:
+    """Refuse what cannot run, and then let Hydra run it. Raises CalyxError; no empty folder is left."""
     from engines.planning import plan
 
     cfg = composed([*options.overrides, *search_path(options.config_dir)])
     config = settled(cfg, single=True)
     refuse_undone(options.overrides, config, "simulate")
-    check_run_folder(RunFolder(Path(cfg.hydra.run.dir)), config)
-    plan(config)
+    with run_place(cfg, config) as folder:
+        plan(config)
+        place = f"hydra.run.dir={quoted(str(folder.path))}"  # Hydra's clock would have gone on
+        _run_one([*flags, *options.overrides, place])
 
 
 def _run_one(arguments: Sequence[str]) -> None:

@@ -1,26 +1,25 @@
 """`calyx submit`: a run on separate machines, from the same config, with the same run folder."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from calyx.composing import resolved
 from calyx.config import parse
 from calyx.defaults import room_of_sums
 from calyx.errors import UserError
+from calyx.files import absolute
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster, write_roster
 from cli.contradictions import refuse_undone
 from cli.following import drive, read_pinned, split_options
 from cli.hydra_program import composed
 from cli.idle import idle_settings
+from cli.places import run_place
 from engines.planning import check_config
 from server.folder import RunFolder
 from server.sampling import check_sizes
 
 ENGINE = "engine=superlink"
-FOLDER = "hydra.run.dir="
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,29 +31,22 @@ def main(arguments: Sequence[str]) -> int:
                 f"{override!r} is none of submit's options, and no KEY=VALUE; a sweep is a "
                 "`calyx submit` a job, or runs in simulation: calyx simulate -m KEY=A,B."
             )
-    config = resolved(composed([o for o in overrides if not o.startswith(FOLDER)] + [ENGINE]))
+    cfg = composed([*overrides, ENGINE])
+    config = resolved(cfg)
     refuse_undone(overrides, config, "submit")
     if config["audit"]["baseline"] is not None:  # the server's process has another folder
-        config["audit"]["baseline"] = str(Path(config["audit"]["baseline"]).absolute())
-    folder = _folder(overrides)
-    pinned = read_pinned(options, folder)
-    _refuse_other_roster(folder, pinned)
-    if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
-        config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
-    _check(config, pinned)
-    for sentence in idle_settings(overrides, config):
-        print(f"warning: {sentence}", flush=True)
-    drive(config, folder, options, resume=False)
+        config["audit"]["baseline"] = str(absolute(config["audit"]["baseline"]))
+    with run_place(cfg, config) as place:
+        folder = RunFolder(place.path.absolute())
+        pinned = read_pinned(options, folder)
+        _refuse_other_roster(folder, pinned)
+        if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
+            config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
+        _check(config, pinned)
+        for sentence in idle_settings(overrides, config):
+            print(f"warning: {sentence}", flush=True)
+        drive(config, folder, options, resume=False)
     return 0
-
-
-def _folder(overrides: Sequence[str]) -> RunFolder:
-    """The run folder, as Hydra would name it. Raises UserError if it holds a run."""
-    given = [o.removeprefix(FOLDER) for o in overrides if o.startswith(FOLDER)]
-    now = datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S")
-    folder = RunFolder(Path(given[-1] if given else f"runs/{now}").absolute())
-    folder.refuse_if_used()
-    return folder
 
 
 def _refuse_other_roster(folder: RunFolder, pinned: Roster | None) -> None:

@@ -7,6 +7,7 @@ server that cannot be reached costs a warning, never the run.
 import json
 import logging
 import math
+import os
 import re
 from collections.abc import Iterator
 from itertools import chain, count
@@ -14,6 +15,7 @@ from typing import Any
 
 from calyx.config import RunConfig
 from calyx.files import read_lines, write_json
+from calyx.proxies import past_proxies
 from cli.resume import MAY_CHANGE
 from server.folder import Row, RunFolder
 
@@ -74,6 +76,7 @@ def to_mlflow(folder: RunFolder) -> None:
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells how it makes its database
+    os.environ.update(past_proxies(os.environ))  # its server may be on this machine
     config, summary, noted = (
         folder.read_config(),
         folder.read_summary(),

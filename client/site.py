@@ -9,15 +9,17 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from flwr.app import Context, Message, RecordDict
+from pydantic import JsonValue
 
 from calyx import wire
 from calyx.bounded_http import is_address
 from calyx.config import Section, config, parse
 from calyx.errors import ConfigError, UserError, printable
-from calyx.files import read_bounded, write_atomically
+from calyx.files import at_home, read_bounded, write_atomically
 from calyx.flower import Patience, as_task
 from calyx.flower_site import Door, NotAdmitted, SiteLink
 from calyx.human_yaml import read_tree, typed
@@ -32,6 +34,7 @@ from client.config import ClientConfig, Site, node_config, read_site
 log = logging.getLogger(__name__)
 HELD_S = 2.0
 _SEEN = "manifest-version"  # the newest that this site has seen
+_CLIENT_PATHS = ("data_dir", "state_dir", "identity", "roster")
 
 
 @config
@@ -57,10 +60,22 @@ def read_site_config(path: Path) -> SiteConfig:
         values["client"] = client
     if isinstance(client, dict) and isinstance(client.get("name"), str):
         client["name"] = one_form(client["name"])
-    cfg = parse(SiteConfig, values, "")
+    cfg = _at_home(parse(SiteConfig, values, ""))
     if not is_address(cfg.server):
         raise ConfigError(f"server: {cfg.server!r} is no HOST:PORT; ask the operator for it.")
     return cfg
+
+
+def _at_home(cfg: SiteConfig) -> SiteConfig:
+    """With the home folder in place of `~` in every path."""
+
+    def settled(value: JsonValue) -> JsonValue:
+        return at_home(value) if isinstance(value, str) else value
+
+    client = {key: settled(v) if key in _CLIENT_PATHS else v for key, v in cfg.client.items()}
+    own = {key: at_home(getattr(cfg, key)) for key in ("authority", "node_key")}
+    manifest = None if cfg.manifest is None else at_home(cfg.manifest)
+    return replace(cfg, client=client, manifest=manifest, **own)
 
 
 def check_site(cfg: SiteConfig) -> Site:

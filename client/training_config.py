@@ -31,4 +31,6 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Only sgd has a momentum."""
         if self.momentum and self.optimizer != "sgd":
-            raise ValueError(f"momentum={self.momentum} needs optimizer=sgd, not {self.optimizer}")
+            raise ValueError(
+                f"training.momentum={self.momentum} needs training.optimizer=sgd, not {self.optimizer}"
+            )

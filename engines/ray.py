@@ -17,6 +17,7 @@ from flwr.serverapp import Grid
 from calyx.config import Section
 from calyx.flower import as_task
 from calyx.installed import code_hash
+from calyx.proxies import past_proxies
 from calyx.wire import engine_failure
 from client.config import node_config
 from engines.embedded import Onlooker
@@ -89,6 +90,7 @@ def simulated_grid(
 
 def _settle_environment(*, is_ours: bool) -> None:
     """What Ray reads when it is imported; its processes inherit it."""
+    os.environ.update(past_proxies(os.environ))
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Clients see the machine's GPUs, as in the embedded engine; Ray would hide them.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

@@ -16,13 +16,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
+
 from calyx.bell import PORT_VARIABLE, bind_bell
+from calyx.bounded_http import in_words
 from calyx.certificates import check_pair, check_signed, describe
-from calyx.errors import CalyxError, UserError
+from calyx.errors import CalyxError, UserError, pasted
 from calyx.files import read_bounded
 from calyx.flower import Operator
 from calyx.key_files import PRIVATE_MODE
 from calyx.outputs import write_whole
+from calyx.proxies import past_proxies
+from engines.ports import why_taken
 from server.gateway import Behind, make_gateway
 from server.guard import Limits
 
@@ -145,7 +150,7 @@ class Processes:
     def _start(self, name: str, program: str, *arguments: str) -> None:
         self._commands[name] = [program, *arguments]
         programs = Path(sys.executable).parent
-        environment = os.environ | {
+        environment = past_proxies(os.environ) | {
             "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
             "FLWR_HOME": str(self._serving.state.absolute() / "flower"),
             "FLWR_TELEMETRY_ENABLED": "0",
@@ -165,16 +170,22 @@ class Processes:
             )
 
     def _wait(self) -> None:
+        operator = Operator(self._serving.behind, self._serving.authority)
         deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
+        while True:
             self.check()
             try:
-                Operator(self._serving.behind, self._serving.authority).runs()
-            except Exception:  # noqa: BLE001 - not up yet, in whatever way it says so
+                operator.runs()
+            except httpx.HTTPError as error:  # not up yet; all else would not mend itself
+                if time.monotonic() > deadline:
+                    log_file = self._serving.state / "superlink.log"
+                    raise CalyxError(
+                        f"The SuperLink did not answer in {START_S:.0f} s ({in_words(error)}); "
+                        f"its log is {log_file}."
+                    ) from None
                 time.sleep(0.2)
-                continue
-            return
-        raise CalyxError(f"The SuperLink did not answer in {START_S:.0f} s; see its log.")
+            else:
+                return
 
 
 def settle_sites(serving: Serving) -> list[str]:
@@ -213,25 +224,13 @@ def check_ports(serving: Serving) -> None:
             )
 
 
-def why_taken(host: str, port: int) -> str | None:
-    """In the system's words, or None where the port is free."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except (OSError, OverflowError) as error:
-        return getattr(error, "strerror", None) or str(error)
-    return None
-
-
 def check_files(serving: Serving) -> None:
     """Refuse before anything is started. Raises UserError."""
     for name in ("ca.crt", "server.crt", "server.key"):
         if not (serving.keys / name).is_file():
             raise UserError(
-                f"There is no {serving.keys / name}; make it with `calyx keys init --folder "
-                f"{serving.keys} --host HOST`."
+                f"There is no {serving.keys / name}; make it with "
+                f"`{pasted('calyx', 'keys', 'init', '--folder', serving.keys)} --host HOST`."
             )
     now, certificate = datetime.now(UTC), serving.keys / "server.crt"
     check_pair(certificate, serving.keys / "server.key")

@@ -8,7 +8,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from calyx.config import parse
-from calyx.errors import ConfigError, RoundFailed
+from calyx.errors import ConfigError, RoundFailed, pasted
 from calyx.makeup import Makeup
 from calyx.order import run_digest
 from calyx.privacy import PrivacyConfig, guarantee, weaknesses
@@ -64,7 +64,8 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     except RoundFailed as error:
         folder.event("stopped", "error", f"{error}.", round=state.round)
         raise RoundFailed(
-            f"{error}. What was done before it is saved: go on with `calyx resume {folder.path}`."
+            f"{error}. What was done before it is saved: go on with "
+            f"`{pasted('calyx', 'resume', folder.path)}`."
         ) from None
 
 

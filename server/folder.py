@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +11,11 @@ from typing import Any, Literal
 import yaml
 
 from calyx import digits
-from calyx.errors import UserError
+from calyx.errors import UserError, pasted
 from calyx.files import append_lines, read_lines, strict_json, write_atomically
 
 Severity = Literal["info", "warning", "error"]
+_MAX_VANISHED = 20
 Row = dict[str, Any]  # one JSON object of a .jsonl file
 
 
@@ -61,7 +62,7 @@ class RunFolder:
         if self.holds_run:
             raise UserError(
                 f"The folder {self.path} already holds a run; choose another hydra.run.dir, or go on "
-                f"with `calyx resume {self.path}`."
+                f"with `{pasted('calyx', 'resume', self.path)}`."
             )
         # A roster is written before its run begins; a fold looks after its folder itself.
         excepted = (self.path, self.roster, self.folds)
@@ -150,6 +151,52 @@ class RunFolder:
         kept = [row for row in rows if is_kept(row)]
         if len(kept) < len(rows) or (file.exists() and not file.read_bytes().endswith(b"\n")):
             write_atomically(file, "".join(strict_json(row) + "\n" for row in kept).encode())
+
+
+def claim(folder: Path) -> Path:
+    """Make a folder that was not there: `folder`, or `folder-2` and so on where others were faster.
+
+    Raises OSError.
+    """
+    number, vanished = 1, 0
+    while True:
+        path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        except FileNotFoundError:  # somebody has just taken back an empty folder above it
+            vanished += 1
+            if vanished > _MAX_VANISHED:
+                raise
+        else:
+            return path
+
+
+@contextmanager
+def held(folder: Path, *, is_new: bool, key: str) -> Iterator[Path]:
+    """A folder, and those above it, for as long as something is in them; `key` says who names it.
+
+    One that must be new has another number behind its name where it is there already. What was
+    there before stays. Raises UserError.
+    """
+    missing = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
+    try:
+        if is_new:
+            path = claim(folder)
+        else:
+            path = folder
+            path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The folder {folder} cannot be made ({error.strerror}); choose another {key}."
+        ) from None
+    try:
+        yield path
+    finally:
+        for empty in dict.fromkeys([path, *missing] if is_new else missing):
+            with suppress(OSError):
+                empty.rmdir()
 
 
 def shown_figures(row: Row) -> str:

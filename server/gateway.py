@@ -52,7 +52,7 @@ def make_gateway(behind: Behind, audit: Path, limits: Limits) -> Starlette:
         context = ssl.create_default_context(cafile=str(behind.authority))
         if behind.bell is not None:
             waiting.bell = await GatewayBell.listen(behind.bell)
-        async with httpx.AsyncClient(verify=context, timeout=120.0) as client:
+        async with httpx.AsyncClient(verify=context, timeout=120.0, trust_env=False) as client:
             app.state.client, app.state.audit = client, Audit(audit, limits)
             yield
             app.state.audit.close()

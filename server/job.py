@@ -8,6 +8,7 @@ from typing import Any
 
 from calyx.config import RunConfig, Section, canonical_json, config, parse
 from calyx.errors import ConfigError
+from server.folder import claim
 
 _KEY = "config"  # the one key of Flower's run config
 
@@ -58,5 +59,5 @@ def read_job(run_config: Mapping[str, object]) -> Job:
             "--run-config 'config=\"privacy=none\"', or use `calyx simulate engine=ray`."
         )
     folder = Path("runs") / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S")
-    made = to_run_config(config, folder.resolve(), resume=False, roster=None)
+    made = to_run_config(config, claim(folder.absolute()), resume=False, roster=None)
     return parse(Job, json.loads(made[_KEY]), "")

@@ -5,6 +5,7 @@ members or where clients run. The mathematics is in the algorithm's own file.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord
@@ -14,9 +15,11 @@ from flwr.serverapp.strategy import Strategy
 from calyx import records, wire
 from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed
+from calyx.group_planning import Federation, groups_to_see
 from calyx.makeup import Makeup, never_negative
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_class
+from calyx.secagg.rules import MAX_GROUP
 from calyx.weights import Weights, apply_update
 from strategies.algorithm import Algorithm, GroupUpdate, Mean, State
 from strategies.flower import (
@@ -28,6 +31,7 @@ from strategies.flower import (
 )
 from strategies.loading import load_objective
 from strategies.robust import RobustAlgorithm
+from strategies.stock import fewest_groups
 
 
 def load_algorithm(
@@ -47,7 +51,7 @@ def load_algorithm(
     if algorithm.needs_individual_updates and privacy.groups == 1:
         raise ConfigError(
             f"strategy={run.strategy.name} must see more than one update, and privacy.groups=1 gives "
-            "it a single mean; use privacy.groups=5, privacy=none privacy.groups=all, or "
+            f"it a single mean; use {_ways_to_see(run, privacy, clients, _fewest(algorithm))}"
             "strategy=fedavg."
         )
     groups = _num_groups(run, privacy, clients)
@@ -69,9 +73,30 @@ def check_strategy(run: RunConfig, privacy: PrivacyConfig, clients: int | None =
     if not works_on_sums(stock) and privacy.groups == 1:
         raise ConfigError(
             f"{type(stock).__name__} must see more than one update, and privacy.groups=1 gives it a "
-            "single mean; use privacy.groups=5, privacy=none privacy.groups=all, or another strategy."
+            f"single mean; use {_ways_to_see(run, privacy, clients, fewest_groups(stock))}another "
+            "strategy."
         )
     check_stock(run.strategy.server, _num_groups(run, privacy, clients))
+
+
+def _ways_to_see(run: RunConfig, privacy: PrivacyConfig, clients: int | None, fewest: int) -> str:
+    """What to write so that a strategy sees as many sums as it takes, before another way out."""
+    ways = []
+    if clients is not None:
+        federation = Federation(clients, run.cohort_size or clients, dropouts=0, attackers=0)
+        ways.append(groups_to_see(privacy, federation, fewest))
+    if clients is None or (run.cohort_size or clients) >= fewest:
+        ways.append("privacy=none privacy.groups=all")
+    return "".join(f"{way}, " for way in ways if way) + "or " * any(ways)
+
+
+def _fewest(algorithm: Algorithm[object]) -> int:
+    """Groups that it takes at least."""
+    for groups in range(1, MAX_GROUP):
+        with suppress(ValueError):
+            _check_groups(algorithm, groups)
+            return groups
+    return MAX_GROUP
 
 
 def _num_groups(run: RunConfig, privacy: PrivacyConfig, clients: int | None) -> int | None:

@@ -2,15 +2,16 @@
 
 import hashlib
 import http.client
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from calyx.errors import DataError
-from calyx.files import write_atomically
+from calyx.files import user_folder, write_atomically
+from calyx.proxies import proxy_for
 
 TIMEOUT_S = 30.0
 MAX_BYTES = 64 * 2**20
@@ -36,8 +37,7 @@ class Source:
 
 def cache_folder(task: str) -> Path:
     """Where this user's downloads for `task` lie."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "calyx" / task
+    return user_folder("XDG_CACHE_HOME", ".cache") / "calyx" / task
 
 
 def read_checked(source: Source, folder: Path, task: str) -> bytes:
@@ -93,6 +93,7 @@ def _cached(path: Path) -> bytes | None:
 
 def _download(source: Source, task: str) -> bytes:
     url = source.folder_url + source.name
+    proxy = proxy_for(f"{urlsplit(url).hostname}:443") if url.startswith("https:") else None
     try:
         # The URLs are https constants of the tasks; a test serves them on loopback.
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310
@@ -100,7 +101,8 @@ def _download(source: Source, task: str) -> bytes:
             return data
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
+        through = f" through {proxy}" if proxy else ""
         raise DataError(
-            f"task={task} could not download {url} ({reason}); put its files in a folder and use "
-            "task.data_dir=FOLDER."
+            f"task={task} could not download {url}{through} ({reason}); put its files in a folder and "
+            "use task.data_dir=FOLDER."
         ) from None

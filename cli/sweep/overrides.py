@@ -38,10 +38,3 @@ def given_params(master: Any) -> list[str]:  # noqa: ANN401 - OmegaConf's DictCo
     """What `hydra.sweeper.params` of a config file sweeps over."""
     params = master.hydra.sweeper.get("params") or {}
     return [f"{key}={value}" for key, value in params.items()]
-
-
-def quoted(text: str) -> str:
-    """A text as a value of Hydra's grammar, whatever it holds."""
-    from hydra.core.override_parser.types import Quote, QuotedString
-
-    return QuotedString(text, Quote.single).with_quotes()

@@ -2,7 +2,8 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,10 +17,12 @@ from cli.contradictions import refuse_undone
 from cli.hydra_program import search_path
 from cli.idle import check_search, idle_settings
 from cli.outputs import refuse_data_folder
+from cli.overrides import quoted
+from cli.places import named
 from cli.settling import settled
 from cli.sweep.folders import refuse_foreign_files, what_to_do
-from cli.sweep.overrides import candidates, given_params, parse_overrides, quoted
-from server.folder import RunFolder
+from cli.sweep.overrides import candidates, given_params, parse_overrides
+from server.folder import RunFolder, held
 
 EXTRAS = {  # of `hydra/launcher=` and `hydra/sweeper=`: the distribution, and the extra that has it
     "joblib": ("hydra-joblib-launcher", "sweep"),
@@ -50,14 +53,23 @@ class Sweep:
     idle: tuple[str, ...]  # sentences on overrides that have no effect
 
 
-def plan_sweep(options: Namespace) -> Sweep:
-    """Check what can be checked, each job's config and data and folder. Raises UserError."""
+@contextmanager
+def planned_sweep(options: Namespace) -> Iterator[Sweep]:
+    """A sweep whose jobs' configs, data and folders are checked. Its folder, which is made here, goes again
+    where nothing is put into it. Raises UserError.
+    """
     words: list[str] = list(options.overrides)
     _check_extras(words)
     master = _compose_master([*words, *search_path(options.config_dir)])
     refuse_undone(words, {}, "sweep")
-    folder = Path(str(master.hydra.sweep.dir))
-    _check_folder(folder)
+    path, is_new = named(master.hydra.sweep)
+    _check_folder(path)
+    with held(path, is_new=is_new, key="hydra.sweep.dir") as folder:
+        yield _plan(options, master, folder)
+
+
+def _plan(options: Namespace, master: Any, folder: Path) -> Sweep:  # noqa: ANN401 - OmegaConf's DictConfig
+    words: list[str] = list(options.overrides)
     fixed = [f"hydra.sweep.dir={quoted(str(folder))}"]
     sweeper = master.hydra.runtime.choices["hydra/sweeper"]
     if sweeper == "optuna":

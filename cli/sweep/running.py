@@ -1,11 +1,10 @@
 """`calyx simulate -m`: plan, let Hydra run the jobs, and say how they compare, whatever happened."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 
-from calyx.errors import CalyxError, UserError
+from calyx.errors import CalyxError, pasted
 from cli.facts import say
 from cli.hydra_program import run_hydra
 from cli.ranking.standings import standings
@@ -13,7 +12,7 @@ from cli.report.comparison import write_comparison
 from cli.sweep.job import run_job
 from cli.sweep.leaderboard import print_leaderboard, ranking
 from cli.sweep.outcomes import Outcome, entries_of, found_below, read_outcome
-from cli.sweep.plan import Sweep, plan_sweep
+from cli.sweep.plan import Sweep, planned_sweep
 from cli.sweep.table import write_table
 from server.folder import RunFolder
 
@@ -26,21 +25,21 @@ def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
     Raises UserError before anything is on disk, CalyxError if a job failed after all have had
     their turn, KeyboardInterrupt with a sentence that says how to go on.
     """
-    sweep = plan_sweep(options)
-    if sweep.jobs is not None:
-        print(f"a sweep of {len(sweep.jobs)} jobs in {sweep.folder}", flush=True)
-    for sentence in sweep.idle:
-        print(f"warning: {sentence}", flush=True)
-    if sweep.sweeper == "optuna":
-        from cli.sweep.optuna_sweeper import register
+    with planned_sweep(options) as sweep:
+        if sweep.jobs is not None:
+            print(f"a sweep of {len(sweep.jobs)} jobs in {sweep.folder}", flush=True)
+        for sentence in sweep.idle:
+            print(f"warning: {sentence}", flush=True)
+        if sweep.sweeper == "optuna":
+            from cli.sweep.optuna_sweeper import register
 
-        register()
-    with _made(sweep.folder), RunFolder(sweep.folder).alone():
-        return _run(sweep, [*flags, *options.overrides, *sweep.settling])
+            register()
+        with RunFolder(sweep.folder).alone():
+            return _run(sweep, [*flags, *options.overrides, *sweep.settling])
 
 
 def _run(sweep: Sweep, words: Sequence[str]) -> int:
-    again = f"Go on with the same command and hydra.sweep.dir={sweep.folder}."
+    again = f"Go on with the same command and {_here(sweep)}."
     try:
         run_hydra(words, run_job)
     except KeyboardInterrupt:
@@ -56,24 +55,6 @@ def _run(sweep: Sweep, words: Sequence[str]) -> int:
             f"The sweep ended early: {type(error).__name__}: {first.rstrip('.')}. {again}"
         ) from error
     return _verdict(_conclude(sweep), sweep)
-
-
-@contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """A folder, and those above it, for as long as something is in them. Raises UserError."""
-    missing = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"The folder {folder} cannot be made ({error.strerror}); choose another hydra.sweep.dir."
-        ) from None
-    try:
-        yield
-    finally:
-        for path in missing:
-            with suppress(OSError):
-                path.rmdir()
 
 
 def _conclude(sweep: Sweep) -> list[Outcome]:
@@ -125,11 +106,15 @@ def _lost(sweep: Sweep, outcomes: Sequence[Outcome]) -> dict[Path, tuple[str, ..
     return found
 
 
+def _here(sweep: Sweep) -> str:
+    return pasted(f"hydra.sweep.dir={sweep.folder}")
+
+
 def _verdict(outcomes: Sequence[Outcome], sweep: Sweep) -> int:
     left = [str(one.job) for one in outcomes if one.status not in ("finished", "pruned")]
     if not left:
         return 0
     raise CalyxError(
         f"{len(left)} of {len(outcomes)} jobs did not finish ({', '.join(left)}): see why above, or in "
-        f"sweep.csv; try them again with the same command and hydra.sweep.dir={sweep.folder}."
+        f"sweep.csv; try them again with the same command and {_here(sweep)}."
     )

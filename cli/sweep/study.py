@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from calyx.config import NonNegativeInt, PositiveInt, Section, config, parse
 from calyx.errors import ConfigError, UserError
+from calyx.files import at_home
 from calyx.seeding import rng
 from cli.sweep.space import Choice, Space
 
@@ -183,7 +184,7 @@ def storage_errors() -> tuple[type[Exception], ...]:
 
 
 def _place(settings: Settings, folder: Path) -> str:
-    return settings.storage or str(folder / FILE)
+    return at_home(settings.storage) if settings.storage else str(folder / FILE)
 
 
 def _open(place: str) -> "BaseStorage":

@@ -3,13 +3,12 @@
 The sums are in statistics.json, what they say in audit.json. Nothing of a single site is in either.
 """
 
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from calyx.config import digest, parse
-from calyx.errors import CalyxError, RoundFailed
-from calyx.files import read_lines, write_json
+from calyx.errors import CalyxError, RoundFailed, pasted
+from calyx.files import read_lines, user_folder, write_json
 from calyx.layouts import survey_of
 from calyx.order import Cv, Terms
 from calyx.preprocessing.config import PreprocessingConfig
@@ -138,7 +137,7 @@ def _stop_if_wanted(work: Work, findings: list[AuditFinding]) -> None:
         more = f" (and {len(stops) - 1} more, in {work.folder.audit})" if len(stops) > 1 else ""
         raise AuditFailed(
             f"The audit found: {stops[0].message} {stops[0].advice}{more} To go on all the same: "
-            f"`calyx resume {work.folder.path} audit.fail_on=never`."
+            f"`{pasted('calyx', 'resume', work.folder.path, 'audit.fail_on=never')}`."
         )
 
 
@@ -204,10 +203,10 @@ def _is_refused(error: TooFewReplies) -> bool:
 
 
 def _kept_file(work: Work, terms: Terms) -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    base = user_folder("XDG_STATE_HOME", ".local/state")
     federation = work.roster.digest.hex() if work.roster else ""
     name = digest([terms.task, work.run.audit.bins, sorted(work.nodes), federation])
-    return Path(base) / "calyx" / "statistics" / f"{name}.json"
+    return base / "calyx" / "statistics" / f"{name}.json"
 
 
 def write_counted(path: Path, counted: Counted) -> None:

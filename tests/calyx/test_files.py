@@ -3,10 +3,12 @@
 import os
 import resource
 import signal
+from pathlib import Path
 
 import pytest
 
-from calyx.files import append_lines, read_lines, write_atomically, write_json
+from calyx.errors import UserError
+from calyx.files import append_lines, read_lines, user_folder, write_atomically, write_json
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
@@ -29,7 +31,7 @@ def test_a_first_write_that_fails_leaves_nothing_under_the_name(tmp_path, monkey
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="disk full"):
         write_atomically(tmp_path / "file", b"half")
-    assert not (tmp_path / "file").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_write_is_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -102,10 +104,23 @@ def test_lines_that_a_full_disk_cuts_off_are_taken_back(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 5, limits[1]))
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match=r"File too large.*lines\.jsonl"):
             append_lines(path, [{"n": 2, "long": "x" * 100}])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
     append_lines(path, [{"n": 3}])
     assert read_lines(path) == [{"n": 1}, {"n": 3}]
+
+
+def test_a_user_without_a_home_is_told_which_variable_helps(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(UserError, match="set XDG_CACHE_HOME to a folder"):
+        user_folder("XDG_CACHE_HOME", ".cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/tmp/x")
+    assert user_folder("XDG_CACHE_HOME", ".cache") == Path("/tmp/x")

@@ -17,6 +17,7 @@ from calyx.flower import (
     SERVER_NODE,
     Run,
     as_task,
+    client_of_api,
     empty_run,
     label_message,
     rebuild_message,
@@ -178,3 +179,12 @@ def test_the_fleet_api_is_called_as_flower_itself_calls_it():
     paths = set(re.findall(f'"{FLEET_PREFIX}([^"]+)"', inspect.getsource(FleetHttpClient)))
     # A new path would be refused by the gateway until somebody has looked at it.
     assert paths - {"register-node", "unregister-node"} == FLEET_PATHS
+
+
+def test_a_client_of_an_interface_has_what_flower_would_give_it():
+    from flwr.supercore.control.control_http_client import ControlHttpClient
+
+    theirs = ControlHttpClient("https://127.0.0.1:1", interceptors=())
+    ours = client_of_api(ControlHttpClient, "127.0.0.1:1", (), theirs._client)
+    assert vars(ours) == vars(theirs)
+    theirs._client.close()

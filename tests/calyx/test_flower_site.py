@@ -77,6 +77,21 @@ def pull(link):
     return link.call("PullMessages", PullMessagesRequest())
 
 
+def test_a_proxy_that_is_away_is_not_told_as_the_server(keys, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://bob:secret@127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "company.example")
+    told, stop = [], threading.Event()
+    key = (keys / "north.node.key").read_bytes()
+    link = SiteLink(Door("gate.example:9443", keys / "ca.crt", key), told.append)
+    stop.set()
+    with pytest.raises(CalyxError, match="given up"):
+        link.call("PullMessages", PullMessagesRequest(), stop)
+    assert told == [
+        "the proxy http://127.0.0.1:9 (from https_proxy) cannot be reached (Connection refused); "
+        "trying until it does"
+    ]
+
+
 def test_a_server_that_is_away_is_waited_for_and_that_is_said_once(server, link):
     away = [Response(status_code=status) for status in (503, 502, 429)]
     server.script[PULL] = [*away, Response(b"")]

@@ -1,10 +1,11 @@
 """`calyx doctor site`: what lies between a site and its server, found, with its cure."""
 
 import email.utils
+import os
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from starlette.applications import Starlette
@@ -190,3 +191,93 @@ def test_a_server_that_is_no_gateway_is_found(federation, capsys, app, code, wor
         found, said = look(capsys, site_values(address))
     assert words in said
     assert found == code
+
+
+@contextmanager
+def a_proxy(answer=None):
+    """An HTTP proxy that opens tunnels to where it is told (or says `answer`); it, and its tunnels."""
+    tunnels = []
+
+    def pass_on(there, back):
+        with suppress(OSError):
+            while data := there.recv(65536):
+                back.sendall(data)
+            back.shutdown(socket.SHUT_WR)
+
+    def serve(one):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += one.recv(65536)
+        if answer is not None:
+            one.sendall(answer)
+            one.close()
+            return
+        tunnels.append(head.split()[1].decode())
+        there = socket.create_connection(("127.0.0.1", int(tunnels[-1].rpartition(":")[2])))
+        one.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        threading.Thread(target=pass_on, args=(there, one), daemon=True).start()
+        pass_on(one, there)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept():
+            with suppress(OSError):
+                while True:
+                    threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://bob:secret@127.0.0.1:{listener.getsockname()[1]}", tunnels
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def through(monkeypatch):
+    """Set one variable of a proxy, and no other."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    return monkeypatch.setenv
+
+
+def test_a_proxy_between_a_site_and_its_server_is_named_and_used(federation, capsys, through):
+    replace_server(federation / "keys", -20, 100, "gate.example")
+    with (
+        served(Starlette(), federation / "keys", says_date=True) as address,
+        a_proxy() as (url, seen),
+    ):
+        gate = f"gate.example:{address.rpartition(':')[2]}"
+        through("HTTPS_PROXY", url)
+        # A company's own list of whom it trusts has no part in it.
+        through("SSL_CERT_FILE", "nowhere.pem")
+        through("REQUESTS_CA_BUNDLE", "nowhere.pem")
+        through("CURL_CA_BUNDLE", "nowhere.pem")
+        code, said = look(capsys, site_values(gate))
+    assert code == 0, said
+    assert f"the proxy {url.replace('bob:secret@', '')} (from HTTPS_PROXY) stands between" in said
+    assert f"{gate} answers, with a certificate of keys/ca.crt" in said
+    assert seen == [gate]
+    assert "secret" not in said
+
+
+GATE = "gate.example:9443"
+FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("HTTPS_PROXY", "127.0.0.1:9", "(from HTTPS_PROXY) cannot be reached (Connection refused)"),
+        ("all_proxy", FORBIDDEN, f"answers '403 Forbidden' to a call to {GATE} → ask whoever"),
+        ("https_proxy", b"what?\r\n\r\n", "nothing comes through the proxy http://127.0.0.1:"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1080", "ALL_PROXY names socks5://127.0.0.1:1080, and"),
+    ],
+)
+def test_what_a_proxy_does_is_not_told_as_the_servers_doing(
+    federation, capsys, through, variable, value, words
+):
+    with a_proxy(value if isinstance(value, bytes) else b"") as (url, _):
+        through(variable, url if isinstance(value, bytes) else value)
+        code, said = look(capsys, site_values(GATE))
+    assert words in said
+    assert code == 1
+    assert "✓ packages" in said  # the other looks are there too
+    assert "refuses connections" not in said

@@ -32,6 +32,12 @@ BOUNDS = {
     "rounds": "any",
     "deadline_s": "any",
 }
+PROXIES = {
+    "http_proxy": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "all_proxy": "socks5://127.0.0.1:9",
+    "no_proxy": "company.example",
+}
 
 pytestmark = [pytest.mark.e2e, NEEDS_HEART]
 
@@ -39,7 +45,7 @@ pytestmark = [pytest.mark.e2e, NEEDS_HEART]
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory):
     with Hospitals(tmp_path_factory.mktemp("deployment")) as made:
-        made.serve(env={})  # this one as it is installed
+        made.serve(env=PROXIES)  # as it is installed, where a company's proxies are set
         made.join(bounds=BOUNDS, n_min=3, h_min=2)  # a run may ask for less than all four
         yield made
 
@@ -111,7 +117,7 @@ def test_a_run_with_other_code_is_refused_by_every_site_and_the_operator_sees_wh
     assert status == "finished"
     assert "bundle-refused" in details
     assert said_by_all(deployment, "bundle-refused", before + 1)
-    listed = deployment.calyx("runs", *deployment.where)
+    listed = deployment.calyx("runs", *deployment.where, env=PROXIES)
     assert str(run_id) in listed
     assert all(f"{name} online" in listed for name in SITES)
     assert "has ended already" in deployment.calyx("stop", *deployment.where, str(run_id), code=2)

@@ -33,7 +33,11 @@ RUN = ["simulate", *TASK, *ALL, "rounds=2", "baselines=false", "hydra.run.dir=ru
 def marked():
     """An environment that the processes of this test inherit; afterwards none of them is left."""
     mark = uuid.uuid4().hex
-    yield environment() | {"CALYX_TEST_MARK": mark}
+    dead = (
+        "http://127.0.0.1:9"  # a company's proxy, which is not meant for this machine's own calls
+    )
+    proxies = {"http_proxy": dead, "https_proxy": dead, "all_proxy": "socks5://127.0.0.1:9"}
+    yield environment() | proxies | {"CALYX_TEST_MARK": mark}
     assert not processes_with(mark)
 
 

@@ -3,12 +3,16 @@
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import time
 
 import pexpect
 import pytest
+import yaml
 from support.begun import Begun, wait_for_rounds, wait_until
+from support.csv_files import write_folder
 from support.program import BROKEN, FAULTY, SMALL, calyx_command, environment, run_here
 
 from calyx.files import read_lines
@@ -60,6 +64,34 @@ def test_a_run_leaves_its_folder_with_baselines_and_report(calyx, tmp_path):
     )
     assert "round 2/2" in ended.stdout
     assert "pooled" in ended.stdout
+
+
+def test_two_runs_by_one_clock_in_the_home_folder_have_two_folders_and_can_be_resumed(
+    calyx, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    rows = write_folder(tmp_path / "home" / "rows (1)")
+    one = ["simulate", "task=csv", "task.data_dir=~/rows (1)", "rounds=1", "baselines=false"]
+    for seed in (1, 2):
+        ended = calyx(
+            *one, "hydra.run.dir='~/my runs/${now:%Y}'", "engine.workers=0", f"seed={seed}"
+        )
+        assert ended.returncode == 0, ended.stderr
+    first, second = sorted((tmp_path / "home" / "my runs").iterdir())
+    assert second.name == f"{first.name}-2"
+    assert [yaml.safe_load((f / "config.yaml").read_text())["seed"] for f in (first, second)] == [
+        1,
+        2,
+    ]
+    advice = re.search("`calyx (resume .*)`", calyx("resume", str(first)).stderr)[1]
+    assert calyx(*shlex.split(advice)).returncode == 0
+    assert len(read_lines(first / "rounds.jsonl")) == 2
+    moved = rows.rename(rows.with_name("größe"))
+    again = ("resume", f"~/my runs/{second.name}", "rounds=2", "task.data_dir=~/größe")
+    assert calyx(*again).returncode == 0
+    found = yaml.safe_load((second / "config.yaml").read_text())
+    assert (found["rounds"], found["task"]["data_dir"]) == (2, str(moved))
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 def test_heart_runs_from_a_folder_relative_to_here(calyx, tmp_path, heart_dir):

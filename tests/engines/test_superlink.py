@@ -1,4 +1,4 @@
-"""What `calyx server` refuses before it starts anything."""
+"""What `calyx server` refuses before it starts anything, and what it says where nothing answers."""
 
 import shutil
 from pathlib import Path
@@ -7,8 +7,10 @@ import pytest
 from support.certificates import replace_authority, replace_server
 
 from calyx.certificates import make_server
-from calyx.errors import UserError
-from engines.superlink import Serving, check_files
+from calyx.errors import CalyxError, UserError
+from calyx.flower import Operator
+from engines import superlink
+from engines.superlink import Processes, Serving, check_files
 
 
 @pytest.fixture
@@ -45,3 +47,17 @@ def test_files_that_cannot_serve_are_one_sentence(serving, damage, words):
         check_files(serving)
     assert "\n" not in str(caught.value)
     assert not serving.state.exists()
+
+
+def test_why_a_superlink_does_not_answer_is_said_and_no_other_mistake_is_waited_for(
+    serving, monkeypatch
+):
+    monkeypatch.setattr(superlink, "START_S", 0.0)
+    with pytest.raises(
+        CalyxError, match=r"did not answer in 0 s \(.*refused\); its log is .*superlink.log"
+    ):
+        Processes(serving)._wait()
+    monkeypatch.setattr(superlink, "START_S", 60.0)
+    monkeypatch.setattr(Operator, "runs", lambda _: {}["a mistake of ours"])
+    with pytest.raises(KeyError, match="a mistake of ours"):
+        Processes(serving)._wait()

@@ -1,11 +1,14 @@
 """The run folder and the job."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, UserError
 from calyx.files import append_lines, read_lines
-from server.folder import RunFolder
+from server.folder import RunFolder, claim, held
 from server.job import read_job, to_run_config
 
 
@@ -17,6 +20,41 @@ def test_a_folder_is_free_until_a_run_has_written_into_it(tmp_path):
     assert folder.read_config() == {"seed": 1}
     with pytest.raises(UserError, match="already holds a run"):
         folder.refuse_if_used()
+
+
+def test_of_many_that_want_one_name_at_once_each_gets_a_folder_of_its_own(tmp_path):
+    wanted, begin = tmp_path / "deep" / "12-00-00", Barrier(16)
+
+    def claimed(_):
+        begin.wait()
+        return claim(wanted)
+
+    with ThreadPoolExecutor(16) as pool:
+        made = set(pool.map(claimed, range(16)))
+    assert {path.name for path in made} == {"12-00-00", *(f"12-00-00-{n}" for n in range(2, 17))}
+    assert set(wanted.parent.iterdir()) == made
+
+
+def test_a_folder_of_a_run_that_was_refused_goes_again_and_what_was_there_stays(tmp_path):
+    mine, new = tmp_path / "mine", tmp_path / "a" / "b"
+    mine.mkdir()
+    with held(mine, is_new=False, key="k"), held(new, is_new=True, key="k"):
+        assert new.is_dir()
+    assert list(tmp_path.iterdir()) == [mine]
+    with held(new, is_new=True, key="k") as first:
+        (first / "config.yaml").touch()
+        with held(new, is_new=True, key="k") as second:
+            assert second == tmp_path / "a" / "b-2"
+    assert list(new.parent.iterdir()) == [first]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    for is_new in (True, False):
+        with pytest.raises(
+            UserError, match=r"file/x cannot be made \(Not a dir.* another hydra.run.dir"
+        ):
+            held(tmp_path / "file" / "x", is_new=is_new, key="hydra.run.dir").__enter__()
 
 
 @pytest.mark.parametrize("text", ["[1]", "a: [", "", "\xff"])

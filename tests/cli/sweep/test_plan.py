@@ -4,11 +4,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+from argparse import Namespace
 
 import pytest
 
 from calyx.composing import compose, compose_master
-from cli.sweep.plan import EXTRAS
+from cli.sweep.plan import EXTRAS, planned_sweep
 from server.folder import RunFolder
 
 pytestmark = pytest.mark.e2e
@@ -146,3 +147,11 @@ def test_a_sweeps_base_leaves_the_swept_group_at_its_default(here):
     master = compose_master(["strategy=fedprox,fedopt", "hydra.sweep.dir=x"])
     assert master.strategy.name == compose([]).strategy.name
     assert master.hydra.sweep.dir == "x"
+
+
+def test_two_sweeps_of_one_second_have_two_folders_and_leave_none_where_nothing_ran(here):
+    options = Namespace(overrides=["seed=1,2", "hydra.sweep.dir='s/${now:%Y}'"], config_dir=None)
+    with planned_sweep(options) as one, planned_sweep(options) as two:
+        assert str(two.folder) == f"{one.folder}-2"
+        assert [job.folder for job in two.jobs] == [two.folder / "0", two.folder / "1"]
+    assert list(here.iterdir()) == []

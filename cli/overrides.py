@@ -1,0 +1,122 @@
+"""Overrides as people write them: paths that Hydra's grammar would not read, and what to write instead.
+
+The value of a key that names a file or a folder is the path that was written, whatever it holds; a
+value that begins with `~/` is of the home folder. All else is Hydra's grammar.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from calyx.composing import PATH_KEYS
+from calyx.errors import ConfigError, printable
+from calyx.files import at_home
+
+FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
+_PATHS = frozenset((*PATH_KEYS, *FOLDERS, "hydra.sweeper.storage"))
+_WORD = re.compile(r"(\+{0,2})([\w./@-]+)=(.*)", re.DOTALL)
+_VARIABLE = re.compile(r"\$(\{?)([A-Za-z_]\w*)(\}?)(?=/|$)")
+
+
+def readable(words: Sequence[str], *, sweeps: bool = False) -> list[str]:
+    """The same overrides with quotes where Hydra's grammar needs them; reading them again changes nothing.
+
+    In a sweep the commas of a path part several. Raises ConfigError where a shell's variable is left.
+    """
+    return [_readable(word, sweeps=sweeps) for word in words]
+
+
+def _readable(word: str, *, sweeps: bool) -> str:
+    parts = _WORD.fullmatch(word)
+    if parts is None:
+        return word
+    plus, key, value = parts.groups()
+    is_path = key in _PATHS
+    if is_path:
+        _check_variable(word, value)
+    if not is_path and not value.startswith("~"):
+        return word
+    if sweeps and "," in value and "'" not in value and '"' not in value and parsed(word) is None:
+        return f"{plus}{key}={','.join(_value(one, is_path=is_path) for one in value.split(','))}"
+    return f"{plus}{key}={_value(value, is_path=is_path, sweeps=sweeps)}"
+
+
+def _value(value: str, *, is_path: bool, sweeps: bool = False) -> str:
+    if value.startswith("~"):
+        return quoted(at_home(value))
+    if not is_path or value.lower() in ("", "null") or value[:1] in "'\"" or "${" in value:
+        return value
+    found = parsed(f"key={value}")
+    if found is not None:
+        several = found.is_sweep_override() and (sweeps or "(" not in value)
+        if several or isinstance(found.value(), str):
+            return value
+    return quoted(value)
+
+
+def _check_variable(word: str, value: str) -> None:
+    found = _VARIABLE.match(value)
+    if found and found[2] in os.environ and bool(found[1]) == bool(found[3]):
+        raise ConfigError(
+            f"{printable(word)}: the shell has not put in what {found[0]} stands for; write it without "
+            "quotes or in double ones, and not in single ones."
+        )
+
+
+def parsed(word: str) -> Any:  # noqa: ANN401 - Hydra's Override
+    """An override by Hydra's grammar; None where it cannot be read."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        [override] = OverridesParser.create().parse_overrides([word])
+    except HydraException:
+        return None
+    return override
+
+
+def quoted(text: str) -> str:
+    """A text as a value of Hydra's grammar, whatever it holds."""
+    return _in_quotes(text, "single")
+
+
+def _in_quotes(text: str, quote: str) -> str:
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    return str(QuotedString(text, Quote[quote]).with_quotes())
+
+
+def why_unreadable(word: str) -> str:
+    """A sentence on an override that Hydra's grammar cannot read, with what to paste into a shell."""
+    shown = printable(word, 200)
+    if "=" not in word:
+        return f"The argument {shown!r} is no KEY=VALUE."
+    key, _, value = word.partition("=")
+    helped = f"{key}={_helped(value)}"
+    if parsed(helped) is None:
+        return f"The argument {shown} cannot be read: {key!r} is no config key."
+    return (
+        f"The argument {shown} cannot be read; if its value is text, write {shlex.quote(helped)}."
+    )
+
+
+def why_ambiguous(word: str) -> str:
+    """A sentence on an override with several values where one run is asked for."""
+    key, _, value = word.partition("=")
+    as_one = shlex.quote(f"{key}={_in_quotes(value, 'double')}")
+    return (
+        f"The argument {printable(word, 200)} has several values: add -m for a sweep over them, or "
+        f"write {as_one} if it is one text."
+    )
+
+
+def _helped(value: str) -> str:
+    """As text; of a plain list each item that needs it."""
+    items = value.strip()[1:-1].split(",")
+    if value.strip()[:1] + value.strip()[-1:] == "[]":
+        words = [w if parsed(f"key={w}") else _in_quotes(w.strip(), "double") for w in items]
+        if parsed(f"key=[{','.join(words)}]"):
+            return f"[{','.join(words)}]"
+    return _in_quotes(value, "double")
