@@ -52,7 +52,9 @@ def test_tensorboard_has_every_figure_of_every_round_once(tmp_path, capsys):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     folder = simulated(tmp_path / "run", "tensorboard=true")
+    (folder / "tensorboard" / "notes.txt").write_text("of the user")
     assert run(["resume", str(folder), "rounds=3"]) == 0
+    assert (folder / "tensorboard" / "notes.txt").read_text() == "of the user"
     events = EventAccumulator(str(folder / "tensorboard"))
     events.Reload()
     rows = read_lines(folder / "rounds.jsonl")

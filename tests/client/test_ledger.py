@@ -259,3 +259,20 @@ def test_two_contexts_of_one_site_never_give_two_vectors_for_a_model(clients, tm
     clients.advance(clients.order(attempt=2), 2)
     reply = clients.stage(site.name, 2, server.ctx, requests[0], context=first)
     assert code_of(reply) == "second-vector"
+
+
+def test_what_a_task_fails_by_is_in_the_sites_own_log_and_a_code_in_its_reply(
+    clients, tmp_path, monkeypatch, caplog
+):
+    def broken(*_):
+        raise RuntimeError("secret row 7")
+
+    site = OnASite(clients, tmp_path / "state")
+    monkeypatch.setattr("client.app.train", broken)
+    reply = clients.ask(site.name, clients.order())
+    assert code_of(reply) == reply.error.reason == "internal-error"
+    last = json.loads((tmp_path / "state" / "events.jsonl").read_text().splitlines()[-1])
+    assert last["message"].startswith("RuntimeError: secret row 7 (client/test_ledger.py, line ")
+    (record,) = caplog.records
+    assert record.getMessage() == f"{site.name} failed: {last['message']}"
+    assert record.exc_info  # the site's terminal has the traceback, too

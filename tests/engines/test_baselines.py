@@ -78,6 +78,25 @@ def test_a_figure_of_other_rows_stands_not_beside(two):
     assert row["absent"]["federated"].startswith("its test is over 1 of 2 clients")
 
 
+def test_a_client_without_a_model_alone_takes_no_other_figure_away(two):
+    lacking = Baselines({"a": two.local["a"]}, two.pooled, {"b": "ValueError: one row"})
+    row = as_row(lacking, Federated(Figure((0.55, None), 2, 40)))
+    assert (row["pooled"], row["federated"]) == (23 / 40, 0.55)
+    assert row["local"] == {"a": 12 / 40, "b": None}
+    assert row["local_mean"] is row["local_worst"] is row["local_own"] is None
+    assert row["absent"]["local.b"] == "ValueError: one row"
+    assert row["absent"]["local_mean"] == "1 of 2 clients' own models have no score"
+    assert row["absent"]["local_own"] == "b has no model alone: ValueError: one row"
+
+
+def test_why_a_baseline_could_not_be_trained_is_in_its_authors_words(monkeypatch):
+    monkeypatch.setattr("engines.baselines.train", lambda *_: {}["colour"])
+    plan = Federation().plan
+    with WorkerPool(0) as pool:
+        found = compute_baselines(pool, Question(plan.terms, 1, plan.sites))
+    assert found.startswith("KeyError: 'colour' (engines/test_baselines.py, line ")
+
+
 def test_a_client_alone_is_as_good_at_home_as_scikit_learns_model(tmp_path):
     """Two sites whose column means the opposite: 0.5 on everybody's rows, and good at home."""
     draw = np.random.default_rng(3)
