@@ -65,9 +65,12 @@ class Rows:
     @cached_property
     def version(self) -> str:
         """A digest of the rows: another one where anything in them has changed."""
-        state = hashlib.sha256(repr((self.table.x.shape, self.table.y.dtype.str)).encode())
-        for array in (self.table.x, self.table.y):
-            state.update(np.ascontiguousarray(array).tobytes())
+        table = self.table
+        state = hashlib.sha256(repr((table.x.shape, table.y.dtype.str)).encode())
+        # Other groups or times are another split: a row that was trained on might be tested.
+        for array in (table.x, table.y, table.blocks, table.parts, table.times):
+            if array is not None:
+                state.update(np.ascontiguousarray(array).tobytes())
         return state.hexdigest()
 
     @cached_property

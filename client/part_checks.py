@@ -10,6 +10,7 @@ import numpy as np
 from calyx.errors import printable
 from calyx.statistics.local_finding import rows
 from calyx.statistics.near_copies import near_copies
+from calyx.statistics.neighbouring import alike_neighbours
 from calyx.statistics.repeating import are_alike
 from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Schema, Table, join
@@ -19,7 +20,11 @@ from client.cuts import TOLERATED
 from client.failures import ClientFailure
 from client.splitting import PartName
 
-INFLATING = ("repeating-column", "near-copies")  # checks of what makes figures too good
+INFLATING = (
+    "repeating-column",
+    "alike-neighbours",
+    "near-copies",
+)  # checks of what makes figures too good
 _WANTED: dict[PartName, float] = {"train": 0.6, "validation": 0.2, "test": 0.2}
 _TOGETHER = "say so by `group` in a csv task's schema, or by `blocks` of a task's table"
 
@@ -47,7 +52,15 @@ def check_parts(parts: Mapping[PartName, Table]) -> list[Finding]:
 
 def check_split(table: Table, parts: Mapping[PartName, Table], schema: Schema) -> list[Finding]:
     """Findings about the split of a training, which has no folds: what should be together and is not."""
-    return [*_few_groups(parts), *_repeating(table, schema), *_near(parts, schema)]
+    beside = []
+    if not _is_said(table):  # a column that repeats says what is alike, and the order says it again
+        beside = _repeating(table, schema) or _neighbours(table, schema)
+    return [*_few_groups(parts), *beside, *_near(parts, schema)]
+
+
+def _is_said(table: Table) -> bool:
+    """Whether something but chance decides the split already."""
+    return any(of is not None for of in (table.blocks, table.parts, table.times))
 
 
 def _few_groups(parts: Mapping[PartName, Table]) -> list[Finding]:
@@ -83,8 +96,6 @@ def _near(parts: Mapping[PartName, Table], schema: Schema) -> list[Finding]:
 
 
 def _repeating(table: Table, schema: Schema) -> list[Finding]:
-    if any(of is not None for of in (table.blocks, table.parts, table.times)):
-        return []
     findings = []
     for column in table.repeating:
         if not are_alike(table, schema, column.words):
@@ -98,3 +109,15 @@ def _repeating(table: Table, schema: Schema) -> list[Finding]:
         )
         findings.append(Finding("repeating-column", "warning", name, count, message))
     return findings
+
+
+def _neighbours(table: Table, schema: Schema) -> list[Finding]:
+    ratio = alike_neighbours(table, schema)
+    if ratio is None:
+        return []
+    message = (
+        f"A row differs little from the one before it ({ratio:.0%} of what it would in any order). If "
+        "rows were taken one after the other, say which column is their `time` in a csv task's schema "
+        "(`times` of a task's table); if they belong together, say their `group` (`blocks`)."
+    )
+    return [Finding("alike-neighbours", "warning", None, len(table), message)]

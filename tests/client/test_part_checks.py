@@ -5,7 +5,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
 from calyx.seeding import rng
-from calyx.tasks.base import Column, Repeating, Schema, Table
+from calyx.statistics.neighbouring import alike_neighbours
+from calyx.tasks.base import Column, Repeating, Schema, Table, Target
 from client.part_checks import check_split
 from client.splitting import split
 
@@ -22,6 +23,11 @@ def told(rows, kind="numeric", seed=1):
     """Check and count of each finding."""
     found = check_split(rows, split(rows, seed, "north"), schema_of(rows.x.shape[1], kind))
     return [(finding.check, finding.count) for finding in found]
+
+
+def shuffled(x):
+    """In no order: a file in the order of time, or of persons, is told on its own."""
+    return x[rng(1, "shuffled").permutation(len(x))]
 
 
 def patients(people, visits, width=6, noise=0.1):
@@ -44,7 +50,7 @@ NEARLY = {
 
 @pytest.mark.parametrize("name", NEARLY)
 def test_rows_that_are_nearly_those_trained_on_are_told(name):
-    ((check, count),) = told(table(NEARLY[name]))
+    ((check, count),) = told(table(shuffled(NEARLY[name])))
     assert check == "near-copies"
     assert count > 0.4 * 0.4 * len(
         NEARLY[name]
@@ -82,8 +88,8 @@ ORDINARY = {
     "correlated": ordinary(lambda d: d.normal(size=(300, 1)) + 0.1 * d.normal(size=(300, 6))),
     "clusters": ordinary(lambda d: 3 * d.integers(0, 4, (300, 1)) + 0.2 * d.normal(size=(300, 5))),
     "scales": ordinary(lambda d: d.normal(size=(300, 6)) * np.exp(2 * d.normal(size=(300, 1)))),
-    "walk": ordinary(lambda d: np.cumsum(d.normal(size=(300, 4)), axis=0)),
-    "iris": [load_iris().data],
+    "walk": ordinary(lambda d: shuffled(np.cumsum(d.normal(size=(300, 4)), axis=0))),
+    "iris": [shuffled(load_iris().data)],
     "wine": [load_wine().data],
     "cancer": [load_breast_cancer().data],
     "diabetes": [load_diabetes().data],
@@ -151,6 +157,44 @@ def test_a_column_that_repeats_is_not_told_where_the_split_is_said(beside):
     rows = table(patients(12, 3), repeating=repeating(np.repeat(np.arange(12), 3)))
     rows = Table(rows.x, rows.y, repeating=rows.repeating, **{beside: values[beside]})
     assert told(rows) == []
+
+
+def minutes(rows=200, width=3):
+    """A sensor: each minute near the one before."""
+    return np.cumsum(rng(1, "minutes").normal(0, 0.1, (rows, width)), axis=0)
+
+
+def test_a_file_in_the_order_of_time_is_told():
+    assert [check for check, _ in told(table(minutes()))] == ["alike-neighbours"]
+    assert told(table(shuffled(minutes()))) == []
+    assert told(table(minutes(), times=np.arange(200.0))) == []
+    gaps = minutes()
+    gaps[::50] = np.nan
+    assert [check for check, _ in told(table(gaps))] == ["alike-neighbours"]
+
+
+def test_the_order_is_judged_as_von_neumann_does():
+    """Oracle: the mean square of steps over twice the variance, by NumPy; of the middle column."""
+    x = minutes(width=1)
+    x = np.column_stack([x, x, x])
+    wanted = (np.diff(x[:, 0]) ** 2).sum() / (2 * len(x) * x[:, 0].var())
+    assert alike_neighbours(table(x), schema_of(3)) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("by", [0, 2], ids=["a column", "the class"])
+def test_a_sorted_file_is_not_in_the_order_of_time(by):
+    data = load_iris()
+    order = np.argsort(data.data[:, 0] if by == 0 else data.target, kind="stable")
+    rows = Table(data.data[order], data.target[order].astype(np.int64))
+    assert alike_neighbours(rows, schema_of(4)) is None
+
+
+def test_a_number_that_is_predicted_may_be_sorted():
+    data = load_diabetes()
+    order = np.argsort(data.target)
+    columns = tuple(Column(f"c{i}", "numeric") for i in range(10))
+    rows = Table(data.data[order], data.target[order])
+    assert alike_neighbours(rows, Schema(columns, (), Target("y", 150, 70))) is None
 
 
 @pytest.mark.parametrize(
