@@ -58,8 +58,8 @@ def main(arguments: Sequence[str]) -> int:
         )
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
-    changed = changed_clients(folder, run, state)
-    check_changed(folder, run, changed, is_without=is_without)
+    changed = changed_clients(folder, run, state.run)
+    check_changed(folder, run, changed, overrides, is_without=is_without)
     if run.engine["name"] == "superlink":
         _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)
