@@ -187,6 +187,13 @@ def test_a_file_is_replaced_where_that_is_asked_for_and_a_link_only_itself(place
     assert (place / "notes.txt").read_text() == "kept"
 
 
+def test_what_nobody_else_may_read_stays_so_when_it_is_replaced(place):
+    private = place / "notes.txt"
+    private.chmod(0o600)
+    claim_output(private, inputs=[], folders=[], replace=True).write(b"new")
+    assert (private.read_bytes(), private.stat().st_mode & 0o777) == (b"new", 0o600)
+
+
 def test_a_new_file_may_lie_in_a_runs_folder_beside_its_own(place):
     out = claimed(Namespace(out=Path("run/predictions.csv"), replace=False), [place / "new.csv"])
     out.write(b"rows")
