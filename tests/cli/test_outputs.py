@@ -160,6 +160,7 @@ def everything(folder):
     }
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("arguments", "words"), REFUSED, ids=[" ".join(a) for a, _ in REFUSED])
 def test_what_would_destroy_something_is_refused_before_anything_is_done(
     place, capsys, arguments, words

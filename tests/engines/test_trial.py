@@ -14,7 +14,7 @@ from engines.trial import Trial, check_judging, train_once, unable_clients
 BN = "Expected more than 1 value per channel when training"
 
 
-class Fleet:
+class Ships:
     """Three numbers, two classes."""
 
     name = "fleet"
@@ -38,11 +38,11 @@ class Net(nn.Module):
 def people(**sizes):
     """Clients with so many training rows, the most first."""
     order = sorted(sizes.items(), key=lambda item: -item[1])
-    return [Participant(n, Fleet(), {}, {"train": rows(k)}, None, ()) for n, k in order]
+    return [Participant(n, Ships(), {}, {"train": rows(k)}, None, ()) for n, k in order]
 
 
 def trial(model, **keys):
-    return Trial(Fleet(), model, config(**keys), CPU, 1)
+    return Trial(Ships(), model, config(**keys), CPU, 1)
 
 
 def normed(*layers):
