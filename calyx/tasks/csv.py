@@ -224,8 +224,8 @@ class Csv:
             for client, places in rows.items():
                 part = replace(table.take(np.array(places)), strange=strange.of(places))
                 found.setdefault(client, []).append(part)
-        header = read_header(path, self._dialect)
-        unread = tuple(printable(name, 40) for name in header if name not in names)
+        header, used = read_header(path, self._dialect), set(names)
+        unread = tuple(printable(name, 40) for name in header if name not in used)
         beside_by = {}
         if deciding.column is None:  # else it is said already what belongs together
             beside_by = repeating(path, names, schema.client, self._dialect)
