@@ -1,5 +1,6 @@
 """Hydra composes here, and nowhere else outside the program's own `hydra.main`."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -53,12 +54,19 @@ def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConf
     Raises UserError where the task cannot complete its section, or cannot be made of it.
     """
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     values = OmegaConf.to_container(cfg, resolve=False)
     if not isinstance(values, dict):
         raise TypeError("a composed config is a mapping")
     values.pop("hydra", None)
-    plain = OmegaConf.to_container(OmegaConf.create(values), resolve=True)
+    try:
+        plain = OmegaConf.to_container(OmegaConf.create(values), resolve=True)
+    except OmegaConfBaseException as error:
+        said = str(error).splitlines()[0].rstrip(".")
+        raise ConfigError(
+            f"{said}: ${{KEY}} stands for another key's value; a text that holds it is written \\${{KEY}}."
+        ) from None
     config = {str(k): v for k, v in plain.items()} if isinstance(plain, dict) else {}
     for name in PATH_KEYS:
         _settle_path(config, *name.split("."))
@@ -70,7 +78,12 @@ def _settle_path(config: dict[str, Any], section: str, key: str) -> None:
 
     In a file, a folder named 2024, true or nan is read as another thing than a name.
     """
-    value = (config.get(section) or {}).get(key)
+    keys = config.get(section, {})
+    if not isinstance(keys, dict):
+        raise ConfigError(
+            f"The config key {section} is {json.dumps(keys)}, but must be keys with values."
+        )
+    value = keys.get(key)
     if isinstance(value, str):
         config[section][key] = at_home(value)
     elif value is not None and (section, key) != ("task", "schema"):

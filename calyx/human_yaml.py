@@ -15,8 +15,8 @@ from calyx.errors import ConfigError, printable
 from calyx.files import read_bounded
 from calyx.key_types import Types, below, literals, members
 
-MOST_BYTES = 2**20
-MOST_VALUES = 100_000  # with what aliases repeat
+MOST_BYTES = 2**24  # a schema of 100,000 columns has some 6 million
+MOST_VALUES = 1_000_000  # with what aliases repeat
 DEEPEST = 50  # mappings and lists inside one another
 SHOWN = 60  # characters of a word
 NULLS = ("", "~", "null", "Null", "NULL")
@@ -169,7 +169,7 @@ class _Tree:
         self._left -= 1
         if self._left < 0 or depth > DEEPEST:
             raise ConfigError(
-                f"{self._path} has more than {MOST_VALUES} values or {DEEPEST} levels, with what its "
+                f"{self._path} has more than {MOST_VALUES:,} values or {DEEPEST} levels, with what its "
                 "aliases repeat; write it without them."
             )
         if isinstance(node, yaml.MappingNode):

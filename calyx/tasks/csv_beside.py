@@ -1,5 +1,6 @@
 """Columns of a CSV file that stand beside those of the schema: what they are called, and which repeat."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,8 @@ def repeating(
     Without a `client` column all rows are under None. Raises DataError.
     """
     header = read_header(path, dialect)
-    free = [name for name in header if name and name not in used and header.count(name) == 1]
+    counts, names_used = Counter(header), set(used)
+    free = [name for name in header if name and counts[name] == 1 and name not in names_used]
     names = free[:MOST_COLUMNS]
     if not names:
         return {}

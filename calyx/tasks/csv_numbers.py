@@ -44,7 +44,7 @@ def number(text: str, dialect: Dialect) -> float | None:
         if not start:
             return None
         text = re.sub(f"[{re.escape(marks)}]", "", start.group()) + text[start.end() :]
-    found = _at_once([text], replace(dialect, thousands=None))
+    found = _at_once([text], replace(dialect, thousands=None) if marks else dialect)
     return found[0] if found and math.isfinite(found[0]) else None
 
 

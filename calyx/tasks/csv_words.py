@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import DataError, printable
+from calyx.tasks.csv_folder import listed
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import ColumnConfig, TargetConfig
 from calyx.tasks.tables import UNKNOWN, Chunk, codes, numbers
-from calyx.tasks.words import none_of, told
+from calyx.tasks.words import none_of, shown, told
 
 SHOWN = 3  # words of a column in one sentence
 
@@ -25,7 +26,9 @@ def labels(path: Path, chunk: Chunk, target: TargetConfig, dialect: Dialect) -> 
     wrong = np.flatnonzero(np.isnan(y) | ((y == UNKNOWN) & bool(classes)))
     if len(wrong):
         cell, line = words[wrong[0]], chunk.lines[wrong[0]]
-        what = "is missing" if cell is None else f"is {told(cell, classes)}, none of its classes"
+        what = "is missing; complete the row, or take it out"
+        if cell is not None:
+            what = f"is {told(cell, classes)}, none of its classes ({listed(list(map(shown, classes)))})"
         raise DataError(f"{path}, line {line}: the target {printable(name, 40)} {what}.")
     return y.astype(np.int64) if classes else y
 

@@ -29,11 +29,8 @@ def with_decimal(path: Path, names: list[str], dialect: Dialect) -> Dialect:
     """With the mark by which more cells of the file's first rows are numbers. Raises DataError."""
     chunk = next(read_chunks(path, names, dialect))
     marked = [c for cells in chunk.cells.values() for c in cells if c and ("," in c or "." in c)]
-    found = {
-        mark: sum(number(cell, replace(dialect, decimal=mark)) is not None for cell in marked)
-        for mark in (".", ",")
-    }
-    return replace(dialect, decimal=max(found, key=lambda mark: found[mark]))
+    dialects = [replace(dialect, decimal=mark) for mark in ".,"]
+    return max(dialects, key=lambda way: sum(number(c, way) is not None for c in marked))
 
 
 def _encoding(path: Path) -> str:

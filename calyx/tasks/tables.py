@@ -3,6 +3,7 @@
 What is wrong is said with file, line and column, and never with a whole row.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -61,7 +62,8 @@ def read_chunks(path: Path, names: Sequence[str], dialect: Dialect) -> Iterator[
     rows = read_rows(path, dialect)
     found = [one_form(name) for name in next(rows)[1]]
     _check_names(path, names, found)
-    places = {name: found.index(one_form(name)) for name in names}
+    at = {name: i for i, name in enumerate(found)}
+    places = {name: at[one_form(name)] for name in names}
     missing = frozenset(word.strip() for word in dialect.missing)
     is_first = True
     while (piece := list(islice(rows, CHUNK_ROWS))) or is_first:
@@ -80,14 +82,15 @@ def _cells(
 
 
 def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None:
-    absent = [name for name in names if one_form(name) not in found]
+    counts = Counter(found)
+    absent = [name for name in names if not counts[one_form(name)]]
     if absent:
         has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
         marks = [mark for mark in ",;\t|" if len(found) == 1 and mark in found[0]]
         advice = f"; is {marks[0]!r} the file's delimiter?" if marks else "."
         said = printable(absent[0], 40)
         raise DataError(f"{path} has no column {said}; its first line names {has}{advice}")
-    twice = [name for name in names if found.count(one_form(name)) > 1]
+    twice = [name for name in names if counts[one_form(name)] > 1]
     if twice:
         raise DataError(
             f"{path} names the column {printable(twice[0], 40)!r} twice in its first line; rename or "

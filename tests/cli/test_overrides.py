@@ -149,3 +149,21 @@ def test_what_is_no_key_or_has_several_values_is_said():
     assert "'a b' is no config key" in why_unreadable("a b=1")
     advice = why_ambiguous("a.b=1,2").partition("or write ")[2].split("'")[1]
     assert parsed(advice).value() == "1,2"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("audit=true", "The config key audit is true, but must be keys with values."),
+        ("audit=null", "The config key audit is null, but must be keys with values."),
+        ('task.data_dir="\\\\${x}"', r"a text that holds it is written \\\$\{KEY\}"),
+    ],
+)
+def test_what_is_no_section_or_no_key_is_one_sentence(override, said):
+    with pytest.raises(UserError, match=said):
+        resolved(composed(["task=csv", override]))
+
+
+def test_a_text_with_the_sign_of_another_key_is_read_as_the_sentence_says(tmp_path):
+    config = composed(["task=heart", 'task.data_dir="a\\${x}"'])
+    assert resolved(config)["task"]["data_dir"] == "a${x}"
