@@ -14,7 +14,7 @@ from support.federation import Federation
 from calyx import wire
 from calyx.errors import ConfigError, UserError
 from calyx.flower import as_task
-from calyx.order import Order, to_json
+from calyx.order import Cv, Order, to_json
 from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.csv import Csv
 from calyx.weights import hash_weights
@@ -267,6 +267,14 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_again(clinic, monkeypa
     assert clinic.ask("test") == ""
     (kept,) = (clinic.state / "strategy").glob("*.json")
     assert json.loads(kept.read_text())["rows"] == len(text.splitlines()) - 1
+
+
+def test_folds_are_cut_from_the_rows_that_were_compared(clinic):
+    """A file that is replaced between the comparison and a fold's training changes nothing of it."""
+    terms = replace(clinic.federation.setting.terms, cv=Cv(k=5, fold=None))
+    compared = read_rows(terms, "site-1", clinic.data)
+    clinic.file.write_text(clinic.file.read_text() + "99,51,120.0,no,no,99.0\n")
+    assert read_rows(terms, "site-1", clinic.data, 1).version == compared.version
 
 
 @pytest.mark.parametrize(("name", "answer"), [("site-1.csv", "rows-changed"), ("x.log", "")])

@@ -258,6 +258,16 @@ def test_names_and_figures_of_an_audit_are_whole_at_every_width(tmp_path, monkey
     assert "outliers" in words
 
 
+def test_brackets_and_colons_of_columns_and_folders_are_no_markup(tmp_path, monkeypatch, capsys):
+    audit = audit_of(odd_sites())
+    audit["columns"] = {f"{name} [mg] :a: [/x]": of for name, of in audit["columns"].items()}
+    monkeypatch.setenv("COLUMNS", "300")
+    audit_table.print_audit(audit, tmp_path / "[/run]")
+    said = capsys.readouterr().out
+    assert "unknown all but holes, since no range is declared: note [mg] :a: [/x]" in said
+    assert f"audit   {tmp_path}/[/run]/audit.json" in said
+
+
 def few_holes():
     """Two sites that hide nine holes of chol each, and a third value of a category."""
     tables = [rows(60, i) for i in (1, 2)]
