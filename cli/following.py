@@ -135,6 +135,5 @@ def _why(details: str, folder: RunFolder, rounds: int) -> str:
         said = "The run's process on the server has ended"
     if "calyx resume" in said or not folder.holds_run:
         return said or "The run ended before it began; see the server's superexec.log."
-    return (
-        f"{said or 'The run was cut off'}; go on with `{pasted('calyx', 'resume', folder.path)}`."
-    )
+    ended = said.removesuffix(".") or "The run was cut off"
+    return f"{ended}; go on with `{pasted('calyx', 'resume', folder.path)}`."
