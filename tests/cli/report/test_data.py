@@ -31,7 +31,7 @@ rounds: 5
 seed: 1
 stopping: {monitor: val_loss, mode: min, patience: 8}
 """
-EVIL = "<script>alert(1)</script>"
+EVIL = "<script>alert(1)</script>\x1b[2J"
 
 
 def audit_of(tables, schema=SCHEMA, drift=None):
@@ -182,6 +182,7 @@ def test_text_from_elsewhere_is_text_and_no_markup(tmp_path, place):
     data = page[page.index('id="data"') :]
     assert "&lt;script&gt;" in data
     assert "<script>alert" not in page
+    assert "\x1b" not in page
 
 
 def test_a_column_of_one_site_alone_has_no_figures_and_says_why(tmp_path):
