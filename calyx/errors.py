@@ -39,6 +39,11 @@ def pasted(*words: object) -> str:
     return printable(shlex.join(map(str, words)), 2000)
 
 
+def for_terminal(text: str) -> str:
+    """Lines that somebody else may have written, without signs that a terminal would obey."""
+    return "\n".join(printable(line, len(line)) for line in text.split("\n"))
+
+
 def printable(text: str, limit: int = 400) -> str:
     """A text that somebody else may have written, as one line for a terminal or a log."""
     line = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])

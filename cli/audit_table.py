@@ -36,7 +36,7 @@ MOST_COLUMNS = 24
 
 def print_audit(audit: Mapping[str, Any], folder: Path) -> None:
     """Print what was found; `folder` is the run's."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.print()
     sites, rows = audit["sites"], audit["rows"]
     share = audit["duplicates_share"]

@@ -15,6 +15,8 @@ from rich.text import Text
 
 from calyx.errors import CalyxError, pasted
 
+_SIGNS = {"ok": ("✓", "green"), "note": ("•", "yellow"), "problem": ("✗", "red")}
+
 
 @dataclass(frozen=True)
 class Check:
@@ -67,10 +69,10 @@ def private_folder(what: str, folder: Path, least_bytes: int) -> Check:
 def show(checks: Iterable[Check], sound: str) -> int:
     """Print a table and a verdict, which is `sound` if there is no problem; the exit code."""
     checks = list(checks)
-    console = Console()
+    console = Console(highlight=False, markup=False, emoji=False)
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     for check in checks:
-        sign = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "problem": "[red]✗[/]"}[check.state]
+        sign = Text(*_SIGNS[check.state])
         text = Text(check.found)
         if check.mend:
             text.append(f"\n→ {check.mend}", style="yellow")

@@ -23,13 +23,13 @@ def main(arguments: Sequence[str]) -> int:
     quiet_flower()
     cfg = read_site_config(options.config)
     site = check_site(cfg)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     through = f" through {proxy}" if (proxy := proxy_for(cfg.server)) else ""
-    console.print(f"{site.name}: connecting to {cfg.server}{through}", markup=False)
+    console.print(f"{site.name}: connecting to {cfg.server}{through}")
 
     def tell(line: str) -> None:
         now = datetime.fromtimestamp(time.time()).astimezone().strftime("%H:%M:%S")
-        console.print(f"{now}  {line}", markup=False)
+        console.print(f"{now}  {line}")
 
     run_site(cfg, site, tell)
     return 0

@@ -50,7 +50,7 @@ def fitted_for(
     scales = cfg.scaling != "none" or cfg.outliers != "keep"
     fills = cfg.numeric_imputation in ("median", "mode") or cfg.categorical_imputation == "mode"
     if whose is not None and (scales or fills):
-        return _kept(task, Beginning(whose.folder, run, whose.client))
+        return _kept(task, terms, Beginning(whose.folder, run, whose.client))
     if scales:
         raise UserError(
             f"preprocessing={cfg.name} is fitted by each client on its own rows, so that the model goes "
@@ -59,7 +59,7 @@ def fitted_for(
     return Fitted(task.schema, cfg, tuple(_plain(column, cfg) for column in task.schema.columns))
 
 
-def _kept(task: Task, beginning: Beginning) -> Fitted:
+def _kept(task: Task, terms: Terms, beginning: Beginning) -> Fitted:
     found, client = beginning.read(), beginning.client
     if found is None:
         raise UserError(
@@ -69,9 +69,12 @@ def _kept(task: Task, beginning: Beginning) -> Fitted:
         )
     try:
         fitted = found.fitted(task.schema)
+        if found.preprocessing != terms.preprocessing | {"fitted": None}:
+            raise ConfigError("it is of another preprocessing than the run's")
     except ConfigError as error:
+        what = str(error).rstrip(".")
         raise UserError(
-            f"{beginning.path} cannot be used: {error}; restore it from a copy."
+            f"{beginning.path} cannot be used: {what}; restore it from a copy."
         ) from None
     if fitted is None:
         raise UserError(

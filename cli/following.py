@@ -83,14 +83,14 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
     roster = read_pinned(options, folder)
     text = write_roster(roster) if roster else None
     job = to_run_config(config, folder.path, resume=resume, roster=text)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     with connect(options.control_port, options.authority) as operator:
         operator.runs()  # a server that is away is said before anything is written
         if text:  # before all else: without it a run that is cut off could not be resumed
             folder.path.mkdir(parents=True, exist_ok=True)
             write_atomically(folder.roster, text.encode())
         run_id = operator.start(bundle(), job)
-        console.print(f"run {run_id} in {folder.path}", markup=False)
+        console.print(f"run {run_id} in {folder.path}")
         try:
             _follow(operator, run_id, folder, console)
         except KeyboardInterrupt:
@@ -114,7 +114,6 @@ def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console
                 f"round {row['round']}  train_loss {figure_text('train_loss', row['train_loss'])}  "
                 f"{shown_figures(row)}  "
                 f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s",
-                markup=False,
             )
         shown = len(rows)
         if status == "finished":
@@ -145,6 +144,5 @@ def _why(details: str, folder: RunFolder, rounds: int) -> str:
         said = "The run's process on the server has ended"
     if "calyx resume" in said or not folder.holds_run:
         return said or "The run ended before it began; see the server's superexec.log."
-    return (
-        f"{said or 'The run was cut off'}; go on with `{pasted('calyx', 'resume', folder.path)}`."
-    )
+    ended = said.removesuffix(".") or "The run was cut off"
+    return f"{ended}; go on with `{pasted('calyx', 'resume', folder.path)}`."

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
-from calyx.errors import UserError
+from calyx.errors import UserError, for_terminal
 from calyx.makeup import makeup_of
 from calyx.order import terms_of
 from calyx.preprocessing.absence import unread, unread_sentence
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     text = as_csv(task.schema, header, outputs, rows.ids)
     _explain(answering, outputs, rows, impossible)
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.write(for_terminal(text) if sys.stdout.isatty() else text)
     else:
         out.write(text.encode())
         if not out.is_stream:

@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from calyx.digits import ABSENT, apart, share
+from calyx.errors import printable
 from calyx.files import read_lines
 from server.attendance import absentees_of, sentences
 from server.exchange import named
@@ -24,23 +25,22 @@ _SPACE = 3  # columns that a column of the table takes beside its cells, and the
 
 def print_results(summary: Row, folder: Path, report: Path | None) -> None:
     """Print the table of accuracies and the paths."""
-    console = Console()
+    console = Console(highlight=False, markup=False, emoji=False)
     console.print()
     for title, lines, decimals in _tables(summary):
-        console.print(title, style="bold", highlight=False)
+        console.print(title, style="bold")
         _print_table(console, METRIC[summary["metric"]], lines, decimals)
     for line in _lines(summary, folder):
-        console.print(line, highlight=False)
+        console.print(line)
     for line in sentences(absentees_of(summary)):
-        console.print(f"absent  {line}", style="yellow", highlight=False, markup=False)
-    console.print(_end(summary), highlight=False)
+        console.print(f"absent  {line}", style="yellow")
+    console.print(_end(summary))
     console.print(
         f"model   {folder / 'model.safetensors'}  sha256 {summary['model_sha256'][:16]}…",
-        highlight=False,
         soft_wrap=True,
     )
     if report:
-        console.print(f"report  {report}", highlight=False, soft_wrap=True)
+        console.print(f"report  {report}", soft_wrap=True)
 
 
 def _end(summary: Row) -> str:
@@ -57,7 +57,8 @@ def _lines(summary: Row, folder: Path) -> list[str]:
     found, cv = [], summary.get("cv")
     left_out = [str(one["client"]) for one in summary.get("left_out_changed") or []]
     if left_out:
-        found.append(f"without {named(left_out)}, whose rows changed while the run was stopped")
+        names = printable(named(left_out))
+        found.append(f"without {names}, whose rows changed while the run was stopped")
     untrained = _own_population(summary).get("untrained") or 0
     if untrained:
         who = "1 client has" if untrained == 1 else f"{untrained} clients have"
@@ -160,7 +161,7 @@ def _print_table(console: Console, metric: str, lines: list[_Line], decimals: in
     if room + _SPACE < 0:
         for one, text in zip(lines, texts, strict=True):
             if one.value is not None:
-                console.print(f"{one.name}: {text}", style=one.style, highlight=False)
+                console.print(f"{one.name}: {text}", style=one.style)
     else:
         table = Table(box=SIMPLE_HEAD)
         table.add_column("model", no_wrap=True)
@@ -171,9 +172,7 @@ def _print_table(console: Console, metric: str, lines: list[_Line], decimals: in
         console.print(table)
     for one in lines:
         if one.value is None:
-            console.print(
-                f"{one.name} {ABSENT}: {one.absent}", style="yellow", highlight=False, markup=False
-            )
+            console.print(f"{one.name} {ABSENT}: {one.absent}", style="yellow")
 
 
 def _bar(one: _Line, room: int) -> ProgressBar | str:

@@ -30,19 +30,18 @@ def main(arguments: Sequence[str]) -> int:
     )
     check_files(serving)
     check_ports(serving)
-    console = Console()
+    console = Console(highlight=False, markup=False, emoji=False)
     with console.status("starting the SuperLink on loopback"):
         processes = Processes(serving)
         processes.__enter__()
     try:
         for change in settle_sites(serving):
-            console.print(change, markup=False)
+            console.print(change)
         console.print(
             f"Sites reach {serving.host}:{serving.port}; `calyx submit` works on this machine "
             f"(control port {serving.control_port}). Ctrl-C stops everything.",
-            markup=False,
         )
-        serve_gateway(serving, processes, lambda line: console.print(line, markup=False))
+        serve_gateway(serving, processes, lambda line: console.print(line))
     finally:
         processes.__exit__()
     return 0

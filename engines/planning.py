@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from calyx.config import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
-from calyx.errors import ConfigError, DataError
+from calyx.errors import ConfigError, DataError, UserError
 from calyx.faults import parse_faults
 from calyx.hardware import HardwareConfig, check, cores
 from calyx.order import Terms, terms_of
@@ -178,7 +178,10 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
     failures: list[ClientFailure] = []
     privacy, sizes = parse(PrivacyConfig, run.privacy, "privacy"), []
     unheard = 0  # clients whose validation rows say too little about when to stop
-    for name in (name for name in task.clients if name not in without):
+    left = [name for name in task.clients if name not in without]
+    if not left:
+        raise UserError("Every client is left out of the rest of the run; start a new one.")
+    for name in left:
         site = read_site(node_config(name, run.client))
         try:
             prepared = prepare(terms, name, site.data_dir)

@@ -12,6 +12,7 @@ from calyx.weights import Weights
 from server.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.federation import Federation, Place
 from server.folder import make_event
+from server.left_out import read_left_out
 from server.sampling import Groups
 from server.weighing import num_capped, say_capped
 
@@ -84,7 +85,9 @@ def _note(where: Place, outcome: Outcome) -> None:
     folder, exchange = where.folder, outcome.exchange
     number = exchange.round
     events = []
-    for name, reason in sorted(outcome.dropped.items()):
+    gone = {one.client for one in read_left_out(folder)} if outcome.dropped else set()
+    for name, why in sorted(outcome.dropped.items()):
+        reason = "it is left out, since its rows have changed" if name in gone else why
         message = f"{name} is not in the sums of round {number} ({exchange.kind}): {reason}."
         details = {"round": number, "client": name, "reason": reason}
         events.append(make_event("client-dropped", "warning", message, **details))

@@ -218,14 +218,14 @@ def apply(fitted: Fitted, table: Table) -> NDArray[np.float32]:
     column where a missing value would be left, or for another number of columns.
     """
     columns = _columns(table.x, fitted.schema)
-    parts = [
-        part
-        for values, column, learnt in zip(
-            columns, fitted.schema.columns, fitted.columns, strict=True
-        )
-        for part in _apply(values, column, learnt, fitted.cfg)
-    ]
     with np.errstate(over="ignore"):  # an input that is infinite is told of what comes of it
+        parts = [
+            part
+            for values, column, learnt in zip(
+                columns, fitted.schema.columns, fitted.columns, strict=True
+            )
+            for part in _apply(values, column, learnt, fitted.cfg)
+        ]
         return np.stack(parts, axis=1).astype(np.float32)
 
 

@@ -129,6 +129,8 @@ class SchemaConfig:
                 'the delimiter is one sign, and no quotation mark or line end; a tab is "\\t" in double '
                 "quotes"
             )
+        if not (self.encoding.isascii() and self.encoding.isprintable()):
+            raise ValueError("there is no such encoding; utf-8 is the common one")
         if self.thousands == self.decimal:
             raise ValueError("thousands and decimal are one mark: no number could be read")
         inputs = {one_form(name) for name in self.columns}

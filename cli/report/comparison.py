@@ -23,7 +23,7 @@ from cli.report.figures import Figure
 from cli.report.folder import Run, read_run
 from cli.report.groups import Lost, Runs, entries_of, is_personal, runs_of, score_name, target_of
 from cli.report.marks import STRONG, kind_of, letter_of
-from cli.report.page import resource, template
+from cli.report.page import encoded, resource, template
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def render(
         sections=[_section(i, groups, by_name) for i in range(len(groups))],
         members=_members(groups, by_name, home),
     )
-    return html.encode("utf-8", "replace")
+    return encoded(html)
 
 
 def _remarks(groups: Sequence[Group], entries: Sequence[Entry], runs: Sequence[Run]) -> list[str]:

@@ -4,6 +4,7 @@ The page is self-contained: style and drawings are inside, and there is no scrip
 the folder is untrusted; the template escapes it.
 """
 
+import re
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +30,7 @@ from cli.report.scales import (
 from cli.report.verdict import Verdict, judge, judge_values
 from server.attendance import Absentee, sentences
 
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 MOST_BYTES = 1_000_000
 MOST_ROWS = 200  # of a table of rounds or clients
 MOST_FINDINGS = 120
@@ -87,7 +89,7 @@ def render(run: Run) -> bytes:
         open_rows=OPEN_ROWS,
         config=run.config_text[:MOST_CONFIG],
     )
-    page = html.encode("utf-8", "replace")
+    page = encoded(html)
     if len(page) > MOST_BYTES:
         raise UserError(
             f"The report of {run.path} would have {len(page)} bytes, more than {MOST_BYTES}; "
@@ -115,6 +117,11 @@ def _data(run: Run) -> Markup:
         metric=run.metric,
     )
     return Markup(html)  # noqa: S704 - escaped by the template
+
+
+def encoded(html: str) -> bytes:
+    """A page as a file; a sign that a terminal would obey, and no page may hold, becomes �."""
+    return CONTROLS.sub("\ufffd", html).encode("utf-8", "replace")
 
 
 def template(name: str) -> Template:

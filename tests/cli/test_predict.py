@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 import re
 import shutil
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +137,31 @@ def test_what_a_client_fitted_is_needed_and_never_made_up(made, tmp_path, capsys
         assert words in said.err
         assert not said.out
     assert main.run([*arguments[:3], "client=site-2"]) == 0
+
+
+@pytest.mark.parametrize("key", ["outliers", "numeric_imputation"])
+def test_what_a_client_fitted_is_of_the_runs_own_preprocessing(made, tmp_path, capsys, key):
+    folder, rows = made
+    there = shutil.copytree(folder, tmp_path / "run")
+    (kept,) = (there / "clients").glob("site-3-*.json")
+    found = json.loads(kept.read_text())
+    found["preprocessing"][key] = {"outliers": "flag", "numeric_imputation": "none"}[key]
+    kept.write_text(json.dumps(found))
+    assert main.run(["predict", str(there), str(rows / "site-0.csv"), "client=site-3"]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be used: it is of another preprocessing than the run's; restore it" in said
+
+
+def test_a_terminal_obeys_no_word_of_a_run_that_came_from_a_stranger(made, capsys, monkeypatch):
+    folder, rows = made
+    arguments = ["predict", str(folder), str(rows / "site-0.csv"), "client=site-3"]
+    monkeypatch.setattr("cli.predict.header_of", lambda *_: ["\x1b]0;x\x07", "p(no)", "p(yes)"])
+    for is_terminal in (True, False):  # a program that reads it has the words as they are
+        monkeypatch.setattr(sys.stdout, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        assert main.run(arguments) == 0
+        first, *others = capsys.readouterr().out.split("\n")
+        assert first.startswith("?]0;x?," if is_terminal else "\x1b]0;x\x07,")
+        assert others[-1] == ""
 
 
 def test_on_a_machine_of_its_own_a_site_predicts_by_its_state_folder(made, tmp_path, capsys):

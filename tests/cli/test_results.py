@@ -120,3 +120,16 @@ def test_an_absent_figure_is_a_dash_with_its_reason(tmp_path, capsys, monkeypatc
     lines = printed_at(140, changes, tmp_path, capsys, monkeypatch).splitlines()
     assert ["federated", "—"] in [line.split() for line in lines]
     assert f"federated —: {WHY}" in lines
+
+
+def test_brackets_and_colons_of_paths_and_clients_are_no_markup(tmp_path, capsys, monkeypatch):
+    """To rich, `[mg]` is a style and `:a:` a picture."""
+    monkeypatch.setenv("COLUMNS", "200")
+    gone = [{"client": "[/x] ward:a:", "since_round": 2, "why": "\x1b[2J"}]
+    print_results(
+        SUMMARY | {"left_out_changed": gone}, tmp_path / "dose [mg]", tmp_path / "[/b].html"
+    )
+    said = capsys.readouterr().out
+    assert "without [/x] ward:a:, whose rows changed" in said
+    assert f"{tmp_path}/dose [mg]/model.safetensors" in said
+    assert f"report  {tmp_path}/[/b].html" in said

@@ -110,6 +110,10 @@ def test_a_run_of_which_nobody_would_be_left_stops(here, calyx):
     ended = calyx("resume", "run", "rounds=2", "--without-changed")
     assert (ended.returncode, "Nobody would be left" in ended.stderr) == (2, True)
     assert not (here / "run" / "left-out.json").exists()
+    gone = [{"client": f"site-{i}", "since_round": 2, "why": "so"} for i in range(5)]
+    (here / "run" / "left-out.json").write_text(json.dumps({"left_out_changed": gone}))
+    ended = calyx("resume", "run", "rounds=2")
+    assert (ended.returncode, "Every client is left out" in ended.stderr) == (2, True)
 
 
 def test_a_run_of_an_older_version_says_that_nothing_could_be_compared(here, calyx):

@@ -139,6 +139,13 @@ def test_an_unknown_category_is_a_code_of_its_own(folder):
     assert UNKNOWN in task_of(folder).load("site-1", folder, 1).x[:, 2]
 
 
+@pytest.mark.parametrize("name", ["\0", "utf\n8", "ütf"])
+def test_what_can_name_no_encoding_is_a_mistake_of_the_schema(folder, name):
+    write_schema(folder, encoding=name)
+    with pytest.raises(ConfigError, match="there is no such encoding"):
+        task_of(folder)
+
+
 def test_another_encoding_is_named_or_read(folder):
     path = folder / "site-0.csv"
     replace(path, "id,", "größe,")

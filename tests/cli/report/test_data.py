@@ -31,7 +31,7 @@ rounds: 5
 seed: 1
 stopping: {monitor: val_loss, mode: min, patience: 8}
 """
-EVIL = "<script>alert(1)</script>"
+EVIL = "<script>alert(1)</script>\x1b[2J"
 
 
 def audit_of(tables, schema=SCHEMA, drift=None):
@@ -182,6 +182,7 @@ def test_text_from_elsewhere_is_text_and_no_markup(tmp_path, place):
     data = page[page.index('id="data"') :]
     assert "&lt;script&gt;" in data
     assert "<script>alert" not in page
+    assert "\x1b" not in page
 
 
 def test_a_column_of_one_site_alone_has_no_figures_and_says_why(tmp_path):
@@ -256,6 +257,16 @@ def test_names_and_figures_of_an_audit_are_whole_at_every_width(tmp_path, monkey
         assert name in words
     assert f"{audit['columns']['age']['outlier_share']:.1%}" in words
     assert "outliers" in words
+
+
+def test_brackets_and_colons_of_columns_and_folders_are_no_markup(tmp_path, monkeypatch, capsys):
+    audit = audit_of(odd_sites())
+    audit["columns"] = {f"{name} [mg] :a: [/x]": of for name, of in audit["columns"].items()}
+    monkeypatch.setenv("COLUMNS", "300")
+    audit_table.print_audit(audit, tmp_path / "[/run]")
+    said = capsys.readouterr().out
+    assert "unknown all but holes, since no range is declared: note [mg] :a: [/x]" in said
+    assert f"audit   {tmp_path}/[/run]/audit.json" in said
 
 
 def few_holes():
