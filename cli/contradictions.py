@@ -21,13 +21,7 @@ GROUPS = (
     "engine",
     "client",
 )
-_IMPUTATIONS = ("preprocessing.numeric_imputation", "preprocessing.categorical_imputation")
 _UNDONE = (
-    Rule(
-        ("preprocessing.fill_value",),
-        lambda config: "constant" in [value_of(config, key) for key in _IMPUTATIONS],
-        f"it is what {_IMPUTATIONS[0]}=constant fills missing values with",
-    ),
     Rule(
         ("preprocessing.iqr_factor",),
         lambda config: value_of(config, "preprocessing.outliers") != "keep",

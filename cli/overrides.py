@@ -33,7 +33,7 @@ def _readable(word: str, *, sweeps: bool) -> str:
     if parts is None:
         return word
     plus, key, value = parts.groups()
-    is_path = key in _PATHS
+    is_path = key in _PATHS and not (key == "task.schema" and value.startswith("{"))  # a mapping
     if is_path:
         _check_variable(word, value)
     if not is_path and not value.startswith("~"):

@@ -13,7 +13,7 @@ SUBMIT = ["submit", "privacy=none"]
 OPEN = [*SMALL, "privacy=none"]
 REFUSED = [
     # One setting undoes another.
-    ([*SMALL, "preprocessing.fill_value=1"], "numeric_imputation=constant fills"),
+    ([*SMALL, "preprocessing.fill_value=1"], "has no effect without it"),
     ([*SMALL, "preprocessing.iqr_factor=2"], "outliers=keep has no bounds"),  # digits: keep
     (
         [
@@ -23,7 +23,7 @@ REFUSED = [
         ],
         "no epoch is waited for",
     ),
-    ([*SMALL, "privacy.n_min=9", "privacy.n_max=8"], "n_min=9 clients at least and n_max=8"),
+    ([*SMALL, "privacy.n_min=9", "privacy.n_max=8"], "no sum can hold privacy.n_min=9"),
     ([*SMALL, "phases=[audit]", "min_replies=9"], "min_replies=9 is more than the 6"),
     ([*SMALL, "client.policy.privacy=none"], "refuses every order of privacy=secagg"),
     ([*SMALL, "client.policy.n_min=6"], "refuses every sum of privacy.n_min=5"),
@@ -93,7 +93,7 @@ def test_holes_that_no_preprocessing_fills_are_refused_before_the_start(
     csv = ["task=csv", "task.data_dir=rows", "privacy=none", "preprocessing=none"]
     assert main.run(["simulate", *csv, "hydra.run.dir=run"]) == 2
     said = capsys.readouterr().err
-    assert "the column pressure has missing values, and preprocessing=none leaves them" in said
+    assert "site-0: the column pressure has missing values, and preprocessing" in said
     assert not (tmp_path / "run").exists()
 
 

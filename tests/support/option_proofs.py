@@ -21,6 +21,7 @@ RAY = {"name": "ray", "workers": None, "address": None}
 GROUPED = {"file": "a;k;g;y\n1;u;1;no\n2;v;1;yes\n3;u;2;no\n"}
 QUOTED = 'a;k;y\n1;"u\n2;v;no\n3;u";no\n4;v;no\n'
 COSTS = "a;k;b\n1;u;7\n2;v;8\n"
+NUMBER = {"file": COSTS, "target": {"name": "b", "classes": [], "center": 0.0, "scale": 1.0}}
 SPLIT = {"file": "a;k;g;y\n1;u;train;no\n2;v;test;yes\n3;u;validation;no\n"}
 PROOFS = {
     "TrainingConfig.epochs": (trained, {}, {"epochs": 1}),
@@ -39,8 +40,8 @@ PROOFS = {
     "PreprocessingConfig.numeric_imputation": (prepared, {}, {"numeric_imputation": "constant"}),
     "PreprocessingConfig.categorical_imputation": (
         prepared,
-        {"fill_value": 1.0},
-        {"categorical_imputation": "constant", "fill_value": 1.0},
+        {},
+        {"categorical_imputation": "constant"},
     ),
     "PreprocessingConfig.fill_value": (
         prepared,
@@ -140,9 +141,11 @@ SCHEMA_PROOFS = {
     "TargetConfig.name": ({}, {"target": {"name": "b"}}),
     "TargetConfig.classes": ({}, {"target": {"classes": ["yes", "no"]}}),
     "TargetConfig.center": (
-        {"file": COSTS, "target": {"name": "b", "classes": [], "center": 0.0, "scale": 1.0}},
+        NUMBER,
         {"file": COSTS, "target": {"name": "b", "classes": [], "center": 1.0, "scale": 1.0}},
     ),
+    "TargetConfig.low": (NUMBER, NUMBER | {"target": NUMBER["target"] | {"low": -1e3}}),
+    "TargetConfig.high": (NUMBER, NUMBER | {"target": NUMBER["target"] | {"high": 1e3}}),
     "SchemaConfig.client": ({}, {"client": "b"}),
     "SchemaConfig.group": (GROUPED, GROUPED | {"group": "g"}),
     "SchemaConfig.split": (SPLIT, SPLIT | {"split": "g"}),
