@@ -21,20 +21,20 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _named_in_errors(path: Path) -> Iterator[None]:
-    """The system's error of a full disk names no file, and who reads it has to know which disk."""
+def named_in_errors(path: Path) -> Iterator[None]:
+    """The system's error of a full disk names no file, or one beside `path` that nobody knows."""
     try:
         yield
     except OSError as error:
-        if error.errno is not None and error.filename is None:
-            error.filename = str(path)
+        if error.errno is not None:
+            error.filename, error.filename2 = str(path), None
         raise
 
 
 def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Write and fsync a file in place; for files in a folder that is itself renamed later."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with _named_in_errors(path), os.fdopen(descriptor, "wb") as file:
+    with named_in_errors(path), os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -44,8 +44,9 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Replace `path` by `data`, whole or not at all; `mode` are its rights, less the umask."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        write_synced(beside, data, mode)
-        beside.replace(path)
+        with named_in_errors(path):
+            write_synced(beside, data, mode)
+            beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -65,7 +66,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Append one JSON object a line, and fsync. What a full disk cut off is taken back."""
     data = "".join(strict_json(row) + "\n" for row in rows).encode()
-    with _named_in_errors(path), path.open("ab", buffering=0) as file:
+    with named_in_errors(path), path.open("ab", buffering=0) as file:
         before = file.tell()
         try:
             while data:

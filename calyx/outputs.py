@@ -27,9 +27,14 @@ class Output:
     replace: bool  # whether what is there now may go
 
     def write(self, data: bytes) -> None:
-        """Write all of it, or nothing. Raises UserError, also where a file has come there since."""
+        """Write all of it, or nothing; who could not read what is replaced cannot read it after.
+
+        Raises UserError, also where a file has come there since.
+        """
         if not self.is_stream:
-            write_whole(self.path, data, replace=self.replace)
+            is_there = self.replace and self.path.exists()
+            mode = stat.S_IMODE(self.path.stat().st_mode) if is_there else 0o666
+            write_whole(self.path, data, mode, replace=self.replace)
             return
         try:
             with self.path.open("ab") as file:

@@ -1,10 +1,10 @@
 """Before a run goes on: whose rows are no longer those that it began with, and what becomes of them."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from calyx.config import RunConfig, parse
-from calyx.errors import ConfigError, UserError, printable
+from calyx.errors import ConfigError, UserError, pasted, printable
 from calyx.files import read_lines
 from calyx.order import terms_of
 from calyx.privacy import PrivacyConfig
@@ -14,7 +14,6 @@ from client.begun import Beginning
 from client.config import node_config, read_site
 from client.data import read_rows
 from client.failures import ClientFailure
-from server.checkpoints import RunState
 from server.exchange import named
 from server.folder import RunFolder
 from server.left_out import read_left_out
@@ -23,7 +22,7 @@ from server.sampling import check_replies, check_sizes
 WITHOUT_CHANGED = "--without-changed"
 
 
-def changed_clients(folder: RunFolder, run: RunConfig, state: RunState) -> dict[str, str]:
+def changed_clients(folder: RunFolder, run: RunConfig, run_id: str) -> dict[str, str]:
     """What is different about the rows of each client whose rows have changed, by its name.
 
     In a deployment sites say so themselves, when they are asked. Who is left out already is not named
@@ -35,7 +34,7 @@ def changed_clients(folder: RunFolder, run: RunConfig, state: RunState) -> dict[
     terms, found, unknown = terms_of(run), dict[str, str](), list[str]()
     for name in (name for name in load_task(run.task).clients if name not in known):
         try:
-            begun = Beginning(folder.path / "clients", state.run, name).read()
+            begun = Beginning(folder.path / "clients", run_id, name).read()
         except UserError as error:
             found[name] = f"they cannot be compared: {str(error).rstrip('.')}"
             continue
@@ -85,9 +84,17 @@ def _say_unknown(folder: RunFolder, names: list[str]) -> None:
 
 
 def check_changed(
-    folder: RunFolder, run: RunConfig, changed: Mapping[str, str], *, is_without: bool
+    folder: RunFolder,
+    run: RunConfig,
+    changed: Mapping[str, str],
+    overrides: Sequence[str],
+    *,
+    is_without: bool,
 ) -> None:
-    """Raise UserError unless a run whose rows have `changed` can go on, without those if told so."""
+    """Raise UserError unless a run whose rows have `changed` can go on, without those if told so.
+
+    `overrides` are those of the command, which the advice repeats.
+    """
     is_there = run.engine["name"] != "superlink"
     if not changed:
         if is_without:
@@ -95,35 +102,38 @@ def check_changed(
         return
     if not is_without:
         if is_there:  # a site says by itself whether it has the same rows again
+            again = pasted("calyx", "resume", folder.path, *overrides, WITHOUT_CHANGED)
             raise UserError(
-                f"{_sentence(changed)}. Put them back, name the folder where they are "
-                "(task.data_dir=FOLDER), or go on without these clients: "
-                f"`calyx resume {folder.path} {WITHOUT_CHANGED}`."
+                f"{changed_sentence(changed)}. Put them back, name the folder where they are "
+                f"(task.data_dir=FOLDER), or go on without these clients: `{again}`."
             )
         return
     if run.cv.k == "clients":
         raise UserError(
-            f"{_sentence(changed)}. With cv.k=clients their rows have trained the models of all other "
+            f"{changed_sentence(changed)}. With cv.k=clients their rows have trained the models of all other "
             "folds: put them back, or start a new run."
         )
     if is_there:
         clients = len(load_task(run.task).clients)
         left = clients - len(changed) - len(read_left_out(folder))
         if left < 1:
-            raise UserError(f"{_sentence(changed)}. Nobody would be left; start a new run.")
+            raise UserError(
+                f"{changed_sentence(changed)}. Nobody would be left: put them back, name the folder where "
+                "they are (task.data_dir=FOLDER), or start a new run."
+            )
         try:
             check_sizes(
                 parse(PrivacyConfig, run.privacy, "privacy"), left, run.cohort_size, clients
             )
             check_replies(run, left)
         except ConfigError as error:
-            raise UserError(f"{_sentence(changed)}. Without them: {error}") from None
+            raise UserError(f"{changed_sentence(changed)}. Without them: {error}") from None
 
 
-def _sentence(changed: Mapping[str, str]) -> str:
-    """Everybody is named, and those of whom the same can be said together."""
+def changed_sentence(changed: Mapping[str, str], began: str = "the run") -> str:
+    """Everybody is named, and those of whom the same can be said together; no full stop."""
     whose: dict[str, list[str]] = {}
     for name, what in changed.items():
         whose.setdefault(what, []).append(printable(name, 200))
     said = "; ".join(f"{', '.join(names)} ({what})" for what, names in whose.items())
-    return f"The rows of these clients are not those that the run began with: {said}"
+    return f"The rows of these clients are not those that {began} began with: {said}"

@@ -1,6 +1,7 @@
 """Start a run on the server of this machine, show its rounds, and say how it ended."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,14 @@ class Options:
     control_port: int = CONTROL_PORT
     authority: Path = Path(AUTHORITY)
     roster: Path | None = None
+
+
+def helped(arguments: Sequence[str], what: str | None) -> bool:
+    """Whether help was asked for, which is then printed: what a command does, and its options."""
+    if not {"-h", "--help"} & set(arguments):
+        return False
+    print(what)
+    return True
 
 
 def split_options(arguments: list[str], command: str) -> tuple[Options, list[str]]:

@@ -4,6 +4,7 @@ Exit code 0 means done, 1 a failure, 2 a user's mistake, 130 stopped by Ctrl-C. 
 stderr; `--debug` shows the traceback too.
 """
 
+import errno
 import importlib
 import importlib.util
 import io
@@ -100,6 +101,8 @@ def _guarded(command: str, arguments: list[str], debug: bool) -> int:
 def _why_failed(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return printable(f"{error.filename} cannot be used: {error.strerror}.")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"Neither a file nor a line can be written any more: {error.strerror}."
     shadowed = _shadowed() if isinstance(error, ImportError) else None
     first = str(error).strip().splitlines() or ["no message"]
     return shadowed or f"Failed: {type(error).__name__}: {first[0]} (see it whole with --debug)"

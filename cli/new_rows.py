@@ -95,9 +95,9 @@ def said_of(found: list[Fault], rows: NewRows) -> str:
     if not found:
         return ""
     count = len(np.unique(np.concatenate([fault.rows for fault in found])))
-    hold = "row holds" if count == 1 else "rows hold"
+    of = "1 row" if len(rows.x) == 1 else f"{len(rows.x)} rows"
     return (
-        f"{count} of {len(rows.x)} {hold} what the schema does not allow, and "
+        f"{count} of {of} {'holds' if count == 1 else 'hold'} what the schema does not allow, and "
         f"{'is' if count == 1 else 'are'} predicted all the same: {_clauses(found, rows)}."
     )
 

@@ -41,7 +41,7 @@ def model_of(
         if objective.kept(makeup):
             raise UserError(
                 f"strategy={strategy} keeps layers at each client, so that there is no common model: "
-                "give client=NAME (in simulation only)."
+                "give client=NAME."
             )
         return Answering(
             common,

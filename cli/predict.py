@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         "--ids", metavar="COLUMN", help="a column of the file that goes along, as the first one"
     )
     add_output(parser, "a CSV file to write; the terminal without it")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)  # options stand anywhere
     folder = RunFolder(options.run)
     config = folder.read_config()
     files, folders = rows_of(config)

@@ -55,17 +55,16 @@ def as_csv(
     A value has the digits of the target's scale; probabilities as many as show the winner. Of a NaN
     nothing is said.
     """
-    text = io.StringIO()
-    # A carriage return parts lines as well, and the writer quotes only what it parts them by itself.
-    holds_return = any("\r" in cell for cell in (*header, *(ids or ()), *schema.classes))
-    plain = csv.writer(text, lineterminator="\n")
-    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer = quoted if holds_return else plain
-    writer.writerow(header)
     beside = [()] * len(outputs) if ids is None else [(cell,) for cell in ids]
-    for first, row in zip(beside, outputs, strict=True):
-        writer.writerow([*first, *_cells(schema, row)])
-    return text.getvalue()
+    rows = ([*first, *_cells(schema, row)] for first, row in zip(beside, outputs, strict=True))
+    return "".join(map(_line, [header, *rows]))
+
+
+def _line(cells: list[str]) -> str:
+    """A line of CSV that ends in "\\n"; a cell that holds "\\r" or "\\n" is in quotes."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(cells)  # Python quotes the signs of its own line end only: both
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cells(schema: Schema, row: NDArray[np.float64]) -> list[str]:

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = Parser(prog="calyx report", description=__doc__)
     parser.add_argument("run", type=Path, nargs="+", help="the folder of a run, or several")
     add_output(parser, "the comparison's file (comparison.html)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)  # options stand anywhere
     folders = list({run.resolve(): run for run in reversed(options.run)}.values())[::-1]
     if len(folders) == 1 < len(options.run):
         raise UserError(

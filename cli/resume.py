@@ -1,4 +1,11 @@
-"""`calyx resume RUN [rounds=N]`: go on where a run stopped, to the same bytes as if it had not."""
+"""`calyx resume RUN [rounds=N]`: go on where a run stopped, to the same bytes as if it had not.
+
+--without-changed          without the clients whose rows have changed
+--roster=FILE              of a run on separate machines: whose keys count
+--control-port=PORT        where its server listens to its operator
+--authority=FILE           the certificate that says so
+KEY=VALUE                  what may change: rounds, baselines, task.data_dir, engine.workers, …
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,8 +47,10 @@ MAY_CHANGE = (
 
 def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
-    from cli.following import Options, drive, split_options
+    from cli.following import Options, drive, helped, split_options
 
+    if helped(arguments, __doc__):
+        return 0
     options, rest = split_options([a for a in arguments if a != WITHOUT_CHANGED], "resume")
     is_without = WITHOUT_CHANGED in arguments
     folders = [a for a in rest if "=" not in a and not a.startswith("-")]
@@ -58,8 +67,8 @@ def main(arguments: Sequence[str]) -> int:
         )
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
-    changed = changed_clients(folder, run, state)
-    check_changed(folder, run, changed, is_without=is_without)
+    changed = changed_clients(folder, run, state.run)
+    check_changed(folder, run, changed, overrides, is_without=is_without)
     if run.engine["name"] == "superlink":
         _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)

@@ -1,5 +1,6 @@
 """One run with its display, its report and the table at the end; for `simulate` and `resume`."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from cli.results import print_results
 from cli.tracking import track
 from engines.planning import Plan
 from server.folder import Row, RunFolder
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a user's share of it, a file's limit
 
 
 def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Row:
@@ -45,6 +48,10 @@ def run_shown(
             simulate(plan, folder, resume=resume, progress=display.progress)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_how_to_go_on(folder)) from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise CalyxError(_how_to_make_room(folder, error)) from error
     summary = RunFolder(folder).read_summary()
     try:
         report: Path | None = write_report(folder)
@@ -53,6 +60,13 @@ def run_shown(
         report = None
     track(plan.run, RunFolder(folder))
     return summary, report
+
+
+def _how_to_make_room(folder: Path, error: OSError) -> str:
+    what = f"{error.filename or folder} cannot be written: {error.strerror}. Make room there"
+    if not any(folder.glob("checkpoints/round-*")):
+        return f"{what}, and start the run again in another folder."
+    return f"{what}; then go on with `{pasted('calyx', 'resume', folder)}`."
 
 
 def _how_to_go_on(folder: Path) -> str:

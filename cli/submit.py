@@ -1,4 +1,10 @@
-"""`calyx submit`: a run on separate machines, from the same config, with the same run folder."""
+"""`calyx submit`: a run on separate machines, from the same config, with the same run folder.
+
+--roster=FILE              the signed roster, of whose sites the run is
+--control-port=PORT        where the server listens to its operator
+--authority=FILE           the certificate that says so
+KEY=VALUE                  overrides, as of `calyx simulate`
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +17,7 @@ from calyx.files import absolute
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster, write_roster
 from cli.contradictions import refuse_undone
-from cli.following import drive, read_pinned, split_options
+from cli.following import drive, helped, read_pinned, split_options
 from cli.hydra_program import composed
 from cli.idle import idle_settings
 from cli.places import run_place
@@ -24,6 +30,8 @@ ENGINE = "engine=superlink"
 
 def main(arguments: Sequence[str]) -> int:
     """Start a run, follow it to its end. Raises CalyxError."""
+    if helped(arguments, __doc__):
+        return 0
     options, overrides = split_options(list(arguments), "submit")
     for override in overrides:
         if "=" not in override.lstrip("~"):

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 MAX_ROWS = 4096  # of the batches that are tried
 TRIED = 3  # clients of each kind of batch, until one succeeds
+SMALL_LR = 0.01
 _CLOSE = 1e-3  # relative: outputs of one row, alone and beside others, which rounding may part
 _CPU = torch.device("cpu")
 
@@ -191,7 +192,7 @@ def check_output(output: object, rows: int, schema: Schema) -> None:
         kind = str(output.dtype).removeprefix("torch.")
         raise Unfit(f"it gives outputs of type {kind}, and not of floating point")
     if not bool(torch.isfinite(output).all()):
-        raise Unfit(f"it gives NaN or infinity, untrained, for some of {_rows(rows)}")
+        raise Unfit(f"it gives NaN or infinity for some of {_rows(rows)}")
 
 
 def _rows(count: int) -> str:
@@ -270,8 +271,13 @@ def check_objective(trial: Trial, terms: Terms, makeup: Makeup, person: Particip
 
 
 def make_trial(terms: Terms, task: Task, model: nn.Module, hardware: Hardware) -> Trial:
-    """What a run of these terms is tried with: on this processor, in the run's precision."""
+    """What a run of these terms is tried with: on this processor, in the run's precision.
+
+    The step is a small one: a learning rate that makes training diverge is no mistake of the model's,
+    and the run itself says so.
+    """
     cfg = parse(TrainingConfig, terms.training, "training")
+    cfg = replace(cfg, lr=min(cfg.lr, SMALL_LR))
     return Trial(task, model, cfg, replace(hardware, device="cpu", threads=1), terms.seed)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from calyx.config import digest
 from calyx.errors import UserError
-from calyx.files import strict_json, sync_folder, write_synced
+from calyx.files import named_in_errors, strict_json, sync_folder, write_synced
 from calyx.order import Link
 from calyx.populations import Population, read_population
 from calyx.weights import Weights, load_weights, save_weights
@@ -72,7 +72,23 @@ def save(folder: Path, state: RunState, keep: int) -> None:
     step = 0 if state.pending else 2 if is_tested else 1
     name = f"round-{state.round:06d}{_STEPS[step]}"
     beside = folder / f".{name}.part"
+    final = folder / name
     shutil.rmtree(beside, ignore_errors=True)
+    try:
+        with named_in_errors(final):
+            _write(beside, state)
+            shutil.rmtree(final, ignore_errors=True)
+            beside.rename(final)
+    except OSError:
+        shutil.rmtree(beside, ignore_errors=True)  # a full disk has no room for half of one
+        raise
+    sync_folder(folder)
+    for old in _newest_first(folder)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(beside: Path, state: RunState) -> None:
+    """A checkpoint's files into a new folder."""
     beside.mkdir()
     flat = {f"{name}/{key}": v for name, part in state.strategy.items() for key, v in part.items()}
     best = state.best.weights if state.best else {}
@@ -97,12 +113,6 @@ def save(folder: Path, state: RunState, keep: int) -> None:
     }
     write_synced(beside / _STATE, strict_json(body | {"digest": digest(body)}).encode())
     sync_folder(beside)
-    final = folder / name
-    shutil.rmtree(final, ignore_errors=True)
-    beside.rename(final)
-    sync_folder(folder)
-    for old in _newest_first(folder)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _figures(best: Best | None) -> Row | None:

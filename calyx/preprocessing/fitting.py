@@ -235,7 +235,7 @@ def _apply(
     missing = np.isnan(values)
     filled = np.where(missing, learnt.fill, values)
     if np.isnan(filled).any():
-        raise ValueError(f"the column {column.name} has missing values, and {_left(column)}")
+        raise ValueError(f"the column {column.name} has missing values, and {_left(column, cfg)}")
     if column.kind == "categorical":
         parts = [(filled == category).astype(np.float64) for category in column.categories]
     elif column.kind == "ordinal":
@@ -251,11 +251,14 @@ def _apply(
     return parts
 
 
-def _left(column: Column) -> str:
+def _left(column: Column, cfg: PreprocessingConfig) -> str:
     """Why missing values of a column stay, and what to do about it."""
     if column.kind in ("image", "text"):
         return f"those of kind {column.kind} are not filled; give these cells a value"
     key = "numeric" if column.kind == "numeric" else "categorical"
+    how = cfg.numeric_imputation if key == "numeric" else cfg.categorical_imputation
+    if how != "none":  # of a run's model without the constants of one of its clients
+        return f"preprocessing.{key}_imputation={how} fills them as one client's rows say: give client=NAME"
     return f"preprocessing.{key}_imputation=none leaves them; use preprocessing=local"
 
 

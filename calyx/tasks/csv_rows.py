@@ -151,10 +151,11 @@ def _check_breaks(
     """Refuse a row over several lines that could be several rows, of which marks have made one.
 
     Two stray marks join rows to one row of the right width only where as many delimiters stand inside
-    cells as a row has: with fewer, the cell is a text with line ends and nothing else.
+    cells of several lines as a row has: with fewer, such a cell is a text with line ends and nothing
+    else. What stands in a cell of one line has joined nothing.
     """
     line, row = place
-    inside = sum(cell.count(dialect.delimiter) for cell in row)
+    inside = sum(cell.count(dialect.delimiter) for cell in row if BREAK.search(cell))
     if dialect.line_breaks or inside < (width.names - 1 if width else min(1, len(row) - 1)):
         return
     for i, cell in enumerate(row):

@@ -9,16 +9,17 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.digits import by_scale, number_text
-from calyx.errors import DataError
+from calyx.errors import DataError, printable
 from calyx.tasks.csv_numbers import number
 from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.dialects import dialect_of_file, with_decimal
 from calyx.tasks.tables import read_chunks, read_header
 from calyx.tasks.words import exact, one_form
 
@@ -32,8 +33,9 @@ MISSING_WORDS = ("", "NA", "NaN", "nan", "?", "null", "None", "n/a", "N/A", "-")
 MOST_WRITTEN = 2 * MOST_CATEGORIES  # words, where 1 and 1.0 are two ways of writing one
 USUAL = re.compile(r"-?(0|[1-9][0-9]{0,299})(\.0)?")  # a whole number, as programs write it
 PADDED = re.compile(r"[+-]?0[0-9]+")  # a code: numbers do not begin with 0
+LONGEST_KEY = 1000  # characters of a name that YAML takes before a colon
+WIDEST = 1e29  # numbers of a range, with what is to spare
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
-
 THREES = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")  # a fraction, or a whole number in groups
 
 
@@ -53,52 +55,44 @@ class Seen:
     low: float = math.inf
     high: float = -math.inf
 
+    @property
+    def present(self) -> int:
+        """Values, in rows."""
+        return self.rows - self.missing
+
+    @property
+    def is_number(self) -> bool:
+        """Whether all values are numbers, and no codes."""
+        return self.texts == 0 and self.present > 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all values are whole numbers, as far as they were kept."""
+        return self.is_number and all(map(USUAL.fullmatch, self.words))
+
+    @property
+    def is_date(self) -> bool:
+        """Whether all values are dates."""
+        return 0 < self.dates == self.present
+
 
 def draft(path: Path) -> str:
     """A schema as YAML with comments. Raises DataError for a file that is none."""
-    dialect = Dialect(delimiter=_delimiter(path), missing=MISSING_WORDS)
+    dialect = dialect_of_file(path, MISSING_WORDS)
     counts = Counter(read_header(path, dialect))
     seen = {name: Seen() for name, count in counts.items() if name and count == 1}
     if not seen:
         raise DataError(
             f"{path} names its columns twice, or not at all; give each its own name in the first line."
         )
-    dialect = replace(dialect, decimal=_decimal(path, list(seen), dialect))
+    dialect = with_decimal(path, list(seen), dialect)
     for chunk in read_chunks(path, list(seen), dialect):
         for name, column in seen.items():
             _look(column, chunk.cells[name], dialect)
     if not next(iter(seen.values())).rows:
         raise DataError(f"{path} has no rows below its first line.")
-    for name, column in seen.items():
-        if column.dates and column.dates == column.rows - column.missing:
-            raise DataError(
-                f"{path}, column {name}: these are dates; make a number of them, such as days or "
-                "years, or take the column out."
-            )
     left_out = [name for name in counts if name not in seen]
     return "\n".join([*_lines(path, dialect, seen), *map(_unnamed, left_out)]) + "\n"
-
-
-def _delimiter(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            first = file.readline(1_000_000)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    if b"\0" in first:
-        raise DataError(f"{path} is no text: its first line holds zero bytes.")
-    return max(",;\t", key=lambda mark: first.count(mark.encode()))
-
-
-def _decimal(path: Path, names: list[str], dialect: Dialect) -> str:
-    """The mark with which more cells of the file's first rows are numbers."""
-    chunk = next(read_chunks(path, names, dialect))
-    marked = [c for cells in chunk.cells.values() for c in cells if c and ("," in c or "." in c)]
-    found = {
-        mark: sum(number(cell, replace(dialect, decimal=mark)) is not None for cell in marked)
-        for mark in (".", ",")
-    }
-    return max(found, key=lambda mark: found[mark])
 
 
 def _look(seen: Seen, cells: list[str | None], dialect: Dialect) -> None:
@@ -127,11 +121,15 @@ def _look(seen: Seen, cells: list[str | None], dialect: Dialect) -> None:
 
 
 def _lines(path: Path, dialect: Dialect, seen: dict[str, Seen]) -> Iterator[str]:
-    target = _target(seen)
-    yield f"# A draft from {path.name}: check every line before you use it."
+    target = _target(path, seen)
+    yield f"# A draft from {printable(path.name, 200)}: check every line before you use it."
     yield "target:"
     yield f"  name: {_word(target)} # a guess: the last column with few values"
+    if seen[target].missing:
+        yield f"  # rows without a value of it: {seen[target].missing}. Take them out, or name another."
     yield from (f"  {line}" for line in _target_lines(seen[target]))
+    if dialect.encoding != "utf-8":
+        yield f"encoding: {dialect.encoding} # a guess, since the file is not UTF-8: look at its words"
     if dialect.delimiter != ",":
         yield f"delimiter: {_word(dialect.delimiter)}"
     if dialect.decimal != ".":
@@ -154,49 +152,69 @@ def _unnamed(name: str) -> str:
     return f"  # {_word(name)}: {why}; left out"
 
 
-def _target(seen: dict[str, Seen]) -> str:
-    for name in reversed(seen):
-        if len(_words(seen[name])) >= 2 and not seen[name].missing:
-            return name
-    return next(reversed(seen))
+def _target(path: Path, seen: dict[str, Seen]) -> str:
+    """The last column that can be predicted, rather one without holes, and rather classes."""
+    usable = {name: of for name, of in seen.items() if not of.is_date}
+    classes = [name for name, of in usable.items() if _classes(of)]
+    numbers = [name for name, of in usable.items() if of.is_number]
+    names = [*numbers, *classes]
+    whole = [name for name in names if not usable[name].missing]
+    if not names:
+        raise DataError(
+            f"{path} has no column that could be predicted: each has one value or none, dates, or text "
+            "with many values. Bring the answer into a column."
+        )
+    return (whole or names)[-1]
+
+
+def _classes(of: Seen) -> list[str]:
+    """The words of a column that may be classes; none for numbers with fractions."""
+    words = [] if of.is_number and not of.is_whole else _words(of)
+    return words if len(words) >= 2 else []
 
 
 def _target_lines(of: Seen) -> Iterator[str]:
-    if len(_words(of)) >= 2:
-        yield f"classes: [{', '.join(_words(of))}]"
+    if _classes(of):
+        yield f"classes: [{', '.join(_classes(of))}]"
         return
-    values = np.concatenate(of.sample) if of.sample else np.zeros(1)
-    scale = float(number_text(float(np.std(values)) or 1.0, 6))
+    values = np.concatenate(of.sample)
+    largest = float(np.abs(values).max()) or 1.0  # the squares of 1e200 are beyond all numbers
+    scale = float(number_text(float(np.std(values / largest)) * largest or 1.0, 6))
     # Rounded by the scale: 2,450,012 with a scale of 30 is not 2.45e+06.
-    center = float(by_scale(float(np.mean(values)), scale))
+    center = float(by_scale(float(np.mean(values / largest)) * largest, scale))
     yield f"center: {_short(center)} # a typical value"
     yield f"scale: {_short(scale)} # a typical distance from it"
 
 
 def _column(name: str, of: Seen) -> Iterator[str]:
     key, end = _word(name), ", may_be_missing: true" if of.missing else ""
-    present = of.rows - of.missing
-    is_number = of.texts == 0 and present > 0
+    begin = f"{key}:" if len(key) < LONGEST_KEY else f"? {key}\n  :"
     words = _words(of)
-    is_whole = is_number and all(_is_whole(word) for word in of.words)
-    if present == 0:
+    if of.present == 0:
         yield f"# {key}: no value in any row"
-    elif not is_number and not words:
+    elif of.is_date:
+        yield (
+            f"# {key}: dates; left out. Make a number of them, such as days or years, or see time in "
+            "docs/bring-your-own.md"
+        )
+    elif not of.is_number and not words:
         yield f"# {key}: text with many values, or numbers with text among them; left out"
-    elif not is_number or (is_whole and 0 < len(words) <= FEW_NUMBERS):
-        yield f"{key}: {{kind: categorical, categories: [{', '.join(words)}]{end}}}"
+    elif not of.is_number or (of.is_whole and 0 < len(words) <= FEW_NUMBERS):
+        yield f"{begin} {{kind: categorical, categories: [{', '.join(words)}]{end}}}"
     else:
         values = np.concatenate(of.sample)
         found = codes_in(values)
         others = values[~np.isin(values, found)]
         low, high = (others.min(), others.max()) if found else (of.low, of.high)
-        low, high = outwards(float(low), float(high))
-        codes = ""
+        bounds, codes = "", ""
+        if max(abs(low), abs(high)) < WIDEST:
+            low, high = outwards(float(low), float(high))
+            bounds = f", low: {_short(low)}, high: {_short(high)}"
         if found:
             listed = ", ".join(map(_short, found))
             yield f"# {key}: {listed} stands often, and far from the rest: a code for missing?"
             codes, end = f", missing: [{listed}]", ", may_be_missing: true"
-        yield f"{key}: {{kind: numeric, low: {_short(low)}, high: {_short(high)}{codes}{end}}}"
+        yield f"{begin} {{kind: numeric{bounds}{codes}{end}}}"
 
 
 def codes_in(values: NDArray[np.float64]) -> list[float]:
@@ -224,13 +242,6 @@ def outwards(low: float, high: float) -> tuple[float, float]:
     if low >= 0 > below:
         below = 0.0
     return math.floor(below / unit) * unit, math.ceil(above / unit) * unit
-
-
-def _is_whole(word: str) -> bool:
-    try:
-        return float(word).is_integer()
-    except (ValueError, OverflowError):
-        return False
 
 
 def _words(of: Seen) -> list[str]:

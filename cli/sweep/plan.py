@@ -11,7 +11,7 @@ from shutil import which
 from typing import Any
 
 from calyx.composing import compose, compose_master
-from calyx.config import Stopping, canonical_json
+from calyx.config import RunConfig, canonical_json
 from calyx.errors import ConfigError, UserError
 from cli.contradictions import refuse_undone
 from cli.hydra_program import search_path
@@ -20,6 +20,7 @@ from cli.outputs import refuse_data_folder
 from cli.overrides import quoted
 from cli.places import named
 from cli.settling import settled
+from cli.sweep.begun_jobs import BegunJob, check_rows, trials_below
 from cli.sweep.folders import refuse_foreign_files, what_to_do
 from cli.sweep.overrides import candidates, given_params, parse_overrides
 from server.folder import RunFolder, held
@@ -83,15 +84,16 @@ def _plan(options: Namespace, master: Any, folder: Path) -> Sweep:  # noqa: ANN4
     if workers is not None:
         fixed.append(f"hydra.launcher.n_jobs={workers}")
     extra = [*fixed, *search_path(options.config_dir)]
-    planned, watched, idle = _check_jobs(samples, extra, are_jobs=sweeper == "basic")
+    planned, runs, idle = _check_jobs(samples, extra, are_jobs=sweeper == "basic")
     if sweeper == "optuna":
         from cli.sweep.search import check_aim, check_study
 
         check_search(words, str(master.hydra.sweeper.pruner))
-        check_aim(master, words, [one.objective for one in watched])
+        check_aim(master, words, [one.stopping.objective for one in runs])
         check_study(master, words, folder)
+        check_rows(trials_below(folder))
     jobs = planned if sweeper == "basic" else None
-    return Sweep(folder, sweeper, jobs, watched[0].objective, tuple(fixed), idle)
+    return Sweep(folder, sweeper, jobs, runs[0].stopping.objective, tuple(fixed), idle)
 
 
 def _compose_master(words: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
@@ -172,16 +174,17 @@ def _at_once(master: Any, jobs: int) -> int | None:  # noqa: ANN401 - OmegaConf'
 
 def _check_jobs(
     jobs: Sequence[Sequence[str]], extra: Sequence[str], *, are_jobs: bool
-) -> tuple[tuple[PlannedJob, ...], list[Stopping], tuple[str, ...]]:
+) -> tuple[tuple[PlannedJob, ...], list[RunConfig], tuple[str, ...]]:
     """Plan each, and look at its folder if they are the very jobs and not samples of a search."""
     from omegaconf import open_dict
 
     from engines.planning import check_config, check_simulated, plan
 
     planned: list[PlannedJob] = []
-    watched: list[Stopping] = []
+    runs: list[RunConfig] = []
     idle: dict[str, None] = {}
     seen: set[str] = set()  # data that has been read
+    begun: list[BegunJob] = []
     for number, words in enumerate(jobs):
         try:
             cfg = compose([*words, *extra], with_hydra=True)
@@ -192,7 +195,7 @@ def _check_jobs(
         config = settled(cfg, single=False)
         run, _, _ = check_config(config)
         check_simulated(run)
-        watched.append(run.stopping)
+        runs.append(run)
         idle |= dict.fromkeys(idle_settings(words, config))
         source = canonical_json([config[key] for key in ("task", "client", "preprocessing")])
         if source not in seen:  # seeds split the same rows otherwise, which takes its time
@@ -202,13 +205,16 @@ def _check_jobs(
         refuse_data_folder(home, config, is_sweep=True)
         folder = home / str(cfg.hydra.sweep.subdir)
         if are_jobs:
-            what_to_do(RunFolder(folder), run, config)
+            held_job = RunFolder(folder)
+            begun.append(BegunJob(held_job, run, what_to_do(held_job, run, config)))
             refuse_data_folder(folder, config)
         if any(folder == other.folder for other in planned) and are_jobs:
             raise ConfigError(
                 f"Two jobs would write to {folder}; make hydra.sweep.subdir differ between them."
             )
         planned.append(PlannedJob(number, tuple(cfg.hydra.overrides.task), folder))
-    if not watched:
+    if not runs:
         raise ConfigError("The sweep has no jobs.")
-    return tuple(planned), watched, tuple(idle)
+    if any(job.todo != "nothing" for job in begun):
+        check_rows(begun)
+    return tuple(planned), runs, tuple(idle)

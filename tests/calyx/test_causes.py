@@ -14,7 +14,7 @@ SOURCE = """
 from torch import nn
 
 
-class Fleet:
+class Ships:
     def load(self, client):
         return {"heat": 1}[client]
 
@@ -58,14 +58,14 @@ def caught(work):
 
 
 def test_an_exception_is_told_with_the_line_of_the_task(fleet):
-    task = fleet.Fleet()
+    task = fleet.Ships()
     error = caught(lambda: task.load("cold"))
     line = SOURCE.splitlines().index('        return {"heat": 1}[client]') + 1
     assert cause_of(error, task) == f"KeyError: 'cold' (fleet/task.py, line {line})"
 
 
 def test_a_layer_of_pytorchs_is_named_and_the_line_is_the_models(fleet):
-    task = fleet.Fleet()
+    task = fleet.Ships()
     model = task.model(3)
     x, y = torch.zeros(1, 3), torch.zeros(1, dtype=torch.int64)
     error = caught(lambda: loss_of_batch(model, x, y, CPU))
@@ -79,7 +79,7 @@ def test_a_layer_of_pytorchs_is_named_and_the_line_is_the_models(fleet):
 def test_a_layer_in_a_module_of_ones_own_is_told_with_the_line_that_called_it(fleet):
     error = caught(lambda: fleet.Own()(torch.zeros(2, 5)))
     line = SOURCE.splitlines().index("        return self.inner(x)") + 1
-    assert cause_of(error, fleet.Fleet()).endswith(
+    assert cause_of(error, fleet.Ships()).endswith(
         f"(layer inner, Linear; fleet/task.py, line {line})"
     )
 

@@ -72,6 +72,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("arguments", "words"), REFUSED, ids=[" ".join(a) for a, _ in REFUSED])
 def test_a_config_that_contradicts_itself_is_one_sentence(
     tmp_path, monkeypatch, capsys, arguments, words
@@ -84,6 +85,7 @@ def test_a_config_that_contradicts_itself_is_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.e2e
 def test_holes_that_no_preprocessing_fills_are_refused_before_the_start(
     tmp_path, monkeypatch, capsys
 ):

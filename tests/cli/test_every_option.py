@@ -91,6 +91,7 @@ PARSERS = [
 ]
 
 
+@pytest.mark.e2e
 def test_every_flag_of_every_command_is_used_by_a_test(capsys):
     """The lists are the parsers' own help; a command without one is named here."""
     shown = {words[0] for words in PARSERS} | {"simulate", "resume", "submit"}  # the last: below

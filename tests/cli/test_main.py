@@ -3,11 +3,12 @@
 import errno
 import importlib.util
 import os
+from contextlib import suppress
 
 import pytest
 
 from cli import main
-from cli.main import run
+from cli.main import COMMANDS, run
 
 pytestmark = pytest.mark.e2e
 
@@ -51,7 +52,8 @@ def test_a_full_disk_is_said_with_the_file(monkeypatch, capsys, here):
     assert run(["simulate", "task.num_clients=6", "rounds=1", "engine.workers=0"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("calyx: ")
-    assert said.endswith("cannot be used: No space left on device.\n")
+    assert "cannot be written: No space left on device. Make room there, and start" in said
+    assert ".part" not in said
     assert said.count("\n") == 1
     assert "runs/" in said
 
@@ -63,3 +65,10 @@ def test_names_in_another_encoding_than_the_terminals_are_one_sentence(capsys):
     said = capsys.readouterr().err
     assert "is not written in this terminal's encoding" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("simulate", "doctor")])
+def test_every_command_says_what_it_takes(command, capsys):
+    with suppress(SystemExit):  # argparse's own
+        assert run([command, "--help"]) == 0
+    assert f"calyx {command}" in capsys.readouterr().out

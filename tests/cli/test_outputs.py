@@ -160,6 +160,7 @@ def everything(folder):
     }
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("arguments", "words"), REFUSED, ids=[" ".join(a) for a, _ in REFUSED])
 def test_what_would_destroy_something_is_refused_before_anything_is_done(
     place, capsys, arguments, words
@@ -185,6 +186,13 @@ def test_a_file_is_replaced_where_that_is_asked_for_and_a_link_only_itself(place
     (place / "notes.txt").write_text("kept")
     claim_output(Path("link-to-notes"), **arguments).write(b"new")
     assert (place / "notes.txt").read_text() == "kept"
+
+
+def test_what_nobody_else_may_read_stays_so_when_it_is_replaced(place):
+    private = place / "notes.txt"
+    private.chmod(0o600)
+    claim_output(private, inputs=[], folders=[], replace=True).write(b"new")
+    assert (private.read_bytes(), private.stat().st_mode & 0o777) == (b"new", 0o600)
 
 
 def test_a_new_file_may_lie_in_a_runs_folder_beside_its_own(place):

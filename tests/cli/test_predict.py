@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
 from calyx.errors import UserError
+from calyx.preprocessing.fitting import apply
 from calyx.tasks.base import Column, Schema, Table, Target
 from calyx.weights import load_weights
 from cli import main, predict, simulate
+from cli.fitted import fitted_for
 from cli.new_rows import NewRows, faults, read_new_rows, said_of
 from cli.own_models import Answering
 from cli.predictions import as_csv, header_of, probabilities
@@ -267,6 +269,33 @@ def test_without_local_preprocessing_no_client_is_needed(tmp_path, rows, capsys)
     write_schema(rows, columns={k: v for k, v in COLUMNS.items() if k != "pressure"})
     folder = trained(tmp_path, rows, "preprocessing=none")
     assert len(predictions(capsys, folder, rows / "site-0.csv")) == 60
+
+
+def test_the_words_of_a_command_stand_in_any_order(made, tmp_path, capsys):
+    folder, rows = made
+    file, out = rows / "site-3.csv", tmp_path / "out.csv"
+    words = ["--common", folder, f"--out={out}", file, "--ids", "age", "client=site-3"]
+    assert predict.main([str(word) for word in words]) == 0
+    capsys.readouterr()
+    expected = predictions(capsys, folder, file, "client=site-3", "--ids", "age")
+    assert list(csv.DictReader(out.read_text().splitlines())) == expected
+
+
+def test_holes_that_a_client_fills_by_its_own_rows_are_not_called_unfilled():
+    section = {
+        "name": "local",
+        "numeric_imputation": "median",
+        "categorical_imputation": "mode",
+        "fill_value": 0.0,
+        "scaling": "none",
+        "outliers": "keep",
+        "iqr_factor": 3.0,
+    }
+    task = SimpleNamespace(schema=Schema((Column("age", "numeric"),), ("no", "yes")))
+    terms = SimpleNamespace(preprocessing=section)
+    fitted = fitted_for(task, terms, "run", None, None)
+    with pytest.raises(ValueError, match=r"numeric_imputation=median .*: give client=NAME"):
+        apply(fitted, Table(np.array([[np.nan]]), np.zeros(1, dtype=np.int64)))
 
 
 def test_layers_that_stayed_at_home_are_those_of_the_client(tmp_path, rows, capsys):

@@ -13,7 +13,7 @@ X, Y = np.zeros((4, 2)), np.array([0, 1, 1, 0])
 COLUMNS = (Column("a", "numeric"), Column("b", "numeric"))
 
 
-class Fleet:
+class Ships:
     """Two columns; `table` is what `load` returns, or raises."""
 
     name = "fleet"
@@ -53,25 +53,25 @@ WRONG = {
 @pytest.mark.parametrize(("table", "words"), WRONG.values(), ids=WRONG)
 def test_what_is_no_table_of_the_schema_is_refused(table, words):
     with pytest.raises(DataError, match=rf"^oslo: `load` of task=fleet {words}") as caught:
-        load(Fleet(table), "oslo", None, 1)
+        load(Ships(table), "oslo", None, 1)
     assert "(client/test_loading.py, line " in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_sentence_of_the_tasks_own_stays_as_it_is():
     with pytest.raises(DataError, match=r"^oslo\.csv is not there\.$"):
-        load(Fleet(DataError("oslo.csv is not there.")), "oslo", None, 1)
+        load(Ships(DataError("oslo.csv is not there.")), "oslo", None, 1)
 
 
 def test_a_table_is_what_the_task_made():
     for table, target in ((Table(X, Y), None), (Table(X, Y * 1.0), Target("cost", 0, 1))):
-        assert load(Fleet(table, target), "oslo", None, 1) is table
-    assert len(load(Fleet(Table(X[:0], Y[:0])), "oslo", None, 1)) == 0
+        assert load(Ships(table, target), "oslo", None, 1) is table
+    assert len(load(Ships(Table(X[:0], Y[:0])), "oslo", None, 1)) == 0
 
 
 def test_what_a_task_draws_from_global_generators_while_loading_is_seeded():
     def draw(client, seed):
-        task = Fleet(lambda: Table(np.random.randn(4, 2) + random.random(), Y))
+        task = Ships(lambda: Table(np.random.randn(4, 2) + random.random(), Y))
         return load(task, client, None, seed).x.tolist()
 
     assert draw("a", 1) == draw("a", 1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 from types import SimpleNamespace
 
@@ -11,7 +12,6 @@ from support.program import run_here
 
 from calyx.files import read_lines
 from cli.changed_rows import changed_clients
-from server.checkpoints import RunState
 from server.folder import RunFolder
 
 pytestmark = pytest.mark.e2e
@@ -66,7 +66,7 @@ def test_whose_rows_have_changed_is_named_and_nothing_is_touched(here, calyx):
         "site-1 (46 rows instead of 45)",
         "site-2 (the same rows in another order)",
         "site-4 (they cannot be used: ",
-        "`calyx resume run --without-changed`",
+        "`calyx resume run rounds=2 baselines=true --without-changed`",
     ):
         assert words in ended.stderr
     assert "site-0 (" not in ended.stderr
@@ -134,5 +134,33 @@ def test_in_a_deployment_it_is_the_sites_who_say_it(tmp_path):
     ]
     folder.rounds.write_text("".join(json.dumps(row) + "\n" for row in rounds))
 
-    run, state = SimpleNamespace(engine={"name": "superlink"}), RunState("run", "", 3, {}, {}, None)
-    assert changed_clients(folder, run, state) == {"b": "as its site says"}
+    run = SimpleNamespace(engine={"name": "superlink"})
+    assert changed_clients(folder, run, "run") == {"b": "as its site says"}
+
+
+def test_what_is_said_can_be_pasted_whatever_the_folder_is_called(here, calyx):
+    """Oracle: a shell's own reading of the words."""
+    change(here / "rows")
+    (here / "run").rename(here / "my run, 'one'")
+    said = calyx("resume", "my run, 'one'", "rounds=2").stderr
+    words = shlex.split(said.partition("`calyx ")[2].partition("`")[0])
+    assert words == ["resume", "my run, 'one'", "rounds=2", "--without-changed"]
+    ended = calyx(*words)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("search", [False, True], ids=["seeds", "search"])
+def test_a_sweep_does_not_go_on_with_other_rows_than_it_began_with(here, calyx, search):
+    words = [*RUN, "-m", "rounds=1", "hydra.sweep.dir=s"]
+    few, more = ["seed=1,2"], ["seed=1,2,3"]
+    if search:
+        chosen = ["hydra/sweeper=optuna", "training.lr=interval(0.1,0.5)"]
+        few, more = ([*chosen, f"hydra.sweeper.n_trials={n}"] for n in (1, 2))
+    assert calyx(*words, *few).returncode == 0
+    grown = here / "rows" / "site-1.csv"
+    grown.write_text(grown.read_text() + "99,51,120.0,no,no,99.0\n")
+    before = files(here / "s")
+    ended = calyx(*words, *more)
+    assert ended.returncode == 2
+    assert "that the job in s/0 began with: site-1 (46 rows instead of 45). " in ended.stderr
+    assert files(here / "s") == before

@@ -14,7 +14,7 @@ from engines.trial import Trial, check_judging, train_once, unable_clients
 BN = "Expected more than 1 value per channel when training"
 
 
-class Fleet:
+class Ships:
     """Three numbers, two classes."""
 
     name = "fleet"
@@ -38,11 +38,11 @@ class Net(nn.Module):
 def people(**sizes):
     """Clients with so many training rows, the most first."""
     order = sorted(sizes.items(), key=lambda item: -item[1])
-    return [Participant(n, Fleet(), {}, {"train": rows(k)}, None, ()) for n, k in order]
+    return [Participant(n, Ships(), {}, {"train": rows(k)}, None, ()) for n, k in order]
 
 
 def trial(model, **keys):
-    return Trial(Fleet(), model, config(**keys), CPU, 1)
+    return Trial(Ships(), model, config(**keys), CPU, 1)
 
 
 def normed(*layers):
@@ -67,7 +67,7 @@ MISTAKES = {
     "a tuple": (Net(lambda o, x, net: (o, x)), "it gives a tuple, and not a tensor"),
     "numpy": (Net(lambda o, x, net: o.detach().numpy()), "it gives a ndarray, and not a tensor"),
     "classes": (Net(lambda o, x, net: o.argmax(1)), r"outputs \[8\] for 8 rows"),
-    "not a number": (Net(lambda o, x, net: o / 0), "it gives NaN or infinity, untrained"),
+    "not a number": (Net(lambda o, x, net: o / 0), "it gives NaN or infinity for some"),
     "a gradient that is none": (Net(lambda o, x, net: (o * 0).sqrt()), "NaN or infinite after one"),
     "no gradient": (Net(lambda o, x, net: o.detach()), "its outputs reach no parameter"),
     "another width": (nn.Linear(4, 2), "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),

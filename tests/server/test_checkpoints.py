@@ -1,6 +1,8 @@
 """Checkpoints: whole or absent, damage is found, the one before is used."""
 
+import errno
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +45,19 @@ def test_the_last_k_are_kept(tmp_path):
     for number in range(6):
         save(tmp_path, state(number), keep=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["round-000004", "round-000005"]
+
+
+def test_what_a_full_disk_cut_off_is_taken_away_and_the_checkpoint_named(tmp_path, monkeypatch):
+    save(tmp_path, state(0), keep=2)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="full") as stopped:
+        save(tmp_path, state(1), keep=2)
+    assert stopped.value.filename == str(tmp_path / "round-000001")
+    assert [path.name for path in tmp_path.iterdir()] == ["round-000000"]
 
 
 @pytest.mark.parametrize(

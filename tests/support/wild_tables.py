@@ -186,7 +186,7 @@ class _Writer:
 
     def doubt(self, row, line, cells):
         """Whether a text over two lines could be two rows: as many delimiters stand inside as outside."""
-        inside = sum(cell.count(self.delimiter) for cell in cells)
+        inside = sum(cell.count(self.delimiter) for cell in cells if "\n" in cell)
         most = len(cells) - 1 if row >= 0 else 1
         first = next((i for i, c in enumerate(cells) if "\n" in c), None)
         if first is not None and inside >= most and not self.line_breaks:

@@ -1,6 +1,8 @@
 """Lines and rows of a CSV file, counted against each other."""
 
 import codecs
+import csv
+import io
 import os
 
 import pytest
@@ -141,3 +143,17 @@ def test_another_delimiter_is_asked_for(tmp_path):
     path.write_text("age;sick\n1;no\n")
     with pytest.raises(DataError, match=r"no column age; .*; is ';' the file's delimiter\?"):
         all_rows(path, [Field("age")], Dialect())
+
+
+def test_delimiters_beside_a_text_of_two_lines_have_joined_nothing(tmp_path):
+    content = (
+        'name,address,note\n"Smith, J.","Main St, 5","fine\nagain"\n"two\nlines",x,"a, b, c"\n'
+    )
+    first, *rows = [row for _, row in rows_of(tmp_path / "x.csv", content)]
+    assert [first, *rows] == list(csv.reader(io.StringIO(content, newline="")))
+
+
+def test_a_heading_of_two_lines_stands_beside_one_with_a_comma(tmp_path):
+    content = '"age, years","dose\n[mg]"\n51,2\n'
+    rows = [row for _, row in rows_of(tmp_path / "x.csv", content)]
+    assert rows == list(csv.reader(io.StringIO(content, newline="")))

@@ -123,12 +123,12 @@ def test_the_draft_does_not_depend_on_the_size_of_the_pieces(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a,b\n1,2\n\xff\xfe", "is not utf-8"),
+        (b"a,b\n1,2\n\xff\xfe", "line 3: 1 cell"),
         (b"a\0b,c\n1,2\n", "no text"),
         (b"", "is empty"),
         (b"a,b\n", "no rows"),
         (b"a,a\n1,2\n", "twice"),
-        (b"a,born\n1,2024-01-03\n2,2023-11-30\n", "dates"),
+        (b"id,born\n007,2024-01-03\n007,2023-11-30\n", "no column that could be predicted"),
         (b'a,b\n1,2\n"3,4\n', "line 3: a quotation mark is opened and never closed"),
     ],
 )
@@ -205,3 +205,48 @@ def test_a_draft_of_fractions_asks_nothing(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("a,sick\n" + "".join(f"{i}.{100 + i},{i % 2}\n{i}.5,1\n" for i in range(30)))
     assert "three" not in draft(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_a_file_is_drafted_however_it_was_exported(tmp_path, encoding, delimiter):
+    decimal = "." if delimiter == "," else ","
+    names = ["größe, cm; oder | so", "<<", "x" * 2000, "two\nlines", "krank"]
+    rows = [[f"{i}{decimal}5", f"{i}e300", f"{i}", f"é{i % 3}", "jn"[i % 2]] for i in range(60)]
+    with (tmp_path / "a.csv").open("w", newline="", encoding=encoding) as file:
+        csv.writer(file, delimiter=delimiter).writerows([names, *rows])
+    (tmp_path / "schema.yaml").write_text(draft(tmp_path / "a.csv"), encoding="utf-8")
+    schema = read_schema(str(tmp_path / "schema.yaml"))
+    section = {"name": "csv", "schema": schema, "clients": ["a"], "hidden": 0, "w_max": None}
+    loaded = Csv(section).load("a", tmp_path, 1)
+    assert schema["target"] == {"name": "krank", "classes": ["j", "n"]}
+    assert list(schema["columns"]) == names[:-1]
+    assert loaded.x[:, 0].tolist() == [i + 0.5 for i in range(60)]
+
+
+def test_dates_are_left_out_of_a_draft_and_the_rest_is_drafted(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("age,born\n" + "".join(f"{i},2024-01-{i:02}\n" for i in range(10, 30)))
+    text = draft(path)
+    assert '# "born": dates; left out.' in text
+    assert yaml.safe_load(text)["target"]["name"] == "age"
+
+
+@pytest.mark.parametrize(
+    ("cells", "name", "target"),
+    [
+        (["1.5", "2.5", "4.25"], "y", {"center": np.mean([1.5, 2.5, 4.25]), "scale": 1.136515}),
+        (["3e200", "1e200", "2e200"], "y", {"center": 2e200, "scale": np.sqrt(2 / 3) * 1e200}),
+        (["1.0", "0", "1"], "y", {"classes": [0, 1]}),
+        (["yes", "", "no"], "age", {"center": 25.5, "scale": np.std(np.arange(12)) / 2}),
+    ],
+)
+def test_a_target_has_classes_or_is_a_number(tmp_path, cells, name, target):
+    path = tmp_path / "a.csv"
+    path.write_text("age,y\n" + "".join(f"{22.75 + i / 2},{cells[i % 3]}\n" for i in range(12)))
+    found = yaml.safe_load(draft(path))["target"]
+    assert found.pop("name") == name
+    if "classes" in target:
+        assert found == target
+    else:
+        assert found == pytest.approx(target, rel=0.1)
