@@ -29,6 +29,7 @@ from client.config import Site
 from client.data import Participant, check_agreed, prepare, read_rows, task_of, whole
 from client.failures import ClientFailure
 from client.policy import check_policy
+from client.renewal import read_settled
 from client.store import Store
 from strategies.loading import load_objective
 from strategies.local import LocalObjective, contents_of, not_kept
@@ -96,7 +97,8 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     opening = None
     if privacy.is_encrypted:
         opening = secure_mod.open_context(site, context, order, (privacy, parts))
-    compare(site, order)
+    rows = read_settled(site, order.run, lambda: read_rows(order.terms, site.name, site.data_dir))
+    compare(site, order, rows)
     fold = None if cv is None else cv.fold
     if fold is None and order.kind == "cv" and cv is not None and isinstance(cv.k, int):
         fold = 0  # the others follow

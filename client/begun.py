@@ -23,13 +23,13 @@ from calyx.order import Hex32, Order
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, constants_of, fit
 from calyx.preprocessing.own import fitted_once
+from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Schema, Table
 from calyx.wire import FailureCode
 from client.config import Site
-from client.data import Rows, read_rows
+from client.data import Rows
 from client.failures import ClientFailure
-from client.renewal import look_again
 from client.store import file_label
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class Begun:
     format: Literal["calyx-begun/1"]
     run: str  # Calyx's own id
     client: str
+    reading: str  # digest of the settings that the rows were read and split by
     schema: Hex32  # of the task's schema
     version: Hex32  # of the rows in their order, and of what decides their split
     order: Hex32  # of the rows in their order
@@ -125,6 +126,7 @@ def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
             format="calyx-begun/1",
             run=where.run,
             client=where.client,
+            reading=rows.reading,
             schema=schema_digest(rows.task.schema),
             version=rows.version,
             order=_order(rows.table),
@@ -137,15 +139,15 @@ def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
     )
 
 
-def compare(site: Site, order: Order) -> None:
-    """Before a client works on an order: its rows are those that it began the run with.
+def compare(site: Site, order: Order, rows: Rows) -> None:
+    """Before a client works on an order: its `rows` are those that it began the run with.
 
-    The first order of a run begins it. Raises ClientFailure where the rows have changed since.
+    The first order of a run begins it. Raises ClientFailure where the rows have changed since, and
+    Refusal where the order would read or split them by other settings: "these are others" would then
+    answer a question of the server's choice.
     """
-    look_again(site, order.run)
     if site.store is None:
         return  # Flower's own simulation, whose clients have no folder
-    rows = read_rows(order.terms, site.name, site.data_dir)
     where = Beginning(site.store, own_run(order.run), site.name)
     try:
         begun = where.read()
@@ -161,6 +163,8 @@ def compare(site: Site, order: Order) -> None:
             # A machine of a cluster that does not share the run's folder: the launcher keeps it.
             log.debug("%s cannot be written.", where.path, exc_info=True)
         return
+    if begun.reading != rows.reading:
+        raise Refusal(RefusalCode.RULES_CHANGED, "The run's task or seed have changed.")
     what = begun.difference(rows)
     if what is not None:
         raise ClientFailure(

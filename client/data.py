@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.config import Section, canonical_json, parse
+from calyx.config import Section, canonical_json, digest, parse
 from calyx.errors import DataError
 from calyx.faults import corrupt, parse_faults
 from calyx.order import Terms
@@ -61,6 +61,7 @@ class Rows:
     table: Table
     parts: dict[PartName, Table]
     findings: tuple[Finding, ...]
+    reading: str = ""  # a digest of the settings that they were read and split by
 
     @cached_property
     def version(self) -> str:
@@ -174,18 +175,21 @@ def _read_rows(
 ) -> Rows:
     values: dict[str, Any] = json.loads(sections)
     task, seed = load_task(values["task"]), values["seed"]
+    if folds is not None:  # of the very rows that the run's other orders see
+        whole = _read_rows(sections, client, data_dir, None)
+        parts = split_fold(whole.table, seed, client, folds)
+        findings = check_table(whole.table, task.schema) + check_parts(parts)
+        return replace(whole, parts=parts, findings=tuple(findings))
     faults = parse_faults(values["task"].get("faults"), task.clients, task.schema)
     try:
         table = load(task, client, data_dir, seed)
         table = corrupt(table, task.schema, faults, client, seed)
     except DataError as error:
         raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from error
-    findings = check_table(table, task.schema)
-    parts = split(table, seed, client) if folds is None else split_fold(table, seed, client, folds)
-    findings += check_parts(parts)
-    if folds is None:
-        findings += check_split(table, parts, task.schema)
-    return Rows(client, task, table, parts, tuple(findings))
+    parts = split(table, seed, client)
+    findings = check_table(table, task.schema) + check_parts(parts)
+    findings += check_split(table, parts, task.schema)
+    return Rows(client, task, table, parts, tuple(findings), digest(values))
 
 
 class _Held:

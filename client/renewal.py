@@ -1,18 +1,23 @@
 """When a site reads its rows anew: for every new run, and whenever a file of its folder has changed.
 
+A file that changes while it is read is read again: what came of it may be half of two versions.
+
 Its process lives for months, and keeps in memory what it has read. In simulation a process serves
 one run, and goes on with the rows that it began with.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from calyx.folds import own_run
+from calyx.wire import FailureCode
 from client import data
 from client.config import Site
+from client.failures import ClientFailure
 
+READINGS = 3  # of files that change meanwhile
 State = tuple[str, int, int, int, int]  # of a file: its path, inode, bytes, and two times
 
 
@@ -25,6 +30,34 @@ class _Seen:
 
 
 _seen = _Seen((), set())
+
+
+def read_settled(site: Site, run: str, read: Callable[[], data.Rows]) -> data.Rows:
+    """The rows that `read` gives: no file changed meanwhile, or it made no difference.
+
+    Raises ClientFailure, where files keep changing of another code than unreadable rows have.
+    """
+    before = ""
+    for _ in range(READINGS):
+        look_again(site, run)
+        found: data.Rows | ClientFailure
+        try:
+            found = read()
+        except ClientFailure as failure:
+            found = failure
+        version = found.version if isinstance(found, data.Rows) else ""
+        is_still = site.state_dir is None or tuple(_files(site)) == _seen.files
+        if is_still and isinstance(found, ClientFailure):
+            raise found
+        if isinstance(found, data.Rows) and (is_still or version == before):
+            return found
+        before = version
+    data.forget()
+    raise ClientFailure(
+        FailureCode.ROWS_CHANGED,
+        f"A file below {site.data_dir} changed each of {READINGS} times that the rows were read. Write a "
+        "new file elsewhere, and move it there when it is whole.",
+    )
 
 
 def look_again(site: Site, run: str) -> None:

@@ -4,6 +4,7 @@ No model is needed. Small cells are hidden here, and what the site's policy does
 """
 
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from client.config import Site
 from client.data import Rows, check_agreed, read_rows, task_of
 from client.failures import ClientFailure
 from client.policy import accept, check_policy
-from client.renewal import look_again
+from client.renewal import read_settled
 from client.versions import keep_version, last_version
 
 
@@ -44,18 +45,20 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
     if order.weights != hash_weights({}):
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "Statistics are of no model.")
     check_agreed(order.terms, site)
-    look_again(site, order.run)
     wanted = survey_of(task_of(order.terms), order.terms)
     parts, opening = statistics_parts(privacy, wanted), None
 
+    @cache  # what is measured is what the ledger has noted
     def read() -> Rows:
-        return read_rows(order.terms, site.name, site.data_dir)
+        return read_settled(
+            site, order.run, lambda: read_rows(order.terms, site.name, site.data_dir)
+        )
 
     if privacy.is_encrypted:
         asked = (privacy, parts)
         opening = secure_mod.open_context(site, context, order, asked, lambda: read().version)
-    compare(site, order)
     rows = read()
+    compare(site, order, rows)
     cfg = parse(StatisticsConfig, order.terms.statistics, "statistics")
     if cfg.thorough or site.state_dir is not None:
         _look(rows, site.state_dir)

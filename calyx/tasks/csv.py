@@ -29,7 +29,13 @@ from calyx.tasks.csv_folder import (
 )
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import SchemaConfig, column_of, composed_schema, dialect_of, read_schema
-from calyx.tasks.csv_split import SplitReader, check_folders, join_pieces, part_folders
+from calyx.tasks.csv_split import (
+    SplitReader,
+    check_folders,
+    join_pieces,
+    part_folders,
+    parts_by_name,
+)
 from calyx.tasks.csv_words import labels, strange_words
 from calyx.tasks.tables import (
     Field,
@@ -147,10 +153,12 @@ class Csv:
 
     def warnings_of(self, data_dir: Path) -> list[str]:
         """What whoever starts a simulation should know of the folder. Raises DataError for copies."""
-        found = []
-        for folder in part_folders(data_dir).values() or [data_dir]:
-            left = left_out(folder)
+        found = parts_by_name(self.clients)
+        folders = list(part_folders(data_dir).values())
+        for folder in dict.fromkeys([data_dir, *folders]):
+            left = left_out(folder, folders)
             found += [f"{left}."] if left else []
+        for folder in folders or [data_dir]:
             if self._cfg.schema.client is None:
                 files = files_by_client(folder)
                 found += copies({name: files[name] for name in self.clients if name in files})

@@ -7,7 +7,7 @@ read here but for the column that names clients, and copies.
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -143,18 +143,35 @@ def _checked(name: str, where: str) -> str:
         raise DataError(f"{where}: {error}; rename it.") from None
 
 
-def left_out(folder: Path) -> str:
-    """A sentence about what looks like a table in a folder and is not read; "" if nothing does."""
-    read = tables_in(folder)
+def left_out(folder: Path, inner: Collection[Path] = ()) -> str:
+    """A sentence about what looks like a table in a folder and is not read; "" if nothing does.
+
+    Without tables of its own a folder has them further down; of its folders `inner` ones are read.
+    """
+    tables = tables_in(folder)
+    read = [*tables, *inner]
     others = [
         path.name + ("/" if path.is_dir() else "")
         for path in sorted(folder.iterdir())
-        if path not in read and _looks_like_one(path)
+        if path not in read and (_looks_like_one(path) or (not tables and _holds_tables(path)))
     ]
     if not others:
         return ""
     verb = "is" if len(others) == 1 else "are"
-    return f"{folder}: {listed(others)} {verb} left out; a table that is read ends in .csv and is not hidden"
+    where = (
+        "" if tables else ", and lies in the folder itself, or in its train/, validation/ or test/"
+    )
+    return (
+        f"{folder}: {listed(others)} {verb} left out; a table that is read ends in .csv and is not "
+        f"hidden{where}"
+    )
+
+
+def _holds_tables(path: Path) -> bool:
+    try:
+        return path.is_dir() and not path.name.startswith(".") and bool(tables_in(path))
+    except DataError:
+        return False
 
 
 def _looks_like_one(path: Path) -> bool:

@@ -48,7 +48,7 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
         rows = csv.reader(
             _lines(path, file, last),
             delimiter=dialect.delimiter,
-            skipinitialspace=True,
+            skipinitialspace=dialect.delimiter != " ",
             strict=True,
         )
         try:
@@ -176,7 +176,8 @@ def _fault(
     begin, end = lines
     with path.open(encoding=dialect.encoding, newline="") as file:
         text = "".join(islice(file, begin - 1, end))
-    cell = re.compile(rf' *(?:"(?:[^"]|"")*("?)|[^{re.escape(dialect.delimiter)}\r\n]*)')
+    blanks = "" if dialect.delimiter == " " else " *"
+    cell = re.compile(rf'{blanks}(?:"(?:[^"]|"")*("?)|[^{re.escape(dialect.delimiter)}\r\n]*)')
     start, place, closed = int(begin == 1 and text.startswith("\ufeff")), 0, begin
     while match := cell.match(text, start):
         opened, closed = closed, closed + len(BREAK.findall(match.group()))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field as Range
+from pydantic import StringConstraints
 
 from calyx.config import PositiveFloat, config
 from calyx.errors import ConfigError
@@ -17,6 +18,7 @@ from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.words import Places, Word, alike, one_form, shown
 
 Text = Annotated[str, Range(min_length=1)]
+Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]  # of a column
 Bound = Annotated[float, Range(ge=-1e30, le=1e30)] | None
 
 
@@ -70,7 +72,7 @@ class ColumnConfig:
 class TargetConfig:
     """What is predicted: one of `classes`, or a number around `center`, of the size `scale`."""
 
-    name: Text
+    name: Name
     classes: tuple[Word, ...] = ()
     center: float | None = None
     scale: PositiveFloat | None = None
@@ -107,11 +109,11 @@ class SchemaConfig:
 
     target: TargetConfig
     columns: Annotated[dict[str, ColumnConfig], Range(min_length=1)]
-    client: Text | None = None  # the column that says whose a row is; null: one file a client
+    client: Name | None = None  # the column that says whose a row is; null: one file a client
     # Columns that decide the split of a client's rows; one at most.
-    group: Text | None = None  # rows of one word stay together
-    split: Text | None = None  # the part of each row: train, validation or test
-    time: Text | None = None  # the earliest rows train, the latest test
+    group: Name | None = None  # rows of one word stay together
+    split: Name | None = None  # the part of each row: train, validation or test
+    time: Name | None = None  # the earliest rows train, the latest test
     delimiter: Text = ","
     decimal: Literal[".", ","] = "."
     encoding: Text = "utf-8"
@@ -231,9 +233,11 @@ def _check_composed(value: object, kinds: Types, where: str) -> None:
 
 def _in_one_form(value: Any, where: str) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
-        found = {unicodedata.normalize("NFC", k): _in_one_form(v, where) for k, v in value.items()}
+        found = {one_form(k): _in_one_form(v, where) for k, v in value.items()}
         if len(found) < len(value):
-            raise ConfigError(f"{where} names a key twice, in two ways of writing an accent.")
+            raise ConfigError(
+                f"{where} names a key twice, with blanks around it or in two ways of writing an accent."
+            )
         return found
     if isinstance(value, list):
         return [_in_one_form(item, where) for item in value]

@@ -140,7 +140,9 @@ def part_folders(folder: Path) -> Mapping[int, Path]:
 
     Raises DataError where both are there, two folders are of one part, or none is to be trained on.
     """
-    beside = sorted(path for path in folder.glob("*") if path.is_dir() and path.name in PARTS)
+    beside = sorted(
+        path for path in folder.glob("*") if path.is_dir() and path.name.lower() in PARTS
+    )
     folders = [path for path in beside if tables_in(path)]
     if not folders:
         return {}
@@ -150,12 +152,23 @@ def part_folders(folder: Path) -> Mapping[int, Path]:
             f"{folder} holds CSV files beside those in {' and '.join(names)}; keep the ones that are "
             "meant, or name the part of each row with `split` in the schema."
         )
-    found = {PARTS[path.name]: path for path in folders}
+    found = {PARTS[path.name.lower()]: path for path in folders}
     if len(found) < len(folders):
         raise DataError(f"{folder} holds {' and '.join(names)}, of which two are one part.")
     if 0 not in found:
         raise DataError(f"{folder} holds {' and '.join(names)} and no train/, so nothing trains.")
     return found
+
+
+def parts_by_name(clients: Sequence[str]) -> list[str]:
+    """A sentence where clients are called as the parts of a split are: train.csv beside test.csv."""
+    names = {name.lower() for name in clients}
+    if len(names) < 2 or not names <= PARTS.keys():
+        return []
+    return [
+        f"{' and '.join(clients)} are clients here, and all of them train. If they are parts of a "
+        "split, put each client's rows into folders of these names, or name their column by `split`."
+    ]
 
 
 def check_folders(folders: Mapping[int, Path], schema: SchemaConfig) -> None:

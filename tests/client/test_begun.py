@@ -16,6 +16,7 @@ from calyx.errors import ConfigError, UserError
 from calyx.flower import as_task
 from calyx.order import Order, to_json
 from calyx.tasks.base import Column, Schema, Table
+from calyx.tasks.csv import Csv
 from calyx.weights import hash_weights
 from client import renewal
 from client.app import app
@@ -246,3 +247,51 @@ def test_the_state_of_a_site_inside_its_data_is_no_data(tmp_path):
     assert made.ask("test") == ""
     assert renewal._seen.files == seen
     assert read_rows(made.federation.setting.terms, "site-1", made.data) is not None
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_again(clinic, monkeypatch):
+    """Half of a file that somebody is copying is no version of it: a run begins with the whole one."""
+    text, read, readings = clinic.file.read_text(), Csv.tables, []
+    clinic.file.write_text("".join(text.splitlines(keepends=True)[:21]))
+
+    def tables(task, path):
+        found = read(task, path)
+        readings.append(path)
+        clinic.file.write_text(text)  # the copying goes on and ends
+        return found
+
+    monkeypatch.setattr(Csv, "tables", tables)
+    assert clinic.ask() == ""
+    assert len(readings) == 3  # half, whole and touched once more, whole
+    monkeypatch.undo()
+    assert clinic.ask("test") == ""
+    (kept,) = (clinic.state / "strategy").glob("*.json")
+    assert json.loads(kept.read_text())["rows"] == len(text.splitlines()) - 1
+
+
+@pytest.mark.parametrize(("name", "answer"), [("site-1.csv", "rows-changed"), ("x.log", "")])
+def test_rows_that_never_hold_still_begin_no_run(clinic, monkeypatch, name, answer):
+    """And another file that grows beside them is no change of theirs."""
+    read = Csv.tables
+
+    def tables(task, path):
+        found = read(task, path)
+        with (clinic.data / name).open("a") as file:
+            file.write("99,51,120.0,no,no,99.0\n")
+        return found
+
+    monkeypatch.setattr(Csv, "tables", tables)
+    os.utime(clinic.file)
+    assert clinic.ask() == answer
+    monkeypatch.undo()
+    assert clinic.ask() == ""
+
+
+@pytest.mark.parametrize("run", ["run", "run-audit", "run-cv", "run-fold-1"])
+def test_a_run_is_not_asked_by_another_seed_whether_its_rows_differ(clinic, run):
+    """The parts of a small site are alike under two seeds or not: a bit of a server's choice."""
+    assert clinic.ask(run="run-fold-0") == ""
+    clinic.federation = Federation("task=csv", f"task.data_dir={clinic.data}", "seed=2")
+    assert clinic.ask(run=run) == "rules-changed (stage 0)"
+    clinic.file.write_text(clinic.file.read_text() + "99,51,120.0,no,no,99.0\n")
+    assert clinic.ask(run=run) == "rules-changed (stage 0)"  # whatever has become of the rows

@@ -157,3 +157,9 @@ def test_a_heading_of_two_lines_stands_beside_one_with_a_comma(tmp_path):
     content = '"age, years","dose\n[mg]"\n51,2\n'
     rows = [row for _, row in rows_of(tmp_path / "x.csv", content)]
     assert rows == list(csv.reader(io.StringIO(content, newline="")))
+
+
+def test_two_blanks_have_an_empty_cell_between_where_a_blank_is_the_delimiter(tmp_path):
+    content = 'a b c\n1  "2 3"\n"" x y\n 4 5\n'
+    rows = [row for _, row in rows_of(tmp_path / "x.csv", content, delimiter=" ")]
+    assert rows == list(csv.reader(io.StringIO(content, newline=""), delimiter=" "))

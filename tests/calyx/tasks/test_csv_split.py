@@ -222,3 +222,30 @@ def test_what_is_not_of_the_parts_may_stand_beside_the_folders(tmp_path):
     (folder / "notes").mkdir()
     (folder / "test").mkdir()  # without a table
     np.testing.assert_array_equal(task_of(folder).load("one", folder, 1).parts, [0])
+
+
+@pytest.mark.parametrize("folder", ["testing", "more"])
+def test_a_folder_that_is_no_part_is_said_to_be_left_out(tmp_path, folder):
+    bring(tmp_path, **{"Train": {"a": "01", "b": "23"}, "TEST": {"a": "4"}, folder: {"a": "5"}})
+    table = task_of(tmp_path).load("a", tmp_path, 1)
+    assert (table.x[:, 0].tolist(), table.parts.tolist()) == ([0, 1, 4], [0, 0, 2])
+    (said,) = task_of(tmp_path).warnings_of(tmp_path)
+    assert f"{folder}/ is left out" in said
+
+
+def test_files_that_are_called_as_parts_are_said_to_be_clients(tmp_path):
+    write(tmp_path, {"train.csv": rows("kk"), "Test.csv": rows("jj")})
+    (said,) = task_of(tmp_path).warnings_of(tmp_path)
+    assert said.startswith("Test and train are clients here, and all of them train.")
+
+
+def test_blanks_around_a_name_in_the_schema_are_no_part_of_it(tmp_path):
+    schema = {
+        "target": {"name": " y ", "classes": ["a", "b"]},
+        "group": " k ",
+        "columns": {" x": {"kind": "numeric"}},
+    }
+    table = load(tmp_path, "ppq", **schema)
+    assert (table.blocks.tolist(), table.unread) == ([0, 0, 1], ())
+    with pytest.raises(ConfigError, match="group names y, which is the target"):
+        load(tmp_path, "ppq", **schema | {"group": "y "})
