@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from calyx.errors import printable
-from calyx.statistics.local_finding import rows
+from calyx.sentences import rows
 from calyx.statistics.near_copies import near_copies
 from calyx.statistics.neighbouring import alike_neighbours
 from calyx.statistics.repeating import are_alike

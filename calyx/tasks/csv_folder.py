@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path
 
 from calyx.errors import ConfigError, DataError, printable
+from calyx.sentences import named
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Chunk, read_chunks
 from calyx.tasks.words import one_form
@@ -228,8 +229,5 @@ def _digest(path: Path) -> bytes:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: "a, b and c", the first SHOWN of them."""
-    shown = [printable(name, 60) for name in names[:SHOWN]]
-    if len(names) > SHOWN:
-        return f"{', '.join(shown)} and {len(names) - SHOWN} more"
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+    """Names of files or clients, which somebody else may have written, in a sentence."""
+    return named([printable(name, 60) for name in names], SHOWN)
