@@ -22,7 +22,7 @@ from calyx.folds import own_run
 from calyx.order import Hex32, Order
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, constants_of, fit
-from calyx.preprocessing.own import fitted_once
+from calyx.preprocessing.kept_constants import fitted_once
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Schema, Table
