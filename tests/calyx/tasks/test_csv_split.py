@@ -52,14 +52,6 @@ def test_a_group_is_a_word_as_it_is_written(tmp_path):
     assert load(tmp_path, words, group="k").blocks.tolist() == [0, 1, 0, 2, 2, 0, 3, 3]
 
 
-def test_all_rows_of_a_group_are_in_one_part(tmp_path):
-    words = [f"p{i // 10}" for i in range(120)]
-    parts = inputs_of(load(tmp_path, words, group="k"))
-    assert [len(part) for part in parts] == [70, 20, 30]  # nearest to 72, 24, 24 of twelve tens
-    assert not set.intersection(*({i // 10 for i in part} for part in parts[:2]))
-    assert not {i // 10 for i in parts[0]} & {i // 10 for i in parts[2]}
-
-
 def test_a_group_may_be_an_input_too(tmp_path):
     assert load(tmp_path, "uuvv", group="x").blocks.tolist() == [0, 1, 2, 3]
 
