@@ -5,10 +5,9 @@ from datetime import datetime
 import numpy as np
 import pytest
 import yaml
+from support.csv_files import task_of
 
-from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, DataError
-from calyx.tasks.csv import Csv
 from client.splitting import PART_NAMES, split
 
 SCHEMA = {
@@ -25,11 +24,6 @@ def write(folder, files, **schema):
         path.write_text("\n".join(lines) + "\n")
     (folder / "schema.yaml").write_text(yaml.safe_dump(SCHEMA | schema))
     return folder
-
-
-def task_of(folder):
-    config = resolved(compose(["task=csv", f"task.data_dir={folder}"]))
-    return Csv({k: v for k, v in config["task"].items() if k not in ("data_dir", "faults")})
 
 
 def rows(words, header="x,y,k"):
