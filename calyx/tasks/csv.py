@@ -97,10 +97,10 @@ class Csv:
         return dict(section) | {"schema": schema, "clients": clients}
 
     def check_agreed(self, data_dir: Path | None) -> None:
-        """That the schema is the one that lies beside a site's rows. Raises ConfigError.
+        """Raise ConfigError unless the schema is the one that lies beside a site's rows.
 
-        Whoever chooses how rows are read learns of them by what fails, and asks again for what was
-        given.
+        A server that chose how rows are read would learn of them from what fails, and could ask again,
+        of another reading, for what is told once only.
         """
         if data_dir is None:
             raise ConfigError("task=csv reads a folder of yours: set client.data_dir.")
@@ -247,7 +247,7 @@ class _Reader:
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """What is another one where a file has changed."""
+    """What tells that a file has changed: two times in ns, its bytes, its inode."""
     found = path.stat()
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 

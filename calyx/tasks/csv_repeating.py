@@ -1,4 +1,4 @@
-"""Columns of a CSV file that stand beside those of the schema: what they are called, and which repeat."""
+"""Columns of a CSV file that the schema does not name and whose words repeat, as a patient's id does."""
 
 from collections.abc import Sequence
 from itertools import islice
