@@ -83,7 +83,7 @@ def is_distrust(error: httpx.HTTPError) -> bool:
     return "certificate" in str(error).lower()
 
 
-def cause_of(error: BaseException) -> BaseException:
+def root_of(error: BaseException) -> BaseException:
     """The system's own error below those that wrap it."""
     while (below := error.__cause__ or error.__context__) is not None:
         error = below
@@ -97,12 +97,12 @@ def in_words(error: httpx.HTTPError) -> str:
 
 def blame(error: httpx.HTTPError, server: str, proxy: Proxy | None) -> str | None:
     """How a proxy has failed, as a clause; None where there is none, or the server's is the fault."""
-    if proxy is None or isinstance(cause_of(error), ssl.SSLError):
+    if proxy is None or isinstance(root_of(error), ssl.SSLError):
         return None
     if isinstance(error, httpx.ProxyError):
         return f"{proxy} answers {printable(in_words(error), 80)!r} to a call to {server}"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):  # of the proxy's own port
-        return f"{proxy} cannot be reached ({getattr(cause_of(error), 'strerror', None) or in_words(error)})"
+        return f"{proxy} cannot be reached ({getattr(root_of(error), 'strerror', None) or in_words(error)})"
     return f"nothing comes through {proxy} ({in_words(error)})"
 
 

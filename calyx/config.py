@@ -8,13 +8,15 @@ in `conf/`.
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from calyx.config_sentence import sentence
-from calyx.errors import ConfigError
+from calyx.errors import ConfigError, UserError
+from calyx.files import read_bounded
 
 T = TypeVar("T")
 Section = dict[str, JsonValue]
@@ -56,6 +58,20 @@ def parse(cls: type[T], section: Mapping[str, Any], where: str) -> T:
         return TypeAdapter(cls).validate_json(text)
     except ValidationError as error:
         raise ConfigError(sentence(cls, error, json.loads(text), where)) from None
+
+
+def parse_file(cls: type[T], path: Path, most_bytes: int) -> T | None:
+    """Read a JSON file that Calyx has written as `cls`; None where there is none.
+
+    Raises UserError where it is damaged, larger than `most_bytes`, or cannot be read.
+    """
+    if not path.exists():
+        return None
+    try:
+        value = json.loads(read_bounded(path, most_bytes))
+        return parse(cls, value if isinstance(value, dict) else {}, "")
+    except (ValueError, RecursionError, ConfigError):
+        raise UserError(f"{path} is damaged; restore it from a copy.") from None
 
 
 @config

@@ -223,17 +223,3 @@ class _Tree:
 
     def _refused(self, node: yaml.Node, what: str) -> ConfigError:
         return ConfigError(f"{self._path}, line {self._line(node)}: {what}.")
-
-
-def read_word(text: str, cls: Any) -> Any:  # noqa: ANN401 - a type, and JSON
-    """A value as a person gives it in a command, where the type `cls` is wanted.
-
-    Lists and mappings are written as in a file. Raises ConfigError.
-    """
-    try:
-        node = yaml.compose(text, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError):
-        raise ConfigError(f"{printable(text, SHOWN)!r} is not understood.") from None
-    return (
-        typed(Plain(""), cls) if node is None else typed(_Tree(Path("value")).value(node, 0), cls)
-    )

@@ -9,12 +9,12 @@ from calyx.files import read_lines
 from calyx.order import terms_of
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
+from calyx.sentences import named
 from calyx.wire import FailureCode
 from client.begun import Beginning
 from client.config import node_config, read_site
 from client.data import read_rows
 from client.failures import ClientFailure
-from server.exchange import named
 from server.folder import RunFolder
 from server.left_out import read_left_out
 from server.sampling import check_replies, check_sizes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from calyx.bounded_http import blame, bounded_client, cause_of, seconds_ahead
+from calyx.bounded_http import blame, bounded_client, root_of, seconds_ahead
 from calyx.certificates import describe
 from calyx.errors import CalyxError, UserError
 from calyx.proxies import Proxy, proxy_for
@@ -69,7 +69,7 @@ def _answered(cfg: SiteConfig, answer: httpx.Response, authority_left: float) ->
 def _why(error: Exception, cfg: SiteConfig, authority_left: float) -> tuple[str, str]:
     """What is wrong with a connection, in words, and the cure."""
     host = cfg.server.rpartition(":")[0]
-    cause = cause_of(error)
+    cause = root_of(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return _distrust(cause, cfg, authority_left)
     if isinstance(cause, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""By what a run's model wants its inputs preprocessed: constants of then, and never rows of today."""
+"""How a run's model wants its inputs preprocessed: by constants of its training, never by rows of today."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from calyx.digits import plain
 from calyx.errors import UserError, printable
+from calyx.sentences import named
 from calyx.tasks.base import Column, Schema, Task
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Field, Rows, all_rows, read_chunks
-from server.exchange import named
 
 SHOWN = 3  # lines in one sentence
 
@@ -111,7 +111,4 @@ def _clauses(found: list[Fault], rows: NewRows) -> str:
 
 def _lines(lines: NDArray[np.int64]) -> str:
     """The first few: "line 4", "lines 4, 9, 12 and 3 more"."""
-    shown = [str(line) for line in lines[:SHOWN]]
-    if len(lines) > SHOWN:
-        return f"lines {', '.join(shown)} and {len(lines) - SHOWN} more"
-    return f"line{'s' if len(shown) > 1 else ''} {named(shown)}"
+    return f"line{'s' if len(lines) > 1 else ''} {named([*map(str, lines)], SHOWN)}"

@@ -23,7 +23,7 @@ def run_place(cfg: Any, config: Mapping[str, Any]) -> Iterator[RunFolder]:  # no
     Raises UserError where it holds a run, the rows that are read, or files of somebody else, or cannot
     be made.
     """
-    path, is_new = named(cfg.hydra.run)
+    path, is_new = chosen_folder(cfg.hydra.run)
     absolute(str(path))
     if is_new:
         refuse_data_folder(path, config)
@@ -33,7 +33,7 @@ def run_place(cfg: Any, config: Mapping[str, Any]) -> Iterator[RunFolder]:  # no
         yield RunFolder(made)
 
 
-def named(section: Any) -> tuple[Path, bool]:  # noqa: ANN401 - OmegaConf's DictConfig
+def chosen_folder(section: Any) -> tuple[Path, bool]:  # noqa: ANN401 - OmegaConf's DictConfig
     """The folder of Hydra's section `run` or `sweep`, and whether the clock has named it.
 
     Raises UserError.

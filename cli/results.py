@@ -11,8 +11,8 @@ from rich.table import Table
 from calyx.digits import ABSENT, apart, share
 from calyx.errors import printable
 from calyx.files import read_lines
+from calyx.sentences import named
 from server.attendance import absentees_of, sentences
-from server.exchange import named
 from server.folder import Row
 
 _ZERO = "always the commonest class"

@@ -97,7 +97,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     opening = None
     if privacy.is_encrypted:
         opening = secure_mod.open_context(site, context, order, (privacy, parts))
-    rows = read_settled(site, order.run, lambda: read_rows(order.terms, site.name, site.data_dir))
+    rows = read_settled(site, order)
     compare(site, order, rows)
     fold = None if cv is None else cv.fold
     if fold is None and order.kind == "cv" and cv is not None and isinstance(cv.k, int):

@@ -15,14 +15,14 @@ from typing import Literal
 
 import numpy as np
 
-from calyx.config import NonNegativeInt, Section, config, digest, parse
+from calyx.config import NonNegativeInt, Section, config, digest, parse, parse_file
 from calyx.errors import ConfigError, UserError
-from calyx.files import read_bounded, strict_json, write_atomically
+from calyx.files import strict_json, write_atomically
 from calyx.folds import own_run
 from calyx.order import Hex32, Order
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, constants_of, fit
-from calyx.preprocessing.own import fitted_once
+from calyx.preprocessing.kept_constants import fitted_once
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Schema, Table
@@ -92,14 +92,8 @@ class Beginning:
 
     def read(self) -> Begun | None:
         """What was kept; None if nothing was. Raises UserError for a file that is damaged."""
-        if not self.path.exists():
-            return None
-        try:
-            value = json.loads(read_bounded(self.path, _MAX_BYTES))
-            found = parse(Begun, value if isinstance(value, dict) else {}, "")
-        except (ValueError, RecursionError, ConfigError):
-            raise UserError(f"{self.path} is damaged; restore it from a copy.") from None
-        if (found.run, found.client) != (self.run, self.client):
+        found = parse_file(Begun, self.path, _MAX_BYTES)
+        if found is not None and (found.run, found.client) != (self.run, self.client):
             raise UserError(f"{self.path} is of another client or run; restore it from a copy.")
         return found
 

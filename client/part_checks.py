@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from calyx.errors import printable
-from calyx.statistics.local_finding import rows
+from calyx.sentences import rows
+from calyx.statistics.alike_neighbours import alike_neighbours
 from calyx.statistics.near_copies import near_copies
-from calyx.statistics.neighbouring import alike_neighbours
-from calyx.statistics.repeating import are_alike
+from calyx.statistics.repeating_column import are_alike
 from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Schema, Table, join
 from calyx.wire import FailureCode

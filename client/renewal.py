@@ -7,14 +7,15 @@ one run, and goes on with the rows that it began with.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from calyx.folds import own_run
+from calyx.order import Order
 from calyx.wire import FailureCode
-from client import data
 from client.config import Site
+from client.data import Rows, forget, read_rows
 from client.failures import ClientFailure
 
 READINGS = 3  # of files that change meanwhile
@@ -32,27 +33,27 @@ class _Seen:
 _seen = _Seen((), set())
 
 
-def read_settled(site: Site, run: str, read: Callable[[], data.Rows]) -> data.Rows:
-    """The rows that `read` gives: no file changed meanwhile, or it made no difference.
+def read_settled(site: Site, order: Order) -> Rows:
+    """The site's rows for an order, read while no file changed, or where that made no difference.
 
-    Raises ClientFailure, where files keep changing of another code than unreadable rows have.
+    Raises ClientFailure: as `read_rows` does, and with ROWS_CHANGED where files keep changing.
     """
     before = ""
     for _ in range(READINGS):
-        look_again(site, run)
-        found: data.Rows | ClientFailure
+        _look_again(site, order.run)
+        found: Rows | ClientFailure
         try:
-            found = read()
+            found = read_rows(order.terms, site.name, site.data_dir)
         except ClientFailure as failure:
             found = failure
-        version = found.version if isinstance(found, data.Rows) else ""
+        version = found.version if isinstance(found, Rows) else ""
         is_still = site.state_dir is None or tuple(_files(site)) == _seen.files
         if is_still and isinstance(found, ClientFailure):
             raise found
-        if isinstance(found, data.Rows) and (is_still or version == before):
+        if isinstance(found, Rows) and (is_still or version == before):
             return found
         before = version
-    data.forget()
+    forget()
     raise ClientFailure(
         FailureCode.ROWS_CHANGED,
         f"A file below {site.data_dir} changed each of {READINGS} times that the rows were read. Write a "
@@ -60,7 +61,7 @@ def read_settled(site: Site, run: str, read: Callable[[], data.Rows]) -> data.Ro
     )
 
 
-def look_again(site: Site, run: str) -> None:
+def _look_again(site: Site, run: str) -> None:
     """Forget the rows in memory where the run is a new one, or a file below the folder has changed."""
     if site.state_dir is None:
         return
@@ -68,7 +69,7 @@ def look_again(site: Site, run: str) -> None:
     if files != _seen.files:
         _seen.runs.clear()
     if own not in _seen.runs:
-        data.forget()
+        forget()
     _seen.files = files
     _seen.runs.add(own)
 

@@ -100,7 +100,7 @@ def check_keys(cfg: SiteConfig) -> Site:
         raise ConfigError("A site needs client.state_dir: the folder of its ledger and its log.")
     if site.state_dir.exists() and not site.state_dir.is_dir():
         raise ConfigError(f"client.state_dir: {site.state_dir} is no folder; name another one.")
-    if is_same(site.state_dir, site.data_dir or site.state_dir / "none"):
+    if site.data_dir is not None and is_same(site.state_dir, site.data_dir):
         raise ConfigError(
             f"client.state_dir: {site.state_dir} is client.data_dir too; name a folder of its own."
         )

@@ -50,9 +50,7 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
 
     @cache  # what is measured is what the ledger has noted
     def read() -> Rows:
-        return read_settled(
-            site, order.run, lambda: read_rows(order.terms, site.name, site.data_dir)
-        )
+        return read_settled(site, order)
 
     if privacy.is_encrypted:
         asked = (privacy, parts)

@@ -9,9 +9,9 @@ from typing import Any
 
 from calyx.figures import finite_row
 from calyx.files import append_lines
+from calyx.sentences import named
 from client.journal import Note
 from engines.embedded import Answer
-from server.exchange import named
 from server.folder import Row, RunFolder, make_event
 
 log = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ from calyx.hardware import Hardware
 from calyx.makeup import Makeup
 from calyx.order import Terms
 from calyx.seeding import global_scope
+from calyx.sentences import counted, named
 from calyx.tasks.base import Schema, Task
 from calyx.weights import weights_of
 from client.batching import batch_sizes, is_last_joined
@@ -30,7 +31,6 @@ from client.data import Part, Participant
 from client.evaluation import evaluate
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
-from server.exchange import named
 from strategies.loading import load_objective
 from strategies.local import LocalObjective
 
@@ -187,16 +187,12 @@ def check_output(output: object, rows: int, schema: Schema) -> None:
         raise Unfit(f"it gives a {type(output).__name__}, and not a tensor {wanted}")
     if tuple(output.shape) != (rows, schema.num_outputs):
         shape = str(list(output.shape))
-        raise Unfit(f"it gives outputs {shape} for {_rows(rows)}, and not {wanted}")
+        raise Unfit(f"it gives outputs {shape} for {counted(rows, 'row')}, and not {wanted}")
     if not output.dtype.is_floating_point:
         kind = str(output.dtype).removeprefix("torch.")
         raise Unfit(f"it gives outputs of type {kind}, and not of floating point")
     if not bool(torch.isfinite(output).all()):
-        raise Unfit(f"it gives NaN or infinity for some of {_rows(rows)}")
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
+        raise Unfit(f"it gives NaN or infinity for some of {counted(rows, 'row')}")
 
 
 def check_judging(trial: Trial, model: nn.Module, person: Participant) -> list[str]:

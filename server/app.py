@@ -14,9 +14,9 @@ from calyx.order import run_digest
 from calyx.privacy import PrivacyConfig, guarantee, weaknesses
 from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
+from calyx.sentences import named
 from calyx.tasks.base import Task, own_split
 from server.checkpoints import RunState, load_newest, save
-from server.exchange import named
 from server.folder import RunFolder, Severity
 from server.job import Job, read_job
 from server.left_out import read_left_out

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from server.exchange import SHOWN
+from calyx.sentences import MOST_NAMED
 from server.folder import Row
 
 
@@ -56,9 +56,9 @@ def sentences(absent: dict[str, Absentee]) -> list[str]:
     order = sorted(absent.items(), key=lambda item: (item[1].took_part / item[1].asked, item[0]))
     found = [
         f"{name} took part in {one.took_part} of {one.asked} rounds: {one.why}"
-        for name, one in order[:SHOWN]
+        for name, one in order[:MOST_NAMED]
     ]
-    more = len(order) - SHOWN
+    more = len(order) - MOST_NAMED
     if more > 0:
         found.append(
             f"{more} more clients missed a round; summary.json names all under `absentees`"

@@ -1,7 +1,6 @@
 """One exchange with a cohort: what is asked of whom, and what came of it."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,9 +13,9 @@ from calyx.order import Abandoned, Kind, Link
 from calyx.populations import Population, population_of
 from calyx.secagg.quantise import Residues
 from calyx.secagg.vector import Aggregate, Cells
+from calyx.sentences import MOST_NAMED
 from server.sampling import Groups
 
-SHOWN = 5  # clients in one sentence
 LOST_GROUP = "its group has no sum"  # how the reason of a client begins that did nothing wrong
 
 
@@ -129,14 +128,6 @@ def populations(outcome: Outcome, contents: Contents) -> dict[str, Population]:
     return found
 
 
-def named(words: Sequence[str]) -> str:
-    """Names in a sentence, the first few of many: "a, b and 3 more"."""
-    shown, more = words[:SHOWN], len(words) - SHOWN
-    if more > 0:
-        return f"{', '.join(shown)} and {more} more"
-    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
-
-
 class TooFewReplies(RoundFailed):
     """Too few clients are in an exchange's sums; `outcome` says who is missing and why."""
 
@@ -147,10 +138,10 @@ class TooFewReplies(RoundFailed):
         self.at_fault = {n: dropped[n] for n in cohort if n in dropped and n not in lost}
         """Name → reason of those who gave nothing, without those who only lost their group by it."""
         self.answered = [name for name in cohort if name not in self.at_fault]
-        reasons = [f"{n}: {reason}" for n, reason in list(self.at_fault.items())[:SHOWN]]
-        if len(self.at_fault) > SHOWN:
-            reasons.append(f"and {len(self.at_fault) - SHOWN} more")
-        groups = Counter(dropped[name] for name in lost).most_common(SHOWN)
+        reasons = [f"{n}: {reason}" for n, reason in list(self.at_fault.items())[:MOST_NAMED]]
+        if len(self.at_fault) > MOST_NAMED:
+            reasons.append(f"and {len(self.at_fault) - MOST_NAMED} more")
+        groups = Counter(dropped[name] for name in lost).most_common(MOST_NAMED)
         reasons += [f"{count} others: {reason}" for reason, count in groups]
         super().__init__(
             f"Round {outcome.exchange.round} ({outcome.exchange.kind}) has {outcome.replies} of "

@@ -3,13 +3,11 @@
 Who resumes the run decides it, once; it holds for every later resume as well.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from calyx.config import PositiveInt, config, parse
-from calyx.errors import ConfigError, UserError
-from calyx.files import read_bounded, write_json
+from calyx.config import PositiveInt, config, parse_file
+from calyx.files import write_json
 from server.folder import RunFolder
 
 _MAX_BYTES = 64 * 2**20
@@ -31,13 +29,8 @@ class _File:
 
 def read_left_out(folder: RunFolder) -> tuple[LeftOut, ...]:
     """Who is left out, sorted by name. Raises UserError for a damaged file."""
-    if not folder.left_out.exists():
-        return ()
-    try:
-        value = json.loads(read_bounded(folder.left_out, _MAX_BYTES))
-        return parse(_File, value if isinstance(value, dict) else {}, "").left_out_changed
-    except (ValueError, RecursionError, ConfigError):
-        raise UserError(f"{folder.left_out} is damaged; restore it from a copy.") from None
+    found = parse_file(_File, folder.left_out, _MAX_BYTES)
+    return () if found is None else found.left_out_changed
 
 
 def leave_out(folder: RunFolder, why: Mapping[str, str], since_round: int) -> None:

@@ -11,9 +11,9 @@ from calyx.config import RunConfig, Stopping
 from calyx.errors import ConfigError
 from calyx.metrics import PERSONAL
 from calyx.populations import Population, is_same_population
+from calyx.sentences import named
 from calyx.tasks.base import Schema
 from server.checkpoints import Best, RunState
-from server.exchange import named
 from strategies.loading import load_objective
 from strategies.local import LocalObjective
 

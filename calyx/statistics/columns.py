@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.digits import plain
-from calyx.statistics.local_finding import LocalFinding, Severity, rows
+from calyx.sentences import rows
+from calyx.statistics.local_finding import LocalFinding, Severity
 from calyx.tasks.base import Column
 
 Values = NDArray[np.float64]

@@ -18,8 +18,3 @@ class LocalFinding:
     column: str | None  # None: of the whole table
     count: int  # rows or columns
     message: str
-
-
-def rows(count: int, one: str, many: str) -> str:
-    """The beginning of a sentence: "1 row lies", "3 rows lie"."""
-    return f"1 row {one}" if count == 1 else f"{count} rows {many}"

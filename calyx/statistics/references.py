@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.preprocessing.fitting import present_values
+from calyx.sentences import rows
 from calyx.statistics.columns import MIN_VALUES, named_factor
-from calyx.statistics.local_finding import LocalFinding, rows
+from calyx.statistics.local_finding import LocalFinding
 from calyx.tasks.base import Column, Schema, Table
 
 Values = NDArray[np.float64]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.seeding import rng
-from calyx.statistics.local_finding import LocalFinding, Severity, rows
+from calyx.sentences import rows
+from calyx.statistics.local_finding import LocalFinding, Severity
 from calyx.tasks.base import Table
 
 _CHANCE = 0.001  # a count this unlikely is none of chance

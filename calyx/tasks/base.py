@@ -173,7 +173,8 @@ class Table:
     unread: tuple[str, ...] = ()
     parts: NDArray[np.int8] | None = None  # None: the split is drawn
     times: NDArray[np.float64] | None = None  # None: the order of rows says nothing
-    strange: tuple[tuple[str, str], ...] = ()  # in words for a person; a few of each column
+    # (column, word) of words that the schema does not declare, for a person; a few of each column
+    strange: tuple[tuple[str, str], ...] = ()
     repeating: tuple[Repeating, ...] = ()
 
     def __post_init__(self) -> None:

@@ -15,7 +15,6 @@ import numpy as np
 from calyx.config import NonNegativeInt, PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Schema, Table, Target, check_w_max, join
-from calyx.tasks.csv_beside import repeating
 from calyx.tasks.csv_folder import (
     check_name,
     clients_in,
@@ -24,9 +23,10 @@ from calyx.tasks.csv_folder import (
     left_out,
     listed,
     only_file,
+    rows_by_client,
     schema_in,
-    whose,
 )
+from calyx.tasks.csv_repeating import repeating
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import SchemaConfig, column_of, composed_schema, dialect_of, read_schema
 from calyx.tasks.csv_split import (
@@ -97,10 +97,10 @@ class Csv:
         return dict(section) | {"schema": schema, "clients": clients}
 
     def check_agreed(self, data_dir: Path | None) -> None:
-        """That the schema is the one that lies beside a site's rows. Raises ConfigError.
+        """Raise ConfigError unless the schema is the one that lies beside a site's rows.
 
-        Whoever chooses how rows are read learns of them by what fails, and asks again for what was
-        given.
+        A server that chose how rows are read would learn of them from what fails, and could ask again,
+        of another reading, for what is told once only.
         """
         if data_dir is None:
             raise ConfigError("task=csv reads a folder of yours: set client.data_dir.")
@@ -124,9 +124,8 @@ class Csv:
     @property
     def own_split(self) -> str | None:
         """The key of the schema that decides how rows are split, in words."""
-        schema = self._cfg.schema
-        key = "split" if schema.split else "time"
-        return f"the schema's `{key}`" if schema.split or schema.time else None
+        keys = self._cfg.schema.deciding.keys() - {"group"}
+        return f"the schema's `{min(keys)}`" if keys else None
 
     @property
     def key(self) -> str:
@@ -166,12 +165,12 @@ class Csv:
 
     def read_inputs(self, path: Path) -> Rows:
         """The rows of a file without a target. Raises DataError."""
-        return all_rows(path, self._fields, self._dialect)
+        return all_rows(path, self._fields, self.dialect)
 
     @property
     def dialect(self) -> Dialect:
         """How the files are written."""
-        return self._dialect
+        return dialect_of(self._cfg.schema)
 
     def model(self, num_inputs: int) -> "nn.Module":
         """An MLP with one hidden layer, or a linear model."""
@@ -207,36 +206,26 @@ class Csv:
     def tables(self, path: Path) -> dict[str | None, Table]:
         """A file's rows by client, or all under None; read in pieces. Raises DataError."""
         schema, found = self._cfg.schema, dict[str | None, list[Table]]()
-        deciding = SplitReader(path, schema, self._dialect)
+        deciding = SplitReader(path, schema, self.dialect)
         beside = [name for name in (schema.client, deciding.column) if name is not None]
         names = [*schema.columns, schema.target.name, *beside]
-        for chunk in read_chunks(path, names, self._dialect):
-            x = inputs(path, chunk, self._fields, self._dialect)
+        for chunk in read_chunks(path, names, self.dialect):
+            x = inputs(path, chunk, self._fields, self.dialect)
             strange = strange_words(path, chunk, schema.columns, x)
-            y = labels(path, chunk, schema.target, self._dialect)
+            y = labels(path, chunk, schema.target, self.dialect)
             table = deciding.read(chunk, Table(x, y))
-            if schema.client is None:
-                found.setdefault(None, []).append(replace(table, strange=strange.of(range(len(x)))))
-                continue
-            rows = dict[str, list[int]]()
-            for row, client in enumerate(whose(path, chunk, schema.client)):
-                rows.setdefault(client, []).append(row)
-            for client, places in rows.items():
-                part = replace(table.take(np.array(places)), strange=strange.of(places))
-                found.setdefault(client, []).append(part)
-        header, used = read_header(path, self._dialect), set(names)
+            for client, rows in rows_by_client(path, chunk, schema.client).items():
+                part = table.take(np.array(rows, dtype=np.int64))
+                found.setdefault(client, []).append(replace(part, strange=strange.of(rows)))
+        header, used = read_header(path, self.dialect), set(names)
         unread = tuple(printable(name, 40) for name in header if name not in used)
         beside_by = {}
         if deciding.column is None:  # else it is said already what belongs together
-            beside_by = repeating(path, names, schema.client, self._dialect)
+            beside_by = repeating(path, names, schema.client, self.dialect)
         return {
             client: replace(join_pieces(pieces), unread=unread, repeating=beside_by.get(client, ()))
             for client, pieces in found.items()
         }
-
-    @property
-    def _dialect(self) -> Dialect:
-        return dialect_of(self._cfg.schema)
 
     @property
     def _fields(self) -> list[Field]:
@@ -258,7 +247,7 @@ class _Reader:
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """What is another one where a file has changed."""
+    """What tells that a file has changed: two times in ns, its bytes, its inode."""
     found = path.stat()
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 

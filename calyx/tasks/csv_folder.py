@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path
 
 from calyx.errors import ConfigError, DataError, printable
+from calyx.sentences import named
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Chunk, read_chunks
 from calyx.tasks.words import one_form
@@ -106,15 +107,20 @@ def _names_in(folder: Path, column: str | None, dialect: Dialect) -> tuple[list[
         return names, f"{folder} holds {len(names)} CSV files"
     path, found = only_file(folder), set[str]()
     for chunk in read_chunks(path, [column], dialect):
-        found.update(whose(path, chunk, column))
+        found.update(map(str, rows_by_client(path, chunk, column)))
     return sorted(found), f"{path} names {len(found)} clients in its column {printable(column, 40)}"
 
 
-def whose(path: Path, chunk: Chunk, column: str) -> list[str]:
-    """Whose each row is. Raises DataError where that is empty, or a word for missing."""
-    names = dict[str | None, str]()
-    found = list[str]()
-    for client, line in zip(chunk.cells[column], chunk.lines, strict=True):
+def rows_by_client(path: Path, chunk: Chunk, column: str | None) -> dict[str | None, list[int]]:
+    """The places in a chunk of each client's rows, by the client column; without one all are under None.
+
+    Raises DataError where the column is empty, or holds a word for missing.
+    """
+    if column is None:
+        return {None: list(range(len(chunk.lines)))}
+    names = dict[str, str]()
+    rows = dict[str | None, list[int]]()
+    for row, (client, line) in enumerate(zip(chunk.cells[column], chunk.lines, strict=True)):
         where = f"{path}, line {line}"
         if not client:
             raise DataError(
@@ -123,8 +129,8 @@ def whose(path: Path, chunk: Chunk, column: str) -> list[str]:
             )
         if client not in names:
             names[client] = _checked(one_form(client), where)
-        found.append(names[client])
-    return found
+        rows.setdefault(names[client], []).append(row)
+    return rows
 
 
 def check_name(name: str) -> str:
@@ -228,8 +234,5 @@ def _digest(path: Path) -> bytes:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: "a, b and c", the first SHOWN of them."""
-    shown = [printable(name, 60) for name in names[:SHOWN]]
-    if len(names) > SHOWN:
-        return f"{', '.join(shown)} and {len(names) - SHOWN} more"
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+    """Names of files or clients, which somebody else may have written, in a sentence."""
+    return named([printable(name, 60) for name in names], SHOWN)

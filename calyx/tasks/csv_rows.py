@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from calyx.errors import DataError, printable
+from calyx.sentences import counted
 
 BREAK = re.compile(r"\r\n|\r|\n")
 BEGINNINGS = {  # what a file begins with, the encoding that it shows, and those that read it
@@ -97,8 +98,8 @@ class _Width:
             else f"between two {self._delimiter!r} a cell may be empty, and none may be left out"
         )
         raise DataError(
-            f"{self._path}, line {line}: {_counted(cells, 'cell')}, and the first line names "
-            f"{_counted(self.names, 'column')}; {help_}."
+            f"{self._path}, line {line}: {counted(cells, 'cell')}, and the first line names "
+            f"{counted(self.names, 'column')}; {help_}."
         )
 
 
@@ -106,10 +107,6 @@ def _column(width: _Width | None, place: int) -> str:
     """The name of a row's cell, in brackets; nothing where it has none."""
     name = "" if width is None else "".join(width.header[place : place + 1]).strip()
     return f" (column {printable(name, 40)})" if name else ""
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _lines(path: Path, file: Iterable[str], last: list[str]) -> Iterator[str]:

@@ -150,9 +150,14 @@ class SchemaConfig:
                     "no row could have it"
                 )
 
-    def _check_split(self) -> None:
+    @property
+    def deciding(self) -> dict[str, str]:
+        """The column that decides the split of a client's rows, by its key; empty where chance does."""
         named = {"group": self.group, "split": self.split, "time": self.time}
-        named = {key: column for key, column in named.items() if column is not None}
+        return {key: column for key, column in named.items() if column is not None}
+
+    def _check_split(self) -> None:
+        named = self.deciding
         if len(named) > 1:
             raise ValueError(
                 f"{' and '.join(named)} would each decide which part a row goes into: name one"

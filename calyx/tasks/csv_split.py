@@ -44,9 +44,8 @@ class SplitReader:
 
     def __init__(self, path: Path, schema: SchemaConfig, dialect: Dialect) -> None:
         self._path, self._dialect = path, dialect
-        named = {"group": schema.group, "split": schema.split, "time": schema.time}
-        self._key = next((key for key, column in named.items() if column), "")
-        self.column = named.get(self._key)  # None: the split is drawn
+        self._key = next(iter(schema.deciding), "")
+        self.column = schema.deciding.get(self._key)  # None: the split is drawn
         self._groups = dict[str, int]()
         self._form: tuple[str, int] | None = None  # of the first time, and its line
 
@@ -173,9 +172,7 @@ def parts_by_name(clients: Sequence[str]) -> list[str]:
 
 def check_folders(folders: Mapping[int, Path], schema: SchemaConfig) -> None:
     """Raise DataError where the schema names a column that would decide the split again."""
-    named = {"group": schema.group, "split": schema.split, "time": schema.time}
-    key = next((key for key, column in named.items() if column), None)
-    if folders and key:
+    for key in schema.deciding if folders else ():
         raise DataError(
             f"{folders[0].parent} brings its own parts in folders, and the schema says `{key}`, which "
             "would deal the rows again; take one of them out."

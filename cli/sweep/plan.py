@@ -18,7 +18,7 @@ from cli.hydra_program import search_path
 from cli.idle import check_search, idle_settings
 from cli.outputs import refuse_data_folder
 from cli.overrides import quoted
-from cli.places import named
+from cli.places import chosen_folder
 from cli.settling import settled
 from cli.sweep.begun_jobs import BegunJob, check_rows, trials_below
 from cli.sweep.folders import refuse_foreign_files, what_to_do
@@ -63,7 +63,7 @@ def planned_sweep(options: Namespace) -> Iterator[Sweep]:
     _check_extras(words)
     master = _compose_master([*words, *search_path(options.config_dir)])
     refuse_undone(words, {}, "sweep")
-    path, is_new = named(master.hydra.sweep)
+    path, is_new = chosen_folder(master.hydra.sweep)
     _check_folder(path)
     with held(path, is_new=is_new, key="hydra.sweep.dir") as folder:
         yield _plan(options, master, folder)

@@ -14,6 +14,7 @@ from calyx.order import Cv, Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import unsure_modes
 from calyx.secagg.refusals import RefusalCode
+from calyx.sentences import named
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import ALL, TRAIN, Survey
 from calyx.statistics.drift import Drift
@@ -24,7 +25,7 @@ from calyx.statistics.finding import SEVERITIES, AuditFinding
 from calyx.statistics.findings import find
 from server.asking import ask_all
 from server.baseline import holds, read_baseline, read_stored
-from server.exchange import Exchange, TooFewReplies, named, total_counts
+from server.exchange import Exchange, TooFewReplies, total_counts
 from server.folder import Severity
 from server.work import Counted, Work
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from calyx.config import Section, config
 from calyx.errors import ConfigError
-from calyx.human_yaml import read_tree, read_word, typed
+from calyx.human_yaml import read_tree, typed
 
 
 @config
@@ -151,14 +151,6 @@ def test_what_json_writes_is_read_back_to_the_letter(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("json") / "x.yaml"
     path.write_text(json.dumps({"a": values}))
     assert typed(read_tree(path, "docs/x.md"), dict, path) == {"a": values}
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "value"),
-    [("2024", str, "2024"), ("null", str | None, None), ("3", int, 3), ("[a, 1]", list, ["a", 1])],
-)
-def test_a_value_in_a_command_is_read_alike(text, kind, value):
-    assert read_word(text, kind) == value
 
 
 def test_a_schema_of_thirty_thousand_columns_is_not_too_long(tmp_path):

@@ -69,30 +69,6 @@ def test_a_client_without_rows_stops():
     assert failure(empty).code == FailureCode.NO_ROWS
 
 
-@pytest.mark.parametrize("width", [2, 4])
-def test_another_number_of_columns_stops(width):
-    got = failure(table(np.ones((4, width))))
-    assert got.code == FailureCode.WRONG_SCHEMA
-    assert "3 columns" in str(got)
-
-
-def test_labels_of_another_number_than_the_rows_stop():
-    assert failure(table(SOUND, [0, 1, 0])).code == FailureCode.WRONG_SCHEMA
-
-
-@pytest.mark.parametrize("label", [-1, 2])
-def test_a_label_that_is_no_class_stops(label):
-    got = failure(table(SOUND, [0, 1, 0, label]))
-    assert got.code == FailureCode.WRONG_SCHEMA
-    assert "0 … 1" in str(got)
-
-
-@pytest.mark.parametrize("kind", [np.float32, np.int64])
-def test_inputs_of_another_type_stop(kind):
-    sound = table(SOUND)
-    assert failure(Table(sound.x.astype(kind), sound.y)).code == FailureCode.WRONG_SCHEMA
-
-
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_an_infinite_value_stops_and_only_its_column_is_named(value):
     got = failure(changed(2, 1, value))

@@ -45,6 +45,25 @@ def timed(*sizes):
 values = st.lists(st.integers(0, 40), min_size=1, max_size=60)
 
 
+@given(st.integers(1, 80), st.integers(0, 99))
+def test_every_row_is_in_one_part(count, seed):
+    parts = split(table(range(count)), seed, "north")
+    assert sorted(row for part in parts.values() for row in part.x[:, 0]) == list(range(count))
+
+
+def test_the_parts_are_three_and_one_and_one_fifths():
+    for rows in (table(range(100)), grouped(*[1] * 100), grouped(*[2] * 50)):
+        assert shares(rows) == [0.6, 0.2, 0.2]
+
+
+def test_a_split_comes_from_the_seed_and_the_name():
+    def trained(*key):
+        return split(grouped(*[5] * 20), *key)["train"].x.tolist()
+
+    assert trained(1, "north") == trained(1, "north")
+    assert trained(1, "north") not in (trained(2, "north"), trained(1, "south"))
+
+
 @given(values, st.integers(2, 7))
 def test_every_row_is_tested_once_and_equal_rows_in_one_fold(numbers, k):
     folds = folds_of(table(numbers), k)
@@ -74,14 +93,6 @@ def test_folds_are_of_like_size_and_differ_by_seed_and_client():
     assert [len(fold) for fold in folds_of(rows, 5)] == [20] * 5
     others = [folds_of(rows, 5, seed=2), folds_of(rows, 5, client="south")]
     assert folds_of(rows, 5) not in others
-
-
-def test_blocks_stay_whole():
-    blocks = np.repeat(np.arange(10), 5)
-    rows = table(range(50), blocks)
-    for fold in folds_of(rows, 5):
-        assert len({int(v) // 5 for v in fold}) == 2
-        assert len(fold) == 10
 
 
 numbers = st.lists(st.integers(0, 12), min_size=1, max_size=40)

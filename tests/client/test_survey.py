@@ -232,7 +232,7 @@ def audited(clients, tmp_path, monkeypatch):
     assert ask(clients, statistics(clients, run="january"), context).has_content()
 
     def again(change, run="july"):
-        monkeypatch.setattr("client.survey.read_rows", lambda *where: change(real(*where)))
+        monkeypatch.setattr("client.renewal.read_rows", lambda *where: change(real(*where)))
         assert ask(clients, statistics(clients, run=run), context).has_content()
 
     yield again

@@ -42,7 +42,7 @@ def with_new_rows(monkeypatch, names):
         x[0, 0] += 1
         return replace(rows, table=replace(rows.table, x=x))
 
-    monkeypatch.setattr("client.survey.read_rows", changed)
+    monkeypatch.setattr("client.renewal.read_rows", changed)
 
 
 def kept(folder):

@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from calyx.preprocessing.absence import unread
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, constants_of, feature_names, fit, num_inputs
-from calyx.preprocessing.own import fitted_once
+from calyx.preprocessing.kept_constants import fitted_once
 from calyx.tasks.base import Column, Schema, Table
 
 NAN = np.nan

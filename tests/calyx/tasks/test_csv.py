@@ -9,7 +9,7 @@ from support.csv_files import CLASSES, COLUMNS, HEADER, NUMBER, task_of, write_f
 from calyx.composing import compose, resolved
 from calyx.errors import CalyxError, ConfigError, DataError, UserError
 from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.tables import UNKNOWN, Field, all_rows
+from calyx.tasks.tables import Field, all_rows
 
 
 def words_of(*words):
@@ -132,11 +132,6 @@ def test_a_target_that_is_missing_or_unknown_is_named_with_its_line(folder):
         (folder / "site-1.csv").write_text("\n".join([*rows[:3], ",".join(cells), *rows[4:]]))
         with pytest.raises(DataError, match=f"line 4: the target sick {words}"):
             task_of(folder).load("site-1", folder, 1)
-
-
-def test_an_unknown_category_is_a_code_of_its_own(folder):
-    replace(folder / "site-1.csv", ",yes,", ",sometimes,")
-    assert UNKNOWN in task_of(folder).load("site-1", folder, 1).x[:, 2]
 
 
 @pytest.mark.parametrize("name", ["\0", "utf\n8", "ütf"])
@@ -304,30 +299,6 @@ def test_bytes_that_are_no_table_are_one_sentence(tmp_path_factory, data):
     except DataError as error:
         said = str(error)
     assert said.isprintable()
-
-
-@pytest.mark.parametrize("which", [slice(7, 8), slice(1, None)])
-def test_a_line_with_more_cells_than_columns_is_named(tmp_path, which):
-    folder = write_folder(tmp_path)
-    path = folder / "site-2.csv"
-    lines = path.read_text().splitlines()
-    # Decimal commas that were not quoted; pandas drops cells where the first row has too many.
-    lines[which] = [line.replace(".", ",") for line in lines[which]]
-    path.write_text("\n".join(lines) + "\n")
-    words = rf"site-2\.csv, line {which.start + 1}: \d cells, and the first line names 6"
-    with pytest.raises(DataError, match=words):
-        task_of(folder).load("site-2", folder, 1)
-
-
-def test_a_delimiter_at_the_end_of_every_line_is_no_cell(tmp_path, recwarn):
-    folder = write_folder(tmp_path)
-    path = folder / "site-2.csv"
-    sound = task_of(folder).load("site-2", folder, 1)
-    head, *rows = path.read_text().splitlines()
-    path.write_text("\n".join([head, *(f"{row}," for row in rows)]) + "\n")
-    table = task_of(folder).load("site-2", folder, 1)
-    assert np.array_equal(table.x, sound.x, equal_nan=True)
-    assert not [w for w in recwarn if "ParserWarning" in w.category.__name__]
 
 
 def test_a_row_of_nobody_is_said_and_not_dropped(tmp_path):

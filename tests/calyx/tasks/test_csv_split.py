@@ -5,10 +5,9 @@ from datetime import datetime
 import numpy as np
 import pytest
 import yaml
+from support.csv_files import task_of
 
-from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, DataError
-from calyx.tasks.csv import Csv
 from client.splitting import PART_NAMES, split
 
 SCHEMA = {
@@ -25,11 +24,6 @@ def write(folder, files, **schema):
         path.write_text("\n".join(lines) + "\n")
     (folder / "schema.yaml").write_text(yaml.safe_dump(SCHEMA | schema))
     return folder
-
-
-def task_of(folder):
-    config = resolved(compose(["task=csv", f"task.data_dir={folder}"]))
-    return Csv({k: v for k, v in config["task"].items() if k not in ("data_dir", "faults")})
 
 
 def rows(words, header="x,y,k"):
@@ -50,14 +44,6 @@ def inputs_of(table):
 def test_a_group_is_a_word_as_it_is_written(tmp_path):
     words = ["7", "07", "7", "Ä", "A\u0308", " 7 ", '"x,y"', '"x,y"']
     assert load(tmp_path, words, group="k").blocks.tolist() == [0, 1, 0, 2, 2, 0, 3, 3]
-
-
-def test_all_rows_of_a_group_are_in_one_part(tmp_path):
-    words = [f"p{i // 10}" for i in range(120)]
-    parts = inputs_of(load(tmp_path, words, group="k"))
-    assert [len(part) for part in parts] == [70, 20, 30]  # nearest to 72, 24, 24 of twelve tens
-    assert not set.intersection(*({i // 10 for i in part} for part in parts[:2]))
-    assert not {i // 10 for i in parts[0]} & {i // 10 for i in parts[2]}
 
 
 def test_a_group_may_be_an_input_too(tmp_path):

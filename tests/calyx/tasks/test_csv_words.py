@@ -12,7 +12,6 @@ from calyx.config import parse
 from calyx.errors import ConfigError, DataError
 from calyx.tasks.csv import Csv
 from calyx.tasks.csv_schema import SchemaConfig, read_schema
-from calyx.tasks.tables import UNKNOWN
 from client.checks import check_table
 
 CODES = [
@@ -64,13 +63,6 @@ def test_unquoted_words_of_a_schema_are_the_files_own(tmp_path):
     assert task.schema.columns[0].words == tuple(CODES)
 
 
-def test_what_an_unquoted_word_would_be_to_yaml_is_another_word(tmp_path):
-    task = task_of(
-        write(tmp_path, schema_of(", ".join(CODES)), ["8", "750", "false", "true", "31"])
-    )
-    assert (task.load("a", tmp_path, 1).x == UNKNOWN).all()
-
-
 def test_the_same_words_come_back_from_a_runs_config(tmp_path):
     words = [*CODES, "900000000000207008", "900000000000207009", "0.1", '"7"', '"8.0"']
     write(tmp_path, schema_of(", ".join(words)), CODES)
@@ -91,12 +83,6 @@ def test_a_column_may_be_called_as_yaml_calls_other_things(tmp_path):
     (tmp_path / "schema.yaml").write_text(f"{TARGET}columns:\n{columns}")
     table = task_of(tmp_path).load("a", tmp_path, 1)
     np.testing.assert_array_equal(table.x, [[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]])
-
-
-def test_a_bound_may_be_written_with_an_exponent(tmp_path):
-    text = f"{TARGET}columns:\n  word: {{kind: numeric, low: 1e-07, high: 1e3}}\n"
-    column = task_of(write(tmp_path, text, ["1", "2"])).schema.columns[0]
-    assert (column.low, column.high) == (1e-07, 1000.0)
 
 
 @pytest.mark.parametrize(
@@ -149,14 +135,6 @@ def test_of_one_file_each_client_sees_its_own_strange_words(tmp_path):
     (tmp_path / "schema.yaml").write_text("client: who\n" + schema_of("x"))
     strange = {who: task_of(tmp_path).load(who, tmp_path, 1).strange for who in "ab"}
     assert strange == {"a": (("word", "'8'"),), "b": (("word", "'7'"),)}
-
-
-def test_two_long_codes_are_two_categories(tmp_path):
-    words = ["900000000000207008", "900000000000207009"]
-    for text in (", ".join(words), ", ".join(f'"{word}"' for word in words)):
-        task = task_of(write(tmp_path, schema_of(text, ", unknown: refuse"), words))
-        assert task.load("a", tmp_path, 1).x[:, 0].tolist() == [0, 1]
-        assert task.schema.columns[0].words == tuple(words)
 
 
 def test_classes_are_compared_as_words_too(tmp_path):

@@ -1,4 +1,4 @@
-"""Columns of a CSV file that stand beside those of the schema: what they are called, and which repeat."""
+"""Columns of a CSV file that the schema does not name and whose words repeat, as a patient's id does."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from calyx.tasks.base import Repeating
-from calyx.tasks.csv_folder import whose
+from calyx.tasks.csv_folder import rows_by_client
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Chunk, read_chunks, read_header
 
@@ -32,20 +32,11 @@ def repeating(
     wanted = names if client is None else [*names, client]
     found = dict[str | None, tuple[Repeating, ...]]()
     for chunk in islice(read_chunks(path, wanted, dialect), 1):
-        for name, rows in _rows_of(path, chunk, client).items():
+        for name, rows in rows_by_client(path, chunk, client).items():
             columns = (_column(chunk, column, rows) for column in names)
             kept = (column for column in columns if column is not None)
             found[name] = tuple(islice(kept, MOST_REPEATING))
     return found
-
-
-def _rows_of(path: Path, chunk: Chunk, client: str | None) -> dict[str | None, list[int]]:
-    if client is None:
-        return {None: list(range(len(chunk.lines)))}
-    rows = dict[str | None, list[int]]()
-    for row, name in enumerate(whose(path, chunk, client)):
-        rows.setdefault(name, []).append(row)
-    return rows
 
 
 def _column(chunk: Chunk, name: str, rows: Sequence[int]) -> Repeating | None:
