@@ -1,6 +1,7 @@
 """What an exchange that failed says: whose fault it is, in one sentence."""
 
-from server.exchange import LOST_GROUP, Collected, Exchange, Outcome, TooFewReplies, named
+from calyx.sentences import named
+from server.exchange import LOST_GROUP, Collected, Exchange, Outcome, TooFewReplies
 
 NAMES = tuple(f"site-{i}" for i in range(9))
 
