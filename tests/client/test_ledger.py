@@ -273,6 +273,6 @@ def test_what_a_task_fails_by_is_in_the_sites_own_log_and_a_code_in_its_reply(
     assert code_of(reply) == reply.error.reason == "internal-error"
     last = json.loads((tmp_path / "state" / "events.jsonl").read_text().splitlines()[-1])
     assert last["message"].startswith("RuntimeError: secret row 7 (client/test_ledger.py, line ")
-    (record,) = caplog.records
+    (record,) = (one for one in caplog.records if one.name == "client.failures")
     assert record.getMessage() == f"{site.name} failed: {last['message']}"
     assert record.exc_info  # the site's terminal has the traceback, too
