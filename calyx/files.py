@@ -10,6 +10,8 @@ from typing import Any
 
 from calyx.errors import UserError, printable
 
+_MOST_VALUES, _DEEPEST = 1_000_000, 50  # of a run's config, which Calyx has written
+
 
 def sync_folder(folder: Path) -> None:
     """Make renames and new names in `folder` survive a loss of power."""
@@ -96,6 +98,22 @@ def _read_line(line: bytes, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ValueError(f"{where}: not a JSON object")
     return row
+
+
+def check_tree(tree: object) -> None:
+    """That a YAML file's values are few and flat: a few aliases can stand for billions.
+
+    Raises ValueError.
+    """
+    waiting, left = [(tree, 0)], _MOST_VALUES
+    while waiting:
+        value, depth = waiting.pop()
+        left -= 1
+        if left < 0 or depth > _DEEPEST:
+            raise ValueError(f"more than {_MOST_VALUES:,} values or {_DEEPEST} levels")
+        if isinstance(value, dict | list):
+            inner = value.values() if isinstance(value, dict) else value
+            waiting += [(one, depth + 1) for one in inner]
 
 
 def at_home(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
@@ -62,7 +63,10 @@ def main(arguments: Sequence[str]) -> int:
     header = header_of(task.schema, options.ids)
     rows = read_new_rows(task, options.file, options.ids)
     impossible = said_of(faults(task.schema, rows), rows)
-    weights, constants = without_constants(load_weights(folder.model))
+    try:
+        weights, constants = without_constants(load_weights(folder.model))
+    except (ValueError, SafetensorError):
+        raise UserError(f"{folder.model} is damaged; restore it from a copy.") from None
     fitted = fitted_for(task, terms, str(summary.get("run")), constants, whose)
     x = _prepared(fitted, rows)
     makeup = makeup_of(initial_model(task, x.shape[1], terms.seed), x.shape[1])

@@ -12,7 +12,7 @@ import yaml
 
 from calyx import digits
 from calyx.errors import UserError, pasted
-from calyx.files import append_lines, read_lines, strict_json, write_atomically
+from calyx.files import append_lines, check_tree, read_lines, strict_json, write_atomically
 
 Severity = Literal["info", "warning", "error"]
 _MAX_VANISHED = 20
@@ -107,7 +107,8 @@ class RunFolder:
             raise UserError(f"The folder {self.path} holds no run: config.yaml is missing.")
         try:
             config = yaml.safe_load(self.config.read_text())
-        except (yaml.YAMLError, UnicodeDecodeError):
+            check_tree(config)
+        except (yaml.YAMLError, ValueError, RecursionError):
             config = None
         if not isinstance(config, dict):
             raise UserError(f"{self.config} is damaged: it is no YAML mapping.")

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from calyx.errors import UserError
+from calyx.errors import UserError, printable
+from calyx.files import check_tree
 from cli.report.data import Audit, read_audit
 from cli.report.rows import (
     ClientRow,
@@ -148,7 +149,9 @@ def _read_summary(path: Path) -> Summary | None:
 
 def _settings(path: Path, text: str) -> Settings:
     try:
-        return _SETTINGS.validate_json(json.dumps(yaml.safe_load(text), default=str))
+        values = yaml.safe_load(text)
+        check_tree(values)
+        return _SETTINGS.validate_json(json.dumps(values, default=str))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f"line {mark.line + 1}" if mark else ""
@@ -168,7 +171,7 @@ def _damaged(path: Path, where: str, error: ValidationError) -> UserError:
 
 def _sentence(path: Path, where: str, reason: str) -> UserError:
     place = f"{path}, {where}," if where else str(path)
-    return UserError(f"{place} is damaged ({reason}); restore the file or run again.")
+    return UserError(f"{place} is damaged ({printable(reason)}); restore the file or run again.")
 
 
 def _bytes(path: Path) -> bytes:

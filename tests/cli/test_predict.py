@@ -148,6 +148,14 @@ def test_what_a_client_fitted_is_of_the_runs_own_preprocessing(made, tmp_path, c
     assert "cannot be used: it is of another preprocessing than the run's; restore it" in said
 
 
+def test_a_damaged_model_is_told(made, tmp_path, capsys):
+    folder, rows = made
+    there = shutil.copytree(folder, tmp_path / "run")
+    (there / "model.safetensors").write_bytes(b"\xff" * 64)
+    assert main.run(["predict", str(there), str(rows / "site-0.csv"), "client=site-3"]) == 2
+    assert "model.safetensors is damaged; restore it" in capsys.readouterr().err
+
+
 def test_a_terminal_obeys_no_word_of_a_run_that_came_from_a_stranger(made, capsys, monkeypatch):
     folder, rows = made
     arguments = ["predict", str(folder), str(rows / "site-0.csv"), "client=site-3"]

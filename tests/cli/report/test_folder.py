@@ -8,6 +8,7 @@ import pytest
 from calyx.errors import UserError
 from cli.report.folder import read_run
 from cli.report.page import write_report
+from server.folder import RunFolder
 
 CONFIG = "task: {name: digits}\nstrategy: {name: fedavg}\nrounds: 9\nseed: 1\n"
 ROUND = {
@@ -168,3 +169,15 @@ def test_same_folder_gives_the_same_bytes_and_leaves_nothing_beside(folder: Path
     first = write_report(folder).read_bytes()
     assert write_report(folder).read_bytes() == first
     assert {path.name for path in folder.iterdir()} == before | {"report.html"}
+
+
+@pytest.mark.parametrize("kind", ["aliases", "levels"])
+def test_a_config_that_stands_for_billions_of_values_is_damaged(tmp_path, kind):
+    """Nine lines of aliases are 9^9 values; both readers of a config stop before they are followed."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)]
+    text = "\n".join(lines) if kind == "aliases" else f"a: {'[' * 3000}{']' * 3000}"
+    (tmp_path / "config.yaml").write_text(text)
+    for read in (lambda: RunFolder(tmp_path).read_config(), lambda: read_run(tmp_path)):
+        with pytest.raises(UserError, match="damaged"):
+            read()
