@@ -23,6 +23,17 @@ GROUPS = (
 )
 _UNDONE = (
     Rule(
+        ("preprocessing.fill_value",),
+        lambda config: value_of(config, "preprocessing.numeric_imputation") == "constant",
+        "it is what preprocessing.numeric_imputation=constant fills missing numbers with, and a "
+        "missing category never becomes a number",
+    ),
+    Rule(
+        ("training.momentum",),
+        lambda config: value_of(config, "training.optimizer") == "sgd",
+        "it is of training.optimizer=sgd",
+    ),
+    Rule(
         ("preprocessing.iqr_factor",),
         lambda config: value_of(config, "preprocessing.outliers") != "keep",
         "preprocessing.outliers=keep has no bounds",
@@ -33,6 +44,7 @@ _UNDONE = (
         "with training.early_stopping.patience=null no epoch is waited for",
     ),
 )
+_ZERO_BY_DEFAULT = ("preprocessing.fill_value", "training.momentum")
 _OF_SWEEPS = ("hydra.sweep", "hydra.sweeper", "hydra.launcher", "hydra/launcher", "hydra/sweeper")
 _SITES_OWN = "each site's own file says it"
 _NOT_SUBMITTED = {  # what `calyx submit` takes no notice of, and why
@@ -53,7 +65,10 @@ def refuse_undone(overrides: Sequence[str], config: Mapping[str, Any], command: 
     for word in overrides:
         key, _, text = word.lstrip("+~").partition("=")
         for why in _reasons(key, text, config, command):
-            raise ConfigError(f"{word} would have no effect: {why}.")
+            raise ConfigError(no_effect(word, why))
+    if command != "sweep":  # what one job of a sweep undoes may be there for another
+        for word, why in undone_words(overrides, config):
+            raise ConfigError(no_effect(word, why))
 
 
 def _reasons(key: str, text: str, config: Mapping[str, Any], command: Command) -> Iterator[str]:
@@ -70,5 +85,20 @@ def _reasons(key: str, text: str, config: Mapping[str, Any], command: Command) -
     for name, why in others.items():
         if (key == name or key.startswith(f"{name}.")) and text not in ("null", "false", "[audit]"):
             yield why
-    if command != "sweep":
-        yield from (rule.needs for rule in _UNDONE if rule.is_idle(key, config))
+
+
+def undone_words(overrides: Sequence[str], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Of a run: each setting that another one undoes, and why."""
+    for key, word in written(overrides, config).items():
+        yield from ((word, rule.needs) for rule in _UNDONE if rule.is_idle(key, config))
+
+
+def written(overrides: Sequence[str], config: Mapping[str, Any]) -> dict[str, str]:
+    """What somebody wrote, by its key: on the command line, or in a file where no default is like it."""
+    words = {word.lstrip("+").partition("=")[0]: word.lstrip("+") for word in overrides}
+    return {key: f"{key}={value_of(config, key)}" for key in _ZERO_BY_DEFAULT} | words
+
+
+def no_effect(word: str, why: str) -> str:
+    """The sentence of a refusal."""
+    return f"{word} would have no effect: {why}."

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,22 @@ def composed(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's Dic
         raise ConfigError(f"The config cannot be composed: {error}") from error
 
 
+@contextmanager
+def told_of_experiment(cfg: Any, overrides: Sequence[str]) -> Iterator[None]:  # noqa: ANN401 - OmegaConf's DictConfig
+    """Where a key does not exist that no override wrote, say that the experiment did."""
+    try:
+        yield
+    except ConfigError as error:
+        key = re.match(r"The config key (\S+) does not exist", str(error))
+        experiment = cfg.hydra.runtime.choices.get("experiment")
+        keys = [word.lstrip("+~").partition("=")[0] for word in overrides]
+        if key is None or experiment is None or key[1] in keys:
+            raise
+        raise ConfigError(
+            f"{error} experiment={experiment} sets it; ~{key[1]} leaves it out."
+        ) from error
+
+
 def one_sentence(error: Exception) -> str:
     """Hydra's lines as one sentence, without the advice on Hydra's own environment variables."""
     from hydra.errors import OverrideParseException
@@ -57,6 +74,9 @@ def one_sentence(error: Exception) -> str:
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown:
         return f"There is no config key {unknown[1]}; `calyx simulate --cfg job` shows all."
+    chosen = re.search(r"To override a value use 'override ([^:']+): ([^']+)'", str(error))
+    if chosen:
+        return f"{chosen[1]} is chosen already; write {chosen[1]}={chosen[2]}, without a plus sign."
     noise = (
         "full_key:",
         "object_type=",

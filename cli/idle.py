@@ -4,7 +4,7 @@ A default that has no effect is nobody's mistake; so only overrides are looked a
 another setting is refused where it is parsed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,15 +106,32 @@ _OF_MEDIAN = ("hydra.sweeper.warmup_trials", "hydra.sweeper.warmup_rounds")
 
 def idle_settings(overrides: Sequence[str], config: Config) -> list[str]:
     """One sentence for each override of a single run that the resolved `config` makes nothing of."""
-    found, last = [], dict[str, str]()
+    return [f"{word} has no effect: {why}." for word, why in idle_words(overrides, config)]
+
+
+def idle_words(overrides: Sequence[str], config: Config) -> Iterator[tuple[str, str]]:
+    """Of a run: each override that has no effect, and why."""
+    last = dict[str, str]()
     for word in (word.lstrip("+") for word in overrides):
         key = word.partition("=")[0]
         if last.get(key, word) != word:
-            found.append(f"{last[key]} has no effect: {word} stands after it.")
+            yield last[key], f"{word} stands after it"
         last[key] = word
     for key, word in last.items():
-        found += [f"{word} has no effect: {r.needs}." for r in _RULES if r.is_idle(key, config)]
-    return found
+        yield from ((word, rule.needs) for rule in _RULES if rule.is_idle(key, config))
+
+
+def idle_in_all(jobs: Sequence[tuple[set[str], Mapping[str, str]]]) -> dict[str, str]:
+    """Of a sweep's jobs, each with its words and why some of them are idle: words idle wherever they stand.
+
+    What has no effect in one job may be there for another.
+    """
+    idle = {word: why for _, reasons in jobs for word, why in reasons.items()}
+    return {
+        word: why
+        for word, why in idle.items()
+        if all(word in reasons for words, reasons in jobs if word in words)
+    }
 
 
 def check_search(overrides: Sequence[str], pruner: str) -> None:

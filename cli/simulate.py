@@ -11,7 +11,13 @@ from typing import Any
 from calyx.errors import ConfigError
 from calyx.files import at_home
 from cli.contradictions import refuse_undone
-from cli.hydra_program import composed, one_sentence, run_hydra, search_path
+from cli.hydra_program import (
+    composed,
+    one_sentence,
+    run_hydra,
+    search_path,
+    told_of_experiment,
+)
 from cli.idle import idle_settings
 from cli.overrides import quoted, readable
 from cli.places import run_place
@@ -90,10 +96,12 @@ def _check_and_run(options: Namespace, flags: Sequence[str]) -> None:
     from engines.planning import plan
 
     cfg = composed([*options.overrides, *search_path(options.config_dir)])
-    config = settled(cfg, single=True)
-    refuse_undone(options.overrides, config, "simulate")
+    with told_of_experiment(cfg, options.overrides):
+        config = settled(cfg, single=True)
+        refuse_undone(options.overrides, config, "simulate")
     with run_place(cfg, config) as folder:
-        plan(config)
+        with told_of_experiment(cfg, options.overrides):
+            plan(config)
         place = f"hydra.run.dir={quoted(str(folder.path))}"  # Hydra's clock would have gone on
         _run_one([*flags, *options.overrides, place])
 

@@ -27,10 +27,3 @@ class TrainingConfig:
     momentum: NonNegativeFloat  # of sgd
     weight_decay: NonNegativeFloat
     early_stopping: EarlyStopping
-
-    def __post_init__(self) -> None:
-        """Only sgd has a momentum."""
-        if self.momentum and self.optimizer != "sgd":
-            raise ValueError(
-                f"training.momentum={self.momentum} needs training.optimizer=sgd, not {self.optimizer}"
-            )

@@ -22,14 +22,6 @@ class PreprocessingConfig:
     # fill, low, high, mean and scale, null where there is none. Null: every client fits its own.
     fitted: tuple[tuple[Constants, ...], ...] | None = None
 
-    def __post_init__(self) -> None:
-        """A number that fills nothing is refused."""
-        if self.fill_value != 0 and self.numeric_imputation != "constant":
-            raise ValueError(
-                "fill_value is what missing numbers become with numeric_imputation=constant, and has no "
-                "effect without it; a missing category never becomes a number"
-            )
-
     @property
     def is_federated(self) -> bool:
         """Whether one set of constants serves all clients."""

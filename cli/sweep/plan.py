@@ -13,9 +13,9 @@ from typing import Any
 from calyx.composing import compose, compose_master
 from calyx.config import RunConfig, canonical_json
 from calyx.errors import ConfigError, UserError
-from cli.contradictions import refuse_undone
+from cli.contradictions import no_effect, refuse_undone, undone_words, written
 from cli.hydra_program import search_path
-from cli.idle import check_search, idle_settings
+from cli.idle import check_search, idle_in_all, idle_words
 from cli.outputs import refuse_data_folder
 from cli.overrides import quoted
 from cli.places import chosen_folder
@@ -182,21 +182,26 @@ def _check_jobs(
 
     planned: list[PlannedJob] = []
     runs: list[RunConfig] = []
-    idle: dict[str, None] = {}
+    idle: list[tuple[set[str], dict[str, str]]] = []
+    undone: list[tuple[set[str], dict[str, str]]] = []
     seen: set[str] = set()  # data that has been read
     begun: list[BegunJob] = []
     for number, words in enumerate(jobs):
         try:
             cfg = compose([*words, *extra], with_hydra=True)
+            config = settled(cfg, single=False)
+            run, _, _ = check_config(config)
+            check_simulated(run)
+        except ConfigError as error:
+            raise ConfigError(f"{_of_job(words, jobs)}{error}") from error
         except ValueError as error:  # Hydra's word for a group that is null, for instance
             raise ConfigError(f"The config cannot be composed: {error}") from error
         with open_dict(cfg.hydra.job):
             cfg.hydra.job.num = number
-        config = settled(cfg, single=False)
-        run, _, _ = check_config(config)
-        check_simulated(run)
         runs.append(run)
-        idle |= dict.fromkeys(idle_settings(words, config))
+        there = set(written(words, config).values())
+        idle.append((there, dict(idle_words(words, config))))
+        undone.append((there, dict(undone_words(words, config))))
         source = canonical_json([config[key] for key in ("task", "client", "preprocessing")])
         if source not in seen:  # seeds split the same rows otherwise, which takes its time
             seen.add(source)
@@ -215,6 +220,15 @@ def _check_jobs(
         planned.append(PlannedJob(number, tuple(cfg.hydra.overrides.task), folder))
     if not runs:
         raise ConfigError("The sweep has no jobs.")
+    for word, why in idle_in_all(undone).items():
+        raise ConfigError(no_effect(word, why))
     if any(job.todo != "nothing" for job in begun):
         check_rows(begun)
-    return tuple(planned), runs, tuple(idle)
+    said = tuple(f"{word} has no effect: {why}." for word, why in idle_in_all(idle).items())
+    return tuple(planned), runs, said
+
+
+def _of_job(words: Sequence[str], jobs: Sequence[Sequence[str]]) -> str:
+    """Which of the jobs is meant: by what others do not have."""
+    own = [word for word in words if not all(word in other for other in jobs)]
+    return f"With {' '.join(own)}: " if own else ""

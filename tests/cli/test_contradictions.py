@@ -13,7 +13,19 @@ SUBMIT = ["submit", "privacy=none"]
 OPEN = [*SMALL, "privacy=none"]
 REFUSED = [
     # One setting undoes another.
-    ([*SMALL, "preprocessing.fill_value=1"], "has no effect without it"),
+    ([*SMALL, "preprocessing.fill_value=1"], "numeric_imputation=constant fills"),
+    (
+        [*SMALL, "preprocessing.fill_value=1", "preprocessing.categorical_imputation=constant"],
+        "a missing category never becomes a number",
+    ),
+    ([*SMALL, "training.optimizer=adam", "training.momentum=0.9"], "is of training.optimizer=sgd"),
+    ([*TWO, "preprocessing.iqr_factor=2"], "outliers=keep has no bounds"),
+    (
+        [*TWO, "training.optimizer=adam,adamw", "training.momentum=0.9"],
+        "is of training.optimizer=sgd",
+    ),
+    (["simulate", "experiment=quick", "task=heart"], "experiment=quick sets it; ~task.num_clients"),
+    (["simulate", "+experiment=quick"], "write experiment=quick, without a plus sign"),
     ([*SMALL, "preprocessing.iqr_factor=2"], "outliers=keep has no bounds"),  # digits: keep
     (
         [

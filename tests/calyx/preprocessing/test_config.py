@@ -28,7 +28,6 @@ def test_none_changes_no_value():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"fill_value": -3.0}, r"fill_value .* has no effect without it"),
         ({"iqr_factor": 0}, r"preprocessing\.iqr_factor is 0"),
         ({"outliers": "drop"}, r"preprocessing\.outliers is \"drop\""),
         ({"scaling": None}, r"preprocessing\.scaling is null"),

@@ -31,6 +31,10 @@ MISTAKES = [
     (["hydra/sweeper=nope"], "hydra/sweeper/nope"),
     (["hydra.sweep.subdir=same", "seed=1,2"], "Two jobs would write to"),
     (["strategy=fedprox,fedavg", "strategy.local.mu=0.1"], "write ++strategy.local.mu=0.1"),
+    (
+        ["strategy=fedprox,fedavg", "++strategy.local.mu=0.1"],
+        "With strategy=fedavg: The config key",
+    ),
     (["hydra/launcher=joblib", "hydra.launcher.n_jobs=0", "seed=1,2"], "n_jobs is 0"),
     (["hydra.sweep.dir=1,2", "seed=1,2"], "Sweeping over Hydra's configuration"),
     ([SEARCH], "nothing to search"),
@@ -45,6 +49,24 @@ MISTAKES = [
     ([SEARCH, "strategy=fedavg,ditto"], "by val_loss and by val_personal_accuracy"),
     ([SEARCH, LR, "hydra.sweeper.storage=nope://x"], "storage nope://x cannot be used"),
 ]
+
+
+SHARED = [  # a setting, what some job of the sweep makes of it, and what all say of it
+    (["preprocessing.numeric_imputation=median,constant", "preprocessing.fill_value=7"], ()),
+    (["training.optimizer=sgd,adam", "training.momentum=0.9"], ()),
+    ([SEARCH, "training.optimizer=sgd,adam", "training.momentum=0.9"], ()),
+    (["preprocessing.outliers=keep,clip", "preprocessing.iqr_factor=2"], ()),
+    (["privacy=none,secagg", "privacy.n_min=6"], ()),
+    (["rounds=1,10", "stopping.patience=5"], ()),
+    (["rounds=1,2", "stopping.patience=5"], ("stopping.patience=5",)),
+]
+
+
+@pytest.mark.parametrize(("words", "idle"), SHARED, ids=[" ".join(w) for w, _ in SHARED])
+def test_a_setting_that_one_job_needs_is_no_other_jobs_mistake(here, words, idle):
+    overrides = [*words, "hydra.sweep.dir=s", "task.num_clients=6"]
+    with planned_sweep(Namespace(overrides=overrides, config_dir=None)) as sweep:
+        assert tuple(sentence.split(" has no effect")[0] for sentence in sweep.idle) == idle
 
 
 @pytest.mark.parametrize(("words", "why"), MISTAKES, ids=[" ".join(w) for w, _ in MISTAKES])
