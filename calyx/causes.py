@@ -89,6 +89,7 @@ def _is_model(frame: FrameType) -> bool:
 def _layer(frames: list[tuple[FrameType, int]]) -> str:
     """The innermost layer of PyTorch's in which it happened, by its name in the model."""
     modules = [frame.f_locals["self"] for frame, _ in frames if _is_model(frame)]
+    modules = [m for m in modules if "_modules" in vars(m)]  # else super().__init__() was left out
     if not modules:
         return ""
     names = {id(module): name for name, module in modules[0].named_modules()}

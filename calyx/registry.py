@@ -90,6 +90,11 @@ def load_task(section: Section) -> Task:
 
 def _check_types(task: Task, name: str) -> None:
     """Raise ConfigError where an attribute is not of its type."""
+    if task.name != name:
+        raise ConfigError(
+            f"task={name} is a class whose name is {task.name!r:.80}: its name is to be that of its entry "
+            "point and of its config file."
+        )
     clients: Any = task.clients
     schema: Any = task.schema
     if not (isinstance(clients, tuple | list) and all(isinstance(c, str) and c for c in clients)):

@@ -233,7 +233,18 @@ def _judging(trial: Trial, model: nn.Module, rows: Part) -> list[str]:
             "normalisation over a single value (nn.GroupNorm with a group a channel, nn.InstanceNorm) "
             "does that, and so does a last layer that nothing reaches."
         ]
+    if schema.classes and _are_probabilities(many):
+        return [
+            f"{head} gives probabilities, of which loss and predictions are taken once more: it learns "
+            "slowly, and no prediction is sure. Leave out the last softmax."
+        ]
     return []
+
+
+def _are_probabilities(outputs: Tensor) -> bool:
+    """Whether each row of outputs [B, K] is none below 0, together 1, and not the same everywhere."""
+    is_whole = bool(((outputs.sum(1) - 1).abs() < _CLOSE).all())
+    return is_whole and float(outputs.min()) >= 0 and bool((outputs != outputs[0, 0]).any())
 
 
 def _outputs(model: nn.Module, rows: Part, schema: Schema) -> Tensor:

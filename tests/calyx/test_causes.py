@@ -29,6 +29,11 @@ class Own(nn.Module):
 
     def forward(self, x):
         return self.inner(x)
+
+
+class Unborn(nn.Module):
+    def __init__(self):
+        self.inner = nn.Linear(3, 2)
 """
 
 
@@ -81,6 +86,14 @@ def test_a_layer_in_a_module_of_ones_own_is_told_with_the_line_that_called_it(fl
     line = SOURCE.splitlines().index("        return self.inner(x)") + 1
     assert cause_of(error, fleet.Ships()).endswith(
         f"(layer inner, Linear; fleet/task.py, line {line})"
+    )
+
+
+def test_a_module_that_leaves_out_its_base_is_told_as_pytorch_does(fleet):
+    with pytest.raises(AttributeError) as caught:
+        fleet.Unborn()
+    assert cause_of(caught.value, fleet.Ships()) == (
+        "AttributeError: cannot assign module before Module.__init__() call (fleet/task.py, line 24)"
     )
 
 

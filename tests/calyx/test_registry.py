@@ -133,6 +133,7 @@ class Raises(Whole):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
+        ({"name": "ships"}, "a class whose name is 'ships'"),
         ({"clients": ("a", "a")}, "has the client a twice"),
         ({"clients": ("a", 2)}, "are names, a tuple of texts, and not"),
         ({"clients": "ab"}, "are names, a tuple of texts, and not 'ab'"),

@@ -155,6 +155,8 @@ ODD = {
         Net(lambda o, x, net: o * 0 + net.out.bias),
         "gives every row the same outputs, whatever its inputs",
     ),
+    "softmax": (Net(lambda o, x, net: o.softmax(1)), "gives probabilities"),
+    "logarithms of them": (Net(lambda o, x, net: o.log_softmax(1)), None),
     "sound": (normed(nn.BatchNorm1d(4), nn.Dropout(0.5)), None),
 }
 
