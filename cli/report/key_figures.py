@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from calyx.digits import ABSENT, number_text, percent_text
 from cli.ranking.entries import number_of
 from cli.report import figures
+from cli.report.classes import classes_of
 from cli.report.findings import count_severities
 from cli.report.folder import Run
 from cli.report.rows import Round, Summary
@@ -31,6 +32,7 @@ def _results(run: Run) -> list[KeyFigure]:
     asked = sum(len(row.cohort) for row in run.rounds)
     return [
         *_tested(run),
+        *_balanced(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
         *_best(run, best),
         KeyFigure("Clients", str(_num_clients(run) or ABSENT)),
@@ -65,6 +67,15 @@ def _tested(run: Run) -> list[KeyFigure]:
         for label, (value, key) in tested.items()
     ]
     return found if run.metric == "accuracy" else [*found, *_errors(run, summary)]
+
+
+def _balanced(run: Run) -> list[KeyFigure]:
+    known = classes_of(run.summary) if run.has_training else None
+    if known is None or run.summary is None:
+        return []
+    whose = ", own models" if run.summary.models == "own" else ""
+    full = "mean over classes of the share of their test rows that is found"
+    return [KeyFigure(f"Balanced accuracy{whose}", percent_text(known.balanced_accuracy), full)]
 
 
 def _errors(run: Run, summary: Summary) -> list[KeyFigure]:
@@ -152,11 +163,18 @@ def _circumstances(run: Run) -> list[KeyFigure]:
     model = summary.model_sha256 if summary else None
     return [
         KeyFigure("Privacy", privacy or ABSENT),
+        KeyFigure("Preprocessing", _preprocessing(run)),
         KeyFigure("Engine", engine or ABSENT),
         KeyFigure("Seed", ABSENT if seed is None else str(seed)),
         KeyFigure("Model", model[:8] if model else ABSENT, f"SHA-256 {model}" if model else ""),
         KeyFigure("Findings", count_severities(run.events)),
     ]
+
+
+def _preprocessing(run: Run) -> str:
+    """What was used; the config may leave the choice to the run."""
+    used, cfg = run.figures.get("preprocessing"), run.settings.preprocessing
+    return used if isinstance(used, str) else cfg.name if cfg else ABSENT
 
 
 def _num_clients(run: Run) -> int:

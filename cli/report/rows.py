@@ -1,6 +1,6 @@
 """What the lines and files of a run folder hold, typed; a reader's view, so unknown keys pass."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -36,10 +36,33 @@ class Named:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Task(Named):
+    """What is learnt; a task of one's own may call anything `hidden`, or have a schema of any form."""
+
+    hidden: Any = None  # units of the hidden layer
+    schema: Any = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Privacy(Named):
     """How updates and figures are summed."""
 
     weighting: str = "examples"
+    clip: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Preprocessing(Named):
+    """How inputs are scaled."""
+
+    scaling: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Training:
+    """A client's own training in a round."""
+
+    epochs: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -55,8 +78,11 @@ class Stopping:
 class Settings:
     """The part of `config.yaml` that the page's head needs."""
 
-    task: Named
+    task: Task
     strategy: Named
+    preprocessing: Preprocessing | None = None
+    training: Training = Training()
+    cohort_size: Count | None = None
     rounds: Count | None = None  # rounds at most
     seed: Count | None = None
     privacy: Privacy | None = None
@@ -239,6 +265,7 @@ class Summary:
     test_client_sd: Spread | None = None
     test_client_worst_decile: Score | None = None
     test_calibration_error: Share | None = None
+    test_confusion: tuple[tuple[Count, ...], ...] | None = None  # [K, K], true class by said one
     best_round: Count | None = None  # null where none is called best; see `absent`
     released_round: Count | None = None
     absent: dict[str, str] = Field(default_factory=dict)  # why a figure is null, by its name
