@@ -18,6 +18,7 @@ RISE = 0.03  # of the best validation loss: a rise that is no noise
 FEW = 0.5  # of the clients: a cohort that is smaller trains on little
 MISSING = 0.1  # of the replies
 OFTEN = 0.2  # of the rounds
+SITES_ROUNDS = 100  # more are outside of the bounds that a site's policy begins with
 MOST_COLUMNS = 3  # named in a sentence
 
 
@@ -82,21 +83,18 @@ def _unbounded(run: Run) -> str:
 
 
 def _last(run: Run) -> Remark | None:
-    """A run that reached its number of rounds while its model was still becoming better."""
-    summary, most = run.summary, run.settings.rounds
-    if summary is None or not summary.best_round or not most or summary.rounds < most:
+    """A run that ended by its number of rounds while its model was still becoming better."""
+    summary, patience = run.summary, run.settings.stopping.patience
+    if summary is None or not summary.best_round:
         return None
     best, done = summary.best_round, summary.rounds
-    if done - best > done // 10:
+    if done - best > done // 10 or (patience is not None and done - best >= patience):
         return None
-    where = (
-        "The best round was the last"
-        if best == done
-        else f"Round {best}, one of the last, was the best"
-    )
-    head = "the best round was the last" if best == done else f"round {best} of {done} was the best"
+    where = "The best round was the last" if best == done else f"Round {best} was the best"
     seen = f"{where} of {done}{_change(run, best)}."
-    return Remark("rounds", seen, _MORE, f"{head}; more may help:", f"rounds={2 * done}")
+    more = max(min(2 * done, SITES_ROUNDS), done + 1) if done < SITES_ROUNDS else 2 * done
+    brief = f"{where[0].lower()}{where[1:]} of {done}; more may help:"
+    return Remark("rounds", seen, _MORE, brief, f"rounds={more}")
 
 
 def _change(run: Run, best: int) -> str:

@@ -11,10 +11,11 @@ from cli.report.svg import Caption, drawing, tag, text
 
 WIDTH = 520
 NAMES, TOP = 124, 26  # width of the true classes' names; height above the said classes' names
-SMALL, LARGE = 15.0, 84.0  # a cell's side
+SMALL, LARGE = 13.0, 84.0  # a cell's side
 ROW = 26.0  # height of a row with numbers
 LINE = 17.0  # least distance of two names
 LETTERS = 11  # of a name
+FAINT = 0.02  # of a class's rows
 _ACROSS = 0.62  # height and width of a slanting letter, in its length along the line
 
 
@@ -46,8 +47,10 @@ def confusion_map(
 
 
 def share_level(count: int, size: int) -> int:
-    """The colour of a cell: 0 for none, else 1 to LEVELS in equal steps up to all rows of the class."""
-    return 0 if count == 0 or size == 0 else max(1, math.ceil(LEVELS * count / size))
+    """The colour of a cell: 0 for none, 1 for next to none, then in equal steps up to all of the row."""
+    if count == 0 or size == 0:
+        return 0
+    return 1 if count < FAINT * size else 1 + math.ceil((LEVELS - 1) * count / size)
 
 
 def _rows(names: Sequence[str], place: tuple[float, float]) -> list[Markup]:

@@ -10,7 +10,7 @@ from cli.report.folder import Run
 from cli.report.scales import pick
 from cli.report.svg import Caption
 
-MOST_DRAWN = 70  # classes; of more the most frequent
+MOST_DRAWN = 66  # classes; of more the most frequent
 MOST_LINES = 200  # of the table
 BROAD = 20  # classes from which on the drawing takes the page's whole width
 _WHOSE = {
@@ -87,6 +87,6 @@ def _figure(known: Classes) -> Figure:
         f"{len(kept)} classes; {sum(line.hits for line in known.lines)} of {known.rows} rows are on "
         "the diagonal.",
     )
-    return Figure(
-        "Which class was taken for which", note, confusion_map(caption, names, counts, sizes)
-    )
+    legend = (("right", "right"), ("local wrong", "taken for another class"))
+    drawing = confusion_map(caption, names, counts, sizes)
+    return Figure("Which class was taken for which", note, drawing, legend)

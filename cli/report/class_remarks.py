@@ -1,7 +1,7 @@
 """Says in words where an accuracy hides how a classifier treats its classes. Pure."""
 
 from calyx.digits import percent_text, percent_texts
-from cli.report.classes import Classes, ClassLine, classes_of
+from cli.report.classes import COMMON, Classes, ClassLine, classes_of
 from cli.report.folder import Run
 from cli.report.remark import Remark
 from cli.report.rows import Summary
@@ -68,19 +68,16 @@ def _no_better(
 
 
 def _uneven(known: Classes, who: tuple[str, str, str], accuracy: float, majority: float) -> Remark:
-    ours, zero = percent_texts([accuracy, majority])
-    common = _name(known.commonest)
-    found = _found(known, who)
-    seen = (
-        f"The classes are of very unequal size: the accuracy is {ours}, but always saying {common} has "
-        f"{zero}. {found}"
-    )
-    weakest = known.weakest
-    brief = (
-        f"accuracy {ours}, but always saying {common} has {zero}: it finds "
-        f"{percent_text(weakest.recall)} of {_name(weakest)}"
-    )
-    return Remark("classes", seen, _JUDGE, brief)
+    weakest, found = known.weakest, _found(known, who)
+    least = f"{percent_text(weakest.recall, ' %')} of {_name(weakest)} is found"
+    if majority > COMMON:
+        ours, zero = percent_texts([accuracy, majority])
+        but = f"but always saying {_name(known.commonest)} has {zero}"
+        seen = f"The classes are of very unequal size: the accuracy is {ours}, {but}. {found}"
+        return Remark("classes", seen, _JUDGE, f"accuracy {ours}, {but}; {least}")
+    sizes = sorted(line.rows for line in known.lines)
+    head = f"classes have {sizes[0]} to {sizes[-1]} test rows, and the large ones make the accuracy"
+    return Remark("classes", f"The {head}. {found}", _JUDGE, f"{head}; {least}")
 
 
 def _found(known: Classes, who: tuple[str, str, str]) -> str:

@@ -72,6 +72,7 @@ class Stopping:
     monitor: Monitor
     mode: Mode
     objective: Monitor | None = None  # by which runs are compared
+    patience: Count | None = None  # rounds without a better one, after which a run stops
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
