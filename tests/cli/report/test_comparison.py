@@ -61,6 +61,16 @@ def test_the_page_is_one_offline_file_with_everything_in_it(tmp_path):
     assert "band g0" in page
 
 
+def test_a_band_ends_where_no_figure_can_be_and_that_is_said(tmp_path):
+    # Mean 0.967 and standard deviation 0.058 of the last round: 1.024 is no R².
+    wide = [regression(tmp_path / f"a{i}", r2, 1.0, seed=i) for i, r2 in enumerate((0.9, 1.0, 1.0))]
+    calm = [regression(tmp_path / f"b{i}", 0.5, 1.0, seed=i, lr=2) for i in range(3)]
+    page = write_comparison([*wide, *calm], tmp_path / "out.html").read_text()
+    drawn = page[page.index('id="Validation-R²-round') :].split("</svg>")[0]
+    assert max(map(float, re.findall(r'class="tick end">([^<]*)<', drawn))) == 1.0
+    assert "with one standard deviation, as far as a figure can be." in page
+
+
 def test_unfinished_and_damaged_runs_are_said_and_stop_nothing(tmp_path):
     sound = [
         make(tmp_path / "a", 0.8),
