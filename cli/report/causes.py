@@ -31,7 +31,7 @@ def causes(run: Run, *, is_behind: bool) -> list[Remark]:
     return [one for one in found if one] or [_NOTHING]
 
 
-_MORE = "More rounds may help, here of the run in the folder RUN:"
+_MORE = "More rounds may help:"
 _NOTHING = Remark(
     "cause",
     "Nothing in this run's files says why the model is behind.",

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from calyx.errors import UserError, printable
 from calyx.files import check_tree
+from cli.report.configured import Settings
 from cli.report.data import Audit, read_audit
 from cli.report.rows import (
     ClientRow,
@@ -22,7 +23,6 @@ from cli.report.rows import (
     EvaluateRow,
     Event,
     Round,
-    Settings,
     Summary,
     TestRow,
     TrainRow,
