@@ -117,7 +117,7 @@ def _overfitted(run: Run) -> Remark | None:
         return None
     best = min(rows, key=lambda row: row.val_loss or 0.0)
     after = rows[rows.index(best) + 1 :]
-    if len(after) < FEW_ROUNDS or best.round > len(rows) / 2:
+    if len(after) < FEW_ROUNDS:
         return None
     ends = [_mean(after[-3:], "val_loss"), _mean(after[-3:], "train_loss")]
     starts = [best.val_loss or 0.0, best.train_loss or 0.0]

@@ -69,7 +69,8 @@ def _no_better(
 
 def _uneven(known: Classes, who: tuple[str, str, str], accuracy: float, majority: float) -> Remark:
     weakest, found = known.weakest, _found(known, who)
-    least = f"{percent_text(weakest.recall, ' %')} of {_name(weakest)} is found"
+    share = percent_text(weakest.recall, " %") if weakest.hits else "no row"
+    least = f"{share} of {_name(weakest)} is found"
     if majority > COMMON:
         ours, zero = percent_texts([accuracy, majority])
         but = f"but always saying {_name(known.commonest)} has {zero}"
