@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from calyx.digits import number_texts
 from calyx.sentences import named
-from cli.report.folder import Run
+from cli.report.folder import Run, preprocessing_of
 from cli.report.remark import Remark
 from cli.report.rows import Round
 from cli.report.scales import shorten
@@ -43,7 +43,7 @@ _NOTHING = Remark(
 def _scaled(run: Run) -> Remark | None:
     """Clients that scale their rows by their own means lose what sets them apart; pooled rows do not."""
     cfg = run.settings.preprocessing
-    used = run.figures.get("preprocessing") or (cfg.name if cfg else "")
+    used, why = preprocessing_of(run)
     if used != "local" or cfg is None or cfg.scaling == "none":
         return None
     shifts = _shifts(run)
@@ -52,6 +52,8 @@ def _scaled(run: Run) -> Remark | None:
         "Each client scaled its inputs by its own mean and spread (preprocessing=local), so that one "
         f"value means another thing at each{apart}; for the pooled model all rows were scaled alike."
     )
+    if why:  # the run would have used federated constants, and could not
+        return Remark("inputs", seen, why, f"each client scaled by its own mean: {why.rstrip('.')}")
     bounds = _unbounded(run)
     first = f" The schema must declare low and high of {bounds} for it." if bounds else ""
     brief = "preprocessing=federated: each client scaled by its own mean"
@@ -139,7 +141,11 @@ def _smaller(run: Run) -> str:
     hidden, epochs = run.settings.task.hidden, run.settings.training.epochs
     if isinstance(hidden, int) and hidden > 0:
         return "task.hidden=0, a linear model"
-    return "training.epochs=1" if epochs and epochs > 1 else "training.weight_decay=0.001"
+    return (
+        "training.epochs=1"
+        if isinstance(epochs, int) and epochs > 1
+        else "training.weight_decay=0.001"
+    )
 
 
 def _mean(rows: Sequence[Round], name: str) -> float:
@@ -168,7 +174,7 @@ def _missing(run: Run) -> Remark | None:
 def _clipped(run: Run) -> Remark | None:
     clip = run.settings.privacy.clip if run.settings.privacy else None
     rounds = len({event.round for event in run.events if event.event == "clipped"})
-    if clip is None or not rounds or rounds < OFTEN * len(run.rounds):
+    if not isinstance(clip, int | float) or not rounds or rounds < OFTEN * len(run.rounds):
         return None
     seen = f"In {rounds} of {len(run.rounds)} rounds coordinates of updates were cut to ±{clip:g}."
     brief = f"privacy.clip={4 * clip:g}: updates were cut to ±{clip:g} in {rounds} rounds"

@@ -1,8 +1,7 @@
 """The part of a run's `config.yaml` that its report shows or judges by; unknown keys pass."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from calyx.config import Mode, Monitor
@@ -29,7 +28,7 @@ class Privacy(Named):
     """How updates and figures are summed."""
 
     weighting: str = "examples"
-    clip: Annotated[float, Field(gt=0)] | None = None
+    clip: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -41,9 +40,11 @@ class Preprocessing(Named):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Training:
-    """A client's own training in a round."""
+    """A client's own training in a round; whatever a folder calls so is read, and numbers are shown."""
 
-    epochs: Count | None = None
+    epochs: Any = None
+    batch_size: Any = None
+    lr: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

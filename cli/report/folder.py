@@ -95,6 +95,13 @@ def read_run(path: Path) -> Run:
     )
 
 
+def preprocessing_of(run: Run) -> tuple[str, str]:
+    """The name of the preprocessing that was used, and why, as far as the run says."""
+    cfg, summary = run.settings.preprocessing, run.summary
+    used = summary.preprocessing if summary else None
+    return used or (cfg.name if cfg else ""), (summary.preprocessing_why if summary else None) or ""
+
+
 def _sort_clients(rows: Iterator[DataRow | TrainRow | EvaluateRow | TestRow | CvRow]) -> Clients:
     """The last line of a kind wins, so that a round repeated after a crash counts once."""
     clients = Clients()

@@ -7,7 +7,7 @@ from cli.ranking.entries import number_of
 from cli.report import figures
 from cli.report.classes import classes_of
 from cli.report.findings import count_severities
-from cli.report.folder import Run
+from cli.report.folder import Run, preprocessing_of
 from cli.report.rows import Round, Summary
 from cli.report.scales import bytes_text, score_text, seconds_text
 
@@ -163,7 +163,8 @@ def _circumstances(run: Run) -> list[KeyFigure]:
     model = summary.model_sha256 if summary else None
     return [
         KeyFigure("Privacy", privacy or ABSENT),
-        KeyFigure("Preprocessing", _preprocessing(run)),
+        _preprocessing(run),
+        *_training(run),
         KeyFigure("Engine", engine or ABSENT),
         KeyFigure("Seed", ABSENT if seed is None else str(seed)),
         KeyFigure("Model", model[:8] if model else ABSENT, f"SHA-256 {model}" if model else ""),
@@ -171,10 +172,22 @@ def _circumstances(run: Run) -> list[KeyFigure]:
     ]
 
 
-def _preprocessing(run: Run) -> str:
-    """What was used; the config may leave the choice to the run."""
-    used, cfg = run.figures.get("preprocessing"), run.settings.preprocessing
-    return used if isinstance(used, str) else cfg.name if cfg else ABSENT
+def _preprocessing(run: Run) -> KeyFigure:
+    """What was used, and why; the config may leave the choice to the run."""
+    used, why = preprocessing_of(run)
+    return KeyFigure("Preprocessing", used or ABSENT, why)
+
+
+def _training(run: Run) -> list[KeyFigure]:
+    """The keys of a client's own training, which a task's rule may have chosen."""
+    cfg = run.settings.training
+    words = [
+        f"{name} {value:g}"
+        for name, value in (("lr", cfg.lr), ("batch", cfg.batch_size), ("epochs", cfg.epochs))
+        if isinstance(value, int | float)
+    ]
+    full = "training.lr, training.batch_size and training.epochs, in config.yaml"
+    return [KeyFigure("Training", ", ".join(words), full)] if words else []
 
 
 def _num_clients(run: Run) -> int:

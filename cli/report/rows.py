@@ -217,6 +217,10 @@ class Summary:
     personal: Score | None = Field(
         None, validation_alias=_either("personal_accuracy", "personal_r2")
     )
+    preprocessing: str | None = None  # what was used, where the config leaves the choice to the run
+    preprocessing_why: str | None = (
+        None  # in a sentence, where it is not what would be chosen first
+    )
     models: Models = "common"
     metric: Literal["accuracy", "r2"] = "accuracy"
     num_clients: Count | None = None

@@ -127,6 +127,7 @@ def test_every_figure_of_the_pages_head_is_that_of_the_summary_to_its_printed_di
         expected[f"Balanced accuracy{own_only}"] = [balanced]
     words = {
         "Preprocessing",
+        "Training",
         "Privacy",
         "Engine",
         "Model",

@@ -9,6 +9,7 @@ from calyx.files import append_lines, read_lines, write_json
 from cli.report.causes import causes
 from cli.report.conclusions import conclude, terminal_lines
 from cli.report.folder import read_run
+from cli.report.key_figures import key_figures
 from cli.report.page import write_report
 
 # Breast cancer, eight sites by Dirichlet, as facts of a real run: 114 test rows.
@@ -85,6 +86,21 @@ def test_scaling_is_a_cause_only_where_each_client_did_it_by_itself(tmp_path):
     assert said(run_of(tmp_path / "c", figures=used, **LOCAL)) == [behind]  # what was used counts
     assert said(run_of(tmp_path / "d", **LOCAL))[0].startswith("Each client scaled its inputs")
     assert said(run_of(tmp_path / "e", **LOCAL), is_behind=False) == []
+
+
+def test_where_federated_constants_could_not_be_had_the_reason_stands_instead_of_the_key(tmp_path):
+    why = "Nobody gave statistics of height: declare its low and high."
+    auto = {"preprocessing": {"name": "auto", "scaling": "standard"}}
+    used = {"preprocessing": "local", "preprocessing_why": why}
+    folder = run_of(tmp_path / "a", figures=used, **auto)
+    (cause,) = causes(read_run(folder), is_behind=True)
+    assert cause.cure == why
+    assert cause.brief == (
+        "each client scaled by its own mean: Nobody gave statistics of height: declare its low and high"
+    )
+    shown = {one.label: one for one in key_figures(read_run(folder))}
+    assert (shown["Preprocessing"].value, shown["Preprocessing"].full) == ("local", why)
+    assert shown["Training"].value == "lr 0.1"
 
 
 def test_columns_that_lack_a_range_are_named_with_the_advice_to_use_federated_constants(tmp_path):
