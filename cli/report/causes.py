@@ -138,14 +138,15 @@ def _overfitted(run: Run) -> Remark | None:
 
 def _smaller(run: Run) -> str:
     """The key that makes a model, or its training, smaller."""
-    hidden, epochs = run.settings.task.hidden, run.settings.training.epochs
+    hidden, training = run.settings.task.hidden, run.settings.training
     if isinstance(hidden, int) and hidden > 0:
         return "task.hidden=0, a linear model"
-    return (
-        "training.epochs=1"
-        if isinstance(epochs, int) and epochs > 1
-        else "training.weight_decay=0.001"
-    )
+    if not isinstance(training.epochs, int) or training.epochs < 2:
+        return "training.weight_decay=0.001"
+    stopping = training.early_stopping
+    is_off = isinstance(stopping, dict) and stopping.get("patience") is None
+    more = ", or training.early_stopping.patience=2, which is off" if is_off else ""
+    return f"training.epochs=1{more}"
 
 
 def _mean(rows: Sequence[Round], name: str) -> float:

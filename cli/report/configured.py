@@ -45,6 +45,7 @@ class Training:
     epochs: Any = None
     batch_size: Any = None
     lr: Any = None
+    early_stopping: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -116,6 +116,7 @@ def judge_values(baselines: Baselines | None, models: Models = "common") -> Verd
         f"{'the federated model' if models == 'common' else 'the federated models of the clients'} "
         f"and {alone:.{decimals}f} for {contest.they}"
         f"{'' if models == 'common' else ', each on its own rows'}.{_pooled_values(contest)}"
+        f"{_at_home_values(baselines, models)}"
     )
     is_far, brief = _missing(contest) >= FAR_R2, f"R² {_brief(contest, _in_r2)}"
     if max(ours, alone) <= 0:
@@ -252,4 +253,14 @@ def _at_home(baselines: Baselines, models: Models, num_test_rows: int | None) ->
     return (
         f" On its own rows alone each client's own model is {_points(100 * (own - ours))} more "
         "accurate than the federated one: clients differ, see strategy=ditto and fedbn."
+    )
+
+
+def _at_home_values(baselines: Baselines, models: Models) -> str:
+    own, ours = baselines.local_own, baselines.federated
+    if models != "common" or own is None or ours is None or own - ours < CLOSE_R2:
+        return ""
+    return (
+        f" On its own rows alone each client's own model has an R² {digits.share(own - ours)} above "
+        "that of the federated one: clients differ, see strategy=ditto and fedbn."
     )

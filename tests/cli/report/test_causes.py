@@ -165,6 +165,11 @@ def test_a_hidden_layer_that_learns_its_rows_by_heart_is_said(tmp_path):
     training = {"training": {"epochs": 2}}
     other = run_of(tmp_path / "b", best=6, losses=losses, task=linear, **training)
     assert causes(read_run(other), is_behind=False)[0].cure == "Try training.epochs=1."
+    off = {"training": {"epochs": 2, "early_stopping": {"patience": None}}}
+    never = run_of(tmp_path / "c", best=6, losses=losses, task=linear, **off)
+    assert causes(read_run(never), is_behind=False)[0].cure == (
+        "Try training.epochs=1, or training.early_stopping.patience=2, which is off."
+    )
 
 
 @pytest.mark.parametrize(

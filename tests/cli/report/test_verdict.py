@@ -98,6 +98,9 @@ def test_a_common_model_that_is_worse_at_home_is_said() -> None:
     baselines = Baselines(local_mean=0.503, federated=0.521, pooled=0.5, local_own=0.87)
     assert "each client's own model is 34.9 points more accurate" in judge(baselines, 192).reason
     assert "own model" not in judge(replace(baselines, local_own=0.53), 192).reason
+    values = judge_values(replace(baselines, local_mean=0.1))
+    assert "own model has an R² 0.349 above that of the federated one" in values.reason
+    assert "own model" not in judge_values(replace(baselines, local_own=0.53)).reason
 
 
 def test_a_negative_r2_is_no_share_of_a_variance() -> None:
