@@ -42,7 +42,7 @@ def run(work: Work) -> Work:
         "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
         "privacy": work.run.privacy["name"],
         "preprocessing": work.run.preprocessing["name"],
-        "preprocessing_because": work.choice.why_local or None,
+        "preprocessing_why": work.choice.why_local or None,
         "w_max": work.privacy.w_max(federation.grid.contents.w_max),
         "engine": work.run.engine["name"],
         "run": state.run,
