@@ -42,7 +42,6 @@ def run(work: Work) -> Work:
         "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
         "privacy": work.run.privacy["name"],
         "preprocessing": work.run.preprocessing["name"],
-        "preprocessing_why": work.choice.why_local or None,
         "w_max": work.privacy.w_max(federation.grid.contents.w_max),
         "engine": work.run.engine["name"],
         "run": state.run,
@@ -57,6 +56,8 @@ def run(work: Work) -> Work:
     }
     history = history_of(work.run, state, rows, len(work.nodes))
     rest: dict[str, Any] = {"baselines": None, "absent": history.absent | reasons}
+    if why := work.choice.why_local:
+        rest["preprocessing_why"] = why
     if missing := absentees(rows, read_lines(folder.events)):
         rest["absentees"] = missing
     write_json(folder.summary, head | history.figures | figures | rest)
