@@ -106,7 +106,8 @@ def test_heart_runs_from_a_folder_relative_to_here(calyx, tmp_path, heart_dir):
     assert figures["test_accuracy"] > figures["baselines"]["local_mean"] + 0.05
     events = read_lines(tmp_path / "out" / "events.jsonl")
     hidden = [e for e in events if (e["client"], e.get("column")) == ("switzerland", "chol")]
-    assert [e["count"] for e in hidden] == [123]
+    assert [(e["event"], e["count"]) for e in hidden] == [("finding", 123), ("coded", 123)]
+    assert hidden[1]["message"].endswith("they are coded as the same number at all clients.")
     assert "data_dir" not in json.dumps(figures)
 
 
