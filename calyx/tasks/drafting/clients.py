@@ -33,11 +33,14 @@ def client_of(survey: Survey, name: str | None) -> Client | None:
     if name is not None:
         _check(survey, name)
         return Client(name, is_guess=False)
-    sites = [one for one in survey.columns if set(tokens(one)) & SITES and not _fault(survey, one)]
+    called = [one for one in survey.columns if set(tokens(one)) & SITES]
+    sites = [one for one in called if not _fault(survey, one)]
     if len(sites) == 1:
         return Client(sites[0], is_guess=True)
     if not survey.is_folder:
         return None
+    if len(called) == 1:
+        raise DataError(f"{_fault(survey, called[0])}.")
     places = [
         one for one in survey.columns if set(tokens(one)) & PLACES and not _fault(survey, one)
     ]

@@ -34,7 +34,10 @@ WAYS = ((".", None), (",", None), (".", ","), (",", "."), (".", " "), (",", " ")
 MARKED = re.compile(r"[0-9][.,'\u2019 \u00a0\u202f\u2009][0-9]")
 THREES = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")  # a fraction, or a whole number in groups
 SAID_MARK = {",": "commas", ".": "points"}
-SAID = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+SAID = {
+    mark: f"{name} between its cells"
+    for mark, name in zip(DELIMITERS, ("commas", "semicolons", "tabs", "bars"), strict=True)
+}
 
 
 @dataclass(frozen=True)
@@ -48,16 +51,15 @@ class Writing:
 def writing_of(paths: Sequence[Path], missing: tuple[str, ...]) -> Dialect:
     """The encoding and the delimiter of all files. Raises DataError where one differs, or is no text."""
     encodings = {path: _encoding(path) for path in paths}
-    encoding = _one({p: e for p, e in encodings.items() if e != "ascii"}, "encoding", {}) or "utf-8"
+    encoding = _one({p: e for p, e in encodings.items() if e != "ascii"}, "encoding") or "utf-8"
     delimiters = {
         path: _delimiter(path, e.replace("ascii", "utf-8")) for path, e in encodings.items()
     }
-    said = {mark: f"{word} between its cells" for mark, word in SAID.items()}
-    delimiter = _one({p: d for p, d in delimiters.items() if d}, "delimiter", said) or ","
+    delimiter = _one({p: d for p, d in delimiters.items() if d}, "delimiter") or ","
     return Dialect(delimiter=delimiter, encoding=encoding, missing=missing)
 
 
-def _one(found: Mapping[Path, str], key: str, said: Mapping[str, str]) -> str | None:
+def _one(found: Mapping[Path, str], key: str) -> str | None:
     """What all files have; None of no file. Raises DataError naming one that differs from most."""
     if not found:
         return None
@@ -65,9 +67,9 @@ def _one(found: Mapping[Path, str], key: str, said: Mapping[str, str]) -> str | 
     for path, value in found.items():
         if value != commonest:
             other = next(path for path, value in found.items() if value == commonest)
-            here, there = said.get(value, value), said.get(commonest, commonest)
+            here, there = SAID.get(value, value), SAID.get(commonest, commonest)
             raise DataError(
-                f"{path} has {here}, and {other.name} has {there}; the schema's {key} is one for all "
+                f"{path} is written with {here}, and {other.name} with {there}; the schema's {key} is one for all "
                 "sites, so save the file again as the others are."
             )
     return commonest

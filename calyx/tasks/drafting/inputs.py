@@ -80,7 +80,7 @@ def _is_site(survey: Survey, name: str, client: str | None) -> bool:
     """Whether each site has one value, and not all the same."""
     if client is None:
         only = survey.columns[name].only
-        words = {only.get(i) for i, rows in enumerate(survey.rows) if rows}
+        words = {only.get(i) for i in range(len(survey.files))}
         return len(words) > 1 and None not in words
     found: dict[str | None, set[str | None]] = {}
     rows = survey.sample.cells

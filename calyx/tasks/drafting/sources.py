@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calyx.errors import DataError, printable
+from calyx.sentences import named
 from calyx.tasks.csv_folder import copies, files_by_client, left_out, listed, tables_in
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_split import part_folders
@@ -52,9 +53,17 @@ def headings_of(paths: Sequence[Path], dialect: Dialect) -> Headings:
     for path, header in headers.items():
         shared = sum(name in header for name in usual)
         if 2 * shared < len(usual) or not usual:
+            folded = {_folded(name): name for name in usual}
+            alike = [
+                f"{name!r} to {folded[_folded(name)]!r}"
+                for name in header
+                if _folded(name) in folded and name not in usual
+            ]
+            cure = "if it is a site's, name its columns as the others do; else put it elsewhere"
+            if alike:
+                cure = f"rename {printable(named(alike), 300)} in it"
             raise DataError(
-                f"{path} has {shared} of the {len(usual)} columns that most files have ({listed(usual)}); "
-                "if it is a site's, name its columns as the others do; else put it elsewhere."
+                f"{path} has {shared} of the {len(usual)} columns that most files have ({listed(usual)}); {cure}."
             )
     reasons = {name: _why_not(name, headers) for name in everywhere}
     names = tuple(name for name, reason in reasons.items() if not reason)
@@ -74,16 +83,20 @@ def _why_not(name: str, headers: Mapping[Path, Counter[str]]) -> str:
     without = [path for path, header in headers.items() if not header[name]]
     if not without:
         return ""
-    path, alike = without[0], "".join(name.casefold().split())
     for path in without:
         for other in headers[path]:
-            if "".join(other.casefold().split()) == alike:
+            if _folded(other) == _folded(name):
                 return (
                     f"{printable(path.name, 60)} calls it {printable(other, 60)!r}, if it is the same; left "
                     "out until it has one name"
                 )
     more = f" and {len(without) - 1} more" if len(without) > 1 else ""
     return f"not in {printable(without[0].name, 60)}{more}, and a column must be in each file; left out"
+
+
+def _folded(name: str) -> str:
+    """What is left of a name without its case and its blanks."""
+    return "".join(name.casefold().split())
 
 
 def _check_is_header(path: Path, names: Sequence[str]) -> None:

@@ -52,8 +52,11 @@ def survey(path: Path) -> Survey:
             for name, column in columns.items():
                 piece = Piece(chunk.cells[name], chunk.lines, file, i)
                 look(column, piece, writing.dialect)
-    if not sum(rows):
-        raise DataError(f"{files[0]} has no rows below its first line.")
+    for file, count in zip(files, rows, strict=True):
+        if not count:
+            raise DataError(
+                f"{file} has no rows below its first line; bring its rows, or take the file out."
+            )
     return Survey(
         path,
         files,

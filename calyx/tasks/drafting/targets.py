@@ -18,6 +18,8 @@ from calyx.tasks.drafting.telling import (
     tokens,
 )
 
+SURE = 50  # from which on a name alone says what is predicted
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -56,7 +58,7 @@ def guessed_target(survey: Survey, client: str | None) -> Answer:
     scores = {
         name: _score(survey, name)
         for name in survey.columns
-        if name != client and not _fault(survey, name) and not is_id(survey, name)
+        if name != client and not is_id(survey, name) and _may_be_meant(survey, name)
     }
     if not scores:
         raise DataError(
@@ -65,6 +67,8 @@ def guessed_target(survey: Survey, client: str | None) -> Answer:
         )
     # Of equal ones the last: answers stand at the end.
     best = max(reversed(list(scores)), key=lambda name: scores[name])
+    if fault := _fault(survey, best):
+        raise DataError(fault)
     reason = "by its name" if _telling(survey, best) > 0 else "by its place and values"
     return _answer(survey, best, reason)
 
@@ -72,6 +76,12 @@ def guessed_target(survey: Survey, client: str | None) -> Answer:
 def _answer(survey: Survey, name: str, reason: str) -> Answer:
     column = survey.columns[name]
     return Answer(name, reason, column, categories(column), _is_number(column, name))
+
+
+def _may_be_meant(survey: Survey, name: str) -> bool:
+    """Whether a column can be predicted, or is called so and could but for a class of few rows."""
+    spoilt = len(categories(survey.columns[name]).words) > 1
+    return not _fault(survey, name) or (spoilt and _telling(survey, name) >= SURE)
 
 
 def _fault(survey: Survey, name: str) -> str:
