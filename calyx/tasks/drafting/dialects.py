@@ -19,6 +19,7 @@ from calyx.tasks.csv_rows import BEGINNINGS, Dialect, read_rows
 from calyx.tasks.drafting.units import without_unit
 
 DELIMITERS = ",;\t|"
+LONGEST_LINE = 100  # signs of the line that Excel begins with
 LOOKED_AT = 50  # rows for the delimiter
 MARKED_ROWS = 2000  # rows for the marks in numbers
 BLOCK_BYTES = 1_000_000
@@ -172,8 +173,8 @@ def _is_text(path: Path, encoding: str) -> str:
 
 def _delimiter(path: Path, encoding: str) -> str:
     """The one that gives the first rows one width, and the widest; "" where none stands in them."""
-    with path.open(encoding=encoding, newline="") as file:
-        declared = SEP.fullmatch(file.readline())
+    with path.open(encoding=encoding, newline="", errors="replace") as file:
+        declared = SEP.fullmatch(file.readline(LONGEST_LINE))
     if declared:
         return declared[1]
     fits = {mark: _fit(path, encoding, mark) for mark in DELIMITERS}

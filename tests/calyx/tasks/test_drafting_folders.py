@@ -221,6 +221,7 @@ LINES = "site,x,sick\n" + "".join(f"{{}},{i % 7}.5,{'yes' if i % 2 else 'no'}\n"
         ({"s3": (HEAD + rows(3)).replace(",", ";")}, r"s3.csv is written with semicolons between"),
         ({"s3": HEAD.replace("sex", "größe").encode("latin-1")}, "s3.csv"),
         ({"s3": ""}, "s3.csv is empty"),
+        ({"s3": b"\xef\xbb\xbf" + HEAD.encode() + b"\xff,m,no\n"}, "s3.csv, line 2 is not utf-8"),
         ({"s3": HEAD}, "s3.csv has no rows below its first line; bring its rows"),
         ({"s3": b"PK\x03\x04\0\0"}, "s3.csv is an Excel workbook or another zip file, whatever"),
         (
