@@ -35,10 +35,8 @@ WAYS = [(d, g) for g in (None, *",. '") for d in ".," if d != g]  # decimal mark
 MARKED = re.compile(r"[0-9][.,'\u2019 \u00a0\u202f\u2009][0-9]")
 THREES = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")  # a fraction, or a whole number in groups
 SAID_MARK = {",": "commas", ".": "points"}
-SAID = {
-    mark: f"{name} between its cells"
-    for mark, name in zip(DELIMITERS, ("commas", "semicolons", "tabs", "bars"), strict=True)
-}
+NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
+SAID = {mark: f"{name} between its cells" for mark, name in NAMES.items()}
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,9 @@ def _delimiter(path: Path, encoding: str) -> str:
         return declared[1]
     fits = {mark: _fit(path, encoding, mark) for mark in DELIMITERS}
     best = max(DELIMITERS, key=lambda mark: fits[mark])
-    return best if fits[best][1] > 1 else ""
+    if fits[best][1] > 1:
+        return best
+    return " " if _fit(path, encoding, " ")[0] > 1 else ""
 
 
 def _fit(path: Path, encoding: str, delimiter: str) -> tuple[int, int]:
