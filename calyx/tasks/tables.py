@@ -16,7 +16,7 @@ from calyx.errors import DataError, printable
 from calyx.tasks.csv_numbers import no_number
 from calyx.tasks.csv_numbers import numbers as read_numbers
 from calyx.tasks.csv_rows import Dialect, read_rows
-from calyx.tasks.words import Places, Word, one_form
+from calyx.tasks.words import Places, Word, folded, one_form
 
 Values = NDArray[np.float64]
 UNKNOWN = -1.0  # the code of a category that the schema does not name
@@ -95,6 +95,11 @@ def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None
         has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
         marks = [mark for mark in ",;\t|" if len(found) == 1 and mark in found[0]]
         advice = f"; is {marks[0]!r} the file's delimiter?" if marks else "."
+        likely = [name for name in found if folded(name) == folded(absent[0])]
+        if likely:
+            advice += (
+                f" Perhaps {printable(likely[0], 40)!r} is meant: give it one name everywhere."
+            )
         said = printable(absent[0], 40)
         raise DataError(f"{path} has no column {said}; its first line names {has}{advice}")
     twice = [name for name in names if counts[one_form(name)] > 1]

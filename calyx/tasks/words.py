@@ -97,8 +97,8 @@ def told(cell: str, words: Sequence[Word]) -> str:
     """A strange cell for a person, beside the declared word that it may be, and the key that says so."""
     near = Places(words).nearly(cell)
     if near is None:
-        form = _folded(cell)
-        likely = next((w for w in words if isinstance(w, str) and _folded(w) == form), None)
+        form = folded(cell)
+        likely = next((w for w in words if isinstance(w, str) and folded(w) == form), None)
         if likely is None:
             return repr(printable(cell, 40))
         return (
@@ -111,7 +111,7 @@ def told(cell: str, words: Sequence[Word]) -> str:
     )
 
 
-def _folded(word: str) -> str:
+def folded(word: str) -> str:
     """What is left of a word without its case and its blanks."""
     return "".join(one_form(word).casefold().split())
 

@@ -147,7 +147,7 @@ def test_classes_are_compared_as_words_too(tmp_path):
     (tmp_path / "a.csv").write_text("word,sick\n1,100\n2,1E2\n")
     assert task_of(tmp_path).load("a", tmp_path, 1).y.tolist() == [1, 0]
     (tmp_path / "b.csv").write_text("word,sick\n1,100\n2,1e2\n")
-    with pytest.raises(DataError, match="line 3: the target sick is '1e2' .*none of its classes"):
+    with pytest.raises(DataError, match=r"line 3: the target sick is '1e2' .*none of its classes"):
         task_of(tmp_path).load("b", tmp_path, 1)
 
 
@@ -230,7 +230,7 @@ def test_words_of_the_files_are_the_categories_that_the_schema_says(tmp_path):
     assert task.schema.columns[0].words == ("M", "F")
     # As texts: a 0 of the classes would be 0.0 too, and one that is said to be the same is not.
     (tmp_path / "b.csv").write_text("sex,stage,sick\nM,1,0.0\n")
-    with pytest.raises(DataError, match="line 2: the target sick is '0.0', none of its classes"):
+    with pytest.raises(DataError, match=r"line 2: the target sick is '0\.0', none of its classes"):
         task.load("b", tmp_path, 1)
 
 
@@ -353,6 +353,6 @@ def test_without_the_key_a_row_without_a_label_is_refused_with_the_key(tmp_path)
     (tmp_path / "schema.yaml").write_text(DROP.replace(", missing: drop", ""))
     (tmp_path / "all.csv").write_text(UNLABELLED.replace("no number", "1"))
     with pytest.raises(
-        DataError, match="line 3: the target sick is missing; .*missing: drop of the"
+        DataError, match=r"line 3: the target sick is missing; .*missing: drop of the"
     ):
         task_of(tmp_path).load("a", tmp_path, 1)
