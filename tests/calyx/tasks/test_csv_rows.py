@@ -9,7 +9,7 @@ import pytest
 
 from calyx.errors import DataError
 from calyx.tasks.csv_rows import Dialect, read_rows
-from calyx.tasks.drafting import draft
+from calyx.tasks.drafting.draft import draft
 from calyx.tasks.tables import CHUNK_ROWS, Field, all_rows, read_header
 
 STRAY = 'note,age,sick\nok,51,no\nok,62,yes\n"12 cm cyst,43,no\nok,71,yes\nok,38,no\n'
@@ -131,9 +131,9 @@ def test_a_draft_names_what_the_file_names_and_leaves_out_what_has_no_name(tmp_p
     path = tmp_path / "x.csv"
     rows = "".join(f"{i % 2},{i}.5,7,8,{i % 3}\n" for i in range(40))
     path.write_text(f"None,NA,,twice,twice\n{rows}")
-    text = draft(path)
-    assert 'name: "None"' in text
-    assert '  "NA": {kind: numeric' in text
+    text = draft(path).text
+    assert 'name: "NA"' in text
+    assert '  "None": {kind: categorical' in text
     assert '# "": a column without a name; left out' in text
     assert '# "twice": stands twice in the first line; left out' in text
 
