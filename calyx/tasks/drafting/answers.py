@@ -128,8 +128,9 @@ def _sums(
         fewer = [other for other in names if other != name]
         if fewer and _is_sum(matrix[rows][:, [list(kept).index(n) for n in fewer]], y[rows]):
             names = fewer
-    together = named(names)
-    return dict.fromkeys(names, f"{target} can be reckoned from {together}")
+    reason = f"{target} can be reckoned from {named(names)}"
+    rest = {name: x for name, x in kept.items() if name not in names}
+    return dict.fromkeys(names, reason) | _sums(rest, y, target)
 
 
 def _is_sum(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:

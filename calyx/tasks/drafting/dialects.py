@@ -30,7 +30,7 @@ FORMATS = {  # what is no text, by its first bytes
     b"PAR1": "a Parquet file",
     b"%PDF": "a PDF",
 }
-WAYS = ((".", None), (",", None), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"))
+WAYS = [(d, g) for g in (None, *",. '") for d in ".," if d != g]  # decimal mark, thousands
 MARKED = re.compile(r"[0-9][.,'\u2019 \u00a0\u202f\u2009][0-9]")
 THREES = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")  # a fraction, or a whole number in groups
 SAID_MARK = {",": "commas", ".": "points"}
@@ -69,8 +69,8 @@ def _one(found: Mapping[Path, str], key: str) -> str | None:
             other = next(path for path, value in found.items() if value == commonest)
             here, there = SAID.get(value, value), SAID.get(commonest, commonest)
             raise DataError(
-                f"{path} is written with {here}, and {other.name} with {there}; the schema's {key} is one for all "
-                "sites, so save the file again as the others are."
+                f"{path} is written with {here}, and {other.name} with {there}; the schema's {key} is one "
+                "for all sites, so save the file again as the others are."
             )
     return commonest
 

@@ -14,7 +14,7 @@ def is_id(survey: Survey, name: str) -> bool:
     """Whether a column names rows or people: by its name, or since it counts the rows of each file."""
     column = survey.columns[name]
     words = [word for word in tokens(name) if not word.isdigit()]
-    if set(words) & IDS or "".join(words) in WHOLE_IDS:
+    if set(words) & IDS or (words and set(words) <= WHOLE_IDS):
         return len(column.words) > FEW
     return column.is_whole and len(column.words) > FEW and _counts_up(survey, name)
 

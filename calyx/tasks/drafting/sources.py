@@ -51,20 +51,7 @@ def headings_of(paths: Sequence[Path], dialect: Dialect) -> Headings:
     everywhere = Counter(name for header in headers.values() for name in header)
     usual = [name for name, count in everywhere.items() if 2 * count > len(paths)]
     for path, header in headers.items():
-        shared = sum(name in header for name in usual)
-        if 2 * shared < len(usual) or not usual:
-            folded = {_folded(name): name for name in usual}
-            alike = [
-                f"{name!r} to {folded[_folded(name)]!r}"
-                for name in header
-                if _folded(name) in folded and name not in usual
-            ]
-            cure = "if it is a site's, name its columns as the others do; else put it elsewhere"
-            if alike:
-                cure = f"rename {printable(named(alike), 300)} in it"
-            raise DataError(
-                f"{path} has {shared} of the {len(usual)} columns that most files have ({listed(usual)}); {cure}."
-            )
+        _check_is_alike(path, list(header), usual)
     reasons = {name: _why_not(name, headers) for name in everywhere}
     names = tuple(name for name, reason in reasons.items() if not reason)
     if not names:
@@ -72,6 +59,22 @@ def headings_of(paths: Sequence[Path], dialect: Dialect) -> Headings:
             f"{paths[0]} names its columns twice, or not at all; give each its own name in the first line."
         )
     return Headings(names, {name: reason for name, reason in reasons.items() if reason})
+
+
+def _check_is_alike(path: Path, header: Sequence[str], usual: Sequence[str]) -> None:
+    """Raise DataError where a file has few of the columns that most files have."""
+    shared = sum(name in header for name in usual)
+    if usual and 2 * shared >= len(usual):
+        return
+    folded = {_folded(name): name for name in usual}
+    others = [name for name in header if _folded(name) in folded and name not in usual]
+    cure = "if it is a site's, name its columns as the others do; else put it elsewhere"
+    if others:
+        alike = [f"{name!r} to {folded[_folded(name)]!r}" for name in others]
+        cure = f"rename {printable(named(alike), 300)} in it"
+    raise DataError(
+        f"{path} has {shared} of the {len(usual)} columns that most files have ({listed(usual)}); {cure}."
+    )
 
 
 def _why_not(name: str, headers: Mapping[Path, Counter[str]]) -> str:

@@ -33,7 +33,7 @@ EVENTS = _among("cens event status death died dead relapse recurrence deceased")
 # Whose a row is; and where that may be.
 SITES = _among(
     """site sites clinic hospital center centre client institution institute facility practice branch
-    store shop bank ward lab laboratory plant farm school"""
+    store shop bank ward lab laboratory plant farm"""
 )
 PLACES = _among("region country state province city district county island residence location")
 # Who or which row it is: among a name's words, or all of them.
@@ -41,7 +41,10 @@ IDS = _among(
     """id ids uuid guid mrn ssn pid patientid subjectid customerid userid caseid studyid
     recordid rownames rowname rownum rowid"""
 )
-WHOLE_IDS = IDS | _among("nr no number patient subject person index idx unnamed")
+WHOLE_IDS = IDS | _among(
+    """nr no number patient subject person index idx unnamed sample row case record serial observation obs
+    line"""
+)
 # Cells that tell nothing of anybody, however few rows have them.
 SHORT = _among(
     """0 1 yes no y n true false t f m w male female man woman ja nein j oui non si na on off pos neg

@@ -1,0 +1,285 @@
+"""A draft of all sites' files: its target, what is no input, what it asks about, what it refuses."""
+
+import re
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calyx.errors import DataError
+from calyx.tasks.drafting.draft import draft
+
+HEAD = "age,sex,sick\n"
+SITES = 5
+
+
+def rows(seed, sep=",", number="{:.1f}"):
+    """Thirty rows of an age, a sex and an illness."""
+    draw = np.random.default_rng(seed)
+    cells = [
+        [number.format(draw.normal(50, 9)), draw.choice(["f", "m"]), draw.choice(["no", "yes"])]
+        for _ in range(30)
+    ]
+    return "".join(sep.join(row) + "\n" for row in cells)
+
+
+def write(folder, **changed):
+    """Five sites' files, some of them as they are given; the folder."""
+    folder.mkdir(exist_ok=True)
+    for name in [f"s{i}" for i in range(SITES)] + list(changed):
+        content = changed.get(name, HEAD + rows(int(name[1:]) if name[1:].isdigit() else 9))
+        content = content if isinstance(content, bytes) else content.encode()
+        (folder / f"{name}.csv").write_bytes(content)
+    return folder
+
+
+def table(folder, names, columns):
+    """One column a name, dealt to five files of as many rows; the folder."""
+    folder.mkdir(exist_ok=True)
+    lines = [",".join(map(str, row)) for row in zip(*columns, strict=True)]
+    size = len(lines) // SITES
+    for i in range(SITES):
+        part = [",".join(names), *lines[i * size : (i + 1) * size]]
+        (folder / f"s{i}.csv").write_text("\n".join(part) + "\n")
+    return folder
+
+
+def drafted(folder, **named):
+    """The draft's YAML as a value, and its text."""
+    text = draft(folder, **named).text
+    return yaml.safe_load(text), text
+
+
+def test_ranges_and_words_are_those_of_all_sites(tmp_path):
+    old = HEAD + "".join(f"{90 + i / 10},x,yes\n" for i in range(9))
+    found, _ = drafted(write(tmp_path, s3=old))
+    assert found["target"] == {"name": "sick", "classes": ["no", "yes"]}
+    assert found["columns"]["age"]["high"] >= 90.8
+    assert found["columns"]["age"]["low"] == 0
+    assert found["columns"]["sex"]["categories"] == ["f", "m", "x"]
+
+
+NAMES = [
+    (["species", "size", "when"], "species"),
+    (["mpg", "weight", "name2"], "mpg"),
+    (["x", "SalePrice", "z"], "SalePrice"),
+    (["x", "y", "z"], "z"),  # places in space: the last
+    (["a", "y", "b"], "y"),
+    (["survived", "age", "sex"], "survived"),
+    (["age", "sex", "region"], "region"),
+    (["vote", "income", "age"], "vote"),
+]
+
+
+@pytest.mark.parametrize(("names", "target"), NAMES)
+def test_the_target_is_guessed_by_its_name_and_said_to_be_a_guess(tmp_path, names, target):
+    draw = np.random.default_rng(0)
+    columns = [draw.choice(["p", "q"], 50), draw.normal(size=50), draw.choice(["u", "v"], 50)]
+    found, text = drafted(table(tmp_path, names, columns))
+    assert found["target"]["name"] == target
+    assert "# a guess by its " in text
+    assert "a guess" not in drafted(tmp_path, target=names[0])[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "kind", "other"),
+    [
+        ("vocabulary", np.random.default_rng(1).binomial(10, 0.6, 400), "center", "classes: ["),
+        ("digit", np.arange(400) % 10, "classes", "center: 4.5"),
+        ("wards", np.arange(400) % 3, "classes", "center: "),
+        ("sick", np.arange(400) % 2, "classes", None),
+    ],
+)
+def test_whole_numbers_are_classes_or_amounts_and_the_other_way_is_said(
+    tmp_path, name, numbers, kind, other
+):
+    draw = np.random.default_rng(0)
+    found, text = drafted(table(tmp_path, ["x", name], [draw.normal(size=400), numbers]))
+    assert kind in found["target"]
+    said = [line for line in text.splitlines() if "# If " in line]
+    assert [other in line for line in said] == ([True] if other else [])
+
+
+def useless(size=200):
+    """Columns that are no inputs, each with the words by which that is said."""
+    draw = np.random.default_rng(0)
+    sick = draw.integers(0, 2, size)
+    words = np.where(sick == 1, "ill", "well")
+    site = np.repeat(np.arange(SITES), size // SITES)
+    columns = {
+        "patient_id": (draw.permutation(size) + 1000, "names rows or people"),
+        "counter": (np.arange(size), "names rows or people"),
+        "born": ([f"{i % 28 + 1}.3.1980" for i in range(size)], "dates or times"),
+        "remark": ([f"remark {i}" for i in range(size)], "text with many values"),
+        "currency": (["EUR"] * size, "one value in all rows"),
+        "clinic": ([f"north {i}" for i in site], "it tells the site"),
+        "coded": (np.where(sick == 1, "C1", "C0"), "says the same as sick"),
+        "cause": (
+            np.where((sick == 1) & (site > 0), draw.choice(["p", "q"], size), ""),
+            "sick is ill",
+        ),
+        "marker": (draw.normal(size=size) + 20 * sick, "tell the classes of sick apart"),
+        "blank": ([""] * size, "no value in any row"),
+        "mixed": (["5 kg", "5 lb"] * (size // 2), "several units (kg and lb)"),
+        "odd": (
+            [f"{i % 60}.5" if i % 9 else "x1" for i in range(size)],
+            "numbers with text among them",
+        ),
+    }
+    rare = [f"seen by {i}" if i % 50 == 7 else draw.choice(["a", "b"]) for i in range(size)]
+    kept = {"age": draw.integers(18, 90, size), "rare": rare}
+    return kept, columns, words
+
+
+def test_what_is_no_input_is_left_out_and_said_why(tmp_path):
+    kept, columns, sick = useless()
+    values = [*kept.values(), *(of for of, _ in columns.values()), sick]
+    found, text = drafted(table(tmp_path, [*kept, *columns, "sick"], values))
+    assert list(found["columns"]) == list(kept)
+    assert found["columns"]["rare"]["categories"] == ["a", "b"]
+    assert "# 4 words of fewer than 5 rows: not listed" in text
+    for name, (_, reason) in columns.items():
+        assert re.search(rf'# "{name}": .*{re.escape(reason)}.*; left out', text), name
+
+
+def test_copies_and_parts_of_a_number_are_answers_and_half_of_it_is_none(tmp_path):
+    draw = np.random.default_rng(0)
+    casual, members, noise = draw.integers(1, 99, (3, 200)) * 1.5
+    count = casual + members
+    names = ["casual", "members", "noise", "logged", "count"]
+    values = [casual, members, noise, np.log(count), count]
+    found, text = drafted(table(tmp_path, names, values))
+    assert found["target"]["name"] == "count"
+    assert list(found["columns"]) == ["noise"]
+    assert '# "logged": the same as count on another scale' in text
+    assert "count can be reckoned from casual and members" in text
+    del names[0], values[0]
+    assert "members" in drafted(table(tmp_path, names, values))[0]["columns"]
+
+
+def test_spellings_of_one_word_are_taken_for_one_and_asked_about(tmp_path):
+    loud = (HEAD + rows(3)).replace("yes", "YES").replace(",f,", ",F ,")
+    found, text = drafted(write(tmp_path, s3=loud))
+    assert found["target"] == {"name": "sick", "classes": ["no", "yes"], "same": {"YES": "yes"}}
+    assert found["columns"]["sex"]["same"] == {"F": "f"}
+    assert text.count("are these the same?") == 2
+    both = (HEAD + rows(3)).replace(",m,", ",F,")  # two letters side by side in one file: two codes
+    assert "same" not in drafted(write(tmp_path, s3=both))[0]["columns"]["sex"]
+
+
+def test_rows_without_a_label_are_dropped_and_counted(tmp_path):
+    found, text = drafted(write(tmp_path, s3=HEAD + rows(3).replace("yes", "")))
+    assert found["target"]["missing"] == "drop"
+    count = rows(3).count("yes")
+    assert f"# {count} rows have no label, and are left out" in text
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 60)), min_size=25, max_size=60))
+@settings(max_examples=60)
+def test_nothing_of_a_single_row_stands_in_a_draft(tmp_path_factory, cells):
+    cells = cells[: len(cells) // SITES * SITES]
+    names = ["size", "word", "score", "sick", "free"]
+    size, word = [a / 7 - 20 for a, _ in cells], [f"word{b}" for _, b in cells]
+    sick = ["no", "yes"] * (len(cells) // 2 + 1)
+    columns = [size, word, [a % 17 for a, _ in cells], sick[: len(cells)]]
+    columns.append([i * 7 % 13 + 0.5 for i in range(len(cells))])
+    folder = table(tmp_path_factory.mktemp("rows"), names, columns)
+    found, text = drafted(folder, target="sick")
+    for name, column in zip(names[:3], columns, strict=False):
+        of = found["columns"].get(name, {})
+        once = {value for value in column if column.count(value) < 5}
+        shown = {*of.get("categories", []), of.get("low"), of.get("high")} - {0, 1}
+        assert not once & shown, name
+        assert not any(str(value) in text for value in once if isinstance(value, str))
+
+
+LINES = "site,x,sick\n" + "".join(f"{{}},{i % 7}.5,{'yes' if i % 2 else 'no'}\n" for i in range(60))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"s3": "alter,geschlecht,krank\n1,2,3\n"},
+            r"s3.csv has 0 of the 3 columns that most files",
+        ),
+        ({"s3": "Age,sex ,SICK\n1,2,3\n"}, r"rename 'Age' to 'age' and 'SICK' to 'sick' in it"),
+        ({"s3": (HEAD + rows(3)).replace(",", ";")}, r"s3.csv is written with semicolons between"),
+        ({"s3": HEAD.replace("sex", "größe").encode("latin-1")}, "s3.csv"),
+        ({"s3": ""}, "s3.csv is empty"),
+        ({"s3": HEAD}, "s3.csv has no rows below its first line; bring its rows"),
+        ({"s3": b"PK\x03\x04\0\0"}, "s3.csv is an Excel workbook or another zip file, whatever"),
+        (
+            {"s3": HEAD + rows(3) + "40,m,perhaps\n"},
+            r"s3.csv, line 32: 'perhaps' is a class of sick",
+        ),
+        ({"s3": HEAD + rows(3) + "40,m,yes,1\n"}, "s3.csv, line 32: 4 cells"),
+        ({"s3": "51.5,m,2.5\n49.5,f,1.5\n"}, "s3.csv, line 1 seems to be a row"),
+        ({"s1 (1)": HEAD + rows(1)}, r"s1 \(1\).csv is s1.csv once more"),
+        ({"notes": "column,meaning\nage,years\n"}, "notes.csv has 0 of the 3"),
+    ],
+)
+def test_a_file_that_fits_no_draft_is_named_with_the_cure(tmp_path, changed, words):
+    with pytest.raises(DataError, match=words) as error:
+        draft(write(tmp_path, **changed))
+    assert str(error.value).isprintable()
+
+
+def test_marks_of_decimals_are_those_of_all_sites(tmp_path):
+    sites = {f"s{i}": "age;sex;sick\n" + rows(i, ";") for i in range(SITES)}
+    comma = "age;sex;sick\n" + rows(3, ";").replace(".", ",")
+    with pytest.raises(DataError, match="s3.csv has numbers with commas before their decimals"):
+        draft(write(tmp_path, **sites | {"s3": comma}))
+    whole = "age;sex;sick\n" + rows(3, ";", "{:.0f}")
+    assert "decimal" not in drafted(write(tmp_path, **sites | {"s3": whole}))[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ({"target": "sik"}, "has no column sik; is 'sick' meant"),
+        ({"target": "id"}, "--target=id cannot be predicted: not in s1.csv and 3 more"),
+        ({"client": "sex"}, "holds 5 CSV files, each of them a site; --client is for one file"),
+    ],
+)
+def test_a_name_that_is_none_is_said(tmp_path, names, words):
+    first = "id," + HEAD + "".join(f"{i},{line}\n" for i, line in enumerate(rows(0).split()))
+    with pytest.raises(DataError, match=words):
+        draft(write(tmp_path, s0=first), **names)
+
+
+@pytest.mark.parametrize(
+    ("sites", "named", "words"),
+    [
+        ("ABCDE", {}, None),
+        ("ABCDE", {"client": "sick"}, None),
+        ("A", {}, "the client column site has one value in all rows"),
+        (["A", "B", ""], {}, "all.csv, line 4: the client column site is empty"),
+        ("ABCDE", {"client": "x", "target": "x"}, "--target and --client are both x"),
+    ],
+)
+def test_one_file_of_all_sites_needs_a_client_column(tmp_path, sites, named, words):
+    names = [sites[i % len(sites)] for i in range(60)]
+    (tmp_path / "all.csv").write_text(LINES.format(*names))
+    if words:
+        with pytest.raises(DataError, match=words):
+            draft(tmp_path, **named)
+    else:
+        assert drafted(tmp_path, **named)[0]["client"] == named.get("client", "site")
+    renamed = LINES.format(*names).replace("site", "place")
+    (tmp_path / "all.csv").write_text(renamed)
+    with pytest.raises(DataError, match="holds one CSV file, and a federation has several sites"):
+        draft(tmp_path)
+
+
+def test_a_folder_without_csv_files_says_what_lies_in_it(tmp_path):
+    (tmp_path / "deep").mkdir()
+    write(tmp_path / "deep")
+    with pytest.raises(DataError, match=r"holds no CSV file .*deep/ is left out"):
+        draft(tmp_path)
+    train = tmp_path / "deep" / "train"
+    (tmp_path / "deep").rename(tmp_path / "train")
+    assert not train.exists()
+    assert drafted(tmp_path)[0]["target"]["name"] == "sick"
