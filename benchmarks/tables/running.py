@@ -80,6 +80,8 @@ def _drafted(table: Table, folder: Path) -> tuple[str | None, str | None]:
 
 def _of_seed(known: Outcome, folder: Path, words: Sequence[str]) -> Outcome:
     runs = folder.parent / str(known.seed)
+    if runs.exists():
+        raise SystemExit(f"{runs} is there already: give --work a new folder")
     of_all = [
         "simulate",
         "task=csv",

@@ -56,9 +56,29 @@ def test_a_table_is_the_same_each_time():
     assert makers.wine() == makers.wine()
 
 
+# As their sources say: rows, and columns.
+SHAPES = {
+    "penguins": (344, 17), "auto": (397, 9), "wage": (3000, 11), "hdma": (2381, 14),
+    "default": (10_000, 4), "seattle": (1461, 6), "gbsg2": (686, 10), "chile": (2700, 9),
+    "flchain": (7874, 12), "bikeshare": (8645, 13), "males": (4360, 13), "diamonds": (53_940, 10),
+    "vocab": (21_638, 5), "breast": (569, 32), "wine": (178, 14), "diabetes": (442, 11),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", makers.MAKERS)
+def test_a_table_has_the_rows_of_its_source_and_its_target(name):
+    try:
+        table = makers.MAKERS[name]()
+    except sources.SourceError as error:
+        pytest.skip(str(error))
+    assert (len(table.rows), len(table.rows[0])) == SHAPES[name]
+    assert len(table.sites) == len(table.rows)
+    assert {table.target, *table.answers} <= set(table.rows[0])
+
+
 def test_a_package_that_is_not_there_is_named_with_the_command(monkeypatch):
     monkeypatch.setattr(sources.metadata, "distribution", _absent)
-    with pytest.raises(SystemExit, match=r"package ISLP is not here: pip install --no-deps ISLP=="):
+    with pytest.raises(SystemExit, match=r"package ISLP is not here: pip install .*ISLP=="):
         program.main(["--make", "nowhere", "--only", "wage"])
 
 
