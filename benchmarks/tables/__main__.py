@@ -30,9 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = options.only or (SHORT if options.short else list(MAKERS))
     try:
         if options.make is not None:
-            for name in names:
-                MAKERS[name]().write(options.make / name)
-            sys.stdout.write(f"tables  {len(names)}, in {options.make}\n")
+            tables = [MAKERS[name]() for name in names]
+            for table in tables:
+                table.write(options.make / table.name)
+            sys.stdout.write(f"{page.described(tables)}\n")
             return
         outcomes = _read(options.read) if options.read else _compared(options, names)
     except SourceError as error:

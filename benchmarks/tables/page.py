@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from benchmarks.tables.running import Outcome
+from benchmarks.tables.table import Table
 
 MARGIN = {"accuracy": 0.015, "R²": 0.03}
 HEAD = (
@@ -42,6 +43,14 @@ def table(outcomes: Sequence[Outcome]) -> str:
         if one.note is not None
     ]
     return "\n".join([*lines, "", *notes] if notes else lines)
+
+
+def described(tables: Sequence[Table]) -> str:
+    """What is in the tables' files, in Markdown."""
+    head = ("table", "target", "sites", "what is unprepared")
+    lines = [_row(head), _row("---" for _ in head)]
+    lines += [_row((one.name, f"`{one.target}`", one.dealt, one.marks)) for one in tables]
+    return "\n".join(lines)
 
 
 def _line(outcomes: Sequence[Outcome]) -> str:

@@ -26,9 +26,10 @@ KNOWN = Outcome("wine", 1, "accuracy", 178, 6, "cultivar", is_right=True)
 SCORES = Scores(linear=0.9, network=0.92, trees=0.95, commonest=0.4)
 
 
-def test_files_of_a_german_practice_hold_the_numbers_that_scikit_learn_has(tmp_path):
-    makers.diabetes().write(tmp_path / "rows")
-    files = sorted((tmp_path / "rows").iterdir())
+def test_files_of_a_german_practice_hold_the_numbers_that_scikit_learn_has(tmp_path, capsys):
+    program.main(["--make", str(tmp_path), "--only", "diabetes"])
+    assert "| diabetes | `progression` | 6 practices by chance |" in capsys.readouterr().out
+    files = sorted((tmp_path / "diabetes").iterdir())
     assert [f.name for f in files] == [f"practice-{i}.csv" for i in range(6)]
     first = files[0].read_bytes()
     assert first.startswith(b"\xef\xbb\xbfage;sex;bmi")
