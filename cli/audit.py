@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calyx.errors import pasted, printable
-from calyx.sentences import counted
+from calyx.sentences import counted, named
 from calyx.tasks.drafting.draft import Draft, draft
 from calyx.tasks.drafting.sources import files_of
 from cli.arguments import Parser
@@ -72,6 +72,9 @@ def _told(drafted: Draft, out: Path) -> list[str]:
         lines.append(f"sites   by {printable(client.name, 60)}{'; a guess' * client.is_guess}")
     if answer.holes:
         lines.append(f"labels  {answer.holes:,} rows have none, and are dropped")
+    telling = [one.name for one in drafted.inputs if one.tells]
+    if telling:
+        lines.append(f"answers {printable(named(telling), 200)}: given away there, so look at them")
     spelt = [one.name for one in drafted.inputs if one.categories.same]
     for name in [answer.name] * bool(answer.categories.same) + spelt:
         lines.append(f"same?   {printable(name, 60)} has words that differ in case or blanks only")

@@ -58,7 +58,7 @@ def _of_classes(survey: Survey, cells: Cells, labels: Cells, target: str) -> str
     shares = Counter(label for _, label in pairs)
     filled = Counter(label for cell, label in pairs if cell is not None)
     for state, of in (("filled in", filled), ("empty", shares - filled)):
-        if of and _chance(of, set(of), shares) < CHANCE:
+        if len(of) == 1 and _chance(of, set(of), shares) < CHANCE:
             return (
                 f"{state} only where {target} is {named(sorted(map(str, of)))}: known afterwards?"
             )

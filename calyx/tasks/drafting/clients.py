@@ -34,13 +34,16 @@ def client_of(survey: Survey, name: str | None) -> Client | None:
         _check(survey, name)
         return Client(name, is_guess=False)
     called = [one for one in survey.columns if set(tokens(one)) & SITES]
-    sites = [one for one in called if not _fault(survey, one)]
+    # Of two values it is rather a property: on a farm or not.
+    sites = [
+        one for one in called if not _fault(survey, one) and len(survey.columns[one].words) > 2
+    ]
     if len(sites) == 1:
         return Client(sites[0], is_guess=True)
     if not survey.is_folder:
         return None
-    if len(called) == 1:
-        raise DataError(f"{_fault(survey, called[0])}.")
+    if len(called) == 1 and (fault := _fault(survey, called[0])):
+        raise DataError(f"{fault}.")
     places = [
         one for one in survey.columns if set(tokens(one)) & PLACES and not _fault(survey, one)
     ]

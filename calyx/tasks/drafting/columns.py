@@ -17,6 +17,7 @@ from calyx.tasks.drafting.units import without_unit
 from calyx.tasks.words import one_form
 
 MOST_COUNTED = 1000  # distinct words of a column; of more, only that they are more
+LONGEST = 200  # signs of a word that is counted; what is longer is a text
 PADDED = re.compile(r"[+-]?0[0-9]+")  # a code: numbers do not begin with 0
 USUAL = re.compile(r"-?(0|[1-9][0-9]{0,299})(\.0)?")  # a whole number, as programs write it
 _CLOCK = r"([ T]+\d{1,2}:\d{2}.*)?"
@@ -51,6 +52,7 @@ class Column:
     first: dict[str, Place] = field(default_factory=dict)  # where each of them stands first
     files: dict[str, set[int]] = field(default_factory=dict)  # those that each of them stands in
     only: dict[int, str | None] = field(default_factory=dict)  # a file's one word; None of several
+    has_long: bool = False  # words of more than LONGEST signs, which are not kept
     hole: Place | None = None  # the first cell without a value
     text: Place | None = None  # the first cell that is no number
     texts: int = 0  # cells that are no numbers, or codes such as 007
@@ -69,8 +71,8 @@ class Column:
 
     @property
     def is_open(self) -> bool:
-        """Whether there are more words than are counted."""
-        return len(self.words) > MOST_COUNTED
+        """Whether there are other words than are counted."""
+        return self.has_long or len(self.words) > MOST_COUNTED
 
     @property
     def is_number(self) -> bool:
@@ -132,6 +134,7 @@ def _count(column: Column, piece: Piece, counted: Counter[str]) -> None:
     distinct = set(words.values())
     known = column.only.get(piece.file, min(distinct))
     column.only[piece.file] = known if distinct == {known} else None
+    column.has_long |= any(len(word) > LONGEST for word in distinct)
     for cell, word in words.items():
         if column.is_open:
             return

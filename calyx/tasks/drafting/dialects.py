@@ -19,6 +19,7 @@ from calyx.tasks.csv_rows import BEGINNINGS, Dialect, read_rows
 from calyx.tasks.drafting.units import without_unit
 
 DELIMITERS = ",;\t|"
+LONGEST_LINE = 100  # signs of the line that Excel begins with
 LOOKED_AT = 50  # rows for the delimiter
 MARKED_ROWS = 2000  # rows for the marks in numbers
 BLOCK_BYTES = 1_000_000
@@ -34,10 +35,8 @@ WAYS = [(d, g) for g in (None, *",. '") for d in ".," if d != g]  # decimal mark
 MARKED = re.compile(r"[0-9][.,'\u2019 \u00a0\u202f\u2009][0-9]")
 THREES = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")  # a fraction, or a whole number in groups
 SAID_MARK = {",": "commas", ".": "points"}
-SAID = {
-    mark: f"{name} between its cells"
-    for mark, name in zip(DELIMITERS, ("commas", "semicolons", "tabs", "bars"), strict=True)
-}
+NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
+SAID = {mark: f"{name} between its cells" for mark, name in NAMES.items()}
 
 
 @dataclass(frozen=True)
@@ -172,13 +171,15 @@ def _is_text(path: Path, encoding: str) -> str:
 
 def _delimiter(path: Path, encoding: str) -> str:
     """The one that gives the first rows one width, and the widest; "" where none stands in them."""
-    with path.open(encoding=encoding, newline="") as file:
-        declared = SEP.fullmatch(file.readline())
+    with path.open(encoding=encoding, newline="", errors="replace") as file:
+        declared = SEP.fullmatch(file.readline(LONGEST_LINE))
     if declared:
         return declared[1]
     fits = {mark: _fit(path, encoding, mark) for mark in DELIMITERS}
     best = max(DELIMITERS, key=lambda mark: fits[mark])
-    return best if fits[best][1] > 1 else ""
+    if fits[best][1] > 1:
+        return best
+    return " " if _fit(path, encoding, " ")[0] > 1 else ""
 
 
 def _fit(path: Path, encoding: str, delimiter: str) -> tuple[int, int]:

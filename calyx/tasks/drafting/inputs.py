@@ -1,11 +1,12 @@
 """What a draft makes of each column that is not the target: an input, or a reason to leave it out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from calyx.errors import printable
 from calyx.sentences import named
+from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.drafting.answers import giving_away
 from calyx.tasks.drafting.categories import FEW_NUMBERS, FEWEST, Categories, categories
 from calyx.tasks.drafting.columns import Column, numbers_of
@@ -14,6 +15,8 @@ from calyx.tasks.drafting.ranges import WIDEST, codes_in, outwards
 from calyx.tasks.drafting.survey import Survey
 from calyx.tasks.drafting.targets import Answer
 
+MOST_STRANGE = 3  # words among numbers that may mean "missing"
+
 
 @dataclass(frozen=True)
 class Input:
@@ -21,6 +24,7 @@ class Input:
 
     name: str
     left_out: str = ""  # the reason; "" of an input
+    tells: str = ""  # how it gives the answer away; it is an input where there is no other
     categories: Categories = field(default_factory=Categories)  # none of a number
     bounds: tuple[float, float] | None = None
     codes: tuple[float, ...] = ()  # numbers that mean "missing"
@@ -33,8 +37,13 @@ def inputs_of(survey: Survey, answer: Answer, client: str | None) -> list[Input]
     names = [name for name in survey.columns if name not in (answer.name, client)]
     reasons = {name: _useless(survey, name, client) for name in names}
     usable = [name for name in names if not reasons[name]]
-    reasons |= giving_away(survey, answer, usable)
-    return [Input(name, reasons[name]) if reasons[name] else _input(survey, name) for name in names]
+    tell = giving_away(survey, answer, usable)
+    if len(tell) < len(usable):
+        reasons |= tell
+    found = [
+        Input(name, reasons[name]) if reasons[name] else _input(survey, name) for name in names
+    ]
+    return [replace(one, tells=tell.get(one.name, "")) for one in found]
 
 
 def _useless(survey: Survey, name: str, client: str | None) -> str:
@@ -60,13 +69,32 @@ def _useless(survey: Survey, name: str, client: str | None) -> str:
         return "one value for all rows of a site: it tells the site rather than anything of the row"
     if len(column.units) > 1 and not column.texts:
         return f"numbers of several units ({named(sorted(column.units))}); write one"
-    if column.is_number or categories(column).words:
+    strange = _among_numbers(column, survey.dialect)
+    if column.is_number or (categories(column).words and not strange):
         return ""
-    return _text(column)
+    return _text(column, strange)
 
 
-def _text(column: Column) -> str:
+def _among_numbers(column: Column, dialect: Dialect) -> list[str]:
+    """The few words, such as unknown, among many different numbers; none of other columns."""
+    if column.is_number or column.is_open or 2 * column.texts > column.present:
+        return []
+    texts = [word for word in column.words if np.isnan(numbers_of([word], dialect))[0]]
+    is_few = len(texts) <= MOST_STRANGE and len(column.words) - len(texts) > FEW_NUMBERS
+    return (
+        sorted(texts)
+        if is_few and min((column.words[word] for word in texts), default=0) >= FEWEST
+        else []
+    )
+
+
+def _text(column: Column, strange: list[str]) -> str:
     """What keeps a text from being categories, or numbers."""
+    if strange:
+        return (
+            f"numbers, and {named([repr(printable(word, 40)) for word in strange])} among them; if that "
+            "means no value, list it under missing, and the column as numbers"
+        )
     numbers = column.present - column.texts
     if numbers < column.present / 2:
         return "text with many values"
@@ -104,4 +132,10 @@ def _input(survey: Survey, name: str) -> Input:
     codes = codes_in(values[np.isfinite(values)], FEWEST)
     low, high = column.bounds(codes)
     bounds = outwards(low, high) if max(abs(low), abs(high)) < WIDEST else None
-    return Input(name, "", Categories(), bounds, tuple(codes), column.unit, holes or bool(codes))
+    return Input(
+        name,
+        bounds=bounds,
+        codes=tuple(codes),
+        unit=column.unit,
+        may_be_missing=holes or bool(codes),
+    )

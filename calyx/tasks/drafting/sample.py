@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 MOST_ROWS = 20_000
 MOST_CELLS = 1_000_000
+LONGEST = 200  # signs that are kept of a cell
 
 
 class Sample:
@@ -25,7 +26,7 @@ class Sample:
         begin = -self._rows % self.step
         self._rows += count
         for name, kept in self.cells.items():
-            kept.extend(cells[name][begin :: self.step])
+            kept.extend(cell and cell[:LONGEST] for cell in cells[name][begin :: self.step])
         self.files.extend([file] * len(range(begin, count, self.step)))
         while len(self) > self._most:
             self.step *= 2

@@ -9,15 +9,14 @@ def _among(text: str) -> frozenset[str]:
 
 # What people predict: surely, often, at times.
 SURELY = _among(
-    """target label labels class classification outcome y response diagnosis dependent ziel
-    diagnose klasse classe clase"""
+    "target label labels classification outcome y response diagnosis diagnose dependent ziel"
 )
 OFTEN = _among(
-    """survived survival died dead death deceased mortality default defaulted churn churned fraud deny
-    denied approved approval species variety vote voted weather price wage wages salary cost costs charges
-    disease sick illness recurrence relapse readmitted attrition exited purchased bought subscribed
-    converted spam sentiment quality progression mpg demand sales revenue cnt rentals bikers yield
-    strength result cancer malignant stroke diabetes deposit preis kosten prix"""
+    """class klasse classe clase survived survival died dead death deceased mortality default defaulted
+    churn churned fraud deny denied approved approval species variety vote voted weather price wage
+    wages salary cost costs charges disease sick illness recurrence relapse readmitted attrition exited
+    purchased bought subscribed converted spam sentiment quality progression mpg demand sales revenue
+    cnt rentals bikers yield strength result cancer malignant stroke diabetes deposit preis kosten prix"""
 )
 AT_TIMES = _among("income score rating grade status event cens category type count value")
 # What people have or are, rather than what is predicted of them.
@@ -33,7 +32,7 @@ EVENTS = _among("cens event status death died dead relapse recurrence deceased")
 # Whose a row is; and where that may be.
 SITES = _among(
     """site sites clinic hospital center centre client institution institute facility practice branch
-    store shop bank ward lab laboratory plant farm"""
+    store shop bank ward lab laboratory"""
 )
 PLACES = _among("region country state province city district county island residence location")
 # Who or which row it is: among a name's words, or all of them.

@@ -102,6 +102,8 @@ def _column(one: Input) -> Iterator[str]:
     parts = ["kind: numeric"]
     if one.categories.words:
         parts = ["kind: categorical", f"categories: [{', '.join(_listed(one.categories))}]"]
+    if one.tells:
+        yield f"# Leave it out, if you have others: {one.tells}"
     if one.categories.same:
         yield "# check `same`: are these the same?"
         parts.append(f"same: {_same(one.categories)}")

@@ -156,11 +156,26 @@ def test_a_range_holds_what_it_was_made_of(low, reach):
 def test_the_command_writes_a_file_once(calyx, tmp_path):
     write(tmp_path)
     words = ("audit", "--draft-schema", "rows.csv", "--out", "schema.yaml")
-    assert calyx(*words).returncode == 0
+    said = calyx(*words)
+    assert said.returncode == 0
+    assert "target  sick, 2 classes; a guess by its name" in said.stdout
+    assert "next    put it as schema.yaml beside each site's rows" in said.stdout
     assert "check every line" in (tmp_path / "schema.yaml").read_text()
     again = calyx(*words)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
     assert "is there already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("sites", "words"), [(3, " privacy=none (3 sites"), (4, " privacy.n_min=4 (4 sites"), (5, "")]
+)
+def test_the_command_that_comes_next_fits_the_number_of_sites(calyx, tmp_path, sites, words):
+    (tmp_path / "my rows").mkdir()
+    for i in range(sites):
+        write(tmp_path / "my rows", f"site-{i}.csv", seed=i)
+    said = calyx("audit", "--draft-schema", "my rows", "--out", "my rows/schema.yaml")
+    last = said.stdout.splitlines()[-1]
+    assert last.startswith(f"next    calyx simulate task=csv 'task.data_dir=my rows'{words}")
 
 
 def test_large_numbers_are_numbers_to_yaml_and_stay_apart(tmp_path):

@@ -70,6 +70,7 @@ NAMES = [
     (["survived", "age", "sex"], "survived"),
     (["age", "sex", "region"], "region"),
     (["vote", "income", "age"], "vote"),
+    (["class", "age", "survived"], "survived"),
 ]
 
 
@@ -123,8 +124,12 @@ def useless(size=200):
         "marker": (draw.normal(size=size) + 20 * sick, "tell the classes of sick apart"),
         "blank": ([""] * size, "no value in any row"),
         "mixed": (["5 kg", "5 lb"] * (size // 2), "several units (kg and lb)"),
+        "words": (
+            [f"{i % 30}" if i % 9 else "unknown" for i in range(size)],
+            "'unknown' among them",
+        ),
         "odd": (
-            [f"{i % 60}.5" if i % 9 else "x1" for i in range(size)],
+            [f"{i % 60}.5" if i % 9 else f"x{i}" for i in range(size)],
             "numbers with text among them",
         ),
     }
@@ -157,6 +162,13 @@ def test_copies_and_parts_of_a_number_are_answers_and_half_of_it_is_none(tmp_pat
     assert "count can be reckoned from casual and members" in text
     del names[0], values[0]
     assert "members" in drafted(table(tmp_path, names, values))[0]["columns"]
+
+
+def test_an_answer_that_is_the_only_input_is_kept_and_doubted(tmp_path):
+    cost = np.random.default_rng(0).uniform(1, 9, 100)
+    found, text = drafted(table(tmp_path, ["tax", "cost"], [cost * 0.19, cost]))
+    assert list(found["columns"]) == ["tax"]
+    assert "# Leave it out, if you have others: the same as cost on another scale" in text
 
 
 def test_spellings_of_one_word_are_taken_for_one_and_asked_about(tmp_path):
@@ -209,6 +221,7 @@ LINES = "site,x,sick\n" + "".join(f"{{}},{i % 7}.5,{'yes' if i % 2 else 'no'}\n"
         ({"s3": (HEAD + rows(3)).replace(",", ";")}, r"s3.csv is written with semicolons between"),
         ({"s3": HEAD.replace("sex", "größe").encode("latin-1")}, "s3.csv"),
         ({"s3": ""}, "s3.csv is empty"),
+        ({"s3": b"\xef\xbb\xbf" + HEAD.encode() + b"\xff,m,no\n"}, "s3.csv, line 2 is not utf-8"),
         ({"s3": HEAD}, "s3.csv has no rows below its first line; bring its rows"),
         ({"s3": b"PK\x03\x04\0\0"}, "s3.csv is an Excel workbook or another zip file, whatever"),
         (
@@ -230,7 +243,7 @@ def test_a_file_that_fits_no_draft_is_named_with_the_cure(tmp_path, changed, wor
 def test_marks_of_decimals_are_those_of_all_sites(tmp_path):
     sites = {f"s{i}": "age;sex;sick\n" + rows(i, ";") for i in range(SITES)}
     comma = "age;sex;sick\n" + rows(3, ";").replace(".", ",")
-    with pytest.raises(DataError, match="s3.csv has numbers with commas before their decimals"):
+    with pytest.raises(DataError, match=r"s3.csv has numbers with commas before their decimals"):
         draft(write(tmp_path, **sites | {"s3": comma}))
     whole = "age;sex;sick\n" + rows(3, ";", "{:.0f}")
     assert "decimal" not in drafted(write(tmp_path, **sites | {"s3": whole}))[0]
