@@ -15,7 +15,8 @@ from calyx.tasks.drafting.ranges import WIDEST, codes_in, outwards
 from calyx.tasks.drafting.survey import Survey
 from calyx.tasks.drafting.targets import Answer
 
-MOST_STRANGE = 3  # words among numbers that may mean "missing"
+MOST_STRANGE = 3  # words that may mean "missing", among
+MANY = 20  # different numbers and more
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _among_numbers(column: Column, dialect: Dialect) -> list[str]:
     if column.is_number or column.is_open or 2 * column.texts > column.present:
         return []
     texts = [word for word in column.words if np.isnan(numbers_of([word], dialect))[0]]
-    is_few = len(texts) <= MOST_STRANGE and len(column.words) - len(texts) > FEW_NUMBERS
+    is_few = len(texts) <= MOST_STRANGE and len(column.words) - len(texts) > MANY
     return (
         sorted(texts)
         if is_few and min((column.words[word] for word in texts), default=0) >= FEWEST

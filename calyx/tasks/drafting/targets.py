@@ -1,5 +1,6 @@
 """Which column is to be predicted, and whether as classes or as a number."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from calyx.errors import DataError, printable
@@ -13,6 +14,7 @@ from calyx.tasks.drafting.telling import (
     OF_CLASSES,
     OF_NUMBERS,
     OFTEN,
+    PERHAPS,
     SELDOM,
     SURELY,
     tokens,
@@ -128,13 +130,17 @@ def _is_number(column: Column, name: str) -> bool:
 
 
 def _telling(survey: Survey, name: str) -> int:
-    words = set(tokens(name))
+    """How much a name says that the column is predicted; below 0 where it says the contrary."""
+    words, shared = set(tokens(name)), Counter(w for n in survey.columns for w in set(tokens(n)))
     if words == {"y"} and any(other.casefold() in ("x", "z") for other in survey.columns):
         return 0  # a place in space
-    for among, score in ((SURELY, 100), (OFTEN, 60), (AT_TIMES, 40)):
-        if words & among:
-            return score - 5 * (len(words) - 1)
-    return -40 if words & SELDOM else 0
+    if tokens(name) == tokens(survey.path.resolve().stem):
+        return 60  # a table that is called as its answer
+    for among, score in ((SURELY, 100), (OFTEN, 60), (AT_TIMES, 40), (PERHAPS, 20)):
+        # Of several prices none is the answer by its name.
+        if any(shared[word] == 1 for word in words & among):
+            return score - 10 * (len(words) - 1)
+    return -40 if words & SELDOM or name.casefold().endswith(("id", "code")) else 0
 
 
 def _score(survey: Survey, name: str) -> int:

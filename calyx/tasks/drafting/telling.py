@@ -7,7 +7,7 @@ def _among(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What people predict: surely, often, at times.
+# What people predict: surely, often, at times, perhaps.
 SURELY = _among(
     "target label labels classification outcome y response diagnosis diagnose dependent ziel"
 )
@@ -16,9 +16,11 @@ OFTEN = _among(
     churn churned fraud deny denied approved approval species variety vote voted weather price wage
     wages salary cost costs charges disease sick illness recurrence relapse readmitted attrition exited
     purchased bought subscribed converted spam sentiment quality progression mpg demand sales revenue
-    cnt rentals bikers yield strength result cancer malignant stroke diabetes deposit preis kosten prix"""
+    cnt rentals bikers yield answer choice accident accidents
+    claims strength result cancer malignant stroke diabetes deposit preis kosten prix"""
 )
-AT_TIMES = _among("income score rating grade status event cens category type count value")
+AT_TIMES = _among("score rating grade status event cens")
+PERHAPS = _among("income category type count value")
 # What people have or are, rather than what is predicted of them.
 SELDOM = _among(
     """age sex gender race ethnicity ethn region country city state island year month mnth day weekday
@@ -27,7 +29,7 @@ SELDOM = _among(
 OF_NUMBERS = _among("score rating quality count age rings marks points years number amount")
 OF_CLASSES = _among("class label labels category species type digit variety")
 # How long until something, and what happens then.
-TIMES = _among("time futime followup survtime survival duration days months tte")
+TIMES = _among("t time futime followup survtime survival duration days months tte")
 EVENTS = _among("cens event status death died dead relapse recurrence deceased")
 # Whose a row is; and where that may be.
 SITES = _among(
