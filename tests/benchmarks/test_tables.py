@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -172,3 +173,9 @@ def _ridge(folder):
     center, scale = train["progression"].mean(), train["progression"].std(ddof=0)
     model.fit(train, (train["progression"] - center) / scale)
     return model.score(test, (test["progression"] - center) / scale)
+
+
+def test_the_page_has_the_table_of_the_figures_that_were_kept(capsys):
+    root = Path(__file__).parents[2]
+    program.main(["--from", str(root / "benchmarks" / "tables" / "results.json")])
+    assert capsys.readouterr().out in (root / "docs" / "tables.md").read_text()
