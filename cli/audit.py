@@ -74,7 +74,9 @@ def _told(drafted: Draft, out: Path) -> list[str]:
         lines.append(f"labels  {answer.holes:,} rows have none, and are dropped")
     telling = [one.name for one in drafted.inputs if one.tells]
     if telling:
-        lines.append(f"answers {printable(named(telling), 200)}: given away there, so look at them")
+        kept = any(one.tells and not one.left_out for one in drafted.inputs)
+        fate = "kept, for want of others" if kept else "left out"
+        lines.append(f"answers {printable(named(telling), 200)} give the answer away; {fate}")
     spelt = [one.name for one in drafted.inputs if one.categories.same]
     for name in [answer.name] * bool(answer.categories.same) + spelt:
         lines.append(f"same?   {printable(name, 60)} has words that differ in case or blanks only")

@@ -1,5 +1,6 @@
 """The column that says whose a row is, where all rows are in one file."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from calyx.errors import DataError, printable
@@ -23,7 +24,8 @@ def client_of(survey: Survey, name: str | None) -> Client | None:
 
     Raises DataError where it cannot be one, or where a folder's one file has none.
     """
-    if len(survey.files) > 1:
+    files = Counter(path.parent for path in survey.files)  # by folder: train/ and test/ may be two
+    if max(files.values()) > 1:
         if name is None:
             return None
         raise DataError(

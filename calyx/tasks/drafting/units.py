@@ -21,6 +21,7 @@ def without_unit(text: str) -> tuple[str, str] | None:
     if form is None:
         return None
     named = [unit for unit in (form["before"], form["known"], form["word"]) if unit]
-    if len(named) != 1 or (form["sign"] and form["number"][0] in "+-"):
+    is_exponent = named[:1] in (["e"], ["E"])  # 5 e is no number of a unit
+    if len(named) != 1 or is_exponent or (form["sign"] and form["number"][0] in "+-"):
         return None
     return form["sign"] + form["number"], named[0]
