@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def run(work: Work) -> Work:
     """All rounds that are left; each is on disk before the next begins. Raises RoundFailed."""
     federation, state = work.federation(), work.state
-    if work.folder.event_once("training", "info", sentence := _settings(work.run)):
+    if work.folder.event_once("training", "info", sentence := settings_of(work.run)):
         log.info(sentence)
     if federation.grid.underway and federation.grid.underway.kind == "test":
         state = test_best(federation, state)  # it is asked for once, also in a longer run
@@ -23,16 +23,14 @@ def run(work: Work) -> Work:
     return replace(work, state=state, why=why)
 
 
-def _settings(run: RunConfig) -> str:
-    """How it trains, and when it stops: of these the task decides some, and the config the others."""
-    training, patience = run.training, run.stopping.patience
-    rounds, epochs = counted(run.rounds, "round"), counted(int(str(training["epochs"])), "epoch")
-    until = (
-        "none ends early"
-        if patience is None
-        else f"it ends after {counted(patience, 'round')} without a better {run.stopping.monitor}"
-    )
+def settings_of(run: RunConfig) -> str:
+    """How it trains and when it stops: some of it the config has left to the task."""
+    training, stopping = run.training, run.stopping
+    ends = "nothing ends it early"
+    if stopping.patience is not None:
+        ends = f"{counted(stopping.patience, 'round')} without a better {stopping.monitor} end it"
     return (
-        f"Training takes at most {rounds} of {epochs} in batches of {training['batch_size']}, with "
-        f"{training['optimizer']} at a learning rate of {training['lr']}; {until}."
+        f"Training: {counted(run.rounds, 'round')} at most, {training['epochs']} local epochs in batches "
+        f"of {training['batch_size']}, {training['optimizer']} with a learning rate of "
+        f"{training['lr']}; {ends}."
     )
