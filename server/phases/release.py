@@ -43,6 +43,7 @@ def run(work: Work) -> Work:
         "privacy": work.run.privacy["name"],
         "preprocessing": work.run.preprocessing["name"],
         "training": _settings(work.run),
+        "preprocessing_why": work.choice.why_local or None,
         "w_max": work.privacy.w_max(federation.grid.contents.w_max),
         "engine": work.run.engine["name"],
         "run": state.run,
