@@ -26,6 +26,8 @@ def judgement(outcomes: Sequence[Outcome]) -> str:
         return DASH
     if statistics.fmean(gaps) <= margin:
         return "yes"
+    if any(one.preprocessing == "local" for one in outcomes):
+        return "**no**, and preprocessed as local"
     is_pooled = bool(of_pooled) and statistics.fmean(of_pooled) <= margin
     return "**no**" if is_pooled else "no, nor is pooled"
 

@@ -34,6 +34,7 @@ class Outcome:
     local: float | None = None  # Calyx, preprocessing=local
     default: float | None = None  # Calyx, with no key but the data
     pooled: float | None = None  # Calyx, all rows in one place
+    preprocessing: str | None = None  # whose constants the default's run had
     scikit: Scores | None = None
     rounds: int | None = None  # of the default's run
     best_round: int | None = None
@@ -105,6 +106,7 @@ def _of_seed(known: Outcome, folder: Path, words: Sequence[str]) -> Outcome:
     return _with(
         known,
         note=f"not run with preprocessing=local: {_last(local)}" if local.returncode else None,
+        preprocessing=summary["preprocessing"],
         rows=sum(map(len, rows.parts.values())),
         local=None if local.returncode else _summary(runs / "local")[metric],
         default=summary[metric],
