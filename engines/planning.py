@@ -18,9 +18,11 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
+from calyx.sentences import counted, rows
 from calyx.tasks.base import Task, own_split, split_of
 from calyx.wire import FailureCode
 from client import journal
+from client.checks import UNLABELLED
 from client.config import Site, node_config, read_site
 from client.data import describe, prepare
 from client.failures import ClientFailure
@@ -208,7 +210,7 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
             f"Local early stopping is off at {unheard} of {len(sizes)} clients, which have fewer than "
             f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training['epochs']} epochs."
         )
-    warnings += _of_splits(notes, len(task.clients))
+    warnings += [*_of_splits(notes, len(task.clients)), *_of_unlabelled(notes)]
     own = getattr(task, "warnings_of", None)
     if own is not None and sites[0].data_dir is not None:
         warnings += own(sites[0].data_dir)
@@ -230,6 +232,22 @@ def _of_splits(notes: Sequence[tuple[str, Note]], clients: int) -> list[str]:
         f"{len(told)} of {clients} clients, such as {told[0][0]}: {told[0][1]}"
         for told in by_check.values()
         if told
+    ]
+
+
+def _of_unlabelled(notes: Sequence[tuple[str, Note]]) -> list[str]:
+    """A sentence about the rows that clients leave out because they have no label."""
+    counts = {
+        name: note.fields["count"]
+        for name, note in notes
+        if note.kind == "finding" and note.fields["check"] == UNLABELLED
+    }
+    if not counts:
+        return []
+    total, most = sum(counts.values()), max(counts, key=lambda name: counts[name])
+    return [
+        f"{rows(total, 'has', 'have')} no label and {'is' if total == 1 else 'are'} left out, as the "
+        f"schema says: at {counted(len(counts), 'client')}, of which {most} has {counts[most]}."
     ]
 
 

@@ -14,8 +14,9 @@ from itertools import islice
 from pathlib import Path
 
 from calyx.errors import DataError
+from calyx.tasks.csv_encodings import BEGINNINGS, wide
 from calyx.tasks.csv_numbers import number
-from calyx.tasks.csv_rows import BEGINNINGS, Dialect, read_rows
+from calyx.tasks.csv_rows import Dialect, declared_delimiter, read_rows
 from calyx.tasks.drafting.units import without_unit
 
 DELIMITERS = ",;\t|"
@@ -23,7 +24,6 @@ LONGEST_LINE = 100  # signs of the line that Excel begins with
 LOOKED_AT = 50  # rows for the delimiter
 MARKED_ROWS = 2000  # rows for the marks in numbers
 BLOCK_BYTES = 1_000_000
-SEP = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)  # a word of Excel's
 FORMATS = {  # what is no text, by its first bytes
     b"PK\x03\x04": "an Excel workbook or another zip file",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -144,17 +144,12 @@ def _encoding(path: Path) -> str:
                 "ascii" if encoding == "utf-8" and _is_text(path, "utf-8") == "ascii" else encoding
             )
     if b"\0" in first:
-        return _wide(path, first)
+        shown = wide(first)
+        if shown and _is_text(path, shown):
+            return shown
+        raise DataError(f"{path} is no text: it holds zero bytes.")
     found = (_is_text(path, name) for name in ("utf-8", "cp1252"))
     return next((name for name in found if name), "latin-1")
-
-
-def _wide(path: Path, first: bytes) -> str:
-    """UTF-16 without a mark at its beginning. Raises DataError for what is no text."""
-    for name, zeros in (("utf-16-le", first[1::2]), ("utf-16-be", first[0::2])):
-        if zeros.count(0) > 0.8 * len(zeros) and _is_text(path, name):
-            return name
-    raise DataError(f"{path} is no text: it holds zero bytes.")
 
 
 def _is_text(path: Path, encoding: str) -> str:
@@ -172,9 +167,9 @@ def _is_text(path: Path, encoding: str) -> str:
 def _delimiter(path: Path, encoding: str) -> str:
     """The one that gives the first rows one width, and the widest; "" where none stands in them."""
     with path.open(encoding=encoding, newline="", errors="replace") as file:
-        declared = SEP.fullmatch(file.readline(LONGEST_LINE))
+        declared = declared_delimiter(file.readline(LONGEST_LINE).removeprefix("\ufeff"))
     if declared:
-        return declared[1]
+        return declared
     fits = {mark: _fit(path, encoding, mark) for mark in DELIMITERS}
     best = max(DELIMITERS, key=lambda mark: fits[mark])
     if fits[best][1] > 1:
