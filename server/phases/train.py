@@ -27,7 +27,7 @@ def settings_of(run: RunConfig) -> str:
     """How it trains and when it stops: some of it the config has left to the task."""
     training, stopping = run.training, run.stopping
     ends = "nothing ends it early"
-    if stopping.patience is not None:
+    if stopping.patience is not None and stopping.patience + 1 < run.rounds:
         ends = f"{counted(stopping.patience, 'round')} without a better {stopping.monitor} end it"
     return (
         f"Training: {counted(run.rounds, 'round')} at most, {training['epochs']} local epochs in batches "

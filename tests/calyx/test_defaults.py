@@ -211,7 +211,7 @@ def test_other_tasks_keep_their_own_learning_rate_and_can_ask_for_the_rules():
             "0.5; 10 rounds without a better val_loss end it.",
         ),
         (
-            ["rounds=1", "training.optimizer=adam", "stopping.patience=null"],
+            ["rounds=1", "training.optimizer=adam", "stopping.patience=5"],
             "Training: 1 round at most, 2 local epochs in batches of 16, adam with a learning rate of "
             "0.5; nothing ends it early.",
         ),
