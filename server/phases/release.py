@@ -43,7 +43,6 @@ def run(work: Work) -> Work:
         "privacy": work.run.privacy["name"],
         "preprocessing": work.run.preprocessing["name"],
         "training": _settings(work.run),
-        "preprocessing_why": work.choice.why_local or None,
         "w_max": work.privacy.w_max(federation.grid.contents.w_max),
         "engine": work.run.engine["name"],
         "run": state.run,
@@ -58,6 +57,8 @@ def run(work: Work) -> Work:
     }
     history = history_of(work.run, state, rows, len(work.nodes))
     rest: dict[str, Any] = {"baselines": None, "absent": history.absent | reasons}
+    if why := work.choice.why_local:
+        rest["preprocessing_why"] = why
     if missing := absentees(rows, read_lines(folder.events)):
         rest["absentees"] = missing
     write_json(folder.summary, head | history.figures | figures | rest)
