@@ -50,12 +50,22 @@ class Writing:
 def writing_of(paths: Sequence[Path], missing: tuple[str, ...]) -> Dialect:
     """The encoding and the delimiter of all files. Raises DataError where one differs, or is no text."""
     encodings = {path: _encoding(path) for path in paths}
-    encoding = _one({p: e for p, e in encodings.items() if e != "ascii"}, "encoding") or "utf-8"
+    # A file that begins with a mark is read by it, whatever the schema says of the others.
+    own = {path: encoding for path, encoding in encodings.items() if _begins_with_mark(path)}
+    others = {path: e for path, e in encodings.items() if path not in own and e != "ascii"}
+    alone = next(iter(own.values())) if len(own) == len(paths) else "utf-8"
+    encoding = _one(others, "encoding") or alone.replace("ascii", "utf-8")
     delimiters = {
         path: _delimiter(path, e.replace("ascii", "utf-8")) for path, e in encodings.items()
     }
     delimiter = _one({p: d for p, d in delimiters.items() if d}, "delimiter") or ","
     return Dialect(delimiter=delimiter, encoding=encoding, missing=missing)
+
+
+def _begins_with_mark(path: Path) -> bool:
+    with path.open("rb") as file:
+        first = file.read(4)
+    return any(first.startswith(mark) for mark in BEGINNINGS)
 
 
 def _one(found: Mapping[Path, str], key: str) -> str | None:

@@ -39,6 +39,13 @@ def test_a_file_that_fits_no_draft_is_named_with_the_cure(tmp_path, changed, wor
     assert str(error.value).isprintable()
 
 
+def test_a_file_that_begins_with_its_encoding_may_have_another(tmp_path):
+    other = ("\ufeff" + HEAD + rows(3).replace("m", "é")).encode("utf-16-le")
+    found, text = drafted(write(tmp_path, s3=other))
+    assert "encoding" not in text
+    assert found["columns"]["sex"]["categories"] == ["f", "m", "é"]
+
+
 def test_marks_of_decimals_are_those_of_all_sites(tmp_path):
     sites = {f"s{i}": "age;sex;sick\n" + rows(i, ";") for i in range(SITES)}
     comma = "age;sex;sick\n" + rows(3, ";").replace(".", ",")
