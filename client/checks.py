@@ -39,7 +39,7 @@ class Finding:
 def check_table(table: Table, schema: Schema) -> list[Finding]:
     """Findings about all rows. Raises ClientFailure for rows that cannot be trained on."""
     _refuse(table, schema)
-    findings = [*_unread(table), *_unlabelled(table, schema), *_columns(table, schema)]
+    findings = [*_unread(table), *_unlabelled(table), *_columns(table, schema)]
     duplicates = len(table) - len(np.unique(row_hashes(table)))
     if duplicates:
         findings.append(
@@ -75,7 +75,7 @@ def _unread(table: Table) -> list[Finding]:
     return [Finding("extra-column", "info", name, count, message)]
 
 
-def _unlabelled(table: Table, schema: Schema) -> list[Finding]:
+def _unlabelled(table: Table) -> list[Finding]:
     count, number = table.unlabelled, len(table) + table.unlabelled
     if count == 0:
         return []
@@ -84,7 +84,7 @@ def _unlabelled(table: Table, schema: Schema) -> list[Finding]:
     message = (
         f"{count} of {number} rows {has} no label and {'is' if count == 1 else 'are'} left out."
     )
-    return [Finding(UNLABELLED, severity, schema.target and schema.target.name, count, message)]
+    return [Finding(UNLABELLED, severity, None, count, message)]
 
 
 def of_equal_rows(table: Table) -> Severity:

@@ -222,10 +222,12 @@ class Csv:
             strange = strange_words(path, chunk, schema.columns, x)
             y = labels(path, chunk, schema.target, self.dialect)
             table, place = deciding.read(chunk, Table(x, y)), np.cumsum(is_read) - 1
-            for client, own in rows_by_client(path, piece, schema.client).items():
-                rows = place[[row for row in own if is_read[row]]]
+            for client, of_client in rows_by_client(path, piece, schema.client).items():
+                own = np.array(of_client, dtype=np.int64)
+                rows = place[own[is_read[own]]]
                 part = replace(table.take(rows), unlabelled=len(own) - len(rows))
-                found.setdefault(client, []).append(replace(part, strange=strange.of(rows)))
+                strange_here = strange.of(rows.tolist())
+                found.setdefault(client, []).append(replace(part, strange=strange_here))
         header, used = read_header(path, self.dialect), set(names)
         unread = tuple(printable(name, 40) for name in header if name not in used)
         beside_by = {}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from calyx.errors import printable
 from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.words import LONGEST
 
 SIGNS = frozenset("0123456789+-.eE")  # of these alone Python's float takes nothing but numbers
 SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}"
@@ -86,7 +87,7 @@ def _with_unit(unit: str) -> re.Pattern[str] | None:
 
 def _alone(text: str, unit: str) -> str:
     """A cell's number as it is written, without the unit; the cell itself where it has none."""
-    form = _with_unit(unit)
+    form = _with_unit(unit) if len(text) <= LONGEST + len(unit) else None
     found = form.fullmatch(unicodedata.normalize("NFC", text)) if form else None
     if found is None:
         return text
@@ -105,7 +106,7 @@ def no_number(text: str, dialect: Dialect, unit: str = "") -> str:
     keys = _keys(alone, dialect)
     if keys:
         return f"{shown}; say {' or '.join(keys)} in the schema if that is how the file is written"
-    bare = UNIT.sub("", alone, count=1)
+    bare = UNIT.sub("", alone, count=1) if len(alone) <= LONGEST else ""
     other = alone.replace(bare, "", 1).strip(SPACES) if bare else ""
     keys = _keys(bare, dialect) if other and _with_unit(other) else []
     if not keys:

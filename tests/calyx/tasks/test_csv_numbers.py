@@ -217,3 +217,10 @@ def test_words_for_missing_may_have_the_unit(tmp_path):
     path.write_text("share\n45 %\n-99\n")
     with pytest.raises(DataError, match="'-99' is a number that the schema's missing writes other"):
         all_rows(path, [Field("share", unit="%")], Dialect(missing=("", "-99 %")))
+
+
+def test_a_long_cell_is_judged_at_once():
+    # Looked at from each of its blanks, it would take minutes.
+    text = "5" + " " * 100_000 + "x"
+    assert number(text, Dialect(), "kg") is None
+    assert "is no number" in no_number(text, Dialect(), "kg")
