@@ -106,6 +106,26 @@ def test_show_says_what_to_do_when_an_authority_ends(folder, capsys):
         assert f"{words}: make another with `calyx keys init" in capsys.readouterr().out
 
 
+def test_a_site_that_has_one_of_its_keys_gets_the_other_and_keeps_that_one(folder, capsys):
+    place = ["--folder", str(folder)]
+    assert keys.main(["identity", "north", *place]) == 0
+    made = {path: path.read_bytes() for path in folder.glob("north.*")}
+    assert keys.main(["site", "north", *place]) == 0
+    assert "The identity key of north stays" in capsys.readouterr().out
+    assert all(path.read_bytes() == data for path, data in made.items())
+    node = folder / "north.node.pub"
+    before = node.read_bytes()
+    for path in (node, folder / "north.node.key"):  # as docs/deploy.md replaces a node key
+        path.unlink()
+    assert keys.main(["site", "north", *place]) == 0
+    assert node.read_bytes() != before
+    for whole in ("north.key", "north.node.pub"):
+        (folder / whole).unlink()
+        with pytest.raises(UserError, match="keys are not replaced"):
+            keys.main(["site", "north", *place])
+    assert sorted(path.name for path in folder.glob("north.*")) == ["north.node.key", "north.pub"]
+
+
 def test_show_knows_a_sites_node_key(folder, capsys):
     assert keys.main(["site", "north", "--folder", str(folder)]) == 0
     assert keys.main(["show", str(folder / "north.node.pub")]) == 0
