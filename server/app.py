@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from flwr.app import Context
@@ -52,6 +53,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     nodes = {name: node for name, node in nodes.items() if name not in gone}
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
+        _say_away(folder, sorted(roster.indices.keys() - nodes.keys() - gone))
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_folds(run.cv.k, own_split(task))
@@ -67,6 +69,17 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
             f"{error}. What was done before it is saved: go on with "
             f"`{pasted('calyx', 'resume', folder.path)}`."
         ) from None
+
+
+def _say_away(folder: RunFolder, away: Sequence[str]) -> None:
+    """Of sites that the roster names and that have not said their name."""
+    if away:
+        sentence = (
+            f"{named(away)} of the roster did not answer: not connected, or with other code than this "
+            "run's; the run does without."
+        )
+        log.warning(sentence)
+        folder.event("site-away", "warning", sentence, clients=list(away))
 
 
 def _fresh(job: Job, folder: RunFolder, task: Task) -> RunState:
