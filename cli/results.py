@@ -1,5 +1,6 @@
 """The end of a run on the terminal: was federating worth it, and where everything lies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +24,17 @@ _LEAST_BAR = 10  # columns of a bar that can be read
 _SPACE = 3  # columns that a column of the table takes beside its cells, and the table at its end
 
 
-def print_results(summary: Row, folder: Path, report: Path | None) -> None:
-    """Print the table of accuracies and the paths."""
+def print_results(
+    summary: Row, folder: Path, report: Path | None, conclusions: Sequence[str] = ()
+) -> None:
+    """Print the table of accuracies, the `conclusions` drawn from it, and the paths."""
     console = Console(highlight=False, markup=False, emoji=False)
     console.print()
     for title, lines, decimals in _tables(summary):
         console.print(title, style="bold")
         _print_table(console, METRIC[summary["metric"]], lines, decimals)
+    for line in conclusions:  # a command in it is pasted as one line
+        console.print(line, style="bold", soft_wrap=True)
     for line in _lines(summary, folder):
         console.print(line)
     for line in sentences(absentees_of(summary)):

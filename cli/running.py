@@ -7,6 +7,8 @@ from pathlib import Path
 from calyx.errors import CalyxError, pasted
 from cli.audit_table import print_audit
 from cli.display import Display
+from cli.report.conclusions import conclude, terminal_lines
+from cli.report.folder import read_run
 from cli.report.page import write_report
 from cli.results import print_results
 from cli.tracking import track
@@ -29,9 +31,17 @@ def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Row:
 def show(summary: Row, folder: Path, report: Path | None) -> None:
     """Print the figures of a finished run: of its model, or of its audit where it has none."""
     if "model_sha256" in summary:
-        print_results(summary, folder, report)
+        print_results(summary, folder, report, _conclusions(folder))
     else:
         print_audit(json.loads(RunFolder(folder).audit.read_text()), folder)
+
+
+def _conclusions(folder: Path) -> list[str]:
+    """What the report says of the run; nothing of a folder that it cannot be made of."""
+    try:
+        return terminal_lines(conclude(read_run(folder)), folder)
+    except CalyxError:
+        return []
 
 
 def run_shown(

@@ -1,6 +1,8 @@
 """The curves of a comparison's settings, against rounds and against bytes."""
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from cli.ranking.standings import Group, Line
 from cli.report.charts import Axes, Band, Series, line_chart
@@ -25,6 +27,14 @@ from cli.report.svg import Caption
 Curve = list[tuple[float, float, float]]
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """A figure's name, and between what it can be: no band is drawn outside."""
+
+    name: str
+    possible: tuple[float, float]
+
+
 def learning_figures(group: Group, runs: Runs, prefix: str) -> list[Figure]:
     """Validation curves of the settings of one group, which are of the same rows and unit."""
     members = runs_of(group.lines, runs)
@@ -37,18 +47,23 @@ def learning_figures(group: Group, runs: Runs, prefix: str) -> list[Figure]:
 
     along = ((BY_ROUND, by_round, True), (f"{BY_BYTES} ({unit})", traffic, False))
     error = "Validation loss" if metric == "accuracy" else "Validation RMSE"
+    is_share = metric == "accuracy"
     kinds = (
-        (error, validation_error, False),
-        (f"Validation {metric}", validation_score, metric == "accuracy"),
+        (_Kind(error, (0.0, math.inf)), validation_error, False),
+        (
+            _Kind(f"Validation {metric}", (0.0 if is_share else -math.inf, 1.0)),
+            validation_score,
+            is_share,
+        ),
     )
     found = []
     for label, xs, whole in along:
-        for name, figure, percent in kinds:
+        for kind, figure, percent in kinds:
             curves = [(i, _curve(line, runs, figure, xs)) for i, line in enumerate(group.lines)]
             drawn = [(i, rows) for i, rows in reversed(curves) if rows]  # the best on top
             if drawn:
                 axes = Axes(label, x_whole=whole, y_percent=percent)
-                found.append(_figure(name, axes, drawn, prefix))
+                found.append(_figure(kind, axes, drawn, prefix))
     return found
 
 
@@ -61,17 +76,20 @@ def _curve(
     return curve(repetitions(line, runs), figure, xs)
 
 
-def _figure(name: str, axes: Axes, drawn: Sequence[tuple[int, Curve]], prefix: str) -> Figure:
+def _figure(kind: _Kind, axes: Axes, drawn: Sequence[tuple[int, Curve]], prefix: str) -> Figure:
     series = [
         Series(letter_of(i, prefix).strip("–"), kind_of(i), points(rows)) for i, rows in drawn
     ]
+    (low, high), name = kind.possible, kind.name
     bands = [
-        Band(kind_of(i), [(x, y - sd, y + sd) for x, y, sd in rows])
+        Band(kind_of(i), [(x, max(low, y - sd), min(high, y + sd)) for x, y, sd in rows])
         for i, rows in drawn
         if i < STRONG and any(sd for _, _, sd in rows)
     ]
+    is_cut = any(y - sd < low or y + sd > high for _, rows in drawn for _, y, sd in rows)
     by = "bytes" if axes.x_label.startswith(BY_BYTES) else "round"
     key = f"{prefix}{name}-{by}".replace(" ", "-")
     caption = Caption(key, f"{name} against {axes.x_label}", name)
-    note = "Mean over seeds, with one standard deviation." if bands else "One seed each."
+    note = "Mean over seeds, with one standard deviation" if bands else "One seed each"
+    note += ", as far as a figure can be." if bands and is_cut else "."
     return Figure(f"{name} by {by}", note, line_chart(caption, axes, series, bands=bands))

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from calyx.errors import UserError, printable
 from calyx.files import check_tree
+from cli.report.configured import Settings
 from cli.report.data import Audit, read_audit
 from cli.report.rows import (
     ClientRow,
@@ -22,7 +23,6 @@ from cli.report.rows import (
     EvaluateRow,
     Event,
     Round,
-    Settings,
     Summary,
     TestRow,
     TrainRow,
@@ -93,6 +93,13 @@ def read_run(path: Path) -> Run:
         audit=read_audit(path / "audit.json"),
         figures=json.loads(_bytes(path / "summary.json")) if summary else {},
     )
+
+
+def preprocessing_of(run: Run) -> tuple[str, str]:
+    """The name of the preprocessing that was used, and why, as far as the run says."""
+    cfg, summary = run.settings.preprocessing, run.summary
+    used = summary.preprocessing if summary else None
+    return used or (cfg.name if cfg else ""), (summary.preprocessing_why if summary else None) or ""
 
 
 def _sort_clients(rows: Iterator[DataRow | TrainRow | EvaluateRow | TestRow | CvRow]) -> Clients:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from calyx.digits import ABSENT, number_text, percent_text
 from cli.ranking.entries import number_of
 from cli.report import figures
+from cli.report.classes import classes_of
 from cli.report.findings import count_severities
-from cli.report.folder import Run
+from cli.report.folder import Run, preprocessing_of
 from cli.report.rows import Round, Summary
 from cli.report.scales import bytes_text, score_text, seconds_text
 
@@ -31,6 +32,7 @@ def _results(run: Run) -> list[KeyFigure]:
     asked = sum(len(row.cohort) for row in run.rounds)
     return [
         *_tested(run),
+        *_balanced(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
         *_best(run, best),
         KeyFigure("Clients", str(_num_clients(run) or ABSENT)),
@@ -65,6 +67,15 @@ def _tested(run: Run) -> list[KeyFigure]:
         for label, (value, key) in tested.items()
     ]
     return found if run.metric == "accuracy" else [*found, *_errors(run, summary)]
+
+
+def _balanced(run: Run) -> list[KeyFigure]:
+    known = classes_of(run.summary) if run.has_training else None
+    if known is None or run.summary is None:
+        return []
+    whose = ", own models" if run.summary.models == "own" else ""
+    full = "mean over classes of the share of their test rows that is found"
+    return [KeyFigure(f"Balanced accuracy{whose}", percent_text(known.balanced_accuracy), full)]
 
 
 def _errors(run: Run, summary: Summary) -> list[KeyFigure]:
@@ -152,11 +163,31 @@ def _circumstances(run: Run) -> list[KeyFigure]:
     model = summary.model_sha256 if summary else None
     return [
         KeyFigure("Privacy", privacy or ABSENT),
+        _preprocessing(run),
+        *_training(run),
         KeyFigure("Engine", engine or ABSENT),
         KeyFigure("Seed", ABSENT if seed is None else str(seed)),
         KeyFigure("Model", model[:8] if model else ABSENT, f"SHA-256 {model}" if model else ""),
         KeyFigure("Findings", count_severities(run.events)),
     ]
+
+
+def _preprocessing(run: Run) -> KeyFigure:
+    """What was used, and why; the config may leave the choice to the run."""
+    used, why = preprocessing_of(run)
+    return KeyFigure("Preprocessing", used or ABSENT, why)
+
+
+def _training(run: Run) -> list[KeyFigure]:
+    """The keys of a client's own training, which a task's rule may have chosen."""
+    cfg = run.settings.training
+    words = [
+        f"{name} {value:g}"
+        for name, value in (("lr", cfg.lr), ("batch", cfg.batch_size), ("epochs", cfg.epochs))
+        if isinstance(value, int | float)
+    ]
+    full = "training.lr, training.batch_size and training.epochs, in config.yaml"
+    return [KeyFigure("Training", ", ".join(words), full)] if words else []
 
 
 def _num_clients(run: Run) -> int:

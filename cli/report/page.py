@@ -16,6 +16,8 @@ from calyx.digits import in_column, number_text, percent_text, spread_of
 from calyx.errors import UserError
 from calyx.files import write_atomically
 from cli.report import client_figures, data, figures
+from cli.report.class_figures import class_section
+from cli.report.conclusions import conclude
 from cli.report.findings import group_events
 from cli.report.folder import Run, read_run
 from cli.report.folds import folds
@@ -27,7 +29,6 @@ from cli.report.scales import (
     seconds_text,
     shorten,
 )
-from cli.report.verdict import Verdict, judge, judge_values
 from server.attendance import Absentee, sentences
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -55,7 +56,7 @@ def write_report(run: Path) -> Path:
 def render(run: Run) -> bytes:
     """The page as UTF-8. Raises UserError if it would have more than MOST_BYTES."""
     lines = client_figures.client_lines(run)
-    findings = group_events(run.events)
+    findings, found = group_events(run.events), conclude(run)
     html = template(
         "page.html.j2"
     ).render(
@@ -65,7 +66,8 @@ def render(run: Run) -> bytes:
         data=_data(run),
         status=_status(run),
         absentees=_absentees(run),
-        verdict=_verdict(run),
+        verdict=found.verdict,
+        remarks=found.remarks,
         comparison=figures.comparison(run),
         same_rows=figures.same_rows(run),
         score=partial(score_text, metric=run.metric),
@@ -73,6 +75,7 @@ def render(run: Run) -> bytes:
         has_own=run.summary is not None and run.summary.models == "both",
         key_figures=key_figures(run),
         learning=figures.learning_figures(run),
+        classes=class_section(run),
         clients=client_figures.client_figures(run),
         client_lines=[lines[index] for index in pick(len(lines), MOST_ROWS)],
         num_clients=len(lines),
@@ -172,15 +175,3 @@ def _status(run: Run) -> str:
 def _absentees(run: Run) -> list[str]:
     missing = run.summary.absentees if run.summary else {}
     return sentences({n: Absentee(m.took_part, m.asked, m.why) for n, m in missing.items()})
-
-
-def _verdict(run: Run) -> Verdict:
-    if run.summary is None:
-        return Verdict("Not known yet", "open", "The models are compared when the run has ended.")
-    baselines, models = run.summary.baselines, run.summary.models
-    if run.metric == "R²":
-        return judge_values(baselines, models)
-    num_test_rows = sum(row.rows.test for row in run.clients.data.values())
-    if models != "common" and baselines is not None:
-        num_test_rows = baselines.own_rows or num_test_rows  # None: they are confidential
-    return judge(baselines, num_test_rows or None, models)

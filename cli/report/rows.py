@@ -5,9 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from calyx.config import Mode, Monitor
-
-_STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -28,43 +26,7 @@ Models = Literal["common", "own", "both"]
 model and personal_* of the clients' own. Own models are judged each on its client's own rows."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Named:
-    """A section of the config of which the report shows the name."""
-
-    name: str
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Privacy(Named):
-    """How updates and figures are summed."""
-
-    weighting: str = "examples"
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Stopping:
-    """By which figure of a round's validation the best round is chosen, and runs are compared."""
-
-    monitor: Monitor
-    mode: Mode
-    objective: Monitor | None = None  # by which runs are compared
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Settings:
-    """The part of `config.yaml` that the page's head needs."""
-
-    task: Named
-    strategy: Named
-    rounds: Count | None = None  # rounds at most
-    seed: Count | None = None
-    privacy: Privacy | None = None
-    engine: Named | None = None
-    stopping: Stopping = Stopping(monitor="val_loss", mode="min")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class Round:
     """One line of `rounds.jsonl`."""
 
@@ -87,7 +49,7 @@ class Round:
     best_round: Count | None = None  # so far; null where none is called best
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class Split:
     """How many rows a client has in each part."""
 
@@ -101,7 +63,7 @@ class Split:
         return self.train + self.validation + self.test
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class DataRow:
     """What a simulated client's data look like."""
 
@@ -111,7 +73,7 @@ class DataRow:
     label_counts: tuple[Count, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class TrainRow:
     """A client's local training in one round."""
 
@@ -122,7 +84,7 @@ class TrainRow:
     val_loss: Loss | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class EvaluateRow:
     """The round's model on one client's validation rows."""
 
@@ -133,7 +95,7 @@ class EvaluateRow:
     val_accuracy: Score | None = Field(validation_alias=_either("val_accuracy", "val_r2"))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class TestRow:
     """The best model on one client's own test rows."""
 
@@ -148,7 +110,7 @@ class TestRow:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class CvRow:
     """A fold's model on rows of one client that it has not seen."""
 
@@ -163,7 +125,7 @@ ClientRow = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, slots=True, config=STRICT)
 class Event:
     """One line of `events.jsonl`."""
 
@@ -175,7 +137,7 @@ class Event:
     client: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Baselines:
     """Scores to compare with. The first five are on the union of all test parts.
 
@@ -198,7 +160,7 @@ class Baselines:
     absent: dict[str, str] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class CrossValidation:
     """Of a run with `cv.k`; `folds` are scores where they are known."""
 
@@ -212,7 +174,7 @@ class CrossValidation:
     absent: dict[str, str] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Missing:
     """A client that was not in the sums of every round that it was asked in."""
 
@@ -221,7 +183,7 @@ class Missing:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Summary:
     """`summary.json`; a figure that a run did not measure is null or absent.
 
@@ -239,6 +201,7 @@ class Summary:
     test_client_sd: Spread | None = None
     test_client_worst_decile: Score | None = None
     test_calibration_error: Share | None = None
+    test_confusion: tuple[tuple[Count, ...], ...] | None = None  # [K, K], true class by said one
     best_round: Count | None = None  # null where none is called best; see `absent`
     released_round: Count | None = None
     absent: dict[str, str] = Field(default_factory=dict)  # why a figure is null, by its name
@@ -253,6 +216,10 @@ class Summary:
     test_accuracy: Score | None = Field(None, validation_alias=_either("test_accuracy", "test_r2"))
     personal: Score | None = Field(
         None, validation_alias=_either("personal_accuracy", "personal_r2")
+    )
+    preprocessing: str | None = None  # what was used, where the config leaves the choice to the run
+    preprocessing_why: str | None = (
+        None  # in a sentence, where it is not what would be chosen first
     )
     models: Models = "common"
     metric: Literal["accuracy", "r2"] = "accuracy"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from calyx.errors import UserError, pasted
+from cli.contradictions import refuse_undone
 from cli.hydra_program import composed
 from cli.main import run
 from cli.settling import settled
@@ -74,7 +75,9 @@ def test_a_setting_that_a_sentence_gives_can_be_started(row):
 
 def start(words):
     """Everything that `calyx simulate` checks before it trains."""
-    plan(settled(composed(words), single=True))
+    config = settled(composed(words), single=True)
+    refuse_undone(words, config, "simulate")
+    plan(config)
 
 
 @pytest.fixture

@@ -77,6 +77,9 @@ def test_two_runs_by_one_clock_in_the_home_folder_have_two_folders_and_can_be_re
             *one, "hydra.run.dir='~/my runs/${now:%Y}'", "engine.workers=0", f"seed={seed}"
         )
         assert ended.returncode == 0, ended.stderr
+    said = re.search("the best round was the last of 1; more may help: calyx (.*)\n", ended.stdout)[
+        1
+    ]
     first, second = sorted((tmp_path / "home" / "my runs").iterdir())
     assert second.name == f"{first.name}-2"
     assert [yaml.safe_load((f / "config.yaml").read_text())["seed"] for f in (first, second)] == [
@@ -84,6 +87,7 @@ def test_two_runs_by_one_clock_in_the_home_folder_have_two_folders_and_can_be_re
         2,
     ]
     advice = re.search("`calyx (resume .*)`", calyx("resume", str(first)).stderr)[1]
+    assert said == advice.replace(str(first), str(second))  # at the end of a run and when asked
     assert calyx(*shlex.split(advice)).returncode == 0
     assert len(read_lines(first / "rounds.jsonl")) == 2
     moved = rows.rename(rows.with_name("größe"))

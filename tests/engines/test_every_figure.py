@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
+from sklearn.metrics import balanced_accuracy_score
 from support.audit_oracles import of_audit
 from support.oracles import (
     STEP,
@@ -119,10 +120,30 @@ def test_every_figure_of_the_pages_head_is_that_of_the_summary_to_its_printed_di
         expected["On a client's own rows"] = [value for value in spread if value is not None]
     if summary.get("test_calibration_error") is not None:
         expected["Calibration error"] = [summary["test_calibration_error"]]
-    words = {"Privacy", "Engine", "Model", "Findings", "Time"}  # no figure, or a time
+    if summary.get("test_confusion") is not None:
+        true, said = np.array(list(cells(summary["test_confusion"]))).T
+        own_only = ", own models" if summary["strategy"] == "fedbn" else ""
+        balanced = balanced_accuracy_score(true, said)
+        expected[f"Balanced accuracy{own_only}"] = [balanced]
+    words = {
+        "Preprocessing",
+        "Training",
+        "Privacy",
+        "Engine",
+        "Model",
+        "Findings",
+        "Time",
+    }  # no figure, or a time
     assert set(shown) - words == set(expected)
     wrong = {k: (shown[k], v) for k, v in expected.items() if not is_printed(shown[k], v)}
     assert wrong == {}
+
+
+def cells(matrix):
+    """Each row of a test: its class, and the class that was said."""
+    for i, row in enumerate(matrix):
+        for j, count in enumerate(row):
+            yield from [(i, j)] * count
 
 
 def answered(made, run, kind, number):

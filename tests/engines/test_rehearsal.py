@@ -133,7 +133,7 @@ from calyx.tasks.base import Column, Schema, Table
 
 
 class Worded:
-    name, w_max, clients = "worded", 64, ("a",)
+    name, w_max, clients = "NAME", 64, ("a",)
     schema = Schema((Column("x", "numeric"),), ("no", "yes"))
 
     def __init__(self, section): ...
@@ -153,7 +153,7 @@ def test_rows_in_the_order_of_a_set_are_others_in_another_process(
     tmp_path, monkeypatch, words, repeats
 ):
     name = f"worded_{repeats}".lower()
-    (tmp_path / f"{name}.py").write_text(TASK.replace("WORDS", words))
+    (tmp_path / f"{name}.py").write_text(TASK.replace("WORDS", words).replace("NAME", name))
     info = tmp_path / f"{name}-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")

@@ -1,5 +1,6 @@
 """Several runs on one page: what belongs together, which is best, and what cannot be told."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from markupsafe import Markup
 from support.run_folders import groups_of, lines_of, lr, make, regression, seeds
 
 from calyx.errors import UserError
+from calyx.files import write_json
 from cli import reporting
 from cli.report.best import verdict_of
 from cli.report.comparison import write_comparison
@@ -59,6 +61,24 @@ def test_the_page_is_one_offline_file_with_everything_in_it(tmp_path):
     assert page.count("<svg") == 4
     assert 'href="fedavg-0/report.html"' in page
     assert "band g0" in page
+
+
+def seeded(folder, seed, r2, **config):
+    """A regression's run of a seed, with a model of its own."""
+    made = regression(folder, r2, 1.0, seed=seed, **config)
+    figures = json.loads((made / "summary.json").read_text())
+    write_json(made / "summary.json", figures | {"seed": seed, "model_sha256": folder.name})
+    return made
+
+
+def test_a_band_ends_where_no_figure_can_be_and_that_is_said(tmp_path):
+    # Mean 0.967 and standard deviation 0.058 of the last round: 1.024 is no R².
+    wide = [seeded(tmp_path / f"a{i}", i, r2) for i, r2 in enumerate((0.9, 1.0, 1.0))]
+    calm = [seeded(tmp_path / f"b{i}", i, 0.5, training={"lr": 0.5}) for i in range(3)]
+    page = write_comparison([*wide, *calm], tmp_path / "out.html").read_text()
+    drawn = page[page.index('id="Validation-R²-round') :].split("</svg>")[0]
+    assert max(map(float, re.findall(r'class="tick end">([^<]*)<', drawn))) == 1.0
+    assert "with one standard deviation, as far as a figure can be." in page
 
 
 def test_unfinished_and_damaged_runs_are_said_and_stop_nothing(tmp_path):

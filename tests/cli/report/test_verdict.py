@@ -24,7 +24,7 @@ def test_clear_loss_is_a_no() -> None:
 
 def test_gain_within_two_standard_errors_is_too_close_to_call() -> None:
     # 2 sqrt((0.25 + 0.24) / 100) = 0.14, more than the 0.10 gained; with 1000 rows 0.044.
-    baselines = Baselines(local_mean=0.5, federated=0.6, pooled=0.9)
+    baselines = Baselines(local_mean=0.5, federated=0.6, pooled=0.62)
     assert judge(baselines, 100).answer == "Too close to call"
     assert judge(baselines, 1000).answer == "Yes"
 
@@ -47,7 +47,7 @@ def test_a_gap_to_pooled_is_put_into_words_whatever_the_answer() -> None:
     close = Baselines(local_mean=0.5, federated=0.51, pooled=0.75)
     worse = Baselines(local_mean=0.6, federated=0.4, pooled=0.9)
     for baselines, answer, gap in (
-        (close, "Too close to call", "24.0 points more accurate"),
+        (close, "Not yet", "24.0 points more accurate"),
         (worse, "No", "50.0 points more accurate"),
     ):
         verdict = judge(baselines, 1000)
@@ -55,6 +55,23 @@ def test_a_gap_to_pooled_is_put_into_words_whatever_the_answer() -> None:
         assert f"One model of all data in one place is {gap}." in verdict.reason.replace(
             "one model", "One model"
         )
+
+
+def test_a_gap_to_pooled_within_chance_is_not_passed_over() -> None:
+    # Wine: 2 sqrt((0.857 0.143 + 0.971 0.029) / 35) = 0.131, more than the 0.114 missing.
+    wine = judge(Baselines(local_mean=0.8, federated=0.857, pooled=0.971), 35)
+    assert wine.answer == "Too close to call"
+    assert "11.4 points more accurate; on 35 test rows chance alone can do that" in wine.reason
+    assert wine.is_behind  # it is more than half of that margin, so that causes are looked for
+    near = judge(Baselines(local_mean=0.5, federated=0.957, pooled=0.971), 35)
+    assert "would not do measurably better" in near.reason
+    assert not near.is_behind
+
+
+def test_an_r2_of_pooled_rows_at_zero_is_a_figure() -> None:
+    verdict = judge_values(Baselines(local_mean=-0.5, federated=-0.4, pooled=0.0))
+    assert verdict.brief == ("No: R² 0.100 above a client alone, 0.400 below one model of all rows")
+    assert "has 0.000, 0.400 more" in verdict.reason
 
 
 def test_own_models_are_compared_with_what_each_client_gets_alone_on_the_same_rows() -> None:
@@ -81,6 +98,9 @@ def test_a_common_model_that_is_worse_at_home_is_said() -> None:
     baselines = Baselines(local_mean=0.503, federated=0.521, pooled=0.5, local_own=0.87)
     assert "each client's own model is 34.9 points more accurate" in judge(baselines, 192).reason
     assert "own model" not in judge(replace(baselines, local_own=0.53), 192).reason
+    values = judge_values(replace(baselines, local_mean=0.1))
+    assert "own model has an R² 0.349 above that of the federated one" in values.reason
+    assert "own model" not in judge_values(replace(baselines, local_own=0.53)).reason
 
 
 def test_a_negative_r2_is_no_share_of_a_variance() -> None:
@@ -88,8 +108,8 @@ def test_a_negative_r2_is_no_share_of_a_variance() -> None:
     assert (below.answer, below.tone) == ("No", "no")
     assert below.reason == (
         "R² is -0.086 for the federated model and -3.000 for the average client that trains alone. "
-        "One model of all data in one place has 0.400. Neither predicts better than the mean of all "
-        "targets would."
+        "One model of all data in one place has 0.400, 0.486 more. Neither predicts better than the "
+        "mean of all targets would."
     )
     assert judge_values(Baselines(local_mean=-3.0, federated=0.2)).answer == "Yes"
     assert judge_values(Baselines(local_mean=0.9, federated=0.5)).answer == "No"
