@@ -4,7 +4,7 @@ It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from calyx.errors import ConfigError, DataError, UserError
 from calyx.faults import parse_faults
 from calyx.hardware import HardwareConfig, check, cores
 from calyx.order import Terms, terms_of
+from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.privacy import PrivacyConfig
@@ -104,6 +105,8 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     if run.task.get("faults") and run.engine["name"] == "superlink":
         raise ConfigError("task.faults are for simulations; sites refuse them.")
     parse(TrainingConfig, run.training, "training")
+    choice = choose(run.preprocessing, task.schema, run.phases)
+    run = replace(run, preprocessing=choice.section)
     preprocessing = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
     if preprocessing.fitted is not None:
         raise ConfigError("preprocessing.fitted is what a run fits itself; leave it out.")

@@ -56,6 +56,8 @@ def run(work: Work) -> Work:
     }
     history = history_of(work.run, state, rows, len(work.nodes))
     rest: dict[str, Any] = {"baselines": None, "absent": history.absent | reasons}
+    if why := work.choice.why_local:
+        rest["preprocessing_why"] = why
     if missing := absentees(rows, read_lines(folder.events)):
         rest["absentees"] = missing
     write_json(folder.summary, head | history.figures | figures | rest)

@@ -23,7 +23,8 @@ from client.splitting import split
 from engines.planning import plan
 from engines.simulation import simulate
 
-ALWAYS = ["task=csv", "privacy=none", "baselines=false", "engine.workers=0", "audit.fail_on=never"]
+ALWAYS = ["task=csv", "privacy=none", "baselines=false", "engine.workers=0"]
+ALWAYS += ["audit.fail_on=never", "preprocessing=local"]
 NUMBERS = {name: {"kind": "numeric", "low": -9, "high": 9} for name in "ab"}
 COST = {"name": "cost", "center": 100, "scale": 50}
 SICK = {"name": "sick", "classes": ["no", "yes"]}

@@ -71,12 +71,10 @@ def given_items(*withheld: Item):
 
 @pytest.mark.parametrize(
     ("item", "columns"),
-    [("moments", "age, chol"), ("histograms", "age, chol"), ("categories", "sex")],
+    [("moments", "age and chol"), ("histograms", "age and chol"), ("categories", "sex")],
 )
 def test_what_no_site_gives_is_one_sentence_with_its_columns_and_a_way_out(item, columns):
-    with pytest.raises(
-        ConfigError, match=f"no sums for {columns}, since no site gives {item}"
-    ) as e:
+    with pytest.raises(ConfigError, match=f"no site gives {item} of {columns}") as e:
         check_given(given_items(item), READABLE, CFG)
     assert "preprocessing=local" in str(e.value)
     assert "client.policy.statistics" in str(e.value)

@@ -134,7 +134,11 @@ def test_the_model_depends_on_the_order_of_the_characters():
 
 @pytest.mark.parametrize(
     "overrides",
-    [["preprocessing=local"], ["preprocessing=none"], ["preprocessing.outliers=flag"]],
+    [
+        ["preprocessing=local"],
+        ["preprocessing=none"],
+        ["preprocessing=local", "preprocessing.outliers=flag"],
+    ],
 )
 def test_no_preprocessing_changes_the_numbers_of_characters(overrides):
     section = resolved(compose(["task=shakespeare", *overrides]))["preprocessing"]
