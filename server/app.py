@@ -2,7 +2,6 @@
 
 import logging
 import uuid
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
 from calyx.sentences import named
 from calyx.tasks.base import Task, own_split
+from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
 from server.folder import RunFolder, Severity
 from server.job import Job, read_job
@@ -57,7 +57,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     nodes = {name: node for name, node in nodes.items() if name not in gone}
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
-        _say_away(folder, sorted(roster.indices.keys() - nodes.keys() - gone))
+        _say_away(folder, who_is_away(roster.indices, {*nodes, *gone}))
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_folds(run.cv.k, own_split(task))
@@ -75,15 +75,10 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         ) from None
 
 
-def _say_away(folder: RunFolder, away: Sequence[str]) -> None:
-    """Of sites that the roster names and that have not said their name."""
-    if away:
-        sentence = (
-            f"{named(away)} of the roster did not answer: not connected, or with other code than this "
-            "run's; the run does without."
-        )
+def _say_away(folder: RunFolder, sentence: str) -> None:
+    if sentence:
         log.warning(sentence)
-        folder.event("site-away", "warning", sentence, clients=list(away))
+        folder.event(AWAY, "warning", sentence)
 
 
 def _fresh(job: Job, folder: RunFolder, run: RunConfig, task: Task) -> RunState:

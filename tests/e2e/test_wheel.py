@@ -52,7 +52,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = Path(sysconfig.get_path("purelib", vars={"base": str(venv)}))
     behind = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
     (own / "behind.pth").write_text("\n".join(behind) + "\n")
-    for program in Path(sys.executable).parent.glob("fl*w*r*-*"):  # pip makes them with the packages
+    for program in Path(sys.executable).parent.glob(
+        "fl*w*r*-*"
+    ):  # pip makes them with the packages
         lines = program.read_text().splitlines()
         own_program = venv / "bin" / program.name
         own_program.write_text("\n".join([f"#!{venv}/bin/python", *lines[1:], ""]))
