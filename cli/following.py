@@ -146,7 +146,7 @@ def _status(operator: Operator, run_id: int) -> tuple[str, str, str]:
 
 def _why(details: str, folder: RunFolder, rounds: int) -> str:
     said = details.removeprefix("ServerApp failed with exception: ").strip()
-    if "second-vector" in said and rounds == 0:
+    if "second-vector" in said and rounds == 0 and "statistics" not in said:
         said = said.partition(". What was done before")[0]
         return f"{said}. Submit it with another seed: it then begins with other weights."
     if said.startswith("Task failed"):  # Flower's words for a process that is gone

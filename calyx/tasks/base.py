@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.digits import plain
-from calyx.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -289,14 +288,6 @@ class Task(Protocol):
     def model(self, num_inputs: int) -> "nn.Module":
         """A fresh model from `num_inputs` preprocessed inputs to the schema's `num_outputs`."""
         ...
-
-
-def refuse_stranger(task: str, client: str, clients: Sequence[str]) -> None:
-    """Raise ConfigError unless the client is one of those that a task with its own rows has."""
-    if client not in clients:
-        raise ConfigError(
-            f"task={task} has no client {printable(client, 60)}; it has {clients[0]} … {clients[-1]}."
-        )
 
 
 def check_w_max(w_max: int | None) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 
 from calyx.config import parse
 from calyx.errors import ConfigError, DataError
-from calyx.tasks.base import Column, Schema, Table, refuse_stranger
+from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.partitions import Partition, PartitionConfig, client_names, partition
+from calyx.tasks.strangers import refuse_stranger
 
 if TYPE_CHECKING:
     from torch import nn

@@ -134,6 +134,7 @@ def test_the_deploy_page_gives_a_simulations_bytes_from_its_first_to_its_last_co
         federation.run("operator", line)
     found = json.loads((run / "summary.json").read_text())
     assert (found["engine"], found["privacy"], found["rounds"]) == ("superlink", "secagg", 2)
+    assert found["preprocessing"] == "federated"  # what auto could have under the page's policy
     place = f"task.data_dir={federation.folder}/rows"
     options = f"task=csv {place} seed=7 rounds=2 baselines=false engine.workers=0"
     federation.run("consortium", f"calyx simulate {options} hydra.run.dir=simulated")
