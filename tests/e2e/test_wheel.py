@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.csv_files import write_folder
+from support.csv_files import COLUMNS, write_folder
 from support.deploy_page import SITES, Parties, step
 
 pytestmark = pytest.mark.e2e
@@ -90,7 +90,8 @@ def federation(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     Its installation is `installed`: without the network pip cannot bring PyTorch.
     """
     folder = tmp_path_factory.mktemp("parties")
-    rows = write_folder(folder / "rows", clients=len(SITES))
+    ranges = {"pressure": {"kind": "numeric", "may_be_missing": True, "low": 0, "high": 300}}
+    rows = write_folder(folder / "rows", clients=len(SITES), columns=COLUMNS | ranges)
     with Parties(folder, installed / "bin") as made:
         for number, name in enumerate(SITES):
             (rows / f"site-{number}.csv").rename(rows / f"{name}.csv")
