@@ -3,6 +3,7 @@
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from calyx.config import RunConfig, parse
 from calyx.defaults import followed
 from calyx.errors import UserError, for_terminal
 from calyx.makeup import makeup_of
-from calyx.order import terms_of
+from calyx.order import Terms, terms_of
 from calyx.preprocessing.absence import unread, unread_sentence
+from calyx.preprocessing.choice import AUTO
 from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
 from calyx.registry import load_task
@@ -27,7 +29,7 @@ from cli.new_rows import NewRows, faults, read_new_rows, said_of
 from cli.outputs import add_output, claimed, rows_of
 from cli.own_models import Answering, model_of
 from cli.predictions import as_csv, header_of, predict
-from server.folder import RunFolder
+from server.folder import Row, RunFolder
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
-    task, terms = load_task(run.task), terms_of(run)
+    task, terms = load_task(run.task), _terms_of(run, summary)
     whose = _whose(options, folder, run, task)
     header = header_of(task.schema, options.ids)
     rows = read_new_rows(task, options.file, options.ids)
@@ -82,6 +84,19 @@ def main(arguments: Sequence[str]) -> int:
         if not out.is_stream:
             print(f"{len(outputs)} predictions in {out.path}")
     return 0
+
+
+def _terms_of(run: RunConfig, summary: Row) -> Terms:
+    """What the run's orders had in common; a run has decided what `preprocessing=auto` is.
+
+    Raises UserError where its summary does not say.
+    """
+    if run.preprocessing["name"] != AUTO:
+        return terms_of(run)
+    used = summary.get("preprocessing")
+    if used not in ("local", "federated"):  # a summary may come from a stranger
+        raise UserError("summary.json does not say which preprocessing the run had; it is damaged.")
+    return terms_of(replace(run, preprocessing=run.preprocessing | {"name": used}))
 
 
 def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) -> Whose | None:

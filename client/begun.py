@@ -53,7 +53,7 @@ class Begun:
     rows: NonNegativeInt
     parts: dict[str, Hex32]  # of the rows of training, validation and test
     preprocessing: Section
-    constants: tuple[Constants, ...] | None  # None: they come with the model, or are not finite
+    constants: tuple[Constants, ...] | None  # what it fits itself; None: not finite
 
     def difference(self, rows: Rows) -> str | None:
         """What is different about these rows, as a clause; None where they are the same."""
@@ -108,13 +108,15 @@ class Beginning:
 
 
 def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
-    """Keep what a run begins with: these rows, and what this preprocessing fits on their training part."""
-    cfg = parse(PreprocessingConfig, preprocessing, "preprocessing")
-    constants = None
-    if not cfg.is_federated:
-        fitted = fit(rows.parts["train"], rows.task.schema, cfg)
-        is_sound = all(np.isfinite(c.mean) and c.scale > 0 for c in fitted.columns)
-        constants = constants_of(fitted) if is_sound else None
+    """Keep what a run begins with: these rows, and what a client fits on their training part itself.
+
+    That is kept where constants are to come with the model, too: they may not be had.
+    """
+    own = preprocessing | {"fitted": None}
+    if preprocessing["name"] == "federated":
+        own |= {"name": "local"}
+    fitted = fit(rows.parts["train"], rows.task.schema, parse(PreprocessingConfig, own, "own"))
+    is_sound = all(np.isfinite(c.mean) and c.scale > 0 for c in fitted.columns)
     where.write(
         Begun(
             format="calyx-begun/1",
@@ -127,8 +129,8 @@ def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
             content=_content(rows.table),
             rows=len(rows.table),
             parts=rows.dealt,
-            preprocessing=preprocessing | {"fitted": None},
-            constants=constants,
+            preprocessing=own,
+            constants=constants_of(fitted) if is_sound else None,
         )
     )
 

@@ -2,20 +2,23 @@
 
 import logging
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from calyx.config import parse
+from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed, pasted
 from calyx.makeup import Makeup
 from calyx.order import run_digest
+from calyx.preprocessing.choice import choose
 from calyx.privacy import PrivacyConfig, guarantee, weaknesses
 from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
 from calyx.sentences import named
 from calyx.tasks.base import Task, own_split
+from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
 from server.folder import RunFolder, Severity
 from server.job import Job, read_job
@@ -44,19 +47,22 @@ def main(grid: Grid, context: Context) -> None:
 def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     run = job.run
     task, privacy = load_task(run.task), parse(PrivacyConfig, run.privacy, "privacy")
+    choice = choose(run.preprocessing, task.schema, run.phases)
+    run = replace(run, preprocessing=choice.section)
     check_phases(run.phases, str(run.preprocessing["name"]))
     check_monitor(run, task.schema)
-    state = _resumed(job, folder) if job.resume else _fresh(job, folder, task)
+    state = _resumed(job, folder) if job.resume else _fresh(job, folder, run, task)
     nodes, roster = read_nodes(grid, run.deadline_s), _roster(job, privacy)
     gone = {one.client for one in read_left_out(folder)}
     nodes = {name: node for name, node in nodes.items() if name not in gone}
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
+        _say_away(folder, who_is_away(roster.indices, {*nodes, *gone}))
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_folds(run.cv.k, own_split(task))
     check_replies(run, len(nodes))
-    work = Work(run, folder, grid, nodes, roster, task, state)
+    work = Work(run, folder, grid, nodes, roster, task, state, choice)
     _say_guarantee(work)
     _say_unranked(work)
     try:
@@ -69,9 +75,14 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         ) from None
 
 
-def _fresh(job: Job, folder: RunFolder, task: Task) -> RunState:
+def _say_away(folder: RunFolder, sentence: str) -> None:
+    if sentence:
+        log.warning(sentence)
+        folder.event(AWAY, "warning", sentence)
+
+
+def _fresh(job: Job, folder: RunFolder, run: RunConfig, task: Task) -> RunState:
     folder.refuse_if_used()
-    run = job.run
     state = fresh_state(run, task, uuid.uuid4().hex, run_digest(run, job.config), None)
     folder.write_config(job.config)
     save(folder.checkpoints, state, run.keep_checkpoints)

@@ -8,6 +8,7 @@ from calyx.config import RunConfig, Section, parse
 from calyx.layouts import Contents, weighed
 from calyx.makeup import Makeup, makeup_of
 from calyx.order import Cv, Terms, terms_of
+from calyx.preprocessing.choice import Choice
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy import PrivacyConfig
@@ -49,6 +50,7 @@ class Work:
     roster: Roster | None
     task: Task
     state: RunState
+    choice: Choice  # of the preprocessing; `run` carries its section
     counted: Counted | None = None  # from the audit
     preprocessing: Section | None = None  # as orders carry it, once it is known
     w_max: int | None = None  # largest weight of a client, where it follows the federation

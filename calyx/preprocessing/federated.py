@@ -21,6 +21,7 @@ from calyx.preprocessing.fitting import (
     outlier_bounds,
 )
 from calyx.preprocessing.imputation import unknown_category
+from calyx.sentences import named
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import AuditFinding
 from calyx.statistics.numbers import Numbers
@@ -43,8 +44,8 @@ def check_ranges(schema: Schema, cfg: PreprocessingConfig) -> None:
             )
 
 
-def check_given(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> None:
-    """Refuse to fit on items that every site withholds. Raises ConfigError that names the columns."""
+def lacking(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> str:
+    """Which items that constants are made of every site withholds, as a clause; "" where none is."""
     withheld = {item for item, sites in figures.withheld.items() if sites >= figures.sites}
     needs_bins = cfg.numeric_imputation in ("median", "mode") or cfg.outliers != "keep"
     coded = ("categories",) if cfg.categorical_imputation == "mode" else ()
@@ -53,17 +54,33 @@ def check_given(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> N
         "categorical": coded,
         "ordinal": coded,
     }
-    lacking = [(c.name, i) for c in schema.columns for i in needed.get(c.kind, ()) if i in withheld]
-    if not lacking:
-        return
-    names, items = (list(dict.fromkeys(part)) for part in zip(*lacking, strict=True))
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    raise ConfigError(
-        f"preprocessing=federated has no sums for {', '.join(names[:SHOWN])}{more}, since no site gives "
-        f"{', '.join(items)}. Use preprocessing=local, or ask the sites to list these items in "
-        "client.policy.statistics; a site with fewer training rows than its client.policy.min_cell "
-        "gives none."
-    )
+    found = [(c.name, i) for c in schema.columns for i in needed.get(c.kind, ()) if i in withheld]
+    if not found:
+        return ""
+    names, items = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
+    return f"no site gives {named(items)} of {named(names, SHOWN)}"
+
+
+def unshown(figures: Figures, schema: Schema) -> str:
+    """That no two sites show values of any numeric column, as a clause; "" where they do.
+
+    Constants would then be of the declared ranges alone, which may be far wider than the values.
+    """
+    known = {v.variable.columns: v.numbers for v in figures.variables}
+    numbers = [known.get((i,)) for i, c in enumerate(schema.columns) if c.kind == "numeric"]
+    if not numbers or any(one is not None and one.moments is not None for one in numbers):
+        return ""
+    return "fewer than two sites show what values the numeric columns have"
+
+
+def check_given(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> None:
+    """Refuse to fit on items that every site withholds. Raises ConfigError that names the columns."""
+    if why := lacking(figures, schema, cfg):
+        raise ConfigError(
+            f"preprocessing=federated has no sums to fit on: {why}. Use preprocessing=local, or ask the "
+            "sites to list these items in client.policy.statistics; a site with fewer training rows than "
+            "its client.policy.min_cell gives none."
+        )
 
 
 def fit_sums(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> Fitted:

@@ -3,6 +3,7 @@
 Constants, none where each client fits its own or else one set for all; and a client's largest weight.
 """
 
+import logging
 from dataclasses import replace
 
 from pydantic import JsonValue
@@ -11,13 +12,16 @@ from calyx.config import Section, parse
 from calyx.errors import CalyxError
 from calyx.layouts import survey_of
 from calyx.order import Cv
+from calyx.preprocessing.choice import fallen_back
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.federated import check_given, fit_sums, shortcomings
+from calyx.preprocessing.federated import check_given, fit_sums, lacking, shortcomings, unshown
 from calyx.preprocessing.fitting import constants_of
-from calyx.statistics.blocks import TRAIN
+from calyx.statistics.blocks import TRAIN, fold_name
 from calyx.statistics.figures import read_sums
 from server.weighing import find_w_max
 from server.work import Counted, Work
+
+log = logging.getLogger(__name__)
 
 
 def run(work: Work) -> Work:
@@ -26,12 +30,38 @@ def run(work: Work) -> Work:
     Raises CalyxError, ConfigError.
     """
     work = replace(work, w_max=find_w_max(work))
+    work = _decided(work)
     cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
     if not cfg.is_federated:
         return replace(work, preprocessing=work.run.preprocessing)
     if work.counted is None:
         raise CalyxError("preprocessing=federated needs the audit's sums; see phases.")
     return replace(work, preprocessing=fitted_section(work, work.counted, [TRAIN]))
+
+
+def _decided(work: Work) -> Work:
+    """With what `preprocessing=auto` stands for, now that it is known which sums there are."""
+    choice = work.choice
+    if choice.is_default and (why := _why_none(work)):
+        choice = fallen_back(choice, why)
+    if choice.warning and work.folder.event_once("preprocessing", "warning", choice.warning):
+        log.warning(choice.warning)
+    return replace(work, choice=choice, run=replace(work.run, preprocessing=choice.section))
+
+
+def _why_none(work: Work) -> str:
+    """Why constants cannot be had of all that this run fits them on, as a clause; "" where they can."""
+    cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
+    if work.counted is None:
+        return "there are no sums of the audit"
+    counted, k = work.counted, work.run.cv.k
+    is_by_rows = isinstance(k, int) and (counted.folds, counted.seed) == (k, work.run.seed)
+    cv = Cv(k=k, fold=None) if isinstance(k, int) and is_by_rows else None
+    samples = [TRAIN, *(fold_name(i) for i in range(counted.folds) if cv is not None)]
+    survey = survey_of(work.task, work.terms(cv))
+    schema = work.task.schema
+    figures = (read_sums(counted.sums, survey, counted.sites, sample) for sample in samples)
+    return next(filter(None, (lacking(f, schema, cfg) or unshown(f, schema) for f in figures)), "")
 
 
 def fitted_section(

@@ -8,6 +8,7 @@ from support.federation import Federation
 from support.taps import Tap, run_server
 
 from calyx.errors import CalyxError, ConfigError, RoundFailed
+from calyx.files import read_lines
 from calyx.layouts import survey_of
 from calyx.preprocessing.federated import without_constants
 from calyx.statistics.figures import read_sums
@@ -126,10 +127,34 @@ def test_federated_constants_are_those_of_the_pooled_training_rows_and_go_with_t
     assert high == pytest.approx(q3 + 3 * (q3 - q1), abs=7 * width)
 
 
+def test_the_default_is_everybodys_constants_and_falls_back_where_no_site_gives_sums(
+    heart_dir, tmp_path
+):
+    models, said = {}, {}
+    for how in ("federated", "auto", "local", "auto client.policy.statistics=[]"):
+        folder = tmp_path / how.replace(" ", "-")
+        run(heart(heart_dir, *f"preprocessing={how}".split()), folder)
+        summary = read(folder / "summary.json")
+        models[how] = (folder / "model.safetensors").read_bytes(), summary["preprocessing"]
+        said[how] = summary.get("preprocessing_why")
+    federated, auto, local, fallen = models.values()
+    assert auto == federated
+    assert fallen == local
+    assert [how for how, why in said.items() if why] == ["auto client.policy.statistics=[]"]
+    events = [e for e in read_lines(folder / "events.jsonl") if e["event"] == "preprocessing"]
+    assert [e["severity"] for e in events] == ["warning"]
+    assert said[how] in events[0]["message"]
+    run(heart(heart_dir, *f"preprocessing={how}".split()), folder, resume=True, rounds=3)
+    assert read(folder / "summary.json")["preprocessing"] == "local"
+    assert [e["event"] for e in read_lines(folder / "events.jsonl")].count("preprocessing") == 1
+
+
 def test_constants_that_no_site_gives_sums_for_stop_a_run_before_it_trains(heart_dir, tmp_path):
     federation = heart(heart_dir, "preprocessing=federated", "client.policy.statistics=[]")
     tap = Tap(federation.inner)
-    with pytest.raises(ConfigError, match=r"no sums for age, sex, .* Use preprocessing=local"):
+    with pytest.raises(
+        ConfigError, match=r"no site gives .* of age, sex, .* Use preprocessing=local"
+    ):
         run(federation, tmp_path / "run", tap)
     assert asked(tap, "train") == 0
 

@@ -8,7 +8,7 @@ from support.surveys import NAN, SCHEMA, SITES, asked, figures, rows
 
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.federated import check_given, fit_sums
+from calyx.preprocessing.federated import check_given, fit_sums, unshown
 from calyx.preprocessing.fitting import apply, constants_of, given
 from calyx.statistics.blocks import ITEMS, TRAIN, Item
 from calyx.statistics.figures import read_sums
@@ -71,12 +71,10 @@ def given_items(*withheld: Item):
 
 @pytest.mark.parametrize(
     ("item", "columns"),
-    [("moments", "age, chol"), ("histograms", "age, chol"), ("categories", "sex")],
+    [("moments", "age and chol"), ("histograms", "age and chol"), ("categories", "sex")],
 )
 def test_what_no_site_gives_is_one_sentence_with_its_columns_and_a_way_out(item, columns):
-    with pytest.raises(
-        ConfigError, match=f"no sums for {columns}, since no site gives {item}"
-    ) as e:
+    with pytest.raises(ConfigError, match=f"no site gives {item} of {columns}") as e:
         check_given(given_items(item), READABLE, CFG)
     assert "preprocessing=local" in str(e.value)
     assert "client.policy.statistics" in str(e.value)
@@ -95,3 +93,14 @@ def test_one_site_that_gives_nothing_stops_no_other():
     _, nothing = asked(SITES[3:], allowed=[])
     total = {name: total[name] + nothing[name] for name in total}
     check_given(read_sums(total, survey, 4, TRAIN), READABLE, CFG)
+
+
+def test_values_that_one_site_alone_shows_are_no_sums_to_scale_by():
+    only_age = Schema(SCHEMA.columns[:1], SCHEMA.classes)
+    one = figures(of_one_site(), minimum=10, sample=TRAIN)
+    assert (
+        unshown(one, only_age) == "fewer than two sites show what values the numeric columns have"
+    )
+    assert unshown(one, SCHEMA) == ""  # all show chol
+    assert unshown(figures(SITES, sample=TRAIN), only_age) == ""
+    assert unshown(one, Schema(SCHEMA.columns[2:3], SCHEMA.classes)) == ""  # words have no scale

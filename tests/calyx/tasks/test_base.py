@@ -11,6 +11,7 @@ import torch
 
 from calyx.composing import compose, resolved
 from calyx.config import parse
+from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.registry import load_task
@@ -48,7 +49,8 @@ def test_a_task_describes_itself_before_any_data_is_read(name):
 def test_a_tasks_model_takes_what_its_own_preprocessing_gives(name):
     config = resolved(compose([f"task={name}"]))
     task = load_task(config["task"])
-    cfg = parse(PreprocessingConfig, config["preprocessing"], "preprocessing")
+    section = choose(config["preprocessing"], task.schema, config["phases"]).section
+    cfg = parse(PreprocessingConfig, section, "preprocessing")
     width = num_inputs(task.schema, cfg)
     assert task.model(width)(torch.zeros(3, width)).shape == (3, task.schema.num_outputs)
 

@@ -62,12 +62,12 @@ def test_without_the_extra_the_way_to_it_is_told(monkeypatch):
 
 
 def test_it_has_no_data_folder():
-    with pytest.raises(DataError, match="reads no folder"):
+    with pytest.raises(ConfigError, match="reads no folder"):
         task().load("client-00", Path("anywhere"), 1)
 
 
 def test_an_unknown_client_is_refused():
-    with pytest.raises(DataError, match="no client client-10"):
+    with pytest.raises(ConfigError, match="no client client-10"):
         task().load("client-10", None, 1)
 
 

@@ -94,7 +94,7 @@ def test_a_value_that_is_not_allowed_is_refused(changes, sentence):
 
 
 def test_an_unknown_role_is_refused():
-    with pytest.raises(DataError, match="no client HAMLET; roles are written like angelo"):
+    with pytest.raises(ConfigError, match="no client HAMLET; it has angelo … york"):
         task().load("HAMLET", None, 1)
 
 
@@ -134,7 +134,11 @@ def test_the_model_depends_on_the_order_of_the_characters():
 
 @pytest.mark.parametrize(
     "overrides",
-    [["preprocessing=local"], ["preprocessing=none"], ["preprocessing.outliers=flag"]],
+    [
+        ["preprocessing=local"],
+        ["preprocessing=none"],
+        ["preprocessing=local", "preprocessing.outliers=flag"],
+    ],
 )
 def test_no_preprocessing_changes_the_numbers_of_characters(overrides):
     section = resolved(compose(["task=shakespeare", *overrides]))["preprocessing"]

@@ -1,0 +1,82 @@
+"""Which preprocessing a run has where its config leaves that to Calyx: `preprocessing=auto`.
+
+One set of constants for all clients where the sums that they are made of can be had, since sites
+whose own means are taken away lose what tells them apart; else each client's own. `auto` never
+travels: an order says which of the two it is. See docs/decisions/0046.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calyx.config import Section, parse
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.sentences import named
+from calyx.tasks.base import Schema
+
+AUTO = "auto"
+FROM_SITES = (
+    "A site gives sums where it has as many training rows as its client.policy.min_cell, and where its "
+    "client.policy.statistics lists them."
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a run's orders may carry before anything was counted."""
+
+    section: Section  # with the name local, federated or none
+    is_default: bool = False  # nobody wrote it: where sums lack, each client fits its own
+    why_local: str = ""  # the cause and the cure, where it costs something; else empty
+
+    @property
+    def warning(self) -> str:
+        """What `why_local` costs; empty where it costs nothing."""
+        if not self.why_local:
+            return ""
+        return (
+            "Each client's inputs are scaled by its own rows, which costs accuracy where clients differ. "
+            f"{self.why_local} With preprocessing=local this is not said."
+        )
+
+
+def choose(section: Section, schema: Schema, phases: Sequence[str]) -> Choice:
+    """The section that `auto` stands for; any other one as it is. Raises ConfigError."""
+    if section.get("name") != AUTO:
+        return Choice(section)
+    own = section | {"name": "local"}
+    if not _learns(schema, parse(PreprocessingConfig, own, "preprocessing")):
+        return Choice(own)
+    if why := _why_local(schema, phases):
+        return Choice(own, why_local=why)
+    return Choice(section | {"name": "federated"}, is_default=True)
+
+
+def fallen_back(choice: Choice, why: str) -> Choice:
+    """Each client's own after all, since sums lack; `why` is a clause."""
+    cause = f"{why[:1].upper()}{why[1:]}. {FROM_SITES}"
+    return Choice(choice.section | {"name": "local"}, why_local=cause)
+
+
+def _why_local(schema: Schema, phases: Sequence[str]) -> str:
+    """Why there can be no sums to scale by, and the cure; empty where there may be."""
+    bare = [c.name for c in schema.columns if c.kind == "numeric" and None in (c.low, c.high)]
+    if bare:
+        columns = "numeric column" if len(bare) == 1 else "numeric columns"
+        return (
+            f"The schema gives no range of the {columns} {named(bare)}: with low and high of each, "
+            "everybody's rows tell how to scale them."
+        )
+    before = phases[: phases.index("preprocess")] if "preprocess" in phases else phases
+    if "audit" not in before:
+        return "No audit counts everybody's rows before the training: put audit first in phases."
+    return ""
+
+
+def _learns(schema: Schema, cfg: PreprocessingConfig) -> bool:
+    """Whether there is anything to learn from rows: pixels and texts are taken as they are."""
+    numbers = cfg.scaling != "none" or cfg.outliers != "keep"
+    numbers = numbers or cfg.numeric_imputation in ("median", "mode")
+    words = cfg.categorical_imputation == "mode"
+    return any(
+        (c.kind == "numeric" and numbers) or (bool(c.categories) and words) for c in schema.columns
+    )
