@@ -7,6 +7,7 @@ root), else on loopback; stock Flower is measured in the same run. Times are med
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import sys
@@ -98,6 +99,7 @@ def _stock_stage(fleet: Fleet, count: int) -> float:
     programs, port = Path(sys.executable).parent, str(fleet.port)
     quiet = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
     quiet["FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION"] = "1"
+    quiet["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"  # it starts programs by name
     link = [str(programs / "flower-superlink"), "--host", "0.0.0.0", "--port", port]  # noqa: S104 - of its own namespace, or the one that stock Flower knows
     link += ["--ssl-certfile", "keys/server.crt", "--ssl-keyfile", "keys/server.key"]
     link += ["--ssl-ca-certfile", "keys/ca.crt", "--enable-supernode-auth"]
@@ -152,7 +154,6 @@ def _plain_round(fleet: Fleet, ballast: int, rounds: int, seed: int) -> float:
         "training.batch_size=128",
         "stopping.patience=99",
         "baselines=false",
-        f"hydra.searchpath=[file://{WIDE / 'conf'}]",
         f"hydra.run.dir={run}",
     )
     return _round_s(fleet.folder / run)
