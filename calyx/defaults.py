@@ -11,12 +11,14 @@ from calyx.config import better_is, parse
 from calyx.errors import ConfigError
 from calyx.registry import load_class, load_task
 from calyx.secagg.rules import MAX_GROUP
+from calyx.tasks.base import Schema
 
 LEAST_ROOM = 128
+LEAST_LR = 0.001  # what a site's policy allows at least, in the template
 
 
 def followed(config: dict[str, Any]) -> dict[str, Any]:
-    """The resolved `config` with its section `stopping`, `evaluate` and `privacy.n_max` filled in.
+    """The resolved `config` with `stopping`, `evaluate`, `training.lr` and `privacy.n_max` filled in.
 
     Raises ConfigError for a task or strategy that there is not.
     """
@@ -26,6 +28,10 @@ def followed(config: dict[str, Any]) -> dict[str, Any]:
     if "evaluate" in config and config["evaluate"] is None:
         found["evaluate"] = _evaluation(config)
     privacy, task = config.get("privacy"), config.get("task")
+    training = config.get("training")
+    if isinstance(training, dict) and isinstance(task, dict) and training.get("lr", 0) is None:
+        lr = learning_rate(load_task(task).schema, is_linear=task.get("hidden") == 0)
+        found["training"] = training | {"lr": lr}
     if isinstance(privacy, dict) and isinstance(task, dict) and privacy.get("n_max", 0) is None:
         room = room_of_sums(len(load_task(task).clients), privacy.get("groups"))
         found["privacy"] = privacy | {"n_max": room}
@@ -40,6 +46,21 @@ def room_of_sums(clients: int, groups: object) -> int:
     parts = groups if isinstance(groups, int) and groups > 0 else clients  # all: one a client
     size = -(-clients // max(1, parts))
     return min(MAX_GROUP, max(LEAST_ROOM, 1 << max(0, size - 1).bit_length()))
+
+
+def learning_rate(schema: Schema, *, is_linear: bool) -> float:
+    """`training.lr` where it is null, by what is predicted and from how many columns (decision 0048).
+
+    A standardised column, or one of categories, adds 1 to the mean squared length of an input, and
+    the steps that descend on a loss of inputs so long shrink as that grows: soonest where the model
+    is linear, and where the loss is a squared error, which nothing bounds.
+    """
+    columns = max(1, len(schema.columns))
+    if schema.target is not None:
+        lr = min(0.05, (1 if is_linear else 5) / columns)
+    else:
+        lr = min(0.1, 10 / columns) if is_linear else 0.1
+    return max(LEAST_LR, round(lr, 4))
 
 
 def stopping_of(config: Mapping[str, Any]) -> dict[str, Any]:

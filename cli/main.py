@@ -30,7 +30,7 @@ COMMANDS = {
     "predict": ("cli.predict", "a run's model on new rows: RUN FILE.csv [client=NAME]"),
     "audit": (
         "cli.audit",
-        "what is wrong with the clients' data: [overrides], or --draft-schema FILE.csv",
+        "what is wrong with the clients' data: [overrides], or --draft-schema FOLDER",
     ),
     "report": ("cli.reporting", "write RUN/report.html again: RUN [RUN…]"),
     "server": ("cli.server", "the operator's gateway for clients on separate machines"),

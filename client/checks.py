@@ -20,6 +20,7 @@ from client.failures import ClientFailure
 
 Severity = Literal["info", "warning"]
 
+UNLABELLED = "unlabelled"  # the check of rows that have no label
 MOSTLY_MISSING = 0.5  # share of rows above which a column says little
 SHOWN = 4  # names in one sentence
 
@@ -38,7 +39,7 @@ class Finding:
 def check_table(table: Table, schema: Schema) -> list[Finding]:
     """Findings about all rows. Raises ClientFailure for rows that cannot be trained on."""
     _refuse(table, schema)
-    findings = [*_unread(table), *_columns(table, schema)]
+    findings = [*_unread(table), *_unlabelled(table), *_columns(table, schema)]
     duplicates = len(table) - len(np.unique(row_hashes(table)))
     if duplicates:
         findings.append(
@@ -74,6 +75,18 @@ def _unread(table: Table) -> list[Finding]:
     return [Finding("extra-column", "info", name, count, message)]
 
 
+def _unlabelled(table: Table) -> list[Finding]:
+    count, number = table.unlabelled, len(table) + table.unlabelled
+    if count == 0:
+        return []
+    severity: Severity = "warning" if count > MOSTLY_MISSING * number else "info"
+    has = "has" if count == 1 else "have"
+    message = (
+        f"{count} of {number} rows {has} no label and {'is' if count == 1 else 'are'} left out."
+    )
+    return [Finding(UNLABELLED, severity, None, count, message)]
+
+
 def of_equal_rows(table: Table) -> Severity:
     """How bad it is that rows are equal."""
     # Rows out of blocks may well be equal: two speeches with the same words are no mistake.
@@ -83,7 +96,9 @@ def of_equal_rows(table: Table) -> Severity:
 def _refuse(table: Table, schema: Schema) -> None:
     # Shapes, types and labels are those of the schema: `client/loading.py` lets no others through.
     if len(table) == 0:
-        raise ClientFailure(FailureCode.NO_ROWS, "There are no rows.")
+        left = table.unlabelled
+        why = f": {rows(left, 'has', 'have')} no label and {'is' if left == 1 else 'are'} left out"
+        raise ClientFailure(FailureCode.NO_ROWS, f"There are no rows{why if left else ''}.")
     infinite = np.flatnonzero(np.isinf(table.x).any(axis=0))
     if len(infinite):
         names = _names([schema.columns[i].name for i in infinite], "column", "columns")

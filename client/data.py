@@ -227,7 +227,10 @@ def _prepare(held: _Held, preprocessing: str, fold: int | None) -> Participant:
     parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
     findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
     participant = Participant(rows.name, rows.task, rows.parts, parts, fitted, findings)
-    for note in describe(participant):
+    notes = describe(participant)
+    if cfg.is_federated and cfg.fitted is not None:  # the rest was said when sums were asked for
+        notes = [Note("coded", asdict(f)) for f in findings if f not in rows.findings]
+    for note in notes:
         journal.write(note.kind, **note.fields)
     return participant
 

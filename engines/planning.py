@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from calyx.config import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
 from calyx.errors import ConfigError, DataError, UserError
+from calyx.extras import adding
 from calyx.faults import parse_faults
 from calyx.hardware import HardwareConfig, check, cores
 from calyx.order import Terms, terms_of
@@ -18,9 +19,11 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
+from calyx.sentences import counted, rows
 from calyx.tasks.base import Task, own_split, split_of
 from calyx.wire import FailureCode
 from client import journal
+from client.checks import UNLABELLED
 from client.config import Site, node_config, read_site
 from client.data import describe, prepare
 from client.failures import ClientFailure
@@ -94,7 +97,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     run = parse(RunConfig, config, "")
     for key in ("tensorboard", "mlflow"):
         if getattr(run, key) and find_spec(key) is None:
-            raise ConfigError(f"{key}=true needs the extra: pip install 'calyx[{key}]'.")
+            raise ConfigError(f"{key}=true needs the extra {key}: {adding(key)}")
     task = load_task(run.task)
     if not task.clients:
         raise ConfigError(
@@ -165,7 +168,7 @@ def _parse_engine(section: Section) -> EngineConfig:
     if section.get("name") != "ray":
         return parse(EmbeddedConfig, section, "engine")
     if find_spec("ray") is None:
-        raise ConfigError("engine=ray needs the extra: pip install 'calyx[ray]'.")
+        raise ConfigError(f"engine=ray needs the extra ray: {adding('ray')}")
     return parse(RayConfig, section, "engine")
 
 
@@ -208,7 +211,7 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
             f"Local early stopping is off at {unheard} of {len(sizes)} clients, which have fewer than "
             f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training['epochs']} epochs."
         )
-    warnings += _of_splits(notes, len(task.clients))
+    warnings += [*_of_splits(notes, len(task.clients)), *_of_unlabelled(notes)]
     own = getattr(task, "warnings_of", None)
     if own is not None and sites[0].data_dir is not None:
         warnings += own(sites[0].data_dir)
@@ -230,6 +233,22 @@ def _of_splits(notes: Sequence[tuple[str, Note]], clients: int) -> list[str]:
         f"{len(told)} of {clients} clients, such as {told[0][0]}: {told[0][1]}"
         for told in by_check.values()
         if told
+    ]
+
+
+def _of_unlabelled(notes: Sequence[tuple[str, Note]]) -> list[str]:
+    """A sentence about the rows that clients leave out because they have no label."""
+    counts = {
+        name: note.fields["count"]
+        for name, note in notes
+        if note.kind == "finding" and note.fields["check"] == UNLABELLED
+    }
+    if not counts:
+        return []
+    total, most = sum(counts.values()), max(counts, key=lambda name: counts[name])
+    return [
+        f"{rows(total, 'has', 'have')} no label and {'is' if total == 1 else 'are'} left out, as the "
+        f"schema says: at {counted(len(counts), 'client')}, of which {most} has {counts[most]}."
     ]
 
 

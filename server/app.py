@@ -83,7 +83,7 @@ def _say_away(folder: RunFolder, sentence: str) -> None:
 
 def _fresh(job: Job, folder: RunFolder, run: RunConfig, task: Task) -> RunState:
     folder.refuse_if_used()
-    state = fresh_state(run, task, uuid.uuid4().hex, run_digest(job.run, job.config), None)
+    state = fresh_state(run, task, uuid.uuid4().hex, run_digest(run, job.config), None)
     folder.write_config(job.config)
     save(folder.checkpoints, state, run.keep_checkpoints)
     _say_what_stays(folder, initial_makeup(run, task))

@@ -176,6 +176,7 @@ class Table:
     # (column, word) of words that the schema does not declare, for a person; a few of each column
     strange: tuple[tuple[str, str], ...] = ()
     repeating: tuple[Repeating, ...] = ()
+    unlabelled: int = 0  # rows beside these that had no label, and were left out
 
     def __post_init__(self) -> None:
         """Check what decides the split: lengths, values, and that it is one thing."""
@@ -198,19 +199,10 @@ class Table:
 
     def take(self, rows: NDArray[np.int64]) -> "Table":
         """The rows with these indices, in their order."""
-
-        def of(values: NDArray[Any] | None) -> Any:  # noqa: ANN401 - an array of the same type, or None
-            return None if values is None else values[rows]
-
-        return Table(
-            self.x[rows],
-            self.y[rows],
-            of(self.blocks),
-            self.unread,
-            of(self.parts),
-            of(self.times),
-            self.strange,
-        )
+        kept: dict[str, Any] = {"x": self.x[rows], "y": self.y[rows], "repeating": ()}
+        beside = {name: getattr(self, name) for name in _BESIDE}
+        kept |= {name: of[rows] for name, of in beside.items() if of is not None}
+        return replace(self, **kept)
 
 
 _BESIDE = ("blocks", "parts", "times")  # [N] each, or None; at most one of them is given
@@ -231,7 +223,8 @@ def join(tables: Sequence[Table]) -> Table:
         beside[name] = None if found[0] is None else np.concatenate(found)
     x, y = np.concatenate([t.x for t in tables]), np.concatenate([t.y for t in tables])
     strange = tuple(dict.fromkeys(pair for table in tables for pair in table.strange))
-    return replace(tables[0], x=x, y=y, strange=strange, **beside)
+    left = sum(table.unlabelled for table in tables)
+    return replace(tables[0], x=x, y=y, strange=strange, unlabelled=left, **beside)
 
 
 def split_of(table: Table) -> str | None:

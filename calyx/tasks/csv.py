@@ -28,7 +28,14 @@ from calyx.tasks.csv_folder import (
 )
 from calyx.tasks.csv_repeating import repeating
 from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.csv_schema import SchemaConfig, column_of, composed_schema, dialect_of, read_schema
+from calyx.tasks.csv_schema import (
+    SchemaConfig,
+    column_of,
+    composed_schema,
+    dialect_of,
+    fields_of,
+    read_schema,
+)
 from calyx.tasks.csv_split import (
     SplitReader,
     check_folders,
@@ -36,9 +43,8 @@ from calyx.tasks.csv_split import (
     part_folders,
     parts_by_name,
 )
-from calyx.tasks.csv_words import labels, strange_words
+from calyx.tasks.csv_words import labelled, labels, strange_words
 from calyx.tasks.tables import (
-    Field,
     Rows,
     all_rows,
     inputs,
@@ -173,7 +179,7 @@ class Csv:
 
     def read_inputs(self, path: Path) -> Rows:
         """The rows of a file without a target. Raises DataError."""
-        return all_rows(path, self._fields, self.dialect)
+        return all_rows(path, fields_of(self._cfg.schema), self.dialect)
 
     @property
     def dialect(self) -> Dialect:
@@ -216,28 +222,28 @@ class Csv:
         deciding = SplitReader(path, schema, self.dialect)
         beside = [name for name in (schema.client, deciding.column) if name is not None]
         names = [*schema.columns, schema.target.name, *beside]
-        for chunk in read_chunks(path, names, self.dialect):
-            x = inputs(path, chunk, self._fields, self.dialect)
+        for piece in read_chunks(path, names, self.dialect):
+            is_read = labelled(piece, schema.target)
+            chunk = piece if is_read.all() else piece.take(np.flatnonzero(is_read))
+            x = inputs(path, chunk, fields_of(schema), self.dialect)
             strange = strange_words(path, chunk, schema.columns, x)
             y = labels(path, chunk, schema.target, self.dialect)
-            table = deciding.read(chunk, Table(x, y))
-            for client, rows in rows_by_client(path, chunk, schema.client).items():
-                part = table.take(np.array(rows, dtype=np.int64))
-                found.setdefault(client, []).append(replace(part, strange=strange.of(rows)))
+            table, place = deciding.read(chunk, Table(x, y)), np.cumsum(is_read) - 1
+            for client, of_client in rows_by_client(path, piece, schema.client).items():
+                own = np.array(of_client, dtype=np.int64)
+                rows = place[own[is_read[own]]]
+                part = replace(table.take(rows), unlabelled=len(own) - len(rows))
+                strange_here = strange.of(rows.tolist())
+                found.setdefault(client, []).append(replace(part, strange=strange_here))
         header, used = read_header(path, self.dialect), set(names)
         unread = tuple(printable(name, 40) for name in header if name not in used)
         beside_by = {}
         if deciding.column is None:  # else it is said already what belongs together
-            beside_by = repeating(path, names, schema.client, self.dialect)
+            beside_by = repeating(path, names, schema, self.dialect)
         return {
             client: replace(join_pieces(pieces), unread=unread, repeating=beside_by.get(client, ()))
             for client, pieces in found.items()
         }
-
-    @property
-    def _fields(self) -> list[Field]:
-        columns = self._cfg.schema.columns
-        return [Field(name, c.categories) for name, c in columns.items()]
 
 
 class _Reader:

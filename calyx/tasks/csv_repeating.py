@@ -10,6 +10,8 @@ import numpy as np
 from calyx.tasks.base import Repeating
 from calyx.tasks.csv_folder import rows_by_client
 from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.csv_schema import SchemaConfig
+from calyx.tasks.csv_words import labelled
 from calyx.tasks.tables import Chunk, read_chunks, read_header
 
 MOST_COLUMNS = 50  # looked at
@@ -17,11 +19,11 @@ MOST_REPEATING = 8  # kept of one client
 
 
 def repeating(
-    path: Path, used: Sequence[str], client: str | None, dialect: Dialect
+    path: Path, used: Sequence[str], schema: SchemaConfig, dialect: Dialect
 ) -> dict[str | None, tuple[Repeating, ...]]:
     """Columns that are not `used` and whose words repeat, by client, from the first piece of a file.
 
-    Without a `client` column all rows are under None. Raises DataError.
+    Without a client column all rows are under None. Raises DataError.
     """
     header = read_header(path, dialect)
     counts, names_used = Counter(header), set(used)
@@ -29,9 +31,11 @@ def repeating(
     names = free[:MOST_COLUMNS]
     if not names:
         return {}
-    wanted = names if client is None else [*names, client]
+    client, target = schema.client, schema.target
+    wanted = [*names, target.name] if client is None else [*names, target.name, client]
     found = dict[str | None, tuple[Repeating, ...]]()
-    for chunk in islice(read_chunks(path, wanted, dialect), 1):
+    for piece in islice(read_chunks(path, wanted, dialect), 1):
+        chunk = piece.take(np.flatnonzero(labelled(piece, target)))
         for name, rows in rows_by_client(path, chunk, client).items():
             columns = (_column(chunk, column, rows) for column in names)
             kept = (column for column in columns if column is not None)

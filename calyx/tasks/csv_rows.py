@@ -8,20 +8,18 @@ as an editor counts it.
 import csv
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
+from typing import TextIO
 
 from calyx.errors import DataError, printable
 from calyx.sentences import counted
+from calyx.tasks.csv_encodings import encoding_of, told
 
 BREAK = re.compile(r"\r\n|\r|\n")
-BEGINNINGS = {  # what a file begins with, the encoding that it shows, and those that read it
-    b"\xef\xbb\xbf": ("utf-8", ("utf8",)),
-    b"\xff\xfe": ("utf-16", ("utf16", "utf32", "utf16le", "utf32le")),
-    b"\xfe\xff": ("utf-16", ("utf16", "utf16be")),
-}
+# A word of Excel's: the delimiter of the lines below.
+SEPARATOR = re.compile(r'"?sep=([^"\r\n]|\\t)"?\s*', re.IGNORECASE | re.ASCII)
 MOST = csv.field_size_limit()  # characters of a cell
 DOUBLED = 'double a mark that is part of a text ("")'
 
@@ -41,34 +39,55 @@ class Dialect:
 def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row, and the line where it begins; the first line's names come first.
 
-    An empty line is no row. All rows have as many cells as there are names, or all have the same
-    number of empty cells more at their ends. Raises DataError, also in the middle.
+    An empty line is no row, and so is Excel's first line `sep=;`, which says the delimiter of this
+    one file. All rows have as many cells as there are names, or all have the same number of empty
+    cells more at their ends. Raises DataError, also in the middle.
     """
-    begin, width, last = 1, None, [""]
-    with _told(path, dialect), path.open(encoding=dialect.encoding, newline="") as file:
-        rows = csv.reader(
-            _lines(path, file, last),
-            delimiter=dialect.delimiter,
-            skipinitialspace=dialect.delimiter != " ",
-            strict=True,
-        )
-        try:
-            for row in rows:
-                if rows.line_num > begin:
-                    _check_breaks(path, dialect, (begin, row), width)
-                if len(row) > 1 or not _is_empty(path, begin, (row, last[0]), width):
-                    if width is None:
-                        _check_names(path, begin, row)
-                        width = _Width(path, dialect.delimiter, row)
-                    else:
-                        width.check(begin, row)
-                    yield begin, row
-                begin = rows.line_num + 1
-        except csv.Error as error:
-            lines = (begin, rows.line_num)
-            raise DataError(_fault(path, dialect, lines, str(error), width)) from None
+    with told(path, dialect.encoding):
+        encoding = encoding_of(path, dialect.encoding)
+    with told(path, encoding), path.open(encoding=encoding, newline="") as file:
+        yield from _rows(path, file, replace(dialect, encoding=encoding))
+
+
+def _rows(path: Path, file: TextIO, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    last = [""]
+    lines = _lines(path, file, last)
+    first = next(lines, "")
+    declared = declared_delimiter(first)
+    if declared:
+        dialect, first = replace(dialect, delimiter=declared), ""
+    above = 1 if declared else 0  # lines that the reader of rows does not see
+    begin, width = 1 + above, None
+    rows = csv.reader(
+        chain([first] if first else [], lines),
+        delimiter=dialect.delimiter,
+        skipinitialspace=dialect.delimiter != " ",
+        strict=True,
+    )
+    try:
+        for row in rows:
+            end = rows.line_num + above
+            if end > begin:
+                _check_breaks(path, dialect, (begin, row), width)
+            if len(row) > 1 or not _is_empty(path, begin, (row, last[0]), width):
+                if width is None:
+                    _check_names(path, begin, row)
+                    width = _Width(path, dialect.delimiter, row)
+                else:
+                    width.check(begin, row)
+                yield begin, row
+            begin = end + 1
+    except csv.Error as error:
+        end = rows.line_num + above
+        raise DataError(_fault(path, dialect, (begin, end), str(error), width)) from None
     if width is None:
         raise DataError(f"{path} is empty; its first line must name the columns.")
+
+
+def declared_delimiter(line: str) -> str:
+    """The delimiter that a file's first line says to Excel, such as `sep=;`; "" of another line."""
+    found = SEPARATOR.fullmatch(line)
+    return found[1].replace("\\t", "\t") if found else ""
 
 
 class _Width:
@@ -198,52 +217,3 @@ def _fault(
             return f"{where}: a cell of more than {MOST:,} signs{column}; shorten it."
         start, place = match.end() + 1, place + 1
     return f"{path}, line {begin}: {printable(error)}."
-
-
-@contextmanager
-def _told(path: Path, dialect: Dialect) -> Iterator[None]:
-    """What a system or a codec says of a file, in a sentence."""
-    try:
-        _check_beginning(path, dialect)
-        yield
-    except UnicodeError:
-        raise DataError(_undecodable(path, dialect)) from None
-    except LookupError:
-        raise DataError(
-            f"There is no encoding {printable(dialect.encoding)}; see the schema."
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _check_beginning(path: Path, dialect: Dialect) -> None:
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise DataError(
-            f"{path} is a pipe or a device, which can be read once; save its rows first."
-        )
-    with path.open("rb") as file:
-        first = file.read(3)
-    name = re.sub("[^a-z0-9]", "", dialect.encoding.lower()).removesuffix("sig")
-    for mark, (shown, readers) in BEGINNINGS.items():
-        if first.startswith(mark) and name not in readers:
-            raise DataError(
-                f"{path} is not {printable(dialect.encoding)}: it begins as a {shown} file does; say "
-                f"encoding: {shown} in the schema, or save it otherwise."
-            )
-
-
-def _undecodable(path: Path, dialect: Dialect) -> str:
-    where, byte = "", ""
-    try:
-        with path.open(encoding=dialect.encoding, newline="", errors="surrogateescape") as file:
-            for number, line in enumerate(file, start=1):
-                lost = re.search("[\udc80-\udcff]", line)
-                if lost:
-                    where, byte = f", line {number}", f" (byte {ord(lost.group()) - 0xDC00:#04x})"
-                    break
-    except UnicodeError:
-        pass  # a codec that does not go on after a fault: the line stays unsaid
-    return (
-        f"{path}{where} is not {printable(dialect.encoding)}{byte}; save it so, or name its encoding "
-        "in the schema."
-    )

@@ -3,6 +3,7 @@
 import json
 import math
 import unicodedata
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,11 +16,13 @@ from calyx.human_yaml import read_tree, typed
 from calyx.key_types import Types, below, members
 from calyx.tasks.base import Column, Unknown
 from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.words import Places, Word, alike, one_form, shown
+from calyx.tasks.tables import Field
+from calyx.tasks.words import Places, Word, alike, check_same, one_form, shown
 
 Text = Annotated[str, Range(min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]  # of a column
 Bound = Annotated[float, Range(ge=-1e30, le=1e30)] | None
+Same = Annotated[dict[str, Word], Range(max_length=10_000)]  # words of the files, and what each is
 
 
 @config
@@ -28,11 +31,12 @@ class ColumnConfig:
 
     kind: Literal["numeric", "categorical", "ordinal"]
     categories: tuple[Word, ...] = ()  # as they are written; of an ordinal one in their order
+    same: Same = field(default_factory=dict)  # other words of the files, and the category of each
     missing: tuple[float, ...] = ()  # numbers that stand for "missing" in this column
     may_be_missing: bool = False
     low: Bound = None  # plausible values, ends included
     high: Bound = None
-    unit: str = ""
+    unit: str = ""  # may stand before or after a number, which is the same with it
     # What a category is that is not declared; null: other, or missing in an ordinal column.
     unknown: Unknown | None = None
 
@@ -53,6 +57,7 @@ class ColumnConfig:
             raise ValueError("a number is named twice under missing")
         self._check_kind()
         _check_words(self.categories)
+        check_same(self.categories, self.same)
 
     def _check_kind(self) -> None:
         """Nothing is said of a column of this kind that would have no effect."""
@@ -74,10 +79,13 @@ class TargetConfig:
 
     name: Name
     classes: tuple[Word, ...] = ()
+    same: Same = field(default_factory=dict)  # other words of the files, and the class of each
+    missing: Literal["refuse", "drop"] = "refuse"  # rows without a label; drop leaves them out
     center: float | None = None
     scale: PositiveFloat | None = None
     low: Bound = None  # plausible values of a number, ends included
     high: Bound = None
+    unit: str = ""  # may stand before or after a number, which is the same with it
 
     def __post_init__(self) -> None:
         """Either or."""
@@ -87,13 +95,16 @@ class TargetConfig:
             raise ValueError(
                 "the target needs classes (two at least), or center and scale for a number"
             )
-        if self.classes and {self.center, self.scale, self.low, self.high} != {None}:
-            raise ValueError("center, scale, low and high are of a number, and a class has none")
+        if self.classes and (self.unit or {self.center, self.scale, self.low, self.high} != {None}):
+            raise ValueError(
+                "center, scale, low, high and unit are of a number, and a class has none"
+            )
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
         if low >= high or (self.center is not None and not low <= self.center <= high):
             raise ValueError("low must be below high, and the center of a target between them")
         _check_words(self.classes)
+        check_same(self.classes, self.same)
 
 
 def _check_words(words: tuple[Word, ...]) -> None:
@@ -141,8 +152,9 @@ class SchemaConfig:
         if self.target.name == self.client:
             raise ValueError("the target is the client column too")
         self._check_split()
-        named = {name: column.categories for name, column in self.columns.items()}
-        for name, words in (named | {self.target.name: self.target.classes}).items():
+        named = {name: (*column.categories, *column.same) for name, column in self.columns.items()}
+        answers = (*self.target.classes, *self.target.same)
+        for name, words in (named | {self.target.name: answers}).items():
             lost = [w for w in words if any(Places([w]).of(m) == 0 for m in self.missing)]
             if lost:
                 raise ValueError(
@@ -167,6 +179,16 @@ class SchemaConfig:
                 raise ValueError(f"{key} names {column}, which is the target or the client column")
             if key == "split" and column in self.columns:
                 raise ValueError(f"split names {column}, which is an input column too")
+
+
+def fields_of(schema: SchemaConfig) -> list[Field]:
+    """The input columns as a file has them."""
+    return [Field(name, c.categories, c.same, c.unit) for name, c in schema.columns.items()]
+
+
+def unit_of(schema: SchemaConfig, name: str | None) -> str:
+    """The unit of an input column; "" of another one."""
+    return schema.columns[name].unit if name is not None and name in schema.columns else ""
 
 
 def column_of(name: str, cfg: ColumnConfig) -> Column:

@@ -21,7 +21,7 @@ from calyx.tasks.base import Table, join
 from calyx.tasks.csv_folder import tables_in
 from calyx.tasks.csv_numbers import numbers
 from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.csv_schema import SchemaConfig
+from calyx.tasks.csv_schema import SchemaConfig, unit_of
 from calyx.tasks.tables import Chunk
 from calyx.tasks.words import one_form
 
@@ -46,6 +46,7 @@ class SplitReader:
         self._path, self._dialect = path, dialect
         self._key = next(iter(schema.deciding), "")
         self.column = schema.deciding.get(self._key)  # None: the split is drawn
+        self._unit = unit_of(schema, self.column)
         self._groups = dict[str, int]()
         self._form: tuple[str, int] | None = None  # of the first time, and its line
 
@@ -87,7 +88,10 @@ class SplitReader:
         if self._form is None:
             self._form = _form_of(words[0]), int(lines[0])
         form, first = self._form
-        found = numbers(words, self._dialect) if form == _NUMBER else _seconds(words, _FORMS[form])
+        if form == _NUMBER:
+            found = numbers(words, self._dialect, self._unit)
+        else:
+            found = _seconds(words, _FORMS[form])
         wrong = np.flatnonzero(~np.isfinite(found))
         if len(wrong):
             said, line = printable(words[wrong[0]], 40), int(lines[wrong[0]])

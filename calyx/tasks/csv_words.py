@@ -12,7 +12,7 @@ from calyx.errors import DataError, printable
 from calyx.tasks.csv_folder import listed
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_schema import ColumnConfig, TargetConfig
-from calyx.tasks.tables import UNKNOWN, Chunk, codes, numbers
+from calyx.tasks.tables import UNKNOWN, Chunk, Field, codes, numbers
 from calyx.tasks.words import none_of, shown, told
 
 SHOWN = 3  # words of a column in one sentence
@@ -21,16 +21,25 @@ SHOWN = 3  # words of a column in one sentence
 def labels(path: Path, chunk: Chunk, target: TargetConfig, dialect: Dialect) -> NDArray[Any]:
     """The target [N]: int64 classes, or float64. Raises DataError for a cell that is neither."""
     words, classes, name = chunk.cells[target.name], target.classes, target.name
-    decimal = dialect.decimal
-    y = codes(words, classes, decimal) if classes else numbers(path, chunk, name, dialect)
+    of = Field(name, classes, target.same, target.unit)
+    y = codes(words, of, dialect.decimal) if classes else numbers(path, chunk, of, dialect)
     wrong = np.flatnonzero(np.isnan(y) | ((y == UNKNOWN) & bool(classes)))
     if len(wrong):
         cell, line = words[wrong[0]], chunk.lines[wrong[0]]
-        what = "is missing; complete the row, or take it out"
+        what = (
+            "is missing; complete the row, or say missing: drop of the target in the schema, and rows "
+            "without a label are left out"
+        )
         if cell is not None:
             what = f"is {told(cell, classes)}, none of its classes ({listed(list(map(shown, classes)))})"
         raise DataError(f"{path}, line {line}: the target {printable(name, 40)} {what}.")
     return y.astype(np.int64) if classes else y
+
+
+def labelled(chunk: Chunk, target: TargetConfig) -> NDArray[np.bool_]:
+    """Which rows [N] are read: those with a label, where the schema leaves the others out; else all."""
+    is_read = [cell is not None or target.missing == "refuse" for cell in chunk.cells[target.name]]
+    return np.array(is_read, dtype=np.bool_)
 
 
 @dataclass(frozen=True)

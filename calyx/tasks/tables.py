@@ -5,7 +5,7 @@ What is wrong is said with file, line and column, and never with a whole row.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from calyx.errors import DataError, printable
 from calyx.tasks.csv_numbers import no_number
 from calyx.tasks.csv_numbers import numbers as read_numbers
 from calyx.tasks.csv_rows import Dialect, read_rows
-from calyx.tasks.words import Places, Word, one_form
+from calyx.tasks.words import Places, Word, folded, one_form
 
 Values = NDArray[np.float64]
 UNKNOWN = -1.0  # the code of a category that the schema does not name
@@ -26,10 +26,12 @@ CHUNK_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Field:
-    """A column of a file: its name, and its categories, texts or numbers; none for numbers."""
+    """A column of a file: its name, and what its cells may be."""
 
     name: str
-    categories: tuple[Word, ...] = ()
+    categories: tuple[Word, ...] = ()  # texts or numbers; none of a column of numbers
+    same: Mapping[str, Word] = field(default_factory=dict)  # other words, and the category of each
+    unit: str = ""  # what may stand before or after a number
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Chunk:
 
     cells: Mapping[str, list[str | None]]  # as written, without blanks around; None is missing
     lines: NDArray[np.int64]  # [N] where each row begins, as an editor counts
+
+    def take(self, rows: NDArray[np.int64]) -> "Chunk":
+        """The rows with these indices, in their order."""
+        cells = {name: [words[row] for row in rows] for name, words in self.cells.items()}
+        return Chunk(cells, self.lines[rows])
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,11 @@ def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None
         has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
         marks = [mark for mark in ",;\t|" if len(found) == 1 and mark in found[0]]
         advice = f"; is {marks[0]!r} the file's delimiter?" if marks else "."
+        likely = [name for name in found if folded(name) == folded(absent[0])]
+        if likely:
+            advice += (
+                f" Perhaps {printable(likely[0], 40)!r} is meant: give it one name everywhere."
+            )
         said = printable(absent[0], 40)
         raise DataError(f"{path} has no column {said}; its first line names {has}{advice}")
     twice = [name for name in names if counts[one_form(name)] > 1]
@@ -98,15 +110,15 @@ def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None
         )
 
 
-def numbers(path: Path, chunk: Chunk, name: str, dialect: Dialect) -> Values:
+def numbers(path: Path, chunk: Chunk, of: Field, dialect: Dialect) -> Values:
     """A column [N] as numbers, NaN for missing. Raises DataError naming the first other cell."""
-    cells = chunk.cells[name]
-    found = read_numbers(cells, dialect)
+    name, cells = of.name, chunk.cells[of.name]
+    found = read_numbers(cells, dialect, of.unit)
     wrong = np.flatnonzero(np.isinf(found))
     if len(wrong):
-        said = no_number(str(cells[wrong[0]]), dialect)
+        said = no_number(str(cells[wrong[0]]), dialect, of.unit)
         raise DataError(f"{_place(path, chunk, name, wrong[0])}: {said}.")
-    coded = read_numbers([w for w in dialect.missing if w.strip()], dialect)
+    coded = read_numbers([w for w in dialect.missing if w.strip()], dialect, of.unit)
     missed = np.flatnonzero(np.isin(found, coded[np.isfinite(coded)]))
     if len(missed):
         raise DataError(
@@ -121,12 +133,12 @@ def _place(path: Path, chunk: Chunk, name: str, row: np.int64) -> str:
     return f"{path}, line {chunk.lines[row]}, column {printable(name, 40)}"
 
 
-def codes(words: Sequence[str | None], categories: Sequence[Word], decimal: str = ".") -> Values:
-    """A column [N] as places in `categories`; NaN for missing, UNKNOWN for another word.
+def codes(words: Sequence[str | None], of: Field, decimal: str = ".") -> Values:
+    """A column [N] as places in its categories; NaN for missing, UNKNOWN for another word.
 
     Texts are compared as texts; a number among the categories is any way of writing it.
     """
-    places = Places(categories, decimal)
+    places = Places(of.categories, decimal, of.same)
     found = {word: places.of(word) for word in set(words) if word is not None}
     known = {word: UNKNOWN if place is None else float(place) for word, place in found.items()}
     return np.array([np.nan if word is None else known[word] for word in words], dtype=np.float64)
@@ -135,9 +147,9 @@ def codes(words: Sequence[str | None], categories: Sequence[Word], decimal: str 
 def inputs(path: Path, chunk: Chunk, fields: Sequence[Field], dialect: Dialect) -> Values:
     """The columns of `fields` as [N, C]. Raises DataError."""
     parts = [
-        codes(chunk.cells[f.name], f.categories, dialect.decimal)
+        codes(chunk.cells[f.name], f, dialect.decimal)
         if f.categories
-        else numbers(path, chunk, f.name, dialect)
+        else numbers(path, chunk, f, dialect)
         for f in fields
     ]
     return np.stack(parts, axis=1)

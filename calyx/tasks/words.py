@@ -4,9 +4,10 @@ A text is compared as text. A number that the schema declares without quotes is 
 exactly that number: 1, 1.0 and 01. Nothing is compared as a floating-point number. Decision 0038.
 """
 
+import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from calyx.errors import printable
@@ -37,12 +38,22 @@ def exact(text: str, decimal: str = ".") -> Decimal | None:
 
 
 class Places:
-    """The places of words in a list of categories or classes."""
+    """The places of words in a list of categories or classes.
 
-    def __init__(self, words: Sequence[Word], decimal: str = ".") -> None:
+    `same` are other words of the files, compared as texts, and for each the one in the list that it is.
+    """
+
+    def __init__(
+        self, words: Sequence[Word], decimal: str = ".", same: Mapping[str, Word] | None = None
+    ) -> None:
         self._decimal = decimal
         self._texts = {one_form(w): i for i, w in enumerate(words) if isinstance(w, str)}
         self._numbers = {Decimal(repr(w)): i for i, w in enumerate(words) if not isinstance(w, str)}
+        declared = Places(words) if same else self
+        for word, meant in (same or {}).items():
+            place = declared.of(shown(meant))
+            if place is not None:
+                self._texts.setdefault(one_form(word), place)
 
     def of(self, cell: str) -> int | None:
         """The place of a cell's word; None where it is none of them."""
@@ -59,20 +70,55 @@ class Places:
         return None if number is None else next(texts, None)
 
 
+def check_same(words: Sequence[Word], same: Mapping[str, Word]) -> None:
+    """Raise ValueError unless each of the `same` stands for one of the words, and is none itself."""
+    places = Places(words)
+    if same and not words:
+        raise ValueError("same is for categories and classes, and a number has none")
+    for word, meant in same.items():
+        if places.of(word) is not None:
+            raise ValueError(
+                f"{printable(word, 40)} is a category, and same says that it is another; take it out of "
+                "one of them"
+            )
+        if places.of(shown(meant)) is None:
+            raise ValueError(
+                f"same says that {printable(word, 40)} is {printable(shown(meant), 40)}, which is none of "
+                "the categories"
+            )
+
+
 def none_of(cell: str, words: Sequence[Word], what: str) -> str:
     """That a cell is none of a schema's words, and whether it is one in another way of writing."""
     return f"{told(cell, words)} is none of its {what}"
 
 
 def told(cell: str, words: Sequence[Word]) -> str:
-    """A strange cell for a person, beside the declared text that writes the same number."""
+    """A strange cell for a person, beside the declared word that it may be, and the key that says so."""
     near = Places(words).nearly(cell)
     if near is None:
-        return repr(printable(cell, 40))
+        form = folded(cell)
+        likely = next((w for w in words if isinstance(w, str) and folded(w) == form), None)
+        if likely is None:
+            return repr(printable(cell, 40))
+        return (
+            f"{printable(cell, 40)!r} (if it is {printable(likely, 40)}, say same: "
+            f"{{{_as_yaml(cell)}: {_as_yaml(likely)}}} in the schema)"
+        )
     return (
         f"{printable(cell, 40)!r} ({printable(near, 40)} is declared as a text; as a number it has no "
         "quotes in the schema)"
     )
+
+
+def folded(word: str) -> str:
+    """What is left of a word without its case and its blanks."""
+    return "".join(one_form(word).casefold().split())
+
+
+def _as_yaml(word: str) -> str:
+    is_plain = re.fullmatch(r"[^\W\d]\w*", word)
+    return printable(word if is_plain else json.dumps(word, ensure_ascii=False), 44)
 
 
 def alike(words: Iterable[Word]) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from calyx.config import parse
+from calyx.config import RunConfig, Section, parse
 from calyx.figures import Reasons
 from calyx.files import read_lines, write_json
 from calyx.metrics import metric_name
@@ -42,6 +42,7 @@ def run(work: Work) -> Work:
         "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
         "privacy": work.run.privacy["name"],
         "preprocessing": work.run.preprocessing["name"],
+        "training": _settings(work.run),
         "w_max": work.privacy.w_max(federation.grid.contents.w_max),
         "engine": work.run.engine["name"],
         "run": state.run,
@@ -62,6 +63,13 @@ def run(work: Work) -> Work:
         rest["absentees"] = missing
     write_json(folder.summary, head | history.figures | figures | rest)
     return work
+
+
+def _settings(run: RunConfig) -> Section:
+    """How it was trained, also where the config left that to the task."""
+    names = ("epochs", "batch_size", "lr", "optimizer", "momentum", "weight_decay")
+    found = {name: run.training[name] for name in names}
+    return found | {"rounds": run.rounds, "patience": run.stopping.patience}
 
 
 def _cross_validated(work: Work) -> dict[str, Any] | None:

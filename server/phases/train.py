@@ -1,16 +1,36 @@
 """train: rounds until one of the reasons to stop."""
 
+import logging
 from dataclasses import replace
 
+from calyx.config import RunConfig
+from calyx.sentences import counted
 from server.phases.validate import test_best
 from server.rounds import run_rounds
 from server.work import Work
+
+log = logging.getLogger(__name__)
 
 
 def run(work: Work) -> Work:
     """All rounds that are left; each is on disk before the next begins. Raises RoundFailed."""
     federation, state = work.federation(), work.state
+    if work.folder.event_once("training", "info", sentence := settings_of(work.run)):
+        log.info(sentence)
     if federation.grid.underway and federation.grid.underway.kind == "test":
         state = test_best(federation, state)  # it is asked for once, also in a longer run
     state, why = run_rounds(federation, state)
     return replace(work, state=state, why=why)
+
+
+def settings_of(run: RunConfig) -> str:
+    """How it trains and when it stops: some of it the config has left to the task."""
+    training, stopping = run.training, run.stopping
+    ends = "nothing ends it early"
+    if stopping.patience is not None and stopping.patience + 1 < run.rounds:
+        ends = f"{counted(stopping.patience, 'round')} without a better {stopping.monitor} end it"
+    return (
+        f"Training: {counted(run.rounds, 'round')} at most, {training['epochs']} local epochs in batches "
+        f"of {training['batch_size']}, {training['optimizer']} with a learning rate of "
+        f"{training['lr']}; {ends}."
+    )

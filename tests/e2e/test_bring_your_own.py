@@ -10,7 +10,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from support.csv_files import write_folder
+from support.csv_files import write_exports
 
 pytestmark = pytest.mark.e2e
 TEXT = (Path(__file__).parents[2] / "docs" / "bring-your-own.md").read_text()
@@ -75,16 +75,24 @@ def between(start, end):
     return COMMANDS[first:last]
 
 
-def test_a_folder_of_csv_files_is_a_federation(calyx, tmp_path):
-    write_folder(tmp_path / "rows")
-    (tmp_path / "rows" / "schema.yaml").write_text(block("yaml", "target: {name: sick"))
-    (tmp_path / "rows" / "site-8.tsv").write_text("no comma\n")
-    for line in between("calyx simulate task=csv", "calyx new"):
-        ended = calyx(*shortened(line).split()[1:])
-        assert ended.returncode == 0, ended.stderr
-    summary = json.loads((tmp_path / "runs" / "sick" / "summary.json").read_text())
-    assert (summary["task"], summary["privacy"], summary["num_clients"]) == ("csv", "secagg", 7)
-    assert (tmp_path / "predictions.csv").read_text().startswith("id,predicted,p(no),p(yes)\n0,")
+def test_a_folder_of_exports_is_drafted_and_is_a_federation(calyx, tmp_path):
+    folder = write_exports(tmp_path / "rows")
+    listed = block("", "rows/\n  site-0.csv").split("site-1.csv")[0]
+    first = (folder / "site-0.csv").read_text(encoding="utf-8-sig").splitlines()[:3]
+    assert [words.strip() for words in listed.partition("site-0.csv")[2].splitlines()][:3] == first
+    (folder / "site-8.tsv").write_text("no comma\n")
+    said = [calyx(*shortened(line).split()[1:]) for line in between("calyx audit", "calyx new")]
+    assert [ended.returncode for ended in said] == [0, 0, 0], [ended.stderr for ended in said]
+    assert (folder / "schema.yaml").read_text() == block("yaml", "# A draft")
+    assert "target  sick, 2 classes; a guess by its name" in said[0].stdout
+    assert said[0].stdout.endswith("next    calyx simulate task=csv task.data_dir=rows\n")
+    run = tmp_path / "runs" / "sick"
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["task"], summary["privacy"], summary["num_clients"]) == ("csv", "secagg", 6)
+    assert "<html" in (run / "report.html").read_text()
+    rows = (tmp_path / "predictions.csv").read_text().splitlines()
+    assert rows[0] == "id,predicted,p(no),p(yes)"
+    assert [row.partition(",")[0] for row in rows[1:]] == [str(3000 + i) for i in range(70)]
 
 
 def test_a_package_of_ones_own_trains_tests_and_brings_a_strategy(newcomer):

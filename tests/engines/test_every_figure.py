@@ -171,12 +171,19 @@ def of_history(made, run, summary):
         "capped_clients": Near(0),
         "w_max": Near(bound(made)),
         "cv": Unasked(),
-    }
+    } | {f"training.{key}": Near(value) for key, value in settings_of(made).items()}
     if not summary["baselines"]:
         found["baselines"] = Unasked()
     for key in (key for key in last if key.startswith("val_")):
         found[f"final_{key}"] = Absent() if last[key] is None else Near(last[key])
     return found
+
+
+def settings_of(made):
+    """How a table of few columns is trained, as docs/bring-your-own.md says."""
+    lr = 0.1 if made.classes else 0.05
+    own = {"rounds": made.options["rounds"], "epochs": made.options["training.epochs"]}
+    return own | {"lr": lr, "batch_size": 8, "patience": 15, "momentum": 0, "weight_decay": 0}
 
 
 def trained(made, run, number):

@@ -57,6 +57,8 @@ def test_with_drawn_cohorts_everybody_validates_each_round(tmp_path):
     expected = mean_loss(federation, load_file(tmp_path / "run" / "model.safetensors"))
     assert summary["best_val_loss"] == pytest.approx(expected, rel=1e-5)
     assert (summary["monitor"], summary["mode"]) == ("val_loss", "min")
+    told = {key: summary["training"][key] for key in ("epochs", "lr", "rounds", "patience")}
+    assert told == {"epochs": 1, "lr": 0.5, "rounds": 3, "patience": 10}
 
 
 def test_what_the_next_cohort_says_does_not_rank_and_the_last_model_is_released(tmp_path, capsys):

@@ -27,6 +27,41 @@ def write_folder(folder, clients=7, rows=60, **schema):
     return folder
 
 
+def write_exports(folder, clients=6, rows=70):
+    """The same rows as an office program exports them, a file a site; the folder.
+
+    Semicolons and decimal commas, units beside numbers, days, some rows without a label, and one
+    site that writes Yes and No.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(0)
+    for client in range(clients):
+        lines = ["id;admitted;age;pressure;oxygen;smoker;bill;ward;sick"]
+        for i in range(rows):
+            _, age, pressure, smoker, sick, _ = line(draw, i).split(",")
+            day, oxygen = (
+                f"{draw.integers(1, 29):02}.{draw.integers(1, 13):02}.2024",
+                draw.integers(88, 100),
+            )
+            pressure, bill = pressure.replace(".", ","), f"{draw.uniform(200, 9000):,.2f} €"
+            bill = bill.translate(str.maketrans(",.", ".,"))
+            sick = "" if draw.random() < 0.03 else sick.title() if client == 3 else sick
+            cells = [
+                1000 * client + i,
+                day,
+                age,
+                pressure,
+                f"{oxygen} %",
+                smoker,
+                bill,
+                client,
+                sick,
+            ]
+            lines.append(";".join(map(str, cells)))
+        (folder / f"site-{client}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
+    return folder
+
+
 def write_schema(folder, **schema):
     """schema.yaml of a classification, with changes."""
     values = {"target": CLASSES, "columns": COLUMNS} | schema

@@ -8,6 +8,8 @@ import random
 import unicodedata
 from dataclasses import dataclass, field
 
+from support.wild_faults import BAD_BYTE, DROPPED, FAULTS, spoil_header
+
 NAMES = ["NA", "NaN", "?", "-", "null", "None", "1", "target", "x", "y", "true", "nan", "größe"]
 NAMES += ["a,b", "a;b", "it's", 'say "so"', "sum(x)", "010", "client", "dose [mg]", "two\nlines"]
 WORDS = ["yes", "no", "über", "a,b", "a;b", "in\there", 'in "quotes"', "12:30", "#1", "it's", "Ja"]
@@ -17,12 +19,9 @@ MISSING = (("", "NA", "NaN", "?"), ("", "-"), ("", "n/a", "."), ("", "null", "No
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-8-sig")
 BLANKS = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 GROUPS = {",": ",", ".": ".", "'": "'\N{RIGHT SINGLE QUOTATION MARK}", " ": BLANKS}
-NO_NUMBERS = ["x", "1_0", "0x1F", "inf", "nan", "-Infinity", "1e999", "5%", "$5", "--1", "1e", "e5"]
-NO_NUMBERS += ["1..2", "1,,2", "1 2 3", "1,00,000", "12.34.56", "1 2345", "1.234,5.6", "+", "."]
-NO_NUMBERS += ["\N{ARABIC-INDIC DIGIT THREE}", "\N{FULLWIDTH DIGIT FIVE}", "\N{MINUS SIGN}5"]
 UNKNOWN, MISSED = -1.0, float("nan")
-DROPPED = object()  # a cell that is left out
-BAD_BYTE = "\ue000"  # stands for the byte 0xff
+UNLABELLED = object()  # what a row means that has no label, and is left out
+UNITS = ["", "", "%", "$", "kg", "€", "µg/L"]
 
 
 @dataclass
@@ -33,6 +32,8 @@ class Column:
     role: str  # number, words, unread, target or client
     heading: str  # the name that the file has
     words: list[object] = field(default_factory=list)
+    same: dict[str, object] = field(default_factory=dict)
+    unit: str = ""
     cells: list[str] = field(default_factory=list)
     meant: list[object] = field(default_factory=list)
 
@@ -46,6 +47,9 @@ class WildTable:
     columns: list[Column]
     lines: list[int]  # where each row begins
     fault: tuple[str, ...]  # what a refusal must say; none of a sound file
+    encoding: str  # of the file
+    delimiter: str
+    above: int  # lines above the names
 
 
 def make(number):
@@ -64,6 +68,9 @@ class _Writer:
         self.missing = draw.choice(MISSING)
         self.encoding = draw.choice(ENCODINGS)
         self.ends = draw.choice([["\n"], ["\n"], ["\r\n"], ["\r"], ["\n", "\r\n"]])
+        self.sep = self.may(0.1)  # Excel's first line says the delimiter, and the schema another
+        self.marked = self.encoding in ("utf-16", "utf-8-sig") and self.may(0.5)
+        self.drop = self.may(0.3)
         self.line_breaks = self.may(0.2)
         self.beyond = self.delimiter if self.may(0.1) else ""  # at the end of every row
         self.rows = draw.choice([0, 1, 2, 3, 5, 8])
@@ -85,11 +92,13 @@ class _Writer:
                 cell, meant = self.cell(column)
                 column.cells.append(cell)
                 column.meant.append(meant)
-        row = self.draw.randrange(max(self.rows, 1))
-        if self.rows and self.may(0.5):
+        (answer,) = (c for c in columns if c.role == "target")
+        labelled = [row for row in range(self.rows) if answer.meant[row] is not UNLABELLED]
+        row = self.draw.choice(labelled or [0])
+        if labelled and self.may(0.5):
             self.draw.choice(FAULTS)(self, columns, row)
         elif self.may(0.1):
-            _spoil_header(self, columns)
+            spoil_header(self, columns)
         schema = self.schema(columns)
         text, lines = self.text(columns)
         line = lines[row] if lines else 0
@@ -98,7 +107,8 @@ class _Writer:
         if self.doubts and self.doubts[0][0] < place and BAD_BYTE not in text:
             fault = (self.doubts[0][1],)
         content = text.encode(self.encoding).replace(BAD_BYTE.encode(), b"\xff")
-        return WildTable(content, schema, columns, lines, fault)
+        written = self.encoding.removesuffix("-sig"), self.delimiter, int(self.sep)
+        return WildTable(content, schema, columns, lines, fault, *written)
 
     def columns(self):
         roles = ["target", "unread", *self.draw.choices(["number", "words"], k=3)]
@@ -111,6 +121,11 @@ class _Writer:
         for column in columns:
             if column.role == "words" or (column.role == "target" and not self.is_number):
                 column.words = self.draw.sample([*WORDS, 1, 20, 2.5], 3)
+                others = [w for w in ["Yes", "Si", *WORDS] if w not in column.words]
+                pairs = zip(self.draw.sample(others, 2), column.words, strict=False)
+                column.same = dict(pairs) if self.may(0.3) else {}
+            elif column.role in ("number", "target"):
+                column.unit = self.one(UNITS)
         unread = [c for c in columns if c.role == "unread"]
         if self.may(0.2):
             unread[-1].heading = self.draw.choice(["", unread[0].name])
@@ -125,10 +140,16 @@ class _Writer:
             return name, name
         if column.role != "target" and self.may(0.2):
             return self.draw.choice(self.missing), MISSED
+        if column.role == "target" and self.drop and self.may(0.2):
+            return self.draw.choice(self.missing), UNLABELLED
         if not column.words:
-            return self.number()
+            return self.number(column.unit)
         if column.role == "words" and self.may(0.1):
-            return self.draw.choice([w for w in WORDS if w not in column.words]), UNKNOWN
+            known = [*column.words, *column.same]
+            return self.draw.choice([w for w in WORDS if w not in known]), UNKNOWN
+        if column.same and self.may(0.3):
+            word = self.draw.choice(list(column.same))
+            return self.one(_forms(word)), column.words.index(column.same[word])
         place = self.draw.randrange(len(column.words))
         word = column.words[place]
         if isinstance(word, str):
@@ -136,37 +157,55 @@ class _Writer:
         shown = f"{word}".replace(".", self.decimal)
         return self.draw.choice([shown, f"0{shown}", f"+{shown}"]), place
 
-    def number(self):
+    def number(self, unit):
         whole = self.draw.choice(["0", "7", "42", "999", "1000", "98765", "1234567"])
         part = self.draw.choice(["", "", "5", "25", "000", "333"])
         sign, power = self.draw.choice(["", "", "-", "+"]), self.draw.choice(["", "", "e3", "E-2"])
         meant = float(f"{sign}{whole}.{part or 0}{power}")
         if self.thousands and len(whole) > 3 and self.may(0.7):
             whole = self.one(GROUPS[self.thousands]).join(_threes(whole))
-        return f"{sign}{whole}{self.decimal + part if part else ''}{power}", meant
+        digits = f"{whole}{self.decimal + part if part else ''}{power}"
+        if not unit or self.may(0.3):
+            return f"{sign}{digits}", meant
+        blank = self.one(["", *BLANKS])
+        return self.draw.choice(
+            [
+                f"{sign}{digits}{blank}{unit}",
+                f"{sign}{unit}{digits}",
+                f"{unit}{blank}{sign}{digits}",
+            ]
+        ), meant
 
     def schema(self, columns):
         def number_or(column):
             kind = "categorical" if column.words else "numeric"
-            return {"kind": kind, "categories": column.words, "may_be_missing": True}
+            known = {"categories": column.words, "same": column.same, "unit": column.unit}
+            return {"kind": kind, "may_be_missing": True} | known
 
         (target,) = (c for c in columns if c.role == "target")
-        answer = {"classes": target.words} if target.words else {"center": 0.0, "scale": 1.0}
+        answer = {"center": 0.0, "scale": 1.0, "unit": target.unit}
+        if target.words:
+            answer = {"classes": target.words, "same": target.same}
+        if self.drop:
+            answer["missing"] = "drop"
+        other = next(mark for mark in "|;" if mark != self.delimiter)
         return {
             "target": {"name": target.name} | answer,
             "columns": {c.name: number_or(c) for c in columns if c.role in ("number", "words")},
             "client": next((c.name for c in columns if c.role == "client"), None),
-            "delimiter": self.delimiter,
+            "delimiter": other if self.sep else self.delimiter,
             "decimal": self.decimal,
             "thousands": self.thousands,
-            "encoding": self.encoding.removesuffix("-sig"),
+            "encoding": "cp1252" if self.marked else self.encoding.removesuffix("-sig"),
             "missing": list(self.missing),
             "line_breaks": self.line_breaks,
         }
 
     def text(self, columns):
         """The file as a text, and the line where each of its rows begins."""
-        parts, line, lines = [], 1, []
+        parts, line, lines = [], 1 + self.sep, []
+        if self.sep:
+            parts.append(self.draw.choice(["sep=", "SEP="]) + self.delimiter + self.ends[0])
         for row in range(-1, self.rows):
             while row >= 0 and self.may(0.08):
                 parts.append(self.draw.choice(["", "  "]) + self.draw.choice(self.ends))
@@ -212,88 +251,3 @@ def _is_in(text, encoding):
 def _threes(digits):
     first = len(digits) % 3 or 3
     return [digits[:first], *(digits[i : i + 3] for i in range(first, len(digits), 3))]
-
-
-def _place(columns, role):
-    return next((i for i, column in enumerate(columns) if column.role == role), None)
-
-
-def _no_number(writer, columns, row):
-    place = _place(columns, "target" if writer.is_number and writer.may(0.3) else "number")
-    if place is None:
-        return
-    wrong = [n for n in NO_NUMBERS if n not in writer.missing]
-    wrong += [f"1{mark}234" for mark in ",." if mark not in (writer.decimal, writer.thousands)]
-    columns[place].cells[row] = writer.one(wrong)
-    writer.fault = (f"line {{line}}, column {columns[place].name}: ",)
-
-
-def _no_class(writer, columns, row):
-    place = _place(columns, "target")
-    if not writer.is_number:
-        columns[place].cells[row] = writer.draw.choice(["perhaps", "", "yes no"])
-        writer.fault = ("line {line}: the target ",)
-
-
-def _nobody(writer, columns, row):
-    place = _place(columns, "client")
-    if place is not None:
-        columns[place].cells[row] = writer.draw.choice(["", *writer.missing])
-        writer.fault = ("line {line}: the client column ",)
-
-
-def _short(writer, columns, row):
-    writer.raw[row, len(columns) - 1] = DROPPED
-    writer.fault = (f"line {{line}}: {len(columns) - 1} cells",)
-
-
-def _long(writer, columns, row):
-    """A delimiter too many: it moves all cells of the row, and an empty last one out of the table."""
-    if writer.rows > 1 or columns[-1].cells[row].strip():
-        writer.raw[row, 0] = f"z{writer.delimiter}z"
-        writer.fault = (f"line {{line}}: {len(columns) + 1 + bool(writer.beyond)} cells",)
-
-
-def _stray(writer, columns, row):
-    """A mark that is opened in one row and closed in a later one, or nowhere."""
-    place = _place(columns, "unread")
-    writer.raw[row, place] = '"12 cm cyst'
-    if row + 1 < writer.rows and writer.may(0.7):
-        closings = ['6" wide'] if writer.line_breaks else ['6"', '6" wide', '6"" and 7"']
-        writer.raw[row + 1, place] = writer.draw.choice(closings)
-    writer.fault = ("line {line}: ",)
-
-
-def _goes_on(writer, columns, row):
-    place = _place(columns, "unread")
-    writer.raw[row, place] = '"12" cyst'
-    name = columns[place].heading
-    writer.fault = (
-        "line {line}: a text goes on after its closing",
-        f"(column {name})" if name else "",
-    )
-
-
-def _bad_byte(writer, columns, row):
-    if writer.encoding == "utf-8":
-        writer.raw[row, _place(columns, "unread")] = BAD_BYTE
-        writer.fault = ("line {line} is not utf-8 (byte 0xff)",)
-
-
-def _zero_byte(writer, columns, row):
-    writer.raw[row, _place(columns, "unread")] = "a\0b"
-    writer.fault = ("line {line}: a zero byte",)
-
-
-ROW_FAULTS = (_short, _long, _stray, _goes_on, _bad_byte, _zero_byte)
-FAULTS = (_no_number, _no_number, _no_class, _nobody, *ROW_FAULTS)
-
-
-def _spoil_header(writer, columns):
-    wanted = next(c for c in columns if c.role in ("number", "words", "target"))
-    if writer.may(0.5):
-        wanted.heading = "renamed"
-        writer.fault = ("has no column ",)
-    else:
-        columns[_place(columns, "unread")].heading = wanted.name
-        writer.fault = ("twice in its first line",)

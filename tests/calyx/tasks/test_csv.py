@@ -94,6 +94,11 @@ def test_the_schema_travels_and_not_the_folder(folder):
             "druck",
             "site-2.csv has no column pressure; its first line names id, age, dr",
         ),
+        (
+            "pressure",
+            " Pre ssure",
+            r"no column pressure; .*\. Perhaps 'Pre ssure' is meant: give it one",
+        ),
         ("\n0,", "\n0,x", "line 2, column age: 'x"),
         ("\n0,", "\n0,2024-01-03;", "line 2, column age: '2024-01-03;"),
         ("id,", "smoker,", "site-2.csv names the column 'smoker' twice in its first line; rename"),

@@ -1,6 +1,5 @@
 """Lines and rows of a CSV file, counted against each other."""
 
-import codecs
 import csv
 import io
 import os
@@ -9,7 +8,7 @@ import pytest
 
 from calyx.errors import DataError
 from calyx.tasks.csv_rows import Dialect, read_rows
-from calyx.tasks.drafting import draft
+from calyx.tasks.drafting.draft import draft
 from calyx.tasks.tables import CHUNK_ROWS, Field, all_rows, read_header
 
 STRAY = 'note,age,sick\nok,51,no\nok,62,yes\n"12 cm cyst,43,no\nok,71,yes\nok,38,no\n'
@@ -54,9 +53,23 @@ def rows_of(path, content, **how):
         ("a\n1\n\n2\n", "line 3 is empty, in a file of one column"),
         ("a\n1\n  \n2\n", "line 3 is empty, in a file of one column"),
         ("a,b\n1,2\nx\0,3\n", "line 3: a zero byte"),
-        ("sep=;\na;b\n", "line 1: 'sep=;' is a word to Excel"),
+        ("sep=;;\na;b\n", "line 1: 'sep=;;' is a word to Excel"),
+        ("sep=;\n", "is empty"),
+        (
+            'sep=;\na;b\n1;"x"y\n',
+            r"line 3: a text goes on after its closing quotation mark \(column b\)",
+        ),
+        ("sep=;\na;b\n\n1;2;3\n", "line 4: 3 cells, and the first line names 2 columns; quote"),
+        ('sep=;\na;b\n1;"x\n2;y"\n', "line 3: a quotation mark is opened and closed in line 4"),
         (b"a,b\r1,\xe4\r", r"line 2 is not utf-8 \(byte 0xe4\)"),
-        ("a,b\n1,2\n".encode("utf-16"), "begins as a utf-16 file does; say encoding: utf-16"),
+        (
+            "a,b\n1,2\n".encode("utf-16-le"),
+            "but utf-16-le, as it seems; say encoding: utf-16-le in",
+        ),
+        (
+            "a,b\n1,2\n".encode("utf-16-be"),
+            "but utf-16-be, as it seems; say encoding: utf-16-be in",
+        ),
         ("", "is empty"),
         ("\n \n", "is empty"),
     ],
@@ -68,9 +81,64 @@ def test_what_is_no_row_is_told_with_its_line(tmp_path, content, words):
     assert "\n" not in str(caught.value)
 
 
-def test_an_encoding_that_the_files_first_bytes_contradict_is_refused(tmp_path):
-    with pytest.raises(DataError, match="is not latin-1: it begins as a utf-8 file does"):
-        rows_of(tmp_path / "x.csv", codecs.BOM_UTF8 + b"a,b\n", encoding="latin-1")
+@pytest.mark.parametrize("declared", ["utf-8", "latin-1", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_mark_at_its_beginning_says_the_encoding_of_one_file(tmp_path, declared, encoding):
+    found = rows_of(tmp_path / "x.csv", "größe,b\n1,ü\n".encode(encoding), encoding=declared)
+    assert found == [(1, ["größe", "b"]), (2, ["1", "ü"])]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "cp1252", "latin-1"])
+def test_an_encoding_without_a_mark_is_the_schemas(tmp_path, encoding):
+    found = rows_of(tmp_path / "x.csv", "größe,b\n1,ü\n".encode(encoding), encoding=encoding)
+    assert found == [(1, ["größe", "b"]), (2, ["1", "ü"])]
+
+
+@pytest.mark.parametrize(
+    ("content", "declared", "said"),
+    [
+        # Read as latin-1, größe would be grÃ¶ÃŸe.
+        ("größe,b\n1,2\n", "latin-1", "is not latin-1, but utf-8: its letters beyond A to Z are"),
+        ("größe,b\n1,2\n", "utf-16", "is not utf-16: it holds no zero bytes"),
+        ("a,b\n1,2\n", "utf-16-le", "is not utf-16-le: it holds no zero bytes"),
+        (
+            "a,b\n1,ü\n".encode("latin-1"),
+            "utf-8",
+            "such as cp1252 of Windows programs, by encoding in",
+        ),
+        (
+            "a,b\n1,ü\n".encode("utf-16-le"),
+            "latin-1",
+            "say encoding: utf-16-le in the schema if all",
+        ),
+    ],
+)
+def test_an_encoding_that_the_bytes_contradict_is_refused_with_the_key(
+    tmp_path, content, declared, said
+):
+    with pytest.raises(DataError, match=said):
+        rows_of(tmp_path / "x.csv", content, encoding=declared)
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "\ufeffsep=;", "sep=;  "])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_excels_first_line_says_the_delimiter_of_one_file(tmp_path, first, end):
+    content = end.join([first, "a;b", "", '1;"x, y"', "2;z"])
+    assert rows_of(tmp_path / "x.csv", content) == [
+        (2, ["a", "b"]),
+        (4, ["1", "x, y"]),
+        (5, ["2", "z"]),
+    ]
+    assert rows_of(tmp_path / "x.csv", content.encode("utf-16"), delimiter="|")[0] == (
+        2,
+        ["a", "b"],
+    )
+
+
+@pytest.mark.parametrize("first", ["sep=\t", "sep=\\t"])
+def test_excels_first_line_may_say_a_tab(tmp_path, first):
+    found = rows_of(tmp_path / "x.csv", f"{first}\na\tb\n1\t2\n")
+    assert found == [(2, ["a", "b"]), (3, ["1", "2"])]
 
 
 @pytest.mark.parametrize("width", ["2,3", "2,3,", "2,3,,"])
@@ -86,6 +154,21 @@ def test_rows_may_all_end_in_delimiters_and_not_one_of_them(tmp_path, width):
 def test_the_row_with_a_cell_too_many_is_named_though_it_is_the_first(tmp_path, second):
     with pytest.raises(DataError, match="line 2: 4 cells"):
         rows_of(tmp_path / "x.csv", f"a,b\n3,7,,\n{second}\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04\x14\0", "is an Excel workbook or another zip file, whatever its name says"),
+        (b"PAR1\x15\0", "is a Parquet file"),
+        (b"\x1f\x8b\x08", "is a gzip file"),
+        ("a,b\n1,2\n".encode("utf-16") + b"x", "x.csv is not utf-16"),
+    ],
+)
+def test_what_is_no_text_is_named(tmp_path, content, said):
+    with pytest.raises(DataError, match=said):
+        rows_of(tmp_path / "x.csv", content)
+    assert rows_of(tmp_path / "x.csv", "PAR1,b\n1,2\n") == [(1, ["PAR1", "b"]), (2, ["1", "2"])]
 
 
 def test_what_can_be_read_once_only_is_refused(tmp_path):
@@ -131,9 +214,9 @@ def test_a_draft_names_what_the_file_names_and_leaves_out_what_has_no_name(tmp_p
     path = tmp_path / "x.csv"
     rows = "".join(f"{i % 2},{i}.5,7,8,{i % 3}\n" for i in range(40))
     path.write_text(f"None,NA,,twice,twice\n{rows}")
-    text = draft(path)
-    assert 'name: "None"' in text
-    assert '  "NA": {kind: numeric' in text
+    text = draft(path).text
+    assert 'name: "NA"' in text
+    assert '  "None": {kind: categorical' in text
     assert '# "": a column without a name; left out' in text
     assert '# "twice": stands twice in the first line; left out' in text
 

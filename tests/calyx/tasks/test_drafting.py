@@ -16,9 +16,14 @@ from calyx.registry import load_task
 from calyx.tasks import heart, tables
 from calyx.tasks.csv import Csv
 from calyx.tasks.csv_schema import read_schema
-from calyx.tasks.drafting import codes_in, draft, outwards
+from calyx.tasks.drafting.draft import draft as draft_of
+from calyx.tasks.drafting.ranges import codes_in, outwards
 
 ROWS = 200
+
+
+def draft(path, **named):
+    return draft_of(path, **named).text
 
 
 def write(folder, name="rows.csv", seed=0, sep=",", head=None):
@@ -79,7 +84,9 @@ WORDS = st.sampled_from(re.split("[ \n]", WRITTEN))
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=4, max_size=12))
 def test_a_draft_knows_every_word_of_the_file_that_it_was_made_of(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("rows")
-    table = [("word", "no", "y"), *((*row, str(i % 2)) for i, row in enumerate(rows))]
+    rows = 5 * rows  # what fewer rows have is not listed
+    table = [("word", "no", "x", "y")]
+    table += [(*row, f"{i}.5", str(i % 2)) for i, row in enumerate(rows)]
     with (folder / "a.csv").open("w", newline="") as file:
         csv.writer(file).writerows(table)
     (folder / "schema.yaml").write_text(draft(folder / "a.csv"))
@@ -149,11 +156,26 @@ def test_a_range_holds_what_it_was_made_of(low, reach):
 def test_the_command_writes_a_file_once(calyx, tmp_path):
     write(tmp_path)
     words = ("audit", "--draft-schema", "rows.csv", "--out", "schema.yaml")
-    assert calyx(*words).returncode == 0
+    said = calyx(*words)
+    assert said.returncode == 0
+    assert "target  sick, 2 classes; a guess by its name" in said.stdout
+    assert "next    put it as schema.yaml beside each site's rows" in said.stdout
     assert "check every line" in (tmp_path / "schema.yaml").read_text()
     again = calyx(*words)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
     assert "is there already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("sites", "words"), [(3, " privacy=none (3 sites"), (4, " privacy.n_min=4 (4 sites"), (5, "")]
+)
+def test_the_command_that_comes_next_fits_the_number_of_sites(calyx, tmp_path, sites, words):
+    (tmp_path / "my rows").mkdir()
+    for i in range(sites):
+        write(tmp_path / "my rows", f"site-{i}.csv", seed=i)
+    said = calyx("audit", "--draft-schema", "my rows", "--out", "my rows/schema.yaml")
+    last = said.stdout.splitlines()[-1]
+    assert last.startswith(f"next    calyx simulate task=csv 'task.data_dir=my rows'{words}")
 
 
 def test_large_numbers_are_numbers_to_yaml_and_stay_apart(tmp_path):
@@ -212,7 +234,9 @@ def test_a_draft_of_fractions_asks_nothing(tmp_path):
 def test_a_file_is_drafted_however_it_was_exported(tmp_path, encoding, delimiter):
     decimal = "." if delimiter == "," else ","
     names = ["größe, cm; oder | so", "<<", "x" * 2000, "two\nlines", "krank"]
-    rows = [[f"{i}{decimal}5", f"{i}e300", f"{i}", f"é{i % 3}", "jn"[i % 2]] for i in range(60)]
+    rows = [
+        [f"{i}{decimal}5", f"{i}e300", f"{i * 7 % 60}", f"é{i % 3}", "jn"[i % 2]] for i in range(60)
+    ]
     with (tmp_path / "a.csv").open("w", newline="", encoding=encoding) as file:
         csv.writer(file, delimiter=delimiter).writerows([names, *rows])
     (tmp_path / "schema.yaml").write_text(draft(tmp_path / "a.csv"), encoding="utf-8")
@@ -225,11 +249,15 @@ def test_a_file_is_drafted_however_it_was_exported(tmp_path, encoding, delimiter
 
 
 def test_dates_are_left_out_of_a_draft_and_the_rest_is_drafted(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("age,born\n" + "".join(f"{i},2024-01-{i:02}\n" for i in range(10, 30)))
-    text = draft(path)
-    assert '# "born": dates; left out.' in text
-    assert yaml.safe_load(text)["target"]["name"] == "age"
+    days = [f"2024-01-{i:02},{i}.01.2024,{i} Jan 2024,10:{i}" for i in range(10, 30)]
+    rows = "".join(f"{i % 7},{day},{i * i % 11}\n" for i, day in enumerate(days))
+    (tmp_path / "a.csv").write_text(f"size,iso,dots,words,clock,y\n{rows}")
+    text = draft(tmp_path / "a.csv")
+    assert '# "iso": dates or times; make a number of them' in text
+    assert "split the rows by them (time: iso)" in text
+    assert text.count("dates or times") == 4
+    assert text.count("(time: ") == 1  # in other forms they could not be read
+    assert list(yaml.safe_load(text)["columns"]) == ["size"]
 
 
 @pytest.mark.parametrize(
@@ -238,12 +266,12 @@ def test_dates_are_left_out_of_a_draft_and_the_rest_is_drafted(tmp_path):
         (["1.5", "2.5", "4.25"], "y", {"center": np.mean([1.5, 2.5, 4.25]), "scale": 1.136515}),
         (["3e200", "1e200", "2e200"], "y", {"center": 2e200, "scale": np.sqrt(2 / 3) * 1e200}),
         (["1.0", "0", "1"], "y", {"classes": [0, 1]}),
-        (["yes", "", "no"], "age", {"center": 25.5, "scale": np.std(np.arange(12)) / 2}),
+        (["yes", "", "no"], "y", {"classes": ["no", "yes"], "missing": "drop"}),
     ],
 )
 def test_a_target_has_classes_or_is_a_number(tmp_path, cells, name, target):
     path = tmp_path / "a.csv"
-    path.write_text("age,y\n" + "".join(f"{22.75 + i / 2},{cells[i % 3]}\n" for i in range(12)))
+    path.write_text("age,y\n" + "".join(f"{22.75 + i / 2},{cells[i % 3]}\n" for i in range(18)))
     found = yaml.safe_load(draft(path))["target"]
     assert found.pop("name") == name
     if "classes" in target:

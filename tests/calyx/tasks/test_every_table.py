@@ -10,7 +10,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from support.wild_tables import make
+from support.wild_tables import UNLABELLED, make
 
 from calyx.config import parse
 from calyx.errors import DataError
@@ -24,9 +24,9 @@ PIECES = 20
 
 def cells_of(table):
     """The file's cells by Python's csv module alone: those of the columns that are read."""
-    text = table.content.decode(table.schema["encoding"]).removeprefix("\ufeff")
-    delimiter = table.schema["delimiter"]
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    text = table.content.decode(table.encoding).removeprefix("\ufeff")
+    lines = list(io.StringIO(text, newline=""))[table.above :]
+    rows = csv.reader(lines, delimiter=table.delimiter, skipinitialspace=True)
     first, *rows = [[cell.strip() for cell in row] for row in rows if row not in ([], [""])]
     header = [unicodedata.normalize("NFC", name) for name in first]
     return {
@@ -67,17 +67,19 @@ def differs(found, table):
     """Whether x and y of each client are what was meant when the cells were drawn."""
     by_name = {column.name: column for column in table.columns if column.role != "unread"}
     x = np.array([by_name[name].meant for name in table.schema["columns"]], dtype=float).T
-    y = np.array(by_name[table.schema["target"]["name"]].meant, dtype=float)
+    y = by_name[table.schema["target"]["name"]].meant
     client = table.schema["client"]
     whose = by_name[client].meant if client else [None] * len(y)
     if set(found) != (set(whose) if client else {None}):
         return f"clients {set(found)}"
     for name, read in found.items():
-        rows = [i for i, who in enumerate(whose) if who == name]
-        if not np.array_equal(read.x, x[rows], equal_nan=True) or not np.array_equal(
-            read.y, y[rows]
-        ):
-            return f"of {name}: {read.x} {read.y}, not {x[rows]} {y[rows]}"
+        own = [i for i, who in enumerate(whose) if who == name]
+        rows = [i for i in own if y[i] is not UNLABELLED]
+        labels = [float(y[i]) for i in rows]
+        if not np.array_equal(read.x, x[rows], equal_nan=True) or read.y.tolist() != labels:
+            return f"of {name}: {read.x} {read.y}, not {x[rows]} {labels}"
+        if read.unlabelled != len(own) - len(rows):
+            return f"of {name}: {read.unlabelled} rows without a label"
     return None
 
 

@@ -1,0 +1,142 @@
+"""What a draft makes of each column that is not the target: an input, or a reason to leave it out."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from calyx.errors import printable
+from calyx.sentences import named
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.drafting.answers import giving_away
+from calyx.tasks.drafting.categories import FEW_NUMBERS, FEWEST, Categories, categories
+from calyx.tasks.drafting.columns import Column, numbers_of
+from calyx.tasks.drafting.ids import is_id
+from calyx.tasks.drafting.ranges import WIDEST, codes_in, outwards
+from calyx.tasks.drafting.survey import Survey
+from calyx.tasks.drafting.targets import Answer
+
+MOST_STRANGE = 3  # words that may mean "missing", among
+MANY = 20  # different numbers and more
+
+
+@dataclass(frozen=True)
+class Input:
+    """A column of the draft."""
+
+    name: str
+    left_out: str = ""  # the reason; "" of an input
+    tells: str = ""  # how it gives the answer away; it is an input where there is no other
+    categories: Categories = field(default_factory=Categories)  # none of a number
+    bounds: tuple[float, float] | None = None
+    codes: tuple[float, ...] = ()  # numbers that mean "missing"
+    unit: str = ""
+    may_be_missing: bool = False
+
+
+def inputs_of(survey: Survey, answer: Answer, client: str | None) -> list[Input]:
+    """All columns but the target and the client column, in the order of the first file."""
+    names = [name for name in survey.columns if name not in (answer.name, client)]
+    reasons = {name: _useless(survey, name, client) for name in names}
+    usable = [name for name in names if not reasons[name]]
+    tell = giving_away(survey, answer, usable)
+    if len(tell) < len(usable):
+        reasons |= tell
+    found = [
+        Input(name, reasons[name]) if reasons[name] else _input(survey, name) for name in names
+    ]
+    return [replace(one, tells=tell.get(one.name, "")) for one in found]
+
+
+def _useless(survey: Survey, name: str, client: str | None) -> str:
+    """Why a column cannot be an input; "" where it can."""
+    column = survey.columns[name]
+    if not column.present:
+        return "no value in any row"
+    if column.present < FEWEST:
+        return f"fewer than {FEWEST} rows have a value"
+    if column.is_date:
+        advice = "make a number of them, such as days or years"
+        if column.iso == column.present and not column.missing:
+            advice += f", or split the rows by them (time: {printable(name, 60)})"
+        return f"dates or times; {advice}"
+    if len(column.words) == 1 and not column.missing:
+        return "one value in all rows"
+    if is_id(survey, name):
+        return (
+            "names rows or people, or counts them; if rows of one belong together, say group: "
+            f"{printable(name, 60)}"
+        )
+    if _is_site(survey, name, client):
+        return "one value for all rows of a site: it tells the site rather than anything of the row"
+    if len(column.units) > 1 and not column.texts:
+        return f"numbers of several units ({named(sorted(column.units))}); write one"
+    strange = _among_numbers(column, survey.dialect)
+    if column.is_number or (categories(column).words and not strange):
+        return ""
+    return _text(column, strange)
+
+
+def _among_numbers(column: Column, dialect: Dialect) -> list[str]:
+    """The few words, such as unknown, among many different numbers; none of other columns."""
+    if column.is_number or column.is_open or 2 * column.texts > column.present:
+        return []
+    texts = [word for word in column.words if np.isnan(numbers_of([word], dialect))[0]]
+    is_few = len(texts) <= MOST_STRANGE and len(column.words) - len(texts) > MANY
+    return (
+        sorted(texts)
+        if is_few and min((column.words[word] for word in texts), default=0) >= FEWEST
+        else []
+    )
+
+
+def _text(column: Column, strange: list[str]) -> str:
+    """What keeps a text from being categories, or numbers."""
+    if strange:
+        return (
+            f"numbers, and {named([repr(printable(word, 40)) for word in strange])} among them; if that "
+            "means no value, list it under missing, and the column as numbers"
+        )
+    numbers = column.present - column.texts
+    if numbers < column.present / 2:
+        return "text with many values"
+    if column.text is None:
+        return "text"
+    where = f"{printable(column.text.path.name, 60)}, line {column.text.line}"
+    return f"numbers with text among them, first in {where}"
+
+
+def _is_site(survey: Survey, name: str, client: str | None) -> bool:
+    """Whether each site has one value, and not all the same."""
+    if client is None:
+        only = survey.columns[name].only
+        words = {only.get(i) for i in range(len(survey.files))}
+        return len(words) > 1 and None not in words
+    found: dict[str | None, set[str | None]] = {}
+    rows = survey.sample.cells
+    for site, cell in zip(rows[client], rows[name], strict=True):
+        found.setdefault(site, set()).add(cell)
+    values = set[str | None]().union(*found.values())
+    return (
+        len(values) > 1
+        and all(len(cells) == 1 for cells in found.values())
+        and len(survey.sample) >= FEWEST * len(found)
+    )
+
+
+def _input(survey: Survey, name: str) -> Input:
+    column = survey.columns[name]
+    found, holes = categories(column), column.missing > 0
+    is_few = column.is_whole and 0 < len(found.words) <= FEW_NUMBERS and not found.rare
+    if not column.is_number or is_few:
+        return Input(name, categories=found, may_be_missing=holes)
+    values = numbers_of(survey.sample.cells[name], survey.dialect)
+    codes = codes_in(values[np.isfinite(values)], FEWEST)
+    low, high = column.bounds(codes)
+    bounds = outwards(low, high) if max(abs(low), abs(high)) < WIDEST else None
+    return Input(
+        name,
+        bounds=bounds,
+        codes=tuple(codes),
+        unit=column.unit,
+        may_be_missing=holes or bool(codes),
+    )

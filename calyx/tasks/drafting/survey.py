@@ -1,0 +1,69 @@
+"""All rows of all files, looked at once; what a draft is written from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from calyx.errors import DataError
+from calyx.tasks.csv_rows import Dialect
+from calyx.tasks.drafting.columns import Column, Piece, look
+from calyx.tasks.drafting.dialects import with_marks, writing_of
+from calyx.tasks.drafting.sample import Sample
+from calyx.tasks.drafting.sources import files_of, headings_of
+from calyx.tasks.tables import read_chunks
+
+MISSING_WORDS = (
+    *("", "NA", "NaN", "nan", "N/A", "n/a", "#N/A", "<NA>", "?", "-", "."),
+    *("null", "NULL", "#NULL!", "None"),
+)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen of the files."""
+
+    path: Path  # the folder or the file that was named
+    files: tuple[Path, ...]
+    rows: tuple[int, ...]  # of each file
+    dialect: Dialect
+    columns: Mapping[str, Column]
+    left_out: Mapping[str, str]  # columns that could not be looked at, with the reason
+    doubtful: tuple[str, ...]  # columns whose decimals may be thousands
+    sample: Sample
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a folder was named."""
+        return self.path not in self.files
+
+
+def survey(path: Path) -> Survey:
+    """Look at a folder's files, or at one; their text is never held whole. Raises DataError."""
+    files = files_of(path)
+    dialect = writing_of(files, MISSING_WORDS)
+    headings = headings_of(files, dialect)
+    writing = with_marks(files, headings.names, dialect)
+    columns = {name: Column() for name in headings.names}
+    sample, rows = Sample(headings.names), [0] * len(files)
+    for i, file in enumerate(files):
+        for chunk in read_chunks(file, headings.names, writing.dialect):
+            rows[i] += len(chunk.lines)
+            sample.add(chunk.cells, i)
+            for name, column in columns.items():
+                piece = Piece(chunk.cells[name], chunk.lines, file, i)
+                look(column, piece, writing.dialect)
+    for file, count in zip(files, rows, strict=True):
+        if not count:
+            raise DataError(
+                f"{file} has no rows below its first line; bring its rows, or take the file out."
+            )
+    return Survey(
+        path,
+        files,
+        tuple(rows),
+        writing.dialect,
+        columns,
+        headings.left_out,
+        writing.doubtful,
+        sample,
+    )
