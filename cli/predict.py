@@ -87,11 +87,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _terms_of(run: RunConfig, summary: Row) -> Terms:
-    """What the run's orders had in common; `preprocessing=auto` is decided by a run."""
-    preprocessing = dict(run.preprocessing)
-    if preprocessing["name"] == AUTO:
-        preprocessing["name"] = summary["preprocessing"]
-    return terms_of(replace(run, preprocessing=preprocessing))
+    """What the run's orders had in common; a run has decided what `preprocessing=auto` is.
+
+    Raises UserError where its summary does not say.
+    """
+    if run.preprocessing["name"] != AUTO:
+        return terms_of(run)
+    used = summary.get("preprocessing")
+    if used not in ("local", "federated"):  # a summary may come from a stranger
+        raise UserError("summary.json does not say which preprocessing the run had; it is damaged.")
+    return terms_of(replace(run, preprocessing=run.preprocessing | {"name": used}))
 
 
 def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) -> Whose | None:

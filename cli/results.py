@@ -20,6 +20,7 @@ _ZERO = "always the commonest class"
 
 
 METRIC = {"accuracy": "accuracy", "r2": "R²"}
+INPUTS = "inputs"  # how a line about preprocessing begins
 _LEAST_BAR = 10  # columns of a bar that can be read
 _SPACE = 3  # columns that a column of the table takes beside its cells, and the table at its end
 
@@ -35,6 +36,9 @@ def print_results(
         _print_table(console, METRIC[summary["metric"]], lines, decimals)
     for line in conclusions:  # a command in it is pasted as one line
         console.print(line, style="bold", soft_wrap=True)
+    if not any(line.startswith(INPUTS) for line in conclusions):
+        for line in _inputs(summary):
+            console.print(line, style="yellow")
     for line in _lines(summary, folder):
         console.print(line)
     for line in sentences(absentees_of(summary)):
@@ -46,6 +50,12 @@ def print_results(
     )
     if report:
         console.print(f"report  {report}", soft_wrap=True)
+
+
+def _inputs(summary: Row) -> list[str]:
+    """That each client's inputs were scaled by its own rows only because sums lacked, and the cure."""
+    why = printable(str(summary.get("preprocessing_why") or ""))
+    return [f"{INPUTS:<8}each client's are scaled by its own rows alone. {why}"] if why else []
 
 
 def _end(summary: Row) -> str:

@@ -2,7 +2,7 @@
 
 One set of constants for all clients where the sums that they are made of can be had, since sites
 whose own means are taken away lose what tells them apart; else each client's own. `auto` never
-travels: an order says which of the two it is.
+travels: an order says which of the two it is. See docs/decisions/0046.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,10 @@ from calyx.sentences import named
 from calyx.tasks.base import Schema
 
 AUTO = "auto"
+FROM_SITES = (
+    "A site gives sums where it has as many training rows as its client.policy.min_cell, and where its "
+    "client.policy.statistics lists them."
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,17 @@ class Choice:
 
     section: Section  # with the name local, federated or none
     is_default: bool = False  # nobody wrote it: where sums lack, each client fits its own
-    why_local: str = ""  # a sentence where that costs something; empty where it costs nothing
+    why_local: str = ""  # the cause and the cure, where it costs something; else empty
+
+    @property
+    def warning(self) -> str:
+        """What `why_local` costs; empty where it costs nothing."""
+        if not self.why_local:
+            return ""
+        return (
+            "Each client's inputs are scaled by its own rows, which costs accuracy where clients differ. "
+            f"{self.why_local} With preprocessing=local this is not said."
+        )
 
 
 def choose(section: Section, schema: Schema, phases: Sequence[str]) -> Choice:
@@ -33,36 +47,29 @@ def choose(section: Section, schema: Schema, phases: Sequence[str]) -> Choice:
     if not _learns(schema, parse(PreprocessingConfig, own, "preprocessing")):
         return Choice(own)
     if why := _why_local(schema, phases):
-        return Choice(own, why_local=_sentence(*why))
+        return Choice(own, why_local=why)
     return Choice(section | {"name": "federated"}, is_default=True)
 
 
 def fallen_back(choice: Choice, why: str) -> Choice:
     """Each client's own after all, since sums lack; `why` is a clause."""
-    cure = (
-        "a site gives them where it has as many training rows as its client.policy.min_cell, and "
-        "where its client.policy.statistics lists them"
-    )
-    return Choice(choice.section | {"name": "local"}, why_local=_sentence(why, cure))
+    cause = f"{why[:1].upper()}{why[1:]}. {FROM_SITES}"
+    return Choice(choice.section | {"name": "local"}, why_local=cause)
 
 
-def _sentence(why: str, cure: str) -> str:
-    return (
-        f"Each client is scaled by its own rows, which costs accuracy where clients differ, since {why}: "
-        f"{cure}. With preprocessing=local this is not said."
-    )
-
-
-def _why_local(schema: Schema, phases: Sequence[str]) -> tuple[str, str] | None:
-    """Why there can be no sums to scale by, and the cure; None where there may be."""
+def _why_local(schema: Schema, phases: Sequence[str]) -> str:
+    """Why there can be no sums to scale by, and the cure; empty where there may be."""
     bare = [c.name for c in schema.columns if c.kind == "numeric" and None in (c.low, c.high)]
     if bare:
-        what = "no range is declared of " + named(bare)
-        return what, "give low and high of every numeric column in the schema"
+        columns = "numeric column" if len(bare) == 1 else "numeric columns"
+        return (
+            f"The schema gives no range of the {columns} {named(bare)}: with low and high of each, "
+            "everybody's rows tell how to scale them."
+        )
     before = phases[: phases.index("preprocess")] if "preprocess" in phases else phases
     if "audit" not in before:
-        return "no audit counts everybody's rows before them", "put audit first in phases"
-    return None
+        return "No audit counts everybody's rows before the training: put audit first in phases."
+    return ""
 
 
 def _learns(schema: Schema, cfg: PreprocessingConfig) -> bool:

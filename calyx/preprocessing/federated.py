@@ -61,6 +61,18 @@ def lacking(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> str:
     return f"no site gives {named(items)} of {named(names, SHOWN)}"
 
 
+def unshown(figures: Figures, schema: Schema) -> str:
+    """That no two sites show values of any numeric column, as a clause; "" where they do.
+
+    Constants would then be of the declared ranges alone, which may be far wider than the values.
+    """
+    known = {v.variable.columns: v.numbers for v in figures.variables}
+    numbers = [known.get((i,)) for i, c in enumerate(schema.columns) if c.kind == "numeric"]
+    if not numbers or any(one is not None and one.moments is not None for one in numbers):
+        return ""
+    return "fewer than two sites show what values the numeric columns have"
+
+
 def check_given(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> None:
     """Refuse to fit on items that every site withholds. Raises ConfigError that names the columns."""
     if why := lacking(figures, schema, cfg):

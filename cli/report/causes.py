@@ -53,7 +53,7 @@ def _scaled(run: Run) -> Remark | None:
         f"value means another thing at each{apart}; for the pooled model all rows were scaled alike."
     )
     if why:  # the run would have used federated constants, and could not
-        return Remark("inputs", seen, why, f"each client scaled by its own mean: {why.rstrip('.')}")
+        return Remark("inputs", seen, why, f"each client's are scaled by its own rows alone. {why}")
     bounds = _unbounded(run)
     first = f" The schema must declare low and high of {bounds} for it." if bounds else ""
     brief = "preprocessing=federated: each client scaled by its own mean"

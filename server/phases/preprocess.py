@@ -14,7 +14,7 @@ from calyx.layouts import survey_of
 from calyx.order import Cv
 from calyx.preprocessing.choice import fallen_back
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.federated import check_given, fit_sums, lacking, shortcomings
+from calyx.preprocessing.federated import check_given, fit_sums, lacking, shortcomings, unshown
 from calyx.preprocessing.fitting import constants_of
 from calyx.statistics.blocks import TRAIN, fold_name
 from calyx.statistics.figures import read_sums
@@ -44,8 +44,8 @@ def _decided(work: Work) -> Work:
     choice = work.choice
     if choice.is_default and (why := _why_none(work)):
         choice = fallen_back(choice, why)
-    if choice.why_local and work.folder.event_once("preprocessing", "warning", choice.why_local):
-        log.warning(choice.why_local)
+    if choice.warning and work.folder.event_once("preprocessing", "warning", choice.warning):
+        log.warning(choice.warning)
     return replace(work, choice=choice, run=replace(work.run, preprocessing=choice.section))
 
 
@@ -59,8 +59,9 @@ def _why_none(work: Work) -> str:
     cv = Cv(k=k, fold=None) if isinstance(k, int) and is_by_rows else None
     samples = [TRAIN, *(fold_name(i) for i in range(counted.folds) if cv is not None)]
     survey = survey_of(work.task, work.terms(cv))
+    schema = work.task.schema
     figures = (read_sums(counted.sums, survey, counted.sites, sample) for sample in samples)
-    return next(filter(None, (lacking(f, work.task.schema, cfg) for f in figures)), "")
+    return next(filter(None, (lacking(f, schema, cfg) or unshown(f, schema) for f in figures)), "")
 
 
 def fitted_section(

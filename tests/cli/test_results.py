@@ -133,3 +133,13 @@ def test_brackets_and_colons_of_paths_and_clients_are_no_markup(tmp_path, capsys
     assert "without [/x] ward:a:, whose rows changed" in said
     assert f"{tmp_path}/dose [mg]/model.safetensors" in said
     assert f"report  {tmp_path}/[/b].html" in said
+
+
+def test_a_preprocessing_that_fell_back_is_said_once_with_its_cure(tmp_path, capsys):
+    why = "The schema gives no range of the numeric column age: declare one."
+    line = f"inputs  each client's are scaled by its own rows alone. {why}"
+    for said in ((), (line,)):
+        print_results(SUMMARY | {"preprocessing_why": why}, tmp_path, None, said)
+        assert " ".join(capsys.readouterr().out.split()).count(" ".join(line.split())) == 1
+    print_results(SUMMARY, tmp_path, None)
+    assert "inputs" not in capsys.readouterr().out

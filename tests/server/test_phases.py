@@ -142,7 +142,8 @@ def test_the_default_is_everybodys_constants_and_falls_back_where_no_site_gives_
     assert fallen == local
     assert [how for how, why in said.items() if why] == ["auto client.policy.statistics=[]"]
     events = [e for e in read_lines(folder / "events.jsonl") if e["event"] == "preprocessing"]
-    assert [(e["severity"], e["message"]) for e in events] == [("warning", said[how])]
+    assert [e["severity"] for e in events] == ["warning"]
+    assert said[how] in events[0]["message"]
     run(heart(heart_dir, *f"preprocessing={how}".split()), folder, resume=True, rounds=3)
     assert read(folder / "summary.json")["preprocessing"] == "local"
     assert [e["event"] for e in read_lines(folder / "events.jsonl")].count("preprocessing") == 1

@@ -46,7 +46,7 @@ def test_where_nothing_is_learnt_each_clients_own_costs_nothing_and_is_not_said(
 def test_a_column_without_a_range_is_named_with_the_cure():
     choice = chosen(AGE, BARE, SEX)
     assert choice.section["name"] == "local"
-    assert "no range is declared of mass: give low and high" in choice.why_local
+    assert "no range of the numeric column mass: with low and high" in choice.why_local
 
 
 @pytest.mark.parametrize("phases", [PHASES[1:], ("preprocess", "audit", *PHASES[2:])])
@@ -76,4 +76,7 @@ def test_the_tasks_that_are_delivered_get_what_suits_them(task, name):
 def test_sums_that_lack_are_said_and_each_client_fits_its_own():
     choice = fallen_back(chosen(AGE), "no site gives moments of age")
     assert choice.section == AUTO | {"name": "local"}
-    assert "since no site gives moments of age: a site gives them where" in choice.why_local
+    assert choice.why_local.startswith(
+        "No site gives moments of age. A site gives sums where it has"
+    )
+    assert choice.why_local in choice.warning

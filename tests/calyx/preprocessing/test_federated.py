@@ -8,7 +8,7 @@ from support.surveys import NAN, SCHEMA, SITES, asked, figures, rows
 
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.federated import check_given, fit_sums
+from calyx.preprocessing.federated import check_given, fit_sums, unshown
 from calyx.preprocessing.fitting import apply, constants_of, given
 from calyx.statistics.blocks import ITEMS, TRAIN, Item
 from calyx.statistics.figures import read_sums
@@ -93,3 +93,14 @@ def test_one_site_that_gives_nothing_stops_no_other():
     _, nothing = asked(SITES[3:], allowed=[])
     total = {name: total[name] + nothing[name] for name in total}
     check_given(read_sums(total, survey, 4, TRAIN), READABLE, CFG)
+
+
+def test_values_that_one_site_alone_shows_are_no_sums_to_scale_by():
+    only_age = Schema(SCHEMA.columns[:1], SCHEMA.classes)
+    one = figures(of_one_site(), minimum=10, sample=TRAIN)
+    assert (
+        unshown(one, only_age) == "fewer than two sites show what values the numeric columns have"
+    )
+    assert unshown(one, SCHEMA) == ""  # all show chol
+    assert unshown(figures(SITES, sample=TRAIN), only_age) == ""
+    assert unshown(one, Schema(SCHEMA.columns[2:3], SCHEMA.classes)) == ""  # words have no scale

@@ -95,9 +95,7 @@ def test_where_federated_constants_could_not_be_had_the_reason_stands_instead_of
     folder = run_of(tmp_path / "a", figures=used, **auto)
     (cause,) = causes(read_run(folder), is_behind=True)
     assert cause.cure == why
-    assert cause.brief == (
-        "each client scaled by its own mean: Nobody gave statistics of height: declare its low and high"
-    )
+    assert cause.brief == (f"each client's are scaled by its own rows alone. {why}")
     shown = {one.label: one for one in key_figures(read_run(folder))}
     assert (shown["Preprocessing"].value, shown["Preprocessing"].full) == ("local", why)
     assert shown["Training"].value == "lr 0.1"
