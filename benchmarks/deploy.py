@@ -89,7 +89,7 @@ def _noop_server(folder: Path) -> Path:
 
 def _noop_stage(fleet: Fleet, count: int) -> float:
     out = fleet.folder / "noop.json"
-    fleet.script(HERE / "noop.py", fleet.control, "keys/ca.crt", out, count)
+    _run(fleet, "noop.py", fleet.control, "keys/ca.crt", out, count)
     return _median(json.loads(out.read_text()))
 
 
@@ -114,14 +114,19 @@ def _stock_stage(fleet: Fleet, count: int) -> float:
         fleet.start(f"node-{name}", node, name, quiet | home)
     out = fleet.folder / "stock.json"
     arguments = ("submit", port, "keys/ca.crt", out, count, len(fleet.sites))
-    fleet.script(HERE / "stock.py", *arguments)
+    _run(fleet, "stock.py", *arguments)
     fleet.down()
     return _median(json.loads(out.read_text()))
 
 
+def _run(fleet: Fleet, name: str, *arguments: object) -> None:
+    """A file of this folder as a program that does not see its neighbours, whatever their names."""
+    fleet.run([sys.executable, "-P", str(HERE / name), *map(str, arguments)])
+
+
 def _registers(fleet: Fleet, port: str, publics: list[str]) -> bool:
     try:
-        fleet.script(HERE / "stock.py", "register", port, "keys/ca.crt", *publics)
+        _run(fleet, "stock.py", "register", port, "keys/ca.crt", *publics)
     except AssertionError:  # it is not up yet
         return False
     return True

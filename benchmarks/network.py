@@ -2,11 +2,14 @@
 
 import itertools
 import os
+import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
 _COUNT = itertools.count()
+_NAMES = Path("/etc/netns")  # where `ip netns exec` looks for files of a namespace's own
 
 
 def _ip(*words: str) -> None:
@@ -29,9 +32,13 @@ def why_no_namespaces() -> str | None:
 
 
 class Network:
-    """One namespace a host, which reaches the others under 10.77.0.N and nothing else."""
+    """One namespace a host, which reaches the others under 10.77.0.N and nothing else.
 
-    def __init__(self, hosts: Sequence[str]) -> None:
+    `names` are names of the internet by host: what runs within a host knows their addresses.
+    """
+
+    def __init__(self, hosts: Sequence[str], names: Mapping[str, str] | None = None) -> None:
+        self._names = dict(names or {})
         self._mark = f"calyx-{os.getpid()}-{next(_COUNT)}"
         self._hosts = {host: f"{self._mark}-{i}" for i, host in enumerate(hosts)}
         self._switch = f"{self._mark}-switch"
@@ -61,6 +68,7 @@ class Network:
                 _ip(*ends, f"port{i}", "netns", self._switch)
                 _ip("-n", self._switch, "link", "set", f"port{i}", "master", "bridge", "up")
                 _ip("-n", name, "addr", "add", f"{self.address(host)}/24", "dev", "eth0")
+                self._write_names(name)
                 for device in ("lo", "eth0"):
                     _ip("-n", name, "link", "set", device, "up")
         except BaseException:
@@ -68,7 +76,16 @@ class Network:
             raise
         return self
 
+    def _write_names(self, namespace: str) -> None:
+        """A hosts file, which `ip netns exec` shows to what it starts."""
+        if self._names:
+            lines = [f"{self.address(host)} {name}" for host, name in self._names.items()]
+            folder = _NAMES / namespace
+            folder.mkdir(parents=True)
+            (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
+
     def __exit__(self, *exception: object) -> None:
         """End them, with whatever link they had."""
         for name in (*self._hosts.values(), self._switch):
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+            shutil.rmtree(_NAMES / name, ignore_errors=True)

@@ -127,7 +127,8 @@ def run_digest(run: RunConfig, config: dict[str, Any]) -> str:
 
     A resume compares it: engine, hardware, folders and the choice of baselines may change.
     """
-    server = ("cohort_size", "min_replies", "evaluate", "stopping", "cv")
+    # As it was written: what preprocessing=auto comes to follows from the rest.
+    server = ("preprocessing", "cohort_size", "min_replies", "evaluate", "stopping", "cv")
     return digest(
         travelling(run) | {"server": run.strategy.server} | {k: config[k] for k in server}
     )

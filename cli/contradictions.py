@@ -60,7 +60,9 @@ _NOT_AUDITED = {
 }
 
 
-def refuse_undone(overrides: Sequence[str], config: Mapping[str, Any], command: Command) -> None:
+def refuse_undone(
+    overrides: Sequence[str], config: Mapping[str, Any], command: Command = "simulate"
+) -> None:
     """Raise ConfigError for the first override that the resolved `config` makes nothing of."""
     for word in overrides:
         key, _, text = word.lstrip("+~").partition("=")

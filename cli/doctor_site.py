@@ -13,6 +13,7 @@ from cli.arguments import Parser
 from cli.checks import Check, attempt, private_folder, show
 from cli.doctor import packages
 from cli.doctor_reach import reach
+from cli.doctor_rows import look
 from client.config import Site, node_config, read_site
 from client.site import SiteConfig, check_code, check_keys, read_site_config
 
@@ -114,7 +115,7 @@ def _data(site: Site) -> Check:
         return Check("data", "note", f"{folder} holds no file", "put what the task reads there")
     least = "at least " if len(sizes) == MAX_FILES else ""
     files = f"{len(sizes)} file{'' if len(sizes) == 1 else 's'}"
-    return Check("data", "ok", f"{folder}: {least}{files}, {_size(sum(sizes))}, readable")
+    return look(site, folder, f"{folder}: {least}{files}, {_size(sum(sizes))}, readable")
 
 
 def _files(folder: Path) -> Iterator[Path]:

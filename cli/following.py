@@ -22,6 +22,7 @@ from cli.operating import AUTHORITY, CONTROL_PORT, connect
 from cli.report.page import write_report
 from cli.running import show
 from cli.tracking import track
+from server.attendance import AWAY
 from server.folder import RunFolder, figure_text, shown_figures
 from server.job import to_run_config
 
@@ -104,10 +105,13 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
 
 
 def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console) -> None:
-    shown = len(read_lines(folder.rounds))
+    shown, warned = len(read_lines(folder.rounds)), len(_away(folder))
     while True:
         status, outcome, details = _status(operator, run_id)
-        rows = read_lines(folder.rounds)
+        rows, away = read_lines(folder.rounds), _away(folder)
+        for sentence in away[warned:]:
+            console.print(f"warning: {sentence}")
+        warned = len(away)
         shown = min(shown, len(rows))  # a resumed run forgets rows that had no checkpoint
         for row in rows[shown:]:
             console.print(
@@ -121,6 +125,11 @@ def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console
                 raise CalyxError(explained(_why(details, folder, rounds=len(rows))))
             return
         time.sleep(POLL_S)
+
+
+def _away(folder: RunFolder) -> list[str]:
+    """What the run has said of sites that it begins without."""
+    return [str(row["message"]) for row in read_lines(folder.events) if row["event"] == AWAY]
 
 
 def _status(operator: Operator, run_id: int) -> tuple[str, str, str]:
@@ -137,7 +146,7 @@ def _status(operator: Operator, run_id: int) -> tuple[str, str, str]:
 
 def _why(details: str, folder: RunFolder, rounds: int) -> str:
     said = details.removeprefix("ServerApp failed with exception: ").strip()
-    if "second-vector" in said and rounds == 0:
+    if "second-vector" in said and rounds == 0 and "statistics" not in said:
         said = said.partition(". What was done before")[0]
         return f"{said}. Submit it with another seed: it then begins with other weights."
     if said.startswith("Task failed"):  # Flower's words for a process that is gone

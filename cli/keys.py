@@ -78,13 +78,27 @@ def _make_identity(options: argparse.Namespace) -> None:
 
 
 def _make_site(options: argparse.Namespace) -> None:
-    refuse_existing(node_files(options.name, options.folder))  # before the identity key is made
-    _make_identity(options)
-    make_node_key(options.name, options.folder)
+    """Both keys of a site, or the one that it does not have yet; a pair of which half is there stays."""
+    name, folder = options.name, options.folder
+    key_files.check_name(name)
+    identity, node = (folder / f"{name}.key", folder / f"{name}.pub"), node_files(name, folder)
+    missing = [pair for pair in (identity, node) if not all(map(os.path.lexists, pair))]
+    for pair in missing or (identity,):
+        refuse_existing(pair)  # before anything is made
+    if identity in missing:
+        _make_identity(options)
+    else:
+        key_files.read_identity(identity[0])
+        say(f"The identity key of {name} stays: {shown(identity[0])}.", "bold")
+    if node not in missing:
+        say(f"The node key of {name} stays: {shown(node[0])}.", "bold")
+        return
+    make_node_key(name, folder)
     print_facts(
-        ("opens the gateway, stays here", str(options.folder / f"{options.name}.node.key")),
-        ("for the operator", str(options.folder / f"{options.name}.node.pub")),
+        ("opens the gateway, stays here", str(node[0])),
+        ("for the operator", str(node[1])),
     )
+    say("Send that file to the operator, and compare what `calyx keys show` says of it by phone.")
 
 
 def _make_consortium(options: argparse.Namespace) -> None:

@@ -13,11 +13,14 @@ _PROTOCOL = (
 _FALLEN_BEHIND = "the client has given this exchange up, or was started again in the middle of it"
 MEANINGS: dict[StrEnum, str] = {
     FailureCode.NO_ROWS: "the client has no rows to train on",
-    FailureCode.DATA_UNREADABLE: "the client cannot read its data; see client.data_dir there",
+    FailureCode.DATA_UNREADABLE: "the client cannot read its data: see client.data_dir there, and what "
+    "`calyx doctor site` says on that machine",
     FailureCode.WRONG_SCHEMA: "the client's columns are not those of the task",
     FailureCode.MISSING_VALUES: "values are missing, and preprocessing does not fill them in",
     FailureCode.INFINITE_VALUES: "the client's data holds infinite values",
-    FailureCode.ORDER_REFUSED: "the client cannot run the order: an unknown task, strategy or value",
+    FailureCode.ORDER_REFUSED: "the client cannot run the order: its schema.yaml is another than task.schema "
+    "here, its folder has no file of its name, the task is none of its own, or it does not know a value; "
+    "its events.jsonl says which",
     FailureCode.WEIGHTS_REFUSED: "the weights are not those that the order's seed or hash says",
     FailureCode.NON_FINITE_UPDATE: "the client's training diverged; lower training.lr",
     FailureCode.INTERNAL_ERROR: "the client's program failed; its events.jsonl says where",
@@ -29,7 +32,9 @@ MEANINGS: dict[StrEnum, str] = {
     RefusalCode.OUTSIDE_POLICY: "the order, its rules or the roster are outside the site's policy; "
     "its events.jsonl says which value, and only its owner can change that",
     RefusalCode.SECOND_VECTOR: "the site has answered for this model before, and does so once",
-    RefusalCode.DAILY_LIMIT: "the site answers so many runs or sums a day, and no more",
+    RefusalCode.DAILY_LIMIT: "the site has answered as many runs or sums as its policy has for a day, or "
+    "failed on its rows as often; it answers again a day after the first of them, and its events.jsonl "
+    "says when",
     RefusalCode.ROUND_REPLAYED: "the site has seen this round and attempt already",
     RefusalCode.CONTEXT_REUSED: "the site has seen this very order already",
     RefusalCode.RULES_CHANGED: "the run's terms are not those that it began with",

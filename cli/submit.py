@@ -12,15 +12,17 @@ from typing import Any
 from calyx.composing import resolved
 from calyx.config import parse
 from calyx.defaults import room_of_sums
-from calyx.errors import UserError
+from calyx.errors import ConfigError, UserError
 from calyx.files import absolute
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster, write_roster
+from calyx.sentences import named
+from calyx.tasks.base import Task
 from cli.contradictions import refuse_undone
 from cli.following import drive, helped, read_pinned, split_options
 from cli.hydra_program import composed
 from cli.idle import idle_settings
-from cli.places import run_place
+from cli.places import chosen_folder, run_place
 from engines.planning import check_config
 from server.folder import RunFolder
 from server.sampling import check_sizes
@@ -40,13 +42,13 @@ def main(arguments: Sequence[str]) -> int:
                 "`calyx submit` a job, or runs in simulation: calyx simulate -m KEY=A,B."
             )
     cfg = composed([*overrides, ENGINE])
-    config = resolved(cfg)
+    pinned = read_pinned(options, RunFolder(chosen_folder(cfg.hydra.run)[0]))
+    config = resolved(_of_sites(cfg, pinned))
     refuse_undone(overrides, config, "submit")
     if config["audit"]["baseline"] is not None:  # the server's process has another folder
         config["audit"]["baseline"] = str(absolute(config["audit"]["baseline"]))
     with run_place(cfg, config) as place:
         folder = RunFolder(place.path.absolute())
-        pinned = read_pinned(options, folder)
         _refuse_other_roster(folder, pinned)
         if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
             config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
@@ -67,11 +69,47 @@ def _refuse_other_roster(folder: RunFolder, pinned: Roster | None) -> None:
         )
 
 
+def _of_sites(cfg: Any, roster: Roster | None) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
+    """The config with the roster's sites as the clients of a task that is told whose rows there are.
+
+    Raises UserError where there is no roster, or the clients were named and are others.
+    """
+    from omegaconf import OmegaConf
+
+    if roster is None and OmegaConf.select(cfg, "privacy.name") == "secagg":
+        raise UserError("privacy=secagg needs the consortium's roster: --roster=roster.json.")
+    if roster is None or "clients" not in cfg.task:
+        return cfg
+    sites = sorted(roster.indices)
+    if cfg.task.clients is None:
+        cfg.task.clients = sites
+    elif sorted(map(str, cfg.task.clients)) != sites:
+        raise UserError(
+            f"task.clients names other clients than the roster ({named(sites)}), whose sites the run "
+            "asks; leave it out."
+        )
+    return cfg
+
+
+def _refuse_strangers(task: Task, roster: Roster | None) -> None:
+    """Raise UserError where sites of the roster are none of a task's clients, which it knows itself."""
+    known = getattr(task, "check_client", None)
+    if known is None or roster is None:
+        return
+    try:
+        for name in sorted(roster.indices):
+            known(name, None)
+    except ConfigError as error:
+        raise UserError(
+            f"{str(error).removesuffix('.')}, and the roster names such a site: sites have rows of their "
+            "own, which task=csv reads, or a task of yours."
+        ) from None
+
+
 def _check(config: dict[str, Any], roster: Roster | None) -> None:
     """Everything that can be known before a site is asked. Raises UserError."""
-    run, _, _ = check_config(config)
+    run, task, _ = check_config(config)
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
-    if privacy.is_encrypted and roster is None:
-        raise UserError("privacy=secagg needs the consortium's roster: --roster=roster.json.")
+    _refuse_strangers(task, roster)
     if roster is not None:
         check_sizes(privacy, len(roster), run.cohort_size, len(roster))

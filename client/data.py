@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.config import Section, canonical_json, digest, parse
-from calyx.errors import DataError
+from calyx.errors import ConfigError, DataError, UserError
 from calyx.faults import corrupt, parse_faults
 from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
@@ -125,8 +125,7 @@ def read_rows(terms: Terms, client: str, data_dir: Path | None, fold: int | None
 
 def read_again(terms: Terms, client: str, data_dir: Path | None) -> Rows:
     """As `read_rows`, from the start whatever is kept. Raises ClientFailure."""
-    sections = canonical_json({"task": terms.task, "seed": terms.seed})
-    return _read_rows.__wrapped__(sections, client, data_dir, None)
+    return rows_of(terms.task, terms.seed, client, data_dir)
 
 
 def forget() -> None:
@@ -141,14 +140,29 @@ def version_of(task: Section, seed: int, client: str, data_dir: str | None) -> s
     return _read_rows(sections, client, Path(data_dir) if data_dir else None, None).version
 
 
-def check_agreed(terms: Terms, site: Site) -> None:
-    """On a site: that it reads its rows as it agreed to, and not as a server likes best.
+def rows_of(task: Section, seed: int, client: str, data_dir: Path | None) -> Rows:
+    """A client's rows without a run: read now, checked and split. Raises ClientFailure, UserError."""
+    sections = canonical_json({"task": task, "seed": seed})
+    return _read_rows.__wrapped__(sections, client, data_dir, None)
 
-    Raises ConfigError. In simulation the two are one person's.
+
+def check_agreed(terms: Terms, site: Site) -> None:
+    """On a site: that its rows are for this task, read as it agreed to and not as a server likes best.
+
+    Raises ConfigError, before a row is read: such an order is none that failed on the rows. In
+    simulation site and server are one person's.
     """
-    check = None if site.state_dir is None else getattr(task_of(terms), "check_agreed", None)
-    if check is not None:
-        check(site.data_dir)
+    if site.state_dir is None:
+        return
+    task = task_of(terms)
+    agreed, known = (getattr(task, name, None) for name in ("check_agreed", "check_client"))
+    try:
+        if agreed is not None:
+            agreed(site.data_dir)
+        if known is not None:
+            known(site.name, site.data_dir)
+    except (UserError, OSError) as error:
+        raise ConfigError(str(error)) from None
 
 
 def task_of(terms: Terms) -> Task:
@@ -213,7 +227,10 @@ def _prepare(held: _Held, preprocessing: str, fold: int | None) -> Participant:
     parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
     findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
     participant = Participant(rows.name, rows.task, rows.parts, parts, fitted, findings)
-    for note in describe(participant):
+    notes = describe(participant)
+    if cfg.is_federated and cfg.fitted is not None:  # the rest was said when sums were asked for
+        notes = [Note("coded", asdict(f)) for f in findings if f not in rows.findings]
+    for note in notes:
         journal.write(note.kind, **note.fields)
     return participant
 

@@ -21,7 +21,16 @@ log = logging.getLogger(__name__)
 
 _MAX_BYTES = 32 * 2**20  # of the file, and of an older one; a server can cause lines
 NoteKind = Literal[
-    "data", "finding", "statistics", "train", "evaluate", "test", "cv", "failure", "refusal"
+    "data",
+    "finding",
+    "coded",
+    "statistics",
+    "train",
+    "evaluate",
+    "test",
+    "cv",
+    "failure",
+    "refusal",
 ]
 
 

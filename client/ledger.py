@@ -8,6 +8,7 @@ with the run. It holds no secret.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -106,14 +107,16 @@ class Ledger:
         failed, daily = _recent(self.failures, now), RefusalCode.DAILY_LIMIT
         is_new = order.kind != "statistics" and not self._has_begun(order.run)
         if limits.runs is not None and is_new and len(started) >= limits.runs:
-            raise Refusal(daily, f"{limits.runs} runs have begun within a day.")
+            again = _again(started, limits.runs)
+            raise Refusal(daily, f"{limits.runs} runs have begun within a day; {again}.")
         if limits.sums is not None and len(summed) >= limits.sums:
-            raise Refusal(daily, f"{limits.sums} sums were answered within a day.")
+            again = _again(summed, limits.sums)
+            raise Refusal(daily, f"{limits.sums} sums were answered within a day; {again}.")
         if limits.failures is not None and len(failed) >= limits.failures:
             raise Refusal(
                 daily,
                 f"{limits.failures} orders failed on this client's rows within a day, and each tells "
-                "something of them; see client.policy.failures_a_day.",
+                f"something of them; {_again(failed, limits.failures)}, or see client.policy.failures_a_day.",
             )
 
     def _has_begun(self, run: str) -> bool:
@@ -266,6 +269,12 @@ def _terms(order: Order) -> str:
 
 def _recent(times: list[float], now: float) -> list[float]:
     return [time for time in times if now - time < DAY_S]
+
+
+def _again(times: list[float], limit: int) -> str:
+    """When fewer than `limit` of the `times`, in seconds, are of one day, by this machine's clock."""
+    ends = datetime.fromtimestamp(times[-limit] + DAY_S).astimezone()
+    return f"the next is answered from {ends:%Y-%m-%d %H:%M %Z} on"
 
 
 def _second_vector() -> Refusal:

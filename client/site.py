@@ -222,4 +222,4 @@ def alone(state_dir: Path) -> Iterator[None]:
 
 def _line(message: Message, reply: Message, seconds: float) -> str:
     outcome = wire.failure_reason(reply) if reply.has_error() else "answered"
-    return f"{printable(message.metadata.message_type, 40):<16}{outcome}  {seconds:.2f} s"
+    return f"{printable(message.metadata.message_type, 40):<16}  {outcome}  {seconds:.2f} s"

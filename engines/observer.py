@@ -17,7 +17,7 @@ from server.folder import Row, RunFolder, make_event
 log = logging.getLogger(__name__)
 
 _ROW_KINDS = ("data", "train", "evaluate", "test", "cv")
-_EVENTS = {"finding": "finding", "refusal": "client-refused"}
+_EVENTS = {"finding": "finding", "coded": "coded", "refusal": "client-refused"}
 
 
 class Observer:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from calyx.config import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
 from calyx.errors import ConfigError, DataError, UserError
+from calyx.extras import adding
 from calyx.faults import parse_faults
 from calyx.hardware import HardwareConfig, check, cores
 from calyx.order import Terms, terms_of
@@ -96,7 +97,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     run = parse(RunConfig, config, "")
     for key in ("tensorboard", "mlflow"):
         if getattr(run, key) and find_spec(key) is None:
-            raise ConfigError(f"{key}=true needs the extra: pip install 'calyx[{key}]'.")
+            raise ConfigError(f"{key}=true needs the extra {key}: {adding(key)}")
     task = load_task(run.task)
     if not task.clients:
         raise ConfigError(
@@ -167,7 +168,7 @@ def _parse_engine(section: Section) -> EngineConfig:
     if section.get("name") != "ray":
         return parse(EmbeddedConfig, section, "engine")
     if find_spec("ray") is None:
-        raise ConfigError("engine=ray needs the extra: pip install 'calyx[ray]'.")
+        raise ConfigError(f"engine=ray needs the extra ray: {adding('ray')}")
     return parse(RayConfig, section, "engine")
 
 

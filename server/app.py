@@ -18,6 +18,7 @@ from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
 from calyx.sentences import named
 from calyx.tasks.base import Task, own_split
+from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
 from server.folder import RunFolder, Severity
 from server.job import Job, read_job
@@ -56,6 +57,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     nodes = {name: node for name, node in nodes.items() if name not in gone}
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
+        _say_away(folder, who_is_away(roster.indices, {*nodes, *gone}))
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_folds(run.cv.k, own_split(task))
@@ -73,9 +75,15 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         ) from None
 
 
+def _say_away(folder: RunFolder, sentence: str) -> None:
+    if sentence:
+        log.warning(sentence)
+        folder.event(AWAY, "warning", sentence)
+
+
 def _fresh(job: Job, folder: RunFolder, run: RunConfig, task: Task) -> RunState:
     folder.refuse_if_used()
-    state = fresh_state(run, task, uuid.uuid4().hex, run_digest(job.run, job.config), None)
+    state = fresh_state(run, task, uuid.uuid4().hex, run_digest(run, job.config), None)
     folder.write_config(job.config)
     save(folder.checkpoints, state, run.keep_checkpoints)
     _say_what_stays(folder, initial_makeup(run, task))

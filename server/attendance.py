@@ -1,10 +1,12 @@
 """Who was asked in the rounds of a run and gave nothing: how often, and why the last time."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
-from calyx.sentences import MOST_NAMED
+from calyx.sentences import MOST_NAMED, named
 from server.folder import Row
+
+AWAY = "site-away"  # the event of a roster's sites that a run begins without
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,17 @@ class Absentee:
     took_part: int  # rounds
     asked: int  # rounds
     why: str  # the last time
+
+
+def who_is_away(roster: Iterable[str], known: Collection[str]) -> str:
+    """A sentence of the roster's sites of which nobody knows where they are; "" of none."""
+    away = sorted(set(roster) - set(known))
+    if not away:
+        return ""
+    return (
+        f"{named(away)} of the roster did not answer: not connected, or with other code than this run's. "
+        "The run does without; `calyx runs` says who is online."
+    )
 
 
 def absentees(rounds: Iterable[Row], events: Iterable[Row]) -> dict[str, Row]:

@@ -170,14 +170,14 @@ def missing_name(path: str, text: str) -> str | None:
     return None if got == stem else f"{path}: name is {got!r}, not {stem!r}"
 
 
-def strategy_rows(readme: str) -> str:
-    """First cells of the rows of every table whose head says "strategy"."""
+def strategy_rows(page: str) -> str:
+    """First cells of the rows of the table that says what a strategy's two halves do."""
     cells, inside = [], False
-    for before, line in zip(["", *readme.splitlines()], readme.splitlines(), strict=False):
+    for before, line in zip(["", *page.splitlines()], page.splitlines(), strict=False):
         if not line.startswith("|"):
             inside = False
         elif not before.startswith("|"):
-            inside = "strategy" in line.lower()
+            inside = {"strategy", "server", "client"} <= set(line.lower().split())
         elif inside:
             cells.append(line.split("|")[1])
     return "\n".join(cells)
@@ -187,14 +187,14 @@ def unfinished_strategies(root: Path) -> list[str]:
     """Strategies that lack one of their four files or their entry point."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     entries = set(project["entry-points"]["calyx.strategies"])
-    rows = strategy_rows((root / "README.md").read_text())
+    rows = strategy_rows((root / "docs/strategies.md").read_text())
     offences = []
     for name in sorted(entries):
         needed = ("strategies/{}.py", "conf/strategy/{}.yaml", "tests/strategies/test_{}.py")
         paths = [form.format(name) for form in needed]
         offences += [f"{name}: no {p}" for p in paths if not (root / p).is_file()]
         if not re.search(rf"\b{name}\b", rows):
-            offences.append(f"{name}: no row in the README's table of strategies")
+            offences.append(f"{name}: no row in the table of docs/strategies.md")
     modules = {p.stem for p in (root / "strategies").glob("*.py")} - SHARED_BY_STRATEGIES
     configs = {p.stem for p in (root / "conf/strategy").glob("*.yaml")}
     return offences + [f"{n}: no entry point" for n in sorted((modules | configs) - entries)]
@@ -319,7 +319,9 @@ def test_a_config_name_is_compared_with_the_files_stem(text: str, is_sound: bool
 def test_a_strategy_without_its_files_or_its_entry_point_is_found(tmp_path: Path) -> None:
     entry = '[project.entry-points."calyx.strategies"]\nhalf = "strategies.half:Half"\n'
     (tmp_path / "pyproject.toml").write_text(entry)
-    (tmp_path / "README.md").write_text("| Strategy | what |\n|---|---|\n| `other` | half |\n")
+    (tmp_path / "docs").mkdir()
+    rows = "| Strategy | server | client |\n|---|---|---|\n| `other` | half | |\n"
+    (tmp_path / "docs/strategies.md").write_text(rows)
     (tmp_path / "strategies").mkdir()
     (tmp_path / "strategies/stray.py").touch()
     offences = unfinished_strategies(tmp_path)

@@ -116,6 +116,14 @@ class Csv:
                 f"The order's schema is not that of {path}; agree on one, and put it beside the rows."
             )
 
+    def check_client(self, client: str, data_dir: Path | None) -> None:
+        """Raise DataError where a folder of one file a client has none of this one; no row is read."""
+        if data_dir is None or self._cfg.schema.client is not None:
+            return
+        folders = list(part_folders(data_dir).values()) or [data_dir]
+        if all(one_form(client) not in files_by_client(folder) for folder in folders):
+            raise _no_file(folders[0], client)
+
     def __init__(self, section: Mapping[str, Any]) -> None:
         self._cfg = parse(CsvConfig, section, "task")
         self.w_max = self._cfg.w_max
@@ -192,8 +200,7 @@ class Csv:
         if table is not None:
             return table
         if column is None:
-            has = listed(sorted(files_by_client(folder)))
-            raise DataError(f"{folder} has no file {client}.csv; it has those of {has}.")
+            raise _no_file(folder, client)
         path = only_file(folder)
         has = listed(sorted(map(str, _tables(_Reader(self), path, _state(path)))))
         raise DataError(
@@ -250,6 +257,12 @@ class _Reader:
 
     def __hash__(self) -> int:
         return hash(self._key)
+
+
+def _no_file(folder: Path, client: str) -> DataError:
+    names = sorted(files_by_client(folder))
+    beside = f"it has those of {listed(names)}" if names else "it has no CSV file at all"
+    return DataError(f"{folder} has no file {client}.csv; {beside}.")
 
 
 def _state(path: Path) -> tuple[int, ...]:

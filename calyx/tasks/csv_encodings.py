@@ -21,6 +21,13 @@ BEGINNINGS = {  # what a file begins with, the encoding that it shows, and those
 }
 WIDE = {"utf-16-le": slice(1, None, 2), "utf-16-be": slice(0, None, 2)}  # where Latin letters are 0
 ZEROS = 0.8  # share of these bytes from which on a text is taken for UTF-16
+FORMATS = {  # what is no text, by its first bytes
+    b"PK\x03\x04": "an Excel workbook or another zip file",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\x1f\x8b": "a gzip file",
+    b"PAR1": "a Parquet file",
+    b"%PDF-": "a PDF",
+}
 LOOKED_AT = 4096  # bytes at the beginning
 BLOCK_BYTES = 1_000_000
 
@@ -46,6 +53,7 @@ def encoding_of(path: Path, encoding: str) -> str:
         )
     with path.open("rb") as file:
         first = file.read(LOOKED_AT)
+    check_is_text(path, first)
     name = re.sub("[^a-z0-9]", "", encoding.lower()).removesuffix("sig")
     for mark, (shown, readers) in BEGINNINGS.items():
         if first.startswith(mark):
@@ -67,6 +75,16 @@ def encoding_of(path: Path, encoding: str) -> str:
             f"utf-8 in the schema if all files are so, or save it as {printable(encoding)}."
         )
     return encoding
+
+
+def check_is_text(path: Path, first: bytes) -> None:
+    """Raise DataError for what begins as a file of another program does."""
+    for mark, what in FORMATS.items():
+        # A column may be called PAR1, and has no zero byte after it.
+        if first.startswith(mark) and (not mark.isalnum() or 0 in first):
+            raise DataError(
+                f"{path} is {what}, whatever its name says; save its table as a CSV file."
+            )
 
 
 def wide(first: bytes) -> str:

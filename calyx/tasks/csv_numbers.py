@@ -22,10 +22,14 @@ from calyx.tasks.words import LONGEST
 SIGNS = frozenset("0123456789+-.eE")  # of these alone Python's float takes nothing but numbers
 SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}"
 MARKS = {",": ",", ".": ".", "'": "'\N{RIGHT SINGLE QUOTATION MARK}", " ": SPACES}
-TWINS = ("µ\N{GREEK SMALL LETTER MU}", "°\N{MASCULINE ORDINAL INDICATOR}")  # signs that look alike
-UNIT = re.compile(
-    rf"^[$€£¥][{SPACES}]*|[{SPACES}]*[%‰°€$£¥a-zA-Zµ/]+$"
-)  # what may be one: $ 5, 5 %
+TWINS = (  # signs that look alike
+    "µ\N{GREEK SMALL LETTER MU}",
+    "°\N{MASCULINE ORDINAL INDICATOR}",
+    "¥\N{FULLWIDTH YEN SIGN}",
+)
+UNIT = re.compile(  # what may be one: $ 5, EUR 5, 5 %
+    rf"^[$€£¥₹][{SPACES}]*|^[A-Za-z]{{2,4}}[{SPACES}]+|[{SPACES}]*[%‰°€$£¥₹a-zA-Zµ/]+$"
+)
 UNSEEN = ("Zs", "Cf", "Pd", "Sm", "Nd", "Co", "Cn")  # spaces, dashes, digits …, in Unicode
 
 

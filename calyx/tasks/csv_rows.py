@@ -45,8 +45,8 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """
     with told(path, dialect.encoding):
         encoding = encoding_of(path, dialect.encoding)
-        with path.open(encoding=encoding, newline="") as file:
-            yield from _rows(path, file, replace(dialect, encoding=encoding))
+    with told(path, encoding), path.open(encoding=encoding, newline="") as file:
+        yield from _rows(path, file, replace(dialect, encoding=encoding))
 
 
 def _rows(path: Path, file: TextIO, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:

@@ -223,7 +223,8 @@ def read_schema(path: object) -> dict[str, Any]:
     """A schema's YAML file as JSON values, its words as they are written. Raises ConfigError."""
     if not isinstance(path, str):
         raise ConfigError(
-            "task=csv needs task.data_dir, a folder of yours, or task.schema, a file."
+            "task=csv needs task.data_dir, a folder of yours; or, for `calyx submit`, task.schema, the "
+            "file that lies beside each site's rows."
         )
     tree = typed(read_tree(Path(path), "docs/bring-your-own.md"), SchemaConfig, Path(path))
     values: dict[str, Any] = _in_one_form(tree, path)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calyx.config import parse
-from calyx.errors import DataError
+from calyx.errors import ConfigError
 from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.partitions import Partition, PartitionConfig, client_names, partition
+from calyx.tasks.strangers import refuse_stranger
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,16 +43,17 @@ class Digits:
         self._cfg.check_rows(_ROWS)
         self.w_max, self.clients = self._cfg.w_max, client_names(self._cfg.num_clients)
 
-    def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
-        """The rows of `client` in the partition drawn from `seed`. Raises DataError."""
+    def check_client(self, client: str, data_dir: Path | None) -> None:
+        """Raise ConfigError for a client that is none of this task's, and for a folder."""
+        refuse_stranger(self.name, client, self.clients)
         if data_dir is not None:
-            raise DataError(
+            raise ConfigError(
                 "task=digits has its data in scikit-learn and reads no folder; leave task.data_dir out."
             )
-        if client not in self.clients:
-            raise DataError(
-                f"task=digits has no client {client}; it has {self.clients[0]} … {self.clients[-1]}."
-            )
+
+    def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
+        """The rows of `client` in the partition drawn from `seed`. Raises ConfigError."""
+        self.check_client(client, data_dir)
         table = _digits()
         return table.take(_partition(self._cfg, seed)[self.clients.index(client)])
 

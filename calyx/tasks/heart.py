@@ -16,6 +16,7 @@ from calyx.config import PositiveInt, config, parse
 from calyx.errors import DataError
 from calyx.tasks.base import Column, Schema, Table, check_w_max
 from calyx.tasks.download import Source, fetch, read_checked
+from calyx.tasks.strangers import refuse_stranger
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,10 +88,13 @@ class Heart:
     def __init__(self, section: Mapping[str, Any]) -> None:
         self.w_max = parse(HeartConfig, section, "task").w_max
 
+    def check_client(self, client: str, data_dir: Path | None) -> None:
+        """Raise ConfigError for a client that is none of this task's."""
+        refuse_stranger(self.name, client, self.clients)
+
     def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
-        """A hospital's rows; `seed` plays no part. Raises DataError."""
-        if client not in SHA256:
-            raise DataError(f"task=heart has no client {client}; it has {', '.join(self.clients)}.")
+        """A hospital's rows; `seed` plays no part. Raises DataError, ConfigError."""
+        self.check_client(client, data_dir)
         return _load(client, data_dir)
 
     def model(self, num_inputs: int) -> "nn.Module":

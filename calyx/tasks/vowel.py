@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.config import PositiveInt, config, parse
-from calyx.errors import DataError
 from calyx.tasks.base import Column, Schema, Table, check_w_max
 from calyx.tasks.download import Source, fetch, read_checked
 from calyx.tasks.partitions import Rows, natural
+from calyx.tasks.strangers import refuse_stranger
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,12 +64,13 @@ class Vowel:
     def __init__(self, section: Mapping[str, Any]) -> None:
         self.w_max = parse(VowelConfig, section, "task").w_max
 
+    def check_client(self, client: str, data_dir: Path | None) -> None:
+        """Raise ConfigError for a client that is none of this task's."""
+        refuse_stranger(self.name, client, self.clients)
+
     def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
-        """A speaker's 66 rows; `seed` plays no part. Raises DataError."""
-        if client not in self.clients:
-            raise DataError(
-                f"task=vowel has no client {client}; it has {self.clients[0]} … {self.clients[-1]}."
-            )
+        """A speaker's 66 rows; `seed` plays no part. Raises DataError, ConfigError."""
+        self.check_client(client, data_dir)
         values, by_speaker = _read(data_dir)
         rows = values[by_speaker[self.clients.index(client)]]
         return Table(rows[:, 3:-1], rows[:, -1].astype(np.int64))

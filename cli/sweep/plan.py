@@ -13,6 +13,7 @@ from typing import Any
 from calyx.composing import compose, compose_master
 from calyx.config import RunConfig, canonical_json
 from calyx.errors import ConfigError, UserError
+from calyx.extras import adding
 from cli.contradictions import no_effect, refuse_undone, undone_words, written
 from cli.hydra_program import search_path
 from cli.idle import check_search, idle_in_all, idle_words
@@ -122,7 +123,7 @@ def _check_extras(words: Sequence[str]) -> None:
         try:
             version(distribution)
         except PackageNotFoundError:
-            raise ConfigError(f"{word} needs the extra: pip install 'calyx[{extra}]'.") from None
+            raise ConfigError(f"{word} needs the extra {extra}: {adding(extra)}") from None
         if name == "submitit_slurm" and which("sbatch") is None:
             raise ConfigError(f"{word} needs Slurm, and there is no sbatch on this machine.")
 

@@ -76,7 +76,7 @@ def test_a_setting_that_a_sentence_gives_can_be_started(row):
 def start(words):
     """Everything that `calyx simulate` checks before it trains."""
     config = settled(composed(words), single=True)
-    refuse_undone(words, config, "simulate")
+    refuse_undone(words, config)
     plan(config)
 
 

@@ -32,8 +32,8 @@ def look(capsys, values):
 
 def test_a_sound_site_can_take_part_and_nothing_is_written(site, federation, capsys):
     (federation / "data" / "below").mkdir()
-    (federation / "data" / "below" / "a.csv").write_bytes(b"x" * 2048)
-    (federation / "data" / "b.csv").write_bytes(b"x")
+    (federation / "data" / "below" / "a.data").write_bytes(b"x" * 2048)
+    (federation / "data" / "b.data").write_bytes(b"x")
     write_site(site)
     before = sorted(federation.rglob("*"))
     code, said = look(capsys, site)
@@ -41,7 +41,7 @@ def test_a_sound_site_can_take_part_and_nothing_is_written(site, federation, cap
     assert "This site can take part" in said
     assert "north, one of 5 on roster version 1" in said
     assert "version 1; the installed files are what it allows" in said
-    assert "data: 2 files, 2.0 KiB, readable" in said
+    assert "data: 2 files, 2.0 KiB, readable; rows not looked at" in said
     assert "state will be made" in said
     assert "answers" in said
     assert "s behind the server's" in said or "s ahead of the server's" in said
@@ -79,6 +79,41 @@ def test_a_sound_site_can_take_part_and_nothing_is_written(site, federation, cap
 )
 def test_what_is_wrong_with_a_site_is_found(site, capsys, changes, code, words):
     found, said = look(capsys, changed(site, **changes))
+    assert words in said
+    assert found == code, said
+
+
+SICK = "target: {name: sick, classes: ['no', 'yes']}\ncolumns: {age: {kind: numeric, high: 120}}\n"
+ROWS = [f"{50 + i},{['no', 'yes'][i % 2]}" for i in range(10)]
+TEN = "\n".join(["age,sick", *ROWS, ""])
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "words"),
+    [
+        ({"schema.yaml": SICK, "north.csv": TEN}, 0, "10 rows of north as schema.yaml says: 6 to"),
+        (
+            {"schema.yaml": SICK, "north.csv": TEN + "200,no\n"},
+            0,
+            "1 row lies above 120 in the column age",
+        ),
+        ({"schema.yaml": SICK, "north.csv": TEN[:21]}, 0, "fewer than client.policy.min_cell=10"),
+        ({"schema.yaml": SICK, "South.csv": TEN}, 1, "no file north.csv; it has those of South"),
+        ({"schema.yaml": SICK}, 1, "no file north.csv; it has no CSV file at all"),
+        ({"schema.yaml": SICK.replace("sick", "ill"), "north.csv": TEN}, 1, "has no column ill"),
+        ({"schema.yaml": SICK, "north.csv": TEN + "fifty,no\n"}, 1, "line 12, column age: 'fifty'"),
+        ({"schema.yaml": SICK + "[", "north.csv": TEN}, 1, "schema.yaml"),
+        ({"schema.yml": SICK, "north.csv": TEN}, 1, "rename schema.yml"),
+        ({"schema.yaml": "client: site\n" + SICK, "all.csv": TEN}, 1, "has no column site"),
+        ({"north.csv": TEN}, 0, "put the schema.yaml that all sites agree on beside them"),
+    ],
+)
+def test_a_sites_rows_are_read_by_the_schema_beside_them(
+    site, federation, capsys, files, code, words
+):
+    for name, text in files.items():
+        (federation / "data" / name).write_text(text)
+    found, said = look(capsys, site)
     assert words in said
     assert found == code, said
 

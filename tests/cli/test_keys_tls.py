@@ -1,7 +1,7 @@
 """Certificates of an operator: what they say, and renewing them."""
 
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.certificates import replace_authority, replace_server
@@ -15,6 +15,21 @@ from cli import keys
 def folder(tmp_path):
     assert keys.main(["init", "--folder", str(tmp_path), "--host", "gate.example"]) == 0
     return tmp_path
+
+
+def test_a_servers_certificate_names_its_host_and_ends_after_thirteen_months(folder):
+    made = describe(folder / "server.crt")
+    assert set(made.names) == {"gate.example", "127.0.0.1", "localhost"}
+    assert timedelta(days=390) < made.ends - datetime.now(UTC) < timedelta(days=400)
+    for path in folder.glob("*.key"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+@pytest.mark.parametrize("host", ["", "a b", "host/path", "-", "a..b", "x" * 64])
+def test_a_host_that_is_none_is_refused(tmp_path, host):
+    with pytest.raises(UserError, match="neither a host"):
+        keys.main(["init", "--folder", str(tmp_path), f"--host={host}"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_renewed_certificate_is_of_the_same_authority_and_names(folder, capsys):
@@ -104,6 +119,26 @@ def test_show_says_what_to_do_when_an_authority_ends(folder, capsys):
         capsys.readouterr()
         assert keys.main(["show", str(folder / "ca.crt")]) == 0
         assert f"{words}: make another with `calyx keys init" in capsys.readouterr().out
+
+
+def test_a_site_that_has_one_of_its_keys_gets_the_other_and_keeps_that_one(folder, capsys):
+    place = ["--folder", str(folder)]
+    assert keys.main(["identity", "north", *place]) == 0
+    made = {path: path.read_bytes() for path in folder.glob("north.*")}
+    assert keys.main(["site", "north", *place]) == 0
+    assert "The identity key of north stays" in capsys.readouterr().out
+    assert all(path.read_bytes() == data for path, data in made.items())
+    node = folder / "north.node.pub"
+    before = node.read_bytes()
+    for path in (node, folder / "north.node.key"):  # as docs/deploy.md replaces a node key
+        path.unlink()
+    assert keys.main(["site", "north", *place]) == 0
+    assert node.read_bytes() != before
+    for whole in ("north.key", "north.node.pub"):
+        (folder / whole).unlink()
+        with pytest.raises(UserError, match="keys are not replaced"):
+            keys.main(["site", "north", *place])
+    assert sorted(path.name for path in folder.glob("north.*")) == ["north.node.key", "north.pub"]
 
 
 def test_show_knows_a_sites_node_key(folder, capsys):

@@ -62,6 +62,24 @@ def test_a_site_without_a_schema_of_its_own_takes_none_from_the_server(sites):
     assert code_of(clients.ask(clients.names[0], clients.order())) == "order-refused"
 
 
+def test_an_order_that_no_row_was_read_for_is_none_of_a_days_failures(sites, tmp_path):
+    """An operator's slip of the keyboard, asked as often as one likes, does not lock a site."""
+    clients, folder = sites
+    name = clients.names[0]
+    policy = clients.section["policy"] | {"failures_a_day": 1, "sums_a_day": 1}
+    state = {"state_dir": str(tmp_path / "state" / name), "policy": policy}
+    clients.contexts[name] = clients.fresh(name, **state)
+    file = folder / f"{name}.csv"
+    file.rename(folder / f"{name}.old")  # the wrong folder
+    narrow = {"kind": "numeric", "low": 0, "high": 60}
+    strange = replace(clients.federation.setting.terms, task={"name": "vowel", "w_max": 64})
+    for order in (statistics(clients), asked_of_column(clients, "typo", **narrow)):
+        assert code_of(clients.ask(name, order, weights={})) == "order-refused"
+    assert code_of(clients.ask(name, clients.order(terms=strange))) == "order-refused"
+    (folder / f"{name}.old").rename(file)
+    assert clients.ask(name, statistics(clients), weights={}).has_content()
+
+
 def test_a_schema_counts_by_what_it_says_and_not_by_how_it_is_written(sites):
     clients, folder = sites
     write_schema(folder, delimiter=",")

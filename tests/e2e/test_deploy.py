@@ -194,16 +194,6 @@ def test_one_site_is_one_process(deployment):
     assert "another process is connected" in said
 
 
-def test_both_doctors_find_a_running_federation_sound(deployment):
-    said = deployment.calyx("doctor", "site", "va.yaml", host="va")
-    assert "This site can take part" in said
-    assert "answers, with a certificate of keys/ca.crt" in said
-    ports = ("--host", deployment.host, "--port", str(deployment.port))
-    said = deployment.calyx("doctor", "server", *ports, "--roster", "r.json")
-    assert "This server can serve" in said
-    assert "is taken" in said
-
-
 def test_ctrl_c_ends_all_that_a_server_started_and_a_removed_key_opens_nothing(deployment):
     """Revocation, and a new node key under the same name."""
     server, node = deployment.processes["server"], deployment.folder / "nodes" / "va.node.pub"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.program import calyx_command, environment, run_here
 
+from calyx.extras import adding
 from calyx.files import read_lines
 from engines import planning
 
@@ -125,6 +126,6 @@ def test_a_refused_config_is_one_sentence_and_leaves_nothing(tmp_path, calyx, ov
 def test_without_the_extra_the_answer_is_how_to_install_it(tmp_path, calyx, monkeypatch):
     monkeypatch.setattr(planning, "find_spec", lambda _: None)
     ended = calyx("simulate", "engine=ray", "hydra.run.dir=run")
-    assert ended.stderr == "calyx: engine=ray needs the extra: pip install 'calyx[ray]'.\n"
+    assert ended.stderr == f"calyx: engine=ray needs the extra ray: {adding('ray')}\n"
     assert ended.returncode == 2
     assert list(tmp_path.iterdir()) == []

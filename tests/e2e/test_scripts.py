@@ -8,10 +8,12 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,12 +22,18 @@ import pytest
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 NOTED_PIP = """
-import os, sys, time
+import sys, time
 with open("pip-calls", "a") as calls:
-    print("begin", file=calls, flush=True)
+    print("begin", sys.argv[-1], file=calls, flush=True)
     time.sleep(0.5)
     print("end", file=calls)
 """
+FAILING_PIP = """
+print("Collecting calyx")
+print("ERROR: Could not find a version that satisfies the requirement flwr")
+sys.exit(1)
+"""
+PINS = ("requirements.lock", "pyproject.toml")
 
 
 @pytest.fixture
@@ -33,18 +41,18 @@ def project(tmp_path: Path) -> Path:
     """A copy of what the scripts need, in a folder with a space, with an empty .venv that fits."""
     root = tmp_path / "a project"
     shutil.copytree(ROOT / "scripts", root / "scripts")
-    for name in ("requirements.lock", "pyproject.toml"):
+    for name in PINS:
         shutil.copy(ROOT / name, root)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", root / ".venv"], check=True)
     stamp(root)
     return root
 
 
-def stamp(root: Path) -> None:
-    pins = [(root / name).read_bytes() for name in ("requirements.lock", "pyproject.toml")]
+def stamp(root: Path, extras: str = "sweep dev") -> None:
+    pins = [(root / name).read_bytes() for name in PINS]
     digest = hashlib.sha256(b"".join(pins)).hexdigest()
     version = f"Python {sys.version.split()[0]}"
-    (root / ".venv/.stamp").write_text(f"{root.resolve()}\n{version}\n{digest}  -\n")
+    (root / ".venv/.stamp").write_text(f"{root.resolve()}\n{version}\n{digest}  -\n{extras}\n")
 
 
 def put_program(root: Path, name: str, script: str) -> None:
@@ -53,17 +61,31 @@ def put_program(root: Path, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
-def put_noted_pip(root: Path) -> None:
+def put_noted_pip(root: Path, then: str = "") -> None:
     library = sysconfig.get_path("purelib", vars={"base": str(root / ".venv")})
     package = Path(library) / "pip"
-    package.mkdir()
-    (package / "__main__.py").write_text(NOTED_PIP)
+    package.mkdir(exist_ok=True)
+    (package / "__main__.py").write_text(NOTED_PIP + then)
 
 
-def start(command: Sequence[str | Path], folder: Path, **env: str) -> "subprocess.Popen[str]":
+def change(root: Path) -> None:
+    with (root / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+
+
+def asked_for(root: Path) -> list[str]:
+    """What pip was called for, each time."""
+    lines = (root / "pip-calls").read_text().splitlines()
+    return [line.removeprefix("begin ") for line in lines if line != "end"]
+
+
+def start(
+    command: Sequence[str | Path], folder: Path, *, new_group: bool = False, **env: str
+) -> "subprocess.Popen[str]":
     settings = {k: v for k, v in os.environ.items() if k != "PYTHON"} | {"PIP_NO_INDEX": "1"} | env
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(
-        command, cwd=folder, env=settings, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, cwd=folder, env=settings, text=True, start_new_session=new_group, **pipes
     )
 
 
@@ -143,42 +165,86 @@ def test_changed_runs_the_tests_of_what_has_changed_since_they_last_ran(
         assert (code, "1 failed" in out) == (1, True)
 
 
+def test_running_needs_few_packages_and_what_was_added_stays(project: Path, tmp_path: Path) -> None:
+    put_noted_pip(project)
+    environment = project / "scripts/environment"
+    stamp(project, "")
+    for extras in ([], ["ray", "dev"], ["dev"], []):  # to simulate, then to test, then to simulate
+        assert call([environment, *extras], tmp_path)[:2] == (0, "")
+    assert asked_for(project) == [".[sweep]", ".[sweep,ray,dev]"]
+    change(project)
+    assert call([environment], tmp_path)[0] == 0
+    assert asked_for(project)[2:] == [".[sweep,ray,dev]"]
+
+
+def test_what_is_added_is_said_and_what_is_no_extra_refused(project: Path, tmp_path: Path) -> None:
+    put_noted_pip(project)
+    code, out, err = call([project / "scripts/environment", "mnist"], tmp_path)
+    assert (code, out) == (0, "")
+    said, ready = err.splitlines()
+    assert said == "Adding mnist to the environment in .venv …"
+    assert re.fullmatch(r"  0:0\d  ready", ready)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    expected = f"There is no extra rayy; there are {' '.join(sorted(extras))}.\n"
+    refused = call([project / "scripts/environment", "ray", "rayy"], tmp_path)
+    assert refused == (2, "", expected)
+    assert asked_for(project) == [".[sweep,dev,mnist]"]
+
+
 def test_a_changed_project_file_renews_the_environment_once(project: Path, tmp_path: Path) -> None:
     put_noted_pip(project)
-    with (project / "pyproject.toml").open("a") as file:
-        file.write("# changed\n")
+    change(project)
     code, out, err = call([project / "scripts/environment"], tmp_path)
-    assert (code, out, err) == (0, "", "Renewing the environment in .venv …\n")
+    assert (code, out) == (0, "")
+    assert err.startswith("Renewing the environment in .venv …\n")
     assert call([project / "scripts/environment"], tmp_path) == (0, "", "")
-    assert (project / "pip-calls").read_text() == "begin\nend\n"
+    assert len(asked_for(project)) == 1
 
 
-def test_an_install_that_fails_is_loud_and_tried_again(project: Path, tmp_path: Path) -> None:
-    with (project / "requirements.lock").open("a") as file:
-        file.write("# changed\n")
+def test_an_install_that_fails_says_why_and_is_tried_again(project: Path, tmp_path: Path) -> None:
+    put_noted_pip(project, FAILING_PIP)
+    change(project)
     for _ in range(2):
-        code, _, err = call([project / "scripts/environment"], tmp_path)
-        assert code == 1
-        assert "No module named pip" in err
+        code, out, err = call([project / "scripts/environment"], tmp_path)
+        assert (code, out) == (1, "")
+        renewing, why, *sentence = err.splitlines()
+        assert renewing.startswith("Renewing")
+        assert why == "ERROR: Could not find a version that satisfies the requirement flwr"
+        assert " ".join(sentence).startswith("The environment in .venv could not be made")
+    assert "Collecting calyx" in (project / ".venv/.pip.log").read_text()
+    put_noted_pip(project)
+    assert call([project / "scripts/environment"], tmp_path)[0] == 0
 
 
 def test_two_calls_at_once_install_once(project: Path, tmp_path: Path) -> None:
     put_noted_pip(project)
-    with (project / "pyproject.toml").open("a") as file:
-        file.write("# changed\n")
+    change(project)
     calls = [start([project / "scripts/environment"], tmp_path) for _ in range(2)]
-    errors = sorted(process.communicate(timeout=60)[1] for process in calls)
+    errors = [process.communicate(timeout=60)[1] for process in calls]
     assert [process.returncode for process in calls] == [0, 0]
-    assert (project / "pip-calls").read_text() == "begin\nend\n"
-    assert errors[0] == "Renewing the environment in .venv …\n"
+    assert len(asked_for(project)) == 1
+    assert sum("Renewing the environment in .venv …\n" in error for error in errors) == 1
+
+
+def test_ctrl_c_ends_pip_and_leaves_no_half_made_environment(project: Path, tmp_path: Path) -> None:
+    put_noted_pip(project, "time.sleep(60)")
+    change(project)
+    process = start([project / "scripts/environment"], tmp_path, new_group=True)
+    while not (project / "pip-calls").exists():
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)  # ends when nobody holds its stderr any more
+    assert process.returncode == 130
+    assert err == "Renewing the environment in .venv …\n"
+    assert not (project / ".venv/.stamp").exists()
 
 
 def test_an_install_that_was_killed_is_made_again_from_nothing(
     project: Path, tmp_path: Path
 ) -> None:
     put_noted_pip(project)
-    with (project / "pyproject.toml").open("a") as file:
-        file.write("# changed\n")
+    change(project)
     process = start([project / "scripts/environment"], tmp_path)
     while not (project / "pip-calls").exists():
         time.sleep(0.01)
@@ -190,6 +256,7 @@ def test_an_install_that_was_killed_is_made_again_from_nothing(
     code, _, err = call([project / "scripts/environment"], tmp_path)
     assert code != 0
     assert "Making the environment in .venv" in err
+    assert "could not be made" in err
     assert not leftover.exists()
     assert not (project / ".venv/.stamp").exists()
 

@@ -2,13 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.csv_files import COLUMNS, write_folder
+from support.deploy_page import SITES, Parties, step
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
@@ -48,6 +52,13 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = Path(sysconfig.get_path("purelib", vars={"base": str(venv)}))
     behind = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
     (own / "behind.pth").write_text("\n".join(behind) + "\n")
+    for program in Path(sys.executable).parent.glob(
+        "fl*w*r*-*"
+    ):  # pip makes them with the packages
+        lines = program.read_text().splitlines()
+        own_program = venv / "bin" / program.name
+        own_program.write_text("\n".join([f"#!{venv}/bin/python", *lines[1:], ""]))
+        own_program.chmod(0o755)
     return venv
 
 
@@ -72,9 +83,63 @@ def test_the_packages_come_from_the_wheel(installed: Path, tmp_path: Path) -> No
     assert all(Path(file).is_relative_to(installed) for file in files), files
 
 
-def test_the_installed_program_simulates_in_another_folder(installed: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    overrides = ("rounds=1", "task.num_clients=5", "baselines=false", "engine.workers=0")
-    run(installed / "bin/calyx", "simulate", *overrides, "hydra.run.dir=out", folder=folder)
-    assert json.loads((folder / "out/summary.json").read_text())["rounds"] == 1
+@pytest.fixture(scope="module")
+def federation(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
+    """What docs/deploy.md leaves behind before its first run; its own blocks are run.
+
+    Its installation is `installed`: without the network pip cannot bring PyTorch.
+    """
+    folder = tmp_path_factory.mktemp("parties")
+    ranges = {"pressure": {"kind": "numeric", "may_be_missing": True, "low": 0, "high": 300}}
+    rows = write_folder(folder / "rows", clients=len(SITES), columns=COLUMNS | ranges)
+    with Parties(folder, installed / "bin") as made:
+        for number, name in enumerate(SITES):
+            (rows / f"site-{number}.csv").rename(rows / f"{name}.csv")
+            made.write(name, "data/schema.yaml", (rows / "schema.yaml").read_text())
+            made.write(name, f"data/{name}.csv", (rows / f"{name}.csv").read_text())
+        made.write("operator", "schema.yaml", (rows / "schema.yaml").read_text())
+        [make] = step("2.")[0]
+        for name in SITES:
+            made.run(name, make)
+        for line in step("3.")[0]:
+            made.run("consortium", line)
+        initialise, serve, look = step("4.")[0]
+        made.run("operator", initialise)
+        made.start("operator", serve, until="stops everything")
+        assert "6 sites" in made.run("operator", look)
+        (look, join), site = step("5.")
+        for name in SITES:
+            made.write(name, "north.yaml", site)
+        said = " ".join(made.run("north", look).split())
+        assert "60 rows of north as schema.yaml says" in said
+        assert "This site can take part" in said
+        for name in SITES:
+            made.start(name, join, until="")
+        for name in SITES:
+            made.wait(name, "connected to")
+        yield made
+
+
+def test_the_deploy_page_gives_a_simulations_bytes_from_its_first_to_its_last_command(
+    federation: Parties, tmp_path: Path
+) -> None:
+    submit, resume = step("6.")[0]
+    said = federation.run("operator", f"{submit} rounds=1")  # and not 20
+    assert "clients 6/6" in said
+    (run,) = (federation.folder / "operator" / "runs").glob("*/*")
+    date = re.search(r"runs/\S+", resume)
+    assert date is not None
+    resume = resume.replace(date[0], str(run.relative_to(federation.folder / "operator")))
+    federation.run("operator", f"{resume} rounds=2")
+    for line in step("Changes")[0]:
+        federation.run("operator", line)
+    found = json.loads((run / "summary.json").read_text())
+    assert (found["engine"], found["privacy"], found["rounds"]) == ("superlink", "secagg", 2)
+    assert found["preprocessing"] == "federated"  # what auto could have under the page's policy
+    place = f"task.data_dir={federation.folder}/rows"
+    options = f"task=csv {place} seed=7 rounds=2 baselines=false engine.workers=0"
+    federation.run("consortium", f"calyx simulate {options} hydra.run.dir=simulated")
+    simulated = json.loads((federation.folder / "consortium/simulated/summary.json").read_text())
+    assert simulated["model_sha256"] == found["model_sha256"]
+    for path in federation.folder.glob("*/keys/*.key"):
+        assert path.stat().st_mode & 0o077 == 0, path

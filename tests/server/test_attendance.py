@@ -1,6 +1,6 @@
 """Who missed rounds is told at the end, with how many and why."""
 
-from server.attendance import absentees, absentees_of, explained, sentences
+from server.attendance import absentees, absentees_of, explained, sentences, who_is_away
 
 ROUNDS = [
     {"cohort": ["a", "b", "c"], "dropped": ["b"]},
@@ -47,3 +47,11 @@ def test_who_was_away_most_often_comes_first_and_many_are_counted():
         "2 more clients missed a round; summary.json names all under `absentees`"
     ]
     assert sentences(absentees_of({})) == []
+
+
+def test_sites_that_a_run_begins_without_are_named():
+    assert who_is_away(["north", "south"], ["south", "north"]) == ""
+    said = who_is_away(["west", "north", "south"], ["north"])
+    assert said.startswith(
+        "south and west of the roster did not answer: not connected, or with other"
+    )

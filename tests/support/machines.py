@@ -166,7 +166,7 @@ class Lines:
 
     def wait_answered(self, stage):
         """Until the site has answered a message of this kind."""
-        self.wait(f"{stage:<16}answered")
+        self.wait(f"{stage:<16}  answered")
 
 
 def children(process):

@@ -22,6 +22,7 @@ GROUPED = {"file": "a;k;g;y\n1;u;1;no\n2;v;1;yes\n3;u;2;no\n"}
 QUOTED = 'a;k;y\n1;"u\n2;v;no\n3;u";no\n4;v;no\n'
 COSTS = "a;k;b\n1;u;7\n2;v;8\n"
 NUMBER = {"file": COSTS, "target": {"name": "b", "classes": [], "center": 0.0, "scale": 1.0}}
+PRICED = NUMBER | {"file": COSTS.replace("7", "7 kg")}
 SPLIT = {"file": "a;k;g;y\n1;u;train;no\n2;v;test;yes\n3;u;validation;no\n"}
 PROOFS = {
     "TrainingConfig.epochs": (trained, {}, {"epochs": 1}),
@@ -146,6 +147,10 @@ SCHEMA_PROOFS = {
     ),
     "TargetConfig.low": (NUMBER, NUMBER | {"target": NUMBER["target"] | {"low": -1e3}}),
     "TargetConfig.high": (NUMBER, NUMBER | {"target": NUMBER["target"] | {"high": 1e3}}),
+    "TargetConfig.unit": (
+        PRICED,
+        PRICED | {"target": NUMBER["target"] | {"unit": "kg"}},
+    ),
     "SchemaConfig.client": ({}, {"client": "b"}),
     "SchemaConfig.group": (GROUPED, GROUPED | {"group": "g"}),
     "SchemaConfig.split": (SPLIT, SPLIT | {"split": "g"}),
@@ -166,6 +171,7 @@ SCHEMA_PROOFS = {
 }
 SIMULATED, STOPPING = "engines/test_simulation.py", "server/test_stopping.py"
 SITE, POLICY, LEDGER = "client/test_site.py", "client/test_policy.py", "client/test_ledger.py"
+README, WORDS = "e2e/test_readme.py", "calyx/tasks/test_csv_words.py"
 SEARCH, STUDY = "cli/sweep/test_search.py", "cli/sweep/test_plan.py"
 ELSEWHERE = {
     "RunConfig.rounds": f"{SIMULATED}::test_a_resumed_run_may_have_more_rounds_and_ends_like_one_that_"
@@ -182,7 +188,7 @@ ELSEWHERE = {
     "RunConfig.keep_checkpoints": "server/test_checkpoints.py::test_the_last_k_are_kept",
     "RunConfig.tensorboard": "cli/test_tracking.py::test_tensorboard_has_every_figure_of_every_round_once",
     "RunConfig.mlflow": "cli/test_tracking.py::test_mlflow_has_one_run_also_after_a_resume",
-    "RunConfig.baselines": "e2e/test_runs.py::test_a_run_leaves_its_folder_with_baselines_and_report",
+    "RunConfig.baselines": f"{README}::test_the_first_command_shows_the_first_screen_and_leaves_its_folder",
     "RunConfig.phases": "server/test_phases.py::test_an_audit_alone_is_a_finished_run_of_no_rounds",
     "Stopping.monitor": f"{SIMULATED}::test_stopping_may_watch_accuracy",
     "Stopping.mode": f"{STOPPING}::test_the_best_round_is_the_one_with_the_best_value",
@@ -220,6 +226,9 @@ ELSEWHERE = {
             *("CsvConfig", "HeartConfig", "PartitionConfig", "ShakespeareConfig", "VowelConfig"),
         )
     },
+    "ColumnConfig.same": f"{WORDS}::test_words_of_the_files_are_the_categories_that_the_schema_says",
+    "TargetConfig.same": f"{WORDS}::test_words_of_the_files_are_the_categories_that_the_schema_says",
+    "TargetConfig.missing": f"{WORDS}::test_rows_without_a_label_are_left_out_where_the_schema_says_so",
     "TargetConfig.scale": "cli/test_predict.py::test_a_regression_predicts_in_the_targets_own_unit",
     "ClientConfig.name": f"{SITE}::test_a_sound_file_is_a_site_with_its_place_on_the_roster",
     "ClientConfig.data_dir": "client/test_agreed.py::test_a_site_reads_by_the_schema_beside_its_rows",

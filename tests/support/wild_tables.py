@@ -8,6 +8,8 @@ import random
 import unicodedata
 from dataclasses import dataclass, field
 
+from support.wild_faults import BAD_BYTE, DROPPED, FAULTS, spoil_header
+
 NAMES = ["NA", "NaN", "?", "-", "null", "None", "1", "target", "x", "y", "true", "nan", "größe"]
 NAMES += ["a,b", "a;b", "it's", 'say "so"', "sum(x)", "010", "client", "dose [mg]", "two\nlines"]
 WORDS = ["yes", "no", "über", "a,b", "a;b", "in\there", 'in "quotes"', "12:30", "#1", "it's", "Ja"]
@@ -17,14 +19,9 @@ MISSING = (("", "NA", "NaN", "?"), ("", "-"), ("", "n/a", "."), ("", "null", "No
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-8-sig")
 BLANKS = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 GROUPS = {",": ",", ".": ".", "'": "'\N{RIGHT SINGLE QUOTATION MARK}", " ": BLANKS}
-NO_NUMBERS = ["x", "1_0", "0x1F", "inf", "nan", "-Infinity", "1e999", "5%", "$5", "--1", "1e", "e5"]
-NO_NUMBERS += ["1..2", "1,,2", "1 2 3", "1,00,000", "12.34.56", "1 2345", "1.234,5.6", "+", "."]
-NO_NUMBERS += ["\N{ARABIC-INDIC DIGIT THREE}", "\N{FULLWIDTH DIGIT FIVE}", "\N{MINUS SIGN}5"]
 UNKNOWN, MISSED = -1.0, float("nan")
-DROPPED = object()  # a cell that is left out
 UNLABELLED = object()  # what a row means that has no label, and is left out
 UNITS = ["", "", "%", "$", "kg", "€", "µg/L"]
-BAD_BYTE = "\ue000"  # stands for the byte 0xff
 
 
 @dataclass
@@ -101,7 +98,7 @@ class _Writer:
         if labelled and self.may(0.5):
             self.draw.choice(FAULTS)(self, columns, row)
         elif self.may(0.1):
-            _spoil_header(self, columns)
+            spoil_header(self, columns)
         schema = self.schema(columns)
         text, lines = self.text(columns)
         line = lines[row] if lines else 0
@@ -254,91 +251,3 @@ def _is_in(text, encoding):
 def _threes(digits):
     first = len(digits) % 3 or 3
     return [digits[:first], *(digits[i : i + 3] for i in range(first, len(digits), 3))]
-
-
-def _place(columns, role):
-    return next((i for i, column in enumerate(columns) if column.role == role), None)
-
-
-def _no_number(writer, columns, row):
-    place = _place(columns, "target" if writer.is_number and writer.may(0.3) else "number")
-    if place is None:
-        return
-    unit = columns[place].unit
-    wrong = [n for n in NO_NUMBERS if n not in writer.missing and not (unit and unit in n)]
-    wrong += [f"1{mark}234" for mark in ",." if mark not in (writer.decimal, writer.thousands)]
-    columns[place].cells[row] = writer.one(wrong)
-    writer.fault = (f"line {{line}}, column {columns[place].name}: ",)
-
-
-def _no_class(writer, columns, row):
-    place = _place(columns, "target")
-    if not writer.is_number:
-        columns[place].cells[row] = writer.draw.choice(
-            ["perhaps", "yes no", *[""] * (not writer.drop)]
-        )
-        writer.fault = ("line {line}: the target ",)
-
-
-def _nobody(writer, columns, row):
-    place = _place(columns, "client")
-    if place is not None:
-        columns[place].cells[row] = writer.draw.choice(["", *writer.missing])
-        writer.fault = ("line {line}: the client column ",)
-
-
-def _short(writer, columns, row):
-    writer.raw[row, len(columns) - 1] = DROPPED
-    writer.fault = (f"line {{line}}: {len(columns) - 1} cells",)
-
-
-def _long(writer, columns, row):
-    """A delimiter too many: it moves all cells of the row, and an empty last one out of the table."""
-    if writer.rows > 1 or columns[-1].cells[row].strip():
-        writer.raw[row, 0] = f"z{writer.delimiter}z"
-        writer.fault = (f"line {{line}}: {len(columns) + 1 + bool(writer.beyond)} cells",)
-
-
-def _stray(writer, columns, row):
-    """A mark that is opened in one row and closed in a later one, or nowhere."""
-    place = _place(columns, "unread")
-    writer.raw[row, place] = '"12 cm cyst'
-    if row + 1 < writer.rows and writer.may(0.7):
-        closings = ['6" wide'] if writer.line_breaks else ['6"', '6" wide', '6"" and 7"']
-        writer.raw[row + 1, place] = writer.draw.choice(closings)
-    writer.fault = ("line {line}: ",)
-
-
-def _goes_on(writer, columns, row):
-    place = _place(columns, "unread")
-    writer.raw[row, place] = '"12" cyst'
-    name = columns[place].heading
-    writer.fault = (
-        "line {line}: a text goes on after its closing",
-        f"(column {name})" if name else "",
-    )
-
-
-def _bad_byte(writer, columns, row):
-    if writer.encoding == "utf-8":
-        writer.raw[row, _place(columns, "unread")] = BAD_BYTE
-        writer.fault = ("line {line} is not utf-8 (byte 0xff)",)
-
-
-def _zero_byte(writer, columns, row):
-    writer.raw[row, _place(columns, "unread")] = "a\0b"
-    writer.fault = ("line {line}: a zero byte",)
-
-
-ROW_FAULTS = (_short, _long, _stray, _goes_on, _bad_byte, _zero_byte)
-FAULTS = (_no_number, _no_number, _no_class, _nobody, *ROW_FAULTS)
-
-
-def _spoil_header(writer, columns):
-    wanted = next(c for c in columns if c.role in ("number", "words", "target"))
-    if writer.may(0.5):
-        wanted.heading = "renamed"
-        writer.fault = ("has no column ",)
-    else:
-        columns[_place(columns, "unread")].heading = wanted.name
-        writer.fault = ("twice in its first line",)

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from calyx.errors import DataError
-from calyx.tasks.csv_encodings import BEGINNINGS, wide
+from calyx.tasks.csv_encodings import BEGINNINGS, check_is_text, wide
 from calyx.tasks.csv_numbers import number
 from calyx.tasks.csv_rows import Dialect, declared_delimiter, read_rows
 from calyx.tasks.drafting.units import without_unit
@@ -24,13 +24,6 @@ LONGEST_LINE = 100  # signs of the line that Excel begins with
 LOOKED_AT = 50  # rows for the delimiter
 MARKED_ROWS = 2000  # rows for the marks in numbers
 BLOCK_BYTES = 1_000_000
-FORMATS = {  # what is no text, by its first bytes
-    b"PK\x03\x04": "an Excel workbook or another zip file",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"\x1f\x8b": "a gzip file",
-    b"PAR1": "a Parquet file",
-    b"%PDF": "a PDF",
-}
 WAYS = [(d, g) for g in (None, *",. '") for d in ".," if d != g]  # decimal mark, thousands
 MARKED = re.compile(r"[0-9][.,'\u2019 \u00a0\u202f\u2009][0-9]")
 THREES = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")  # a fraction, or a whole number in groups
@@ -143,11 +136,7 @@ def _encoding(path: Path) -> str:
             first = file.read(BLOCK_BYTES)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    for mark, what in FORMATS.items():
-        if first.startswith(mark):
-            raise DataError(
-                f"{path} is {what}, whatever its name says; save its table as a CSV file."
-            )
+    check_is_text(path, first)
     for mark, (encoding, _) in BEGINNINGS.items():
         if first.startswith(mark):
             return (

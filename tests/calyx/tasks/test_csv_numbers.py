@@ -149,6 +149,7 @@ def test_a_number_that_is_missing_in_another_way_of_writing_is_refused(tmp_path)
         ("3 \N{GREEK SMALL LETTER MU}g", "µg", 3),
         ("3 \N{MASCULINE ORDINAL INDICATOR}C", "°C", 3),
         ("5 eV", "eV", 5),
+        ("\N{FULLWIDTH YEN SIGN}5", "¥", 5),
     ],
 )
 def test_a_unit_before_or_after_a_number_changes_nothing(text, unit, value):
@@ -205,6 +206,7 @@ def test_a_cell_of_another_unit_is_told_with_the_one_of_the_schema(tmp_path):
         DataError, match=r"line 4, column weight: '150 lb' is no number in the col.*kg"
     ):
         all_rows(path, [Field("weight", unit="kg")], Dialect())
+    assert "is no number in the column's unit, €" in no_number("EUR 5", Dialect(), "€")
     assert "beyond the largest number" in no_number("1e999 kg", Dialect(), "kg")
     assert 'say decimal: ","' in no_number("1,5 kg", Dialect(), "kg")
 

@@ -156,6 +156,21 @@ def test_the_row_with_a_cell_too_many_is_named_though_it_is_the_first(tmp_path, 
         rows_of(tmp_path / "x.csv", f"a,b\n3,7,,\n{second}\n")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04\x14\0", "is an Excel workbook or another zip file, whatever its name says"),
+        (b"PAR1\x15\0", "is a Parquet file"),
+        (b"\x1f\x8b\x08", "is a gzip file"),
+        ("a,b\n1,2\n".encode("utf-16") + b"x", "x.csv is not utf-16"),
+    ],
+)
+def test_what_is_no_text_is_named(tmp_path, content, said):
+    with pytest.raises(DataError, match=said):
+        rows_of(tmp_path / "x.csv", content)
+    assert rows_of(tmp_path / "x.csv", "PAR1,b\n1,2\n") == [(1, ["PAR1", "b"]), (2, ["1", "2"])]
+
+
 def test_what_can_be_read_once_only_is_refused(tmp_path):
     os.mkfifo(tmp_path / "x.csv")
     with pytest.raises(DataError, match="is a pipe or a device"):

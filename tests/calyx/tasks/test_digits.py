@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from calyx.composing import compose, resolved
-from calyx.errors import ConfigError, DataError
+from calyx.errors import ConfigError
 from calyx.registry import load_task
 from calyx.tasks.digits import Digits
 
@@ -116,12 +116,12 @@ def test_the_model_has_64_hidden_units_and_ten_logits():
 
 
 def test_it_has_no_data_folder():
-    with pytest.raises(DataError, match="reads no folder"):
+    with pytest.raises(ConfigError, match="reads no folder"):
         digits().load("client-00", Path("anywhere"), 1)
 
 
 def test_an_unknown_client_is_refused():
-    with pytest.raises(DataError, match="no client client-10"):
+    with pytest.raises(ConfigError, match="no client client-10"):
         digits().load("client-10", None, 1)
 
 

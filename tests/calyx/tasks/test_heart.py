@@ -70,7 +70,7 @@ def test_the_clients_are_the_four_hospitals_in_order():
 
 
 def test_an_unknown_hospital_is_refused():
-    with pytest.raises(DataError, match="no client basel; it has cleveland"):
+    with pytest.raises(ConfigError, match="no client basel; it has cleveland"):
         task().load("basel", None, 1)
 
 

@@ -1,5 +1,6 @@
 """The task mnist: its images, its partition, its small CNN, and what is said where they are not."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from calyx.errors import ConfigError, DataError
+from calyx.extras import adding
 from calyx.tasks import mnist
 from calyx.tasks.mnist import Mnist
 
@@ -55,17 +57,17 @@ def test_without_the_extra_the_way_to_it_is_told(monkeypatch):
     mnist._images.cache_clear()
     mnist._partition.cache_clear()
     monkeypatch.setattr(mnist, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"needs the extra: pip install 'calyx\[mnist\]'"):
+    with pytest.raises(DataError, match=f"needs the extra mnist: {re.escape(adding('mnist'))}"):
         task().load("client-00", None, 1)
 
 
 def test_it_has_no_data_folder():
-    with pytest.raises(DataError, match="reads no folder"):
+    with pytest.raises(ConfigError, match="reads no folder"):
         task().load("client-00", Path("anywhere"), 1)
 
 
 def test_an_unknown_client_is_refused():
-    with pytest.raises(DataError, match="no client client-10"):
+    with pytest.raises(ConfigError, match="no client client-10"):
         task().load("client-10", None, 1)
 
 

@@ -94,7 +94,7 @@ def test_a_value_that_is_not_allowed_is_refused(changes, sentence):
 
 
 def test_an_unknown_role_is_refused():
-    with pytest.raises(DataError, match="no client HAMLET; roles are written like angelo"):
+    with pytest.raises(ConfigError, match="no client HAMLET; it has angelo … york"):
         task().load("HAMLET", None, 1)
 
 

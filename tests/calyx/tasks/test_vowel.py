@@ -50,7 +50,7 @@ def test_any_bytes_have_a_form_to_be_refused_by(data):
 
 
 def test_an_unknown_speaker_is_refused():
-    with pytest.raises(DataError, match="no client speaker-15; it has speaker-00 … speaker-14"):
+    with pytest.raises(ConfigError, match="no client speaker-15; it has speaker-00 … speaker-14"):
         task().load("speaker-15", None, 1)
 
 

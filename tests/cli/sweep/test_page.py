@@ -45,10 +45,10 @@ def test_its_commands_run_one_after_another(here, heart):
             assert done.returncode == 0, done.stderr
 
 
-def test_what_is_not_run_here_is_on_the_readme_or_slurms():
+def test_what_is_not_run_here_is_on_the_page_of_commands_or_slurms():
     others = [tuple(words[1:]) for words in OURS if words not in [*HERE, *SLURM]]
     assert len(others) == 1
-    assert set(others) <= set(commands("README.md"))
+    assert set(others) <= set(commands("docs/commands.md"))
     assert len(HERE) >= 6
 
 

@@ -9,6 +9,7 @@ from argparse import Namespace
 import pytest
 
 from calyx.composing import compose, compose_master
+from calyx.extras import adding
 from cli.sweep.plan import EXTRAS, planned_sweep
 from server.folder import RunFolder
 
@@ -155,7 +156,10 @@ def test_a_missing_extra_is_named(sweep, here, monkeypatch, name):
     monkeypatch.setattr("cli.sweep.plan.version", nothing)
     kind = "sweeper" if name == "optuna" else "launcher"
     code, _, error = sweep("seed=1,2", f"hydra/{kind}={name}")
-    assert (code, f"pip install 'calyx[{EXTRAS[name][1]}]'" in error) == (2, True)
+    assert (code, f"needs the extra {EXTRAS[name][1]}: {adding(EXTRAS[name][1])}" in error) == (
+        2,
+        True,
+    )
 
 
 def test_every_extra_is_one_of_the_projects():

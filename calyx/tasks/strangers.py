@@ -1,0 +1,17 @@
+"""What a task that knows its clients by name refuses before a row is read.
+
+Such a task has `check_client(client, data_dir)`, which raises ConfigError. A site asks it before it
+takes an order, and `calyx submit` before it asks a site.
+"""
+
+from collections.abc import Sequence
+
+from calyx.errors import ConfigError, printable
+
+
+def refuse_stranger(task: str, client: str, clients: Sequence[str]) -> None:
+    """Raise ConfigError unless the client is one of those that a task with its own rows has."""
+    if client not in clients:
+        raise ConfigError(
+            f"task={task} has no client {printable(client, 60)}; it has {clients[0]} … {clients[-1]}."
+        )

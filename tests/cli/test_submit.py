@@ -1,0 +1,55 @@
+"""`calyx submit` before it asks a site: whose run it is, and what only separate machines refuse."""
+
+import pytest
+from support.csv_files import write_folder
+
+from calyx.errors import UserError
+from cli import submit
+
+ROSTER = "--roster=roster.json"
+CSV = [ROSTER, "task=csv", "task.schema=schema.yaml", "rounds=2"]
+NAMES = ["centre", "east", "north", "south", "west"]
+
+
+@pytest.fixture
+def started(federation, monkeypatch):
+    """What would be started on the server, were it there: configs."""
+    write_folder(federation / "rows", clients=0)
+    (federation / "rows" / "schema.yaml").rename("schema.yaml")
+    configs = []
+    monkeypatch.setattr(submit, "drive", lambda config, *_, **__: configs.append(config))
+    return configs
+
+
+def test_the_rosters_sites_are_the_clients_and_the_operator_has_no_rows(started):
+    assert submit.main(CSV) == 0
+    (config,) = started
+    assert config["task"]["clients"] == NAMES
+    assert config["task"]["data_dir"] is None
+    assert config["task"]["schema"]["target"]["name"] == "sick"
+    assert config["privacy"]["n_max"] == 128
+    assert submit.main([*CSV, f"task.clients=[{','.join(reversed(NAMES))}]"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (CSV[1:], "needs the consortium's roster: --roster=roster.json"),
+        ([ROSTER, "task=csv"], "task.schema, the file that lies beside each site's rows"),
+        ([*CSV, "task.schema=gone.yaml"], "gone.yaml"),
+        (
+            [*CSV, "task.clients=[north,south,east,west,coast]"],
+            "names other clients than the roster",
+        ),
+        ([*CSV, "privacy.n_min=6"], "needs at least 6 clients"),
+        ([ROSTER, "task=digits"], "task=digits has no client centre; it has client-00 … client-09"),
+        ([ROSTER, "task=heart"], "task=heart has no client centre; it has cleveland … va"),
+        ([ROSTER, "task=vowel"], "and the roster names such a site: sites have rows of their own"),
+    ],
+)
+def test_what_no_site_could_answer_is_refused_before_one_is_asked(started, arguments, words):
+    with pytest.raises(UserError) as caught:
+        submit.main(arguments)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert started == []
