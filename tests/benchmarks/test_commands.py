@@ -9,6 +9,7 @@ import pytest
 from support.pages import ROOT
 
 from benchmarks import drift, faults, leakage, secagg
+from benchmarks.tables import __main__ as tables
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
 FILES = [*PAGES, *(ROOT / "benchmarks").rglob("*.py")]
@@ -122,3 +123,10 @@ def test_the_command_of_sweep(run, started):
     wanted = figures["side_by_side_s"] / figures["one_by_one_s"]
     assert figures["ratio"] == pytest.approx(wanted, abs=0.001)
     assert 0 < figures["ratio"] < 10
+
+
+def test_the_command_of_tables(tmp_path, capsys):
+    tables.main(["--make", str(tmp_path), "--only", "wine"])
+    assert "wine" in capsys.readouterr().out
+    lines = [path.read_bytes().splitlines() for path in (tmp_path / "wine").glob("*.csv")]
+    assert sum(map(len, lines)) - len(lines) == 178  # rows, as scikit-learn has them
