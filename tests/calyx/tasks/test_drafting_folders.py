@@ -28,6 +28,7 @@ NAMES = [
     (["age", "sex", "region"], "region"),
     (["vote", "income", "age"], "vote"),
     (["class", "age", "survived"], "survived"),
+    (["Kosten", "Alter", "Ergebnis"], "Ergebnis"),
 ]
 
 
