@@ -1,5 +1,7 @@
 """What no draft can be made of is one sentence that names the file and the cure."""
 
+import os
+
 import pytest
 from support.drafts import HEAD, SITES, drafted, rows, write
 
@@ -131,3 +133,9 @@ def test_a_folder_without_csv_files_says_what_lies_in_it(tmp_path):
         draft(tmp_path)
     (tmp_path / "deep").rename(tmp_path / "train")
     assert drafted(tmp_path)[0]["target"]["name"] == "sick"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(DataError, match=r"a.csv is a pipe or a device.*; save its rows first"):
+        draft(tmp_path / "a.csv")
