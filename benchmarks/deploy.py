@@ -7,10 +7,12 @@ root), else on loopback; stock Flower is measured in the same run. Times are med
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import (
@@ -39,37 +41,44 @@ TARGETS = {
 PLAIN = {"privacy": "none"}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.deploy", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--stages", type=int, default=15, help="no-op stages to time")
     parser.add_argument("--rounds", type=int, default=5, help="rounds to time")
-    options = parser.parse_args()
+    parser.add_argument(
+        "--short", action="store_true", help="only a stage and a plain round of ours"
+    )
+    options = parser.parse_args(arguments)
     found: dict[str, float | str] = {}
     with tempfile.TemporaryDirectory(prefix="calyx-deploy-") as folder:
-        found |= _two_sites(Path(folder) / "two", options.stages, options.rounds)
-        found |= _four_sites(Path(folder) / "four", options.rounds)
+        found |= _two_sites(Path(folder) / "two", options)
+        if not options.short:
+            found |= _four_sites(Path(folder) / "four", options.rounds)
     if options.json:
         json.dump(found, sys.stdout)
         return
     _print(found)
 
 
-def _two_sites(folder: Path, stages: int, rounds: int) -> dict[str, float | str]:
+def _two_sites(folder: Path, options: argparse.Namespace) -> dict[str, float | str]:
     folder.mkdir()
     with Fleet(folder, TWO, None, path=[WIDE]) as fleet:
         found: dict[str, float | str] = {
             "machines": "loopback" if fleet.why_loopback else "network namespaces"
         }
-        found["flower_stage_s"] = _stock_stage(fleet, max(3, stages // 3))
+        if not options.short:
+            found["flower_stage_s"] = _stock_stage(fleet, max(3, options.stages // 3))
         fleet.serve(env={"PYTHONPATH": f"{_noop_server(folder)}:{WIDE}"})
         fleet.join(**PLAIN)
-        found["stage_s"] = _noop_stage(fleet, stages)
+        found["stage_s"] = _noop_stage(fleet, options.stages)
         fleet.down()
         fleet.serve()
         fleet.join(**PLAIN)
-        found["plain_round_s"] = _plain_round(fleet, 0, rounds, seed=1)
+        found["plain_round_s"] = _plain_round(fleet, 0, options.rounds, seed=1)
+        if options.short:
+            return found
         found["transfer_100_mib_s"] = _plain_round(fleet, MIB_100, 3, seed=2)
         fleet.down()
         fleet.serve()
@@ -89,7 +98,7 @@ def _noop_server(folder: Path) -> Path:
 
 def _noop_stage(fleet: Fleet, count: int) -> float:
     out = fleet.folder / "noop.json"
-    _run(fleet, "noop.py", fleet.control, "keys/ca.crt", out, count)
+    fleet.script(HERE / "noop.py", fleet.control, "keys/ca.crt", out, count)
     return _median(json.loads(out.read_text()))
 
 
@@ -98,6 +107,8 @@ def _stock_stage(fleet: Fleet, count: int) -> float:
     programs, port = Path(sys.executable).parent, str(fleet.port)
     quiet = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
     quiet["FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION"] = "1"
+    # Flower's programs start each other by their names.
+    quiet["PATH"] = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
     link = [str(programs / "flower-superlink"), "--host", "0.0.0.0", "--port", port]  # noqa: S104 - of its own namespace, or the one that stock Flower knows
     link += ["--ssl-certfile", "keys/server.crt", "--ssl-keyfile", "keys/server.key"]
     link += ["--ssl-ca-certfile", "keys/ca.crt", "--enable-supernode-auth"]
@@ -114,20 +125,17 @@ def _stock_stage(fleet: Fleet, count: int) -> float:
         fleet.start(f"node-{name}", node, name, quiet | home)
     out = fleet.folder / "stock.json"
     arguments = ("submit", port, "keys/ca.crt", out, count, len(fleet.sites))
-    _run(fleet, "stock.py", *arguments)
+    fleet.script(HERE / "stock.py", *arguments)
     fleet.down()
     return _median(json.loads(out.read_text()))
 
 
-def _run(fleet: Fleet, name: str, *arguments: object) -> None:
-    """A file of this folder as a program that does not see its neighbours, whatever their names."""
-    fleet.run([sys.executable, "-P", str(HERE / name), *map(str, arguments)])
-
-
 def _registers(fleet: Fleet, port: str, publics: list[str]) -> bool:
     try:
-        _run(fleet, "stock.py", "register", port, "keys/ca.crt", *publics)
+        fleet.script(HERE / "stock.py", "register", port, "keys/ca.crt", *publics)
     except AssertionError:  # it is not up yet
+        if fleet.processes["superlink"].poll() is not None:
+            raise SystemExit(f"Flower's SuperLink has ended: {fleet.said('superlink')}") from None
         return False
     return True
 
@@ -152,7 +160,6 @@ def _plain_round(fleet: Fleet, ballast: int, rounds: int, seed: int) -> float:
         "training.batch_size=128",
         "stopping.patience=99",
         "baselines=false",
-        f"hydra.searchpath=[file://{WIDE / 'conf'}]",
         f"hydra.run.dir={run}",
     )
     return _round_s(fleet.folder / run)

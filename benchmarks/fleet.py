@@ -150,8 +150,8 @@ class Fleet:
         return self.run(self.program(arguments), host, code, timeout, env)
 
     def script(self, path: Path, *arguments: object, host: str = OPERATOR) -> str:
-        """A Python file, run by a host; what it printed."""
-        return self.run([sys.executable, str(path), *map(str, arguments)], host)
+        """A Python file, run by a host; what it printed. Files beside it hide no package (-P)."""
+        return self.run([sys.executable, "-P", str(path), *map(str, arguments)], host)
 
     def site_file(
         self,

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import yaml
 
-from benchmarks.strategies import row, spread
+from benchmarks.comparison import row, spread
 from calyx.preprocessing.fitting import without_codes
 from calyx.tasks.base import Column
 from calyx.tasks.heart import COLUMNS, SHA256, read_table

@@ -1,7 +1,5 @@
 """The benchmark of drift: it compares what sites sum up, and sees what is there."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -38,12 +36,3 @@ def test_columns_are_drawn_as_they_are_named():
     categories = drift.Categories(1 / 8).draw(draw, 100_000)
     assert (categories == 3).mean() == pytest.approx(1 / 8, abs=0.01)
     assert (categories == 0).mean() == pytest.approx(7 / 120, abs=0.01)
-
-
-def test_the_figures_are_json(capsys, monkeypatch):
-    monkeypatch.setattr(drift, "CHANGES", {"unit × 10": drift.CHANGES["unit × 10"]})
-    drift.main(["--json", "--windows", "1", "--changed", "1", "--columns", "1", "--rows", "200"])
-    found = json.loads(capsys.readouterr().out)
-    assert len(found["alarms"]) == len(drift.HIDING)
-    assert len(found["power"]) == len(drift.HIDING)
-    assert found["limits"]["alpha"] == 0.005

@@ -1,7 +1,5 @@
 """The benchmark of faults: it counts what is found, and nothing that was there before."""
 
-import json
-
 import pytest
 
 from benchmarks import faults
@@ -40,16 +38,3 @@ def test_only_shares_of_rows_are_scaled():
     cases = faults.cases((1.0, 0.5))
     assert [s for kind, s in cases if kind == "missing"] == [0.2, 0.1]
     assert [s for kind, s in cases if kind in ("unit", "swapped")] == [10.0, None]
-
-
-def test_the_figures_are_json_and_cover_every_fault(heart_dir, capsys):
-    faults.main(["--json", "--seeds", "1", "--tasks", "heart", "--heart", str(heart_dir)])
-    got = json.loads(capsys.readouterr().out)
-    assert [row["kind"] for row in got["found"]] == list(faults.KINDS)
-    assert all(row["cases"] == 4 for row in got["found"])
-    by_kind = {row["kind"]: row["found"] for row in got["found"]}
-    assert by_kind["duplicates"]["own rows"] == 4
-    assert by_kind["labels"]["schema"] == 0
-    assert by_kind["unit"]["audit"] == 4
-    assert by_kind["outliers"]["audit"] == 0  # of 3 rows in 300, a site tells nobody
-    assert got["sound"][0]["tables"] == 4

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 
 import numpy as np
 import pytest
@@ -101,15 +100,3 @@ def test_examples_count_and_not_how_they_are_spread_over_clients(bench):
     rounding = bench.layout.fixed.step * bench.layout.w_max / 16  # of one client's coordinate
     for name, update in together.items():
         np.testing.assert_allclose(apart[name], update, rtol=0, atol=5 * rounding)
-
-
-def test_the_benchmark_writes_figures_and_a_page_without_network(tmp_path, monkeypatch):
-    monkeypatch.setattr(leakage, "BATCHES", (1,))
-    monkeypatch.setattr(leakage, "REAL", {(): (10,)})
-    leakage.main(["--out", str(tmp_path), "--seeds", "1", "--examples", "20"])
-    figures = json.loads((tmp_path / "leakage.json").read_text())
-    page = (tmp_path / "leakage.html").read_text()
-    assert figures["plain"]["recovered"] == 1.0
-    assert [one["cohort"] for one in figures["sums"]] == [*leakage.COHORTS, 10]
-    assert "<script" not in page
-    assert "http" not in page.replace("http-equiv", "")

@@ -10,12 +10,12 @@ from importlib.metadata import entry_points
 import pytest
 from support.pages import ROOT, commands
 
-from benchmarks import strategies
+from benchmarks import comparison
 from calyx.composing import compose, resolved
 
 PAGE = (ROOT / "docs" / "strategies.md").read_text()
 INSTALLED = sorted(entry_points(group="calyx.strategies").names)
-BENCHMARKS = re.findall(r"^python -m benchmarks.strategies ([^#\n]*)", PAGE, re.MULTILINE)
+BENCHMARKS = re.findall(r"^python -m benchmarks.comparison ([^#\n]*)", PAGE, re.MULTILINE)
 
 
 def section(name):
@@ -41,7 +41,7 @@ def test_it_has_commands():
 
 def test_the_options_of_its_benchmarks_are_understood_and_ask_for_what_the_page_says():
     table, paired, whole = (
-        strategies.jobs_of(strategies.parser().parse_args(shlex.split(words)))
+        comparison.jobs_of(comparison.parser().parse_args(shlex.split(words)))
         for words in BENCHMARKS
     )
     assert len(table) == int(re.search(r"; (\d+) runs, two at a time", PAGE)[1])

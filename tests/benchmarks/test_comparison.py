@@ -1,11 +1,9 @@
 """The table of docs/strategies.md: what its cells say, and one run of it."""
 
-import json
-
 import pytest
 
-from benchmarks import strategies
-from benchmarks.strategies import Job, Outcome
+from benchmarks import comparison
+from benchmarks.comparison import Job, Outcome
 
 
 def outcome(strategy, task="digits", seed=1, **figures):
@@ -13,7 +11,7 @@ def outcome(strategy, task="digits", seed=1, **figures):
 
 
 def test_a_cell_is_the_mean_and_deviation_over_seeds_and_a_gap_is_a_dash_with_a_note():
-    found = strategies.table(
+    found = comparison.table(
         [
             outcome("fedavg", seed=1, a=0.9),
             outcome("fedavg", seed=2, a=0.92),
@@ -36,32 +34,20 @@ def test_pairs_are_differences_at_the_same_seed():
         for name, values in of.items()
         for seed, value in enumerate(values, 1)
     ]
-    line = strategies.pairs(outcomes).splitlines()[3]
+    line = comparison.pairs(outcomes).splitlines()[3]
     assert line == "| `scaffold` | 0.733 ± 0.214 | 0.000 ± 0.028 | 1 of 2 |"
 
 
 def test_robust_strategies_see_every_client_by_itself(tmp_path):
     krum, fedavg = (
-        strategies.command(Job(name, "digits", 1, ()), tmp_path) for name in ("krum", "fedavg")
+        comparison.command(Job(name, "digits", 1, ()), tmp_path) for name in ("krum", "fedavg")
     )
     assert "privacy.groups=all" in krum
     assert "privacy.groups=all" not in fedavg
 
 
-@pytest.mark.e2e
-def test_real_runs_and_one_that_cannot_be(started, capsys):
-    strategies.main(
-        ["--seeds", "1", "--only", "ditto,nope", "--tasks", "digits", "--rounds", "1", "--json"]
-    )
-    ditto, nope = json.loads(capsys.readouterr().out)
-    assert 0 < ditto["accuracy"] < ditto["personal"] <= 1
-    assert ditto["note"] is None
-    assert nope["accuracy"] is None
-    assert "strategy/nope" in nope["note"]
-
-
 @pytest.mark.parametrize("wrong", [["--seeds", "0"], ["--tasks", "mnist"], ["--rounds", "x"]])
 def test_a_wrong_option_is_refused_before_any_run(wrong):
     with pytest.raises(SystemExit) as ended:
-        strategies.main(wrong)
+        comparison.main(wrong)
     assert ended.value.code == 2

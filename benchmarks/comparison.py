@@ -1,4 +1,4 @@
-"""How well each strategy does, and the table of docs/strategies.md: `python -m benchmarks.strategies`.
+"""How well each strategy does, and the table of docs/strategies.md: `python -m benchmarks.comparison`.
 
 Every figure is of `test_accuracy`, and `personal_accuracy` where a strategy has one, in the
 summary of a `calyx simulate`, two at a time. What cannot run is a dash and a note below the table.
@@ -192,7 +192,7 @@ def _positive(text: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.strategies", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=__doc__)
     parser.add_argument("--seeds", type=_positive, help="seeds 1 to N; 3, and 5 of --pairs")
     parser.add_argument("--only", type=_names, help="NAME,…: these strategies")
     parser.add_argument("--tasks", type=_tasks, help="NAME,…: of digits, vowel, heart")

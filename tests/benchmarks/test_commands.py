@@ -1,0 +1,132 @@
+"""Each `python -m benchmarks.X` that a page or a benchmark names runs, in a short form, once."""
+
+import importlib
+import json
+import re
+import shlex
+
+import pytest
+from support.pages import ROOT
+
+from benchmarks import drift, faults, leakage, secagg
+from benchmarks.tables import __main__ as tables
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+FILES = [*PAGES, *(ROOT / "benchmarks").rglob("*.py")]
+NAMED = {
+    name: options
+    for file in sorted(FILES)
+    for name, options in re.findall(r"python -m benchmarks\.(\w+)([^`#\n\")]*)", file.read_text())
+}
+RUN = "test_the_command_of_"
+
+
+def test_every_benchmark_that_is_named_is_run_here():
+    run = {name.removeprefix(RUN) for name in globals() if name.startswith(RUN)}
+    assert NAMED.keys() - run == set()
+    programs = [p for p in (ROOT / "benchmarks").rglob("*.py") if "argparse." in p.read_text()]
+    assert len(NAMED) == len(programs) >= 8
+
+
+def test_no_benchmark_hides_a_package_of_ours_from_a_program_beside_it():
+    """`python benchmarks/noop.py` finds what lies beside it before what is installed."""
+    ours = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert {"strategies", "server"} <= ours
+    assert ours & {path.stem for path in (ROOT / "benchmarks").iterdir()} == set()
+
+
+@pytest.fixture
+def run(capfd):
+    """Run a benchmark with the options that its page names, and others; the JSON that it prints."""
+
+    def run_one(name, *words, page=""):
+        importlib.import_module(f"benchmarks.{name}").main([*shlex.split(page), *words, "--json"])
+        return json.loads(capfd.readouterr().out)
+
+    return run_one
+
+
+@pytest.mark.e2e
+def test_the_command_of_comparison(started, run):
+    words = ("--seeds", "1", "--only", "ditto,nope", "--tasks", "digits", "--rounds", "1")
+    ditto, nope = run("comparison", *words)
+    assert 0 < ditto["accuracy"] < ditto["personal"] <= 1
+    assert ditto["note"] is None
+    assert nope["accuracy"] is None
+    assert "strategy/nope" in nope["note"]
+
+
+@pytest.mark.e2e
+def test_the_command_of_deploy(run):
+    found = run("deploy", "--short", "--stages", "2", "--rounds", "1")
+    assert found.pop("machines") in ("loopback", "network namespaces")
+    assert found.keys() == {"stage_s", "plain_round_s"}
+    assert all(0 < seconds < 60 for seconds in found.values())
+
+
+def test_the_command_of_drift(run, monkeypatch):
+    monkeypatch.setattr(drift, "CHANGES", {"unit × 10": drift.CHANGES["unit × 10"]})
+    found = run("drift", "--windows", "1", "--changed", "1", "--columns", "1", "--rows", "200")
+    assert len(found["alarms"]) == len(drift.HIDING)
+    assert len(found["power"]) == len(drift.HIDING)
+    assert found["limits"]["alpha"] == 0.005
+
+
+def test_the_command_of_faults(run, heart_dir):
+    words = ("--seeds", "1", "--tasks", "heart", "--heart", str(heart_dir))
+    found = run("faults", *words, page=NAMED["faults"])
+    assert {row["kind"] for row in found["found"]} == set(faults.KINDS)
+    assert all(row["cases"] == 4 for row in found["found"])
+    most = {row["kind"]: row["found"] for row in reversed(found["found"])}  # the strongest
+    assert most["duplicates"]["own rows"] == 4
+    assert most["labels"]["schema"] == 0
+    assert most["unit"]["audit"] == 4
+    assert most["outliers"]["audit"] == 0  # of 3 rows in 300, a site tells nobody
+    assert found["sound"][0]["tables"] == 4
+
+
+def test_the_command_of_leakage(tmp_path, monkeypatch):
+    monkeypatch.setattr(leakage, "BATCHES", (1,))
+    monkeypatch.setattr(leakage, "REAL", {(): (10,)})
+    leakage.main(["--out", str(tmp_path), "--seeds", "1", "--examples", "20"])
+    figures = json.loads((tmp_path / "leakage.json").read_text())
+    page = (tmp_path / "leakage.html").read_text()
+    assert figures["plain"]["recovered"] == 1.0
+    assert [one["cohort"] for one in figures["sums"]] == [*leakage.COHORTS, 10]
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+@pytest.mark.e2e
+def test_the_command_of_preprocessing(run, heart_dir, started):
+    found = run("preprocessing", "--data", str(heart_dir), "--seeds", "1", "--rounds", "1")
+    assert [one["rows"] for one in found] == ["all", "complete, 661", "complete, as numbers, 740"]
+    for one in found:
+        assert all(0.4 < value < 1 for value in (*one["local"], *one["federated"]))
+
+
+def test_the_command_of_secagg(run, monkeypatch):
+    client = secagg._client
+    monkeypatch.setattr(secagg, "_client", lambda n, *sizes: client(min(n, 10), *sizes))
+    figures = run("secagg", "--repeats=1", "--parameters=2000")
+    costs = {"mask_ns_per_u32", "ctr_ns_per_u32", "client_ms", "flower_client_ms", "server_ms"}
+    assert figures.keys() >= costs | {"wire_ratio"}
+    assert all(value > 0 for value in figures.values())
+
+
+@pytest.mark.e2e
+def test_the_command_of_sweep(run, started):
+    figures = run("sweep", "--jobs", "2", "--rounds", "1")
+    launchers = [w for words in started for w in words if w.startswith("hydra/launcher=")]
+    assert launchers == ["hydra/launcher=basic", "hydra/launcher=joblib"]
+    assert (figures["jobs"], figures["rounds"]) == (2, 1)
+    wanted = figures["side_by_side_s"] / figures["one_by_one_s"]
+    assert figures["ratio"] == pytest.approx(wanted, abs=0.001)
+    assert 0 < figures["ratio"] < 10
+
+
+def test_the_command_of_tables(tmp_path, capsys):
+    tables.main(["--make", str(tmp_path), "--only", "wine"])
+    assert "wine" in capsys.readouterr().out
+    lines = [path.read_bytes().splitlines() for path in (tmp_path / "wine").glob("*.csv")]
+    assert sum(map(len, lines)) - len(lines) == 178  # rows, as scikit-learn has them
