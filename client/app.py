@@ -131,7 +131,7 @@ def _replying(
         return secure_mod.refuse(error, message, (bytes(32), 0), site)
     except ClientFailure as error:
         if error.is_of_rows:
-            secure_mod.note_failure(context, site)
+            secure_mod.note_failure(context, site, error.cause)
         return _refuse(error, message)
     except ConfigError as error:  # a section of the order, or of this site, that cannot be used
         return _refuse(ClientFailure(FailureCode.ORDER_REFUSED, str(error)), message)

@@ -25,11 +25,14 @@ _OF_ROWS = frozenset(
 
 
 class ClientFailure(Exception):
-    """This client cannot contribute. `code` is sent; the sentence goes to the client's journal only."""
+    """This client cannot contribute. `code` is sent; the sentence goes to the client's journal only.
+
+    `cause` is a digest of all that it came of, where the same would fail again; else empty.
+    """
 
     def __init__(self, code: FailureCode, sentence: str) -> None:
         super().__init__(sentence)
-        self.code = code
+        self.code, self.cause = code, ""
 
     @property
     def is_of_rows(self) -> bool:

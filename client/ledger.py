@@ -63,6 +63,7 @@ class Ledger:
     sums: list[float] = field(default_factory=list)  # times of orders taken, of the last day
     starts: list[float] = field(default_factory=list)  # of runs, of the last day
     failures: list[float] = field(default_factory=list)  # that came of its rows, of the last day
+    causes: dict[str, float] = field(default_factory=dict)  # of failures: when last
     roster_version: int = 0  # the newest that was seen
     is_changed: bool = False  # since it was read
 
@@ -190,9 +191,13 @@ class Ledger:
             raise _second_vector()
         self._write({"event": "vector", "time": now, "keys": list(keys), **vars(stone)})
 
-    def note_failure(self, now: float) -> None:
-        """An order failed on this client's rows, and the server is told that it did."""
-        self._write({"event": "failure", "time": now})
+    def note_failure(self, now: float, cause: str = "") -> None:
+        """An order failed on this client's rows, and the server is told that it did.
+
+        What fails again of the very same `cause` tells nothing new, and counts once a day.
+        """
+        if not cause or now - self.causes.get(cause, -DAY_S) >= DAY_S:
+            self._write({"event": "failure", "time": now, "cause": cause})
 
     def _write(self, line: dict[str, object]) -> None:
         if self.path is not None:
@@ -223,6 +228,8 @@ class Ledger:
                 self.roster_version = version
             case {"event": "failure", "time": float(now)}:
                 self.failures = [*_recent(self.failures, now), now]
+                known = {c: at for c, at in self.causes.items() if now - at < DAY_S}
+                self.causes = known | {str(line.get("cause", "")): now}
             case _:
                 raise ValueError("a line of the ledger is none of ours")
 
@@ -245,7 +252,7 @@ def from_text(text: str) -> Ledger:
     values = json.loads(text)
     stones = {ctx: Tombstone(**stone) for ctx, stone in values["tombstones"].items()}
     runs = {run: RunEntry(**entry) for run, entry in values["runs"].items()}
-    times = (values["sums"], values["starts"], values["failures"])
+    times = (values["sums"], values["starts"], values["failures"], values["causes"])
     return Ledger(None, values["vectors"], stones, runs, *times, values["roster_version"])
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from calyx.config import digest
 from calyx.folds import own_run
 from calyx.order import Order
 from calyx.wire import FailureCode
@@ -49,6 +50,8 @@ def read_settled(site: Site, order: Order) -> Rows:
         version = found.version if isinstance(found, Rows) else ""
         is_still = site.state_dir is None or tuple(_files(site)) == _seen.files
         if is_still and isinstance(found, ClientFailure):
+            read = [order.terms.task, order.terms.seed, [list(state) for state in _seen.files]]
+            found.cause = digest([found.code, *read])
             raise found
         if isinstance(found, Rows) and (is_still or version == before):
             return found

@@ -194,11 +194,11 @@ def _abandoned(member: Member, memory: Memory, opened: Open) -> bytes:
     return signature
 
 
-def note_failure(context: Context, site: Site) -> None:
+def note_failure(context: Context, site: Site, cause: str) -> None:
     """An order failed on this client's rows: the server is told so, which counts within a day."""
     if site.member is not None:
         memory = Memory(context, site)
-        memory.ledger.note_failure(time.time())
+        memory.ledger.note_failure(time.time(), cause)
         memory.save_ledger()
 
 

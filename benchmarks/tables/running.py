@@ -76,7 +76,7 @@ def _drafted(table: Table, folder: Path) -> tuple[str | None, str | None]:
         return guess, None
     named = ["--target", table.target, *site, "--out", str(out)]
     ended = _calyx("audit", "--draft-schema", str(folder), *named)
-    return guess, None if ended.returncode == 0 else f"not drafted: {_last(ended)}"
+    return guess, None if ended.returncode == 0 else f"not drafted: {_last(ended, folder)}"
 
 
 def _of_seed(known: Outcome, folder: Path, words: Sequence[str]) -> Outcome:
@@ -96,7 +96,7 @@ def _of_seed(known: Outcome, folder: Path, words: Sequence[str]) -> Outcome:
     ended = _calyx(*of_all, f"hydra.run.dir={runs / 'default'}")
     seconds = _seconds() - before
     if ended.returncode:
-        return _with(known, note=f"not run: {_last(ended)}")
+        return _with(known, note=f"not run: {_last(ended, folder)}")
     local = _calyx(
         *of_all, "preprocessing=local", "baselines=false", f"hydra.run.dir={runs / 'local'}"
     )
@@ -105,7 +105,9 @@ def _of_seed(known: Outcome, folder: Path, words: Sequence[str]) -> Outcome:
     _check_same(rows, summary)
     return _with(
         known,
-        note=f"not run with preprocessing=local: {_last(local)}" if local.returncode else None,
+        note=f"not run with preprocessing=local: {_last(local, folder)}"
+        if local.returncode
+        else None,
         preprocessing=summary["preprocessing"],
         rows=sum(map(len, rows.parts.values())),
         local=None if local.returncode else _summary(runs / "local")[metric],
@@ -137,9 +139,10 @@ def _calyx(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *words], capture_output=True, text=True, check=False)
 
 
-def _last(ended: subprocess.CompletedProcess[str]) -> str:
+def _last(ended: subprocess.CompletedProcess[str], folder: Path) -> str:
+    """The last line that was said, for a page: its files are named without this machine's folder."""
     said = ended.stderr.strip().splitlines() or [f"it ended with code {ended.returncode}"]
-    return said[-1].removeprefix("calyx: ")
+    return said[-1].removeprefix("calyx: ").replace(f"{folder}/", "")
 
 
 def _seconds() -> float:

@@ -43,8 +43,8 @@ def label_shifts(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
             None,
             None,
             f"The share of {schema.classes[k]} differs between sites: {_described(shift)}.",
-            "See that all sites mean the same by the label; if they do, scale by federated "
-            "statistics (preprocessing=federated), and look at every site's own accuracy.",
+            "See that all sites mean the same by the label; if they do, let no site be scaled by its "
+            "own rows (preprocessing=local), and look at every site's own accuracy.",
         )
 
 

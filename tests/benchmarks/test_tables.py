@@ -179,3 +179,19 @@ def test_the_page_has_the_table_of_the_figures_that_were_kept(capsys):
     root = Path(__file__).parents[2]
     program.main(["--from", str(root / "benchmarks" / "tables" / "results.json")])
     assert capsys.readouterr().out in (root / "docs" / "tables.md").read_text()
+
+
+def test_keys_and_seeds_of_a_command_reach_every_table_and_are_kept(monkeypatch, tmp_path, capsys):
+    def compare(table, seeds, work, words):
+        assert (work, words) == (tmp_path, ["rounds=20"])
+        return [replace(KNOWN, table=table.name, seed=seed) for seed in seeds]
+
+    monkeypatch.setattr(program, "compare", compare)
+    kept = tmp_path / "kept.json"
+    common = ["--work", str(tmp_path), "--out", str(kept), "--with", "rounds=20"]
+    program.main(["--only", "diabetes", "--seeds", "3", *common])
+    program.main(["--only", "wine", "--seeds", "1", "2", *common])
+    found = [(one["table"], one["seed"]) for one in json.loads(kept.read_text())]
+    # In the order of the tables, beside what was kept before.
+    assert found == [("wine", 1), ("wine", 2), ("diabetes", 3)]
+    assert [line[:7] for line in capsys.readouterr().err.splitlines()] == ["| diabe", "| wine "]

@@ -186,7 +186,7 @@ def rows(tmp_path_factory):
 def test_a_table_of_ones_own_gets_the_rules_learning_rate_unless_it_is_written(rows, words, lr):
     run = settled("task=csv", rows, *words)
     assert run.training["lr"] == lr
-    assert (run.rounds, run.stopping.patience) == (100, 15)
+    assert (run.rounds, run.stopping.patience) == (100, 30)
     assert (run.training["epochs"], run.training["batch_size"]) == (2, 8)
 
 

@@ -42,7 +42,7 @@ def rows(tmp_path):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The folder of a run on local preprocessing, and that of its rows; to be looked at."""
+    """The folder of a run whose columns lack ranges, so that it is local, and that of its rows."""
     here = tmp_path_factory.mktemp("made")
     rows = write_folder(here / "rows")
     return trained(here, rows, "rounds=15"), rows
@@ -146,6 +146,18 @@ def test_what_a_client_fitted_is_of_the_runs_own_preprocessing(made, tmp_path, c
     assert main.run(["predict", str(there), str(rows / "site-0.csv"), "client=site-3"]) == 2
     said = capsys.readouterr().err
     assert "cannot be used: it is of another preprocessing than the run's; restore it" in said
+
+
+def test_a_summary_that_names_no_preprocessing_of_the_default_is_damaged(made, tmp_path, capsys):
+    folder, rows = made
+    there = shutil.copytree(folder, tmp_path / "run")
+    summary = json.loads((there / "summary.json").read_text())
+    assert summary["preprocessing"] == "local"
+    assert "low and high" in summary["preprocessing_why"]
+    for name in ("none", "auto", None, ["local"]):
+        (there / "summary.json").write_text(json.dumps(summary | {"preprocessing": name}))
+        assert main.run(["predict", str(there), str(rows / "site-0.csv"), "client=site-3"]) == 2
+        assert "summary.json does not say which preprocessing" in capsys.readouterr().err
 
 
 def test_a_damaged_model_is_told(made, tmp_path, capsys):

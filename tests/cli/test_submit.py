@@ -5,6 +5,8 @@ from support.csv_files import write_folder
 
 from calyx.errors import UserError
 from cli import submit
+from cli.following import _why
+from server.folder import RunFolder
 
 ROSTER = "--roster=roster.json"
 CSV = [ROSTER, "task=csv", "task.schema=schema.yaml", "rounds=2"]
@@ -53,3 +55,11 @@ def test_what_no_site_could_answer_is_refused_before_one_is_asked(started, argum
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
     assert started == []
+
+
+def test_another_seed_is_advised_where_it_helps(tmp_path):
+    """It begins with another model; the statistics of the same rows stay given."""
+    folder = RunFolder(tmp_path)
+    assert "another seed" in _why("north (second-vector (stage 0)) was lost.", folder, rounds=0)
+    said = "north (second-vector (stage 0)) gave no statistics."
+    assert _why(said, folder, rounds=0) == said

@@ -80,6 +80,31 @@ def test_an_order_that_no_row_was_read_for_is_none_of_a_days_failures(sites, tmp
     assert clients.ask(name, statistics(clients), weights={}).has_content()
 
 
+def test_rows_that_cannot_be_read_are_one_failure_until_they_or_the_order_are_others(
+    sites, tmp_path
+):
+    """A run asks again: its retries, and its test, would use up the day of a site with one bad cell."""
+    clients, folder = sites
+    name = clients.names[0]
+    policy = clients.section["policy"] | {"failures_a_day": 2}
+    state = {"state_dir": str(tmp_path / "state" / name), "policy": policy}
+    clients.contexts[name] = clients.fresh(name, **state)
+    file = folder / f"{name}.csv"
+    whole = file.read_text()
+
+    def asked(attempt, **changes):
+        order = statistics(clients, attempt=attempt, **changes)
+        return clients.ask(name, order, weights={})
+
+    file.write_text(whole + "1,old,120,no,no,3\n")
+    for attempt in (1, 2, 3):
+        assert code_of(asked(attempt)) == "data-unreadable"
+    file.write_text(whole + "1,young,120,no,no,3\n")
+    assert code_of(asked(4)) == "data-unreadable"
+    file.write_text(whole)
+    assert code_of(asked(5)) == "daily-limit"
+
+
 def test_a_schema_counts_by_what_it_says_and_not_by_how_it_is_written(sites):
     clients, folder = sites
     write_schema(folder, delimiter=",")

@@ -139,7 +139,7 @@ BAD_FILES = {
     ),
     "another encoding": (
         lambda f: mend(f, "id,", "größe,", "latin-1"),
-        "site-2.csv, line 1 is not utf-8 (byte 0xf6); save it so, or name its encoding",
+        "site-2.csv, line 1 is not utf-8 (byte 0xf6); save it so, or name the encoding",
     ),
     "a column named twice": (
         lambda f: mend(f, "id,", "age,"),
@@ -207,7 +207,7 @@ def test_the_resolved_config_is_printed_and_composes_again(calyx, tmp_path):
     assert names == {
         "task": "digits",
         "training": "default",
-        "preprocessing": "local",
+        "preprocessing": "auto",
         "privacy": "secagg",
     }
     assert json.dumps(config)

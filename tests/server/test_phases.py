@@ -149,6 +149,20 @@ def test_the_default_is_everybodys_constants_and_falls_back_where_no_site_gives_
     assert [e["event"] for e in read_lines(folder / "events.jsonl")].count("preprocessing") == 1
 
 
+def test_folds_that_no_site_gives_sums_of_leave_the_whole_run_to_each_clients_own(
+    heart_dir, tmp_path
+):
+    """Two hospitals have 150 training rows; of a half of its rows none has as many."""
+    federation, said = heart(heart_dir, "client.policy.min_cell=150"), {}
+    for k in (None, 2):
+        run(federation, tmp_path / str(k), cv={"k": k}, rounds=1)
+        said[k] = read(tmp_path / str(k) / "summary.json")
+    assert {k: one["preprocessing"] for k, one in said.items()} == {None: "federated", 2: "local"}
+    assert said[2]["preprocessing_why"].startswith("No site gives ")
+    assert said[2]["cv"]["scored"] == 2
+    assert "folds-share-constants" not in (tmp_path / "2" / "events.jsonl").read_text()
+
+
 def test_constants_that_no_site_gives_sums_for_stop_a_run_before_it_trains(heart_dir, tmp_path):
     federation = heart(heart_dir, "preprocessing=federated", "client.policy.statistics=[]")
     tap = Tap(federation.inner)

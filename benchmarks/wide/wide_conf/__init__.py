@@ -1,1 +1,1 @@
-"""Config of the task wide."""
+"""The configs of the task `wide`."""
