@@ -147,7 +147,7 @@ def compute_baselines(
 
     def show() -> None:
         done = len(found) + len(failed)
-        progress("baselines", done, len(jobs), of_pooled if done < len(jobs) else "")
+        progress("baselines", done, len(jobs), of_pooled)
 
     def on_told(index: int, epoch: int) -> None:
         nonlocal of_pooled
@@ -156,11 +156,14 @@ def compute_baselines(
             show()
 
     def on_result(index: int, result: Result) -> None:
+        nonlocal of_pooled
         value = result.value if isinstance(result, Done) else result.reason
         if isinstance(value, Tested):
             found[index] = value
         else:
             failed[index] = value
+        if index == 0:
+            of_pooled = ""
         show()
 
     show()

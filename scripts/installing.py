@@ -30,7 +30,7 @@ class Stage:
 
     def read(self, line: str) -> None:
         """Take one of pip's lines."""
-        if re.match(r"(Collecting|Obtaining) ", line):
+        if re.match(r"(Collecting|Obtaining|Processing) ", line):
             self.found += 1
         elif fetched := re.match(r"\s+Downloading (\S+?)(?:\.metadata)? \((.+)\)", line):
             name = fetched[1].rpartition("/")[2].split("-")[0]
@@ -44,7 +44,7 @@ class Stage:
         """Where it is, with so many packages `installed` since pip began."""
         if self._wanted:
             return f"{min(installed, self._wanted)} of {self._wanted} packages installed"
-        return f"{self._now}, {self.found} packages so far" if self.found else self._now
+        return f"{self._now}, packages so far: {self.found}" if self.found else self._now
 
 
 class Line:

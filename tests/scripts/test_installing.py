@@ -32,11 +32,16 @@ def sentence(lines, installed=0):
     ("lines", "installed", "expected"),
     [
         ([], 0, "asking what Calyx needs"),
-        (FETCHING[:3], 0, "asking what Calyx needs, 2 packages so far"),
-        (FETCHING, 0, "fetching torch (190.3 MB), 2 packages so far"),
-        ([*FETCHING, BUILDING], 0, "building antlr4-python3-runtime, 2 packages so far"),
+        (FETCHING[:3], 0, "asking what Calyx needs, packages so far: 2"),
+        (FETCHING, 0, "fetching torch (190.3 MB), packages so far: 2"),
+        ([*FETCHING, BUILDING], 0, "building antlr4-python3-runtime, packages so far: 2"),
         ([*FETCHING, BUILDING, INSTALLING], 1, "1 of 3 packages installed"),
         ([*FETCHING, BUILDING, INSTALLING], 9, "3 of 3 packages installed"),
+        (
+            ["Processing /wheels/torch-2.13.0-cp311.whl"],
+            0,
+            "asking what Calyx needs, packages so far: 1",
+        ),
         (["WARNING: pip is old", "\x1b[31mwhatever"], 0, "asking what Calyx needs"),
     ],
 )
