@@ -15,6 +15,7 @@ from cli.idle import idle_settings
 from cli.places import run_place
 from cli.report.page import write_report
 from cli.settling import settled
+from cli.waiting import Waiting
 from engines.planning import plan
 from engines.simulation import simulate
 from server.folder import RunFolder
@@ -42,7 +43,8 @@ def run_audit(arguments: Sequence[str]) -> int:
 
 
 def _audited(config: dict[str, Any], folder: RunFolder) -> int:
-    checked, stopped = plan(config), None
+    with Waiting() as waiting:
+        checked, stopped = plan(config, progress=waiting.progress), None
     with Display(checked) as display:
         try:
             simulate(checked, folder.path, resume=False, progress=display.progress)

@@ -1,4 +1,5 @@
-"""What a person sees of a running run: a live display on a terminal, one plain line a round elsewhere.
+"""What a person sees of a running run: a live display on a terminal, one plain line a round elsewhere,
+and one every ten seconds of whatever takes longer.
 
 It listens to the server's log and to the engine's progress, and starts no thread: workers may
 have to be forked again at any moment.
@@ -6,6 +7,7 @@ have to be forked again at any moment.
 
 import logging
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -16,22 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx.metrics import metric_name
+from cli.stages import Pace, progress_line, stage_name
 from engines.planning import Plan
 from server.folder import Row, figure_text
 
 REFRESH_S = 0.1
-_WHAT = {
-    "query.name": "asking for names",
-    "train": "training",
-    "evaluate": "validating",
-    "evaluate.test": "testing the best model",
-    "baselines": "training baselines",
-    "query.share": "encryption",
-    "query.mask": "encryption",
-    "query.consent": "encryption",
-    "query.reveal": "encryption",
-    "query.abandon": "encryption",
-}
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _MOST_BLOCKS = 40  # of a sparkline
 _MARGINS = 4  # columns of the picture's own edge and between names, figures and sparklines
@@ -43,13 +34,16 @@ class Display(logging.Handler):
     With a `mark`, which tells runs at the same time apart, it keeps to plain lines that begin so.
     """
 
-    def __init__(self, plan: Plan, mark: str = "") -> None:
+    def __init__(
+        self, plan: Plan, mark: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(logging.INFO)
         self._plan, self._mark = plan, mark
         self._console = Console()
         self._rows: list[Row] = []
-        self._stage = ("starting", 0, 1)
+        self._stage, self._of, self._detail = ("starting", 0, 1), "clients", ""
         self._live: Live | None = None
+        self._clock, self._pace = clock, Pace(clock)
         self._shown = 0.0
         self._warned: set[str] = set()
 
@@ -77,9 +71,14 @@ class Display(logging.Handler):
         if self._live:
             self._live.stop()
 
-    def progress(self, what: str, done: int, total: int) -> None:
-        """So many clients of a stage are done."""
-        self._stage = (_WHAT.get(what, what), done, total)
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
+        """So many clients of a stage are done, or models of the baselines."""
+        self._stage, self._detail = (stage_name(what), done, total), detail
+        self._of = "models" if what == "baselines" else "clients"
+        if self._live is None and self._pace.is_due():
+            number = self._rows[-1]["round"] + 1 if self._rows and what == "train" else None
+            where = "" if number is None else f"round {number}: "
+            self._say(where + progress_line(what, done, total, detail))
         self._refresh(force=done == total and not what.startswith("query."))
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -90,8 +89,12 @@ class Display(logging.Handler):
         if record.levelno >= logging.WARNING:
             self._warn(self.format(record))  # with the traceback, if it has one
         elif self._live is None:
-            print(f"{self._mark}{record.getMessage()}", flush=True)
+            self._say(record.getMessage())
         self._refresh(force=True)
+
+    def _say(self, line: str) -> None:
+        print(f"{self._mark}{line}", flush=True)
+        self._pace.spoken()
 
     def _warn(self, message: str) -> None:
         first, *trace = message.splitlines()
@@ -102,7 +105,7 @@ class Display(logging.Handler):
             self._console.print(Text(f"{self._mark}warning: {message}", style="yellow"))
 
     def _refresh(self, *, force: bool) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self._live and (force or now - self._shown > REFRESH_S):
             self._shown = now
             self._live.update(self._picture(), refresh=True)
@@ -125,12 +128,13 @@ class Display(logging.Handler):
             self._left(done),
         )
         bars.add_row(
-            "clients",
+            self._of,
             ProgressBar(max(1, total), clients, width=40),
             f"{clients}/{total}",
             Text(what, style="dim"),
         )
-        return Padding(Group(head, bars, *self._figures()), (0, 0, 0, 1))
+        more = [Text(self._detail, style="dim")] if self._detail else []
+        return Padding(Group(head, bars, *more, *self._figures()), (0, 0, 0, 1))
 
     def _figures(self) -> list[RenderableType]:
         if not self._rows:

@@ -21,6 +21,7 @@ from calyx.outputs import is_same
 from cli.arguments import path_of
 from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from cli.overrides import parsed, readable, why_unreadable
+from cli.waiting import Waiting
 from engines.planning import plan
 from server.checkpoints import RunState, load_newest
 from server.folder import RunFolder
@@ -79,7 +80,9 @@ def main(arguments: Sequence[str]) -> int:
             f"The run in {folder.path} is a simulation, which needs no server: leave --roster, "
             "--control-port and --authority out."
         )
-    checked = plan(config, without={*changed, *(one.client for one in read_left_out(folder))})
+    left_out = {*changed, *(one.client for one in read_left_out(folder))}
+    with Waiting() as waiting:
+        checked = plan(config, left_out, waiting.progress)
     # A path of this machine is for who resumes the run, and not for its summary.
     leave_out(folder, {k: v.partition(": ")[0] for k, v in changed.items()}, state.round + 1)
     from cli.running import run_plan  # late: it loads PyTorch

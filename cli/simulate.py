@@ -22,6 +22,7 @@ from cli.idle import idle_settings
 from cli.overrides import quoted, readable
 from cli.places import run_place
 from cli.settling import settled
+from cli.waiting import Waiting
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -100,8 +101,8 @@ def _check_and_run(options: Namespace, flags: Sequence[str]) -> None:
         config = settled(cfg, single=True)
         refuse_undone(options.overrides, config, "simulate")
     with run_place(cfg, config) as folder:
-        with told_of_experiment(cfg, options.overrides):
-            plan(config)
+        with told_of_experiment(cfg, options.overrides), Waiting() as waiting:
+            plan(config, progress=waiting.progress)
         place = f"hydra.run.dir={quoted(str(folder.path))}"  # Hydra's clock would have gone on
         _run_one([*flags, *options.overrides, place])
 

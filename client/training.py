@@ -4,6 +4,7 @@ One loop for every algorithm; what differs is the local objective's penalty.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,20 +46,30 @@ class Trained:
     steps: int  # of the optimiser, up to the weights that were kept
 
 
-def train(model: nn.Module, rows: Part, validation: Part, job: LocalJob) -> Trained:
+def train(
+    model: nn.Module,
+    rows: Part,
+    validation: Part,
+    job: LocalJob,
+    on_epoch: Callable[[int], None] = lambda _: None,
+) -> Trained:
     """Train `model` in place, and leave it with its best weights by validation loss.
 
     Early stopping is off below 20 validation rows: then all epochs are run and the last weights
-    are kept.
+    are kept. `on_epoch` is called with the number of each epoch, from 1, when it begins.
     """
     device = torch.device(job.hardware.device)
     loop = _Loop(model.to(device), rows, job)
     if len(validation) < MIN_VALIDATION_ROWS:
-        losses = [loop.epoch() for _ in range(job.cfg.epochs)]
+        losses = []
+        for number in range(1, job.cfg.epochs + 1):
+            on_epoch(number)
+            losses.append(loop.epoch())
         return Trained(losses[-1], None, len(losses), loop.steps)
     best, lowest = Trained(math.nan, None, 0, 0), math.inf
     best_weights, epochs = model.state_dict(), 0
     for epochs in range(1, job.cfg.epochs + 1):
+        on_epoch(epochs)
         loss = loop.epoch()
         found = evaluate(model, validation, device).loss
         now = math.inf if found is None else found  # an output that is not finite is never better

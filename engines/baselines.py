@@ -27,7 +27,8 @@ from client.evaluation import evaluate
 from client.splitting import PART_NAMES, PartName
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig
-from engines.workers import Done, Job, Result, WorkerPool
+from engines.progress import Progress, silent
+from engines.workers import Done, Job, Result, WorkerPool, tell
 from strategies.local import LocalObjective
 
 Score = tuple[float | None, str | None]  # a model's, or None and why it cannot be told
@@ -133,13 +134,26 @@ class Question:
     sites: tuple[Site, ...]
 
 
-def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | str:
+def compute_baselines(
+    pool: WorkerPool, question: Question, progress: Progress = silent
+) -> Baselines | str:
     """Train all baselines in the pool; why there are none, in words, if the pooled one failed."""
     names = [site.name for site in question.sites]
     jobs = [Job(0, attempt, (question, None))]
     jobs += [Job(i + 1, attempt, (question, name)) for i, name in enumerate(names)]
     found: dict[int, Tested] = {}
     failed: dict[int, str] = {}
+    of_pooled = ""  # how far the longest of them is
+
+    def show() -> None:
+        done = len(found) + len(failed)
+        progress("baselines", done, len(jobs), of_pooled if done < len(jobs) else "")
+
+    def on_told(index: int, epoch: int) -> None:
+        nonlocal of_pooled
+        if index == 0:
+            of_pooled = f"all rows in one place: epoch {epoch} of at most {question.epochs}"
+            show()
 
     def on_result(index: int, result: Result) -> None:
         value = result.value if isinstance(result, Done) else result.reason
@@ -147,8 +161,10 @@ def compute_baselines(pool: WorkerPool, question: Question) -> Baselines | str:
             found[index] = value
         else:
             failed[index] = value
+        show()
 
-    pool.run(jobs, None, on_result)
+    show()
+    pool.run(jobs, None, on_result, on_told)
     if 0 in failed:
         return failed[0]
     local = {name: found[i] for i, name in enumerate(names, 1) if i in found}
@@ -196,6 +212,7 @@ def _tested(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, n
         to_part(raw["train"], fitted),
         to_part(raw["validation"], fitted),
         job,
+        tell,
     )
     over = over_of(parse(PrivacyConfig, terms.privacy, "privacy"))  # as the federation's figures
     counts = {

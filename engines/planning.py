@@ -30,6 +30,7 @@ from client.failures import ClientFailure
 from client.journal import Note
 from client.part_checks import INFLATING
 from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
+from engines.progress import Progress, silent
 from server.baseline import read_baseline
 from server.phase_order import check_phases
 from server.sampling import check_cv, check_folds, check_replies, check_sizes
@@ -172,7 +173,9 @@ def _parse_engine(section: Section) -> EngineConfig:
     return parse(RayConfig, section, "engine")
 
 
-def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
+def plan(
+    config: dict[str, Any], without: Collection[str] = (), progress: Progress = silent
+) -> Plan:
     """Check a resolved config and read the clients' data; nothing is written. Raises UserError.
 
     Data is prepared here, before workers are forked, so that they inherit it; not that of clients
@@ -187,7 +190,8 @@ def plan(config: dict[str, Any], without: Collection[str] = ()) -> Plan:
     left = [name for name in task.clients if name not in without]
     if not left:
         raise UserError("Every client is left out of the rest of the run; start a new one.")
-    for name in left:
+    for number, name in enumerate(left):
+        progress("reading", number, len(left))
         site = read_site(node_config(name, run.client))
         try:
             prepared = prepare(terms, name, site.data_dir)

@@ -5,7 +5,6 @@ run the clients, the observer looks on, baselines are trained beside it.
 """
 
 import logging
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from engines.embedded import RUN_ID, Answer, EmbeddedGrid
 from engines.identities import Identities, throw_away
 from engines.observer import Observer
 from engines.planning import Plan, RayConfig
+from engines.progress import Progress
 from engines.ray import simulated_grid
 from engines.rehearsal import Found, rehearse
 from engines.workers import WorkerPool
@@ -35,7 +35,6 @@ from server.folder import Row, RunFolder
 from server.job import to_run_config
 
 log = logging.getLogger(__name__)
-Progress = Callable[[str, int, int], None]  # what, how many done, of how many
 
 
 def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> RunFolder:
@@ -64,8 +63,7 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         _add_causes(run_folder)
         _add_left_out(run_folder)
         if plan.run.baselines and "train" in plan.run.phases:
-            progress("baselines", 0, 1)
-            _add_baselines(pool, plan, run_folder)
+            _add_baselines(pool, plan, run_folder, progress)
     return run_folder
 
 
@@ -91,10 +89,10 @@ def _compute_elsewhere() -> None:
     torch.set_num_threads(1)
 
 
-def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder) -> None:
+def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder, progress: Progress) -> None:
     summary = folder.read_summary()
     epochs = int(parse(TrainingConfig, plan.run.training, "training").epochs) * plan.run.rounds
-    found = compute_baselines(pool, Question(plan.terms, epochs, plan.sites))
+    found = compute_baselines(pool, Question(plan.terms, epochs, plan.sites), progress)
     is_none = isinstance(found, str)
     failed = {"all rows in one place": found} if isinstance(found, str) else found.failed
     for whose, why in failed.items():

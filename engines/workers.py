@@ -13,7 +13,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -47,6 +49,24 @@ Result = Done | Failed
 OnResult = Callable[[int, Result], None]  # index of the job, its result
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a job says of itself while it runs."""
+
+    value: Any
+
+
+OnTold = Callable[[int, Any], None]  # index of the job, what it says
+_telling: ContextVar[Callable[[Any], None] | None] = ContextVar("telling", default=None)
+
+
+def tell(value: object) -> None:
+    """From within a job: how far it is, to whom has given it to a pool; else to nobody."""
+    said = _telling.get()
+    if said is not None:
+        said(value)
+
+
 class WorkerPool:
     """`workers` processes, or none: then jobs run in this process, one after another.
 
@@ -67,15 +87,21 @@ class WorkerPool:
         for worker in self._workers:
             worker.kill()
 
-    def run(self, jobs: Sequence[Job], timeout: float | None, on_result: OnResult) -> None:
-        """Run all jobs; call `on_result` here, once a job, as they end.
+    def run(
+        self,
+        jobs: Sequence[Job],
+        timeout: float | None,
+        on_result: OnResult,
+        on_told: OnTold = lambda *_: None,
+    ) -> None:
+        """Run all jobs; call `on_result` here, once a job, as they end, and `on_told` as they `tell`.
 
         After `timeout` seconds every job without a result fails, and the workers that were busy
         are replaced. A job whose worker dies fails; the others go on.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._workers:
-            self._run_here(jobs, deadline, on_result)
+            self._run_here(jobs, deadline, on_result, on_told)
             return
         queues = [deque[int]() for _ in self._workers]
         for index, job in enumerate(jobs):
@@ -93,19 +119,29 @@ class WorkerPool:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             ready = wait([self._workers[number].connection for number in running], left)
             for number in [n for n in running if self._workers[n].connection in ready]:
-                on_result(running.pop(number), self._collect(number))
+                came = self._collect(number)
+                if isinstance(came, Told):
+                    on_told(running[number], came.value)
+                else:
+                    on_result(running.pop(number), came)
             if not ready:
                 self._expire(
                     [*running], on_result, [*running.values(), *(i for q in queues for i in q)]
                 )
                 return
 
-    def _run_here(self, jobs: Sequence[Job], deadline: float | None, on_result: OnResult) -> None:
+    def _run_here(
+        self, jobs: Sequence[Job], deadline: float | None, on_result: OnResult, on_told: OnTold
+    ) -> None:
         for index, job in enumerate(jobs):
             late = deadline is not None and time.monotonic() > deadline
-            on_result(index, Failed("no reply before the deadline") if late else _perform(job))
+            before = _telling.set(partial(on_told, index))
+            try:
+                on_result(index, Failed("no reply before the deadline") if late else _perform(job))
+            finally:
+                _telling.reset(before)
 
-    def _collect(self, number: int) -> Result:
+    def _collect(self, number: int) -> Result | Told:
         worker = self._workers[number]
         try:
             result, records = worker.receive()
@@ -144,8 +180,8 @@ class _Worker:
         except OSError:
             log.debug("the worker %s is gone", self.process.pid)
 
-    def receive(self) -> tuple[Result, list[logging.LogRecord]]:
-        """The result of the job, and what was logged meanwhile. Raises EOFError if it died."""
+    def receive(self) -> tuple[Result | Told, list[logging.LogRecord]]:
+        """The job's result, or what it tells, and what was logged. Raises EOFError if it died."""
         # Our own forked process wrote it: nothing here comes from a network.
         result, records = pickle.loads(self.connection.recv_bytes())  # noqa: S301
         return result, records
@@ -172,6 +208,7 @@ def _serve(connection: Connection) -> None:
     )  # Ctrl-C goes to the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     records = _keep_records()
+    _telling.set(lambda value: connection.send_bytes(pickle.dumps((Told(value), []))))
     while True:
         try:
             job = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own parent

@@ -15,8 +15,8 @@ from calyx.tasks.base import Schema
 
 AUTO = "auto"
 FROM_SITES = (
-    "A site gives sums where it has as many training rows as its client.policy.min_cell, and where its "
-    "client.policy.statistics lists them."
+    "A site gives sums where it has as many training rows as its client.policy.min_cell (10, "
+    "unless it says otherwise), and where its client.policy.statistics lists them."
 )
 
 

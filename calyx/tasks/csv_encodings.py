@@ -47,10 +47,7 @@ def told(path: Path, encoding: str) -> Iterator[None]:
 
 def encoding_of(path: Path, encoding: str) -> str:
     """The encoding to read a file by, where the schema says `encoding`. Raises DataError, OSError."""
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise DataError(
-            f"{path} is a pipe or a device, which can be read once; save its rows first."
-        )
+    check_is_kept(path)
     with path.open("rb") as file:
         first = file.read(LOOKED_AT)
     check_is_text(path, first)
@@ -75,6 +72,14 @@ def encoding_of(path: Path, encoding: str) -> str:
             f"utf-8 in the schema if all files are so, or save it as {printable(encoding)}."
         )
     return encoding
+
+
+def check_is_kept(path: Path) -> None:
+    """Raise DataError for what cannot be read again, or never ends."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise DataError(
+            f"{path} is a pipe or a device, which can be read once; save its rows first."
+        )
 
 
 def check_is_text(path: Path, first: bytes) -> None:

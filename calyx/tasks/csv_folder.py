@@ -7,6 +7,7 @@ read here but for the column that names clients, and copies.
 import hashlib
 import os
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -55,6 +56,9 @@ def schema_in(folder: Path) -> Path:
     beside = sorted(os.listdir(folder)) if folder.is_dir() else []
     alike = [name for name in beside if name.lower() in SCHEMAS]
     advice = f"rename {printable(alike[0], 60)}" if alike else "put the schema there"
+    if not alike and folder.is_dir() and tables_in(folder):
+        rows, schema = shlex.quote(str(folder)), shlex.quote(str(path))
+        advice += f", or have one drafted (calyx audit --draft-schema {rows} --out {schema})"
     raise ConfigError(f"There is no {path}: {advice}; docs/bring-your-own.md shows one.")
 
 

@@ -90,6 +90,9 @@ def declared_delimiter(line: str) -> str:
     return found[1].replace("\\t", "\t") if found else ""
 
 
+TITLE = "if the first line is a title, take it out, so that the columns' names come first"
+
+
 class _Width:
     """How many cells each row must have: as there are names, or some empty ones more, as the first row.
 
@@ -102,9 +105,15 @@ class _Width:
         self.names = self._cells = len(header)
         self._first = 0
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether a row was seen below the names."""
+        return self._first > 0
+
     def check(self, line: int, row: list[str]) -> None:
         """Raises DataError with the line of a row that has too few cells, or too many."""
-        if not self._first:
+        is_first = not self.has_rows
+        if is_first:
             self._first, self._cells = line, max(len(row), self.names)
         cells, is_empty = len(row), not any(cell.strip() for cell in row[self.names :])
         if cells == self._cells and is_empty:
@@ -116,6 +125,10 @@ class _Width:
             if cells > self.names
             else f"between two {self._delimiter!r} a cell may be empty, and none may be left out"
         )
+        if is_first and self.names == 1:
+            help_ += f"; {TITLE}"
+        elif is_first and cells == self.names + 1:
+            help_ += "; if rows begin with a name or number of their own, name it in the first line"
         raise DataError(
             f"{self._path}, line {line}: {counted(cells, 'cell')}, and the first line names "
             f"{counted(self.names, 'column')}; {help_}."
@@ -146,9 +159,10 @@ def _is_empty(path: Path, begin: int, seen: tuple[list[str], str], width: _Width
     if row and (row != [""] or line.strip()):
         return False
     if width is not None and width.names == 1:
+        more = "" if width.has_rows else f"; {TITLE}"
         raise DataError(
             f"{path}, line {begin} is empty, in a file of one column: a missing value, or nothing? "
-            'Write "" for a missing value, and take out a line that is no row.'
+            f'Write "" for a missing value, and take out a line that is no row{more}.'
         )
     return True
 

@@ -72,6 +72,10 @@ class Run:
 
 def read_run(path: Path) -> Run:
     """Read a run folder. Raises UserError for a folder that is no run, or a damaged file in it."""
+    if (path / "sweep.csv").is_file():
+        raise UserError(
+            f"{path} is a sweep, with a report of its own; name its runs: {path / '0'} …"
+        )
     if not (path / "config.yaml").is_file():
         raise UserError(
             f"{path} is not a run folder: it has no config.yaml; "

@@ -55,3 +55,35 @@ def test_a_narrow_terminal_keeps_names_whole_and_the_newest_rounds(columns):
     assert line.split()[1] == "0.2500"
     assert line.rstrip().endswith("▁█")
     assert "…" not in text
+
+
+def test_elsewhere_than_on_a_terminal_what_takes_long_is_told_every_ten_seconds(capsys):
+    now = [0.0]
+    checked = plan(config_of("task.num_clients=2", "privacy=none"))
+    display = Display(checked, "#3 ", clock=lambda: now[0])
+    for now[0], done in ((4.0, 0), (9.0, 1), (10.0, 2), (15.0, 3)):
+        display.progress("train", done, 9)
+    now[0] = 18.0
+    display.emit(
+        logging.makeLogRecord({"msg": "round 1", "levelno": logging.INFO, "row": row(1, 1, 1)})
+    )
+    for now[0], done in ((27.0, 4), (28.0, 5), (29.0, 6)):
+        display.progress("train", done, 9)
+    now[0] = 40.0
+    display.progress("baselines", 1, 3, "epoch 5")
+    assert capsys.readouterr().out.splitlines() == [
+        "#3 training: 2 of 9 clients",
+        "#3 round 1",
+        "#3 round 2: training: 5 of 9 clients",
+        "#3 training baselines: 1 of 3 models · epoch 5",
+    ]
+
+
+def test_baselines_are_counted_in_models_and_the_longest_says_where_it_is():
+    display = Display(plan(config_of("task.num_clients=2", "privacy=none")))
+    display.progress("baselines", 2, 3, "all rows in one place: epoch 7 of at most 80")
+    text = io.StringIO()
+    Console(width=80, file=text).print(display._picture())
+    *_, models, longest = (line.split() for line in text.getvalue().splitlines())
+    assert (models[0], models[-3:]) == ("models", ["2/3", "training", "baselines"])
+    assert " ".join(longest) == "all rows in one place: epoch 7 of at most 80"

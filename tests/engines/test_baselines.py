@@ -97,6 +97,15 @@ def test_why_a_baseline_could_not_be_trained_is_in_its_authors_words(monkeypatch
     assert found.startswith("KeyError: 'colour' (engines/test_baselines.py, line ")
 
 
+def _check_told(told):
+    """Of three models, one after another: how many are there, and how far that of all rows is."""
+    assert [one[:3] for one in told if not one[3]] == [("baselines", 0, 3), ("baselines", 3, 3)]
+    first = [detail for _, done, _, detail in told if detail and done == 0]
+    words = "all rows in one place: epoch {} of at most 20"
+    assert first == [words.format(number) for number in range(1, len(first) + 1)]
+    assert {done for _, done, _, _ in told} == {0, 1, 2, 3}
+
+
 def test_a_client_alone_is_as_good_at_home_as_scikit_learns_model(tmp_path):
     """Two sites whose column means the opposite: 0.5 on everybody's rows, and good at home."""
     draw = np.random.default_rng(3)
@@ -108,7 +117,10 @@ def test_a_client_alone_is_as_good_at_home_as_scikit_learns_model(tmp_path):
     write_schema(tmp_path, columns={"a": {"kind": "numeric"}})
     plan = Federation("task=csv", f"task.data_dir={tmp_path}").plan
     with WorkerPool(0) as pool:
-        found = compute_baselines(pool, Question(plan.terms, 20, plan.sites))
+        told = []
+        asked = Question(plan.terms, 20, plan.sites)
+        found = compute_baselines(pool, asked, lambda *progress: told.append(progress))
+    _check_told(told)
     right = rows = 0
     for site in plan.sites:
         parts = prepare(plan.terms, site.name, site.data_dir).parts

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from engines.workers import Done, Failed, Job, WorkerPool
+from engines.workers import Done, Failed, Job, WorkerPool, tell
 
 
 def double(value):
@@ -35,6 +35,12 @@ def pid(_):
     return os.getpid()
 
 
+def count(number):
+    for step in range(number):
+        tell(step)
+    return number
+
+
 def warn(text):
     logging.getLogger("client.somewhere").warning("%s", text)
 
@@ -50,6 +56,18 @@ def test_each_job_has_its_own_result(workers):
     with WorkerPool(workers) as pool:
         assert run(pool, *((double, i) for i in range(7))) == [Done(2 * i) for i in range(7)]
         assert run(pool) == []
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_job_tells_how_far_it_is_before_its_result(workers):
+    said = []
+    with WorkerPool(workers) as pool:
+        jobs = [Job(i, count, (n,)) for i, n in enumerate((2, 0, 3))]
+        pool.run(jobs, 30, lambda *ended: said.append(ended), lambda *told: said.append(told))
+    for index, number in enumerate((2, 0, 3)):
+        own = [what for i, what in said if i == index]
+        assert own == [*range(number), Done(number)]
+    assert count(2) == 2  # nobody listens outside a pool
 
 
 def test_workers_persist_and_jobs_stay_at_home_while_all_are_busy():

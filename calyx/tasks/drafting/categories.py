@@ -8,11 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calyx.tasks.drafting.columns import USUAL, Column, Place
+from calyx.tasks.drafting.columns import FEWEST, USUAL, Column, Place
 from calyx.tasks.drafting.telling import SHORT
 from calyx.tasks.words import exact
 
-FEWEST = 5  # rows that have a word which is listed
 MOST_CATEGORIES = 50  # listed of a column
 FEW_NUMBERS = 6  # distinct whole numbers that are rather categories
 MOST_RARE = 0.2  # share of a column's rows with words of few rows; with more it is a text

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from calyx.tasks.csv_numbers import number, numbers
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.drafting.ranges import CODES
-from calyx.tasks.drafting.units import without_unit
+from calyx.tasks.drafting.units import is_usual, without_unit
 from calyx.tasks.words import one_form
 
+FEWEST = 5  # rows that have a word which a draft may show
 MOST_COUNTED = 1000  # distinct words of a column; of more, only that they are more
 LONGEST = 200  # signs of a word that is counted; what is longer is a text
 PADDED = re.compile(r"[+-]?0[0-9]+")  # a code: numbers do not begin with 0
@@ -77,7 +78,12 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether all values are numbers of one unit, or of none, and no codes."""
-        return self.texts == 0 and self.present > 0 and len(self.units) <= 1
+        return self.texts == 0 < self.present and len(self.units) <= 1 and not self.has_rare_unit
+
+    @property
+    def has_rare_unit(self) -> bool:
+        """Whether few rows have a word beside their number that no usual unit is: perhaps a name."""
+        return any(count < FEWEST and not is_usual(unit) for unit, count in self.units.items())
 
     @property
     def is_whole(self) -> bool:

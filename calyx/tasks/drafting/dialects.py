@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from calyx.errors import DataError
-from calyx.tasks.csv_encodings import BEGINNINGS, check_is_text, wide
+from calyx.tasks.csv_encodings import BEGINNINGS, check_is_kept, check_is_text, wide
 from calyx.tasks.csv_numbers import number
 from calyx.tasks.csv_rows import Dialect, declared_delimiter, read_rows
 from calyx.tasks.drafting.units import without_unit
@@ -131,6 +131,7 @@ def _read(cells: Mapping[str, Sequence[str]], way: Dialect) -> int:
 
 def _encoding(path: Path) -> str:
     """By its first bytes; "ascii" where every usual encoding reads the same. Raises DataError."""
+    check_is_kept(path)
     try:
         with path.open("rb") as file:
             first = file.read(BLOCK_BYTES)

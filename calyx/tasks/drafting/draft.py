@@ -47,7 +47,7 @@ def draft(path: Path, target: str | None = None, client: str | None = None) -> D
 
 
 def _nothing_left(seen: Survey, inputs: tuple[Input, ...]) -> str:
-    reasons = [f"{printable(one.name, 40)} ({printable(one.left_out, 100)})" for one in inputs[:3]]
+    reasons = [f"{printable(one.name, 40)} ({printable(one.left_out, 300)})" for one in inputs[:3]]
     reasons += [
         f"{printable(name, 40) or repr('')} ({why})"
         for name, why in list(seen.left_out.items())[:2]

@@ -8,8 +8,8 @@ from calyx.errors import printable
 from calyx.sentences import named
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.drafting.answers import giving_away
-from calyx.tasks.drafting.categories import FEW_NUMBERS, FEWEST, Categories, categories
-from calyx.tasks.drafting.columns import Column, numbers_of
+from calyx.tasks.drafting.categories import FEW_NUMBERS, Categories, categories
+from calyx.tasks.drafting.columns import FEWEST, Column, numbers_of
 from calyx.tasks.drafting.ids import is_id
 from calyx.tasks.drafting.ranges import WIDEST, codes_in, outwards
 from calyx.tasks.drafting.survey import Survey
@@ -68,12 +68,25 @@ def _useless(survey: Survey, name: str, client: str | None) -> str:
         )
     if _is_site(survey, name, client):
         return "one value for all rows of a site: it tells the site rather than anything of the row"
-    if len(column.units) > 1 and not column.texts:
-        return f"numbers of several units ({named(sorted(column.units))}); write one"
+    if fault := _units_fault(column):
+        return fault
     strange = _among_numbers(column, survey.dialect)
     if column.is_number or (categories(column).words and not strange):
         return ""
     return _text(column, strange)
+
+
+def _units_fault(column: Column) -> str:
+    """Why numbers of these units are no input; "" where they are, or are not all numbers."""
+    if column.texts:
+        return ""
+    if column.has_rare_unit:
+        return (
+            f"numbers, and beside some a word that fewer than {FEWEST} rows have; mend those cells"
+        )
+    if len(column.units) > 1:
+        return f"numbers of several units ({named(sorted(column.units))}); write one"
+    return ""
 
 
 def _among_numbers(column: Column, dialect: Dialect) -> list[str]:
@@ -99,10 +112,7 @@ def _text(column: Column, strange: list[str]) -> str:
     numbers = column.present - column.texts
     if numbers < column.present / 2:
         return "text with many values"
-    if column.text is None:
-        return "text"
-    where = f"{printable(column.text.path.name, 60)}, line {column.text.line}"
-    return f"numbers with text among them, first in {where}"
+    return "numbers with text among them" if column.texts else "text"
 
 
 def _is_site(survey: Survey, name: str, client: str | None) -> bool:

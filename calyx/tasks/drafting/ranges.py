@@ -5,8 +5,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.digits import by_scale, number_text
-
 CODES = (0.0, -1.0, 9.0, 99.0, 999.0, 9999.0, -9.0, -99.0, -999.0, -9999.0)
 REPEATED = 0.005  # share of a column's values from which on a far value is taken for a code
 FAR = 1.0  # distance of a code from the others, in their range from the 1 % to the 99 % quantile
@@ -37,20 +35,29 @@ def outwards(low: float, high: float) -> tuple[float, float]:
     """
     reach = max(high - low, 1e-9 * max(abs(low), abs(high)))
     reach = reach if reach > 1e-290 else 1e-9
-    power = 10.0 ** math.floor(math.log10(reach / 2))
-    unit = max(step * power for step in (1, 2, 5) if step * power <= reach / 2 or step == 1)
+    unit = _round_step(reach / 2)
     below = 0.0 if low >= 0 > low - reach / 8 else low - reach / 8
     above = 0.0 if low < 0 and high <= 0 < high + reach / 8 else high + reach / 8
     return math.floor(below / unit) * unit, math.ceil(above / unit) * unit
 
 
+def _round_step(most: float) -> float:
+    """The largest of 1, 2, 5, 10, 20 … that is not above `most` (> 0)."""
+    power = 10.0 ** math.floor(math.log10(most))
+    return max(step * power for step in (1, 2, 5) if step * power <= most or step == 1)
+
+
 def typical(values: NDArray[np.float64]) -> tuple[str, str]:
-    """A typical value of a target and a typical distance from it, as YAML has them."""
+    """A typical value of a target [N] and a typical distance from it, as YAML has them.
+
+    In round steps of an eighth of the distance or more: from a mean and a number of rows, before and
+    after one row came, that row could be reckoned.
+    """
     largest = float(np.abs(values).max()) or 1.0  # the squares of 1e200 are beyond all numbers
-    scale = float(number_text(float(np.std(values / largest)) * largest or 1.0, 6))
-    # Rounded by the scale: 2,450,012 with a scale of 30 is not 2.45e+06.
-    center = float(by_scale(float(np.mean(values / largest)) * largest, scale))
-    return short(center), short(scale)
+    scale = max(float(np.std(values / largest)) * largest, 1e-290) if np.ptp(values) else 1.0
+    step = _round_step(scale / 4)
+    center = float(np.mean(values / largest)) * largest
+    return short(round(center / step) * step), short(round(scale / step) * step)
 
 
 def short(value: float) -> str:

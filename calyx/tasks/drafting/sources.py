@@ -50,8 +50,11 @@ def headings_of(paths: Sequence[Path], dialect: Dialect) -> Headings:
         _check_is_header(path, list(header))
     everywhere = Counter(name for header in headers.values() for name in header)
     usual = [name for name, count in everywhere.items() if 2 * count > len(paths)]
+    whose = "most files have"
+    if not usual:  # each site's are called otherwise: compared with the first
+        usual, whose = list(headers[paths[0]]), f"{printable(paths[0].name, 60)} has"
     for path, header in headers.items():
-        _check_is_alike(path, list(header), usual)
+        _check_is_alike(path, list(header), usual, whose)
     reasons = {name: _why_not(name, headers) for name in everywhere}
     names = tuple(name for name, reason in reasons.items() if not reason)
     if not names:
@@ -61,10 +64,10 @@ def headings_of(paths: Sequence[Path], dialect: Dialect) -> Headings:
     return Headings(names, {name: reason for name, reason in reasons.items() if reason})
 
 
-def _check_is_alike(path: Path, header: Sequence[str], usual: Sequence[str]) -> None:
-    """Raise DataError where a file has few of the columns that most files have."""
+def _check_is_alike(path: Path, header: Sequence[str], usual: Sequence[str], whose: str) -> None:
+    """Raise DataError where a file has few of the columns that the others have."""
     shared = sum(name in header for name in usual)
-    if usual and 2 * shared >= len(usual):
+    if 2 * shared >= len(usual):
         return
     folded = {_folded(name): name for name in usual}
     others = [name for name in header if _folded(name) in folded and name not in usual]
@@ -73,7 +76,7 @@ def _check_is_alike(path: Path, header: Sequence[str], usual: Sequence[str]) -> 
         alike = [f"{name!r} to {folded[_folded(name)]!r}" for name in others]
         cure = f"rename {printable(named(alike), 300)} in it"
     raise DataError(
-        f"{path} has {shared} of the {len(usual)} columns that most files have ({listed(usual)}); {cure}."
+        f"{path} has {shared} of the {len(usual)} columns that {whose} ({listed(usual)}); {cure}."
     )
 
 

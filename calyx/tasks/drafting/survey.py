@@ -15,6 +15,8 @@ from calyx.tasks.tables import read_chunks
 MISSING_WORDS = (
     *("", "NA", "NaN", "nan", "N/A", "n/a", "#N/A", "<NA>", "?", "-", "."),
     *("null", "NULL", "#NULL!", "None"),
+    # What Excel writes where it cannot reckon, in English and German.
+    *("#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NV", "#WERT!", "#BEZUG!", "#ZAHL!"),
 )
 
 

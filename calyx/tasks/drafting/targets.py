@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from calyx.errors import DataError, printable
-from calyx.tasks.drafting.categories import FEW_NUMBERS, FEWEST, Categories, categories
-from calyx.tasks.drafting.columns import Column
+from calyx.tasks.drafting.categories import FEW_NUMBERS, Categories, categories
+from calyx.tasks.drafting.columns import FEWEST, Column
 from calyx.tasks.drafting.ids import is_id
 from calyx.tasks.drafting.sources import nearest
 from calyx.tasks.drafting.survey import Survey

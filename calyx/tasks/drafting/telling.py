@@ -17,7 +17,8 @@ OFTEN = _among(
     wages salary cost costs charges disease sick illness recurrence relapse readmitted attrition exited
     purchased bought subscribed converted spam sentiment quality progression mpg demand sales revenue
     cnt rentals bikers yield answer choice accident accidents
-    claims strength result cancer malignant stroke diabetes deposit preis kosten prix"""
+    claims strength result cancer malignant stroke diabetes deposit preis kosten prix ergebnis
+    resultat résultat resultado verstorben gestorben krank"""
 )
 AT_TIMES = _among("score rating grade status event cens")
 PERHAPS = _among("income category type count value")

@@ -15,6 +15,11 @@ _FORM = re.compile(
 )
 
 
+def is_usual(unit: str) -> bool:
+    """Whether it is a sign or word of money or measure, which tells nothing of anybody."""
+    return re.fullmatch(rf"{_MONEY}|{_KNOWN}", unit) is not None
+
+
 def without_unit(text: str) -> tuple[str, str] | None:
     """A cell's number as it is written, and its unit; None of what has no unit, or two."""
     form = _FORM.fullmatch(text)

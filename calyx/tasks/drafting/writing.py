@@ -7,9 +7,9 @@ import numpy as np
 
 from calyx.errors import printable
 from calyx.sentences import counted
-from calyx.tasks.drafting.categories import FEWEST, Categories
+from calyx.tasks.drafting.categories import Categories
 from calyx.tasks.drafting.clients import Client
-from calyx.tasks.drafting.columns import numbers_of
+from calyx.tasks.drafting.columns import FEWEST, numbers_of
 from calyx.tasks.drafting.inputs import Input
 from calyx.tasks.drafting.ranges import short, typical
 from calyx.tasks.drafting.survey import Survey

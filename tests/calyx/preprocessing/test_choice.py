@@ -80,3 +80,5 @@ def test_sums_that_lack_are_said_and_each_client_fits_its_own():
         "No site gives moments of age. A site gives sums where it has"
     )
     assert choice.why_local in choice.warning
+    least = compose([])["client"]["policy"]["min_cell"]
+    assert f"client.policy.min_cell ({least}, unless" in choice.why_local

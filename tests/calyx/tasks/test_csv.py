@@ -182,7 +182,11 @@ AGE = {"kind": "numeric", "low": 0}
             UserError,
             r"There is no .*schema\.yaml: rename Schema\.yml",
         ),
-        (lambda f: (f / "schema.yaml").unlink(), UserError, "There is no .*: put the schema there"),
+        (
+            lambda f: (f / "schema.yaml").unlink(),
+            UserError,
+            "There is no .*: put the schema there, or have one drafted",
+        ),
         (lambda f: write_schema(f, columns={"age": AGE | {"high": 1e308}}), ConfigError, "high"),
         (
             lambda f: (f / "schema.yaml").write_text("[1"),

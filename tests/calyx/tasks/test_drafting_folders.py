@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.drafts import HEAD, SITES, drafted, rows, table, write
 
+from calyx.tasks.drafting.ranges import typical
+
 
 def test_ranges_and_words_are_those_of_all_sites(tmp_path):
     old = HEAD + "".join(f"{90 + i / 10},x,yes\n" for i in range(9))
@@ -28,6 +30,7 @@ NAMES = [
     (["age", "sex", "region"], "region"),
     (["vote", "income", "age"], "vote"),
     (["class", "age", "survived"], "survived"),
+    (["Kosten", "Alter", "Ergebnis"], "Ergebnis"),
 ]
 
 
@@ -162,3 +165,27 @@ def test_nothing_of_a_single_row_stands_in_a_draft(tmp_path_factory, cells):
         shown = {*of.get("categories", []), of.get("low"), of.get("high")} - {0, 1}
         assert not once & shown, name
         assert not any(str(value) in text for value in once if isinstance(value, str))
+
+
+def test_one_row_more_tells_nothing_of_its_target():
+    y = np.random.default_rng(0).normal(170, 9, 180)
+    drafts = {typical(np.append(y, more)) for more in np.linspace(140, 200, 61)}
+    # 61 rows that could have come, and no more drafts than the ends of one step each.
+    assert len(drafts) <= 3
+    assert all(
+        abs(float(center) - 170) < 3 and abs(float(scale) - 9) < 2 for center, scale in drafts
+    )
+
+
+def test_a_word_or_a_place_of_one_row_stands_in_no_draft(tmp_path):
+    draw = np.random.default_rng(0)
+    cells = {name: [f"{value:.2f}" for value in draw.uniform(1, 99, 200)] for name in "abcd"}
+    cells["a"][7] += " Alice"  # no unit
+    cells["b"][7:9] = ["5 Alice", "5 Bob"]
+    cells["c"][7] = "see doctor"
+    cells["d"] = [f"{cell} units" for cell in cells["d"]]
+    sick = draw.choice(["no", "yes"], 200)
+    found, text = drafted(table(tmp_path, [*cells, "sick"], [*cells.values(), sick]))
+    assert list(found["columns"]) == ["d"]
+    assert found["columns"]["d"]["unit"] == "units"
+    assert not [told for told in ("Alice", "Bob", "doctor", "line 9") if told in text]

@@ -1,5 +1,7 @@
 """What no draft can be made of is one sentence that names the file and the cure."""
 
+import os
+
 import pytest
 from support.drafts import HEAD, SITES, drafted, rows, write
 
@@ -37,6 +39,30 @@ def test_a_file_that_fits_no_draft_is_named_with_the_cure(tmp_path, changed, wor
     with pytest.raises(DataError, match=words) as error:
         draft(write(tmp_path, **changed))
     assert str(error.value).isprintable()
+
+
+def test_sites_that_all_call_their_columns_otherwise_are_compared_with_the_first(tmp_path):
+    for i, head in enumerate(("Age,Sex,Sick\n", "age,sex,sick\n")):
+        (tmp_path / f"s{i}.csv").write_text(head + rows(i))
+    with pytest.raises(
+        DataError, match=r"s1.csv has 0 of the 3 columns that s0.csv has .*rename 'age'"
+    ):
+        draft(tmp_path)
+
+
+def test_a_draft_without_inputs_says_whole_what_would_mend_them(tmp_path):
+    cells = "".join(f"{'<0.5' if i % 4 == 0 else i / 8},{'yn'[i % 2]}\n" for i in range(1, 200))
+    (tmp_path / "s0.csv").write_text("crp,sick\n" + cells)
+    with pytest.raises(DataError, match=r"'<0.5' among them; .*missing, and the column as numbers"):
+        draft(tmp_path / "s0.csv")
+
+
+def test_a_cell_that_excel_could_not_reckon_holds_no_value(tmp_path):
+    words = ("#DIV/0!", "#WERT!")
+    cells = "".join(f"{words[i % 2] if i % 5 == 0 else i / 8},{'yn'[i % 2]}\n" for i in range(200))
+    (tmp_path / "s0.csv").write_text("ratio,sick\n" + cells)
+    ratio = drafted(tmp_path / "s0.csv")[0]["columns"]["ratio"]
+    assert (ratio["kind"], ratio["may_be_missing"]) == ("numeric", True)
 
 
 def test_a_file_that_begins_with_its_encoding_may_have_another(tmp_path):
@@ -107,3 +133,9 @@ def test_a_folder_without_csv_files_says_what_lies_in_it(tmp_path):
         draft(tmp_path)
     (tmp_path / "deep").rename(tmp_path / "train")
     assert drafted(tmp_path)[0]["target"]["name"] == "sick"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(DataError, match=r"a.csv is a pipe or a device.*; save its rows first"):
+        draft(tmp_path / "a.csv")

@@ -131,6 +131,14 @@ def test_folder_that_is_no_run_is_refused_in_one_sentence(tmp_path: Path, name: 
         write_report(tmp_path / name)
 
 
+def test_a_sweep_is_no_run_and_its_runs_are_named(tmp_path: Path) -> None:
+    (tmp_path / "sweep.csv").write_text("job\n")
+    with pytest.raises(
+        UserError, match=r"is a sweep, with a report of its own; name its runs: .*0"
+    ):
+        write_report(tmp_path)
+
+
 def test_damage_leaves_the_report_of_before_untouched(folder: Path) -> None:
     before = write_report(folder).read_bytes()
     (folder / "summary.json").write_text("{}")
