@@ -148,6 +148,8 @@ def _columns(x: Values, schema: Schema) -> list[Values]:
 
 def without_codes(values: Values, column: Column) -> Values:
     """The values [N] of a column with its codes for "missing" as NaN."""
+    if not column.missing_codes and not column.categories:
+        return values.copy()  # of hundreds of pixels, looking for no code takes seconds
     is_missing = np.isin(values, column.missing_codes)
     if column.categories and (column.unknown == "missing" or column.kind == "ordinal"):
         is_missing |= ~np.isin(values, column.categories)

@@ -17,6 +17,13 @@ _CHANCE = 0.001  # a count this unlikely is none of chance
 _MIN_COLUMNS = 5  # below, rows that agree in all but one column say nothing
 _MAX_CELLS = 20_000_000  # of a table whose near repeats are looked for: seconds
 
+_CELLS_AT_ONCE = 100_000  # a call of NumPy takes longer than a few cells do
+_MIXING = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+    (np.uint64(31), None),
+)
+
 Hashes = NDArray[np.uint64]
 
 
@@ -54,15 +61,25 @@ def row_hashes(table: Table) -> Hashes:
     and Flood 2014, Fast splittable pseudorandom number generators.
     """
     total = np.zeros(len(table), dtype=np.uint64)
-    for column in (*table.x.T, table.y):
-        # Adding zero makes -0 the same as 0, and all missing values are one.
-        values = np.where(np.isnan(column), np.nan, column) + 0.0
-        total += values.view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-            total ^= total >> np.uint64(shift)
-            total *= np.uint64(factor)
-        total ^= total >> np.uint64(31)
+    shifted = np.empty_like(total)
+    for bits in _bits(table):
+        total += bits
+        for shift, factor in _MIXING:
+            np.right_shift(total, shift, out=shifted)
+            total ^= shifted
+            if factor is not None:
+                total *= factor
     return total
+
+
+def _bits(table: Table) -> Iterator[Hashes]:
+    """The cells [N] of each column and of the label as numbers, each made odd by a constant."""
+    at_once = max(1, _CELLS_AT_ONCE // max(1, len(table)))
+    cells = table.x.T
+    for block in (*(cells[i : i + at_once] for i in range(0, len(cells), at_once)), table.y[None]):
+        # Adding zero makes -0 the same as 0, and all missing values are one.
+        values = np.where(np.isnan(block), np.nan, block) + 0.0
+        yield from np.ascontiguousarray(values).view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
 
 
 def _near(hashes: Hashes, whole: Hashes) -> int:

@@ -1,10 +1,15 @@
 """Rows that stand twice: told where chance does not explain them."""
 
+import math
+import struct
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.seeding import rng
+from calyx.statistics import repeats
 from calyx.statistics.repeats import repeat_findings, row_hashes
 from calyx.tasks.base import Table
 
@@ -78,3 +83,28 @@ def test_hashes_of_rows_are_equal_where_the_rows_and_their_labels_are():
     assert len(np.unique(np.column_stack([hashes, rows.reshape(-1)]), axis=0)) == len(
         np.unique(hashes)
     )
+
+
+def splitmix(total, bits):
+    """One step of splitmix64 in Python's own numbers."""
+    total = (total + bits + 0x9E3779B97F4A7C15) % 2**64
+    total = (total ^ total >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    total = (total ^ total >> 27) * 0x94D049BB133111EB % 2**64
+    return total ^ total >> 31
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 10**6])
+def test_a_hash_is_splitmix64_over_cells_and_label_however_many_columns_are_read_at_once(
+    monkeypatch, at_once
+):
+    """Sites keep digests of hashes on disk: another hash would call their rows changed."""
+    monkeypatch.setattr(repeats, "_CELLS_AT_ONCE", at_once)
+    x = np.array([[1.5, -0.0, np.nan], [2.0, 0.0, 1e300]])
+    expected = []
+    for row, label in zip(x, (0, 1), strict=True):
+        total = 0
+        for value in (*row, float(label)):
+            told = math.nan if math.isnan(value) else value + 0.0
+            total = splitmix(total, struct.unpack("<Q", struct.pack("<d", told))[0])
+        expected.append(total)
+    assert row_hashes(Table(x, np.array([0, 1]))).tolist() == expected
