@@ -183,7 +183,7 @@ def settings_of(made):
     """How a table of few columns is trained, as docs/bring-your-own.md says."""
     lr = 0.1 if made.classes else 0.05
     own = {"rounds": made.options["rounds"], "epochs": made.options["training.epochs"]}
-    return own | {"lr": lr, "batch_size": 8, "patience": 15, "momentum": 0, "weight_decay": 0}
+    return own | {"lr": lr, "batch_size": 8, "patience": 30, "momentum": 0, "weight_decay": 0}
 
 
 def trained(made, run, number):

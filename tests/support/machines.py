@@ -143,8 +143,8 @@ def _become(command, place, environment, log):
     os.environ.clear()
     os.environ.update(environment)
     if command[0] == sys.executable:
-        sys.argv = command[1:]
-        runpy.run_path(command[1], run_name="__main__")
+        sys.argv = [word for word in command[1:] if word != "-P"]  # which holds here anyway
+        runpy.run_path(sys.argv[0], run_name="__main__")
         return
     from cli.main import run
 
