@@ -115,7 +115,9 @@ def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
     own = preprocessing | {"fitted": None}
     if preprocessing["name"] == "federated":
         own |= {"name": "local"}
-    fitted = fit(rows.parts["train"], rows.task.schema, parse(PreprocessingConfig, own, "own"))
+    fitted = fit(
+        rows.parts["train"], rows.task.schema, parse(PreprocessingConfig, own, "preprocessing")
+    )
     is_sound = all(np.isfinite(c.mean) and c.scale > 0 for c in fitted.columns)
     where.write(
         Begun(
