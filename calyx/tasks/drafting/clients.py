@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from calyx.errors import DataError, printable
 from calyx.tasks.csv_folder import check_name, listed
 from calyx.tasks.drafting.ids import FEW
-from calyx.tasks.drafting.sources import nearest
-from calyx.tasks.drafting.survey import Survey
+from calyx.tasks.drafting.survey import Survey, check_column
 from calyx.tasks.drafting.telling import PLACES, SITES, tokens
 
 
@@ -60,11 +59,7 @@ def client_of(survey: Survey, name: str | None) -> Client | None:
 
 
 def _check(survey: Survey, name: str) -> None:
-    if name not in survey.columns:
-        raise DataError(
-            f"{survey.files[0]} has no column {printable(name, 40)}; "
-            f"{nearest(name, list(survey.columns))}"
-        )
+    check_column(survey, name)
     fault = _fault(survey, name)
     if fault:
         raise DataError(f"{fault}.")

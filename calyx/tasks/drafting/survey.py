@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from calyx.errors import DataError
+from calyx.errors import DataError, printable
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.drafting.columns import Column, Piece, look
 from calyx.tasks.drafting.dialects import with_marks, writing_of
 from calyx.tasks.drafting.sample import Sample
-from calyx.tasks.drafting.sources import files_of, headings_of
+from calyx.tasks.drafting.sources import files_of, headings_of, nearest
 from calyx.tasks.tables import read_chunks
 
 MISSING_WORDS = (
@@ -69,3 +69,12 @@ def survey(path: Path) -> Survey:
         writing.doubtful,
         sample,
     )
+
+
+def check_column(survey: Survey, name: str) -> None:
+    """Raise DataError for a column that somebody named and that no file has."""
+    if name not in survey.columns:
+        raise DataError(
+            f"{survey.files[0]} has no column {printable(name, 40)}; "
+            f"{nearest(name, list(survey.columns))}"
+        )

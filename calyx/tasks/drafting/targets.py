@@ -7,8 +7,7 @@ from calyx.errors import DataError, printable
 from calyx.tasks.drafting.categories import FEW_NUMBERS, Categories, categories
 from calyx.tasks.drafting.columns import FEWEST, Column
 from calyx.tasks.drafting.ids import is_id
-from calyx.tasks.drafting.sources import nearest
-from calyx.tasks.drafting.survey import Survey
+from calyx.tasks.drafting.survey import Survey, check_column
 from calyx.tasks.drafting.telling import (
     AT_TIMES,
     OF_CLASSES,
@@ -44,11 +43,7 @@ def named_target(survey: Survey, name: str) -> Answer:
     if name in survey.left_out:
         said = survey.left_out[name].removesuffix("; left out")
         raise DataError(f"--target={printable(name, 40)} cannot be predicted: {said}.")
-    if name not in survey.columns:
-        raise DataError(
-            f"{survey.files[0]} has no column {printable(name, 40)}; "
-            f"{nearest(name, list(survey.columns))}"
-        )
+    check_column(survey, name)
     fault = _fault(survey, name)
     if fault:
         raise DataError(fault)
