@@ -58,6 +58,8 @@ class Terms:
     w_max: Annotated[int, Field(ge=1, le=LARGEST_W_MAX)] | None
     statistics: Section
     cv: Cv | None  # null: an ordinary training
+    # Clients of a round; null: all of them.
+    cohort_size: Annotated[int, Field(ge=1, lt=2**31)] | None
     seed: Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -92,6 +94,8 @@ class Order:
     previous: tuple[Link, ...]  # the sums that made these weights, a group each; none at first
     abandoned: tuple[Abandoned, ...]  # sums of earlier attempts that were given up
     groups: tuple[tuple[str, ...], ...]  # names of the cohort's clients, each in one group
+    # The roster's names by group, for the whole run; null: one group, and the roster is its members.
+    members: tuple[tuple[str, ...], ...] | None
     rounds: Annotated[int, Field(ge=1, lt=2**31)]
     best: Annotated[int, Field(ge=0, lt=2**31)]  # the best round so far, to be kept; 0: none yet
     deadline_s: PositiveFloat
@@ -114,6 +118,7 @@ def travelling(run: RunConfig) -> dict[str, Any]:
         "w_max": None,
         "statistics": {"bins": run.audit.bins, "thorough": _is_thorough(run)},
         "cv": None,
+        "cohort_size": run.cohort_size,
         "seed": run.seed,
     }
 

@@ -11,7 +11,7 @@ from flwr.app import Message
 from pydantic import JsonValue
 
 from calyx import wire
-from calyx.config import NonNegativeInt, PositiveInt, Section, config
+from calyx.config import NonNegativeFloat, NonNegativeInt, PositiveInt, Section, config
 from calyx.errors import CalyxError
 from calyx.order import Kind, Order, from_json
 from calyx.privacy import Mode, PrivacyConfig
@@ -36,7 +36,11 @@ class PolicyConfig:
     sampling: Sampling  # trusted: the server may be believed to draw cohorts at random
     runs_a_day: PositiveInt | None  # null: any number
     sums_a_day: PositiveInt | None  # null: any number
+    joins_a_day: PositiveInt | None  # of `runs_a_day`: runs that it first meets in their middle
     failures_a_day: PositiveInt | None  # on its own rows: each tells the server a bit of them
+    unfinished_a_day: PositiveInt | None  # orders taken for which no vector left, whoever's fault
+    # Replies that rows had a part in leave at multiples of so many seconds after their order; 0: at once.
+    pace_s: NonNegativeFloat
     leave_one_out: bool  # whether it scores a model meant for it alone, as cv.k=clients asks
     statistics: tuple[Item, ...] | None  # what may be measured of its rows; null: everything
     min_cell: (

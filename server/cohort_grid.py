@@ -163,6 +163,7 @@ class CohortGrid(Grid):
                 previous=exchange.previous,
                 abandoned=exchange.abandoned,
                 groups=exchange.groups,
+                members=None,
                 rounds=setting.rounds,
                 best=exchange.best,
                 deadline_s=setting.deadline_s,

@@ -10,6 +10,7 @@ class RefusalCode(StrEnum):
     ROUND_REPLAYED = "round-replayed"  # (round, attempt) not after the last
     CONTEXT_REUSED = "context-reused"
     RULES_CHANGED = "rules-changed"  # other terms than this run began with
+    CHAIN_BROKEN = "chain-broken"  # links that do not lead to this client's own last revealed sum
     OWN_ADVERTISEMENT = "own-advertisement-altered"
     BAD_SIGNATURE = "bad-signature"
     UNKNOWN_CLIENT = "unknown-client"

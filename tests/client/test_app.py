@@ -39,6 +39,7 @@ def order_of(federation, **changes):
         "previous": (),
         "abandoned": (),
         "groups": (("client-00", "client-01"), ("client-02",)),
+        "members": None,
         "rounds": 5,
         "best": 0,
         "deadline_s": 60.0,

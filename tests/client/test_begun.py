@@ -162,6 +162,7 @@ class Clinic:
             previous=(),
             abandoned=(),
             groups=(tuple(federation.nodes),),
+            members=None,
             rounds=5,
             best=0,
             deadline_s=60.0,

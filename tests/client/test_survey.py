@@ -117,6 +117,7 @@ def _order(federation):
         previous=(),
         abandoned=(),
         groups=(tuple(federation.nodes),),
+        members=None,
         rounds=5,
         best=0,
         deadline_s=60.0,

@@ -50,6 +50,7 @@ class Clients:
             "previous": (),
             "abandoned": (),
             "groups": (tuple(self.names),),
+            "members": None,
             "rounds": 5,
             "best": 0,
             "deadline_s": 60.0,
