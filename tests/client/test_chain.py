@@ -125,13 +125,13 @@ def test_a_run_of_drawn_cohorts_passes_that_asks_a_client_now_and_then(site):
     assert [site.take(replace(one, terms=terms)) for one in asked] == [""] * len(asked)
 
 
-def test_more_rounds_bring_a_test_of_a_better_model_and_no_other(site):
+def test_more_rounds_bring_a_test_of_a_better_model_and_a_server_that_asks_has_one_more(site):
     assert not any(site.take(one) for one in run_of(2))
-    assert site.take(order("test", 3, rounds=99)) == "daily-limit"  # any `rounds` stands there
-    assert site.take(order(round=3, rounds=20)) == ""
-    assert site.take(order("evaluate", 3, rounds=20)) == ""
-    assert site.take(order("test", 3, rounds=20)) == ""
-    assert site.take(order("test", 1, rounds=20, attempt=2)) == "round-replayed"
+    more = {"rounds": 20}  # `resume rounds=20`
+    for one in (order(round=3, **more), order("evaluate", 3, **more), order("test", 3, **more)):
+        assert site.take(one) == ""
+    assert site.take(order("test", 4, rounds=99)) == ""  # any `rounds` stands in a test
+    assert site.take(order("test", 5, rounds=100)) == "daily-limit"
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,7 @@ SCHEMA_PROOFS = {
 }
 SIMULATED, STOPPING = "engines/test_simulation.py", "server/test_stopping.py"
 SITE, POLICY, LEDGER = "client/test_site.py", "client/test_policy.py", "client/test_ledger.py"
+CHAIN = "client/test_chain.py"
 README, WORDS = "e2e/test_readme.py", "calyx/tasks/test_csv_words.py"
 SEARCH, STUDY = "cli/sweep/test_search.py", "cli/sweep/test_plan.py"
 ELSEWHERE = {
