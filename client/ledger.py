@@ -19,7 +19,8 @@ from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.session import Session
 from client.chain import RunEntry, check_cv_begins, check_order, check_scores, is_join, line_of
-from client.limits import DAY_S, EARLIEST, Day, Limits, check_day, recent
+from client.limits import DAY_S, EARLIEST, Day, Limits, check_day
+from client.limits import recent as _recent
 from client.tombstones import Answers, Tombstone, proves
 
 _KEPT_TOMBSTONES = 8  # whose members are remembered; older sums cannot be abandoned any more
@@ -88,11 +89,11 @@ class Ledger:
         if not limits.is_open and now >= EARLIEST:
             self.settle_clock(now)
         day = Day(
-            recent(self.starts, now),
-            recent(self.joins, now),
-            recent(self.sums, now),
-            recent(self.failures, now),
-            recent(list(self.unfinished.values()), now),
+            _recent(self.starts, now),
+            _recent(self.joins, now),
+            _recent(self.sums, now),
+            _recent(self.failures, now),
+            _recent(list(self.unfinished.values()), now),
         )
         is_start = order.kind != "statistics" and not self._has_begun(order.run)
         joins = limits.joins is not None and is_join(self.runs.get(order.run), order)
@@ -199,7 +200,7 @@ class Ledger:
                 self.roster_version = version
                 self.roster_digest = str(line.get("digest", ""))
             case {"event": "failure", "time": float(now)}:
-                self.failures = [*recent(self.failures, now), now]
+                self.failures = [*_recent(self.failures, now), now]
                 known = {c: at for c, at in self.causes.items() if now - at < DAY_S}
                 self.causes = known | {str(line.get("cause", "")): now}
             case {"event": "clock", "time": float(now)}:
@@ -214,13 +215,13 @@ class Ledger:
         run, ctx = str(line["run"]), str(line["ctx"])
         # An audit belongs to a run, and is answered once for the same rows.
         if line["kind"] != "statistics" and not self._has_begun(run):
-            self.starts = [*recent(self.starts, now), now]
+            self.starts = [*_recent(self.starts, now), now]
         if "joined" in line:
-            self.joins = [*recent(self.joins, now), now]
+            self.joins = [*_recent(self.joins, now), now]
         if run not in self.runs:
             self.runs[run] = RunEntry(str(line["terms"]), int(str(line["group"])))
         self.runs[run].take(line)
-        self.sums = [*recent(self.sums, now), now]
+        self.sums = [*_recent(self.sums, now), now]
         waiting = {c: at for c, at in self.unfinished.items() if now - at < DAY_S}
         self.unfinished = waiting | {ctx: now}
 
