@@ -14,6 +14,7 @@ from calyx.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.wire import FailureCode
 from client.failures import ClientFailure
+from client.membership import members_of
 
 _SPARE_EVALUATIONS = 2  # A7: a site may have been down while others trained
 _SPARE_TESTS = 1  # A8: `resume rounds=N` may find a better model
@@ -27,6 +28,7 @@ class RunEntry:
     group: int
     last: dict[str, list[int]] = field(default_factory=dict)  # kind → (round, attempt)
     ctx: str = ""  # of the last order
+    members: str | None = None  # digest of who is in which group; "": one group; None: not kept
     models: dict[str, str] = field(default_factory=dict)  # number → hash of the order's weights
     links: list[str] = field(default_factory=list)  # newest number, digest of what made its model
     trained: list[int] = field(default_factory=list)  # rounds
@@ -48,6 +50,7 @@ class RunEntry:
         if "weights" not in order:
             self.is_partly_known = True
             return
+        self.members = str(order["members"])
         number = _number(kind, at[0])
         if kind == "cv":
             _once(self.tested, at[0])
@@ -75,6 +78,7 @@ def line_of(order: Order) -> dict[str, object]:
         "rounds": order.rounds,
         "validated": order.is_validated,
         "links": _links(order),
+        "members": members_of(order),
     }
 
 

@@ -21,6 +21,7 @@ from calyx.secagg.session import Session
 from client.chain import RunEntry, check_cv_begins, check_order, check_scores, is_join, line_of
 from client.limits import DAY_S, EARLIEST, Day, Limits, check_day
 from client.limits import recent as _recent
+from client.membership import check_members
 from client.tombstones import Answers, Tombstone, proves
 
 _KEPT_TOMBSTONES = 8  # whose members are remembered; older sums cannot be abandoned any more
@@ -65,6 +66,11 @@ class Ledger:
                 f"The pinned roster is another version {newest} than the one that was used here; ask "
                 "the consortium which of the two is to be replaced by a newer one."
             )
+
+    def check_members(self, order: Order, roster: Roster) -> None:
+        """Groups that stay. Raises Refusal."""
+        entry = self.runs.get(order.run)
+        check_members(order, roster, None if entry is None else entry.members)
 
     def check_order(
         self, order: Order, group: int, ctx: bytes, tell: Callable[[str], object] = str

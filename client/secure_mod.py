@@ -93,6 +93,7 @@ def open_context(
     memory, now = Memory(context, site), time.time()
     ledger = memory.ledger
     ledger.check_roster(member.roster)
+    ledger.check_members(order, member.roster)
     ledger.check_order(order, group, ctx, lambda odd: journal.write("chain", message=odd))
     ledger.check_limits(order, _limits(site), now)
     version = data()  # a look at the rows, where the ledger's keys are of them

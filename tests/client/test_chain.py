@@ -6,10 +6,9 @@ The ledger alone is asked, as `client.secure_mod` asks it: no rows, no training.
 from dataclasses import replace
 
 import pytest
+from support.orders import NAMES, TERMS, digit, link, order
 
-from calyx.composing import compose, resolved
-from calyx.config import RunConfig, parse
-from calyx.order import Cv, Link, Order, terms_of
+from calyx.order import Cv, Link
 from calyx.secagg.refusals import Refusal
 from calyx.secagg.rules import Rules
 from calyx.secagg.session import Session
@@ -19,39 +18,7 @@ from client.limits import DAY_S, Limits
 from client.tombstones import Answers, Tombstone, vector_keys
 
 NOW = 1.8e9
-TERMS = terms_of(parse(RunConfig, resolved(compose([])), ""))
-NAMES = tuple("abcdef")
 DAILY = Limits(runs=12, sums=1000, failures=3, joins=2, unfinished=100)
-
-
-def digit(number):
-    return f"{number:064x}"
-
-
-def order(kind="train", round=1, **changes):
-    """A sound order, of model n with weights n, which sum n made."""
-    number = {"train": round - 1, "evaluate": round, "test": round}.get(kind, 0)
-    has_links = kind in ("train", "evaluate") and (kind, round) != ("train", 1)
-    values = {
-        "protocol": "calyx/1",
-        "run": "run",
-        "attempt": 1,
-        "weights": digit(number),
-        "is_validated": False,
-        "previous": (link(number),) if has_links else (),
-        "abandoned": (),
-        "groups": (NAMES,),
-        "members": None,
-        "rounds": 9,
-        "best": 0,
-        "deadline_s": 60.0,
-        "terms": TERMS,
-    }
-    return Order(kind=kind, round=round, **(values | changes))
-
-
-def link(number, root="f"):
-    return Link(ctx=digit(number), root=root * 64)
 
 
 class Site:

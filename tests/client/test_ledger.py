@@ -40,10 +40,16 @@ def test_a_client_stays_in_its_group():
     )
     clients = Clients(two)
     names = tuple(clients.names)
-    first = clients.order(groups=(names[:4], names[4:]))
+    groups = (names[:4], names[4:])
+    first = clients.order(groups=groups, members=groups)
     assert clients.ask(names[0], first).has_content()
-    moved = clients.order(groups=(names[4:], names[:4]), round=2)
-    assert code_of(clients.ask(names[0], moved)) == "second-group"
+    for members, code in ((groups[::-1], "rules-changed"), (groups, "rules-changed")):
+        moved = clients.order(groups=groups[::-1], members=members, attempt=2)
+        assert code_of(clients.ask(names[0], moved)) == code
+    # A ledger of before says nothing of members, and knows the group.
+    clients.contexts[names[0]] = clients.fresh(names[0])
+    old = clients.order(groups=groups[::-1], members=groups[::-1], run="old")
+    assert clients.ask(names[0], old).has_content()
 
 
 def test_no_second_vector_leaves_for_a_model_whatever_the_run_is_called(clients):
