@@ -117,7 +117,7 @@ def test_a_strict_verifier_takes_what_is_made_and_what_an_older_folder_is_renewe
     folder, capsys
 ):
     assert strictly(folder, folder / "ca.crt") == "trusted"
-    drop_identifiers(folder)
+    drop_identifiers(folder, "ca.crt", "server.crt")
     (folder / "pinned.crt").write_bytes((folder / "ca.crt").read_bytes())  # at a site, since then
     assert "Missing" in strictly(folder, folder / "ca.crt")
     assert keys.main(["renew", "--folder", str(folder)]) == 0
