@@ -8,7 +8,7 @@ from flwr.serverapp import Grid
 
 from calyx import wire
 from calyx.errors import CalyxError
-from calyx.flower import send_and_wait
+from calyx.flower_replies import send_and_wait
 
 log = logging.getLogger(__name__)
 Nodes = dict[str, int]  # client name → Flower node id, sorted by name
