@@ -7,7 +7,6 @@ is started here is ended here.
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -193,11 +192,7 @@ def settle_sites(serving: Serving) -> list[str]:
 
     Raises UserError for a key that cannot be registered.
     """
-    operator = Operator(serving.behind, serving.authority)
-    wanted = {
-        path.name.removesuffix(".node.pub"): read_bounded(path, 2**14)
-        for path in sorted(serving.nodes.glob("*.node.pub"))
-    }
+    operator, wanted = Operator(serving.behind, serving.authority), _node_keys(serving)
     changes, known = [], set()
     for node in operator.nodes():
         if wanted.get(node.name) == node.public_key:
@@ -211,6 +206,14 @@ def settle_sites(serving: Serving) -> list[str]:
         operator.register(name, wanted[name])
         changes.append(f"registered {name}")
     return sorted(changes, key=lambda line: line.startswith("registered"))
+
+
+def _node_keys(serving: Serving) -> dict[str, bytes]:
+    """Public node keys (PEM) by the names of the sites. Raises UserError for what is no file."""
+    return {
+        path.name.removesuffix(".node.pub"): read_bounded(path, 2**14)
+        for path in sorted(serving.nodes.glob("*.node.pub"))
+    }
 
 
 def check_ports(serving: Serving) -> None:
@@ -251,29 +254,12 @@ def serve_gateway(serving: Serving, processes: Processes, tell: Callable[[str], 
     """
     import threading
 
-    import uvicorn
+    from server.listening import GatewayServer, with_files
 
-    behind = Behind(serving.behind, serving.authority, processes.bell)
-    limits = Limits()
+    limits = with_files(Limits())
+    behind = Behind(serving.behind, serving.authority, processes.bell, _node_keys(serving))
     app = make_gateway(behind, serving.state / "audit.jsonl", limits)
-    config = uvicorn.Config(
-        app,
-        host=serving.host,
-        port=serving.port,
-        ssl_certfile=str(serving.keys / "server.crt"),
-        ssl_keyfile=str(serving.keys / "server.key"),
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=2,
-        limit_concurrency=limits.connections,
-    )
-
-    class Server(uvicorn.Server):
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            app.state.waiting.release()  # sites that wait for messages
-            await super().shutdown(sockets)
-
-    server = Server(config)
+    server = GatewayServer(app, (serving.host, serving.port), serving.keys, limits)
     failed: list[CalyxError] = []
 
     def watch() -> None:

@@ -24,7 +24,9 @@ MAY_IMPORT = {
     "conf": set(),
 }
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
-FLOWER_SEAM = ("calyx/flower.py", "calyx/flower_site.py", "calyx/flower_ray.py")
+FLOWER_SEAM = tuple(
+    f"calyx/flower{part}.py" for part in ("", "_fleet", "_ray", "_replies", "_site")
+)
 FLOWERS_SIDE = (
     "strategies/base.py",
     "strategies/flower.py",
