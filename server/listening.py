@@ -147,6 +147,13 @@ class BoundedProtocol(H11Protocol):
         if self.conn.their_state is h11.DONE and self.conn.trailing_data[0]:
             self.transport.abort()
 
+    def send_400_response(self, msg: str) -> None:
+        """What has come is no HTTP; whoever still works on an answer learns that nobody waits."""
+        super().send_400_response(msg)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
     def on_response_complete(self) -> None:
         """The next request may come."""
         self._is_in_head = False

@@ -21,9 +21,9 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from support.node_keys import NodeKey
 from support.tls import served
 
+from benchmarks.malformed import NodeKey
 from calyx.authority import make_server
 from calyx.bell import AppBell, bind_bell
 from calyx.flower import FLEET_PATHS
