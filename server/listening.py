@@ -19,6 +19,7 @@ from typing import Any
 import h11
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from server.guard import Limits, neighbourhood
@@ -121,6 +122,11 @@ class BoundedProtocol(H11Protocol):
             self._guests.remove(self.guest)
         with contextlib.suppress(h11.LocalProtocolError):
             super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        # Transport and protocol point at each other, and half a megabyte of buffers hangs on them:
+        # it goes now, not when garbage is collected.
+        self.transport, self.guest, self.cycle, self.app_state = _GONE, None, None, {}  # type: ignore[assignment]
+        self.flow = FlowControl(_GONE)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a head or a body; a head is looked at before it is parsed."""
@@ -192,6 +198,24 @@ class BoundedProtocol(H11Protocol):
     def _prove(self, site: str) -> None:
         if self.guest is not None:
             self._guests.prove(self.guest, site)
+
+
+class _Gone(asyncio.Transport):
+    """In place of the transport of a connection that has ended."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+    abort = pause_reading = resume_reading = close
+
+    def write(self, data: object) -> None:
+        pass
+
+
+_GONE = _Gone()
 
 
 class GatewayServer(uvicorn.Server):
