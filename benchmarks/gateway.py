@@ -130,7 +130,10 @@ async def serve_throughout(
     import httpx
 
     trusted, seconds = ssl.create_default_context(cafile=str(authority)), []
-    async with httpx.AsyncClient(verify=trusted, timeout=30, trust_env=False) as client:
+    anew = httpx.Limits(max_keepalive_connections=0)  # it has to get in each time
+    async with httpx.AsyncClient(
+        verify=trusted, timeout=30, trust_env=False, limits=anew
+    ) as client:
         while not until.is_set():
             started = time.perf_counter()
             answer = await client.post(f"https://{address}{ASK}", headers=site.headers())

@@ -160,6 +160,13 @@ class BoundedProtocol(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
 
+    def shutdown(self) -> None:
+        """The gateway ends; a connection in the middle of nonsense is cut off."""
+        try:
+            super().shutdown()
+        except h11.LocalProtocolError:
+            self.transport.abort()
+
     def on_response_complete(self) -> None:
         """The next request may come."""
         self._is_in_head = False
@@ -227,6 +234,7 @@ class GatewayServer(uvicorn.Server):
             host=where[0],
             port=where[1],
             http="h11",
+            h11_max_incomplete_event_size=limits.head_bytes,
             ws="none",
             proxy_headers=False,
             server_header=False,
