@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from fastapi import HTTPException
 from flwr.common import constant
 from flwr.proto.fleet_pb2 import ActivateNodeRequest
 from flwr.supercore import constant as core
@@ -13,10 +12,11 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.superlink.routers.fleet.node_auth import authenticate_node
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 
 from benchmarks.malformed import NodeKey
 from calyx import flower, flower_fleet
-from calyx.authority import make_node_key
+from calyx.certificates import make_node_key
 from calyx.errors import UserError
 from server.proofs import Proofs
 
