@@ -17,6 +17,7 @@ from flwr.supercore.primitives.asymmetric import sign_message
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from starlette.testclient import TestClient
 
+from benchmarks.gateway import SOUND, answer, connect, nonsense
 from server.doors import make_server
 from server.gateway import Behind, make_gateway
 from server.guard import Held, Limits, Quota
@@ -137,27 +138,6 @@ def door(behind, tmp_path_factory):
         yield port, behind[1] / "ca.crt"
 
 
-def connect(door, source="127.0.0.1"):
-    trusted = ssl.create_default_context(cafile=str(door[1]))
-    raw = socket.create_connection(("127.0.0.1", door[0]), 5.0, (source, 0))
-    return trusted.wrap_socket(raw, server_hostname="127.0.0.1")
-
-
-def answer(door, data, source="127.0.0.1", patience_s=5.0):
-    """The status line's number; 0 where the connection was closed without one, or none came."""
-    with closing(connect(door, source)) as line:
-        line.settimeout(patience_s)
-        with suppress(OSError):
-            line.sendall(data)
-        with suppress(OSError):
-            head = line.recv(100)
-            return int(head[9:12]) if head.startswith(b"HTTP/1.1 ") else 0
-    return 0
-
-
-SOUND = b"POST /v1/fleet/get-run HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx"
-
-
 def test_a_head_without_an_end_is_cut_and_nobody_waits_for_it(door):
     line = connect(door)
     with closing(line):
@@ -191,25 +171,6 @@ def test_one_address_holds_its_share_of_the_connections_and_no_more(door):
     assert answer(door, SOUND, "127.0.0.7") == 200
     for line in lines:
         line.close()
-
-
-def nonsense(draw):
-    """Bytes of an exchange that no site would send."""
-    kinds = (
-        lambda: draw.randbytes(draw.randrange(1, 4000)),
-        lambda: b"GET " + b"/" * draw.randrange(1, 70_000) + b" HTTP/1.1\r\n\r\n",
-        lambda: SOUND.replace(b"x\r\n\r\n", b"x\r\n" + b"a: b\r\n" * 20_000 + b"\r\n"),
-        lambda: SOUND.replace(b"length: 1", b"length: " + draw.choice((b"-1", b"1e9", b"9" * 40))),
-        lambda: SOUND.replace(b"length: 1", b"length: 99999"),
-        lambda: SOUND.replace(b"content-length: 1", b"transfer-encoding: chunked") + b"zz\r\n",
-        lambda: SOUND.replace(b"host: x", b"flwr-signature: a\r\nflwr-signature: b"),
-        lambda: SOUND.replace(b"POST", draw.choice((b"CONNECT", b"PRI", b"\0", b"GET"))),
-        lambda: SOUND.replace(b"get-run", draw.choice((b"../control/start-run", b"%00", b"\xff"))),
-        lambda: SOUND.replace(b"host: x", b"upgrade: websocket\r\nconnection: upgrade"),
-        lambda: SOUND[: draw.randrange(1, len(SOUND))],
-        lambda: SOUND * 30,
-    )
-    return draw.choice(kinds)()
 
 
 def test_malformed_exchanges_leave_the_gateway_small_and_its_sites_served(door):
