@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     found = measure(options.exchanges, options.seed, Console(quiet=options.json))
     if options.json:
-        print(json.dumps(asdict(found)))
+        Console().print_json(json.dumps(asdict(found)))
         return
     console = Console()
     console.print(
