@@ -19,7 +19,7 @@ from flwr.app import Message
 
 from calyx.bounded_http import blame, bounded_client, in_words, is_distrust, seconds_ahead
 from calyx.errors import CalyxError, UserError
-from calyx.flower import client_of_api, label_message
+from calyx.flower import client_of_api, label_message, take_times_of
 from calyx.proxies import Proxy, proxy_for
 
 if TYPE_CHECKING:
@@ -149,14 +149,18 @@ class SiteLink:
             self._client.close()
 
     def beat(self) -> bool:
-        """Say once that this site is there; False if nobody heard it."""
+        """Say once that this site is there; always True, which tells Flower's sender to go on.
+
+        Told that nobody heard it, the sender would ask again within a second, and again: a server
+        could have as many as it likes, and see by how soon each comes, and by the handshake of its
+        connection, when a site is at work. As it is they come at random times, 17 to 23 s apart.
+        """
         from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
 
         request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=_HEARTBEAT_S)
-        try:
-            return bool(self._client.SendNodeHeartbeat(request).success)
-        except (httpx.HTTPError, ValueError):
-            return False
+        with suppress(httpx.HTTPError, ValueError, CalyxError):
+            self._client.SendNodeHeartbeat(request)
+        return True
 
     def leave(self) -> None:
         """Say that this site goes, so that nobody waits for it; `has_left` if somebody heard it."""
@@ -238,8 +242,8 @@ class SiteLink:
 
         return str(self.call("GetRun", GetRunRequest(node=self._node, run_id=run_id)).run.fab_hash)
 
-    def reply(self, message: Message, seconds: float) -> None:
-        """Send a reply that took `seconds` to make."""
+    def reply(self, message: Message, asked: Message) -> None:
+        """Send the reply to what was `asked`. No field of it says when it was made, or how long it took."""
         from flwr.app.message import remove_content_from_message
         from flwr.common.serde import message_to_proto
         from flwr.proto.fleet_pb2 import PushMessagesRequest
@@ -250,6 +254,7 @@ class SiteLink:
             no_object_id_recompute,
         )
 
+        take_times_of(message.metadata, asked.metadata)
         label_message(message.metadata, message.object_id)
         with no_object_id_recompute():
             tree, parts = get_object_tree(message), get_all_nested_objects(message)
@@ -258,7 +263,7 @@ class SiteLink:
                 node=self._node,
                 messages_list=[message_to_proto(head)],
                 message_object_trees=[tree],
-                clientapp_runtime_list=[seconds],
+                clientapp_runtime_list=[0.0],
             )
             wanted = self.call("PushMessages", request)
             for part in set(wanted.objects_to_push) & parts.keys():

@@ -28,6 +28,7 @@ from client.begun import compare
 from client.config import Site
 from client.data import Participant, check_agreed, prepare, read_rows, task_of, whole
 from client.failures import ClientFailure
+from client.pace import note_rows
 from client.policy import check_policy
 from client.renewal import read_settled
 from client.store import Store
@@ -97,6 +98,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     opening = None
     if privacy.is_encrypted:
         opening = secure_mod.open_context(site, context, order, (privacy, parts))
+    note_rows(context, site)
     rows = read_settled(site, order)
     compare(site, order, rows)
     fold = None if cv is None else cv.fold

@@ -23,6 +23,7 @@ from calyx.wire import FailureCode
 from client.failures import ClientFailure
 
 ANY = "any"
+PACES = 3  # multiples of `pace_s` that a deadline leaves for a reply at least
 
 
 @config
@@ -103,6 +104,9 @@ def check_policy(
     cv = order.terms.cv
     if cv is not None and cv.k == "clients" and not policy.leave_one_out:
         raise _outside("it wants cv.k=clients, and this site's policy has no leave_one_out")
+    if order.deadline_s < PACES * policy.pace_s:
+        least = PACES * policy.pace_s
+        raise _outside(f"deadline_s is {order.deadline_s:g}, below {PACES} × pace_s, {least:g}")
     if policy.bounds is None:
         return
     for key, value in _leaves(order):
