@@ -70,7 +70,7 @@ def _two_sites(folder: Path, options: argparse.Namespace) -> dict[str, float | s
         }
         if not options.short:
             found["flower_stage_s"] = _stock_stage(fleet, max(3, options.stages // 3))
-        fleet.serve(env={"PYTHONPATH": f"{_noop_server(folder)}:{WIDE}"})
+        fleet.serve(env=other_server(folder / "noop", HERE / "noop.py", WIDE))
         fleet.join(**PLAIN)
         found["stage_s"] = _noop_stage(fleet, options.stages)
         fleet.down()
@@ -88,12 +88,12 @@ def _two_sites(folder: Path, options: argparse.Namespace) -> dict[str, float | s
     return found
 
 
-def _noop_server(folder: Path) -> Path:
-    """Calyx's packages of the operator, with the server app of `benchmarks.noop`."""
-    made = folder / "noop"
-    shutil.copytree(HERE.parent / "server", made / "server")
-    shutil.copy(HERE / "noop.py", made / "server" / "app.py")
-    return made
+def other_server(folder: Path, app: Path, *path: Path) -> dict[str, str]:
+    """An environment in which the operator's server app is the file `app`; made in `folder`."""
+    shutil.copytree(HERE.parent / "server", folder / "server")
+    shutil.copy(app, folder / "server" / "app.py")
+    inherited = filter(None, [os.environ.get("PYTHONPATH")])
+    return {"PYTHONPATH": os.pathsep.join([*map(str, (folder, *path)), *inherited])}
 
 
 def _noop_stage(fleet: Fleet, count: int) -> float:

@@ -245,6 +245,7 @@ ELSEWHERE = {
     "PolicyConfig.runs_a_day": f"{LEDGER}::test_runs_and_sums_a_day_are_limited",
     "PolicyConfig.sums_a_day": f"{LEDGER}::test_runs_and_sums_a_day_are_limited",
     "PolicyConfig.failures_a_day": "client/test_agreed.py::test_orders_that_fail_on_rows_are_limited",
+    "PolicyConfig.pace_s": "client/test_pace.py::test_a_server_sees_the_same_times_whatever_the_work_was",
     "PolicyConfig.leave_one_out": "client/test_agreed.py::test_a_model_for_one_client_alone_is_scored_"
     "only_where_the_policy_says_so",
     "PolicyConfig.statistics": "client/test_survey.py::test_the_sites_own_minimum_and_list_of_items_count",
