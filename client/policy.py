@@ -40,7 +40,8 @@ class PolicyConfig:
     joins_a_day: PositiveInt | None  # of `runs_a_day`: runs that it first meets in their middle
     failures_a_day: PositiveInt | None  # on its own rows: each tells the server a bit of them
     unfinished_a_day: PositiveInt | None  # orders taken for which no vector left, whoever's fault
-    # Replies that rows had a part in leave at multiples of so many seconds after their order; 0: at once.
+    # What rows had a part in leaves at multiples of so many seconds after its order, and all epochs
+    # are run; 0: at once, and early stopping shows. In simulation nobody waits.
     pace_s: NonNegativeFloat
     leave_one_out: bool  # whether it scores a model meant for it alone, as cv.k=clients asks
     statistics: tuple[Item, ...] | None  # what may be measured of its rows; null: everything

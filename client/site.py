@@ -18,10 +18,11 @@ from pydantic import JsonValue
 from calyx import wire
 from calyx.bounded_http import is_address
 from calyx.config import Section, config, parse
+from calyx.door import Door
 from calyx.errors import ConfigError, UserError, printable
 from calyx.files import at_home, read_bounded, write_atomically
 from calyx.flower import Patience, as_task
-from calyx.flower_site import Door, NotAdmitted, SiteLink
+from calyx.flower_site import NotAdmitted, SiteLink
 from calyx.human_yaml import read_tree, typed
 from calyx.installed import bundle_hash
 from calyx.manifest import check_installed, read_manifest

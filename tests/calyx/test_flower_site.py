@@ -22,9 +22,10 @@ from support.tls import served
 
 from calyx import bounded_http, flower_site
 from calyx.certificates import make_node_key, make_server
+from calyx.door import Door
 from calyx.errors import CalyxError, UserError
 from calyx.flower import as_task, label_message
-from calyx.flower_site import Door, NotAdmitted, SiteLink
+from calyx.flower_site import NotAdmitted, SiteLink
 
 PULL = "/v1/fleet/pull-messages"
 
