@@ -32,6 +32,8 @@ NoteKind = Literal[
     "pace",
     "failure",
     "refusal",
+    "chain",
+    "clock",
 ]
 
 
