@@ -32,7 +32,7 @@ from calyx.wire import FailureCode
 from client import journal
 from client.app import app
 from client.config import ClientConfig, Site, node_config, read_site
-from client.pace import Clock, leaves_at, take_note
+from client.pace import Clock, take_note, wait
 
 log = logging.getLogger(__name__)
 HELD_S = 2.0
@@ -174,12 +174,10 @@ class Worker:
         """Until the reply to a message may leave; more than one multiple is a line of the journal."""
         if not take_note(context):
             return
-        leaving = leaves_at(came, self._clock.now(), self._pace_s)
-        while (left := leaving.moment - self._clock.now()) > 0:
-            self._clock.sleep(left)
-        if leaving.number > 1:
+        number = wait(self._clock, came, self._pace_s)
+        if number > 1:
             kind = printable(message.metadata.message_type, 40)
-            journal.write("pace", message=kind, multiple=leaving.number, pace_s=self._pace_s)
+            journal.write("pace", message=kind, multiple=number, pace_s=self._pace_s)
 
 
 def run_site(cfg: SiteConfig, site: Site, tell: Callable[[str], None]) -> None:

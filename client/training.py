@@ -71,23 +71,23 @@ def train(
             losses.append(loop.epoch())
         return Trained(losses[-1], None, len(losses), loop.steps)
     best, lowest = Trained(math.nan, None, 0, 0), math.inf
-    best_weights, epochs, has_stopped = model.state_dict(), 0, False
+    kept, epochs, has_stopped = model.state_dict(), 0, False
     for number in range(1, job.cfg.epochs + 1):
         on_epoch(number)
         loss = loop.epoch()
         found = evaluate(model, validation, device).loss
-        if has_stopped:
-            continue
-        epochs = number
         now = math.inf if found is None else found  # an output that is not finite is never better
-        if best.epochs == 0 or now < lowest - job.cfg.early_stopping.min_delta:
-            best, lowest = Trained(loss, found, epochs, loop.steps), now
-            best_weights = {k: v.clone() for k, v in model.state_dict().items()}
+        is_better = best.epochs == 0 or now < lowest - job.cfg.early_stopping.min_delta
+        is_better, epochs = is_better and not has_stopped, epochs + (not has_stopped)
+        if is_better or job.hides_stopping:  # a copy takes time, too
+            copy = {k: v.clone() for k, v in model.state_dict().items()}
+        if is_better:
+            best, lowest, kept = Trained(loss, found, epochs, loop.steps), now, copy
         elif epochs - best.epochs >= (job.cfg.early_stopping.patience or math.inf):
-            if not job.hides_stopping:
-                break
             has_stopped = True
-    model.load_state_dict(best_weights)
+        if has_stopped and not job.hides_stopping:
+            break
+    model.load_state_dict(kept)
     return Trained(best.loss, best.validation_loss, epochs, best.steps)
 
 

@@ -11,7 +11,7 @@ from calyx.installed import bundle_hash
 from calyx.weights import hash_weights
 from client import journal, training
 from client import site as sites
-from client.pace import Clock, leaves_at, note_rows, take_note
+from client.pace import Clock, leaves_at, note_rows, take_note, wait
 from client.site import SiteConfig, Worker
 
 PACE_S = 2.0
@@ -44,14 +44,25 @@ class Time:
     """A clock of this test's own, and what happened when."""
 
     def __init__(self):
-        self.now, self.events = 100.0, []
-        self.clock = Clock(lambda: self.now, self.sleep)
+        self.now, self.events, self.drawn = 100.0, [], 0.0
+        self.clock = Clock(lambda: self.now, self.sleep, lambda: self.drawn)
 
     def sleep(self, seconds):
         self.now += seconds
 
     def note(self, what):
         self.events.append((what, round(self.now - 100, 6)))
+
+
+@pytest.mark.parametrize(
+    ("worked", "drawn", "number"), [(1.95, 0.2, 1), (1.95, 0.3, 2), (1.79, 1.0, 1), (2.0, 0.0, 1)]
+)
+def test_the_edge_of_a_multiple_is_drawn_within_its_last_tenth(worked, drawn, number):
+    """So that work of a chosen length does not tell milliseconds: 1.95 + 0.2 · drawn against 2."""
+    time = Time()
+    came, time.drawn, time.now = time.now, drawn, time.now + worked
+    assert wait(time.clock, came, PACE_S) == number
+    assert time.now == pytest.approx(came + number * PACE_S)
 
 
 class Link:

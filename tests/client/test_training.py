@@ -126,6 +126,23 @@ def test_the_epochs_that_hide_when_a_training_stops_change_nothing(objective, op
     assert ends[0] == ends[1]
 
 
+def test_a_training_that_hides_when_it_stops_does_the_same_work_whatever_its_validation_rows(
+    monkeypatch,
+):
+    """Copies of weights, too: of a large model they take as long as an epoch over few rows."""
+    real, work = torch.Tensor.clone, []
+    monkeypatch.setattr(torch.Tensor, "clone", lambda t: work.append("copy") or real(t))
+    done = []
+    for validation in (rows(60), Part(rows(60).x, 1 - rows(60).y, 2)):
+        work.append([])
+        asked = replace(job(config(epochs=9, patience=1, lr=0.3)), hides_stopping=True)
+        trained = train(model(), rows(60), validation, asked, lambda _: work.append("epoch"))
+        done.append((trained.epochs, work[work.index([]) + 1 :]))
+        work.clear()
+    assert done[0][0] > done[1][0]
+    assert done[0][1] == done[1][1]
+
+
 def test_a_client_and_a_round_have_their_own_randomness_and_nobody_elses():
     def after(seed, client, dropout=0.5):
         net = model(dropout=dropout)
