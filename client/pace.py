@@ -7,7 +7,7 @@ waits: there is no clock to hide from. Decision 0058.
 """
 
 import math
-import random
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Clock:
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    draw: Callable[[], float] = random.SystemRandom().random
+    draw: Callable[[], float] = lambda: secrets.randbelow(2**32) / 2**32
 
 
 @dataclass(frozen=True)
