@@ -108,7 +108,7 @@ def _asked(fleet: Fleet, attack: Attack, name: str, pace_s: float) -> list[dict[
     fleet.serve(env=env)
     fleet.join(pace_s=pace_s)
     asked = [attack.questions[0]] * WARM_UP + attack.questions
-    orders = [attack.asker.ask(question, f"{name}-{i}") for i, question in enumerate(asked)]
+    orders = [attack.asker.ask(question, name, i) for i, question in enumerate(asked)]
     job, out = fleet.folder / f"{name}.json", fleet.folder / f"{name}-seen.json"
     as_lists = [
         {"order": text, "weights": {k: v.tolist() for k, v in weights.items()}}
@@ -181,7 +181,7 @@ def _by_journals(attack: Attack, data: Path) -> int:
     keys, right = throw_away(SITES), 0
     as_task(1)
     for number, question in enumerate(attack.questions):
-        text, weights = attack.asker.ask(question, f"run-{number}")
+        text, weights = attack.asker.ask(question, "run", number)
         for site in SITES:
             section = attack.asker.client | {"data_dir": str(data)}
             node = node_config(site, section, (keys.private[site], keys.roster))

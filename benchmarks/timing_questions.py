@@ -96,23 +96,26 @@ class Asker:
     sites: tuple[str, ...]
     client: Section  # of a simulation
 
-    def ask(self, question: Question, run: str) -> tuple[str, Weights]:
-        """The text of an order for training, and its weights; the run is one that never was."""
+    def ask(self, question: Question, run: str, number: int) -> tuple[str, Weights]:
+        """The text of an order for training, and its weights: one of `number` from a run that never was.
+
+        A run of its own for each would have the rows read anew, which takes longer than the training.
+        """
         rates, weights = _chosen(question, self.template)
         how: Section = {"epochs": EPOCHS, "batch_size": 8, "early_stopping": STOPPING, **rates}
         order = Order(
             protocol="calyx/1",
             run=run,
             kind="train",
-            round=2,  # a first round must begin with the seed's weights
+            round=2 + number,  # a first round must begin with the seed's weights
             attempt=1,
             weights=hash_weights(weights),
             is_validated=False,
-            previous=(Link(ctx=_digest(run), root=_digest(run + " root")),),
+            previous=(Link(ctx=_digest(f"{run} {number}"), root=_digest(f"root {number}")),),
             abandoned=(),
             groups=(self.sites,),
             members=None,
-            rounds=2,
+            rounds=2 + number,
             best=0,
             deadline_s=60.0,
             terms=replace(self.terms, training=self.terms.training | how),
