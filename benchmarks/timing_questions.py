@@ -59,7 +59,7 @@ def questions(markers: int) -> list[Question]:
 def write_rows(folder: Path, sites: Sequence[str], markers: int, seed: int) -> Secrets:
     """A csv task's folder: every site has a well patient with each marker, and an ill one by chance."""
     draw, bits = np.random.default_rng(seed), dict[tuple[str, int, str], bool]()
-    names = [f"m{i}" for i in range(markers)]
+    names = [f"m{i:03}" for i in range(markers)]
     for part in ("train", "validation", "test"):
         (folder / part).mkdir(parents=True)
         for site in sites:
@@ -99,8 +99,10 @@ class Asker:
     def ask(self, question: Question, run: str, number: int) -> tuple[str, Weights]:
         """The text of an order for training, and its weights: one of `number` from a run that never was.
 
-        A run of its own for each would have the rows read anew, which takes longer than the training.
+        The run's name gets the part's behind it, since terms stay the same in a run. A run of its
+        own for each would have the rows read anew, which takes longer than the training.
         """
+        run = f"{run}-{question.part}"
         rates, weights = _chosen(question, self.template)
         how: Section = {"epochs": EPOCHS, "batch_size": 8, "early_stopping": STOPPING, **rates}
         order = Order(
