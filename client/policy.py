@@ -23,6 +23,7 @@ from calyx.wire import FailureCode
 from client.failures import ClientFailure
 
 ANY = "any"
+SHORTEST_PACE_S = 0.01
 PACES = 3  # multiples of `pace_s` that a deadline leaves for a reply at least
 
 
@@ -53,7 +54,9 @@ class PolicyConfig:
     bounds: dict[str, JsonValue] | None
 
     def __post_init__(self) -> None:
-        """Refuse a bound that would bound nothing."""
+        """Refuse a bound that would bound nothing, and a pace that no clock keeps."""
+        if 0 < self.pace_s < SHORTEST_PACE_S:
+            raise ValueError(f"pace_s must be 0 or at least {SHORTEST_PACE_S}")
         for key, bound in (self.bounds or {}).items():
             if not (
                 bound == ANY

@@ -158,10 +158,8 @@ class Worker:
         if run_id not in self._contexts:
             values = dict[str, str | int | float | bool](self._config)
             self._contexts = {run_id: Context(run_id, node_id, values, RecordDict(), {})}
-        context, came = (
-            self._contexts[run_id],
-            self._clock.now(),
-        )  # nothing is asked of the server now
+        context = self._contexts[run_id]
+        came = self._clock.now()  # from here on the server is asked nothing, and can delay nothing
         try:
             reply = app(message, context)
         except Exception:

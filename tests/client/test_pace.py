@@ -5,6 +5,8 @@ from flwr.app import Message, RecordDict
 from support.clients import Clients, code_of
 from support.federation import Federation
 
+from calyx.config import parse
+from calyx.errors import ConfigError
 from calyx.flower import as_task
 from calyx.flower_site import NotAdmitted
 from calyx.installed import bundle_hash
@@ -12,6 +14,7 @@ from calyx.weights import hash_weights
 from client import journal, training
 from client import site as sites
 from client.pace import Clock, leaves_at, note_rows, take_note, wait
+from client.policy import PolicyConfig
 from client.site import SiteConfig, Worker
 
 PACE_S = 2.0
@@ -218,6 +221,13 @@ def test_a_deadline_of_less_than_three_multiples_is_outside_the_policy(paced):
     name = paced.names[0]
     assert code_of(paced.ask(name, paced.order(deadline_s=5.9))) == "outside-policy"
     assert paced.ask(name, paced.order(deadline_s=6.0)).has_content()
+
+
+@pytest.mark.parametrize("pace_s", [1e-300, 0.009, -1, float("inf"), float("nan")])
+def test_a_pace_that_no_clock_keeps_is_refused(clients, pace_s):
+    policy = clients.section["policy"] | {"pace_s": pace_s}
+    with pytest.raises(ConfigError, match="pace_s"):
+        parse(PolicyConfig, policy, "client.policy")
 
 
 def test_in_simulation_nobody_waits(five):
