@@ -1,7 +1,9 @@
 """Files that are whole or absent: written beside, synced, renamed. And JSON lines that grow."""
 
+import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from typing import Any
 
 from calyx.errors import UserError, printable
 
+_MOST_BYTES = 2**30  # of one file of a run that is read whole
 _MOST_VALUES, _DEEPEST = 1_000_000, 50  # of a run's config, which Calyx has written
 
 
@@ -34,8 +37,11 @@ def named_in_errors(path: Path) -> Iterator[None]:
 
 
 def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write and fsync a file in place; for files in a folder that is itself renamed later."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    """Write and fsync a new file; for files in a folder that is itself renamed later.
+
+    Raises FileExistsError where anything of that name is there, a link too.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with named_in_errors(path), os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
@@ -43,8 +49,11 @@ def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Replace `path` by `data`, whole or not at all; `mode` are its rights, less the umask."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Replace `path` by `data`, whole or not at all; `mode` are its rights, less the umask.
+
+    A link of that name is replaced itself, and never followed.
+    """
+    beside = path.with_name(f".{path.name[:100]}.{os.urandom(8).hex()}.part")  # nobody can guess it
     try:
         with named_in_errors(path):
             write_synced(beside, data, mode)
@@ -53,6 +62,24 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
         beside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a file's lock inside the block: whether it was free. It is made, and never emptied.
+
+    Raises OSError, for a link too.
+    """
+    import fcntl
+
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o666), "rb") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # forks do not inherit it
+        except OSError:
+            yield False
+            return
+        yield True
 
 
 def strict_json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
@@ -68,7 +95,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Append one JSON object a line, and fsync. What a full disk cut off is taken back."""
     data = "".join(strict_json(row) + "\n" for row in rows).encode()
-    with named_in_errors(path), path.open("ab", buffering=0) as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    with named_in_errors(path), os.fdopen(os.open(path, flags, 0o666), "ab", buffering=0) as file:
         before = file.tell()
         try:
             while data:
@@ -86,8 +114,20 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]
+    lines = read_plain(path).split(b"\n")[:-1]
     return [_read_line(line, f"{path.name}, line {n}") for n, line in enumerate(lines, start=1)]
+
+
+def read_plain(path: Path, limit: int = _MOST_BYTES) -> bytes:
+    """The bytes of a plain file; a link, a pipe or a device is none. Raises OSError, also if it is longer."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        if found.st_size > limit:
+            raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
+        return file.read()
 
 
 def _read_line(line: bytes, where: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from calyx.config import RunConfig, parse
 from calyx.defaults import followed
 from calyx.errors import UserError, pasted, printable
 from calyx.files import absolute
+from calyx.foreign import check_own
 from calyx.order import run_digest
 from calyx.outputs import is_same
 from cli.arguments import path_of
@@ -28,6 +29,7 @@ from server.folder import RunFolder
 from server.left_out import leave_out, read_left_out
 from server.stopping import reason_to_stop
 from server.underway import check_rounds, read_record
+from strategies.flower import HOME, TARGET
 
 # What may change on resume without changing the bytes of the model; all else is the run itself.
 MAY_CHANGE = (
@@ -60,7 +62,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("Give the folder of one run: calyx resume RUN [rounds=N].")
     folder = RunFolder(path_of(folders[0]))
     # Nothing follows anew: but of an older run the config lacks keys, and its checkpoints say why.
-    config = followed(_changed(folder.read_config(), overrides))
+    config = followed(_changed(_repeated(folder, overrides), overrides))
+    check_own(folder.path)
     run = parse(RunConfig, config, "")
     if run.audit.baseline is not None and is_same(folder.path, Path(run.audit.baseline)):
         raise UserError(
@@ -91,9 +94,37 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _repeated(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
+    """The folder's config. What it would call or import is the user's to say, and not the folder's.
+
+    Raises UserError where an address or a class of others is not given again.
+    """
+    config = folder.read_config()
+    given = dict(one.split("=", 1) for one in overrides)
+    engine, strategy = config.get("engine"), config.get("strategy")
+    address = engine.get("address") if isinstance(engine, dict) else None
+    if address is not None and "engine.address" not in given:
+        raise UserError(
+            f"The run in {folder.path} was at {printable(str(address), 100)}, and no address is taken from "
+            "a folder: give engine.address=ADDRESS again, or engine.address=null for this machine."
+        )
+    server = strategy.get("server") if isinstance(strategy, dict) else None
+    target = server.get(TARGET) if isinstance(server, dict) else None
+    key = f"strategy.server.{TARGET}"
+    is_ours = isinstance(target, str) and target.startswith(f"{HOME}.")
+    if target is not None and not is_ours and given.get(key) != target:
+        raise UserError(
+            f"The run in {folder.path} is of {printable(str(target), 100)}, and nothing is imported because "
+            f"a folder names it: if it is yours, go on with {key}={printable(str(target), 100)}."
+        )
+    return config
+
+
 def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         key = override.partition("=")[0]
+        if key == f"strategy.server.{TARGET}":
+            continue  # the same, repeated
         if key not in MAY_CHANGE:
             raise UserError(
                 f"The key {key} cannot change on resume; these can: {', '.join(MAY_CHANGE)}."

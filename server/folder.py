@@ -12,7 +12,16 @@ import yaml
 
 from calyx import digits
 from calyx.errors import UserError, pasted
-from calyx.files import append_lines, check_tree, read_lines, strict_json, write_atomically
+from calyx.files import (
+    append_lines,
+    locked,
+    read_bounded,
+    read_lines,
+    read_plain,
+    strict_json,
+    write_atomically,
+)
+from calyx.foreign import MOST_CONFIG_BYTES, check_links, check_own, dump_yaml, parse_yaml
 
 Severity = Literal["info", "warning", "error"]
 _MAX_VANISHED = 20
@@ -77,18 +86,16 @@ class RunFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One server a run. Raises UserError if another one is at work on it."""
-        import fcntl
-
         self.path.mkdir(parents=True, exist_ok=True)
+        check_own(self.path)
+        check_links(self.path)
         path = self.path / ".lock"
-        with path.open("wb") as lock:
-            try:
-                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # forks do not inherit it
-            except OSError:
+        with locked(path) as is_free:
+            if not is_free:
                 raise UserError(
                     f"The run in {self.path} is still going on in another process; wait for its "
                     "end or stop it, and then resume."
-                ) from None
+                )
             try:
                 yield
             finally:
@@ -97,7 +104,7 @@ class RunFolder:
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved config."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.config, yaml.safe_dump(dict(config), sort_keys=False).encode())
+        write_atomically(self.config, dump_yaml(dict(config)).encode())
 
     def read_config(self) -> dict[str, Any]:
         """The resolved config. Raises UserError if this is no run's folder."""
@@ -105,9 +112,9 @@ class RunFolder:
             raise UserError(f"There is no folder {self.path}; give the folder of a run.")
         if not self.config.is_file():
             raise UserError(f"The folder {self.path} holds no run: config.yaml is missing.")
+        check_links(self.path)
         try:
-            config = yaml.safe_load(self.config.read_text())
-            check_tree(config)
+            config = parse_yaml(read_bounded(self.config, MOST_CONFIG_BYTES).decode())
         except (yaml.YAMLError, ValueError, RecursionError):
             config = None
         if not isinstance(config, dict):
@@ -117,7 +124,7 @@ class RunFolder:
     def read_summary(self) -> Row:
         """The summary of a finished run. Raises UserError if it is missing or damaged."""
         try:
-            summary = json.loads(self.summary.read_text())
+            summary = json.loads(read_plain(self.summary))
         except (OSError, ValueError):
             summary = None
         if not isinstance(summary, dict):

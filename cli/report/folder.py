@@ -13,7 +13,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from calyx.errors import UserError, printable
-from calyx.files import check_tree
+from calyx.files import read_plain
+from calyx.foreign import check_links, parse_yaml
 from cli.report.configured import Settings
 from cli.report.data import Audit, read_audit
 from cli.report.rows import (
@@ -81,6 +82,7 @@ def read_run(path: Path) -> Run:
             f"{path} is not a run folder: it has no config.yaml; "
             "name a folder that calyx simulate has written."
         )
+    check_links(path)
     config_text = _text(path / "config.yaml")
     summary = _read_summary(path / "summary.json")
     finished = summary is not None
@@ -160,8 +162,7 @@ def _read_summary(path: Path) -> Summary | None:
 
 def _settings(path: Path, text: str) -> Settings:
     try:
-        values = yaml.safe_load(text)
-        check_tree(values)
+        values = parse_yaml(text)
         return _SETTINGS.validate_json(json.dumps(values, default=str))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -187,7 +188,7 @@ def _sentence(path: Path, where: str, reason: str) -> UserError:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_plain(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
 
