@@ -4,7 +4,6 @@ A damaged one is detected and said, and the one before is used.
 """
 
 import hashlib
-import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from typing import Any
 
 from calyx.config import digest
 from calyx.errors import UserError
-from calyx.files import named_in_errors, strict_json, sync_folder, write_synced
+from calyx.files import named_in_errors, read_plain, strict_json, sync_folder, write_synced
+from calyx.foreign import read_object
 from calyx.order import Link
 from calyx.populations import Population, read_population
 from calyx.weights import Weights, load_weights, save_weights
@@ -22,6 +22,7 @@ from server.sampling import Groups
 from strategies.algorithm import State
 
 _STATE = "state.json"
+_FILES = ("weights.safetensors", "strategy.safetensors", "best.safetensors")
 _FORMAT = 3  # of 2, nobody knows whose rows the best round's figure is over
 _NAME = len("round-000000")
 _OWN = re.compile(r"round-\d{6,}(-pending|-tested)?")  # other names are of other people
@@ -95,10 +96,10 @@ def _write(beside: Path, state: RunState) -> None:
     beside.mkdir()
     flat = {f"{name}/{key}": v for name, part in state.strategy.items() for key, v in part.items()}
     best = state.best.weights if state.best else {}
-    files = {"weights": state.weights, "strategy": flat, "best": best}
+    tensors = (state.weights, flat, best)
     hashes = {
-        f"{name}.safetensors": save_weights(beside / f"{name}.safetensors", weights)
-        for name, weights in files.items()
+        name: save_weights(beside / name, weights)
+        for name, weights in zip(_FILES, tensors, strict=True)
     }
     body: dict[str, Any] = {
         "format": _FORMAT,
@@ -162,7 +163,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _load(path: Path) -> RunState:
-    body = json.loads((path / _STATE).read_text())
+    body = read_object(path / _STATE)
     if digest({k: v for k, v in body.items() if k != "digest"}) != body["digest"]:
         raise DamagedCheckpoint("state.json is not what was written")
     if body["format"] != _FORMAT:
@@ -171,8 +172,8 @@ def _load(path: Path) -> RunState:
             f"this one reads {_FORMAT}; resume the run with the version that began it, or start it "
             "again in another folder."
         )
-    for name, expected in body["sha256"].items():
-        if hashlib.sha256((path / name).read_bytes()).hexdigest() != expected:
+    for name in _FILES:
+        if hashlib.sha256(read_plain(path / name)).hexdigest() != body["sha256"].get(name):
             raise DamagedCheckpoint(f"{name} is not what was written")
     strategy: State = {}
     for name, array in load_weights(path / "strategy.safetensors").items():

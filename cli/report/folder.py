@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from calyx.errors import UserError, printable
 from calyx.files import read_plain
-from calyx.foreign import check_links, parse_yaml
+from calyx.foreign import MOST_CONFIG_BYTES, MOST_JSON_BYTES, parse_json, parse_yaml
 from cli.report.configured import Settings
 from cli.report.data import Audit, read_audit
 from cli.report.rows import (
@@ -28,6 +28,7 @@ from cli.report.rows import (
     TestRow,
     TrainRow,
 )
+from server.folder import RunFolder
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ def read_run(path: Path) -> Run:
             f"{path} is not a run folder: it has no config.yaml; "
             "name a folder that calyx simulate has written."
         )
-    check_links(path)
+    RunFolder(path).check()
     config_text = _text(path / "config.yaml")
     summary = _read_summary(path / "summary.json")
     finished = summary is not None
@@ -97,7 +98,7 @@ def read_run(path: Path) -> Run:
         summary=summary,
         metric="R²" if _is_regression(path / "rounds.jsonl") else "accuracy",
         audit=read_audit(path / "audit.json"),
-        figures=json.loads(_bytes(path / "summary.json")) if summary else {},
+        figures=_figures(path / "summary.json") if summary else {},
     )
 
 
@@ -145,10 +146,7 @@ def _lines(path: Path, adapter: TypeAdapter[T], finished: bool) -> Iterator[T]:
 
 
 def _is_regression(rounds: Path) -> bool:
-    if not rounds.is_file():
-        return False
-    with rounds.open("rb") as file:
-        return b'"val_r2"' in file.readline(10_000)
+    return rounds.is_file() and b'"val_r2"' in _bytes(rounds).partition(b"\n")[0]
 
 
 def _read_summary(path: Path) -> Summary | None:
@@ -158,6 +156,15 @@ def _read_summary(path: Path) -> Summary | None:
         return _SUMMARY.validate_json(_bytes(path))
     except ValidationError as error:
         raise _damaged(path, "", error) from None
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    """All of a summary, which is an object."""
+    try:
+        values: dict[str, Any] = parse_json(_bytes(path))
+    except ValueError as error:
+        raise _sentence(path, "", str(error)) from None
+    return values
 
 
 def _settings(path: Path, text: str) -> Settings:
@@ -188,7 +195,7 @@ def _sentence(path: Path, where: str, reason: str) -> UserError:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return read_plain(path)
+        return read_plain(path, MOST_CONFIG_BYTES if path.suffix == ".yaml" else MOST_JSON_BYTES)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
 

@@ -1,6 +1,5 @@
 """What became of a job: said by one small file in its folder, whichever process ran it."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Literal, cast, get_args
 
 from calyx.errors import CalyxError
 from calyx.files import write_json
+from calyx.foreign import read_object
 from cli.ranking.entries import (
     PERSONAL,
     Entry,
@@ -76,10 +76,9 @@ def found_below(folder: Path) -> list[Outcome]:
 
 def _said(folder: Path) -> Row:
     try:
-        said = json.loads((folder / FILE).read_text())
+        return read_object(folder / FILE)
     except (OSError, ValueError):
-        said = None
-    return said if isinstance(said, dict) else {}
+        return {}
 
 
 def objective_of(figures: Row, objective: str) -> float | None:
