@@ -46,6 +46,7 @@ MAY_CHANGE = (
     "audit.fail_on",
     "audit.baseline",
 )
+_CLASS = f"strategy.server.{TARGET}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,7 +64,6 @@ def main(arguments: Sequence[str]) -> int:
     folder = RunFolder(path_of(folders[0]))
     # Nothing follows anew: but of an older run the config lacks keys, and its checkpoints say why.
     config = followed(_changed(_repeated(folder, overrides), overrides))
-    check_own(folder.path)
     run = parse(RunConfig, config, "")
     if run.audit.baseline is not None and is_same(folder.path, Path(run.audit.baseline)):
         raise UserError(
@@ -95,48 +95,66 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _repeated(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
-    """The folder's config. What it would call or import is the user's to say, and not the folder's.
+    """The folder's config. Whom it would call, and what it would import, the user says again.
 
-    Raises UserError where an address or a class of others is not given again.
+    Nothing has been imported or called until then. Raises UserError.
     """
     config = folder.read_config()
+    check_own(folder.path)
     given = dict(one.split("=", 1) for one in overrides)
-    engine, strategy = config.get("engine"), config.get("strategy")
-    address = engine.get("address") if isinstance(engine, dict) else None
+    address = _inner(config, "engine", "address")
     if address is not None and "engine.address" not in given:
+        shown = printable(str(address), 100)
         raise UserError(
-            f"The run in {folder.path} was at {printable(str(address), 100)}, and no address is taken from "
-            "a folder: give engine.address=ADDRESS again, or engine.address=null for this machine."
+            f"The run in {folder.path} was at engine.address={shown}, and no address is taken from a "
+            "folder: if you trust it, give it again; engine.address=null is this machine."
         )
-    server = strategy.get("server") if isinstance(strategy, dict) else None
-    target = server.get(TARGET) if isinstance(server, dict) else None
-    key = f"strategy.server.{TARGET}"
-    is_ours = isinstance(target, str) and target.startswith(f"{HOME}.")
-    if target is not None and not is_ours and given.get(key) != target:
+    target = _inner(config, "strategy", "server", TARGET)
+    is_flowers = isinstance(target, str) and target.startswith(f"{HOME}.")
+    if target is not None and not is_flowers and given.get(_CLASS) != target:
+        shown = printable(str(target), 100)
         raise UserError(
-            f"The run in {folder.path} is of {printable(str(target), 100)}, and nothing is imported because "
-            f"a folder names it: if it is yours, go on with {key}={printable(str(target), 100)}."
+            f"The run in {folder.path} is of the class {shown}, and nothing is imported because a folder "
+            f"names it: if it is yours, go on with `{pasted('calyx', 'resume', folder.path)} "
+            f"{pasted(f'{_CLASS}={shown}')}`."
         )
+    return config
+
+
+def _inner(config: Any, *keys: str) -> Any:  # noqa: ANN401 - whatever a folder holds
+    """The value below some keys; None where there is none."""
+    for key in keys:
+        config = config.get(key) if isinstance(config, dict) else None
     return config
 
 
 def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         key = override.partition("=")[0]
-        if key == f"strategy.server.{TARGET}":
+        if key == _CLASS and _inner(config, *key.split(".")) == override.partition("=")[2]:
             continue  # the same, repeated
         if key not in MAY_CHANGE:
             raise UserError(
                 f"The key {key} cannot change on resume; these can: {', '.join(MAY_CHANGE)}."
             )
-        section = config
-        *path, last = key.split(".")
-        for name in path:
-            section = section[name]
-        section[last] = _value(override)
+        value = _value(override)
+        _set(config, key, value)
         if key == "task.data_dir":
-            config["client"]["data_dir"] = section[last]
+            _set(config, "client.data_dir", value)
     return config
+
+
+def _set(config: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - as the config has it
+    """Put a value under a dotted key. Raises UserError where a folder's config has no such section."""
+    *path, last = key.split(".")
+    section = config
+    for name in path:
+        section = section.get(name, {})
+        if not isinstance(section, dict):
+            raise UserError(
+                f"The run's config.yaml is damaged: {name} is no section; restore it from a copy."
+            )
+    section[last] = value
 
 
 def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it
