@@ -184,7 +184,8 @@ def _settings(path: Path, text: str) -> Settings:
 def _damaged(path: Path, where: str, error: ValidationError) -> UserError:
     first = error.errors(include_input=False, include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    reason = first["msg"][:1].lower() + first["msg"][1:]
+    said = first["msg"].removeprefix("Value error, ")
+    reason = said[:1].lower() + said[1:]
     return _sentence(path, where, f"{key}: {reason}" if key else reason)
 
 
