@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     _refuse(folder, run, config, state)
     changed = changed_clients(folder, run, state.run)
     check_changed(folder, run, changed, overrides, is_without=is_without)
-    if run.engine["name"] == "superlink":
+    if run.engine.get("name") == "superlink":
         _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)

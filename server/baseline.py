@@ -49,6 +49,7 @@ def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
     folder, named = RunFolder(Path(baseline)), f"audit.baseline={baseline}"
     if not folder.path.is_dir():
         raise UserError(f"{named} is no folder; name the folder of an earlier run of this task.")
+    folder.check()
     if not folder.audit.is_file() or not folder.statistics.is_file():
         raise UserError(f"{named} holds no audit; name the folder of a run whose phases have one.")
     try:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from calyx.config import digest
 from calyx.errors import UserError
 from calyx.files import named_in_errors, read_plain, strict_json, sync_folder, write_synced
@@ -67,6 +69,13 @@ class RunState:
 
 class DamagedCheckpoint(Exception):
     """A checkpoint's files are not what its state says."""
+
+
+_DAMAGE = (
+    *(DamagedCheckpoint, SafetensorError, OSError),
+    *(ValueError, KeyError, TypeError, AttributeError, OverflowError),
+)
+_KINDS = {"run": str, "config": str, "round": int, "names": list, "sha256": dict, "waited": int}
 
 
 def save(folder: Path, state: RunState, keep: int) -> None:
@@ -141,7 +150,7 @@ def load_newest(folder: Path) -> tuple[RunState, list[str]]:
     for path in _newest_first(folder):
         try:
             return _load(path), damaged
-        except (OSError, ValueError, KeyError, TypeError, DamagedCheckpoint) as error:
+        except _DAMAGE as error:
             damaged.append(f"The checkpoint {path.name} is damaged ({error}) and was passed over.")
     if damaged:
         raise UserError(
@@ -164,6 +173,9 @@ def _newest_first(folder: Path) -> list[Path]:
 
 def _load(path: Path) -> RunState:
     body = read_object(path / _STATE)
+    wrong = [key for key, kind in _KINDS.items() if not isinstance(body[key], kind)]
+    if wrong or body["round"] < 0:
+        raise DamagedCheckpoint(f"state.json holds no {wrong[0] if wrong else 'round'}")
     if digest({k: v for k, v in body.items() if k != "digest"}) != body["digest"]:
         raise DamagedCheckpoint("state.json is not what was written")
     if body["format"] != _FORMAT:
