@@ -19,6 +19,10 @@ from typing import Any
 from calyx.errors import UserError, printable
 
 MOST_BYTES = 2**30  # of one file of a run or a site that is read whole
+MOST_LINES = 10_000_000  # of JSON lines
+LONGEST_LINE = (
+    2**24
+)  # bytes of one of them; a round that names a million clients has some 12 million
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _GROWING = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
@@ -191,8 +195,22 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """
     if not os.path.lexists(path):
         return []
-    lines = read_plain(path).split(b"\n")[:-1]
+    lines = split_lines(read_plain(path), path.name)[:-1]
     return [_read_line(line, f"{path.name}, line {n}") for n, line in enumerate(lines, start=1)]
+
+
+def split_lines(data: bytes, name: str) -> list[bytes]:
+    """The lines of a file called `name`; the last is what follows the last line's end.
+
+    Raises ValueError for lines that are too many or too long.
+    """
+    if data.count(b"\n") > MOST_LINES:
+        raise ValueError(f"{name}: more than {MOST_LINES:,} lines")
+    lines = data.split(b"\n")
+    longest = max(range(len(lines)), key=lambda n: len(lines[n]))
+    if len(lines[longest]) > LONGEST_LINE:
+        raise ValueError(f"{name}, line {longest + 1}: more than {LONGEST_LINE:,} bytes")
+    return lines
 
 
 def ends_whole(path: Path) -> bool:

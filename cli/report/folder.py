@@ -13,7 +13,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from calyx.errors import UserError, printable
-from calyx.files import read_plain
+from calyx.files import MOST_BYTES, read_plain, split_lines
 from calyx.foreign import MOST_CONFIG_BYTES, MOST_JSON_BYTES, parse_json, parse_yaml
 from cli.report.configured import Settings
 from cli.report.data import Audit, read_audit
@@ -32,6 +32,7 @@ from server.folder import RunFolder
 
 T = TypeVar("T")
 
+_MOST_BYTES = {".yaml": MOST_CONFIG_BYTES, ".json": MOST_JSON_BYTES, ".jsonl": MOST_BYTES}
 _ROUND = TypeAdapter(Round)
 _EVENT = TypeAdapter(Event)
 _CLIENT: TypeAdapter[DataRow | TrainRow | EvaluateRow | TestRow | CvRow] = TypeAdapter(ClientRow)
@@ -135,7 +136,10 @@ def _lines(path: Path, adapter: TypeAdapter[T], finished: bool) -> Iterator[T]:
     """
     if not path.exists():
         return
-    *lines, rest = _bytes(path).split(b"\n")
+    try:
+        *lines, rest = split_lines(_bytes(path), path.name)
+    except ValueError as error:
+        raise _sentence(path, "", str(error)) from None
     if rest and finished:
         lines.append(rest)
     for number, line in enumerate(lines, start=1):
@@ -196,7 +200,7 @@ def _sentence(path: Path, where: str, reason: str) -> UserError:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return read_plain(path, MOST_CONFIG_BYTES if path.suffix == ".yaml" else MOST_JSON_BYTES)
+        return read_plain(path, _MOST_BYTES[path.suffix])
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
 
