@@ -201,6 +201,7 @@ class Summary:
     test_client_sd: Spread | None = None
     test_client_worst_decile: Score | None = None
     test_calibration_error: Share | None = None
+    test_calibration_error_margin: Share | None = None  # None in runs of before
     test_confusion: tuple[tuple[Count, ...], ...] | None = None  # [K, K], true class by said one
     best_round: Count | None = None  # null where none is called best; see `absent`
     released_round: Count | None = None
