@@ -7,6 +7,7 @@ in `conf/`.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
@@ -16,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from calyx.config_sentence import sentence
 from calyx.errors import ConfigError, UserError
-from calyx.files import read_bounded
+from calyx.foreign import read_object
 
 T = TypeVar("T")
 Section = dict[str, JsonValue]
@@ -65,12 +66,13 @@ def parse_file(cls: type[T], path: Path, most_bytes: int) -> T | None:
 
     Raises UserError where it is damaged, larger than `most_bytes`, or cannot be read.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        value = json.loads(read_bounded(path, most_bytes))
-        return parse(cls, value if isinstance(value, dict) else {}, "")
-    except (ValueError, RecursionError, ConfigError):
+        return parse(cls, read_object(path, most_bytes), "")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, ConfigError):
         raise UserError(f"{path} is damaged; restore it from a copy.") from None
 
 

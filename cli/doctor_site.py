@@ -8,6 +8,7 @@ from pathlib import Path
 
 from calyx.certificates import read_private
 from calyx.errors import ConfigError, UserError, pasted
+from calyx.files import plain
 from calyx.key_files import PRIVATE_MODE
 from cli.arguments import Parser
 from cli.checks import Check, attempt, private_folder, show
@@ -108,7 +109,7 @@ def _data(site: Site) -> Check:
         raise UserError(f"There is no folder {folder}; see client.data_dir.")
     sizes = []
     for path in islice(_files(folder), MAX_FILES):
-        with path.open("rb") as file:
+        with open(path, "rb", opener=plain) as file:
             file.read(1)
             sizes.append(os.fstat(file.fileno()).st_size)
     if not sizes:

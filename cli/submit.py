@@ -13,7 +13,7 @@ from calyx.composing import resolved
 from calyx.config import parse
 from calyx.defaults import room_of_sums
 from calyx.errors import ConfigError, UserError
-from calyx.files import absolute
+from calyx.files import absolute, read_plain
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster, write_roster
 from calyx.sentences import named
@@ -63,7 +63,7 @@ def _refuse_other_roster(folder: RunFolder, pinned: Roster | None) -> None:
     """Raise UserError where the run's copy of its roster would take the place of another one."""
     if pinned is None or not folder.roster.exists():
         return
-    if folder.roster.read_bytes() != write_roster(pinned).encode():
+    if read_plain(folder.roster) != write_roster(pinned).encode():
         raise UserError(
             f"{folder.roster} is there already and is another roster; choose another hydra.run.dir."
         )

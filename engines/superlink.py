@@ -21,7 +21,7 @@ from calyx.bell import PORT_VARIABLE, bind_bell
 from calyx.bounded_http import in_words
 from calyx.certificates import check_pair, check_signed, describe
 from calyx.errors import CalyxError, UserError, pasted
-from calyx.files import read_bounded
+from calyx.files import inner, read_bounded
 from calyx.flower import Operator
 from calyx.key_files import PRIVATE_MODE
 from calyx.outputs import write_whole
@@ -158,7 +158,7 @@ class Processes:
             PORT_VARIABLE: str(self.bell.getsockname()[1]),
             "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",
         }
-        with (self._serving.state / f"{name}.log").open("ab") as output:
+        with open(self._serving.state / f"{name}.log", "ab", opener=inner) as output:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own environment's program
                 [str(programs / program), *arguments],
                 env=environment,
