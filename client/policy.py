@@ -11,18 +11,21 @@ from flwr.app import Message
 from pydantic import JsonValue
 
 from calyx import wire
-from calyx.config import NonNegativeFloat, NonNegativeInt, PositiveInt, Section, config
-from calyx.errors import CalyxError
-from calyx.order import Kind, Order, from_json
+from calyx.config import NonNegativeFloat, NonNegativeInt, PositiveInt, Section, config, parse
+from calyx.errors import CalyxError, printable
+from calyx.order import Kind, Order, Terms, from_json
+from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy import Mode, PrivacyConfig
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Sampling, default_colluders
-from calyx.statistics.blocks import Item
+from calyx.statistics.blocks import Item, StatisticsConfig
 from calyx.wire import FailureCode
+from client.bounds import bound_of, check_bounds, is_within, shown
 from client.failures import ClientFailure
+from client.training_config import TrainingConfig
 
-ANY = "any"
+SHOWN = 80  # characters of a key or value in a sentence
 
 
 @config
@@ -52,19 +55,14 @@ class PolicyConfig:
 
     def __post_init__(self) -> None:
         """Refuse a bound that would bound nothing."""
-        for key, bound in (self.bounds or {}).items():
-            if not (
-                bound == ANY
-                or isinstance(bound, list)
-                or (isinstance(bound, dict) and bound and set(bound) <= {"min", "max"})
-            ):
-                raise ValueError(f"bounds.{key} must be any, a list of values, or {{min, max}}")
+        check_bounds(self.bounds or {})
 
 
 def accept(message: Message, client: str, kind: Kind) -> Order:
     """The order of `message`, every field checked for sense. Raises ClientFailure."""
     try:
         order = from_json(wire.read_order(message))
+        _check_sections(order.terms)
     except CalyxError as error:
         raise ClientFailure(FailureCode.ORDER_REFUSED, f"The order was refused: {error}") from None
     if order.kind != kind:
@@ -85,6 +83,17 @@ def accept(message: Message, client: str, kind: Kind) -> Order:
     return order
 
 
+def _check_sections(terms: Terms) -> None:
+    """Raise ConfigError for a value that nothing could be learned with, before anything is made of it.
+
+    Task and strategy check their own sections, where they are made.
+    """
+    parse(TrainingConfig, terms.training, "training")
+    parse(PreprocessingConfig, terms.preprocessing, "preprocessing")
+    parse(PrivacyConfig, terms.privacy, "privacy")
+    parse(StatisticsConfig, terms.statistics, "statistics")
+
+
 def _senseless(reason: str) -> ClientFailure:
     return ClientFailure(FailureCode.ORDER_REFUSED, f"The order was refused: {reason}.")
 
@@ -103,14 +112,21 @@ def check_policy(
     cv = order.terms.cv
     if cv is not None and cv.k == "clients" and not policy.leave_one_out:
         raise _outside("it wants cv.k=clients, and this site's policy has no leave_one_out")
+    for reason in beyond(order.terms, (order.rounds, order.deadline_s), policy):
+        raise _outside(reason)
+
+
+def beyond(terms: Terms, lasting: tuple[int, float], policy: PolicyConfig) -> Iterator[str]:
+    """Each key that the policy's bounds do not allow, as a clause; `lasting` are rounds and deadline_s."""
     if policy.bounds is None:
         return
-    for key, value in _leaves(order):
-        bound = _bound(key, policy.bounds)
+    for key, value in _leaves(terms, lasting):
+        bound = bound_of(key, policy.bounds)
+        name = printable(key, SHOWN)
         if bound is None:
-            raise _outside(f"this site's policy has no bound for {key}")
-        if not _is_within(value, bound):
-            raise _outside(f"{key} is {value!r}, outside this site's bound of {bound}")
+            yield f"the policy has no bound for {name}"
+        elif not is_within(value, bound):
+            yield f"{name} is {printable(repr(value), SHOWN)}, outside the bound of {shown(bound)}"
 
 
 def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, roster: Roster) -> None:
@@ -142,9 +158,8 @@ def _outside(reason: str) -> Refusal:
     return Refusal(RefusalCode.OUTSIDE_POLICY, f"The order was refused: {reason}.")
 
 
-def _leaves(order: Order) -> Iterator[tuple[str, Any]]:
+def _leaves(terms: Terms, lasting: tuple[int, float]) -> Iterator[tuple[str, Any]]:
     """Dotted key and value of everything that decides what this client would do."""
-    terms = order.terms
     task = terms.task if terms.w_max is None else terms.task | {"w_max": terms.w_max}
     strategy: Section = {"name": terms.strategy.name, "local": terms.strategy.local}
     tree: Section = {
@@ -156,8 +171,8 @@ def _leaves(order: Order) -> Iterator[tuple[str, Any]]:
         "statistics": terms.statistics,
         "cv": {} if terms.cv is None else {"k": terms.cv.k},
         "seed": terms.seed,
-        "rounds": order.rounds,
-        "deadline_s": order.deadline_s,
+        "rounds": lasting[0],
+        "deadline_s": lasting[1],
     }
     yield from _flat(tree, "")
 
@@ -168,27 +183,3 @@ def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - 
             yield from _flat(inner, f"{key}.{name}" if key else name)
     else:
         yield key, value
-
-
-def _bound(key: str, bounds: dict[str, JsonValue]) -> JsonValue:
-    if key in bounds:
-        return bounds[key]
-    parts = key.split(".")
-    for end in range(len(parts) - 1, 0, -1):
-        wide = ".".join(parts[:end]) + ".*"
-        if wide in bounds:
-            return bounds[wide]
-    return None
-
-
-def _is_within(value: Any, bound: JsonValue) -> bool:  # noqa: ANN401 - JSON values
-    if bound == ANY:
-        return True
-    if isinstance(bound, list):
-        return any(type(value) is type(allowed) and value == allowed for allowed in bound)
-    if not isinstance(bound, dict) or isinstance(value, bool):
-        return False
-    if not isinstance(value, int | float):
-        return False
-    low, high = bound.get("min", value), bound.get("max", value)
-    return isinstance(low, int | float) and isinstance(high, int | float) and low <= value <= high

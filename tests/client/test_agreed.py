@@ -125,7 +125,7 @@ def test_orders_that_fail_on_rows_are_limited(clients):
     clients.contexts[name] = clients.fresh(name, policy=policy)
 
     def wild(run):
-        order = clients.with_terms("training", lr=1e38, epochs=3)
+        order = clients.with_terms("training", lr=1e6, weight_decay=100.0, epochs=10)
         return clients.ask(name, replace(order, run=run))
 
     assert code_of(wild("a")) == "non-finite-update"
