@@ -23,14 +23,17 @@ Bounds = Mapping[str, JsonValue]
 
 def bound_of(key: str, bounds: Bounds) -> JsonValue:
     """The bound that counts for an order's key; None where there is none."""
+    rule = rule_of(key, bounds)
+    return None if rule is None else bounds[rule]
+
+
+def rule_of(key: str, bounds: Bounds) -> str | None:
+    """Which of the bounds counts for an order's key: its own, or the nearest above it."""
     if key in bounds:
-        return bounds[key]
+        return key
     parts = key.split(".")
-    for end in range(len(parts) - 1, 0, -1):
-        wide = ".".join(parts[:end]) + ".*"
-        if wide in bounds:
-            return bounds[wide]
-    return None
+    wide = (".".join(parts[:end]) + ".*" for end in range(len(parts) - 1, 0, -1))
+    return next((rule for rule in wide if rule in bounds), None)
 
 
 def is_within(value: Any, bound: JsonValue) -> bool:  # noqa: ANN401 - JSON values
@@ -42,7 +45,7 @@ def is_within(value: Any, bound: JsonValue) -> bool:  # noqa: ANN401 - JSON valu
     if not isinstance(bound, dict) or not _is_number(value):
         return False
     low, high = bound.get("min", value), bound.get("max", value)
-    return _is_number(low) and _is_number(high) and low <= value <= high  # type: ignore[operator]
+    return _is_number(low) and _is_number(high) and low <= value <= high
 
 
 def shown(bound: JsonValue) -> str:
@@ -102,7 +105,7 @@ def _unknown(key: str, known: Kinds) -> str:
     else:
         said = "bounds nothing: no order has such a key"
     near = nearest(section.lstrip("*.") if "*" in section else key, known)
-    return f"{said}; did you mean {near}?" if near else said
+    return f"{said}; perhaps {near} is meant" if near else said
 
 
 def _check_reach(key: str, bound: JsonValue, kinds: Types) -> None:

@@ -143,7 +143,8 @@ def _below(kind: Any, key: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - 
     """Each leaf below a key, and its annotation."""
     is_leaf = False
     for one in members(kind):
-        origin: Any = get_origin(one) or one
+        origin: Any = get_origin(one)
+        origin = one if origin is None else origin
         if dataclasses.is_dataclass(one):
             for name, inner in fields_of(one).items():
                 yield from _below(inner, f"{key}.{name}")

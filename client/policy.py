@@ -25,7 +25,9 @@ from client.bounds import bound_of, check_bounds, is_within, shown
 from client.failures import ClientFailure
 from client.training_config import TrainingConfig
 
+_NO_BOUND = "there is no bound for "
 SHOWN = 80  # characters of a key or value in a sentence
+ADDED = {"joins_a_day": 2, "unfinished_a_day": 100, "pace_s": 2}  # keys that older files lack
 
 
 @config
@@ -140,19 +142,15 @@ def beyond(terms: Terms, lasting: tuple[int, float], policy: PolicyConfig) -> It
         bound = bound_of(key, policy.bounds)
         name = printable(key, SHOWN)
         if bound is None:
-            yield f"the policy has no bound for {name}"
+            yield f"{_NO_BOUND}{name}"
         elif not is_within(value, bound):
             yield f"{name} is {printable(repr(value), SHOWN)}, outside the bound of {shown(bound)}"
 
 
 def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, roster: Roster) -> None:
     """Compare what an encrypted sum would obey with this site's least. Raises Refusal."""
-    for field in ("n_min", "h_min"):
-        wanted, least = getattr(privacy, field), getattr(policy, field)
-        if wanted < least:
-            raise _outside(f"privacy.{field} is {wanted}, below this site's {least}")
-    if privacy.sampling == "trusted" and policy.sampling != "trusted":
-        raise _outside("it wants privacy.sampling=trusted")
+    for reason in below(privacy, policy):
+        raise _outside(reason)
     withstood = _colluders(privacy.max_colluders, roster)
     if withstood < _colluders(policy.max_colluders, roster):
         raise _outside(
@@ -164,6 +162,25 @@ def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, rost
         raise _outside(f"its cohort names {strangers[0]!r}, which is not on the pinned roster")
     if privacy.groups == "all" or len(order.groups) != privacy.groups:
         raise _outside(f"it has {len(order.groups)} groups and privacy.groups={privacy.groups}")
+
+
+def all_beyond(run: Terms, lasting: tuple[int, float], policy: PolicyConfig) -> list[str]:
+    """As `beyond`, with the keys that no bound covers in one clause."""
+    found, lacks = [], []
+    for reason in beyond(run, lasting, policy):
+        key = reason.removeprefix(_NO_BOUND)
+        (found if key == reason else lacks).append(key)
+    return [*found, *([f"{_NO_BOUND}{', '.join(lacks)}"] if lacks else [])]
+
+
+def below(privacy: PrivacyConfig, policy: PolicyConfig) -> Iterator[str]:
+    """What a sum would obey that is less than the policy asks for, whatever the roster, as clauses."""
+    for field in ("n_min", "h_min"):
+        wanted, least = getattr(privacy, field), getattr(policy, field)
+        if wanted < least:
+            yield f"privacy.{field} is {wanted}, below the policy's {least}"
+    if privacy.sampling == "trusted" and policy.sampling != "trusted":
+        yield "privacy.sampling is 'trusted', which the policy does not allow"
 
 
 def _colluders(given: int | None, roster: Roster) -> int:
