@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from calyx.errors import CalyxError
 from cli.checks import Check
 from cli.site_file import task_template
-from client.config import Site
 from client.looseness import Looser, looser
 from client.policy import PolicyConfig
 from client.templates import Template
@@ -13,9 +12,11 @@ from client.templates import Template
 COMMON = "csv"  # whose template is held against a policy that names no task
 
 
-def policy_checks(site: Site, roster: int | None) -> Iterator[Check]:
-    """What the policy says, and a row for each value that is looser than the template's."""
-    policy = site.policy
+def policy_checks(policy: PolicyConfig, roster: int | None) -> Iterator[Check]:
+    """What the policy says, and a row for each value that is looser than the template's.
+
+    `roster` is the number of its sites, None where it is not known.
+    """
     said = f"privacy={policy.privacy}, sums of at least {policy.n_min}"
     tasks = _tasks(policy)
     templates: list[Template] = []

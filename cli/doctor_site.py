@@ -48,7 +48,7 @@ def _checks(cfg: SiteConfig) -> Iterator[Check]:
         yield attempt("manifest", lambda: _manifest(cfg, keys))
         yield attempt("state", lambda: _state(site))
         yield attempt("data", lambda: _data(site))
-        yield from policy_checks(site, _roster_size(cfg))
+        yield from policy_checks(site.policy, _roster_size(cfg))
     yield attempt("node key", lambda: _node_key(Path(cfg.node_key)))
     yield from reach(cfg)
 

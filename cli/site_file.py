@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from calyx.composing import compose
 from calyx.errors import ConfigError, UserError, printable
 from calyx.registry import load_class
 from client.bounds import shown as written
+from client.looseness import value_shown
 from client.order_keys import order_keys
 from client.templates import GUARDS, Template, template_of
 
@@ -21,6 +23,7 @@ _HARDWARE = "{name: cpu, device: cpu, threads: 1, precision: float32, determinis
 _ODD = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
 
 
+@lru_cache(maxsize=8)  # what is installed does not change while a program runs
 def task_template(task: str) -> Template:
     """The template of an installed task, around the defaults of its config. Raises UserError."""
     from hydra.errors import HydraException
@@ -82,7 +85,7 @@ def _policy(template: Template) -> Iterator[str]:
             yield f"    bounds: # {GUARDS[key]}"
             yield from (f"      {line}" for line in _bounds(template))
         else:
-            yield f"    {key}: {_value(value)} # {GUARDS[key]}"
+            yield f"    {key}: {value_shown(value)} # {GUARDS[key]}"
 
 
 def _bounds(template: Template) -> Iterator[str]:
@@ -100,11 +103,6 @@ def _own_keys(task: str) -> set[str]:
         return set()
     usual = {"task.name", "task.w_max", "task.hidden", "task.faults", "task.faults.{}"}
     return {key for key in order_keys((task,)) if key.startswith("task.") and key not in usual}
-
-
-def _value(value: Any) -> str:  # noqa: ANN401 - JSON values
-    is_whole = isinstance(value, float) and value.is_integer()
-    return written(int(value) if is_whole else value)
 
 
 def _quoted(word: str) -> str:

@@ -27,11 +27,9 @@ def outside_template(run: RunConfig) -> list[str]:
         *below(privacy, policy),
         *all_beyond(asked_of(run), (run.rounds, run.deadline_s), policy),
     ]
-    if run.cv.k == "clients":
-        found.append("cv.k is 'clients', which needs leave_one_out")
     if not found:
         return []
     return [
         f"Sites with the policy that `calyx keys site NAME --task {task}` writes refuse this run: "
-        f"{'; '.join(dict.fromkeys(found))}. Ask the sites what they allow, or change these keys."
+        f"{'; '.join(found)}. Ask the sites what they allow, or change these keys."
     ]
