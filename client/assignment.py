@@ -18,6 +18,7 @@ from calyx.makeup import Makeup, check_left, left_behind, makeup_of
 from calyx.order import Order
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
+from calyx.preprocessing.imputation import check_fill
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.secagg.quantise import FixedPoint
@@ -200,6 +201,7 @@ def _pristine(
 ) -> "tuple[nn.Module, Makeup]":
     made = load_task(json.loads(task))
     cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
+    check_fill(made.schema, cfg)
     width = num_inputs(made.schema, cfg)
     model = initial_model(made, width, seed, fold)
     return model, makeup_of(model, width)

@@ -166,7 +166,8 @@ def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, rost
 
 def all_beyond(run: Terms, lasting: tuple[int, float], policy: PolicyConfig) -> list[str]:
     """As `beyond`, with the keys that no bound covers in one clause."""
-    found, lacks = [], []
+    found: list[str] = []
+    lacks: list[str] = []
     for reason in beyond(run, lasting, policy):
         key = reason.removeprefix(_NO_BOUND)
         (found if key == reason else lacks).append(key)

@@ -17,6 +17,7 @@ from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
+from calyx.preprocessing.imputation import check_fill
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.sentences import counted, rows
@@ -116,6 +117,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     if preprocessing.fitted is not None:
         raise ConfigError("preprocessing.fitted is what a run fits itself; leave it out.")
     check_ranges(task.schema, preprocessing)
+    check_fill(task.schema, preprocessing)
     check_phases(run.phases, preprocessing.name)
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
     check_strategy(run, privacy, len(task.clients))

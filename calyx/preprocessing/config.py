@@ -28,6 +28,13 @@ class PreprocessingConfig:
     # fill, low, high, mean and scale, null where there is none. Null: every client fits its own.
     fitted: tuple[tuple[Constants, ...], ...] | None = None
 
+    def __post_init__(self) -> None:
+        """Constants are one set for all: who fits its own takes none from a server."""
+        if self.fitted is not None and self.name != "federated":
+            raise ValueError(
+                "preprocessing.fitted is what a run fits itself, and of preprocessing=federated only; leave it out"
+            )
+
     @property
     def is_federated(self) -> bool:
         """Whether one set of constants serves all clients."""
