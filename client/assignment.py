@@ -1,6 +1,7 @@
 """What one message asks of this client, all of it checked before any training."""
 
 import json
+import logging
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from flwr.app import Context, Message
 
 from calyx import wire
+from calyx.causes import cause_of
 from calyx.config import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.folds import CV_RUN, fold_run, stacked, unstacked
@@ -37,6 +39,8 @@ from strategies.local import LocalObjective, contents_of, not_kept
 
 if TYPE_CHECKING:
     from torch import nn
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     hardware, cv = resolve(site.hardware), order.terms.cv
     apply(hardware)
     objective = load_objective(order.terms.strategy.name, order.terms.strategy.local)
-    makeup = _pristine(*_key(order))[1]
+    makeup = _makeup(order)
     own = makeup.weights
     contents = contents_of(task_of(order.terms), makeup, objective, order.terms.training)
     contents = weighed(contents, order.terms)
@@ -185,6 +189,18 @@ def _store(site: Site, order: Order) -> Store:
 
 def _model(order: Order) -> "nn.Module":
     return deepcopy(_pristine(*_key(order))[0])
+
+
+def _makeup(order: Order) -> Makeup:
+    """Of the order's model. Raises ClientFailure where it cannot be made, which no row decides."""
+    try:
+        return _pristine(*_key(order))[1]
+    except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
+        log.debug("The model of an order cannot be made.", exc_info=True)
+        raise ClientFailure(
+            FailureCode.ORDER_REFUSED,
+            f"The order was refused: its model cannot be made ({cause_of(error)}).",
+        ) from error
 
 
 def _key(order: Order) -> tuple[str, str, int, int | None]:

@@ -32,7 +32,8 @@ class PreprocessingConfig:
         """Constants are one set for all: who fits its own takes none from a server."""
         if self.fitted is not None and self.name != "federated":
             raise ValueError(
-                "preprocessing.fitted is what a run fits itself, and of preprocessing=federated only; leave it out"
+                "preprocessing.fitted is what a run fits itself, and of preprocessing=federated only; "
+                "leave it out"
             )
 
     @property

@@ -1,12 +1,16 @@
 """A site's bounds: what is within one, and which ones are refused since no order could meet them."""
 
+import importlib.metadata
 import re
+from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 from support.federation import Federation
 
+from calyx import registry
 from calyx.config import parse
 from calyx.errors import ConfigError
+from client import order_keys
 from client.bounds import is_within
 from client.policy import PolicyConfig
 
@@ -107,3 +111,48 @@ def test_a_bound_is_of_the_tasks_that_the_policy_allows():
 )
 def test_a_bound_that_an_order_can_meet_is_read(key, bound):
     assert read({"strategy.name": ["fedavg"], key: bound})
+
+
+@pytest.fixture
+def a_package(tmp_path, monkeypatch):
+    """A task of somebody's own that says nothing of its section but what its config file does."""
+    folder = tmp_path / "harvest_conf" / "task"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").write_text("")
+    (folder / "harvest.yaml").write_text(
+        "# @package _global_\ntask: {name: harvest, data_dir: null, layers: 2, net: {width: 8}, w_max: 64}\n"
+    )
+    (tmp_path / "harvest.py").write_text("class Harvest:\n    load = model = None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    points = {
+        "calyx.tasks": [EntryPoint("harvest", "harvest:Harvest", "calyx.tasks")],
+        "calyx.configs": [EntryPoint("harvest", "harvest_conf", "calyx.configs")],
+    }
+    real = importlib.metadata.entry_points
+
+    def found(*, group):
+        return EntryPoints([*points.get(group, []), *real(group=group)])
+
+    for module in (registry, order_keys):
+        monkeypatch.setattr(module, "entry_points", found)
+    caches = (registry.load_class, order_keys.order_keys)
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_the_keys_of_a_packages_task_are_those_of_its_config_file(a_package):
+    name = {"task.name": ["harvest"]}
+    assert read(
+        name | {"task.layers": {"max": 4}, "task.net.width": {"max": 16}, "task.w_max": [64]}
+    )
+    for key, near in (
+        ("task.layer", "task.layers"),
+        ("task.net.widht", "task.net.width"),
+        ("task.net", "task.net.*"),
+        ("task.data_dir", ""),
+    ):
+        with pytest.raises(ConfigError, match=rf"bounds\.{re.escape(key)} .*{re.escape(near)}"):
+            read(name | {key: "any"})
