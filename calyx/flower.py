@@ -21,6 +21,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from calyx.bell import app_bell
 from calyx.errors import UserError
+from calyx.flower_replies import pull_replies
 
 __all__ = [
     "SERVER_NODE",
@@ -139,7 +140,7 @@ def send_and_wait(grid: Grid, messages: Iterable[Message], timeout: float | None
     replies: list[Message] = []
     patience = Patience()
     while waiting and time.monotonic() < deadline:
-        found = list(grid.pull_messages(waiting))
+        found = pull_replies(grid, waiting, deadline - time.monotonic())
         # Each reply is delivered once: an id that was answered is never pulled again.
         waiting -= {m.metadata.reply_to_message_id for m in found}
         replies += found

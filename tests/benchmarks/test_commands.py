@@ -56,6 +56,12 @@ def test_the_command_of_comparison(started, run):
     assert "strategy/nope" in nope["note"]
 
 
+def test_the_command_of_gateway(run):
+    found = run("gateway", "--exchanges", "50")
+    assert found["served"] == found["looks"] == 1
+    assert found["after"] - found["before"] < 16
+
+
 @pytest.mark.e2e
 def test_the_command_of_deploy(run):
     found = run("deploy", "--short", "--stages", "2", "--rounds", "1")
