@@ -117,11 +117,18 @@ def _check_reach(key: str, bound: JsonValue, kinds: Types) -> None:
         raise ValueError(f"{name}: {shown(bound)} allows no value of {_plain(key)}, {why}")
     for value in bound if isinstance(bound, list) else ():
         if not any(_is_valid(value, kind) for kind in kinds):
-            words = [str(word) for kind in kinds for word in literals(members(kind))]
-            listed = f"; it is one of {', '.join(dict.fromkeys(words))}" if words else ""
             raise ValueError(
-                f"{name} lists {_told(value)}, which {_plain(key)} never is{listed or _cure(value)}"
+                f"{name} lists {_told(value)}, which {_plain(key)} never is{_cure(value) or _listed(kinds)}"
             )
+
+
+def _listed(kinds: Types) -> str:
+    """What is listed of a key where that is few."""
+    words = dict.fromkeys(str(word) for kind in kinds for word in literals(members(kind)))
+    if not words:
+        return ""
+    is_number = any(kind in (int, float) for one in kinds for kind in members(one))
+    return f"; it is {'a number, or ' if is_number else ''}one of {', '.join(words)}"
 
 
 def own_range(kind: Any) -> tuple[float, float] | None:  # noqa: ANN401 - an annotation

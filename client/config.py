@@ -114,6 +114,7 @@ def _refuse_older(policy: object) -> None:
         return
     lacking = {key: value for key, value in ADDED.items() if key not in policy}
     if lacking:
+        parse(PolicyConfig, policy | lacking, "client.policy")  # other mistakes come first
         lines = named([f"{key}: {value}" for key, value in lacking.items()])
         raise ConfigError(
             f"client.policy lacks {named(list(lacking))}, which this version asks for; write {lines}, or "

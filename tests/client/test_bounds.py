@@ -76,6 +76,7 @@ WRONG = [
     ("training.optimizer", {"min": 1}, "which holds no number"),
     ("training.epochs", {"max": 0}, "which is at least 1"),
     ("cv.k", {"min": 21}, "at least 2 and at most 20"),
+    ("cv.k", ["client"], "it is a number, or one of clients"),
     ("privacy.bits", [8], "it is one of 16, 24, 32"),
 ]
 
