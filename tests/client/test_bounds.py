@@ -5,7 +5,7 @@ import re
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
-from support.federation import Federation
+from support.site_files import POLICY
 
 from calyx import registry
 from calyx.config import parse
@@ -16,8 +16,7 @@ from client.policy import PolicyConfig
 
 
 def read(bounds):
-    section = dict(Federation().plan.run.client["policy"])
-    return parse(PolicyConfig, section | {"bounds": bounds}, "client.policy").bounds
+    return parse(PolicyConfig, POLICY | {"bounds": bounds}, "client.policy").bounds
 
 
 @pytest.mark.parametrize(
