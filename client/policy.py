@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from calyx import wire
 from calyx.config import NonNegativeFloat, NonNegativeInt, PositiveInt, Section, config, parse
 from calyx.errors import CalyxError, printable
+from calyx.folds import CV_RUN
 from calyx.order import Kind, Order, Terms, from_json
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy import Mode, PrivacyConfig
@@ -97,9 +98,20 @@ def _check_round(order: Order) -> None:
         raise _senseless(f"its best round {order.best} is none before its round {order.round}")
     if order.is_validated and order.kind != "train":
         raise _senseless("only a training can also validate")
+    _check_folds(order)
+
+
+def _check_folds(order: Order) -> None:
+    """The same of cross-validation: a run of its own for each fold, and one that scores them all."""
     cv = order.terms.cv
     if order.kind == "cv" and cv is None:
         raise _senseless("it scores a cross-validation and has none")
+    if order.kind == "cv" and not order.run.endswith(CV_RUN):
+        raise _senseless(f"a run that scores folds has a name in {CV_RUN}")
+    if order.kind != "cv" and order.run.endswith(CV_RUN):
+        raise _senseless(f"a run with a name in {CV_RUN} scores folds, and does no {order.kind}")
+    if cv is not None and (cv.fold is None) != (order.kind in ("cv", "statistics")):
+        raise _senseless("a training is of one fold, and statistics and scores are of all")
     if order.kind == "cv" and order.round != order.rounds:
         raise _senseless(f"it scores folds in round {order.round} of {order.rounds}")
     if cv is not None and cv.fold is not None and isinstance(cv.k, int) and cv.fold >= cv.k:
@@ -156,7 +168,10 @@ def beyond(terms: Terms, lasting: tuple[int, float], policy: PolicyConfig) -> It
 
 
 def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, roster: Roster) -> None:
-    """Compare what an encrypted sum would obey with this site's least. Raises Refusal."""
+    """Compare what an encrypted sum would obey with this site's least.
+
+    Raises Refusal, and ClientFailure for a fold that no such roster has.
+    """
     for reason in below(privacy, policy):
         raise _outside(reason)
     withstood = _colluders(privacy.max_colluders, roster)
@@ -168,6 +183,8 @@ def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, rost
     strangers = [n for group in order.groups for n in group if n not in roster.indices]
     if strangers:
         raise _outside(f"its cohort names {strangers[0]!r}, which is not on the pinned roster")
+    if (cv := order.terms.cv) is not None and (cv.fold or 0) >= len(roster) and cv.k == "clients":
+        raise _senseless(f"it names fold {cv.fold} of {len(roster)} clients, counted from 0")
     if privacy.groups == "all" or len(order.groups) != privacy.groups:
         raise _outside(f"it has {len(order.groups)} groups and privacy.groups={privacy.groups}")
 

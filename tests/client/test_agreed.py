@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.clients import Clients, code_of
+from support.clients import LINKS, Clients, code_of
 from support.csv_files import write_folder, write_schema
 from support.federation import Federation
 
@@ -205,6 +205,20 @@ def test_scores_are_of_a_cross_validation_that_the_order_names(clients):
     models = stacked([model] * len(clients.names))
     order = clients.order(kind="cv", run="run-cv", weights=hash_weights(models))
     assert code_of(clients.ask(name, order, weights=models)) == "order-refused"
+
+
+def test_folds_are_counted_and_trained_in_runs_that_do_nothing_else(clients):
+    def asked(k, fold, **changes):
+        terms = replace(clients.federation.setting.terms, cv=Cv(k=k, fold=fold))
+        return code_of(clients.ask(clients.names[0], clients.order(terms=terms, **changes)))
+
+    assert asked(2, 2) == "order-refused"  # C10
+    late = {"round": 2, "previous": LINKS}  # whose weights nobody can compare with a seed's
+    assert asked("clients", 5, **late) == "order-refused"  # of five, counted from 0
+    assert asked(2, None) == "order-refused"  # a training of all folds
+    assert asked(2, None, kind="cv", round=5) == "order-refused"  # in a run that may train
+    assert asked(2, 0, kind="cv", round=5, run="run-cv") == "order-refused"
+    assert asked(2, 0, run="run-cv") == "order-refused"
 
 
 def test_a_run_that_began_with_statistics_counts_as_a_run_all_the_same(clients):
