@@ -45,10 +45,26 @@ COMMANDS = {
     ),
 }
 
+ISOLATED = (["client"], ["server"])
+
 
 def main() -> None:
     """The console script."""
+    isolate(sys.argv[1:])
     sys.exit(run(sys.argv[1:]))
+
+
+def isolate(arguments: Sequence[str]) -> None:
+    """Become another program for the commands that strangers talk to, under the same process id.
+
+    Its first file is cli/isolated.py, which never comes back here.
+    """
+    if [word for word in arguments if word != "--debug"][:1] not in ISOLATED:
+        return
+    options = ["-I", "-u"] if os.environ.get("PYTHONUNBUFFERED") else ["-I"]
+    first = str(Path(__file__).absolute().with_name("isolated.py"))
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *options, first, *arguments])  # noqa: S606 - ourselves
 
 
 def run(arguments: Sequence[str]) -> int:
