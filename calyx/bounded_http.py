@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from calyx.certificates import has_identifier
 from calyx.errors import CalyxError, UserError, printable
 from calyx.proxies import Proxy
 
@@ -29,6 +30,8 @@ def bounded_client(authority: Path, proxy: Proxy | None) -> httpx.Client:
         trusted = ssl.create_default_context(cafile=str(authority))
     except (OSError, ssl.SSLError):
         raise UserError(f"{authority} is no certificate that can be read.") from None
+    if has_identifier(authority):  # those of before are taken as this Python's default takes them
+        trusted.verify_flags |= ssl.VERIFY_X509_STRICT
     return httpx.Client(
         verify=trusted,
         proxy=proxy.address if proxy else None,

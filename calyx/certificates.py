@@ -1,13 +1,8 @@
-"""TLS of a federation: the operator's own authority, its server's certificate, sites' node keys.
-
-Everything is `cryptography`'s; this file says names, uses and times. Private keys are PKCS#8 PEM.
-"""
+"""TLS of a federation: what a certificate says and who signed it, and sites' node keys."""
 
 import hashlib
-import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -22,15 +17,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from calyx.errors import UserError
 from calyx.files import read_bounded
 from calyx.key_files import MAX_KEY_BYTES, PRIVATE_MODE, check_name, read_bytes, refuse_existing
 from calyx.outputs import write_whole
 
-AUTHORITY_DAYS, SERVER_DAYS = 3650, 398
-_CURVE = ec.SECP384R1()  # the one that Flower takes for node keys
+CURVE = ec.SECP384R1()  # the one that Flower takes for node keys
 
 
 @dataclass(frozen=True)
@@ -49,80 +42,21 @@ class Described:
         return (self.ends - now).total_seconds() / 86400
 
 
-def make_server(folder: Path, hosts: Sequence[str]) -> None:
-    """Write ca.crt, ca.key, server.crt and server.key for a gateway that is reached as `hosts`.
-
-    127.0.0.1 and localhost are added: the SuperLink behind the gateway uses the same certificate.
-    Raises UserError for a host that is no name or address, and where a file is there already.
-    """
-    refuse_existing(
-        folder / f"{owner}.{end}" for owner in ("ca", "server") for end in ("key", "crt")
-    )
-    authority = ec.generate_private_key(_CURVE)
-    issuer = _name("Calyx federation")
-    root = _builder(issuer, issuer, authority.public_key(), AUTHORITY_DAYS)
-    root = root.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    root = root.add_extension(_usage(signs_certificates=True), critical=True)
-    signed = root.sign(authority, SHA256())
-    crt, key = _make_leaf(authority, signed, hosts)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data, mode in (
-        ("ca.key", _private(authority), PRIVATE_MODE),
-        ("ca.crt", signed.public_bytes(Encoding.PEM), 0o644),
-        ("server.key", key, PRIVATE_MODE),
-        ("server.crt", crt, 0o644),
-    ):
-        write_whole(folder / name, data, mode)
-
-
-def renew_server(folder: Path, hosts: Sequence[str]) -> None:
-    """Replace server.crt and server.key by new ones of the same authority; the old are kept as .old.
-
-    No `hosts` means those of the old certificate. Raises UserError, and then nothing has changed.
-    """
-    names = hosts or describe(folder / "server.crt").names
-    authority, root = read_private(folder / "ca.key"), _read_certificate(folder / "ca.crt")
-    if root.public_key() != authority.public_key():
-        raise UserError(f"{folder / 'ca.key'} is not the key of {folder / 'ca.crt'}.")
-    if root.not_valid_after_utc <= datetime.now(UTC):
-        raise UserError(
-            f"{folder / 'ca.crt'} has ended, and no site would trust what it signs; make another "
-            "authority with `calyx keys init --folder NEW`, and give its ca.crt to every site."
-        )
-    crt, key = _make_leaf(authority, root, names)
-    for name, data, mode in (("server.key", key, PRIVATE_MODE), ("server.crt", crt, 0o644)):
-        if (folder / name).exists():
-            before = read_bounded(folder / name, 2**16)
-            write_whole(folder / f"{name}.old", before, mode, replace=True)
-        write_whole(folder / name, data, mode, replace=True)
-
-
-def _make_leaf(
-    authority: ec.EllipticCurvePrivateKey, root: x509.Certificate, hosts: Sequence[str]
-) -> tuple[bytes, bytes]:
-    own = ec.generate_private_key(_CURVE)
-    left = (root.not_valid_after_utc - datetime.now(UTC)) / timedelta(days=1)
-    days = min(SERVER_DAYS, left)  # a site trusts it no longer than its authority
-    leaf = _builder(_name("Calyx gateway"), root.subject, own.public_key(), days)
-    leaf = leaf.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    leaf = leaf.add_extension(_usage(signs_certificates=False), critical=True)
-    leaf = leaf.add_extension(
-        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
-    )
-    names = [_alternative(h) for h in dict.fromkeys([*hosts, "127.0.0.1", "localhost"])]
-    leaf = leaf.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return leaf.sign(authority, SHA256()).public_bytes(Encoding.PEM), _private(own)
+def has_identifier(certificate: Path) -> bool:
+    """Whether it has the key identifier that Python 3.13 and other strict verifiers ask for."""
+    found = read_certificate(certificate).extensions
+    return any(isinstance(one.value, x509.SubjectKeyIdentifier) for one in found)
 
 
 def check_pair(certificate: Path, key: Path) -> None:
     """Raise UserError unless the key is the certificate's."""
-    if _read_certificate(certificate).public_key() != read_private(key).public_key():
+    if read_certificate(certificate).public_key() != read_private(key).public_key():
         raise UserError(f"{key} is not the key of {certificate}.")
 
 
 def check_signed(certificate: Path, authority: Path) -> None:
     """Raise UserError unless the authority has signed the certificate."""
-    if not _is_issued(_read_certificate(certificate), _read_certificate(authority)):
+    if not _is_issued(read_certificate(certificate), read_certificate(authority)):
         raise UserError(f"{certificate} was not signed by {authority}.")
 
 
@@ -132,7 +66,7 @@ def is_of_authority(presented: str, authority: Path) -> bool:
         found = x509.load_pem_x509_certificate(presented.encode())
     except ValueError:
         return False
-    return _is_issued(found, _read_certificate(authority))
+    return _is_issued(found, read_certificate(authority))
 
 
 def _is_issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -145,7 +79,7 @@ def _is_issued(certificate: x509.Certificate, authority: x509.Certificate) -> bo
 
 def describe(path: Path) -> Described:
     """What a certificate says. Raises UserError."""
-    found = _read_certificate(path)
+    found = read_certificate(path)
     try:
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         hosts = tuple(str(name.value) for name in names)
@@ -171,7 +105,7 @@ def check_node_public(path: Path) -> str:
         key = load_pem_public_key(read_bounded(path, 2**14))
     except (ValueError, UnsupportedAlgorithm):
         key = None
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != _CURVE.name:
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != CURVE.name:
         raise UserError(f"{path} is no public node key; see `calyx keys site`.")
     return hashlib.sha256(
         key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -182,11 +116,11 @@ def make_node_key(name: str, folder: Path) -> None:
     """Write NAME.node.key (0600), which opens the gateway, and NAME.node.pub for the operator."""
     check_name(name)
     refuse_existing(node_files(name, folder))
-    key = ec.generate_private_key(_CURVE)
+    key = ec.generate_private_key(CURVE)
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     folder.mkdir(parents=True, exist_ok=True)
     private, given = node_files(name, folder)
-    write_whole(private, _private(key), PRIVATE_MODE)
+    write_whole(private, private_pem(key), PRIVATE_MODE)
     write_whole(given, public, 0o644)
 
 
@@ -200,7 +134,8 @@ def is_pem(path: Path) -> bool:
     return b"-----BEGIN " in read_bytes(path, "file", 2**28)[0][:MAX_KEY_BYTES]
 
 
-def _read_certificate(path: Path) -> x509.Certificate:
+def read_certificate(path: Path) -> x509.Certificate:
+    """A certificate in PEM. Raises UserError."""
     try:
         return x509.load_pem_x509_certificate(read_bounded(path, 2**16))
     except ValueError:
@@ -218,51 +153,6 @@ def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: float
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))  # clocks of sites may be behind
-        .not_valid_after(now + timedelta(days=days))
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _alternative(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        pass
-    labels = host.split(".")
-    if not host.isascii() or not all(
-        0 < len(label) <= 63 and label.replace("-", "").isalnum() for label in labels
-    ):
-        raise UserError(f"{host!r} is neither a host's name nor an address.")
-    return x509.DNSName(host)
-
-
-def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A key as PKCS#8 PEM, without a passphrase."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

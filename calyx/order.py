@@ -22,6 +22,7 @@ from calyx.config import (
 from calyx.errors import ConfigError
 from calyx.tasks.base import LARGEST_W_MAX
 
+MAX_MEMBERS = 4096  # names that an order lists by group; a larger roster is a simulation's
 MAX_ORDER_BYTES = 4 * 2**20  # a roster of some 100,000 names; more is refused unread
 
 # cv: the models of all folds, each on rows that it has not seen.

@@ -16,10 +16,12 @@ from cli.checks import Check
 from client.site import SiteConfig
 
 ANSWER_S = 5.0
+_STRICT = "Python 3.13 and newer refuse those"
 NOTE_CLOCK_S, BAD_CLOCK_S = 30, 240  # node keys are believed for 300 s
 SOON_DAYS = 30
 # OpenSSL's numbers of what is wrong with a certificate (x509_vfy.h).
 _NOT_YET, _ENDED, _OTHER_HOST, _UNSIGNED = 9, 10, (62, 64), (7, 18, 19, 20, 21)
+_NO_IDENTIFIER = (85, 86)  # of the signer, of its own
 
 
 def reach(cfg: SiteConfig) -> Iterator[Check]:
@@ -102,6 +104,10 @@ def _distrust(
     if code in _OTHER_HOST:
         mend = f"ask the operator for `calyx keys renew --host {host}`, or mend `server`"
         return f"has a certificate that is not for {host}", mend
+    if code in _NO_IDENTIFIER:
+        found = f"has certificates without key identifiers ({cause.verify_message})"
+        mend = f"ask the operator for `calyx keys renew`, and for the new ca.crt; {_STRICT}"
+        return found, mend
     mend = "compare ca.crt with the operator's; a firewall that opens TLS would do this too"
     if code in _UNSIGNED:
         return f"has a certificate that was not signed by {authority}", mend

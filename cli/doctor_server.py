@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from calyx.certificates import Described, check_node_public, check_pair, check_signed, describe
+from calyx.certificates import (
+    Described,
+    check_node_public,
+    check_pair,
+    check_signed,
+    describe,
+    has_identifier,
+)
 from calyx.errors import UserError, pasted
 from calyx.key_files import PRIVATE_MODE, read_roster_file
 from cli.checks import Check, attempt, private_folder, show
@@ -46,7 +53,12 @@ def main(arguments: Sequence[str]) -> int:
 def _authority(keys: Path) -> Check:
     path = keys / "ca.crt"
     mend = "calyx keys init --folder NEW, and its ca.crt to every site"
-    return _aged("authority", path, describe(path), mend)
+    aged = _aged("authority", path, describe(path), mend)
+    if aged.state == "ok" and not has_identifier(path):
+        found = f"{path} has no key identifier, and sites on Python 3.13 or newer refuse it"
+        renew = pasted("calyx", "keys", "renew", "--folder", keys)
+        return Check("authority", "note", found, f"{renew}, and the new ca.crt to those sites")
+    return aged
 
 
 def _certificate(keys: Path) -> Check:

@@ -1,6 +1,7 @@
 """`calyx keys`: identity keys, the roster that a consortium signs, and fingerprints to compare."""
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from calyx import key_files
 from calyx.certificates import make_node_key, node_files
 from calyx.errors import UserError
 from calyx.key_files import OWNERS, PrivateKey, PublicKey, refuse_existing
+from calyx.lookalikes import lookalikes
 from calyx.manifest import write_manifest
 from calyx.outputs import shown, write_whole
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import Roster, fingerprint, make_roster, write_roster
+from calyx.signed import check_unsigned, is_register, note_signed, read_register
 from cli import keys_tls
 from cli.arguments import Parser
 from cli.facts import print_facts, say
@@ -130,7 +133,10 @@ def _sign_roster(options: argparse.Namespace) -> None:
         roster = make_roster(clients, before.version + 1 if before else 1, private)
     except ValueError as error:
         raise UserError(f"The roster cannot be made: {error}.") from None
+    content = roster.version, roster.digest.hex()
+    check_unsigned(options.consortium, "roster", *content)
     write_whole(options.out, write_roster(roster).encode(), replace=replace)
+    note_signed(options.consortium, "roster", *content)
     _print_roster(options.out, roster)
     if before is not None:
         _print_changes(before, roster)
@@ -141,7 +147,10 @@ def _sign_manifest(options: argparse.Namespace) -> None:
         raise UserError(f"--version={options.version} must be a whole number from 1.")
     private = key_files.read_consortium(options.consortium)
     text = write_manifest(options.version, private)
+    content = options.version, json.loads(text)["code"]
+    check_unsigned(options.consortium, "manifest", *content)
     write_whole(options.out, text.encode(), 0o644)
+    note_signed(options.consortium, "manifest", *content)
     say(f"Signed the installed code as manifest {options.version}.", "bold")
     print_facts(("for every site", str(options.out)))
 
@@ -159,6 +168,12 @@ def _read_sites(files: Sequence[Path]) -> dict[str, bytes]:
                 )
             origins[value] = file
         clients[found.name] = found.key
+    if twins := lookalikes(clients):
+        one, other = (f"{name!r} ({shown(origins[name])})" for name in twins)
+        raise UserError(
+            f"The names {one} and {other} cannot be told apart by eye or over the phone; find out "
+            "whose they are, and give one of the two sites another name."
+        )
     return clients
 
 
@@ -201,6 +216,11 @@ def _show_all(options: argparse.Namespace) -> None:
 
 def _show(path: Path) -> None:
     if keys_tls.show(path):
+        return
+    if is_register(path):
+        say(f"{shown(path)}: what the key beside it has signed", "bold")
+        signed = read_register(path)
+        print_facts(*((f"{s.what} {s.version}", f"{s.day}  {s.digest[:16]}…") for s in signed))
         return
     match key_files.read_any(path):
         case Roster() as roster:

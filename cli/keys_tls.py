@@ -4,7 +4,8 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from calyx.certificates import check_node_public, describe, make_server, renew_server
+from calyx.authority import make_server, renew_server
+from calyx.certificates import check_node_public, describe
 from calyx.errors import UserError
 from calyx.key_files import read_bytes
 from calyx.outputs import shown
@@ -22,9 +23,12 @@ def add_to(actions: "argparse._SubParsersAction[Parser]") -> None:
         "renew", help="on the server: a new certificate, before the old ends"
     )
     renew.set_defaults(act=_renew)
-    for one, why in ((init, "as sites reach it"), (renew, "if it changes: as sites reach it")):
+    for one, why in ((init, "as sites reach it"), (renew, "also as sites reach it, from now on")):
         one.add_argument("--host", action="append", required=one is init, metavar="HOST", help=why)
         one.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where (here)")
+    renew.add_argument(
+        "--without", action="append", metavar="HOST", help="a name of the old one that ends with it"
+    )
 
 
 def _make(options: argparse.Namespace) -> None:
@@ -38,14 +42,28 @@ def _make(options: argparse.Namespace) -> None:
 
 
 def _renew(options: argparse.Namespace) -> None:
-    renew_server(options.folder, options.host or ())
+    changed = renew_server(options.folder, options.host or (), options.without or ())
     made = describe(options.folder / "server.crt")
-    say("Made a new certificate of the same authority; sites need nothing new.", "bold")
+    same = "; sites need nothing new" if not (changed.gone or changed.is_root_new) else ""
+    say(f"Made a new certificate of the same authority{same}.", "bold")
     print_facts(
         ("for", ", ".join(made.names)),
+        *((("new among them", ", ".join(changed.added)),) if changed.added else ()),
         ("certificate ends", _day(made.ends)),
-        ("the old ones", "server.crt.old, server.key.old, beside them"),
+        ("the old ones", ", ".join(changed.old) + ", beside them"),
     )
+    if changed.gone:
+        say(
+            f"  Sites that reach the server as {' or '.join(changed.gone)} will be refused: give them "
+            "one of the names above first.",
+            "yellow",
+        )
+    if changed.is_root_new:
+        say(
+            "  ca.crt is new too, of the same key: the old one lacks the key identifier that Python "
+            "3.13 and newer ask for. Give it to sites on those; the others may keep theirs.",
+            "yellow",
+        )
     say("Stop `calyx server` and start it again: it reads the files when it starts.")
 
 

@@ -35,6 +35,7 @@ MEANINGS: dict[StrEnum, str] = {
     RefusalCode.DAILY_LIMIT: "the site has answered as many runs or sums as its policy has for a day, or "
     "failed on its rows as often; it answers again a day after the first of them, and its events.jsonl "
     "says when",
+    RefusalCode.CHAIN_BROKEN: "the site has opened another sum than the one this order says it comes from",
     RefusalCode.ROUND_REPLAYED: "the site has seen this round and attempt already",
     RefusalCode.CONTEXT_REUSED: "the site has seen this very order already",
     RefusalCode.RULES_CHANGED: "the run's terms are not those that it began with",

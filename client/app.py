@@ -23,7 +23,7 @@ from calyx.seeding import rng
 from calyx.weights import Weights, weights_of
 from calyx.wire import FailureCode
 from client import journal, secure_mod
-from client.assignment import Assignment, num_folds, of_fold, open_assignment
+from client.assignment import Assignment, of_fold, open_assignment, scored_folds
 from client.config import Site, read_site
 from client.failures import ClientFailure, told
 from client.judgement import judge_models
@@ -220,12 +220,9 @@ def _evaluate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
 def _cross_validate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     """Each fold's model on the rows that it has not seen; or this client's own fold only."""
     order = task.order
-    if order.terms.cv is not None and isinstance(order.terms.cv.k, int):
-        folds = list(range(num_folds(order)))
-    else:
-        folds = [sorted(name for group in order.groups for name in group).index(site.name)]
     return tuple(
-        judge_models(of_fold(task, fold, site), order.rounds, {"fold": fold}) for fold in folds
+        judge_models(of_fold(task, fold, site), order.rounds, {"fold": fold})
+        for fold in scored_folds(order, site.name)
     )
 
 

@@ -96,7 +96,10 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     parts = parts_of(order.kind, order.is_validated, privacy, contents, cv)
     opening = None
     if privacy.is_encrypted:
-        opening = secure_mod.open_context(site, context, order, (privacy, parts))
+        wanted = secure_mod.Wanted(privacy, parts, *_models(order, weights, list(own), site.name))
+        # A fold's model is scored once for each version of the rows.
+        version = (lambda: read_settled(site, order).version) if order.kind == "cv" else str
+        opening = secure_mod.open_context(site, context, order, wanted, version)
     rows = read_settled(site, order)
     compare(site, order, rows)
     fold = None if cv is None else cv.fold
@@ -114,6 +117,24 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
         hardware=hardware,
         opening=opening,
     )
+
+
+def _models(
+    order: Order, weights: Weights, own: list[str], client: str
+) -> tuple[str, tuple[str, ...]]:
+    """The hash of the model's own tensors, and those of the folds' models that `client` scores."""
+    if order.kind == "cv":
+        folds = scored_folds(order, client)
+        return order.weights, tuple(hash_weights(unstacked(weights, fold)) for fold in folds)
+    is_all = len(own) == len(weights)
+    return order.weights if is_all else hash_weights({name: weights[name] for name in own}), ()
+
+
+def scored_folds(order: Order, client: str) -> list[int]:
+    """The folds whose models `client` scores in a cross-validation: all, or its own only."""
+    if order.terms.cv is not None and isinstance(order.terms.cv.k, int):
+        return list(range(num_folds(order)))
+    return [sorted(name for group in order.groups for name in group).index(client)]
 
 
 def num_folds(order: Order) -> int:

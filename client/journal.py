@@ -31,6 +31,8 @@ NoteKind = Literal[
     "cv",
     "failure",
     "refusal",
+    "chain",
+    "clock",
 ]
 
 

@@ -1,55 +1,31 @@
-"""What this client has done, so that it never does it twice. `calyx-secagg/1` §5.
+"""What this client has done, so that it never does it twice. `calyx-secagg/1` §5, §10 and §11.
 
 A tombstone stands for each model of which a masked vector has left this client. On a site the
 ledger is a file of JSON lines, synced before the vector exists; in simulation it lives and dies
-with the run. It holds no secret.
+with the run. It holds no secret. What an order of a run must agree with is `client.chain`'s.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 from calyx.config import canonical_json, digest
 from calyx.files import append_lines, read_lines, strict_json, write_atomically
-from calyx.order import Abandoned, Order
-from calyx.secagg.keys import verify
+from calyx.folds import own_run
+from calyx.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
+from calyx.secagg.session import Session
+from client.chain import RunEntry, check_cv_begins, check_order, check_scores, is_join, line_of
+from client.limits import DAY_S, EARLIEST, Day, Limits, check_day
+from client.limits import recent as _recent
+from client.membership import check_members
+from client.tombstones import Answers, Tombstone, proves
 
-DAY_S = 86400.0
 _KEPT_TOMBSTONES = 8  # whose members are remembered; older sums cannot be abandoned any more
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is answered within a day at most; None: any number."""
-
-    runs: int | None
-    sums: int | None
-    failures: int | None  # that came of this client's rows
-
-
-@dataclass
-class RunEntry:
-    """What an order of a run must agree with."""
-
-    terms: str  # digest
-    group: int
-    last: dict[str, list[int]] = field(default_factory=dict)  # kind → (round, attempt)
-    ctx: str = ""  # of the last order
-
-
-@dataclass(frozen=True)
-class Tombstone:
-    """A masked vector has left: in which context, among whom, and what would undo it."""
-
-    ctx: str
-    root: str
-    members: list[int]  # U0
-    needed: int  # signatures that prove that its sum can never open
+_CLOCK_S = 300.0  # that a clock may be set back without its being worth a line
 
 
 @dataclass
@@ -62,9 +38,13 @@ class Ledger:
     runs: dict[str, RunEntry] = field(default_factory=dict)
     sums: list[float] = field(default_factory=list)  # times of orders taken, of the last day
     starts: list[float] = field(default_factory=list)  # of runs, of the last day
+    joins: list[float] = field(default_factory=list)  # of runs that were under way
+    unfinished: dict[str, float] = field(default_factory=dict)  # ctx of orders without a vector
     failures: list[float] = field(default_factory=list)  # that came of its rows, of the last day
     causes: dict[str, float] = field(default_factory=dict)  # of failures: when last
+    scored: dict[str, str] = field(default_factory=dict)  # model of a fold → version of the rows
     roster_version: int = 0  # the newest that was seen
+    roster_digest: str = ""  # of that version; "": not kept by who wrote the ledger
     is_changed: bool = False  # since it was read
 
     def to_text(self) -> str:
@@ -75,54 +55,80 @@ class Ledger:
         return canonical_json(value)
 
     def check_roster(self, roster: Roster) -> None:
-        """A version that only grows. Raises Refusal."""
-        if roster.version < self.roster_version:
-            raise Refusal(
-                RefusalCode.OUTSIDE_POLICY,
-                f"The pinned roster has version {roster.version}, and {self.roster_version} was seen.",
+        """A version that only grows, and stands for one content. Raises Refusal."""
+        newest, digest = self.roster_version, self.roster_digest
+        if roster.version < newest:
+            raise _outside(
+                f"The pinned roster has version {roster.version}, and {newest} was seen."
+            )
+        if roster.version == newest and digest not in ("", roster.digest.hex()):
+            raise _outside(
+                f"The pinned roster is another version {newest} than the one that was used here; ask "
+                "the consortium which of the two is to be replaced by a newer one."
             )
 
-    def check_order(self, order: Order, group: int, ctx: bytes) -> None:
-        """(round, attempt) after the last, terms and group those of the run. Raises Refusal."""
+    def check_members(self, order: Order, roster: Roster) -> None:
+        """Groups that stay. Raises Refusal."""
         entry = self.runs.get(order.run)
-        if entry is None:
-            return
-        if entry.ctx == ctx.hex():
-            raise Refusal(RefusalCode.CONTEXT_REUSED, "The order's context was used before.")
-        last = entry.last.get(order.kind)
-        if last is not None and [order.round, order.attempt] <= last:
-            raise Refusal(
-                RefusalCode.ROUND_REPLAYED,
-                f"Round {order.round}, attempt {order.attempt} is not after the last ({order.kind}).",
-            )
-        if entry.terms != _terms(order):
-            raise Refusal(RefusalCode.RULES_CHANGED, "The run's terms have changed.")
-        if entry.group != group:
-            raise Refusal(
-                RefusalCode.SECOND_GROUP, f"It was in group {entry.group} of this run, not {group}."
-            )
+        check_members(order, roster, None if entry is None else entry.members)
+
+    def check_order(
+        self, order: Order, group: int, ctx: bytes, tell: Callable[[str], object] = str
+    ) -> None:
+        """(round, attempt) after the last, terms and group those of the run, and its chain.
+
+        `tell` gets a sentence for the journal. Raises Refusal.
+        """
+        entry = self.runs.get(order.run)
+        if entry is not None:
+            _check_same(entry, order, group, ctx)
+        check_order(entry, order, tell)
+        runs = self.runs
+        if order.kind == "cv":
+            runs = {run: one for run, one in runs.items() if own_run(run) == own_run(order.run)}
+        elif entry is not None:
+            runs = {order.run: entry}
+        check_scores(entry, order, len({n for one in runs.values() for n in one.seen}))
 
     def check_limits(self, order: Order, limits: Limits, now: float) -> None:
         """Compare with what is allowed within a day. Raises Refusal."""
-        started, summed = _recent(self.starts, now), _recent(self.sums, now)
-        failed, daily = _recent(self.failures, now), RefusalCode.DAILY_LIMIT
-        is_new = order.kind != "statistics" and not self._has_begun(order.run)
-        if limits.runs is not None and is_new and len(started) >= limits.runs:
-            again = _again(started, limits.runs)
-            raise Refusal(daily, f"{limits.runs} runs have begun within a day; {again}.")
-        if limits.sums is not None and len(summed) >= limits.sums:
-            again = _again(summed, limits.sums)
-            raise Refusal(daily, f"{limits.sums} sums were answered within a day; {again}.")
-        if limits.failures is not None and len(failed) >= limits.failures:
-            raise Refusal(
-                daily,
-                f"{limits.failures} orders failed on this client's rows within a day, and each tells "
-                f"something of them; {_again(failed, limits.failures)}, or see client.policy.failures_a_day.",
-            )
+        if not limits.is_open and now >= EARLIEST:
+            self.settle_clock(now)
+        day = Day(
+            _recent(self.starts, now),
+            _recent(self.joins, now),
+            _recent(self.sums, now),
+            _recent(self.failures, now),
+            _recent(list(self.unfinished.values()), now),
+        )
+        is_start = order.kind != "statistics" and not self._has_begun(order.run)
+        joins = limits.joins is not None and is_join(self.runs.get(order.run), order)
+        check_day(limits, day, now, is_start=is_start, is_join=joins)
+        if limits.joins is not None and is_start and order.kind == "cv":
+            check_cv_begins(order, self.runs)
+
+    def settle_clock(self, now: float) -> bool:
+        """Whether it held times to come, of a clock that was ahead: they count from `now` on."""
+        is_ahead = max(map(max, filter(None, self._times())), default=0.0) > now + _CLOCK_S
+        if is_ahead:
+            self._write({"event": "clock", "time": now})
+        return is_ahead
+
+    def _times(self) -> list[list[float]]:
+        others = [list(self.unfinished.values()), list(self.causes.values())]
+        return [self.sums, self.starts, self.joins, self.failures, *others]
 
     def _has_begun(self, run: str) -> bool:
         """Whether the run has asked for anything but statistics."""
-        return run in self.runs and any(kind != "statistics" for kind in self.runs[run].last)
+        return run in self.runs and self.runs[run].has_begun
+
+    def check_scored(self, folds: Sequence[str], data: str) -> None:
+        """Models of folds, whose scores are asked of rows of version `data`: each once a version.
+
+        Raises Refusal.
+        """
+        if len(set(folds)) != len(folds) or any(self.scored.get(f, data) != data for f in folds):
+            raise _second_vector()
 
     def superseded(self, order: Order, keys: Sequence[str], roster: Roster) -> list[str]:
         """Contexts whose vectors do not count any more, since their sums were given up.
@@ -136,60 +142,40 @@ class Ledger:
             if ctx is None:
                 continue
             proof = next((a for a in order.abandoned if a.ctx == ctx), None)
-            if proof is None or not self._is_proof(proof, roster):
+            if proof is None or not proves(proof, self.tombstones.get(proof.ctx), roster):
                 raise _second_vector()
             gone.append(ctx)
         return gone
 
-    def _is_proof(self, proof: Abandoned, roster: Roster) -> bool:
-        stone = self.tombstones.get(proof.ctx)
-        if stone is None or stone.root != proof.root:
-            return False
-        ctx, root = bytes.fromhex(proof.ctx), bytes.fromhex(proof.root)
-        signed = [
-            u
-            for u in stone.members
-            if (signature := proof.signatures.get(roster.name(u))) is not None
-            and verify(roster.key(u), bytes.fromhex(signature), "abandon", ctx, root)
-        ]
-        return len(signed) >= stone.needed
-
-    def check_links(self, order: Order) -> None:
-        """The sum of which this client was part must be named with its own root. Raises Refusal."""
-        for link in order.previous:
-            stone = self.tombstones.get(link.ctx)
-            if stone is not None and stone.root != link.root:
-                raise Refusal(
-                    RefusalCode.OUTSIDE_POLICY, "The order names a previous sum with another root."
-                )
-
     def note_order(self, order: Order, group: int, ctx: bytes, now: float) -> None:
         """An order was accepted."""
-        self._write(
-            {
-                "event": "order",
-                "time": now,
-                "run": order.run,
-                "kind": order.kind,
-                "at": [order.round, order.attempt],
-                "terms": _terms(order),
-                "group": group,
-                "ctx": ctx.hex(),
-            }
-        )
+        line = {"event": "order", "time": now, "terms": _terms(order), "group": group}
+        joins = {"joined": True} if is_join(self.runs.get(order.run), order) else {}
+        self._write(line | {"ctx": ctx.hex()} | line_of(order) | joins)
+
+    def note_revealed(self, run: str, session: Session, number: int, now: float) -> None:
+        """The sum of a training was opened with this client's shares; before they leave it."""
+        revealed = [session.ctx.hex(), session.root.hex(), str(number)]
+        if run in self.runs and self.runs[run].revealed != revealed:
+            self._write({"event": "revealed", "time": now, "run": run, "sum": revealed})
 
     def note_roster(self, roster: Roster, now: float) -> None:
         """This version was used."""
-        if roster.version > self.roster_version:
-            self._write({"event": "roster", "time": now, "version": roster.version})
+        digest = roster.digest.hex()
+        if (roster.version, digest) != (self.roster_version, self.roster_digest):
+            line = {"event": "roster", "time": now, "version": roster.version, "digest": digest}
+            self._write(line)
 
     def note_vector(
-        self, keys: Sequence[str], gone: Sequence[str], stone: Tombstone, now: float
+        self, answers: Answers, gone: Sequence[str], stone: Tombstone, now: float
     ) -> None:
         """The tombstone, on disk before the vector exists. Raises Refusal for a second one."""
-        if any(self.vectors.get(key, stone.ctx) not in (*gone, stone.ctx) for key in keys):
+        if any(self.vectors.get(key, stone.ctx) not in (*gone, stone.ctx) for key in answers.keys):
             raise _second_vector()
-        self._write({"event": "vector", "time": now, "keys": list(keys), **vars(stone)})
+        self.check_scored(answers.folds, answers.data)
+        scored = {"scored": dict.fromkeys(answers.folds, answers.data)} if answers.folds else {}
+        keys = list(answers.keys)
+        self._write({"event": "vector", "time": now, "keys": keys, **vars(stone), **scored})
 
     def note_failure(self, now: float, cause: str = "") -> None:
         """An order failed on this client's rows, and the server is told that it did.
@@ -207,53 +193,59 @@ class Ledger:
 
     def _apply(self, line: dict[str, object]) -> None:
         match line:
-            case {"event": "order", "time": float(now), "run": str(run), "kind": str(kind)}:
-                # An audit belongs to a run, and is answered once for the same rows.
-                if kind != "statistics" and not self._has_begun(run):
-                    self.starts = [*_recent(self.starts, now), now]
-                if run not in self.runs:
-                    self.runs[run] = RunEntry(str(line["terms"]), int(str(line["group"])))
-                self.runs[run].last[kind] = list(line["at"])  # type: ignore[call-overload]  # our own line
-                self.runs[run].ctx = str(line["ctx"])
-                self.sums = [*_recent(self.sums, now), now]
-            case {"event": "vector", "time": float(now), "keys": list(keys), "members": list(who)}:
+            case {"event": "order", "time": float(now), "run": str(), "kind": str(), "ctx": str()}:
+                self._apply_order(line, now)
+            case {"event": "vector", "time": float(), "keys": list(keys), "members": list(who)}:
                 stone = Tombstone(
                     str(line["ctx"]), str(line["root"]), who, int(str(line["needed"]))
                 )
-                self.vectors |= dict.fromkeys(keys, stone.ctx)
-                self.tombstones[stone.ctx] = stone
-                for old in list(self.tombstones)[:-_KEPT_TOMBSTONES]:
-                    del self.tombstones[old]
+                self._apply_vector(stone, keys, line.get("scored"))
+            case {"event": "revealed", "run": str(run), "sum": list(revealed)}:
+                self.runs[run].revealed = [str(one) for one in revealed]
             case {"event": "roster", "version": int(version)}:
                 self.roster_version = version
+                self.roster_digest = str(line.get("digest", ""))
             case {"event": "failure", "time": float(now)}:
                 self.failures = [*_recent(self.failures, now), now]
                 known = {c: at for c, at in self.causes.items() if now - at < DAY_S}
                 self.causes = known | {str(line.get("cause", "")): now}
+            case {"event": "clock", "time": float(now)}:
+                for times in (self.sums, self.starts, self.joins, self.failures):
+                    times[:] = [min(time, now) for time in times]
+                for named in (self.unfinished, self.causes):
+                    named |= {name: min(time, now) for name, time in named.items()}
             case _:
                 raise ValueError("a line of the ledger is none of ours")
 
+    def _apply_order(self, line: dict[str, object], now: float) -> None:
+        run, ctx = str(line["run"]), str(line["ctx"])
+        # An audit belongs to a run, and is answered once for the same rows.
+        if line["kind"] != "statistics" and not self._has_begun(run):
+            self.starts = [*_recent(self.starts, now), now]
+        if "joined" in line:
+            self.joins = [*_recent(self.joins, now), now]
+        if run not in self.runs:
+            self.runs[run] = RunEntry(str(line["terms"]), int(str(line["group"])))
+        self.runs[run].take(line)
+        self.sums = [*_recent(self.sums, now), now]
+        waiting = {c: at for c, at in self.unfinished.items() if now - at < DAY_S}
+        self.unfinished = waiting | {ctx: now}
 
-def vector_keys(order: Order, data: str) -> list[str]:
-    """What the order's vector would answer: a digest of (task, quantity, model) for each quantity.
-
-    Statistics are of no model: `data`, a digest of this client's rows, takes its place. So a
-    client gives them once for each version of its data, whatever the run and its settings.
-    """
-    task = order.terms.task["name"]
-    if order.kind == "statistics":
-        return [digest([task, order.kind, data])]
-    quantities = [order.kind, "evaluate"] if order.is_validated else [order.kind]
-    return [digest([task, q, order.weights]) for q in quantities]
+    def _apply_vector(self, stone: Tombstone, keys: list[str], scored: object) -> None:
+        self.vectors |= dict.fromkeys(keys, stone.ctx)
+        self.scored |= scored if isinstance(scored, dict) else {}
+        self.unfinished.pop(stone.ctx, None)
+        self.tombstones[stone.ctx] = stone
+        for old in list(self.tombstones)[:-_KEPT_TOMBSTONES]:
+            del self.tombstones[old]
 
 
 def from_text(text: str) -> Ledger:
     """The ledger of `to_text`, from a simulation's memory."""
     values = json.loads(text)
-    stones = {ctx: Tombstone(**stone) for ctx, stone in values["tombstones"].items()}
-    runs = {run: RunEntry(**entry) for run, entry in values["runs"].items()}
-    times = (values["sums"], values["starts"], values["failures"], values["causes"])
-    return Ledger(None, values["vectors"], stones, runs, *times, values["roster_version"])
+    values["tombstones"] = {ctx: Tombstone(**one) for ctx, one in values["tombstones"].items()}
+    values["runs"] = {run: RunEntry(**entry) for run, entry in values["runs"].items()}
+    return Ledger(**values)
 
 
 @lru_cache(maxsize=4)  # one process of a site keeps one ledger
@@ -271,17 +263,32 @@ def open_ledger(path: Path) -> Ledger:
 def _terms(order: Order) -> str:
     terms = order.terms
     cv = vars(terms.cv) if terms.cv else None
-    return digest(vars(terms) | {"strategy": vars(terms.strategy), "cv": cv})
+    value = vars(terms) | {"strategy": vars(terms.strategy), "cv": cv}
+    if terms.cohort_size is None:
+        del value["cohort_size"]  # as ledgers have it that were begun before it travelled
+    return digest(value)
 
 
-def _recent(times: list[float], now: float) -> list[float]:
-    return [time for time in times if now - time < DAY_S]
+def _check_same(entry: RunEntry, order: Order, group: int, ctx: bytes) -> None:
+    """(round, attempt) after the last, terms and group those of the run. Raises Refusal."""
+    if entry.ctx == ctx.hex():
+        raise Refusal(RefusalCode.CONTEXT_REUSED, "The order's context was used before.")
+    last = entry.last.get(order.kind)
+    if last is not None and [order.round, order.attempt] <= last:
+        raise Refusal(
+            RefusalCode.ROUND_REPLAYED,
+            f"Round {order.round}, attempt {order.attempt} is not after the last ({order.kind}).",
+        )
+    if entry.terms != _terms(order):
+        raise Refusal(RefusalCode.RULES_CHANGED, "The run's terms have changed.")
+    if entry.group != group:
+        raise Refusal(
+            RefusalCode.SECOND_GROUP, f"It was in group {entry.group} of this run, not {group}."
+        )
 
 
-def _again(times: list[float], limit: int) -> str:
-    """When fewer than `limit` of the `times`, in seconds, are of one day, by this machine's clock."""
-    ends = datetime.fromtimestamp(times[-limit] + DAY_S).astimezone()
-    return f"the next is answered from {ends:%Y-%m-%d %H:%M %Z} on"
+def _outside(sentence: str) -> Refusal:
+    return Refusal(RefusalCode.OUTSIDE_POLICY, sentence)
 
 
 def _second_vector() -> Refusal:

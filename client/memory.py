@@ -15,6 +15,7 @@ from flwr.app import ConfigRecord, Context
 from calyx.secagg.session import Session, from_bytes
 from client.config import Site
 from client.ledger import Ledger, from_text, open_ledger
+from client.tombstones import Answers
 
 _SESSION, _LEDGER = "secagg-session", "secagg-ledger"
 
@@ -25,8 +26,9 @@ class Open:
 
     session: Session
     run: str  # Calyx's own id
+    training: int  # its round; 0 for any other kind of order
     roster: str  # digest of the one that the context is bound to; a new one ends it
-    keys: tuple[str, ...]  # of the ledger: which models the vector answers
+    answers: Answers
     gone: tuple[str, ...]  # contexts that were given up for it
     expires: float  # seconds since the epoch; a later message is refused
     patience: float  # seconds that each reply adds to that
@@ -70,8 +72,10 @@ class Memory:
         session, rest = record["session"], json.loads(str(record["rest"]))
         if not isinstance(session, bytes):
             raise TypeError("a session is kept as bytes")
-        head = (from_bytes(session), str(rest["run"]), str(rest["roster"]))
-        return Open(*head, tuple(rest["keys"]), tuple(rest["gone"]), *rest["times"])
+        keys, folds, data = rest["answers"]
+        answers = Answers(tuple(keys), tuple(folds), str(data))
+        head = (from_bytes(session), str(rest["run"]), int(rest["training"]), str(rest["roster"]))
+        return Open(*head, answers, tuple(rest["gone"]), *rest["times"])
 
     def keep(self, opened: Open) -> None:
         """Remember a context, and what the ledger now says; the run's earlier one is gone."""
@@ -84,7 +88,8 @@ class Memory:
         rest = {
             "run": opened.run,
             "roster": opened.roster,
-            "keys": opened.keys,
+            "training": opened.training,
+            "answers": [opened.answers.keys, opened.answers.folds, opened.answers.data],
             "gone": opened.gone,
             "times": [opened.expires, opened.patience],
         }

@@ -69,20 +69,36 @@ def accept(message: Message, client: str, kind: Kind) -> Order:
         raise ClientFailure(FailureCode.ORDER_REFUSED, f"The order was refused: {error}") from None
     if order.kind != kind:
         raise _senseless(f"it asks for {order.kind} in a message for {kind}")
+    _check_round(order)
+    _check_cohort(order, client)
+    return order
+
+
+def _check_cohort(order: Order, client: str) -> None:
     names = [name for group in order.groups for name in group]
     if len(names) != len(set(names)):
         raise _senseless("it names a client twice")
     if client not in names:
         raise _senseless("its cohort does not hold this client")
+
+
+def _check_round(order: Order) -> None:
+    """Rule A1 of docs/secagg.md §10, and what else no run asks for."""
+    if (order.round == 0) != (order.kind == "statistics"):
+        raise _senseless(f"no run asks for {order.kind} in round {order.round}")
     if order.round > order.rounds:
         raise _senseless(f"its round {order.round} is after the last, {order.rounds}")
     if order.best and order.best >= order.round:
         raise _senseless(f"its best round {order.best} is none before its round {order.round}")
     if order.is_validated and order.kind != "train":
         raise _senseless("only a training can also validate")
-    if order.kind == "cv" and order.terms.cv is None:
+    cv = order.terms.cv
+    if order.kind == "cv" and cv is None:
         raise _senseless("it scores a cross-validation and has none")
-    return order
+    if order.kind == "cv" and order.round != order.rounds:
+        raise _senseless(f"it scores folds in round {order.round} of {order.rounds}")
+    if cv is not None and cv.fold is not None and isinstance(cv.k, int) and cv.fold >= cv.k:
+        raise _senseless(f"it names fold {cv.fold} of {cv.k}, which are counted from 0")
 
 
 def _senseless(reason: str) -> ClientFailure:

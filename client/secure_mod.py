@@ -27,10 +27,11 @@ from calyx.secagg.session import Session
 from calyx.wire import FailureCode
 from client import journal
 from client.config import Site, read_site
-from client.ledger import Limits, Tombstone, vector_keys
+from client.limits import Limits
 from client.memory import Memory, Open
 from client.partition import node_values
 from client.policy import check_rules
+from client.tombstones import Answers, Tombstone, vector_keys
 
 log = logging.getLogger(__name__)
 _GRACE = (
@@ -47,22 +48,28 @@ class Opening:
     memory: Memory
     order: Order
     group: int
-    keys: tuple[str, ...]  # of what its vector would answer
+    answers: Answers
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an order asks for, as its other fields say it."""
+
+    privacy: PrivacyConfig
+    parts: Parts
+    model: str = ""  # hash of the model's own tensors; of folds, of all their models together
+    folds: tuple[str, ...] = ()  # hashes of the folds' models that this client would score
 
 
 def open_context(
-    site: Site,
-    context: Context,
-    order: Order,
-    wanted: tuple[PrivacyConfig, Parts],
-    data: Callable[[], str] = str,
+    site: Site, context: Context, order: Order, wanted: Wanted, data: Callable[[], str] = str
 ) -> Opening:
     """Check order, rules and roster against this site's policy and ledger. Raises Refusal.
 
     It comes before any training: what would be refused later costs nothing now. `data` is asked
     for a digest of this client's rows, once nothing else speaks against reading them.
     """
-    member, (privacy, parts) = site.member, wanted
+    member, privacy, parts = site.member, wanted.privacy, wanted.parts
     if member is None:
         raise Refusal(
             RefusalCode.OUTSIDE_POLICY, "This client has no key or roster; see client.identity."
@@ -84,20 +91,32 @@ def open_context(
         )
     ctx = context_of(subject_of(order, group), member.roster.digest, rules)
     memory, now = Memory(context, site), time.time()
-    memory.ledger.check_roster(member.roster)
-    memory.ledger.check_order(order, group, ctx)
-    policy = site.policy
-    limits = Limits(policy.runs_a_day, policy.sums_a_day, policy.failures_a_day)
-    memory.ledger.check_limits(order, limits, now)
-    memory.ledger.check_links(order)
-    keys = tuple(vector_keys(order, data()))
-    memory.ledger.superseded(order, keys, member.roster)
+    ledger = memory.ledger
+    ledger.check_roster(member.roster)
+    ledger.check_members(order, member.roster)
+    ledger.check_order(order, group, ctx, lambda odd: journal.write("chain", message=odd))
+    ledger.check_limits(order, _limits(site), now)
+    version = data()  # a look at the rows, where the ledger's keys are of them
+    answers = Answers(vector_keys(order, wanted.model, version), wanted.folds, version)
+    ledger.check_scored(answers.folds, answers.data)
+    ledger.superseded(order, answers.keys, member.roster)
     # Noted before any work: whatever comes of it, even a failure, says one thing and counts once.
-    memory.ledger.note_order(order, group, ctx, now)
-    memory.ledger.note_roster(member.roster, now)
+    ledger.note_order(order, group, ctx, now)
+    ledger.note_roster(member.roster, now)
     memory.save_ledger()
     members = tuple(sorted(member.roster.indices[name] for name in names))
-    return Opening(member, Session(ctx, member.u, rules, members), memory, order, group, keys)
+    return Opening(member, Session(ctx, member.u, rules, members), memory, order, group, answers)
+
+
+def _limits(site: Site) -> Limits:
+    policy = site.policy
+    return Limits(
+        runs=policy.runs_a_day,
+        sums=policy.sums_a_day,
+        failures=policy.failures_a_day,
+        joins=policy.joins_a_day,
+        unfinished=policy.unfinished_a_day,
+    )
 
 
 def subject_of(order: Order, group: int) -> Subject:
@@ -117,12 +136,13 @@ def advertise(opening: Opening, vector: Residues) -> RecordDict:
     """Stage 0, after the training: keep the vector, show this context's keys."""
     order, memory, now = opening.order, opening.memory, time.time()
     # An earlier context of this client dies here: it keeps one at a time.
-    gone = memory.ledger.superseded(order, opening.keys, opening.member.roster)
+    gone = memory.ledger.superseded(order, opening.answers.keys, opening.member.roster)
     body = begin(opening.member, opening.session, vector, os.urandom)
     patience = _GRACE * order.deadline_s
     roster = opening.member.roster.digest.hex()
-    times = (now + patience, patience)
-    memory.keep(Open(opening.session, order.run, roster, opening.keys, tuple(gone), *times))
+    number = order.round if order.kind == "train" else 0
+    head = (opening.session, order.run, number, roster, opening.answers, tuple(gone))
+    memory.keep(Open(*head, expires=now + patience, patience=patience))
     return wire.stage_content(opening.session.ctx, body)
 
 
@@ -172,7 +192,7 @@ def _answered(member: Member, memory: Memory, opened: Open, request: tuple[int, 
     def commit() -> None:
         needed = session.rules.abandon_quorum(len(session.members))
         stone = Tombstone(session.ctx.hex(), session.root.hex(), list(session.members), needed)
-        memory.ledger.note_vector(opened.keys, opened.gone, stone, now)
+        memory.ledger.note_vector(opened.answers, opened.gone, stone, now)
 
     try:
         if now > opened.expires:
@@ -182,6 +202,8 @@ def _answered(member: Member, memory: Memory, opened: Open, request: tuple[int, 
         memory.stub(opened)
         raise
     if stage == 4:
+        if opened.training:  # on disk before the shares leave: the next order must name this sum
+            memory.ledger.note_revealed(opened.run, session, opened.training, now)
         memory.finish(opened)
     elif session.stage > before:  # a repeated request gains no time
         memory.keep(replace(opened, expires=now + opened.patience))

@@ -53,7 +53,7 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
         return read_settled(site, order)
 
     if privacy.is_encrypted:
-        asked = (privacy, parts)
+        asked = secure_mod.Wanted(privacy, parts)
         opening = secure_mod.open_context(site, context, order, asked, lambda: read().version)
     rows = read()
     compare(site, order, rows)

@@ -25,7 +25,14 @@ from server.job import Job, read_job
 from server.left_out import read_left_out
 from server.nodes import read_nodes
 from server.phase_order import check_phases
-from server.sampling import check_cv, check_folds, check_replies, check_sizes, sample_cohort
+from server.sampling import (
+    check_cv,
+    check_folds,
+    check_replies,
+    check_sizes,
+    deal_members,
+    sample_cohort,
+)
 from server.stopping import check_monitor, why_unranked
 from server.underway import check_rounds, read_record
 from server.work import Work, fresh_state, initial_makeup
@@ -58,6 +65,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
         _say_away(folder, who_is_away(roster.indices, {*nodes, *gone}))
+    state = _with_members(folder, run, state, list(roster.indices if roster else nodes))
     check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
     check_folds(run.cv.k, own_split(task))
@@ -73,6 +81,39 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
             f"{error}. What was done before it is saved: go on with "
             f"`{pasted('calyx', 'resume', folder.path)}`."
         ) from None
+
+
+def _with_members(folder: RunFolder, run: RunConfig, state: RunState, names: list[str]) -> RunState:
+    """The state that knows who is in which group, now and after each resume.
+
+    `names` are all that may take part. Those who came since the groups were dealt are in none.
+    """
+    privacy = parse(PrivacyConfig, run.privacy, "privacy")
+    if state.members is None:
+        members = deal_members(names, privacy.groups, run.seed)
+        if members is None:
+            return state
+        state = replace(state, members=members)
+        save(folder.checkpoints, state, run.keep_checkpoints)
+        if state.round > 0:
+            folder.event(
+                "groups-dealt",
+                "warning",
+                "The checkpoint is of an earlier version of Calyx and does not say who is in which "
+                "group: groups are dealt over the roster now, and sites that were in another refuse.",
+                round=state.round,
+            )
+        return state
+    known = {name for group in state.members for name in group}
+    late = sorted(set(names) - known)
+    if late:
+        sentence = (
+            f"{named(late)} came after the groups of this run were dealt: it goes on without. A new run "
+            "deals them anew."
+        )
+        log.warning(sentence)
+        folder.event("no-group", "warning", sentence, round=state.round)
+    return state
 
 
 def _say_away(folder: RunFolder, sentence: str) -> None:

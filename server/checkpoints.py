@@ -18,6 +18,7 @@ from calyx.order import Link
 from calyx.populations import Population, read_population
 from calyx.weights import Weights, load_weights, save_weights
 from server.folder import Row
+from server.sampling import Groups
 from strategies.algorithm import State
 
 _STATE = "state.json"
@@ -51,6 +52,8 @@ class RunState:
     best: Best | None
     pending: Row | None = None  # round `round`'s row while its model is not validated yet
     links: tuple[Link, ...] = ()  # the encrypted sums that made `weights`
+    # All that may take part, by group, for as long as the run lives; None: one group, or not dealt yet.
+    members: Groups | None = None
     is_stalled: bool = False  # the last round changed nothing, and encrypted ones cannot go on
     waited: int = 0  # rounds since the best one that were compared with it
     apart: tuple[tuple[str, ...], ...] = ()  # clients of the last rounds that were not compared
@@ -109,6 +112,7 @@ def _write(beside: Path, state: RunState) -> None:
         "waited": state.waited,
         "apart": state.apart,
         "links": [[link.ctx, link.root] for link in state.links],
+        "members": state.members,
         "sha256": hashes,
     }
     write_synced(beside / _STATE, strict_json(body | {"digest": digest(body)}).encode())
@@ -192,7 +196,13 @@ def _load(path: Path) -> RunState:
         best=best,
         pending=body["pending"],
         links=tuple(Link(ctx=ctx, root=root) for ctx, root in body["links"]),
+        members=_members(body.get("members")),
         is_stalled=body["is_stalled"],
         waited=body["waited"],
         apart=tuple(tuple(names) for names in body["apart"]),
     )
+
+
+def _members(groups: list[list[str]] | None) -> Groups | None:
+    """As they were dealt; checkpoints of earlier versions of Calyx say nothing of them."""
+    return None if groups is None else tuple(tuple(map(str, names)) for names in groups)

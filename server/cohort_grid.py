@@ -163,7 +163,7 @@ class CohortGrid(Grid):
                 previous=exchange.previous,
                 abandoned=exchange.abandoned,
                 groups=exchange.groups,
-                members=None,
+                members=setting.members if len(exchange.groups) > 1 else None,
                 rounds=setting.rounds,
                 best=exchange.best,
                 deadline_s=setting.deadline_s,

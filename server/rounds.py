@@ -10,6 +10,7 @@ are of the next round's clients: they rank only where all clients take part in e
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -88,7 +89,8 @@ def _train(federation: Federation, state: RunState) -> RunState:
         pending=row,
         links=outcome.collected.links,
         # Clients answer for a model once, so that an encrypted run cannot go on from here.
-        is_stalled=run.privacy["name"] == "secagg" and _is_same(weights, state.weights),
+        is_stalled=run.privacy["name"] == "secagg"
+        and _is_same(weights, state.weights, federation.model),
     )
 
 
@@ -199,8 +201,9 @@ def _is_validated_alone(federation: Federation, state: RunState) -> bool:
     return run.evaluate == "separate" or state.is_stalled or state.round >= run.rounds
 
 
-def _is_same(left: Weights, right: Weights) -> bool:
-    return all(np.array_equal(left[k], right[k]) for k in left)
+def _is_same(left: Weights, right: Weights, names: Iterable[str]) -> bool:
+    """Of the model's own tensors: what travels beside them makes no other model to a client."""
+    return all(np.array_equal(left[name], right[name]) for name in names)
 
 
 def _training_row(outcome: Outcome, seconds: float) -> Row:

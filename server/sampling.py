@@ -4,11 +4,12 @@ Drawn from (seed, round) alone, so that a resumed run, another engine or another
 connection gives the same cohorts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Literal
 
 from calyx.config import RunConfig
 from calyx.errors import ConfigError
+from calyx.order import MAX_MEMBERS
 from calyx.privacy import PrivacyConfig, check_group
 from calyx.secagg.rules import MAX_GROUP
 from calyx.seeding import rng
@@ -30,6 +31,22 @@ def deal_groups(names: Sequence[str], groups: int | Literal["all"], seed: int) -
         )
     dealt = rng(seed, "groups").permutation(sorted(names))
     return tuple(tuple(sorted(str(name) for name in dealt[i::groups])) for i in range(groups))
+
+
+def deal_members(names: Sequence[str], groups: int | Literal["all"], seed: int) -> Groups | None:
+    """Who is in which group for as long as a run lives; None where there is one group, or one a client.
+
+    They are dealt over all that may take part, so that who is connected moves nobody. Above
+    MAX_MEMBERS, which only simulations have, everybody is there and orders need not say it.
+    """
+    if not isinstance(groups, int) or groups == 1 or len(names) > MAX_MEMBERS:
+        return None
+    return deal_groups(names, groups, seed)
+
+
+def present(members: Groups, names: Container[str]) -> Groups:
+    """Of each group those who are there."""
+    return tuple(tuple(name for name in group if name in names) for group in members)
 
 
 def sample_cohort(dealt: Groups, cohort_size: int | None, seed: int, round: int) -> Groups:

@@ -7,6 +7,7 @@ from calyx.order import Terms
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
 from calyx.weights import Weights
+from server.sampling import Groups
 from server.underway import Underway
 
 
@@ -23,4 +24,5 @@ class Setting:
     deadline_s: float
     min_replies: int | None
     roster: Roster | None  # who may take part; None where nothing is encrypted
+    members: Groups | None = None  # the same names by group, where there are several
     underway: Underway | None = None  # where clients outlive this server and remember it

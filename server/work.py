@@ -21,7 +21,7 @@ from server.cohort_grid import CohortGrid
 from server.federation import Federation, Place
 from server.folder import RunFolder
 from server.nodes import Nodes
-from server.sampling import Groups, deal_groups
+from server.sampling import Groups, deal_groups, present
 from server.setting import Setting
 from server.underway import Underway
 from strategies.base import make_strategy
@@ -58,8 +58,10 @@ class Work:
 
     @property
     def dealt(self) -> Groups:
-        """All clients, in their groups."""
-        return deal_groups(list(self.nodes), self.privacy.groups, self.run.seed)
+        """All clients that are there, in their groups."""
+        if self.state.members is None:
+            return deal_groups(list(self.nodes), self.privacy.groups, self.run.seed)
+        return present(self.state.members, self.nodes)
 
     @property
     def privacy(self) -> PrivacyConfig:
@@ -92,6 +94,7 @@ class Work:
             deadline_s=self.run.deadline_s,
             min_replies=self.run.min_replies,
             roster=self.roster,
+            members=self.state.members,
             underway=Underway(path, run, self.roster) if self.roster and lasting else None,
         )
         return Place(self.run, CohortGrid(self.inner, self.nodes, setting), folder)

@@ -18,7 +18,8 @@ from starlette.routing import Route
 from support.tls import served
 
 from calyx import bounded_http, flower_site
-from calyx.certificates import make_node_key, make_server
+from calyx.authority import make_server
+from calyx.certificates import make_node_key
 from calyx.errors import CalyxError, UserError
 from calyx.flower_site import Door, NotAdmitted, SiteLink
 

@@ -96,6 +96,7 @@ def test_paths_hardware_engine_and_the_servers_half_do_not_travel():
         "w_max",
         "statistics",
         "cv",
+        "cohort_size",
         "seed",
     }
 

@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
-from support.certificates import replace_authority, replace_server
+from support.certificates import drop_identifiers, replace_authority, replace_server
 from support.site_files import changed, site_values, write_site
 from support.tls import served
 
@@ -70,6 +70,10 @@ def other_authority(folder):
     (folder / "trusted.crt").write_bytes((folder / "elsewhere" / "ca.crt").read_bytes())
 
 
+def without_identifiers(folder):
+    drop_identifiers(folder / "keys", "server.crt")
+
+
 def ended_authority(folder):
     replace_authority(folder / "keys", -20, -10)
     (folder / "trusted.crt").write_bytes((folder / "keys" / "ca.crt").read_bytes())
@@ -88,6 +92,7 @@ def soon_ending_authority(folder):
         (soon, 0, "the server's ends in 10 days"),
         (other_host, 1, "not for 127.0.0.1 → ask the operator for `calyx keys renew --host"),
         (other_authority, 1, "was not signed by trusted.crt → compare ca.crt"),
+        (without_identifiers, 1, "ask the operator for `calyx keys renew`, and for the new ca.crt"),
         (ended_authority, 1, "trusted.crt has ended → get a new ca.crt"),
         (soon_ending_authority, 0, "its authority's in 10 → ask the operator for a new ca.crt"),
     ],

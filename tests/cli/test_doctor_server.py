@@ -6,7 +6,7 @@ import socket
 
 import pytest
 from starlette.applications import Starlette
-from support.certificates import replace_authority, replace_server
+from support.certificates import drop_identifiers, replace_authority, replace_server
 from support.tls import served
 
 from calyx.errors import UserError
@@ -52,6 +52,10 @@ def only_local_and_expired(folder):
 
 def expired_authority(folder):
     replace_authority(folder / "keys", -20, -10)
+
+
+def without_identifiers(folder):
+    drop_identifiers(folder / "keys", "ca.crt")
 
 
 def soon_ending_authority(folder):
@@ -132,6 +136,7 @@ def file_for_state(folder):
         (only_local, 0, "is for localhost only → calyx keys renew --folder keys --host HOST"),
         (only_local_and_expired, 1, "ended 10 days ago"),
         (expired_authority, 1, "ended 10 days ago → calyx keys init"),
+        (without_identifiers, 0, "no key identifier, and sites on Python 3.13 or newer refuse it"),
         (soon_ending_authority, 0, "ca.crt ends in 10 days → calyx keys init"),
         (other_key, 1, "is not the key of"),
         (no_key, 1, "server.key cannot be read"),

@@ -76,7 +76,14 @@ MISTAKES = {
         [*OTHER, "--previous", "r.json", "--out", "r.json", "north.pub"],
         "signed by another consortium's key",
     ),
-    "a folder that is not there": ([*SIGN, "no/x.json", "north.pub"], "cannot be written"),
+    "a folder that is not there": (
+        [*SIGN, "no/x.json", "north.pub", "south.pub"],
+        "cannot be written",
+    ),
+    "a second content of a version": (
+        [*SIGN, "x.json", "north.pub"],
+        "signed another roster of version 1 already .* give the roster of version 1 as --previous",
+    ),
     "a file that is not there": (["show", "x.json"], "There is no key or roster x.json"),
     "a folder for a file": (["show", "other"], "is no file|is a folder"),
 }
@@ -233,3 +240,38 @@ def test_a_file_with_one_byte_changed_is_never_read_as_another(folder, data):
     except UserError:
         return
     assert found == sound  # white space, or the case of a hex digit
+
+
+def test_a_removed_site_does_not_come_back_under_a_version_that_was_signed(folder, capsys):
+    """South is removed; months later the consortium signs from a copy of before."""
+    for name in ("west", "n\u043erth"):  # the second with a Cyrillic o
+        keys.main(["identity", name])
+    keys.main([*SIGN, "v2.json", "--previous", "r.json", "north.pub"])
+    before = contents(folder)
+    with pytest.raises(
+        UserError, match=r"another roster of version 2 already .* roster of version 2"
+    ):
+        keys.main([*SIGN, "x.json", "--previous", "r.json", "north.pub", "south.pub", "west.pub"])
+    assert contents(folder) == before
+    keys.main([*SIGN, "again.json", "--previous", "r.json", "north.pub"])  # the same content
+    assert (folder / "again.json").read_bytes() == (folder / "v2.json").read_bytes()
+    capsys.readouterr()
+    keys.main(["show", "consortium.signed.jsonl"])
+    said = capsys.readouterr().out
+    assert said.count("roster 1") == said.count("roster 2") == 1
+    with pytest.raises(UserError, match="cannot be told apart by eye"):
+        keys.main([*SIGN, "x.json", "--previous", "v2.json", "north.pub", "n\u043erth.pub"])
+    (folder / "consortium.signed.jsonl").write_text('{"version": "2"}\n')
+    with pytest.raises(UserError, match=r"consortium\.signed\.jsonl is damaged"):
+        keys.main([*SIGN, "v3.json", "--previous", "v2.json", "north.pub"])
+    assert not (folder / "v3.json").exists()
+
+
+def test_a_version_of_the_code_stands_for_one_content(folder, monkeypatch):
+    sign = ["manifest", "--consortium", "consortium.key", "--out"]
+    keys.main([*sign, "m1.json", "--version", "1"])
+    monkeypatch.setattr("calyx.manifest.code_hash", lambda: "0" * 64)
+    with pytest.raises(UserError, match=r"another manifest of version 1 .* --version 2"):
+        keys.main([*sign, "m2.json", "--version", "1"])
+    keys.main([*sign, "m2.json", "--version", "2"])
+    assert json.loads((folder / "m2.json").read_text())["version"] == 2

@@ -177,7 +177,7 @@ def test_a_run_that_began_with_statistics_counts_as_a_run_all_the_same(clients):
         assert clients.ask(name, statistics(clients, run=run), weights={}).has_content()
     # An audit is a run of its own by its id; here a server reuses it.
     assert clients.ask(name, clients.order(run="a")).has_content()
-    assert clients.ask(name, clients.order(run="a", round=2)).has_content()
+    assert clients.ask(name, clients.order(run="a", attempt=2)).has_content()
     assert code_of(clients.ask(name, clients.order(run="b"))) == "daily-limit"
 
 

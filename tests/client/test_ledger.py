@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from support.clients import Clients, code_of, secrets_of
+from support.clients import LINKS, Clients, code_of, secrets_of
 from support.federation import Federation
 
 from calyx import wire
@@ -19,14 +19,15 @@ from client import data, ledger, memory
 def test_a_round_rolled_back_a_context_used_again_and_changed_terms_are_refused(clients):
     name = clients.names[0]
     other = {k: v + v.dtype.type(1) for k, v in clients.federation.template.items()}
-    later = clients.order(round=2, weights=hash_weights(other))
+    later = clients.order(round=2, weights=hash_weights(other), previous=LINKS)
     assert clients.ask(name, later, weights=other).has_content()
     assert code_of(clients.ask(name, later, weights=other)) == "context-reused"
     assert code_of(clients.ask(name, clients.order(round=1))) == "round-replayed"
-    assert code_of(clients.ask(name, clients.order(round=2))) == "round-replayed"
+    assert code_of(clients.ask(name, clients.order(round=2, previous=LINKS))) == "round-replayed"
     changed = replace(clients.with_terms("training", lr=0.1), round=3, weights=hash_weights(other))
     assert code_of(clients.ask(name, changed, weights=other)) == "rules-changed"
-    assert clients.ask(name, clients.order(round=2, attempt=2)).has_content()
+    again = replace(later, attempt=2)
+    assert clients.ask(name, again, weights=other).has_content()
 
 
 def test_a_client_stays_in_its_group():
@@ -39,10 +40,16 @@ def test_a_client_stays_in_its_group():
     )
     clients = Clients(two)
     names = tuple(clients.names)
-    first = clients.order(groups=(names[:4], names[4:]))
+    groups = (names[:4], names[4:])
+    first = clients.order(groups=groups, members=groups)
     assert clients.ask(names[0], first).has_content()
-    moved = clients.order(groups=(names[4:], names[:4]), round=2)
-    assert code_of(clients.ask(names[0], moved)) == "second-group"
+    for members, code in ((groups[::-1], "rules-changed"), (groups, "rules-changed")):
+        moved = clients.order(groups=groups[::-1], members=members, attempt=2)
+        assert code_of(clients.ask(names[0], moved)) == code
+    # A ledger of before says nothing of members, and knows the group.
+    clients.contexts[names[0]] = clients.fresh(names[0])
+    old = clients.order(groups=groups[::-1], members=groups[::-1], run="old")
+    assert clients.ask(names[0], old).has_content()
 
 
 def test_no_second_vector_leaves_for_a_model_whatever_the_run_is_called(clients):
@@ -50,17 +57,19 @@ def test_no_second_vector_leaves_for_a_model_whatever_the_run_is_called(clients)
     for order in (
         clients.order(run="renamed"),
         clients.order(attempt=2),
-        clients.order(round=2),
+        clients.order(run="joined", round=2, previous=LINKS),
         clients.order(is_validated=True, attempt=2),
     ):
         assert code_of(clients.ask(clients.names[0], order)) == "second-vector"
     # Another quantity of the same model is another matter.
-    assert clients.ask(clients.names[0], clients.order(kind="evaluate")).has_content()
+    judged = clients.order(kind="evaluate", run="joined", previous=LINKS)
+    assert clients.ask(clients.names[0], judged).has_content()
 
 
 def test_what_a_training_validated_is_not_evaluated_again(clients):
     clients.advance(clients.order(is_validated=True), 2)
-    refused = clients.ask(clients.names[0], clients.order(kind="evaluate"))
+    judged = clients.order(kind="evaluate", run="joined", previous=LINKS)
+    refused = clients.ask(clients.names[0], judged)
     assert code_of(refused) == "second-vector"
 
 
@@ -110,7 +119,7 @@ def test_a_root_that_is_not_its_own_is_refused_in_the_next_order(clients):
     link = {"ctx": server.ctx.hex(), "root": "0" * 64}
     other = {k: v + v.dtype.type(1) for k, v in clients.federation.template.items()}
     order = clients.order(round=2, previous=(link,), weights=hash_weights(other))
-    assert code_of(clients.ask(clients.names[0], order, weights=other)) == "outside-policy"
+    assert code_of(clients.ask(clients.names[0], order, weights=other)) == "chain-broken"
     sound = clients.order(
         round=2, previous=({**link, "root": server.root.hex()},), weights=hash_weights(other)
     )
@@ -190,9 +199,10 @@ def test_a_line_that_a_crash_cut_off_does_not_spoil_the_ledger(clients, tmp_path
         file.write(b'{"event": "vec')
     site.restart()
     assert code_of(clients.ask(site.name, clients.order(run="renamed"))) == "second-vector"
-    assert clients.ask(site.name, clients.order(kind="evaluate")).has_content()
+    judged = clients.order(kind="evaluate", run="joined", previous=LINKS)
+    assert clients.ask(site.name, judged).has_content()
     site.restart()
-    assert code_of(clients.ask(site.name, clients.order(kind="evaluate"))) == "context-reused"
+    assert code_of(clients.ask(site.name, judged)) == "context-reused"
 
 
 def test_runs_and_sums_a_day_are_limited(clients, tmp_path, monkeypatch):

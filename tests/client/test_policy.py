@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.clients import code_of, edited
+from support.clients import LINKS, code_of, edited
 
 from calyx import wire
 from calyx.config import parse
@@ -24,14 +24,13 @@ OTHER_ORDERS = {
     ),
     "the privacy": lambda c: c.with_terms("privacy", clip=2.0),
     "the run": lambda c: c.order(run="another"),
-    "the round": lambda c: c.order(round=2),
+    "the round, and the previous sums": lambda c: c.order(round=2, previous=LINKS),
     "the attempt": lambda c: c.order(attempt=2),
     "the number of rounds": lambda c: c.order(rounds=6),
-    "the best round": lambda c: c.order(round=3, best=2),
+    "the best round": lambda c: c.order(round=3, best=2, previous=LINKS),
     "the deadline": lambda c: c.order(deadline_s=61.0),
     "the cohort": lambda c: c.order(groups=(tuple(c.names[:4]),)),
     "the validation": lambda c: c.order(is_validated=True),
-    "the previous sums": lambda c: c.order(previous=({"ctx": "1" * 64, "root": "2" * 64},)),
 }
 
 

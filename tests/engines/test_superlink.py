@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.certificates import replace_authority, replace_server
 
-from calyx.certificates import make_server
+from calyx.authority import make_server
 from calyx.errors import CalyxError, UserError
 from calyx.flower import Operator
 from engines import superlink

@@ -16,8 +16,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from support.tls import served
 
+from calyx.authority import make_server
 from calyx.bell import AppBell, bind_bell
-from calyx.certificates import make_server
 from server.gateway import HOLD_S, Behind, make_gateway
 from server.guard import Audit, Buckets, Held, Limits, Replays
 

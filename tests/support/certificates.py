@@ -17,7 +17,13 @@ def replace_authority(folder, begins, ends):
     _sign_again(folder, "ca.crt", (begins, ends), None)
 
 
-def _sign_again(folder, name, days, host):
+def drop_identifiers(folder, *names):
+    """Sign certificates again as the first versions did: without key identifiers."""
+    for name in names:
+        _sign_again(folder, name, (-20, 100), None, is_old=True)
+
+
+def _sign_again(folder, name, days, host, *, is_old=False):
     old = x509.load_pem_x509_certificate((folder / name).read_bytes())
     key = load_pem_private_key((folder / "ca.key").read_bytes(), None)
     now = datetime.now(UTC)
@@ -32,6 +38,8 @@ def _sign_again(folder, name, days, host):
     )
     for extension in old.extensions:
         value = extension.value
+        if is_old and isinstance(value, x509.SubjectKeyIdentifier | x509.AuthorityKeyIdentifier):
+            continue
         if host and isinstance(value, x509.SubjectAlternativeName):
             value = x509.SubjectAlternativeName([x509.DNSName(host)])
         made = made.add_extension(value, extension.critical)

@@ -171,6 +171,7 @@ SCHEMA_PROOFS = {
 }
 SIMULATED, STOPPING = "engines/test_simulation.py", "server/test_stopping.py"
 SITE, POLICY, LEDGER = "client/test_site.py", "client/test_policy.py", "client/test_ledger.py"
+CHAIN = "client/test_chain.py"
 README, WORDS = "e2e/test_readme.py", "calyx/tasks/test_csv_words.py"
 SEARCH, STUDY = "cli/sweep/test_search.py", "cli/sweep/test_plan.py"
 ELSEWHERE = {
@@ -245,6 +246,8 @@ ELSEWHERE = {
     "PolicyConfig.runs_a_day": f"{LEDGER}::test_runs_and_sums_a_day_are_limited",
     "PolicyConfig.sums_a_day": f"{LEDGER}::test_runs_and_sums_a_day_are_limited",
     "PolicyConfig.failures_a_day": "client/test_agreed.py::test_orders_that_fail_on_rows_are_limited",
+    "PolicyConfig.joins_a_day": f"{CHAIN}::test_a_run_that_is_met_in_its_middle_is_rationed",
+    "PolicyConfig.unfinished_a_day": f"{CHAIN}::test_an_answer_that_ends_before_its_vector_is_rationed",
     "PolicyConfig.leave_one_out": "client/test_agreed.py::test_a_model_for_one_client_alone_is_scored_"
     "only_where_the_policy_says_so",
     "PolicyConfig.statistics": "client/test_survey.py::test_the_sites_own_minimum_and_list_of_items_count",

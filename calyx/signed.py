@@ -1,0 +1,95 @@
+"""What a consortium has signed, kept beside its key: a version stands for one content.
+
+Without it, a consortium that signs from an old copy makes a second "version 2", in which a key may
+stand again that the first one removed. Sites refuse it too, where they have seen the other.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from calyx.errors import UserError
+from calyx.files import append_lines, read_lines
+from calyx.outputs import shown
+
+What = Literal["roster", "manifest"]
+_END = ".signed.jsonl"
+
+
+@dataclass(frozen=True)
+class Signed:
+    """One content that has been signed."""
+
+    time: str  # ISO 8601, UTC
+    what: What
+    version: int
+    digest: str  # of the roster, or of the code, in hex
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no register holds."""
+        is_text = isinstance(self.time, str) and isinstance(self.digest, str)
+        if not is_text or self.what not in ("roster", "manifest") or type(self.version) is not int:
+            raise ValueError("no line of a register")
+
+    @property
+    def day(self) -> str:
+        """When, as YYYY-MM-DD."""
+        return self.time[:10]
+
+
+def register_of(key: Path) -> Path:
+    """The file beside a consortium's key: `consortium.signed.jsonl`."""
+    return key.with_suffix(_END)
+
+
+def check_unsigned(key: Path, what: What, version: int, digest: str) -> None:
+    """Raise UserError where `key` has signed another content (`digest`, in hex) as this version."""
+    signed = [one for one in read_register(register_of(key)) if one.what == what]
+    for one in signed:
+        if one.version == version and one.digest != digest:
+            raise UserError(_second(key, one, max(other.version for other in signed)))
+
+
+def note_signed(key: Path, what: What, version: int, digest: str) -> None:
+    """Keep that `key` has signed this content. Raises UserError where that cannot be written."""
+    path, day = register_of(key), datetime.now(UTC).isoformat(timespec="seconds")
+    line = vars(Signed(day, what, version, digest))
+    if any((one.what, one.version) == (what, version) for one in read_register(path)):
+        return  # the same content, again
+    try:
+        append_lines(path, [line])
+    except OSError as error:
+        raise UserError(
+            f"The {what} is signed, but {shown(path)} cannot be written ({error.strerror}), which keeps "
+            "what this key has signed; make its folder writable, and sign again."
+        ) from None
+
+
+def is_register(path: Path) -> bool:
+    """Whether a file has the name of one."""
+    return path.name.endswith(_END)
+
+
+def read_register(path: Path) -> list[Signed]:
+    """What a key has signed, in that order; nothing where there is no file. Raises UserError."""
+    try:
+        return [Signed(**line) for line in read_lines(path)]
+    except (ValueError, TypeError, OSError):
+        raise UserError(
+            f"{shown(path)} is damaged: it keeps what the key beside it has signed; restore it from a "
+            "copy."
+        ) from None
+
+
+def _second(key: Path, old: Signed, newest: int) -> str:
+    said = (
+        f"{shown(key)} has signed another {old.what} of version {old.version} already ({old.day}), and "
+        "a version stands for one content: "
+    )
+    if old.what == "manifest":
+        return f"{said}sign this one with --version {newest + 1}."
+    return (
+        f"{said}give the roster of version {newest} as --previous. Where it is lost, each site that "
+        "took it has the file."
+    )

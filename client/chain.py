@@ -1,0 +1,263 @@
+"""Which order of a run a client admits after those that it has taken. docs/secagg.md §10.
+
+Pure rules over what the ledger keeps of a run (`RunEntry`); A1 to A8 are the page's names. Models
+have numbers: that of round t is t, the one that a run begins with is 0.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from calyx.config import digest
+from calyx.folds import CV_RUN
+from calyx.order import Order
+from calyx.secagg.refusals import Refusal, RefusalCode
+from calyx.wire import FailureCode
+from client.failures import ClientFailure
+from client.membership import members_of
+
+_SPARE_EVALUATIONS = 2  # A7: a site may have been down while others trained
+_SPARE_TESTS = 1  # A8: `resume rounds=N` may find a better model
+
+
+@dataclass
+class RunEntry:
+    """What a client has taken of one run; the lists hold each number once."""
+
+    terms: str  # digest
+    group: int
+    last: dict[str, list[int]] = field(default_factory=dict)  # kind → (round, attempt)
+    ctx: str = ""  # of the last order
+    members: str | None = None  # digest of who is in which group; "": one group; None: not kept
+    models: dict[str, str] = field(default_factory=dict)  # number → hash of the order's weights
+    links: list[str] = field(default_factory=list)  # newest number, digest of what made its model
+    trained: list[int] = field(default_factory=list)  # rounds
+    evaluated: list[int] = field(default_factory=list)  # numbers of models
+    tested: list[int] = field(default_factory=list)  # numbers of models; of cv: rounds
+    seen: list[int] = field(default_factory=list)  # values of `rounds` in orders to train
+    revealed: list[str] = field(default_factory=list)  # ctx, root, round of the last training
+    is_partly_known: bool = False  # written before these fields: what is absent may have been
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has asked for anything but statistics."""
+        return any(kind != "statistics" for kind in self.last)
+
+    def take(self, order: Mapping[str, object]) -> None:
+        """Add an order of the ledger, as a line of its file holds it."""
+        kind, at = str(order["kind"]), _numbers(order["at"])
+        self.last[kind], self.ctx = at, str(order["ctx"])
+        if "weights" not in order:
+            self.is_partly_known = True
+            return
+        self.members = str(order["members"])
+        number = _number(kind, at[0])
+        if kind == "cv":
+            _once(self.tested, at[0])
+        if number is None:
+            return
+        self.models.setdefault(str(number), str(order["weights"]))
+        if kind != "test":
+            self.links = [str(number), str(order["links"])]
+        if kind == "train":
+            _once(self.trained, at[0])
+            _once(self.seen, int(str(order["rounds"])))
+        if kind == "evaluate" or order["validated"]:
+            _once(self.evaluated, number)
+        if kind == "test":
+            _once(self.tested, number)
+
+
+def line_of(order: Order) -> dict[str, object]:
+    """What the ledger keeps of an order, beside when it came and in which context."""
+    return {
+        "run": order.run,
+        "kind": order.kind,
+        "at": [order.round, order.attempt],
+        "weights": order.weights,
+        "rounds": order.rounds,
+        "validated": order.is_validated,
+        "links": _links(order),
+        "members": members_of(order),
+    }
+
+
+def is_join(entry: RunEntry | None, order: Order) -> bool:
+    """A2: whether the order is the first that this client gets of a run that is under way."""
+    is_new = entry is None or not entry.has_begun
+    is_of_model = order.kind in ("train", "evaluate", "test")
+    return is_new and is_of_model and (order.kind, order.round) != ("train", 1)
+
+
+def check_cv_begins(order: Order, runs: Mapping[str, RunEntry]) -> None:
+    """A2: folds are scored where one of them was trained. Raises ClientFailure (`order-refused`)."""
+    base = re.escape(order.run.removesuffix(CV_RUN))
+    folds = re.compile(rf"{base}-fold-[0-9]+")
+    if not any(folds.fullmatch(run) and entry.has_begun for run, entry in runs.items()):
+        raise ClientFailure(
+            FailureCode.ORDER_REFUSED,
+            "The order asks for the scores of a cross-validation of which this client knows no fold.",
+        )
+
+
+def check_order(entry: RunEntry | None, order: Order, tell: Callable[[str], object]) -> None:
+    """A3 to A8: links, models and counts are those of a run that goes forward.
+
+    Raises Refusal, and ClientFailure for other weights.
+
+    `tell` gets a sentence for the client's own journal where something is odd and allowed.
+    """
+    _check_links(order)
+    if entry is None:
+        return
+    number = _number(order.kind, order.round)
+    if number is not None:
+        _check_model(entry, order, number)
+        _check_same_links(entry, order, number)
+        _check_own_link(entry, order, number, tell)
+    _check_forward(entry, order)
+    if not entry.is_partly_known:
+        _check_evaluations(entry, order)
+
+
+def check_scores(entry: RunEntry | None, order: Order, seen: int) -> None:
+    """A8: tests and scores of folds, each at most one more often than `rounds` was seen to change.
+
+    `seen` counts values of `rounds` in orders to train: of the run, or of all folds that are scored.
+    Raises Refusal (`daily-limit`).
+    """
+    if entry is None or entry.is_partly_known or order.kind not in ("test", "cv"):
+        return
+    if order.round not in entry.tested and len(entry.tested) >= seen + _SPARE_TESTS:
+        raise _refusal(
+            RefusalCode.DAILY_LIMIT,
+            f"It asks for a {_ordinal(entry)} {'score' if order.kind == 'cv' else 'test'} of this run, "
+            "and a run is tested once, and once more for each resume with more rounds.",
+        )
+
+
+def _check_links(order: Order) -> None:
+    """A3: a model that was trained names the sums that made it, each once."""
+    contexts = [link.ctx for link in order.previous]
+    is_first = order.kind in ("statistics", "test", "cv") or (order.kind, order.round) == (
+        "train",
+        1,
+    )
+    if is_first and contexts:
+        raise _broken(f"{_what(order)} names sums that it cannot have come from")
+    if not is_first and not 1 <= len(contexts) <= len(order.groups):
+        raise _broken(
+            f"{_what(order)} names {len(contexts)} sums of the training before, and 1 to "
+            f"{len(order.groups)} are expected"
+        )
+    if len(set(contexts)) != len(contexts):
+        raise _broken(f"{_what(order)} names a sum twice")
+
+
+def _check_model(entry: RunEntry, order: Order, number: int) -> None:
+    """A5: a number stands for one model, in whatever kind of order and attempt."""
+    known = entry.models.get(str(number))
+    if known is not None and known != order.weights:
+        raise ClientFailure(
+            FailureCode.WEIGHTS_REFUSED,
+            f"{_what(order)} has other weights than this client was shown as model {number} of the run.",
+        )
+
+
+def _check_same_links(entry: RunEntry, order: Order, number: int) -> None:
+    """A3: training t and evaluation t - 1 are of one model, which the same sums made."""
+    if order.kind == "test" or not entry.links:
+        return
+    newest, links = entry.links
+    if newest == str(number) and links != _links(order):
+        raise _broken(f"{_what(order)} names other sums than an earlier order of the same model")
+
+
+def _check_own_link(
+    entry: RunEntry, order: Order, number: int, tell: Callable[[str], object]
+) -> None:
+    """A4: the model after a sum that this client helped to open comes from that sum."""
+    if order.kind == "test" or not entry.revealed:
+        return
+    ctx, root, last = entry.revealed
+    named = {link.ctx: link.root for link in order.previous}
+    if ctx in named and named[ctx] != root:
+        raise _broken(f"{_what(order)} names a sum of this client's with another root")
+    if int(last) != number or ctx in named:
+        return
+    if len(order.groups) == 1:
+        raise _broken(
+            f"{_what(order)} does not come from the sum of round {last}, which this client has opened"
+        )
+    tell(
+        f"{_what(order)} does not name the sum of this client's own group in round {last}, which it "
+        "has opened; another client may have kept that from being finished."
+    )
+
+
+def _check_forward(entry: RunEntry, order: Order) -> None:
+    """A6: nothing is trained again that was judged, nor judged that was trained on since."""
+    is_back = (order.kind == "train" and order.round <= max(entry.evaluated, default=-1)) or (
+        order.kind == "evaluate" and order.round < max(entry.trained, default=0)
+    )
+    if is_back:
+        raise _refusal(
+            RefusalCode.ROUND_REPLAYED, f"{_what(order)} comes after orders of a later model."
+        )
+
+
+def _check_evaluations(entry: RunEntry, order: Order) -> None:
+    """A7: no more models are judged than were trained, or than a run of drawn cohorts has rounds."""
+    if order.kind != "evaluate" and not order.is_validated:
+        return
+    number = _number(order.kind, order.round)
+    most = len({*entry.trained, order.round} if order.kind == "train" else entry.trained)
+    most += _SPARE_EVALUATIONS
+    if order.terms.cohort_size is not None:
+        most = order.rounds
+    if number not in entry.evaluated and len(entry.evaluated) >= most:
+        raise _refusal(
+            RefusalCode.DAILY_LIMIT,
+            f"{_what(order)} would be the {len(entry.evaluated) + 1}th model of this run that is "
+            f"evaluated here, and {len(entry.trained)} were trained.",
+        )
+
+
+def _number(kind: str, round: int) -> int | None:
+    """Of the model that an order is about; None of statistics and of all folds' scores."""
+    return {"train": round - 1, "evaluate": round, "test": round}.get(kind)
+
+
+def _links(order: Order) -> str:
+    return digest(sorted([link.ctx, link.root] for link in order.previous))
+
+
+def _what(order: Order) -> str:
+    names = {
+        "train": "training",
+        "evaluate": "evaluation",
+        "test": "test",
+        "cv": "scoring of folds",
+    }
+    return f"The {names.get(order.kind, 'audit')} of round {order.round}"
+
+
+def _ordinal(entry: RunEntry) -> str:
+    return {1: "second", 2: "third"}.get(len(entry.tested), f"{len(entry.tested) + 1}th")
+
+
+def _once(numbers: list[int], number: int) -> None:
+    if number not in numbers:
+        numbers.append(number)
+
+
+def _numbers(value: object) -> list[int]:
+    return [int(n) for n in value] if isinstance(value, list) else []
+
+
+def _broken(reason: str) -> Refusal:
+    return _refusal(RefusalCode.CHAIN_BROKEN, f"The chain of this run is broken: {reason}.")
+
+
+def _refusal(code: RefusalCode, sentence: str) -> Refusal:
+    return Refusal(code, sentence)

@@ -1,0 +1,270 @@
+"""Which order of a run a client admits after those that it has taken: docs/secagg.md §10 and §11.
+
+The ledger alone is asked, as `client.secure_mod` asks it: no rows, no training.
+"""
+
+from dataclasses import replace
+
+import pytest
+from support.orders import NAMES, TERMS, digit, link, order
+
+from calyx.order import Cv, Link
+from calyx.secagg.refusals import Refusal
+from calyx.secagg.rules import Rules
+from calyx.secagg.session import Session
+from client.failures import ClientFailure
+from client.ledger import Ledger, open_ledger
+from client.limits import DAY_S, Limits
+from client.tombstones import Answers, Tombstone, vector_keys
+
+NOW = 1.8e9
+DAILY = Limits(runs=12, sums=1000, failures=3, joins=2, unfinished=100)
+
+
+class Site:
+    """A client's ledger, on disk as on a site; it is read anew before each order."""
+
+    def __init__(self, folder, limits=DAILY):
+        self.path, self.limits, self.now, self.odd = folder / "ledger.jsonl", limits, NOW, []
+
+    @property
+    def ledger(self):
+        open_ledger.cache_clear()
+        return open_ledger(self.path)
+
+    def take(self, order, opened=True, now=None):
+        """ "" or the code of a refusal; an order that is taken brings a vector, and opens its sum."""
+        self.now += 1
+        now = self.now if now is None else now
+        ledger, ctx = self.ledger, context(order)
+        try:
+            ledger.check_order(order, 0, ctx, self.odd.append)
+            ledger.check_limits(order, self.limits, now)
+            folds = (order.weights,) if order.kind == "cv" else ()
+            answers = Answers(vector_keys(order, order.weights, "rows"), folds, "rows")
+            ledger.check_scored(answers.folds, answers.data)
+        except (Refusal, ClientFailure) as error:
+            return error.code.value
+        ledger.note_order(order, 0, ctx, now)
+        if opened:
+            ledger.note_vector(answers, (), Tombstone(ctx.hex(), "f" * 64, [0], 1), now)
+            if order.kind == "train":
+                session = Session(ctx, 0, RULES, (0,))
+                session.root = bytes.fromhex("f" * 64)
+                ledger.note_revealed(order.run, session, order.round, now)
+        return ""
+
+
+RULES = Rules(5, 3, 1, 128, 32, 25, 1, bytes(32), 1.0, 16, 256, 1)
+
+
+def context(order):
+    """Of a training the one that the next order's link names; another for each other order."""
+    if order.kind == "train" and order.attempt == 1:
+        return bytes.fromhex(digit(order.round))
+    head = ("train", "evaluate", "test", "statistics", "cv").index(order.kind) + 1
+    return bytes([head, order.round % 256, order.attempt % 256]) + order.run.encode()[:20].ljust(29)
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+def run_of(rounds, validated=True):
+    """What a client is asked in a run that validates with its training, or separately."""
+    for number in range(1, rounds + 1):
+        yield order(round=number, is_validated=validated and number > 1)
+        if not validated or number == rounds:
+            yield order("evaluate", number)
+    yield order("test", rounds)
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_an_honest_run_passes_with_a_restart_between_any_two_orders(site, validated):
+    assert [site.take(one) for one in run_of(4, validated)] == [""] * (6 if validated else 9)
+
+
+def test_a_run_of_drawn_cohorts_passes_that_asks_a_client_now_and_then(site):
+    terms = replace(TERMS, cohort_size=3)
+    asked = [order("evaluate", 1), order("evaluate", 2), order(round=3), order("evaluate", 3)]
+    asked += [order("evaluate", n) for n in range(4, 8)] + [order("test", 5)]
+    assert [site.take(replace(one, terms=terms)) for one in asked] == [""] * len(asked)
+
+
+def test_more_rounds_bring_a_test_of_a_better_model_and_a_server_that_asks_has_one_more(site):
+    assert not any(site.take(one) for one in run_of(2))
+    more = {"rounds": 20}  # `resume rounds=20`
+    for one in (order(round=3, **more), order("evaluate", 3, **more), order("test", 3, **more)):
+        assert site.take(one) == ""
+    assert site.take(order("test", 4, rounds=99)) == ""  # any `rounds` stands in a test
+    assert site.take(order("test", 5, rounds=100)) == "daily-limit"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [order(round=2), order("evaluate", 1), order("test", 1), order("train", 7)],
+    ids=["train", "evaluate", "test", "late"],
+)
+def test_a_run_that_is_met_in_its_middle_is_rationed(site, first):
+    for run in ("a", "b"):
+        assert site.take(replace(first, run=run, weights=digit(ord(run)))) == ""
+    assert site.take(replace(first, run="c")) == "daily-limit"
+    assert site.take(order(run="d")) == ""  # from its beginning it is any run
+    assert site.take(replace(first, run="c"), now=NOW + 2 * DAY_S) == ""
+
+
+def test_folds_are_scored_where_one_of_them_was_trained(site):
+    cv = replace(TERMS, cv=Cv(k=2, fold=None))
+    scores = order("cv", 9, run="run-cv", terms=cv)
+    assert site.take(scores) == "order-refused"
+    for fold in (0, 1):
+        fold_run = {"run": f"run-fold-{fold}", "terms": replace(TERMS, cv=Cv(k=2, fold=fold))}
+        assert site.take(order(**fold_run, weights=digit(100 + fold))) == ""
+    assert site.take(scores) == ""
+    assert site.take(replace(scores, run="other-cv", weights=digit(5))) == "order-refused"
+    later = replace(scores, round=10, rounds=10, weights=digit(6))
+    assert site.take(later) == ""  # `resume rounds=10`
+    assert site.take(replace(later, round=11, rounds=11, weights=digit(7))) == "daily-limit"
+
+
+BROKEN = {
+    "no link": order(round=2, previous=()),
+    "two links of one group": order(round=2, previous=(link(1), link(2))),
+    "a link to a context that never was": order(round=2, previous=(link(77),)),
+    "its own context with another root": order(round=2, previous=(link(1, "e"),)),
+    "an evaluation without a link": order("evaluate", 1, previous=()),
+    "an evaluation of another sum": order("evaluate", 1, previous=(link(77),)),
+    "a test with a link": order("test", 1, previous=(link(1),)),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
+def test_a_model_that_does_not_come_from_this_clients_last_sum_is_refused(site, broken):
+    assert site.take(order()) == ""
+    assert site.take(broken) == "chain-broken"
+
+
+def test_a_first_training_comes_from_no_sum(site):
+    assert site.take(order(previous=(link(1),))) == "chain-broken"
+
+
+def test_training_and_evaluation_of_one_model_name_the_same_sums(site):
+    """Of a client that took no part in them, and so has nothing else to compare."""
+    assert site.take(order("evaluate", 3)) == ""
+    assert site.take(order(round=4, previous=(link(88),))) == "chain-broken"
+    assert site.take(order(round=4)) == ""
+
+
+def test_what_was_masked_and_never_opened_binds_nothing(site):
+    assert site.take(order()) == ""
+    assert site.take(order(round=2), opened=False) == ""
+    assert site.take(order(round=2, attempt=2)) == ""  # abandoned, and asked for again
+    retried = Link(ctx=context(order(round=2, attempt=2)).hex(), root="f" * 64)
+    assert site.take(order(round=3)) == "chain-broken"
+    assert site.take(order(round=3, previous=(retried,))) == ""
+
+
+def test_of_several_groups_a_sum_that_another_client_kept_from_being_finished_is_said(site):
+    groups = (NAMES[:3], NAMES[3:])
+    assert site.take(order(groups=groups)) == ""
+    assert site.take(order(round=2, groups=groups, previous=(link(1, "e"),))) == "chain-broken"
+    assert site.take(order(round=2, groups=groups, previous=(link(66),))) == ""
+    assert len(site.odd) == 1
+    assert "does not name the sum of this client's own group in round 1" in site.odd[0]
+
+
+def test_a_number_stands_for_one_model_in_every_order_and_attempt(site):
+    other = digit(500)
+    assert site.take(order()) == ""
+    assert site.take(order("evaluate", 1)) == ""
+    assert site.take(order(round=2, weights=other)) == "weights-refused"
+    assert site.take(order(round=2), opened=False) == ""
+    for one in (order(round=2, attempt=2), order("evaluate", 1, attempt=2), order("test", 1)):
+        assert site.take(replace(one, weights=other)) == "weights-refused"
+    assert site.take(order(round=2, attempt=2)) == ""
+
+
+def test_a_run_goes_forward(site):
+    assert not any(site.take(one) for one in run_of(3))
+    assert site.take(order("evaluate", 2)) == "round-replayed"
+    joined = {"run": "joined"}
+    assert site.take(order("evaluate", 4, **joined)) == ""
+    assert site.take(order(round=4, **joined)) == "round-replayed"
+    assert site.take(order(round=5, **joined)) == ""
+    assert site.take(order("evaluate", 3, **joined)) == "round-replayed"
+
+
+def test_no_more_models_are_evaluated_than_were_trained_and_two(site):
+    assert site.take(order()) == ""
+    answers = [site.take(order("evaluate", number)) for number in range(1, 6)]
+    assert answers == ["", "", "", "daily-limit", "daily-limit"]
+    assert site.take(order(round=6)) == ""
+    assert site.take(order("evaluate", 6)) == ""
+
+
+def test_a_site_that_is_down_in_each_third_round_stays_in_its_run(site):
+    taken = [
+        site.take(one)
+        for number in range(1, 10)
+        if number % 3
+        for one in (order(round=number), order("evaluate", number))
+    ]
+    assert taken == [""] * 12
+    assert site.take(order("evaluate", 9)) == ""
+    assert site.take(order("test", 8)) == ""
+
+
+def test_an_answer_that_ends_before_its_vector_is_rationed(site):
+    few = replace(DAILY, unfinished=3)
+    site.limits = few
+    for attempt in range(1, 4):
+        assert site.take(order(attempt=attempt), opened=False) == ""
+    assert site.take(order(attempt=4)) == "daily-limit"
+    assert site.take(order(attempt=4), now=NOW + 2 * DAY_S) == ""
+
+
+def test_times_of_a_clock_that_was_ahead_end_a_day_after_it_was_set_right(site):
+    site.limits = replace(DAILY, runs=2)
+    for run in ("a", "b"):
+        assert site.take(order(run=run), now=NOW + 365 * DAY_S) == ""
+    assert site.take(order(run="c"), now=NOW) == "daily-limit"
+    assert site.take(order(run="c"), now=NOW + DAY_S - 1) == "daily-limit"
+    assert site.take(order(run="c"), now=NOW + DAY_S) == ""
+
+
+def test_a_clock_that_is_set_back_frees_nothing(site):
+    site.limits = replace(DAILY, runs=2)
+    assert site.take(order(run="a"), now=NOW) == ""
+    assert site.take(order(run="b"), now=NOW - 2 * DAY_S) == ""
+    assert site.take(order(run="c"), now=NOW - 2 * DAY_S + 9) == "daily-limit"
+    assert site.take(order(run="c"), now=5.0) == "daily-limit"  # 1970
+
+
+def test_a_ledger_of_before_these_rules_is_read_and_forbids_nothing_that_it_cannot_know(site):
+    old = (
+        '{"event": "order", "time": 1.7e9, "run": "run", "kind": "train", "at": [3, 1], '
+        f'"terms": "{terms_digest()}", "group": 0, "ctx": "{digit(3)}"}}\n'
+    )
+    site.path.write_text(old)
+    assert site.take(order("evaluate", 3)) == ""
+    assert site.take(order(round=4)) == ""
+    assert site.take(order("test", 2)) == ""
+    assert site.take(order("test", 3)) == ""
+
+
+def terms_digest():
+    ledger = Ledger()
+    ledger.note_order(order(), 0, bytes(32), NOW)
+    return ledger.runs["run"].terms
+
+
+def test_a_fold_that_did_not_improve_is_scored_again_and_of_other_rows_it_is_not():
+    ledger = Ledger()
+    stone = Tombstone(digit(1), "f" * 64, [0], 1)
+    ledger.note_vector(Answers(("k1",), ("fold 0", "fold 1"), "rows"), (), stone, NOW)
+    ledger.check_scored(("fold 0", "better fold 1"), "rows")
+    for folds, rows in ((("fold 0", "new"), "other rows"), (("same", "same"), "rows")):
+        with pytest.raises(Refusal) as caught:
+            ledger.check_scored(folds, rows)
+        assert caught.value.code == "second-vector"
