@@ -7,12 +7,10 @@ An operator and a site with the same code make the same bundle; a site runs orde
 import hashlib
 from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
 
 from calyx.flower import build_bundle
-from calyx.measured import SUFFIXES, Contents, active, own_places, read_packages
+from calyx.measured import contents
 
-ROOT = Path(__file__).parents[1]
 _PROJECT = """\
 [project]
 name = "calyx-run"
@@ -30,14 +28,6 @@ clientapp = "client.app:app"
 [tool.flwr.app.config]
 config = ""
 """
-
-
-def contents() -> Contents:
-    """What this process runs of ours, or else what lies on the disk. Raises OSError."""
-    importer = active()
-    if importer is not None and importer.contents is not None:
-        return importer.contents
-    return read_packages(own_places(ROOT), SUFFIXES)
 
 
 def code_hash() -> str:

@@ -6,6 +6,7 @@ consortium names them. PyTorch and the other libraries are not: see docs/decisio
 """
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
@@ -13,14 +14,12 @@ from pathlib import Path
 
 from calyx.errors import UserError, printable
 from calyx.files import read_bounded, strict_json
-from calyx.installed import contents
-from calyx.measured import PACKAGES, Contents, active, digest_of, read_packages
+from calyx.measured import PACKAGES, Contents, active, contents, digest_of, read_packages
 from calyx.secagg.keys import sign, verify
 
 _FIELDS = {"version", "code", "files", "signature"}
 MAX_BYTES = 2**24
 _NAMED = 3  # files that a sentence names
-_HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True)
@@ -59,22 +58,15 @@ def read_manifest(path: Path, consortium: bytes) -> Manifest:
         if set(value) <= _FIELDS and type(value["version"]) is int and value["version"] >= 1:
             code, signature = str(value["code"]), bytes.fromhex(value["signature"])
             # Those of before this rule name no files; none of them fits code of today.
-            files = _files(value.get("files", {}), code)
-            if verify(consortium, signature, "manifest", value["version"], code):
+            files = value.get("files", {})
+            is_whole = files == {} or digest_of(files) == code
+            if is_whole and verify(consortium, signature, "manifest", value["version"], code):
                 return Manifest(value["version"], code, files)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
     raise UserError(
         f"{path} is no manifest that the roster's consortium has signed; ask it for another."
     )
-
-
-def _files(value: Mapping[str, str], code: str) -> dict[str, str]:
-    """The digests, which the signed code stands for. Raises ValueError."""
-    files = {name: hexed for name, hexed in value.items() if len(hexed) == 64 and _HEX >= set(hexed)}
-    if len(files) != len(value) or (files and digest_of(files) != code):
-        raise ValueError("digests that are none of the code")
-    return files
 
 
 def check_installed(manifest: Manifest) -> None:
@@ -94,8 +86,18 @@ def check_installed(manifest: Manifest) -> None:
         )
     importer = active()
     if importer is not None:
+        _check_not_imported(() if importer.is_sealed else manifest.packages)
         importer.cover(_places(manifest.packages), here)
         importer.is_sealed = True
+
+
+def _check_not_imported(packages: Iterable[str]) -> None:
+    for name in packages:
+        if name in sys.modules:
+            raise UserError(
+                f"The package {name} has run before it was measured: a .pth file or a sitecustomize of "
+                "this environment imports it; take it out there."
+            )
 
 
 def _installed(packages: tuple[str, ...]) -> Contents:
@@ -136,7 +138,9 @@ def _differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
     """Which files are to blame, in brackets; nothing where the manifest names none."""
     if not there:
         return ""
-    changed = [f"{name} has changed" for name in here.keys() & there.keys() if here[name] != there[name]]
+    changed = [
+        f"{name} has changed" for name in here.keys() & there.keys() if here[name] != there[name]
+    ]
     added = [f"{name} is not in it" for name in here.keys() - there.keys()]
     missing = [f"{name} is missing" for name in there.keys() - here.keys()]
     found = sorted(changed + added + missing)

@@ -21,6 +21,7 @@ from io import BufferedReader
 from pathlib import Path
 from types import CodeType, ModuleType
 
+ROOT = Path(__file__).absolute().parents[1]
 PACKAGES = ("calyx", "client", "server", "strategies", "engines", "cli", "conf")
 SUFFIXES = frozenset({".py", ".yaml", ".css", ".j2", ".tmpl"})  # of every file of ours
 IGNORED = "__pycache__"  # a folder that is not looked into, because nothing here reads it
@@ -179,13 +180,21 @@ def own_places(root: Path) -> dict[str, Path]:
     return {package: root / package for package in PACKAGES}
 
 
-def install(root: Path) -> Importer:
-    """Import our packages below `root` from what they hold now. Raises OSError."""
+def contents() -> Contents:
+    """What this process runs of ours, or else what lies on the disk. Raises OSError."""
+    importer = active()
+    if importer is not None and importer.contents is not None:
+        return importer.contents
+    return read_packages(own_places(ROOT), SUFFIXES)
+
+
+def install(root: Path) -> Contents:
+    """Import our packages below `root` from what they hold now, and return that. Raises OSError."""
     importer = Importer()
     importer.contents = read_packages(own_places(root), SUFFIXES)
     importer.cover(own_places(root), importer.contents)
     sys.meta_path.insert(0, importer)
-    return importer
+    return importer.contents
 
 
 def may_load(module: str) -> bool:

@@ -12,10 +12,11 @@ from calyx.key_files import PRIVATE_MODE
 from cli.arguments import Parser
 from cli.checks import Check, attempt, private_folder, show
 from cli.doctor import packages
+from cli.doctor_code import manifest_row
 from cli.doctor_reach import reach
 from cli.doctor_rows import look
 from client.config import Site, node_config, read_site
-from client.site import SiteConfig, check_code, check_keys, read_site_config
+from client.site import SiteConfig, check_keys, read_site_config
 
 MIN_DISK_BYTES = 200 * 2**20
 MAX_FILES = 10_000  # of the data that are looked at
@@ -44,7 +45,7 @@ def _checks(cfg: SiteConfig) -> Iterator[Check]:
     else:
         keys = attempt("identity, roster", lambda: _keys(cfg))
         yield keys
-        yield attempt("manifest", lambda: _manifest(cfg, keys))
+        yield attempt("manifest", lambda: manifest_row(cfg, keys))
         yield attempt("state", lambda: _state(site))
         yield attempt("data", lambda: _data(site))
         yield _policy(site)
@@ -61,21 +62,6 @@ def _keys(cfg: SiteConfig) -> Check:
     roster = site.member.roster
     found = f"{site.name}, one of {len(roster)} on roster version {roster.version}"
     return Check("identity, roster", "ok", found)
-
-
-def _manifest(cfg: SiteConfig, keys: Check) -> Check:
-    if cfg.manifest is None:
-        found = "none: this site runs any code that the operator has too"
-        return Check(
-            "manifest", "note", found, "ask the consortium for one, and name it in the file"
-        )
-    if keys.state == "problem":
-        return Check("manifest", "note", "not looked at: its signer is named by the roster")
-    try:
-        version = check_code(Path(cfg.manifest), check_keys(cfg))
-    except ValueError:  # of the number that an earlier start has left
-        raise UserError("The manifest's version in client.state_dir is damaged.") from None
-    return Check("manifest", "ok", f"version {version}; the installed files are what it allows")
 
 
 def _node_key(path: Path) -> Check:
