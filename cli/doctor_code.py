@@ -17,6 +17,6 @@ def manifest_row(cfg: SiteConfig, keys: Check) -> Check:
     if keys.state == "problem":
         return Check("manifest", "note", "not looked at: its signer is named by the roster")
     manifest = check_manifest(Path(cfg.manifest), check_keys(cfg))
-    with_packages = f", with {', '.join(manifest.packages)}" if manifest.packages else ""
-    found = f"version {manifest.version}{with_packages}; the installed files are what it allows; {unmeasured()}"
-    return Check("manifest", "ok", found)
+    packages = f", with {', '.join(manifest.packages)}" if manifest.packages else ""
+    found = f"version {manifest.version}{packages}; the installed files are what it allows"
+    return Check("manifest", "ok", f"{found}; {unmeasured()}")
