@@ -21,6 +21,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from calyx.bell import app_bell
 from calyx.errors import UserError
+from calyx.flower_replies import pull_replies
 
 __all__ = [
     "SERVER_NODE",
@@ -36,6 +37,7 @@ __all__ = [
     "quiet_flower",
     "rebuild_message",
     "send_and_wait",
+    "take_times_of",
 ]
 
 SERVER_NODE = 1  # the node id that Flower gives its server
@@ -93,6 +95,14 @@ def label_message(metadata: Metadata, message_id: str) -> None:
     metadata.__dict__["_message_id"] = message_id
 
 
+def take_times_of(metadata: Metadata, asked: Metadata) -> None:
+    """Give a reply's `metadata` the times of what it answers.
+
+    Flower's own say when the reply was made: as `created_at`, and as the lifetime that is left.
+    """
+    metadata.created_at, metadata.ttl = asked.created_at, asked.ttl
+
+
 def rebuild_message(metadata: Metadata, content: RecordDict) -> Message:
     """A message as it was before it went through a pipe; Flower's own engines do the same."""
     # Flower's types name the public forms only.
@@ -139,7 +149,7 @@ def send_and_wait(grid: Grid, messages: Iterable[Message], timeout: float | None
     replies: list[Message] = []
     patience = Patience()
     while waiting and time.monotonic() < deadline:
-        found = list(grid.pull_messages(waiting))
+        found = pull_replies(grid, waiting, deadline - time.monotonic())
         # Each reply is delivered once: an id that was answered is never pulled again.
         waiting -= {m.metadata.reply_to_message_id for m in found}
         replies += found

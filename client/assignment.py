@@ -26,8 +26,9 @@ from calyx.wire import FailureCode
 from client import secure_mod
 from client.begun import compare
 from client.config import Site
-from client.data import Participant, check_agreed, prepare, read_rows, task_of, whole
+from client.data import Participant, Rows, check_agreed, prepare, read_rows, task_of, whole
 from client.failures import ClientFailure
+from client.pace import note_rows
 from client.policy import check_policy
 from client.renewal import read_settled
 from client.store import Store
@@ -95,12 +96,17 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     weights = _read_weights(message, order, template)
     parts = parts_of(order.kind, order.is_validated, privacy, contents, cv)
     opening = None
+
+    def read() -> Rows:
+        note_rows(context, site)
+        return read_settled(site, order)
+
     if privacy.is_encrypted:
         wanted = secure_mod.Wanted(privacy, parts, *_models(order, weights, list(own), site.name))
         # A fold's model is scored once for each version of the rows.
-        version = (lambda: read_settled(site, order).version) if order.kind == "cv" else str
+        version = (lambda: read().version) if order.kind == "cv" else str
         opening = secure_mod.open_context(site, context, order, wanted, version)
-    rows = read_settled(site, order)
+    rows = read()
     compare(site, order, rows)
     fold = None if cv is None else cv.fold
     if fold is None and order.kind == "cv" and cv is not None and isinstance(cv.k, int):

@@ -23,6 +23,8 @@ from calyx.wire import FailureCode
 from client.failures import ClientFailure
 
 ANY = "any"
+SHORTEST_PACE_S = 0.01
+PACES = 3  # multiples of `pace_s` that a deadline leaves for a reply at least
 
 
 @config
@@ -39,7 +41,8 @@ class PolicyConfig:
     joins_a_day: PositiveInt | None  # of `runs_a_day`: runs that it first meets in their middle
     failures_a_day: PositiveInt | None  # on its own rows: each tells the server a bit of them
     unfinished_a_day: PositiveInt | None  # orders taken for which no vector left, whoever's fault
-    # Replies that rows had a part in leave at multiples of so many seconds after their order; 0: at once.
+    # What rows had a part in leaves at multiples of so many seconds after its order, and all epochs
+    # are run; 0: at once, and early stopping shows. In simulation nobody waits.
     pace_s: NonNegativeFloat
     leave_one_out: bool  # whether it scores a model meant for it alone, as cv.k=clients asks
     statistics: tuple[Item, ...] | None  # what may be measured of its rows; null: everything
@@ -51,7 +54,9 @@ class PolicyConfig:
     bounds: dict[str, JsonValue] | None
 
     def __post_init__(self) -> None:
-        """Refuse a bound that would bound nothing."""
+        """Refuse a bound that would bound nothing, and a pace that no clock keeps."""
+        if 0 < self.pace_s < SHORTEST_PACE_S:
+            raise ValueError(f"pace_s must be 0 or at least {SHORTEST_PACE_S}")
         for key, bound in (self.bounds or {}).items():
             if not (
                 bound == ANY
@@ -119,6 +124,9 @@ def check_policy(
     cv = order.terms.cv
     if cv is not None and cv.k == "clients" and not policy.leave_one_out:
         raise _outside("it wants cv.k=clients, and this site's policy has no leave_one_out")
+    if order.deadline_s < PACES * policy.pace_s:
+        least = PACES * policy.pace_s
+        raise _outside(f"deadline_s is {order.deadline_s:g}, below {PACES} × pace_s, {least:g}")
     if policy.bounds is None:
         return
     for key, value in _leaves(order):

@@ -7,7 +7,6 @@ is started here is ended here.
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -242,29 +241,13 @@ def serve_gateway(serving: Serving, processes: Processes, tell: Callable[[str], 
     """
     import threading
 
-    import uvicorn
+    from server.doors import make_server
 
     behind = Behind(serving.behind, serving.authority, processes.bell)
     limits = Limits()
     app = make_gateway(behind, serving.state / "audit.jsonl", limits)
-    config = uvicorn.Config(
-        app,
-        host=serving.host,
-        port=serving.port,
-        ssl_certfile=str(serving.keys / "server.crt"),
-        ssl_keyfile=str(serving.keys / "server.key"),
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=2,
-        limit_concurrency=limits.connections,
-    )
-
-    class Server(uvicorn.Server):
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            app.state.waiting.release()  # sites that wait for messages
-            await super().shutdown(sockets)
-
-    server = Server(config)
+    where = (serving.host, serving.port)
+    server = make_server(app, serving.keys, where, limits, app.state.waiting.release)
     failed: list[CalyxError] = []
 
     def watch() -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from base64 import b64decode
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 MAX_BODY_BYTES = 16 * 2**20  # Flower's own chunks have 5 MiB
 BELIEVED_S = 330.0  # that Flower believes a signature, with the clocks' tolerance
 MAX_SEEN = 500_000
+_REMEMBERED = 16  # messages of a site; several runs have five stages each
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,18 @@ class Limits:
     requests_per_s: float = 200.0
     burst: int = 2000
     refused_cost: int = 10  # requests that one counts for which was refused
-    max_body_bytes: int = MAX_BODY_BYTES
-    stranger_body_bytes: int = 2**16  # of who was never believed
+    max_body_bytes: int = MAX_BODY_BYTES  # of an object; all else is small
+    call_bytes: int = 2**20  # of any other call of a site
+    stranger_body_bytes: int = 2**16  # of who has not proved that he is a site
     site_bytes: int = 128 * 2**20  # of all bodies of a site that are being read or passed on
+    answer_bytes: int = 16 * 2**20  # that a site may push for an order at least
     total_bytes: int = 2**30
     body_s: float = 120.0  # for reading a body
     connections: int = 1000
+    address_connections: int = 200  # of one address
+    handshake_s: float = 10.0  # for TLS
+    head_s: float = 20.0  # for the head of a request, and between two requests
+    head_bytes: int = 2**16
     audit_bytes: int = 64 * 2**20  # of an audit file, and seven older ones are kept
 
 
@@ -92,36 +100,59 @@ def _nonce(signature: str) -> int | None:
 
 
 class Held:
-    """Bytes of bodies in memory, by site. Strangers have small ones; `known` are sites believed."""
+    """Bytes of bodies in memory, by who sends them; `known` are the sites that were believed."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._held: dict[str, int] = {}
+        self._held: dict[tuple[str, str], int] = {}
         self.known: set[str] = set()
 
-    def limit(self, site: str) -> int:
-        """Bytes that one body of this site may have now."""
-        return (
-            self._limits.max_body_bytes
-            if site in self.known
-            else min(self._limits.stranger_body_bytes, self._limits.max_body_bytes)
-        )
-
     @contextmanager
-    def of(self, site: str, size: int) -> Iterator[bool]:
-        """Count `size` bytes inside the block; whether there is room for them."""
-        key = site if site in self.known else ""  # strangers are one
-        mine, total = self._held.get(key, 0) + size, sum(self._held.values()) + size
+    def of(self, sender: tuple[str, str], size: int) -> Iterator[bool]:
+        """Count `size` bytes inside the block; whether there is room for them.
+
+        `sender` is a proven site ("" for anybody else) and an address: a name alone proves nothing.
+        """
+        mine, total = self._held.get(sender, 0) + size, sum(self._held.values()) + size
         if mine > self._limits.site_bytes or total > self._limits.total_bytes:
             yield False
             return
-        self._held[key] = mine
+        self._held[sender] = mine
         try:
             yield True
         finally:
-            self._held[key] -= size
-            if not self._held[key]:
-                del self._held[key]
+            self._held[sender] -= size
+            if not self._held[sender]:
+                del self._held[sender]
+
+
+class Quota:
+    """What sites push for an order: at most twice what went down to them with one of the last.
+
+    A masked vector is as large as the weights, which came with an earlier stage's message.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._down: dict[str, deque[int]] = {}  # site → bytes of its last messages, newest last
+        self._up: dict[str, int] = {}  # site → bytes since the last message
+
+    def note_message(self, site: str) -> None:
+        """A message was given to a site: what it pushes now is for this one."""
+        self._down.setdefault(site, deque(maxlen=_REMEMBERED)).append(0)
+        self._up[site] = 0
+
+    def note_down(self, site: str, size: int) -> None:
+        """A part of the last message went down."""
+        if self._down.get(site):
+            self._down[site][-1] += size
+
+    def allow_up(self, site: str, size: int) -> bool:
+        """Whether so many bytes more may come up; they are counted."""
+        most = max(self._limits.answer_bytes, 2 * max(self._down.get(site, ()), default=0))
+        up = self._up.get(site, 0) + size
+        self._up[site] = min(up, most + 1)
+        return up <= most
 
 
 class Audit:

@@ -7,7 +7,7 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from calyx import wire
-from calyx.errors import CalyxError
+from calyx.errors import CalyxError, WireError
 from calyx.flower import send_and_wait
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,12 @@ def read_nodes(grid: Grid, deadline_s: float) -> Nodes:
     ]
     replies = send_and_wait(grid, questions, deadline_s)
     answers = [m for m in replies if m.has_content()]
-    named = [(wire.read_name(m), m.metadata.src_node_id) for m in answers]
+    named = []
+    for message in answers:
+        try:
+            named.append((wire.read_name(message), message.metadata.src_node_id))
+        except WireError as error:  # one client's nonsense is its own failure
+            log.warning("Node %s is left out: %s", message.metadata.src_node_id, error)
     twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
     if twice:
         raise CalyxError(
