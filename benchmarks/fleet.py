@@ -163,9 +163,7 @@ class Fleet:
 
     def script(self, path: Path, *arguments: object, host: str = OPERATOR) -> str:
         """A Python file, run by a host; what it printed. Files beside it hide no package (-P)."""
-        return self.run(
-            [self.python, "-P", str(path), *map(str, arguments)], host
-        )
+        return self.run([self.python, "-P", str(path), *map(str, arguments)], host)
 
     def site_file(
         self,

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from calyx.errors import CalyxError, UserError, printable
+from cli.isolated import enter
 
 # Modules are imported when their command is called: some take seconds.
 COMMANDS = {
@@ -45,26 +46,11 @@ COMMANDS = {
     ),
 }
 
-ISOLATED = (["client"], ["server"])
-
 
 def main() -> None:
-    """The console script."""
-    isolate(sys.argv[1:])
+    """The program, where it was not started by scripts/program.py."""
+    enter(sys.argv[1:])
     sys.exit(run(sys.argv[1:]))
-
-
-def isolate(arguments: Sequence[str]) -> None:
-    """Become another program for the commands that strangers talk to, under the same process id.
-
-    Its first file is cli/isolated.py, which never comes back here.
-    """
-    if [word for word in arguments if word != "--debug"][:1] not in ISOLATED:
-        return
-    options = ["-I", "-u"] if os.environ.get("PYTHONUNBUFFERED") else ["-I"]
-    first = str(Path(__file__).absolute().with_name("isolated.py"))
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *options, first, *arguments])  # noqa: S606 - ourselves
 
 
 def run(arguments: Sequence[str]) -> int:

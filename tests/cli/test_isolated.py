@@ -32,20 +32,20 @@ def started(monkeypatch):
 
 @pytest.mark.parametrize("words", [["client", "a b.yaml"], ["--debug", "server"], ["client"]])
 def test_a_command_that_strangers_talk_to_becomes_an_isolated_process(started, words):
-    main.isolate(words)
+    isolated.enter(words)
     first = str(ROOT / "cli" / "isolated.py")
     assert started == [(sys.executable, [sys.executable, "-I", first, *words])]
 
 
 @pytest.mark.parametrize("words", [[], ["simulate"], ["doctor", "client"], ["-h"]])
 def test_other_commands_stay_as_they_are(started, words):
-    main.isolate(words)
+    isolated.enter(words)
     assert started == []
 
 
 def test_who_asked_for_unbuffered_output_has_it(started, monkeypatch):
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
-    main.isolate(["client"])
+    isolated.enter(["client"])
     assert started[0][1][1:3] == ["-I", "-u"]
 
 
@@ -76,16 +76,15 @@ def test_code_that_was_not_signed_does_not_run_before_it_is_found_nor_caches_nor
     (copy / "client" / "training.py").write_bytes(TAKEN)
     (copy / "calyx" / "new").mkdir()
     (copy / "calyx" / "new" / "__init__.py").write_bytes(TAKEN)
-    for name in ("cli/client.py", "cli/main.py", "calyx/measured.py", "calyx/manifest.py"):
+    for name in ("cli/client.py", "cli/main.py", "calyx/measured.py", "calyx/errors.py"):
         poison(copy / name, TAKEN)
     evil.mkdir()
-    for name in ("yaml", "numpy", "cryptography", "sitecustomize", "client"):
+    for name in ("yaml", "numpy", "cryptography", "rich", "client"):
         (evil / f"{name}.py").write_bytes(TAKEN)
-    settings = {"PYTHONPATH": str(evil), "PYTHONPYCACHEPREFIX": str(evil), "PYTHONHOME": "/none"}
     ended = subprocess.run(
-        [sys.executable, "-I", copy / "cli" / "isolated.py", "client", "site.yaml"],
+        [sys.executable, ROOT / "scripts" / "program.py", "client", "site.yaml"],
         cwd=tmp_path,
-        env=os.environ | settings,
+        env=os.environ | {"PYTHONPATH": f"{copy}{os.pathsep}{evil}"},
         capture_output=True,
         text=True,
         check=False,
