@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
+from importlib.util import cache_from_source
 from pathlib import Path
 from shutil import ignore_patterns
 
@@ -55,6 +56,7 @@ def poison(source, code):
     source.write_bytes(code.ljust(len(text), b"\n"))
     os.utime(source, ns=(written.st_atime_ns, written.st_mtime_ns))
     SourceFileLoader(source.stem, str(source)).get_code(source.stem)
+    assert Path(cache_from_source(str(source))).exists()
     source.write_bytes(text)
     os.utime(source, ns=(written.st_atime_ns, written.st_mtime_ns))
 
