@@ -236,7 +236,9 @@ FLOWS = {
     "six-of-fourteen": _runs("task.num_clients=14", "cohort_size=6", "rounds=4"),
     "groups": _runs("task.num_clients=10", "privacy.groups=2", "rounds=3"),
     "scaffold": _runs("strategy=scaffold", "rounds=3", "evaluate=separate"),
-    "early-stopping": _runs("rounds=6", "stopping.patience=1", "stopping.min_delta=1"),
+    "early-stopping": _runs(
+        "rounds=8", "training.lr=0.02", "stopping.patience=1", "stopping.monitor=val_accuracy"
+    ),
     "cv-2": _runs("cv.k=2", then=[{"rounds": 3}]),
     "cv-clients": _runs("cv.k=clients", *_SMALL, then=[{"rounds": 3}]),
     "resume": _runs("rounds=2", then=[{"rounds": 3}, {"rounds": 4}]),
@@ -258,6 +260,7 @@ def main():
         with pytest.MonkeyPatch.context() as patch, recording(patch) as recorder:
             patch.setenv("XDG_STATE_HOME", str(Path(sys.argv[1]) / name / "kept"))
             patch.setattr("client.survey.local_findings", lambda *_: [])  # a second a site
+            patch.setattr("client.memory._MAX_OPEN", 64)  # of all these sites, in one process
             FLOWS[name](Path(sys.argv[1]) / name)
         (FOLDER / f"{name}.json").write_text(recorder.text())
         joins = replay((FOLDER / f"{name}.json").read_text())
