@@ -148,6 +148,12 @@ def test_a_run_goes_forward(site):
     assert site.take(order("evaluate", 3, **joined)) == "round-replayed"
 
 
+def test_what_was_trained_on_since_is_not_evaluated(site):
+    assert [site.take(order(round=number)) for number in (1, 2, 3)] == [""] * 3
+    assert site.take(order("evaluate", 2)) == "round-replayed"
+    assert site.take(order("evaluate", 3)) == ""
+
+
 def test_no_more_models_are_evaluated_than_were_trained_and_two(site):
     assert site.take(order()) == ""
     answers = [site.take(order("evaluate", number)) for number in range(1, 6)]
