@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from calyx.config import canonical_json
-from calyx.files import append_lines, read_lines, strict_json, write_atomically
+from calyx.files import append_lines, ends_whole, read_lines, strict_json, write_atomically
 from calyx.folds import own_run
 from calyx.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -249,7 +249,7 @@ def from_text(text: str) -> Ledger:
 def open_ledger(path: Path) -> Ledger:
     """A site's ledger; empty if there is none yet. Raises ValueError for a damaged line."""
     ledger = read_ledger(path)
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
+    if not ends_whole(path):
         # A line that a crash cut off would swallow the next one.
         whole = "".join(strict_json(line) + "\n" for line in read_lines(path))
         write_atomically(path, whole.encode())

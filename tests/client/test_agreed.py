@@ -125,7 +125,7 @@ def test_orders_that_fail_on_rows_are_limited(clients):
     clients.contexts[name] = clients.fresh(name, policy=policy)
 
     def wild(run):
-        order = clients.with_terms("training", lr=1e38, epochs=3)
+        order = clients.with_terms("training", lr=1e6, weight_decay=100.0, epochs=10)
         return clients.ask(name, replace(order, run=run))
 
     assert code_of(wild("a")) == "non-finite-update"
@@ -135,6 +135,44 @@ def test_orders_that_fail_on_rows_are_limited(clients):
     assert code_of(wild("d")) == "daily-limit"
     assert code_of(clients.ask(name, clients.order(run="e"))) == "daily-limit"
     assert code_of(clients.ask(name, statistics(clients), weights={})) == "daily-limit"
+
+
+SENSELESS = {
+    "momentum 1e300": ("training", {"momentum": 1e300}),
+    "momentum 1": ("training", {"momentum": 1.0}),
+    "lr 1e308": ("training", {"lr": 1e308}),
+    "lr 5e-324": ("training", {"lr": 5e-324}),
+    "weight_decay 1e308": ("training", {"weight_decay": 1e308}),
+    "batch_size 1e30": ("training", {"batch_size": 10**30}),
+    "epochs 1e12": ("training", {"epochs": 10**12}),
+    "min_delta 1e300": ("training", {"early_stopping": {"patience": 1, "min_delta": 1e300}}),
+    "iqr_factor 1e308": ("preprocessing", {"iqr_factor": 1e308}),
+    "fill_value 1e300": ("preprocessing", {"fill_value": 1e300}),
+    "bins 1e9": ("statistics", {"bins": 10**9}),
+    "no optimizer": ("training", {"optimizer": None}),
+    "a hidden key": ("training", {"x" * 10_000: 1}),
+}
+
+
+@pytest.mark.parametrize("what", SENSELESS)
+def test_what_nothing_could_be_learned_with_is_refused_before_rows_and_costs_nothing(
+    clients, monkeypatch, what
+):
+    monkeypatch.setattr("client.assignment.prepare", lambda *_: pytest.fail("it read rows"))
+    section, changes = SENSELESS[what]
+    order = clients.with_terms(section, **changes)
+    context = clients.contexts[clients.names[0]]
+    assert code_of(clients.ask(clients.names[0], order)) == "order-refused"
+    assert not context.state  # nothing of it is in the ledger
+
+
+def test_a_model_that_cannot_be_made_is_the_orders_fault_and_not_the_rows(clients, monkeypatch):
+    def model(*_):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] you tried to allocate 5e18 bytes")
+
+    monkeypatch.setattr("client.assignment._pristine", model)
+    assert code_of(clients.ask(clients.names[0], clients.order())) == "order-refused"
+    assert not clients.contexts[clients.names[0]].state
 
 
 def test_an_order_is_counted_before_its_rows_are_read(clients, monkeypatch):
