@@ -25,6 +25,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
+DeadlineS = Annotated[float, Field(gt=0, le=1e7)]  # seconds; no clock counts much further
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -165,7 +166,7 @@ class RunConfig:
     # training; or by everybody, before it. Null in the config is filled in by `calyx.defaults`.
     evaluate: Literal["with_training", "separate"]
     retries: NonNegativeInt  # times that a failed round is repeated
-    deadline_s: PositiveFloat  # seconds that the server waits for a stage
+    deadline_s: DeadlineS  # seconds that the server waits for a stage
     keep_checkpoints: PositiveInt  # the last K are kept
     tensorboard: bool  # write events of TensorBoard into the run folder when the run ends
     mlflow: bool  # and a run of MLflow's

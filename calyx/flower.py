@@ -37,6 +37,7 @@ __all__ = [
     "quiet_flower",
     "rebuild_message",
     "send_and_wait",
+    "take_times_of",
 ]
 
 SERVER_NODE = 1  # the node id that Flower gives its server
@@ -92,6 +93,14 @@ def empty_run(run_id: int) -> Run:
 def label_message(metadata: Metadata, message_id: str) -> None:
     """Give a message the id that a SuperLink would give it, so that replies can name it."""
     metadata.__dict__["_message_id"] = message_id
+
+
+def take_times_of(metadata: Metadata, asked: Metadata) -> None:
+    """Give a reply's `metadata` the times of what it answers.
+
+    Flower's own say when the reply was made: as `created_at`, and as the lifetime that is left.
+    """
+    metadata.created_at, metadata.ttl = asked.created_at, asked.ttl
 
 
 def rebuild_message(metadata: Metadata, content: RecordDict) -> Message:

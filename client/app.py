@@ -153,7 +153,17 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     own = task.store.before(number) if task.store else {}
     start = objective.localised(task.model, own)
     name, parts = task.participant.name, task.participant.parts
-    job = LocalJob(cfg, objective, task.hardware, terms.seed, number, name, task.beside, own)
+    job = LocalJob(
+        cfg,
+        objective,
+        task.hardware,
+        terms.seed,
+        number,
+        name,
+        task.beside,
+        own,
+        hides_stopping=site.policy.pace_s > 0,
+    )
     model = task.loaded(start)
     trained = train(model, parts["train"], parts["validation"], job)
     local, clip = weights_of(model), task.fixed.clip

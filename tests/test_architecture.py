@@ -24,7 +24,10 @@ MAY_IMPORT = {
     "conf": set(),
 }
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
-FLOWER_SEAM = ("calyx/flower.py", "calyx/flower_site.py", "calyx/flower_ray.py")
+FLOWER_SEAM = tuple(
+    f"calyx/{name}.py"
+    for name in ("flower", "flower_gate", "flower_ray", "flower_replies", "flower_site", "door")
+)
 FLOWERS_SIDE = (
     "strategies/base.py",
     "strategies/flower.py",
