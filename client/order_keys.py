@@ -18,6 +18,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 import yaml
 
 from calyx.errors import ConfigError
+from calyx.foreign import parse_yaml
 from calyx.key_types import Types, fields_of, members
 from calyx.order import Cv, Order, Terms
 from calyx.preprocessing.config import PreprocessingConfig
@@ -118,8 +119,9 @@ def _written(task: str) -> Mapping[str, Any] | None:
     """The section `task` as its package writes it; None where there is no such file."""
     for point in entry_points(group="calyx.configs"):
         try:
-            path = files(point.value).joinpath("task", f"{task}.yaml")
-            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+            tree = parse_yaml(
+                files(point.value).joinpath("task", f"{task}.yaml").read_text("utf-8")
+            )
         except (ImportError, OSError, ValueError, yaml.YAMLError):
             continue
         section = tree.get("task") if isinstance(tree, dict) else None
