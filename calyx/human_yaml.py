@@ -13,10 +13,11 @@ import yaml
 
 from calyx.errors import ConfigError, printable
 from calyx.files import read_bounded
+from calyx.foreign import refuse_alias
 from calyx.key_types import Types, below, literals, members
 
 MOST_BYTES = 2**24  # a schema of 100,000 columns has some 6 million
-MOST_VALUES = 1_000_000  # with what aliases repeat
+MOST_VALUES = 1_000_000
 DEEPEST = 50  # mappings and lists inside one another
 SHOWN = 60  # characters of a word
 NULLS = ("", "~", "null", "Null", "NULL")
@@ -45,6 +46,10 @@ class Plain(str):
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes; an unquoted word gets a tag of its own."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - as PyYAML
+        refuse_alias(self)
+        return super().compose_node(parent, index)
 
     def resolve(self, kind: type, value: Any, implicit: Any) -> str:  # noqa: ANN401 - as PyYAML
         if kind is yaml.ScalarNode and implicit[0]:
@@ -169,8 +174,8 @@ class _Tree:
         self._left -= 1
         if self._left < 0 or depth > DEEPEST:
             raise ConfigError(
-                f"{self._path} has more than {MOST_VALUES:,} values or {DEEPEST} levels, with what its "
-                "aliases repeat; write it without them."
+                f"{self._path} has more than {MOST_VALUES:,} values or {DEEPEST} levels; write it shorter "
+                "or flatter."
             )
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)
@@ -194,7 +199,6 @@ class _Tree:
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         lines: dict[str, int] = {}
-        merged: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise self._refused(key, "a key must be one word; put it in quotes")
@@ -206,17 +210,8 @@ class _Tree:
                     "keep one of them",
                 )
             lines[name] = self._line(key)
-            if name == "<<" and key.tag == _PLAIN:
-                for part in inner if isinstance(inner, list) else [inner]:
-                    merged = self._merged(key, part) | merged
-            else:
-                found[name] = inner
-        return merged | found
-
-    def _merged(self, key: yaml.Node, part: object) -> dict[str, Any]:
-        if not isinstance(part, dict):
-            raise self._refused(key, "<< takes keys over from a mapping, and this is none")
-        return part
+            found[name] = inner
+        return found
 
     def _line(self, node: yaml.Node) -> int:
         return int(node.start_mark.line) + 1

@@ -224,14 +224,14 @@ def _evaluate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     """What the weights, and this client's own model, are judged by on validation or test rows."""
     # Incoming weights are the model of the round before.
     number = task.order.round - (task.order.kind == "train")
-    return (judge_models(task, number, _fold(task)),)
+    return (judge_models(task, number, _fold(task), site.policy.min_cell),)
 
 
 def _cross_validate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     """Each fold's model on the rows that it has not seen; or this client's own fold only."""
     order = task.order
     return tuple(
-        judge_models(of_fold(task, fold, site), order.rounds, {"fold": fold})
+        judge_models(of_fold(task, fold, site), order.rounds, {"fold": fold}, site.policy.min_cell)
         for fold in scored_folds(order, site.name)
     )
 

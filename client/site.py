@@ -20,9 +20,10 @@ from calyx.bounded_http import is_address
 from calyx.config import Section, config, parse
 from calyx.door import Door
 from calyx.errors import ConfigError, UserError, printable
-from calyx.files import at_home, read_bounded, write_atomically
+from calyx.files import at_home, locked, read_bounded, write_atomically
 from calyx.flower import Patience, as_task
 from calyx.flower_site import NotAdmitted, SiteLink
+from calyx.foreign import check_plain
 from calyx.human_yaml import read_tree, typed
 from calyx.installed import bundle_hash
 from calyx.manifest import Manifest
@@ -37,6 +38,7 @@ from client.pace import Clock, take_note, wait
 
 log = logging.getLogger(__name__)
 HELD_S = 2.0
+_KEPT = ("ledger.jsonl", "events.jsonl", "reference.json", "lock", "node-id", "manifest-version")
 _CLIENT_PATHS = ("data_dir", "state_dir", "identity", "roster")
 
 
@@ -216,16 +218,14 @@ def _read_node(path: Path) -> int | None:
 @contextmanager
 def alone(state_dir: Path) -> Iterator[None]:
     """One process a site: a second one would answer twice. Raises UserError."""
-    import fcntl
-
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state_dir / "lock").open("wb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    for name in _KEPT:
+        check_plain(state_dir / name)
+    with locked(state_dir / "lock", is_inherited=True) as is_free:
+        if not is_free:
             raise UserError(
                 f"Another `calyx client` runs with {state_dir}; one site is one process."
-            ) from None
+            )
         yield
 
 

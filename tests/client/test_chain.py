@@ -39,7 +39,7 @@ class Site:
         ledger, ctx = self.ledger, context(order)
         try:
             ledger.check_order(order, 0, ctx, self.odd.append)
-            ledger.check_limits(order, self.limits, now)
+            ledger.check_limits(order, self.limits, now, self.odd.append)
             folds = (order.weights,) if order.kind == "cv" else ()
             answers = Answers(vector_keys(order, order.weights, "rows"), folds, "rows")
             ledger.check_scored(answers.folds, answers.data)
@@ -125,6 +125,8 @@ def test_folds_are_scored_where_one_of_them_was_trained(site):
     assert site.take(replace(scores, run="other-cv", weights=digit(5))) == "order-refused"
     later = replace(scores, round=10, rounds=10, weights=digit(6))
     assert site.take(later) == ""  # `resume rounds=10`
+    assert site.take(replace(later, attempt=2, weights=digit(8))) == "weights-refused"
+    assert site.take(replace(later, attempt=2), opened=False) == ""
     assert site.take(replace(later, round=11, rounds=11, weights=digit(7))) == "daily-limit"
 
 
@@ -133,6 +135,7 @@ BROKEN = {
     "two links of one group": order(round=2, previous=(link(1), link(2))),
     "a link to a context that never was": order(round=2, previous=(link(77),)),
     "its own context with another root": order(round=2, previous=(link(1, "e"),)),
+    "its own sum for a model of another round": order(round=5, previous=(link(1),)),
     "an evaluation without a link": order("evaluate", 1, previous=()),
     "an evaluation of another sum": order("evaluate", 1, previous=(link(77),)),
     "a test with a link": order("test", 1, previous=(link(1),)),
@@ -229,8 +232,17 @@ def test_times_of_a_clock_that_was_ahead_end_a_day_after_it_was_set_right(site):
     for run in ("a", "b"):
         assert site.take(order(run=run), now=NOW + 365 * DAY_S) == ""
     assert site.take(order(run="c"), now=NOW) == "daily-limit"
+    assert len(site.odd) == 1
+    assert "The ledger has times up to 2028-01-" in site.odd[0]
     assert site.take(order(run="c"), now=NOW + DAY_S - 1) == "daily-limit"
     assert site.take(order(run="c"), now=NOW + DAY_S) == ""
+
+
+def test_a_clock_that_leaps_ahead_and_is_set_right_frees_nothing(site):
+    site.limits = replace(DAILY, runs=2)
+    assert site.take(order(run="a"), now=NOW) == ""
+    assert site.take(order(run="b"), now=NOW + 365 * DAY_S) == ""
+    assert site.take(order(run="c"), now=NOW + 9) == "daily-limit"
 
 
 def test_a_clock_that_is_set_back_frees_nothing(site):
@@ -251,6 +263,35 @@ def test_a_ledger_of_before_these_rules_is_read_and_forbids_nothing_that_it_cann
     assert site.take(order(round=4)) == ""
     assert site.take(order("test", 2)) == ""
     assert site.take(order("test", 3)) == ""
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_crash_beside_the_line_of_an_opened_sum_binds_exactly_what_is_on_disk(site, written):
+    """The shares leave after it, so that what is not on disk was not opened by this client."""
+    assert site.take(order()) == ""
+    lines = site.path.read_bytes().splitlines(keepends=True)
+    assert b'"revealed"' in lines[-1]
+    if not written:
+        site.path.write_bytes(b"".join([*lines[:-1], lines[-1][:40]]))
+    abandoned = order(round=2, previous=(link(77),))
+    assert site.take(abandoned) == ("chain-broken" if written else "")
+
+
+DAMAGES = {
+    "a sum of no run": '{"event": "revealed", "time": 1.0, "run": "other", "sum": ["a", "b", "1"]}',
+    "no sum": '{"event": "revealed", "time": 1.0, "run": "run", "sum": [1]}',
+    "half an order": '{"event": "order", "time": 1.0, "run": "run", "kind": "train", "ctx": "a"}',
+    "another event": '{"event": "other"}',
+}
+
+
+@pytest.mark.parametrize("line", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_ledger_with_a_line_that_is_none_of_its_own_answers_nothing_and_says_where(site, line):
+    assert site.take(order(), opened=False) == ""
+    with site.path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(ValueError, match=r"Line 2 of .*ledger\.jsonl"):
+        site.take(order(round=2))
 
 
 def terms_digest():

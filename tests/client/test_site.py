@@ -7,7 +7,7 @@ import yaml
 from flwr.app import Message, RecordDict
 
 from calyx import wire
-from calyx.errors import UserError
+from calyx.errors import ConfigError, UserError
 from calyx.files import write_atomically
 from calyx.flower import as_task
 from calyx.installed import bundle_hash, code_hash
@@ -47,6 +47,23 @@ def with_changes(folder, **changes):
     values["client"] |= changes.pop("client", {})
     (folder / "site.yaml").write_text(yaml.safe_dump(values | changes))
     return read_site_config(folder / "site.yaml")
+
+
+def test_a_file_of_before_names_all_keys_that_it_lacks_with_their_values():
+    from support.site_files import POLICY, site_values
+
+    from client.config import node_config, read_site
+
+    client = site_values("gate:1")["client"] | {"identity": None, "roster": None}
+    new = ("joins_a_day", "unfinished_a_day", "pace_s")
+    older = {key: value for key, value in POLICY.items() if key not in new}
+    with pytest.raises(ConfigError) as caught:
+        read_site(node_config("north", client | {"policy": older}))
+    said = str(caught.value)
+    assert "lacks joins_a_day, unfinished_a_day and pace_s" in said
+    assert "joins_a_day: 2, unfinished_a_day: 100 and pace_s: 2" in said
+    with pytest.raises(ConfigError, match="lacks pace_s, which"):
+        read_site(node_config("north", client | {"policy": older | dict.fromkeys(new[:2])}))
 
 
 def test_a_sound_file_is_a_site_with_its_place_on_the_roster(folder, five):
