@@ -19,6 +19,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 from calyx.errors import ConfigError, UserError
 from calyx.human_yaml import NULLS, Plain, read_tree
 from calyx.key_types import Types, fields_of, members
+from calyx.measured import may_load
 from calyx.order import Cv, Order, Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy import PrivacyConfig
@@ -117,6 +118,8 @@ def _of_task(name: str, cls: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - a 
 def _written(task: str) -> Mapping[str, Any] | None:
     """The section `task` as its package writes it; None where there is no such file."""
     for point in entry_points(group="calyx.configs"):
+        if not may_load(point.value):  # to find its files imports it
+            continue
         try:
             path = Path(str(files(point.value).joinpath("task", f"{task}.yaml")))
             section = read_tree(path, "docs/bring-your-own.md").get("task")
