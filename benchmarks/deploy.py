@@ -26,15 +26,18 @@ from rich.table import Table
 
 from benchmarks.fleet import Fleet, wait_for
 from calyx.files import read_lines
+from calyx.measured import PACKAGES
 
 HERE = Path(__file__).resolve().parent
 WIDE = HERE / "wide"
 TWO, FOUR = ("north", "south"), tuple(f"client-{i:02d}" for i in range(4))
+PACE_S = 2.0  # of the policy that the pages print
 MIB_100 = 26_114_400  # parameters beside the MLP's 100,002: 100 MiB of float32
 TARGETS = {
     "stage_s": 1.0,
     "plain_round_s": 3.0,
     "encrypted_round_s": 8.0,
+    "paced_round_s": 8.0 + PACE_S,
     "transfer_100_mib_s": 10.0,
     "client_idle_mib": 450.0,
 }
@@ -70,7 +73,7 @@ def _two_sites(folder: Path, options: argparse.Namespace) -> dict[str, float | s
         }
         if not options.short:
             found["flower_stage_s"] = _stock_stage(fleet, max(3, options.stages // 3))
-        fleet.serve(env={"PYTHONPATH": f"{_noop_server(folder)}:{WIDE}"})
+        fleet.serve(env=other_server(folder / "noop", HERE / "noop.py"))
         fleet.join(**PLAIN)
         found["stage_s"] = _noop_stage(fleet, options.stages)
         fleet.down()
@@ -88,12 +91,12 @@ def _two_sites(folder: Path, options: argparse.Namespace) -> dict[str, float | s
     return found
 
 
-def _noop_server(folder: Path) -> Path:
-    """Calyx's packages of the operator, with the server app of `benchmarks.noop`."""
-    made = folder / "noop"
-    shutil.copytree(HERE.parent / "server", made / "server")
-    shutil.copy(HERE / "noop.py", made / "server" / "app.py")
-    return made
+def other_server(folder: Path, app: Path) -> dict[str, str]:
+    """An environment in which the operator's server app is the file `app`: a copy of ours with it."""
+    for package in PACKAGES:
+        shutil.copytree(HERE.parent / package, folder / package)
+    shutil.copy(app, folder / "server" / "app.py")
+    return {"PYTHONPATH": str(folder)}
 
 
 def _noop_stage(fleet: Fleet, count: int) -> float:
@@ -166,19 +169,25 @@ def _plain_round(fleet: Fleet, ballast: int, rounds: int, seed: int) -> float:
 
 
 def _four_sites(folder: Path, rounds: int) -> dict[str, float | str]:
+    """An encrypted round, and the same where sites answer at multiples of PACE_S."""
     folder.mkdir()
+    found: dict[str, float | str] = {}
     with Fleet(folder, FOUR, None) as fleet:
-        fleet.serve()
-        fleet.join()
-        fleet.submit(
-            "task.num_clients=4",
-            "privacy.n_min=4",
-            f"rounds={rounds}",
-            "stopping.patience=99",
-            "baselines=false",
-            "hydra.run.dir=run",
-        )
-        return {"encrypted_round_s": _round_s(folder / "run")}
+        for seed, (name, pace_s) in enumerate((("encrypted", 0.0), ("paced", PACE_S))):
+            fleet.serve()
+            fleet.join(pace_s=pace_s)
+            fleet.submit(
+                "task.num_clients=4",
+                "privacy.n_min=4",
+                f"rounds={rounds}",
+                f"seed={seed}",
+                "stopping.patience=99",
+                "baselines=false",
+                f"hydra.run.dir={name}",
+            )
+            found[f"{name}_round_s"] = _round_s(folder / name)
+            fleet.down()
+    return found
 
 
 def _round_s(run: Path) -> float:

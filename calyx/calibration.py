@@ -39,6 +39,29 @@ def reliability(
     return counts
 
 
+def coarsened(counts: NDArray[np.int64], least: int) -> tuple[NDArray[np.int64], int]:
+    """Counts [3, B] in which no small bin tells how sure a model was of its rows, and those rows.
+
+    Of a bin with fewer than `least` rows the sum of confidences is that of its middle: the sum over a
+    single row would be a value of that row.
+    """
+    told = counts.copy()
+    rows, bins = counts[0], counts.shape[1]
+    small = (rows > 0) & (rows < least)
+    middle = np.rint((np.arange(bins) + 0.5) / bins / STEP).astype(np.int64)
+    told[2, small] = middle[small] * rows[small]
+    return told, int(rows[small].sum())
+
+
+def margin(coarse: int, rows: int, bins: int) -> float:
+    """How far the calibration error may be off where `coarse` of `rows` are in coarsened bins.
+
+    A confidence is at most half a bin from its middle, so that Σ over bins of |correct − Σ confidence|
+    moves by half a bin's width for each of them; and by half a step for each row.
+    """
+    return coarse / rows / (2 * bins) + STEP / 2
+
+
 def expected_calibration_error(counts: NDArray[np.int64] | NDArray[np.float64]) -> float:
     """ECE in 0 … 1 of counts [3, B], which may be a sum over clients.
 

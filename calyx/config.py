@@ -7,6 +7,7 @@ in `conf/`.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
@@ -16,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from calyx.config_sentence import sentence
 from calyx.errors import ConfigError, UserError
-from calyx.files import read_bounded
+from calyx.foreign import read_object
 
 T = TypeVar("T")
 Section = dict[str, JsonValue]
@@ -24,6 +25,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
+DeadlineS = Annotated[float, Field(gt=0, le=1e7)]  # seconds; no clock counts much further
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -65,12 +67,13 @@ def parse_file(cls: type[T], path: Path, most_bytes: int) -> T | None:
 
     Raises UserError where it is damaged, larger than `most_bytes`, or cannot be read.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        value = json.loads(read_bounded(path, most_bytes))
-        return parse(cls, value if isinstance(value, dict) else {}, "")
-    except (ValueError, RecursionError, ConfigError):
+        return parse(cls, read_object(path, most_bytes), "")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, ConfigError):
         raise UserError(f"{path} is damaged; restore it from a copy.") from None
 
 
@@ -163,7 +166,7 @@ class RunConfig:
     # training; or by everybody, before it. Null in the config is filled in by `calyx.defaults`.
     evaluate: Literal["with_training", "separate"]
     retries: NonNegativeInt  # times that a failed round is repeated
-    deadline_s: PositiveFloat  # seconds that the server waits for a stage
+    deadline_s: DeadlineS  # seconds that the server waits for a stage
     keep_checkpoints: PositiveInt  # the last K are kept
     tensorboard: bool  # write events of TensorBoard into the run folder when the run ends
     mlflow: bool  # and a run of MLflow's

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.calibration import STEP, expected_calibration_error
+from calyx.calibration import STEP, coarsened, expected_calibration_error, margin
 from calyx.figures import IMPOSSIBLE
 from calyx.metrics import ROWS_MAX, Counts, Over, figures
 from calyx.secagg.vector import Cells, Count
@@ -28,7 +28,20 @@ def detail_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
     return (
         Count("confusion", len(schema.classes) ** 2, ROWS_MAX),
         Count("reliability", 3 * RELIABILITY_BINS, ROWS_MAX << 20),
+        Count("coarse", 1, ROWS_MAX),  # rows of which a bin's middle stands for the confidence
     )
+
+
+def told_details(found: Counts, min_cell: int) -> dict[str, Cells]:
+    """What a client tells of its counts: confidences of at least `min_cell` rows together.
+
+    Cells of the confusion matrix stay as small as they are: of a small site nothing would be left.
+    """
+    if "reliability" not in found:
+        return dict(found)
+    counts, coarse = coarsened(found["reliability"].reshape(3, -1), min_cell)
+    beside = {"reliability": counts.reshape(-1), "coarse": np.array([coarse], dtype=object)}
+    return {**found, **beside}
 
 
 def no_details(schema: Schema, over: Over) -> dict[str, Cells]:
@@ -40,7 +53,7 @@ def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, s
     """What else is kept of a classifier's test, as JSON values, and why some of it is absent."""
     if schema.target is not None:
         return {}, {}
-    names, reason = ("calibration_error", "confusion"), None
+    names, reason = ("calibration_error", "calibration_error_margin", "confusion"), None
     if "reliability" not in counts:
         reason = _CONFIDENTIAL
     else:
@@ -52,8 +65,10 @@ def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, s
         return dict.fromkeys(names), dict.fromkeys(names, reason)
     sure = counts["reliability"].reshape(3, -1).astype(np.float64)
     confusion = counts["confusion"].reshape(len(schema.classes), -1)
+    rows, coarse = int(counts["rows"][0]), int(counts["coarse"][0])
     found = {
         "calibration_error": expected_calibration_error(sure),
+        "calibration_error_margin": margin(coarse, rows, RELIABILITY_BINS),
         "confusion": confusion.astype(np.int64).tolist(),
     }
     return found, {}
@@ -67,7 +82,7 @@ def _fits(counts: Counts) -> bool:
     return bool(
         (confusion.sum(axis=1) == labels).all()
         and int(np.trace(confusion)) == hits == int(correct.sum())
-        and int(size.sum()) == rows
+        and int(size.sum()) == rows >= int(counts["coarse"][0])
         and (correct <= size).all()
         and (sure * STEP <= size).all()
     )

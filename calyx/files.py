@@ -1,7 +1,15 @@
-"""Files that are whole or absent: written beside, synced, renamed. And JSON lines that grow."""
+"""The one reader and the one writer of files. Whole or absent; never through a link that is planted.
 
+Every file that the program reads or writes goes through here, through `calyx.outputs` (what a
+command's `--out` names) or `calyx.foreign` (what a folder made by somebody else may hold); a test
+of the architecture says so. What is written lies beside its place, is synced, and then renamed;
+and JSON lines grow. The decision is docs/decisions/0060.
+"""
+
+import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +18,70 @@ from typing import Any
 
 from calyx.errors import UserError, printable
 
-_MOST_VALUES, _DEEPEST = 1_000_000, 50  # of a run's config, which Calyx has written
+MOST_BYTES = 2**30  # of one file of a run or a site that is read whole
+MOST_TENSOR_BYTES = (
+    2**34
+)  # of a model, or of masked sums: what they stand for is as long as they are
+MOST_LINES = 10_000_000  # of JSON lines
+LONGEST_LINE = (
+    2**24
+)  # bytes of one of them; a round that names a million clients has some 12 million
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_GROWING = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+
+
+def plain(path: str, flags: int) -> int:
+    """An opener for `open`: a plain file only. Nobody is kept waiting by a pipe, or read from a device.
+
+    For a path that the user names: it may be a link. Raises OSError.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, "it is neither a file nor a folder", path)
+
+
+def inner(path: str, flags: int) -> int:
+    """The same for a file that lies in a run's or a site's own folder, where no name is a link."""
+    try:
+        return plain(path, flags | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):  # Linux and macOS; FreeBSD
+            raise OSError(
+                error.errno, "it is a link, and no link is followed there", path
+            ) from None
+        raise
+
+
+def read_plain(path: Path, limit: int = MOST_BYTES) -> bytes:
+    """The bytes of a file of a run's or a site's folder. Raises OSError, also for more than `limit`."""
+    with open(path, "rb", opener=inner) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
+    return data
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The bytes of a small file that the user names: a link, or a pipe of the shell, is one too.
+
+    Raises UserError where it cannot be read or has more than `limit`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    if len(data) > limit:
+        raise UserError(
+            f"{path} has more than {limit:,} bytes, the most that Calyx reads of such a file; is it the "
+            "right one?"
+        )
+    return data
 
 
 def sync_folder(folder: Path) -> None:
@@ -33,26 +104,61 @@ def named_in_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write and fsync a file in place; for files in a folder that is itself renamed later."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+def write_synced(path: Path, data: bytes, mode: int = 0o666, *, is_secret: bool = False) -> None:
+    """Write and fsync a new file; for files in a folder, or under a name, that is put in place later.
+
+    `mode` are its rights, less the umask; those of a secret are never wider, not even for a moment.
+    Raises OSError, also where anything of that name is there: a link is not followed.
+    """
+    descriptor = os.open(path, _NEW, mode)
     with named_in_errors(path), os.fdopen(descriptor, "wb") as file:
+        if is_secret and stat.S_IMODE(os.fstat(descriptor).st_mode) & ~mode:
+            raise OSError(0, "this disk keeps no file modes, so that others could read it")
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        os.fsync(descriptor)
+
+
+def beside(path: Path) -> Path:
+    """A new name in the folder of `path` that nobody can have put something under."""
+    return path.with_name(f".calyx-{os.urandom(8).hex()}.part")
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Replace `path` by `data`, whole or not at all; `mode` are its rights, less the umask."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Replace `path` by `data`, whole or not at all; `mode` are its rights, less the umask.
+
+    What is there under that name is replaced itself: a link is not followed. Raises OSError.
+    """
+    part = beside(path)
     try:
         with named_in_errors(path):
-            write_synced(beside, data, mode)
-            beside.replace(path)
+            write_synced(part, data, mode)
+            part.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def locked(path: Path, *, is_inherited: bool = False) -> Iterator[bool]:
+    """Hold a file's lock inside the block; whether it was free. The file is made, and never emptied.
+
+    `is_inherited`: processes that are forked inside hold it, too. Raises OSError, also for a link.
+    """
+    import fcntl
+
+    descriptor = inner(str(path), os.O_RDWR | os.O_CREAT)
+    take = fcntl.flock if is_inherited else fcntl.lockf
+    try:
+        try:
+            take(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
 def strict_json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
@@ -66,17 +172,23 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Append one JSON object a line, and fsync. What a full disk cut off is taken back."""
+    """Append one JSON object a line, and fsync. What a full disk cut off is taken back.
+
+    A file that has another name elsewhere, as copies by hard links have, is first made one of its own.
+    """
     data = "".join(strict_json(row) + "\n" for row in rows).encode()
-    with named_in_errors(path), path.open("ab", buffering=0) as file:
-        before = file.tell()
-        try:
-            while data:
-                data = data[file.write(data) or 0 :]
-            os.fsync(file.fileno())
-        except OSError:
-            os.ftruncate(file.fileno(), before)
-            raise
+    with named_in_errors(path):
+        if path.exists() and path.lstat().st_nlink > 1:
+            write_atomically(path, read_plain(path), stat.S_IMODE(path.lstat().st_mode))
+        with os.fdopen(inner(str(path), _GROWING), "ab", buffering=0) as file:
+            start = file.tell()
+            try:
+                while data:
+                    data = data[file.write(data) or 0 :]
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), start)
+                raise
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -84,36 +196,45 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
     A last line that a crash cut off is left out. Raises ValueError that names another damaged one.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]
+    lines = split_lines(read_plain(path), path.name)[:-1]
     return [_read_line(line, f"{path.name}, line {n}") for n, line in enumerate(lines, start=1)]
+
+
+def split_lines(data: bytes, name: str) -> list[bytes]:
+    """The lines of a file called `name`; the last is what follows the last line's end.
+
+    Raises ValueError for lines that are too many or too long.
+    """
+    if data.count(b"\n") > MOST_LINES:
+        raise ValueError(f"{name}: more than {MOST_LINES:,} lines")
+    lines = data.split(b"\n")
+    longest = max(range(len(lines)), key=lambda n: len(lines[n]))
+    if len(lines[longest]) > LONGEST_LINE:
+        raise ValueError(f"{name}, line {longest + 1}: more than {LONGEST_LINE:,} bytes")
+    return lines
+
+
+def ends_whole(path: Path) -> bool:
+    """Whether a JSON-lines file is absent or ends with a whole line; else a crash has cut one off."""
+    if not os.path.lexists(path):
+        return True
+    with open(path, "rb", opener=inner) as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 def _read_line(line: bytes, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
         raise ValueError(f"{where}: not a JSON object")
     return row
-
-
-def check_tree(tree: object) -> None:
-    """That a YAML file's values are few and flat: a few aliases can stand for billions.
-
-    Raises ValueError.
-    """
-    waiting, left = [(tree, 0)], _MOST_VALUES
-    while waiting:
-        value, depth = waiting.pop()
-        left -= 1
-        if left < 0 or depth > _DEEPEST:
-            raise ValueError(f"more than {_MOST_VALUES:,} values or {_DEEPEST} levels")
-        if isinstance(value, dict | list):
-            inner = value.values() if isinstance(value, dict) else value
-            waiting += [(one, depth + 1) for one in inner]
 
 
 def at_home(text: str) -> str:
@@ -152,18 +273,3 @@ def absolute(text: str) -> Path:
             f"({sys.getfilesystemencoding()}); start Calyx with LC_ALL=C.UTF-8, or rename it."
         ) from None
     return path
-
-
-def read_bounded(path: Path, limit: int) -> bytes:
-    """A small file's bytes. Raises UserError where it cannot be read or has more than `limit`."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    if len(data) > limit:
-        raise UserError(
-            f"{path} has more than {limit:,} bytes, the most that Calyx reads of such a file; is it the "
-            "right one?"
-        )
-    return data

@@ -1,7 +1,7 @@
 """The one seam to Flower's internals; a contract test holds it. Flower is pinned to 1.41.
 
-Beside it are a site's connection (`calyx/flower_site.py`) and a server's grid
-(`calyx/flower_replies.py`).
+Beside it are a site's connection (`calyx/flower_site.py`), a server's grid
+(`calyx/flower_replies.py`) and what its gateway sees (`calyx/flower_fleet.py`).
 
 Everything else in Calyx uses the public `flwr.app`, `flwr.serverapp` and `flwr.clientapp` only.
 """
@@ -24,7 +24,6 @@ __all__ = [
     "SERVER_NODE",
     "Node",
     "Operator",
-    "Patience",
     "Run",
     "as_nobody",
     "as_task",
@@ -34,6 +33,7 @@ __all__ = [
     "label_message",
     "quiet_flower",
     "rebuild_message",
+    "take_times_of",
 ]
 
 SERVER_NODE = 1  # the node id that Flower gives its server
@@ -88,6 +88,14 @@ def empty_run(run_id: int) -> Run:
 def label_message(metadata: Metadata, message_id: str) -> None:
     """Give a message the id that a SuperLink would give it, so that replies can name it."""
     metadata.__dict__["_message_id"] = message_id
+
+
+def take_times_of(metadata: Metadata, asked: Metadata) -> None:
+    """Give a reply's `metadata` the times of what it answers.
+
+    Flower's own say when the reply was made: as `created_at`, and as the lifetime that is left.
+    """
+    metadata.created_at, metadata.ttl = asked.created_at, asked.ttl
 
 
 def rebuild_message(metadata: Metadata, content: RecordDict) -> Message:

@@ -17,6 +17,7 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from calyx.bell import app_bell
+from calyx.errors import printable
 from calyx.flower import Patience, label_message
 from calyx.wire import engine_failure
 
@@ -60,6 +61,14 @@ def _asks_a_superlink(grid: Grid) -> bool:
     """Whether it is Flower's own over HTTP. Its module takes 0.6 s to load: who has one has loaded it."""
     module = sys.modules.get("flwr.superlink.grid.http_grid")
     return module is not None and isinstance(grid, module.HttpGrid)
+
+
+def registered_names(grid: Grid) -> dict[int, str]:
+    """By node the name that the operator gave its key; empty where there is no SuperLink."""
+    if not _asks_a_superlink(grid):
+        return {}
+    inner: Any = grid
+    return {int(node.node_id): str(node.name) for node in inner.get_nodes() if node.name}
 
 
 @dataclass
@@ -118,13 +127,14 @@ class Pulls:
                 late = now >= arriving.until
                 return engine_failure(_INCOMPLETE, question) if late else None
             self._confirm(arriving.message_id)
-            return _inflate(arriving)
+            return _inflate(arriving, question)
         except httpx.TransportError:
             raise
         except ObjectPullError:
             return engine_failure(_INCOMPLETE, question)
-        except Exception:
-            log.debug("A reply cannot be read.", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - whatever a member sent: it is no reply
+            why = printable(f"{type(error).__name__}: {error}", 200)
+            log.warning("A reply of node %s cannot be read: %s", question.metadata.dst_node_id, why)
             return engine_failure(_UNREADABLE, question)
 
     def _pull_parts(self, arriving: _Arriving) -> bool:
@@ -167,7 +177,7 @@ class Pulls:
         )
 
 
-def _inflate(arriving: _Arriving) -> Message:
+def _inflate(arriving: _Arriving, question: Message) -> Message:
     """The reply out of its parts. Raises ValueError, or whatever its parts make Flower raise."""
     from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
@@ -175,7 +185,9 @@ def _inflate(arriving: _Arriving) -> Message:
     message = inflate(arriving.message_id, arriving.contents)
     if not isinstance(message, Message) or message.has_content() is message.has_error():
         raise ValueError("no message with content or an error")
-    if message.metadata.reply_to_message_id != arriving.asked:
-        raise ValueError("the reply to another message")
+    said, asked = message.metadata, question.metadata
+    told = (said.reply_to_message_id, said.src_node_id, said.run_id)
+    if told != (arriving.asked, asked.dst_node_id, asked.run_id):
+        raise ValueError("it names another question or sender than it came with")
     label_message(message.metadata, arriving.message_id)
     return message

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from calyx.errors import UserError
-from calyx.files import strict_json
+from calyx.files import plain, strict_json
 from calyx.outputs import shown, write_whole
 from calyx.secagg.keys import KEY_BYTES, identity_of, sign, verify
 from calyx.secagg.roster import Roster, read_roster
@@ -246,10 +246,8 @@ def read_any(path: Path) -> PrivateKey | PublicKey | Roster:
 def read_bytes(path: Path, what: str, limit: int) -> tuple[bytes, int]:
     """Content and mode of one regular file of at most `limit` bytes. Raises UserError."""
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=plain) as file:
             state = os.fstat(file.fileno())
-            if not stat.S_ISREG(state.st_mode):
-                raise UserError(f"{shown(path)} is no file; give the file of a {what}.")
             data = file.read(limit + 1)
     except FileNotFoundError:
         raise UserError(f"There is no {what} {shown(path)}; give the path of one.") from None
@@ -261,8 +259,3 @@ def read_bytes(path: Path, what: str, limit: int) -> tuple[bytes, int]:
     if len(data) > limit:
         raise UserError(f"{shown(path)} is larger than any {what}; give the right file.")
     return data, stat.S_IMODE(state.st_mode)
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Without waiting: a pipe that nobody writes to would hold a client up for ever."""
-    return os.open(path, flags | os.O_NONBLOCK)

@@ -8,10 +8,10 @@ a strategy) is not in it.
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from calyx.config import (
-    PositiveFloat,
+    DeadlineS,
     RunConfig,
     Section,
     canonical_json,
@@ -28,13 +28,24 @@ MAX_ORDER_BYTES = 4 * 2**20  # a roster of some 100,000 names; more is refused u
 # cv: the models of all folds, each on rows that it has not seen.
 Kind = Literal["train", "evaluate", "test", "statistics", "cv"]
 Hex32 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # 32 bytes
+LONGEST_NAME = 200  # characters; ledger and journal keep some of an order's names
+
+
+def _plain(name: str) -> str:
+    """The name. Raises ValueError for signs that a line of a file, or a terminal, would obey."""
+    if not name.isprintable():
+        raise ValueError("a name of an order has printable characters only")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_plain)]
 
 
 @config
 class StrategyHalf:
     """The client's half of a strategy."""
 
-    name: str
+    name: Name
     local: Section
 
 
@@ -70,7 +81,7 @@ class Abandoned:
 
     ctx: Hex32
     root: Hex32
-    signatures: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{128}$")]]  # by client name
+    signatures: dict[Name, Annotated[str, Field(pattern="^[0-9a-f]{128}$")]]  # by client name
 
 
 @config
@@ -86,7 +97,7 @@ class Order:
     """One exchange of one round, as every client of the cohort gets it."""
 
     protocol: Literal["calyx/1"]
-    run: str  # Calyx's own id of the run
+    run: Name  # Calyx's own id of the run
     kind: Kind
     round: Annotated[int, Field(ge=0, lt=2**31)]
     attempt: Annotated[int, Field(ge=1, lt=2**31)]
@@ -94,12 +105,12 @@ class Order:
     is_validated: bool  # a training that also validates the weights that it begins with
     previous: tuple[Link, ...]  # the sums that made these weights, a group each; none at first
     abandoned: tuple[Abandoned, ...]  # sums of earlier attempts that were given up
-    groups: tuple[tuple[str, ...], ...]  # names of the cohort's clients, each in one group
+    groups: tuple[tuple[Name, ...], ...]  # names of the cohort's clients, each in one group
     # The roster's names by group, for the whole run; null: one group, and the roster is its members.
-    members: tuple[tuple[str, ...], ...] | None
+    members: tuple[tuple[Name, ...], ...] | None
     rounds: Annotated[int, Field(ge=1, lt=2**31)]
     best: Annotated[int, Field(ge=0, lt=2**31)]  # the best round so far, to be kept; 0: none yet
-    deadline_s: PositiveFloat
+    deadline_s: DeadlineS
     terms: Terms
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calyx.errors import UserError
-from calyx.files import sync_folder
+from calyx.files import beside, sync_folder, write_synced
 
 _STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # as exFAT says it
@@ -111,23 +111,16 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666, *, replace: bool = F
 
     Raises UserError where it exists (unless `replace`) or cannot be written.
     """
-    beside = path.with_name(f".calyx-{os.urandom(8).hex()}.part")
+    part = beside(path)
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                is_wider = stat.S_IMODE(os.fstat(descriptor).st_mode) & ~mode
-                if is_wider and not mode & 0o077:
-                    raise OSError(0, "this disk keeps no file modes, so that others could read it")
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
+            write_synced(part, data, mode, is_secret=not mode & 0o077)
             if replace:
-                beside.replace(path)
+                part.replace(path)
             else:
-                _name(beside, path)
+                _name(part, path)
         finally:
-            beside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
         sync_folder(path.parent)
     except FileExistsError:
         raise UserError(f"{shown(path)} exists, and is not replaced.") from None
@@ -135,15 +128,15 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666, *, replace: bool = F
         raise UserError(f"{shown(path)} cannot be written: {error.strerror}.") from None
 
 
-def _name(beside: Path, path: Path) -> None:
+def _name(part: Path, path: Path) -> None:
     """Give a file its name, where none has it. Raises FileExistsError."""
     try:
-        os.link(beside, path)  # unlike a rename, it never replaces
+        os.link(part, path)  # unlike a rename, it never replaces
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        beside.replace(path)
+        write_synced(path, b"")
+        part.replace(path)
 
 
 def shown(path: Path) -> str:

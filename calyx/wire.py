@@ -32,7 +32,12 @@ _FLAT = "calyx.weights"  # all tensors of a model in its own order, little-endia
 _ENGINE = "engine: "  # how an engine's own reason begins
 _ERROR_BASE = 100  # Flower's own error codes lie below
 _REFUSAL_BASE = 200
-_FLOWERS = {3: "its message expired", 4: "its message was lost", 5: "it is not connected any more"}
+_FLOWERS = {
+    0: "its reply holds no message",
+    3: "its message expired",
+    4: "its message was lost",
+    5: "it is not connected any more",
+}
 _REFUSAL = re.compile(r"([a-z-]{1,40}) stage=([0-4]) ctx=([0-9a-f]{64}) accused=([0-9]{1,7}|none)")
 
 WEIGHT_KEY = "num-examples"  # what Flower's strategies weigh replies by

@@ -1,12 +1,12 @@
 """`calyx audit task=… overrides`: what is wrong with the clients' data, as far as sums over them tell."""
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from calyx.errors import CalyxError, ConfigError
 from calyx.files import read_lines
+from calyx.foreign import read_object
 from cli.audit_table import print_audit
 from cli.contradictions import refuse_undone
 from cli.display import Display
@@ -52,7 +52,7 @@ def _audited(config: dict[str, Any], folder: RunFolder) -> int:
             if not folder.audit.exists():
                 raise
             stopped = error
-    print_audit(json.loads(folder.audit.read_text()), folder.path)
+    print_audit(read_object(folder.audit), folder.path)
     own = [e for e in read_lines(folder.events) if e["event"] == "finding"]
     if own:
         print(

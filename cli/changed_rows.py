@@ -29,7 +29,7 @@ def changed_clients(folder: RunFolder, run: RunConfig, run_id: str) -> dict[str,
     again. Raises UserError where it cannot be read who that is.
     """
     known = {one.client for one in read_left_out(folder)}
-    if run.engine["name"] == "superlink":
+    if run.engine.get("name") == "superlink":
         return dict.fromkeys(sorted(_said(folder) - known), "as its site says")
     terms, found, unknown = terms_of(run), dict[str, str](), list[str]()
     for name in (name for name in load_task(run.task).clients if name not in known):
@@ -95,7 +95,7 @@ def check_changed(
 
     `overrides` are those of the command, which the advice repeats.
     """
-    is_there = run.engine["name"] != "superlink"
+    is_there = run.engine.get("name") != "superlink"
     if not changed:
         if is_without:
             print("No client's rows have changed; nobody is left out.", file=sys.stderr)

@@ -7,15 +7,18 @@ from itertools import islice
 from pathlib import Path
 
 from calyx.certificates import read_private
-from calyx.errors import ConfigError, UserError, pasted
+from calyx.errors import CalyxError, ConfigError, UserError, pasted
+from calyx.files import plain
 from calyx.key_files import PRIVATE_MODE
 from cli.arguments import Parser
 from cli.checks import Check, attempt, private_folder, show
 from cli.doctor import packages
+from cli.doctor_code import manifest_row
+from cli.doctor_policy import policy_checks
 from cli.doctor_reach import reach
 from cli.doctor_rows import look
 from client.config import Site, node_config, read_site
-from client.site import SiteConfig, check_code, check_keys, read_site_config
+from client.site import SiteConfig, check_keys, read_site_config
 
 MIN_DISK_BYTES = 200 * 2**20
 MAX_FILES = 10_000  # of the data that are looked at
@@ -44,10 +47,10 @@ def _checks(cfg: SiteConfig) -> Iterator[Check]:
     else:
         keys = attempt("identity, roster", lambda: _keys(cfg))
         yield keys
-        yield attempt("manifest", lambda: _manifest(cfg, keys))
+        yield attempt("manifest", lambda: manifest_row(cfg, keys))
         yield attempt("state", lambda: _state(site))
         yield attempt("data", lambda: _data(site))
-        yield _policy(site)
+        yield from policy_checks(site.policy, _roster_size(cfg))
     yield attempt("node key", lambda: _node_key(Path(cfg.node_key)))
     yield from reach(cfg)
 
@@ -63,19 +66,13 @@ def _keys(cfg: SiteConfig) -> Check:
     return Check("identity, roster", "ok", found)
 
 
-def _manifest(cfg: SiteConfig, keys: Check) -> Check:
-    if cfg.manifest is None:
-        found = "none: this site runs any code that the operator has too"
-        return Check(
-            "manifest", "note", found, "ask the consortium for one, and name it in the file"
-        )
-    if keys.state == "problem":
-        return Check("manifest", "note", "not looked at: its signer is named by the roster")
+def _roster_size(cfg: SiteConfig) -> int | None:
+    """How many sites the roster names; None where it cannot be read, which another check says."""
     try:
-        version = check_code(Path(cfg.manifest), check_keys(cfg))
-    except ValueError:  # of the number that an earlier start has left
-        raise UserError("The manifest's version in client.state_dir is damaged.") from None
-    return Check("manifest", "ok", f"version {version}; the installed files are what it allows")
+        member = check_keys(cfg).member
+    except (CalyxError, OSError):
+        return None
+    return None if member is None else len(member.roster)
 
 
 def _node_key(path: Path) -> Check:
@@ -108,7 +105,7 @@ def _data(site: Site) -> Check:
         raise UserError(f"There is no folder {folder}; see client.data_dir.")
     sizes = []
     for path in islice(_files(folder), MAX_FILES):
-        with path.open("rb") as file:
+        with open(path, "rb", opener=plain) as file:
             file.read(1)
             sizes.append(os.fstat(file.fileno()).st_size)
     if not sizes:
@@ -133,25 +130,3 @@ def _size(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} bytes"
-
-
-def _policy(site: Site) -> Check:
-    policy = site.policy
-    open_ends = [
-        name
-        for name, value in (
-            ("bounds", policy.bounds),
-            ("runs_a_day", policy.runs_a_day),
-            ("sums_a_day", policy.sums_a_day),
-            ("failures_a_day", policy.failures_a_day),
-        )
-        if value is None
-    ]
-    found = f"privacy={policy.privacy}, sums of at least {policy.n_min}"
-    if policy.privacy == "none":
-        mend = "the server sees every update; write privacy: secagg"
-        return Check("policy", "note", found, mend)
-    if open_ends:
-        mend = "write bounds of your own in client.policy"
-        return Check("policy", "note", f"{found}; no limit on {', '.join(open_ends)}", mend)
-    return Check("policy", "ok", found)

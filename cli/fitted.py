@@ -46,7 +46,7 @@ def fitted_for(
     """
     cfg = parse(PreprocessingConfig, terms.preprocessing, "preprocessing")
     if constants is not None:  # they go with the model, whoever's rows these are
-        return given(task.schema, replace(cfg, fitted=(constants,)))
+        return given(task.schema, replace(cfg, name="federated", fitted=(constants,)))
     scales = cfg.scaling != "none" or cfg.outliers != "keep"
     fills = cfg.numeric_imputation in ("median", "mode") or cfg.categorical_imputation == "mode"
     if whose is not None and (scales or fills):

@@ -13,6 +13,7 @@ from calyx.config import RunConfig, parse
 from calyx.errors import CalyxError, UserError, pasted
 from calyx.files import read_lines, write_atomically
 from calyx.flower import Operator
+from calyx.foreign import check_plain
 from calyx.installed import bundle
 from calyx.key_files import read_roster_file
 from calyx.secagg.roster import Roster, write_roster
@@ -73,6 +74,8 @@ def split_options(arguments: list[str], command: str) -> tuple[Options, list[str
 def read_pinned(options: Options, folder: RunFolder) -> Roster | None:
     """The roster that was named, or else the one that the run was submitted with."""
     path = options.roster or folder.roster
+    if options.roster is None:
+        check_plain(path)  # in a run's folder no file is a link; one that the user names may be
     return read_roster_file(path) if options.roster or path.exists() else None
 
 

@@ -24,6 +24,8 @@ from cli import keys_tls
 from cli.arguments import Parser
 from cli.facts import print_facts, say
 
+Pair = tuple[Path, Path]  # a private key's file, and its public one
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run one action; returns the exit code. Raises UserError."""
@@ -43,6 +45,10 @@ def _parser() -> Parser:
     identity.set_defaults(act=_make_identity)
     site = actions.add_parser("site", help="on a site: its identity key and its node key")
     site.add_argument("name", metavar="NAME", help="of this site, as the roster will call it")
+    site.add_argument("--task", help="write the site's file NAME.yaml too, with this task's policy")
+    site.add_argument(
+        "--server", metavar="HOST:PORT", help="of the operator's gateway, for that file"
+    )
     site.set_defaults(act=_make_site)
     consortium = actions.add_parser("consortium", help="make the key that signs rosters")
     consortium.set_defaults(act=_make_consortium)
@@ -67,6 +73,13 @@ def _parser() -> Parser:
     )
     manifest.add_argument("--out", type=Path, required=True, metavar="FILE")
     manifest.add_argument("--version", type=int, required=True, help="above all earlier ones")
+    manifest.add_argument(
+        "--package",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="one with a task of its own, as it is imported; may stand several times",
+    )
     manifest.set_defaults(act=_sign_manifest)
     show = actions.add_parser("show", help="say what files hold, and their fingerprints")
     show.add_argument("files", type=Path, nargs="+", metavar="FILE")
@@ -81,13 +94,44 @@ def _make_identity(options: argparse.Namespace) -> None:
 
 
 def _make_site(options: argparse.Namespace) -> None:
-    """Both keys of a site, or the one that it does not have yet; a pair of which half is there stays."""
+    """Both keys of a site and its file, or what of them is not there yet: nothing is replaced."""
     name, folder = options.name, options.folder
     key_files.check_name(name)
+    file = _planned_file(options)
     identity, node = (folder / f"{name}.key", folder / f"{name}.pub"), node_files(name, folder)
     missing = [pair for pair in (identity, node) if not all(map(os.path.lexists, pair))]
-    for pair in missing or (identity,):
+    if not missing and file is None:
+        refuse_existing(identity)
+    for pair in missing:
         refuse_existing(pair)  # before anything is made
+    _make_keys(options, missing, (identity, node))
+    if file is not None:
+        write_whole(*file, 0o644)
+        say(
+            f"Wrote this site's file {shown(file[0])}, with the policy of task={options.task}.",
+            "bold",
+        )
+        say("Read its policy: what this site asks of every order is its own to decide.")
+
+
+def _planned_file(options: argparse.Namespace) -> tuple[Path, bytes] | None:
+    """The site's file and what it holds; None where none is asked for, or one is there and stays."""
+    if options.task is None:
+        if options.server is not None:
+            raise UserError("--server is for the site's file, which --task TASK writes.")
+        return None
+    from cli.site_file import file_of
+
+    path, data = file_of(options.name, options.folder, options.task, options.server)
+    if os.path.lexists(path):
+        say(f"The site's file stays: {shown(path)}.", "bold")
+        return None
+    return path, data
+
+
+def _make_keys(options: argparse.Namespace, missing: list[Pair], pairs: tuple[Pair, Pair]) -> None:
+    """Those that are missing of the two `pairs`."""
+    name, folder, (identity, node) = options.name, options.folder, pairs
     if identity in missing:
         _make_identity(options)
     else:
@@ -146,7 +190,7 @@ def _sign_manifest(options: argparse.Namespace) -> None:
     if options.version < 1:
         raise UserError(f"--version={options.version} must be a whole number from 1.")
     private = key_files.read_consortium(options.consortium)
-    text = write_manifest(options.version, private)
+    text = write_manifest(options.version, private, options.package)
     content = options.version, json.loads(text)["code"]
     check_unsigned(options.consortium, "manifest", *content)
     write_whole(options.out, text.encode(), 0o644)

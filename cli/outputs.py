@@ -45,7 +45,8 @@ def claimed(
 
 def rows_of(config: Mapping[str, Any]) -> tuple[list[Path], list[Path]]:
     """The files and the folders outside its own that a run reads, by its config."""
-    task, client = config.get("task") or {}, config.get("client") or {}
+    sections = (config.get("task"), config.get("client"))
+    task, client = (one if isinstance(one, Mapping) else {} for one in sections)
     named = [task.get("data_dir"), client.get("data_dir")]
     folders = dict.fromkeys(value for value in named if isinstance(value, str))
     schema = task.get("schema")

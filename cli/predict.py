@@ -91,7 +91,7 @@ def _terms_of(run: RunConfig, summary: Row) -> Terms:
 
     Raises UserError where its summary does not say.
     """
-    if run.preprocessing["name"] != AUTO:
+    if run.preprocessing.get("name") != AUTO:
         return terms_of(run)
     used = summary.get("preprocessing")
     if used not in ("local", "federated"):  # a summary may come from a stranger
@@ -111,7 +111,7 @@ def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) ->
     client = next((name for name in task.clients if one_form(name) == one_form(client)), client)
     if state_dir is not None:
         return Whose(client, state_dir / "strategy")
-    if run.engine["name"] == "superlink":
+    if run.engine.get("name") == "superlink":
         return Whose(client, None)
     if client not in task.clients:
         raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")

@@ -16,6 +16,7 @@ from calyx.config import RunConfig, parse
 from calyx.defaults import followed
 from calyx.errors import UserError, pasted, printable
 from calyx.files import absolute
+from calyx.foreign import check_own
 from calyx.order import run_digest
 from calyx.outputs import is_same
 from cli.arguments import path_of
@@ -28,6 +29,7 @@ from server.folder import RunFolder
 from server.left_out import leave_out, read_left_out
 from server.stopping import reason_to_stop
 from server.underway import check_rounds, read_record
+from strategies.flower import HOME, TARGET
 
 # What may change on resume without changing the bytes of the model; all else is the run itself.
 MAY_CHANGE = (
@@ -44,6 +46,7 @@ MAY_CHANGE = (
     "audit.fail_on",
     "audit.baseline",
 )
+_CLASS = f"strategy.server.{TARGET}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("Give the folder of one run: calyx resume RUN [rounds=N].")
     folder = RunFolder(path_of(folders[0]))
     # Nothing follows anew: but of an older run the config lacks keys, and its checkpoints say why.
-    config = followed(_changed(folder.read_config(), overrides))
+    config = followed(_changed(_repeated(folder, overrides), overrides))
     run = parse(RunConfig, config, "")
     if run.audit.baseline is not None and is_same(folder.path, Path(run.audit.baseline)):
         raise UserError(
@@ -70,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     _refuse(folder, run, config, state)
     changed = changed_clients(folder, run, state.run)
     check_changed(folder, run, changed, overrides, is_without=is_without)
-    if run.engine["name"] == "superlink":
+    if run.engine.get("name") == "superlink":
         _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)
@@ -91,21 +94,67 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _repeated(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
+    """The folder's config. Whom it would call, and what it would import, the user says again.
+
+    Nothing has been imported or called until then. Raises UserError.
+    """
+    config = folder.read_config()
+    check_own(folder.path)
+    given = dict(one.split("=", 1) for one in overrides)
+    address = _inner(config, "engine", "address")
+    if address is not None and "engine.address" not in given:
+        shown = printable(str(address), 100)
+        raise UserError(
+            f"The run in {folder.path} was at engine.address={shown}, and no address is taken from a "
+            "folder: if you trust it, give it again; engine.address=null is this machine."
+        )
+    target = _inner(config, "strategy", "server", TARGET)
+    is_flowers = isinstance(target, str) and target.startswith(f"{HOME}.")
+    if target is not None and not is_flowers and given.get(_CLASS) != target:
+        shown = printable(str(target), 100)
+        raise UserError(
+            f"The run in {folder.path} is of the class {shown}, and nothing is imported because a folder "
+            f"names it: if it is yours, go on with `{pasted('calyx', 'resume', folder.path)} "
+            f"{pasted(f'{_CLASS}={shown}')}`."
+        )
+    return config
+
+
+def _inner(config: Any, *keys: str) -> Any:  # noqa: ANN401 - whatever a folder holds
+    """The value below some keys; None where there is none."""
+    for key in keys:
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
+
+
 def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         key = override.partition("=")[0]
+        if key == _CLASS and _inner(config, *key.split(".")) == override.partition("=")[2]:
+            continue  # the same, repeated
         if key not in MAY_CHANGE:
             raise UserError(
                 f"The key {key} cannot change on resume; these can: {', '.join(MAY_CHANGE)}."
             )
-        section = config
-        *path, last = key.split(".")
-        for name in path:
-            section = section[name]
-        section[last] = _value(override)
+        value = _value(override)
+        _set(config, key, value)
         if key == "task.data_dir":
-            config["client"]["data_dir"] = section[last]
+            _set(config, "client.data_dir", value)
     return config
+
+
+def _set(config: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - as the config has it
+    """Put a value under a dotted key. Raises UserError where a folder's config has no such section."""
+    *path, last = key.split(".")
+    section = config
+    for name in path:
+        section = section.get(name, {})
+        if not isinstance(section, dict):
+            raise UserError(
+                f"The run's config.yaml is damaged: {name} is no section; restore it from a copy."
+            )
+    section[last] = value
 
 
 def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it

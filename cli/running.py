@@ -1,10 +1,10 @@
 """One run with its display, its report and the table at the end; for `simulate` and `resume`."""
 
 import errno
-import json
 from pathlib import Path
 
 from calyx.errors import CalyxError, pasted
+from calyx.foreign import read_object
 from cli.audit_table import print_audit
 from cli.display import Display
 from cli.report.conclusions import conclude, terminal_lines
@@ -33,7 +33,7 @@ def show(summary: Row, folder: Path, report: Path | None) -> None:
     if "model_sha256" in summary:
         print_results(summary, folder, report, _conclusions(folder))
     else:
-        print_audit(json.loads(RunFolder(folder).audit.read_text()), folder)
+        print_audit(read_object(RunFolder(folder).audit), folder)
 
 
 def _conclusions(folder: Path) -> list[str]:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from calyx.composing import resolved
-from calyx.config import parse
+from calyx.config import RunConfig, parse
 from calyx.defaults import room_of_sums
 from calyx.errors import ConfigError, UserError
-from calyx.files import absolute
+from calyx.files import absolute, read_plain
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster, write_roster
 from calyx.sentences import named
@@ -23,6 +23,7 @@ from cli.following import drive, helped, read_pinned, split_options
 from cli.hydra_program import composed
 from cli.idle import idle_settings
 from cli.places import chosen_folder, run_place
+from cli.template_check import outside_template
 from engines.planning import check_config
 from server.folder import RunFolder
 from server.sampling import check_sizes
@@ -52,8 +53,8 @@ def main(arguments: Sequence[str]) -> int:
         _refuse_other_roster(folder, pinned)
         if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
             config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
-        _check(config, pinned)
-        for sentence in idle_settings(overrides, config):
+        run = _check(config, pinned)
+        for sentence in [*idle_settings(overrides, config), *outside_template(run)]:
             print(f"warning: {sentence}", flush=True)
         drive(config, folder, options, resume=False)
     return 0
@@ -63,7 +64,7 @@ def _refuse_other_roster(folder: RunFolder, pinned: Roster | None) -> None:
     """Raise UserError where the run's copy of its roster would take the place of another one."""
     if pinned is None or not folder.roster.exists():
         return
-    if folder.roster.read_bytes() != write_roster(pinned).encode():
+    if read_plain(folder.roster) != write_roster(pinned).encode():
         raise UserError(
             f"{folder.roster} is there already and is another roster; choose another hydra.run.dir."
         )
@@ -106,10 +107,11 @@ def _refuse_strangers(task: Task, roster: Roster | None) -> None:
         ) from None
 
 
-def _check(config: dict[str, Any], roster: Roster | None) -> None:
-    """Everything that can be known before a site is asked. Raises UserError."""
+def _check(config: dict[str, Any], roster: Roster | None) -> RunConfig:
+    """The run, with everything checked that can be known before a site is asked. Raises UserError."""
     run, task, _ = check_config(config)
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
     _refuse_strangers(task, roster)
     if roster is not None:
         check_sizes(privacy, len(roster), run.cohort_size, len(roster))
+    return run

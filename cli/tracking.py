@@ -4,7 +4,6 @@ Written when a run ends, from rounds.jsonl, so that a resumed run has each round
 server that cannot be reached costs a warning, never the run.
 """
 
-import json
 import logging
 import math
 import os
@@ -15,6 +14,7 @@ from typing import Any
 
 from calyx.config import RunConfig
 from calyx.files import read_lines, write_json
+from calyx.foreign import read_object
 from calyx.proxies import past_proxies
 from cli.resume import MAY_CHANGE
 from server.folder import Row, RunFolder
@@ -84,7 +84,11 @@ def to_mlflow(folder: RunFolder) -> None:
     )
     before: dict[str, Any] = {"run_id": None, "rounds": 0}
     if noted.exists():
-        before = json.loads(noted.read_text())
+        before |= read_object(noted)
+        if not re.fullmatch(r"[0-9a-f]{32}", str(before["run_id"])):
+            raise ValueError(
+                f"{noted} is damaged; take it out, and the run is a new one of MLflow's"
+            )
     mlflow.set_experiment(f"calyx {summary['task']}")
     with mlflow.start_run(run_id=before["run_id"], run_name=folder.path.name) as active:
         values = parameters(config)

@@ -153,7 +153,17 @@ def _train(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     own = task.store.before(number) if task.store else {}
     start = objective.localised(task.model, own)
     name, parts = task.participant.name, task.participant.parts
-    job = LocalJob(cfg, objective, task.hardware, terms.seed, number, name, task.beside, own)
+    job = LocalJob(
+        cfg,
+        objective,
+        task.hardware,
+        terms.seed,
+        number,
+        name,
+        task.beside,
+        own,
+        hides_stopping=site.policy.pace_s > 0,
+    )
     model = task.loaded(start)
     trained = train(model, parts["train"], parts["validation"], job)
     local, clip = weights_of(model), task.fixed.clip
@@ -214,14 +224,14 @@ def _evaluate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     """What the weights, and this client's own model, are judged by on validation or test rows."""
     # Incoming weights are the model of the round before.
     number = task.order.round - (task.order.kind == "train")
-    return (judge_models(task, number, _fold(task)),)
+    return (judge_models(task, number, _fold(task), site.policy.min_cell),)
 
 
 def _cross_validate(task: Assignment, site: Site) -> tuple[Contribution, ...]:
     """Each fold's model on the rows that it has not seen; or this client's own fold only."""
     order = task.order
     return tuple(
-        judge_models(of_fold(task, fold, site), order.rounds, {"fold": fold})
+        judge_models(of_fold(task, fold, site), order.rounds, {"fold": fold}, site.policy.min_cell)
         for fold in scored_folds(order, site.name)
     )
 

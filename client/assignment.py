@@ -1,6 +1,7 @@
 """What one message asks of this client, all of it checked before any training."""
 
 import json
+import logging
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from flwr.app import Context, Message
 
 from calyx import wire
+from calyx.causes import cause_of
 from calyx.config import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.folds import CV_RUN, fold_run, stacked, unstacked
@@ -18,6 +20,7 @@ from calyx.makeup import Makeup, check_left, left_behind, makeup_of
 from calyx.order import Order
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
+from calyx.preprocessing.imputation import check_fill
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.secagg.quantise import FixedPoint
@@ -26,8 +29,9 @@ from calyx.wire import FailureCode
 from client import secure_mod
 from client.begun import compare
 from client.config import Site
-from client.data import Participant, check_agreed, prepare, read_rows, task_of, whole
+from client.data import Participant, Rows, check_agreed, prepare, read_rows, task_of, whole
 from client.failures import ClientFailure
+from client.pace import note_rows
 from client.policy import check_policy
 from client.renewal import read_settled
 from client.store import Store
@@ -36,6 +40,8 @@ from strategies.local import LocalObjective, contents_of, not_kept
 
 if TYPE_CHECKING:
     from torch import nn
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     hardware, cv = resolve(site.hardware), order.terms.cv
     apply(hardware)
     objective = load_objective(order.terms.strategy.name, order.terms.strategy.local)
-    makeup = _pristine(*_key(order))[1]
+    makeup = _makeup(order)
     own = makeup.weights
     contents = contents_of(task_of(order.terms), makeup, objective, order.terms.training)
     contents = weighed(contents, order.terms)
@@ -95,12 +101,17 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     weights = _read_weights(message, order, template)
     parts = parts_of(order.kind, order.is_validated, privacy, contents, cv)
     opening = None
+
+    def read() -> Rows:
+        note_rows(context, site)
+        return read_settled(site, order)
+
     if privacy.is_encrypted:
         wanted = secure_mod.Wanted(privacy, parts, *_models(order, weights, list(own), site.name))
         # A fold's model is scored once for each version of the rows.
-        version = (lambda: read_settled(site, order).version) if order.kind == "cv" else str
+        version = (lambda: read().version) if order.kind == "cv" else str
         opening = secure_mod.open_context(site, context, order, wanted, version)
-    rows = read_settled(site, order)
+    rows = read()
     compare(site, order, rows)
     fold = None if cv is None else cv.fold
     if fold is None and order.kind == "cv" and cv is not None and isinstance(cv.k, int):
@@ -186,6 +197,18 @@ def _model(order: Order) -> "nn.Module":
     return deepcopy(_pristine(*_key(order))[0])
 
 
+def _makeup(order: Order) -> Makeup:
+    """Of the order's model. Raises ClientFailure where it cannot be made, which no row decides."""
+    try:
+        return _pristine(*_key(order))[1]
+    except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
+        log.debug("The model of an order cannot be made.", exc_info=True)
+        raise ClientFailure(
+            FailureCode.ORDER_REFUSED,
+            f"The order was refused: its model cannot be made ({cause_of(error)}).",
+        ) from error
+
+
 def _key(order: Order) -> tuple[str, str, int, int | None]:
     terms = order.terms
     # Constants say nothing of shapes.
@@ -200,6 +223,7 @@ def _pristine(
 ) -> "tuple[nn.Module, Makeup]":
     made = load_task(json.loads(task))
     cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
+    check_fill(made.schema, cfg)
     width = num_inputs(made.schema, cfg)
     model = initial_model(made, width, seed, fold)
     return model, makeup_of(model, width)

@@ -29,7 +29,7 @@ class RunEntry:
     last: dict[str, list[int]] = field(default_factory=dict)  # kind → (round, attempt)
     ctx: str = ""  # of the last order
     members: str | None = None  # digest of who is in which group; "": one group; None: not kept
-    models: dict[str, str] = field(default_factory=dict)  # number → hash of the order's weights
+    models: dict[str, str] = field(default_factory=dict)  # `_label` → hash of the order's weights
     links: list[str] = field(default_factory=list)  # newest number, digest of what made its model
     trained: list[int] = field(default_factory=list)  # rounds
     evaluated: list[int] = field(default_factory=list)  # numbers of models
@@ -52,11 +52,12 @@ class RunEntry:
             return
         self.members = str(order["members"])
         number = _number(kind, at[0])
+        if kind != "statistics":
+            self.models.setdefault(_label(kind, at[0]), str(order["weights"]))
         if kind == "cv":
             _once(self.tested, at[0])
         if number is None:
             return
-        self.models.setdefault(str(number), str(order["weights"]))
         if kind != "test":
             self.links = [str(number), str(order["links"])]
         if kind == "train":
@@ -91,6 +92,9 @@ def is_join(entry: RunEntry | None, order: Order) -> bool:
 
 def check_cv_begins(order: Order, runs: Mapping[str, RunEntry]) -> None:
     """A2: folds are scored where one of them was trained. Raises ClientFailure (`order-refused`)."""
+    known = runs.get(order.run)
+    if order.kind != "cv" or (known is not None and known.has_begun):
+        return  # of a run with this name nothing else is asked: `client.policy` says so
     base = re.escape(order.run.removesuffix(CV_RUN))
     folds = re.compile(rf"{base}-fold-[0-9]+")
     if not any(folds.fullmatch(run) and entry.has_begun for run, entry in runs.items()):
@@ -111,8 +115,9 @@ def check_order(entry: RunEntry | None, order: Order, tell: Callable[[str], obje
     if entry is None:
         return
     number = _number(order.kind, order.round)
+    if order.kind != "statistics":
+        _check_model(entry, order)
     if number is not None:
-        _check_model(entry, order, number)
         _check_same_links(entry, order, number)
         _check_own_link(entry, order, number, tell)
     _check_forward(entry, order)
@@ -154,13 +159,13 @@ def _check_links(order: Order) -> None:
         raise _broken(f"{_what(order)} names a sum twice")
 
 
-def _check_model(entry: RunEntry, order: Order, number: int) -> None:
-    """A5: a number stands for one model, in whatever kind of order and attempt."""
-    known = entry.models.get(str(number))
-    if known is not None and known != order.weights:
+def _check_model(entry: RunEntry, order: Order) -> None:
+    """A5: a number stands for one model, in whatever kind of order and attempt; so of all folds."""
+    label = _label(order.kind, order.round)
+    if entry.models.get(label, order.weights) != order.weights:
         raise ClientFailure(
             FailureCode.WEIGHTS_REFUSED,
-            f"{_what(order)} has other weights than this client was shown as model {number} of the run.",
+            f"{_what(order)} has other weights than this client was shown as model {label} of the run.",
         )
 
 
@@ -183,6 +188,8 @@ def _check_own_link(
     named = {link.ctx: link.root for link in order.previous}
     if ctx in named and named[ctx] != root:
         raise _broken(f"{_what(order)} names a sum of this client's with another root")
+    if int(last) != number and ctx in named:
+        raise _broken(f"{_what(order)} names the sum of round {last} for a model of another round")
     if int(last) != number or ctx in named:
         return
     if len(order.groups) == 1:
@@ -226,6 +233,12 @@ def _check_evaluations(entry: RunEntry, order: Order) -> None:
 def _number(kind: str, round: int) -> int | None:
     """Of the model that an order is about; None of statistics and of all folds' scores."""
     return {"train": round - 1, "evaluate": round, "test": round}.get(kind)
+
+
+def _label(kind: str, round: int) -> str:
+    """Of the models that an order carries: a number, or all folds' after a round."""
+    number = _number(kind, round)
+    return f"{kind} {round}" if number is None else str(number)
 
 
 def _links(order: Order) -> str:

@@ -11,7 +11,8 @@ from calyx.errors import ConfigError
 from calyx.hardware import HardwareConfig
 from calyx.secagg.participant import Member
 from calyx.secagg.roster import Roster, read_roster
-from client.policy import PolicyConfig
+from calyx.sentences import named
+from client.policy import ADDED, PolicyConfig
 
 _NAME_KEY = "client-name"  # in Flower's node config
 _CONFIG_KEY = "client-config"
@@ -101,8 +102,24 @@ def _store(cfg: ClientConfig, values: Mapping[str, object]) -> Path | None:
 
 @lru_cache(maxsize=8)  # a simulation's clients share one section
 def _sections(text: str) -> tuple[ClientConfig, HardwareConfig]:
-    cfg = parse(ClientConfig, json.loads(text), "client")
+    section = json.loads(text)
+    _refuse_older(section.get("policy"))
+    cfg = parse(ClientConfig, section, "client")
     return cfg, parse(HardwareConfig, cfg.hardware, "client.hardware")
+
+
+def _refuse_older(policy: object) -> None:
+    """Raise ConfigError that names all keys which a policy of an earlier version lacks, with values."""
+    if not isinstance(policy, dict):
+        return
+    lacking = {key: value for key, value in ADDED.items() if key not in policy}
+    if lacking:
+        parse(PolicyConfig, policy | lacking, "client.policy")  # other mistakes come first
+        lines = named([f"{key}: {value}" for key, value in lacking.items()])
+        raise ConfigError(
+            f"client.policy lacks {named(list(lacking))}, which this version asks for; write {lines}, or "
+            "values of your own, into it."
+        )
 
 
 def _member(name: str, cfg: ClientConfig, values: Mapping[str, object]) -> Member | None:

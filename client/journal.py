@@ -29,6 +29,7 @@ NoteKind = Literal[
     "evaluate",
     "test",
     "cv",
+    "pace",
     "failure",
     "refusal",
     "chain",

@@ -6,7 +6,7 @@ A model of which this client has not all layers is none: it adds a count, and no
 from typing import Literal
 
 from calyx.config import parse
-from calyx.details import no_details
+from calyx.details import no_details, told_details
 from calyx.figures import Figures, as_row, none_of
 from calyx.hardware import apply
 from calyx.layouts import over_of
@@ -22,8 +22,10 @@ from client.data import Part
 from client.evaluation import evaluate
 
 
-def judge_models(task: Assignment, number: int, fold: dict[str, int]) -> Contribution:
-    """What the model of round `number` is judged by."""
+def judge_models(
+    task: Assignment, number: int, fold: dict[str, int], min_cell: int
+) -> Contribution:
+    """What the model of round `number` is judged by; `min_cell` is of the site's own policy."""
     kind: Literal["test", "evaluate", "cv"] = "evaluate"
     if task.order.kind in ("test", "cv"):
         kind = "test" if task.order.kind == "test" else "cv"
@@ -46,7 +48,8 @@ def judge_models(task: Assignment, number: int, fold: dict[str, int]) -> Contrib
         if result is None:
             counts |= spread_counts(schema, None, 0) | no_details(schema, over)
         else:
-            counts |= spread_counts(schema, result.score, len(part)) | result.beside
+            counts |= spread_counts(schema, result.score, len(part))
+            counts |= told_details(result.beside, min_cell)
     journal.write(kind, round=number, **fold, **as_row(said), num_examples=len(part))
     # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
     # alone, whether its rows make a chosen model diverge.

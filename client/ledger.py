@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from calyx.config import canonical_json, digest
-from calyx.files import append_lines, read_lines, strict_json, write_atomically
+from calyx.config import canonical_json
+from calyx.files import append_lines, ends_whole, read_lines, strict_json, write_atomically
 from calyx.folds import own_run
 from calyx.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.session import Session
 from client.chain import RunEntry, check_cv_begins, check_order, check_scores, is_join, line_of
-from client.limits import DAY_S, EARLIEST, Day, Limits, check_day
+from client.continuing import check_continues, terms_digest
+from client.limits import DAY_S, Day, Limits, check_day, clock_sentence, forget, note, to_come
 from client.limits import recent as _recent
 from client.membership import check_members
 from client.tombstones import Answers, Tombstone, proves
 
 _KEPT_TOMBSTONES = 8  # whose members are remembered; older sums cannot be abandoned any more
-_CLOCK_S = 300.0  # that a clock may be set back without its being worth a line
 
 
 @dataclass
@@ -36,11 +36,11 @@ class Ledger:
     vectors: dict[str, str] = field(default_factory=dict)
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
     runs: dict[str, RunEntry] = field(default_factory=dict)
-    sums: list[float] = field(default_factory=list)  # times of orders taken, of the last day
-    starts: list[float] = field(default_factory=list)  # of runs, of the last day
+    sums: list[float] = field(default_factory=list)  # times of orders taken
+    starts: list[float] = field(default_factory=list)  # of runs
     joins: list[float] = field(default_factory=list)  # of runs that were under way
     unfinished: dict[str, float] = field(default_factory=dict)  # ctx of orders without a vector
-    failures: list[float] = field(default_factory=list)  # that came of its rows, of the last day
+    failures: list[float] = field(default_factory=list)  # that came of its rows
     causes: dict[str, float] = field(default_factory=dict)  # of failures: when last
     scored: dict[str, str] = field(default_factory=dict)  # model of a fold → version of the rows
     roster_version: int = 0  # the newest that was seen
@@ -81,7 +81,7 @@ class Ledger:
         """
         entry = self.runs.get(order.run)
         if entry is not None:
-            _check_same(entry, order, group, ctx)
+            check_continues(entry, order, group, ctx)
         check_order(entry, order, tell)
         runs = self.runs
         if order.kind == "cv":
@@ -90,33 +90,30 @@ class Ledger:
             runs = {order.run: entry}
         check_scores(entry, order, len({n for one in runs.values() for n in one.seen}))
 
-    def check_limits(self, order: Order, limits: Limits, now: float) -> None:
-        """Compare with what is allowed within a day. Raises Refusal."""
-        if not limits.is_open and now >= EARLIEST:
-            self.settle_clock(now)
-        day = Day(
-            _recent(self.starts, now),
-            _recent(self.joins, now),
-            _recent(self.sums, now),
-            _recent(self.failures, now),
-            _recent(list(self.unfinished.values()), now),
-        )
+    def check_limits(
+        self, order: Order, limits: Limits, now: float, tell: Callable[[str], object] = str
+    ) -> None:
+        """Compare with what is allowed within a day. Raises Refusal, and ClientFailure.
+
+        Times to come, of a clock that was ahead, count from `now` on, and `tell` gets a sentence.
+        """
+        if limits.is_open:
+            return
+        if latest := self.ahead(now):
+            tell(clock_sentence(latest, now))
+            self._write({"event": "clock", "time": now})
+        times = (self.starts, self.joins, self.sums, self.failures, self.unfinished.values())
+        day = Day(*(_recent(one, now) for one in times))
         is_start = order.kind != "statistics" and not self._has_begun(order.run)
         joins = limits.joins is not None and is_join(self.runs.get(order.run), order)
         check_day(limits, day, now, is_start=is_start, is_join=joins)
-        if limits.joins is not None and is_start and order.kind == "cv":
+        if limits.joins is not None:
             check_cv_begins(order, self.runs)
 
-    def settle_clock(self, now: float) -> bool:
-        """Whether it held times to come, of a clock that was ahead: they count from `now` on."""
-        is_ahead = max(map(max, filter(None, self._times())), default=0.0) > now + _CLOCK_S
-        if is_ahead:
-            self._write({"event": "clock", "time": now})
-        return is_ahead
-
-    def _times(self) -> list[list[float]]:
-        others = [list(self.unfinished.values()), list(self.causes.values())]
-        return [self.sums, self.starts, self.joins, self.failures, *others]
+    def ahead(self, now: float) -> float:
+        """The latest time that it holds, if that is to come; else 0."""
+        kept = (self.sums, self.failures, self.unfinished.values(), self.causes.values())
+        return to_come(kept, now)
 
     def _has_begun(self, run: str) -> bool:
         """Whether the run has asked for anything but statistics."""
@@ -149,7 +146,7 @@ class Ledger:
 
     def note_order(self, order: Order, group: int, ctx: bytes, now: float) -> None:
         """An order was accepted."""
-        line = {"event": "order", "time": now, "terms": _terms(order), "group": group}
+        line = {"event": "order", "time": now, "terms": terms_digest(order), "group": group}
         joins = {"joined": True} if is_join(self.runs.get(order.run), order) else {}
         self._write(line | {"ctx": ctx.hex()} | line_of(order) | joins)
 
@@ -200,13 +197,13 @@ class Ledger:
                     str(line["ctx"]), str(line["root"]), who, int(str(line["needed"]))
                 )
                 self._apply_vector(stone, keys, line.get("scored"))
-            case {"event": "revealed", "run": str(run), "sum": list(revealed)}:
-                self.runs[run].revealed = [str(one) for one in revealed]
+            case {"event": "revealed", "run": str(run), "sum": [str(ctx), str(root), str(at)]}:
+                self.runs[run].revealed = [ctx, root, at]
             case {"event": "roster", "version": int(version)}:
                 self.roster_version = version
                 self.roster_digest = str(line.get("digest", ""))
             case {"event": "failure", "time": float(now)}:
-                self.failures = [*_recent(self.failures, now), now]
+                note(self.failures, now)
                 known = {c: at for c, at in self.causes.items() if now - at < DAY_S}
                 self.causes = known | {str(line.get("cause", "")): now}
             case {"event": "clock", "time": float(now)}:
@@ -221,15 +218,15 @@ class Ledger:
         run, ctx = str(line["run"]), str(line["ctx"])
         # An audit belongs to a run, and is answered once for the same rows.
         if line["kind"] != "statistics" and not self._has_begun(run):
-            self.starts = [*_recent(self.starts, now), now]
+            note(self.starts, now)
         if "joined" in line:
-            self.joins = [*_recent(self.joins, now), now]
+            note(self.joins, now)
         if run not in self.runs:
             self.runs[run] = RunEntry(str(line["terms"]), int(str(line["group"])))
         self.runs[run].take(line)
-        self.sums = [*_recent(self.sums, now), now]
-        waiting = {c: at for c, at in self.unfinished.items() if now - at < DAY_S}
-        self.unfinished = waiting | {ctx: now}
+        note(self.sums, now)
+        self.unfinished[ctx] = now
+        forget(self.unfinished)
 
     def _apply_vector(self, stone: Tombstone, keys: list[str], scored: object) -> None:
         self.vectors |= dict.fromkeys(keys, stone.ctx)
@@ -251,40 +248,26 @@ def from_text(text: str) -> Ledger:
 @lru_cache(maxsize=4)  # one process of a site keeps one ledger
 def open_ledger(path: Path) -> Ledger:
     """A site's ledger; empty if there is none yet. Raises ValueError for a damaged line."""
-    ledger, lines = Ledger(path), read_lines(path)
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
+    ledger = read_ledger(path)
+    if not ends_whole(path):
         # A line that a crash cut off would swallow the next one.
-        write_atomically(path, "".join(strict_json(line) + "\n" for line in lines).encode())
-    for line in lines:
-        ledger._apply(line)
+        whole = "".join(strict_json(line) + "\n" for line in read_lines(path))
+        write_atomically(path, whole.encode())
     return ledger
 
 
-def _terms(order: Order) -> str:
-    terms = order.terms
-    cv = vars(terms.cv) if terms.cv else None
-    value = vars(terms) | {"strategy": vars(terms.strategy), "cv": cv}
-    if terms.cohort_size is None:
-        del value["cohort_size"]  # as ledgers have it that were begun before it travelled
-    return digest(value)
-
-
-def _check_same(entry: RunEntry, order: Order, group: int, ctx: bytes) -> None:
-    """(round, attempt) after the last, terms and group those of the run. Raises Refusal."""
-    if entry.ctx == ctx.hex():
-        raise Refusal(RefusalCode.CONTEXT_REUSED, "The order's context was used before.")
-    last = entry.last.get(order.kind)
-    if last is not None and [order.round, order.attempt] <= last:
-        raise Refusal(
-            RefusalCode.ROUND_REPLAYED,
-            f"Round {order.round}, attempt {order.attempt} is not after the last ({order.kind}).",
-        )
-    if entry.terms != _terms(order):
-        raise Refusal(RefusalCode.RULES_CHANGED, "The run's terms have changed.")
-    if entry.group != group:
-        raise Refusal(
-            RefusalCode.SECOND_GROUP, f"It was in group {entry.group} of this run, not {group}."
-        )
+def read_ledger(path: Path) -> Ledger:
+    """The same, and nothing is written: a line that a crash cut off is passed over."""
+    ledger = Ledger(path)
+    for number, line in enumerate(read_lines(path), 1):
+        try:
+            ledger._apply(line)
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(
+                f"Line {number} of {path} is none of a ledger's. What this site has answered stands "
+                "there, so that nothing is answered without it: put a copy of the file back."
+            ) from None
+    return ledger
 
 
 def _outside(sentence: str) -> Refusal:

@@ -1,12 +1,18 @@
-"""What a site answers within a day at most, whatever is asked. docs/secagg.md §11."""
+"""What a site answers within a day at most, whatever is asked. docs/secagg.md §11.
 
-from collections.abc import Callable, Sequence
+Times are kept in the order in which they were written, and longer than a day: a clock that leaps
+ahead and is set right makes none of them forgotten, and one that is set back makes none count twice.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from calyx.secagg.refusals import Refusal, RefusalCode
 
 DAY_S = 86400.0
+CLOCK_S = 300.0  # that a clock may be set back without its being worth a line
+KEPT = 100_000  # times of one kind; a day in which more happens ends no limit
 EARLIEST = 1_767_225_600.0  # 2026-01-01: a clock that is before it is wrong
 
 
@@ -42,8 +48,9 @@ def check_day(limits: Limits, day: Day, now: float, *, is_start: bool, is_join: 
     if limits.is_open:
         return
     if now < EARLIEST:
-        when = f"{datetime.fromtimestamp(now).astimezone():%Y-%m-%d %H:%M}"
-        raise _refusal(f"This machine's clock says {when}: set it by NTP; limits of a day need it.")
+        raise _refusal(
+            f"This machine's clock says {_local(now)}: set it by NTP; limits of a day need it."
+        )
     _check(limits.runs if is_start else None, day.starts, _runs)
     _check(limits.joins if is_join else None, day.joins, _joins)
     _check(limits.sums, day.sums, lambda n, again: f"{n} sums were answered within a day; {again}.")
@@ -51,15 +58,45 @@ def check_day(limits: Limits, day: Day, now: float, *, is_start: bool, is_join: 
     _check(limits.unfinished, day.unfinished, _unfinished)
 
 
-def recent(times: Sequence[float], now: float) -> list[float]:
+def recent(times: Iterable[float], now: float) -> list[float]:
     """Those of the day before `now`."""
     return [time for time in times if now - time < DAY_S]
 
 
+def note(times: list[float], now: float) -> None:
+    """One more, and the oldest forgotten where there are too many."""
+    times.append(now)
+    del times[:-KEPT]
+
+
+def forget(times: dict[str, float]) -> None:
+    """The oldest of named times, where there are too many."""
+    while len(times) > KEPT:
+        del times[next(iter(times))]
+
+
+def to_come(times: Iterable[Iterable[float]], now: float) -> float:
+    """The latest of all, if that is to come by a clock that may be right; else 0."""
+    latest = max((time for one in times for time in one), default=0.0)
+    return latest if EARLIEST <= now < latest - CLOCK_S else 0.0
+
+
+def clock_sentence(latest: float, now: float) -> str:
+    """Of a ledger whose latest time is after `now`."""
+    return (
+        f"The ledger has times up to {_local(latest)}, and this machine's clock says {_local(now)}: "
+        "it was ahead then, or is behind now. Those times count as of now, so that they end a day "
+        "from now; set the clock by NTP."
+    )
+
+
+def _local(time: float) -> str:
+    return f"{datetime.fromtimestamp(time).astimezone():%Y-%m-%d %H:%M %Z}"
+
+
 def _check(limit: int | None, times: Sequence[float], sentence: Callable[[int, str], str]) -> None:
     if limit is not None and len(times) >= limit:
-        ends = datetime.fromtimestamp(sorted(times)[-limit] + DAY_S).astimezone()
-        again = f"the next is answered from {ends:%Y-%m-%d %H:%M %Z} on"
+        again = f"the next is answered from {_local(sorted(times)[-limit] + DAY_S)} on"
         raise _refusal(sentence(limit, again))
 
 

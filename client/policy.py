@@ -11,18 +11,26 @@ from flwr.app import Message
 from pydantic import JsonValue
 
 from calyx import wire
-from calyx.config import NonNegativeFloat, NonNegativeInt, PositiveInt, Section, config
-from calyx.errors import CalyxError
-from calyx.order import Kind, Order, from_json
+from calyx.config import NonNegativeFloat, NonNegativeInt, PositiveInt, Section, config, parse
+from calyx.errors import CalyxError, printable
+from calyx.folds import CV_RUN
+from calyx.order import Kind, Order, Terms, from_json
+from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy import Mode, PrivacyConfig
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Sampling, default_colluders
-from calyx.statistics.blocks import Item
+from calyx.statistics.blocks import Item, StatisticsConfig
 from calyx.wire import FailureCode
+from client.bounds import bound_of, check_bounds, is_within, shown
 from client.failures import ClientFailure
+from client.training_config import TrainingConfig
 
-ANY = "any"
+_NO_BOUND = "there is no bound for "
+SHOWN = 80  # characters of a key or value in a sentence
+ADDED = {"joins_a_day": 2, "unfinished_a_day": 100, "pace_s": 2}  # keys that older files lack
+SHORTEST_PACE_S = 0.01
+PACES = 3  # multiples of `pace_s` that a deadline leaves for a reply at least
 
 
 @config
@@ -39,7 +47,8 @@ class PolicyConfig:
     joins_a_day: PositiveInt | None  # of `runs_a_day`: runs that it first meets in their middle
     failures_a_day: PositiveInt | None  # on its own rows: each tells the server a bit of them
     unfinished_a_day: PositiveInt | None  # orders taken for which no vector left, whoever's fault
-    # Replies that rows had a part in leave at multiples of so many seconds after their order; 0: at once.
+    # What rows had a part in leaves at multiples of so many seconds after its order, and all epochs
+    # are run; 0: at once, and early stopping shows. In simulation nobody waits.
     pace_s: NonNegativeFloat
     leave_one_out: bool  # whether it scores a model meant for it alone, as cv.k=clients asks
     statistics: tuple[Item, ...] | None  # what may be measured of its rows; null: everything
@@ -51,20 +60,17 @@ class PolicyConfig:
     bounds: dict[str, JsonValue] | None
 
     def __post_init__(self) -> None:
-        """Refuse a bound that would bound nothing."""
-        for key, bound in (self.bounds or {}).items():
-            if not (
-                bound == ANY
-                or isinstance(bound, list)
-                or (isinstance(bound, dict) and bound and set(bound) <= {"min", "max"})
-            ):
-                raise ValueError(f"bounds.{key} must be any, a list of values, or {{min, max}}")
+        """Refuse a bound that would bound nothing, and a pace that no clock keeps."""
+        if 0 < self.pace_s < SHORTEST_PACE_S:
+            raise ValueError(f"pace_s must be 0 or at least {SHORTEST_PACE_S}")
+        check_bounds(self.bounds or {})
 
 
 def accept(message: Message, client: str, kind: Kind) -> Order:
     """The order of `message`, every field checked for sense. Raises ClientFailure."""
     try:
         order = from_json(wire.read_order(message))
+        _check_sections(order.terms)
     except CalyxError as error:
         raise ClientFailure(FailureCode.ORDER_REFUSED, f"The order was refused: {error}") from None
     if order.kind != kind:
@@ -92,13 +98,35 @@ def _check_round(order: Order) -> None:
         raise _senseless(f"its best round {order.best} is none before its round {order.round}")
     if order.is_validated and order.kind != "train":
         raise _senseless("only a training can also validate")
+    _check_folds(order)
+
+
+def _check_folds(order: Order) -> None:
+    """The same of cross-validation: a run of its own for each fold, and one that scores them all."""
     cv = order.terms.cv
     if order.kind == "cv" and cv is None:
         raise _senseless("it scores a cross-validation and has none")
+    if order.kind == "cv" and not order.run.endswith(CV_RUN):
+        raise _senseless(f"a run that scores folds has a name in {CV_RUN}")
+    if order.kind != "cv" and order.run.endswith(CV_RUN):
+        raise _senseless(f"a run with a name in {CV_RUN} scores folds, and does no {order.kind}")
+    if cv is not None and (cv.fold is None) != (order.kind in ("cv", "statistics")):
+        raise _senseless("a training is of one fold, and statistics and scores are of all")
     if order.kind == "cv" and order.round != order.rounds:
         raise _senseless(f"it scores folds in round {order.round} of {order.rounds}")
     if cv is not None and cv.fold is not None and isinstance(cv.k, int) and cv.fold >= cv.k:
         raise _senseless(f"it names fold {cv.fold} of {cv.k}, which are counted from 0")
+
+
+def _check_sections(terms: Terms) -> None:
+    """Raise ConfigError for a value that nothing could be learned with, before anything is made of it.
+
+    Task and strategy check their own sections, where they are made.
+    """
+    parse(TrainingConfig, terms.training, "training")
+    parse(PreprocessingConfig, terms.preprocessing, "preprocessing")
+    parse(PrivacyConfig, terms.privacy, "privacy")
+    parse(StatisticsConfig, terms.statistics, "statistics")
 
 
 def _senseless(reason: str) -> ClientFailure:
@@ -119,24 +147,33 @@ def check_policy(
     cv = order.terms.cv
     if cv is not None and cv.k == "clients" and not policy.leave_one_out:
         raise _outside("it wants cv.k=clients, and this site's policy has no leave_one_out")
+    if order.deadline_s < PACES * policy.pace_s:
+        least = PACES * policy.pace_s
+        raise _outside(f"deadline_s is {order.deadline_s:g}, below {PACES} × pace_s, {least:g}")
+    for reason in beyond(order.terms, (order.rounds, order.deadline_s), policy):
+        raise _outside(reason)
+
+
+def beyond(terms: Terms, lasting: tuple[int, float], policy: PolicyConfig) -> Iterator[str]:
+    """Each key that the policy's bounds do not allow, as a clause; `lasting` are rounds and deadline_s."""
     if policy.bounds is None:
         return
-    for key, value in _leaves(order):
-        bound = _bound(key, policy.bounds)
+    for key, value in _leaves(terms, lasting):
+        bound = bound_of(key, policy.bounds)
+        name = printable(key, SHOWN)
         if bound is None:
-            raise _outside(f"this site's policy has no bound for {key}")
-        if not _is_within(value, bound):
-            raise _outside(f"{key} is {value!r}, outside this site's bound of {bound}")
+            yield f"{_NO_BOUND}{name}"
+        elif not is_within(value, bound):
+            yield f"{name} is {printable(repr(value), SHOWN)}, outside the bound of {shown(bound)}"
 
 
 def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, roster: Roster) -> None:
-    """Compare what an encrypted sum would obey with this site's least. Raises Refusal."""
-    for field in ("n_min", "h_min"):
-        wanted, least = getattr(privacy, field), getattr(policy, field)
-        if wanted < least:
-            raise _outside(f"privacy.{field} is {wanted}, below this site's {least}")
-    if privacy.sampling == "trusted" and policy.sampling != "trusted":
-        raise _outside("it wants privacy.sampling=trusted")
+    """Compare what an encrypted sum would obey with this site's least.
+
+    Raises Refusal, and ClientFailure for a fold that no such roster has.
+    """
+    for reason in below(privacy, policy):
+        raise _outside(reason)
     withstood = _colluders(privacy.max_colluders, roster)
     if withstood < _colluders(policy.max_colluders, roster):
         raise _outside(
@@ -146,8 +183,30 @@ def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, rost
     strangers = [n for group in order.groups for n in group if n not in roster.indices]
     if strangers:
         raise _outside(f"its cohort names {strangers[0]!r}, which is not on the pinned roster")
+    if (cv := order.terms.cv) is not None and (cv.fold or 0) >= len(roster) and cv.k == "clients":
+        raise _senseless(f"it names fold {cv.fold} of {len(roster)} clients, counted from 0")
     if privacy.groups == "all" or len(order.groups) != privacy.groups:
         raise _outside(f"it has {len(order.groups)} groups and privacy.groups={privacy.groups}")
+
+
+def all_beyond(run: Terms, lasting: tuple[int, float], policy: PolicyConfig) -> list[str]:
+    """As `beyond`, with the keys that no bound covers in one clause."""
+    found: list[str] = []
+    lacks: list[str] = []
+    for reason in beyond(run, lasting, policy):
+        key = reason.removeprefix(_NO_BOUND)
+        (found if key == reason else lacks).append(key)
+    return [*found, *([f"{_NO_BOUND}{', '.join(lacks)}"] if lacks else [])]
+
+
+def below(privacy: PrivacyConfig, policy: PolicyConfig) -> Iterator[str]:
+    """What a sum would obey that is less than the policy asks for, whatever the roster, as clauses."""
+    for field in ("n_min", "h_min"):
+        wanted, least = getattr(privacy, field), getattr(policy, field)
+        if wanted < least:
+            yield f"privacy.{field} is {wanted}, below the policy's {least}"
+    if privacy.sampling == "trusted" and policy.sampling != "trusted":
+        yield "privacy.sampling is 'trusted', which the policy does not allow"
 
 
 def _colluders(given: int | None, roster: Roster) -> int:
@@ -158,9 +217,8 @@ def _outside(reason: str) -> Refusal:
     return Refusal(RefusalCode.OUTSIDE_POLICY, f"The order was refused: {reason}.")
 
 
-def _leaves(order: Order) -> Iterator[tuple[str, Any]]:
+def _leaves(terms: Terms, lasting: tuple[int, float]) -> Iterator[tuple[str, Any]]:
     """Dotted key and value of everything that decides what this client would do."""
-    terms = order.terms
     task = terms.task if terms.w_max is None else terms.task | {"w_max": terms.w_max}
     strategy: Section = {"name": terms.strategy.name, "local": terms.strategy.local}
     tree: Section = {
@@ -172,8 +230,8 @@ def _leaves(order: Order) -> Iterator[tuple[str, Any]]:
         "statistics": terms.statistics,
         "cv": {} if terms.cv is None else {"k": terms.cv.k},
         "seed": terms.seed,
-        "rounds": order.rounds,
-        "deadline_s": order.deadline_s,
+        "rounds": lasting[0],
+        "deadline_s": lasting[1],
     }
     yield from _flat(tree, "")
 
@@ -184,27 +242,3 @@ def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - 
             yield from _flat(inner, f"{key}.{name}" if key else name)
     else:
         yield key, value
-
-
-def _bound(key: str, bounds: dict[str, JsonValue]) -> JsonValue:
-    if key in bounds:
-        return bounds[key]
-    parts = key.split(".")
-    for end in range(len(parts) - 1, 0, -1):
-        wide = ".".join(parts[:end]) + ".*"
-        if wide in bounds:
-            return bounds[wide]
-    return None
-
-
-def _is_within(value: Any, bound: JsonValue) -> bool:  # noqa: ANN401 - JSON values
-    if bound == ANY:
-        return True
-    if isinstance(bound, list):
-        return any(type(value) is type(allowed) and value == allowed for allowed in bound)
-    if not isinstance(bound, dict) or isinstance(value, bool):
-        return False
-    if not isinstance(value, int | float):
-        return False
-    low, high = bound.get("min", value), bound.get("max", value)
-    return isinstance(low, int | float) and isinstance(high, int | float) and low <= value <= high

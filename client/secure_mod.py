@@ -95,7 +95,7 @@ def open_context(
     ledger.check_roster(member.roster)
     ledger.check_members(order, member.roster)
     ledger.check_order(order, group, ctx, lambda odd: journal.write("chain", message=odd))
-    ledger.check_limits(order, _limits(site), now)
+    ledger.check_limits(order, _limits(site), now, lambda odd: journal.write("clock", message=odd))
     version = data()  # a look at the rows, where the ledger's keys are of them
     answers = Answers(vector_keys(order, wanted.model, version), wanted.folds, version)
     ledger.check_scored(answers.folds, answers.data)

@@ -18,22 +18,27 @@ from pydantic import JsonValue
 from calyx import wire
 from calyx.bounded_http import is_address
 from calyx.config import Section, config, parse
+from calyx.door import Door
 from calyx.errors import ConfigError, UserError, printable
-from calyx.files import at_home, read_bounded, write_atomically
+from calyx.files import at_home, locked, read_bounded, write_atomically
 from calyx.flower import Patience, as_task
-from calyx.flower_site import Door, NotAdmitted, SiteLink
+from calyx.flower_site import NotAdmitted, SiteLink
+from calyx.foreign import check_plain
 from calyx.human_yaml import read_tree, typed
 from calyx.installed import bundle_hash
-from calyx.manifest import check_installed, read_manifest
+from calyx.manifest import Manifest
 from calyx.outputs import is_same
 from calyx.tasks.words import one_form
 from calyx.wire import FailureCode
+from client import journal
 from client.app import app
+from client.code import check_code, note_seen
 from client.config import ClientConfig, Site, node_config, read_site
+from client.pace import Clock, take_note, wait
 
 log = logging.getLogger(__name__)
 HELD_S = 2.0
-_SEEN = "manifest-version"  # the newest that this site has seen
+_KEPT = ("ledger.jsonl", "events.jsonl", "reference.json", "lock", "node-id", "manifest-version")
 _CLIENT_PATHS = ("data_dir", "state_dir", "identity", "roster")
 
 
@@ -85,9 +90,7 @@ def check_site(cfg: SiteConfig) -> Site:
     """
     site = check_keys(cfg)
     if cfg.manifest is not None and site.state_dir is not None:
-        version = check_code(Path(cfg.manifest), site)
-        site.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomically(site.state_dir / _SEEN, str(version).encode())
+        note_seen(check_manifest(Path(cfg.manifest), site), site.state_dir)
     return site
 
 
@@ -107,39 +110,30 @@ def check_keys(cfg: SiteConfig) -> Site:
     return site
 
 
-def check_code(path: Path, site: Site) -> int:
-    """Nothing runs that the consortium has not signed, nor what it has replaced since.
-
-    Returns the manifest's version. Raises UserError.
-    """
+def check_manifest(path: Path, site: Site) -> Manifest:
+    """That the code is what this site's consortium has signed. Raises UserError."""
     if site.member is None or site.state_dir is None:
         raise ConfigError("A manifest is checked with the roster's consortium: set client.roster.")
-    manifest = read_manifest(path, site.member.roster.consortium)
-    seen = site.state_dir / _SEEN
-    text = read_bounded(seen, 64).decode(errors="replace") if seen.exists() else "0"
-    if not text.isdecimal():
-        raise ConfigError(f"{seen} is damaged; write the version of the newest manifest into it.")
-    newest = int(text)
-    if manifest.version < newest:
-        raise ConfigError(
-            f"{path} has version {manifest.version}, and this site has seen {newest}: no way back."
-        )
-    check_installed(manifest)
-    return manifest.version
+    return check_code(path, site.member.roster.consortium, site.state_dir)
 
 
 class Worker:
     """Answers messages one after another; a context of Flower's for each run."""
 
-    def __init__(self, link: SiteLink, cfg: SiteConfig) -> None:
-        self._link = link
+    def __init__(self, link: SiteLink, cfg: SiteConfig, clock: Clock = Clock()) -> None:  # noqa: B008 - frozen
+        self._link, self._clock = link, clock
         self._config = dict(node_config(str(cfg.client["name"]), cfg.client))
+        self._pace_s = parse(ClientConfig, cfg.client, "client").policy.pace_s
         self._installed = bundle_hash()  # now: files may change while this process runs
         self._contexts: dict[int, Context] = {}
         self._refused: dict[int, bool] = {}
 
     def answer(self, message: Message) -> Message:
-        """The reply: the app's, or one code."""
+        """The reply, the app's or one code, at the moment when it may leave.
+
+        What the app has looked at rows for is kept until then, and so is an exception: the next
+        question for messages would say as well when the work was done.
+        """
         run_id, node_id = message.metadata.run_id, self._link.node_id
         as_task(run_id, node_id)
         if run_id not in self._refused:
@@ -150,7 +144,24 @@ class Worker:
         if run_id not in self._contexts:
             values = dict[str, str | int | float | bool](self._config)
             self._contexts = {run_id: Context(run_id, node_id, values, RecordDict(), {})}
-        return app(message, self._contexts[run_id])
+        context = self._contexts[run_id]
+        came = self._clock.now()  # from here on the server is asked nothing, and can delay nothing
+        try:
+            reply = app(message, context)
+        except Exception:
+            self._wait(message, context, came)
+            raise
+        self._wait(message, context, came)
+        return reply
+
+    def _wait(self, message: Message, context: Context, came: float) -> None:
+        """Until the reply to a message may leave; more than one multiple is a line of the journal."""
+        if not take_note(context):
+            return
+        number = wait(self._clock, came, self._pace_s)
+        if number > 1:
+            kind = printable(message.metadata.message_type, 40)
+            journal.write("pace", message=kind, multiple=number, pace_s=self._pace_s)
 
 
 def run_site(cfg: SiteConfig, site: Site, tell: Callable[[str], None]) -> None:
@@ -188,7 +199,7 @@ def _answer_all(link: SiteLink, worker: Worker, tell: Callable[[str], None]) -> 
             patience.reset()
             reply = worker.answer(message)
             seconds = time.monotonic() - started
-            link.reply(reply, seconds)
+            link.reply(reply, message)
             tell(_line(message, reply, seconds))
         except NotAdmitted:
             raise
@@ -207,16 +218,14 @@ def _read_node(path: Path) -> int | None:
 @contextmanager
 def alone(state_dir: Path) -> Iterator[None]:
     """One process a site: a second one would answer twice. Raises UserError."""
-    import fcntl
-
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state_dir / "lock").open("wb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    for name in _KEPT:
+        check_plain(state_dir / name)
+    with locked(state_dir / "lock", is_inherited=True) as is_free:
+        if not is_free:
             raise UserError(
                 f"Another `calyx client` runs with {state_dir}; one site is one process."
-            ) from None
+            )
         yield
 
 

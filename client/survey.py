@@ -28,6 +28,7 @@ from client.begun import compare
 from client.config import Site
 from client.data import Rows, check_agreed, read_rows, task_of
 from client.failures import ClientFailure
+from client.pace import note_rows
 from client.policy import accept, check_policy
 from client.renewal import read_settled
 from client.versions import keep_version, last_version
@@ -50,6 +51,7 @@ def survey(message: Message, context: Context, site: Site) -> RecordDict:
 
     @cache  # what is measured is what the ledger has noted
     def read() -> Rows:
+        note_rows(context, site)
         return read_settled(site, order)
 
     if privacy.is_encrypted:

@@ -34,6 +34,7 @@ class LocalJob:
     client: str
     beside: Weights = field(default_factory=dict)  # tensors that came beside the model
     own: Weights = field(default_factory=dict)  # what the client kept of its last round
+    hides_stopping: bool = False  # whether the epochs after an early stop are run, for nothing
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Trained:
 
     loss: float  # mean over the batches of the epoch whose weights were kept
     validation_loss: float | None  # of the weights kept; None if not finite, or not asked for
-    epochs: int  # epochs that were run
+    epochs: int  # up to where early stopping ends a training
     steps: int  # of the optimiser, up to the weights that were kept
 
 
@@ -57,6 +58,9 @@ def train(
 
     Early stopping is off below 20 validation rows: then all epochs are run and the last weights
     are kept. `on_epoch` is called with the number of each epoch, from 1, when it begins.
+
+    Where the job hides when it stops, the epochs after that are run as well and change nothing of
+    what is kept or returned: how long a training takes would tell of its validation rows.
     """
     device = torch.device(job.hardware.device)
     loop = _Loop(model.to(device), rows, job)
@@ -67,18 +71,23 @@ def train(
             losses.append(loop.epoch())
         return Trained(losses[-1], None, len(losses), loop.steps)
     best, lowest = Trained(math.nan, None, 0, 0), math.inf
-    best_weights, epochs = model.state_dict(), 0
-    for epochs in range(1, job.cfg.epochs + 1):
-        on_epoch(epochs)
+    kept, epochs, has_stopped = model.state_dict(), 0, False
+    for number in range(1, job.cfg.epochs + 1):
+        on_epoch(number)
         loss = loop.epoch()
         found = evaluate(model, validation, device).loss
         now = math.inf if found is None else found  # an output that is not finite is never better
-        if best.epochs == 0 or now < lowest - job.cfg.early_stopping.min_delta:
-            best, lowest = Trained(loss, found, epochs, loop.steps), now
-            best_weights = {k: v.clone() for k, v in model.state_dict().items()}
+        is_better = best.epochs == 0 or now < lowest - job.cfg.early_stopping.min_delta
+        is_better, epochs = is_better and not has_stopped, epochs + (not has_stopped)
+        if is_better or job.hides_stopping:  # a copy takes time, too
+            copy = {k: v.clone() for k, v in model.state_dict().items()}
+        if is_better:
+            best, lowest, kept = Trained(loss, found, epochs, loop.steps), now, copy
         elif epochs - best.epochs >= (job.cfg.early_stopping.patience or math.inf):
+            has_stopped = True
+        if has_stopped and not job.hides_stopping:
             break
-    model.load_state_dict(best_weights)
+    model.load_state_dict(kept)
     return Trained(best.loss, best.validation_loss, epochs, best.steps)
 
 

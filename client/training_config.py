@@ -1,8 +1,11 @@
 """The section `training`; apart from the loop, so that a mistake is found before PyTorch is loaded."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from calyx.config import NonNegativeFloat, PositiveFloat, PositiveInt, config
+from pydantic import Field
+
+from calyx.config import PositiveInt, config
+from calyx.tasks.base import LARGEST_W_MAX
 
 MIN_VALIDATION_ROWS = 20  # fewer say too little about when to stop
 
@@ -12,18 +15,20 @@ class EarlyStopping:
     """When a client stops before its last local epoch; never with too few validation rows."""
 
     patience: PositiveInt | None  # epochs without a better validation loss; null never stops
-    min_delta: NonNegativeFloat  # nats by which the loss must fall to count as better
+    min_delta: Annotated[
+        float, Field(ge=0, le=1e6)
+    ]  # nats by which the loss must fall to count as better
 
 
 @config
 class TrainingConfig:
-    """The section `training`."""
+    """The section `training`: beyond these ranges nothing is learned, whatever the rows."""
 
     name: str
-    epochs: PositiveInt  # local epochs a round at most
-    batch_size: PositiveInt  # rows a batch
-    lr: PositiveFloat  # learning rate
+    epochs: Annotated[int, Field(ge=1, le=10_000)]  # local epochs a round at most
+    batch_size: Annotated[int, Field(ge=1, le=LARGEST_W_MAX)]  # rows a batch
+    lr: Annotated[float, Field(ge=1e-12, le=1e6)]  # learning rate
     optimizer: Literal["sgd", "adam", "adamw"]
-    momentum: NonNegativeFloat  # of sgd
-    weight_decay: NonNegativeFloat
+    momentum: Annotated[float, Field(ge=0, lt=1)]  # of sgd; at 1 and above nothing converges
+    weight_decay: Annotated[float, Field(ge=0, le=100)]
     early_stopping: EarlyStopping

@@ -4,14 +4,14 @@ One file in its state folder, for its owner's eyes (0600) and never sent: it hol
 site's own rows. A simulation keeps nothing.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from calyx.config import NonNegativeInt, config, parse
-from calyx.errors import ConfigError, UserError
-from calyx.files import read_bounded, strict_json, write_atomically
+from calyx.errors import ConfigError
+from calyx.files import strict_json, write_atomically
+from calyx.foreign import read_object
 from calyx.statistics.references import Reference, reference_of
 from client import journal
 from client.data import Rows
@@ -70,7 +70,6 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return {}
     try:
-        value = json.loads(read_bounded(path, _MAX_BYTES))
-    except (UserError, ValueError, RecursionError):
+        return read_object(path, _MAX_BYTES)
+    except (OSError, ValueError):
         return None
-    return value if isinstance(value, dict) else None

@@ -13,10 +13,11 @@ from calyx.errors import ConfigError, DataError, UserError
 from calyx.extras import adding
 from calyx.faults import parse_faults
 from calyx.hardware import HardwareConfig, check, cores
-from calyx.order import Terms, terms_of
+from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
+from calyx.preprocessing.imputation import check_fill
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.sentences import counted, rows
@@ -29,6 +30,7 @@ from client.data import describe, prepare
 from client.failures import ClientFailure
 from client.journal import Note
 from client.part_checks import INFLATING
+from client.policy import all_beyond
 from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from engines.progress import Progress, silent
 from server.baseline import read_baseline
@@ -115,6 +117,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     if preprocessing.fitted is not None:
         raise ConfigError("preprocessing.fitted is what a run fits itself; leave it out.")
     check_ranges(task.schema, preprocessing)
+    check_fill(task.schema, preprocessing)
     check_phases(run.phases, preprocessing.name)
     privacy = parse(PrivacyConfig, run.privacy, "privacy")
     check_strategy(run, privacy, len(task.clients))
@@ -163,6 +166,17 @@ def check_simulated(run: RunConfig) -> None:
         raise ConfigError(
             "client.policy.leave_one_out=false refuses cv.k=clients; set one of them."
         )
+    outside = all_beyond(asked_of(run), (run.rounds, run.deadline_s), policy)
+    if found := "; ".join(outside):
+        raise ConfigError(
+            f"client.policy.bounds refuse every order of this run: {found}. Change these keys, or the bounds."
+        )
+
+
+def asked_of(run: RunConfig) -> Terms:
+    """What the run's orders say of it, as far as it is known before one is sent."""
+    terms = terms_of(run)
+    return terms if run.cv.k is None else replace(terms, cv=Cv(k=run.cv.k, fold=None))
 
 
 def _parse_engine(section: Section) -> EngineConfig:

@@ -151,6 +151,7 @@ def _say_what_stays(folder: RunFolder, makeup: Makeup) -> None:
 
 
 def _resumed(job: Job, folder: RunFolder) -> RunState:
+    folder.check()
     state, damaged = load_newest(folder.checkpoints)
     for sentence in damaged:
         folder.event("checkpoint-damaged", "warning", sentence, round=state.round)
@@ -162,6 +163,7 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
     folder.truncate(
         folder.clients, lambda row: int(row["round"]) <= done.get(row["kind"], state.rows)
     )
+    folder.check_rounds(state.rows)
     if damaged:
         folder.unfinish()
     folder.write_config(job.config)

@@ -3,7 +3,6 @@
 It is read before anything runs, and loads no PyTorch.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import CalyxError, UserError
+from calyx.foreign import read_object
 from calyx.statistics.blocks import ALL, Survey
 from calyx.statistics.figures import Figures, Sums, read_sums
 from calyx.statistics.figures_json import declared
@@ -23,7 +23,7 @@ _WIDE = 2**62
 
 def read_stored(path: Path) -> tuple[Sums, int, int, int]:
     """Sums, over how many sites, of how many folds, and by which seed. Raises OSError, ValueError."""
-    value: Any = json.loads(path.read_text())
+    value = read_object(path)
     try:
         sums = {str(k): _cells(v) for k, v in value["sums"].items()}
         return sums, int(value["sites"]), int(value["folds"]), int(value["seed"])
@@ -49,10 +49,11 @@ def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
     folder, named = RunFolder(Path(baseline)), f"audit.baseline={baseline}"
     if not folder.path.is_dir():
         raise UserError(f"{named} is no folder; name the folder of an earlier run of this task.")
+    folder.check()
     if not folder.audit.is_file() or not folder.statistics.is_file():
         raise UserError(f"{named} holds no audit; name the folder of a run whose phases have one.")
     try:
-        head: dict[str, Any] = json.loads(folder.audit.read_text())
+        head = read_object(folder.audit)
         sums, sites, *_ = read_stored(folder.statistics)
         other = _misfit(head, task, bins)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -4,16 +4,25 @@ A damaged one is detected and said, and the one before is used.
 """
 
 import hashlib
-import json
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from calyx.config import digest
 from calyx.errors import UserError
-from calyx.files import named_in_errors, strict_json, sync_folder, write_synced
+from calyx.files import (
+    MOST_TENSOR_BYTES,
+    named_in_errors,
+    read_plain,
+    strict_json,
+    sync_folder,
+    write_synced,
+)
+from calyx.foreign import read_object
 from calyx.order import Link
 from calyx.populations import Population, read_population
 from calyx.weights import Weights, load_weights, save_weights
@@ -22,6 +31,7 @@ from server.sampling import Groups
 from strategies.algorithm import State
 
 _STATE = "state.json"
+_FILES = ("weights.safetensors", "strategy.safetensors", "best.safetensors")
 _FORMAT = 3  # of 2, nobody knows whose rows the best round's figure is over
 _NAME = len("round-000000")
 _OWN = re.compile(r"round-\d{6,}(-pending|-tested)?")  # other names are of other people
@@ -68,6 +78,13 @@ class DamagedCheckpoint(Exception):
     """A checkpoint's files are not what its state says."""
 
 
+_DAMAGE = (
+    *(DamagedCheckpoint, SafetensorError, OSError),
+    *(ValueError, KeyError, TypeError, AttributeError, OverflowError),
+)
+_KINDS = {"run": str, "config": str, "round": int, "names": list, "sha256": dict, "waited": int}
+
+
 def save(folder: Path, state: RunState, keep: int) -> None:
     """Write a checkpoint under `folder`, then drop all but the last `keep`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,10 +112,10 @@ def _write(beside: Path, state: RunState) -> None:
     beside.mkdir()
     flat = {f"{name}/{key}": v for name, part in state.strategy.items() for key, v in part.items()}
     best = state.best.weights if state.best else {}
-    files = {"weights": state.weights, "strategy": flat, "best": best}
+    tensors = (state.weights, flat, best)
     hashes = {
-        f"{name}.safetensors": save_weights(beside / f"{name}.safetensors", weights)
-        for name, weights in files.items()
+        name: save_weights(beside / name, weights)
+        for name, weights in zip(_FILES, tensors, strict=True)
     }
     body: dict[str, Any] = {
         "format": _FORMAT,
@@ -140,7 +157,7 @@ def load_newest(folder: Path) -> tuple[RunState, list[str]]:
     for path in _newest_first(folder):
         try:
             return _load(path), damaged
-        except (OSError, ValueError, KeyError, TypeError, DamagedCheckpoint) as error:
+        except _DAMAGE as error:
             damaged.append(f"The checkpoint {path.name} is damaged ({error}) and was passed over.")
     if damaged:
         raise UserError(
@@ -162,7 +179,10 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _load(path: Path) -> RunState:
-    body = json.loads((path / _STATE).read_text())
+    body = read_object(path / _STATE)
+    wrong = [key for key, kind in _KINDS.items() if not isinstance(body[key], kind)]
+    if wrong or body["round"] < 0:
+        raise DamagedCheckpoint(f"state.json holds no {wrong[0] if wrong else 'round'}")
     if digest({k: v for k, v in body.items() if k != "digest"}) != body["digest"]:
         raise DamagedCheckpoint("state.json is not what was written")
     if body["format"] != _FORMAT:
@@ -171,8 +191,9 @@ def _load(path: Path) -> RunState:
             f"this one reads {_FORMAT}; resume the run with the version that began it, or start it "
             "again in another folder."
         )
-    for name, expected in body["sha256"].items():
-        if hashlib.sha256((path / name).read_bytes()).hexdigest() != expected:
+    for name in _FILES:
+        data = read_plain(path / name, MOST_TENSOR_BYTES)
+        if hashlib.sha256(data).hexdigest() != body["sha256"].get(name):
             raise DamagedCheckpoint(f"{name} is not what was written")
     strategy: State = {}
     for name, array in load_weights(path / "strategy.safetensors").items():

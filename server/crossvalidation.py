@@ -5,7 +5,6 @@ once, and scores the model that was trained without it on all its rows. Then its
 left out of the preprocessing: sums with and without one client would give that client's own.
 """
 
-import json
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from calyx.config import Section, parse
 from calyx.files import read_lines, write_json
 from calyx.folds import CV_RUN, fold_run, stacked
+from calyx.foreign import read_object
 from calyx.metrics import metric_name
 from calyx.order import Cv
 from calyx.preprocessing.config import PreprocessingConfig
@@ -38,7 +38,7 @@ def cross_validate(work: Work) -> Work:
     already are not scored again, which clients would refuse.
     """
     k, path = work.run.cv.k, cv_file(work.folder)
-    known = json.loads(path.read_text()) if path.exists() else {}
+    known = read_object(path) if path.exists() else {}
     if k is None or known.get("rounds") == work.run.rounds:
         return work
     names = list(work.nodes) if k == "clients" else [""] * k

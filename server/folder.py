@@ -1,6 +1,5 @@
 """The run folder: what a run leaves on disk, and the names of its files."""
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,7 +11,23 @@ import yaml
 
 from calyx import digits
 from calyx.errors import UserError, pasted
-from calyx.files import append_lines, check_tree, read_lines, strict_json, write_atomically
+from calyx.files import (
+    append_lines,
+    ends_whole,
+    locked,
+    read_lines,
+    read_plain,
+    strict_json,
+    write_atomically,
+)
+from calyx.foreign import (
+    MOST_CONFIG_BYTES,
+    check_links,
+    check_plain,
+    dump_yaml,
+    parse_yaml,
+    read_object,
+)
 
 Severity = Literal["info", "warning", "error"]
 _MAX_VANISHED = 20
@@ -47,6 +62,18 @@ class RunFolder:
         own = {place.name.casefold() for place in vars(self).values() if place != self.path}
         return name.casefold() in own
 
+    def check(self) -> None:
+        """That nothing in the folder is a link, or could keep its reader waiting. Raises UserError.
+
+        Folders that are none of a run are not entered: somebody may have a run in a folder of theirs.
+        """
+        if not self.path.is_dir():
+            return
+        for place in self.path.iterdir():
+            check_plain(place)
+            if self.is_own(place.name) and place.is_dir():
+                check_links(place)
+
     @property
     def holds_run(self) -> bool:
         """Whether a run has written here."""
@@ -73,22 +100,20 @@ class RunFolder:
                 f"{foreign} is there already, of no run, and would be written over; choose another "
                 "hydra.run.dir."
             )
+        self.check()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One server a run. Raises UserError if another one is at work on it."""
-        import fcntl
-
         self.path.mkdir(parents=True, exist_ok=True)
         path = self.path / ".lock"
-        with path.open("wb") as lock:
-            try:
-                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # forks do not inherit it
-            except OSError:
+        check_plain(path)
+        with locked(path) as is_free:
+            if not is_free:
                 raise UserError(
                     f"The run in {self.path} is still going on in another process; wait for its "
                     "end or stop it, and then resume."
-                ) from None
+                )
             try:
                 yield
             finally:
@@ -97,7 +122,7 @@ class RunFolder:
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved config."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.config, yaml.safe_dump(dict(config), sort_keys=False).encode())
+        write_atomically(self.config, dump_yaml(dict(config)).encode())
 
     def read_config(self) -> dict[str, Any]:
         """The resolved config. Raises UserError if this is no run's folder."""
@@ -105,10 +130,13 @@ class RunFolder:
             raise UserError(f"There is no folder {self.path}; give the folder of a run.")
         if not self.config.is_file():
             raise UserError(f"The folder {self.path} holds no run: config.yaml is missing.")
+        self.check()
         try:
-            config = yaml.safe_load(self.config.read_text())
-            check_tree(config)
-        except (yaml.YAMLError, ValueError, RecursionError):
+            config = parse_yaml(read_plain(self.config, MOST_CONFIG_BYTES).decode())
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise UserError(f"{self.config}, line {line}, is damaged: {error.problem}.") from None
+        except (OSError, yaml.YAMLError, ValueError, RecursionError):
             config = None
         if not isinstance(config, dict):
             raise UserError(f"{self.config} is damaged: it is no YAML mapping.")
@@ -117,12 +145,10 @@ class RunFolder:
     def read_summary(self) -> Row:
         """The summary of a finished run. Raises UserError if it is missing or damaged."""
         try:
-            summary = json.loads(self.summary.read_text())
+            return read_object(self.summary)
         except (OSError, ValueError):
-            summary = None
-        if not isinstance(summary, dict):
-            raise UserError(f"{self.summary} is missing or damaged; the run may not be finished.")
-        return summary
+            sentence = f"{self.summary} is missing or damaged; the run may not be finished."
+            raise UserError(sentence) from None
 
     def unfinish(self) -> None:
         """Summary and report say "finished", which is no longer so."""
@@ -147,11 +173,26 @@ class RunFolder:
         return True
 
     def truncate(self, file: Path, is_kept: Callable[[Row], bool]) -> None:
-        """Drop what a resumed run will write again, and a line that a crash cut off."""
-        rows = read_lines(file)
-        kept = [row for row in rows if is_kept(row)]
-        if len(kept) < len(rows) or (file.exists() and not file.read_bytes().endswith(b"\n")):
+        """Drop what a resumed run will write again, and a line that a crash cut off.
+
+        Raises UserError for a damaged file.
+        """
+        try:
+            rows = read_lines(file)
+            kept = [row for row in rows if is_kept(row)]
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+            raise UserError(f"{file} is damaged ({error}); restore it from a copy.") from None
+        if len(kept) < len(rows) or not ends_whole(file):
             write_atomically(file, "".join(strict_json(row) + "\n" for row in kept).encode())
+
+    def check_rounds(self, done: int) -> None:
+        """That rounds.jsonl has a line for each of the rounds that are done. Raises UserError."""
+        rounds = [row.get("round") for row in read_lines(self.rounds)]
+        if rounds != [*range(1, done + 1)]:
+            raise UserError(
+                f"{self.rounds} has not one line for each of the {done} rounds that are done; restore it "
+                "from a copy."
+            )
 
 
 def claim(folder: Path) -> Path:

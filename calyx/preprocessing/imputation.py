@@ -6,8 +6,10 @@ See docs/decisions/0042-absence-is-no-category.md. Shapes: N rows that have a va
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.digits import plain
+from calyx.errors import ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.tasks.base import Column
+from calyx.tasks.base import Column, Schema
 
 Values = NDArray[np.float64]
 
@@ -41,7 +43,7 @@ def number_fill(present: Values, column: Column, cfg: PreprocessingConfig) -> fl
         case "none":
             return np.nan
         case "constant":
-            return cfg.fill_value
+            return constant_fill(column, cfg)
         case "median" if len(present):
             return float(np.median(present))
         case "mode" if len(present):
@@ -57,6 +59,39 @@ def is_fill(fill: float, column: Column, cfg: PreprocessingConfig) -> bool:
     if column.categories:
         is_one = fill in column.categories and cfg.categorical_imputation == "mode"
         return is_one or fill == unknown_category(column)
+    if cfg.numeric_imputation == "constant":
+        return bool(np.array_equal(fill, constant_fill(column, cfg), equal_nan=True))
     low = -np.inf if column.low is None else column.low
     high = np.inf if column.high is None else column.high
-    return fill == cfg.fill_value or low <= fill <= high
+    return low <= fill <= high
+
+
+def constant_fill(column: Column, cfg: PreprocessingConfig) -> float:
+    """`fill_value` where it is near the column's declared values; else NaN, which stays missing.
+
+    A server names it, and far from all values it would make rows with a hole stand out in a sum.
+    """
+    return cfg.fill_value if is_near(cfg.fill_value, column) else np.nan
+
+
+def is_near(value: float, column: Column) -> bool:
+    """Whether a number lies within the declared range, or at most its width beside it."""
+    if column.low is None or column.high is None:
+        return True
+    width = column.high - column.low
+    return column.low - width <= value <= column.high + width
+
+
+def check_fill(schema: Schema, cfg: PreprocessingConfig) -> None:
+    """Refuse a `fill_value` far from a column of numbers that may be missing. Raises ConfigError."""
+    if cfg.numeric_imputation != "constant":
+        return
+    for column in schema.columns:
+        has_holes = column.kind == "numeric" and column.may_be_missing
+        if has_holes and not is_near(cfg.fill_value, column):
+            raise ConfigError(
+                f"preprocessing.fill_value={plain(cfg.fill_value)} is far from the values of {column.name}, "
+                f"which the schema declares from {plain(float(column.low or 0))} to "
+                f"{plain(float(column.high or 0))}: its missing cells would stand out. Use a value near, or "
+                "preprocessing.numeric_imputation=median."
+            )

@@ -101,11 +101,16 @@ def quantise(
     return np.bitwise_and(residues, np.uint32(fixed.mask), out=residues)
 
 
+def signed(total: Residues, fixed: FixedPoint) -> NDArray[np.int64]:
+    """A sum [D] of at most n_max encodings as steps, in two's complement."""
+    found = total.astype(np.int64)
+    found[found >= 1 << (fixed.modulus_bits - 1)] -= 1 << fixed.modulus_bits
+    return found
+
+
 def dequantise(total: Residues, fixed: FixedPoint) -> NDArray[np.float64]:
-    """Decode a sum [D] of at most n_max encodings into Σ weight·x, in two's complement."""
-    signed = total.astype(np.int64)
-    signed[signed >= 1 << (fixed.modulus_bits - 1)] -= 1 << fixed.modulus_bits
-    return signed.astype(np.float64) * fixed.step
+    """Decode a sum [D] of at most n_max encodings into Σ weight·x."""
+    return signed(total, fixed).astype(np.float64) * fixed.step
 
 
 def encode_unsigned(values: NDArray[Any], maximum: int, fixed: FixedPoint) -> Residues:

@@ -21,9 +21,9 @@ from calyx.secagg.quantise import (
     FixedPoint,
     Residues,
     decode_unsigned,
-    dequantise,
     encode_unsigned,
     quantise,
+    signed,
 )
 
 COUNT_MAX = 2**24 - 1  # rows that one client may count in one cell
@@ -156,17 +156,22 @@ def encode(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> R
     )
 
 
-def decode(total: Residues, clients: int, layout: Layout) -> Aggregate:
+def decode(total: Residues, clients: int, layout: Layout, margin: int = 0) -> Aggregate:
     """The aggregate of a sum [D] over `clients` vectors; mean = Σz/Σe · w_max.
 
-    Raises ValueError for a sum that honest clients cannot have made: Σe = 0 or above
-    clients·w_max, a metric outside its range, a count above its maximum.
+    Raises ValueError for a sum that honest clients cannot have made: Σe below 1 or above w_max a
+    client, a coordinate beyond what their weights allow (§13, C1; `margin` steps more are left for
+    noise), a metric outside its range, a count above its maximum.
     """
     e_end, z_end, m_end, _ = layout.ends
     weight = decode_unsigned(total[:e_end], layout.w_max, layout.fixed)[0]
-    if not 0 < weight <= clients * layout.w_max:
-        raise ValueError(f"the sum of weights is {weight}, outside 1 … {clients * layout.w_max}")
-    z = dequantise(total[e_end:z_end], layout.fixed)
+    if not clients <= weight <= clients * layout.w_max:
+        raise ValueError(
+            f"the sum of weights is {weight}, outside {clients} … {clients * layout.w_max}"
+        )
+    q = signed(total[e_end:z_end], layout.fixed)
+    _check_coordinates(q, (weight, clients + margin), layout)
+    z = q.astype(np.float64) * layout.fixed.step
     metrics = _metrics(total[z_end:m_end], weight, layout)
     return Aggregate(
         weight=weight,
@@ -174,6 +179,26 @@ def decode(total: Residues, clients: int, layout: Layout) -> Aggregate:
         metrics=metrics,
         counts=_counts(total[m_end:], clients, layout),
     )
+
+
+def _check_coordinates(q: NDArray[np.int64], room: tuple[int, int], layout: Layout) -> None:
+    """|Σq_j| ≤ clip·Σe/(w_max·Δ)·(1 + 2^-23) + one step a client, for every j of `q` [P].
+
+    A client's |z| is at most float32(e/w_max · clip), which the factor bounds: without it honest sums
+    fail where b > 25. Its rounding adds less than a step.
+    """
+    weight, steps_more = room
+    if not len(q):
+        return
+    fixed = layout.fixed
+    exact = Fraction(fixed.clip) * weight / (layout.w_max * Fraction(fixed.step))
+    most = int(exact * (1 + Fraction(1, 2**23))) + steps_more
+    largest = max(int(q.max()), -int(q.min()))
+    if largest > most:
+        raise ValueError(
+            f"a coordinate of the sum has {largest} steps, and honest clients of this weight have {most} "
+            "at most: a member sent what no honest client can"
+        )
 
 
 def _metrics(total: Residues, weight: int, layout: Layout) -> dict[str, float]:

@@ -246,7 +246,9 @@ def own_split(task: "Task") -> str | None:
 class Task(Protocol):
     """A task, made from its section of the config (without `data_dir`, which each client owns).
 
-    The constructor parses the section and raises ConfigError.
+    The constructor parses the section and raises ConfigError. A class may name the dataclass of that
+    section in an attribute `section`: then a site's bounds are checked against its keys and types,
+    and else against the keys of the task's config file.
     """
 
     def __init__(self, section: Mapping[str, Any]) -> None: ...

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from calyx.config import NonNegativeInt, PositiveInt, config, parse
+from calyx.config import PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Schema, Table, Target, check_w_max, join
 from calyx.tasks.csv_folder import (
@@ -56,6 +57,8 @@ from calyx.tasks.words import one_form, shown
 if TYPE_CHECKING:
     from torch import nn
 
+LARGEST_HIDDEN = 2**14  # units; of a thousand inputs that are 64 MB of model
+
 
 @config
 class CsvConfig:
@@ -64,7 +67,9 @@ class CsvConfig:
     name: str
     schema: SchemaConfig
     clients: tuple[str, ...]  # in simulation; the launcher lists the folder
-    hidden: NonNegativeInt  # units of the hidden layer; 0 is a linear model
+    hidden: Annotated[
+        int, Field(ge=0, le=LARGEST_HIDDEN)
+    ]  # units of the hidden layer; 0 is a linear model
     # Largest weight of a client, in training rows: a power of two; null: the least that none exceeds.
     w_max: PositiveInt | None
 
@@ -80,6 +85,7 @@ class Csv:
     """The user's own rows."""
 
     name = "csv"
+    section = CsvConfig
 
     @staticmethod
     def completed(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from calyx.errors import DataError, printable
+from calyx.files import plain
 
 BEGINNINGS = {  # what a file begins with, the encoding that it shows, and those that read it
     b"\xef\xbb\xbf": ("utf-8", ("utf8",)),
@@ -48,7 +49,7 @@ def told(path: Path, encoding: str) -> Iterator[None]:
 def encoding_of(path: Path, encoding: str) -> str:
     """The encoding to read a file by, where the schema says `encoding`. Raises DataError, OSError."""
     check_is_kept(path)
-    with path.open("rb") as file:
+    with open(path, "rb", opener=plain) as file:
         first = file.read(LOOKED_AT)
     check_is_text(path, first)
     name = re.sub("[^a-z0-9]", "", encoding.lower()).removesuffix("sig")
@@ -105,7 +106,7 @@ def _is_utf_8(path: Path) -> bool:
     """Whether the file holds more than ASCII, and all of it is UTF-8: no other text is by chance."""
     decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), True
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=plain) as file:
             while block := file.read(BLOCK_BYTES):
                 is_ascii &= block.isascii()
                 if not is_ascii:
@@ -119,7 +120,9 @@ def _is_utf_8(path: Path) -> bool:
 def _undecodable(path: Path, encoding: str) -> str:
     where, byte = "", ""
     try:
-        with path.open(encoding=encoding, newline="", errors="surrogateescape") as file:
+        with open(
+            path, encoding=encoding, newline="", errors="surrogateescape", opener=plain
+        ) as file:
             for number, line in enumerate(file, start=1):
                 lost = re.search("[\udc80-\udcff]", line)
                 if lost:

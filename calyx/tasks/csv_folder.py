@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from calyx.errors import ConfigError, DataError, printable
+from calyx.files import plain
 from calyx.sentences import named
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Chunk, read_chunks
@@ -233,7 +234,7 @@ def _equal(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
 
 
 def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open(path, "rb", opener=plain) as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 

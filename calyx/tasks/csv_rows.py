@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from calyx.errors import DataError, printable
+from calyx.files import plain
 from calyx.sentences import counted
 from calyx.tasks.csv_encodings import encoding_of, told
 
@@ -45,7 +46,7 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """
     with told(path, dialect.encoding):
         encoding = encoding_of(path, dialect.encoding)
-    with told(path, encoding), path.open(encoding=encoding, newline="") as file:
+    with told(path, encoding), open(path, encoding=encoding, newline="", opener=plain) as file:
         yield from _rows(path, file, replace(dialect, encoding=encoding))
 
 
@@ -204,7 +205,7 @@ def _fault(
 ) -> str:
     """What is wrong with a cell of the row in these lines, in a sentence, where csv says `error`."""
     begin, end = lines
-    with path.open(encoding=dialect.encoding, newline="") as file:
+    with open(path, encoding=dialect.encoding, newline="", opener=plain) as file:
         text = "".join(islice(file, begin - 1, end))
     blanks = "" if dialect.delimiter == " " else " *"
     cell = re.compile(rf'{blanks}(?:"(?:[^"]|"")*("?)|[^{re.escape(dialect.delimiter)}\r\n]*)')

@@ -29,6 +29,7 @@ class Digits:
     """The default task: ten classes, 64 pixels of 0 (paper) to 1 (ink), an MLP with one hidden layer."""
 
     name = "digits"
+    section = PartitionConfig
     schema = Schema(
         columns=tuple(
             Column(f"pixel_{row}_{column}", "image", low=0, high=1)

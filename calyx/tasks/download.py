@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from calyx.errors import DataError
-from calyx.files import user_folder, write_atomically
+from calyx.files import plain, user_folder, write_atomically
 from calyx.proxies import proxy_for
 
 TIMEOUT_S = 30.0
@@ -50,7 +50,7 @@ def read_checked(source: Source, folder: Path, task: str) -> bytes:
     if not path.is_file():
         raise DataError(f"The folder {folder} holds no {source.name}, which task={task} needs.")
     try:
-        data = path.read_bytes()
+        data = _read(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from None
     if not source.accepts(data):
@@ -86,9 +86,14 @@ def fetch(source: Source, task: str) -> bytes:
 
 def _cached(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return _read(path)
     except OSError:  # absent, or no file that can be read: it is downloaded anew
         return None
+
+
+def _read(path: Path) -> bytes:
+    with open(path, "rb", opener=plain) as file:
+        return file.read(MAX_BYTES)
 
 
 def _download(source: Source, task: str) -> bytes:

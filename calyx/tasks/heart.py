@@ -82,6 +82,7 @@ class Heart:
     """Logistic regression on 13 columns; the clients are the four hospitals."""
 
     name = "heart"
+    section = HeartConfig
     clients = tuple(sorted(SHA256))
     schema = Schema(COLUMNS, ("healthy", "disease"))
 

@@ -35,6 +35,7 @@ class Mnist:
     """Ten classes, 784 pixels of 0 (paper) to 1 (ink)."""
 
     name = "mnist"
+    section = PartitionConfig
     schema = Schema(
         columns=tuple(
             Column(f"pixel_{row}_{column}", "image", low=0, high=1)

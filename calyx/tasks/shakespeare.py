@@ -75,6 +75,7 @@ class Shakespeare:
     """65 classes, the characters; ten inputs, the numbers of the characters before."""
 
     name = "shakespeare"
+    section = ShakespeareConfig
     schema = Schema(
         columns=tuple(
             Column(f"back_{back}", "text", low=0, high=len(CHARACTERS) - 1)

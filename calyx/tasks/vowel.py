@@ -51,6 +51,7 @@ class Vowel:
     """An MLP on ten areas of the vocal tract (logarithms of their ratios); the clients are speakers."""
 
     name = "vowel"
+    section = VowelConfig
     clients = tuple(f"speaker-{i:02d}" for i in range(_SPEAKERS))
     schema = Schema(
         columns=tuple(Column(f"f{i}", "numeric", low=-6, high=6) for i in range(_FEATURES)),

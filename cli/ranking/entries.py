@@ -65,9 +65,12 @@ def is_smaller_better(figure: str) -> bool:
 def number_of(figures: Figures, name: str) -> float | None:
     """A figure that is a finite number; None for all else."""
     value = figures.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number beyond all floats
+        return None
 
 
 def why_absent(figures: Figures, name: str) -> str:

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass as checked
 from calyx import digits
 from calyx.digits import percent_text
 from calyx.errors import UserError
+from calyx.files import read_plain
 from cli.report.rows import Count, Share
 from cli.report.rows import Severity as Gravity
 from cli.report.scales import shorten
@@ -130,9 +131,7 @@ def read_audit(path: Path) -> Audit | None:
     if not path.is_file():
         return None
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path} is larger than any audit; restore the file or run again.")
-        return TypeAdapter(Audit).validate_json(path.read_bytes())
+        return TypeAdapter(Audit).validate_json(read_plain(path, MOST_BYTES))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     except ValidationError as error:

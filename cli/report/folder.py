@@ -13,7 +13,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from calyx.errors import UserError, printable
-from calyx.files import check_tree
+from calyx.files import MOST_BYTES, read_plain, split_lines
+from calyx.foreign import MOST_CONFIG_BYTES, MOST_JSON_BYTES, parse_json, parse_yaml
 from cli.report.configured import Settings
 from cli.report.data import Audit, read_audit
 from cli.report.rows import (
@@ -27,9 +28,11 @@ from cli.report.rows import (
     TestRow,
     TrainRow,
 )
+from server.folder import RunFolder
 
 T = TypeVar("T")
 
+_MOST_BYTES = {".yaml": MOST_CONFIG_BYTES, ".json": MOST_JSON_BYTES, ".jsonl": MOST_BYTES}
 _ROUND = TypeAdapter(Round)
 _EVENT = TypeAdapter(Event)
 _CLIENT: TypeAdapter[DataRow | TrainRow | EvaluateRow | TestRow | CvRow] = TypeAdapter(ClientRow)
@@ -81,6 +84,7 @@ def read_run(path: Path) -> Run:
             f"{path} is not a run folder: it has no config.yaml; "
             "name a folder that calyx simulate has written."
         )
+    RunFolder(path).check()
     config_text = _text(path / "config.yaml")
     summary = _read_summary(path / "summary.json")
     finished = summary is not None
@@ -95,7 +99,7 @@ def read_run(path: Path) -> Run:
         summary=summary,
         metric="R²" if _is_regression(path / "rounds.jsonl") else "accuracy",
         audit=read_audit(path / "audit.json"),
-        figures=json.loads(_bytes(path / "summary.json")) if summary else {},
+        figures=_figures(path / "summary.json") if summary else {},
     )
 
 
@@ -132,7 +136,10 @@ def _lines(path: Path, adapter: TypeAdapter[T], finished: bool) -> Iterator[T]:
     """
     if not path.exists():
         return
-    *lines, rest = _bytes(path).split(b"\n")
+    try:
+        *lines, rest = split_lines(_bytes(path), path.name)
+    except ValueError as error:
+        raise _sentence(path, "", str(error)) from None
     if rest and finished:
         lines.append(rest)
     for number, line in enumerate(lines, start=1):
@@ -143,10 +150,7 @@ def _lines(path: Path, adapter: TypeAdapter[T], finished: bool) -> Iterator[T]:
 
 
 def _is_regression(rounds: Path) -> bool:
-    if not rounds.is_file():
-        return False
-    with rounds.open("rb") as file:
-        return b'"val_r2"' in file.readline(10_000)
+    return rounds.is_file() and b'"val_r2"' in _bytes(rounds).partition(b"\n")[0]
 
 
 def _read_summary(path: Path) -> Summary | None:
@@ -158,10 +162,18 @@ def _read_summary(path: Path) -> Summary | None:
         raise _damaged(path, "", error) from None
 
 
+def _figures(path: Path) -> dict[str, Any]:
+    """All of a summary, which is an object."""
+    try:
+        values: dict[str, Any] = parse_json(_bytes(path))
+    except ValueError as error:
+        raise _sentence(path, "", str(error)) from None
+    return values
+
+
 def _settings(path: Path, text: str) -> Settings:
     try:
-        values = yaml.safe_load(text)
-        check_tree(values)
+        values = parse_yaml(text)
         return _SETTINGS.validate_json(json.dumps(values, default=str))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -176,7 +188,8 @@ def _settings(path: Path, text: str) -> Settings:
 def _damaged(path: Path, where: str, error: ValidationError) -> UserError:
     first = error.errors(include_input=False, include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    reason = first["msg"][:1].lower() + first["msg"][1:]
+    said = first["msg"].removeprefix("Value error, ")
+    reason = said[:1].lower() + said[1:]
     return _sentence(path, where, f"{key}: {reason}" if key else reason)
 
 
@@ -187,7 +200,7 @@ def _sentence(path: Path, where: str, reason: str) -> UserError:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_plain(path, _MOST_BYTES[path.suffix])
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
 

@@ -139,8 +139,11 @@ def _between_clients(run: Run) -> list[KeyFigure]:
         full = f"test of {whose}, mean and sd over clients; the worst tenth of clients is at most {tenth}"
         found.append(KeyFigure(name, f"{mean} ± {sd}", full))
     if summary.test_calibration_error is not None:
-        error = percent_text(summary.test_calibration_error)
-        found.append(KeyFigure("Calibration error", error, "expected; Guo et al. 2017"))
+        error, why = percent_text(summary.test_calibration_error), "expected; Guo et al. 2017"
+        if summary.test_calibration_error_margin is not None:
+            error = f"{error} ± {percent_text(summary.test_calibration_error_margin)}"
+            why += "; ± since clients do not tell the confidences of a few rows"
+        found.append(KeyFigure("Calibration error", error, why))
     return found
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from calyx.digits import in_column, number_text, percent_text, spread_of
 from calyx.errors import UserError
 from calyx.files import write_atomically
+from calyx.foreign import check_own
 from cli.report import client_figures, data, figures
 from cli.report.class_figures import class_section
 from cli.report.conclusions import conclude
@@ -45,6 +46,7 @@ def write_report(run: Path) -> Path:
     Raises UserError if `run` is not a run folder, a file in it is damaged, or it cannot be written.
     """
     page = render(read_run(run))
+    check_own(run)
     path = run / "report.html"
     try:
         write_atomically(path, page)

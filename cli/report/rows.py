@@ -201,6 +201,7 @@ class Summary:
     test_client_sd: Spread | None = None
     test_client_worst_decile: Score | None = None
     test_calibration_error: Share | None = None
+    test_calibration_error_margin: Share | None = None  # None in runs of before
     test_confusion: tuple[tuple[Count, ...], ...] | None = None  # [K, K], true class by said one
     best_round: Count | None = None  # null where none is called best; see `absent`
     released_round: Count | None = None
@@ -236,3 +237,17 @@ class Summary:
     seconds: Seconds | None = None
     versions: dict[str, str | None] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an accuracy below 0: only an R² has no lower end."""
+        if self.metric == "accuracy" and any(score < 0 for score in self._scores()):
+            raise ValueError("an accuracy is below 0")
+
+    def _scores(self) -> list[float]:
+        values: list[object] = [self.test_client_mean, self.test_client_worst_decile]
+        values += [self.best_val_accuracy, self.test_accuracy, self.personal]
+        if self.cv is not None:
+            values += [self.cv.mean, *(self.cv.folds or ())]
+        for one in vars(self.baselines).values() if self.baselines else ():
+            values += one.values() if isinstance(one, dict) else [one]
+        return [value for value in values if isinstance(value, float)]

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
+from calyx.foreign import parse_yaml
 from cli.ranking.standings import Settings
 from cli.report.folder import Run
 
@@ -64,7 +63,7 @@ def _is_varied(key: str, named: Sequence[str], flat: Sequence[Mapping[str, str]]
 
 
 def _config(run: Run) -> dict[str, Any]:
-    values = yaml.safe_load(run.config_text)
+    values = parse_yaml(run.config_text)
     return values if isinstance(values, dict) else {}
 
 

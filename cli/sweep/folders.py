@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError, UserError
+from calyx.files import read_plain
+from calyx.foreign import check_own, check_plain
 from calyx.order import run_digest
 from cli.sweep.outcomes import FILE
 from engines.planning import Plan
@@ -71,9 +73,13 @@ def refuse_foreign_files(folder: Path) -> None:
     """Raise UserError for a file that a sweep would write over, in a folder of no sweep."""
     ours = ("sweep.csv", "report.html", "multirun.yaml")
     there = [folder / name for name in ours if os.path.lexists(folder / name)]
+    for path in (*there, folder / "study.journal"):
+        check_plain(path)  # Hydra and Optuna follow links
+    if there:
+        check_own(folder)
     if not there or any(folder.rglob(FILE)):
         return
-    if there[0].name == ours[-1] and "\nhydra:" in f"\n{there[0].read_text(errors='replace')}":
+    if there[0].name == ours[-1] and b"\nhydra:" in b"\n" + read_plain(there[0]):
         return  # Hydra's own, of a sweep that was stopped before its first job
     raise UserError(
         f"{there[0]} is there already, of no sweep, and would be written over; choose another "

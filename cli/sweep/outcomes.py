@@ -1,13 +1,13 @@
 """What became of a job: said by one small file in its folder, whichever process ran it."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
-from calyx.errors import CalyxError
+from calyx.errors import CalyxError, for_terminal, printable
 from calyx.files import write_json
+from calyx.foreign import read_object
 from cli.ranking.entries import (
     PERSONAL,
     Entry,
@@ -55,16 +55,26 @@ def read_outcome(folder: Path, job: int, overrides: Sequence[str] = ()) -> Outco
     """
     run = RunFolder(folder)
     said = _said(folder)
-    words = tuple(map(str, said.get("overrides", overrides)))
+    named = said.get("overrides", overrides)
+    words = tuple(for_terminal(str(word)) for word in named) if isinstance(named, Sequence) else ()
     if run.summary.exists() and run.report.exists():
         try:
-            return Outcome(job, folder, words, "finished", figures=run.read_summary())
+            return Outcome(job, folder, words, "finished", figures=_shown(run.read_summary()))
         except CalyxError as error:
             return Outcome(job, folder, words, "failed", str(error))
     status = said.get("status")
     if status not in get_args(Status) or status == "finished":
         status = "unfinished" if run.holds_run else "not run"
-    return Outcome(job, folder, words, cast(Status, status), str(said.get("error", "")))
+    return Outcome(job, folder, words, cast(Status, status), printable(str(said.get("error", ""))))
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """A summary whose texts can be put on a terminal and into a file, whoever wrote it."""
+    if isinstance(value, dict):
+        return {_shown(key): _shown(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shown(inner) for inner in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def found_below(folder: Path) -> list[Outcome]:
@@ -76,10 +86,9 @@ def found_below(folder: Path) -> list[Outcome]:
 
 def _said(folder: Path) -> Row:
     try:
-        said = json.loads((folder / FILE).read_text())
+        return read_object(folder / FILE)
     except (OSError, ValueError):
-        said = None
-    return said if isinstance(said, dict) else {}
+        return {}
 
 
 def objective_of(figures: Row, objective: str) -> float | None:

@@ -161,7 +161,9 @@ def sampler(settings: Settings, space: Space, number: int) -> "BaseSampler":
     if settings.sampler == "random":
         return samplers.RandomSampler(seed=seed)
     if settings.sampler == "cmaes":
-        return samplers.CmaEsSampler(seed=seed)
+        from cli.sweep.careful_cmaes import CarefulCmaEs
+
+        return CarefulCmaEs(seed=seed)
     return samplers.TPESampler(seed=seed, constant_liar=settings.n_jobs > 1)
 
 

@@ -1,6 +1,5 @@
 """release: the model's file, with the preprocessing that belongs to it, and the summary."""
 
-import json
 import platform
 import sys
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from typing import Any
 from calyx.config import RunConfig, Section, parse
 from calyx.figures import Reasons
 from calyx.files import read_lines, write_json
+from calyx.foreign import read_object
 from calyx.metrics import metric_name
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import with_constants
@@ -77,12 +77,12 @@ def _cross_validated(work: Work) -> dict[str, Any] | None:
     if work.run.cv.k is None or not path.exists():
         return None
     own = ("rounds", "models")  # the file's own account
-    return {k: v for k, v in json.loads(path.read_text()).items() if k not in own}
+    return {k: v for k, v in read_object(path).items() if k not in own}
 
 
 def close_audit(work: Work) -> None:
     """The summary of a run that trains nothing; it says "finished" all the same."""
-    findings = json.loads(work.folder.audit.read_text())["findings"]
+    findings = read_object(work.folder.audit)["findings"]
     counts = {s: sum(f["severity"] == s for f in findings) for s in SEVERITIES}
     head = {
         "task": work.task.name,

@@ -8,7 +8,7 @@ import shlex
 import pytest
 from support.pages import ROOT
 
-from benchmarks import drift, faults, leakage, secagg
+from benchmarks import drift, faults, leakage, secagg, timing_questions
 from benchmarks.tables import __main__ as tables
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
@@ -54,6 +54,12 @@ def test_the_command_of_comparison(started, run):
     assert ditto["note"] is None
     assert nope["accuracy"] is None
     assert "strategy/nope" in nope["note"]
+
+
+def test_the_command_of_gateway(run):
+    found = run("gateway", "--exchanges", "50")
+    assert found["served"] == found["looks"] == 1
+    assert found["after"] - found["before"] < 16
 
 
 @pytest.mark.e2e
@@ -130,3 +136,10 @@ def test_the_command_of_tables(tmp_path, capsys):
     assert "wine" in capsys.readouterr().out
     lines = [path.read_bytes().splitlines() for path in (tmp_path / "wine").glob("*.csv")]
     assert sum(map(len, lines)) - len(lines) == 178  # rows, as scikit-learn has them
+
+
+def test_the_command_of_timing(run, monkeypatch):
+    """Without its processes: that each answer makes the difference that a clock would show."""
+    monkeypatch.setattr(timing_questions, "EPOCHS", 30)
+    found = run("timing", "--short", "--markers", "2", "--seed", "3")
+    assert found == {"bits": 20, "right_by_journals": 20}

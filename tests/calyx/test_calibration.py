@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.calibration import STEP, expected_calibration_error, reliability
+from calyx.calibration import (
+    STEP,
+    coarsened,
+    expected_calibration_error,
+    margin,
+    reliability,
+)
 
 
 def by_definition(confidence, correct, bins):
@@ -79,3 +85,25 @@ def test_what_is_no_confidence_is_refused(confidence, correct, bins):
 def test_no_rows_have_no_error_to_tell():
     with pytest.raises(ValueError, match="no rows"):
         expected_calibration_error(np.zeros((3, 5), np.int64))
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 1, width=32), max_size=40), min_size=1, max_size=4),
+    st.integers(1, 12),
+    st.integers(0, 2**32 - 1),
+)
+def test_what_sites_tell_of_few_rows_leaves_the_pooled_error_within_the_margin(sites, least, seed):
+    rng = np.random.default_rng(seed)
+    exact, told, coarse = np.zeros((3, 15), np.int64), np.zeros((3, 15), np.int64), 0
+    for confidences in sites:
+        counts = reliability(np.array(confidences), rng.random(len(confidences)) < 0.7, 15)
+        found, rows = coarsened(counts, least)
+        exact, told, coarse = exact + counts, told + found, coarse + rows
+        small = (counts[0] > 0) & (counts[0] < least)
+        middles = np.rint((np.arange(15) + 0.5) / 15 / STEP) * counts[0]
+        assert (found[2][small] == middles[small]).all()  # nothing of the rows but their number
+        assert (found[:2] == counts[:2]).all()
+    rows = int(exact[0].sum())
+    if rows:
+        off = abs(expected_calibration_error(told) - expected_calibration_error(exact))
+        assert off <= margin(coarse, rows, 15) + 1e-12

@@ -3,12 +3,25 @@
 import os
 import resource
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from calyx.errors import UserError
-from calyx.files import append_lines, read_lines, user_folder, write_atomically, write_json
+from calyx.files import (
+    append_lines,
+    ends_whole,
+    inner,
+    locked,
+    plain,
+    read_lines,
+    read_plain,
+    user_folder,
+    write_atomically,
+    write_json,
+    write_synced,
+)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
@@ -111,6 +124,87 @@ def test_lines_that_a_full_disk_cuts_off_are_taken_back(tmp_path):
         signal.signal(signal.SIGXFSZ, ignored)
     append_lines(path, [{"n": 3}])
     assert read_lines(path) == [{"n": 1}, {"n": 3}]
+
+
+@pytest.fixture
+def links(tmp_path):
+    """A file of the user's, and links that lead there under the names of a folder's own files."""
+    (tmp_path / "precious").write_text("precious\n")
+    for name in ("rows.jsonl", "summary.json", ".lock"):
+        (tmp_path / name).symlink_to("precious")
+    return tmp_path
+
+
+def test_no_write_follows_a_link(links):
+    for write in (
+        lambda: append_lines(links / "rows.jsonl", [{"round": 1}]),
+        lambda: locked(links / ".lock").__enter__(),
+        lambda: write_synced(links / "summary.json", b"{}"),
+        lambda: inner(str(links / "rows.jsonl"), os.O_WRONLY),
+    ):
+        with pytest.raises(OSError, match=r"is a link|File exists"):
+            write()
+    write_json(links / "summary.json", {})  # a name is given anew, whatever had it
+    assert (links / "precious").read_text() == "precious\n"
+    assert not (links / "summary.json").is_symlink()
+
+
+def test_a_temporary_name_cannot_be_planted(tmp_path, monkeypatch):
+    (tmp_path / "precious").write_text("precious")
+    monkeypatch.setattr(os, "urandom", lambda n: bytes(n))  # even if it could be guessed
+    (tmp_path / f".calyx-{'00' * 8}.part").symlink_to("precious")
+    with pytest.raises(FileExistsError):
+        write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+@pytest.mark.parametrize("opener", [plain, inner])
+def test_only_plain_files_are_read_and_nobody_waits(tmp_path, opener):
+    os.mkfifo(tmp_path / "pipe")
+    for path, why in (
+        (tmp_path / "pipe", "neither"),
+        (Path("/dev/zero"), "neither"),
+        (tmp_path, ""),
+    ):
+        with pytest.raises(OSError, match=why):
+            opener(str(path), os.O_RDONLY)
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "file").write_bytes(b"data")
+    if opener is plain:
+        with open(tmp_path / "link", "rb", opener=plain) as file:
+            assert file.read() == b"data"
+    with pytest.raises(OSError, match="is a link"):
+        read_plain(tmp_path / "link")
+    with pytest.raises(OSError, match="more than 3 bytes"):
+        read_plain(tmp_path / "file", 3)
+    assert read_plain(tmp_path / "file", 4) == b"data"
+
+
+def test_lines_grow_in_a_file_of_their_own(tmp_path):
+    """A copy by hard links, as backups are, keeps its lines, and a planted one gets none."""
+    path, copy = tmp_path / "rows.jsonl", tmp_path / "copy"
+    append_lines(path, [{"n": 1}])
+    path.chmod(0o600)
+    copy.hardlink_to(path)
+    append_lines(path, [{"n": 2}])
+    assert (read_lines(path), read_lines(copy)) == ([{"n": 1}, {"n": 2}], [{"n": 1}])
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_is_held_by_one_and_empties_no_file(tmp_path):
+    (tmp_path / "lock").write_text("kept")
+    lock = partial(locked, tmp_path / "lock", is_inherited=True)
+    with lock() as first, lock() as second:
+        assert (first, second) == (True, False)
+    assert (tmp_path / "lock").read_text() == "kept"
+
+
+@pytest.mark.parametrize(("data", "is_whole"), [(b"{}\n", True), (b"{}\n{", False), (b"", False)])
+def test_whether_a_line_was_cut_off(tmp_path, data, is_whole):
+    path = tmp_path / "rows.jsonl"
+    assert ends_whole(path)
+    path.write_bytes(data)
+    assert ends_whole(path) == is_whole
 
 
 def test_a_user_without_a_home_is_told_which_variable_helps(monkeypatch):

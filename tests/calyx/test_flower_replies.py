@@ -9,13 +9,14 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.app.message import remove_content_from_message
 from flwr.common.serde import message_to_proto
 from flwr.proto.message_pb2 import ObjectTree, PullObjectResponse
+from flwr.proto.node_pb2 import NodeInfo
 from flwr.proto.runtime_pb2 import PullAppMessagesResponse
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
 from flwr.superlink.grid.http_grid import HttpGrid
 
 from calyx import flower_replies, wire
 from calyx.flower import as_task, empty_run, label_message
-from calyx.flower_replies import Pulls, send_and_wait
+from calyx.flower_replies import Pulls, registered_names, send_and_wait
 
 LINES = ("push_messages", "node", "run", "_runtime_client")  # of Flower's grid that are relied on
 
@@ -127,6 +128,23 @@ def test_a_reply_that_says_it_answers_another_clients_question_is_not_taken_for_
     link.superlink.take(answer(second, "second"))
     link.superlink.take(answer(third, "third"))
     assert outcome(link) == ["its reply cannot be read", "second", "third"]
+
+
+def test_a_reply_in_another_clients_name_is_not_taken_for_that_ones(link):
+    first, second, third = link.questions
+    reply = answer(first)
+    reply.metadata.__dict__["_src_node_id"] = 12
+    link.superlink.take(reply)
+    for question in (second, third):
+        link.superlink.take(answer(question))
+    assert outcome(link) == ["its reply cannot be read", "x", "x"]
+
+
+def test_the_operators_names_of_nodes_are_known_where_there_is_a_superlink(link, monkeypatch):
+    nodes = [NodeInfo(node_id=11, name="north"), NodeInfo(node_id=12)]
+    monkeypatch.setattr(link.grid, "get_nodes", lambda: nodes)
+    assert registered_names(link.grid) == {11: "north"}
+    assert registered_names(SimpleNamespace()) == {}
 
 
 def test_a_reply_whose_part_was_never_announced_is_incomplete(link):

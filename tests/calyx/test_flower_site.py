@@ -7,9 +7,12 @@ import os
 import signal
 import threading
 import time
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from flwr.app import Message, RecordDict
 from flwr.proto.fleet_pb2 import ActivateNodeResponse, PullMessagesRequest
 from flwr.proto.message_pb2 import PullObjectResponse
 from starlette.applications import Starlette
@@ -20,8 +23,10 @@ from support.tls import served
 from calyx import bounded_http, flower_site
 from calyx.authority import make_server
 from calyx.certificates import make_node_key
+from calyx.door import Door
 from calyx.errors import CalyxError, UserError
-from calyx.flower_site import Door, NotAdmitted, SiteLink
+from calyx.flower import as_task, label_message
+from calyx.flower_site import NotAdmitted, SiteLink
 
 PULL = "/v1/fleet/pull-messages"
 
@@ -207,10 +212,36 @@ def test_a_site_that_could_not_say_goodbye_knows_it(server, link):
     assert not link.has_left
 
 
+def test_a_heartbeat_that_nobody_took_is_not_repeated_at_once(server, link):
+    """A server that took none would have one a second, and see by the answers how busy a site is."""
+    server.script["/v1/fleet/send-node-heartbeat"] = [Response(status_code=503)]
+    assert link.beat()
+
+
 def test_a_message_that_is_none_is_refused(server, link):
     server.script[PULL] = [Response(b"\xff\xff no protobuf")]
     with pytest.raises(ValueError, match="protobuf"):
         link.receive()
+
+
+def test_no_field_of_a_reply_says_when_it_was_made_or_how_long_that_took(server, link, monkeypatch):
+    as_task(1)
+    asked, bodies = Message(RecordDict(), 7, "train"), []
+    asked.metadata.created_at, asked.metadata.ttl = 1.8e9, 600.0
+    label_message(asked.metadata, "the-order")
+    nothing_more = SimpleNamespace(objects_to_push=[])
+    monkeypatch.setattr(link, "call", lambda _, request: bodies.append(request) or nothing_more)
+    for now in (1.8e9 + 1, 1.8e9 + 3.7):  # when the app makes the reply
+        clock = datetime.fromtimestamp(now, UTC)
+        monkeypatch.setattr("flwr.app.message.message.now", lambda clock=clock: clock)
+        reply = Message(RecordDict(), reply_to=asked)
+        assert reply.metadata.created_at == now
+        link.reply(reply, asked)
+    first, second = bodies
+    assert first == second
+    assert list(first.clientapp_runtime_list) == [0.0]
+    sent = first.messages_list[0].metadata
+    assert (sent.created_at, sent.ttl) == (1.8e9, 600.0)
 
 
 PART = "/v1/fleet/pull-object"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calyx import foreign, human_yaml
 from calyx.config import Section, config
 from calyx.errors import ConfigError
 from calyx.human_yaml import read_tree, typed
@@ -110,12 +111,12 @@ def test_a_place_says_what_a_word_is(tmp_path, key, word, value):
         ("a: !!python/object:os.system x", "line 1: the tag tag:yaml.org,2002:python/object:os"),
         ("a: !!int 3", "line 1: the tag tag:yaml.org,2002:int is not read"),
         ("[a, b]: 1", "line 1: a key must be one word"),
-        ("a: &a [*a]", "more than 1,000,000 values or 50 levels"),
-        ("a: " + "[" * 5000, "has more than 50 levels"),
+        ("a: &a [*a]", "line 1, column 8: this is no YAML: an alias"),
+        ("a: " + "[" * 5000, "values or 50 levels; write it shorter or flatter"),
         (
             "a0: &a0 [1]\n"
             + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)),
-            "more than 1,000,000 values",
+            "line 2, column 10: this is no YAML: an alias",
         ),
         ('a: "\\ud83d"', "line 1: half a letter"),
         ("a: 1\n---\nb: 2\n", "line 2, column 1: this is no YAML"),
@@ -129,7 +130,11 @@ def test_a_place_says_what_a_word_is(tmp_path, key, word, value):
             "line 1: yes is one thing to some readers of YAML and another to others; wri",
         ),
         ("words: [1, 0.12345678901234567890]", "line 1: 0.12345678901234567890 has more digits"),
-        ("<<: 3", "line 1: << takes keys over from a mapping"),
+        (
+            "a: &all {b: 1}\nc: *all",
+            "line 2, column 4: this is no YAML: an alias (*name) stands for",
+        ),
+        ("a: &a [1]\nb: {<<: *a}", "line 2, column 9: this is no YAML: an alias"),
         ("[1]", "is no YAML mapping; docs/x.md shows"),
         ("", "is no YAML mapping"),
     ],
@@ -141,9 +146,12 @@ def test_what_cannot_be_read_is_one_sentence_with_its_line(tmp_path, text, said)
     assert str(caught.value).isprintable()
 
 
-def test_a_mapping_may_be_named_and_taken_over(tmp_path):
-    found = read(tmp_path, "inner: &all {a: [1], b: [2]}\nraw:\n  <<: *all\n  b: x\n")
-    assert found == {"inner": {"a": [1], "b": [2]}, "raw": {"a": [1], "b": "x"}}
+@pytest.mark.parametrize("where", [foreign, human_yaml._Loader])
+def test_values_are_counted_before_they_are_kept(tmp_path, monkeypatch, where):
+    """By events, and once more by the loader, which may read what libyaml does not."""
+    monkeypatch.setattr(where, "MOST_VALUES" if where is foreign else "left", 20)
+    with pytest.raises(ConfigError, match="write it shorter"):
+        read(tmp_path, "a: [" + "x, " * 30 + "]")
 
 
 @given(st.dictionaries(st.text(max_size=5), st.lists(st.text(max_size=5), max_size=3), max_size=3))

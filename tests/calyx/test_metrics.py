@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from support.evaluations import CLASSES, CPU, of_logits, of_values, told
 
-from calyx.details import confusion_matrix, details
+from calyx.details import confusion_matrix, details, told_details
 from calyx.figures import IMPOSSIBLE
 from calyx.metrics import counts_of, evaluation_terms, figures
 from calyx.secagg.quantise import FixedPoint
@@ -188,7 +188,7 @@ def classified():
     logits = [[2.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0], [0.0, 2.0, 0.0]]
     part = Part(np.array(logits, dtype=np.float32), np.array([0, 0, 1, 2, 2]), 3)
     found = evaluate(torch.nn.Identity(), part, torch.device("cpu"), is_test=True)
-    return counts_of(found, THREE, "rows") | found.beside
+    return counts_of(found, THREE, "rows") | told_details(found.beside, 1)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,13 @@ def test_an_order_comes_back_from_its_canonical_json():
         lambda o, t: canonical_json(o | {"deadline_s": 0.0}),
         lambda o, t: canonical_json(o | {"kind": "predict"}),
         lambda o, t: canonical_json(o | {"groups": ["a", "b"]}),
+        lambda o, t: canonical_json(o | {"run": ""}),
+        lambda o, t: canonical_json(o | {"run": "x" * 201}),  # what a ledger's line would hold
+        lambda o, t: canonical_json(o | {"run": "r\nr"}),
+        lambda o, t: canonical_json(o | {"run": "r\u202er"}),
+        lambda o, t: canonical_json(o | {"groups": [["a", "b" * 201]]}),
+        lambda o, t: canonical_json(o | {"members": [["a", "b\x1b[2J"]]}),
+        lambda o, t: canonical_json(o | {"deadline_s": 1e300}),
         lambda o, t: canonical_json({k: v for k, v in o.items() if k != "weights"}),
         lambda o, t: json.dumps(dict(reversed(o.items())), separators=(",", ":")),
         lambda o, t: t.replace('"attempt":1', '"attempt":1,"attempt":1'),

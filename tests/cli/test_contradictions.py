@@ -39,6 +39,11 @@ REFUSED = [
     ([*SMALL, "phases=[audit]", "min_replies=9"], "min_replies=9 is more than the 6"),
     ([*SMALL, "client.policy.privacy=none"], "refuses every order of privacy=secagg"),
     ([*SMALL, "client.policy.n_min=6"], "refuses every sum of privacy.n_min=5"),
+    (
+        [*SMALL, "client.policy.bounds={training.lr: {max: 0.1}, training.*: any, seed: [2]}"],
+        "training.lr is 0.5, outside the bound of {max: 0.1}; seed is 1, outside the bound of [2]; there "
+        "is no bound for task.faults, task.name",
+    ),
     ([*SMALL, "client.policy.h_min=4"], "refuses every sum of privacy.h_min=3"),
     ([*OPEN, "cv.k=clients", "client.policy.leave_one_out=false"], "refuses cv.k=clients"),
     ([*SMALL, "preprocessing.name=fedrated"], "write preprocessing=fedrated"),

@@ -35,7 +35,9 @@ def test_a_training_that_diverges_at_every_client_says_what_to_do(calyx):
         "rounds=1",
         "task.num_clients=3",
     ]
-    done = calyx("simulate", *words, "training.lr=1e30", "hydra.run.dir=run")
+    done = calyx(
+        "simulate", *words, "training.lr=1e6", "training.weight_decay=100", "hydra.run.dir=run"
+    )
     assert done.returncode == 1
     assert "non-finite-update: the client's training diverged; lower training.lr." in done.stderr
     assert done.stderr.count("\n") == 1

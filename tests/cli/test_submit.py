@@ -33,6 +33,16 @@ def test_the_rosters_sites_are_the_clients_and_the_operator_has_no_rows(started)
     assert submit.main([*CSV, f"task.clients=[{','.join(reversed(NAMES))}]"]) == 0
 
 
+def test_what_sites_with_their_tasks_template_refuse_is_said_key_by_key(started, capsys):
+    assert submit.main([*CSV, "training.lr=0.3", "task.hidden=1500", "privacy.clip=5"]) == 0
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    for key in ("training.lr is 0.3", "task.hidden is 1500", "privacy.clip is 5"):
+        assert key in said
+    assert submit.main(CSV) == 0
+    assert "warning" not in capsys.readouterr().out
+    assert len(started) == 2  # sites decide
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.clients import Clients, code_of
+from support.clients import LINKS, Clients, code_of
 from support.csv_files import write_folder, write_schema
 from support.federation import Federation
 
@@ -125,7 +125,7 @@ def test_orders_that_fail_on_rows_are_limited(clients):
     clients.contexts[name] = clients.fresh(name, policy=policy)
 
     def wild(run):
-        order = clients.with_terms("training", lr=1e38, epochs=3)
+        order = clients.with_terms("training", lr=1e6, weight_decay=100.0, epochs=10)
         return clients.ask(name, replace(order, run=run))
 
     assert code_of(wild("a")) == "non-finite-update"
@@ -135,6 +135,44 @@ def test_orders_that_fail_on_rows_are_limited(clients):
     assert code_of(wild("d")) == "daily-limit"
     assert code_of(clients.ask(name, clients.order(run="e"))) == "daily-limit"
     assert code_of(clients.ask(name, statistics(clients), weights={})) == "daily-limit"
+
+
+SENSELESS = {
+    "momentum 1e300": ("training", {"momentum": 1e300}),
+    "momentum 1": ("training", {"momentum": 1.0}),
+    "lr 1e308": ("training", {"lr": 1e308}),
+    "lr 5e-324": ("training", {"lr": 5e-324}),
+    "weight_decay 1e308": ("training", {"weight_decay": 1e308}),
+    "batch_size 1e30": ("training", {"batch_size": 10**30}),
+    "epochs 1e12": ("training", {"epochs": 10**12}),
+    "min_delta 1e300": ("training", {"early_stopping": {"patience": 1, "min_delta": 1e300}}),
+    "iqr_factor 1e308": ("preprocessing", {"iqr_factor": 1e308}),
+    "fill_value 1e300": ("preprocessing", {"fill_value": 1e300}),
+    "bins 1e9": ("statistics", {"bins": 10**9}),
+    "no optimizer": ("training", {"optimizer": None}),
+    "a hidden key": ("training", {"x" * 10_000: 1}),
+}
+
+
+@pytest.mark.parametrize("what", SENSELESS)
+def test_what_nothing_could_be_learned_with_is_refused_before_rows_and_costs_nothing(
+    clients, monkeypatch, what
+):
+    monkeypatch.setattr("client.assignment.prepare", lambda *_: pytest.fail("it read rows"))
+    section, changes = SENSELESS[what]
+    order = clients.with_terms(section, **changes)
+    context = clients.contexts[clients.names[0]]
+    assert code_of(clients.ask(clients.names[0], order)) == "order-refused"
+    assert not context.state  # nothing of it is in the ledger
+
+
+def test_a_model_that_cannot_be_made_is_the_orders_fault_and_not_the_rows(clients, monkeypatch):
+    def model(*_):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] you tried to allocate 5e18 bytes")
+
+    monkeypatch.setattr("client.assignment._pristine", model)
+    assert code_of(clients.ask(clients.names[0], clients.order())) == "order-refused"
+    assert not clients.contexts[clients.names[0]].state
 
 
 def test_an_order_is_counted_before_its_rows_are_read(clients, monkeypatch):
@@ -167,6 +205,20 @@ def test_scores_are_of_a_cross_validation_that_the_order_names(clients):
     models = stacked([model] * len(clients.names))
     order = clients.order(kind="cv", run="run-cv", weights=hash_weights(models))
     assert code_of(clients.ask(name, order, weights=models)) == "order-refused"
+
+
+def test_folds_are_counted_and_trained_in_runs_that_do_nothing_else(clients):
+    def asked(k, fold, **changes):
+        terms = replace(clients.federation.setting.terms, cv=Cv(k=k, fold=fold))
+        return code_of(clients.ask(clients.names[0], clients.order(terms=terms, **changes)))
+
+    assert asked(2, 2) == "order-refused"  # C10
+    late = {"round": 2, "previous": LINKS}  # whose weights nobody can compare with a seed's
+    assert asked("clients", 5, **late) == "order-refused"  # of five, counted from 0
+    assert asked(2, None) == "order-refused"  # a training of all folds
+    assert asked(2, None, kind="cv", round=5) == "order-refused"  # in a run that may train
+    assert asked(2, 0, kind="cv", round=5, run="run-cv") == "order-refused"
+    assert asked(2, 0, run="run-cv") == "order-refused"
 
 
 def test_a_run_that_began_with_statistics_counts_as_a_run_all_the_same(clients):

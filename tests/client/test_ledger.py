@@ -191,6 +191,21 @@ def test_the_tombstone_is_on_disk_before_the_vector_exists(clients, tmp_path, mo
     assert code_of(clients.ask(site.name, clients.order(attempt=2))) == "second-vector"
 
 
+def test_shares_leave_after_the_line_of_the_sum_that_they_open(clients, tmp_path, monkeypatch):
+    site = OnASite(clients, tmp_path / "state")
+    server, requests = clients.advance(clients.order(), 3)
+    appended = ledger.append_lines
+
+    def full(path, lines):
+        assert lines[0]["event"] == "revealed"
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(ledger, "append_lines", full)
+    assert code_of(clients.stage(site.name, 4, server.ctx, requests[0])) == "internal-error"
+    monkeypatch.setattr(ledger, "append_lines", appended)
+    assert code_of(clients.stage(site.name, 4, server.ctx, requests[0])) == "wrong-stage"
+
+
 def test_a_line_that_a_crash_cut_off_does_not_spoil_the_ledger(clients, tmp_path):
     site = OnASite(clients, tmp_path / "state")
     clients.advance(clients.order(), 2)

@@ -6,9 +6,6 @@ import pytest
 from support.clients import LINKS, code_of, edited
 
 from calyx import wire
-from calyx.config import parse
-from calyx.errors import ConfigError
-from client.policy import PolicyConfig, _is_within
 
 OTHER_ORDERS = {
     "the weights": lambda c: c.order(weights="0" * 64),
@@ -140,32 +137,3 @@ def test_a_client_without_keys_takes_no_part(clients):
     for key in ("client-identity", "client-roster"):
         del context.node_config[key]
     assert code_of(clients.ask(name, clients.order())) == "outside-policy"
-
-
-@pytest.mark.parametrize(
-    ("value", "bound", "is_within"),
-    [
-        (3, "any", True),
-        ("a", ["a", "b"], True),
-        ("c", ["a", "b"], False),
-        (True, [1], False),
-        (1, [1.0], False),
-        (None, [None], True),
-        (3, {"min": 3}, True),
-        (2.9, {"min": 3}, False),
-        (3, {"max": 2}, False),
-        (3, {"min": 1, "max": 5}, True),
-        (True, {"min": 0}, False),
-        ("3", {"min": 0}, False),
-        (None, {"min": 0}, False),
-    ],
-)
-def test_a_bound_is_any_a_list_or_a_range(value, bound, is_within):
-    assert _is_within(value, bound) is is_within
-
-
-@pytest.mark.parametrize("bound", ["all", 3, {}, {"least": 1}, None])
-def test_a_bound_that_bounds_nothing_is_refused(clients, bound):
-    policy = clients.section["policy"] | {"bounds": {"training.*": bound}}
-    with pytest.raises(ConfigError, match=r"bounds\.training"):
-        parse(PolicyConfig, policy, "client.policy")

@@ -187,7 +187,7 @@ def test_a_weight_that_is_no_power_of_two_or_not_the_tasks_is_refused(clients):
 
 
 def test_a_site_bounds_the_weight_that_an_order_names(clients):
-    bounds = {"task.w_max": {"max": 1024}, "*": "any"} | {
+    bounds = {"task.w_max": {"max": 1024}} | {
         f"{key}.*": "any" for key in ("task", "strategy", "training", "preprocessing", "privacy")
     }
     bounds |= {"statistics.*": "any", "seed": "any", "rounds": "any", "deadline_s": "any"}

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +13,14 @@ from torch.nn import functional
 
 from calyx.hardware import Hardware
 from calyx.seeding import rng
+from calyx.weights import weights_of
 from client.data import Part
 from client.evaluation import evaluate
 from client.training import train
+from strategies.ditto import PersonalObjective
 from strategies.fedprox import FedProxLocal
+from strategies.local import LocalObjective
+from strategies.scaffold import ScaffoldLocal
 
 
 def model(seed=0, dropout=0.0):
@@ -86,6 +91,56 @@ def test_training_stops_when_patience_epochs_brought_nothing_better():
     assert train(model(), rows(60), rows(30, seed=9), job(stuck)).epochs <= 10
     few = train(model(), rows(60), rows(19), job(stuck))
     assert (few.epochs, few.validation_loss) == (50, None)
+
+
+class Normed(nn.Module):
+    """Layers that draw, and running statistics that no gradient moves."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3))
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [LocalObjective(), FedProxLocal(mu=0.5), ScaffoldLocal(), PersonalObjective(lam=0.5)],
+    ids=lambda objective: type(objective).__name__,
+)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_epochs_that_hide_when_a_training_stops_change_nothing(objective, optimizer):
+    start, ends = weights_of(Normed()), []
+    beside = start | objective.beside({k: v for k, v in start.items() if v.dtype.kind == "f"})
+    cfg = config(epochs=12, lr=0.5, patience=1, optimizer=optimizer)
+    for hides in (False, True):
+        net, epochs, validation = Normed(), [], rows(30, seed=9)
+        asked = replace(job(cfg, objective), beside=beside, own={}, hides_stopping=hides)
+        done = train(net, rows(60), validation, asked, epochs.append)
+        ends.append((done, {k: v.tobytes() for k, v in weights_of(net).items()}))
+        assert len(epochs) == (12 if hides else done.epochs)
+        assert done.epochs < 12, "the test needs a training that stops early"
+    assert ends[0] == ends[1]
+
+
+def test_a_training_that_hides_when_it_stops_does_the_same_work_whatever_its_validation_rows(
+    monkeypatch,
+):
+    """Copies of weights, too: of a large model they take as long as an epoch over few rows."""
+    real, work = torch.Tensor.clone, []
+    monkeypatch.setattr(torch.Tensor, "clone", lambda t: work.append("copy") or real(t))
+    done = []
+    for validation in (rows(60), Part(rows(60).x, 1 - rows(60).y, 2)):
+        work.append([])
+        asked = replace(job(config(epochs=9, patience=1, lr=0.3)), hides_stopping=True)
+        trained = train(model(), rows(60), validation, asked, lambda _: work.append("epoch"))
+        done.append((trained.epochs, work[work.index([]) + 1 :]))
+        work.clear()
+    assert done[0][0] > done[1][0]
+    assert done[0][1] == done[1][1]
 
 
 def test_a_client_and_a_round_have_their_own_randomness_and_nobody_elses():

@@ -108,8 +108,8 @@ def federation(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         made.start("operator", serve, until="stops everything")
         assert "6 sites" in made.run("operator", look)
         (look, join), site = step("5.")
-        for name in SITES:
-            made.write(name, "north.yaml", site)
+        written = (folder / "east" / "east.yaml").read_text()
+        assert written == made.text(site, "east")
         said = " ".join(made.run("north", look).split())
         assert "60 rows of north as schema.yaml says" in said
         assert "This site can take part" in said

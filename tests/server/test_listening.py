@@ -24,7 +24,8 @@ from benchmarks.malformed import ASK, Malformed, NodeKey, head
 from calyx.authority import make_server
 from server.gateway import Behind, make_gateway
 from server.guard import Limits
-from server.listening import GatewayServer, Guest, Guests, with_files
+from server.guests import Guest, Guests
+from server.listening import GatewayServer, with_files
 
 LIMITS = Limits(connections=60, address_connections=20)
 

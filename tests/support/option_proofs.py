@@ -246,6 +246,7 @@ ELSEWHERE = {
     "PolicyConfig.runs_a_day": f"{LEDGER}::test_runs_and_sums_a_day_are_limited",
     "PolicyConfig.sums_a_day": f"{LEDGER}::test_runs_and_sums_a_day_are_limited",
     "PolicyConfig.failures_a_day": "client/test_agreed.py::test_orders_that_fail_on_rows_are_limited",
+    "PolicyConfig.pace_s": "client/test_pace.py::test_a_server_sees_the_same_times_whatever_the_work_was",
     "PolicyConfig.joins_a_day": f"{CHAIN}::test_a_run_that_is_met_in_its_middle_is_rationed",
     "PolicyConfig.unfinished_a_day": f"{CHAIN}::test_an_answer_that_ends_before_its_vector_is_rationed",
     "PolicyConfig.leave_one_out": "client/test_agreed.py::test_a_model_for_one_client_alone_is_scored_"

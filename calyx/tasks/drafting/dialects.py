@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from calyx.errors import DataError
+from calyx.files import plain
 from calyx.tasks.csv_encodings import BEGINNINGS, check_is_kept, check_is_text, wide
 from calyx.tasks.csv_numbers import number
 from calyx.tasks.csv_rows import Dialect, declared_delimiter, read_rows
@@ -56,7 +57,7 @@ def writing_of(paths: Sequence[Path], missing: tuple[str, ...]) -> Dialect:
 
 
 def _begins_with_mark(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open(path, "rb", opener=plain) as file:
         first = file.read(4)
     return any(first.startswith(mark) for mark in BEGINNINGS)
 
@@ -133,7 +134,7 @@ def _encoding(path: Path) -> str:
     """By its first bytes; "ascii" where every usual encoding reads the same. Raises DataError."""
     check_is_kept(path)
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=plain) as file:
             first = file.read(BLOCK_BYTES)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
@@ -156,7 +157,7 @@ def _is_text(path: Path, encoding: str) -> str:
     """The encoding, if all of the file can be read by it; "ascii" if it holds nothing else."""
     is_ascii = True
     try:
-        with path.open(encoding=encoding, newline="") as file:
+        with open(path, encoding=encoding, newline="", opener=plain) as file:
             while block := file.read(BLOCK_BYTES):
                 is_ascii &= block.removeprefix("\ufeff").isascii()
     except UnicodeDecodeError:
@@ -166,7 +167,7 @@ def _is_text(path: Path, encoding: str) -> str:
 
 def _delimiter(path: Path, encoding: str) -> str:
     """The one that gives the first rows one width, and the widest; "" where none stands in them."""
-    with path.open(encoding=encoding, newline="", errors="replace") as file:
+    with open(path, encoding=encoding, newline="", errors="replace", opener=plain) as file:
         declared = declared_delimiter(file.readline(LONGEST_LINE).removeprefix("\ufeff"))
     if declared:
         return declared
@@ -182,7 +183,10 @@ def _fit(path: Path, encoding: str, delimiter: str) -> tuple[int, int]:
     widths = list[int]()
     encoding = encoding.replace("utf-8", "utf-8-sig")
     # What is wrong is told by whoever reads the rows.
-    with path.open(encoding=encoding, newline="") as file, suppress(csv.Error, UnicodeError):
+    with (
+        open(path, encoding=encoding, newline="", opener=plain) as file,
+        suppress(csv.Error, UnicodeError),
+    ):
         rows = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
         widths += (len(row) for row in islice(rows, LOOKED_AT) if row)
     first = widths[0] if widths else 0

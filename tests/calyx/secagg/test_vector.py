@@ -1,5 +1,7 @@
 """A contribution as a vector, and the mean that a sum of vectors says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,15 +37,11 @@ def total_of(parts, layout=LAYOUT):
     return total
 
 
-@given(st.lists(st.integers(0, 200), min_size=1, max_size=20), st.integers(0, 2**32 - 1))
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=20), st.integers(0, 2**32 - 1))
 def test_the_sum_says_the_mean_weighted_by_capped_examples(rows, seed):
     rng = np.random.default_rng(seed)
     parts = [contribution(rng, n) for n in rows]
     weights = [min(n, LAYOUT.w_max) for n in rows]
-    if sum(weights) == 0:
-        with pytest.raises(ValueError, match="sum of weights is 0"):
-            decode(total_of(parts), len(parts), LAYOUT)
-        return
     result = decode(total_of(parts), len(parts), LAYOUT)
     assert result.weight == sum(weights)
     for name, _ in LAYOUT.tensors:
@@ -119,3 +117,57 @@ def test_a_sum_that_honest_clients_cannot_make_is_refused():
     forged[LAYOUT.ends[2] - 1] = 2**25 - 1  # the metric's highest limb
     with pytest.raises(ValueError, match="outside its range"):
         decode(forged, 1, LAYOUT)
+
+
+@given(
+    bits=st.sampled_from([16, 24, 32]),
+    n_max=st.sampled_from([2, 8, 128, 512]),
+    clip=st.sampled_from([0.01, 0.2, 1.0, 2.0, 3.3]),
+    rows=st.lists(st.integers(1, 300), min_size=1, max_size=8),
+    size=st.sampled_from([0.0, 1e-4, 1.0, 1e6]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_no_sum_of_honest_clients_is_judged_impossible(bits, n_max, clip, rows, size, seed):
+    """At every step, weight and size of updates; all cut to one side is the most there can be."""
+    layout = replace(LAYOUT, fixed=FixedPoint(bits, n_max, clip))
+    rng = np.random.default_rng(seed)
+    parts = [contribution(rng, n) for n in rows[:n_max]]
+    if size:
+        same = {name: np.full(shape, size, np.float32) for name, shape in LAYOUT.tensors}
+        parts = [replace(part, update=same) for part in parts]
+    decode(total_of(parts, layout), len(parts), layout)
+
+
+def forged(total, place, steps):
+    """A sum to which a member has added so many steps at one element."""
+    found = total.astype(np.int64)
+    found[place] += steps
+    return (found & FIXED.mask).astype(np.uint32)
+
+
+def test_a_coordinate_beyond_what_the_weights_allow_is_no_honest_sum():
+    """Ten clients of 32 rows at w_max 64: 10 · 32/64 · clip, or 5/Δ steps, and a step of each."""
+    rng = np.random.default_rng(5)
+    total = total_of([contribution(rng, 32, scale=0.0) for _ in range(10)])
+    most = int(5 / FIXED.step * (1 + 2**-23)) + 10
+    for sign in (1, -1):
+        decode(forged(total, 1, sign * most), 10, LAYOUT)
+        with pytest.raises(ValueError, match="a member sent what no honest client can"):
+            decode(forged(total, 1, sign * (most + 1)), 10, LAYOUT)
+    decode(forged(total, 1, most + 7), 10, LAYOUT, margin=7)
+    # 100 · clip in every residue, and random ones.
+    hundred = forged(total, slice(1, 9), int(100 / FIXED.step))
+    random = total.copy()
+    random[1:9] = rng.integers(0, 2**32, 8, dtype=np.uint32)
+    for attack in (hundred, random):
+        with pytest.raises(ValueError, match="no honest client"):
+            decode(attack, 10, LAYOUT)
+
+
+def test_each_client_of_a_sum_weighs_one_row_at_least():
+    rng = np.random.default_rng(5)
+    total = total_of([contribution(rng, 1) for _ in range(5)])
+    decode(total, 5, LAYOUT)
+    for steps in (-1, -5, 64 * 5):
+        with pytest.raises(ValueError, match="sum of weights"):
+            decode(forged(total, 0, steps), 5, LAYOUT)

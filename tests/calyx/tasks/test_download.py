@@ -11,6 +11,7 @@ from socket import create_server
 import pytest
 
 from calyx.errors import DataError
+from calyx.tasks import download
 from calyx.tasks.download import Source, cache_folder, fetch, read_checked
 
 CONTENT = b"1,2,3\n4,5,6\n"
@@ -152,9 +153,9 @@ def test_a_folder_that_is_absent_empty_or_holds_another_file_is_refused(tmp_path
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / NAME).write_bytes(CONTENT)
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: str, flags: int) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(download, "plain", refuse)
     with pytest.raises(DataError, match=r"cannot be read \(Permission denied\)"):
         read_checked(Source(NAME, SHA256, "https://example.org/"), tmp_path, "demo")

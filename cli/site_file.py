@@ -1,0 +1,111 @@
+"""A site's file, as `calyx keys site NAME --task TASK` writes it: where all is, and the task's policy."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from calyx.bounded_http import is_address
+from calyx.composing import compose
+from calyx.errors import ConfigError, UserError, printable
+from calyx.registry import load_class
+from client.bounds import shown as written
+from client.looseness import value_shown
+from client.order_keys import order_keys
+from client.templates import GUARDS, Template, template_of
+
+PLACEHOLDER = "HOST:PORT"
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+_HARDWARE = "{name: cpu, device: cpu, threads: 1, precision: float32, deterministic: true}"
+# Words that some readers of YAML take for yes, no or nothing.
+_ODD = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
+
+
+@lru_cache(maxsize=8)  # what is installed does not change while a program runs
+def task_template(task: str) -> Template:
+    """The template of an installed task, around the defaults of its config. Raises UserError."""
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    load_class("task", task)
+    try:
+        cfg = compose([f"task={task}"])
+        values: Any = OmegaConf.to_container(cfg, resolve=True)
+    except (HydraException, OmegaConfBaseException):
+        raise ConfigError(
+            f"The package of task={task} has no config task/{task}.yaml that can be composed, and so no "
+            "defaults to bound; `calyx new` shows where it lies."
+        ) from None
+    return template_of(task, values)
+
+
+def file_of(name: str, keys: Path, task: str, server: str | None) -> tuple[Path, bytes]:
+    """NAME.yaml and what it holds; its relative paths begin in this folder. Raises UserError."""
+    if server is not None and not is_address(server):
+        raise UserError(f"--server={printable(server)} is no HOST:PORT; ask the operator for it.")
+    text = site_text(name, keys, task_template(task), server or PLACEHOLDER)
+    return Path(f"{name}.yaml"), text.encode()
+
+
+def site_text(name: str, keys: Path, template: Template, server: str) -> str:
+    """The whole file; `keys` is the folder of the site's keys."""
+    key, node = (_quoted(str(keys / f"{name}.{end}")) for end in ("key", "node.key"))
+    return "\n".join(
+        [
+            f"server: {server}",
+            "authority: ca.crt",
+            f"node_key: {node}",
+            "manifest: manifest.json # the code that may run here; null: any that the operator has too",
+            "client:",
+            f"  name: {_quoted(name)}",
+            _data_line(template.task),
+            f"  hardware: {_HARDWARE}",
+            "  state_dir: state # this site's ledger and log; keep it",
+            f"  identity: {key}",
+            "  roster: roster.json",
+            "  policy: # what this site asks of every order, whatever the server says",
+            *_policy(template),
+            "",
+        ]
+    )
+
+
+def _data_line(task: str) -> str:
+    if task == "csv":
+        return "  data_dir: data # its rows and schema.yaml"
+    return "  data_dir: data # its rows; null where the task brings them"
+
+
+def _policy(template: Template) -> Iterator[str]:
+    for key, value in vars(template.policy).items():
+        if key == "bounds":
+            yield f"    bounds: # {GUARDS[key]}"
+            yield from (f"      {line}" for line in _bounds(template))
+        else:
+            yield f"    {key}: {value_shown(value)} # {GUARDS[key]}"
+
+
+def _bounds(template: Template) -> Iterator[str]:
+    own = ", ".join(sorted(_own_keys(template.task)))
+    for key, bound in template.bounds.items():
+        said = GUARDS.get(key, "")
+        if key == "task.*" and own:
+            said = f"of its own keys ({own}): bound what decides the model's size"
+        yield f"{key}: {written(bound)}{f' # {said}' if said else ''}"
+
+
+def _own_keys(task: str) -> set[str]:
+    """A package's own keys, of which a template knows no more than that they are there."""
+    if load_class("task", task).__module__.startswith("calyx."):
+        return set()
+    usual = {"task.name", "task.w_max", "task.hidden", "task.faults", "task.faults.{}"}
+    return {key for key in order_keys((task,)) if key.startswith("task.") and key not in usual}
+
+
+def _quoted(word: str) -> str:
+    """A word of YAML, in quotes where a reader could take it for another thing."""
+    is_plain = _WORD.fullmatch(word) and word.lower() not in _ODD
+    return word if is_plain else json.dumps(word, ensure_ascii=False)
