@@ -22,6 +22,7 @@ from calyx.files import beside, read_plain
 
 MOST_ENTRIES = 1_000_000  # of one folder, with all below it
 MOST_CONFIG_BYTES = 2**24  # of config.yaml; a schema of 100,000 columns has some 6 million
+MOST_SUMMARY_BYTES = 2**26  # of summary.json
 MOST_JSON_BYTES = 2**28  # of a file of a run; sums over 100,000 columns have some 100 million
 MOST_VALUES = 1_000_000  # of a YAML file
 MOST_BRACKETS = 5_000_000  # of a JSON file: an empty list of two letters takes 56 bytes
