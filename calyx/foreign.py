@@ -70,14 +70,17 @@ def _unread(error: OSError) -> None:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def check_own(folder: Path) -> None:
-    """That `folder` is this user's, before a file is written into what is there. Raises UserError.
+def check_own(folder: Path, first: str = "config.yaml") -> None:
+    """That what lies in `folder` is this user's, before a file of it is written. Raises UserError.
 
-    A network's file system may show other owners than the machine has: it is asked whose a file of
-    ours would be.
+    It is where the folder is, or the `first` file that a run writes: somebody may have made room for it,
+    as whoever starts a container does. A network's file system may show other owners than the machine
+    has: it is asked whose a file of ours would be.
     """
-    owner = folder.stat().st_uid
-    if owner == os.geteuid() or owner == _owner_here(folder):
+    owners = {folder.stat().st_uid}
+    with suppress(OSError):
+        owners.add((folder / first).lstat().st_uid)
+    if os.geteuid() in owners or _owner_here(folder) in owners:
         return
     raise UserError(
         f"{_shown(folder)} belongs to another user, and is read but never written; take a copy that is "
