@@ -14,9 +14,14 @@ class Sites(Federation):
         super().__init__(*RUN, *overrides, "engine=superlink")
         memory._open.clear()
         ledger.open_ledger.cache_clear()
+        self._folder = folder
+        self.give_roster(self.identities.roster)
+
+    def give_roster(self, roster):
+        """Each site pins this one from now on."""
         for name, node in self.nodes.items():
-            section = self.plan.run.client | {"state_dir": str(folder / name)}
-            keys = (self.identities.private[name], self.identities.roster)
+            section = self.plan.run.client | {"state_dir": str(self._folder / name)}
+            keys = (self.identities.private[name], roster)
             self.inner._contexts[node].node_config.update(node_config(name, section, keys))
 
     def restart(self, name):

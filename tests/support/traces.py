@@ -13,6 +13,7 @@ import json
 import re
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ import pytest
 from calyx.config import parse
 from calyx.errors import CalyxError
 from calyx.order import Order, to_json
+from calyx.secagg.roster import make_roster, read_roster, write_roster
 from calyx.secagg.rules import Rules
 from calyx.secagg.session import Session
 from client.ledger import Ledger
@@ -200,23 +202,42 @@ def _down(rounds, kinds=("train", "evaluate")):
     return tap
 
 
-def _lost_at(stage, rounds=(2,)):
-    """The last site is silent once from a stage of these rounds' trainings on."""
+def _lost_at(stages, group, count):
+    """These stages of round 2's first attempt do not reach the last `count` sites of a group."""
 
     def tap(grid, sites):
-        node, at = list(sites.nodes.values())[-1], [None, 0]
+        now = [{}]
 
         def request(message):
-            order = _order_of(message)
-            if order is not None:
-                at[0] = (order["kind"], order["round"], order["attempt"])
-            here = at[0] in [("train", number, 1) for number in rounds]
-            mine = message.metadata.dst_node_id == node
-            return None if mine and here and (stage_of(message) or 0) >= stage else message
+            now[0] = _order_of(message) or now[0]
+            at = tuple(now[0].get(name) for name in ("kind", "round", "attempt"))
+            if at != ("train", 2, 1) or stage_of(message) not in stages:
+                return message
+            silent = {sites.nodes[name] for name in now[0]["groups"][group][-count:]}
+            return None if message.metadata.dst_node_id in silent else message
 
         grid.request = request
 
     return tap
+
+
+def _new_roster(*words):
+    """A flow: two rounds, then a roster without the last site, and two rounds more."""
+
+    def flow(folder):
+        sites = Sites(folder, "training.epochs=1", *words)
+        run_server(sites, sites.inner, folder / "run", **_ALL)
+        gone = list(sites.nodes)[-1]
+        old = read_roster(sites.identities.roster)
+        clients = {name: key for name, key in old.clients if name != gone}
+        newer = write_roster(make_roster(clients, 2, old.digest))
+        sites.identities = replace(sites.identities, roster=newer)
+        sites.give_roster(newer)
+        grid = Tap(sites.inner)
+        grid.silent = {sites.nodes[gone]}
+        run_server(sites, grid, folder / "run", resume=True, rounds=4, **_ALL)
+
+    return flow
 
 
 def _several(folder):
@@ -228,20 +249,26 @@ def _several(folder):
             run_server(sites, sites.inner, folder / f"run{seed}", seed=seed, **again)
 
 
+_GROUPS = ("task.num_clients=10", "privacy.groups=2", "rounds=3")
 _SMALL = ("privacy.n_min=3", "privacy.h_min=2")
 FLOWS = {
     "with-training": _runs("rounds=3"),
     "separate": _runs("rounds=3", "evaluate=separate"),
     "six-of-nine": _runs("task.num_clients=9", "cohort_size=6", "rounds=4", "evaluate=separate"),
     "six-of-fourteen": _runs("task.num_clients=14", "cohort_size=6", "rounds=4"),
-    "groups": _runs("task.num_clients=10", "privacy.groups=2", "rounds=3"),
+    "groups": _runs(*_GROUPS),
     "scaffold": _runs("strategy=scaffold", "rounds=3", "evaluate=separate"),
-    "early-stopping": _runs("rounds=6", "stopping.patience=1", "stopping.min_delta=1"),
+    "early-stopping": _runs(
+        "rounds=8", "training.lr=0.02", "stopping.patience=1", "stopping.monitor=val_accuracy"
+    ),
     "cv-2": _runs("cv.k=2", then=[{"rounds": 3}]),
     "cv-clients": _runs("cv.k=clients", *_SMALL, then=[{"rounds": 3}]),
     "resume": _runs("rounds=2", then=[{"rounds": 3}, {"rounds": 4}]),
-    "abandoned": _runs("rounds=3", tap=_lost_at(3)),
-    "lost-before-its-vector": _runs("rounds=3", tap=_lost_at(1)),
+    "abandoned": _runs("rounds=3", "min_replies=6", tap=_lost_at((2, 3, 4), 0, 1)),
+    "lost-before-its-vector": _runs("rounds=3", tap=_lost_at((1, 2, 3, 4), 0, 1)),
+    "a-group-is-lost": _runs(*_GROUPS, "min_replies=5", tap=_lost_at((4,), 1, 3)),
+    "a-new-roster": _new_roster("task.num_clients=8"),
+    "a-new-roster-of-groups": _new_roster("task.num_clients=12", "privacy.groups=2"),
     "flapping": _runs("task.num_clients=7", "rounds=7", "evaluate=separate", tap=_down((3, 6))),
     "joins-in-round-3": _runs(
         "task.num_clients=7", "rounds=4", tap=_down((0, 1, 2), ("statistics", "train"))
@@ -258,6 +285,7 @@ def main():
         with pytest.MonkeyPatch.context() as patch, recording(patch) as recorder:
             patch.setenv("XDG_STATE_HOME", str(Path(sys.argv[1]) / name / "kept"))
             patch.setattr("client.survey.local_findings", lambda *_: [])  # a second a site
+            patch.setattr("client.memory._MAX_OPEN", 64)  # of all these sites, in one process
             FLOWS[name](Path(sys.argv[1]) / name)
         (FOLDER / f"{name}.json").write_text(recorder.text())
         joins = replay((FOLDER / f"{name}.json").read_text())
