@@ -33,13 +33,14 @@ MEANINGS: dict[StrEnum, str] = {
     RefusalCode.OUTSIDE_POLICY: "the order, its rules or the roster are outside the site's policy; "
     "its events.jsonl says which value, and only its owner can change that",
     RefusalCode.SECOND_VECTOR: "the site has answered for this model before, and does so once",
-    RefusalCode.DAILY_LIMIT: "the site has answered as many runs, runs that it met in their middle, or sums as "
-    "its policy has for a day, or failed or fallen silent as often: it answers again a day after the "
+    RefusalCode.DAILY_LIMIT: "the site has answered as many runs, runs that it met in their middle, or sums "
+    "as its policy has for a day, or failed or fallen silent as often: it answers again a day after the "
     "first of them. Or it was asked for more evaluations or tests of this run than that has trainings "
     "for. Its events.jsonl says which, and when",
     RefusalCode.CHAIN_BROKEN: "the order does not say that its weights come from the sum that "
     "the site has helped to open last: the site goes on with no such run, and takes a new one",
-    RefusalCode.ROUND_REPLAYED: "the site has seen this round and attempt, or a later model of the run, already",
+    RefusalCode.ROUND_REPLAYED: "the site has seen this round and attempt already, or a later model "
+    "of the run",
     RefusalCode.CONTEXT_REUSED: "the site has seen this very order already",
     RefusalCode.RULES_CHANGED: "the run's terms, or who is in which group, are not those that it began with",
     RefusalCode.SECOND_GROUP: "the run has put the site into another group before",
