@@ -64,6 +64,12 @@ def test_a_run_that_is_met_in_its_middle_is_rationed(site, first):
     assert site.take(replace(first, run="c"), now=NOW + 2 * DAY_S) == ""
 
 
+def test_a_run_that_is_met_in_its_middle_is_one_of_the_days_runs(site):
+    site.limits = replace(DAILY, runs=1)
+    assert site.take(order("evaluate", 1)) == ""
+    assert site.take(order(run="other")) == "daily-limit"
+
+
 def test_folds_are_scored_where_one_of_them_was_trained(site):
     cv = replace(TERMS, cv=Cv(k=2, fold=None))
     scores = order("cv", 9, run="run-cv", terms=cv)
