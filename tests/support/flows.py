@@ -206,7 +206,7 @@ def _comes_back(folder):
     run_server(sites, sites.inner, folder / "run", resume=True, rounds=3, **_ALL)
 
 
-_SEVEN = "task.num_clients=7"
+SEVEN = "task.num_clients=7"
 _COMES_LATE = ("statistics", "train")
 FLOWS = {
     # The nine of STRICT's first page.
@@ -224,20 +224,20 @@ FLOWS = {
     "sampled-with-training": _runs(
         "task.num_clients=9", "cohort_size=6", "evaluate=with_training", then=[{"rounds": 4}]
     ),
-    "abandoned": _runs("rounds=3", tap=_silent(3, sites=2)),
+    "abandoned": _runs(SEVEN, "rounds=3", tap=_silent(3, sites=3)),
     "lost-before-its-vector": _runs("rounds=3", tap=_silent(1)),
     "lost-after-its-vector": _runs("rounds=3", tap=_silent(3)),
     "a-group-fails": _runs(
         "task.num_clients=10", "privacy.groups=2", "rounds=4", "min_replies=5", tap=_fails(1)
     ),
-    "accused": _runs("rounds=3", *SMALL, tap=_accused),
+    "accused": _runs("rounds=3", *SMALL, "min_replies=5", tap=_accused),
     "server-dies": _dies(
         "rounds=4",
         at=[(("train", 1), 0), (("train", 2), 2), (("train", 3), 4), (("evaluate", 4), 3)],
     ),
-    "flapping": _runs(_SEVEN, "rounds=7", tap=_down((3, 6))),
-    "flapping-separate": _runs(_SEVEN, "rounds=7", "evaluate=separate", tap=_down((3, 6))),
-    "comes-in-round-3": _runs(_SEVEN, "rounds=4", tap=_down((0, 1, 2), _COMES_LATE)),
+    "flapping": _runs(SEVEN, "rounds=7", tap=_down((3, 6))),
+    "flapping-separate": _runs(SEVEN, "rounds=7", "evaluate=separate", tap=_down((3, 6))),
+    "comes-in-round-3": _runs(SEVEN, "rounds=4", tap=_down((0, 1, 2), _COMES_LATE)),
     "comes-back": _comes_back,
     "new-rosters": _new_rosters,
     "without-changed": _without_changed,

@@ -17,6 +17,7 @@ import json
 import re
 import sys
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from flwr.app import Message
 
 from calyx import wire
 from calyx.config import parse
+from calyx.flower import as_task
 from calyx.order import Order, to_json
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
@@ -121,10 +123,10 @@ class Remembered(Ledger):
         super().__init__()
         self.lines = list(lines)
         for line in lines:
-            self._apply(json.loads(json.dumps(line)))
+            self._apply(line)
 
     def _write(self, line):
-        self.lines.append(line)
+        self.lines.append(json.loads(json.dumps(line)))
         self._apply(line)
 
 
@@ -140,9 +142,19 @@ class Trace:
         self.clients = value["clients"]
         names = {name for order in self.orders for group in order.groups for name in group}
         self.roster = Roster(1, tuple((name, bytes(32)) for name in sorted(names)), b"", b"")
+        as_task(1)
+        for order in self.orders:
+            self._accept(order)
+
+    def _accept(self, order):
+        """What a client checks before its ledger, whoever it is. A refusal is raised."""
+        message = Message(wire.order_content({}, to_json(order)), 1, wire.ORDER_TYPES[order.kind])
+        accept(message, order.groups[0][0], order.kind)
+        privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
+        check_rules(order, privacy, _policy(), self.roster)
 
     def replay(self, name):
-        """Put a client's orders before policy and ledger; its ledger then. A refusal is raised.
+        """Put a client's orders before its ledger, and give that. A refusal is raised.
 
         The client is started anew before each order and each vector, and a day has room for all.
         """
@@ -150,7 +162,9 @@ class Trace:
         for minute, (index, ctx, *came) in enumerate(self.clients[name]):
             now, order = NOW + minute * MINUTE_S, self.orders[index]
             ledger, ctx = Remembered(ledger.lines), bytes.fromhex(ctx)
-            group = self._check(ledger, name, order, ctx)
+            group = next(i for i, names in enumerate(order.groups) if name in names)
+            ledger.check_members(order, self.roster)
+            ledger.check_order(order, group, ctx)
             ledger.check_limits(order, TEMPLATE, now)
             if not came:  # rows that have given their statistics
                 continue
@@ -160,16 +174,10 @@ class Trace:
                 _answer(ledger, order, ctx, came, now)
         return ledger
 
-    def _check(self, ledger, name, order, ctx):
-        content = wire.order_content({}, to_json(order))
-        accept(Message(content, 1, wire.ORDER_TYPES[order.kind]), name, order.kind)
-        privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
-        policy = parse(PolicyConfig, config_of(*SMALL)["client"]["policy"], "client.policy")
-        check_rules(order, privacy, policy, self.roster)
-        group = next(i for i, names in enumerate(order.groups) if name in names)
-        ledger.check_members(order, self.roster)
-        ledger.check_order(order, group, ctx)
-        return group
+
+@cache
+def _policy():
+    return parse(PolicyConfig, config_of(*SMALL)["client"]["policy"], "client.policy")
 
 
 def _answer(ledger, order, ctx, came, now):
