@@ -26,6 +26,7 @@ from rich.table import Table
 
 from benchmarks.fleet import Fleet, wait_for
 from calyx.files import read_lines
+from calyx.measured import PACKAGES
 
 HERE = Path(__file__).resolve().parent
 WIDE = HERE / "wide"
@@ -72,7 +73,7 @@ def _two_sites(folder: Path, options: argparse.Namespace) -> dict[str, float | s
         }
         if not options.short:
             found["flower_stage_s"] = _stock_stage(fleet, max(3, options.stages // 3))
-        fleet.serve(env=other_server(folder / "noop", HERE / "noop.py", WIDE))
+        fleet.serve(env=other_server(folder / "noop", HERE / "noop.py"))
         fleet.join(**PLAIN)
         found["stage_s"] = _noop_stage(fleet, options.stages)
         fleet.down()
@@ -90,12 +91,12 @@ def _two_sites(folder: Path, options: argparse.Namespace) -> dict[str, float | s
     return found
 
 
-def other_server(folder: Path, app: Path, *path: Path) -> dict[str, str]:
-    """An environment in which the operator's server app is the file `app`; made in `folder`."""
-    shutil.copytree(HERE.parent / "server", folder / "server")
+def other_server(folder: Path, app: Path) -> dict[str, str]:
+    """An environment in which the operator's server app is the file `app`: a copy of ours with it."""
+    for package in PACKAGES:
+        shutil.copytree(HERE.parent / package, folder / package)
     shutil.copy(app, folder / "server" / "app.py")
-    inherited = filter(None, [os.environ.get("PYTHONPATH")])
-    return {"PYTHONPATH": os.pathsep.join([*map(str, (folder, *path)), *inherited])}
+    return {"PYTHONPATH": str(folder)}
 
 
 def _noop_stage(fleet: Fleet, count: int) -> float:

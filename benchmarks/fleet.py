@@ -11,12 +11,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
+from benchmarks.environments import make_environment, own_places
 from benchmarks.network import Network, why_no_namespaces
+from calyx.measured import ROOT
 
 OPERATOR, INTRUDER = "operator", "intruder"
 POLICY: dict[str, Any] = {
@@ -59,7 +62,7 @@ class Fleet:
     """Folders and processes of a federation; use it as a context manager.
 
     `why_loopback` says why the machines are not apart, and is None where they are. `path` holds
-    folders that Python shall find packages in, as it finds installed ones.
+    folders of packages with tasks of their own, which are installed for everybody, and signed.
     """
 
     def __init__(
@@ -71,10 +74,10 @@ class Fleet:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.network: Network | None = None
         self._stack = ExitStack()
-        inherited = filter(None, [os.environ.get("PYTHONPATH")])  # a worktree's own program
+        self._path = tuple(path)
+        self.python = sys.executable
         self._environment = {
             "COLUMNS": "200",
-            "PYTHONPATH": os.pathsep.join([*map(str, path), *inherited]),
             "XDG_STATE_HOME": str(self.folder / "operator"),  # where an audit's sums are kept
         }
 
@@ -87,6 +90,9 @@ class Fleet:
         else:
             self.port, self.control = _free_port(), _free_port()
         self._stack.callback(self.down)
+        if self._path:
+            places = [*self._path, ROOT, *own_places()]
+            self.python = str(make_environment(self.folder / "venv", places))
         self._make_keys()
         return self
 
@@ -105,11 +111,14 @@ class Fleet:
         publics = [f"sites/{name}.pub" for name in self.sites]
         self.calyx("keys", "roster", "--consortium", "consortium.key", "--out", "r.json", *publics)
         sign = ("keys", "manifest", "--consortium", "consortium.key", "--version", "1")
-        self.calyx(*sign, "--out", "manifest.json")
+        found = distributions(path=[str(place) for place in self._path])
+        tasks = [task for one in found for task in one.entry_points.select(group="calyx.tasks")]
+        packages = [f"--package={task.module.partition('.')[0]}" for task in tasks]
+        self.calyx(*sign, "--out", "manifest.json", *packages)
 
     def program(self, arguments: Sequence[str]) -> list[str]:
         """The words of a `calyx` command."""
-        return [str(Path(sys.executable).parent / "calyx"), *arguments]
+        return [str(Path(self.python).with_name("calyx")), *arguments]
 
     def on(self, host: str, command: Sequence[str]) -> list[str]:
         """The words that run a command on a host."""
@@ -154,7 +163,7 @@ class Fleet:
 
     def script(self, path: Path, *arguments: object, host: str = OPERATOR) -> str:
         """A Python file, run by a host; what it printed. Files beside it hide no package (-P)."""
-        return self.run([sys.executable, "-P", str(path), *map(str, arguments)], host)
+        return self.run([self.python, "-P", str(path), *map(str, arguments)], host)
 
     def site_file(
         self,

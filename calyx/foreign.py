@@ -118,6 +118,15 @@ def parse_yaml(text: str) -> Any:  # noqa: ANN401 - a tree of plain values
 
     Raises yaml.YAMLError, ValueError or RecursionError.
     """
+    check_size(text)
+    return yaml.load(text, _Base)  # noqa: S506 - a safe one
+
+
+def check_size(text: str) -> None:
+    """That YAML stands for few and flat values; nothing is built, so that it takes no memory and no time.
+
+    Raises ValueError, or yaml.YAMLError for what is no YAML.
+    """
     left, depth = MOST_VALUES, 0
     for event in _events(text):
         left -= isinstance(event, yaml.NodeEvent)
@@ -127,7 +136,6 @@ def parse_yaml(text: str) -> Any:  # noqa: ANN401 - a tree of plain values
             _refuse_alias(event)
         if left < 0 or depth > DEEPEST:
             raise ValueError(f"more than {MOST_VALUES:,} values or {DEEPEST} levels")
-    return yaml.load(text, _Base)  # noqa: S506 - a safe one
 
 
 def _events(text: str) -> Iterator[Any]:

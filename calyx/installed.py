@@ -7,13 +7,10 @@ An operator and a site with the same code make the same bundle; a site runs orde
 import hashlib
 from functools import lru_cache
 from importlib.metadata import version
-from importlib.util import find_spec
-from pathlib import Path
 
 from calyx.flower import build_bundle
+from calyx.measured import contents
 
-PACKAGES = ("calyx", "client", "server", "strategies", "engines", "cli", "conf")
-SUFFIXES = (".py", ".yaml", ".css", ".j2")
 _PROJECT = """\
 [project]
 name = "calyx-run"
@@ -34,23 +31,8 @@ config = ""
 
 
 def code_hash() -> str:
-    """SHA-256, in hex, over names and bytes of every installed file of ours, as they are on disk."""
-    state = hashlib.sha256()
-    for package in PACKAGES:
-        for path, name in _files(package):
-            data = path.read_bytes()
-            head = f"{name}\0{len(data)}\0".encode()
-            state.update(head + data)
-    return state.hexdigest()
-
-
-def _files(package: str) -> list[tuple[Path, str]]:
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(f"the package {package} is not installed")
-    root = Path(next(iter(spec.submodule_search_locations)))
-    found = [path for path in root.rglob("*") if path.suffix in SUFFIXES and path.is_file()]
-    return sorted((path, f"{package}/{path.relative_to(root).as_posix()}") for path in found)
+    """SHA-256, in hex, over names and bytes of every installed file of ours."""
+    return contents().code
 
 
 @lru_cache(maxsize=1)  # of a process: what it has imported does not change under it

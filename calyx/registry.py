@@ -2,12 +2,13 @@
 
 import inspect
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from calyx.causes import cause_of
 from calyx.config import Section
 from calyx.errors import CalyxError, ConfigError, printable
+from calyx.measured import may_load
 from calyx.tasks.base import Schema, Task, check_w_max
 
 # What a class must have to be one: a look at its names, which finds an entry point that is another
@@ -36,6 +37,7 @@ def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: AN
     if len({point.value for point in named}) > 1:
         packages = " and ".join(sorted(p.dist.name if p.dist else p.value for p in named))
         raise ConfigError(f"{packages} both bring a {kind} {name!r}; uninstall one of them.")
+    _check_measured(kind, name, named[0])
     try:
         cls = named[0].load()
     except Exception as error:
@@ -49,6 +51,16 @@ def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: AN
     if not inspect.isclass(cls) or lacks:
         raise _not_one(kind, name, named[0].value, lacks)
     return cls
+
+
+def _check_measured(kind: str, name: str, point: EntryPoint) -> None:
+    """Importing a module runs it: a site with a manifest looks first. Raises ConfigError."""
+    if not may_load(point.module):
+        package = printable(point.module.partition(".")[0], 80)
+        raise ConfigError(
+            f"The {kind} {name!r} is of the package {package}, which this site's manifest does not cover: "
+            f"ask the consortium for one that was signed with `calyx keys manifest --package {package}`."
+        )
 
 
 def _not_one(kind: str, name: str, where: str, lacks: list[str]) -> ConfigError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.arguments import Parser
+from cli.isolated import left_aside
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -15,8 +16,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = Parser(prog="calyx client", description=__doc__)
     parser.add_argument("config", type=Path, help="this site's YAML file")
     options = parser.parse_args(arguments)
-    # PyTorch is imported by the app; once, and after the arguments are known to be sound.
+    from client.code import check_first, unmeasured
+
+    check_first(options.config)
+    # PyTorch is imported by the app; once, and after arguments and code are known to be sound.
     from calyx.flower import quiet_flower
+    from calyx.outputs import shown
     from calyx.proxies import proxy_for
     from client.site import check_site, read_site_config, run_site
 
@@ -24,6 +29,10 @@ def main(arguments: Sequence[str]) -> int:
     cfg = read_site_config(options.config)
     site = check_site(cfg)
     console = Console(highlight=False, markup=False, emoji=False)
+    if aside := left_aside():
+        console.print(aside)
+    if cfg.manifest is not None:
+        console.print(f"Calyx's files are what {shown(Path(cfg.manifest))} allows; {unmeasured()}.")
     through = f" through {proxy}" if (proxy := proxy_for(cfg.server)) else ""
     console.print(f"{site.name}: connecting to {cfg.server}{through}")
 

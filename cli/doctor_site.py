@@ -13,11 +13,12 @@ from calyx.key_files import PRIVATE_MODE
 from cli.arguments import Parser
 from cli.checks import Check, attempt, private_folder, show
 from cli.doctor import packages
+from cli.doctor_code import manifest_row
 from cli.doctor_policy import policy_checks
 from cli.doctor_reach import reach
 from cli.doctor_rows import look
 from client.config import Site, node_config, read_site
-from client.site import SiteConfig, check_code, check_keys, read_site_config
+from client.site import SiteConfig, check_keys, read_site_config
 
 MIN_DISK_BYTES = 200 * 2**20
 MAX_FILES = 10_000  # of the data that are looked at
@@ -46,7 +47,7 @@ def _checks(cfg: SiteConfig) -> Iterator[Check]:
     else:
         keys = attempt("identity, roster", lambda: _keys(cfg))
         yield keys
-        yield attempt("manifest", lambda: _manifest(cfg, keys))
+        yield attempt("manifest", lambda: manifest_row(cfg, keys))
         yield attempt("state", lambda: _state(site))
         yield attempt("data", lambda: _data(site))
         yield from policy_checks(site.policy, _roster_size(cfg))
@@ -72,21 +73,6 @@ def _roster_size(cfg: SiteConfig) -> int | None:
     except (CalyxError, OSError):
         return None
     return None if member is None else len(member.roster)
-
-
-def _manifest(cfg: SiteConfig, keys: Check) -> Check:
-    if cfg.manifest is None:
-        found = "none: this site runs any code that the operator has too"
-        return Check(
-            "manifest", "note", found, "ask the consortium for one, and name it in the file"
-        )
-    if keys.state == "problem":
-        return Check("manifest", "note", "not looked at: its signer is named by the roster")
-    try:
-        version = check_code(Path(cfg.manifest), check_keys(cfg))
-    except ValueError:  # of the number that an earlier start has left
-        raise UserError("The manifest's version in client.state_dir is damaged.") from None
-    return Check("manifest", "ok", f"version {version}; the installed files are what it allows")
 
 
 def _node_key(path: Path) -> Check:

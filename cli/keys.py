@@ -73,6 +73,13 @@ def _parser() -> Parser:
     )
     manifest.add_argument("--out", type=Path, required=True, metavar="FILE")
     manifest.add_argument("--version", type=int, required=True, help="above all earlier ones")
+    manifest.add_argument(
+        "--package",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="one with a task of its own, as it is imported; may stand several times",
+    )
     manifest.set_defaults(act=_sign_manifest)
     show = actions.add_parser("show", help="say what files hold, and their fingerprints")
     show.add_argument("files", type=Path, nargs="+", metavar="FILE")
@@ -183,7 +190,7 @@ def _sign_manifest(options: argparse.Namespace) -> None:
     if options.version < 1:
         raise UserError(f"--version={options.version} must be a whole number from 1.")
     private = key_files.read_consortium(options.consortium)
-    text = write_manifest(options.version, private)
+    text = write_manifest(options.version, private, options.package)
     content = options.version, json.loads(text)["code"]
     check_unsigned(options.consortium, "manifest", *content)
     write_whole(options.out, text.encode(), 0o644)

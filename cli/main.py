@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from calyx.errors import CalyxError, UserError, printable
+from cli.isolated import enter
 
 # Modules are imported when their command is called: some take seconds.
 COMMANDS = {
@@ -47,7 +48,8 @@ COMMANDS = {
 
 
 def main() -> None:
-    """The console script."""
+    """The program, where it was not started by scripts/program.py."""
+    enter(sys.argv[1:])
     sys.exit(run(sys.argv[1:]))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.arguments import Parser
+from cli.isolated import left_aside
 from cli.operating import CONTROL_PORT
 from engines.superlink import (
     Processes,
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     check_files(serving)
     check_ports(serving)
     console = Console(highlight=False, markup=False, emoji=False)
+    if aside := left_aside():
+        console.print(aside)
     with console.status("starting the SuperLink on loopback"):
         processes = Processes(serving)
         processes.__enter__()

@@ -26,19 +26,19 @@ from calyx.flower_site import NotAdmitted, SiteLink
 from calyx.foreign import check_plain
 from calyx.human_yaml import read_tree, typed
 from calyx.installed import bundle_hash
-from calyx.manifest import check_installed, read_manifest
+from calyx.manifest import Manifest
 from calyx.outputs import is_same
 from calyx.tasks.words import one_form
 from calyx.wire import FailureCode
 from client import journal
 from client.app import app
+from client.code import check_code, note_seen
 from client.config import ClientConfig, Site, node_config, read_site
 from client.pace import Clock, take_note, wait
 
 log = logging.getLogger(__name__)
 HELD_S = 2.0
-_SEEN = "manifest-version"  # the newest that this site has seen
-_KEPT = ("ledger.jsonl", "events.jsonl", "reference.json", "lock", "node-id", _SEEN)
+_KEPT = ("ledger.jsonl", "events.jsonl", "reference.json", "lock", "node-id", "manifest-version")
 _CLIENT_PATHS = ("data_dir", "state_dir", "identity", "roster")
 
 
@@ -90,9 +90,7 @@ def check_site(cfg: SiteConfig) -> Site:
     """
     site = check_keys(cfg)
     if cfg.manifest is not None and site.state_dir is not None:
-        version = check_code(Path(cfg.manifest), site)
-        site.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomically(site.state_dir / _SEEN, str(version).encode())
+        note_seen(check_manifest(Path(cfg.manifest), site), site.state_dir)
     return site
 
 
@@ -112,25 +110,11 @@ def check_keys(cfg: SiteConfig) -> Site:
     return site
 
 
-def check_code(path: Path, site: Site) -> int:
-    """Nothing runs that the consortium has not signed, nor what it has replaced since.
-
-    Returns the manifest's version. Raises UserError.
-    """
+def check_manifest(path: Path, site: Site) -> Manifest:
+    """That the code is what this site's consortium has signed. Raises UserError."""
     if site.member is None or site.state_dir is None:
         raise ConfigError("A manifest is checked with the roster's consortium: set client.roster.")
-    manifest = read_manifest(path, site.member.roster.consortium)
-    seen = site.state_dir / _SEEN
-    text = read_bounded(seen, 64).decode(errors="replace") if seen.exists() else "0"
-    if not text.isdecimal():
-        raise ConfigError(f"{seen} is damaged; write the version of the newest manifest into it.")
-    newest = int(text)
-    if manifest.version < newest:
-        raise ConfigError(
-            f"{path} has version {manifest.version}, and this site has seen {newest}: no way back."
-        )
-    check_installed(manifest)
-    return manifest.version
+    return check_code(path, site.member.roster.consortium, site.state_dir)
 
 
 class Worker:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from calyx.bell import PORT_VARIABLE, bind_bell
+from calyx.bell import bind_bell
 from calyx.bounded_http import in_words
 from calyx.certificates import check_pair, check_signed, describe
 from calyx.errors import CalyxError, UserError, pasted
@@ -25,7 +25,7 @@ from calyx.files import inner, read_bounded
 from calyx.flower import Operator
 from calyx.key_files import PRIVATE_MODE
 from calyx.outputs import write_whole
-from calyx.proxies import past_proxies
+from engines.flower_environment import flower_environment
 from engines.ports import why_taken
 from server.gateway import Behind, make_gateway
 from server.guard import Limits
@@ -149,19 +149,10 @@ class Processes:
     def _start(self, name: str, program: str, *arguments: str) -> None:
         self._commands[name] = [program, *arguments]
         programs = Path(sys.executable).parent
-        environment = past_proxies(os.environ) | {
-            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
-            "FLWR_HOME": str(self._serving.state.absolute() / "flower"),
-            "FLWR_TELEMETRY_ENABLED": "0",
-            "FLWR_DISABLE_UPDATE_CHECK": "1",
-            "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-            PORT_VARIABLE: str(self.bell.getsockname()[1]),
-            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",
-        }
         with open(self._serving.state / f"{name}.log", "ab", opener=inner) as output:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own environment's program
-                [str(programs / program), *arguments],
-                env=environment,
+                [sys.executable, "-I", str(programs / program), *arguments],
+                env=flower_environment(self._serving.state, self.bell.getsockname()[1]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

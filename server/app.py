@@ -165,6 +165,7 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
     folder.truncate(
         folder.clients, lambda row: int(row["round"]) <= done.get(row["kind"], state.rows)
     )
+    folder.check_rounds(state.rows)
     if damaged:
         folder.unfinish()
     folder.write_config(job.config)

@@ -1,32 +1,26 @@
 """What is installed is one hash, and a manifest allows it or does not."""
 
+import hashlib
+import importlib
 import json
+import sys
 
 import pytest
 
-from calyx import installed, manifest
+from calyx import installed, manifest, measured
 from calyx.errors import UserError
-from calyx.secagg.keys import identity_of
+from calyx.measured import Contents, Importer, digest_of, may_load
+from calyx.secagg.keys import identity_of, sign
 
 PRIVATE = bytes(range(32))
+A, B = "a" * 64, "b" * 64
 
 
-def test_the_code_hash_covers_names_and_bytes_of_every_file(tmp_path, monkeypatch):
-    package = tmp_path / "calyx_probe"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "a.py").write_text("x = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(installed, "PACKAGES", ("calyx_probe",))
-    first = installed.code_hash()
-    assert installed.code_hash() == first
-    (package / "notes.txt").write_text("not code")
-    assert installed.code_hash() == first
-    (package / "a.py").write_text("x = 2\n")
-    second = installed.code_hash()
-    (package / "a.py").rename(package / "b.py")
-    third = installed.code_hash()
-    assert len({first, second, third}) == 3
+def test_the_code_hash_is_over_what_lies_beside_this_very_code():
+    files = measured.contents().digests
+    for name in ("client/site.py", "conf/config.yaml", "cli/new/template/task.py.tmpl"):
+        assert files[name] == hashlib.sha256((measured.ROOT / name).read_bytes()).hexdigest()
+    assert installed.code_hash() == digest_of(files)
 
 
 def test_a_bundle_holds_the_hash_and_no_code():
@@ -41,16 +35,109 @@ def test_a_manifest_of_this_code_is_accepted(tmp_path):
     path.write_text(manifest.write_manifest(3, PRIVATE))
     found = manifest.read_manifest(path, identity_of(PRIVATE))
     assert (found.version, found.code) == (3, installed.code_hash())
+    assert found.packages == ()
     manifest.check_installed(found)
 
 
-def test_a_changed_file_is_found(tmp_path, monkeypatch):
+@pytest.fixture
+def laid(monkeypatch):
+    """Say what lies in our packages: names, and what has no place there."""
+
+    def lay(files, *strangers):
+        made = Contents(dict.fromkeys(files, "0" * 64) | dict(files), {}, strangers)
+        monkeypatch.setattr(manifest, "contents", lambda: made)
+
+    return lay
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"client/a.py": "1" * 64, "client/b.py": B}, r" \(client/a.py has changed\): install"),
+        ({"client/a.py": A}, r" \(client/b.py is missing\): install"),
+        ({"client/a.py": A, "client/b.py": B, "conf/c.yaml": A}, r" \(conf/c.yaml is not in it\)"),
+        (
+            {f"client/{n}.py": A for n in "cdefg"},
+            r" \(client/a.py is missing, client/b.py is missing, client/c.py is not in it, 4 more\)",
+        ),
+    ],
+)
+def test_what_differs_from_a_manifest_is_named(tmp_path, laid, files, words):
     path = tmp_path / "m.json"
+    laid({"client/a.py": A, "client/b.py": B})
     path.write_text(manifest.write_manifest(1, PRIVATE))
     found = manifest.read_manifest(path, identity_of(PRIVATE))
-    monkeypatch.setattr(manifest, "code_hash", lambda: "0" * 64)
-    with pytest.raises(UserError, match="not what manifest 1 allows"):
+    laid(files)
+    with pytest.raises(UserError, match=f"not what manifest 1 allows .*{words}"):
         manifest.check_installed(found)
+
+
+def test_what_has_no_place_in_a_package_is_refused_with_its_name_and_is_not_signed(tmp_path, laid):
+    path = tmp_path / "m.json"
+    laid({"client/a.py": A})
+    path.write_text(manifest.write_manifest(1, PRIVATE))
+    found = manifest.read_manifest(path, identity_of(PRIVATE))
+    laid({"client/a.py": A}, "client/a.so is compiled code", "client/c is a link")
+    with pytest.raises(UserError, match=r"signed: client/a.so is compiled code, and 1 more"):
+        manifest.check_installed(found)
+    with pytest.raises(UserError, match=r"No manifest is signed: client/a.so is compiled code"):
+        manifest.write_manifest(2, PRIVATE)
+
+
+def test_a_manifest_of_before_names_no_files_and_is_read(tmp_path):
+    code = "0" * 64
+    value = {"version": 1, "code": code}
+    signature = sign(PRIVATE, "manifest", 1, code).hex()
+    (tmp_path / "m.json").write_text(json.dumps(value | {"signature": signature}))
+    found = manifest.read_manifest(tmp_path / "m.json", identity_of(PRIVATE))
+    with pytest.raises(UserError, match=r"manifest 1 allows \(0{16}…\): install"):
+        manifest.check_installed(found)
+
+
+@pytest.fixture
+def harvest(tmp_path, monkeypatch):
+    """Another package, with a task of its own."""
+    folder = tmp_path / "path" / "harvest"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_bytes(b"")
+    monkeypatch.syspath_prepend(folder.parent)
+    yield folder
+    sys.modules.pop("harvest", None)
+
+
+def test_a_package_that_the_consortium_names_is_signed_and_compared_too(tmp_path, laid, harvest):
+    path = tmp_path / "m.json"
+    laid({"client/a.py": A})
+    path.write_text(manifest.write_manifest(1, PRIVATE, ["harvest"]))
+    found = manifest.read_manifest(path, identity_of(PRIVATE))
+    assert found.packages == ("harvest",)
+    manifest.check_installed(found)
+    (harvest / "__init__.py").write_bytes(b"#")
+    with pytest.raises(UserError, match=r"harvest/__init__.py has changed"):
+        manifest.check_installed(found)
+    (harvest / "__init__.py").unlink()
+    with pytest.raises(UserError, match="no package 'harvest' here"):
+        manifest.check_installed(found)
+
+
+def test_in_an_isolated_process_it_is_imported_from_what_was_compared_and_others_are_refused(
+    tmp_path, laid, harvest, monkeypatch
+):
+    importer = Importer()
+    monkeypatch.setattr(sys, "meta_path", [importer, *sys.meta_path])
+    laid({"client/a.py": A})
+    (tmp_path / "m.json").write_text(manifest.write_manifest(1, PRIVATE, ["harvest"]))
+    manifest.check_installed(manifest.read_manifest(tmp_path / "m.json", identity_of(PRIVATE)))
+    (harvest / "__init__.py").write_bytes(b"raise SystemExit('changed since')")
+    assert importlib.import_module("harvest").__file__ == str(harvest / "__init__.py")
+    assert may_load("harvest.tasks")
+    assert not may_load("wards.tasks")
+
+
+@pytest.mark.parametrize("name", ["client", "no_such_package", "a.b", "../x", "", "sys"])
+def test_a_name_that_is_no_other_package_is_refused(name):
+    with pytest.raises(UserError, match=r"no package .* beside Calyx's own"):
+        manifest.write_manifest(1, PRIVATE, [name])
 
 
 @pytest.mark.parametrize(
@@ -63,6 +150,9 @@ def test_a_changed_file_is_found(tmp_path, monkeypatch):
         {"signature": "00" * 64},
         {"signature": "zz"},
         {"more": 1},
+        {"files": {"client/site.py": "0" * 64}},
+        {"files": []},
+        {"files": {"client/site.py": 7}},
         None,
     ],
 )

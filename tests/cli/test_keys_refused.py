@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from calyx import key_files
 from calyx.errors import UserError
+from calyx.measured import Contents
 from cli import keys
 from cli.main import run
 
@@ -270,7 +271,8 @@ def test_a_removed_site_does_not_come_back_under_a_version_that_was_signed(folde
 def test_a_version_of_the_code_stands_for_one_content(folder, monkeypatch):
     sign = ["manifest", "--consortium", "consortium.key", "--out"]
     keys.main([*sign, "m1.json", "--version", "1"])
-    monkeypatch.setattr("calyx.manifest.code_hash", lambda: "0" * 64)
+    other = Contents({"client/a.py": "0" * 64}, {}, ())
+    monkeypatch.setattr("calyx.manifest.contents", lambda: other)
     with pytest.raises(UserError, match=r"another manifest of version 1 .* --version 2"):
         keys.main([*sign, "m2.json", "--version", "1"])
     keys.main([*sign, "m2.json", "--version", "2"])

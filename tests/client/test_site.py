@@ -10,9 +10,10 @@ from calyx import wire
 from calyx.errors import ConfigError, UserError
 from calyx.files import write_atomically
 from calyx.flower import as_task
-from calyx.installed import bundle_hash
+from calyx.installed import bundle_hash, code_hash
 from calyx.key_files import make_key
 from calyx.manifest import write_manifest
+from calyx.measured import Contents
 from calyx.secagg.roster import make_roster, write_roster
 from client import site as sites
 from client.site import Worker, check_site, read_site_config
@@ -134,10 +135,32 @@ def test_a_manifest_must_be_signed_fit_the_code_and_never_go_back(folder, monkey
     with pytest.raises(UserError, match="no manifest"):
         check_site(cfg)
     sign(3)
-    monkeypatch.setattr("calyx.manifest.code_hash", lambda: "0" * 64)
+    monkeypatch.setattr(
+        "calyx.manifest.contents", lambda: Contents({"client/a.py": "0" * 64}, {}, ())
+    )
     with pytest.raises(UserError, match="not what manifest 3 allows"):
         check_site(cfg)
-    assert (folder / "state" / "manifest-version").read_text() == "2"
+    assert (folder / "state" / "manifest-version").read_text() == f"2 {code_hash()}"
+
+
+def test_a_version_stands_for_one_content(folder, monkeypatch):
+    cfg = with_changes(folder, manifest=str(folder / "m.json"))
+
+    def install_and_sign(version, digit):
+        found = Contents({"client/a.py": digit * 64}, {}, ())
+        monkeypatch.setattr("calyx.manifest.contents", lambda: found)
+        (folder / "m.json").write_text(write_manifest(version, bytes(32)))
+
+    (folder / "state").mkdir()
+    (folder / "state" / "manifest-version").write_text("2")  # as it was before digests were kept
+    install_and_sign(2, "0")
+    check_site(cfg)
+    check_site(cfg)
+    install_and_sign(2, "1")  # installed here, and signed, and still a second version 2
+    with pytest.raises(UserError, match="another manifest of version 2 than this site has seen"):
+        check_site(cfg)
+    install_and_sign(3, "1")
+    check_site(cfg)
 
 
 class Link:
@@ -179,7 +202,7 @@ def test_a_first_round_begins_with_the_weights_of_its_seed(clients):
     assert code_of(clients.ask(clients.names[0], order, weights=other)) == "weights-refused"
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1.5"])
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "١", "1 0", "1 2 3"])
 def test_a_damaged_version_is_one_sentence(folder, five, text):
     consortium = bytes(32)
     write_atomically(folder / "m.json", write_manifest(1, consortium).encode())
@@ -187,3 +210,16 @@ def test_a_damaged_version_is_one_sentence(folder, five, text):
     (folder / "state" / "manifest-version").write_text(text)
     with pytest.raises(UserError, match="manifest-version is damaged"):
         check_site(with_changes(folder, manifest=str(folder / "m.json")))
+
+
+@pytest.mark.parametrize("name", ["lock", "ledger.jsonl", "events.jsonl"])
+def test_a_site_follows_no_link_in_its_own_folder(tmp_path, name):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / name).symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match=f"{name} is a link"), sites.alone(tmp_path / "state"):
+        pass
+    (tmp_path / "state" / name).unlink()
+    (tmp_path / "way-in").symlink_to("state")  # what the site's file names may be one
+    with sites.alone(tmp_path / "way-in"):
+        assert (tmp_path / "precious").read_text() == "precious"

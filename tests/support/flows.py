@@ -179,15 +179,19 @@ def _kept_audit(folder):
     run_server(sites, sites.inner, folder / "run", **_ALL)
 
 
-def _new_rosters(folder):
-    """Between two rounds a site is removed, and then another one comes, which is in no group."""
-    sites = Sites(folder, "task.num_clients=10", "privacy.groups=2", *SMALL, "rounds=1")
-    names = list(sites.nodes)
-    sites.pin(1, names[:9])
-    run_server(sites, sites.inner, folder / "run", **_ALL)
-    for version, roster in enumerate((names[1:9], names[1:]), 2):
-        sites.pin(version, roster)
-        run_server(sites, sites.inner, folder / "run", resume=True, rounds=version, **_ALL)
+def _new_rosters(*words):
+    """A flow: between two rounds a site is removed, and then another one comes, which is in no group."""
+
+    def flow(folder):
+        sites = Sites(folder, "task.num_clients=10", *SMALL, "rounds=1", *words)
+        names = list(sites.nodes)
+        sites.pin(1, names[:9])
+        run_server(sites, sites.inner, folder / "run", **_ALL)
+        for version, roster in enumerate((names[1:9], names[1:]), 2):
+            sites.pin(version, roster)
+            run_server(sites, sites.inner, folder / "run", resume=True, rounds=version, **_ALL)
+
+    return flow
 
 
 def _without_changed(folder):
@@ -239,7 +243,8 @@ FLOWS = {
     "flapping-separate": _runs(SEVEN, "rounds=7", "evaluate=separate", tap=_down((3, 6))),
     "comes-in-round-3": _runs(SEVEN, "rounds=4", tap=_down((0, 1, 2), _COMES_LATE)),
     "comes-back": _comes_back,
-    "new-rosters": _new_rosters,
+    "new-rosters": _new_rosters(),
+    "new-rosters-of-groups": _new_rosters("privacy.groups=2"),
     "without-changed": _without_changed,
     "several": _several,
     "audit-alone": _audit_alone,
