@@ -66,7 +66,7 @@ def _last(sites, number=1):
     return set(list(sites.nodes.values())[-number:])
 
 
-def _down(rounds, kinds=("train", "evaluate")):
+def down(rounds, kinds=("train", "evaluate")):
     """The last site is not there in these rounds."""
 
     def tap(grid, sites):
@@ -239,9 +239,9 @@ FLOWS = {
         "rounds=4",
         at=[(("train", 1), 0), (("train", 2), 2), (("train", 3), 4), (("evaluate", 4), 3)],
     ),
-    "flapping": _runs(SEVEN, "rounds=7", tap=_down((3, 6))),
-    "flapping-separate": _runs(SEVEN, "rounds=7", "evaluate=separate", tap=_down((3, 6))),
-    "comes-in-round-3": _runs(SEVEN, "rounds=4", tap=_down((0, 1, 2), _COMES_LATE)),
+    "flapping": _runs(SEVEN, "rounds=7", tap=down((3, 6))),
+    "flapping-separate": _runs(SEVEN, "rounds=7", "evaluate=separate", tap=down((3, 6))),
+    "comes-in-round-3": _runs(SEVEN, "rounds=4", tap=down((0, 1, 2), _COMES_LATE)),
     "comes-back": _comes_back,
     "new-rosters": _new_rosters(),
     "new-rosters-of-groups": _new_rosters("privacy.groups=2"),
