@@ -36,7 +36,7 @@ def deal_groups(names: Sequence[str], groups: int | Literal["all"], seed: int) -
 def deal_members(names: Sequence[str], groups: int | Literal["all"], seed: int) -> Groups | None:
     """Who is in which group for as long as a run lives; None where there is one group, or one a client.
 
-    They are dealt over all that may take part, so that who is connected moves nobody. Above
+    They are dealt over all that may take part, so that who is connected moves nobody (decision 0055). Above
     MAX_MEMBERS, which only simulations have, everybody is there and orders need not say it.
     """
     if not isinstance(groups, int) or groups == 1 or len(names) > MAX_MEMBERS:
