@@ -19,6 +19,9 @@ from typing import Any
 from calyx.errors import UserError, printable
 
 MOST_BYTES = 2**30  # of one file of a run or a site that is read whole
+MOST_TENSOR_BYTES = (
+    2**34
+)  # of a model, or of masked sums: what they stand for is as long as they are
 MOST_LINES = 10_000_000  # of JSON lines
 LONGEST_LINE = (
     2**24

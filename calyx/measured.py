@@ -116,6 +116,7 @@ class Importer(MetaPathFinder):
     def __init__(self) -> None:
         self._places: dict[str, Path] = {}
         self._sources: dict[str, bytes] = {}
+        self._folders: set[str] = set()
         self.contents: Contents | None = None  # of our own packages
         self.is_sealed = False  # whether tasks and strategies of other packages are refused
 
@@ -128,6 +129,9 @@ class Importer(MetaPathFinder):
         """Import these packages from these contents from now on."""
         self._places |= places
         self._sources |= contents.sources
+        for name in contents.digests:
+            parts = name.split("/")
+            self._folders.update("/".join(parts[:end]) for end in range(1, len(parts)))
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -144,10 +148,12 @@ class Importer(MetaPathFinder):
             return self._spec(fullname, f"{stem}/__init__.py", folder / "__init__.py", folder)
         if f"{stem}.py" in self._sources:
             return self._spec(fullname, f"{stem}.py", folder.with_suffix(".py"), None)
+        if stem in self._folders:  # one without code of its own
+            return self._spec(fullname, "", folder / "__init__.py", folder)
         raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
     def _spec(self, fullname: str, name: str, path: Path, folder: Path | None) -> ModuleSpec | None:
-        loader = _Loader(fullname, str(path), self._sources[name])
+        loader = _Loader(fullname, str(path), self._sources.get(name, b""))
         within = None if folder is None else [str(folder)]
         return spec_from_file_location(
             fullname, path, loader=loader, submodule_search_locations=within

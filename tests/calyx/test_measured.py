@@ -1,6 +1,7 @@
 """What runs is what was digested, whatever else lies in a package by then."""
 
 import hashlib
+import importlib.resources
 import importlib.util
 import os
 import sys
@@ -219,13 +220,29 @@ def test_compiled_code_beside_a_source_is_not_taken_in_its_place(package, from_b
     assert spec.origin.endswith(EXTENSION_SUFFIXES[0])
 
 
-@pytest.mark.parametrize("module", ["later", "pages", "pages.later", "__pycache__.later"])
+@pytest.mark.parametrize("module", ["later", "pages.later", "more", "__pycache__.later"])
 def test_what_was_not_there_at_the_look_is_no_module(package, from_bytes, module):
-    for folder in (package, package / "pages", package / "__pycache__"):
+    for folder in (package, package / "pages", package / "more", package / "__pycache__"):
         folder.mkdir(exist_ok=True)
         (folder / "later.py").write_bytes(b"")
-    with pytest.raises(ModuleNotFoundError, match=module.partition(".")[0]):
+    with pytest.raises(
+        ModuleNotFoundError, match=module.split(".")[-1] if module[0] != "_" else "__pycache__"
+    ):
         importlib.import_module(f"{NAME}.{module}")
+
+
+def test_a_folder_may_have_no_code_of_its_own(package):
+    (package / "models").mkdir()
+    (package / "models" / "net.py").write_bytes(SOUND)
+    importer = Importer()
+    importer.cover({NAME: package}, read(package))
+    sys.meta_path.insert(0, importer)
+    try:
+        assert importlib.import_module(f"{NAME}.models.net").said == "sound"
+        page = importlib.resources.files(f"{NAME}.pages").joinpath("page.j2")
+        assert page.read_text() == "hello"
+    finally:
+        sys.meta_path.remove(importer)
 
 
 def test_a_package_may_be_a_single_file(tmp_path, package):

@@ -9,6 +9,7 @@ import pytest
 
 from calyx import registry
 from calyx.errors import ConfigError
+from calyx.measured import Importer
 from calyx.registry import load_class, load_task
 from calyx.tasks.base import Column, Schema
 
@@ -172,3 +173,16 @@ def test_every_task_and_strategy_that_is_installed_is_one():
     for kind, group in (("task", "calyx.tasks"), ("strategy", "calyx.strategies")):
         for name in entry_points(group=group).names:
             assert load_class(kind, name).__name__
+
+
+@pytest.mark.parametrize("kind", ["task", "strategy"])
+def test_where_a_manifest_holds_a_package_that_it_does_not_cover_is_not_imported(
+    installed, monkeypatch, kind
+):
+    installed(kind, None)
+    monkeypatch.setitem(sys.modules, "fleet_of_tests", None)  # whoever imports it fails
+    importer = Importer()
+    importer.is_sealed = True
+    monkeypatch.setattr(sys, "meta_path", [importer, *sys.meta_path])
+    with pytest.raises(ConfigError, match=r"keys manifest --package fleet_of_tests`\.$"):
+        load_class(kind, "fleet")

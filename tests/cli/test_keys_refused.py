@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,8 +14,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from calyx import key_files, manifest
+from calyx import key_files
 from calyx.errors import UserError
+from calyx.measured import Contents
 from cli import keys
 from cli.main import run
 
@@ -271,9 +271,12 @@ def test_a_removed_site_does_not_come_back_under_a_version_that_was_signed(folde
 def test_a_version_of_the_code_stands_for_one_content(folder, monkeypatch):
     sign = ["manifest", "--consortium", "consortium.key", "--out"]
     keys.main([*sign, "m1.json", "--version", "1"])
-    other = replace(manifest._installed(()), digests={"calyx/x.py": "0" * 64})
-    monkeypatch.setattr("calyx.manifest._installed", lambda _: other)
+    other = Contents({"client/a.py": "0" * 64}, {}, ())
+    monkeypatch.setattr("calyx.manifest.contents", lambda: other)
     with pytest.raises(UserError, match=r"another manifest of version 1 .* --version 2"):
         keys.main([*sign, "m2.json", "--version", "1"])
     keys.main([*sign, "m2.json", "--version", "2"])
     assert json.loads((folder / "m2.json").read_text())["version"] == 2
+    with pytest.raises(UserError, match="no package 'nowhere' here"):
+        keys.main([*sign, "m3.json", "--version", "3", "--package", "nowhere"])
+    assert not (folder / "m3.json").exists()

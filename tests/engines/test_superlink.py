@@ -1,5 +1,6 @@
 """What `calyx server` refuses before it starts anything, and what it says where nothing answers."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from calyx.authority import make_server
 from calyx.errors import CalyxError, UserError
 from calyx.flower import Operator
 from engines import superlink
+from engines.flower_environment import without_python
 from engines.superlink import Processes, Serving, check_files
 
 
@@ -61,3 +63,16 @@ def test_why_a_superlink_does_not_answer_is_said_and_no_other_mistake_is_waited_
     monkeypatch.setattr(Operator, "runs", lambda _: {}["a mistake of ours"])
     with pytest.raises(KeyError, match="a mistake of ours"):
         Processes(serving)._wait()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"PYTHONPATH": "/evil", "PYTHONHOME": "/evil", "PYTHONPYCACHEPREFIX": "/evil"}, {}),
+        ({"PYTHONPATH": f"/evil{os.pathsep}/checkout", "HOME": "/h"}, {"PYTHONPATH": "/checkout"}),
+        ({"PYTHON_COLORS": "0", "PATH": "/bin"}, {"PATH": "/bin"}),
+    ],
+)
+def test_pythons_variables_do_not_reach_flowers_processes(given, kept):
+    found = without_python(given, Path("/checkout"))
+    assert found == kept | ({"HOME": "/h"} if "HOME" in given else {})
