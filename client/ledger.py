@@ -111,8 +111,8 @@ class Ledger:
         if latest := self.ahead(now):
             tell(clock_sentence(latest, now))
             self._write({"event": "clock", "time": now})
-        starts, joins, sums, failures = (self._of_day(name, now) for name in _COUNTED)
-        day = Day(starts, joins, sums, failures, _recent(self.unfinished.values(), now))
+        starts, met, sums, failures = (self._of_day(name, now) for name in _COUNTED)
+        day = Day(starts, met, sums, failures, _recent(self.unfinished.values(), now))
         is_start = order.kind != "statistics" and not self._has_begun(order.run)
         joins = limits.joins is not None and is_join(self.runs.get(order.run), order)
         check_day(limits, day, now, is_start=is_start, is_join=joins)
