@@ -19,6 +19,9 @@ from typing import Any
 from calyx.errors import UserError, printable
 
 MOST_BYTES = 2**30  # of one file of a run or a site that is read whole
+MOST_TENSOR_BYTES = (
+    2**34
+)  # of a model, or of masked sums: what they stand for is as long as they are
 MOST_LINES = 10_000_000  # of JSON lines
 LONGEST_LINE = (
     2**24
@@ -193,10 +196,16 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
     A last line that a crash cut off is left out. Raises ValueError that names another damaged one.
     """
+    return list(each_line(path))
+
+
+def each_line(path: Path) -> Iterator[dict[str, Any]]:
+    """The same, one object at a time: a long file's take more room than its text."""
     if not os.path.lexists(path):
-        return []
+        return
     lines = split_lines(read_plain(path), path.name)[:-1]
-    return [_read_line(line, f"{path.name}, line {n}") for n, line in enumerate(lines, start=1)]
+    for n, line in enumerate(lines, start=1):
+        yield _read_line(line, f"{path.name}, line {n}")
 
 
 def split_lines(data: bytes, name: str) -> list[bytes]:

@@ -5,6 +5,7 @@ config's type is text, a number where it is a number, and nothing is guessed. Se
 """
 
 import re
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,10 @@ import yaml
 
 from calyx.errors import ConfigError, printable
 from calyx.files import read_bounded
-from calyx.foreign import refuse_alias
+from calyx.foreign import DEEPEST, MOST_VALUES, check_size, refuse_alias
 from calyx.key_types import Types, below, literals, members
 
 MOST_BYTES = 2**24  # a schema of 100,000 columns has some 6 million
-MOST_VALUES = 1_000_000
-DEEPEST = 50  # mappings and lists inside one another
 SHOWN = 60  # characters of a word
 NULLS = ("", "~", "null", "Null", "NULL")
 TRUE = re.compile(r"true|True|TRUE|yes|Yes|YES|on|On|ON")
@@ -47,8 +46,13 @@ class Plain(str):
 class _Loader(yaml.SafeLoader):
     """Composes nodes; an unquoted word gets a tag of its own."""
 
+    left = MOST_VALUES
+
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - as PyYAML
         refuse_alias(self)
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError
         return super().compose_node(parent, index)
 
     def resolve(self, kind: type, value: Any, implicit: Any) -> str:  # noqa: ANN401 - as PyYAML
@@ -64,6 +68,8 @@ def read_tree(path: Path, page: str) -> dict[str, Any]:
     """
     text = _decoded(path, read_bounded(path, MOST_BYTES))
     try:
+        with suppress(yaml.YAMLError):  # what is no YAML is told with its place below
+            check_size(text)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"{path}{_told(error)}; {page} shows such a file.") from None
@@ -73,12 +79,18 @@ def read_tree(path: Path, page: str) -> dict[str, Any]:
             f"{path}, line {line}: there is a character that no text holds "
             f"({error.character:#x}); take it out."
         ) from None
-    except RecursionError:
-        raise ConfigError(f"{path} has more than {DEEPEST} levels; write it flatter.") from None
+    except (ValueError, RecursionError):
+        raise _too_much(path) from None
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{path} is no YAML mapping; {page} shows such a file.")
     tree: dict[str, Any] = _Tree(path).value(node, 0)
     return tree
+
+
+def _too_much(path: Path) -> ConfigError:
+    return ConfigError(
+        f"{path} has more than {MOST_VALUES:,} values or {DEEPEST} levels; write it shorter or flatter."
+    )
 
 
 def typed(tree: Any, cls: Any, path: Path | None = None) -> Any:  # noqa: ANN401 - JSON, and a type
@@ -173,10 +185,7 @@ class _Tree:
         """Text, a plain word, a list or a mapping."""
         self._left -= 1
         if self._left < 0 or depth > DEEPEST:
-            raise ConfigError(
-                f"{self._path} has more than {MOST_VALUES:,} values or {DEEPEST} levels; write it shorter "
-                "or flatter."
-            )
+            raise _too_much(self._path)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)
         if isinstance(node, yaml.SequenceNode):

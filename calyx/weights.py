@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from calyx.causes import cause_of, place_of
 from calyx.errors import CalyxError, ConfigError
-from calyx.files import read_plain, write_atomically
+from calyx.files import MOST_TENSOR_BYTES, read_plain, write_atomically
 from calyx.seeding import global_scope
 from calyx.tasks.base import Task
 
@@ -138,7 +138,7 @@ def load_weights(path: Path, order: list[str] | None = None) -> Weights:
     from safetensors.numpy import load
 
     try:
-        loaded = load(read_plain(path))
+        loaded = load(read_plain(path, MOST_TENSOR_BYTES))
     except KeyError as error:  # a type of numbers that NumPy has not
         raise ValueError(f"tensors of the type {error}") from None
     return {k: loaded[k] for k in (order or loaded)}

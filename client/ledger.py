@@ -12,7 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from calyx.config import canonical_json
-from calyx.files import append_lines, ends_whole, read_lines, strict_json, write_atomically
+from calyx.files import (
+    append_lines,
+    each_line,
+    ends_whole,
+    read_lines,
+    strict_json,
+    write_atomically,
+)
 from calyx.folds import own_run
 from calyx.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -259,7 +266,7 @@ def open_ledger(path: Path) -> Ledger:
 def read_ledger(path: Path) -> Ledger:
     """The same, and nothing is written: a line that a crash cut off is passed over."""
     ledger = Ledger(path)
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(each_line(path), 1):
         try:
             ledger._apply(line)
         except (KeyError, TypeError, ValueError):

@@ -13,12 +13,11 @@ from difflib import get_close_matches
 from functools import lru_cache
 from importlib.metadata import entry_points
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin
 
-import yaml
-
-from calyx.errors import ConfigError
-from calyx.foreign import parse_yaml
+from calyx.errors import ConfigError, UserError
+from calyx.human_yaml import NULLS, Plain, read_tree
 from calyx.key_types import Types, fields_of, members
 from calyx.measured import may_load
 from calyx.order import Cv, Order, Terms
@@ -122,12 +121,10 @@ def _written(task: str) -> Mapping[str, Any] | None:
         if not may_load(point.value):  # to find its files imports it
             continue
         try:
-            tree = parse_yaml(
-                files(point.value).joinpath("task", f"{task}.yaml").read_text("utf-8")
-            )
-        except (ImportError, OSError, ValueError, yaml.YAMLError):
+            path = Path(str(files(point.value).joinpath("task", f"{task}.yaml")))
+            section = read_tree(path, "docs/bring-your-own.md").get("task")
+        except (ImportError, OSError, UserError):
             continue
-        section = tree.get("task") if isinstance(tree, dict) else None
         if isinstance(section, dict):
             return {str(k): v for k, v in section.items() if k != "data_dir"}
     return None
@@ -140,7 +137,7 @@ def _of_values(value: Any, key: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN4
             yield from _of_values(inner, f"{key}.{name}")
         return
     yield key, object
-    if value is None or isinstance(value, Mapping):
+    if isinstance(value, Mapping) or (isinstance(value, Plain) and value in NULLS):
         yield f"{key}.{NAME}", object
 
 

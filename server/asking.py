@@ -97,6 +97,16 @@ def _note(where: Place, outcome: Outcome) -> None:
         )
         events.append(make_event("client-accused", "error", message, round=number, client=name))
     events += [
+        make_event(
+            "odd-sum",
+            "warning",
+            f"In the sum of group {group} in round {number} ({exchange.kind}) {odd}; see who is in it.",
+            round=number,
+            group=group,
+        )
+        for group, odd in outcome.collected.odd
+    ]
+    events += [
         make_event("bad-shares", "error", note, round=number) for note in outcome.collected.notes
     ]
     clipped = int(total_counts(outcome.trained)["clipped"][0]) if outcome.trained else 0

@@ -14,7 +14,14 @@ from safetensors import SafetensorError
 
 from calyx.config import digest
 from calyx.errors import UserError
-from calyx.files import named_in_errors, read_plain, strict_json, sync_folder, write_synced
+from calyx.files import (
+    MOST_TENSOR_BYTES,
+    named_in_errors,
+    read_plain,
+    strict_json,
+    sync_folder,
+    write_synced,
+)
 from calyx.foreign import read_object
 from calyx.order import Link
 from calyx.populations import Population, read_population
@@ -185,7 +192,8 @@ def _load(path: Path) -> RunState:
             "again in another folder."
         )
     for name in _FILES:
-        if hashlib.sha256(read_plain(path / name)).hexdigest() != body["sha256"].get(name):
+        data = read_plain(path / name, MOST_TENSOR_BYTES)
+        if hashlib.sha256(data).hexdigest() != body["sha256"].get(name):
             raise DamagedCheckpoint(f"{name} is not what was written")
     strategy: State = {}
     for name, array in load_weights(path / "strategy.safetensors").items():

@@ -34,6 +34,7 @@ from server.sampling import required_replies
 from server.secure_sums import Ask, SecureSums
 from server.setting import Setting
 from server.underway import Record
+from server.watch import Watch
 
 
 class CohortGrid(Grid):
@@ -44,6 +45,7 @@ class CohortGrid(Grid):
         self._exchange: Exchange | None = None
         self._outcome: Outcome | None = None
         self._evaluations: list[Message] = []
+        self.watch = Watch()
 
     def open(self, exchange: Exchange) -> None:
         """Show this exchange's cohort from now on."""
@@ -175,12 +177,14 @@ class CohortGrid(Grid):
         self, weights: Weights, parts: Parts, collected: Collected, sent: Message
     ) -> list[Message]:
         sums: list[list[Aggregate]] = []
-        for total, names in collected.sums.values():
+        for group, (total, names) in collected.sums.items():
             try:
                 sums.append(_decode(total, len(names), parts))
             except ValueError as error:
                 reason = f"its group's sum is unsound: {error}"
                 collected.dropped |= dict.fromkeys(names, reason)
+            else:
+                collected.odd += [(group, odd) for odd in self._odd(names, sums[-1], parts)]
         trained = [ours[0] for ours in sums if parts.train]
         first = len(parts.layouts) - len(parts.evaluations)
         folds = [ours[first:] for ours in sums if parts.evaluations]
@@ -203,6 +207,15 @@ class CohortGrid(Grid):
             return validated
         self._evaluations = validated
         return [Message(_training(weights, a), reply_to=sent) for a in trained]
+
+    def _odd(self, names: tuple[str, ...], ours: list[Aggregate], parts: Parts) -> list[str]:
+        kind, found = self.exchange.kind, []
+        if parts.train is not None:
+            found += self.watch.of_training(names, ours[0], parts.train.fixed.clip)
+        if kind in ("train", "evaluate", "test") and parts.evaluations:
+            part = "test" if kind == "test" else "validation"
+            found += self.watch.of_evaluation(part, names, ours[-1])
+        return found
 
     @property
     def run(self) -> Run:

@@ -54,6 +54,8 @@ class Collected:
     """Whom more clients accuse than may collude."""
     notes: tuple[str, ...] = ()
     """Sentences for events.jsonl."""
+    odd: list[tuple[int, str]] = field(default_factory=list)
+    """Group → a sentence of what looks wrong in its sum."""
     is_repeatable: bool = True
     """Whether another attempt may ask for the same model again."""
 

@@ -22,6 +22,7 @@ from calyx.files import (
 )
 from calyx.foreign import (
     MOST_CONFIG_BYTES,
+    MOST_SUMMARY_BYTES,
     check_links,
     check_plain,
     dump_yaml,
@@ -133,6 +134,9 @@ class RunFolder:
         self.check()
         try:
             config = parse_yaml(read_plain(self.config, MOST_CONFIG_BYTES).decode())
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise UserError(f"{self.config}, line {line}, is damaged: {error.problem}.") from None
         except (OSError, yaml.YAMLError, ValueError, RecursionError):
             config = None
         if not isinstance(config, dict):
@@ -142,7 +146,7 @@ class RunFolder:
     def read_summary(self) -> Row:
         """The summary of a finished run. Raises UserError if it is missing or damaged."""
         try:
-            return read_object(self.summary)
+            return read_object(self.summary, MOST_SUMMARY_BYTES)
         except (OSError, ValueError):
             sentence = f"{self.summary} is missing or damaged; the run may not be finished."
             raise UserError(sentence) from None
@@ -170,11 +174,26 @@ class RunFolder:
         return True
 
     def truncate(self, file: Path, is_kept: Callable[[Row], bool]) -> None:
-        """Drop what a resumed run will write again, and a line that a crash cut off."""
-        rows = read_lines(file)
-        kept = [row for row in rows if is_kept(row)]
+        """Drop what a resumed run will write again, and a line that a crash cut off.
+
+        Raises UserError for a damaged file.
+        """
+        try:
+            rows = read_lines(file)
+            kept = [row for row in rows if is_kept(row)]
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+            raise UserError(f"{file} is damaged ({error}); restore it from a copy.") from None
         if len(kept) < len(rows) or not ends_whole(file):
             write_atomically(file, "".join(strict_json(row) + "\n" for row in kept).encode())
+
+    def check_rounds(self, done: int) -> None:
+        """That rounds.jsonl has a line for each of the rounds that are done. Raises UserError."""
+        rounds = [row.get("round") for row in read_lines(self.rounds)]
+        if rounds != [*range(1, done + 1)]:
+            raise UserError(
+                f"{self.rounds} has not one line for each of the {done} rounds that are done; restore it "
+                "from a copy."
+            )
 
 
 def claim(folder: Path) -> Path:

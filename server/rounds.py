@@ -80,6 +80,9 @@ def _train(federation: Federation, state: RunState) -> RunState:
         raise RoundFailed(
             f"Round {number}'s model holds NaN or infinity; lower training.lr, or see strategy.server"
         )
+    own = federation.model
+    step = {n: w for n, w in weights.items() if n in own and w.dtype.kind == "f"}
+    _say_jumps(federation, number, federation.grid.watch.of_step(state.weights, step))
     row = _training_row(outcome, time.monotonic() - started)
     return replace(
         state,
@@ -145,6 +148,7 @@ def _recorded(
     """
     run = federation.run
     row = _ordered((state.pending or {}) | figures)
+    _say_jumps(federation, state.round, federation.grid.watch.of_loss(row.get("val_loss")))
     state = _ranked(federation, replace(state, pending=None), row, outcome)
     row["best_round"] = state.best.round if state.best else None
     if outcome and outcome.exchange.kind == "train" and _reason(state, run):
@@ -199,6 +203,16 @@ def _is_validated_alone(federation: Federation, state: RunState) -> bool:
     if record and (record.kind, record.round) == ("evaluate", state.round):
         return True  # as it was begun, when the run was to have fewer rounds
     return run.evaluate == "separate" or state.is_stalled or state.round >= run.rounds
+
+
+def _say_jumps(federation: Federation, number: int, found: list[str]) -> None:
+    for sentence in found:
+        message = (
+            f"In round {number} {sentence}: a training.lr that is too high does that, and so does a member "
+            "that sends what it likes."
+        )
+        log.warning(message)
+        federation.folder.event("jump", "warning", message, round=number)
 
 
 def _is_same(left: Weights, right: Weights, names: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from calyx.config import parse
 from calyx.errors import RoundFailed, UserError
-from calyx.files import read_plain, strict_json, write_atomically
+from calyx.files import MOST_TENSOR_BYTES, read_plain, strict_json, write_atomically
 from calyx.foreign import parse_json
 from calyx.order import Abandoned
 from calyx.secagg.aggregator import Aggregator, from_bytes
@@ -130,7 +130,7 @@ def read_record(path: Path, run: str) -> Record | None:
     if not path.exists():
         return None
     try:
-        record = _read(read_plain(path))
+        record = _read(read_plain(path, MOST_TENSOR_BYTES))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RoundFailed(f"{path} is damaged ({error})") from None
     return record if record.run == run else None

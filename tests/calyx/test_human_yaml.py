@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calyx import foreign, human_yaml
 from calyx.config import Section, config
 from calyx.errors import ConfigError
 from calyx.human_yaml import read_tree, typed
@@ -111,7 +112,7 @@ def test_a_place_says_what_a_word_is(tmp_path, key, word, value):
         ("a: !!int 3", "line 1: the tag tag:yaml.org,2002:int is not read"),
         ("[a, b]: 1", "line 1: a key must be one word"),
         ("a: &a [*a]", "line 1, column 8: this is no YAML: an alias"),
-        ("a: " + "[" * 5000, "has more than 50 levels"),
+        ("a: " + "[" * 5000, "values or 50 levels; write it shorter or flatter"),
         (
             "a0: &a0 [1]\n"
             + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)),
@@ -143,6 +144,14 @@ def test_what_cannot_be_read_is_one_sentence_with_its_line(tmp_path, text, said)
         read(tmp_path, text)
     assert said in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("where", [foreign, human_yaml._Loader])
+def test_values_are_counted_before_they_are_kept(tmp_path, monkeypatch, where):
+    """By events, and once more by the loader, which may read what libyaml does not."""
+    monkeypatch.setattr(where, "MOST_VALUES" if where is foreign else "left", 20)
+    with pytest.raises(ConfigError, match="write it shorter"):
+        read(tmp_path, "a: [" + "x, " * 30 + "]")
 
 
 @given(st.dictionaries(st.text(max_size=5), st.lists(st.text(max_size=5), max_size=3), max_size=3))

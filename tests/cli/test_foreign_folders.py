@@ -79,6 +79,15 @@ def test_a_link_is_refused_by_whoever_opens_the_folder(place, capsys, name):
         refused(place, capsys, arguments, f"{name} {IS_LINK}")
 
 
+def test_a_name_that_a_terminal_would_obey_is_shown_harmless(place, capsys):
+    (place / "rows" / "x\x1b[2J\ny.csv").write_text("a\n")
+    assert main.run(["simulate", *CSV, "hydra.run.dir=new"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("calyx: the file ")
+    assert "rows/x?[2J?y.csv" in said
+    assert said[:-1].isprintable()
+
+
 def test_a_baseline_is_a_folder_of_somebody_else_too(place, capsys):
     for name in ("audit.json", "statistics.json"):
         (place / "run" / name).symlink_to(place / "precious")

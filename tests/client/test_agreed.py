@@ -214,7 +214,7 @@ def test_folds_are_counted_and_trained_in_runs_that_do_nothing_else(clients):
 
     assert asked(2, 2) == "order-refused"  # C10
     late = {"round": 2, "previous": LINKS}  # whose weights nobody can compare with a seed's
-    assert asked("clients", 5, **late) == "order-refused"  # of five, counted from 0
+    assert asked("clients", 6, **late) == "order-refused"  # of five
     assert asked(2, None) == "order-refused"  # a training of all folds
     assert asked(2, None, kind="cv", round=5) == "order-refused"  # in a run that may train
     assert asked(2, 0, kind="cv", round=5, run="run-cv") == "order-refused"

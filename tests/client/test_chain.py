@@ -6,64 +6,14 @@ The ledger alone is asked, as `client.secure_mod` asks it: no rows, no training.
 from dataclasses import replace
 
 import pytest
+from support.ledgers import DAILY, NOW, Site, context
 from support.orders import NAMES, TERMS, digit, link, order
 
 from calyx.order import Cv, Link
 from calyx.secagg.refusals import Refusal
-from calyx.secagg.rules import Rules
-from calyx.secagg.session import Session
-from client.failures import ClientFailure
-from client.ledger import Ledger, open_ledger
-from client.limits import DAY_S, Limits
-from client.tombstones import Answers, Tombstone, vector_keys
-
-NOW = 1.8e9
-DAILY = Limits(runs=12, sums=1000, failures=3, joins=2, unfinished=100)
-
-
-class Site:
-    """A client's ledger, on disk as on a site; it is read anew before each order."""
-
-    def __init__(self, folder, limits=DAILY):
-        self.path, self.limits, self.now, self.odd = folder / "ledger.jsonl", limits, NOW, []
-
-    @property
-    def ledger(self):
-        open_ledger.cache_clear()
-        return open_ledger(self.path)
-
-    def take(self, order, opened=True, now=None):
-        """ "" or the code of a refusal; an order that is taken brings a vector, and opens its sum."""
-        self.now += 1
-        now = self.now if now is None else now
-        ledger, ctx = self.ledger, context(order)
-        try:
-            ledger.check_order(order, 0, ctx, self.odd.append)
-            ledger.check_limits(order, self.limits, now, self.odd.append)
-            folds = (order.weights,) if order.kind == "cv" else ()
-            answers = Answers(vector_keys(order, order.weights, "rows"), folds, "rows")
-            ledger.check_scored(answers.folds, answers.data)
-        except (Refusal, ClientFailure) as error:
-            return error.code.value
-        ledger.note_order(order, 0, ctx, now)
-        if opened:
-            ledger.note_vector(answers, (), Tombstone(ctx.hex(), "f" * 64, [0], 1), now)
-            if order.kind == "train":
-                session = Session(ctx, 0, RULES, (0,))
-                session.root = bytes.fromhex("f" * 64)
-                ledger.note_revealed(order.run, session, order.round, now)
-        return ""
-
-
-RULES = Rules(5, 3, 1, 128, 32, 25, 1, bytes(32), 1.0, 16, 256, 1)
-
-
-def context(order):
-    """Of a training the one that the next order's link names; another for each other order."""
-    if order.kind == "train" and order.attempt == 1:
-        return bytes.fromhex(digit(order.round))
-    head = ("train", "evaluate", "test", "statistics", "cv").index(order.kind) + 1
-    return bytes([head, order.round % 256, order.attempt % 256]) + order.run.encode()[:20].ljust(29)
+from client.ledger import Ledger
+from client.limits import DAY_S
+from client.tombstones import Answers, Tombstone
 
 
 @pytest.fixture
@@ -114,6 +64,12 @@ def test_a_run_that_is_met_in_its_middle_is_rationed(site, first):
     assert site.take(replace(first, run="c"), now=NOW + 2 * DAY_S) == ""
 
 
+def test_a_run_that_is_met_in_its_middle_is_one_of_the_days_runs(site):
+    site.limits = replace(DAILY, runs=1)
+    assert site.take(order("evaluate", 1)) == ""
+    assert site.take(order(run="other")) == "daily-limit"
+
+
 def test_folds_are_scored_where_one_of_them_was_trained(site):
     cv = replace(TERMS, cv=Cv(k=2, fold=None))
     scores = order("cv", 9, run="run-cv", terms=cv)
@@ -126,7 +82,7 @@ def test_folds_are_scored_where_one_of_them_was_trained(site):
     later = replace(scores, round=10, rounds=10, weights=digit(6))
     assert site.take(later) == ""  # `resume rounds=10`
     assert site.take(replace(later, attempt=2, weights=digit(8))) == "weights-refused"
-    assert site.take(replace(later, attempt=2), opened=False) == ""
+    assert site.take(replace(later, attempt=2)) == "second-vector"
     assert site.take(replace(later, round=11, rounds=11, weights=digit(7))) == "daily-limit"
 
 
@@ -198,6 +154,12 @@ def test_a_run_goes_forward(site):
     assert site.take(order("evaluate", 3, **joined)) == "round-replayed"
 
 
+def test_what_was_trained_on_since_is_not_evaluated(site):
+    assert [site.take(order(round=number)) for number in (1, 2, 3)] == [""] * 3
+    assert site.take(order("evaluate", 2)) == "round-replayed"
+    assert site.take(order("evaluate", 3)) == ""
+
+
 def test_no_more_models_are_evaluated_than_were_trained_and_two(site):
     assert site.take(order()) == ""
     answers = [site.take(order("evaluate", number)) for number in range(1, 6)]
@@ -230,25 +192,25 @@ def test_an_answer_that_ends_before_its_vector_is_rationed(site):
 def test_times_of_a_clock_that_was_ahead_end_a_day_after_it_was_set_right(site):
     site.limits = replace(DAILY, runs=2)
     for run in ("a", "b"):
-        assert site.take(order(run=run), now=NOW + 365 * DAY_S) == ""
+        assert site.take(order(run=run), opened=False, now=NOW + 365 * DAY_S) == ""
     assert site.take(order(run="c"), now=NOW) == "daily-limit"
     assert len(site.odd) == 1
     assert "The ledger has times up to 2028-01-" in site.odd[0]
     assert site.take(order(run="c"), now=NOW + DAY_S - 1) == "daily-limit"
-    assert site.take(order(run="c"), now=NOW + DAY_S) == ""
+    assert site.take(order(run="c"), opened=False, now=NOW + DAY_S) == ""
 
 
 def test_a_clock_that_leaps_ahead_and_is_set_right_frees_nothing(site):
     site.limits = replace(DAILY, runs=2)
-    assert site.take(order(run="a"), now=NOW) == ""
-    assert site.take(order(run="b"), now=NOW + 365 * DAY_S) == ""
+    assert site.take(order(run="a"), opened=False, now=NOW) == ""
+    assert site.take(order(run="b"), opened=False, now=NOW + 365 * DAY_S) == ""
     assert site.take(order(run="c"), now=NOW + 9) == "daily-limit"
 
 
 def test_a_clock_that_is_set_back_frees_nothing(site):
     site.limits = replace(DAILY, runs=2)
-    assert site.take(order(run="a"), now=NOW) == ""
-    assert site.take(order(run="b"), now=NOW - 2 * DAY_S) == ""
+    assert site.take(order(run="a"), opened=False, now=NOW) == ""
+    assert site.take(order(run="b"), opened=False, now=NOW - 2 * DAY_S) == ""
     assert site.take(order(run="c"), now=NOW - 2 * DAY_S + 9) == "daily-limit"
     assert site.take(order(run="c"), now=5.0) == "daily-limit"  # 1970
 

@@ -210,3 +210,16 @@ def test_a_damaged_version_is_one_sentence(folder, five, text):
     (folder / "state" / "manifest-version").write_text(text)
     with pytest.raises(UserError, match="manifest-version is damaged"):
         check_site(with_changes(folder, manifest=str(folder / "m.json")))
+
+
+@pytest.mark.parametrize("name", ["lock", "ledger.jsonl", "events.jsonl"])
+def test_a_site_follows_no_link_in_its_own_folder(tmp_path, name):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / name).symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match=f"{name} is a link"), sites.alone(tmp_path / "state"):
+        pass
+    (tmp_path / "state" / name).unlink()
+    (tmp_path / "way-in").symlink_to("state")  # what the site's file names may be one
+    with sites.alone(tmp_path / "way-in"):
+        assert (tmp_path / "precious").read_text() == "precious"

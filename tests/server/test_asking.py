@@ -15,7 +15,7 @@ def test_who_is_left_out_is_not_said_to_be_away(tmp_path):
     outcome = SimpleNamespace(
         exchange=SimpleNamespace(round=8, kind="train"),
         dropped={"north": "not connected", "south": "not connected"},
-        collected=SimpleNamespace(accused=(), notes=()),
+        collected=SimpleNamespace(accused=(), notes=(), odd=[]),
         trained=None,
         cohort=(),
     )

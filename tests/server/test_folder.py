@@ -7,7 +7,7 @@ import pytest
 
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, UserError
-from calyx.files import append_lines, read_lines
+from calyx.files import append_lines, read_lines, write_atomically
 from server.folder import RunFolder, claim, held
 from server.job import read_job, to_run_config
 
@@ -57,7 +57,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
             held(tmp_path / "file" / "x", is_new=is_new, key="hydra.run.dir").__enter__()
 
 
-@pytest.mark.parametrize("text", ["[1]", "a: [", "", "\xff"])
+@pytest.mark.parametrize("text", ["[1]", "a: [", "", "\xff", "a: &x [1]\nb: *x"])
 def test_a_damaged_config_is_said(tmp_path, text):
     (tmp_path / "config.yaml").write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match="damaged"):
@@ -72,6 +72,24 @@ def test_rows_after_a_round_and_a_cut_off_line_are_dropped(tmp_path):
     folder.truncate(folder.rounds, lambda row: row["round"] <= 2)
     assert folder.rounds.read_bytes().count(b"\n") == 2
     assert [row["round"] for row in read_lines(folder.rounds)] == [1, 2]
+
+
+@pytest.mark.parametrize("line", ['{"round": "x"}', "{}", '{"round": [1]}', "[1]", "{oops}"])
+def test_lines_of_rounds_that_are_none_are_damage(tmp_path, line):
+    folder = RunFolder(tmp_path)
+    folder.rounds.write_text(f'{{"round": 1}}\n{line}\n')
+    with pytest.raises(UserError, match=r"rounds\.jsonl is damaged"):
+        folder.truncate(folder.rounds, lambda row: int(row["round"]) <= 2)
+
+
+@pytest.mark.parametrize("rounds", [[1, 2], [1, 3, 2], [1, 2, 10**400], []])
+def test_a_round_without_its_line_is_noticed_before_it_is_gone_on_with(tmp_path, rounds):
+    folder = RunFolder(tmp_path)
+    append_lines(folder.rounds, [{"round": n} for n in (1, 2, 3)])
+    folder.check_rounds(3)
+    write_atomically(folder.rounds, "".join(f'{{"round": {n}}}\n' for n in rounds).lower().encode())
+    with pytest.raises(UserError, match="not one line for each of the 3 rounds"):
+        folder.check_rounds(3)
 
 
 def test_an_event_has_its_time_kind_severity_and_sentence(tmp_path):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from calyx import files
 from calyx.errors import UserError
 from cli.report.folder import read_run
 from cli.report.page import write_report
-from server.folder import RunFolder
 
 CONFIG = "task: {name: digits}\nstrategy: {name: fedavg}\nrounds: 9\nseed: 1\n"
 ROUND = {
@@ -125,6 +125,39 @@ def test_damaged_summary_is_named(folder: Path) -> None:
         read_run(folder)
 
 
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"test_accuracy": -0.5}, "an accuracy is below 0"),
+        ({"baselines": {"local_mean": -1}}, "an accuracy is below 0"),
+        ({"test_confusion": [[1, -2], [3, 4]]}, "greater than or equal to 0"),
+        ({"rounds": 10**400}, "less than 9223372036854775808"),
+        ({"preprocessing": ["\x1b[2J"]}, "a valid string"),
+        ({"cv": {"k": 2, "mean": 0.5, "sd": 0.1, "folds": [-0.1]}}, "an accuracy is below 0"),
+    ],
+)
+def test_figures_that_no_run_has_are_damage(folder: Path, figures, said) -> None:
+    (folder / "summary.json").write_text(json.dumps(SUMMARY | figures))
+    with pytest.raises(UserError, match=rf"summary\.json is damaged \(.*{said}"):
+        write_report(folder)
+
+
+def test_keys_that_stand_twice_are_damage(folder: Path) -> None:
+    text = json.dumps(SUMMARY).replace('"rounds": 2', '"rounds": 2, "rounds": 3')
+    (folder / "summary.json").write_text(text)
+    with pytest.raises(UserError, match=r"summary\.json is damaged \(a key stands twice\)"):
+        read_run(folder)
+
+
+def test_a_line_that_has_no_end_is_damage(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(files, "LONGEST_LINE", 10)
+    with pytest.raises(UserError, match=r"rounds\.jsonl, line 1: more than 10 bytes"):
+        read_run(folder)
+    monkeypatch.setattr(files, "MOST_LINES", 1)
+    with pytest.raises(ValueError, match=r"rounds\.jsonl: more than 1 lines"):
+        files.read_lines(folder / "rounds.jsonl")
+
+
 @pytest.mark.parametrize("name", ["nowhere", "."])
 def test_folder_that_is_no_run_is_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=r"is not a run folder: it has no config\.yaml"):
@@ -177,15 +210,3 @@ def test_same_folder_gives_the_same_bytes_and_leaves_nothing_beside(folder: Path
     first = write_report(folder).read_bytes()
     assert write_report(folder).read_bytes() == first
     assert {path.name for path in folder.iterdir()} == before | {"report.html"}
-
-
-@pytest.mark.parametrize("kind", ["aliases", "levels"])
-def test_a_config_that_stands_for_billions_of_values_is_damaged(tmp_path, kind):
-    """Nine lines of aliases are 9^9 values; both readers of a config stop before they are followed."""
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)]
-    text = "\n".join(lines) if kind == "aliases" else f"a: {'[' * 3000}{']' * 3000}"
-    (tmp_path / "config.yaml").write_text(text)
-    for read in (lambda: RunFolder(tmp_path).read_config(), lambda: read_run(tmp_path)):
-        with pytest.raises(UserError, match="damaged"):
-            read()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.ranking.entries import number_of
 from cli.sweep.outcomes import Outcome, found_below, read_outcome, write_outcome
 from cli.sweep.table import write_table
 
@@ -70,3 +71,22 @@ def test_a_damaged_file_of_a_job_is_no_crash(tmp_path, text):
     (tmp_path / "job.json").write_text(text)
     assert read_outcome(tmp_path, 0).status == "not run"
     assert found_below(tmp_path) == []
+
+
+def test_what_somebody_else_wrote_of_a_job_is_text_and_numbers(tmp_path):
+    folder = tmp_path / "0"
+    folder.mkdir()
+    odd = "\x1b[2J\u202e\ud800"
+    (folder / "job.json").write_text(
+        json.dumps({"job": 0, "overrides": [f"a={odd}"], "error": odd})
+    )
+    failed = read_outcome(folder, 0)
+    assert (failed.overrides, failed.error) == (("a=?[2J??",), "?[2J??")
+    (folder / "report.html").touch()
+    figures = {"objective": odd, "test_loss": odd, "seconds": 10**400, "best_val_loss": 10**400}
+    (folder / "summary.json").write_text(json.dumps(figures))
+    [job] = found_below(tmp_path)
+    assert "?[2J" in write_table(tmp_path, [job]).read_text()
+    assert number_of(job.figures, "seconds") is None
+    (folder / "job.json").write_text('{"job": 0, "overrides": 5}')
+    assert read_outcome(folder, 0).overrides == ()

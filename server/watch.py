@@ -1,0 +1,76 @@
+"""What looks wrong in sums and models that a member could have made, and honest ones hardly do.
+
+Docs/secagg.md §13, C3: warnings, not refusals. A member within all ranges can wreck a model; nobody can
+tell who of a sum it was, and a person should look. It remembers since this server was started.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from calyx.secagg.vector import Aggregate
+from calyx.weights import Weights
+
+JUMP = 4.0  # times the median norm of the last steps
+STEPS = 5  # of which the median is taken
+LOSS_NATS, LOSS_FACTOR = 0.5, 2.0  # by which a validation loss rises from one round to the next
+NEAR, MANY = 0.9, 0.01  # of ±clip, and of all coordinates
+Names = Sequence[str]
+
+
+@dataclass
+class Watch:
+    """What came before: lengths of steps, the last validation loss, rows by who was in a sum."""
+
+    norms: deque[float] = field(default_factory=lambda: deque(maxlen=STEPS))
+    loss: float | None = None
+    totals: dict[tuple[str, frozenset[str]], tuple[int, ...]] = field(default_factory=dict)
+
+    def of_training(self, names: Names, total: Aggregate, clip: float) -> list[str]:
+        """Sentences about the sum of a training over the clients `names`."""
+        found = self._constant("training rows", names, (total.weight,))
+        sizes = [np.abs(mean) for mean in total.update.values()]
+        near = sum(int((size > NEAR * clip).sum()) for size in sizes)
+        number = sum(size.size for size in sizes)
+        if near > MANY * number:
+            found.append(
+                f"{near} of {number} coordinates of its mean update are near ±privacy.clip={clip:g}: hardly "
+                "any honest client's are"
+            )
+        return found
+
+    def of_evaluation(self, part: str, names: Names, total: Aggregate) -> list[str]:
+        """Sentences about the sum of an evaluation on the clients' validation or test rows (`part`)."""
+        counts: Mapping[str, Iterable[int]] = total.counts
+        if "rows" not in counts or any(counts["untrained"]):
+            return []  # confidential, or of those only who have a model of their own by now
+        rows = (*counts["rows"], *counts.get("labels", ()))
+        return self._constant(f"{part} rows and their labels", names, tuple(int(n) for n in rows))
+
+    def of_step(self, before: Weights, after: Weights) -> list[str]:
+        """Sentences about the step from one round's model to the next."""
+        step = [after[name].astype(np.float64) - before[name] for name in after]
+        norm = float(np.sqrt(sum(float((part**2).sum()) for part in step)))
+        usual = median(self.norms) if len(self.norms) == STEPS else None
+        self.norms.append(norm)
+        if usual is None or norm <= JUMP * usual:
+            return []
+        return [f"the model moved by {norm:.3g}, and by {usual:.3g} in the rounds before"]
+
+    def of_loss(self, loss: float | None) -> list[str]:
+        """Sentences about a round's validation loss."""
+        before, self.loss = self.loss, loss if loss is not None else self.loss
+        if before is None or loss is None:
+            return []
+        if loss - before <= LOSS_NATS or loss <= LOSS_FACTOR * before:
+            return []
+        return [f"the validation loss rose from {before:.3g} to {loss:.3g}"]
+
+    def _constant(self, what: str, names: Names, now: tuple[int, ...]) -> list[str]:
+        key = (what, frozenset(names))
+        if self.totals.setdefault(key, now) == now:
+            return []
+        return [f"the {what} of the same {len(names)} clients are others than before"]
