@@ -189,6 +189,11 @@ def test_an_answer_that_ends_before_its_vector_is_rationed(site):
     assert site.take(order(attempt=4), now=NOW + 2 * DAY_S) == ""
 
 
+def test_an_answer_that_ends_with_its_vector_is_not_rationed(site):
+    site.limits = replace(DAILY, unfinished=1)
+    assert [site.take(one) for one in run_of(4)] == [""] * 6
+
+
 def test_times_of_a_clock_that_was_ahead_end_a_day_after_it_was_set_right(site):
     site.limits = replace(DAILY, runs=2)
     for run in ("a", "b"):
