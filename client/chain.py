@@ -129,15 +129,17 @@ def check_scores(entry: RunEntry | None, order: Order, seen: int) -> None:
     """A8: tests and scores of folds, each at most one more often than `rounds` was seen to change.
 
     `seen` counts values of `rounds` in orders to train: of the run, or of all folds that are scored.
+    Where cohorts are drawn they are as many as rounds: who was not drawn is tested all the same.
     Raises Refusal (`daily-limit`).
     """
     if entry is None or entry.is_partly_known or order.kind not in ("test", "cv"):
         return
-    if order.round not in entry.tested and len(entry.tested) >= seen + _SPARE_TESTS:
+    most = seen + _SPARE_TESTS if order.terms.cohort_size is None else order.rounds
+    if order.round not in entry.tested and len(entry.tested) >= most:
         raise _refusal(
             RefusalCode.DAILY_LIMIT,
-            f"{_what(order)} would be number {len(entry.tested) + 1} of this run, and {seen + _SPARE_TESTS} "
-            "are answered: one, and one more for each number of `rounds` that it was trained for.",
+            f"{_what(order)} would be number {len(entry.tested) + 1} of this run, and {most} are answered: "
+            "one, and one more for each number of `rounds` that it was trained for.",
         )
 
 

@@ -215,6 +215,15 @@ def test_a_clock_that_is_set_back_frees_nothing(site):
     assert site.take(order(run="c"), now=5.0) == "daily-limit"  # 1970
 
 
+def test_a_clock_that_is_set_back_and_right_again_frees_nothing(site):
+    site.limits = replace(DAILY, runs=2)
+    for run in ("a", "b"):
+        assert site.take(order(run=run), opened=False, now=NOW) == ""
+    for now in (NOW - 2 * DAY_S, NOW + DAY_S / 2, NOW + DAY_S - 1):
+        assert site.take(order(run="c"), now=now) == "daily-limit"
+    assert site.take(order(run="c"), now=NOW + DAY_S) == ""
+
+
 def test_a_ledger_of_before_these_rules_is_read_and_forbids_nothing_that_it_cannot_know(site):
     old = (
         '{"event": "order", "time": 1.7e9, "run": "run", "kind": "train", "at": [3, 1], '

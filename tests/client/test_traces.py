@@ -52,6 +52,7 @@ def test_the_flows_are_of_all_that_happens():
         "sampled-with-training",
         "comes-in-round-3",
         "new-rosters",
+        "sampled-and-resumed",
     }
     again = those(lambda name: any(order.attempt > 1 for order in trace(name).orders))
     assert again == {"abandoned", "accused", "server-dies", "kept-audit"}

@@ -228,6 +228,12 @@ FLOWS = {
     "sampled-with-training": _runs(
         "task.num_clients=9", "cohort_size=6", "evaluate=with_training", then=[{"rounds": 4}]
     ),
+    "sampled-and-resumed": _runs(
+        "task.num_clients=9",
+        "cohort_size=6",
+        "rounds=1",
+        then=[{"rounds": 2}, {"rounds": 3}, {"rounds": 4}],
+    ),
     "abandoned": _runs(SEVEN, "rounds=3", tap=_silent(3, sites=3)),
     "lost-before-its-vector": _runs("rounds=3", tap=_silent(1)),
     "lost-after-its-vector": _runs("rounds=3", tap=_silent(3)),
