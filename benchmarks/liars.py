@@ -27,6 +27,7 @@ from calyx.secagg.quantise import Residues
 from calyx.secagg.vector import Cells, Contribution, Layout, encode
 from cli.main import run as calyx
 from client import app
+from client.assignment import Assignment
 
 LIAR = 3  # whose rows it is does not matter
 ROWS = 2**20
@@ -93,7 +94,7 @@ def one_of(attack: str) -> Iterator[None]:
     """One client of the process lies; none with the attack "none"."""
     honest, lie = app._encode, lying(attack)
 
-    def encoded(task: app.Assignment, parts: tuple[Contribution, ...]) -> Residues:
+    def encoded(task: Assignment, parts: tuple[Contribution, ...]) -> Residues:
         if not task.participant.name.endswith(f"{LIAR}"):
             return honest(task, parts)
         with patch.object(app, "encode", lie):
