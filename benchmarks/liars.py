@@ -1,9 +1,10 @@
 """What one lying member of ten can do, and what is said of it: `python -m benchmarks.liars`.
 
 Each row is a `calyx simulate task=digits` of ten clients in this process, of which one sends what its
-row says instead of what it learned: of a training ±`privacy.clip` in every coordinate, at the weight of
-the largest client (H1) or at its own (H2), a hundred times as much (H3), random residues (H6); of an
-evaluation 2^20 rows that it has not, with the loss of each at 64 nats (H7), or all of them right (H8).
+row says instead of what it learned: of a training −`privacy.clip` in every coordinate, at the largest
+weight that there is (H1) or at its own (H2), ±clip against what it learned (against), 100 · clip (H3),
+random residues (H6); of an evaluation 2^20 rows that it has not, each with a loss of 64 nats (H7), or
+all of them right (H8).
 """
 
 import argparse
@@ -33,15 +34,18 @@ LIAR = 3  # whose rows it is does not matter
 ROWS = 2**20
 NATS = 64
 SEEN = ("odd-sum", "jump")
-ATTACKS = ("none", "H1", "H2", "H3", "H6", "H7", "H8")  # by their names in docs/security.md
+ATTACKS = ("none", "H1", "H2", "against", "H3", "H6", "H7", "H8")  # as docs/security.md names them
 Encode = Callable[[Contribution, Layout, NDArray[np.float32]], Residues]
 
 
-def everywhere(part: Contribution, layout: Layout, *, is_heavy: bool) -> Contribution:
-    """−clip or +clip in every coordinate, against the update's own sign."""
+def everywhere(part: Contribution, layout: Layout, attack: str) -> Contribution:
+    """−clip in every coordinate, or ±clip against the signs of what was learned."""
     clip = np.float32(layout.fixed.clip)
-    update = {k: np.where(v < 0, clip, -clip).astype(np.float32) for k, v in part.update.items()}
-    rows = layout.w_max if is_heavy else part.num_examples
+    signs = {
+        k: np.sign(v) if attack == "against" else np.ones_like(v) for k, v in part.update.items()
+    }
+    update = {k: (-clip * sign).astype(np.float32) for k, sign in signs.items()}
+    rows = layout.w_max if attack == "H1" else part.num_examples
     return replace(part, num_examples=rows, update=update)
 
 
@@ -77,8 +81,8 @@ def lying(attack: str) -> Encode:
     """`encode` of a client that tells this lie."""
 
     def made(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> Residues:
-        if part.update and attack in ("H1", "H2"):
-            part = everywhere(part, layout, is_heavy=attack == "H1")
+        if part.update and attack in ("H1", "H2", "against"):
+            part = everywhere(part, layout, attack)
         if not part.update and attack in ("H7", "H8") and "rows" in part.counts:
             part = rows_of(part, attack)
         vector = encode(part, layout, dither)
