@@ -57,6 +57,17 @@ def test_the_command_of_comparison(started, run):
     assert "strategy/nope" in nope["note"]
 
 
+def test_the_command_of_liars(run):
+    """Of one round, a lie in each half of it: the sum is refused, or the sentence is said."""
+    words = ("--clips", "0.2", "--with", "rounds=1", "training.epochs=1")
+    refused, seen = run("liars", "--attacks", "H3", "H7", *words)
+    assert (refused["ended"], refused["accuracy"]) == (1, None)
+    assert "a member sent what no honest client can" in refused["said"][0]
+    assert seen["ended"] == 0
+    assert seen["largest_loss"] > 60
+    assert "the same clients train on" in seen["said"][0]
+
+
 def test_the_command_of_gateway(run):
     found = run("gateway", "--exchanges", "50")
     assert found["served"] == found["looks"] == 1

@@ -38,6 +38,17 @@ def test_rows_and_labels_of_the_same_clients_do_not_change():
     assert watch.of_evaluation("validation", NAMES, evaluation(3, [1, 2], untrained=2)) == []
 
 
+def test_far_more_rows_than_are_trained_on_are_said():
+    """A member may count 2^20 rows of a loss of 64, in every round alike (H7)."""
+    watch, capped = Watch(), Aggregate(30, {}, {}, {"capped": [1]})
+    watch.of_training(NAMES, Aggregate(30, {}, {}, {"capped": [0]}), 1.0)
+    watch.of_training(NAMES[:2], capped, 1.0)
+    assert watch.of_evaluation("test", NAMES, evaluation(300, [300])) == []
+    (said,) = watch.of_evaluation("validation", NAMES, evaluation(301, [301]))
+    assert said == "301 validation rows are counted, and the same clients train on 30"
+    assert watch.of_evaluation("validation", NAMES[:2], evaluation(2**20, [2**20])) == []
+
+
 def test_a_step_of_more_than_four_times_the_usual_is_said():
     watch, at = Watch(), 0.0
     for length in (1.0, 1.0, 2.0, 1.0, 1.0):
