@@ -64,6 +64,7 @@ class RunState:
     links: tuple[Link, ...] = ()  # the encrypted sums that made `weights`
     # All that may take part, by group, for as long as the run lives; None: one group, or not dealt yet.
     members: Groups | None = None
+    w_max: int | None = None  # a client's largest weight, where it follows the audit's sums
     is_stalled: bool = False  # the last round changed nothing, and encrypted ones cannot go on
     waited: int = 0  # rounds since the best one that were compared with it
     apart: tuple[tuple[str, ...], ...] = ()  # clients of the last rounds that were not compared
@@ -130,6 +131,7 @@ def _write(beside: Path, state: RunState) -> None:
         "apart": state.apart,
         "links": [[link.ctx, link.root] for link in state.links],
         "members": state.members,
+        "w_max": state.w_max,
         "sha256": hashes,
     }
     write_synced(beside / _STATE, strict_json(body | {"digest": digest(body)}).encode())
@@ -218,6 +220,7 @@ def _load(path: Path) -> RunState:
         pending=body["pending"],
         links=tuple(Link(ctx=ctx, root=root) for ctx, root in body["links"]),
         members=_members(body.get("members")),
+        w_max=None if body.get("w_max") is None else int(body["w_max"]),
         is_stalled=body["is_stalled"],
         waited=body["waited"],
         apart=tuple(tuple(names) for names in body["apart"]),

@@ -17,10 +17,13 @@ def find_w_max(work: Work) -> int | None:
     """The largest weight as this run's orders carry it; None where nothing is left to find.
 
     It is the least power of two that no site's training rows exceed, of the audit's sums; or 2^20
-    where some site has not said how many it has, and that is said.
+    where some site has not said how many it has, and that is said. Once found it stays: a run's orders
+    have one, whoever is there when it is resumed.
     """
     if work.task.w_max is not None or work.privacy.weighting == "equal":
         return None
+    if work.state.w_max is not None:
+        return work.state.w_max
     cells = work.counted.sums.get(SITES_BY_ROWS) if work.counted else None
     if work.counted is None or cells is None:
         _say_unknown(work, "No audit has asked how many training rows the sites have")

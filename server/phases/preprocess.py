@@ -18,6 +18,7 @@ from calyx.preprocessing.federated import check_given, fit_sums, lacking, shortc
 from calyx.preprocessing.fitting import constants_of
 from calyx.statistics.blocks import TRAIN, fold_name
 from calyx.statistics.figures import read_sums
+from server.checkpoints import save
 from server.weighing import find_w_max
 from server.work import Counted, Work
 
@@ -29,14 +30,22 @@ def run(work: Work) -> Work:
 
     Raises CalyxError, ConfigError.
     """
-    work = replace(work, w_max=find_w_max(work))
-    work = _decided(work)
+    work = _decided(_weighed(work))
     cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
     if not cfg.is_federated:
         return replace(work, preprocessing=work.run.preprocessing)
     if work.counted is None:
         raise CalyxError("preprocessing=federated needs the audit's sums; see phases.")
     return replace(work, preprocessing=fitted_section(work, work.counted, [TRAIN]))
+
+
+def _weighed(work: Work) -> Work:
+    """With the largest weight, which is saved before an order has it."""
+    w_max = find_w_max(work)
+    state = replace(work.state, w_max=w_max)
+    if w_max != work.state.w_max:
+        save(work.folder.checkpoints, state, work.run.keep_checkpoints)
+    return replace(work, w_max=w_max, state=state)
 
 
 def _decided(work: Work) -> Work:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.federation import Federation, config_of
-from support.flows import SEVEN, SMALL, down
+from support.flows import ALL, SEVEN, SMALL, down
 from support.sites import Sites
 from support.taps import Tap, run_server
 
@@ -21,7 +21,8 @@ from server.crossvalidation import check_unseen
 from server.folder import RunFolder
 from server.sampling import deal_members
 
-GROUPS = ("task.num_clients=10", "privacy.groups=2", *SMALL, "rounds=1")
+LOCAL = "preprocessing=local"  # with an audit or without one
+GROUPS = ("task.num_clients=10", "privacy.groups=2", *SMALL, LOCAL, "rounds=1")
 
 
 @pytest.fixture(autouse=True)
@@ -45,29 +46,35 @@ def orders_of(tap):
     return [json.loads(text) for text in dict.fromkeys(texts)]
 
 
-def test_a_site_that_is_away_moves_nobody_to_another_group_or_round(tmp_path):
+def test_a_site_that_is_away_moves_nobody_to_another_group_or_round(tmp_path, monkeypatch):
     """Away before the first round: the bytes of a run in which all were there, on another engine.
 
-    Away in a later one: the others stay in their groups, and it comes back into its own.
+    Away in a later one: the others stay in their groups, and it comes back into its own. It has not
+    said how many rows it has, and is there or not: a client's largest weight stays what it was.
     """
+    monkeypatch.setattr("client.survey.local_findings", lambda *_: [])  # a second a site
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "kept"))
     sites, run = Sites(tmp_path, *GROUPS), tmp_path / "run"
     with pytest.raises(ConfigError, match="min_replies=10 is more than the 9 clients"):
-        run_server(sites, sites.without("client-04"), run, min_replies=10)
-    run_server(sites, sites.inner, run, resume=True)
+        run_server(sites, sites.without("client-09"), run, min_replies=10, **ALL)
+    grid = Tap(sites.inner)
+    down((0,), ("statistics",))(grid, sites)
+    run_server(sites, grid, run, resume=True, **ALL)
     whole = Federation("privacy=secagg", *GROUPS)
     run_server(whole, whole.inner, tmp_path / "whole")
     assert summary(run)["model_sha256"] == summary(tmp_path / "whole")["model_sha256"]
 
     members = deal_members(list(sites.nodes), 2, seed=1)
-    away = [[name for name in group if name != "client-04"] for group in members]
+    away = [[name for name in group if name != "client-09"] for group in members]
     for rounds, grid, groups in (
-        (2, sites.without("client-04"), away),
+        (2, sites.without("client-09"), away),
         (3, Tap(sites.inner), [list(group) for group in members]),
     ):
-        run_server(sites, grid, run, resume=True, rounds=rounds)
+        run_server(sites, grid, run, resume=True, rounds=rounds, **ALL)
         orders = orders_of(grid)
         assert [order["groups"] for order in orders] == [groups] * len(orders)
         assert {json.dumps(o["members"]) for o in orders} == {json.dumps(members)}
+        assert {order["terms"]["w_max"] for order in orders} == {2**20}
     assert [row["replies"] for row in read_lines(run / "rounds.jsonl")] == [10, 9, 10]
 
 

@@ -13,7 +13,7 @@ from server.left_out import leave_out
 from support.sites import Sites
 from support.taps import Tap, run_server, stage_of
 
-_ALL = {"phases": ["audit", "preprocess", "train", "validate", "release"]}
+ALL = {"phases": ["audit", "preprocess", "train", "validate", "release"]}
 SMALL = ("privacy.n_min=3", "privacy.h_min=2")
 
 
@@ -32,9 +32,9 @@ def _runs(*words, then=(), tap=None):
         grid = Tap(sites.inner)
         if tap is not None:
             tap(grid, sites)
-        run_server(sites, grid, folder / "run", **_ALL)
+        run_server(sites, grid, folder / "run", **ALL)
         for changes in then:
-            run_server(sites, sites.inner, folder / "run", resume=True, **_ALL, **changes)
+            run_server(sites, sites.inner, folder / "run", resume=True, **ALL, **changes)
 
     return flow
 
@@ -48,7 +48,8 @@ class Orders:
     def see(self, message):
         """(kind, round, attempt) of what the message's node was last asked, and its stage."""
         node, stage = message.metadata.dst_node_id, stage_of(message)
-        if stage == 0:
+        if message.has_content() and "order" in message.content:
+            stage = 0  # of statistics, too
             self.of[node] = json.loads(wire.read_order(message))
         order = self.of.get(node)
         return (None, stage) if order is None else (_at(order), stage)
@@ -151,7 +152,7 @@ def _dies(*words, at):
 
             grid.reply = reply
             try:
-                run_server(sites, grid, folder / "run", resume=number > 0, **_ALL)
+                run_server(sites, grid, folder / "run", resume=number > 0, **ALL)
             except Died:
                 continue
 
@@ -176,7 +177,7 @@ def _kept_audit(folder):
     """An audit alone; then a run whose audit is the kept one, since sites answer once."""
     sites = Sites(folder, "rounds=2")
     run_server(sites, sites.inner, folder / "audit", phases=["audit"])
-    run_server(sites, sites.inner, folder / "run", **_ALL)
+    run_server(sites, sites.inner, folder / "run", **ALL)
 
 
 def _new_rosters(*words):
@@ -186,10 +187,10 @@ def _new_rosters(*words):
         sites = Sites(folder, "task.num_clients=10", *SMALL, "rounds=1", *words)
         names = list(sites.nodes)
         sites.pin(1, names[:9])
-        run_server(sites, sites.inner, folder / "run", **_ALL)
+        run_server(sites, sites.inner, folder / "run", **ALL)
         for version, roster in enumerate((names[1:9], names[1:]), 2):
             sites.pin(version, roster)
-            run_server(sites, sites.inner, folder / "run", resume=True, rounds=version, **_ALL)
+            run_server(sites, sites.inner, folder / "run", resume=True, rounds=version, **ALL)
 
     return flow
 
@@ -197,17 +198,17 @@ def _new_rosters(*words):
 def _without_changed(folder):
     """A site's rows have changed, and the run goes on without it."""
     sites = Sites(folder, "task.num_clients=10", "privacy.groups=2", *SMALL, "rounds=1")
-    run_server(sites, sites.inner, folder / "run", **_ALL)
+    run_server(sites, sites.inner, folder / "run", **ALL)
     leave_out(RunFolder(folder / "run"), {"client-03": "order"}, 2)
-    run_server(sites, sites.inner, folder / "run", resume=True, rounds=3, **_ALL)
+    run_server(sites, sites.inner, folder / "run", resume=True, rounds=3, **ALL)
 
 
 def _comes_back(folder):
     """One of two groups' sites is not there while the run is resumed for a round, and then is."""
     sites = Sites(folder, "task.num_clients=10", "privacy.groups=2", *SMALL, "rounds=1")
-    run_server(sites, sites.inner, folder / "run", **_ALL)
-    run_server(sites, sites.without("client-04"), folder / "run", resume=True, rounds=2, **_ALL)
-    run_server(sites, sites.inner, folder / "run", resume=True, rounds=3, **_ALL)
+    run_server(sites, sites.inner, folder / "run", **ALL)
+    run_server(sites, sites.without("client-04"), folder / "run", resume=True, rounds=2, **ALL)
+    run_server(sites, sites.inner, folder / "run", resume=True, rounds=3, **ALL)
 
 
 SEVEN = "task.num_clients=7"
