@@ -26,6 +26,17 @@ def test_a_mean_of_which_more_than_a_hundredth_is_near_the_clip_is_said():
     assert said.startswith("3 of 200 coordinates")
 
 
+def test_half_of_the_coordinates_that_move_one_way_are_said():
+    """One of ten at −0.2 everywhere moves each mean coordinate by −0.02 (H1, H2)."""
+    honest = np.random.default_rng(7).normal(0, 0.05, 1001)
+    assert Watch().of_training(NAMES, training(honest), clip=0.2) == []
+    (said,) = Watch().of_training(NAMES, training(0.9 * honest - 0.02), clip=0.2)
+    assert said.startswith("half of the 1001 coordinates of its mean update move by -0.02")
+    assert (
+        Watch().of_training(NAMES, training(np.full(99, -0.02)), clip=0.2) == []
+    )  # too few to tell
+
+
 def test_rows_and_labels_of_the_same_clients_do_not_change():
     watch = Watch()
     assert watch.of_training(NAMES, training([0.0]), 1.0) == []
