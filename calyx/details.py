@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from calyx.calibration import STEP, coarsened, expected_calibration_error, margin
 from calyx.figures import IMPOSSIBLE
-from calyx.metrics import ROWS_MAX, Counts, Over, figures
+from calyx.metrics import PERSONAL, ROWS_MAX, Counts, Over, figures
 from calyx.secagg.vector import Cells, Count
+from calyx.spread import client_spread
 from calyx.tasks.base import Schema
 
 RELIABILITY_BINS = 15  # of a classifier's confidence
@@ -72,6 +73,17 @@ def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, s
         "confusion": confusion.astype(np.int64).tolist(),
     }
     return found, {}
+
+
+def contradicts_itself(schema: Schema, counts: Counts) -> bool:
+    """Whether no rows can have the sums of an evaluation: docs/secagg.md §13, C2."""
+    reasons = set(details(schema, counts)[1].values()) if "reliability" in counts else set()
+    if "scored" in counts:
+        reasons |= set(client_spread(schema, counts).absent.values())
+    for prefix in ("", PERSONAL):
+        if f"{prefix}clients" in counts:
+            reasons |= set(figures(schema, counts, prefix).absent.values())
+    return IMPOSSIBLE in reasons
 
 
 def _fits(counts: Counts) -> bool:

@@ -11,10 +11,12 @@ from calyx.files import append_lines
 from calyx.weights import Weights
 from server.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.federation import Federation, Place
-from server.folder import make_event
+from server.folder import Row, make_event
 from server.left_out import read_left_out
 from server.sampling import Groups
 from server.weighing import num_capped, say_capped
+
+FEW_CUT = 0.01  # of all coordinates of the clients' updates
 
 Configure = Callable[[int, ArrayRecord, ConfigRecord, Grid], Iterable[Message]]
 
@@ -109,15 +111,25 @@ def _note(where: Place, outcome: Outcome) -> None:
     events += [
         make_event("bad-shares", "error", note, round=number) for note in outcome.collected.notes
     ]
-    clipped = int(total_counts(outcome.trained)["clipped"][0]) if outcome.trained else 0
-    if clipped:
-        message = (
-            f"{clipped} coordinates of updates were cut to ±privacy.clip in round {number}; "
-            "a larger privacy.clip would keep them."
-        )
-        events.append(make_event("clipped", "warning", message, round=number))
+    events += _cut(outcome)
     capped = num_capped(outcome)
     if capped:
         say_capped(folder, capped, len(exchange.cohort), where.grid.contents.w_max)
     if events:
         append_lines(folder.events, events)  # at once: each append is synced
+
+
+def _cut(outcome: Outcome) -> list[Row]:
+    """What was cut to ±clip: of few coordinates that is what the clip is for, of many a warning."""
+    cut = int(total_counts(outcome.trained)["clipped"][0]) if outcome.trained else 0
+    if not cut:
+        return []
+    number = outcome.exchange.round
+    all_of_them = sum(part.size for part in outcome.trained[0].update.values()) * outcome.replies
+    said = (
+        f"{cut} of {all_of_them} coordinates of updates were cut to ±privacy.clip in round {number}"
+    )
+    if cut <= FEW_CUT * all_of_them:
+        return [make_event("clipped", "info", f"{said}.", round=number)]
+    more = "; a larger privacy.clip would keep them."
+    return [make_event("clipped", "warning", said + more, round=number)]

@@ -17,8 +17,7 @@ from calyx.flower import Patience, Run
 from calyx.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of
 from calyx.metrics import figures
 from calyx.order import Order, to_json
-from calyx.secagg.quantise import Residues
-from calyx.secagg.vector import Aggregate, decode
+from calyx.secagg.vector import Aggregate
 from calyx.tasks.base import Schema
 from calyx.weights import Weights, apply_update, hash_weights
 from server.exchange import (
@@ -33,6 +32,7 @@ from server.plain_sums import PlainSums
 from server.sampling import required_replies
 from server.secure_sums import Ask, SecureSums
 from server.setting import Setting
+from server.soundness import sound_sums
 from server.underway import Record
 from server.watch import Watch
 
@@ -176,15 +176,11 @@ class CohortGrid(Grid):
     def _group_replies(
         self, weights: Weights, parts: Parts, collected: Collected, sent: Message
     ) -> list[Message]:
-        sums: list[list[Aggregate]] = []
-        for group, (total, names) in collected.sums.items():
-            try:
-                sums.append(_decode(total, len(names), parts))
-            except ValueError as error:
-                reason = f"its group's sum is unsound: {error}"
-                collected.dropped |= dict.fromkeys(names, reason)
-            else:
-                collected.odd += [(group, odd) for odd in self._odd(names, sums[-1], parts)]
+        sound = sound_sums(collected, parts, self.contents.task.schema)
+        for group, ours in sound.items():
+            names = collected.sums[group][1]
+            collected.odd += [(group, odd) for odd in self._odd(names, ours, parts)]
+        sums = list(sound.values())
         trained = [ours[0] for ours in sums if parts.train]
         first = len(parts.layouts) - len(parts.evaluations)
         folds = [ours[first:] for ours in sums if parts.evaluations]
@@ -248,14 +244,6 @@ class CohortGrid(Grid):
         raise NotImplementedError(
             "Only send_and_receive is possible: a strategy sees sums of replies."
         )
-
-
-def _decode(total: Residues, clients: int, parts: Parts) -> list[Aggregate]:
-    found, start = [], 0
-    for layout in parts.layouts:
-        found.append(decode(total[start : start + layout.length], clients, layout))
-        start += layout.length
-    return found
 
 
 def _training(weights: Weights, aggregate: Aggregate) -> RecordDict:

@@ -16,6 +16,7 @@ from calyx.secagg.vector import Aggregate, Cells
 from calyx.sentences import MOST_NAMED
 from server.sampling import Groups
 
+UNSOUND = "its group's sum is unsound"  # how the reason begins of all clients of such a sum
 LOST_GROUP = "its group has no sum"  # how the reason of a client begins that did nothing wrong
 
 
@@ -140,9 +141,12 @@ class TooFewReplies(RoundFailed):
         self.at_fault = {n: dropped[n] for n in cohort if n in dropped and n not in lost}
         """Name → reason of those who gave nothing, without those who only lost their group by it."""
         self.answered = [name for name in cohort if name not in self.at_fault]
-        reasons = [f"{n}: {reason}" for n, reason in list(self.at_fault.items())[:MOST_NAMED]]
-        if len(self.at_fault) > MOST_NAMED:
-            reasons.append(f"and {len(self.at_fault) - MOST_NAMED} more")
+        alone = {n: why for n, why in self.at_fault.items() if not why.startswith(UNSOUND)}
+        reasons = [f"{n}: {reason}" for n, reason in list(alone.items())[:MOST_NAMED]]
+        if len(alone) > MOST_NAMED:
+            reasons.append(f"and {len(alone) - MOST_NAMED} more")
+        unsound = Counter(why for n, why in self.at_fault.items() if n not in alone)
+        reasons += [f"{n} clients: {reason}" for reason, n in unsound.most_common(MOST_NAMED)]
         groups = Counter(dropped[name] for name in lost).most_common(MOST_NAMED)
         reasons += [f"{count} others: {reason}" for reason, count in groups]
         super().__init__(

@@ -27,6 +27,7 @@ from server.guests import Guest, Guests
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _BACKLOG = 2048
+_LINGER_S = 1.0  # that somebody may go on sending who has been refused, to read why
 _OWN_FILES = 256  # that are kept for everything but connections of sites
 
 
@@ -89,6 +90,7 @@ class BoundedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """What has come is no HTTP; whoever still works on an answer learns that nobody waits."""
         super().send_400_response(msg)
+        self._set_timer(_LINGER_S)
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -102,8 +104,10 @@ class BoundedProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         """The next request may come."""
-        self._is_in_head = False
-        self._await_head()
+        if self.transport.is_closing():
+            self._set_timer(_LINGER_S)
+        else:
+            self._await_head()
         super().on_response_complete()
 
     def _is_too_much(self, data: bytes) -> bool:
@@ -122,6 +126,7 @@ class BoundedProtocol(H11Protocol):
             b"content-length: 0\r\nconnection: close\r\n\r\n"
         )
         self.transport.close()
+        self._set_timer(_LINGER_S)
 
     def _await_head(self) -> None:
         self._is_in_head = True

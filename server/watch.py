@@ -18,6 +18,8 @@ JUMP = 4.0  # times the median norm of the last steps
 STEPS = 5  # of which the median is taken
 LOSS_NATS, LOSS_FACTOR = 0.5, 2.0  # by which a validation loss rises from one round to the next
 NEAR, MANY = 0.9, 0.01  # of ±clip, and of all coordinates
+ONE_WAY, ENOUGH = 0.03, 100  # of clip, the median of so many coordinates (honest: 0.01 at most)
+MORE = 10  # times as many rows are judged as were trained on
 Names = Sequence[str]
 
 
@@ -28,17 +30,28 @@ class Watch:
     norms: deque[float] = field(default_factory=lambda: deque(maxlen=STEPS))
     loss: float | None = None
     totals: dict[tuple[str, frozenset[str]], tuple[int, ...]] = field(default_factory=dict)
+    trained: dict[frozenset[str], int] = field(
+        default_factory=dict
+    )  # rows, where all of them count
 
     def of_training(self, names: Names, total: Aggregate, clip: float) -> list[str]:
         """Sentences about the sum of a training over the clients `names`."""
         found = self._constant("training rows", names, (total.weight,))
-        sizes = [np.abs(mean) for mean in total.update.values()]
-        near = sum(int((size > NEAR * clip).sum()) for size in sizes)
-        number = sum(size.size for size in sizes)
+        if "capped" in total.counts and not any(total.counts["capped"]):
+            self.trained[frozenset(names)] = total.weight
+        parts = [mean.reshape(-1) for mean in total.update.values()]
+        means = np.concatenate(parts) if parts else np.zeros(0)
+        number, near = means.size, int((np.abs(means) > NEAR * clip).sum())
         if near > MANY * number:
             found.append(
                 f"{near} of {number} coordinates of its mean update are near ±privacy.clip={clip:g}: hardly "
                 "any honest client's are"
+            )
+        way = float(np.median(means)) if number >= ENOUGH else 0.0
+        if abs(way) > ONE_WAY * clip:
+            found.append(
+                f"half of the {number} coordinates of its mean update move by {way:+.2g} or more: a "
+                f"client that sends {np.sign(way) * clip:+g} everywhere does that"
             )
         return found
 
@@ -47,8 +60,14 @@ class Watch:
         counts: Mapping[str, Iterable[int]] = total.counts
         if "rows" not in counts or any(counts["untrained"]):
             return []  # confidential, or of those only who have a model of their own by now
-        rows = (*counts["rows"], *counts.get("labels", ()))
-        return self._constant(f"{part} rows and their labels", names, tuple(int(n) for n in rows))
+        rows = tuple(int(n) for n in (*counts["rows"], *counts.get("labels", ())))
+        found = self._constant(f"{part} rows and their labels", names, rows)
+        trained = self.trained.get(frozenset(names))
+        if trained is not None and rows[0] > MORE * trained:
+            found.append(
+                f"{rows[0]} {part} rows are counted, and the same clients train on {trained}"
+            )
+        return found
 
     def of_step(self, before: Weights, after: Weights) -> list[str]:
         """Sentences about the step from one round's model to the next."""

@@ -174,7 +174,8 @@ def _missing(run: Run) -> Remark | None:
 
 def _clipped(run: Run) -> Remark | None:
     clip = run.settings.privacy.clip if run.settings.privacy else None
-    rounds = len({event.round for event in run.events if event.event == "clipped"})
+    warned = [e for e in run.events if e.event == "clipped" and e.severity == "warning"]
+    rounds = len({event.round for event in warned})
     if not isinstance(clip, int | float) or not rounds or rounds < OFTEN * len(run.rounds):
         return None
     seen = f"In {rounds} of {len(run.rounds)} rounds coordinates of updates were cut to ±{clip:g}."

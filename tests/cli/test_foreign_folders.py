@@ -17,6 +17,7 @@ from cli.hydra_program import composed
 from cli.settling import settled
 from server.folder import RunFolder
 
+pytestmark = pytest.mark.e2e
 REPORT, PREDICT, RESUME = ["report", "run"], ["predict", "run", "new.csv"], ["resume", "run"]
 COMPARE = ["report", "run", "other", "--out", "page.html"]
 OPENED = (REPORT, COMPARE, PREDICT, RESUME)

@@ -115,7 +115,7 @@ def test_a_buffer_that_moves_farther_than_is_sent_of_it_is_said(asked, monkeypat
     assert found.said == ()
     rows = asked.terms.training["batch_size"]
     assert f"One batch moves the model's count by {rows}, and what is sent" in said
-    assert "privacy.clip=1:" in said
+    assert "privacy.clip=0.2:" in said
 
 
 def test_rows_that_are_others_each_time_are_said(asked, monkeypatch):

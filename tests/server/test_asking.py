@@ -2,7 +2,11 @@
 
 from types import SimpleNamespace
 
+import numpy as np
+import pytest
+
 from calyx.files import read_lines
+from calyx.secagg.vector import Aggregate
 from server.asking import _note
 from server.folder import RunFolder
 from server.left_out import leave_out
@@ -26,3 +30,20 @@ def test_who_is_left_out_is_not_said_to_be_away(tmp_path):
         "north": "it is left out, since its rows have changed",
         "south": "not connected",
     }
+
+
+@pytest.mark.parametrize(("cut", "severity"), [(0, None), (6, "info"), (7, "warning")])
+def test_more_than_a_hundredth_of_the_coordinates_cut_is_a_warning(tmp_path, cut, severity):
+    """Of 200 coordinates of three clients."""
+    folder = RunFolder(tmp_path)
+    trained = Aggregate(9, {"w": np.zeros((20, 10))}, {}, {"clipped": [cut], "capped": [0]})
+    outcome = SimpleNamespace(
+        exchange=SimpleNamespace(round=1, kind="train", cohort=("a", "b", "c")),
+        dropped={},
+        collected=SimpleNamespace(accused=(), notes=(), odd=[]),
+        trained=(trained,),
+        replies=3,
+    )
+    grid = SimpleNamespace(contents=SimpleNamespace(w_max=64))
+    _note(SimpleNamespace(folder=folder, grid=grid), outcome)
+    assert [e["severity"] for e in read_lines(folder.events)] == ([severity] if severity else [])

@@ -1,5 +1,7 @@
 """A strategy sees exactly the cohort and one reply a group; Flower's own need not know."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
@@ -9,13 +11,14 @@ from support.federation import Federation
 from calyx import records, wire
 from calyx.config import parse
 from calyx.errors import CalyxError
+from calyx.figures import IMPOSSIBLE
 from calyx.flower import rebuild_message
 from calyx.hardware import Hardware
 from calyx.weights import initial_model, load_into, weights_of
 from client.data import prepare
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
-from server.exchange import TooFewReplies, total_counts
+from server.exchange import TooFewReplies, judged, total_counts
 from strategies.algorithm import NoKeys
 from strategies.base import AlgorithmStrategy
 from strategies.fedavg import FedAvg as OurFedAvg
@@ -24,7 +27,7 @@ from strategies.local import LocalObjective
 
 @pytest.fixture(scope="module")
 def federation():
-    return Federation()
+    return Federation("privacy.clip=1.0")  # nothing is cut, so that means are those by hand
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +205,37 @@ def test_a_group_whose_sum_is_unsound_counts_as_dropped(federation):
     )
     assert len(replies) == 2
     assert "unsound" in grid.outcome.dropped["client-01"]
+
+
+def rows_more(grid, kind):
+    """A client's vector in an evaluation, where it counts one row more than it has labels."""
+    (evaluation,) = grid._parts(SimpleNamespace(kind=kind, is_validated=False)).evaluations
+    cells = np.cumsum([c.size * evaluation.fixed.limbs(c.maximum) for c in evaluation.counts])
+    place = evaluation.ends[2] + cells[[c.name for c in evaluation.counts].index("rows") - 1]
+
+    def change(reply):
+        array = reply.content["vector"]["vector"]
+        residues = np.frombuffer(array.data, "<u4").copy()
+        residues[place] += 1
+        array.data = residues.tobytes()
+        return [reply]
+
+    return change
+
+
+@pytest.mark.parametrize("kind", ["evaluate", "test"])
+def test_an_evaluation_that_no_rows_can_have_loses_its_group_or_its_figures(federation, kind):
+    grid = meddled(federation, rows_more(federation.grid, kind))
+    apart = federation.exchange(kind, groups=tuple((name,) for name in federation.nodes))
+    for exchange, lost in ((apart, ["client-01"]), (federation.exchange(kind), [])):
+        grid.open(exchange)
+        arrays = records.weights_record(federation.template)
+        messages = theirs().configure_evaluate(1, arrays, ConfigRecord(), grid)
+        list(grid.send_and_receive(messages))
+        assert list(grid.outcome.dropped) == lost
+    assert [group for group, _ in grid.outcome.collected.odd] == [0]
+    absent = judged(grid.outcome.evaluated, grid.contents).absent
+    assert set(absent.values()) == {IMPOSSIBLE}
 
 
 def test_too_few_replies_end_the_stage_and_say_who_is_missing(federation):

@@ -1,7 +1,7 @@
 """What an exchange that failed says: whose fault it is, in one sentence."""
 
 from calyx.sentences import named
-from server.exchange import LOST_GROUP, Collected, Exchange, Outcome, TooFewReplies
+from server.exchange import LOST_GROUP, UNSOUND, Collected, Exchange, Outcome, TooFewReplies
 
 NAMES = tuple(f"site-{i}" for i in range(9))
 
@@ -26,6 +26,11 @@ def test_of_many_at_fault_the_first_are_named_and_the_rest_counted():
     text = str(failed(dict.fromkeys(NAMES[:7], "no-rows")))
     assert "site-4: no-rows; and 2 more)" in text
     assert "site-5" not in text
+
+
+def test_why_a_sum_is_unsound_is_said_once_for_its_clients():
+    text = str(failed(dict.fromkeys(NAMES, f"{UNSOUND}: why") | {"site-4": "no-rows"}))
+    assert text.endswith(f"(site-4: no-rows; 8 clients: {UNSOUND}: why)")
 
 
 def test_names_read_as_a_sentence():

@@ -131,6 +131,15 @@ def test_a_head_within_the_bounds_is_answered(gateway):
     )
 
 
+def test_who_goes_on_sending_after_a_refusal_is_cut_off(gateway, monkeypatch):
+    monkeypatch.setattr("server.listening._LINGER_S", 0.1)
+    line = b"x-a: " + b"a" * 1000 + b"\r\n"
+    with gateway.trusted.wrap_socket(plain(gateway), server_hostname="127.0.0.1") as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            all(connection.sendall(line) is None for _ in iter(int, 1))
+
+
 SILENCE = {
     "no handshake": None,
     "no request": (),

@@ -26,6 +26,17 @@ def test_a_mean_of_which_more_than_a_hundredth_is_near_the_clip_is_said():
     assert said.startswith("3 of 200 coordinates")
 
 
+def test_half_of_the_coordinates_that_move_one_way_are_said():
+    """One of ten at −0.2 everywhere moves each mean coordinate by −0.02 (H1, H2)."""
+    honest = np.random.default_rng(7).normal(0, 0.05, 1001)
+    assert Watch().of_training(NAMES, training(honest), clip=0.2) == []
+    (said,) = Watch().of_training(NAMES, training(0.9 * honest - 0.02), clip=0.2)
+    assert said.startswith("half of the 1001 coordinates of its mean update move by -0.02")
+    assert (
+        Watch().of_training(NAMES, training(np.full(99, -0.02)), clip=0.2) == []
+    )  # too few to tell
+
+
 def test_rows_and_labels_of_the_same_clients_do_not_change():
     watch = Watch()
     assert watch.of_training(NAMES, training([0.0]), 1.0) == []
@@ -36,6 +47,17 @@ def test_rows_and_labels_of_the_same_clients_do_not_change():
     assert watch.of_evaluation("validation", NAMES, evaluation(10, [4, 6])) == []
     assert watch.of_evaluation("validation", NAMES, evaluation(10, [5, 5])) != []
     assert watch.of_evaluation("validation", NAMES, evaluation(3, [1, 2], untrained=2)) == []
+
+
+def test_far_more_rows_than_are_trained_on_are_said():
+    """A member may count 2^20 rows of a loss of 64, in every round alike (H7)."""
+    watch, capped = Watch(), Aggregate(30, {}, {}, {"capped": [1]})
+    watch.of_training(NAMES, Aggregate(30, {}, {}, {"capped": [0]}), 1.0)
+    watch.of_training(NAMES[:2], capped, 1.0)
+    assert watch.of_evaluation("test", NAMES, evaluation(300, [300])) == []
+    (said,) = watch.of_evaluation("validation", NAMES, evaluation(301, [301]))
+    assert said == "301 validation rows are counted, and the same clients train on 30"
+    assert watch.of_evaluation("validation", NAMES[:2], evaluation(2**20, [2**20])) == []
 
 
 def test_a_step_of_more_than_four_times_the_usual_is_said():

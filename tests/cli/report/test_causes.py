@@ -196,6 +196,8 @@ def test_small_cohorts_missing_replies_and_cut_updates_are_causes(tmp_path):
     append_lines(folder / "rounds.jsonl", rows)
     cut = {"time": "t", "event": "clipped", "severity": "warning", "message": "m"}
     append_lines(folder / "events.jsonl", [cut | {"round": n} for n in range(1, 31)])
+    few = cut | {"severity": "info"}  # a hundredth of all coordinates, or less
+    append_lines(folder / "events.jsonl", [few | {"round": n} for n in range(31, 41)])
     assert said(folder) == [
         "In each round only 2 of 20 clients trained.",
         "40 of 80 replies of clients are missing from the rounds' sums.",
