@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from calyx.config import digest
-from calyx.folds import CV_RUN
+from calyx.folds import CV_RUN, own_run
 from calyx.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.wire import FailureCode
@@ -36,6 +36,7 @@ class RunEntry:
     tested: list[int] = field(default_factory=list)  # numbers of models; of cv: rounds
     seen: list[int] = field(default_factory=list)  # values of `rounds` in orders to train
     revealed: list[str] = field(default_factory=list)  # ctx, root, round of the last training
+    is_joined: bool = False  # it was met in its middle, and counts as that
     is_partly_known: bool = False  # written before these fields: what is absent may have been
 
     @property
@@ -47,6 +48,7 @@ class RunEntry:
         """Add an order of the ledger, as a line of its file holds it."""
         kind, at = str(order["kind"]), _numbers(order["at"])
         self.last[kind], self.ctx = at, str(order["ctx"])
+        self.is_joined |= "joined" in order
         if "weights" not in order:
             self.is_partly_known = True
             return
@@ -83,11 +85,17 @@ def line_of(order: Order) -> dict[str, object]:
     }
 
 
-def is_join(entry: RunEntry | None, order: Order) -> bool:
-    """A2: whether the order is the first that this client gets of a run that is under way."""
-    is_new = entry is None or not entry.has_begun
-    is_of_model = order.kind in ("train", "evaluate", "test")
-    return is_new and is_of_model and (order.kind, order.round) != ("train", 1)
+def is_join(runs: Mapping[str, RunEntry], order: Order) -> bool:
+    """A2: whether the order is the first that this client gets of a run that is under way.
+
+    A cross-validation and its folds, of which each is a run, are joined once.
+    """
+    entry = runs.get(order.run)
+    if (entry is not None and entry.has_begun) or (order.kind, order.round) == ("train", 1):
+        return False
+    own = own_run(order.run)
+    is_met = any(one.is_joined for run, one in runs.items() if own_run(run) == own)
+    return order.kind in ("train", "evaluate", "test") and not is_met
 
 
 def check_cv_begins(order: Order, runs: Mapping[str, RunEntry]) -> None:

@@ -114,7 +114,7 @@ class Ledger:
         starts, met, sums, failures = (self._of_day(name, now) for name in _COUNTED)
         day = Day(starts, met, sums, failures, _recent(self.unfinished.values(), now))
         is_start = order.kind != "statistics" and not self._has_begun(order.run)
-        joins = limits.joins is not None and is_join(self.runs.get(order.run), order)
+        joins = limits.joins is not None and is_join(self.runs, order)
         check_day(limits, day, now, is_start=is_start, is_join=joins)
         if limits.joins is not None:
             check_cv_begins(order, self.runs)
@@ -161,7 +161,7 @@ class Ledger:
     def note_order(self, order: Order, group: int, ctx: bytes, now: float) -> None:
         """An order was accepted."""
         line = {"event": "order", "time": now, "terms": terms_digest(order), "group": group}
-        joins = {"joined": True} if is_join(self.runs.get(order.run), order) else {}
+        joins = {"joined": True} if is_join(self.runs, order) else {}
         self._write(line | {"ctx": ctx.hex()} | line_of(order) | joins)
 
     def note_revealed(self, run: str, session: Session, number: int, now: float) -> None:

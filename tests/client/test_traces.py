@@ -51,6 +51,7 @@ def test_the_flows_are_of_all_that_happens():
         "six-of-fourteen",
         "sampled-with-training",
         "comes-in-round-3",
+        "comes-to-folds",
         "new-rosters",
         "sampled-and-resumed",
     }

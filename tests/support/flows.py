@@ -212,6 +212,15 @@ def _comes_back(folder):
 
 
 SEVEN = "task.num_clients=7"
+
+
+def _comes_to_folds(folder):
+    """A site is there from the second round of a run, and of its folds, on."""
+    sites = Sites(folder, SEVEN, "cv.k=2", "rounds=1")
+    run_server(sites, sites.without("client-06"), folder / "run", **ALL)
+    run_server(sites, sites.inner, folder / "run", resume=True, rounds=2, **ALL)
+
+
 _COMES_LATE = ("statistics", "train")
 FLOWS = {
     # The nine of STRICT's first page.
@@ -249,6 +258,7 @@ FLOWS = {
     "flapping": _runs(SEVEN, "rounds=7", tap=down((3, 6))),
     "flapping-separate": _runs(SEVEN, "rounds=7", "evaluate=separate", tap=down((3, 6))),
     "comes-in-round-3": _runs(SEVEN, "rounds=4", tap=down((0, 1, 2), _COMES_LATE)),
+    "comes-to-folds": _comes_to_folds,
     "comes-back": _comes_back,
     "new-rosters": _new_rosters(),
     "new-rosters-of-groups": _new_rosters("privacy.groups=2"),
