@@ -158,11 +158,12 @@ def of_fold(task: Assignment, fold: int, site: Site) -> Assignment:
     """The assignment of a cross-validation with one fold's model, and the rows it has not seen."""
     order = task.order
     cv = order.terms.cv
+    run = order.run  # in which nothing is kept: who is left out has no model of its own
     if cv is None or isinstance(cv.k, int):
         participant = prepare(order.terms, site.name, site.data_dir, fold)
+        run = fold_run(order.run.removesuffix(CV_RUN), fold)
     else:
         participant = whole(task.participant, read_rows(order.terms, site.name, site.data_dir))
-    run = fold_run(order.run.removesuffix(CV_RUN), fold)
     store = None if task.store is None else replace(task.store, run=run)
     model = unstacked(task.model, fold)
     return replace(task, model=model, participant=participant, store=store)

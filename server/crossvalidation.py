@@ -43,16 +43,26 @@ def cross_validate(work: Work) -> Work:
     known = read_object(path) if path.exists() else {}
     if k is None or known.get("rounds") == work.run.rounds:
         return work
-    names = list(work.nodes) if k == "clients" else [""] * k
+    folds = numbered(work) if k == "clients" else dict.fromkeys(range(k), "")
+    names = list(folds.values())
     section = _preprocessing(work, k)
-    models = [_trained(work, Cv(k=k, fold=i), name, section) for i, name in enumerate(names)]
+    models = [_trained(work, Cv(k=k, fold=i), name, section) for i, name in folds.items()]
     digest = hash_weights(stacked(models))
     if known.get("models") != digest:
         outcome = _scored(replace(work, preprocessing=section), Cv(k=k, fold=None), models)
         known = _figures(work, outcome, names)
-    capped = {"capped_clients": max(_num_capped(work, i) for i in range(len(names)))}
+    capped = {"capped_clients": max(_num_capped(work, i) for i in folds)}
     write_json(path, known | capped | {"rounds": work.run.rounds, "models": digest})
     return work
+
+
+def numbered(work: Work) -> dict[int, str]:
+    """Fold → who is left out of it, of those who are there, by name.
+
+    They are counted over the roster, so that whoever is away changes no other's number.
+    """
+    everybody = sorted(work.roster.indices) if work.roster else list(work.nodes)
+    return {i: name for i, name in enumerate(everybody) if name in work.nodes}
 
 
 def cv_file(folder: RunFolder) -> Path:
@@ -106,13 +116,13 @@ def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weig
 def check_unseen(left_out: str, rows: Iterable[Row]) -> None:
     """Refuse to score a client by a model of its own rows. Raises RoundFailed.
 
-    Folds of `cv.k=clients` are counted over those who are there: where others were when it began,
-    the fold that leaves this client out now was another's.
+    Where the roster has changed since, or an earlier version of Calyx began the run with somebody
+    away, the fold that leaves this client out now was another's.
     """
     if any(left_out in row.get("cohort", ()) for row in rows):
         raise RoundFailed(
-            f"With cv.k=clients {left_out} is to be judged by a model that it has trained: other clients "
-            "are connected than when this run began. Start those that are missing, or begin a new run"
+            f"With cv.k=clients {left_out} would be judged by a model that it has trained: the roster is "
+            "another than when this run began, or an earlier version of Calyx began it; begin a new run"
         )
 
 

@@ -52,6 +52,7 @@ def test_the_flows_are_of_all_that_happens():
         "sampled-with-training",
         "comes-in-round-3",
         "comes-to-folds",
+        "comes-to-folds-of-clients",
         "new-rosters",
         "sampled-and-resumed",
     }

@@ -3,6 +3,7 @@
 import json
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from calyx.files import read_lines
 from client import ledger, memory
 from server.app import _with_members
 from server.checkpoints import RunState, load_newest
-from server.crossvalidation import check_unseen
+from server.crossvalidation import check_unseen, numbered
 from server.folder import RunFolder
 from server.sampling import deal_members
 
@@ -113,10 +114,15 @@ def test_who_comes_after_the_groups_were_dealt_is_in_none_and_an_older_run_deals
     assert len(events(tmp_path, "groups-dealt")) == 1
 
 
+def test_folds_of_clients_keep_their_numbers_whoever_is_away():
+    nodes, roster = {"a": 1, "c": 2}, SimpleNamespace(indices={"a": 0, "b": 1, "c": 2})
+    assert numbered(SimpleNamespace(nodes=nodes, roster=roster)) == {0: "a", 2: "c"}
+    assert numbered(SimpleNamespace(nodes=nodes, roster=None)) == {0: "a", 1: "c"}
+
+
 def test_nobody_is_judged_by_a_model_that_has_seen_its_rows():
-    """`cv.k=clients`, resumed while somebody is away: folds are counted over those who are there."""
     rows = [{"cohort": ["a", "c"]}, {}]
     check_unseen("b", rows)
     check_unseen("", rows)
-    with pytest.raises(RoundFailed, match="other clients are connected than when this run began"):
+    with pytest.raises(RoundFailed, match="c would be judged by a model that it has trained"):
         check_unseen("c", rows)

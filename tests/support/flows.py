@@ -214,11 +214,16 @@ def _comes_back(folder):
 SEVEN = "task.num_clients=7"
 
 
-def _comes_to_folds(folder):
-    """A site is there from the second round of a run, and of its folds, on."""
-    sites = Sites(folder, SEVEN, "cv.k=2", "rounds=1")
-    run_server(sites, sites.without("client-06"), folder / "run", **ALL)
-    run_server(sites, sites.inner, folder / "run", resume=True, rounds=2, **ALL)
+def _comes_to_folds(*words):
+    """A flow: a site is there from the second round of a run, and of its folds, on."""
+
+    def flow(folder):
+        sites = Sites(folder, *words, "rounds=1")
+        away = list(sites.nodes)[2]
+        run_server(sites, sites.without(away), folder / "run", **ALL)
+        run_server(sites, sites.inner, folder / "run", resume=True, rounds=2, **ALL)
+
+    return flow
 
 
 _COMES_LATE = ("statistics", "train")
@@ -258,7 +263,8 @@ FLOWS = {
     "flapping": _runs(SEVEN, "rounds=7", tap=down((3, 6))),
     "flapping-separate": _runs(SEVEN, "rounds=7", "evaluate=separate", tap=down((3, 6))),
     "comes-in-round-3": _runs(SEVEN, "rounds=4", tap=down((0, 1, 2), _COMES_LATE)),
-    "comes-to-folds": _comes_to_folds,
+    "comes-to-folds": _comes_to_folds(SEVEN, "cv.k=2"),
+    "comes-to-folds-of-clients": _comes_to_folds(*SMALL, "cv.k=clients"),
     "comes-back": _comes_back,
     "new-rosters": _new_rosters(),
     "new-rosters-of-groups": _new_rosters("privacy.groups=2"),
