@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from rich.table import Table
 
+from benchmarks.imprint import SUMS, Read, lines
 from calyx.digits import THIN
 from cli.report.scales import Scale
 from cli.report.svg import Caption, drawing, line, pen, tag, text
@@ -73,6 +74,7 @@ class Figures:
     plain: View
     masked: View
     sums: tuple[Sum, ...]
+    chosen: tuple[Read, ...]  # by a server that chooses weights and hyper-parameters
 
 
 def tables(figures: Figures) -> list[Table]:
@@ -103,14 +105,20 @@ def tables(figures: Figures) -> list[Table]:
             *map(share, shares),
             end_section=last,
         )
-    return [views, sums]
+    chosen = Table(title="Rows that a server reads which chooses the weights, csv, six sites")
+    chosen.add_column("what the sites' policies allow")
+    for name in ("from one sum", f"from {SUMS}"):
+        chosen.add_column(name, justify="right")
+    for row in lines(figures.chosen):
+        chosen.add_row(*row)
+    return [views, sums, chosen]
 
 
 def render(figures: Figures, examples: Sequence[Example]) -> bytes:
     """The page as UTF-8; `examples` are the columns of its gallery."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["share"] = share
-    template = environment.from_string(_PAGE)
+    template = environment.from_string(_page())
     style = files("cli.report").joinpath("page.css").read_text(encoding="utf-8") + _STYLE
     grid = {(one.cohort, one.batch): one for one in figures.sums if one.batch}
     return template.render(
@@ -124,7 +132,13 @@ def render(figures: Figures, examples: Sequence[Example]) -> bytes:
         cohorts=sorted({cohort for cohort, _ in grid}),
         batches=sorted({batch for _, batch in grid if batch}),
         real=[one for one in figures.sums if one.batch is None],
+        chosen=lines(figures.chosen),
+        num_sums=SUMS,
     ).encode()
+
+
+def _page() -> str:
+    return files("benchmarks").joinpath("leakage.html.j2").read_text(encoding="utf-8")
 
 
 def share(value: float) -> str:
@@ -221,68 +235,3 @@ table + h3 { margin-top: 24px; } td.some { font-weight: 620; } td.none { color: 
 @media (max-width: 1000px) { .sums, .view { grid-template-columns: 1fr; } .view { gap: 14px; } }
 @media (max-width: 600px) { .view { padding: 16px; } .images li { font-size: 12px; } .sums > * { padding: 12px 10px; } }
 """  # noqa: E501 - style sheet
-
-_PAGE = """{% macro row(which, labels) %}
-<ul class="images">
-{% for one in images %}<li>{{ one[which] }}<span{% if labels[loop.index0] != examples[loop.index0].label %} class="wrong"{% endif %}>{{ labels[loop.index0] }}</span></li>
-{% endfor %}</ul>
-{% endmacro %}
-{% macro amount(value) %}<td class="num {{ 'some' if value else 'none' }}">{{ value | share }}</td>{% endmacro %}
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>What an update gives away · Calyx benchmark</title>
-<style>{{ style }}</style>
-</head>
-<body>
-<main>
-<header>
-<p class="eyebrow">Calyx benchmark: leakage</p>
-<h1>What an update gives away</h1>
-</header>
-<div class="gallery">
-<section class="view">
-<div><h2>What the client has</h2><p>One handwritten digit, on which it takes one step of training. {{ examples | length }} of {{ figures.singles }} such clients.</p></div>
-{{ row(0, examples | map(attribute="label") | list) }}
-</section>
-<section class="view">
-<div><h2>Read from its plaintext update</h2><p class="verdict no">{{ figures.plain.recovered | share }}</p>
-<p>of {{ figures.singles }} images under <code>privacy=none</code>, each to within {{ figures.plain.worst_error | share }}, and {{ figures.plain.labels | share }} of the labels: weight step ÷ bias step of one unit is the image.</p></div>
-{{ row(1, examples | map(attribute="plain_label") | list) }}
-</section>
-<section class="view">
-<div><h2>Read from what a Calyx server sees</h2><p class="verdict yes">{{ figures.masked.recovered | share }}</p>
-<p>The same attack on the same vectors under the masks of <code>privacy=secagg</code>. Mean correlation with the image: {{ ("%.3f" | format(figures.masked.correlation)).replace("-", "−") }}; labels: {{ figures.masked.labels | share }}, where guessing gives 10{{ "\u202f" }}%.</p></div>
-{{ row(2, examples | map(attribute="masked_label") | list) }}
-</section>
-</div>
-<h2>A sum is no wall: what it still gives away</h2>
-<p class="lead">Masks hide each update; the server learns their sum, and the same attack reads images out of that too while few examples are in it. Mean of {{ figures.seeds }} seeds.</p>
-<div class="sums">
-<figure><figcaption><h3>Images recovered from a sum</h3><p>What counts is how many examples are in it, not how they are spread over clients.</p>
-<ul class="legend">{% for batch, kind in kinds.items() %}<li><i class="swatch {{ kind }}"></i>{{ "real clients" if batch is none else "1 example each" if batch == 1 else "%d each" % batch }}</li>{% endfor %}</ul></figcaption>
-{{ curve }}</figure>
-<div><h3>One full-batch step</h3><p>Share of the images in a sum that some unit shows.</p>
-<table><thead><tr><th scope="col">Clients</th>{% for batch in batches %}<th scope="col" class="num">{{ batch }} each</th>{% endfor %}</tr></thead><tbody>
-{% for cohort in cohorts %}<tr><th scope="row">{{ cohort }}</th>{% for batch in batches %}{% if (cohort, batch) in grid %}{{ amount(grid[(cohort, batch)].recovered) }}{% else %}<td class="num none">–</td>{% endif %}{% endfor %}</tr>
-{% endfor %}</tbody></table>
-<h3>Real clients: their own rows, two epochs</h3>
-<table><thead><tr><th scope="col">In a sum</th><th scope="col" class="num">Examples</th><th scope="col" class="num">Recovered</th></tr></thead><tbody>
-{% for one in real %}<tr><th scope="row">{{ one.cohort }} {{ one.clients }}</th><td class="num">{{ "{:,.0f}".format(one.examples) }}</td>{{ amount(one.recovered) }}</tr>
-{% endfor %}</tbody></table></div>
-</div>
-<h2>How to read it</h2>
-<ul class="notes">
-<li>Recovered from one update: a relative error below {{ "%g" | format(100 * figures.exact) }} %. What is left is the rounding of the fixed-point vector. Numbers below images are the labels read from the last layer's bias.</li>
-<li>Recovered from a sum: some unit's weight step ÷ bias step has a cosine above {{ figures.alike }} with the image. The same test finds at most {{ "%.2f" | format(100 * (figures.sums | map(attribute="outsiders") | max)) }} % of the images that are not in the sum.</li>
-<li>This is a lower bound: the simplest attack, by a server that follows the protocol, on the first round. A better attack, or weights chosen to make units respond to few images, recovers more. So use large cohorts, and differential privacy where an example must not show at all.</li>
-<li>The masks are those of a client with nine neighbours. The weight, the loss and the counts were left in the clear for the attack.</li>
-</ul>
-</main>
-</body>
-</html>
-"""  # noqa: E501 - HTML

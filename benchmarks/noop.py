@@ -14,7 +14,8 @@ from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
 from calyx import wire
-from calyx.flower import Operator, send_and_wait
+from calyx.flower import Operator
+from calyx.flower_replies import send_and_wait
 
 app = ServerApp()
 

@@ -196,10 +196,16 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
     A last line that a crash cut off is left out. Raises ValueError that names another damaged one.
     """
+    return list(each_line(path))
+
+
+def each_line(path: Path) -> Iterator[dict[str, Any]]:
+    """The same, one object at a time: a long file's take more room than its text."""
     if not os.path.lexists(path):
-        return []
+        return
     lines = split_lines(read_plain(path), path.name)[:-1]
-    return [_read_line(line, f"{path.name}, line {n}") for n, line in enumerate(lines, start=1)]
+    for n, line in enumerate(lines, start=1):
+        yield _read_line(line, f"{path.name}, line {n}")
 
 
 def split_lines(data: bytes, name: str) -> list[bytes]:

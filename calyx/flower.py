@@ -1,27 +1,24 @@
 """The one seam to Flower's internals; a contract test holds it. Flower is pinned to 1.41.
 
-A site's connection is beside it in `calyx/flower_site.py`.
+Beside it are a site's connection (`calyx/flower_site.py`), a server's grid
+(`calyx/flower_replies.py`) and what its gateway sees (`calyx/flower_fleet.py`).
 
 Everything else in Calyx uses the public `flwr.app`, `flwr.serverapp` and `flwr.clientapp` only.
 """
 
 import logging
-import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flwr.app import Message, Metadata, RecordDict
-from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
-from calyx.bell import app_bell
 from calyx.errors import UserError
-from calyx.flower_replies import pull_replies
 
 __all__ = [
     "SERVER_NODE",
@@ -36,7 +33,6 @@ __all__ = [
     "label_message",
     "quiet_flower",
     "rebuild_message",
-    "send_and_wait",
     "take_times_of",
 ]
 
@@ -57,12 +53,11 @@ FLEET_PATHS = frozenset(  # what a SuperNode with a registered key calls; it can
 )
 FLEET_PREFIX = "/v1/fleet/"
 SITE_HEADER = "flwr-public-key"  # says which node calls
-SIGNATURE_HEADER = "flwr-signature"  # of the time of the call
+SIGNATURE_HEADER, TIME_HEADER = "flwr-signature", "flwr-timestamp"  # of the time of the call
 # A question costs a SuperLink some 40 ms of work: asked more often, it answers nobody sooner.
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S, _IDLE_WAIT_S = 0.3, 0.6, 2.0
 _IDLE_AFTER_S = 60.0
 _CONTROL_TIMEOUT_S = 30.0  # Flower's own
-_BELL_WAIT_S = 1.0  # a site that is gone rings nobody: only asking tells
 
 
 def as_task(run_id: int, node_id: int = SERVER_NODE) -> None:
@@ -131,41 +126,6 @@ class Patience:
         is_idle = time.monotonic() - self._since > _IDLE_AFTER_S
         longest = _IDLE_WAIT_S if is_idle else _LONGEST_WAIT_S
         self._wait_s = min(self._wait_s * 1.3, longest)
-
-
-def send_and_wait(grid: Grid, messages: Iterable[Message], timeout: float | None) -> list[Message]:
-    """Send messages and gather the replies that come within `timeout` seconds.
-
-    Flower's own grid asks a SuperLink every three seconds. Here the gateway's bell says when to
-    ask, and where there is none the waits begin at 0.3 s.
-    """
-    if not _asks_a_superlink(grid):
-        return list(grid.send_and_receive(messages, timeout=timeout))
-    bell = app_bell()
-    waiting = {i for i in grid.push_messages(messages) if i}
-    if bell is not None:
-        bell.ring()
-    deadline = float("inf") if timeout is None else time.monotonic() + timeout
-    replies: list[Message] = []
-    patience = Patience()
-    while waiting and time.monotonic() < deadline:
-        found = pull_replies(grid, waiting, deadline - time.monotonic())
-        # Each reply is delivered once: an id that was answered is never pulled again.
-        waiting -= {m.metadata.reply_to_message_id for m in found}
-        replies += found
-        if found:
-            patience.reset()
-        elif waiting and bell is not None:
-            bell.wait(_BELL_WAIT_S, len(waiting))
-        elif waiting:
-            patience.sleep()
-    return replies
-
-
-def _asks_a_superlink(grid: Grid) -> bool:
-    """Whether it is Flower's own over HTTP. Its module takes 0.6 s to load: who has one has loaded it."""
-    module = sys.modules.get("flwr.superlink.grid.http_grid")
-    return module is not None and isinstance(grid, module.HttpGrid)
 
 
 def client_of_api(api: Any, address: str, interceptors: Sequence[Any], http: Any) -> Any:  # noqa: ANN401 - Flower's

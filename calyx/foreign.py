@@ -22,6 +22,7 @@ from calyx.files import beside, read_plain
 
 MOST_ENTRIES = 1_000_000  # of one folder, with all below it
 MOST_CONFIG_BYTES = 2**24  # of config.yaml; a schema of 100,000 columns has some 6 million
+MOST_SUMMARY_BYTES = 2**26  # of summary.json
 MOST_JSON_BYTES = 2**28  # of a file of a run; sums over 100,000 columns have some 100 million
 MOST_VALUES = 1_000_000  # of a YAML file
 MOST_BRACKETS = 5_000_000  # of a JSON file: an empty list of two letters takes 56 bytes
@@ -69,14 +70,17 @@ def _unread(error: OSError) -> None:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def check_own(folder: Path) -> None:
-    """That `folder` is this user's, before a file is written into what is there. Raises UserError.
+def check_own(folder: Path, first: str = "config.yaml") -> None:
+    """That what lies in `folder` is this user's, before a file of it is written. Raises UserError.
 
-    A network's file system may show other owners than the machine has: it is asked whose a file of
-    ours would be.
+    It is where the folder is, or the `first` file that a run writes: somebody may have made room for it,
+    as whoever starts a container does. A network's file system may show other owners than the machine
+    has: it is asked whose a file of ours would be.
     """
-    owner = folder.stat().st_uid
-    if owner == os.geteuid() or owner == _owner_here(folder):
+    owners = {folder.stat().st_uid}
+    with suppress(OSError):
+        owners.add((folder / first).lstat().st_uid)
+    if os.geteuid() in owners or _owner_here(folder) in owners:
         return
     raise UserError(
         f"{_shown(folder)} belongs to another user, and is read but never written; take a copy that is "

@@ -126,7 +126,7 @@ def _places(packages: Iterable[str]) -> dict[str, Path]:
 
 def _strange(here: Contents, what: str) -> str:
     more = len(here.strangers) - 1
-    first = printable(here.strangers[0])
+    first = _plain(here.strangers[0])
     others = f", and {more} more" if more else ""
     return (
         f"{what}: {first}{others}. A package of verified code holds sources only, as files of their own; "
@@ -145,4 +145,9 @@ def _differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
     missing = [f"{name} is missing" for name in there.keys() - here.keys()]
     found = sorted(changed + added + missing)
     more = [f"{len(found) - _NAMED} more"] if len(found) > _NAMED else []
-    return printable(f" ({', '.join(found[:_NAMED] + more)})")
+    return _plain(f" ({', '.join(found[:_NAMED] + more)})")
+
+
+def _plain(text: str) -> str:
+    """For a terminal, with escapes in place of letters that look like others."""
+    return printable(text.encode("ascii", "backslashreplace").decode())

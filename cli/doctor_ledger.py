@@ -30,4 +30,4 @@ def ledger_row(path: Path, roster: Roster | None, now: float | None = None) -> C
         return Check("ledger", "note", clock_sentence(latest, now), "compare with `date`")
     runs, vectors = len(ledger.runs), len(ledger.vectors)
     version = f", roster version {ledger.roster_version}" if ledger.roster_version else ""
-    return Check("ledger", "ok", f"{runs} runs, {vectors} answers that left{version}")
+    return Check("ledger", "ok", f"runs: {runs}, answers that left: {vectors}{version}")

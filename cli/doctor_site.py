@@ -10,10 +10,12 @@ from calyx.certificates import read_private
 from calyx.errors import CalyxError, ConfigError, UserError, pasted
 from calyx.files import plain
 from calyx.key_files import PRIVATE_MODE
+from calyx.secagg.roster import Roster
 from cli.arguments import Parser
 from cli.checks import Check, attempt, private_folder, show
 from cli.doctor import packages
 from cli.doctor_code import manifest_row
+from cli.doctor_ledger import ledger_row
 from cli.doctor_policy import policy_checks
 from cli.doctor_reach import reach
 from cli.doctor_rows import look
@@ -49,6 +51,7 @@ def _checks(cfg: SiteConfig) -> Iterator[Check]:
         yield keys
         yield attempt("manifest", lambda: manifest_row(cfg, keys))
         yield attempt("state", lambda: _state(site))
+        yield attempt("ledger", lambda: _ledger(cfg, site))
         yield attempt("data", lambda: _data(site))
         yield from policy_checks(site.policy, _roster_size(cfg))
     yield attempt("node key", lambda: _node_key(Path(cfg.node_key)))
@@ -66,13 +69,25 @@ def _keys(cfg: SiteConfig) -> Check:
     return Check("identity, roster", "ok", found)
 
 
-def _roster_size(cfg: SiteConfig) -> int | None:
-    """How many sites the roster names; None where it cannot be read, which another check says."""
+def _roster(cfg: SiteConfig) -> Roster | None:
+    """None where there is none, or it cannot be read, which another check says."""
     try:
         member = check_keys(cfg).member
     except (CalyxError, OSError):
         return None
-    return None if member is None else len(member.roster)
+    return None if member is None else member.roster
+
+
+def _roster_size(cfg: SiteConfig) -> int | None:
+    """How many sites it names."""
+    roster = _roster(cfg)
+    return None if roster is None else len(roster)
+
+
+def _ledger(cfg: SiteConfig, site: Site) -> Check:
+    if site.state_dir is None:
+        return Check("ledger", "note", "there is no client.state_dir to keep one in")
+    return ledger_row(site.state_dir / "ledger.jsonl", _roster(cfg))
 
 
 def _node_key(path: Path) -> Check:

@@ -73,10 +73,14 @@ def _import_measured(root: Path) -> None:
     spec = spec_from_loader(name, loader)
     if spec is None:  # only without a loader
         raise OSError(f"{path} cannot be loaded")
+    before = set(sys.modules)
     measured = sys.modules[name] = module_from_spec(spec)
     loader.exec_module(measured)
     if measured.install(root).sources["calyx/measured.py"] != source:
         raise OSError(f"{path} changed while it was read")
+    early = sorted(one for one in before if one.partition(".")[0] in measured.PACKAGES)
+    if early:
+        raise OSError(f"{early[0]} was imported before it: see .pth files and sitecustomize")
 
 
 if __name__ == "__main__":

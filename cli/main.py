@@ -20,6 +20,7 @@ from pathlib import Path
 from calyx.errors import CalyxError, UserError, printable
 from cli.isolated import enter
 
+MOST_LETTERS = 10_000  # of a sentence
 # Modules are imported when their command is called: some take seconds.
 COMMANDS = {
     "simulate": (
@@ -131,7 +132,8 @@ def _shadowed() -> str | None:
 
 
 def _say(sentence: str, code: int) -> int:
-    print(f"calyx: {sentence}", file=sys.stderr)
+    # It may name somebody else's files, and is one line whatever they are called.
+    print(f"calyx: {printable(sentence, MOST_LETTERS)}", file=sys.stderr)
     return code
 
 

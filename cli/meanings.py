@@ -21,7 +21,8 @@ MEANINGS: dict[StrEnum, str] = {
     FailureCode.ORDER_REFUSED: "the client cannot run the order: its schema.yaml is another than task.schema "
     "here, its folder has no file of its name, the task is none of its own, or it does not know a value; "
     "its events.jsonl says which",
-    FailureCode.WEIGHTS_REFUSED: "the weights are not those that the order's seed or hash says",
+    FailureCode.WEIGHTS_REFUSED: "the weights are not those that the order's seed or hash says, "
+    "or not those that the site was shown for this round before",
     FailureCode.NON_FINITE_UPDATE: "the client's training diverged; lower training.lr",
     FailureCode.INTERNAL_ERROR: "the client's program failed; its events.jsonl says where",
     FailureCode.BUNDLE_REFUSED: "the run was submitted with other code than is installed there: "
@@ -32,13 +33,16 @@ MEANINGS: dict[StrEnum, str] = {
     RefusalCode.OUTSIDE_POLICY: "the order, its rules or the roster are outside the site's policy; "
     "its events.jsonl says which value, and only its owner can change that",
     RefusalCode.SECOND_VECTOR: "the site has answered for this model before, and does so once",
-    RefusalCode.DAILY_LIMIT: "the site has answered as many runs or sums as its policy has for a day, or "
-    "failed on its rows as often; it answers again a day after the first of them, and its events.jsonl "
-    "says when",
-    RefusalCode.CHAIN_BROKEN: "the site has opened another sum than the one this order says it comes from",
-    RefusalCode.ROUND_REPLAYED: "the site has seen this round and attempt already",
+    RefusalCode.DAILY_LIMIT: "the site has answered as many runs, runs that it met in their middle, or sums "
+    "as its policy has for a day, or failed or fallen silent as often: it answers again a day after the "
+    "first of them. Or it was asked for more evaluations or tests of this run than that has trainings "
+    "for. Its events.jsonl says which, and when",
+    RefusalCode.CHAIN_BROKEN: "the order does not say that its weights come from the sum that "
+    "the site has helped to open last: the site goes on with no such run, and takes a new one",
+    RefusalCode.ROUND_REPLAYED: "the site has seen this round and attempt already, or a later model "
+    "of the run",
     RefusalCode.CONTEXT_REUSED: "the site has seen this very order already",
-    RefusalCode.RULES_CHANGED: "the run's terms are not those that it began with",
+    RefusalCode.RULES_CHANGED: "the run's terms, or who is in which group, are not those that it began with",
     RefusalCode.SECOND_GROUP: "the run has put the site into another group before",
     RefusalCode.TOO_FEW_CLIENTS: "the group is smaller than privacy.n_min and h_min ask for",
     RefusalCode.TOO_MANY_CLIENTS: "the group is larger than privacy.n_max",

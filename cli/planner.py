@@ -109,7 +109,7 @@ def _advice(sound: Sequence[Choice], federation: Federation, privacy: PrivacyCon
         lines.append("This believes the server to draw cohorts and groups at random.")
     if privacy.is_encrypted:
         lines.append(
-            "With these bounds a server that chooses weights reads about 2 rows a sum: those that "
-            "`calyx keys site NAME --task TASK` writes into a site's policy. Without any, about 80."
+            "With these bounds a server that chooses weights reads about ten rows a sum: those that "
+            "`calyx keys site NAME --task TASK` writes into a site's policy. Without any, about 200."
         )
     return "\n".join(lines)

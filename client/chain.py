@@ -129,15 +129,17 @@ def check_scores(entry: RunEntry | None, order: Order, seen: int) -> None:
     """A8: tests and scores of folds, each at most one more often than `rounds` was seen to change.
 
     `seen` counts values of `rounds` in orders to train: of the run, or of all folds that are scored.
+    Where cohorts are drawn they are as many as rounds: who was not drawn is tested all the same.
     Raises Refusal (`daily-limit`).
     """
     if entry is None or entry.is_partly_known or order.kind not in ("test", "cv"):
         return
-    if order.round not in entry.tested and len(entry.tested) >= seen + _SPARE_TESTS:
+    most = seen + _SPARE_TESTS if order.terms.cohort_size is None else order.rounds
+    if order.round not in entry.tested and len(entry.tested) >= most:
         raise _refusal(
             RefusalCode.DAILY_LIMIT,
-            f"It asks for a {_ordinal(entry)} {'score' if order.kind == 'cv' else 'test'} of this run, "
-            "and a run is tested once, and once more for each resume with more rounds.",
+            f"{_what(order)} would be number {len(entry.tested) + 1} of this run, and {most} are answered: "
+            "one, and one more for each number of `rounds` that it was trained for.",
         )
 
 
@@ -225,8 +227,8 @@ def _check_evaluations(entry: RunEntry, order: Order) -> None:
     if number not in entry.evaluated and len(entry.evaluated) >= most:
         raise _refusal(
             RefusalCode.DAILY_LIMIT,
-            f"{_what(order)} would be the {len(entry.evaluated) + 1}th model of this run that is "
-            f"evaluated here, and {len(entry.trained)} were trained.",
+            f"{_what(order)} would bring the models of this run that are evaluated here to "
+            f"{len(entry.evaluated) + 1}, and {most} are answered: {len(entry.trained)} were trained here.",
         )
 
 
@@ -255,10 +257,6 @@ def _what(order: Order) -> str:
     return f"The {names.get(order.kind, 'audit')} of round {order.round}"
 
 
-def _ordinal(entry: RunEntry) -> str:
-    return {1: "second", 2: "third"}.get(len(entry.tested), f"{len(entry.tested) + 1}th")
-
-
 def _once(numbers: list[int], number: int) -> None:
     if number not in numbers:
         numbers.append(number)
@@ -269,7 +267,10 @@ def _numbers(value: object) -> list[int]:
 
 
 def _broken(reason: str) -> Refusal:
-    return _refusal(RefusalCode.CHAIN_BROKEN, f"The chain of this run is broken: {reason}.")
+    return _refusal(
+        RefusalCode.CHAIN_BROKEN,
+        f"The chain of this run is broken: {reason}. Ask the server's operator why; a new run begins anew.",
+    )
 
 
 def _refusal(code: RefusalCode, sentence: str) -> Refusal:

@@ -12,7 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from calyx.config import canonical_json
-from calyx.files import append_lines, ends_whole, read_lines, strict_json, write_atomically
+from calyx.files import (
+    append_lines,
+    each_line,
+    ends_whole,
+    read_lines,
+    strict_json,
+    write_atomically,
+)
 from calyx.folds import own_run
 from calyx.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -20,11 +27,12 @@ from calyx.secagg.roster import Roster
 from calyx.secagg.session import Session
 from client.chain import RunEntry, check_cv_begins, check_order, check_scores, is_join, line_of
 from client.continuing import check_continues, terms_digest
-from client.limits import DAY_S, Day, Limits, check_day, clock_sentence, forget, note, to_come
+from client.limits import DAY_S, KEPT, Day, Limits, check_day, clock_sentence, forget, note, to_come
 from client.limits import recent as _recent
 from client.membership import check_members
 from client.tombstones import Answers, Tombstone, proves
 
+_COUNTED = ("starts", "joins", "sums", "failures")  # as `Day` has them
 _KEPT_TOMBSTONES = 8  # whose members are remembered; older sums cannot be abandoned any more
 
 
@@ -41,6 +49,7 @@ class Ledger:
     joins: list[float] = field(default_factory=list)  # of runs that were under way
     unfinished: dict[str, float] = field(default_factory=dict)  # ctx of orders without a vector
     failures: list[float] = field(default_factory=list)  # that came of its rows
+    moved: dict[str, list[float]] = field(default_factory=dict)  # times before a clock was set back
     causes: dict[str, float] = field(default_factory=dict)  # of failures: when last
     scored: dict[str, str] = field(default_factory=dict)  # model of a fold → version of the rows
     roster_version: int = 0  # the newest that was seen
@@ -102,13 +111,18 @@ class Ledger:
         if latest := self.ahead(now):
             tell(clock_sentence(latest, now))
             self._write({"event": "clock", "time": now})
-        times = (self.starts, self.joins, self.sums, self.failures, self.unfinished.values())
-        day = Day(*(_recent(one, now) for one in times))
+        starts, met, sums, failures = (self._of_day(name, now) for name in _COUNTED)
+        day = Day(starts, met, sums, failures, _recent(self.unfinished.values(), now))
         is_start = order.kind != "statistics" and not self._has_begun(order.run)
         joins = limits.joins is not None and is_join(self.runs.get(order.run), order)
         check_day(limits, day, now, is_start=is_start, is_join=joins)
         if limits.joins is not None:
             check_cv_begins(order, self.runs)
+
+    def _of_day(self, name: str, now: float) -> list[float]:
+        """By the clock as it was set, or as it was before: a clock that is set right frees nothing."""
+        before = [time for time in self.moved.get(name, ()) if time <= now]
+        return max(_recent(getattr(self, name), now), _recent(before, now), key=len)
 
     def ahead(self, now: float) -> float:
         """The latest time that it holds, if that is to come; else 0."""
@@ -207,7 +221,10 @@ class Ledger:
                 known = {c: at for c, at in self.causes.items() if now - at < DAY_S}
                 self.causes = known | {str(line.get("cause", "")): now}
             case {"event": "clock", "time": float(now)}:
-                for times in (self.sums, self.starts, self.joins, self.failures):
+                for name in _COUNTED:
+                    times = getattr(self, name)
+                    moved = [time for time in times if time > now]
+                    self.moved[name] = [*self.moved.get(name, ()), *moved][-KEPT:]
                     times[:] = [min(time, now) for time in times]
                 for named in (self.unfinished, self.causes):
                     named |= {name: min(time, now) for name, time in named.items()}
@@ -259,7 +276,7 @@ def open_ledger(path: Path) -> Ledger:
 def read_ledger(path: Path) -> Ledger:
     """The same, and nothing is written: a line that a crash cut off is passed over."""
     ledger = Ledger(path)
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(each_line(path), 1):
         try:
             ledger._apply(line)
         except (KeyError, TypeError, ValueError):

@@ -36,7 +36,7 @@ class Open:
 
 # By node and run, so that a run has one open context, even if its server was started again.
 _open: dict[tuple[int, str], Open] = {}
-_MAX_OPEN = 8  # runs at a time; the oldest is forgotten
+_MAX_OPEN = 8  # runs of a node at a time; the oldest is forgotten
 
 
 class Memory:
@@ -82,7 +82,8 @@ class Memory:
         if self._is_site:
             _open.pop((self._node, opened.run), None)
             _open[self._node, opened.run] = opened
-            for oldest in list(_open)[:-_MAX_OPEN]:
+            mine = [key for key in _open if key[0] == self._node]
+            for oldest in mine[:-_MAX_OPEN]:
                 del _open[oldest]
             return
         rest = {

@@ -183,8 +183,10 @@ def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, rost
     strangers = [n for group in order.groups for n in group if n not in roster.indices]
     if strangers:
         raise _outside(f"its cohort names {strangers[0]!r}, which is not on the pinned roster")
-    if (cv := order.terms.cv) is not None and (cv.fold or 0) >= len(roster) and cv.k == "clients":
-        raise _senseless(f"it names fold {cv.fold} of {len(roster)} clients, counted from 0")
+    if (
+        (cv := order.terms.cv) is not None and cv.k == "clients" and (cv.fold or 0) > len(roster)
+    ):  # which may have lost one
+        raise _senseless(f"it leaves out client {cv.fold}, and the roster has {len(roster)}")
     if privacy.groups == "all" or len(order.groups) != privacy.groups:
         raise _outside(f"it has {len(order.groups)} groups and privacy.groups={privacy.groups}")
 

@@ -36,7 +36,7 @@ LIMITS: dict[str, Any] = {
 SAMPLED: dict[str, JsonValue] = {"sums_a_day": 1300, "joins_a_day": 12}
 BOUNDS: dict[str, JsonValue] = {
     "task.*": ANY,
-    "task.hidden": {"max": 64},
+    "task.hidden": {"max": 32},
     "strategy.name": ["fedavg", "fedprox"],
     "strategy.local.*": {"min": 0, "max": 10},
     "training.*": ANY,
@@ -76,7 +76,7 @@ GUARDS: dict[str, str] = {
     "min_cell": "rows that a statistic's cell stands for at least: smaller ones tell of single rows",
     "bounds": "of hyper-parameters, since each can be a question about single rows",
     "task.name": "the task whose rows these are, and no other",
-    "task.hidden": "1,500 units read single rows out of a sum",
+    "task.hidden": "a server that chooses the weights reads a third as many rows out of each sum",
     "strategy.name": "what another strategy sends is another sum",
     "strategy.local.*": "beyond it a penalty holds the model where the server put it",
     "training.epochs": "many epochs on few rows learn these rows by heart",

@@ -183,11 +183,7 @@ def settle_sites(serving: Serving) -> list[str]:
 
     Raises UserError for a key that cannot be registered.
     """
-    operator = Operator(serving.behind, serving.authority)
-    wanted = {
-        path.name.removesuffix(".node.pub"): read_bounded(path, 2**14)
-        for path in sorted(serving.nodes.glob("*.node.pub"))
-    }
+    operator, wanted = Operator(serving.behind, serving.authority), _node_keys(serving)
     changes, known = [], set()
     for node in operator.nodes():
         if wanted.get(node.name) == node.public_key:
@@ -201,6 +197,14 @@ def settle_sites(serving: Serving) -> list[str]:
         operator.register(name, wanted[name])
         changes.append(f"registered {name}")
     return sorted(changes, key=lambda line: line.startswith("registered"))
+
+
+def _node_keys(serving: Serving) -> dict[str, bytes]:
+    """Public node keys (PEM) by the names of the sites. Raises UserError for what is no file."""
+    return {
+        path.name.removesuffix(".node.pub"): read_bounded(path, 2**14)
+        for path in sorted(serving.nodes.glob("*.node.pub"))
+    }
 
 
 def check_ports(serving: Serving) -> None:
@@ -241,13 +245,12 @@ def serve_gateway(serving: Serving, processes: Processes, tell: Callable[[str], 
     """
     import threading
 
-    from server.doors import make_server
+    from server.listening import GatewayServer, with_files
 
-    behind = Behind(serving.behind, serving.authority, processes.bell)
-    limits = Limits()
+    limits = with_files(Limits())
+    behind = Behind(serving.behind, serving.authority, processes.bell, _node_keys(serving))
     app = make_gateway(behind, serving.state / "audit.jsonl", limits)
-    where = (serving.host, serving.port)
-    server = make_server(app, serving.keys, where, limits, app.state.waiting.release)
+    server = GatewayServer(app, (serving.host, serving.port), serving.keys, limits)
     failed: list[CalyxError] = []
 
     def watch() -> None:

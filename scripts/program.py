@@ -12,8 +12,9 @@ from runpy import run_path
 if __name__ == "__main__":
     words = [word for word in sys.argv[1:] if word != "--debug"]
     spec = find_spec("cli")  # finds it, and runs nothing
-    if words[:1] in (["client"], ["server"]) and spec is not None and spec.origin is not None:
-        run_path(str(Path(spec.origin).with_name("isolated.py")), run_name="__main__")
+    first = Path(spec.origin or "").with_name("isolated.py") if spec is not None else None
+    if words[:1] in (["client"], ["server"]) and first is not None and first.is_file():
+        run_path(str(first), run_name="__main__")
     from cli.main import main
 
     main()

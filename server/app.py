@@ -32,6 +32,7 @@ from server.sampling import (
     check_sizes,
     deal_members,
     sample_cohort,
+    too_small,
 )
 from server.stopping import check_monitor, why_unranked
 from server.underway import check_rounds, read_record
@@ -66,8 +67,9 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
         _say_away(folder, who_is_away(roster.indices, {*nodes, *gone}))
     state = _with_members(folder, run, state, list(roster.indices if roster else nodes))
-    check_sizes(privacy, len(nodes), run.cohort_size, len(roster or nodes))
-    check_cv(run.cv.k, privacy, len(nodes), run.cohort_size, len(roster or nodes))
+    clients = sum(map(len, state.members)) if state.members else len(nodes)
+    check_sizes(privacy, clients, run.cohort_size, len(roster or nodes))
+    check_cv(run.cv.k, privacy, clients, run.cohort_size, len(roster or nodes))
     check_folds(run.cv.k, own_split(task))
     check_replies(run, len(nodes))
     work = Work(run, folder, grid, nodes, roster, task, state, choice)
@@ -175,11 +177,27 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
 
 def _say_guarantee(work: Work) -> None:
     privacy, roster = work.privacy, len(work.roster or work.nodes)
-    smallest = min(map(len, sample_cohort(work.dealt, work.run.cohort_size, 0, 1)))
+    cohort = sample_cohort(work.dealt, work.run.cohort_size, 0, 1)
+    small = too_small(privacy, cohort, roster)
+    for i in small:
+        _say_small(work, i)
+    smallest = min(len(group) for i, group in enumerate(cohort) if i not in small)
     severity: Severity = "info" if privacy.is_encrypted else "warning"
     work.folder.event("privacy", severity, guarantee(privacy, roster, smallest))
     for weakness in weaknesses(privacy, roster):
         work.folder.event("privacy", "warning", f"{weakness}; it was written by hand.")
+
+
+def _say_small(work: Work, index: int) -> None:
+    """Of a group that has no sum while others of it are away."""
+    here, group = work.dealt[index], (work.state.members or work.dealt)[index]
+    away = [name for name in group if name not in here]
+    sentence = (
+        "A group has too few clients for a sum until more of it are there: "
+        f"it has {named(here) if here else 'nobody'}, and lacks {named(away)}."
+    )
+    log.warning(sentence)
+    work.folder.event("group-too-small", "warning", sentence, round=work.state.round)
 
 
 def _say_unranked(work: Work) -> None:

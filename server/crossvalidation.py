@@ -6,11 +6,13 @@ left out of the preprocessing: sums with and without one client would give that 
 """
 
 import statistics
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from calyx.config import Section, parse
+from calyx.errors import RoundFailed
 from calyx.files import read_lines, write_json
 from calyx.folds import CV_RUN, fold_run, stacked
 from calyx.foreign import read_object
@@ -23,7 +25,7 @@ from calyx.weights import Weights, hash_weights
 from server.asking import ask_all
 from server.checkpoints import load_newest, save
 from server.exchange import Exchange, Outcome, judged, total_counts
-from server.folder import RunFolder
+from server.folder import Row, RunFolder
 from server.phases.preprocess import fitted_section
 from server.rounds import run_rounds
 from server.sampling import Groups
@@ -89,6 +91,7 @@ def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weig
     if any(folder.checkpoints.glob("round-*")):  # a kill may have left an empty folder
         state, _ = load_newest(folder.checkpoints)
         folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
+        check_unseen(left_out, [*read_lines(folder.rounds), state.pending or {}])
     else:
         state = fresh_state(work.run, work.task, name, work.state.config, fold)
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -96,7 +99,21 @@ def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weig
     own = replace(work, preprocessing=_of_fold(section, fold))
     federation = replace(own.trained_in(folder, state, cv, dealt), label=f"fold {fold + 1} ")
     state, _ = run_rounds(federation, state)
+    check_unseen(left_out, read_lines(folder.rounds))  # its first round may have been under way
     return federation.of_model(released(state).weights)
+
+
+def check_unseen(left_out: str, rows: Iterable[Row]) -> None:
+    """Refuse to score a client by a model of its own rows. Raises RoundFailed.
+
+    Folds of `cv.k=clients` are counted over those who are there: where others were when it began,
+    the fold that leaves this client out now was another's.
+    """
+    if any(left_out in row.get("cohort", ()) for row in rows):
+        raise RoundFailed(
+            f"With cv.k=clients {left_out} is to be judged by a model that it has trained: other clients "
+            "are connected than when this run began. Start those that are missing, or begin a new run"
+        )
 
 
 def _of_fold(section: Section | None, fold: int) -> Section | None:

@@ -22,6 +22,7 @@ from calyx.files import (
 )
 from calyx.foreign import (
     MOST_CONFIG_BYTES,
+    MOST_SUMMARY_BYTES,
     check_links,
     check_plain,
     dump_yaml,
@@ -145,7 +146,7 @@ class RunFolder:
     def read_summary(self) -> Row:
         """The summary of a finished run. Raises UserError if it is missing or damaged."""
         try:
-            return read_object(self.summary)
+            return read_object(self.summary, MOST_SUMMARY_BYTES)
         except (OSError, ValueError):
             sentence = f"{self.summary} is missing or damaged; the run may not be finished."
             raise UserError(sentence) from None

@@ -8,7 +8,7 @@ from flwr.serverapp import Grid
 
 from calyx import wire
 from calyx.errors import CalyxError, WireError
-from calyx.flower import send_and_wait
+from calyx.flower_replies import registered_names, send_and_wait
 
 log = logging.getLogger(__name__)
 Nodes = dict[str, int]  # client name → Flower node id, sorted by name
@@ -27,6 +27,7 @@ def read_nodes(grid: Grid, deadline_s: float) -> Nodes:
             named.append((wire.read_name(message), message.metadata.src_node_id))
         except WireError as error:  # one client's nonsense is its own failure
             log.warning("Node %s is left out: %s", message.metadata.src_node_id, error)
+    named = _without_borrowed(named, registered_names(grid))
     twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
     if twice:
         raise CalyxError(
@@ -39,3 +40,19 @@ def read_nodes(grid: Grid, deadline_s: float) -> Nodes:
             f"No client answered{reason}; see that clients are connected, and start again."
         )
     return dict(sorted(named))
+
+
+def _without_borrowed(
+    named: list[tuple[str, int]], registered: dict[int, str]
+) -> list[tuple[str, int]]:
+    """Names with nodes, without those that call themselves like one whose key has that name.
+
+    `registered` is what the operator calls each node: a member cannot end a run by another's name.
+    """
+    owners = {name for name, node in named if registered.get(node) == name}
+    kept = [
+        (name, node) for name, node in named if name not in owners or registered.get(node) == name
+    ]
+    for name, node in sorted(set(named) - set(kept)):
+        log.warning("Node %s is left out: it calls itself %s, and another's key is.", node, name)
+    return kept

@@ -5,7 +5,7 @@ from flwr.serverapp import Grid
 
 from calyx import wire
 from calyx.errors import CalyxError
-from calyx.flower import send_and_wait
+from calyx.flower_replies import send_and_wait
 from calyx.secagg.quantise import FixedPoint, Residues, add
 from server.exchange import Collected, Exchange
 from server.nodes import Nodes

@@ -10,7 +10,7 @@ from typing import Literal
 from calyx.config import RunConfig
 from calyx.errors import ConfigError
 from calyx.order import MAX_MEMBERS
-from calyx.privacy import PrivacyConfig, check_group
+from calyx.privacy import PrivacyConfig, check_group, is_sound
 from calyx.secagg.rules import MAX_GROUP
 from calyx.seeding import rng
 
@@ -36,7 +36,7 @@ def deal_groups(names: Sequence[str], groups: int | Literal["all"], seed: int) -
 def deal_members(names: Sequence[str], groups: int | Literal["all"], seed: int) -> Groups | None:
     """Who is in which group for as long as a run lives; None where there is one group, or one a client.
 
-    They are dealt over all that may take part, so that who is connected moves nobody. Above
+    They are dealt over all that may take part, so that who is connected moves nobody (decision 0055). Above
     MAX_MEMBERS, which only simulations have, everybody is there and orders need not say it.
     """
     if not isinstance(groups, int) or groups == 1 or len(names) > MAX_MEMBERS:
@@ -52,8 +52,8 @@ def present(members: Groups, names: Container[str]) -> Groups:
 def sample_cohort(dealt: Groups, cohort_size: int | None, seed: int, round: int) -> Groups:
     """This round's clients, equally many from each group; everybody if `cohort_size` is None.
 
-    With one client a group (`groups=all`) groups are drawn instead, since each is one client.
-    Raises ConfigError for a size that the groups cannot give.
+    Of a group of which too few are there all are taken. With one client a group (`groups=all`) groups
+    are drawn instead, since each is one client. Raises ConfigError for a size that they cannot give.
     """
     roster = sum(len(group) for group in dealt)
     if cohort_size is None or cohort_size == roster:
@@ -64,13 +64,21 @@ def sample_cohort(dealt: Groups, cohort_size: int | None, seed: int, round: int)
     if all(len(group) == 1 for group in dealt):
         chosen = draw.choice(len(dealt), cohort_size, replace=False)
         return tuple(dealt[i] for i in sorted(chosen))
-    if cohort_size % len(dealt) or cohort_size // len(dealt) > min(map(len, dealt)):
-        raise ConfigError(
-            f"cohort_size={cohort_size} cannot take equally many clients from each of "
-            f"{len(dealt)} groups; use a multiple of privacy.groups that the smallest group holds."
-        )
-    each = cohort_size // len(dealt)
-    return tuple(tuple(sorted(draw.choice(group, each, replace=False).tolist())) for group in dealt)
+    if cohort_size % len(dealt):
+        raise _uneven(cohort_size, dealt)
+    each = [min(cohort_size // len(dealt), len(group)) for group in dealt]
+    return tuple(
+        tuple(sorted(draw.choice(group, number, replace=False).tolist())) if number else ()
+        for group, number in zip(dealt, each, strict=True)
+    )
+
+
+def too_small(privacy: PrivacyConfig, cohort: Groups, roster: int) -> list[int]:
+    """Which of a cohort's groups have too few clients for a sum. Raises ConfigError where all have."""
+    small = [i for i, group in enumerate(cohort) if not is_sound(privacy, roster, len(group))]
+    if len(small) == len(cohort):
+        check_group(privacy, roster, max(map(len, cohort)))
+    return small
 
 
 def required_replies(min_replies: int | None, cohort: int) -> int:
@@ -96,13 +104,15 @@ def check_replies(run: RunConfig, clients: int) -> None:
 def check_sizes(privacy: PrivacyConfig, clients: int, cohort_size: int | None, roster: int) -> None:
     """Refuse before the start what `deal_groups` and `sample_cohort` would, and sums that cannot be.
 
-    `clients` are connected, `roster` are known. Raises ConfigError.
+    `clients` are connected (of several groups: in one of them), `roster` are known. Raises ConfigError.
     """
     names = [str(i) for i in range(clients)]
     if privacy.is_encrypted and privacy.groups == "all":
         check_group(privacy, roster, 1)
     dealt = deal_groups(names, privacy.groups, seed=0)
     sampled = sample_cohort(dealt, cohort_size, seed=0, round=1)
+    if cohort_size is not None and sum(map(len, sampled)) < cohort_size:
+        raise _uneven(cohort_size, dealt)
     largest = max(len(group) for group in dealt)
     if largest > privacy.n_max:
         parts = -(-clients // MAX_GROUP)
@@ -116,6 +126,13 @@ def check_sizes(privacy: PrivacyConfig, clients: int, cohort_size: int | None, r
             "room for; leave privacy.n_max out, and it follows the clients, or use more privacy.groups."
         )
     check_group(privacy, roster, min(len(group) for group in sampled))
+
+
+def _uneven(cohort_size: int, dealt: Groups) -> ConfigError:
+    return ConfigError(
+        f"cohort_size={cohort_size} cannot take equally many clients from each of {len(dealt)} groups; "
+        "use a multiple of privacy.groups that the smallest group holds."
+    )
 
 
 def check_cv(

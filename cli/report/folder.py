@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from calyx.errors import UserError, printable
 from calyx.files import MOST_BYTES, read_plain, split_lines
-from calyx.foreign import MOST_CONFIG_BYTES, MOST_JSON_BYTES, parse_json, parse_yaml
+from calyx.foreign import MOST_CONFIG_BYTES, MOST_SUMMARY_BYTES, parse_json, parse_yaml
 from cli.report.configured import Settings
 from cli.report.data import Audit, read_audit
 from cli.report.rows import (
@@ -32,7 +32,7 @@ from server.folder import RunFolder
 
 T = TypeVar("T")
 
-_MOST_BYTES = {".yaml": MOST_CONFIG_BYTES, ".json": MOST_JSON_BYTES, ".jsonl": MOST_BYTES}
+_MOST_BYTES = {".yaml": MOST_CONFIG_BYTES, ".json": MOST_SUMMARY_BYTES, ".jsonl": MOST_BYTES}
 _ROUND = TypeAdapter(Round)
 _EVENT = TypeAdapter(Event)
 _CLIENT: TypeAdapter[DataRow | TrainRow | EvaluateRow | TestRow | CvRow] = TypeAdapter(ClientRow)

@@ -76,7 +76,7 @@ def refuse_foreign_files(folder: Path) -> None:
     for path in (*there, folder / "study.journal"):
         check_plain(path)  # Hydra and Optuna follow links
     if there:
-        check_own(folder)
+        check_own(folder, there[0].name)
     if not there or any(folder.rglob(FILE)):
         return
     if there[0].name == ours[-1] and b"\nhydra:" in b"\n" + read_plain(there[0]):

@@ -4,11 +4,12 @@ import importlib
 import json
 import re
 import shlex
+from functools import partial
 
 import pytest
 from support.pages import ROOT
 
-from benchmarks import drift, faults, leakage, secagg, timing_questions
+from benchmarks import drift, faults, imprint, leakage, secagg, timing_questions
 from benchmarks.tables import __main__ as tables
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
@@ -105,11 +106,15 @@ def test_the_command_of_faults(run, heart_dir):
 def test_the_command_of_leakage(tmp_path, monkeypatch):
     monkeypatch.setattr(leakage, "BATCHES", (1,))
     monkeypatch.setattr(leakage, "REAL", {(): (10,)})
+    few = partial(imprint.measure, imprint.ASKED[1:], 1)
+    monkeypatch.setattr(imprint, "measure", few)
     leakage.main(["--out", str(tmp_path), "--seeds", "1", "--examples", "20"])
     figures = json.loads((tmp_path / "leakage.json").read_text())
     page = (tmp_path / "leakage.html").read_text()
     assert figures["plain"]["recovered"] == 1.0
     assert [one["cohort"] for one in figures["sums"]] == [*leakage.COHORTS, 10]
+    assert [one["policy"] for one in figures["chosen"]] == [a.policy for a in imprint.ASKED[1:]]
+    assert "of 341" in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
 

@@ -2,12 +2,15 @@
 
 import hashlib
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks import leakage
+from benchmarks import imprint, leakage
 from calyx.secagg.masking import Mask, apply_masks
+from cli.site_file import task_template
+from client.bounds import is_within
 
 EXAMPLES = 100  # mean |correlation| of noise: 0.10 ± 0.008, so 0.2 is twelve deviations away
 
@@ -100,3 +103,28 @@ def test_examples_count_and_not_how_they_are_spread_over_clients(bench):
     rounding = bench.layout.fixed.step * bench.layout.w_max / 16  # of one client's coordinate
     for name, update in together.items():
         np.testing.assert_allclose(apart[name], update, rtol=0, atol=5 * rounding)
+
+
+def test_chosen_weights_read_rows_and_the_templates_bounds_leave_few_of_them():
+    """Of 341 rows in one sum: six hundred units read a fifth, the template's one for two of its own."""
+    template = imprint.ASKED[1]
+    wide = replace(imprint.ASKED[0], hidden=600)
+    before, now = imprint.measure([wide, template], sums=1)
+    assert before.rows == now.rows == 341
+    assert before.one_sum > 60
+    assert 0 < now.one_sum <= template.hidden / 2
+
+
+def test_what_the_attack_asks_for_is_what_the_template_allows():
+    bounds = task_template("csv").bounds
+    asked = imprint.ASKED[1]
+    values = {
+        "task.hidden": asked.hidden,
+        "training.lr": asked.lr,
+        "training.batch_size": asked.batch_size,
+        "training.epochs": asked.epochs,
+        "privacy.clip": asked.clip,
+        "privacy.n_max": asked.n_max,
+    }
+    assert not [key for key, value in values.items() if not is_within(value, bounds[key])]
+    assert not is_within(asked.hidden + 1, bounds["task.hidden"])

@@ -2,6 +2,8 @@
 
 import os
 import socket
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -61,6 +63,23 @@ def test_a_folder_of_another_user_is_not_written_and_one_that_only_looks_so_is(
     with pytest.raises(UserError, match=r"belongs to another user.*`cp -r`"):
         check_own(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_ours_in_room_that_somebody_made_is_ours(tmp_path, monkeypatch):
+    """As in a container, whose mounted folder is of the user outside."""
+    (tmp_path / "config.yaml").touch()
+    real = os.stat(tmp_path).st_uid
+    other = SimpleNamespace(st_uid=real + 1)
+    monkeypatch.setattr(
+        Path,
+        "stat",
+        lambda path, follow_symlinks=True: other if follow_symlinks else os.lstat(path),
+    )
+    check_own(tmp_path)
+    (tmp_path / "config.yaml").unlink()
+    monkeypatch.setattr(foreign, "_owner_here", lambda _: real)
+    with pytest.raises(UserError, match="belongs to another user"):
+        check_own(tmp_path)
 
 
 def test_without_files_that_have_no_name_an_owner_is_known_all_the_same(tmp_path, monkeypatch):

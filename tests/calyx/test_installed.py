@@ -55,6 +55,10 @@ def laid(monkeypatch):
     [
         ({"client/a.py": "1" * 64, "client/b.py": B}, r" \(client/a.py has changed\): install"),
         ({"client/a.py": A}, r" \(client/b.py is missing\): install"),
+        (
+            {"client/a.py": A, "client/b.py": B, "client/\u0430.py": A},
+            r"client/\\u0430.py is not in it",
+        ),
         ({"client/a.py": A, "client/b.py": B, "conf/c.yaml": A}, r" \(conf/c.yaml is not in it\)"),
         (
             {f"client/{n}.py": A for n in "cdefg"},

@@ -4,11 +4,15 @@ import os
 
 import pytest
 from starlette.applications import Starlette
+from support.orders import NAMES, order
 from support.site_files import POLICY, changed, site_values, write_site
 from support.tls import served
 
 from calyx.errors import UserError
+from calyx.secagg.roster import make_roster
 from cli import doctor
+from cli.doctor_ledger import ledger_row
+from client.ledger import open_ledger
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +183,26 @@ def test_a_ledger_that_is_there_is_told(site, federation, capsys):
     (federation / "state" / "ledger.jsonl").write_text("x" * 70)
     code, said = look(capsys, site)
     assert "its ledger has 70 bytes" in said
+    assert "runs: 0, answers that left: 0" in said
     assert code == 0
+
+
+def test_what_a_ledger_says_against_a_site_is_found_and_nothing_is_written(tmp_path):
+    path, now = tmp_path / "ledger.jsonl", 1.8e9
+    kept = open_ledger(path)
+    kept.note_order(order(), 0, bytes(32), now + 7 * 86400)
+    seen = make_roster({name: name.encode() * 32 for name in NAMES}, 2, bytes(32))
+    kept.note_roster(seen, now)
+    before = path.read_bytes()
+    for version, words in ((1, "version 1, and 2 was seen"), (2, "another version 2")):
+        found = ledger_row(path, make_roster({"a": b"x" * 32}, version, bytes(32)))
+        assert found.state == "problem"
+        assert words in found.found
+    assert "has times up to 2027-01-2" in ledger_row(path, seen, now).found
+    assert ledger_row(path, seen, now + 7 * 86400).state == "ok"
+    assert path.read_bytes() == before
+    path.write_bytes(before + b'{"event": "other"}\n{"event": "half')
+    assert "Line 3 of" in ledger_row(path, seen, now).found
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")

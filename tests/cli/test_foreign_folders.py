@@ -17,6 +17,7 @@ from cli.hydra_program import composed
 from cli.settling import settled
 from server.folder import RunFolder
 
+pytestmark = pytest.mark.e2e
 REPORT, PREDICT, RESUME = ["report", "run"], ["predict", "run", "new.csv"], ["resume", "run"]
 COMPARE = ["report", "run", "other", "--out", "page.html"]
 OPENED = (REPORT, COMPARE, PREDICT, RESUME)
@@ -77,6 +78,15 @@ def test_a_link_is_refused_by_whoever_opens_the_folder(place, capsys, name):
     path.symlink_to(place / ("rows" if "round" in name else "precious"))
     for arguments in OPENED:
         refused(place, capsys, arguments, f"{name} {IS_LINK}")
+
+
+def test_a_name_that_a_terminal_would_obey_is_shown_harmless(place, capsys):
+    (place / "rows" / "x\x1b[2J\ny.csv").write_text("a\n")
+    assert main.run(["simulate", *CSV, "hydra.run.dir=new"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("calyx: the file ")
+    assert "rows/x?[2J?y.csv" in said
+    assert said[:-1].isprintable()
 
 
 def test_a_baseline_is_a_folder_of_somebody_else_too(place, capsys):

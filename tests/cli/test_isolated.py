@@ -105,3 +105,18 @@ def test_variables_that_are_left_aside_are_said(monkeypatch):
     assert isolated.left_aside().startswith("PYTHONPATH is set, and not used")
     monkeypatch.setenv("PYTHONHOME", "evil")
     assert isolated.left_aside().startswith("PYTHONHOME, PYTHONPATH are set")
+
+
+@pytest.mark.e2e
+def test_a_program_whose_modules_something_else_has_imported_already_does_not_start(tmp_path):
+    early = "import sys, runpy; sys.modules['client.rows'] = sys; sys.argv[1:] = ['client', 'x']"
+    first = f"runpy.run_path({str(ROOT / 'cli' / 'isolated.py')!r}, run_name='__main__')"
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", f"{early}; {first}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "client.rows was imported before it: see .pth files" in ended.stderr

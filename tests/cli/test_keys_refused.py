@@ -277,3 +277,6 @@ def test_a_version_of_the_code_stands_for_one_content(folder, monkeypatch):
         keys.main([*sign, "m2.json", "--version", "1"])
     keys.main([*sign, "m2.json", "--version", "2"])
     assert json.loads((folder / "m2.json").read_text())["version"] == 2
+    with pytest.raises(UserError, match="no package 'nowhere' here"):
+        keys.main([*sign, "m3.json", "--version", "3", "--package", "nowhere"])
+    assert not (folder / "m3.json").exists()

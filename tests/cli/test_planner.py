@@ -15,7 +15,7 @@ def test_ten_clients_hold_in_one_group(capsys):
     code, text = said(capsys, "clients=10", "dropouts=4")
     assert code == 0
     assert "privacy.groups=1 holds: every sum covers at least 6 clients, of which 5 are" in text
-    assert "a server that chooses weights reads about 2 rows a sum" in text
+    assert "a server that chooses weights reads about ten rows a sum" in text
     assert said(capsys, "clients=10", "dropouts=5")[0] == 1
 
 

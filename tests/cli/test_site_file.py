@@ -63,7 +63,7 @@ def test_the_bounds_are_those_of_the_review():
     bounds = task_template("csv").bounds
     wanted = {
         "task.name": ["csv"],
-        "task.hidden": {"max": 64},
+        "task.hidden": {"max": 32},
         "training.lr": {"min": 0.001, "max": 0.2},
         "training.batch_size": {"min": 8, "max": 64},
         "training.momentum": {"max": 0.95},

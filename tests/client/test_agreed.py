@@ -214,11 +214,21 @@ def test_folds_are_counted_and_trained_in_runs_that_do_nothing_else(clients):
 
     assert asked(2, 2) == "order-refused"  # C10
     late = {"round": 2, "previous": LINKS}  # whose weights nobody can compare with a seed's
-    assert asked("clients", 5, **late) == "order-refused"  # of five, counted from 0
+    assert asked("clients", 6, **late) == "order-refused"  # of five
     assert asked(2, None) == "order-refused"  # a training of all folds
     assert asked(2, None, kind="cv", round=5) == "order-refused"  # in a run that may train
     assert asked(2, 0, kind="cv", round=5, run="run-cv") == "order-refused"
     assert asked(2, 0, run="run-cv") == "order-refused"
+    assert asked(2, None, kind="cv", round=4, run="run-cv") == "order-refused"  # of 5 rounds
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate", "test", "statistics"])
+def test_what_is_about_a_model_has_a_round_and_statistics_have_none(clients, kind, monkeypatch):
+    """C2; the seed's own weights, which a first round would begin with."""
+    monkeypatch.setattr("client.app.open_assignment", lambda *_: pytest.fail("it was taken"))
+    order = clients.order(kind=kind, round=int(kind == "statistics"))
+    weights = {} if kind == "statistics" else None
+    assert code_of(clients.ask(clients.names[0], order, weights)) == "order-refused"
 
 
 def test_a_run_that_began_with_statistics_counts_as_a_run_all_the_same(clients):

@@ -64,6 +64,12 @@ def test_a_run_that_is_met_in_its_middle_is_rationed(site, first):
     assert site.take(replace(first, run="c"), now=NOW + 2 * DAY_S) == ""
 
 
+def test_a_run_that_is_met_in_its_middle_is_one_of_the_days_runs(site):
+    site.limits = replace(DAILY, runs=1)
+    assert site.take(order("evaluate", 1)) == ""
+    assert site.take(order(run="other")) == "daily-limit"
+
+
 def test_folds_are_scored_where_one_of_them_was_trained(site):
     cv = replace(TERMS, cv=Cv(k=2, fold=None))
     scores = order("cv", 9, run="run-cv", terms=cv)
@@ -183,6 +189,11 @@ def test_an_answer_that_ends_before_its_vector_is_rationed(site):
     assert site.take(order(attempt=4), now=NOW + 2 * DAY_S) == ""
 
 
+def test_an_answer_that_ends_with_its_vector_is_not_rationed(site):
+    site.limits = replace(DAILY, unfinished=1)
+    assert [site.take(one) for one in run_of(4)] == [""] * 6
+
+
 def test_times_of_a_clock_that_was_ahead_end_a_day_after_it_was_set_right(site):
     site.limits = replace(DAILY, runs=2)
     for run in ("a", "b"):
@@ -207,6 +218,15 @@ def test_a_clock_that_is_set_back_frees_nothing(site):
     assert site.take(order(run="b"), opened=False, now=NOW - 2 * DAY_S) == ""
     assert site.take(order(run="c"), now=NOW - 2 * DAY_S + 9) == "daily-limit"
     assert site.take(order(run="c"), now=5.0) == "daily-limit"  # 1970
+
+
+def test_a_clock_that_is_set_back_and_right_again_frees_nothing(site):
+    site.limits = replace(DAILY, runs=2)
+    for run in ("a", "b"):
+        assert site.take(order(run=run), opened=False, now=NOW) == ""
+    for now in (NOW - 2 * DAY_S, NOW + DAY_S / 2, NOW + DAY_S - 1):
+        assert site.take(order(run="c"), now=now) == "daily-limit"
+    assert site.take(order(run="c"), now=NOW + DAY_S) == ""
 
 
 def test_a_ledger_of_before_these_rules_is_read_and_forbids_nothing_that_it_cannot_know(site):

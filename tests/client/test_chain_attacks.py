@@ -7,10 +7,14 @@ The names are those of the attacks of the review (C1 to C10, W3, W4, Q4, Q8). A 
 from dataclasses import replace
 
 import pytest
+from support.clients import LINKS, Clients, code_of
+from support.federation import Federation
 from support.ledgers import DAILY, Site
 from support.orders import TERMS, digit, link, order
 
 from calyx.order import Cv
+from calyx.weights import hash_weights
+from server.work import initial_template
 
 
 @pytest.fixture
@@ -118,3 +122,19 @@ def test_l10_a_wrong_root_of_its_own_sum_is_refused_however_many_sums_lie_betwee
             "daily-limit",
         )
     assert site.take(order(round=13, previous=(link(1, "e"),))) == "chain-broken"
+
+
+def test_what_travels_beside_a_model_makes_no_other_model_of_it(tmp_path):
+    """C9: a control variate of scaffold's that differs by 1e-30."""
+    federation = Federation("privacy=secagg", "task.num_clients=5", "strategy=scaffold")
+    clients = Clients(federation)
+    for name in clients.names:
+        clients.contexts[name] = clients.fresh(name, state_dir=str(tmp_path / name))
+    weights = initial_template(federation.plan.run, federation.plan.task)
+    (beside, *_) = [name for name in weights if name not in federation.template]
+    other = weights | {beside: weights[beside] + weights[beside].dtype.type(1e-30)}
+    assert hash_weights(other) != hash_weights(weights)
+    judged = {"kind": "evaluate", "previous": LINKS}
+    clients.advance(clients.order(**judged, weights=hash_weights(weights)), 2, weights)
+    again = clients.order(**judged, run="another", weights=hash_weights(other))
+    assert code_of(clients.ask(clients.names[0], again, weights=other)) == "second-vector"

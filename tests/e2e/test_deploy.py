@@ -145,6 +145,32 @@ def test_a_site_that_dies_for_good_is_dropped_and_the_run_goes_on(deployment):
     assert deployment.said("va").split("as node ")[-1].split()[0] == node
 
 
+def test_a_member_that_sends_nonsense_or_500_mib_in_place_of_a_reply_is_dropped(deployment):
+    """With its own node key; the run goes on, and the operator's disk is not its."""
+    lines = Lines(deployment, "va")
+    deployment.processes["va"].send_signal(signal.SIGINT)
+    deployment.processes["va"].wait(timeout=30)
+    spared = ("privacy.n_min=3", "privacy.h_min=2", "seed=6", "deadline_s=15")
+    run = deployment.under_way(
+        "submit", "--roster=r.json", *TRAINING, *spared, "hydra.run.dir=hostile", env={}
+    )
+    where = (f"{deployment.host}:{deployment.port}", "keys/ca.crt", "sites/va.node.key", "va")
+    said = deployment.script(SUPPORT / "hostile_member.py", *where, "nonsense", "flood", host="va")
+    assert run.wait(timeout=300) == 0, deployment.said("operator")
+    nonsense, flood = json.loads(said.splitlines()[-1])
+    assert (nonsense, flood.pop("stored")) == ("stored", 3)  # a record; 15 of 16 MiB
+    assert sum(flood.values()) == 97
+    assert flood.keys() <= {"413", "cut off"}
+    events = read_lines(deployment.folder / "hostile" / "events.jsonl")
+    dropped = [row for row in events if row["event"] == "client-dropped"]
+    assert {row["client"] for row in dropped} == {"va"}
+    assert dropped[0]["reason"] == "its reply cannot be read"
+    database = (deployment.folder / "server-state").glob("state.db*")
+    assert sum(path.stat().st_size for path in database) < 64 * 2**20
+    deployment.start("va", deployment.program(("client", "va.yaml")), "va", env={})
+    lines.wait("connected to")
+
+
 def test_a_site_with_a_changed_file_or_an_older_manifest_does_not_connect(deployment, other_code):
     file = deployment.site_file("twin", client={"name": "va", "identity": "sites/va.key"})
     said = deployment.calyx("client", file, host="va", code=2, env=other_code)
@@ -181,7 +207,7 @@ def test_a_site_whose_node_key_is_unknown_is_told_so(deployment):
     said = deployment.calyx(
         "client", deployment.site_file("stranger", client=client), host=INTRUDER, code=1
     )
-    assert "node key is not registered" in said
+    assert "does not know this site's node key" in said
     assert "Traceback" not in said
 
 

@@ -83,6 +83,25 @@ def test_the_packages_come_from_the_wheel(installed: Path, tmp_path: Path) -> No
     assert all(Path(file).is_relative_to(installed) for file in files), files
 
 
+def test_the_pages_unit_starts_the_program_isolated(installed: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    (line,) = re.findall(r"^ExecStart=(.+)$", page, re.MULTILINE)
+    python, *words = line.replace("/srv/calyx/venv", str(installed)).split()
+    (tmp_path / "evil" / "cli").mkdir(parents=True)
+    for name in ("sitecustomize.py", "cli/__init__.py", "cli/isolated.py"):
+        (tmp_path / "evil" / name).write_text("raise SystemExit('taken')\n")
+    ended = subprocess.run(
+        [python, *words],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "evil")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "north.yaml cannot be read" in ended.stderr
+
+
 @pytest.fixture(scope="module")
 def federation(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
     """What docs/deploy.md leaves behind before its first run; its own blocks are run.

@@ -22,6 +22,18 @@ def test_two_nodes_of_one_name_are_refused():
         read_nodes(grid, 5.0)
 
 
+def test_a_member_that_calls_itself_like_another_is_left_out_and_ends_no_run(monkeypatch, caplog):
+    """The operator has given each node key a name, and knows whose it is."""
+    federation = Federation()
+    grid, nodes = federation.inner, dict(federation.nodes)
+    first, second, _ = grid.get_node_ids()
+    grid._contexts[second].node_config = grid._contexts[first].node_config
+    registered = {node: name for name, node in nodes.items()}
+    monkeypatch.setattr("server.nodes.registered_names", lambda _: registered)
+    assert read_nodes(grid, 5.0) == {n: i for n, i in nodes.items() if i != second}
+    assert f"Node {second} is left out: it calls itself client-00" in caplog.text
+
+
 def test_a_run_without_clients_is_refused():
     section = Federation().plan.run.client
     grid = EmbeddedGrid(WorkerPool(0), Identities({}, ""), section, Silent())

@@ -16,6 +16,7 @@ from server.sampling import (
     deal_groups,
     required_replies,
     sample_cohort,
+    too_small,
 )
 
 NAMES = [f"client-{i:02d}" for i in range(12)]
@@ -42,6 +43,17 @@ def test_a_cohort_takes_equally_many_from_each_group(seed, round):
     assert [len(group) for group in cohort] == [2, 2, 2]
     assert all(set(chosen) <= set(group) for chosen, group in zip(cohort, dealt, strict=True))
     assert cohort == sample_cohort(dealt, 6, seed, round)
+
+
+def test_of_a_group_of_which_too_few_are_there_all_are_drawn_and_it_is_known_as_too_small():
+    whole, short = tuple("abcdefgh"), ("i",)
+    cohort = sample_cohort((whole, short), 8, seed=1, round=1)
+    assert (len(cohort[0]), cohort[1]) == (4, short)
+    small = {"n_min": 4, "h_min": 2}
+    assert too_small(privacy(**small), cohort, roster=16) == [1]
+    assert too_small(privacy(name="none"), cohort, roster=16) == []
+    with pytest.raises(ConfigError, match="over 1 of 16 clients"):
+        too_small(privacy(**small), (short, ()), roster=16)
 
 
 def test_rounds_draw_different_cohorts_and_reach_everybody():

@@ -1,8 +1,12 @@
 """Clients in this process that remember, as sites on machines of their own do."""
 
+from calyx.secagg.keys import identity_of
+from calyx.secagg.roster import make_roster, write_roster
 from client import ledger, memory
 from client.config import node_config
+from engines.identities import Identities
 from support.federation import Federation
+from support.taps import Tap
 
 RUN = ("privacy=secagg", "task.num_clients=6", "rounds=2")
 
@@ -15,16 +19,28 @@ class Sites(Federation):
         memory._open.clear()
         ledger.open_ledger.cache_clear()
         self._folder = folder
-        self.give_roster(self.identities.roster)
+        self._start()
 
-    def give_roster(self, roster):
-        """Each site pins this one from now on."""
+    def _start(self):
         for name, node in self.nodes.items():
             section = self.plan.run.client | {"state_dir": str(self._folder / name)}
-            keys = (self.identities.private[name], roster)
+            keys = (self.identities.private[name], self.identities.roster)
             self.inner._contexts[node].node_config.update(node_config(name, section, keys))
 
     def restart(self, name):
         """A client's process is gone, and with it its memory."""
         for key in [key for key in memory._open if key[0] == self.nodes[name]]:
             del memory._open[key]
+
+    def pin(self, version, names):
+        """The consortium signs another version of the roster, and all pin it."""
+        keys = {name: identity_of(self.identities.private[name]) for name in names}
+        roster = write_roster(make_roster(keys, version, bytes(32)))
+        self.identities = Identities(self.identities.private, roster)
+        self._start()
+
+    def without(self, *names):
+        """The grid, to which these are not connected."""
+        grid, away = Tap(self.inner), {self.nodes[name] for name in names}
+        grid.get_node_ids = lambda: [n for n in self.inner.get_node_ids() if n not in away]
+        return grid
