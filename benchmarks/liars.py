@@ -1,10 +1,10 @@
 """What one lying member of ten can do, and what is said of it: `python -m benchmarks.liars`.
 
 Each row is a `calyx simulate task=digits` of ten clients in this process, of which one sends what its
-row says instead of what it learned: of a training −`privacy.clip` in every coordinate, at the largest
-weight that there is (H1) or at its own (H2), ±clip against what it learned (against), 100 · clip (H3),
-random residues (H6); of an evaluation 2^20 rows that it has not, each with a loss of 64 nats (H7), or
-all of them right (H8).
+row says instead of what it learned. Of a training: −`privacy.clip` in every coordinate, at the largest
+weight that there is (H1) or at its own (H2); ±clip against what it learned, at its own weight (against)
+or the largest (heavy); 100 · clip (H3); random residues (H6). Of an evaluation: 2^20 rows that it has
+not, each with a loss of 64 nats (H7), or all of them right (H8).
 """
 
 import argparse
@@ -34,7 +34,17 @@ LIAR = 3  # whose rows it is does not matter
 ROWS = 2**20
 NATS = 64
 SEEN = ("odd-sum", "jump")
-ATTACKS = ("none", "H1", "H2", "against", "H3", "H6", "H7", "H8")  # as docs/security.md names them
+ATTACKS = (
+    "none",
+    "H1",
+    "H2",
+    "against",
+    "heavy",
+    "H3",
+    "H6",
+    "H7",
+    "H8",
+)  # as docs/security.md names them
 Encode = Callable[[Contribution, Layout, NDArray[np.float32]], Residues]
 
 
@@ -42,10 +52,11 @@ def everywhere(part: Contribution, layout: Layout, attack: str) -> Contribution:
     """−clip in every coordinate, or ±clip against the signs of what was learned."""
     clip = np.float32(layout.fixed.clip)
     signs = {
-        k: np.sign(v) if attack == "against" else np.ones_like(v) for k, v in part.update.items()
+        k: np.sign(v) if attack in ("against", "heavy") else np.ones_like(v)
+        for k, v in part.update.items()
     }
     update = {k: (-clip * sign).astype(np.float32) for k, sign in signs.items()}
-    rows = layout.w_max if attack == "H1" else part.num_examples
+    rows = layout.w_max if attack in ("H1", "heavy") else part.num_examples
     return replace(part, num_examples=rows, update=update)
 
 
@@ -81,7 +92,7 @@ def lying(attack: str) -> Encode:
     """`encode` of a client that tells this lie."""
 
     def made(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> Residues:
-        if part.update and attack in ("H1", "H2", "against"):
+        if part.update and attack in ("H1", "H2", "against", "heavy"):
             part = everywhere(part, layout, attack)
         if not part.update and attack in ("H7", "H8") and "rows" in part.counts:
             part = rows_of(part, attack)

@@ -18,7 +18,7 @@ from flwr.serverapp import Grid
 
 from calyx.bell import app_bell
 from calyx.errors import printable
-from calyx.flower import Patience, label_message
+from calyx.flower import SERVER_NODE, Patience, label_message
 from calyx.wire import engine_failure
 
 log = logging.getLogger(__name__)
@@ -186,8 +186,10 @@ def _inflate(arriving: _Arriving, question: Message) -> Message:
     if not isinstance(message, Message) or message.has_content() is message.has_error():
         raise ValueError("no message with content or an error")
     said, asked = message.metadata, question.metadata
-    told = (said.reply_to_message_id, said.src_node_id, said.run_id)
-    if told != (arriving.asked, asked.dst_node_id, asked.run_id):
+    # Of a site that is gone the SuperLink itself says so; a member in its name says no more of itself.
+    senders = {asked.dst_node_id, *([SERVER_NODE] if message.has_error() else [])}
+    told = (said.reply_to_message_id, said.run_id)
+    if told != (arriving.asked, asked.run_id) or said.src_node_id not in senders:
         raise ValueError("it names another question or sender than it came with")
     label_message(message.metadata, arriving.message_id)
     return message

@@ -5,7 +5,7 @@ import inspect
 from types import SimpleNamespace
 
 import pytest
-from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.app import ConfigRecord, Error, Message, RecordDict
 from flwr.app.message import remove_content_from_message
 from flwr.common.serde import message_to_proto
 from flwr.proto.message_pb2 import ObjectTree, PullObjectResponse
@@ -15,7 +15,7 @@ from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, 
 from flwr.superlink.grid.http_grid import HttpGrid
 
 from calyx import flower_replies, wire
-from calyx.flower import as_task, empty_run, label_message
+from calyx.flower import SERVER_NODE, as_task, empty_run, label_message
 from calyx.flower_replies import Pulls, registered_names, send_and_wait
 
 LINES = ("push_messages", "node", "run", "_runtime_client")  # of Flower's grid that are relied on
@@ -138,6 +138,17 @@ def test_a_reply_in_another_clients_name_is_not_taken_for_that_ones(link):
     for question in (second, third):
         link.superlink.take(answer(question))
     assert outcome(link) == ["its reply cannot be read", "x", "x"]
+
+
+def test_what_the_superlink_says_of_a_site_that_is_gone_is_passed_on(link):
+    """Flower's SuperLink writes that error itself, in its own name (code 5)."""
+    first, *others = link.questions
+    gone = Message(Error(5, "heartbeat"), reply_to=first)
+    gone.metadata.__dict__["_src_node_id"] = SERVER_NODE
+    link.superlink.take(gone)
+    for question in others:
+        link.superlink.take(answer(question))
+    assert outcome(link) == ["it is not connected any more", "x", "x"]
 
 
 def test_the_operators_names_of_nodes_are_known_where_there_is_a_superlink(link, monkeypatch):

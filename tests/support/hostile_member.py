@@ -85,7 +85,7 @@ def main(address, authority, key, name, *deeds):
             if message is None:
                 time.sleep(0.1)
             elif message.metadata.message_type == wire.NAME_QUERY:
-                link.reply(Message(wire.name_content(name), reply_to=message), 0.0)
+                link.reply(Message(wire.name_content(name), reply_to=message), message)
             else:
                 found.append({"flood": flood, "nonsense": nonsense}[deeds.pop(0)](link, message))
     print(json.dumps(found))
