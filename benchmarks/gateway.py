@@ -10,6 +10,7 @@ sent to anybody else's gateway.
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import ssl
@@ -18,8 +19,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from rich.console import Console
 
 from benchmarks.malformed import ASK, PLAIN, Malformed, NodeKey
 
@@ -144,7 +148,20 @@ async def serve_throughout(
     return seconds
 
 
-async def _attack(address: str, process: int, folder: Path, site: NodeKey, exchanges: int) -> None:
+@dataclass(frozen=True)
+class Found:
+    """What became of the gateway, and of the site that asked meanwhile."""
+
+    exchanges: int
+    kinds: int  # of malformed exchanges
+    growth_mib: float  # of the gateway's memory, afterwards
+    peak_mib: float  # at most meanwhile
+    served: int  # requests of the site, all answered
+    median_s: float
+    worst_s: float
+
+
+async def _attack(address: str, process: int, folder: Path, site: NodeKey, exchanges: int) -> Found:
     sender = Sender(address, folder / "ca.crt", Malformed(site, 21))
     await sender.send(300)  # so that everything is loaded once
     until = asyncio.Event()
@@ -158,28 +175,40 @@ async def _attack(address: str, process: int, folder: Path, site: NodeKey, excha
     seconds = sorted(await watched)
     await asyncio.sleep(3)
     after = resident_bytes(process)
-    growth, peak = (after - before) / 2**20, (most - before) / 2**20
-    sys.stdout.write(
-        f"{exchanges} malformed exchanges of {len(sender.sent)} kinds\n"
-        f"memory: {growth:+.1f} MiB afterwards, {peak:+.1f} MiB at most\n"
-        f"a site: {len(seconds)} requests, all answered; median "
-        f"{seconds[len(seconds) // 2]:.3f} s, worst {seconds[-1]:.3f} s\n"
+    return Found(
+        exchanges,
+        len(sender.sent),
+        (after - before) / 2**20,
+        (most - before) / 2**20,
+        len(seconds),
+        seconds[len(seconds) // 2],
+        seconds[-1],
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Attack a gateway of our own and print what it came to."""
     from calyx.authority import make_server
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--exchanges", type=int, default=10_000)
-    arguments, site = parser.parse_args(), NodeKey()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
+    parser.add_argument("--exchanges", type=int, default=10_000, help="how many (10,000)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options, site = parser.parse_args(arguments), NodeKey()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_server(folder, ["127.0.0.1"])
         (folder / "north.pub").write_bytes(site.public)
         with gateway(folder) as (address, process):
-            asyncio.run(_attack(address, process, folder, site, arguments.exchanges))
+            found = asyncio.run(_attack(address, process, folder, site, options.exchanges))
+    if options.json:
+        Console().print_json(json.dumps(asdict(found)))
+        return
+    sys.stdout.write(
+        f"{found.exchanges} malformed exchanges of {found.kinds} kinds\n"
+        f"memory: {found.growth_mib:+.1f} MiB afterwards, {found.peak_mib:+.1f} MiB at most\n"
+        f"a site: {found.served} requests, all answered; median {found.median_s:.3f} s, worst "
+        f"{found.worst_s:.3f} s\n"
+    )
 
 
 if __name__ == "__main__":

@@ -146,15 +146,16 @@ def _chosen(question: Question, template: Weights) -> tuple[dict[str, float], We
     """Learning rate and decay, and weights of which one hidden unit looks for the marker.
 
     Of validation rows: who has the marker is well for sure, so that an ill one costs MARGIN nats, less
-    with each step by weight decay; nothing is learned.
+    with each step by weight decay; next to nothing is learned.
     Of training rows: everybody is well for sure, which is only unlearned through the unit, and the
     unit is awake for an ill patient with the marker alone, until it has learned to be.
     """
     weights = {name: np.zeros_like(array) for name, array in template.items()}
     into, _, out, bias_out = weights.values()
     if question.part == "validation":
-        into[0, question.marker], out[0, 0] = 1.0, MARGIN
-        return {"lr": 1e-9, "weight_decay": 1e6}, weights
+        # Both halves decay; of a small one the gradient through the other would be a large step.
+        into[0, question.marker] = out[0, 0] = MARGIN**0.5
+        return {"lr": 5e-6, "weight_decay": 100.0}, weights  # the largest decay that a config takes
     into[0, question.marker], out[1, 0], bias_out[0] = 1e-4, 5e3, MARGIN
     return {"lr": 1e-6, "weight_decay": 0.0}, weights
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from calyx.config import digest
-from calyx.folds import CV_RUN, own_run
+from calyx.folds import CV_RUN, fold_run, own_run
 from calyx.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.wire import FailureCode
@@ -88,13 +88,15 @@ def line_of(order: Order) -> dict[str, object]:
 def is_join(runs: Mapping[str, RunEntry], order: Order) -> bool:
     """A2: whether the order is the first that this client gets of a run that is under way.
 
-    A cross-validation and its folds, of which each is a run, are joined once.
+    A cross-validation and its folds, of which each is a run, are joined once; a fold is one whose
+    terms say so, since anybody can give a run such a name.
     """
     entry = runs.get(order.run)
     if (entry is not None and entry.has_begun) or (order.kind, order.round) == ("train", 1):
         return False
-    own = own_run(order.run)
-    is_met = any(one.is_joined for run, one in runs.items() if own_run(run) == own)
+    own, cv = own_run(order.run), order.terms.cv
+    is_fold = cv is not None and cv.fold is not None and order.run == fold_run(own, cv.fold)
+    is_met = is_fold and any(one.is_joined for run, one in runs.items() if own_run(run) == own)
     return order.kind in ("train", "evaluate", "test") and not is_met
 
 
@@ -142,7 +144,8 @@ def check_scores(entry: RunEntry | None, order: Order, seen: int) -> None:
     """
     if entry is None or entry.is_partly_known or order.kind not in ("test", "cv"):
         return
-    most = seen + _SPARE_TESTS if order.terms.cohort_size is None else order.rounds
+    is_drawn = order.terms.cohort_size is not None and order.kind == "test"
+    most = order.rounds if is_drawn else seen + _SPARE_TESTS
     if order.round not in entry.tested and len(entry.tested) >= most:
         raise _refusal(
             RefusalCode.DAILY_LIMIT,
@@ -202,7 +205,7 @@ def _check_own_link(
         raise _broken(f"{_what(order)} names the sum of round {last} for a model of another round")
     if int(last) != number or ctx in named:
         return
-    if len(order.groups) == 1:
+    if sum(map(bool, order.groups)) == 1:  # an empty group failed at nothing
         raise _broken(
             f"{_what(order)} does not come from the sum of round {last}, which this client has opened"
         )

@@ -42,6 +42,7 @@ def order_keys(tasks: tuple[str, ...] | None) -> Kinds:
     order, terms = fields_of(Order), fields_of(Terms)
     own = {key: order[key] for key in ("rounds", "deadline_s")} | {"seed": terms["seed"]}
     own |= {"cv.k": fields_of(Cv)["k"], "task.w_max": terms["w_max"]}
+    own |= {"cohort_size": terms["cohort_size"]}
     own |= {f"{kind}.name": _one_of(_installed(kind)) for kind in GROUPS}
     own |= {"task.faults": object, f"task.faults.{NAME}": object}  # of simulations
     found = {key: [kind] for key, kind in own.items()}

@@ -187,6 +187,9 @@ def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, rost
         (cv := order.terms.cv) is not None and cv.k == "clients" and (cv.fold or 0) > len(roster)
     ):  # which may have lost one
         raise _senseless(f"it leaves out client {cv.fold}, and the roster has {len(roster)}")
+    drawn, cohort = order.terms.cohort_size, sum(map(len, order.groups))
+    if order.kind == "train" and drawn is not None and cohort > drawn:
+        raise _senseless(f"its cohort has {cohort} clients, and cohort_size is {drawn}")
     if privacy.groups == "all" or len(order.groups) != privacy.groups:
         raise _outside(f"it has {len(order.groups)} groups and privacy.groups={privacy.groups}")
 
@@ -231,6 +234,7 @@ def _leaves(terms: Terms, lasting: tuple[int, float]) -> Iterator[tuple[str, Any
         "privacy": terms.privacy,
         "statistics": terms.statistics,
         "cv": {} if terms.cv is None else {"k": terms.cv.k},
+        "cohort_size": terms.cohort_size,
         "seed": terms.seed,
         "rounds": lasting[0],
         "deadline_s": lasting[1],

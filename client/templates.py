@@ -54,6 +54,7 @@ BOUNDS: dict[str, JsonValue] = {
     "privacy.n_max": {"min": 64},
     "statistics.*": ANY,
     "cv.k": [5, 10],
+    "cohort_size": [None],
     "seed": ANY,
     "rounds": {"max": 100},
     "deadline_s": {"min": 10, "max": 3600},
@@ -90,6 +91,7 @@ GUARDS: dict[str, str] = {
     "privacy.clip": "a wide one lets a single coordinate carry a row, a tiny one rounds finely",
     "privacy.n_max": "a small one makes the step finer, and shows finer differences",
     "cv.k": "more folds are more models of nearly the same rows",
+    "cohort_size": "of drawn cohorts everybody may evaluate every round: more questions without training",
     "rounds": "each round is a question",
     "deadline_s": "one below three times pace_s is refused anyway",
 }
@@ -123,6 +125,10 @@ def template_of(task: str, defaults: Mapping[str, Any]) -> Template:
         if key == "task.hidden" and "hidden" not in defaults["task"]:
             continue
         bounds[key] = bound if value is None else around(bound, value)
+    if (
+        defaults["cohort_size"] is not None
+    ):  # its sites know that cohorts are drawn; rounds bounds them
+        bounds["cohort_size"] = ANY
     return Template(task, parse(PolicyConfig, limits | {"bounds": bounds}, "client.policy"))
 
 

@@ -70,8 +70,9 @@ def test_the_command_of_liars(run):
 
 def test_the_command_of_gateway(run):
     found = run("gateway", "--exchanges", "50")
-    assert found["served"] == found["looks"] == 1
-    assert found["after"] - found["before"] < 16
+    assert found["exchanges"] == 50
+    assert found["served"] > 0
+    assert found["growth_mib"] < 16
 
 
 @pytest.mark.e2e

@@ -82,8 +82,10 @@ WRONG = [
 
 @pytest.mark.parametrize(("key", "bound", "words"), WRONG)
 def test_a_bound_that_no_order_could_meet_is_refused_when_it_is_read(key, bound, words):
+    # Of a task that says nothing of its keys, as one of the tests' own, any might be meant.
+    own = {"task.name": ["csv"]} if key.startswith("task.") and key != "task.name" else {}
     with pytest.raises(ConfigError, match=re.escape(words)) as caught:
-        read({"training.*": "any", key: bound})
+        read({"training.*": "any", **own, key: bound})
     assert "bounds" in str(caught.value)
     assert "\n" not in str(caught.value)
 

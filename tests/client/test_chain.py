@@ -285,3 +285,30 @@ def test_a_fold_that_did_not_improve_is_scored_again_and_of_other_rows_it_is_not
         with pytest.raises(Refusal) as caught:
             ledger.check_scored(folds, rows)
         assert caught.value.code == "second-vector"
+
+
+def test_drawn_cohorts_loosen_no_scores_of_folds(site):
+    cv = replace(TERMS, cv=Cv(k=2, fold=None), cohort_size=3)
+    for fold in (0, 1):
+        terms = replace(cv, cv=Cv(k=2, fold=fold))
+        assert (
+            site.take(order(run=f"run-fold-{fold}", terms=terms, weights=digit(100 + fold))) == ""
+        )
+    answers = [
+        site.take(order("cv", 9 + n, run="run-cv", terms=cv, rounds=9 + n, weights=digit(n + 1)))
+        for n in range(4)
+    ]
+    assert answers == ["", "", "daily-limit", "daily-limit"]
+
+
+def test_a_name_alone_makes_no_fold_of_a_run_that_was_joined(site):
+    answers = [
+        site.take(order("evaluate", 1, run=f"x-fold-{n}", weights=digit(n + 50))) for n in range(4)
+    ]
+    assert answers == ["", "", "daily-limit", "daily-limit"]
+
+
+def test_an_empty_group_excuses_no_foreign_sum(site):
+    groups = (NAMES, ())
+    assert site.take(order(groups=groups)) == ""
+    assert site.take(order(round=2, groups=groups, previous=(link(66),))) == "chain-broken"

@@ -95,6 +95,7 @@ def test_bounds_allow_what_they_cover(clients):
         "preprocessing.*": "any",
         "privacy.*": "any",
         "statistics.*": "any",
+        "cohort_size": "any",
         "seed": "any",
         "rounds": {"max": 5},
         "deadline_s": {"min": 1, "max": 100},

@@ -190,7 +190,13 @@ def test_a_site_bounds_the_weight_that_an_order_names(clients):
     bounds = {"task.w_max": {"max": 1024}} | {
         f"{key}.*": "any" for key in ("task", "strategy", "training", "preprocessing", "privacy")
     }
-    bounds |= {"statistics.*": "any", "seed": "any", "rounds": "any", "deadline_s": "any"}
+    bounds |= {
+        "statistics.*": "any",
+        "cohort_size": "any",
+        "seed": "any",
+        "rounds": "any",
+        "deadline_s": "any",
+    }
     policy = clients.section["policy"] | {"bounds": bounds}
     context = clients.fresh(clients.names[0], policy=policy)
     refused = clients.ask(clients.names[0], with_w_max(clients, 2048), context=context)
