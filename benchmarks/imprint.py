@@ -25,8 +25,8 @@ from calyx.metrics import CLIPPED, LOSS
 from calyx.secagg.quantise import FixedPoint, Residues, add
 from calyx.secagg.vector import Contribution, Layout, decode, encode
 from calyx.seeding import rng
+from calyx.tasks.base import Part
 from calyx.weights import Weights, float_shapes, load_into, weights_of
-from client.data import Part
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig
 from strategies.local import LocalObjective

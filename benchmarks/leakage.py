@@ -37,10 +37,11 @@ from calyx.secagg.masking import Mask, apply_masks
 from calyx.secagg.quantise import Residues, add
 from calyx.secagg.vector import Contribution, Layout, decode, encode
 from calyx.seeding import rng
-from calyx.tasks.base import Task
+from calyx.tasks.base import Part
+from calyx.tasks.task import Task
 from calyx.weighing import UNKNOWN_W_MAX
 from calyx.weights import float_shapes, initial_model, weights_of
-from client.data import Part, prepare
+from client.data import prepare
 from client.splitting import PART_NAMES
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig

@@ -23,8 +23,7 @@ import numpy as np
 import yaml
 
 from benchmarks.comparison import row, spread
-from calyx.preprocessing.fitting import without_codes
-from calyx.tasks.base import Column
+from calyx.tasks.base import Column, without_codes
 from calyx.tasks.heart import COLUMNS, SHA256, read_table
 
 SEEDS = 20

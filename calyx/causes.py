@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from calyx.errors import printable
-from calyx.tasks.base import Task
+from calyx.tasks.task import Task
 
 _TEXT = 300  # characters of an exception's text
 _OURS = ("calyx", "cli", "client", "engines", "server", "strategies")

@@ -17,9 +17,8 @@ from pydantic import Field
 
 from calyx.config import config, parse
 from calyx.errors import ConfigError, DataError
-from calyx.preprocessing.fitting import present_values
 from calyx.seeding import rng
-from calyx.tasks.base import Column, Schema, Table
+from calyx.tasks.base import Column, Schema, Table, present_values
 
 Kind = Literal["missing", "outliers", "labels", "duplicates", "swapped", "unit"]
 STRENGTHS: dict[Kind, float] = {  # where a fault names none; what each is, is said in `Fault`

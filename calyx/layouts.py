@@ -14,8 +14,8 @@ from calyx.secagg.rules import Rules
 from calyx.secagg.vector import Layout, Metric
 from calyx.spread import spread_terms
 from calyx.statistics.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
-from calyx.tasks.base import Task, check_w_max
-from calyx.weighing import UNKNOWN_W_MAX
+from calyx.tasks.task import Task
+from calyx.weighing import UNKNOWN_W_MAX, check_w_max
 from calyx.weights import Shapes
 
 PRG_KEY_BYTES = {"aes-128": 16, "aes-256": 32}

@@ -4,13 +4,12 @@ A task may name it (`task.w_max`). Where it leaves it to the federation, every s
 of two its training rows reach, and of that only the number of sites is summed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.tasks.base import LARGEST_W_MAX, Table
-
+LARGEST_W_MAX = 2**24  # training rows
 UNKNOWN_W_MAX = 2**20  # where not all sites have said how many rows they have
 SITES_BY_ROWS = "train/sites_by_rows"  # sites by the power of two that their training rows reach
 POWERS = LARGEST_W_MAX.bit_length()  # 2^0 … 2^24
@@ -20,7 +19,7 @@ _SMALL = 4096  # rows: more than any site's minimum
 Cells = NDArray[np.int64]
 
 
-def site_by_rows(samples: Mapping[str, Table], whole: str, minimum: int) -> Cells:
+def site_by_rows(samples: Mapping[str, Sized], whole: str, minimum: int) -> Cells:
     """A site's cells [POWERS]: 1 at the least power of two that its largest training part fits.
 
     `samples` are its training parts, and all rows under the name `whole`, which nobody trains on.
@@ -45,3 +44,12 @@ def is_possible(cells: Cells, sites: int, rows: int) -> bool:
     """
     most = least_w_max(cells) // 2 if cells.any() else 0
     return int(cells.sum()) <= sites and most < max(rows, _SMALL)
+
+
+def check_w_max(w_max: int | None) -> None:
+    """Raise ValueError unless `w_max` is a power of two up to 2^24, or None.
+
+    Source: `calyx-secagg/1`, "Vector"; a weight of more bits is no float32.
+    """
+    if w_max is not None and (w_max & (w_max - 1) or not 1 <= w_max <= LARGEST_W_MAX):
+        raise ValueError(f"w_max={w_max} is not a power of two from 1 to {LARGEST_W_MAX}")

@@ -16,7 +16,7 @@ from calyx.causes import cause_of, place_of
 from calyx.errors import CalyxError, ConfigError
 from calyx.files import MOST_TENSOR_BYTES, read_plain, write_atomically
 from calyx.seeding import global_scope
-from calyx.tasks.base import Task
+from calyx.tasks.task import Task
 
 if TYPE_CHECKING:
     from torch import nn

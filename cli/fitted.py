@@ -10,7 +10,8 @@ from calyx.errors import ConfigError, UserError
 from calyx.order import Terms
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import ColumnFit, Fitted, given
-from calyx.tasks.base import Column, Task
+from calyx.tasks.base import Column
+from calyx.tasks.task import Task
 from client.begun import Beginning
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from calyx.digits import plain
 from calyx.errors import UserError, printable
 from calyx.sentences import named
-from calyx.tasks.base import Column, Schema, Task
+from calyx.tasks.base import Column, Schema
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Field, Rows, all_rows, read_chunks
+from calyx.tasks.task import Task
 
 SHOWN = 3  # lines in one sentence
 

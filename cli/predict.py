@@ -20,7 +20,8 @@ from calyx.preprocessing.choice import AUTO
 from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
 from calyx.registry import load_task
-from calyx.tasks.base import Table, Task
+from calyx.tasks.base import Table
+from calyx.tasks.task import Task
 from calyx.tasks.words import one_form
 from calyx.weights import initial_model, load_weights
 from cli.arguments import Parser

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from calyx.digits import by_scale, decimals_of, fixed
 from calyx.errors import UserError
 from calyx.seeding import global_scope
-from calyx.tasks.base import Schema, Task
+from calyx.tasks.base import Schema
+from calyx.tasks.task import Task
 from calyx.weights import Weights, initial_model, load_into
 
 BATCH_ROWS = 4096

@@ -17,7 +17,7 @@ from calyx.files import absolute, read_plain
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster, write_roster
 from calyx.sentences import named
-from calyx.tasks.base import Task
+from calyx.tasks.task import Task
 from cli.contradictions import refuse_undone
 from cli.following import drive, helped, read_pinned, split_options
 from cli.hydra_program import composed

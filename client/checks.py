@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.digits import outside
-from calyx.preprocessing.fitting import present_values
 from calyx.sentences import rows
 from calyx.statistics.repeats import row_hashes
-from calyx.tasks.base import Column, Schema, Table, Target
+from calyx.tasks.base import Column, Schema, Table, Target, present_values
 from calyx.wire import FailureCode
 from client.failures import ClientFailure
 

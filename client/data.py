@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calyx.config import Section, canonical_json, digest, parse
 from calyx.errors import ConfigError, DataError, UserError
@@ -21,7 +20,8 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.registry import load_task
 from calyx.statistics.repeats import row_hashes
-from calyx.tasks.base import Table, Task
+from calyx.tasks.base import Part, Table
+from calyx.tasks.task import Task
 from calyx.wire import FailureCode
 from client import journal
 from client.absence import with_stand_ins
@@ -32,24 +32,6 @@ from client.journal import Note
 from client.loading import load
 from client.part_checks import check_parts, check_split
 from client.splitting import PartName, split, split_fold
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows as the model takes them: `x` [N, F] float32 and `y` [N].
-
-    `y` are int64 classes, or float32 values in units of the target's scale. A model is trained on
-    `y`, and judged by `exact` [N] float64, the same before it was rounded to float32.
-    """
-
-    x: NDArray[np.float32]
-    y: NDArray[Any]
-    num_classes: int  # K; 0 for a regression
-    exact: NDArray[np.float64] | None = None  # None: as `y`
-
-    def __len__(self) -> int:
-        """Number of rows."""
-        return len(self.y)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from calyx.details import RELIABILITY_BINS, confusion_matrix
 from calyx.exact import FLOAT_STEPS, SQUARE_STEPS, exact_square_sum, exact_sum, to_cell
 from calyx.metrics import Evaluation
 from calyx.seeding import global_scope
-from client.data import Part
+from calyx.tasks.base import Part
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from calyx.causes import cause_of
 from calyx.errors import ConfigError
 from calyx.secagg.refusals import Refusal
-from calyx.tasks.base import Task
+from calyx.tasks.task import Task
 from calyx.wire import FailureCode
 
 log = logging.getLogger(__name__)

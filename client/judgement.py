@@ -14,11 +14,10 @@ from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.vector import Contribution
 from calyx.spread import spread_counts
-from calyx.tasks.base import Schema
+from calyx.tasks.base import Part, Schema
 from calyx.weights import Weights
 from client import journal
 from client.assignment import Assignment
-from client.data import Part
 from client.evaluation import evaluate
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from calyx.causes import cause_of, place_of
 from calyx.errors import CalyxError, DataError
 from calyx.seeding import global_scope
-from calyx.tasks.base import Table, Task
+from calyx.tasks.base import Table
+from calyx.tasks.task import Task
 
 
 def load(task: Task, client: str, data_dir: Path | None, seed: int) -> Table:

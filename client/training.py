@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from calyx.hardware import Hardware
 from calyx.seeding import global_scope, rng
+from calyx.tasks.base import Part
 from calyx.weights import Weights
 from client.batching import batch_sizes, is_last_joined, loss_of_batch
-from client.data import Part
 from client.evaluation import evaluate
 from client.optimizers import make_optimizer
 from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig

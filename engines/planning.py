@@ -21,7 +21,8 @@ from calyx.preprocessing.imputation import check_fill
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.sentences import counted, rows
-from calyx.tasks.base import Task, own_split, split_of
+from calyx.tasks.base import split_of
+from calyx.tasks.task import Task, own_split
 from calyx.wire import FailureCode
 from client import journal
 from client.checks import UNLABELLED

@@ -27,10 +27,11 @@ from calyx.hardware import resolve
 from calyx.makeup import Makeup, left_behind, makeup_of
 from calyx.order import Terms
 from calyx.privacy import PrivacyConfig
-from calyx.tasks.base import Task
+from calyx.tasks.base import Part
+from calyx.tasks.task import Task
 from calyx.weights import Weights, hash_weights, initial_model, weights_of
 from client.config import Site
-from client.data import Part, prepare, read_again, read_rows, task_of
+from client.data import prepare, read_again, read_rows, task_of
 from client.evaluation import evaluate
 from engines.planning import Plan
 from engines.trial import (

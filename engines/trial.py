@@ -24,10 +24,11 @@ from calyx.makeup import Makeup
 from calyx.order import Terms
 from calyx.seeding import global_scope
 from calyx.sentences import counted, named
-from calyx.tasks.base import Schema, Task
+from calyx.tasks.base import Part, Schema
+from calyx.tasks.task import Task
 from calyx.weights import weights_of
 from client.batching import batch_sizes, is_last_joined
-from client.data import Part, Participant
+from client.data import Participant
 from client.evaluation import evaluate
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig

@@ -17,7 +17,7 @@ from calyx.privacy import PrivacyConfig, guarantee, weaknesses
 from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
 from calyx.sentences import named
-from calyx.tasks.base import Task, own_split
+from calyx.tasks.task import Task, own_split
 from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
 from server.folder import RunFolder, Severity

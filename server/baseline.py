@@ -15,7 +15,7 @@ from calyx.statistics.blocks import ALL, Survey
 from calyx.statistics.figures import Figures, Sums, read_sums
 from calyx.statistics.figures_json import declared
 from calyx.statistics.variables import variables
-from calyx.tasks.base import Task
+from calyx.tasks.task import Task
 from server.folder import RunFolder
 
 _WIDE = 2**62

@@ -14,7 +14,7 @@ from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
 from calyx.statistics.figures import Sums
-from calyx.tasks.base import Task
+from calyx.tasks.task import Task
 from calyx.weights import Weights, initial_model
 from server.checkpoints import RunState
 from server.cohort_grid import CohortGrid

@@ -13,7 +13,7 @@ from calyx.errors import ConfigError
 from calyx.layouts import Contents
 from calyx.makeup import Makeup, check_left
 from calyx.secagg.vector import Metric
-from calyx.tasks.base import Task
+from calyx.tasks.task import Task
 from calyx.weighing import UNKNOWN_W_MAX
 from calyx.weights import Weights, float_shapes
 

@@ -16,7 +16,7 @@ from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.imputation import category_fill, is_fill, number_fill
 from calyx.preprocessing.scaling import moments
-from calyx.tasks.base import Column, Schema, Table
+from calyx.tasks.base import Column, Schema, Table, without_codes
 
 Values = NDArray[np.float64]
 # Of a declared range's width: a thousandth of a deviation where the range is a million times too wide.
@@ -146,22 +146,6 @@ def _columns(x: Values, schema: Schema) -> list[Values]:
     if x.shape[1] != len(schema.columns):
         raise ValueError(f"the table has {x.shape[1]} columns, the schema {len(schema.columns)}")
     return [without_codes(x[:, i], column) for i, column in enumerate(schema.columns)]
-
-
-def without_codes(values: Values, column: Column) -> Values:
-    """The values [N] of a column with its codes for "missing" as NaN."""
-    if not column.missing_codes and not column.categories:
-        return values.copy()  # of hundreds of pixels, looking for no code takes seconds
-    is_missing = np.isin(values, column.missing_codes)
-    if column.categories and (column.unknown == "missing" or column.kind == "ordinal"):
-        is_missing |= ~np.isin(values, column.categories)
-    return np.where(is_missing, np.nan, values)
-
-
-def present_values(values: Values, column: Column) -> Values:
-    """Those of the values [N] of a column that are neither NaN nor one of its codes for "missing"."""
-    cleaned = without_codes(values, column)
-    return cleaned[~np.isnan(cleaned)]
 
 
 def _fit(values: Values, column: Column, cfg: PreprocessingConfig) -> ColumnFit:

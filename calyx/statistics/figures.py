@@ -26,7 +26,7 @@ from calyx.statistics.numbers import Numbers, read_numbers
 from calyx.statistics.possible import check_sums
 from calyx.statistics.single import LEAST, is_single, without_single
 from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
-from calyx.statistics.target_sums import categories_tell_target, mark_tells
+from calyx.statistics.target_association import categories_tell_target, mark_tells
 from calyx.statistics.variables import Bounds, Variable, categorical, numeric, variables
 from calyx.tasks.base import Schema
 

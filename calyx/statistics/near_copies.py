@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.preprocessing.fitting import present_values
 from calyx.seeding import rng
 from calyx.statistics.repeats import row_hashes
-from calyx.tasks.base import Column, Schema, Table
+from calyx.tasks.base import Column, Schema, Table, present_values
 
 Values = NDArray[np.float64]
 

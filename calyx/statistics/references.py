@@ -10,11 +10,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.preprocessing.fitting import present_values
 from calyx.sentences import rows
 from calyx.statistics.columns import MIN_VALUES, named_factor
 from calyx.statistics.local_finding import LocalFinding
-from calyx.tasks.base import Column, Schema, Table
+from calyx.tasks.base import Column, Schema, Table, present_values
 
 Values = NDArray[np.float64]
 

@@ -1,27 +1,21 @@
-"""What a task is: named clients, a schema, a loader of raw rows, and a model.
+"""Columns, a target, and rows: as a task describes and loads them, and as a model takes them.
 
-A task is found by its entry point in the group `calyx.tasks`. It loads and describes; splitting,
-checking, preprocessing and training are the client's.
+Shapes: N rows, C columns of the schema, F model inputs, K classes.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.digits import plain
 
-if TYPE_CHECKING:
-    from torch import nn
-
-
+Values = NDArray[np.float64]
 Kind = Literal["numeric", "categorical", "ordinal", "image", "text"]
 Unknown = Literal["other", "missing", "refuse"]
-LARGEST_W_MAX = 2**24  # training rows
 
 
 @dataclass(frozen=True)
@@ -234,61 +228,35 @@ def split_of(table: Table) -> str | None:
     return "the time of the rows" if table.times is not None else None
 
 
-def own_split(task: "Task") -> str | None:
-    """What of a task decides how rows are split, before any are read; None: nothing that it knows of.
+def without_codes(values: Values, column: Column) -> Values:
+    """The values [N] of a column with its codes for "missing" as NaN."""
+    if not column.missing_codes and not column.categories:
+        return values.copy()  # of hundreds of pixels, looking for no code takes seconds
+    is_missing = np.isin(values, column.missing_codes)
+    if column.categories and (column.unknown == "missing" or column.kind == "ordinal"):
+        is_missing |= ~np.isin(values, column.categories)
+    return np.where(is_missing, np.nan, values)
 
-    A task may say it in an attribute `own_split`, so that what undoes it is refused at once.
+
+def present_values(values: Values, column: Column) -> Values:
+    """Those of the values [N] of a column that are neither NaN nor one of its codes for "missing"."""
+    cleaned = without_codes(values, column)
+    return cleaned[~np.isnan(cleaned)]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows as the model takes them: `x` [N, F] float32 and `y` [N].
+
+    `y` are int64 classes, or float32 values in units of the target's scale. A model is trained on
+    `y`, and judged by `exact` [N] float64, the same before it was rounded to float32.
     """
-    found = getattr(task, "own_split", None)
-    return found if isinstance(found, str) else None
 
+    x: NDArray[np.float32]
+    y: NDArray[Any]
+    num_classes: int  # K; 0 for a regression
+    exact: NDArray[np.float64] | None = None  # None: as `y`
 
-class Task(Protocol):
-    """A task, made from its section of the config (without `data_dir`, which each client owns).
-
-    The constructor parses the section and raises ConfigError. A class may name the dataclass of that
-    section in an attribute `section`: then a site's bounds are checked against its keys and types,
-    and else against the keys of the task's config file.
-    """
-
-    def __init__(self, section: Mapping[str, Any]) -> None: ...
-
-    @property
-    def name(self) -> str:
-        """The entry point's name."""
-        ...
-
-    @property
-    def w_max(self) -> int | None:
-        """Largest weight of one client in the sum: a power of two, in training rows.
-
-        None follows the federation: the least that no client exceeds.
-        """
-        ...
-
-    @property
-    def clients(self) -> tuple[str, ...]:
-        """Stable names of the clients that a simulation starts, sorted."""
-        ...
-
-    @property
-    def schema(self) -> Schema:
-        """Columns and classes, the same on every client."""
-        ...
-
-    def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
-        """All rows of `client`. Raises DataError that says what is wrong and what to do."""
-        ...
-
-    def model(self, num_inputs: int) -> "nn.Module":
-        """A fresh model from `num_inputs` preprocessed inputs to the schema's `num_outputs`."""
-        ...
-
-
-def check_w_max(w_max: int | None) -> None:
-    """Raise ValueError unless `w_max` is a power of two up to 2^24, or None.
-
-    Source: `calyx-secagg/1`, "Vector"; a weight of more bits is no float32.
-    """
-    if w_max is not None and (w_max & (w_max - 1) or not 1 <= w_max <= LARGEST_W_MAX):
-        raise ValueError(f"w_max={w_max} is not a power of two from 1 to {LARGEST_W_MAX}")
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.y)

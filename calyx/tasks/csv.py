@@ -15,7 +15,7 @@ from pydantic import Field
 
 from calyx.config import PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
-from calyx.tasks.base import Schema, Table, Target, check_w_max, join
+from calyx.tasks.base import Schema, Table, Target, join
 from calyx.tasks.csv_folder import (
     check_name,
     clients_in,
@@ -53,6 +53,7 @@ from calyx.tasks.tables import (
     read_header,
 )
 from calyx.tasks.words import one_form, shown
+from calyx.weighing import check_w_max
 
 if TYPE_CHECKING:
     from torch import nn

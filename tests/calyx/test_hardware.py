@@ -9,8 +9,8 @@ from calyx.config import parse
 from calyx.errors import ConfigError
 from calyx.hardware import Hardware, HardwareConfig, apply, cores, gpu_count, resolve
 from calyx.seeding import global_scope
+from calyx.tasks.base import Part
 from calyx.weights import hash_weights, weights_of
-from client.data import Part
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig
 from strategies.local import LocalObjective

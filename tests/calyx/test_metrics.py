@@ -15,8 +15,7 @@ from calyx.figures import IMPOSSIBLE
 from calyx.metrics import counts_of, evaluation_terms, figures
 from calyx.secagg.quantise import FixedPoint
 from calyx.secagg.vector import Layout
-from calyx.tasks.base import Schema, Target
-from client.data import Part
+from calyx.tasks.base import Part, Schema, Target
 from client.evaluation import cross_entropy, evaluate
 
 THREE = Schema((), ("a", "b", "c"))

@@ -11,7 +11,7 @@ import pytest
 
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
-from calyx.tasks.base import Task
+from calyx.tasks.task import Task
 from strategies.flower import ON_GROUPS, ON_SUMS, REFUSED
 
 TEXT = (Path(__file__).parents[2] / "docs" / "flower.md").read_text()

@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from calyx.hardware import Hardware
 from calyx.seeding import rng
+from calyx.tasks.base import Part
 from calyx.weights import weights_of
-from client.data import Part
 from client.evaluation import evaluate
 from client.training import train
 from strategies.ditto import PersonalObjective

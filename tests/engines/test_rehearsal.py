@@ -12,10 +12,10 @@ from calyx.composing import compose, resolved
 from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.order import terms_of
-from calyx.tasks.base import Table
+from calyx.tasks.base import Part, Table
 from calyx.tasks.digits import Digits
 from client.config import node_config, read_site
-from client.data import Part, read_rows
+from client.data import read_rows
 from engines import rehearsal
 from engines.planning import plan
 from engines.rehearsal import Found, Rehearsal, look, rehearse

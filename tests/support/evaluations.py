@@ -6,8 +6,7 @@ import torch
 from calyx.metrics import counts_of, evaluation_terms, figures
 from calyx.secagg.quantise import FixedPoint, add
 from calyx.secagg.vector import Contribution, Layout, decode, encode
-from calyx.tasks.base import Schema
-from client.data import Part
+from calyx.tasks.base import Part, Schema
 from client.evaluation import evaluate
 
 CPU = torch.device("cpu")

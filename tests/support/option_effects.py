@@ -13,10 +13,9 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
 from calyx.privacy import PrivacyConfig, guarantee
 from calyx.registry import load_class
-from calyx.tasks.base import Column, Schema, Table
+from calyx.tasks.base import Column, Part, Schema, Table
 from calyx.tasks.csv import Csv
 from calyx.tasks.partitions import PartitionConfig, partition
-from client.data import Part
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
 from server.sampling import deal_groups

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from calyx.hardware import Hardware
-from client.data import Part
+from calyx.tasks.base import Part
 from client.training import LocalJob
 from client.training_config import EarlyStopping, TrainingConfig
 from strategies.local import LocalObjective
