@@ -7,11 +7,11 @@ import numpy as np
 from calyx.secagg import keys
 from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.participant import Call, Member, answer, begin
-from calyx.secagg.quantise import FixedPoint, Residues, quantise
 from calyx.secagg.roster import make_roster
 from calyx.secagg.rules import Rules, Subject, context, default_colluders
 from calyx.secagg.session import Session
 from calyx.seeding import rng
+from calyx.vector.quantise import FixedPoint, Residues, quantise
 
 
 class Cohort:

@@ -22,10 +22,10 @@ from torch import nn
 
 from calyx.hardware import Hardware
 from calyx.metrics import CLIPPED, LOSS
-from calyx.secagg.quantise import FixedPoint, Residues, add
-from calyx.secagg.vector import Contribution, Layout, decode, encode
 from calyx.seeding import rng
 from calyx.tasks.base import Part
+from calyx.vector.contribution import Contribution, Layout, decode, encode
+from calyx.vector.quantise import FixedPoint, Residues, add
 from calyx.weights import Weights, float_shapes, load_into, weights_of
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig

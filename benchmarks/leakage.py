@@ -34,12 +34,12 @@ from calyx.order import Terms, terms_of
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.secagg.masking import Mask, apply_masks
-from calyx.secagg.quantise import Residues, add
-from calyx.secagg.vector import Contribution, Layout, decode, encode
 from calyx.seeding import rng
 from calyx.tasks.base import Part
 from calyx.tasks.task import Task
-from calyx.weighing import UNKNOWN_W_MAX
+from calyx.vector.contribution import Contribution, Layout, decode, encode
+from calyx.vector.quantise import Residues, add
+from calyx.vector.weighing import UNKNOWN_W_MAX
 from calyx.weights import float_shapes, initial_model, weights_of
 from client.data import prepare
 from client.splitting import PART_NAMES

@@ -24,8 +24,8 @@ from rich.table import Table
 
 from calyx.details import RELIABILITY_BINS
 from calyx.files import read_lines
-from calyx.secagg.quantise import Residues
-from calyx.secagg.vector import Cells, Contribution, Layout, encode
+from calyx.vector.contribution import Cells, Contribution, Layout, encode
+from calyx.vector.quantise import Residues
 from cli.main import run as calyx
 from client import app
 from client.assignment import Assignment

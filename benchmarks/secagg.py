@@ -21,10 +21,10 @@ from rich.table import Table
 from benchmarks import flower_secagg
 from benchmarks.cohorts import Cohort, forget_signatures
 from calyx.secagg.masking import Mask, apply_masks
-from calyx.secagg.quantise import FixedPoint, quantise
 from calyx.secagg.rules import quorum
 from calyx.secagg.shamir import combine, deal
 from calyx.seeding import rng
+from calyx.vector.quantise import FixedPoint, quantise
 
 NEIGHBOURS = 20  # masks of one measurement
 Work = Callable[[], object]

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.calibration import STEP, coarsened, expected_calibration_error, margin
-from calyx.figures import IMPOSSIBLE
 from calyx.metrics import PERSONAL, ROWS_MAX, Counts, Over, figures
-from calyx.secagg.vector import Cells, Count
 from calyx.spread import client_spread
 from calyx.tasks.base import Schema
+from calyx.vector.contribution import Cells, Count
+from calyx.vector.figures import IMPOSSIBLE
 
 RELIABILITY_BINS = 15  # of a classifier's confidence
 _CONFIDENTIAL = "rows are not counted with privacy.weighting=equal"

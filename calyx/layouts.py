@@ -11,11 +11,11 @@ from calyx.order import Cv, Kind, Terms
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.encoding import hash_of
 from calyx.secagg.rules import Rules
-from calyx.secagg.vector import Layout, Metric
 from calyx.spread import spread_terms
 from calyx.statistics.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.tasks.task import Task
-from calyx.weighing import UNKNOWN_W_MAX, check_w_max
+from calyx.vector.contribution import Layout, Metric
+from calyx.vector.weighing import UNKNOWN_W_MAX, check_w_max
 from calyx.weights import Shapes
 
 PRG_KEY_BYTES = {"aes-128": 16, "aes-256": 32}

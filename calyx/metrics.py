@@ -19,7 +19,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calyx.exact import (
+from calyx.tasks.base import Schema
+from calyx.vector.contribution import Cells, Count, Metric
+from calyx.vector.exact import (
     FLOAT_MAX,
     FLOAT_STEPS,
     SQUARE_MAX,
@@ -29,9 +31,7 @@ from calyx.exact import (
     to_cell,
     told,
 )
-from calyx.figures import IMPOSSIBLE, Figures, none_of
-from calyx.secagg.vector import Cells, Count, Metric
-from calyx.tasks.base import Schema
+from calyx.vector.figures import IMPOSSIBLE, Figures, none_of
 
 Over = Literal["rows", "clients"]  # what a figure is a mean over
 

@@ -20,7 +20,7 @@ from calyx.config import (
     parse,
 )
 from calyx.errors import ConfigError
-from calyx.weighing import LARGEST_W_MAX
+from calyx.vector.weighing import LARGEST_W_MAX
 
 MAX_MEMBERS = 4096  # names that an order lists by group; a larger roster is a simulation's
 MAX_ORDER_BYTES = 4 * 2**20  # a roster of some 100,000 names; more is refused unread

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from calyx.exact import FLOAT_STEPS, SQUARE_STEPS, root
 from calyx.metrics import SHARE_STEPS, Counts, Over
 from calyx.tasks.base import Schema
+from calyx.vector.exact import FLOAT_STEPS, SQUARE_STEPS, root
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from calyx.config import NonNegativeInt, PositiveInt, config
 from calyx.errors import ConfigError
-from calyx.secagg.quantise import FixedPoint
 from calyx.secagg.rules import (
     MAX_GROUP,
     Sampling,
@@ -19,6 +18,7 @@ from calyx.secagg.rules import (
     quorum,
     smallest_group,
 )
+from calyx.vector.quantise import FixedPoint
 
 Mode = Literal["secagg", "none"]
 USUAL_N_MIN, USUAL_H_MIN = 5, 3  # calyx-secagg/1 §4; smaller ones are said in the report

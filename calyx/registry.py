@@ -11,7 +11,7 @@ from calyx.errors import CalyxError, ConfigError, printable
 from calyx.measured import may_load
 from calyx.tasks.base import Schema
 from calyx.tasks.task import Task
-from calyx.weighing import check_w_max
+from calyx.vector.weighing import check_w_max
 
 # What a class must have to be one: a look at its names, which finds an entry point that is another
 # thing altogether. Whether a task's attributes are right is seen when it is made and used.

@@ -9,10 +9,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from calyx.exact import root, to_cell
-from calyx.figures import IMPOSSIBLE, Figures, none_of
-from calyx.secagg.vector import Cells, Count
 from calyx.tasks.base import Schema
+from calyx.vector.contribution import Cells, Count
+from calyx.vector.exact import root, to_cell
+from calyx.vector.figures import IMPOSSIBLE, Figures, none_of
 
 SCORE_STEPS = 30  # a score is sent in steps of 2^-30: in finer ones it would tell of how many rows
 _LEAST_R2 = 700  # an R² of at most 2^40 rows of float32 is above -2^700

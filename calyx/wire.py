@@ -16,8 +16,8 @@ from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord, Re
 
 from calyx.errors import WireError
 from calyx.records import weights_record
-from calyx.secagg.quantise import FixedPoint, Residues, pack, unpack
 from calyx.secagg.refusals import RefusalCode
+from calyx.vector.quantise import FixedPoint, Residues, pack, unpack
 from calyx.weights import Array, Weights
 
 _ARRAYS = "arrays"  # the weights, under the key that Flower's own strategies use

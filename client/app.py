@@ -13,13 +13,13 @@ from flwr.clientapp import ClientApp
 from calyx import wire
 from calyx.config import parse
 from calyx.errors import ConfigError
-from calyx.figures import finite_row
 from calyx.order import Kind
 from calyx.privacy import PrivacyConfig
-from calyx.secagg.quantise import Residues
 from calyx.secagg.refusals import Refusal
-from calyx.secagg.vector import Contribution, encode
 from calyx.seeding import rng
+from calyx.vector.contribution import Contribution, encode
+from calyx.vector.figures import finite_row
+from calyx.vector.quantise import Residues
 from calyx.weights import Weights, weights_of
 from calyx.wire import FailureCode
 from client import journal, secure_mod

@@ -23,7 +23,7 @@ from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.imputation import check_fill
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
-from calyx.secagg.quantise import FixedPoint
+from calyx.vector.quantise import FixedPoint
 from calyx.weights import Weights, hash_weights, initial_model, load_into
 from calyx.wire import FailureCode
 from client import secure_mod

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from calyx.calibration import reliability
 from calyx.details import RELIABILITY_BINS, confusion_matrix
-from calyx.exact import FLOAT_STEPS, SQUARE_STEPS, exact_square_sum, exact_sum, to_cell
 from calyx.metrics import Evaluation
 from calyx.seeding import global_scope
 from calyx.tasks.base import Part
+from calyx.vector.exact import FLOAT_STEPS, SQUARE_STEPS, exact_square_sum, exact_sum, to_cell
 
 if TYPE_CHECKING:
     import torch

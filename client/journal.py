@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from calyx.errors import printable
-from calyx.figures import finite_row
 from calyx.files import append_lines
+from calyx.vector.figures import finite_row
 
 log = logging.getLogger(__name__)
 

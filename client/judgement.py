@@ -7,14 +7,14 @@ from typing import Literal
 
 from calyx.config import parse
 from calyx.details import no_details, told_details
-from calyx.figures import Figures, as_row, none_of
 from calyx.hardware import apply
 from calyx.layouts import over_of
 from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.privacy import PrivacyConfig
-from calyx.secagg.vector import Contribution
 from calyx.spread import spread_counts
 from calyx.tasks.base import Part, Schema
+from calyx.vector.contribution import Contribution
+from calyx.vector.figures import Figures, as_row, none_of
 from calyx.weights import Weights
 from client import journal
 from client.assignment import Assignment

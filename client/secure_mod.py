@@ -19,11 +19,11 @@ from calyx.layouts import Parts, rules_of
 from calyx.order import Order, to_json
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.participant import Call, Member, abandon, answer, begin
-from calyx.secagg.quantise import Residues
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.rules import Subject
 from calyx.secagg.rules import context as context_of
 from calyx.secagg.session import Session
+from calyx.vector.quantise import Residues
 from calyx.wire import FailureCode
 from client import journal
 from client.config import Site, read_site

@@ -16,11 +16,11 @@ from calyx.errors import WireError
 from calyx.layouts import statistics_parts, survey_of
 from calyx.order import Order
 from calyx.privacy import PrivacyConfig
-from calyx.secagg.vector import Contribution, encode
 from calyx.statistics.blocks import ALL, ITEMS, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.statistics.local import local_findings
 from calyx.statistics.measuring import Measured, measure
 from calyx.tasks.base import Table
+from calyx.vector.contribution import Contribution, encode
 from calyx.weights import hash_weights
 from calyx.wire import FailureCode
 from client import journal, secure_mod

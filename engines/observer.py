@@ -7,9 +7,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from calyx.figures import finite_row
 from calyx.files import append_lines
 from calyx.sentences import named
+from calyx.vector.figures import finite_row
 from client.journal import Note
 from engines.embedded import Answer
 from server.folder import Row, RunFolder, make_event

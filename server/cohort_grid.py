@@ -17,8 +17,8 @@ from calyx.flower import Patience, Run
 from calyx.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of
 from calyx.metrics import figures
 from calyx.order import Order, to_json
-from calyx.secagg.vector import Aggregate
 from calyx.tasks.base import Schema
+from calyx.vector.contribution import Aggregate
 from calyx.weights import Weights, apply_update, hash_weights
 from server.exchange import (
     Collected,

@@ -6,7 +6,7 @@ from flwr.serverapp import Grid
 from calyx import wire
 from calyx.errors import CalyxError
 from calyx.flower_replies import send_and_wait
-from calyx.secagg.quantise import FixedPoint, Residues, add
+from calyx.vector.quantise import FixedPoint, Residues, add
 from server.exchange import Collected, Exchange
 from server.nodes import Nodes
 

@@ -19,10 +19,10 @@ from flwr.app import Message
 from calyx import records
 from calyx.config import RunConfig
 from calyx.errors import RoundFailed
-from calyx.figures import as_row
 from calyx.files import append_lines, read_lines
 from calyx.metrics import PERSONAL
 from calyx.seeding import global_scope
+from calyx.vector.figures import as_row
 from calyx.weights import Weights
 from server.asking import ask
 from server.checkpoints import RunState, save

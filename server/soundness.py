@@ -6,11 +6,11 @@ What honest ones hardly make, and may, is said and used: `server.watch`.
 from collections.abc import Mapping
 
 from calyx.details import contradicts_itself
-from calyx.figures import IMPOSSIBLE
 from calyx.layouts import Parts
-from calyx.secagg.quantise import Residues
-from calyx.secagg.vector import Aggregate, decode
 from calyx.tasks.base import Schema
+from calyx.vector.contribution import Aggregate, decode
+from calyx.vector.figures import IMPOSSIBLE
+from calyx.vector.quantise import Residues
 from server.exchange import UNSOUND, Collected
 
 Sums = dict[int, list[Aggregate]]  # group → what its sum says, one a layout

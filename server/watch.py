@@ -11,7 +11,7 @@ from statistics import median
 
 import numpy as np
 
-from calyx.secagg.vector import Aggregate
+from calyx.vector.contribution import Aggregate
 from calyx.weights import Weights
 
 JUMP = 4.0  # times the median norm of the last steps

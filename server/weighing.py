@@ -3,7 +3,13 @@
 import logging
 
 from calyx.statistics.blocks import ALL
-from calyx.weighing import LARGEST_W_MAX, SITES_BY_ROWS, UNKNOWN_W_MAX, is_possible, least_w_max
+from calyx.vector.weighing import (
+    LARGEST_W_MAX,
+    SITES_BY_ROWS,
+    UNKNOWN_W_MAX,
+    is_possible,
+    least_w_max,
+)
 from server.exchange import Outcome, total_counts
 from server.folder import RunFolder, Severity
 from server.work import Work

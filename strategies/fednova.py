@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from calyx.config import config
-from calyx.secagg.vector import Metric
+from calyx.vector.contribution import Metric
 from calyx.weights import Weights, apply_update
 from strategies.algorithm import Algorithm, Mean, NoKeys, State
 from strategies.local import Finished, LocalObjective, Sent

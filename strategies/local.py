@@ -12,9 +12,9 @@ from calyx.config import config
 from calyx.errors import ConfigError
 from calyx.layouts import Contents
 from calyx.makeup import Makeup, check_left
-from calyx.secagg.vector import Metric
 from calyx.tasks.task import Task
-from calyx.weighing import UNKNOWN_W_MAX
+from calyx.vector.contribution import Metric
+from calyx.vector.weighing import UNKNOWN_W_MAX
 from calyx.weights import Weights, float_shapes
 
 if TYPE_CHECKING:

@@ -27,11 +27,11 @@ from calyx.secagg.keys import (
     verify,
 )
 from calyx.secagg.masking import Mask, apply_masks
-from calyx.secagg.quantise import Residues, pack, unpack
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules
 from calyx.secagg.shamir import SHARE_BYTES, combine, decode
 from calyx.secagg.sharing import SEALED_BYTES
+from calyx.vector.quantise import Residues, pack, unpack
 
 STAGES = ("advertise", "share", "masked input", "consistency", "reveal")
 Bodies = Mapping[int, bytes]  # client index → what it sent, or what is sent to it

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from calyx.secagg.quantise import Residues
+from calyx.vector.quantise import Residues
 
 MAX_ELEMENTS = 2**30  # GCM's limit of a key stream is 2^36 bytes; we stay far below
 _CHUNK_BYTES = 2**17  # a chunk of vector, of zeros and of stream fit the second-level cache

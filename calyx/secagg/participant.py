@@ -25,7 +25,6 @@ from calyx.secagg.keys import (
     verify,
 )
 from calyx.secagg.masking import Mask, apply_masks
-from calyx.secagg.quantise import Residues, pack, unpack
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import MAX_GROUP
@@ -39,6 +38,7 @@ from calyx.secagg.sharing import (
     open_shares,
     seal_shares,
 )
+from calyx.vector.quantise import Residues, pack, unpack
 
 T = TypeVar("T")
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import CalyxError
-from calyx.exact import root
 from calyx.statistics.blocks import Cells
 from calyx.statistics.label_association import (
     WIDEST,
@@ -22,6 +21,7 @@ from calyx.statistics.label_association import (
 )
 from calyx.statistics.moments import STEPS, Bounds, Moved, unit
 from calyx.statistics.numbers import read_moved
+from calyx.vector.exact import root
 
 Values = NDArray[np.float64]
 

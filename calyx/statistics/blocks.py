@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from calyx.config import config
-from calyx.secagg.vector import COUNT_MAX, Count
 from calyx.statistics import places
 from calyx.statistics.moments import SHARES, SQUARE_MAX, SUM_MAX
 from calyx.statistics.spread import LINES, POWER_MAX
 from calyx.statistics.variables import categorical, numeric, variables
 from calyx.tasks.base import Schema
-from calyx.weighing import POWERS, SITES_BY_ROWS
+from calyx.vector.contribution import COUNT_MAX, Count
+from calyx.vector.weighing import POWERS, SITES_BY_ROWS
 
 Item = Literal[
     "rows",

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from calyx.errors import CalyxError
-from calyx.exact import root
 from calyx.statistics.association import of_classes, of_target
 from calyx.statistics.blocks import ALL, ITEMS, MEAN_STEPS, WITHHELD, Cells, Item, Survey
 from calyx.statistics.category_figures import Categories, read_categories
@@ -29,6 +28,7 @@ from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
 from calyx.statistics.target_association import categories_tell_target, mark_tells
 from calyx.statistics.variables import Bounds, Variable, categorical, numeric, variables
 from calyx.tasks.base import Schema
+from calyx.vector.exact import root
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
 IS_TARGET = "it is the target itself"

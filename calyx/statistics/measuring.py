@@ -23,7 +23,7 @@ from calyx.statistics.suppression import coarse, suppress, suppress_part
 from calyx.statistics.target_sums import is_safe, target_sums
 from calyx.statistics.variables import Variable, numeric, target_of, values_of, variables
 from calyx.tasks.base import Column, Schema, Table
-from calyx.weighing import SITES_BY_ROWS, site_by_rows
+from calyx.vector.weighing import SITES_BY_ROWS, site_by_rows
 
 Measured = dict[str, Cells]  # cells [size] by a block's name
 

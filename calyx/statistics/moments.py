@@ -3,7 +3,7 @@
 Values are taken above the lower end of their declared range, in units of a power of two that is not
 smaller than the range: then sums are never negative, and steps of 2^-128 (2^-256 of squares) keep
 every digit of a column whose range is a million times too wide. A site tells twelve digits of its own
-deviation (`calyx.exact.Scatter`), and sums of these have no error but what sites changed to protect
+deviation (`calyx.vector.exact.Scatter`), and sums of these have no error but what sites changed to protect
 small cells; how far that may reach is their margin.
 """
 
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import CalyxError
-from calyx.exact import (
+from calyx.vector.contribution import COUNT_MAX
+from calyx.vector.exact import (
     Scatter,
     exact_product_sum,
     exact_square_sum,
@@ -24,7 +25,6 @@ from calyx.exact import (
     scatter_of,
     steps,
 )
-from calyx.secagg.vector import COUNT_MAX
 
 Values = NDArray[np.float64]
 Bounds = tuple[float, float]

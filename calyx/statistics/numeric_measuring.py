@@ -11,12 +11,12 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.exact import steps
 from calyx.statistics.blocks import MEAN_STEPS
 from calyx.statistics.marks import mark
 from calyx.statistics.moments import STEPS, Bounds, power_sums, product_sums, share_place, unit
 from calyx.statistics.places import group, tables
 from calyx.statistics.regrouping import Regrouped, is_few_valued, without_rare_values
+from calyx.vector.exact import steps
 
 Values = NDArray[np.float64]
 Cells = NDArray[np.int64]

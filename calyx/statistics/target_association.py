@@ -6,9 +6,9 @@ The sums are those of `target_sums`, which a site tells only where they show no 
 from collections.abc import Mapping
 from fractions import Fraction
 
-from calyx.exact import root
 from calyx.statistics.blocks import Cells
 from calyx.statistics.label_association import Association, absent
+from calyx.vector.exact import root
 
 
 def mark_tells(cells: Mapping[str, Cells], i: int) -> Association:

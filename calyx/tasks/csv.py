@@ -53,7 +53,7 @@ from calyx.tasks.tables import (
     read_header,
 )
 from calyx.tasks.words import one_form, shown
-from calyx.weighing import check_w_max
+from calyx.vector.weighing import check_w_max
 
 if TYPE_CHECKING:
     from torch import nn

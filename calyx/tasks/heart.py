@@ -17,7 +17,7 @@ from calyx.errors import DataError
 from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.download import Source, fetch, read_checked
 from calyx.tasks.strangers import refuse_stranger
-from calyx.weighing import check_w_max
+from calyx.vector.weighing import check_w_max
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,7 +15,7 @@ from pydantic import Field
 from calyx.config import PositiveFloat, PositiveInt, config
 from calyx.errors import ConfigError
 from calyx.seeding import rng
-from calyx.weighing import check_w_max
+from calyx.vector.weighing import check_w_max
 
 Rows = NDArray[np.int64]
 Partition = tuple[Rows, ...]

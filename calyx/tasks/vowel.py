@@ -18,7 +18,7 @@ from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.download import Source, fetch, read_checked
 from calyx.tasks.partitions import Rows, natural
 from calyx.tasks.strangers import refuse_stranger
-from calyx.weighing import check_w_max
+from calyx.vector.weighing import check_w_max
 
 if TYPE_CHECKING:
     from torch import nn

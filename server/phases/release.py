@@ -7,13 +7,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from calyx.config import RunConfig, Section, parse
-from calyx.figures import Reasons
 from calyx.files import read_lines, write_json
 from calyx.foreign import read_object
 from calyx.metrics import metric_name
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import with_constants
 from calyx.statistics.finding import SEVERITIES
+from calyx.vector.figures import Reasons
 from calyx.weights import Weights, save_weights
 from server.attendance import absentees
 from server.crossvalidation import cv_file

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from calyx.exact import (
+from calyx.vector.exact import (
     FLOAT_STEPS,
     SQUARE_STEPS,
     exact_product_sum,

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from calyx.figures import Figures, as_row, finite_row, none_of
+from calyx.vector.figures import Figures, as_row, finite_row, none_of
 
 SOME = Figures({"loss": 0.5, "r2": None}, {"r2": "there is one row"})
 

@@ -11,11 +11,11 @@ from sklearn import metrics
 from support.evaluations import CLASSES, CPU, of_logits, of_values, told
 
 from calyx.details import confusion_matrix, details, told_details
-from calyx.figures import IMPOSSIBLE
 from calyx.metrics import counts_of, evaluation_terms, figures
-from calyx.secagg.quantise import FixedPoint
-from calyx.secagg.vector import Layout
 from calyx.tasks.base import Part, Schema, Target
+from calyx.vector.contribution import Layout
+from calyx.vector.figures import IMPOSSIBLE
+from calyx.vector.quantise import FixedPoint
 from client.evaluation import cross_entropy, evaluate
 
 THREE = Schema((), ("a", "b", "c"))

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.figures import IMPOSSIBLE
-from calyx.secagg.quantise import FixedPoint, add
-from calyx.secagg.vector import Contribution, Layout, decode, encode
 from calyx.spread import client_spread, spread_counts, spread_terms
 from calyx.tasks.base import Schema, Target
+from calyx.vector.contribution import Contribution, Layout, decode, encode
+from calyx.vector.figures import IMPOSSIBLE
+from calyx.vector.quantise import FixedPoint, add
 
 CLASSES = Schema((), ("a", "b"))
 VALUES = Schema((), (), Target("cost", 0.0, 1.0))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.tasks.base import Table
-from calyx.weighing import POWERS, is_possible, least_w_max, site_by_rows
+from calyx.vector.weighing import POWERS, is_possible, least_w_max, site_by_rows
 
 
 def table(num_examples):

@@ -52,7 +52,7 @@ def test_folds_are_counted_in_the_same_vector_as_all_rows(clients):
     terms = replace(clients.federation.setting.terms, cv=Cv(k=3, fold=None))
     _, total = clients.advance(statistics(clients, terms=terms), 4, weights={})
     from calyx.layouts import statistics_parts, survey_of
-    from calyx.secagg.vector import decode
+    from calyx.vector.contribution import decode
 
     task = clients.federation.plan.task
     survey = survey_of(task, terms)
@@ -88,7 +88,7 @@ def test_the_sites_own_minimum_and_list_of_items_count():
         [_message(narrow, order, name) for name in narrow.nodes]
     )
     from calyx.layouts import statistics_parts, survey_of
-    from calyx.secagg.vector import decode
+    from calyx.vector.contribution import decode
 
     task = narrow.plan.task
     parts = statistics_parts(narrow.setting.privacy, survey_of(task, terms))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calyx.files import read_lines
-from calyx.secagg.vector import Aggregate
+from calyx.vector.contribution import Aggregate
 from server.asking import _note
 from server.folder import RunFolder
 from server.left_out import leave_out

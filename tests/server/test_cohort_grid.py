@@ -11,9 +11,9 @@ from support.federation import Federation
 from calyx import records, wire
 from calyx.config import parse
 from calyx.errors import CalyxError
-from calyx.figures import IMPOSSIBLE
 from calyx.flower import rebuild_message
 from calyx.hardware import Hardware
+from calyx.vector.figures import IMPOSSIBLE
 from calyx.weights import initial_model, load_into, weights_of
 from client.data import prepare
 from client.training import LocalJob, train

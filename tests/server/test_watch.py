@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calyx.secagg.vector import Aggregate
+from calyx.vector.contribution import Aggregate
 from server.watch import Watch
 
 NAMES = ("a", "b", "c")

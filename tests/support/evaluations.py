@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from calyx.metrics import counts_of, evaluation_terms, figures
-from calyx.secagg.quantise import FixedPoint, add
-from calyx.secagg.vector import Contribution, Layout, decode, encode
 from calyx.tasks.base import Part, Schema
+from calyx.vector.contribution import Contribution, Layout, decode, encode
+from calyx.vector.quantise import FixedPoint, add
 from client.evaluation import evaluate
 
 CPU = torch.device("cpu")

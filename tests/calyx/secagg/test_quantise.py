@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.secagg.quantise import (
+from calyx.vector.quantise import (
     FixedPoint,
     add,
     decode_unsigned,

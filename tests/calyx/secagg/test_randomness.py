@@ -8,7 +8,7 @@ from support.protocol import Cohort, rules
 from support.randomness import check_uniform, linear_complexity
 
 from calyx.secagg.masking import Mask, apply_masks
-from calyx.secagg.quantise import unpack
+from calyx.vector.quantise import unpack
 
 D = 4096
 

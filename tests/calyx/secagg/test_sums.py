@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.protocol import Cohort, rules
 
-from calyx.secagg.quantise import FixedPoint, dequantise, quantise
-from calyx.secagg.vector import Contribution, Count, Layout, Metric, decode, encode
+from calyx.vector.contribution import Contribution, Count, Layout, Metric, decode, encode
+from calyx.vector.quantise import FixedPoint, dequantise, quantise
 
 LENGTHS = st.sampled_from([1, 2, 7, 100]) | st.integers(1, 300)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.secagg.quantise import FixedPoint, add
-from calyx.secagg.vector import Contribution, Count, Layout, Metric, decode, encode
+from calyx.vector.contribution import Contribution, Count, Layout, Metric, decode, encode
+from calyx.vector.quantise import FixedPoint, add
 
 FIXED = FixedPoint(modulus_bits=32, n_max=128, clip=1.0)
 LAYOUT = Layout(

@@ -16,7 +16,7 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.registry import load_task
 from calyx.tasks.base import Column, Table, join
-from calyx.weighing import check_w_max
+from calyx.vector.weighing import check_w_max
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

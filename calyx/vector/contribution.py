@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.exact import FLOAT_STEPS, steps
-from calyx.secagg.quantise import (
+from calyx.vector.exact import FLOAT_STEPS, steps
+from calyx.vector.quantise import (
     FixedPoint,
     Residues,
     decode_unsigned,
