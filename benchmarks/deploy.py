@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.fleet import Fleet, wait_for
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.measured import PACKAGES
 
 HERE = Path(__file__).resolve().parent

@@ -27,7 +27,7 @@ from benchmarks import imprint
 from benchmarks.leakage_page import Example, Figures, Sum, View, render, tables
 from calyx.composing import compose, resolved
 from calyx.config import RunConfig, parse
-from calyx.files import write_atomically
+from calyx.files.plain import write_atomically
 from calyx.hardware import Hardware, apply
 from calyx.metrics import CLIPPED, LOSS
 from calyx.order import Terms, terms_of

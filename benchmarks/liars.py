@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from calyx.details import RELIABILITY_BINS
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.vector.contribution import Cells, Contribution, Layout, encode
 from calyx.vector.quantise import Residues
 from cli.main import run as calyx

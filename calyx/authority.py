@@ -26,9 +26,9 @@ from calyx.certificates import (
     read_private,
 )
 from calyx.errors import UserError, printable
-from calyx.files import read_bounded
+from calyx.files.outputs import write_whole
+from calyx.files.plain import read_bounded
 from calyx.key_files import PRIVATE_MODE, refuse_existing
-from calyx.outputs import write_whole
 
 AUTHORITY_DAYS, SERVER_DAYS = 3650, 398
 _OWN_NAMES = ("127.0.0.1", "localhost")  # of the SuperLink behind the gateway

@@ -7,7 +7,7 @@ from typing import Any
 
 from calyx.defaults import followed
 from calyx.errors import ConfigError
-from calyx.files import at_home
+from calyx.files.plain import at_home
 from calyx.registry import load_class
 
 CONFIG_MODULE = "conf"

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from calyx.config_sentence import sentence
 from calyx.errors import ConfigError, UserError
-from calyx.foreign import read_object
+from calyx.files.foreign import read_object
 
 T = TypeVar("T")
 Section = dict[str, JsonValue]

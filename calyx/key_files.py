@@ -27,8 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from calyx.errors import UserError
-from calyx.files import plain, strict_json
-from calyx.outputs import shown, write_whole
+from calyx.files.outputs import shown, write_whole
+from calyx.files.plain import plain, strict_json
 from calyx.secagg.keys import KEY_BYTES, identity_of, sign, verify
 from calyx.secagg.roster import Roster, read_roster
 

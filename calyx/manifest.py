@@ -13,7 +13,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from calyx.errors import UserError, printable
-from calyx.files import read_bounded, strict_json
+from calyx.files.plain import read_bounded, strict_json
 from calyx.measured import PACKAGES, Contents, active, contents, digest_of, read_packages
 from calyx.secagg.keys import sign, verify
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from calyx.errors import UserError
-from calyx.files import append_lines, read_lines
-from calyx.outputs import shown
+from calyx.files.outputs import shown
+from calyx.files.plain import append_lines, read_lines
 
 What = Literal["roster", "manifest"]
 _END = ".signed.jsonl"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from calyx.causes import cause_of, place_of
 from calyx.errors import CalyxError, ConfigError
-from calyx.files import MOST_TENSOR_BYTES, read_plain, write_atomically
+from calyx.files.plain import MOST_TENSOR_BYTES, read_plain, write_atomically
 from calyx.seeding import global_scope
 from calyx.tasks.task import Task
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from calyx.errors import UserError
-from calyx.files import at_home
+from calyx.files.plain import at_home
 
 
 class Parser(argparse.ArgumentParser):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from calyx.errors import CalyxError, ConfigError
-from calyx.files import read_lines
-from calyx.foreign import read_object
+from calyx.files.foreign import read_object
+from calyx.files.plain import read_lines
 from cli.audit_table import print_audit
 from cli.contradictions import refuse_undone
 from cli.display import Display

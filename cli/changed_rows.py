@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError, UserError, pasted, printable
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.order import terms_of
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task

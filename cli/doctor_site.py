@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calyx.certificates import read_private
 from calyx.errors import CalyxError, ConfigError, UserError, pasted
-from calyx.files import plain
+from calyx.files.plain import plain
 from calyx.key_files import PRIVATE_MODE
 from calyx.secagg.roster import Roster
 from cli.arguments import Parser

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from calyx.config import RunConfig, parse
 from calyx.errors import CalyxError, UserError, pasted
-from calyx.files import read_lines, write_atomically
+from calyx.files.foreign import check_plain
+from calyx.files.plain import read_lines, write_atomically
 from calyx.flower import Operator
-from calyx.foreign import check_plain
 from calyx.installed import bundle
 from calyx.key_files import read_roster_file
 from calyx.secagg.roster import Roster, write_roster

@@ -7,8 +7,8 @@ from pathlib import Path
 from calyx.authority import make_server, renew_server
 from calyx.certificates import check_node_public, describe
 from calyx.errors import UserError
+from calyx.files.outputs import shown
 from calyx.key_files import read_bytes
-from calyx.outputs import shown
 from cli.arguments import Parser
 from cli.facts import print_facts, say
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.errors import UserError
-from calyx.outputs import Output, claim_output, is_same, is_within, shown
+from calyx.files.outputs import Output, claim_output, is_same, is_within, shown
 from server.folder import RunFolder
 
 _LEDGER = "ledger.jsonl"  # which every site's state folder has

@@ -12,7 +12,7 @@ from typing import Any
 
 from calyx.composing import PATH_KEYS
 from calyx.errors import ConfigError, printable
-from calyx.files import at_home
+from calyx.files.plain import at_home
 
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 _PATHS = frozenset((*PATH_KEYS, *FOLDERS, "hydra.sweeper.storage"))

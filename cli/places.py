@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from calyx.files import absolute, at_home
+from calyx.files.plain import absolute, at_home
 from cli.outputs import check_run_folder, refuse_data_folder
 from server.folder import RunFolder, held
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from calyx.digits import ABSENT, apart, share
 from calyx.errors import printable
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.sentences import named
 from server.attendance import absentees_of, sentences
 from server.folder import Row

@@ -15,10 +15,10 @@ from calyx.composing import PATH_KEYS
 from calyx.config import RunConfig, parse
 from calyx.defaults import followed
 from calyx.errors import UserError, pasted, printable
-from calyx.files import absolute
-from calyx.foreign import check_own
+from calyx.files.foreign import check_own
+from calyx.files.outputs import is_same
+from calyx.files.plain import absolute
 from calyx.order import run_digest
-from calyx.outputs import is_same
 from cli.arguments import path_of
 from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from cli.overrides import parsed, readable, why_unreadable

@@ -4,7 +4,7 @@ import errno
 from pathlib import Path
 
 from calyx.errors import CalyxError, pasted
-from calyx.foreign import read_object
+from calyx.files.foreign import read_object
 from cli.audit_table import print_audit
 from cli.display import Display
 from cli.report.conclusions import conclude, terminal_lines

@@ -3,7 +3,7 @@
 from typing import Any
 
 from calyx.composing import resolved
-from calyx.files import absolute
+from calyx.files.plain import absolute
 
 
 def settled(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.errors import ConfigError
-from calyx.files import at_home
+from calyx.files.plain import at_home
 from cli.contradictions import refuse_undone
 from cli.hydra_program import (
     composed,

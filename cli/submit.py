@@ -13,7 +13,7 @@ from calyx.composing import resolved
 from calyx.config import RunConfig, parse
 from calyx.defaults import room_of_sums
 from calyx.errors import ConfigError, UserError
-from calyx.files import absolute, read_plain
+from calyx.files.plain import absolute, read_plain
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster, write_roster
 from calyx.sentences import named

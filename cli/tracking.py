@@ -13,8 +13,8 @@ from itertools import chain, count
 from typing import Any
 
 from calyx.config import RunConfig
-from calyx.files import read_lines, write_json
-from calyx.foreign import read_object
+from calyx.files.foreign import read_object
+from calyx.files.plain import read_lines, write_json
 from calyx.proxies import past_proxies
 from cli.resume import MAY_CHANGE
 from server.folder import Row, RunFolder

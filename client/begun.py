@@ -17,7 +17,7 @@ import numpy as np
 
 from calyx.config import NonNegativeInt, Section, config, digest, parse, parse_file
 from calyx.errors import ConfigError, UserError
-from calyx.files import strict_json, write_atomically
+from calyx.files.plain import strict_json, write_atomically
 from calyx.folds import own_run
 from calyx.order import Hex32, Order
 from calyx.preprocessing.config import Constants, PreprocessingConfig

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from calyx.errors import printable
-from calyx.files import append_lines
+from calyx.files.plain import append_lines
 from calyx.vector.figures import finite_row
 
 log = logging.getLogger(__name__)

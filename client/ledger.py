@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from calyx.config import canonical_json
-from calyx.files import (
+from calyx.files.plain import (
     append_lines,
     each_line,
     ends_whole,

@@ -20,14 +20,14 @@ from calyx.bounded_http import is_address
 from calyx.config import Section, config, parse
 from calyx.door import Door
 from calyx.errors import ConfigError, UserError, printable
-from calyx.files import at_home, locked, read_bounded, write_atomically
+from calyx.files.foreign import check_plain
+from calyx.files.outputs import is_same
+from calyx.files.plain import at_home, locked, read_bounded, write_atomically
 from calyx.flower import Patience, as_task
 from calyx.flower_site import NotAdmitted, SiteLink
-from calyx.foreign import check_plain
 from calyx.human_yaml import read_tree, typed
 from calyx.installed import bundle_hash
 from calyx.manifest import Manifest
-from calyx.outputs import is_same
 from calyx.tasks.words import one_form
 from calyx.wire import FailureCode
 from client import journal

@@ -10,8 +10,8 @@ from typing import Any
 
 from calyx.config import NonNegativeInt, config, parse
 from calyx.errors import ConfigError
-from calyx.files import strict_json, write_atomically
-from calyx.foreign import read_object
+from calyx.files.foreign import read_object
+from calyx.files.plain import strict_json, write_atomically
 from calyx.statistics.references import Reference, reference_of
 from client import journal
 from client.data import Rows

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from calyx.files import append_lines
+from calyx.files.plain import append_lines
 from calyx.sentences import named
 from calyx.vector.figures import finite_row
 from client.journal import Note

@@ -12,7 +12,7 @@ from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid
 
 from calyx.config import parse
-from calyx.files import read_lines, write_json
+from calyx.files.plain import read_lines, write_json
 from calyx.flower import SERVER_NODE, quiet_flower
 from calyx.hardware import cores
 from calyx.metrics import PERSONAL

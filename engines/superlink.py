@@ -21,10 +21,10 @@ from calyx.bell import bind_bell
 from calyx.bounded_http import in_words
 from calyx.certificates import check_pair, check_signed, describe
 from calyx.errors import CalyxError, UserError, pasted
-from calyx.files import inner, read_bounded
+from calyx.files.outputs import write_whole
+from calyx.files.plain import inner, read_bounded
 from calyx.flower import Operator
 from calyx.key_files import PRIVATE_MODE
-from calyx.outputs import write_whole
 from engines.flower_environment import flower_environment
 from engines.ports import why_taken
 from server.gateway import Behind, make_gateway

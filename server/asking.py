@@ -7,7 +7,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
 
 from calyx import records, wire
-from calyx.files import append_lines
+from calyx.files.plain import append_lines
 from calyx.weights import Weights
 from server.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.federation import Federation, Place

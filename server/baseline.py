@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import CalyxError, UserError
-from calyx.foreign import read_object
+from calyx.files.foreign import read_object
 from calyx.statistics.blocks import ALL, Survey
 from calyx.statistics.figures import Figures, Sums, read_sums
 from calyx.statistics.figures_json import declared

@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 
 from calyx.config import digest
 from calyx.errors import UserError
-from calyx.files import (
+from calyx.files.foreign import read_object
+from calyx.files.plain import (
     MOST_TENSOR_BYTES,
     named_in_errors,
     read_plain,
@@ -22,7 +23,6 @@ from calyx.files import (
     sync_folder,
     write_synced,
 )
-from calyx.foreign import read_object
 from calyx.order import Link
 from calyx.populations import Population, read_population
 from calyx.weights import Weights, load_weights, save_weights

@@ -13,9 +13,9 @@ from typing import Any
 
 from calyx.config import Section, parse
 from calyx.errors import RoundFailed
-from calyx.files import read_lines, write_json
+from calyx.files.foreign import read_object
+from calyx.files.plain import read_lines, write_json
 from calyx.folds import CV_RUN, fold_run, stacked
-from calyx.foreign import read_object
 from calyx.metrics import metric_name
 from calyx.order import Cv
 from calyx.preprocessing.config import PreprocessingConfig

@@ -11,16 +11,7 @@ import yaml
 
 from calyx import digits
 from calyx.errors import UserError, pasted
-from calyx.files import (
-    append_lines,
-    ends_whole,
-    locked,
-    read_lines,
-    read_plain,
-    strict_json,
-    write_atomically,
-)
-from calyx.foreign import (
+from calyx.files.foreign import (
     MOST_CONFIG_BYTES,
     MOST_SUMMARY_BYTES,
     check_links,
@@ -28,6 +19,15 @@ from calyx.foreign import (
     dump_yaml,
     parse_yaml,
     read_object,
+)
+from calyx.files.plain import (
+    append_lines,
+    ends_whole,
+    locked,
+    read_lines,
+    read_plain,
+    strict_json,
+    write_atomically,
 )
 
 Severity = Literal["info", "warning", "error"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from calyx.config import PositiveInt, config, parse_file
-from calyx.files import write_json
+from calyx.files.plain import write_json
 from server.folder import RunFolder
 
 _MAX_BYTES = 64 * 2**20

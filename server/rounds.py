@@ -19,7 +19,7 @@ from flwr.app import Message
 from calyx import records
 from calyx.config import RunConfig
 from calyx.errors import RoundFailed
-from calyx.files import append_lines, read_lines
+from calyx.files.plain import append_lines, read_lines
 from calyx.metrics import PERSONAL
 from calyx.seeding import global_scope
 from calyx.vector.figures import as_row

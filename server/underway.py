@@ -12,8 +12,8 @@ from typing import Any
 
 from calyx.config import parse
 from calyx.errors import RoundFailed, UserError
-from calyx.files import MOST_TENSOR_BYTES, read_plain, strict_json, write_atomically
-from calyx.foreign import parse_json
+from calyx.files.foreign import parse_json
+from calyx.files.plain import MOST_TENSOR_BYTES, read_plain, strict_json, write_atomically
 from calyx.order import Abandoned
 from calyx.secagg.aggregator import Aggregator, from_bytes
 from calyx.secagg.encoding import enc, split

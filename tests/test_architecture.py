@@ -58,9 +58,9 @@ SEEDED_IN = "calyx/seeding.py"
 GLOBAL_STATE = {"seed", "get_state", "set_state"}  # of NumPy's global generator, to put it back
 NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state
 READS_AND_WRITES = {
-    "calyx/files.py": "the reader and the writer",
-    "calyx/outputs.py": "what --out names, which may be a stream",
-    "calyx/foreign.py": "a file without a name, to see whose it would be",
+    "calyx/files/plain.py": "the reader and the writer",
+    "calyx/files/outputs.py": "what --out names, which may be a stream",
+    "calyx/files/foreign.py": "a file without a name, to see whose it would be",
     "calyx/cgroups.py": "files of the kernel's, which are made when they are read",
     "calyx/measured.py": "our own packages, before anything of ours is imported",
     "cli/isolated.py": "the same",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from calyx.errors import DataError, printable
-from calyx.files import plain
+from calyx.files.plain import plain
 
 BEGINNINGS = {  # what a file begins with, the encoding that it shows, and those that read it
     b"\xef\xbb\xbf": ("utf-8", ("utf8",)),

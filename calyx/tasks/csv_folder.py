@@ -13,7 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from calyx.errors import ConfigError, DataError, printable
-from calyx.files import plain
+from calyx.files.plain import plain
 from calyx.sentences import named
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Chunk, read_chunks

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from calyx.errors import DataError, printable
-from calyx.files import plain
+from calyx.files.plain import plain
 from calyx.sentences import counted
 from calyx.tasks.csv_encodings import encoding_of, told
 

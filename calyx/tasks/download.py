@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from calyx.errors import DataError
-from calyx.files import plain, user_folder, write_atomically
+from calyx.files.plain import plain, user_folder, write_atomically
 from calyx.proxies import proxy_for
 
 TIMEOUT_S = 30.0

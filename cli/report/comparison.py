@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from calyx.digits import ABSENT, count_text
 from calyx.errors import UserError
-from calyx.files import write_atomically
+from calyx.files.plain import write_atomically
 from cli.ranking.entries import Entry
 from cli.ranking.remarks import Result, described, missing_figures, remarks, without_effect
 from cli.ranking.standings import Group, Line, rank

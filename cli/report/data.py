@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass as checked
 from calyx import digits
 from calyx.digits import percent_text
 from calyx.errors import UserError
-from calyx.files import read_plain
+from calyx.files.plain import read_plain
 from cli.report.rows import Count, Share
 from cli.report.rows import Severity as Gravity
 from cli.report.scales import shorten

@@ -13,8 +13,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from calyx.errors import UserError, printable
-from calyx.files import MOST_BYTES, read_plain, split_lines
-from calyx.foreign import MOST_CONFIG_BYTES, MOST_SUMMARY_BYTES, parse_json, parse_yaml
+from calyx.files.foreign import MOST_CONFIG_BYTES, MOST_SUMMARY_BYTES, parse_json, parse_yaml
+from calyx.files.plain import MOST_BYTES, read_plain, split_lines
 from cli.report.configured import Settings
 from cli.report.data import Audit, read_audit
 from cli.report.rows import (

@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from calyx.digits import in_column, number_text, percent_text, spread_of
 from calyx.errors import UserError
-from calyx.files import write_atomically
-from calyx.foreign import check_own
+from calyx.files.foreign import check_own
+from calyx.files.plain import write_atomically
 from cli.report import client_figures, data, figures
 from cli.report.class_figures import class_section
 from cli.report.conclusions import conclude

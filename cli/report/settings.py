@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calyx.foreign import parse_yaml
+from calyx.files.foreign import parse_yaml
 from cli.ranking.standings import Settings
 from cli.report.folder import Run
 

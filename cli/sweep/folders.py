@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError, UserError
-from calyx.files import read_plain
-from calyx.foreign import check_own, check_plain
+from calyx.files.foreign import check_own, check_plain
+from calyx.files.plain import read_plain
 from calyx.order import run_digest
 from cli.sweep.outcomes import FILE
 from engines.planning import Plan

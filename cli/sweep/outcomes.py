@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from calyx.errors import CalyxError, for_terminal, printable
-from calyx.files import write_json
-from calyx.foreign import read_object
+from calyx.files.foreign import read_object
+from calyx.files.plain import write_json
 from cli.ranking.entries import (
     PERSONAL,
     Entry,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from calyx.config import NonNegativeInt, PositiveInt, Section, config, parse
 from calyx.errors import ConfigError, UserError
-from calyx.files import at_home
+from calyx.files.plain import at_home
 from calyx.seeding import rng
 from cli.sweep.space import Choice, Space
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from calyx.files import write_atomically
+from calyx.files.plain import write_atomically
 from cli.sweep.outcomes import Outcome, settings_of, swept_keys
 
 HEAD = ("job", "folder", "status", "error")

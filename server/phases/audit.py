@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calyx.config import digest, parse
 from calyx.errors import CalyxError, RoundFailed, pasted
-from calyx.files import read_lines, user_folder, write_json
+from calyx.files.plain import read_lines, user_folder, write_json
 from calyx.layouts import survey_of
 from calyx.order import Cv, Terms
 from calyx.preprocessing.config import PreprocessingConfig

@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from calyx.config import RunConfig, Section, parse
-from calyx.files import read_lines, write_json
-from calyx.foreign import read_object
+from calyx.files.foreign import read_object
+from calyx.files.plain import read_lines, write_json
 from calyx.metrics import metric_name
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import with_constants

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from calyx.errors import UserError
-from calyx.files import (
+from calyx.files.plain import (
     append_lines,
     ends_whole,
     inner,

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from calyx import foreign
 from calyx.errors import UserError
-from calyx.foreign import (
+from calyx.files.foreign import (
     check_links,
     check_own,
     check_plain,
@@ -19,6 +18,7 @@ from calyx.foreign import (
     parse_yaml,
     read_object,
 )
+from calyx.files.plain import foreign
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "socket", "inner"])

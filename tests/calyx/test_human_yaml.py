@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx import foreign, human_yaml
+from calyx import human_yaml
 from calyx.config import Section, config
 from calyx.errors import ConfigError
+from calyx.files.plain import foreign
 from calyx.human_yaml import read_tree, typed
 
 

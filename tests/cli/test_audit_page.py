@@ -11,7 +11,7 @@ import pytest
 from support.program import run_here
 from support.surveys import SITES, figures
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import ITEMS
 from calyx.statistics.figures_json import as_json

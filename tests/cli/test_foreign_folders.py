@@ -11,7 +11,7 @@ import pytest
 from support.csv_files import write_folder
 from support.run_folders import make
 
-from calyx import foreign
+from calyx.files.plain import foreign
 from cli import main
 from cli.hydra_program import composed
 from cli.settling import settled

@@ -14,7 +14,7 @@ from support.run_folders import make
 from support.site_files import changed, site_values, write_site
 
 from calyx.errors import UserError
-from calyx.outputs import claim_output, write_whole
+from calyx.files.outputs import claim_output, write_whole
 from cli import main
 from cli.outputs import claimed
 from server.checkpoints import _newest_first

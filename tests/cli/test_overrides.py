@@ -12,7 +12,7 @@ from support.site_files import changed, site_values
 
 from calyx.composing import PATH_KEYS, resolved
 from calyx.errors import UserError
-from calyx.files import at_home
+from calyx.files.plain import at_home
 from cli.arguments import Parser
 from cli.hydra_program import composed
 from cli.overrides import parsed, readable, why_ambiguous, why_unreadable

@@ -8,7 +8,7 @@ from flwr.app import Message, RecordDict
 
 from calyx import wire
 from calyx.errors import ConfigError, UserError
-from calyx.files import write_atomically
+from calyx.files.plain import write_atomically
 from calyx.flower import as_task
 from calyx.installed import bundle_hash, code_hash
 from calyx.key_files import make_key

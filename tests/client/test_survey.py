@@ -9,7 +9,7 @@ import pytest
 from support.clients import code_of
 
 from calyx import wire
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.order import Cv
 from calyx.weights import hash_weights
 from client import data, journal

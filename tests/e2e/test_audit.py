@@ -9,7 +9,7 @@ import pytest
 from support.csv_files import write_folder
 from support.program import run_here
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 
 pytestmark = pytest.mark.e2e
 JANUARY, JULY = "hydra.run.dir=january", "hydra.run.dir=july"

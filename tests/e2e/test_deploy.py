@@ -13,7 +13,7 @@ from support.intruder import CLOSED
 from support.machines import NEEDS_HEART, RUN, SITES, TRAINING, Hospitals, Lines, children
 
 from benchmarks.fleet import INTRUDER
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.flower import FLEET_PATHS
 from calyx.measured import PACKAGES
 

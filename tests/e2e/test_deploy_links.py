@@ -5,7 +5,7 @@ import time
 import pytest
 from support.machines import NEEDS_HEART, TRAINING, Hospitals, Lines
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 
 pytestmark = [pytest.mark.e2e, NEEDS_HEART]
 

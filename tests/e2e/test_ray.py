@@ -13,7 +13,7 @@ import pytest
 from support.program import calyx_command, environment, run_here
 
 from calyx.extras import adding
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from engines import planning
 
 pytestmark = [

@@ -13,7 +13,7 @@ import pytest
 from support.csv_files import write_folder
 from support.pages import ROOT
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 
 README = (ROOT / "README.md").read_text()
 FIGURES = re.compile(r"^ *(\S.*?)  +(0\.\d{3})\b", re.MULTILINE)  # a model, and its accuracy

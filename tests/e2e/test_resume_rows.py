@@ -10,7 +10,7 @@ import pytest
 from support.csv_files import write_folder
 from support.program import run_here
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from cli.changed_rows import changed_clients
 from server.folder import RunFolder
 

@@ -15,7 +15,7 @@ from support.begun import Begun, wait_for_rounds, wait_until
 from support.csv_files import write_folder
 from support.program import BROKEN, FAULTY, SMALL, calyx_command, environment, run_here
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 
 pytestmark = pytest.mark.e2e
 

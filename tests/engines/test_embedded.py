@@ -68,7 +68,7 @@ def test_what_a_client_says_of_its_data_is_told_once_and_a_failure_once(tmp_path
     for _ in range(2):
         observer.on_answer("a", Answer(None, RecordDict(), notes, 0.5))
     observer.flush()
-    from calyx.files import read_lines
+    from calyx.files.plain import read_lines
 
     rows = read_lines(tmp_path / "clients.jsonl")
     assert [(row["kind"], row["train_loss"], row["seconds"]) for row in rows] == [

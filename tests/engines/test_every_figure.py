@@ -35,7 +35,7 @@ from support.oracles import (
 from support.wild import make
 
 from calyx.composing import compose
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from cli.report.folder import read_run
 from cli.report.page import render
 from cli.settling import settled

@@ -2,7 +2,7 @@
 
 import logging
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from client.journal import Note
 from engines.observer import Observer
 from server.folder import RunFolder

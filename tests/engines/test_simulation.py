@@ -8,7 +8,7 @@ import pytest
 
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from engines.planning import plan
 from engines.simulation import simulate
 

@@ -13,7 +13,7 @@ import yaml
 from sklearn import metrics
 
 from calyx.composing import compose, resolved
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.tasks.base import Table
 from calyx.weights import initial_model, load_into, load_weights
 from cli.report.page import write_report

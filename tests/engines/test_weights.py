@@ -8,7 +8,7 @@ import pytest
 
 from calyx.composing import compose
 from calyx.errors import ConfigError
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from cli.report.folder import read_run
 from cli.report.page import render
 from cli.settling import settled

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.vector.contribution import Aggregate
 from server.asking import _note
 from server.folder import RunFolder

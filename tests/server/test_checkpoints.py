@@ -10,7 +10,7 @@ import pytest
 
 from calyx.config import digest
 from calyx.errors import UserError
-from calyx.files import strict_json
+from calyx.files.plain import strict_json
 from calyx.order import Link
 from server.checkpoints import Best, RunState, load_newest, save
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from support.federation import Federation
 from support.taps import Tap, run_server
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.vector.figures import none_of
 from calyx.weights import initial_model
 from cli.report.page import write_report

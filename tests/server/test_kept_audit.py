@@ -8,7 +8,7 @@ from support.sites import Sites
 from support.taps import Tap, run_server
 
 from calyx.errors import CalyxError, RoundFailed
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from client import data, journal, ledger, memory
 from server.phases.audit import AuditFailed
 

@@ -14,7 +14,7 @@ from support.taps import Tap, run_server
 
 from calyx.config import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from client import ledger, memory
 from server.app import _with_members
 from server.checkpoints import RunState, load_newest

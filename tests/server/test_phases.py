@@ -8,7 +8,7 @@ from support.federation import Federation
 from support.taps import Tap, run_server
 
 from calyx.errors import CalyxError, ConfigError, RoundFailed
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.layouts import survey_of
 from calyx.preprocessing.federated import without_constants
 from calyx.statistics.figures import read_sums

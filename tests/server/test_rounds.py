@@ -7,7 +7,7 @@ from support.taps import run_server
 
 from calyx import records
 from calyx.errors import RoundFailed
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from strategies.base import AlgorithmStrategy
 
 

@@ -11,7 +11,7 @@ from support.taps import Tap, run_server, stage_of
 
 from calyx import records, wire
 from calyx.errors import RoundFailed
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.secagg.refusals import RefusalCode
 from calyx.vector.quantise import unpack
 from client import app as client_app

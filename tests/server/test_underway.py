@@ -8,7 +8,7 @@ from support.sites import RUN, Sites
 from support.taps import Tap, run_server, stage_of
 
 from calyx.errors import RoundFailed, UserError
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from calyx.secagg.roster import make_roster, read_roster, write_roster
 from client import ledger, memory
 from server.underway import Underway

@@ -9,7 +9,7 @@ import torch
 from calyx.composing import compose, resolved
 from calyx.config import parse
 from calyx.errors import ConfigError
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from client.optimizers import make_optimizer
 from client.training_config import EarlyStopping, TrainingConfig
 from engines.planning import check_config, plan

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from support.program import Ended, run_here
 
 PATIENCE_S = 60  # how long what must come may take on a machine that is busy

@@ -2,7 +2,7 @@
 
 import yaml
 
-from calyx.files import append_lines, read_lines, write_json
+from calyx.files.plain import append_lines, read_lines, write_json
 from cli.ranking.standings import rank
 from cli.report.folder import read_run
 from cli.report.groups import entries_of

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from calyx.errors import DataError
-from calyx.files import plain
+from calyx.files.plain import plain
 from calyx.tasks.csv_encodings import BEGINNINGS, check_is_kept, check_is_text, wide
 from calyx.tasks.csv_numbers import number
 from calyx.tasks.csv_rows import Dialect, declared_delimiter, read_rows

@@ -5,7 +5,7 @@ import json
 import pytest
 from support.run_folders import make, regression
 
-from calyx.files import append_lines, read_lines, write_json
+from calyx.files.plain import append_lines, read_lines, write_json
 from cli.report.causes import causes
 from cli.report.conclusions import conclude, terminal_lines
 from cli.report.folder import read_run

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from support.run_folders import groups_of, lines_of, lr, make, regression, seeds
 
 from calyx.errors import UserError
-from calyx.files import write_json
+from calyx.files.plain import write_json
 from cli import reporting
 from cli.report.best import verdict_of
 from cli.report.comparison import write_comparison

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from calyx import files
 from calyx.errors import UserError
+from calyx.files.plain import plain as files
 from cli.report.folder import read_run
 from cli.report.page import write_report
 

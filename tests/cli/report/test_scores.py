@@ -7,7 +7,7 @@ import yaml
 from markupsafe import Markup
 from support.run_folders import make, regression
 
-from calyx.files import append_lines, read_lines
+from calyx.files.plain import append_lines, read_lines
 from cli.report.charts import LEFT, R2_FLOOR, Axes, Series, line_chart
 from cli.report.folder import read_run
 from cli.report.page import render

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from support.program import run_here
 
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 
 pytestmark = pytest.mark.e2e
 

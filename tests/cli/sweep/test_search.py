@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileSymlinkLock
 from support.program import run_here
 
 from calyx.composing import compose, compose_master
-from calyx.files import read_lines
+from calyx.files.plain import read_lines
 from cli.sweep import study as study_module
 from cli.sweep.pruning import Pruned, RoundListener
 from cli.sweep.search import described, space_of

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from calyx.errors import UserError, printable
-from calyx.files import beside, read_plain
+from calyx.files.plain import beside, read_plain
 
 MOST_ENTRIES = 1_000_000  # of one folder, with all below it
 MOST_CONFIG_BYTES = 2**24  # of config.yaml; a schema of 100,000 columns has some 6 million

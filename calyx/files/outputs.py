@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calyx.errors import UserError
-from calyx.files import beside, sync_folder, write_synced
+from calyx.files.plain import beside, sync_folder, write_synced
 
 _STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # as exFAT says it

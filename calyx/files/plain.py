@@ -1,7 +1,7 @@
 """The one reader and the one writer of files. Whole or absent; never through a link that is planted.
 
-Every file that the program reads or writes goes through here, through `calyx.outputs` (what a
-command's `--out` names) or `calyx.foreign` (what a folder made by somebody else may hold); a test
+Every file that the program reads or writes goes through here, through `calyx.files.outputs` (what a
+command's `--out` names) or `calyx.files.foreign` (what a folder made by somebody else may hold); a test
 of the architecture says so. What is written lies beside its place, is synced, and then renamed;
 and JSON lines grow. The decision is docs/decisions/0060.
 """
