@@ -26,7 +26,7 @@ from torch import nn
 from benchmarks import imprint
 from benchmarks.leakage_page import Example, Figures, Sum, View, render, tables
 from calyx.composing import compose, resolved
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.files.plain import write_atomically
 from calyx.hardware import Hardware, apply
 from calyx.metrics import CLIPPED, LOSS

@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from calyx.composing import compose, resolved
-from calyx.config import Section, parse
+from calyx.config.section import Section, parse
 from calyx.makeup import makeup_of
 from calyx.order import Link, Order, Terms, terms_of, to_json
 from calyx.preprocessing.config import PreprocessingConfig

@@ -7,7 +7,7 @@ the values that were filled in, so that a resumed run, a report and a sweep see 
 from collections.abc import Mapping
 from typing import Any
 
-from calyx.config import better_is, parse
+from calyx.config.section import better_is, parse
 from calyx.errors import ConfigError
 from calyx.registry import load_class, load_task
 from calyx.secagg.rules import MAX_GROUP

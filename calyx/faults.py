@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from calyx.config import config, parse
+from calyx.config.section import config, parse
 from calyx.errors import ConfigError, DataError
 from calyx.seeding import rng
 from calyx.tasks.base import Column, Schema, Table, present_values

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from calyx.cgroups import cpu_quota
-from calyx.config import PositiveInt, config
+from calyx.config.section import PositiveInt, config
 from calyx.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.details import detail_terms
 from calyx.errors import ConfigError
 from calyx.metrics import CAPPED, CLIPPED, LOSS, PERSONAL, Over, evaluation_terms

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from calyx.config import (
+from calyx.config.section import (
     DeadlineS,
     RunConfig,
     Section,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from calyx.config import NonNegativeInt, PositiveInt, config
+from calyx.config.section import NonNegativeInt, PositiveInt, config
 from calyx.errors import ConfigError
 from calyx.secagg.rules import (
     MAX_GROUP,

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from calyx.causes import cause_of
-from calyx.config import Section
+from calyx.config.section import Section
 from calyx.errors import CalyxError, ConfigError, printable
 from calyx.measured import may_load
 from calyx.tasks.base import Schema

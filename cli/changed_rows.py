@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError, pasted, printable
 from calyx.files.plain import read_lines
 from calyx.order import terms_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError, UserError
 from calyx.order import Terms
 from calyx.preprocessing.config import Constants, PreprocessingConfig

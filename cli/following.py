@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.errors import CalyxError, UserError, pasted
 from calyx.files.foreign import check_plain
 from calyx.files.plain import read_lines, write_atomically

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calyx.config import RunConfig
+from calyx.config.section import RunConfig
 from calyx.errors import UserError
 from calyx.makeup import Makeup
 from calyx.weights import Weights

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from calyx.composing import resolved
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import UserError
 from calyx.group_planning import Choice, Federation, choices
 from calyx.privacy import PrivacyConfig

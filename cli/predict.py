@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.defaults import followed
 from calyx.errors import UserError, for_terminal
 from calyx.makeup import makeup_of

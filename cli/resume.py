@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.composing import PATH_KEYS
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.defaults import followed
 from calyx.errors import UserError, pasted, printable
 from calyx.files.foreign import check_own

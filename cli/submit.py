@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from calyx.composing import resolved
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.defaults import room_of_sums
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import absolute, read_plain

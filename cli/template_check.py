@@ -3,7 +3,7 @@
 A warning, and no error: what a site's policy allows is its own to say, and nobody else knows it.
 """
 
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.privacy import PrivacyConfig
 from cli.site_file import task_template

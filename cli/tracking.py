@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import chain, count
 from typing import Any
 
-from calyx.config import RunConfig
+from calyx.config.section import RunConfig
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
 from calyx.proxies import past_proxies

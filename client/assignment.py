@@ -11,7 +11,7 @@ from flwr.app import Context, Message
 
 from calyx import wire
 from calyx.causes import cause_of
-from calyx.config import canonical_json, parse
+from calyx.config.section import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.folds import CV_RUN, fold_run, stacked, unstacked
 from calyx.hardware import Hardware, apply, resolve

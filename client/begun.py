@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from calyx.config import NonNegativeInt, Section, config, digest, parse, parse_file
+from calyx.config.section import NonNegativeInt, Section, config, digest, parse, parse_file
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import strict_json, write_atomically
 from calyx.folds import own_run

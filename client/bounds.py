@@ -13,8 +13,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from calyx.config.key_types import Types, literals, members
 from calyx.errors import ConfigError, printable
-from calyx.key_types import Types, literals, members
 from client.order_keys import Kinds, covered, nearest, order_keys
 
 ANY = "any"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from calyx.config import digest
+from calyx.config.section import digest
 from calyx.folds import CV_RUN, fold_run, own_run
 from calyx.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode

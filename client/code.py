@@ -7,9 +7,9 @@ import sysconfig
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from calyx.config.human_yaml import NULLS, Plain, read_tree
 from calyx.errors import ConfigError, printable
 from calyx.files.plain import at_home, read_bounded, write_atomically
-from calyx.human_yaml import NULLS, Plain, read_tree
 from calyx.key_files import read_roster_file
 from calyx.manifest import Manifest, check_installed, read_manifest
 

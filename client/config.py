@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from calyx.config import Section, canonical_json, config, parse
+from calyx.config.section import Section, canonical_json, config, parse
 from calyx.errors import ConfigError
 from calyx.hardware import HardwareConfig
 from calyx.secagg.participant import Member

@@ -1,6 +1,6 @@
 """What each order of a run has in common with those before it: its terms, its group, and time's arrow."""
 
-from calyx.config import digest
+from calyx.config.section import digest
 from calyx.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from client.chain import RunEntry

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from calyx.config import Section, canonical_json, digest, parse
+from calyx.config.section import Section, canonical_json, digest, parse
 from calyx.errors import ConfigError, DataError, UserError
 from calyx.faults import corrupt, parse_faults
 from calyx.order import Terms

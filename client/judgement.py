@@ -5,7 +5,7 @@ A model of which this client has not all layers is none: it adds a count, and no
 
 from typing import Literal
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.details import no_details, told_details
 from calyx.hardware import apply
 from calyx.layouts import over_of

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from calyx.config import canonical_json
+from calyx.config.section import canonical_json
 from calyx.files.plain import (
     append_lines,
     each_line,

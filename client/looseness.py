@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from calyx.config.key_types import Types
 from calyx.errors import printable
-from calyx.key_types import Types
 from calyx.secagg.rules import default_colluders
 from client.bounds import ANY, bound_of, is_within, keys_under, own_range, rule_of, shown
 from client.order_keys import NAME, covered

@@ -4,7 +4,7 @@ Without it a server could deal new groups in each round, and learn one client's 
 difference of two sums.
 """
 
-from calyx.config import digest
+from calyx.config.section import digest
 from calyx.order import MAX_MEMBERS, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster

@@ -16,9 +16,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin
 
+from calyx.config.human_yaml import NULLS, Plain, read_tree
+from calyx.config.key_types import Types, fields_of, members
 from calyx.errors import ConfigError, UserError
-from calyx.human_yaml import NULLS, Plain, read_tree
-from calyx.key_types import Types, fields_of, members
 from calyx.measured import may_load
 from calyx.order import Cv, Order, Terms
 from calyx.preprocessing.config import PreprocessingConfig

@@ -9,7 +9,7 @@ from functools import lru_cache
 from flwr.app import Context
 
 from calyx.composing import compose, resolved
-from calyx.config import Section
+from calyx.config.section import Section
 from calyx.errors import ConfigError
 from calyx.registry import load_task
 from client.config import is_named, node_config

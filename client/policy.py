@@ -11,7 +11,14 @@ from flwr.app import Message
 from pydantic import JsonValue
 
 from calyx import wire
-from calyx.config import NonNegativeFloat, NonNegativeInt, PositiveInt, Section, config, parse
+from calyx.config.section import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    Section,
+    config,
+    parse,
+)
 from calyx.errors import CalyxError, printable
 from calyx.folds import CV_RUN
 from calyx.order import Kind, Order, Terms, from_json

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from calyx.config import digest
+from calyx.config.section import digest
 from calyx.folds import own_run
 from calyx.order import Order
 from calyx.wire import FailureCode

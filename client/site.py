@@ -17,7 +17,8 @@ from pydantic import JsonValue
 
 from calyx import wire
 from calyx.bounded_http import is_address
-from calyx.config import Section, config, parse
+from calyx.config.human_yaml import read_tree, typed
+from calyx.config.section import Section, config, parse
 from calyx.door import Door
 from calyx.errors import ConfigError, UserError, printable
 from calyx.files.foreign import check_plain
@@ -25,7 +26,6 @@ from calyx.files.outputs import is_same
 from calyx.files.plain import at_home, locked, read_bounded, write_atomically
 from calyx.flower import Patience, as_task
 from calyx.flower_site import NotAdmitted, SiteLink
-from calyx.human_yaml import read_tree, typed
 from calyx.installed import bundle_hash
 from calyx.manifest import Manifest
 from calyx.tasks.words import one_form

@@ -11,7 +11,7 @@ import numpy as np
 from flwr.app import Context, Message, RecordDict
 
 from calyx import wire
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import WireError
 from calyx.layouts import statistics_parts, survey_of
 from calyx.order import Order

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from calyx.config import parse
+from calyx.config.section import parse
 from client.bounds import ANY, is_within
 from client.policy import ADDED, PolicyConfig
 

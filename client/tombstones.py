@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calyx.config import digest
+from calyx.config.section import digest
 from calyx.order import Abandoned, Order
 from calyx.secagg.keys import verify
 from calyx.secagg.roster import Roster

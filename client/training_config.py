@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from calyx.config import PositiveInt, config
+from calyx.config.section import PositiveInt, config
 from calyx.vector.weighing import LARGEST_W_MAX
 
 MIN_VALIDATION_ROWS = 20  # fewer say too little about when to stop

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from calyx.config import NonNegativeInt, config, parse
+from calyx.config.section import NonNegativeInt, config, parse
 from calyx.errors import ConfigError
 from calyx.files.foreign import read_object
 from calyx.files.plain import strict_json, write_atomically

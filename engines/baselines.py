@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from calyx.causes import cause_of
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.hardware import apply, resolve
 from calyx.layouts import over_of
 from calyx.metrics import Counts, counts_of, figures, metric_name

@@ -15,7 +15,7 @@ from flwr.app import Context, Message, Metadata, RecordDict
 from flwr.serverapp import Grid
 
 from calyx import wire
-from calyx.config import Section
+from calyx.config.section import Section
 from calyx.flower import SERVER_NODE, Run, as_task, empty_run, label_message, rebuild_message
 from client import journal
 from client.app import app

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from calyx.config import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
+from calyx.config.section import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
 from calyx.errors import ConfigError, DataError, UserError
 from calyx.extras import adding
 from calyx.faults import parse_faults

@@ -14,7 +14,7 @@ from pathlib import Path
 from flwr.app import Context, Message
 from flwr.serverapp import Grid
 
-from calyx.config import Section
+from calyx.config.section import Section
 from calyx.flower import as_task
 from calyx.installed import code_hash
 from calyx.proxies import past_proxies

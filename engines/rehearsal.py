@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.hardware import resolve
 from calyx.makeup import Makeup, left_behind, makeup_of

@@ -11,7 +11,7 @@ from pathlib import Path
 from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.files.plain import read_lines, write_json
 from calyx.flower import SERVER_NODE, quiet_flower
 from calyx.hardware import cores

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from calyx.causes import cause_of, place_of
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.hardware import Hardware
 from calyx.makeup import Makeup

@@ -12,7 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from calyx.config import digest
+from calyx.config.section import digest
 from calyx.errors import UserError
 from calyx.files.foreign import read_object
 from calyx.files.plain import (

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from calyx.config import Section, parse
+from calyx.config.section import Section, parse
 from calyx.errors import RoundFailed
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json

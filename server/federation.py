@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calyx.config import RunConfig
+from calyx.config.section import RunConfig
 from calyx.weights import Weights
 from server.cohort_grid import CohortGrid
 from server.folder import RunFolder

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from calyx.config import RunConfig
+from calyx.config.section import RunConfig
 from server.checkpoints import RunState
 from server.folder import Row
 from server.stopping import released, why_unranked

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from calyx.config import RunConfig, Section, canonical_json, config, parse
+from calyx.config.section import RunConfig, Section, canonical_json, config, parse
 from calyx.errors import ConfigError
 from server.folder import claim
 

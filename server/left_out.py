@@ -6,7 +6,7 @@ Who resumes the run decides it, once; it holds for every later resume as well.
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from calyx.config import PositiveInt, config, parse_file
+from calyx.config.section import PositiveInt, config, parse_file
 from calyx.files.plain import write_json
 from server.folder import RunFolder
 

@@ -17,7 +17,7 @@ import numpy as np
 from flwr.app import Message
 
 from calyx import records
-from calyx.config import RunConfig
+from calyx.config.section import RunConfig
 from calyx.errors import RoundFailed
 from calyx.files.plain import append_lines, read_lines
 from calyx.metrics import PERSONAL

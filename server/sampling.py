@@ -7,7 +7,7 @@ connection gives the same cohorts.
 from collections.abc import Container, Sequence
 from typing import Literal
 
-from calyx.config import RunConfig
+from calyx.config.section import RunConfig
 from calyx.errors import ConfigError
 from calyx.order import MAX_MEMBERS
 from calyx.privacy import PrivacyConfig, check_group, is_sound

@@ -7,7 +7,7 @@ clients: a minimum over differently drawn clients is the luckiest draw, and not 
 import math
 from dataclasses import dataclass, replace
 
-from calyx.config import RunConfig, Stopping
+from calyx.config.section import RunConfig, Stopping
 from calyx.errors import ConfigError
 from calyx.metrics import PERSONAL
 from calyx.populations import Population, is_same_population

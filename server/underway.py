@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import RoundFailed, UserError
 from calyx.files.foreign import parse_json
 from calyx.files.plain import MOST_TENSOR_BYTES, read_plain, strict_json, write_atomically

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from flwr.serverapp import Grid
 
-from calyx.config import RunConfig, Section, parse
+from calyx.config.section import RunConfig, Section, parse
 from calyx.layouts import Contents, weighed
 from calyx.makeup import Makeup, makeup_of
 from calyx.order import Cv, Terms, terms_of

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.config import config
+from calyx.config.section import config
 from calyx.weights import Array, Weights, apply_update
 from strategies.local import LocalObjective
 

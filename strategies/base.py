@@ -13,7 +13,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from calyx import records, wire
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed
 from calyx.group_planning import Federation, groups_to_see
 from calyx.makeup import Makeup, never_negative

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from calyx.config import config
+from calyx.config.section import config
 from strategies.algorithm import Algorithm, NoKeys
 from strategies.local import LocalObjective, Start
 

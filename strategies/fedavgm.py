@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from calyx.config import PositiveFloat, config
+from calyx.config.section import PositiveFloat, config
 from calyx.weights import Array, Weights, apply_update
 from strategies.algorithm import Algorithm, State, Update
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from glob import escape
 from typing import ClassVar, Literal, Self
 
-from calyx.config import config
+from calyx.config.section import config
 from calyx.makeup import Makeup
 from calyx.weights import Weights
 from strategies.algorithm import Algorithm, NoKeys

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from calyx.config import config
+from calyx.config.section import config
 from calyx.vector.contribution import Metric
 from calyx.weights import Weights, apply_update
 from strategies.algorithm import Algorithm, Mean, NoKeys, State

@@ -15,7 +15,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from calyx.config import Section
+from calyx.config.section import Section
 from calyx.errors import ConfigError, RoundFailed
 from calyx.makeup import Makeup
 from calyx.weights import Weights

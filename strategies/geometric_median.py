@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.config import PositiveFloat, PositiveInt, config
+from calyx.config.section import PositiveFloat, PositiveInt, config
 from strategies.algorithm import GroupUpdate, Update
 from strategies.robust import RobustAlgorithm, Vectors, update_of, vectors_of
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.config import NonNegativeInt, config
+from calyx.config.section import NonNegativeInt, config
 from strategies.algorithm import GroupUpdate, Update
 from strategies.robust import RobustAlgorithm, Vectors, squared_distances, vectors_of
 

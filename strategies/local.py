@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from calyx.config import config
+from calyx.config.section import config
 from calyx.errors import ConfigError
 from calyx.layouts import Contents
 from calyx.makeup import Makeup, check_left

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from calyx.config import NonNegativeInt, PositiveInt, config
+from calyx.config.section import NonNegativeInt, PositiveInt, config
 from strategies.algorithm import GroupUpdate, Update
 from strategies.krum import check_enough, scores
 from strategies.robust import RobustAlgorithm, update_of, vectors_of

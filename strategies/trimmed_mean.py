@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from calyx.config import config
+from calyx.config.section import config
 from strategies.algorithm import GroupUpdate, Update
 from strategies.robust import RobustAlgorithm
 

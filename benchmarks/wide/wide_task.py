@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from calyx.config import NonNegativeInt, PositiveInt, config, parse
+from calyx.config.section import NonNegativeInt, PositiveInt, config, parse
 from calyx.seeding import rng
 from calyx.tasks.base import Column, Schema, Table
 

@@ -8,7 +8,7 @@ travels: an order says which of the two it is. See docs/decisions/0046.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calyx.config import Section, parse
+from calyx.config.section import Section, parse
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.sentences import named
 from calyx.tasks.base import Schema

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from calyx.config import config
+from calyx.config.section import config
 
 Constants = tuple[float | None, float | None, float | None, float | None, float | None]
 

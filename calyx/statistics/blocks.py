@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from calyx.config import config
+from calyx.config.section import config
 from calyx.statistics import places
 from calyx.statistics.moments import SHARES, SQUARE_MAX, SUM_MAX
 from calyx.statistics.spread import LINES, POWER_MAX

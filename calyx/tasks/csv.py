@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from calyx.config import PositiveInt, config, parse
+from calyx.config.section import PositiveInt, config, parse
 from calyx.errors import ConfigError, DataError, printable
 from calyx.tasks.base import Schema, Table, Target, join
 from calyx.tasks.csv_folder import (

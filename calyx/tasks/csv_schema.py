@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field as Range
 from pydantic import StringConstraints
 
-from calyx.config import PositiveFloat, config
+from calyx.config.human_yaml import read_tree, typed
+from calyx.config.key_types import Types, below, members
+from calyx.config.section import PositiveFloat, config
 from calyx.errors import ConfigError
-from calyx.human_yaml import read_tree, typed
-from calyx.key_types import Types, below, members
 from calyx.tasks.base import Column, Unknown
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Field

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.partitions import Partition, PartitionConfig, client_names, partition

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calyx.config import PositiveInt, config, parse
+from calyx.config.section import PositiveInt, config, parse
 from calyx.errors import DataError
 from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.download import Source, fetch, read_checked

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError, DataError
 from calyx.extras import adding
 from calyx.tasks.base import Column, Schema, Table

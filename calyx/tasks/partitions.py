@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from calyx.config import PositiveFloat, PositiveInt, config
+from calyx.config.section import PositiveFloat, PositiveInt, config
 from calyx.errors import ConfigError
 from calyx.seeding import rng
 from calyx.vector.weighing import check_w_max

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field
 
-from calyx.config import PositiveInt, config, parse
+from calyx.config.section import PositiveInt, config, parse
 from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.download import Source, fetch, read_checked
 from calyx.tasks.strangers import refuse_stranger

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.config import PositiveInt, config, parse
+from calyx.config.section import PositiveInt, config, parse
 from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.download import Source, fetch, read_checked
 from calyx.tasks.partitions import Rows, natural

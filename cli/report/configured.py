@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from calyx.config import Mode, Monitor
+from calyx.config.section import Mode, Monitor
 from cli.report.rows import STRICT, Count
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calyx.config import RunConfig, canonical_json, parse
+from calyx.config.section import RunConfig, canonical_json, parse
 from calyx.defaults import followed
 from calyx.errors import UserError
 from cli.changed_rows import changed_clients, changed_sentence

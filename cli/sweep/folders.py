@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
 from calyx.files.foreign import check_own, check_plain
 from calyx.files.plain import read_plain

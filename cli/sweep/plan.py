@@ -11,7 +11,7 @@ from shutil import which
 from typing import Any
 
 from calyx.composing import compose, compose_master
-from calyx.config import RunConfig, canonical_json
+from calyx.config.section import RunConfig, canonical_json
 from calyx.errors import ConfigError, UserError
 from calyx.extras import adding
 from cli.contradictions import no_effect, refuse_undone, undone_words, written

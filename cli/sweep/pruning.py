@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calyx.config import RunConfig
+from calyx.config.section import RunConfig
 from calyx.digits import number_texts
 from cli.ranking.entries import figure_of, is_same_rows, number_of, population_of, rows_of
 from server.folder import Row

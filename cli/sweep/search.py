@@ -7,7 +7,7 @@ from statistics import mean
 from typing import Any
 
 from calyx.composing import resolved
-from calyx.config import better_is
+from calyx.config.section import better_is
 from calyx.defaults import stopping_of
 from calyx.digits import number_texts
 from calyx.errors import ConfigError, UserError

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from calyx.config import NonNegativeInt, PositiveInt, Section, config, parse
+from calyx.config.section import NonNegativeInt, PositiveInt, Section, config, parse
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import at_home
 from calyx.seeding import rng

@@ -6,7 +6,7 @@ The sums are in statistics.json, what they say in audit.json. Nothing of a singl
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from calyx.config import digest, parse
+from calyx.config.section import digest, parse
 from calyx.errors import CalyxError, RoundFailed, pasted
 from calyx.files.plain import read_lines, user_folder, write_json
 from calyx.layouts import survey_of

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from calyx.config import Section, parse
+from calyx.config.section import Section, parse
 from calyx.errors import CalyxError
 from calyx.layouts import survey_of
 from calyx.order import Cv

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from calyx.config import RunConfig, Section, parse
+from calyx.config.section import RunConfig, Section, parse
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
 from calyx.metrics import metric_name

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 
-from calyx.config import RunConfig
+from calyx.config.section import RunConfig
 from calyx.sentences import counted
 from server.phases.validate import test_best
 from server.rounds import run_rounds

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from calyx.config import canonical_json, config, digest, parse
+from calyx.config.section import canonical_json, config, digest, parse
 from calyx.errors import ConfigError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calyx.composing import compose, resolved
-from calyx.config import RunConfig, better_is, parse
+from calyx.config.section import RunConfig, better_is, parse
 from calyx.defaults import followed, learning_rate
 from calyx.errors import ConfigError
 from calyx.tasks.base import Column, Schema, Target

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.hardware import Hardware, HardwareConfig, apply, cores, gpu_count, resolve
 from calyx.seeding import global_scope

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx import human_yaml
-from calyx.config import Section, config
+from calyx.config.human_yaml import read_tree, typed
+from calyx.config.section import Section, config, human_yaml
 from calyx.errors import ConfigError
 from calyx.files.plain import foreign
-from calyx.human_yaml import read_tree, typed
 
 
 @config

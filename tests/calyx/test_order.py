@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.composing import compose, resolved
-from calyx.config import RunConfig, canonical_json, parse
+from calyx.config.section import RunConfig, canonical_json, parse
 from calyx.errors import ConfigError
 from calyx.order import MAX_ORDER_BYTES, Order, from_json, run_digest, terms_of, to_json, travelling
 

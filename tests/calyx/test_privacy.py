@@ -3,7 +3,7 @@
 import pytest
 
 from calyx.composing import compose, resolved
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.privacy import USUAL_H_MIN, USUAL_N_MIN, PrivacyConfig, guarantee, weaknesses
 

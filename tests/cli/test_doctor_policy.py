@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from calyx.config import parse
+from calyx.config.section import parse
 from cli.doctor_policy import policy_checks
 from cli.site_file import task_template
 from client.policy import PolicyConfig

@@ -11,7 +11,7 @@ from support.csv_files import write_folder
 from support.orders import order
 
 from calyx.composing import compose, resolved
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
 from calyx.order import Cv, terms_of
 from calyx.preprocessing.choice import choose

@@ -12,7 +12,7 @@ from torch import nn
 
 from calyx import wire
 from calyx.composing import compose, resolved
-from calyx.config import canonical_json
+from calyx.config.section import canonical_json
 from calyx.flower import as_task
 from calyx.order import Order, to_json
 from calyx.tasks.digits import Digits

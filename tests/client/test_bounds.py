@@ -8,7 +8,7 @@ import pytest
 from support.site_files import POLICY
 
 from calyx import registry
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from client import order_keys
 from client.bounds import is_within

@@ -5,7 +5,7 @@ from flwr.app import Message, RecordDict
 from support.clients import Clients, code_of
 from support.federation import Federation
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.flower import as_task
 from calyx.flower_site import NotAdmitted

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from calyx.composing import compose, resolved
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.order import terms_of
 from calyx.tasks.base import Part, Table

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from calyx.config import config, parse
+from calyx.config.section import config, parse
 from calyx.errors import DataError
 from calyx.seeding import rng
 from calyx.tasks.base import Column, Schema, Table

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calyx.config import digest
+from calyx.config.section import digest
 from calyx.errors import UserError
 from calyx.files.plain import strict_json
 from calyx.order import Link

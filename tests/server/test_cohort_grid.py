@@ -9,7 +9,7 @@ from flwr.serverapp.strategy import FedAdam, FedAvg
 from support.federation import Federation
 
 from calyx import records, wire
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import CalyxError
 from calyx.flower import rebuild_message
 from calyx.hardware import Hardware

@@ -12,7 +12,7 @@ from support.flows import ALL, SEVEN, SMALL, down
 from support.sites import Sites
 from support.taps import Tap, run_server
 
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed
 from calyx.files.plain import read_lines
 from client import ledger, memory

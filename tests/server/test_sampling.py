@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.composing import compose, resolved
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.privacy import PrivacyConfig
 from server.sampling import (

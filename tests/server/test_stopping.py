@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from calyx.composing import compose, resolved
-from calyx.config import RunConfig, Stopping, parse
+from calyx.config.section import RunConfig, Stopping, parse
 from calyx.errors import ConfigError
 from calyx.populations import Population
 from calyx.registry import load_task

@@ -11,7 +11,7 @@ from support.taps import run_server
 from torch import nn
 
 from calyx import records
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.files.plain import read_lines
 from calyx.hardware import Hardware
 from calyx.tasks.digits import Digits

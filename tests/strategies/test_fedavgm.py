@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from strategies.algorithm import NoKeys
 from strategies.fedavg import FedAvg

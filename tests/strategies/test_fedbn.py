@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.makeup import Makeup, makeup_of
 from calyx.weights import weights_of

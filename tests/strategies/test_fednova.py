@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from calyx.composing import compose, resolved
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from client.optimizers import make_optimizer

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from strategies.fedprox import FedProxLocal
 from strategies.local import Start

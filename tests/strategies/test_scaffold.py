@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.weights import apply_update
 from strategies.algorithm import Mean
 from strategies.local import Finished, Start

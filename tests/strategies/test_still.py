@@ -14,7 +14,7 @@ from flwr.serverapp import strategy as flowers
 
 from calyx import records, wire
 from calyx.composing import compose, resolved
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.flower import as_nobody
 from calyx.makeup import Makeup

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from strategies.algorithm import GroupUpdate
 from strategies.trimmed_mean import TrimmedMean, TrimmedMeanServer, trimmed

@@ -6,7 +6,7 @@ from dataclasses import replace
 from flwr.app import Context, Message, RecordDict
 
 from calyx import wire
-from calyx.config import canonical_json
+from calyx.config.section import canonical_json
 from calyx.flower import as_task
 from calyx.layouts import parts_of, rules_of, statistics_parts, survey_of
 from calyx.order import Abandoned, Link, Order, to_json

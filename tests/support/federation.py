@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache
 
 from calyx.composing import compose, resolved
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.makeup import makeup_of
 from calyx.order import terms_of
 from calyx.preprocessing.config import PreprocessingConfig

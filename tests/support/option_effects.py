@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import CalyxError, UserError
 from calyx.faults import Fault, inject
 from calyx.hardware import Hardware

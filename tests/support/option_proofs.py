@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from calyx.config import parse
+from calyx.config.section import parse
 from engines.planning import EmbeddedConfig, RayConfig
 from support.option_effects import (
     dealt,

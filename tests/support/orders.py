@@ -1,7 +1,7 @@
 """Orders of a run as an honest server writes them; without rows, models or clients."""
 
 from calyx.composing import compose, resolved
-from calyx.config import RunConfig, parse
+from calyx.config.section import RunConfig, parse
 from calyx.order import Link, Order, terms_of
 
 TERMS = terms_of(parse(RunConfig, resolved(compose([])), ""))

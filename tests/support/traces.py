@@ -24,7 +24,7 @@ import pytest
 from flwr.app import Message
 
 from calyx import wire
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.flower import as_task
 from calyx.order import Order, to_json
 from calyx.privacy import PrivacyConfig

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
 

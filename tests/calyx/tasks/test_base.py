@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from calyx.composing import compose, resolved
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from support.csv_files import CLASSES, task_of
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError, DataError
 from calyx.tasks.csv import Csv
 from calyx.tasks.csv_schema import SchemaConfig, read_schema

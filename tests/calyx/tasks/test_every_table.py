@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.wild_tables import UNLABELLED, make
 
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import DataError
 from calyx.tasks.csv import Csv, dialect_of
 from calyx.tasks.csv_schema import SchemaConfig

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from calyx.composing import compose, resolved
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError, DataError
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.composing import compose, resolved
-from calyx.config import parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError, DataError
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from calyx.config_sentence import sentence
+from calyx.config.sentence import sentence
 from calyx.errors import ConfigError, UserError
 from calyx.files.foreign import read_object
 

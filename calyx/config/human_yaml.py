@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
+from calyx.config.key_types import Types, below, literals, members
 from calyx.errors import ConfigError, printable
 from calyx.files.foreign import DEEPEST, MOST_VALUES, check_size, refuse_alias
 from calyx.files.plain import read_bounded
-from calyx.key_types import Types, below, literals, members
 
 MOST_BYTES = 2**24  # a schema of 100,000 columns has some 6 million
 SHOWN = 60  # characters of a word

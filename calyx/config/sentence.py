@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from calyx.config.key_types import Types, below, keys_of, members
 from calyx.errors import printable
-from calyx.key_types import Types, below, keys_of, members
 
 SHOWN = 80  # characters of a wrong value
 ALIKE = 0.7  # how near a key is to one that there is, of 1, for it to be what is meant
