@@ -13,7 +13,7 @@ from markupsafe import Markup
 from rich.table import Table
 
 from benchmarks.imprint import SUMS, Read, lines
-from calyx.digits import THIN
+from calyx.words.digits import THIN
 from cli.report.scales import Scale
 from cli.report.svg import Caption, drawing, line, pen, tag, text
 

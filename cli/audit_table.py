@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calyx.digits import ABSENT as NOT_TOLD
-from calyx.digits import percent_text, share, with_spread
 from calyx.errors import printable
+from calyx.words.digits import ABSENT as NOT_TOLD
+from calyx.words.digits import percent_text, share, with_spread
 
 _NAMED = 4  # columns in one sentence
 _FIGURES = {  # that are named where they are not told

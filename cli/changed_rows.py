@@ -9,8 +9,8 @@ from calyx.files.plain import read_lines
 from calyx.order import terms_of
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
-from calyx.sentences import named
 from calyx.wire import FailureCode
+from calyx.words.sentences import named
 from client.begun import Beginning
 from client.config import node_config, read_site
 from client.data import read_rows

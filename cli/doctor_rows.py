@@ -6,9 +6,9 @@ It is the site's own machine: what is found is shown here, and nowhere else.
 from pathlib import Path
 
 from calyx.errors import CalyxError
-from calyx.sentences import counted
 from calyx.tasks.csv_folder import SCHEMAS, schema_in, tables_in
 from calyx.tasks.csv_split import part_folders
+from calyx.words.sentences import counted
 from cli.checks import Check
 from client.config import Site
 from client.failures import ClientFailure

@@ -15,11 +15,11 @@ from calyx.certificates import make_node_key, node_files
 from calyx.errors import UserError
 from calyx.files.outputs import shown, write_whole
 from calyx.key_files import OWNERS, PrivateKey, PublicKey, refuse_existing
-from calyx.lookalikes import lookalikes
 from calyx.manifest import write_manifest
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import Roster, fingerprint, make_roster, write_roster
 from calyx.signed import check_unsigned, is_register, note_signed, read_register
+from calyx.words.lookalikes import lookalikes
 from cli import keys_tls
 from cli.arguments import Parser
 from cli.facts import print_facts, say

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.digits import plain
 from calyx.errors import UserError, printable
-from calyx.sentences import named
 from calyx.tasks.base import Column, Schema
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Field, Rows, all_rows, read_chunks
 from calyx.tasks.task import Task
+from calyx.words.digits import plain
+from calyx.words.sentences import named
 
 SHOWN = 3  # lines in one sentence
 

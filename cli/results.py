@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from calyx.digits import ABSENT, apart, share
 from calyx.errors import printable
 from calyx.files.plain import read_lines
-from calyx.sentences import named
+from calyx.words.digits import ABSENT, apart, share
+from calyx.words.sentences import named
 from server.attendance import absentees_of, sentences
 from server.folder import Row
 

@@ -16,8 +16,8 @@ from calyx.errors import ConfigError, UserError
 from calyx.files.plain import absolute, read_plain
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster, write_roster
-from calyx.sentences import named
 from calyx.tasks.task import Task
+from calyx.words.sentences import named
 from cli.contradictions import refuse_undone
 from cli.following import drive, helped, read_pinned, split_options
 from cli.hydra_program import composed

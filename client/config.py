@@ -11,7 +11,7 @@ from calyx.errors import ConfigError
 from calyx.hardware import HardwareConfig
 from calyx.secagg.participant import Member
 from calyx.secagg.roster import Roster, read_roster
-from calyx.sentences import named
+from calyx.words.sentences import named
 from client.policy import ADDED, PolicyConfig
 
 _NAME_KEY = "client-name"  # in Flower's node config

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from calyx.errors import printable
-from calyx.sentences import rows
 from calyx.statistics.alike_neighbours import alike_neighbours
 from calyx.statistics.near_copies import near_copies
 from calyx.statistics.repeating_column import are_alike
 from calyx.statistics.repeats import row_hashes
 from calyx.tasks.base import Schema, Table, join
 from calyx.wire import FailureCode
+from calyx.words.sentences import rows
 from client.checks import Finding, of_equal_rows
 from client.cuts import TOLERATED
 from client.failures import ClientFailure

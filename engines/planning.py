@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from calyx.config.section import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
 from calyx.errors import ConfigError, DataError, UserError
-from calyx.extras import adding
 from calyx.faults import parse_faults
 from calyx.hardware import HardwareConfig, check, cores
 from calyx.order import Cv, Terms, terms_of
@@ -20,10 +19,11 @@ from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
-from calyx.sentences import counted, rows
 from calyx.tasks.base import split_of
 from calyx.tasks.task import Task, own_split
 from calyx.wire import FailureCode
+from calyx.words.extras import adding
+from calyx.words.sentences import counted, rows
 from client import journal
 from client.checks import UNLABELLED
 from client.config import Site, node_config, read_site

@@ -23,10 +23,10 @@ from calyx.hardware import Hardware
 from calyx.makeup import Makeup
 from calyx.order import Terms
 from calyx.seeding import global_scope
-from calyx.sentences import counted, named
 from calyx.tasks.base import Part, Schema
 from calyx.tasks.task import Task
 from calyx.weights import weights_of
+from calyx.words.sentences import counted, named
 from client.batching import batch_sizes, is_last_joined
 from client.data import Participant
 from client.evaluation import evaluate

@@ -16,8 +16,8 @@ from calyx.preprocessing.choice import choose
 from calyx.privacy import PrivacyConfig, guarantee, weaknesses
 from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
-from calyx.sentences import named
 from calyx.tasks.task import Task, own_split
+from calyx.words.sentences import named
 from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
 from server.folder import RunFolder, Severity

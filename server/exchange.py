@@ -10,10 +10,10 @@ from calyx.layouts import Contents
 from calyx.metrics import PERSONAL, figures
 from calyx.order import Abandoned, Kind, Link
 from calyx.populations import Population, population_of
-from calyx.sentences import MOST_NAMED
 from calyx.vector.contribution import Aggregate, Cells
 from calyx.vector.figures import Figures
 from calyx.vector.quantise import Residues
+from calyx.words.sentences import MOST_NAMED
 from server.sampling import Groups
 
 UNSOUND = "its group's sum is unsound"  # how the reason begins of all clients of such a sum

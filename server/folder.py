@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import yaml
 
-from calyx import digits
 from calyx.errors import UserError, pasted
 from calyx.files.foreign import (
     MOST_CONFIG_BYTES,
@@ -29,6 +28,7 @@ from calyx.files.plain import (
     strict_json,
     write_atomically,
 )
+from calyx.words import digits
 
 Severity = Literal["info", "warning", "error"]
 _MAX_VANISHED = 20

@@ -11,8 +11,8 @@ from calyx.config.section import RunConfig, Stopping
 from calyx.errors import ConfigError
 from calyx.metrics import PERSONAL
 from calyx.populations import Population, is_same_population
-from calyx.sentences import named
 from calyx.tasks.base import Schema
+from calyx.words.sentences import named
 from server.checkpoints import Best, RunState
 from strategies.loading import load_objective
 from strategies.local import LocalObjective

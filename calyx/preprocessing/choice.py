@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from calyx.config.section import Section, parse
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.sentences import named
 from calyx.tasks.base import Schema
+from calyx.words.sentences import named
 
 AUTO = "auto"
 FROM_SITES = (

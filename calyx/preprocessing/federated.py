@@ -21,12 +21,12 @@ from calyx.preprocessing.fitting import (
     outlier_bounds,
 )
 from calyx.preprocessing.imputation import constant_fill, unknown_category
-from calyx.sentences import named
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import AuditFinding
 from calyx.statistics.numbers import Numbers
 from calyx.tasks.base import Column, Schema
 from calyx.weights import Array, Weights
+from calyx.words.sentences import named
 
 STORED = "preprocessing/constants"  # a tensor [C, 5]: fill, low, high, mean, scale; NaN where none
 SHOWN = 4  # names in one sentence

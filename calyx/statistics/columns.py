@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.digits import plain
-from calyx.sentences import rows
 from calyx.statistics.local_finding import LocalFinding, Severity
 from calyx.tasks.base import Column
+from calyx.words.digits import plain
+from calyx.words.sentences import rows
 
 Values = NDArray[np.float64]
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from calyx.digits import plain
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import SEVERITIES, AuditFinding, names_of, sites_of
 from calyx.statistics.number_findings import number_findings, ranges
 from calyx.statistics.shifts import FAR_MISSING, is_far, label_shifts, shifts
 from calyx.statistics.telling import telling
 from calyx.tasks.base import Schema
+from calyx.words.digits import plain
 
 MOSTLY = 0.5  # share of missing rows above which a column says little
 UNEVEN = 0.25  # sd over sites of a share of missing rows

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from calyx.digits import outside as outside_of
-from calyx.digits import plain
 from calyx.statistics.figures import VariableFigures
 from calyx.statistics.finding import AuditFinding
 from calyx.statistics.numbers import Numbers
 from calyx.statistics.variables import REACH, Variable
+from calyx.words.digits import outside as outside_of
+from calyx.words.digits import plain
 
 _QUANTILES = {"median": "median", "q1": "first quartile", "q3": "third quartile"}
 _MOMENTS = {"mean": "mean", "sd": "standard deviation"}

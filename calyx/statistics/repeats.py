@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.seeding import rng
-from calyx.sentences import rows
 from calyx.statistics.local_finding import LocalFinding, Severity
 from calyx.tasks.base import Table
+from calyx.words.sentences import rows
 
 _CHANCE = 0.001  # a count this unlikely is none of chance
 _MIN_COLUMNS = 5  # below, rows that agree in all but one column say nothing

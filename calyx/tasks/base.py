@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.digits import plain
+from calyx.words.digits import plain
 
 Values = NDArray[np.float64]
 Kind = Literal["numeric", "categorical", "ordinal", "image", "text"]

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from calyx.errors import ConfigError, DataError, printable
 from calyx.files.plain import plain
-from calyx.sentences import named
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.tables import Chunk, read_chunks
 from calyx.tasks.words import one_form
+from calyx.words.sentences import named
 
 SHOWN = 8  # names in one sentence
 LONGEST = 200  # characters of a client's name, as in a roster

@@ -15,8 +15,8 @@ from typing import TextIO
 
 from calyx.errors import DataError, printable
 from calyx.files.plain import plain
-from calyx.sentences import counted
 from calyx.tasks.csv_encodings import encoding_of, told
+from calyx.words.sentences import counted
 
 BREAK = re.compile(r"\r\n|\r|\n")
 # A word of Excel's: the delimiter of the lines below.

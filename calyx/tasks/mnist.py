@@ -15,10 +15,10 @@ import numpy as np
 
 from calyx.config.section import parse
 from calyx.errors import ConfigError, DataError
-from calyx.extras import adding
 from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.partitions import Partition, PartitionConfig, client_names, partition
 from calyx.tasks.strangers import refuse_stranger
+from calyx.words.extras import adding
 
 if TYPE_CHECKING:
     from torch import nn

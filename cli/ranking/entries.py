@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from calyx.digits import number_texts
 from calyx.populations import Population, is_same_population
+from calyx.words.digits import number_texts
 
 Figures = Mapping[str, Any]  # summary.json
 PERSONAL = "personal_"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from statistics import mean
 
-from calyx.digits import deviation_text, number_texts, percent_texts
+from calyx.words.digits import deviation_text, number_texts, percent_texts
 from cli.ranking.entries import PERSONAL
 from cli.ranking.remarks import remarks
 from cli.ranking.significance import FEWEST, Difference, difference

@@ -6,8 +6,8 @@ show. Where a model is far behind and none is seen, that is said.
 
 from collections.abc import Sequence
 
-from calyx.digits import number_texts
-from calyx.sentences import named
+from calyx.words.digits import number_texts
+from calyx.words.sentences import named
 from cli.report.folder import Run, preprocessing_of
 from cli.report.remark import Remark
 from cli.report.rows import Round

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calyx.digits import ABSENT, percent_text
+from calyx.words.digits import ABSENT, percent_text
 from cli.report.class_charts import confusion_map
 from cli.report.classes import Classes, classes_of, why_unknown
 from cli.report.figures import Figure

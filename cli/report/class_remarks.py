@@ -1,6 +1,6 @@
 """Says in words where an accuracy hides how a classifier treats its classes. Pure."""
 
-from calyx.digits import percent_text, percent_texts
+from calyx.words.digits import percent_text, percent_texts
 from cli.report.classes import COMMON, Classes, ClassLine, classes_of
 from cli.report.folder import Run
 from cli.report.remark import Remark

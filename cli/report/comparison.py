@@ -10,9 +10,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from calyx.digits import ABSENT, count_text
 from calyx.errors import UserError
 from calyx.files.plain import write_atomically
+from calyx.words.digits import ABSENT, count_text
 from cli.ranking.entries import Entry
 from cli.ranking.remarks import Result, described, missing_figures, remarks, without_effect
 from cli.ranking.standings import Group, Line, rank

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from calyx.digits import ABSENT, count_texts, number_texts, percent_texts, spread_texts
+from calyx.words.digits import ABSENT, count_texts, number_texts, percent_texts, spread_texts
 from cli.ranking.entries import number_of
 from cli.ranking.standings import Group, Line
 from cli.report.folder import Run

@@ -11,10 +11,10 @@ from markupsafe import Markup
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-from calyx import digits
-from calyx.digits import percent_text
 from calyx.errors import UserError
 from calyx.files.plain import read_plain
+from calyx.words import digits
+from calyx.words.digits import percent_text
 from cli.report.rows import Count, Share
 from cli.report.rows import Severity as Gravity
 from cli.report.scales import shorten

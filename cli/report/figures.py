@@ -7,7 +7,7 @@ from statistics import median, quantiles
 
 from markupsafe import Markup
 
-from calyx.digits import number_text
+from calyx.words.digits import number_text
 from cli.report.charts import (
     R2_FLOOR,
     Axes,

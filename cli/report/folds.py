@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from calyx import digits
+from calyx.words import digits
 from cli.report.rows import CrossValidation, CvRow, Summary
 
 MOST_ROWS = 200  # of the table

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calyx.digits import ABSENT, number_text, percent_text
+from calyx.words.digits import ABSENT, number_text, percent_text
 from cli.ranking.entries import number_of
 from cli.report import figures
 from cli.report.classes import classes_of

@@ -12,10 +12,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from calyx.digits import in_column, number_text, percent_text, spread_of
 from calyx.errors import UserError
 from calyx.files.foreign import check_own
 from calyx.files.plain import write_atomically
+from calyx.words.digits import in_column, number_text, percent_text, spread_of
 from cli.report import client_figures, data, figures
 from cli.report.class_figures import class_section
 from cli.report.conclusions import conclude

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from calyx import digits
-from calyx.digits import THIN, percent_text
+from calyx.words import digits
+from calyx.words.digits import THIN, percent_text
 
 Point = tuple[float, float | None]  # y None: not measured; the line has a gap there
 

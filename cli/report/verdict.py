@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from calyx import digits
-from calyx.digits import THIN, percent_text
+from calyx.words import digits
+from calyx.words.digits import THIN, percent_text
 from cli.report.rows import Baselines, Models
 
 CLOSE_R2 = 0.02  # a difference below this is called too close

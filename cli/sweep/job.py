@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from calyx.digits import number_texts
 from calyx.errors import CalyxError
 from calyx.hardware import cores
+from calyx.words.digits import number_texts
 from cli.main import accept_any_terminal
 from cli.meanings import explained
 from cli.ranking.entries import figure_of, number_of

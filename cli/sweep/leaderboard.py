@@ -14,7 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from calyx.digits import ABSENT, count_texts, number_texts, shortened, spread_texts
+from calyx.words.digits import ABSENT, count_texts, number_texts, shortened, spread_texts
 from cli.ranking.entries import number_of
 from cli.ranking.remarks import Result, described, missing_figures, remarks, without_effect
 from cli.ranking.standings import Group, Line, Standing, rank

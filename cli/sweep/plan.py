@@ -13,7 +13,7 @@ from typing import Any
 from calyx.composing import compose, compose_master
 from calyx.config.section import RunConfig, canonical_json
 from calyx.errors import ConfigError, UserError
-from calyx.extras import adding
+from calyx.words.extras import adding
 from cli.contradictions import no_effect, refuse_undone, undone_words, written
 from cli.hydra_program import search_path
 from cli.idle import check_search, idle_in_all, idle_words

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calyx.config.section import RunConfig
-from calyx.digits import number_texts
+from calyx.words.digits import number_texts
 from cli.ranking.entries import figure_of, is_same_rows, number_of, population_of, rows_of
 from server.folder import Row
 

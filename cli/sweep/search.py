@@ -9,8 +9,8 @@ from typing import Any
 from calyx.composing import resolved
 from calyx.config.section import better_is
 from calyx.defaults import stopping_of
-from calyx.digits import number_texts
 from calyx.errors import ConfigError, UserError
+from calyx.words.digits import number_texts
 from cli.ranking.remarks import remarks
 from cli.ranking.standings import rank
 from cli.sweep.outcomes import Outcome, entries_of

@@ -14,7 +14,6 @@ from calyx.order import Cv, Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import unsure_modes
 from calyx.secagg.refusals import RefusalCode
-from calyx.sentences import named
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import ALL, TRAIN, Survey
 from calyx.statistics.drift import Drift
@@ -23,6 +22,7 @@ from calyx.statistics.figures import Figures, read_sums
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.finding import SEVERITIES, AuditFinding
 from calyx.statistics.findings import find
+from calyx.words.sentences import named
 from server.asking import ask_all
 from server.baseline import holds, read_baseline, read_stored
 from server.exchange import Exchange, TooFewReplies, total_counts

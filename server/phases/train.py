@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 
 from calyx.config.section import RunConfig
-from calyx.sentences import counted
+from calyx.words.sentences import counted
 from server.phases.validate import test_best
 from server.rounds import run_rounds
 from server.work import Work

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from calyx import digits
+from calyx.words import digits
 from server.folder import shown_figures
 
 DRAW = np.random.default_rng(5)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from calyx import extras
+from calyx.words import extras
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from calyx.lookalikes import lookalikes
+from calyx.words.lookalikes import lookalikes
 
 
 @pytest.mark.parametrize(

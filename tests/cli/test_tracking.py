@@ -8,8 +8,8 @@ import pytest
 
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError
-from calyx.extras import adding
 from calyx.files.plain import read_lines
+from calyx.words.extras import adding
 from cli.main import run
 from cli.tracking import final_scalars, parameters, scalars, to_mlflow
 from engines import planning

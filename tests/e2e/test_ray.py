@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from support.program import calyx_command, environment, run_here
 
-from calyx.extras import adding
 from calyx.files.plain import read_lines
+from calyx.words.extras import adding
 from engines import planning
 
 pytestmark = [

@@ -11,11 +11,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.sentences import named
 from calyx.tasks.drafting.columns import numbers_of
 from calyx.tasks.drafting.survey import Survey
 from calyx.tasks.drafting.targets import Answer
 from calyx.tasks.drafting.telling import EVENTS, TIMES, tokens
+from calyx.words.sentences import named
 
 CHANCE = math.log(1e-9)  # a coincidence less likely than this is none
 ENOUGH = 100  # rows by which numbers may tell classes apart

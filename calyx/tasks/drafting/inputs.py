@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from calyx.errors import printable
-from calyx.sentences import named
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.drafting.answers import giving_away
 from calyx.tasks.drafting.categories import FEW_NUMBERS, Categories, categories
@@ -14,6 +13,7 @@ from calyx.tasks.drafting.ids import is_id
 from calyx.tasks.drafting.ranges import WIDEST, codes_in, outwards
 from calyx.tasks.drafting.survey import Survey
 from calyx.tasks.drafting.targets import Answer
+from calyx.words.sentences import named
 
 MOST_STRANGE = 3  # words that may mean "missing", among
 MANY = 20  # different numbers and more

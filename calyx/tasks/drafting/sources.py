@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calyx.errors import DataError, printable
-from calyx.sentences import named
 from calyx.tasks.csv_folder import copies, files_by_client, left_out, listed, tables_in
 from calyx.tasks.csv_rows import Dialect
 from calyx.tasks.csv_split import part_folders
 from calyx.tasks.tables import read_header
 from calyx.tasks.words import exact
+from calyx.words.sentences import named
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from calyx.errors import ConfigError, DataError
-from calyx.extras import adding
 from calyx.tasks import mnist
 from calyx.tasks.mnist import Mnist
+from calyx.words.extras import adding
 
 SECTION = {
     "name": "mnist",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from calyx.digits import number_text
+from calyx.words.digits import number_text
 from cli.report.findings import count_severities, group_events
 from cli.report.rows import Baselines, Event, Severity
 from cli.report.scales import bytes_text, push_apart, seconds_text, shorten

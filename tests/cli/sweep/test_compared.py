@@ -6,7 +6,7 @@ import json
 import pytest
 from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
-from calyx.digits import number_texts
+from calyx.words.digits import number_texts
 
 pytestmark = pytest.mark.e2e
 RANGED = COLUMNS | {"pressure": COLUMNS["pressure"] | {"low": 50, "high": 200}}

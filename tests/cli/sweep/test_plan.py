@@ -9,7 +9,7 @@ from argparse import Namespace
 import pytest
 
 from calyx.composing import compose, compose_master
-from calyx.extras import adding
+from calyx.words.extras import adding
 from cli.sweep.plan import EXTRAS, planned_sweep
 from server.folder import RunFolder
 

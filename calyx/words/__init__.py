@@ -1,0 +1,1 @@
+"""Numbers, counts and names as people read them. Pure."""
