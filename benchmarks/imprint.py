@@ -20,7 +20,7 @@ from scipy.stats import norm
 from sklearn.datasets import load_breast_cancer
 from torch import nn
 
-from calyx.hardware import Hardware
+from calyx.machine.hardware import Hardware
 from calyx.metrics import CLIPPED, LOSS
 from calyx.seeding import rng
 from calyx.tasks.base import Part

@@ -28,7 +28,7 @@ from benchmarks.leakage_page import Example, Figures, Sum, View, render, tables
 from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.files.plain import write_atomically
-from calyx.hardware import Hardware, apply
+from calyx.machine.hardware import Hardware, apply
 from calyx.metrics import CLIPPED, LOSS
 from calyx.order import Terms, terms_of
 from calyx.privacy import PrivacyConfig

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from calyx.hardware import cores
+from calyx.machine.hardware import cores
 
 LAUNCHERS = {"one_by_one": "basic", "side_by_side": "joblib"}
 

@@ -12,7 +12,7 @@ import httpx
 
 from calyx.certificates import has_identifier
 from calyx.errors import CalyxError, UserError, printable
-from calyx.proxies import Proxy
+from calyx.machine.proxies import Proxy
 
 MAX_ANSWER_BYTES = 16 * 2**20  # Flower's own chunks have 5 MiB
 TIMEOUT_S = 30.0

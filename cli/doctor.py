@@ -17,9 +17,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from calyx.cgroups import cpu_quota, memory_left
 from calyx.errors import UserError
-from calyx.hardware import cores, gpu_count
+from calyx.machine.cgroups import cpu_quota, memory_left
+from calyx.machine.hardware import cores, gpu_count
 from cli.checks import Check, show
 
 _OTHERS = {"server": "cli.doctor_server", "site": "cli.doctor_site", "privacy": "cli.planner"}

@@ -5,8 +5,8 @@ import ssl
 from pathlib import Path
 
 from calyx.certificates import describe, is_of_authority
+from calyx.machine.ports import why_taken
 from cli.checks import Check
-from engines.ports import why_taken
 
 ANSWER_S = 3.0
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - not listened on

@@ -11,7 +11,7 @@ import httpx
 from calyx.bounded_http import blame, bounded_client, root_of, seconds_ahead
 from calyx.certificates import describe
 from calyx.errors import CalyxError, UserError
-from calyx.proxies import Proxy, proxy_for
+from calyx.machine.proxies import Proxy, proxy_for
 from cli.checks import Check
 from client.site import SiteConfig
 

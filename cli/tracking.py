@@ -15,7 +15,7 @@ from typing import Any
 from calyx.config.section import RunConfig
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
-from calyx.proxies import past_proxies
+from calyx.machine.proxies import past_proxies
 from cli.resume import MAY_CHANGE
 from server.folder import Row, RunFolder
 

@@ -14,8 +14,8 @@ from calyx.causes import cause_of
 from calyx.config.section import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.folds import CV_RUN, fold_run, stacked, unstacked
-from calyx.hardware import Hardware, apply, resolve
 from calyx.layouts import Parts, parts_of, weighed
+from calyx.machine.hardware import Hardware, apply, resolve
 from calyx.makeup import Makeup, check_left, left_behind, makeup_of
 from calyx.order import Order
 from calyx.preprocessing.config import PreprocessingConfig

@@ -12,7 +12,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from calyx.hardware import Hardware
+from calyx.machine.hardware import Hardware
 from calyx.seeding import global_scope
 from client.evaluation import loss_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calyx.config.section import Section, canonical_json, config, parse
 from calyx.errors import ConfigError
-from calyx.hardware import HardwareConfig
+from calyx.machine.hardware import HardwareConfig
 from calyx.secagg.participant import Member
 from calyx.secagg.roster import Roster, read_roster
 from calyx.words.sentences import named

@@ -7,8 +7,8 @@ from typing import Literal
 
 from calyx.config.section import parse
 from calyx.details import no_details, told_details
-from calyx.hardware import apply
 from calyx.layouts import over_of
+from calyx.machine.hardware import apply
 from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.privacy import PrivacyConfig
 from calyx.spread import spread_counts

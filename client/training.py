@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from calyx.hardware import Hardware
+from calyx.machine.hardware import Hardware
 from calyx.seeding import global_scope, rng
 from calyx.tasks.base import Part
 from calyx.weights import Weights

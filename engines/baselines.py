@@ -12,8 +12,8 @@ import numpy as np
 
 from calyx.causes import cause_of
 from calyx.config.section import parse
-from calyx.hardware import apply, resolve
 from calyx.layouts import over_of
+from calyx.machine.hardware import apply, resolve
 from calyx.metrics import Counts, counts_of, figures, metric_name
 from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from calyx.bell import PORT_VARIABLE
+from calyx.machine.proxies import past_proxies
 from calyx.measured import ROOT
-from calyx.proxies import past_proxies
 
 
 def flower_environment(state: Path, bell_port: int) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from calyx.config.section import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
 from calyx.errors import ConfigError, DataError, UserError
 from calyx.faults import parse_faults
-from calyx.hardware import HardwareConfig, check, cores
+from calyx.machine.hardware import HardwareConfig, check, cores
 from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig

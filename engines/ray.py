@@ -17,7 +17,7 @@ from flwr.serverapp import Grid
 from calyx.config.section import Section
 from calyx.flower import as_task
 from calyx.installed import code_hash
-from calyx.proxies import past_proxies
+from calyx.machine.proxies import past_proxies
 from calyx.wire import engine_failure
 from client.config import node_config
 from engines.embedded import Onlooker

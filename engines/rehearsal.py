@@ -23,7 +23,7 @@ from torch import nn
 
 from calyx.config.section import parse
 from calyx.errors import CalyxError, ConfigError
-from calyx.hardware import resolve
+from calyx.machine.hardware import resolve
 from calyx.makeup import Makeup, left_behind, makeup_of
 from calyx.order import Terms
 from calyx.privacy import PrivacyConfig

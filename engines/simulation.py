@@ -14,7 +14,7 @@ from flwr.serverapp import Grid
 from calyx.config.section import parse
 from calyx.files.plain import read_lines, write_json
 from calyx.flower import SERVER_NODE, quiet_flower
-from calyx.hardware import cores
+from calyx.machine.hardware import cores
 from calyx.metrics import PERSONAL
 from client.begun import Beginning, begin
 from client.data import read_rows

@@ -25,8 +25,8 @@ from calyx.files.outputs import write_whole
 from calyx.files.plain import inner, read_bounded
 from calyx.flower import Operator
 from calyx.key_files import PRIVATE_MODE
+from calyx.machine.ports import why_taken
 from engines.flower_environment import flower_environment
-from engines.ports import why_taken
 from server.gateway import Behind, make_gateway
 from server.guard import Limits
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from calyx.causes import cause_of, place_of
 from calyx.config.section import parse
 from calyx.errors import CalyxError, ConfigError
-from calyx.hardware import Hardware
+from calyx.machine.hardware import Hardware
 from calyx.makeup import Makeup
 from calyx.order import Terms
 from calyx.seeding import global_scope

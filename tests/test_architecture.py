@@ -61,7 +61,7 @@ READS_AND_WRITES = {
     "calyx/files/plain.py": "the reader and the writer",
     "calyx/files/outputs.py": "what --out names, which may be a stream",
     "calyx/files/foreign.py": "a file without a name, to see whose it would be",
-    "calyx/cgroups.py": "files of the kernel's, which are made when they are read",
+    "calyx/machine/cgroups.py": "files of the kernel's, which are made when they are read",
     "calyx/measured.py": "our own packages, before anything of ours is imported",
     "cli/isolated.py": "the same",
     "client/code.py": "what the environment makes Python run, which is told and not obeyed",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from calyx.errors import DataError
 from calyx.files.plain import plain, user_folder, write_atomically
-from calyx.proxies import proxy_for
+from calyx.machine.proxies import proxy_for
 
 TIMEOUT_S = 30.0
 MAX_BYTES = 64 * 2**20

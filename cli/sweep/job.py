@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.errors import CalyxError
-from calyx.hardware import cores
+from calyx.machine.hardware import cores
 from calyx.words.digits import number_texts
 from cli.main import accept_any_terminal
 from cli.meanings import explained

@@ -2,8 +2,8 @@
 
 import pytest
 
-from calyx import hardware
-from calyx.cgroups import cpu_quota, memory_left
+from calyx.machine import hardware
+from calyx.machine.cgroups import cpu_quota, memory_left
 
 SLICE = "/system.slice/calyx.service"
 DOCKER = "4:memory:/docker/ab12\n3:cpu,cpuacct:/docker/ab12\n1:name=systemd:/docker/ab12\n"

@@ -7,7 +7,7 @@ from torch import nn
 
 from calyx.config.section import parse
 from calyx.errors import ConfigError
-from calyx.hardware import Hardware, HardwareConfig, apply, cores, gpu_count, resolve
+from calyx.machine.hardware import Hardware, HardwareConfig, apply, cores, gpu_count, resolve
 from calyx.seeding import global_scope
 from calyx.tasks.base import Part
 from calyx.weights import hash_weights, weights_of

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from calyx.errors import UserError
-from calyx.proxies import past_proxies, proxy_for
+from calyx.machine.proxies import past_proxies, proxy_for
 
 GATE = "gateway.example.org:9443"
 DEAD = "http://127.0.0.1:9"

@@ -11,7 +11,7 @@ from support.training import EMPTY, config, flat, job, rows
 from torch import nn
 from torch.nn import functional
 
-from calyx.hardware import Hardware
+from calyx.machine.hardware import Hardware
 from calyx.seeding import rng
 from calyx.tasks.base import Part
 from calyx.weights import weights_of

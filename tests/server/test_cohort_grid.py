@@ -12,7 +12,7 @@ from calyx import records, wire
 from calyx.config.section import parse
 from calyx.errors import CalyxError
 from calyx.flower import rebuild_message
-from calyx.hardware import Hardware
+from calyx.machine.hardware import Hardware
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.weights import initial_model, load_into, weights_of
 from client.data import prepare

@@ -13,7 +13,7 @@ from torch import nn
 from calyx import records
 from calyx.config.section import parse
 from calyx.files.plain import read_lines
-from calyx.hardware import Hardware
+from calyx.machine.hardware import Hardware
 from calyx.tasks.digits import Digits
 from calyx.weights import initial_model, load_into, weights_of
 from client import assignment

@@ -7,8 +7,8 @@ from torch import nn
 from calyx.config.section import parse
 from calyx.errors import CalyxError, UserError
 from calyx.faults import Fault, inject
-from calyx.hardware import Hardware
 from calyx.layouts import PRG_KEY_BYTES
+from calyx.machine.hardware import Hardware
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
 from calyx.privacy import PrivacyConfig, guarantee

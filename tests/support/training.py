@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from calyx.hardware import Hardware
+from calyx.machine.hardware import Hardware
 from calyx.tasks.base import Part
 from client.training import LocalJob
 from client.training_config import EarlyStopping, TrainingConfig

@@ -12,7 +12,7 @@ import yaml
 from support.pages import commands, shortened
 from support.program import BROKEN, run_here
 
-from calyx.hardware import cores
+from calyx.machine.hardware import cores
 
 pytestmark = pytest.mark.e2e
 JOBS = [*BROKEN, "rounds=2", "task.fault=raise", "retries=0", "task.victims=6,0", "seed=1,2"]

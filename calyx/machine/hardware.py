@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from calyx.cgroups import cpu_quota
 from calyx.config.section import PositiveInt, config
 from calyx.errors import ConfigError
+from calyx.machine.cgroups import cpu_quota
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,1 @@
+"""What this machine is: processors, device, limits of its container, proxies, ports."""
