@@ -20,13 +20,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Shown
 
+from calyx.data.schema import Column, Schema, Table
 from calyx.seeding import rng
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import ALL, ITEMS, Survey
 from calyx.statistics.drift import LIMITS, Drift
 from calyx.statistics.figures import Figures, Sums, read_sums
 from calyx.statistics.measuring import measure
-from calyx.tasks.base import Column, Schema, Table
 
 COLUMNS = (1, 13, 64)
 SIZES = (200, 1000, 10_000)  # rows of a window, of all sites together

@@ -20,10 +20,10 @@ from scipy.stats import norm
 from sklearn.datasets import load_breast_cancer
 from torch import nn
 
+from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
 from calyx.metrics import CLIPPED, LOSS
 from calyx.seeding import rng
-from calyx.tasks.base import Part
 from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import FixedPoint, Residues, add
 from calyx.weights import Weights, float_shapes, load_into, weights_of

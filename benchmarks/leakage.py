@@ -27,6 +27,7 @@ from benchmarks import imprint
 from benchmarks.leakage_page import Example, Figures, Sum, View, render, tables
 from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, parse
+from calyx.data.schema import Part
 from calyx.files.plain import write_atomically
 from calyx.machine.hardware import Hardware, apply
 from calyx.metrics import CLIPPED, LOSS
@@ -35,7 +36,6 @@ from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
 from calyx.secagg.masking import Mask, apply_masks
 from calyx.seeding import rng
-from calyx.tasks.base import Part
 from calyx.tasks.task import Task
 from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import Residues, add

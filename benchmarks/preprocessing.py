@@ -23,7 +23,7 @@ import numpy as np
 import yaml
 
 from benchmarks.comparison import row, spread
-from calyx.tasks.base import Column, without_codes
+from calyx.data.schema import Column, without_codes
 from calyx.tasks.heart import COLUMNS, SHA256, read_table
 
 SEEDS = 20

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.calibration import STEP, coarsened, expected_calibration_error, margin
+from calyx.data.schema import Schema
 from calyx.metrics import PERSONAL, ROWS_MAX, Counts, Over, figures
 from calyx.spread import client_spread
-from calyx.tasks.base import Schema
 from calyx.vector.contribution import Cells, Count
 from calyx.vector.figures import IMPOSSIBLE
 

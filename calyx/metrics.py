@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calyx.tasks.base import Schema
+from calyx.data.schema import Schema
 from calyx.vector.contribution import Cells, Count, Metric
 from calyx.vector.exact import (
     FLOAT_MAX,

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from calyx.data.schema import Schema
 from calyx.metrics import SHARE_STEPS, Counts, Over
-from calyx.tasks.base import Schema
 from calyx.vector.exact import FLOAT_STEPS, SQUARE_STEPS, root
 
 if TYPE_CHECKING:

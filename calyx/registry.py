@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from calyx.causes import cause_of
 from calyx.config.section import Section
+from calyx.data.schema import Schema
 from calyx.errors import CalyxError, ConfigError, printable
 from calyx.measured import may_load
-from calyx.tasks.base import Schema
 from calyx.tasks.task import Task
 from calyx.vector.weighing import check_w_max
 
@@ -22,7 +22,7 @@ _METHODS = {
 _ATTRIBUTES = ("name", "w_max", "clients", "schema")
 _WANTED = {
     "task": "a class made from the section `task`, with name, w_max, clients, schema, load and model "
-    "(calyx/tasks/base.py)",
+    "(calyx/data/schema.py)",
     "strategy": "a subclass of strategies.algorithm.Algorithm",
 }
 
@@ -117,7 +117,9 @@ def _check_types(task: Task, name: str) -> None:
         )
     if not isinstance(schema, Schema):
         kind = type(schema).__name__
-        raise ConfigError(f"The schema of task={name} is a {kind}, and no calyx.tasks.base.Schema.")
+        raise ConfigError(
+            f"The schema of task={name} is a {kind}, and no calyx.data.schema.Schema."
+        )
     for what, names in (("client", clients), ("class", schema.classes)):
         if len(set(names)) < len(names):
             twice = next(word for word in names if names.count(word) > 1)

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from calyx.tasks.base import Schema
+from calyx.data.schema import Schema
 from calyx.vector.contribution import Cells, Count
 from calyx.vector.exact import root, to_cell
 from calyx.vector.figures import IMPOSSIBLE, Figures, none_of

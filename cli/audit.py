@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from calyx.data.drafting.draft import Draft, draft
+from calyx.data.drafting.sources import files_of
 from calyx.errors import pasted, printable
-from calyx.tasks.drafting.draft import Draft, draft
-from calyx.tasks.drafting.sources import files_of
 from calyx.words.sentences import counted, named
 from cli.arguments import Parser
 from cli.outputs import add_output, claimed

@@ -5,9 +5,9 @@ It is the site's own machine: what is found is shown here, and nowhere else.
 
 from pathlib import Path
 
+from calyx.data.csv.folder import SCHEMAS, schema_in, tables_in
+from calyx.data.csv.split import part_folders
 from calyx.errors import CalyxError
-from calyx.tasks.csv_folder import SCHEMAS, schema_in, tables_in
-from calyx.tasks.csv_split import part_folders
 from calyx.words.sentences import counted
 from cli.checks import Check
 from client.config import Site

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.csv.rows import Dialect
+from calyx.data.schema import Column, Schema
+from calyx.data.tables import Field, Rows, all_rows, read_chunks
 from calyx.errors import UserError, printable
-from calyx.tasks.base import Column, Schema
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.tables import Field, Rows, all_rows, read_chunks
 from calyx.tasks.task import Task
 from calyx.words.digits import plain
 from calyx.words.sentences import named

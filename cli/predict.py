@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from calyx.config.section import RunConfig, parse
+from calyx.data.schema import Table
+from calyx.data.words import one_form
 from calyx.defaults import followed
 from calyx.errors import UserError, for_terminal
 from calyx.makeup import makeup_of
@@ -20,9 +22,7 @@ from calyx.preprocessing.choice import AUTO
 from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
 from calyx.registry import load_task
-from calyx.tasks.base import Table
 from calyx.tasks.task import Task
-from calyx.tasks.words import one_form
 from calyx.weights import initial_model, load_weights
 from cli.arguments import Parser
 from cli.fitted import Whose, fitted_for

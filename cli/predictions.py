@@ -6,9 +6,9 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Schema
 from calyx.errors import UserError
 from calyx.seeding import global_scope
-from calyx.tasks.base import Schema
 from calyx.tasks.task import Task
 from calyx.weights import Weights, initial_model, load_into
 from calyx.words.digits import by_scale, decimals_of, fixed

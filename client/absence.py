@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from calyx.data.schema import Table
 from calyx.preprocessing.absence import stand_in, unread, unread_sentence
 from calyx.preprocessing.fitting import Fitted
-from calyx.tasks.base import Table
 from client.checks import Finding
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from calyx.config.section import NonNegativeInt, Section, config, digest, parse, parse_file
+from calyx.data.schema import Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import strict_json, write_atomically
 from calyx.folds import own_run
@@ -25,7 +26,6 @@ from calyx.preprocessing.fitting import Fitted, constants_of, fit
 from calyx.preprocessing.kept_constants import fitted_once
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.statistics.repeats import row_hashes
-from calyx.tasks.base import Schema, Table
 from calyx.wire import FailureCode
 from client.config import Site
 from client.data import Rows

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Column, Schema, Table, Target, present_values
 from calyx.statistics.repeats import row_hashes
-from calyx.tasks.base import Column, Schema, Table, Target, present_values
 from calyx.wire import FailureCode
 from calyx.words.digits import outside
 from calyx.words.sentences import rows

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from calyx.config.section import Section, canonical_json, digest, parse
+from calyx.data.faults import corrupt, parse_faults
+from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError, DataError, UserError
-from calyx.faults import corrupt, parse_faults
 from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.registry import load_task
 from calyx.statistics.repeats import row_hashes
-from calyx.tasks.base import Part, Table
 from calyx.tasks.task import Task
 from calyx.wire import FailureCode
 from client import journal

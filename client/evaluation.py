@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.calibration import reliability
+from calyx.data.schema import Part
 from calyx.details import RELIABILITY_BINS, confusion_matrix
 from calyx.metrics import Evaluation
 from calyx.seeding import global_scope
-from calyx.tasks.base import Part
 from calyx.vector.exact import FLOAT_STEPS, SQUARE_STEPS, exact_square_sum, exact_sum, to_cell
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ A model of which this client has not all layers is none: it adds a count, and no
 from typing import Literal
 
 from calyx.config.section import parse
+from calyx.data.schema import Part, Schema
 from calyx.details import no_details, told_details
 from calyx.layouts import over_of
 from calyx.machine.hardware import apply
 from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.privacy import PrivacyConfig
 from calyx.spread import spread_counts
-from calyx.tasks.base import Part, Schema
 from calyx.vector.contribution import Contribution
 from calyx.vector.figures import Figures, as_row, none_of
 from calyx.weights import Weights

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.causes import cause_of, place_of
+from calyx.data.schema import Table
 from calyx.errors import CalyxError, DataError
 from calyx.seeding import global_scope
-from calyx.tasks.base import Table
 from calyx.tasks.task import Task
 
 
@@ -38,7 +38,7 @@ def load(task: Task, client: str, data_dir: Path | None, seed: int) -> Table:
 def _checked(table: object, task: Task, client: str) -> Table:
     """The table, if it is one. Raises DataError that says what it is instead."""
     if not isinstance(table, Table):
-        raise _wrong(task, client, f"returns {_shown(table)}, and not a calyx.tasks.base.Table")
+        raise _wrong(task, client, f"returns {_shown(table)}, and not a calyx.data.schema.Table")
     columns = len(task.schema.columns)
     label = "float64" if task.schema.target else "int64"
     if not _is_array(table.x, "float64", 2) or table.x.shape[1] != columns:

@@ -19,6 +19,7 @@ from calyx import wire
 from calyx.bounded_http import is_address
 from calyx.config.human_yaml import read_tree, typed
 from calyx.config.section import Section, config, parse
+from calyx.data.words import one_form
 from calyx.door import Door
 from calyx.errors import ConfigError, UserError, printable
 from calyx.files.foreign import check_plain
@@ -28,7 +29,6 @@ from calyx.flower import Patience, as_task
 from calyx.flower_site import NotAdmitted, SiteLink
 from calyx.installed import bundle_hash
 from calyx.manifest import Manifest
-from calyx.tasks.words import one_form
 from calyx.wire import FailureCode
 from client import journal
 from client.app import app

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Table
 from calyx.seeding import rng
-from calyx.tasks.base import Table
 from calyx.wire import FailureCode
 from client.cuts import TOLERATED, ends_of, nearest_cuts
 from client.failures import ClientFailure

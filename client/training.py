@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
 from calyx.seeding import global_scope, rng
-from calyx.tasks.base import Part
 from calyx.weights import Weights
 from client.batching import batch_sizes, is_last_joined, loss_of_batch
 from client.evaluation import evaluate

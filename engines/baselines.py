@@ -12,6 +12,7 @@ import numpy as np
 
 from calyx.causes import cause_of
 from calyx.config.section import parse
+from calyx.data.schema import Schema, Table, join
 from calyx.layouts import over_of
 from calyx.machine.hardware import apply, resolve
 from calyx.metrics import Counts, counts_of, figures, metric_name
@@ -19,7 +20,6 @@ from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, fit
 from calyx.privacy import PrivacyConfig
-from calyx.tasks.base import Schema, Table, join
 from calyx.weights import initial_model
 from client.config import Site
 from client.data import Participant, prepare, task_of, to_part

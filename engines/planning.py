@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from calyx.config.section import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
+from calyx.data.faults import parse_faults
+from calyx.data.schema import split_of
 from calyx.errors import ConfigError, DataError, UserError
-from calyx.faults import parse_faults
 from calyx.machine.hardware import HardwareConfig, check, cores
 from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.choice import choose
@@ -19,7 +20,6 @@ from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
 from calyx.privacy import PrivacyConfig
 from calyx.registry import load_task
-from calyx.tasks.base import split_of
 from calyx.tasks.task import Task, own_split
 from calyx.wire import FailureCode
 from calyx.words.extras import adding

@@ -22,12 +22,12 @@ import torch
 from torch import nn
 
 from calyx.config.section import parse
+from calyx.data.schema import Part
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import resolve
 from calyx.makeup import Makeup, left_behind, makeup_of
 from calyx.order import Terms
 from calyx.privacy import PrivacyConfig
-from calyx.tasks.base import Part
 from calyx.tasks.task import Task
 from calyx.weights import Weights, hash_weights, initial_model, weights_of
 from client.config import Site

@@ -12,12 +12,12 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from calyx import records, wire
+from calyx.data.schema import Schema
 from calyx.errors import CalyxError, RoundFailed
 from calyx.flower import Patience, Run
 from calyx.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of
 from calyx.metrics import figures
 from calyx.order import Order, to_json
-from calyx.tasks.base import Schema
 from calyx.vector.contribution import Aggregate
 from calyx.weights import Weights, apply_update, hash_weights
 from server.exchange import (

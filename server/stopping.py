@@ -8,10 +8,10 @@ import math
 from dataclasses import dataclass, replace
 
 from calyx.config.section import RunConfig, Stopping
+from calyx.data.schema import Schema
 from calyx.errors import ConfigError
 from calyx.metrics import PERSONAL
 from calyx.populations import Population, is_same_population
-from calyx.tasks.base import Schema
 from calyx.words.sentences import named
 from server.checkpoints import Best, RunState
 from strategies.loading import load_objective

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.tables import sources
 from benchmarks.tables.sources import Row
 from benchmarks.tables.table import EXCEL, GERMAN, Table, Writing, changed, renamed, without
-from calyx.tasks.partitions import PartitionConfig, partition
+from calyx.data.partitions import PartitionConfig, partition
 
 SEED = 20
 MONTHS = "january february march april may june july august september october november december"

@@ -12,8 +12,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from calyx.data.schema import Schema, Table, join
 from calyx.registry import load_task
-from calyx.tasks.base import Schema, Table, join
 from client.splitting import PART_NAMES, PartName, split
 
 Numbers = NDArray[np.float64]

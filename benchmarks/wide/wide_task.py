@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from calyx.config.section import NonNegativeInt, PositiveInt, config, parse
+from calyx.data.schema import Column, Schema, Table
 from calyx.seeding import rng
-from calyx.tasks.base import Column, Schema, Table
 
 CLIENTS = ("north", "south")
 

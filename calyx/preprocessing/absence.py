@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from calyx.data.schema import Column, Table, present_values
 from calyx.preprocessing.fitting import Fitted
 from calyx.preprocessing.imputation import unknown_category
 from calyx.preprocessing.scaling import NOISE
-from calyx.tasks.base import Column, Table, present_values
 
 NO_CATEGORY = {"categorical": "no category (zeros)", "ordinal": "the middle of its ranks"}
 _NUMBERS = {

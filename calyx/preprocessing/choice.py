@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calyx.config.section import Section, parse
+from calyx.data.schema import Schema
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.tasks.base import Schema
 from calyx.words.sentences import named
 
 AUTO = "auto"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
 from calyx.preprocessing.absence import NO_CATEGORY
 from calyx.preprocessing.config import Constants, PreprocessingConfig
@@ -24,7 +25,6 @@ from calyx.preprocessing.imputation import constant_fill, unknown_category
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import AuditFinding
 from calyx.statistics.numbers import Numbers
-from calyx.tasks.base import Column, Schema
 from calyx.weights import Array, Weights
 from calyx.words.sentences import named
 

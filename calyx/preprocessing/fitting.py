@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Column, Schema, Table, without_codes
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.imputation import category_fill, is_fill, number_fill
 from calyx.preprocessing.scaling import moments
-from calyx.tasks.base import Column, Schema, Table, without_codes
 from calyx.words.digits import plain
 
 Values = NDArray[np.float64]

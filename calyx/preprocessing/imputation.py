@@ -6,9 +6,9 @@ See docs/decisions/0042-absence-is-no-category.md. Shapes: N rows that have a va
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.tasks.base import Column, Schema
 from calyx.words.digits import plain
 
 Values = NDArray[np.float64]

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
+from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import ColumnFit, Fitted
-from calyx.tasks.base import Column, Schema
 
 
 def fitted_once(

@@ -6,7 +6,7 @@ Shapes: N rows in the order of their file, C columns of numbers.
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.tasks.base import Schema, Table, present_values
+from calyx.data.schema import Schema, Table, present_values
 
 _FEWEST_ROWS, _FEWEST_COLUMNS, _FEWEST_VALUES = 40, 2, 10
 _MOST_MISSING = 0.05  # of a column's values

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from calyx.config.section import config
+from calyx.data.schema import Schema
 from calyx.statistics import places
 from calyx.statistics.moments import SHARES, SQUARE_MAX, SUM_MAX
 from calyx.statistics.spread import LINES, POWER_MAX
 from calyx.statistics.variables import categorical, numeric, variables
-from calyx.tasks.base import Schema
 from calyx.vector.contribution import COUNT_MAX, Count
 from calyx.vector.weighing import POWERS, SITES_BY_ROWS
 

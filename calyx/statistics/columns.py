@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Column
 from calyx.statistics.local_finding import LocalFinding, Severity
-from calyx.tasks.base import Column
 from calyx.words.digits import plain
 from calyx.words.sentences import rows
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from calyx.data.schema import Schema
 from calyx.errors import CalyxError
 from calyx.statistics.association import of_classes, of_target
 from calyx.statistics.blocks import ALL, ITEMS, MEAN_STEPS, WITHHELD, Cells, Item, Survey
@@ -27,7 +28,6 @@ from calyx.statistics.single import LEAST, is_single, without_single
 from calyx.statistics.spread import Shift, shift_of_shares, with_farthest
 from calyx.statistics.target_association import categories_tell_target, mark_tells
 from calyx.statistics.variables import Bounds, Variable, categorical, numeric, variables
-from calyx.tasks.base import Schema
 from calyx.vector.exact import root
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from calyx.data.schema import Schema
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import SEVERITIES, AuditFinding, names_of, sites_of
 from calyx.statistics.number_findings import number_findings, ranges
 from calyx.statistics.shifts import FAR_MISSING, is_far, label_shifts, shifts
 from calyx.statistics.telling import telling
-from calyx.tasks.base import Schema
 from calyx.words.digits import plain
 
 MOSTLY = 0.5  # share of missing rows above which a column says little

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Schema, Table
 from calyx.seeding import rng
 from calyx.statistics.local_finding import LocalFinding
-from calyx.tasks.base import Schema, Table
 
 Values = NDArray[np.float64]
 

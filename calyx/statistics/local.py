@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from calyx.data.schema import Schema, Table, present_values
 from calyx.statistics.columns import column_findings
 from calyx.statistics.labels import label_findings
 from calyx.statistics.local_finding import LocalFinding
 from calyx.statistics.references import Reference, swapped_by_range, version_findings
 from calyx.statistics.repeats import repeat_findings
-from calyx.tasks.base import Schema, Table, present_values
 
 SHOWN = 4  # names in one sentence
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Column, Schema, Table
 from calyx.statistics.blocks import ALL, ITEMS, WITHHELD, Cells, Item, Survey
 from calyx.statistics.categories import Classes, measure_categories
 from calyx.statistics.numeric_measuring import Beside, measure_numbers
@@ -22,7 +23,6 @@ from calyx.statistics.spread import Shares, powers, shares_of
 from calyx.statistics.suppression import coarse, suppress, suppress_part
 from calyx.statistics.target_sums import is_safe, target_sums
 from calyx.statistics.variables import Variable, numeric, target_of, values_of, variables
-from calyx.tasks.base import Column, Schema, Table
 from calyx.vector.weighing import SITES_BY_ROWS, site_by_rows
 
 Measured = dict[str, Cells]  # cells [size] by a block's name

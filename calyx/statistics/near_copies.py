@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Column, Schema, Table, present_values
 from calyx.seeding import rng
 from calyx.statistics.repeats import row_hashes
-from calyx.tasks.base import Column, Schema, Table, present_values
 
 Values = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Column, Schema, Table, present_values
 from calyx.statistics.columns import MIN_VALUES, named_factor
 from calyx.statistics.local_finding import LocalFinding
-from calyx.tasks.base import Column, Schema, Table, present_values
 from calyx.words.sentences import rows
 
 Values = NDArray[np.float64]

@@ -6,9 +6,9 @@ Shapes: N rows, M of them first in the file, B words, F features.
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Schema, Table
 from calyx.seeding import rng
 from calyx.statistics.labels import features
-from calyx.tasks.base import Schema, Table
 
 FEWEST_WORDS = 5  # fewer are rather a kind of row than one thing
 MOST_ROWS = 1000  # looked at, all those of a word together

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.schema import Table
 from calyx.seeding import rng
 from calyx.statistics.local_finding import LocalFinding, Severity
-from calyx.tasks.base import Table
 from calyx.words.sentences import rows
 
 _CHANCE = 0.001  # a count this unlikely is none of chance

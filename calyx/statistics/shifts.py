@@ -6,11 +6,11 @@ the farthest site is off at least, which sees one of sixty as well as one of six
 
 from collections.abc import Iterator
 
+from calyx.data.schema import Schema
 from calyx.statistics.figures import Figures, VariableFigures
 from calyx.statistics.finding import AuditFinding
 from calyx.statistics.numbers import Numbers
 from calyx.statistics.spread import Shift
-from calyx.tasks.base import Schema
 
 LABEL_SHIFT = 0.1  # sd over sites of a class's share, above what chance gives
 MEAN_SHIFT = 0.75  # sd over sites of a column's mean, in sd of its values

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from calyx.data.schema import Schema
 from calyx.statistics.blocks import Cells
 from calyx.statistics.variables import Variable, categorical, numeric
-from calyx.tasks.base import Schema
 
 LEAST = 2  # sites that show values of a variable
 # What a block counts the sites of, by variable.

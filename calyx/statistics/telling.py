@@ -5,9 +5,9 @@ Both what a column says and whether it says anything are inputs of a model.
 
 from collections.abc import Iterator
 
+from calyx.data.schema import Schema
 from calyx.statistics.figures import VariableFigures
 from calyx.statistics.finding import AuditFinding
-from calyx.tasks.base import Schema
 
 TELLS = 0.95  # Cramér's V, or |r| with a number
 # η of a number with classes. An id that was dealt out class by class has 0.87 for two classes; two

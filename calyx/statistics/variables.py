@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.tasks.base import Schema, Table, Target, without_codes
+from calyx.data.schema import Schema, Table, Target, without_codes
 
 Values = NDArray[np.float64]
 Bounds = tuple[float, float]

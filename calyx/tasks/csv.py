@@ -14,9 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from calyx.config.section import PositiveInt, config, parse
-from calyx.errors import ConfigError, DataError, printable
-from calyx.tasks.base import Schema, Table, Target, join
-from calyx.tasks.csv_folder import (
+from calyx.data.csv.folder import (
     check_name,
     clients_in,
     copies,
@@ -27,9 +25,9 @@ from calyx.tasks.csv_folder import (
     rows_by_client,
     schema_in,
 )
-from calyx.tasks.csv_repeating import repeating
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.csv_schema import (
+from calyx.data.csv.repeating import repeating
+from calyx.data.csv.rows import Dialect
+from calyx.data.csv.schema import (
     SchemaConfig,
     column_of,
     composed_schema,
@@ -37,22 +35,18 @@ from calyx.tasks.csv_schema import (
     fields_of,
     read_schema,
 )
-from calyx.tasks.csv_split import (
+from calyx.data.csv.split import (
     SplitReader,
     check_folders,
     join_pieces,
     part_folders,
     parts_by_name,
 )
-from calyx.tasks.csv_words import labelled, labels, strange_words
-from calyx.tasks.tables import (
-    Rows,
-    all_rows,
-    inputs,
-    read_chunks,
-    read_header,
-)
-from calyx.tasks.words import one_form, shown
+from calyx.data.csv.words import labelled, labels, strange_words
+from calyx.data.schema import Schema, Table, Target, join
+from calyx.data.tables import Rows, all_rows, inputs, read_chunks, read_header
+from calyx.data.words import one_form, shown
+from calyx.errors import ConfigError, DataError, printable
 from calyx.vector.weighing import check_w_max
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calyx.config.section import parse
+from calyx.data.partitions import Partition, PartitionConfig, client_names, partition
+from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError
-from calyx.tasks.base import Column, Schema, Table
-from calyx.tasks.partitions import Partition, PartitionConfig, client_names, partition
 from calyx.tasks.strangers import refuse_stranger
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calyx.config.section import PositiveInt, config, parse
+from calyx.data.download import Source, fetch, read_checked
+from calyx.data.schema import Column, Schema, Table
 from calyx.errors import DataError
-from calyx.tasks.base import Column, Schema, Table
-from calyx.tasks.download import Source, fetch, read_checked
 from calyx.tasks.strangers import refuse_stranger
 from calyx.vector.weighing import check_w_max
 

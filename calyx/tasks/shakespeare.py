@@ -17,8 +17,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field
 
 from calyx.config.section import PositiveInt, config, parse
-from calyx.tasks.base import Column, Schema, Table
-from calyx.tasks.download import Source, fetch, read_checked
+from calyx.data.download import Source, fetch, read_checked
+from calyx.data.schema import Column, Schema, Table
 from calyx.tasks.strangers import refuse_stranger
 from calyx.vector.weighing import check_w_max
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from calyx.tasks.base import Schema, Table
+from calyx.data.schema import Schema, Table
 
 if TYPE_CHECKING:
     from torch import nn

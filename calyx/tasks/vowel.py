@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.config.section import PositiveInt, config, parse
-from calyx.tasks.base import Column, Schema, Table
-from calyx.tasks.download import Source, fetch, read_checked
-from calyx.tasks.partitions import Rows, natural
+from calyx.data.download import Source, fetch, read_checked
+from calyx.data.partitions import Rows, natural
+from calyx.data.schema import Column, Schema, Table
 from calyx.tasks.strangers import refuse_stranger
 from calyx.vector.weighing import check_w_max
 

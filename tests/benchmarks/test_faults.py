@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import faults
-from calyx.faults import Fault
+from calyx.data.faults import Fault
 
 MISSING = Fault(client="a", kind="missing", column="chol")
 LABELS = Fault(client="a", kind="labels")

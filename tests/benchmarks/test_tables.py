@@ -21,7 +21,7 @@ from benchmarks.tables import makers, page, sources
 from benchmarks.tables.rows import Prepared
 from benchmarks.tables.running import Outcome
 from benchmarks.tables.scikit import Scores
-from calyx.tasks.base import Column, Schema
+from calyx.data.schema import Column, Schema
 
 KNOWN = Outcome("wine", 1, "accuracy", 178, 6, "cultivar", is_right=True)
 SCORES = Scores(linear=0.9, network=0.92, trees=0.95, commonest=0.4)

@@ -5,9 +5,9 @@ import pytest
 
 from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, better_is, parse
+from calyx.data.schema import Column, Schema, Target
 from calyx.defaults import followed, learning_rate
 from calyx.errors import ConfigError
-from calyx.tasks.base import Column, Schema, Target
 from server.phases.train import settings_of
 
 

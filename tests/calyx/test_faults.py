@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calyx.data.faults import STRENGTHS, Fault, corrupt, drawn, inject, parse_faults
+from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import ConfigError, DataError
-from calyx.faults import STRENGTHS, Fault, corrupt, drawn, inject, parse_faults
 from calyx.seeding import rng
-from calyx.tasks.base import Column, Schema, Table, Target
 
 SCHEMA = Schema(
     (

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from calyx.config.section import parse
+from calyx.data.schema import Part
 from calyx.errors import ConfigError
 from calyx.machine.hardware import Hardware, HardwareConfig, apply, cores, gpu_count, resolve
 from calyx.seeding import global_scope
-from calyx.tasks.base import Part
 from calyx.weights import hash_weights, weights_of
 from client.training import LocalJob, train
 from client.training_config import EarlyStopping, TrainingConfig

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from support.evaluations import CLASSES, CPU, of_logits, of_values, told
 
+from calyx.data.schema import Part, Schema, Target
 from calyx.details import confusion_matrix, details, told_details
 from calyx.metrics import counts_of, evaluation_terms, figures
-from calyx.tasks.base import Part, Schema, Target
 from calyx.vector.contribution import Layout
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.vector.quantise import FixedPoint

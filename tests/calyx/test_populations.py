@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from support.evaluations import CLASSES, of_logits, of_values
 
+from calyx.data.schema import Schema, Target
 from calyx.metrics import counts_of
 from calyx.populations import Population, is_same_population, population_of, read_population
-from calyx.tasks.base import Schema, Target
 
 COST = Schema((), (), Target("cost", 100.0, 50.0))
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import pytest
 
 from calyx import registry
+from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
 from calyx.measured import Importer
 from calyx.registry import load_class, load_task
-from calyx.tasks.base import Column, Schema
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ class Raises(Whole):
         ({"clients": ("a", "a")}, "has the client a twice"),
         ({"clients": ("a", 2)}, "are names, a tuple of texts, and not"),
         ({"clients": "ab"}, "are names, a tuple of texts, and not 'ab'"),
-        ({"schema": ("x",)}, "is a tuple, and no calyx.tasks.base.Schema"),
+        ({"schema": ("x",)}, "is a tuple, and no calyx.data.schema.Schema"),
         ({"schema": Schema((Column("x", "numeric"),), ("no", "no"))}, "has the class no twice"),
         ({"w_max": 100}, "w_max=100 is not a power of two"),
         ({"w_max": "64"}, "is a number of rows or None, not '64'"),

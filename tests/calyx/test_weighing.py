@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.tasks.base import Table
+from calyx.data.schema import Table
 from calyx.vector.weighing import POWERS, is_possible, least_w_max, site_by_rows
 
 

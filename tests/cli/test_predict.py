@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
+from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import UserError
 from calyx.preprocessing.fitting import apply
-from calyx.tasks.base import Column, Schema, Table, Target
 from calyx.weights import load_weights
 from cli import main, predict, simulate
 from cli.fitted import fitted_for

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from calyx.data.schema import Column, Schema, Table
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import fit
-from calyx.tasks.base import Column, Schema, Table
 from client.absence import with_stand_ins
 from client.checks import check_table
 

@@ -12,10 +12,10 @@ from support.csv_files import write_folder
 from support.federation import Federation
 
 from calyx import wire
+from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.flower import as_task
 from calyx.order import Cv, Order, to_json
-from calyx.tasks.base import Column, Schema, Table
 from calyx.tasks.csv import Csv
 from calyx.weights import hash_weights
 from client import renewal

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calyx.tasks.base import Column, Schema, Table
+from calyx.data.schema import Column, Schema, Table
 from calyx.wire import FailureCode
 from client.checks import Finding, check_table
 from client.failures import ClientFailure

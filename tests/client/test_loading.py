@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
+from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import DataError
-from calyx.tasks.base import Column, Schema, Table, Target
 from client.loading import load
 
 X, Y = np.zeros((4, 2)), np.array([0, 1, 1, 0])
@@ -35,7 +35,7 @@ WRONG = {
         "fails: FileNotFound",
     ),
     "no text": (ValueError(), r"fails: ValueError \("),
-    "a tuple": ((X, Y), "returns a tuple, and not a calyx.tasks.base.Table"),
+    "a tuple": ((X, Y), "returns a tuple, and not a calyx.data.schema.Table"),
     "nothing": (None, "returns None, and not"),
     "lists": (Table(X.tolist(), Y), r"gives x as a list, and not float64 \[rows, 2\]"),
     "float32": (Table(X.astype(np.float32), Y), r"gives x as float32 \[4, 2\], and not float64"),

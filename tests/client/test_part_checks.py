@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
+from calyx.data.schema import Column, Repeating, Schema, Table, Target
 from calyx.seeding import rng
 from calyx.statistics.alike_neighbours import alike_neighbours
-from calyx.tasks.base import Column, Repeating, Schema, Table, Target
 from client.part_checks import check_split
 from client.splitting import split
 

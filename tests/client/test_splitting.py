@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.tasks.base import Table
+from calyx.data.schema import Table
 from client.failures import ClientFailure
 from client.splitting import PART_NAMES, split, split_fold
 

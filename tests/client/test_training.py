@@ -11,9 +11,9 @@ from support.training import EMPTY, config, flat, job, rows
 from torch import nn
 from torch.nn import functional
 
+from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
 from calyx.seeding import rng
-from calyx.tasks.base import Part
 from calyx.weights import weights_of
 from client.evaluation import evaluate
 from client.training import train

@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from support.csv_files import write_schema
 from support.federation import Federation
 
+from calyx.data.schema import Column, Schema
 from calyx.metrics import Evaluation, counts_of
-from calyx.tasks.base import Column, Schema
 from client.data import prepare
 from engines.baselines import (
     Baselines,

@@ -10,9 +10,9 @@ from torch import nn
 
 from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, parse
+from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError
 from calyx.order import terms_of
-from calyx.tasks.base import Part, Table
 from calyx.tasks.digits import Digits
 from client.config import node_config, read_site
 from client.data import read_rows
@@ -129,7 +129,7 @@ def test_rows_that_are_others_each_time_are_said(asked, monkeypatch):
 
 TASK = """
 import numpy as np
-from calyx.tasks.base import Column, Schema, Table
+from calyx.data.schema import Column, Schema, Table
 
 
 class Worded:

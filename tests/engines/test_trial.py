@@ -6,8 +6,8 @@ import torch
 from support.training import CPU, config, rows
 from torch import nn
 
+from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
-from calyx.tasks.base import Column, Schema
 from client.data import Participant
 from engines.trial import Trial, check_judging, train_once, unable_clients
 

@@ -13,8 +13,8 @@ import yaml
 from sklearn import metrics
 
 from calyx.composing import compose, resolved
+from calyx.data.schema import Table
 from calyx.files.plain import read_lines
-from calyx.tasks.base import Table
 from calyx.weights import initial_model, load_into, load_weights
 from cli.report.page import write_report
 from cli.results import print_results

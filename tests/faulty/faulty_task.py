@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from calyx.config.section import config, parse
+from calyx.data.schema import Column, Schema, Table
 from calyx.errors import DataError
 from calyx.seeding import rng
-from calyx.tasks.base import Column, Schema, Table
 
 MARK = 900.0
 

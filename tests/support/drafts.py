@@ -3,7 +3,7 @@
 import numpy as np
 import yaml
 
-from calyx.tasks.drafting.draft import draft
+from calyx.data.drafting.draft import draft
 
 HEAD = "age,sex,sick\n"
 SITES = 5

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from calyx.data.schema import Part, Schema
 from calyx.metrics import counts_of, evaluation_terms, figures
-from calyx.tasks.base import Part, Schema
 from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import FixedPoint, add
 from client.evaluation import evaluate

@@ -5,17 +5,17 @@ import torch
 from torch import nn
 
 from calyx.config.section import parse
+from calyx.data.faults import Fault, inject
+from calyx.data.partitions import PartitionConfig, partition
+from calyx.data.schema import Column, Part, Schema, Table
 from calyx.errors import CalyxError, UserError
-from calyx.faults import Fault, inject
 from calyx.layouts import PRG_KEY_BYTES
 from calyx.machine.hardware import Hardware
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
 from calyx.privacy import PrivacyConfig, guarantee
 from calyx.registry import load_class
-from calyx.tasks.base import Column, Part, Schema, Table
 from calyx.tasks.csv import Csv
-from calyx.tasks.partitions import PartitionConfig, partition
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
 from server.sampling import deal_groups

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, confusion_matrix, mean_absolute_error, r2_score
 
+from calyx.data.schema import Table
 from calyx.files.plain import read_lines
-from calyx.tasks.base import Table
 from cli import predict
 from client.splitting import split
 from support.wild import Made

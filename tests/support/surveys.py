@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from calyx.data.schema import Column, Schema, Table
 from calyx.statistics.blocks import ALL, ITEMS, TRAIN, Survey
 from calyx.statistics.figures import read_sums
 from calyx.statistics.measuring import measure
-from calyx.tasks.base import Column, Schema, Table
 
 NAN = float("nan")
 SCHEMA = Schema(

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
-from calyx.tasks.base import Part
 from client.training import LocalJob
 from client.training_config import EarlyStopping, TrainingConfig
 from strategies.local import LocalObjective

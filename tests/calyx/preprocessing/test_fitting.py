@@ -15,11 +15,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from calyx.data.schema import Column, Schema, Table
 from calyx.preprocessing.absence import unread
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, constants_of, feature_names, fit, num_inputs
 from calyx.preprocessing.kept_constants import fitted_once
-from calyx.tasks.base import Column, Schema, Table
 
 NAN = np.nan
 PLAIN = {

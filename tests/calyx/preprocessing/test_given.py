@@ -2,11 +2,11 @@
 
 import pytest
 
+from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import given
 from calyx.preprocessing.imputation import check_fill
-from calyx.tasks.base import Column, Schema
 
 SCHEMA = Schema(
     (

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.surveys import NAN, figures
 
+from calyx.data.schema import Column, Schema, Table
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import fit_sums, unsure_modes
 from calyx.preprocessing.fitting import apply, constants_of
@@ -16,7 +17,6 @@ from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import TRAIN
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
-from calyx.tasks.base import Column, Schema, Table
 
 DRUGS = tuple(float(i) for i in range(41))  # 0 is "none"
 FEDERATED = PreprocessingConfig(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calyx.data.schema import Column
 from calyx.seeding import rng
 from calyx.statistics.columns import (
     column_findings,
@@ -13,7 +14,6 @@ from calyx.statistics.columns import (
     undeclared_code,
     unit_findings,
 )
-from calyx.tasks.base import Column
 
 AGE = Column("age", "numeric", low=18, high=100)
 FREE = Column("free", "numeric")

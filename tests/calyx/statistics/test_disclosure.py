@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from calyx.data.schema import Column, Schema, Table, Target
 from calyx.statistics.blocks import ALL, ITEMS, Survey
 from calyx.statistics.categories import hide
 from calyx.statistics.distribution import Uncertain, read
@@ -22,7 +23,6 @@ from calyx.statistics.measuring import measure
 from calyx.statistics.moments import STEPS
 from calyx.statistics.regrouping import regroup
 from calyx.statistics.suppression import coarse_shares, suppress_crossed, suppress_part
-from calyx.tasks.base import Column, Schema, Table, Target
 
 NAN = float("nan")
 MINIMUM = 10

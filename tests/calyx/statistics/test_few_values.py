@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from calyx.data.schema import Column, Schema, Table
 from calyx.statistics.blocks import ALL, ITEMS, Survey
 from calyx.statistics.measuring import measure
 from calyx.statistics.moments import STEPS
 from calyx.statistics.regrouping import FEW, without_rare_values
-from calyx.tasks.base import Column, Schema, Table
 
 SCHEMA = Schema((Column("x", "numeric", low=0, high=3),), ("no", "yes"))
 

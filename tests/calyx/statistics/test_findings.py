@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from support.surveys import NAN, SCHEMA, SITES, figures, rows
 
+from calyx.data.schema import Column, Schema, Table, Target
+from calyx.data.tables import UNKNOWN
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.blocks import TRAIN
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
-from calyx.tasks.base import Column, Schema, Table, Target
-from calyx.tasks.tables import UNKNOWN
 
 
 def checks(tables, **options):

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from scipy.stats.contingency import association
 from support.surveys import NAN, figures
 
+from calyx.data.schema import Column, Schema, Table, Target
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
 from calyx.statistics.label_association import cramer
-from calyx.tasks.base import Column, Schema, Table, Target
 
 NUMBER = Column("biopsy", "numeric", may_be_missing=True, low=0, high=20)
 WORD = Column("biopsy", "categorical", may_be_missing=True, categories=(0.0, 1.0))

@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.surveys import NAN, SCHEMA, SITES, asked, figures, rows, union
 
+from calyx.data.schema import Column, Schema, Table, Target
 from calyx.statistics.blocks import ALL, ITEMS, TRAIN, WITHHELD, Survey
 from calyx.statistics.figures import read_sums
 from calyx.statistics.figures_json import as_json
@@ -13,7 +14,6 @@ from calyx.statistics.findings import find
 from calyx.statistics.measuring import measure
 from calyx.statistics.spread import POWER_STEPS
 from calyx.statistics.suppression import coarse, coarse_shares, suppress
-from calyx.tasks.base import Column, Schema, Table, Target
 
 
 def test_counts_and_histograms_of_sums_are_those_of_all_rows_in_one_place():

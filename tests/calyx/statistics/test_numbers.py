@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.surveys import NAN, asked, figures
 
+from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import CalyxError, ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import fit_sums, shortcomings
@@ -20,7 +21,6 @@ from calyx.statistics.figures import read_sums
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
 from calyx.statistics.places import FINEST, group, tables
-from calyx.tasks.base import Column, Schema, Table, Target
 
 FEDERATED = PreprocessingConfig(
     name="federated",

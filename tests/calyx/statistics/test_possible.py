@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calyx.data.schema import Column, Schema, Table
 from calyx.errors import CalyxError
 from calyx.statistics.blocks import ALL, ITEMS, MEAN_STEPS, Survey
 from calyx.statistics.figures import read_sums
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.measuring import measure
-from calyx.tasks.base import Column, Schema, Table
 
 SCHEMA = Schema(
     (

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from calyx.data.schema import Column, Schema, Table
 from calyx.seeding import rng
 from calyx.statistics.references import (
     Reference,
@@ -12,7 +13,6 @@ from calyx.statistics.references import (
     unit_by_reference,
     version_findings,
 )
-from calyx.tasks.base import Column, Schema, Table
 
 SCHEMA = Schema(
     (

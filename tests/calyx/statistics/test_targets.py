@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from support.surveys import figures
 
+from calyx.data.schema import Column, Schema, Table, Target
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
-from calyx.tasks.base import Column, Schema, Table, Target
 
 X = Column("x", "numeric", low=-6, high=6)
 WORD = Column("ward", "categorical", categories=(0.0, 1.0, 2.0))

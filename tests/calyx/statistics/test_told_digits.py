@@ -8,10 +8,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from calyx.data.schema import Column, Schema, Table, Target
 from calyx.statistics.blocks import ALL, ITEMS, Survey
 from calyx.statistics.measuring import measure
 from calyx.statistics.moments import STEPS
-from calyx.tasks.base import Column, Schema, Table, Target
 from calyx.vector.exact import FLOAT_STEPS, exact_sum, scatter_of
 
 COLUMN = Column("x", "numeric", low=0, high=100, may_be_missing=True)

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
+from calyx.data.csv.numbers import no_number, number, numbers
+from calyx.data.csv.rows import Dialect
+from calyx.data.tables import Field, all_rows
 from calyx.errors import DataError
-from calyx.tasks.csv_numbers import no_number, number, numbers
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.tables import Field, all_rows
 
 COMMA = Dialect(decimal=",")
 NARROW, FIXED = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"

@@ -6,10 +6,10 @@ import os
 
 import pytest
 
+from calyx.data.csv.rows import Dialect, read_rows
+from calyx.data.drafting.draft import draft
+from calyx.data.tables import CHUNK_ROWS, Field, all_rows, read_header
 from calyx.errors import DataError
-from calyx.tasks.csv_rows import Dialect, read_rows
-from calyx.tasks.drafting.draft import draft
-from calyx.tasks.tables import CHUNK_ROWS, Field, all_rows, read_header
 
 STRAY = 'note,age,sick\nok,51,no\nok,62,yes\n"12 cm cyst,43,no\nok,71,yes\nok,38,no\n'
 

@@ -9,9 +9,9 @@ import yaml
 from support.csv_files import CLASSES, task_of
 
 from calyx.config.section import parse
+from calyx.data.csv.schema import SchemaConfig, read_schema
 from calyx.errors import ConfigError, DataError
 from calyx.tasks.csv import Csv
-from calyx.tasks.csv_schema import SchemaConfig, read_schema
 from client.checks import check_table
 from client.failures import ClientFailure
 

@@ -10,9 +10,9 @@ from socket import create_server
 
 import pytest
 
+from calyx.data import download
+from calyx.data.download import Source, cache_folder, fetch, read_checked
 from calyx.errors import DataError
-from calyx.tasks import download
-from calyx.tasks.download import Source, cache_folder, fetch, read_checked
 
 CONTENT = b"1,2,3\n4,5,6\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -113,7 +113,7 @@ def test_without_a_network_the_sentence_names_the_url_and_the_way_out():
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("calyx.tasks.download.TIMEOUT_S", 0.1)
+    monkeypatch.setattr("calyx.data.download.TIMEOUT_S", 0.1)
     with create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         with pytest.raises(DataError, match="timed out"):

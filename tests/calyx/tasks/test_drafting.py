@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.composing import compose, resolved
+from calyx.data import tables
+from calyx.data.csv.schema import read_schema
+from calyx.data.drafting.draft import draft as draft_of
+from calyx.data.drafting.ranges import codes_in, outwards
 from calyx.errors import DataError
 from calyx.registry import load_task
-from calyx.tasks import heart, tables
+from calyx.tasks import heart
 from calyx.tasks.csv import Csv
-from calyx.tasks.csv_schema import read_schema
-from calyx.tasks.drafting.draft import draft as draft_of
-from calyx.tasks.drafting.ranges import codes_in, outwards
 
 ROWS = 200
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.drafts import HEAD, SITES, drafted, rows, table, write
 
-from calyx.tasks.drafting.ranges import typical
+from calyx.data.drafting.ranges import typical
 
 
 def test_ranges_and_words_are_those_of_all_sites(tmp_path):

@@ -10,8 +10,8 @@ import yaml
 from support.wild_exports import make
 
 from calyx.composing import compose, resolved
+from calyx.data.drafting.draft import draft
 from calyx.registry import load_task
-from calyx.tasks.drafting.draft import draft
 
 EXPORTS = int(os.environ.get("CALYX_EXPORTS", "40"))
 

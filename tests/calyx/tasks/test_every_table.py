@@ -13,10 +13,10 @@ import pytest
 from support.wild_tables import UNLABELLED, make
 
 from calyx.config.section import parse
+from calyx.data.csv.schema import SchemaConfig
+from calyx.data.tables import read_chunks
 from calyx.errors import DataError
 from calyx.tasks.csv import Csv, dialect_of
-from calyx.tasks.csv_schema import SchemaConfig
-from calyx.tasks.tables import read_chunks
 
 TABLES = int(os.environ.get("CALYX_TABLES", "2000"))
 PIECES = 20

@@ -9,12 +9,12 @@ from sklearn.linear_model import LogisticRegression
 
 from calyx.composing import compose, resolved
 from calyx.config.section import parse
+from calyx.data.schema import Table
 from calyx.errors import ConfigError, DataError
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
 from calyx.registry import load_task
 from calyx.tasks import heart
-from calyx.tasks.base import Table
 from calyx.tasks.heart import COLUMNS, Heart, read_table
 from client.checks import check_table
 from client.data import split

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from calyx.errors import ConfigError
-from calyx.seeding import rng
-from calyx.tasks.partitions import (
+from calyx.data.partitions import (
     PartitionConfig,
     client_names,
     iid,
@@ -18,6 +16,8 @@ from calyx.tasks.partitions import (
     quantity,
     shards,
 )
+from calyx.errors import ConfigError
+from calyx.seeding import rng
 
 KINDS = ("dirichlet", "iid", "shards", "quantity")
 

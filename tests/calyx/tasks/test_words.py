@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.tasks.words import Places, alike, exact, shown
+from calyx.data.words import Places, alike, exact, shown
 
 
 @pytest.mark.parametrize(

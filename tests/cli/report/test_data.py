@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 from support.surveys import SCHEMA, SITES, figures, rows
 
+from calyx.data.schema import Schema, Table
 from calyx.errors import UserError
 from calyx.statistics.baseline import compare_figures
 from calyx.statistics.figures_json import as_json
 from calyx.statistics.findings import find
-from calyx.tasks.base import Schema, Table
 from cli import audit_table
 from cli.report.data import MOST_COLUMNS, lines, read_audit
 from cli.report.page import write_report

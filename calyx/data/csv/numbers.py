@@ -15,9 +15,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.csv.rows import Dialect
+from calyx.data.words import LONGEST
 from calyx.errors import printable
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.words import LONGEST
 
 SIGNS = frozenset("0123456789+-.eE")  # of these alone Python's float takes nothing but numbers
 SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}"

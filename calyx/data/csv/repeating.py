@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from calyx.tasks.base import Repeating
-from calyx.tasks.csv_folder import rows_by_client
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.csv_schema import SchemaConfig
-from calyx.tasks.csv_words import labelled
-from calyx.tasks.tables import Chunk, read_chunks, read_header
+from calyx.data.csv.folder import rows_by_client
+from calyx.data.csv.rows import Dialect
+from calyx.data.csv.schema import SchemaConfig
+from calyx.data.csv.words import labelled
+from calyx.data.schema import Repeating
+from calyx.data.tables import Chunk, read_chunks, read_header
 
 MOST_COLUMNS = 50  # looked at
 MOST_REPEATING = 8  # kept of one client

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from calyx.data.drafting.clients import Client, client_of
+from calyx.data.drafting.inputs import Input, inputs_of
+from calyx.data.drafting.survey import Survey, survey
+from calyx.data.drafting.targets import Answer, guessed_target, named_target
+from calyx.data.drafting.writing import written
 from calyx.errors import DataError, printable
-from calyx.tasks.drafting.clients import Client, client_of
-from calyx.tasks.drafting.inputs import Input, inputs_of
-from calyx.tasks.drafting.survey import Survey, survey
-from calyx.tasks.drafting.targets import Answer, guessed_target, named_target
-from calyx.tasks.drafting.writing import written
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.csv.folder import tables_in
+from calyx.data.csv.numbers import numbers
+from calyx.data.csv.rows import Dialect
+from calyx.data.csv.schema import SchemaConfig, unit_of
+from calyx.data.schema import Table, join
+from calyx.data.tables import Chunk
+from calyx.data.words import one_form
 from calyx.errors import DataError, printable
-from calyx.tasks.base import Table, join
-from calyx.tasks.csv_folder import tables_in
-from calyx.tasks.csv_numbers import numbers
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.csv_schema import SchemaConfig, unit_of
-from calyx.tasks.tables import Chunk
-from calyx.tasks.words import one_form
 
 PARTS = {"train": 0, "validation": 1, "val": 1, "valid": 1, "dev": 1, "test": 2}
 _DAY, _CLOCK, _ZONE = (

@@ -12,11 +12,11 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
+from calyx.data.csv.rows import Dialect
+from calyx.data.tables import Chunk, read_chunks
+from calyx.data.words import one_form
 from calyx.errors import ConfigError, DataError, printable
 from calyx.files.plain import plain
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.tables import Chunk, read_chunks
-from calyx.tasks.words import one_form
 from calyx.words.sentences import named
 
 SHOWN = 8  # names in one sentence

@@ -13,11 +13,11 @@ from pydantic import StringConstraints
 from calyx.config.human_yaml import read_tree, typed
 from calyx.config.key_types import Types, below, members
 from calyx.config.section import PositiveFloat, config
+from calyx.data.csv.rows import Dialect
+from calyx.data.schema import Column, Unknown
+from calyx.data.tables import Field
+from calyx.data.words import Places, Word, alike, check_same, one_form, shown
 from calyx.errors import ConfigError
-from calyx.tasks.base import Column, Unknown
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.tables import Field
-from calyx.tasks.words import Places, Word, alike, check_same, one_form, shown
 
 Text = Annotated[str, Range(min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]  # of a column

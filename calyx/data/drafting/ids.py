@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from calyx.tasks.csv_numbers import numbers
-from calyx.tasks.drafting.survey import Survey
-from calyx.tasks.drafting.telling import IDS, WHOLE_IDS, tokens
+from calyx.data.csv.numbers import numbers
+from calyx.data.drafting.survey import Survey
+from calyx.data.drafting.telling import IDS, WHOLE_IDS, tokens
 
 FEW = 20  # words that a column of ids has more of
 MOST = 0.8  # share of rows from one to the next of which a counter rises by one

@@ -3,11 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from calyx.data.csv.folder import check_name, listed
+from calyx.data.drafting.ids import FEW
+from calyx.data.drafting.survey import Survey, check_column
+from calyx.data.drafting.telling import PLACES, SITES, tokens
 from calyx.errors import DataError, printable
-from calyx.tasks.csv_folder import check_name, listed
-from calyx.tasks.drafting.ids import FEW
-from calyx.tasks.drafting.survey import Survey, check_column
-from calyx.tasks.drafting.telling import PLACES, SITES, tokens
 
 
 @dataclass(frozen=True)

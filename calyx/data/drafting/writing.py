@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from calyx.data.drafting.categories import Categories
+from calyx.data.drafting.clients import Client
+from calyx.data.drafting.columns import FEWEST, numbers_of
+from calyx.data.drafting.inputs import Input
+from calyx.data.drafting.ranges import short, typical
+from calyx.data.drafting.survey import Survey
+from calyx.data.drafting.targets import Answer
 from calyx.errors import printable
-from calyx.tasks.drafting.categories import Categories
-from calyx.tasks.drafting.clients import Client
-from calyx.tasks.drafting.columns import FEWEST, numbers_of
-from calyx.tasks.drafting.inputs import Input
-from calyx.tasks.drafting.ranges import short, typical
-from calyx.tasks.drafting.survey import Survey
-from calyx.tasks.drafting.targets import Answer
 from calyx.words.sentences import counted
 
 LONGEST_KEY = 1000  # characters of a name that YAML takes before a colon

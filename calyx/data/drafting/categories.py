@@ -8,9 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calyx.tasks.drafting.columns import FEWEST, USUAL, Column, Place
-from calyx.tasks.drafting.telling import SHORT
-from calyx.tasks.words import exact
+from calyx.data.drafting.columns import FEWEST, USUAL, Column, Place
+from calyx.data.drafting.telling import SHORT
+from calyx.data.words import exact
 
 MOST_CATEGORIES = 50  # listed of a column
 FEW_NUMBERS = 6  # distinct whole numbers that are rather categories

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from calyx.data.csv.rows import Dialect
+from calyx.data.drafting.columns import Column, Piece, look
+from calyx.data.drafting.dialects import with_marks, writing_of
+from calyx.data.drafting.sample import Sample
+from calyx.data.drafting.sources import files_of, headings_of, nearest
+from calyx.data.tables import read_chunks
 from calyx.errors import DataError, printable
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.drafting.columns import Column, Piece, look
-from calyx.tasks.drafting.dialects import with_marks, writing_of
-from calyx.tasks.drafting.sample import Sample
-from calyx.tasks.drafting.sources import files_of, headings_of, nearest
-from calyx.tasks.tables import read_chunks
 
 MISSING_WORDS = (
     *("", "NA", "NaN", "nan", "N/A", "n/a", "#N/A", "<NA>", "?", "-", "."),

@@ -11,10 +11,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.tasks.drafting.columns import numbers_of
-from calyx.tasks.drafting.survey import Survey
-from calyx.tasks.drafting.targets import Answer
-from calyx.tasks.drafting.telling import EVENTS, TIMES, tokens
+from calyx.data.drafting.columns import numbers_of
+from calyx.data.drafting.survey import Survey
+from calyx.data.drafting.targets import Answer
+from calyx.data.drafting.telling import EVENTS, TIMES, tokens
 from calyx.words.sentences import named
 
 CHANCE = math.log(1e-9)  # a coincidence less likely than this is none

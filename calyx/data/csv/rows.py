@@ -13,9 +13,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
+from calyx.data.csv.encodings import encoding_of, told
 from calyx.errors import DataError, printable
 from calyx.files.plain import plain
-from calyx.tasks.csv_encodings import encoding_of, told
 from calyx.words.sentences import counted
 
 BREAK = re.compile(r"\r\n|\r|\n")

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from calyx.data.csv.encodings import BEGINNINGS, check_is_kept, check_is_text, wide
+from calyx.data.csv.numbers import number
+from calyx.data.csv.rows import Dialect, declared_delimiter, read_rows
+from calyx.data.drafting.units import without_unit
 from calyx.errors import DataError
 from calyx.files.plain import plain
-from calyx.tasks.csv_encodings import BEGINNINGS, check_is_kept, check_is_text, wide
-from calyx.tasks.csv_numbers import number
-from calyx.tasks.csv_rows import Dialect, declared_delimiter, read_rows
-from calyx.tasks.drafting.units import without_unit
 
 DELIMITERS = ",;\t|"
 LONGEST_LINE = 100  # signs of the line that Excel begins with

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.csv.folder import listed
+from calyx.data.csv.rows import Dialect
+from calyx.data.csv.schema import ColumnConfig, TargetConfig
+from calyx.data.tables import UNKNOWN, Chunk, Field, codes, numbers
+from calyx.data.words import none_of, shown, told
 from calyx.errors import DataError, printable
-from calyx.tasks.csv_folder import listed
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.csv_schema import ColumnConfig, TargetConfig
-from calyx.tasks.tables import UNKNOWN, Chunk, Field, codes, numbers
-from calyx.tasks.words import none_of, shown, told
 
 SHOWN = 3  # words of a column in one sentence
 

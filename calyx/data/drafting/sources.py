@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from calyx.data.csv.folder import copies, files_by_client, left_out, listed, tables_in
+from calyx.data.csv.rows import Dialect
+from calyx.data.csv.split import part_folders
+from calyx.data.tables import read_header
+from calyx.data.words import exact
 from calyx.errors import DataError, printable
-from calyx.tasks.csv_folder import copies, files_by_client, left_out, listed, tables_in
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.csv_split import part_folders
-from calyx.tasks.tables import read_header
-from calyx.tasks.words import exact
 from calyx.words.sentences import named
 
 

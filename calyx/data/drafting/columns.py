@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.tasks.csv_numbers import number, numbers
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.drafting.ranges import CODES
-from calyx.tasks.drafting.units import is_usual, without_unit
-from calyx.tasks.words import one_form
+from calyx.data.csv.numbers import number, numbers
+from calyx.data.csv.rows import Dialect
+from calyx.data.drafting.ranges import CODES
+from calyx.data.drafting.units import is_usual, without_unit
+from calyx.data.words import one_form
 
 FEWEST = 5  # rows that have a word which a draft may show
 MOST_COUNTED = 1000  # distinct words of a column; of more, only that they are more

@@ -4,15 +4,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from calyx.data.csv.rows import Dialect
+from calyx.data.drafting.answers import giving_away
+from calyx.data.drafting.categories import FEW_NUMBERS, Categories, categories
+from calyx.data.drafting.columns import FEWEST, Column, numbers_of
+from calyx.data.drafting.ids import is_id
+from calyx.data.drafting.ranges import WIDEST, codes_in, outwards
+from calyx.data.drafting.survey import Survey
+from calyx.data.drafting.targets import Answer
 from calyx.errors import printable
-from calyx.tasks.csv_rows import Dialect
-from calyx.tasks.drafting.answers import giving_away
-from calyx.tasks.drafting.categories import FEW_NUMBERS, Categories, categories
-from calyx.tasks.drafting.columns import FEWEST, Column, numbers_of
-from calyx.tasks.drafting.ids import is_id
-from calyx.tasks.drafting.ranges import WIDEST, codes_in, outwards
-from calyx.tasks.drafting.survey import Survey
-from calyx.tasks.drafting.targets import Answer
 from calyx.words.sentences import named
 
 MOST_STRANGE = 3  # words that may mean "missing", among

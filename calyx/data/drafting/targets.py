@@ -3,12 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from calyx.errors import DataError, printable
-from calyx.tasks.drafting.categories import FEW_NUMBERS, Categories, categories
-from calyx.tasks.drafting.columns import FEWEST, Column
-from calyx.tasks.drafting.ids import is_id
-from calyx.tasks.drafting.survey import Survey, check_column
-from calyx.tasks.drafting.telling import (
+from calyx.data.drafting.categories import FEW_NUMBERS, Categories, categories
+from calyx.data.drafting.columns import FEWEST, Column
+from calyx.data.drafting.ids import is_id
+from calyx.data.drafting.survey import Survey, check_column
+from calyx.data.drafting.telling import (
     AT_TIMES,
     OF_CLASSES,
     OF_NUMBERS,
@@ -18,6 +17,7 @@ from calyx.tasks.drafting.telling import (
     SURELY,
     tokens,
 )
+from calyx.errors import DataError, printable
 
 SURE = 50  # from which on a name alone says what is predicted
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.csv.numbers import no_number
+from calyx.data.csv.numbers import numbers as read_numbers
+from calyx.data.csv.rows import Dialect, read_rows
+from calyx.data.words import Places, Word, folded, one_form
 from calyx.errors import DataError, printable
-from calyx.tasks.csv_numbers import no_number
-from calyx.tasks.csv_numbers import numbers as read_numbers
-from calyx.tasks.csv_rows import Dialect, read_rows
-from calyx.tasks.words import Places, Word, folded, one_form
 
 Values = NDArray[np.float64]
 UNKNOWN = -1.0  # the code of a category that the schema does not name

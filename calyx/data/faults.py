@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from calyx.config.section import config, parse
+from calyx.data.schema import Column, Schema, Table, present_values
 from calyx.errors import ConfigError, DataError
 from calyx.seeding import rng
-from calyx.tasks.base import Column, Schema, Table, present_values
 
 Kind = Literal["missing", "outliers", "labels", "duplicates", "swapped", "unit"]
 STRENGTHS: dict[Kind, float] = {  # where a fault names none; what each is, is said in `Fault`

@@ -1,0 +1,1 @@
+"""CSV files of which a schema says how they are written."""
