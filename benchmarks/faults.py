@@ -29,7 +29,6 @@ from calyx.composing import compose, resolved
 from calyx.data.faults import STRENGTHS, WHOLE_TABLE, Fault, Kind, drawn, inject
 from calyx.data.schema import Table
 from calyx.errors import DataError
-from calyx.registry import load_task
 from calyx.seeding import rng
 from calyx.statistics.blocks import ALL, ITEMS, Survey
 from calyx.statistics.figures import Sums, read_sums
@@ -41,6 +40,7 @@ from calyx.statistics.local_finding import LocalFinding
 from calyx.statistics.measuring import measure
 from calyx.statistics.references import reference_of, version_findings
 from calyx.statistics.repeats import repeat_findings
+from calyx.tasks.registry import load_task
 from client.checks import Finding, check_table
 
 KINDS: tuple[Kind, ...] = (*STRENGTHS, "swapped")

@@ -33,9 +33,9 @@ from calyx.machine.hardware import Hardware, apply
 from calyx.metrics import CLIPPED, LOSS
 from calyx.order import Terms, terms_of
 from calyx.privacy import PrivacyConfig
-from calyx.registry import load_task
 from calyx.secagg.masking import Mask, apply_masks
 from calyx.seeding import rng
+from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
 from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import Residues, add

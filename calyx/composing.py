@@ -8,7 +8,7 @@ from typing import Any
 from calyx.defaults import followed
 from calyx.errors import ConfigError
 from calyx.files.plain import at_home
-from calyx.registry import load_class
+from calyx.tasks.registry import load_class
 
 CONFIG_MODULE = "conf"
 CONFIG_NAME = "config"

@@ -10,8 +10,8 @@ from typing import Any
 from calyx.config.section import better_is, parse
 from calyx.data.schema import Schema
 from calyx.errors import ConfigError
-from calyx.registry import load_class, load_task
 from calyx.secagg.rules import MAX_GROUP
+from calyx.tasks.registry import load_class, load_task
 
 LEAST_ROOM = 128
 LEAST_LR = 0.001  # what a site's policy allows at least, in the template

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.causes import cause_of, place_of
 from calyx.errors import CalyxError, ConfigError
 from calyx.files.plain import MOST_TENSOR_BYTES, read_plain, write_atomically
 from calyx.seeding import global_scope
+from calyx.tasks.causes import cause_of, place_of
 from calyx.tasks.task import Task
 
 if TYPE_CHECKING:

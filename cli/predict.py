@@ -21,7 +21,7 @@ from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.choice import AUTO
 from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
-from calyx.registry import load_task
+from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
 from calyx.weights import initial_model, load_weights
 from cli.arguments import Parser

@@ -10,7 +10,7 @@ from typing import Any
 from calyx.bounded_http import is_address
 from calyx.composing import compose
 from calyx.errors import ConfigError, UserError, printable
-from calyx.registry import load_class
+from calyx.tasks.registry import load_class
 from client.bounds import shown as written
 from client.looseness import value_shown
 from client.order_keys import order_keys

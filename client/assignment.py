@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from flwr.app import Context, Message
 
 from calyx import wire
-from calyx.causes import cause_of
 from calyx.config.section import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.folds import CV_RUN, fold_run, stacked, unstacked
@@ -22,7 +21,8 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.imputation import check_fill
 from calyx.privacy import PrivacyConfig
-from calyx.registry import load_task
+from calyx.tasks.causes import cause_of
+from calyx.tasks.registry import load_task
 from calyx.vector.quantise import FixedPoint
 from calyx.weights import Weights, hash_weights, initial_model, load_into
 from calyx.wire import FailureCode

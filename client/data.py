@@ -19,8 +19,8 @@ from calyx.errors import ConfigError, DataError, UserError
 from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
-from calyx.registry import load_task
 from calyx.statistics.repeats import row_hashes
+from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
 from calyx.wire import FailureCode
 from client import journal

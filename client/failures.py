@@ -4,9 +4,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from calyx.causes import cause_of
 from calyx.errors import ConfigError
 from calyx.secagg.refusals import Refusal
+from calyx.tasks.causes import cause_of
 from calyx.tasks.task import Task
 from calyx.wire import FailureCode
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.causes import cause_of, place_of
 from calyx.data.schema import Table
 from calyx.errors import CalyxError, DataError
 from calyx.seeding import global_scope
+from calyx.tasks.causes import cause_of, place_of
 from calyx.tasks.task import Task
 
 

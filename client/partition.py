@@ -11,7 +11,7 @@ from flwr.app import Context
 from calyx.composing import compose, resolved
 from calyx.config.section import Section
 from calyx.errors import ConfigError
-from calyx.registry import load_task
+from calyx.tasks.registry import load_task
 from client.config import is_named, node_config
 
 PARTITION = "partition-id"  # Flower's key, from 0

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from calyx.causes import cause_of
 from calyx.config.section import parse
 from calyx.data.schema import Schema, Table, join
 from calyx.layouts import over_of
@@ -20,6 +19,7 @@ from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, fit
 from calyx.privacy import PrivacyConfig
+from calyx.tasks.causes import cause_of
 from calyx.weights import initial_model
 from client.config import Site
 from client.data import Participant, prepare, task_of, to_part

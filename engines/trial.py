@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from calyx.causes import cause_of, place_of
 from calyx.config.section import parse
 from calyx.data.schema import Part, Schema
 from calyx.errors import CalyxError, ConfigError
@@ -24,6 +23,7 @@ from calyx.machine.hardware import Hardware
 from calyx.makeup import Makeup
 from calyx.order import Terms
 from calyx.seeding import global_scope
+from calyx.tasks.causes import cause_of, place_of
 from calyx.tasks.task import Task
 from calyx.weights import weights_of
 from calyx.words.sentences import counted, named

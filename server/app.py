@@ -14,8 +14,8 @@ from calyx.makeup import Makeup
 from calyx.order import run_digest
 from calyx.preprocessing.choice import choose
 from calyx.privacy import PrivacyConfig, guarantee, weaknesses
-from calyx.registry import load_task
 from calyx.secagg.roster import Roster, read_roster
+from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, own_split
 from calyx.words.sentences import named
 from server.attendance import AWAY, who_is_away

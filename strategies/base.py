@@ -18,8 +18,8 @@ from calyx.errors import ConfigError, RoundFailed
 from calyx.group_planning import Federation, groups_to_see
 from calyx.makeup import Makeup, never_negative
 from calyx.privacy import PrivacyConfig
-from calyx.registry import load_class
 from calyx.secagg.rules import MAX_GROUP
+from calyx.tasks.registry import load_class
 from calyx.weights import Weights, apply_update
 from strategies.algorithm import Algorithm, GroupUpdate, Mean, State
 from strategies.flower import (

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calyx.config.section import parse
-from calyx.registry import load_class
+from calyx.tasks.registry import load_class
 from strategies.algorithm import Algorithm
 from strategies.local import LocalObjective
 

@@ -13,7 +13,7 @@ import yaml
 from numpy.typing import NDArray
 
 from calyx.data.schema import Schema, Table, join
-from calyx.registry import load_task
+from calyx.tasks.registry import load_task
 from client.splitting import PART_NAMES, PartName, split
 
 Numbers = NDArray[np.float64]

@@ -7,7 +7,7 @@ import torch
 from support.training import CPU
 from torch import nn
 
-from calyx.causes import cause_of, place_of
+from calyx.tasks.causes import cause_of, place_of
 from client.batching import loss_of_batch
 
 SOURCE = """
@@ -46,7 +46,7 @@ def fleet(request, tmp_path, monkeypatch):
     (package / "task.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(tmp_path)
     if request.param == "installed":
-        monkeypatch.setattr("calyx.causes._LIBRARIES", (str(tmp_path), sys.prefix))
+        monkeypatch.setattr("calyx.tasks.causes._LIBRARIES", (str(tmp_path), sys.prefix))
     for name in ("fleet", "fleet.task"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import fleet.task

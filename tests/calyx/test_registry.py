@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import pytest
 
-from calyx import registry
 from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
 from calyx.measured import Importer
-from calyx.registry import load_class, load_task
+from calyx.tasks import registry
+from calyx.tasks.registry import load_class, load_task
 
 
 @pytest.mark.parametrize(

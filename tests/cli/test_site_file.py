@@ -16,7 +16,7 @@ from calyx.errors import ConfigError, UserError
 from calyx.order import Cv, terms_of
 from calyx.preprocessing.choice import choose
 from calyx.privacy import PrivacyConfig
-from calyx.registry import load_task
+from calyx.tasks.registry import load_task
 from cli import keys
 from cli.main import run as program
 from cli.overrides import readable

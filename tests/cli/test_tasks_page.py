@@ -26,7 +26,7 @@ def test_the_page_has_every_task_and_every_partition():
 
 
 def test_what_the_page_says_of_models_and_clients_is_so():
-    from calyx.registry import load_task
+    from calyx.tasks.registry import load_task
 
     for name, parameters, clients in (
         ("mnist", "20,490", "10"),

@@ -7,9 +7,9 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 from support.site_files import POLICY
 
-from calyx import registry
 from calyx.config.section import parse
 from calyx.errors import ConfigError
+from calyx.tasks import registry
 from client import order_keys
 from client.bounds import is_within
 from client.policy import PolicyConfig

@@ -14,8 +14,8 @@ from calyx.machine.hardware import Hardware
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
 from calyx.privacy import PrivacyConfig, guarantee
-from calyx.registry import load_class
 from calyx.tasks.csv import Csv
+from calyx.tasks.registry import load_class
 from client.training import LocalJob, train
 from client.training_config import TrainingConfig
 from server.sampling import deal_groups

@@ -5,7 +5,7 @@ import pytest
 from calyx.composing import compose, resolved
 from calyx.data.schema import Column, Schema
 from calyx.preprocessing.choice import choose, fallen_back
-from calyx.registry import load_task
+from calyx.tasks.registry import load_task
 
 PHASES = ("audit", "preprocess", "train", "validate", "release")
 AUTO = resolved(compose(["preprocessing=auto"]))["preprocessing"] | {

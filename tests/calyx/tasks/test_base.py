@@ -15,7 +15,7 @@ from calyx.data.schema import Column, Table, join
 from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
-from calyx.registry import load_task
+from calyx.tasks.registry import load_task
 from calyx.vector.weighing import check_w_max
 
 ROOT = Path(__file__).resolve().parents[3]

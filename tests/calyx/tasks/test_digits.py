@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError
-from calyx.registry import load_task
 from calyx.tasks.digits import Digits
+from calyx.tasks.registry import load_task
 
 SECTION = {
     "name": "digits",

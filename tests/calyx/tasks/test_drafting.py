@@ -16,9 +16,9 @@ from calyx.data.csv.schema import read_schema
 from calyx.data.drafting.draft import draft as draft_of
 from calyx.data.drafting.ranges import codes_in, outwards
 from calyx.errors import DataError
-from calyx.registry import load_task
 from calyx.tasks import heart
 from calyx.tasks.csv import Csv
+from calyx.tasks.registry import load_task
 
 ROWS = 200
 

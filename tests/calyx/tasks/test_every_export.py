@@ -11,7 +11,7 @@ from support.wild_exports import make
 
 from calyx.composing import compose, resolved
 from calyx.data.drafting.draft import draft
-from calyx.registry import load_task
+from calyx.tasks.registry import load_task
 
 EXPORTS = int(os.environ.get("CALYX_EXPORTS", "40"))
 

@@ -13,9 +13,9 @@ from calyx.data.schema import Table
 from calyx.errors import ConfigError, DataError
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
-from calyx.registry import load_task
 from calyx.tasks import heart
 from calyx.tasks.heart import COLUMNS, Heart, read_table
+from calyx.tasks.registry import load_task
 from client.checks import check_table
 from client.data import split
 

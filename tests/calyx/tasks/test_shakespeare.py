@@ -13,8 +13,8 @@ from calyx.config.section import parse
 from calyx.errors import ConfigError, DataError
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
-from calyx.registry import load_task
 from calyx.tasks import shakespeare
+from calyx.tasks.registry import load_task
 from calyx.tasks.shakespeare import (
     CHARACTERS,
     CONTEXT,

@@ -8,8 +8,8 @@ import pytest
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, DataError
 from calyx.privacy import PrivacyConfig, smallest_sound_group
-from calyx.registry import load_task
 from calyx.tasks import vowel
+from calyx.tasks.registry import load_task
 from calyx.tasks.vowel import Vowel, canonical
 from client.checks import check_table
 from client.data import split

@@ -5,11 +5,11 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from calyx.causes import cause_of
 from calyx.config.section import Section
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError, ConfigError, printable
 from calyx.measured import may_load
+from calyx.tasks.causes import cause_of
 from calyx.tasks.task import Task
 from calyx.vector.weighing import check_w_max
 
