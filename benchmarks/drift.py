@@ -21,12 +21,12 @@ from rich.progress import track
 from rich.table import Table as Shown
 
 from calyx.data.schema import Column, Schema, Table
+from calyx.findings.baseline import compare_figures
+from calyx.findings.drift import LIMITS, Drift
+from calyx.findings.figures import Figures, Sums, read_sums
 from calyx.seeding import rng
-from calyx.statistics.baseline import compare_figures
-from calyx.statistics.blocks import ALL, ITEMS, Survey
-from calyx.statistics.drift import LIMITS, Drift
-from calyx.statistics.figures import Figures, Sums, read_sums
-from calyx.statistics.measuring import measure
+from calyx.survey.blocks import ALL, ITEMS, Survey
+from calyx.survey.measuring import measure
 
 COLUMNS = (1, 13, 64)
 SIZES = (200, 1000, 10_000)  # rows of a window, of all sites together

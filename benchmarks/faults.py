@@ -29,17 +29,17 @@ from calyx.composing import compose, resolved
 from calyx.data.faults import STRENGTHS, WHOLE_TABLE, Fault, Kind, drawn, inject
 from calyx.data.schema import Table
 from calyx.errors import DataError
+from calyx.findings.figures import Sums, read_sums
+from calyx.findings.finding import SEVERITIES
+from calyx.findings.findings import find
+from calyx.inspection.finding import LocalFinding
+from calyx.inspection.labels import label_findings
+from calyx.inspection.local import findings_in_columns, local_findings
+from calyx.inspection.references import reference_of, version_findings
+from calyx.inspection.repeats import repeat_findings
 from calyx.seeding import rng
-from calyx.statistics.blocks import ALL, ITEMS, Survey
-from calyx.statistics.figures import Sums, read_sums
-from calyx.statistics.finding import SEVERITIES
-from calyx.statistics.findings import find
-from calyx.statistics.labels import label_findings
-from calyx.statistics.local import findings_in_columns, local_findings
-from calyx.statistics.local_finding import LocalFinding
-from calyx.statistics.measuring import measure
-from calyx.statistics.references import reference_of, version_findings
-from calyx.statistics.repeats import repeat_findings
+from calyx.survey.blocks import ALL, ITEMS, Survey
+from calyx.survey.measuring import measure
 from calyx.tasks.registry import load_task
 from client.checks import Finding, check_table
 

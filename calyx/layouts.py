@@ -12,7 +12,7 @@ from calyx.privacy import PrivacyConfig
 from calyx.secagg.encoding import hash_of
 from calyx.secagg.rules import Rules
 from calyx.spread import spread_terms
-from calyx.statistics.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
+from calyx.survey.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.tasks.task import Task
 from calyx.vector.contribution import Layout, Metric
 from calyx.vector.weighing import UNKNOWN_W_MAX, check_w_max

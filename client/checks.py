@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Column, Schema, Table, Target, present_values
-from calyx.statistics.repeats import row_hashes
+from calyx.inspection.repeats import row_hashes
 from calyx.wire import FailureCode
 from calyx.words.digits import outside
 from calyx.words.sentences import rows

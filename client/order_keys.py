@@ -23,7 +23,7 @@ from calyx.measured import may_load
 from calyx.order import Cv, Order, Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy import PrivacyConfig
-from calyx.statistics.blocks import StatisticsConfig
+from calyx.survey.blocks import StatisticsConfig
 from calyx.tasks.registry import load_class
 from client.training_config import TrainingConfig
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from calyx.data.schema import Schema, Table, join
 from calyx.errors import printable
-from calyx.statistics.alike_neighbours import alike_neighbours
-from calyx.statistics.near_copies import near_copies
-from calyx.statistics.repeating_column import are_alike
-from calyx.statistics.repeats import row_hashes
+from calyx.inspection.alike_neighbours import alike_neighbours
+from calyx.inspection.near_copies import near_copies
+from calyx.inspection.repeating_column import are_alike
+from calyx.inspection.repeats import row_hashes
 from calyx.wire import FailureCode
 from calyx.words.sentences import rows
 from client.checks import Finding, of_equal_rows

@@ -27,7 +27,7 @@ from calyx.privacy import Mode, PrivacyConfig
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Sampling, default_colluders
-from calyx.statistics.blocks import Item, StatisticsConfig
+from calyx.survey.blocks import Item, StatisticsConfig
 from calyx.wire import FailureCode
 from client.bounds import bound_of, check_bounds, is_within, shown
 from client.failures import ClientFailure

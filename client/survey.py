@@ -14,12 +14,12 @@ from calyx import wire
 from calyx.config.section import parse
 from calyx.data.schema import Table
 from calyx.errors import WireError
+from calyx.inspection.local import local_findings
 from calyx.layouts import statistics_parts, survey_of
 from calyx.order import Order
 from calyx.privacy import PrivacyConfig
-from calyx.statistics.blocks import ALL, ITEMS, TRAIN, StatisticsConfig, Survey, fold_name
-from calyx.statistics.local import local_findings
-from calyx.statistics.measuring import Measured, measure
+from calyx.survey.blocks import ALL, ITEMS, TRAIN, StatisticsConfig, Survey, fold_name
+from calyx.survey.measuring import Measured, measure
 from calyx.vector.contribution import Contribution, encode
 from calyx.weights import hash_weights
 from calyx.wire import FailureCode

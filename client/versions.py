@@ -12,7 +12,7 @@ from calyx.config.section import NonNegativeInt, config, parse
 from calyx.errors import ConfigError
 from calyx.files.foreign import read_object
 from calyx.files.plain import strict_json, write_atomically
-from calyx.statistics.references import Reference, reference_of
+from calyx.inspection.references import Reference, reference_of
 from client import journal
 from client.data import Rows
 

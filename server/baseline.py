@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from calyx.errors import CalyxError, UserError
 from calyx.files.foreign import read_object
-from calyx.statistics.blocks import ALL, Survey
-from calyx.statistics.figures import Figures, Sums, read_sums
-from calyx.statistics.figures_json import declared
-from calyx.statistics.variables import variables
+from calyx.findings.figures import Figures, Sums, read_sums
+from calyx.findings.figures_json import declared
+from calyx.survey.blocks import ALL, Survey
+from calyx.survey.variables import variables
 from calyx.tasks.task import Task
 from server.folder import RunFolder
 

@@ -20,7 +20,7 @@ from calyx.metrics import metric_name
 from calyx.order import Cv
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.spread import client_spread
-from calyx.statistics.blocks import fold_name
+from calyx.survey.blocks import fold_name
 from calyx.weights import Weights, hash_weights
 from server.asking import ask_all
 from server.checkpoints import load_newest, save

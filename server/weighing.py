@@ -2,7 +2,7 @@
 
 import logging
 
-from calyx.statistics.blocks import ALL
+from calyx.survey.blocks import ALL
 from calyx.vector.weighing import (
     LARGEST_W_MAX,
     SITES_BY_ROWS,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from flwr.serverapp import Grid
 
 from calyx.config.section import RunConfig, Section, parse
+from calyx.findings.figures import Sums
 from calyx.layouts import Contents, weighed
 from calyx.makeup import Makeup, makeup_of
 from calyx.order import Cv, Terms, terms_of
@@ -13,7 +14,6 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy import PrivacyConfig
 from calyx.secagg.roster import Roster
-from calyx.statistics.figures import Sums
 from calyx.tasks.task import Task
 from calyx.weights import Weights, initial_model
 from server.checkpoints import RunState

@@ -13,6 +13,9 @@ import numpy as np
 
 from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
+from calyx.findings.figures import Figures, VariableFigures
+from calyx.findings.finding import AuditFinding
+from calyx.findings.numbers import Numbers
 from calyx.preprocessing.absence import NO_CATEGORY
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import (
@@ -22,9 +25,6 @@ from calyx.preprocessing.fitting import (
     outlier_bounds,
 )
 from calyx.preprocessing.imputation import constant_fill, unknown_category
-from calyx.statistics.figures import Figures, VariableFigures
-from calyx.statistics.finding import AuditFinding
-from calyx.statistics.numbers import Numbers
 from calyx.weights import Array, Weights
 from calyx.words.sentences import named
 

@@ -9,19 +9,19 @@ from pathlib import Path
 from calyx.config.section import digest, parse
 from calyx.errors import CalyxError, RoundFailed, pasted
 from calyx.files.plain import read_lines, user_folder, write_json
+from calyx.findings.baseline import compare_figures
+from calyx.findings.drift import Drift
+from calyx.findings.drift_findings import column_of, drift_findings
+from calyx.findings.figures import Figures, read_sums
+from calyx.findings.figures_json import as_json
+from calyx.findings.finding import SEVERITIES, AuditFinding
+from calyx.findings.findings import find
 from calyx.layouts import survey_of
 from calyx.order import Cv, Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import unsure_modes
 from calyx.secagg.refusals import RefusalCode
-from calyx.statistics.baseline import compare_figures
-from calyx.statistics.blocks import ALL, TRAIN, Survey
-from calyx.statistics.drift import Drift
-from calyx.statistics.drift_findings import column_of, drift_findings
-from calyx.statistics.figures import Figures, read_sums
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.finding import SEVERITIES, AuditFinding
-from calyx.statistics.findings import find
+from calyx.survey.blocks import ALL, TRAIN, Survey
 from calyx.words.sentences import named
 from server.asking import ask_all
 from server.baseline import holds, read_baseline, read_stored

@@ -12,9 +12,9 @@ from support.program import run_here
 from support.surveys import SITES, figures
 
 from calyx.files.plain import read_lines
-from calyx.statistics.baseline import compare_figures
-from calyx.statistics.blocks import ITEMS
-from calyx.statistics.figures_json import as_json
+from calyx.findings.baseline import compare_figures
+from calyx.findings.figures_json import as_json
+from calyx.survey.blocks import ITEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 HEART = ROOT.parent / "shared" / "data" / "heart"

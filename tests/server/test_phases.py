@@ -9,9 +9,9 @@ from support.taps import Tap, run_server
 
 from calyx.errors import CalyxError, ConfigError, RoundFailed
 from calyx.files.plain import read_lines
+from calyx.findings.figures import read_sums
 from calyx.layouts import survey_of
 from calyx.preprocessing.federated import without_constants
-from calyx.statistics.figures import read_sums
 from calyx.weights import load_weights
 from client.data import read_rows
 from server.phase_order import check_phases

@@ -3,9 +3,9 @@
 import numpy as np
 
 from calyx.data.schema import Column, Schema, Table
-from calyx.statistics.blocks import ALL, ITEMS, TRAIN, Survey
-from calyx.statistics.figures import read_sums
-from calyx.statistics.measuring import measure
+from calyx.findings.figures import read_sums
+from calyx.survey.blocks import ALL, ITEMS, TRAIN, Survey
+from calyx.survey.measuring import measure
 
 NAN = float("nan")
 SCHEMA = Schema(

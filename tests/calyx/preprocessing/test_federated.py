@@ -8,11 +8,11 @@ from support.surveys import NAN, SCHEMA, SITES, asked, figures, rows
 
 from calyx.data.schema import Schema
 from calyx.errors import ConfigError
+from calyx.findings.figures import read_sums
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_given, fit_sums, unshown
 from calyx.preprocessing.fitting import apply, constants_of, given
-from calyx.statistics.blocks import ITEMS, TRAIN, Item
-from calyx.statistics.figures import read_sums
+from calyx.survey.blocks import ITEMS, TRAIN, Item
 
 CFG = PreprocessingConfig(
     name="federated",

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from support.surveys import NAN, figures
 
 from calyx.data.schema import Column, Schema, Table
+from calyx.findings.baseline import compare_figures
+from calyx.findings.figures_json import as_json
+from calyx.findings.findings import find
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import fit_sums, unsure_modes
 from calyx.preprocessing.fitting import apply, constants_of
 from calyx.preprocessing.fitting import given as read_given
-from calyx.statistics.baseline import compare_figures
-from calyx.statistics.blocks import TRAIN
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.findings import find
+from calyx.survey.blocks import TRAIN
 
 DRUGS = tuple(float(i) for i in range(41))  # 0 is "none"
 FEDERATED = PreprocessingConfig(

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.data.schema import Column
-from calyx.seeding import rng
-from calyx.statistics.columns import (
+from calyx.inspection.columns import (
     column_findings,
     named_factor,
     outliers,
     undeclared_code,
     unit_findings,
 )
+from calyx.seeding import rng
 
 AGE = Column("age", "numeric", low=18, high=100)
 FREE = Column("free", "numeric")

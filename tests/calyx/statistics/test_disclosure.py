@@ -16,13 +16,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calyx.data.schema import Column, Schema, Table, Target
-from calyx.statistics.blocks import ALL, ITEMS, Survey
-from calyx.statistics.categories import hide
-from calyx.statistics.distribution import Uncertain, read
-from calyx.statistics.measuring import measure
-from calyx.statistics.moments import STEPS
-from calyx.statistics.regrouping import regroup
-from calyx.statistics.suppression import coarse_shares, suppress_crossed, suppress_part
+from calyx.findings.distribution import Uncertain, read
+from calyx.survey.blocks import ALL, ITEMS, Survey
+from calyx.survey.categories import hide
+from calyx.survey.measuring import measure
+from calyx.survey.moments import STEPS
+from calyx.survey.regrouping import regroup
+from calyx.survey.suppression import coarse_shares, suppress_crossed, suppress_part
 
 NAN = float("nan")
 MINIMUM = 10

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from calyx.findings.distances import LEAST, chi_square, fill_hidden, ks, psi
 from calyx.seeding import rng
-from calyx.statistics.distances import LEAST, chi_square, fill_hidden, ks, psi
 
 counts = arrays(np.int64, 8, elements=st.integers(0, 500))
 

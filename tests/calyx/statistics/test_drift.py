@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calyx.findings.drift import Counts, Limits, Measures, Pair, compare, holm, judge
 from calyx.seeding import rng
-from calyx.statistics.drift import Counts, Limits, Measures, Pair, compare, holm, judge
 
 EVEN = np.full(16, 1 / 16)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from calyx.data.schema import Column, Schema, Table
-from calyx.statistics.blocks import ALL, ITEMS, Survey
-from calyx.statistics.measuring import measure
-from calyx.statistics.moments import STEPS
-from calyx.statistics.regrouping import FEW, without_rare_values
+from calyx.survey.blocks import ALL, ITEMS, Survey
+from calyx.survey.measuring import measure
+from calyx.survey.moments import STEPS
+from calyx.survey.regrouping import FEW, without_rare_values
 
 SCHEMA = Schema((Column("x", "numeric", low=0, high=3),), ("no", "yes"))
 

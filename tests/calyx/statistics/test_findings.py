@@ -8,10 +8,10 @@ from support.surveys import NAN, SCHEMA, SITES, figures, rows
 
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.data.tables import UNKNOWN
-from calyx.statistics.baseline import compare_figures
-from calyx.statistics.blocks import TRAIN
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.findings import find
+from calyx.findings.baseline import compare_figures
+from calyx.findings.figures_json import as_json
+from calyx.findings.findings import find
+from calyx.survey.blocks import TRAIN
 
 
 def checks(tables, **options):

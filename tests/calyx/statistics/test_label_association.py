@@ -8,9 +8,9 @@ from scipy.stats.contingency import association
 from support.surveys import NAN, figures
 
 from calyx.data.schema import Column, Schema, Table, Target
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.findings import find
-from calyx.statistics.label_association import cramer
+from calyx.findings.figures_json import as_json
+from calyx.findings.findings import find
+from calyx.findings.label_association import cramer
 
 NUMBER = Column("biopsy", "numeric", may_be_missing=True, low=0, high=20)
 WORD = Column("biopsy", "categorical", may_be_missing=True, categories=(0.0, 1.0))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from calyx.data.schema import Column, Schema, Table, Target
+from calyx.inspection.labels import MAX_ROWS, features, label_findings, out_of_sample
 from calyx.seeding import rng
-from calyx.statistics.labels import MAX_ROWS, features, label_findings, out_of_sample
 
 SCHEMA = Schema((Column("a", "numeric"), Column("b", "numeric")), ("no", "yes"))
 

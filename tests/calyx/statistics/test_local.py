@@ -8,9 +8,9 @@ import pytest
 from calyx.composing import compose, resolved
 from calyx.data.faults import Fault, inject
 from calyx.data.schema import Column, Schema, Table
-from calyx.statistics.local import local_findings
-from calyx.statistics.local_finding import LocalFinding
-from calyx.statistics.references import reference_of
+from calyx.inspection.finding import LocalFinding
+from calyx.inspection.local import local_findings
+from calyx.inspection.references import reference_of
 from calyx.tasks.digits import Digits
 from calyx.tasks.heart import COLUMNS, Heart
 from calyx.tasks.registry import load_task

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from support.surveys import NAN, SCHEMA, SITES, asked, figures, rows, union
 
 from calyx.data.schema import Column, Schema, Table, Target
-from calyx.statistics.blocks import ALL, ITEMS, TRAIN, WITHHELD, Survey
-from calyx.statistics.figures import read_sums
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.findings import find
-from calyx.statistics.measuring import measure
-from calyx.statistics.spread import POWER_STEPS
-from calyx.statistics.suppression import coarse, coarse_shares, suppress
+from calyx.findings.figures import read_sums
+from calyx.findings.figures_json import as_json
+from calyx.findings.findings import find
+from calyx.survey.blocks import ALL, ITEMS, TRAIN, WITHHELD, Survey
+from calyx.survey.measuring import measure
+from calyx.survey.spread import POWER_STEPS
+from calyx.survey.suppression import coarse, coarse_shares, suppress
 
 
 def test_counts_and_histograms_of_sums_are_those_of_all_rows_in_one_place():

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from support.surveys import figures
 
 from calyx.data.schema import Column, Schema, Table, Target
+from calyx.findings.baseline import compare_figures
+from calyx.findings.drift_findings import column_of, drift_findings
+from calyx.findings.figures_json import as_json
+from calyx.findings.findings import find
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import fit_sums
-from calyx.statistics.baseline import compare_figures
-from calyx.statistics.drift_findings import column_of, drift_findings
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.findings import find
 
 # Of dictionaries, tensors, files, CSV headers and figures inside.
 INSIDE = (

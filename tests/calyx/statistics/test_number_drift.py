@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calyx.statistics.number_drift import alike, taut
+from calyx.findings.number_drift import alike, taut
 
 PATHS = st.integers(0, 2**20)
 

@@ -10,17 +10,17 @@ from support.surveys import NAN, asked, figures
 
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import CalyxError, ConfigError
+from calyx.findings.baseline import compare_figures
+from calyx.findings.distribution import Uncertain, read, shortest
+from calyx.findings.figures import read_sums
+from calyx.findings.figures_json import as_json
+from calyx.findings.findings import find
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import fit_sums, shortcomings
 from calyx.preprocessing.fitting import constants_of, fit, outlier_bounds
 from calyx.preprocessing.fitting import given as taken
-from calyx.statistics.baseline import compare_figures
-from calyx.statistics.blocks import ALL
-from calyx.statistics.distribution import Uncertain, read, shortest
-from calyx.statistics.figures import read_sums
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.findings import find
-from calyx.statistics.places import FINEST, group, tables
+from calyx.survey.blocks import ALL
+from calyx.survey.places import FINEST, group, tables
 
 FEDERATED = PreprocessingConfig(
     name="federated",

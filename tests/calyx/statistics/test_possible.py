@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from calyx.data.schema import Column, Schema, Table
 from calyx.errors import CalyxError
-from calyx.statistics.blocks import ALL, ITEMS, MEAN_STEPS, Survey
-from calyx.statistics.figures import read_sums
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.measuring import measure
+from calyx.findings.figures import read_sums
+from calyx.findings.figures_json import as_json
+from calyx.survey.blocks import ALL, ITEMS, MEAN_STEPS, Survey
+from calyx.survey.measuring import measure
 
 SCHEMA = Schema(
     (

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from calyx.data.schema import Column, Schema, Table
-from calyx.seeding import rng
-from calyx.statistics.references import (
+from calyx.inspection.references import (
     Reference,
     reference_of,
     swapped_by_range,
@@ -13,6 +12,7 @@ from calyx.statistics.references import (
     unit_by_reference,
     version_findings,
 )
+from calyx.seeding import rng
 
 SCHEMA = Schema(
     (

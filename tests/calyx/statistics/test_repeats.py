@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.data.schema import Table
+from calyx.inspection import repeats
+from calyx.inspection.repeats import repeat_findings, row_hashes
 from calyx.seeding import rng
-from calyx.statistics import repeats
-from calyx.statistics.repeats import repeat_findings, row_hashes
 
 
 def table(rows=200, columns=6, values=1000) -> Table:

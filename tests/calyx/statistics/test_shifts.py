@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from support.surveys import NAN, figures
 
 from calyx.data.schema import Column, Schema, Table
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.findings import find
-from calyx.statistics.spread import POWER_STEPS, Shares, powers, shift_of_shares
+from calyx.findings.figures_json import as_json
+from calyx.findings.findings import find
+from calyx.survey.spread import POWER_STEPS, Shares, powers, shift_of_shares
 
 CLASSES = ("no", "yes")
 SMOKER = Column("smoker", "categorical", categories=(0.0, 1.0), words=("no", "yes"))

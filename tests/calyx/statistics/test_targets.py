@@ -5,8 +5,8 @@ import pytest
 from support.surveys import figures
 
 from calyx.data.schema import Column, Schema, Table, Target
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.findings import find
+from calyx.findings.figures_json import as_json
+from calyx.findings.findings import find
 
 X = Column("x", "numeric", low=-6, high=6)
 WORD = Column("ward", "categorical", categories=(0.0, 1.0, 2.0))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from calyx.data.schema import Column, Schema, Table, Target
-from calyx.statistics.blocks import ALL, ITEMS, Survey
-from calyx.statistics.measuring import measure
-from calyx.statistics.moments import STEPS
+from calyx.survey.blocks import ALL, ITEMS, Survey
+from calyx.survey.measuring import measure
+from calyx.survey.moments import STEPS
 from calyx.vector.exact import FLOAT_STEPS, exact_sum, scatter_of
 
 COLUMN = Column("x", "numeric", low=0, high=100, may_be_missing=True)

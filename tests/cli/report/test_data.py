@@ -13,9 +13,9 @@ from support.surveys import SCHEMA, SITES, figures, rows
 
 from calyx.data.schema import Schema, Table
 from calyx.errors import UserError
-from calyx.statistics.baseline import compare_figures
-from calyx.statistics.figures_json import as_json
-from calyx.statistics.findings import find
+from calyx.findings.baseline import compare_figures
+from calyx.findings.figures_json import as_json
+from calyx.findings.findings import find
 from cli import audit_table
 from cli.report.data import MOST_COLUMNS, lines, read_audit
 from cli.report.page import write_report

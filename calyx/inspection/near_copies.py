@@ -1,0 +1,137 @@
+"""Rows of two parts that are almost the same: rounded, with a little noise, or visits of one person.
+
+A row is a near copy where a row of the other part is much nearer to it than the rows about it lie,
+as no chance explains: on a line, or among few different values, rows are near each other by nature.
+
+Shapes: J judged rows, N known rows, F columns of numbers, K neighbours.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calyx.data.schema import Column, Schema, Table, present_values
+from calyx.inspection.repeats import row_hashes
+from calyx.seeding import rng
+
+Values = NDArray[np.float64]
+
+NEIGHBOURS = 20  # K: more rows than are copies of one
+NEAR = (0.2, 0.05, 0.0125)  # of the distance to the K-th neighbour: the first that tells something
+MOST_JUDGED, MOST_CELLS = 500, 4_000_000  # looked at; the known ones' rows times columns
+_FEWEST_KNOWN, _FEWEST_JUDGED = 2 * NEIGHBOURS, 5
+_QUARTILES = 1.35  # standard deviations between the quartiles of a normal distribution
+_MOST_MISSING = 0.05  # of a column's values
+_FEWEST_VALUES, _MOST_EQUAL = 20, 0.1  # of a column of numbers; the second as a share of its rows
+_CAUTION = 0.75  # of the estimated dimension: in places it is lower
+_CHANCE, _SHARE, _FEWEST = 1e-6, 0.05, 3  # how unlikely, of the judged rows, and how many
+
+
+@dataclass(frozen=True)
+class NearCopies:
+    """How many of the judged rows that were looked at are near copies of known ones."""
+
+    count: int
+    looked_at: int
+    nearest: float  # the least distance, as a share of that to the K-th neighbour
+
+
+def near_copies(known: Table, judged: Table, schema: Schema) -> NearCopies | None:
+    """The rows of `judged` that are near copies of `known` ones; None where chance explains them.
+
+    Deterministic. Equal rows are none: they are counted elsewhere.
+    """
+    if len(known) < _FEWEST_KNOWN or len(judged) < _FEWEST_JUDGED:
+        return None
+    used = [i for i, c in enumerate(schema.columns) if _is_continuous(known.x[:, i], c)]
+    if not used:
+        return None
+    known = _some(known, MOST_CELLS // len(used), "known")
+    judged = _some(judged, MOST_JUDGED, "judged")
+    is_image = all(schema.columns[i].kind == "image" for i in used)
+    near, distances = _neighbours(*_scaled(known.x[:, used], judged.x[:, used], is_image))
+    alike = _others(judged, used)[:, None] == _others(known, used)[near]
+    share = distances / np.maximum(distances[:, -1:], 1e-300)
+    dimension = _CAUTION * min(_dimension(distances), len(used))
+    for near_by in NEAR:
+        is_near = (distances > 0) & (share < near_by) & alike
+        count = int(is_near.any(axis=1).sum())
+        by_chance = 1 - (1 - near_by**dimension) ** (NEIGHBOURS - 1)
+        enough = count >= max(_FEWEST, _SHARE * len(judged))
+        if enough and _is_beyond(count, len(judged), by_chance):
+            return NearCopies(count, len(judged), float(share[is_near].min()))
+    return None
+
+
+def _is_continuous(values: Values, column: Column) -> bool:
+    """Whether a column has numbers that are rarely equal; of pixels, any that differ."""
+    if column.kind not in ("numeric", "image"):
+        return False
+    present = present_values(values, column)
+    if len(present) < (1 - _MOST_MISSING) * len(values):
+        return False
+    counts = np.unique(present, return_counts=True)[1]
+    if column.kind == "image":
+        return len(counts) > 1
+    return len(counts) > _FEWEST_VALUES and bool(counts.max() <= _MOST_EQUAL * len(values))
+
+
+def _some(table: Table, most: int, which: str) -> Table:
+    if len(table) <= most:
+        return table
+    return table.take(
+        np.sort(rng(0, f"near-copies-{which}").choice(len(table), most, replace=False))
+    )
+
+
+def _scaled(known: Values, judged: Values, is_image: bool) -> tuple[Values, Values]:
+    """Both in units of the spread of the known rows' middle half; cut, so that no outlier decides.
+
+    Pixels are of one unit, and have one spread: a background of nothing but noise weighs little.
+    """
+    low, center, high = np.nanpercentile(known, (25, 50, 75), axis=0)
+    known, judged = (np.where(np.isnan(x), center, x) - center for x in (known, judged))
+    deviation = known.std(axis=0)
+    scale = np.where(high > low, (high - low) / _QUARTILES, deviation)
+    scale = np.where(is_image, np.sqrt((deviation**2).mean()), scale)
+    scale = np.where(scale > 0, scale, 1)
+    return np.clip(known / scale, -5, 5), np.clip(judged / scale, -5, 5)
+
+
+def _neighbours(known: Values, judged: Values) -> tuple[NDArray[np.int64], Values]:
+    """The K known rows nearest to each judged one [J, K], and their distances [J, K], nearest first."""
+    near = np.empty((len(judged), NEIGHBOURS), dtype=np.int64)
+    distances = np.empty(near.shape)
+    squares = (known**2).sum(axis=1)
+    for row, x in enumerate(judged):
+        some = np.argpartition(squares - 2 * (known @ x), NEIGHBOURS)[: NEIGHBOURS + 1]
+        exact = np.sqrt(((known[some] - x) ** 2).sum(axis=1))
+        order = np.argsort(exact, kind="stable")[:NEIGHBOURS]
+        near[row], distances[row] = some[order], exact[order]
+    return near, distances
+
+
+def _others(table: Table, used: list[int]) -> NDArray[np.uint64]:
+    """A number for what stands in each row's other columns, labels left out."""
+    rest = np.delete(table.x, used, axis=1)
+    return row_hashes(Table(rest, np.zeros(len(table))))
+
+
+def _dimension(distances: Values) -> float:
+    """Of the space about the rows, by the outer half of their neighbours, which are no copies.
+
+    In D dimensions D·j·log(d_{j+1}/d_j) is exponential with mean 1, whatever the density. Source:
+    Levina and Bickel, NeurIPS 2004, Maximum likelihood estimation of intrinsic dimension.
+    """
+    places = np.arange(NEIGHBOURS // 2, NEIGHBOURS)
+    inner = np.maximum(distances[:, places - 1], 1e-300)
+    gaps = places * np.log(np.maximum(distances[:, places], 1e-300) / inner)
+    mean = float(gaps.mean())
+    return np.inf if mean <= 0 else 1 / mean
+
+
+def _is_beyond(count: int, of: int, chance: float) -> bool:
+    from scipy.special import bdtrc
+
+    return bool(bdtrc(count - 1, of, chance) < _CHANCE)
