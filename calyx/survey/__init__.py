@@ -1,1 +1,1 @@
-"""What is counted of a client's rows for a sum over all, and how small cells are hidden: the client's half."""
+"""What is counted of a client's rows for sums over all, and how small cells are hidden."""

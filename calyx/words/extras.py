@@ -5,7 +5,7 @@ from pathlib import Path
 
 from calyx.errors import pasted
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def adding(extra: str) -> str:

@@ -1,1 +1,0 @@
-"""Federated statistics: what is measured of a client's rows, and what sums over clients say."""
