@@ -32,7 +32,7 @@ from calyx.files.plain import write_atomically
 from calyx.machine.hardware import Hardware, apply
 from calyx.metrics import CLIPPED, LOSS
 from calyx.order import Terms, terms_of
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.masking import Mask, apply_masks
 from calyx.seeding import rng
 from calyx.tasks.registry import load_task

@@ -8,7 +8,7 @@ from calyx.details import detail_terms
 from calyx.errors import ConfigError
 from calyx.metrics import CAPPED, CLIPPED, LOSS, PERSONAL, Over, evaluation_terms
 from calyx.order import Cv, Kind, Terms
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.encoding import hash_of
 from calyx.secagg.rules import Rules
 from calyx.spread import spread_terms

@@ -7,7 +7,7 @@ from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError, pasted, printable
 from calyx.files.plain import read_lines
 from calyx.order import terms_of
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.tasks.registry import load_task
 from calyx.wire import FailureCode
 from calyx.words.sentences import named

@@ -9,8 +9,8 @@ from rich.table import Table
 from calyx.composing import resolved
 from calyx.config.section import parse
 from calyx.errors import UserError
-from calyx.group_planning import Choice, Federation, choices
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.planning import Choice, Federation, choices
+from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.rules import MAX_GROUP
 from cli.hydra_program import composed
 

@@ -14,7 +14,7 @@ from calyx.config.section import RunConfig, parse
 from calyx.defaults import room_of_sums
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import absolute, read_plain
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.roster import Roster, write_roster
 from calyx.tasks.task import Task
 from calyx.words.sentences import named

@@ -5,7 +5,7 @@ A warning, and no error: what a site's policy allows is its own to say, and nobo
 
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from cli.site_file import task_template
 from client.policy import all_beyond, below
 from engines.planning import asked_of

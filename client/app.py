@@ -14,7 +14,7 @@ from calyx import wire
 from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.order import Kind
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.refusals import Refusal
 from calyx.seeding import rng
 from calyx.vector.contribution import Contribution, encode

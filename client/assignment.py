@@ -20,7 +20,7 @@ from calyx.order import Order
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.imputation import check_fill
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.tasks.causes import cause_of
 from calyx.tasks.registry import load_task
 from calyx.vector.quantise import FixedPoint

@@ -11,7 +11,7 @@ from calyx.details import no_details, told_details
 from calyx.layouts import over_of
 from calyx.machine.hardware import apply
 from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.spread import spread_counts
 from calyx.vector.contribution import Contribution
 from calyx.vector.figures import Figures, as_row, none_of

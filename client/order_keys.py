@@ -22,7 +22,7 @@ from calyx.errors import ConfigError, UserError
 from calyx.measured import may_load
 from calyx.order import Cv, Order, Terms
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.survey.blocks import StatisticsConfig
 from calyx.tasks.registry import load_class
 from client.training_config import TrainingConfig

@@ -23,7 +23,7 @@ from calyx.errors import CalyxError, printable
 from calyx.folds import CV_RUN
 from calyx.order import Kind, Order, Terms, from_json
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.privacy import Mode, PrivacyConfig
+from calyx.privacy.section import Mode, PrivacyConfig
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Sampling, default_colluders

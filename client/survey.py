@@ -17,7 +17,7 @@ from calyx.errors import WireError
 from calyx.inspection.local import local_findings
 from calyx.layouts import statistics_parts, survey_of
 from calyx.order import Order
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.survey.blocks import ALL, ITEMS, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.survey.measuring import Measured, measure
 from calyx.vector.contribution import Contribution, encode

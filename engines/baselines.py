@@ -18,7 +18,7 @@ from calyx.metrics import Counts, counts_of, figures, metric_name
 from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, fit
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.tasks.causes import cause_of
 from calyx.weights import initial_model
 from client.config import Site

@@ -18,7 +18,7 @@ from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, own_split
 from calyx.wire import FailureCode

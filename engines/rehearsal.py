@@ -27,7 +27,7 @@ from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import resolve
 from calyx.makeup import Makeup, left_behind, makeup_of
 from calyx.order import Terms
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.tasks.task import Task
 from calyx.weights import Weights, hash_weights, initial_model, weights_of
 from client.config import Site

@@ -13,7 +13,7 @@ from calyx.errors import ConfigError, RoundFailed, pasted
 from calyx.makeup import Makeup
 from calyx.order import run_digest
 from calyx.preprocessing.choice import choose
-from calyx.privacy import PrivacyConfig, guarantee, weaknesses
+from calyx.privacy.section import PrivacyConfig, guarantee, weaknesses
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, own_split

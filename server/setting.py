@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from calyx.layouts import Contents
 from calyx.order import Terms
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.roster import Roster
 from calyx.weights import Weights
 from server.sampling import Groups

@@ -12,7 +12,7 @@ from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.choice import Choice
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.roster import Roster
 from calyx.tasks.task import Task
 from calyx.weights import Weights, initial_model

@@ -15,9 +15,9 @@ from flwr.serverapp.strategy import Strategy
 from calyx import records, wire
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed
-from calyx.group_planning import Federation, groups_to_see
 from calyx.makeup import Makeup, never_negative
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.planning import Federation, groups_to_see
+from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.rules import MAX_GROUP
 from calyx.tasks.registry import load_class
 from calyx.weights import Weights, apply_update

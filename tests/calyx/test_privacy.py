@@ -5,7 +5,7 @@ import pytest
 from calyx.composing import compose, resolved
 from calyx.config.section import parse
 from calyx.errors import ConfigError
-from calyx.privacy import USUAL_H_MIN, USUAL_N_MIN, PrivacyConfig, guarantee, weaknesses
+from calyx.privacy.section import USUAL_H_MIN, USUAL_N_MIN, PrivacyConfig, guarantee, weaknesses
 
 
 def privacy(*overrides):

@@ -15,7 +15,7 @@ from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
 from calyx.order import Cv, terms_of
 from calyx.preprocessing.choice import choose
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.tasks.registry import load_task
 from cli import keys
 from cli.main import run as program

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from server.sampling import (
     check_replies,
     check_sizes,

@@ -18,7 +18,7 @@ from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.flower import as_nobody
 from calyx.makeup import Makeup
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from strategies.base import make_strategy
 from strategies.fedbn import FedBNLocal
 from strategies.fednova import TAU, FedNovaLocal

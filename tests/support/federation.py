@@ -10,7 +10,7 @@ from calyx.makeup import makeup_of
 from calyx.order import terms_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
-from calyx.privacy import PrivacyConfig
+from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.roster import read_roster
 from calyx.weights import initial_model
 from engines.embedded import EmbeddedGrid

@@ -13,7 +13,7 @@ from calyx.layouts import PRG_KEY_BYTES
 from calyx.machine.hardware import Hardware
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
-from calyx.privacy import PrivacyConfig, guarantee
+from calyx.privacy.section import PrivacyConfig, guarantee
 from calyx.tasks.csv import Csv
 from calyx.tasks.registry import load_class
 from client.training import LocalJob, train

@@ -7,7 +7,7 @@ import pytest
 
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, DataError
-from calyx.privacy import PrivacyConfig, smallest_sound_group
+from calyx.privacy.section import PrivacyConfig, smallest_sound_group
 from calyx.tasks import vowel
 from calyx.tasks.registry import load_task
 from calyx.tasks.vowel import Vowel, canonical

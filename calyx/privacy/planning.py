@@ -6,7 +6,7 @@ needs; it runs nothing and decides nothing.
 
 from dataclasses import dataclass, replace
 
-from calyx.privacy import PrivacyConfig, smallest_sound_group
+from calyx.privacy.section import PrivacyConfig, smallest_sound_group
 from calyx.secagg.rules import MAX_GROUP, quorum
 
 USUAL_GROUPS = 5

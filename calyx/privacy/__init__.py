@@ -1,0 +1,1 @@
+"""How updates are put into sums, how many, and what that guarantees."""
