@@ -22,13 +22,13 @@ from torch import nn
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
-from calyx.metrics import CLIPPED, LOSS
+from calyx.model.metrics import CLIPPED, LOSS
+from calyx.model.training_config import EarlyStopping, TrainingConfig
+from calyx.model.weights import Weights, float_shapes, load_into, weights_of
 from calyx.seeding import rng
 from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import FixedPoint, Residues, add
-from calyx.weights import Weights, float_shapes, load_into, weights_of
 from client.training import LocalJob, train
-from client.training_config import EarlyStopping, TrainingConfig
 from strategies.local import LocalObjective
 
 SITES, SUMS = 6, 6

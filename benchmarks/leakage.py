@@ -30,7 +30,9 @@ from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Part
 from calyx.files.plain import write_atomically
 from calyx.machine.hardware import Hardware, apply
-from calyx.metrics import CLIPPED, LOSS
+from calyx.model.metrics import CLIPPED, LOSS
+from calyx.model.training_config import TrainingConfig
+from calyx.model.weights import float_shapes, initial_model, weights_of
 from calyx.order import Terms, terms_of
 from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.masking import Mask, apply_masks
@@ -40,11 +42,9 @@ from calyx.tasks.task import Task
 from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import Residues, add
 from calyx.vector.weighing import UNKNOWN_W_MAX
-from calyx.weights import float_shapes, initial_model, weights_of
 from client.data import prepare
 from client.splitting import PART_NAMES
 from client.training import LocalJob, train
-from client.training_config import TrainingConfig
 from strategies.local import LocalObjective
 
 COHORTS = (1, 2, 5, 10, 20, 50, 100)  # clients in a sum

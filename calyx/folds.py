@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from calyx.weights import Array, Weights
+from calyx.model.weights import Array, Weights
 
 CV_RUN = "-cv"  # how the run's id ends that has all folds' models scored
 

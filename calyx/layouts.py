@@ -4,19 +4,19 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from calyx.config.section import parse
-from calyx.details import detail_terms
 from calyx.errors import ConfigError
-from calyx.metrics import CAPPED, CLIPPED, LOSS, PERSONAL, Over, evaluation_terms
+from calyx.model.details import detail_terms
+from calyx.model.metrics import CAPPED, CLIPPED, LOSS, PERSONAL, Over, evaluation_terms
+from calyx.model.spread import spread_terms
+from calyx.model.weights import Shapes
 from calyx.order import Cv, Kind, Terms
 from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.encoding import hash_of
 from calyx.secagg.rules import Rules
-from calyx.spread import spread_terms
 from calyx.survey.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.tasks.task import Task
 from calyx.vector.contribution import Layout, Metric
 from calyx.vector.weighing import UNKNOWN_W_MAX, check_w_max
-from calyx.weights import Shapes
 
 PRG_KEY_BYTES = {"aes-128": 16, "aes-256": 32}
 

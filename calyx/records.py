@@ -10,7 +10,7 @@ from flwr.app import ArrayRecord
 from numpy.lib import format as npy
 
 from calyx.errors import WireError
-from calyx.weights import Array, Weights
+from calyx.model.weights import Array, Weights
 
 _NPY = "numpy.ndarray"
 _NPY_HEAD_BYTES = 512  # no honest head of an .npy array is longer

@@ -15,10 +15,10 @@ from flwr.app import Array as FlowerArray
 from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
 
 from calyx.errors import WireError
+from calyx.model.weights import Array, Weights
 from calyx.records import weights_record
 from calyx.secagg.refusals import RefusalCode
 from calyx.vector.quantise import FixedPoint, Residues, pack, unpack
-from calyx.weights import Array, Weights
 
 _ARRAYS = "arrays"  # the weights, under the key that Flower's own strategies use
 _CONFIG = "config"  # likewise
@@ -28,7 +28,7 @@ _VECTOR = "vector"
 _NAME = "name"
 _CTX, _BODY, _SECAGG = "ctx", "body", "secagg"
 _RAW = "calyx.residues"  # how a vector's bytes are laid out: 2, 3 or 4 little-endian an element
-_FLAT = "calyx.weights"  # all tensors of a model in its own order, little-endian
+_FLAT = "calyx.model.weights"  # all tensors of a model in its own order, little-endian
 _ENGINE = "engine: "  # how an engine's own reason begins
 _ERROR_BASE = 100  # Flower's own error codes lie below
 _REFUSAL_BASE = 200

@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from calyx.metrics import metric_name
+from calyx.model.metrics import metric_name
 from cli.stages import Pace, progress_line, stage_name
 from engines.planning import Plan
 from server.folder import Row, figure_text

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from calyx.config.section import RunConfig
 from calyx.errors import UserError
-from calyx.makeup import Makeup
-from calyx.weights import Weights
+from calyx.model.makeup import Makeup
+from calyx.model.weights import Weights
 from cli.fitted import Whose
 from client.store import Store
 from server.folder import RunFolder

@@ -15,7 +15,8 @@ from calyx.data.schema import Table
 from calyx.data.words import one_form
 from calyx.defaults import followed
 from calyx.errors import UserError, for_terminal
-from calyx.makeup import makeup_of
+from calyx.model.makeup import makeup_of
+from calyx.model.weights import initial_model, load_weights
 from calyx.order import Terms, terms_of
 from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.choice import AUTO
@@ -23,7 +24,6 @@ from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
-from calyx.weights import initial_model, load_weights
 from cli.arguments import Parser
 from cli.fitted import Whose, fitted_for
 from cli.new_rows import NewRows, faults, read_new_rows, said_of

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from calyx.data.schema import Schema
 from calyx.errors import UserError
+from calyx.model.weights import Weights, initial_model, load_into
 from calyx.seeding import global_scope
 from calyx.tasks.task import Task
-from calyx.weights import Weights, initial_model, load_into
 from calyx.words.digits import by_scale, decimals_of, fixed
 
 BATCH_ROWS = 4096

@@ -13,6 +13,8 @@ from flwr.clientapp import ClientApp
 from calyx import wire
 from calyx.config.section import parse
 from calyx.errors import ConfigError
+from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
+from calyx.model.weights import Weights, weights_of
 from calyx.order import Kind
 from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.refusals import Refusal
@@ -20,7 +22,6 @@ from calyx.seeding import rng
 from calyx.vector.contribution import Contribution, encode
 from calyx.vector.figures import finite_row
 from calyx.vector.quantise import Residues
-from calyx.weights import Weights, weights_of
 from calyx.wire import FailureCode
 from client import journal, secure_mod
 from client.assignment import Assignment, of_fold, open_assignment, scored_folds
@@ -31,7 +32,6 @@ from client.partition import node_values
 from client.policy import accept
 from client.survey import survey
 from client.training import LocalJob, Trained, train
-from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from strategies.local import Finished, sent_by
 
 Work = Callable[[Assignment, Site], tuple[Contribution, ...]]

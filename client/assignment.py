@@ -15,7 +15,8 @@ from calyx.errors import CalyxError, ConfigError
 from calyx.folds import CV_RUN, fold_run, stacked, unstacked
 from calyx.layouts import Parts, parts_of, weighed
 from calyx.machine.hardware import Hardware, apply, resolve
-from calyx.makeup import Makeup, check_left, left_behind, makeup_of
+from calyx.model.makeup import Makeup, check_left, left_behind, makeup_of
+from calyx.model.weights import Weights, hash_weights, initial_model, load_into
 from calyx.order import Order
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
@@ -24,7 +25,6 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.tasks.causes import cause_of
 from calyx.tasks.registry import load_task
 from calyx.vector.quantise import FixedPoint
-from calyx.weights import Weights, hash_weights, initial_model, load_into
 from calyx.wire import FailureCode
 from client import secure_mod
 from client.begun import compare

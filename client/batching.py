@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from calyx.machine.hardware import Hardware
+from calyx.model.evaluation import loss_of
 from calyx.seeding import global_scope
-from client.evaluation import loss_of
 
 
 def batch_sizes(num_rows: int, batch_size: int, *, is_joined: bool) -> list[int]:

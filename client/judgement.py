@@ -7,18 +7,18 @@ from typing import Literal
 
 from calyx.config.section import parse
 from calyx.data.schema import Part, Schema
-from calyx.details import no_details, told_details
 from calyx.layouts import over_of
 from calyx.machine.hardware import apply
-from calyx.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
+from calyx.model.details import no_details, told_details
+from calyx.model.evaluation import evaluate
+from calyx.model.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
+from calyx.model.spread import spread_counts
+from calyx.model.weights import Weights
 from calyx.privacy.section import PrivacyConfig
-from calyx.spread import spread_counts
 from calyx.vector.contribution import Contribution
 from calyx.vector.figures import Figures, as_row, none_of
-from calyx.weights import Weights
 from client import journal
 from client.assignment import Assignment
-from client.evaluation import evaluate
 
 
 def judge_models(

@@ -13,7 +13,7 @@ from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 if TYPE_CHECKING:
-    from client.training_config import TrainingConfig
+    from calyx.model.training_config import TrainingConfig
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # PyTorch's own defaults
 

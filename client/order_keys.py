@@ -20,12 +20,12 @@ from calyx.config.human_yaml import NULLS, Plain, read_tree
 from calyx.config.key_types import Types, fields_of, members
 from calyx.errors import ConfigError, UserError
 from calyx.measured import may_load
+from calyx.model.training_config import TrainingConfig
 from calyx.order import Cv, Order, Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy.section import PrivacyConfig
 from calyx.survey.blocks import StatisticsConfig
 from calyx.tasks.registry import load_class
-from client.training_config import TrainingConfig
 
 NAME = "{}"
 GROUPS = {"task": "calyx.tasks", "strategy": "calyx.strategies"}

@@ -21,6 +21,7 @@ from calyx.config.section import (
 )
 from calyx.errors import CalyxError, printable
 from calyx.folds import CV_RUN
+from calyx.model.training_config import TrainingConfig
 from calyx.order import Kind, Order, Terms, from_json
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy.section import Mode, PrivacyConfig
@@ -31,7 +32,6 @@ from calyx.survey.blocks import Item, StatisticsConfig
 from calyx.wire import FailureCode
 from client.bounds import bound_of, check_bounds, is_within, shown
 from client.failures import ClientFailure
-from client.training_config import TrainingConfig
 
 _NO_BOUND = "there is no bound for "
 SHOWN = 80  # characters of a key or value in a sentence

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from calyx.weights import Weights, load_weights, save_weights
+from calyx.model.weights import Weights, load_weights, save_weights
 
 _LABEL = 120  # letters; a file's name may have 255
 KEPT = 16  # rounds, beside the best one: a run may be resumed from a few rounds before its last

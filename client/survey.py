@@ -16,12 +16,12 @@ from calyx.data.schema import Table
 from calyx.errors import WireError
 from calyx.inspection.local import local_findings
 from calyx.layouts import statistics_parts, survey_of
+from calyx.model.weights import hash_weights
 from calyx.order import Order
 from calyx.privacy.section import PrivacyConfig
 from calyx.survey.blocks import ALL, ITEMS, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.survey.measuring import Measured, measure
 from calyx.vector.contribution import Contribution, encode
-from calyx.weights import hash_weights
 from calyx.wire import FailureCode
 from client import journal, secure_mod
 from client.begun import compare

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
+from calyx.model.evaluation import evaluate
+from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
+from calyx.model.weights import Weights
 from calyx.seeding import global_scope, rng
-from calyx.weights import Weights
 from client.batching import batch_sizes, is_last_joined, loss_of_batch
-from client.evaluation import evaluate
 from client.optimizers import make_optimizer
-from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from strategies.local import LocalObjective, Start
 
 

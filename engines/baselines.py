@@ -14,19 +14,19 @@ from calyx.config.section import parse
 from calyx.data.schema import Schema, Table, join
 from calyx.layouts import over_of
 from calyx.machine.hardware import apply, resolve
-from calyx.metrics import Counts, counts_of, figures, metric_name
+from calyx.model.evaluation import evaluate
+from calyx.model.metrics import Counts, counts_of, figures, metric_name
+from calyx.model.training_config import EarlyStopping, TrainingConfig
+from calyx.model.weights import initial_model
 from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, fit
 from calyx.privacy.section import PrivacyConfig
 from calyx.tasks.causes import cause_of
-from calyx.weights import initial_model
 from client.config import Site
 from client.data import Participant, prepare, task_of, to_part
-from client.evaluation import evaluate
 from client.splitting import PART_NAMES, PartName
 from client.training import LocalJob, train
-from client.training_config import EarlyStopping, TrainingConfig
 from engines.progress import Progress, silent
 from engines.workers import Done, Job, Result, WorkerPool, tell
 from strategies.local import LocalObjective

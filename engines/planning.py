@@ -13,6 +13,7 @@ from calyx.data.faults import parse_faults
 from calyx.data.schema import split_of
 from calyx.errors import ConfigError, DataError, UserError
 from calyx.machine.hardware import HardwareConfig, check, cores
+from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
@@ -32,7 +33,6 @@ from client.failures import ClientFailure
 from client.journal import Note
 from client.part_checks import INFLATING
 from client.policy import all_beyond
-from client.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from engines.progress import Progress, silent
 from server.baseline import read_baseline
 from server.phase_order import check_phases

@@ -25,14 +25,14 @@ from calyx.config.section import parse
 from calyx.data.schema import Part
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import resolve
-from calyx.makeup import Makeup, left_behind, makeup_of
+from calyx.model.evaluation import evaluate
+from calyx.model.makeup import Makeup, left_behind, makeup_of
+from calyx.model.weights import Weights, hash_weights, initial_model, weights_of
 from calyx.order import Terms
 from calyx.privacy.section import PrivacyConfig
 from calyx.tasks.task import Task
-from calyx.weights import Weights, hash_weights, initial_model, weights_of
 from client.config import Site
 from client.data import prepare, read_again, read_rows, task_of
-from client.evaluation import evaluate
 from engines.planning import Plan
 from engines.trial import (
     MAX_ROWS,

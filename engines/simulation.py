@@ -15,11 +15,11 @@ from calyx.config.section import parse
 from calyx.files.plain import read_lines, write_json
 from calyx.flower import SERVER_NODE, quiet_flower
 from calyx.machine.hardware import cores
-from calyx.metrics import PERSONAL
+from calyx.model.metrics import PERSONAL
+from calyx.model.training_config import TrainingConfig
 from client.begun import Beginning, begin
 from client.data import read_rows
 from client.store import Store
-from client.training_config import TrainingConfig
 from engines.baselines import Federated, Figure, Question, as_row, compute_baselines
 from engines.embedded import RUN_ID, Answer, EmbeddedGrid
 from engines.identities import Identities, throw_away

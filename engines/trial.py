@@ -20,18 +20,18 @@ from calyx.config.section import parse
 from calyx.data.schema import Part, Schema
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import Hardware
-from calyx.makeup import Makeup
+from calyx.model.evaluation import evaluate
+from calyx.model.makeup import Makeup
+from calyx.model.training_config import TrainingConfig
+from calyx.model.weights import weights_of
 from calyx.order import Terms
 from calyx.seeding import global_scope
 from calyx.tasks.causes import cause_of, place_of
 from calyx.tasks.task import Task
-from calyx.weights import weights_of
 from calyx.words.sentences import counted, named
 from client.batching import batch_sizes, is_last_joined
 from client.data import Participant
-from client.evaluation import evaluate
 from client.training import LocalJob, train
-from client.training_config import TrainingConfig
 from strategies.loading import load_objective
 from strategies.local import LocalObjective
 

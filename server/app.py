@@ -10,7 +10,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed, pasted
-from calyx.makeup import Makeup
+from calyx.model.makeup import Makeup
 from calyx.order import run_digest
 from calyx.preprocessing.choice import choose
 from calyx.privacy.section import PrivacyConfig, guarantee, weaknesses

@@ -8,7 +8,7 @@ from flwr.serverapp import Grid
 
 from calyx import records, wire
 from calyx.files.plain import append_lines
-from calyx.weights import Weights
+from calyx.model.weights import Weights
 from server.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.federation import Federation, Place
 from server.folder import Row, make_event

@@ -23,9 +23,9 @@ from calyx.files.plain import (
     sync_folder,
     write_synced,
 )
+from calyx.model.populations import Population, read_population
+from calyx.model.weights import Weights, load_weights, save_weights
 from calyx.order import Link
-from calyx.populations import Population, read_population
-from calyx.weights import Weights, load_weights, save_weights
 from server.folder import Row
 from server.sampling import Groups
 from strategies.algorithm import State

@@ -16,10 +16,10 @@ from calyx.data.schema import Schema
 from calyx.errors import CalyxError, RoundFailed
 from calyx.flower import Patience, Run
 from calyx.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of
-from calyx.metrics import figures
+from calyx.model.metrics import figures
+from calyx.model.weights import Weights, apply_update, hash_weights
 from calyx.order import Order, to_json
 from calyx.vector.contribution import Aggregate
-from calyx.weights import Weights, apply_update, hash_weights
 from server.exchange import (
     Collected,
     Exchange,

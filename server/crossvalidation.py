@@ -16,12 +16,12 @@ from calyx.errors import RoundFailed
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
 from calyx.folds import CV_RUN, fold_run, stacked
-from calyx.metrics import metric_name
+from calyx.model.metrics import metric_name
+from calyx.model.spread import client_spread
+from calyx.model.weights import Weights, hash_weights
 from calyx.order import Cv
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.spread import client_spread
 from calyx.survey.blocks import fold_name
-from calyx.weights import Weights, hash_weights
 from server.asking import ask_all
 from server.checkpoints import load_newest, save
 from server.exchange import Exchange, Outcome, judged, total_counts

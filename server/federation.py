@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from calyx.config.section import RunConfig
-from calyx.weights import Weights
+from calyx.model.weights import Weights
 from server.cohort_grid import CohortGrid
 from server.folder import RunFolder
 from server.sampling import Groups

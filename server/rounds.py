@@ -20,10 +20,10 @@ from calyx import records
 from calyx.config.section import RunConfig
 from calyx.errors import RoundFailed
 from calyx.files.plain import append_lines, read_lines
-from calyx.metrics import PERSONAL
+from calyx.model.metrics import PERSONAL
+from calyx.model.weights import Weights
 from calyx.seeding import global_scope
 from calyx.vector.figures import as_row
-from calyx.weights import Weights
 from server.asking import ask
 from server.checkpoints import RunState, save
 from server.exchange import Exchange, Outcome, judged, mean_loss, populations

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from calyx.layouts import Contents
+from calyx.model.weights import Weights
 from calyx.order import Terms
 from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.roster import Roster
-from calyx.weights import Weights
 from server.sampling import Groups
 from server.underway import Underway
 

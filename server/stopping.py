@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from calyx.config.section import RunConfig, Stopping
 from calyx.data.schema import Schema
 from calyx.errors import ConfigError
-from calyx.metrics import PERSONAL
-from calyx.populations import Population, is_same_population
+from calyx.model.metrics import PERSONAL
+from calyx.model.populations import Population, is_same_population
 from calyx.words.sentences import named
 from server.checkpoints import Best, RunState
 from strategies.loading import load_objective

@@ -11,8 +11,8 @@ from statistics import median
 
 import numpy as np
 
+from calyx.model.weights import Weights
 from calyx.vector.contribution import Aggregate
-from calyx.weights import Weights
 
 JUMP = 4.0  # times the median norm of the last steps
 STEPS = 5  # of which the median is taken

@@ -7,7 +7,8 @@ from flwr.serverapp import Grid
 from calyx.config.section import RunConfig, Section, parse
 from calyx.findings.figures import Sums
 from calyx.layouts import Contents, weighed
-from calyx.makeup import Makeup, makeup_of
+from calyx.model.makeup import Makeup, makeup_of
+from calyx.model.weights import Weights, initial_model
 from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.choice import Choice
 from calyx.preprocessing.config import PreprocessingConfig
@@ -15,7 +16,6 @@ from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.roster import Roster
 from calyx.tasks.task import Task
-from calyx.weights import Weights, initial_model
 from server.checkpoints import RunState
 from server.cohort_grid import CohortGrid
 from server.federation import Federation, Place

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.config.section import config
-from calyx.weights import Array, Weights, apply_update
+from calyx.model.weights import Array, Weights, apply_update
 from strategies.local import LocalObjective
 
 Server = TypeVar("Server")

@@ -15,12 +15,12 @@ from flwr.serverapp.strategy import Strategy
 from calyx import records, wire
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed
-from calyx.makeup import Makeup, never_negative
+from calyx.model.makeup import Makeup, never_negative
+from calyx.model.weights import Weights, apply_update
 from calyx.privacy.planning import Federation, groups_to_see
 from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.rules import MAX_GROUP
 from calyx.tasks.registry import load_class
-from calyx.weights import Weights, apply_update
 from strategies.algorithm import Algorithm, GroupUpdate, Mean, State
 from strategies.flower import (
     StockStrategy,

@@ -11,8 +11,8 @@ from glob import escape
 from typing import ClassVar, Literal, Self
 
 from calyx.config.section import config
-from calyx.makeup import Makeup
-from calyx.weights import Weights
+from calyx.model.makeup import Makeup
+from calyx.model.weights import Weights
 from strategies.algorithm import Algorithm, NoKeys
 from strategies.local import LocalObjective
 

@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import Field
 
 from calyx.config.section import config
+from calyx.model.weights import Weights, apply_update
 from calyx.vector.contribution import Metric
-from calyx.weights import Weights, apply_update
 from strategies.algorithm import Algorithm, Mean, NoKeys, State
 from strategies.local import Finished, LocalObjective, Sent
 

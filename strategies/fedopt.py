@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from calyx.config.section import PositiveFloat, config
-from calyx.weights import Array, Weights, apply_update
+from calyx.model.weights import Array, Weights, apply_update
 from strategies.algorithm import Algorithm, State, Update
 
 Decay = Annotated[float, Field(ge=0, lt=1)]

@@ -17,8 +17,8 @@ from flwr.serverapp.strategy import Strategy
 
 from calyx.config.section import Section
 from calyx.errors import ConfigError, RoundFailed
-from calyx.makeup import Makeup
-from calyx.weights import Weights
+from calyx.model.makeup import Makeup
+from calyx.model.weights import Weights
 from strategies.algorithm import Algorithm, NoKeys, State
 from strategies.stock import TOY, check_arguments, check_groups, fewest_groups, rehearse
 from strategies.withheld import Withheld

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from calyx.config.section import config
 from calyx.errors import ConfigError
 from calyx.layouts import Contents
-from calyx.makeup import Makeup, check_left
+from calyx.model.makeup import Makeup, check_left
+from calyx.model.weights import Weights, float_shapes
 from calyx.tasks.task import Task
 from calyx.vector.contribution import Metric
 from calyx.vector.weighing import UNKNOWN_W_MAX
-from calyx.weights import Weights, float_shapes
 
 if TYPE_CHECKING:
     from torch import Tensor

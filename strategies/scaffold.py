@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from calyx.config.section import PositiveFloat, config
-from calyx.weights import Weights, apply_update
+from calyx.model.weights import Weights, apply_update
 from strategies.algorithm import Algorithm, Mean, State
 from strategies.local import Finished, LocalObjective, Sent, Start
 

@@ -22,7 +22,7 @@ from pydantic.errors import PydanticUserError
 from calyx import records, wire
 from calyx.errors import ConfigError
 from calyx.flower import as_nobody
-from calyx.weights import Weights
+from calyx.model.weights import Weights
 
 _TYPES = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 # Names of records and metrics: the messages of a round have them, whatever a strategy looks for.

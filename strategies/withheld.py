@@ -14,8 +14,8 @@ from flwr.serverapp.strategy import Bulyan, FedMedian, FedTrimmedAvg, MultiKrum,
 
 from calyx import records, wire
 from calyx.flower import rebuild_message
-from calyx.makeup import Makeup, never_negative
-from calyx.weights import Weights
+from calyx.model.makeup import Makeup, never_negative
+from calyx.model.weights import Weights
 
 # Each value that they make lies between those of the groups. Krum is a MultiKrum.
 _WEIGHING = (Bulyan, FedMedian, FedTrimmedAvg, MultiKrum)

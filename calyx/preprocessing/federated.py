@@ -16,6 +16,7 @@ from calyx.errors import ConfigError
 from calyx.findings.figures import Figures, VariableFigures
 from calyx.findings.finding import AuditFinding
 from calyx.findings.numbers import Numbers
+from calyx.model.weights import Array, Weights
 from calyx.preprocessing.absence import NO_CATEGORY
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import (
@@ -25,7 +26,6 @@ from calyx.preprocessing.fitting import (
     outlier_bounds,
 )
 from calyx.preprocessing.imputation import constant_fill, unknown_category
-from calyx.weights import Array, Weights
 from calyx.words.sentences import named
 
 STORED = "preprocessing/constants"  # a tensor [C, 5]: fill, low, high, mean, scale; NaN where none

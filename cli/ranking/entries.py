@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from calyx.populations import Population, is_same_population
+from calyx.model.populations import Population, is_same_population
 from calyx.words.digits import number_texts
 
 Figures = Mapping[str, Any]  # summary.json

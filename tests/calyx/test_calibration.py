@@ -5,13 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.calibration import (
-    STEP,
-    coarsened,
-    expected_calibration_error,
-    margin,
-    reliability,
-)
+from calyx.model.calibration import STEP, coarsened, expected_calibration_error, margin, reliability
 
 
 def by_definition(confidence, correct, bins):

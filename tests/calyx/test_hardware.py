@@ -9,10 +9,10 @@ from calyx.config.section import parse
 from calyx.data.schema import Part
 from calyx.errors import ConfigError
 from calyx.machine.hardware import Hardware, HardwareConfig, apply, cores, gpu_count, resolve
+from calyx.model.training_config import EarlyStopping, TrainingConfig
+from calyx.model.weights import hash_weights, weights_of
 from calyx.seeding import global_scope
-from calyx.weights import hash_weights, weights_of
 from client.training import LocalJob, train
-from client.training_config import EarlyStopping, TrainingConfig
 from strategies.local import LocalObjective
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

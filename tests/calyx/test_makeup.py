@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional
 
 from calyx.errors import ConfigError
-from calyx.makeup import check_left, left_behind, makeup_of, never_negative
-from calyx.weights import initial_model
+from calyx.model.makeup import check_left, left_behind, makeup_of, never_negative
+from calyx.model.weights import initial_model
 
 
 class Positioned(nn.Module):

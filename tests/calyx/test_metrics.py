@@ -11,12 +11,12 @@ from sklearn import metrics
 from support.evaluations import CLASSES, CPU, of_logits, of_values, told
 
 from calyx.data.schema import Part, Schema, Target
-from calyx.details import confusion_matrix, details, told_details
-from calyx.metrics import counts_of, evaluation_terms, figures
+from calyx.model.details import confusion_matrix, details, told_details
+from calyx.model.evaluation import cross_entropy, evaluate
+from calyx.model.metrics import counts_of, evaluation_terms, figures
 from calyx.vector.contribution import Layout
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.vector.quantise import FixedPoint
-from client.evaluation import cross_entropy, evaluate
 
 THREE = Schema((), ("a", "b", "c"))
 UNIT = Schema((), (), Target("cost", 0.0, 1.0))
@@ -151,7 +151,7 @@ def test_batches_of_an_evaluation_change_nothing(monkeypatch):
     draw, model = np.random.default_rng(1), torch.nn.Linear(3, 4)
     part = Part(draw.standard_normal((50, 3)).astype(np.float32), draw.integers(0, 4, 50), 4)
     whole = evaluate(model, part, CPU)
-    monkeypatch.setattr("client.evaluation.BATCH_ROWS", 7)
+    monkeypatch.setattr("calyx.model.evaluation.BATCH_ROWS", 7)
     batched = evaluate(model, part, CPU)
     assert batched.loss == pytest.approx(whole.loss, rel=1e-6)
     assert batched.sums["hits"].tolist() == whole.sums["hits"].tolist()

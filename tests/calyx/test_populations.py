@@ -8,8 +8,8 @@ import pytest
 from support.evaluations import CLASSES, of_logits, of_values
 
 from calyx.data.schema import Schema, Target
-from calyx.metrics import counts_of
-from calyx.populations import Population, is_same_population, population_of, read_population
+from calyx.model.metrics import counts_of
+from calyx.model.populations import Population, is_same_population, population_of, read_population
 
 COST = Schema((), (), Target("cost", 100.0, 50.0))
 

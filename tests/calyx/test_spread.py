@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.data.schema import Schema, Target
-from calyx.spread import client_spread, spread_counts, spread_terms
+from calyx.model.spread import client_spread, spread_counts, spread_terms
 from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.vector.quantise import FixedPoint, add

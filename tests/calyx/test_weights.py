@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from calyx.weights import (
+from calyx.model.weights import (
     apply_update,
     float_shapes,
     hash_weights,

@@ -263,7 +263,7 @@ def test_the_orders_weights_come_back_in_the_models_order():
         assert array.flags.writeable
 
 
-def flat(data, stype="calyx.weights", name="arrays", dtype="uint8"):
+def flat(data, stype="calyx.model.weights", name="arrays", dtype="uint8"):
     arrays = ArrayRecord({name: Array(dtype, (len(data),), stype, data)})
     return RecordDict({"arrays": arrays, "order": ConfigRecord({"order": "{}"})})
 
@@ -279,7 +279,7 @@ def test_order_weights_of_another_length_are_refused(change):
 def test_order_weights_of_another_kind_are_refused():
     size = sum(v.nbytes for v in TEMPLATE.values())
     two = flat(bytes(size))
-    two["arrays"]["more"] = Array("uint8", (1,), "calyx.weights", b"x")
+    two["arrays"]["more"] = Array("uint8", (1,), "calyx.model.weights", b"x")
     stock = RecordDict({"arrays": records.weights_record(TEMPLATE), "order": ConfigRecord({})})
     for bad in (flat(bytes(size), stype="numpy.ndarray"), flat(bytes(size), name="w"), two, stock):
         with pytest.raises(WireError):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from calyx.errors import UserError
-from calyx.makeup import Makeup
+from calyx.model.makeup import Makeup
 from cli import own_models
 from cli.fitted import Whose
 from cli.own_models import model_of

@@ -20,8 +20,8 @@ from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import UserError
+from calyx.model.weights import load_weights
 from calyx.preprocessing.fitting import apply
-from calyx.weights import load_weights
 from cli import main, predict, simulate
 from cli.fitted import fitted_for
 from cli.new_rows import NewRows, faults, read_new_rows, said_of

@@ -8,8 +8,8 @@ from support.csv_files import write_folder, write_schema
 from support.federation import Federation
 
 from calyx.folds import stacked
+from calyx.model.weights import hash_weights
 from calyx.order import Cv
-from calyx.weights import hash_weights
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from calyx import wire
 from calyx.composing import compose, resolved
 from calyx.config.section import canonical_json
 from calyx.flower import as_task
+from calyx.model.weights import hash_weights
 from calyx.order import Order, to_json
 from calyx.tasks.digits import Digits
-from calyx.weights import hash_weights
 from client import assignment
 from client.app import app
 from client.config import node_config

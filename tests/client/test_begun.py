@@ -15,9 +15,9 @@ from calyx import wire
 from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.flower import as_task
+from calyx.model.weights import hash_weights
 from calyx.order import Cv, Order, to_json
 from calyx.tasks.csv import Csv
-from calyx.weights import hash_weights
 from client import renewal
 from client.app import app
 from client.begun import Beginning, begin

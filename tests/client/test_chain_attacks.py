@@ -12,8 +12,8 @@ from support.federation import Federation
 from support.ledgers import DAILY, Site
 from support.orders import TERMS, digit, link, order
 
+from calyx.model.weights import hash_weights
 from calyx.order import Cv
-from calyx.weights import hash_weights
 from server.work import initial_template
 
 

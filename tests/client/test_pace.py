@@ -10,7 +10,7 @@ from calyx.errors import ConfigError
 from calyx.flower import as_task
 from calyx.flower_site import NotAdmitted
 from calyx.installed import bundle_hash
-from calyx.weights import hash_weights
+from calyx.model.weights import hash_weights
 from client import journal, training
 from client import site as sites
 from client.pace import Clock, leaves_at, note_rows, take_note, wait

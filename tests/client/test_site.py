@@ -195,7 +195,7 @@ def test_a_run_of_other_code_is_refused_without_running_anything(folder, monkeyp
 def test_a_first_round_begins_with_the_weights_of_its_seed(clients):
     from support.clients import code_of
 
-    from calyx.weights import hash_weights
+    from calyx.model.weights import hash_weights
 
     other = {k: v + v.dtype.type(1) for k, v in clients.federation.template.items()}
     order = clients.order(weights=hash_weights(other))

@@ -10,8 +10,8 @@ from support.clients import code_of
 
 from calyx import wire
 from calyx.files.plain import read_lines
+from calyx.model.weights import hash_weights
 from calyx.order import Cv
-from calyx.weights import hash_weights
 from client import data, journal
 from client.config import node_config
 

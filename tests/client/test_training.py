@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
+from calyx.model.evaluation import evaluate
+from calyx.model.weights import weights_of
 from calyx.seeding import rng
-from calyx.weights import weights_of
-from client.evaluation import evaluate
 from client.training import train
 from strategies.ditto import PersonalObjective
 from strategies.fedprox import FedProxLocal

@@ -7,7 +7,7 @@ from support.csv_files import write_schema
 from support.federation import Federation
 
 from calyx.data.schema import Column, Schema
-from calyx.metrics import Evaluation, counts_of
+from calyx.model.metrics import Evaluation, counts_of
 from client.data import prepare
 from engines.baselines import (
     Baselines,

@@ -6,7 +6,7 @@ import numpy as np
 import yaml
 
 from calyx.composing import compose, resolved
-from calyx.weights import load_weights
+from calyx.model.weights import load_weights
 from cli.report.page import write_report
 from engines.planning import plan
 from engines.simulation import simulate

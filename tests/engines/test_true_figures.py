@@ -15,7 +15,7 @@ from sklearn import metrics
 from calyx.composing import compose, resolved
 from calyx.data.schema import Table
 from calyx.files.plain import read_lines
-from calyx.weights import initial_model, load_into, load_weights
+from calyx.model.weights import initial_model, load_into, load_weights
 from cli.report.page import write_report
 from cli.results import print_results
 from client.data import prepare

@@ -10,8 +10,8 @@ from support.federation import Federation
 from support.taps import Tap, run_server
 
 from calyx.files.plain import read_lines
+from calyx.model.weights import initial_model
 from calyx.vector.figures import none_of
-from calyx.weights import initial_model
 from cli.report.page import write_report
 from cli.results import print_results
 from client.data import prepare

@@ -10,7 +10,7 @@ from support.taps import Tap, run_server, stage_of
 
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
-from calyx.weights import load_weights
+from calyx.model.weights import load_weights
 from engines.embedded import EmbeddedGrid
 from engines.workers import WorkerPool
 

@@ -13,11 +13,11 @@ from calyx.config.section import parse
 from calyx.errors import CalyxError
 from calyx.flower import rebuild_message
 from calyx.machine.hardware import Hardware
+from calyx.model.training_config import TrainingConfig
+from calyx.model.weights import initial_model, load_into, weights_of
 from calyx.vector.figures import IMPOSSIBLE
-from calyx.weights import initial_model, load_into, weights_of
 from client.data import prepare
 from client.training import LocalJob, train
-from client.training_config import TrainingConfig
 from server.exchange import TooFewReplies, judged, total_counts
 from strategies.algorithm import NoKeys
 from strategies.base import AlgorithmStrategy

@@ -8,7 +8,7 @@ from support.federation import Federation
 from support.taps import Tap, run_server
 
 from calyx.files.plain import read_lines
-from calyx.weights import initial_model, load_into, load_weights
+from calyx.model.weights import initial_model, load_into, load_weights
 from client.data import prepare
 from client.store import Store
 

@@ -11,8 +11,8 @@ from calyx.errors import CalyxError, ConfigError, RoundFailed
 from calyx.files.plain import read_lines
 from calyx.findings.figures import read_sums
 from calyx.layouts import survey_of
+from calyx.model.weights import load_weights
 from calyx.preprocessing.federated import without_constants
-from calyx.weights import load_weights
 from client.data import read_rows
 from server.phase_order import check_phases
 from server.phases.audit import AuditFailed, read_counted

@@ -9,7 +9,7 @@ import pytest
 from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, Stopping, parse
 from calyx.errors import ConfigError
-from calyx.populations import Population
+from calyx.model.populations import Population
 from calyx.tasks.registry import load_task
 from server.checkpoints import Best, RunState, load_newest, save
 from server.stopping import (

@@ -14,13 +14,13 @@ from calyx import records
 from calyx.config.section import parse
 from calyx.files.plain import read_lines
 from calyx.machine.hardware import Hardware
+from calyx.model.evaluation import evaluate
+from calyx.model.training_config import TrainingConfig
+from calyx.model.weights import initial_model, load_into, weights_of
 from calyx.tasks.digits import Digits
-from calyx.weights import initial_model, load_into, weights_of
 from client import assignment
 from client.data import prepare
-from client.evaluation import evaluate
 from client.training import LocalJob, train
-from client.training_config import TrainingConfig
 from strategies.flower import HOME
 from strategies.local import LocalObjective
 

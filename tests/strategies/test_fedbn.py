@@ -6,8 +6,8 @@ from torch import nn
 
 from calyx.config.section import parse
 from calyx.errors import ConfigError
-from calyx.makeup import Makeup, makeup_of
-from calyx.weights import weights_of
+from calyx.model.makeup import Makeup, makeup_of
+from calyx.model.weights import weights_of
 from strategies.fedbn import FedBNLocal
 from strategies.local import contents_of, not_kept
 

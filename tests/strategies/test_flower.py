@@ -12,7 +12,7 @@ from support.taps import Tap, run_server, stage_of
 from calyx import flower
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, RoundFailed
-from calyx.makeup import Makeup
+from calyx.model.makeup import Makeup
 from engines.planning import check_config
 from strategies.flower import (
     HOME,

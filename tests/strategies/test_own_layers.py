@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 from calyx.layouts import Contents
-from calyx.makeup import makeup_of
+from calyx.model.makeup import makeup_of
 from strategies.ditto import DittoLocal
 from strategies.fedbn import FedBNLocal
 from strategies.local import LocalObjective

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from calyx.config.section import parse
-from calyx.weights import apply_update
+from calyx.model.weights import apply_update
 from strategies.algorithm import Mean
 from strategies.local import Finished, Start
 from strategies.scaffold import Scaffold, ScaffoldLocal, ScaffoldServer

@@ -17,7 +17,7 @@ from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.flower import as_nobody
-from calyx.makeup import Makeup
+from calyx.model.makeup import Makeup
 from calyx.privacy.section import PrivacyConfig
 from strategies.base import make_strategy
 from strategies.fedbn import FedBNLocal

@@ -9,11 +9,11 @@ from calyx import wire
 from calyx.config.section import canonical_json
 from calyx.flower import as_task
 from calyx.layouts import parts_of, rules_of, statistics_parts, survey_of
+from calyx.model.weights import hash_weights
 from calyx.order import Abandoned, Link, Order, to_json
 from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.roster import read_roster
 from calyx.secagg.rules import context
-from calyx.weights import hash_weights
 from client import memory
 from client.app import app
 from client.config import node_config

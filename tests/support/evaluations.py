@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from calyx.data.schema import Part, Schema
-from calyx.metrics import counts_of, evaluation_terms, figures
+from calyx.model.evaluation import evaluate
+from calyx.model.metrics import counts_of, evaluation_terms, figures
 from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import FixedPoint, add
-from client.evaluation import evaluate
 
 CPU = torch.device("cpu")
 CLASSES = Schema((), ("a", "b", "c", "d"))

@@ -6,13 +6,13 @@ from functools import cache
 
 from calyx.composing import compose, resolved
 from calyx.config.section import parse
-from calyx.makeup import makeup_of
+from calyx.model.makeup import makeup_of
+from calyx.model.weights import initial_model
 from calyx.order import terms_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.roster import read_roster
-from calyx.weights import initial_model
 from engines.embedded import EmbeddedGrid
 from engines.identities import throw_away
 from engines.planning import plan

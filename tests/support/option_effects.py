@@ -11,13 +11,13 @@ from calyx.data.schema import Column, Part, Schema, Table
 from calyx.errors import CalyxError, UserError
 from calyx.layouts import PRG_KEY_BYTES
 from calyx.machine.hardware import Hardware
+from calyx.model.training_config import TrainingConfig
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
 from calyx.privacy.section import PrivacyConfig, guarantee
 from calyx.tasks.csv import Csv
 from calyx.tasks.registry import load_class
 from client.training import LocalJob, train
-from client.training_config import TrainingConfig
 from server.sampling import deal_groups
 from strategies.algorithm import GroupUpdate, Mean
 from strategies.local import LocalObjective, Start

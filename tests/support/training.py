@@ -5,8 +5,8 @@ import torch
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
+from calyx.model.training_config import EarlyStopping, TrainingConfig
 from client.training import LocalJob
-from client.training_config import EarlyStopping, TrainingConfig
 from strategies.local import LocalObjective
 
 CPU = Hardware("cpu", 1, "float32", True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from calyx.populations import read_population
+from calyx.model.populations import read_population
 from cli.ranking.entries import Entry, Kind, rows_of
 from cli.ranking.remarks import described, remarks
 from cli.ranking.standings import rank

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.calibration import reliability
 from calyx.data.schema import Part
-from calyx.details import RELIABILITY_BINS, confusion_matrix
-from calyx.metrics import Evaluation
+from calyx.model.calibration import reliability
+from calyx.model.details import RELIABILITY_BINS, confusion_matrix
+from calyx.model.metrics import Evaluation
 from calyx.seeding import global_scope
 from calyx.vector.exact import FLOAT_STEPS, SQUARE_STEPS, exact_square_sum, exact_sum, to_cell
 
@@ -39,7 +39,7 @@ def loss_of(output: "Tensor", y: "Tensor", reduction: str = "mean") -> "Tensor":
 def evaluate(
     model: "nn.Module", part: Part, device: "torch.device", *, is_test: bool = False
 ) -> Evaluation:
-    """What `calyx.metrics` judges a model by; zero rows give sums of 0.
+    """What `calyx.model.metrics` judges a model by; zero rows give sums of 0.
 
     A test of a classifier also counts which classes it took for which, and how sure it was.
     """

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calyx.errors import ConfigError
+from calyx.model.weights import Array, Shapes, Weights, float_shapes, weights_of
 from calyx.seeding import global_scope
-from calyx.weights import Array, Shapes, Weights, float_shapes, weights_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from calyx.data.schema import Schema
-from calyx.metrics import SHARE_STEPS, Counts, Over
+from calyx.model.metrics import SHARE_STEPS, Counts, Over
 from calyx.vector.exact import FLOAT_STEPS, SQUARE_STEPS, root
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.calibration import STEP, coarsened, expected_calibration_error, margin
 from calyx.data.schema import Schema
-from calyx.metrics import PERSONAL, ROWS_MAX, Counts, Over, figures
-from calyx.spread import client_spread
+from calyx.model.calibration import STEP, coarsened, expected_calibration_error, margin
+from calyx.model.metrics import PERSONAL, ROWS_MAX, Counts, Over, figures
+from calyx.model.spread import client_spread
 from calyx.vector.contribution import Cells, Count
 from calyx.vector.figures import IMPOSSIBLE
 

@@ -1,7 +1,7 @@
 """A model's weights as named arrays: made from a seed, hashed, and kept in a file.
 
 `Weights` maps a parameter's name to its array in the model's own order. Float tensors are float32;
-integer and boolean tensors keep their type and never travel in an update (`calyx/makeup.py`).
+integer and boolean tensors keep their type and never travel in an update (`calyx/model/makeup.py`).
 """
 
 import hashlib
