@@ -33,8 +33,8 @@ from calyx.machine.hardware import Hardware, apply
 from calyx.model.metrics import CLIPPED, LOSS
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import float_shapes, initial_model, weights_of
-from calyx.order import Terms, terms_of
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Terms, terms_of
 from calyx.secagg.masking import Mask, apply_masks
 from calyx.seeding import rng
 from calyx.tasks.registry import load_task

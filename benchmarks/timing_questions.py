@@ -19,9 +19,9 @@ from calyx.composing import compose, resolved
 from calyx.config.section import Section, parse
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import Weights, hash_weights, initial_model
-from calyx.order import Link, Order, Terms, terms_of, to_json
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
+from calyx.run.order import Link, Order, Terms, terms_of, to_json
 from engines.planning import check_config
 
 EPOCHS = 400

@@ -9,8 +9,8 @@ from calyx.model.details import detail_terms
 from calyx.model.metrics import CAPPED, CLIPPED, LOSS, PERSONAL, Over, evaluation_terms
 from calyx.model.spread import spread_terms
 from calyx.model.weights import Shapes
-from calyx.order import Cv, Kind, Terms
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Cv, Kind, Terms
 from calyx.secagg.encoding import hash_of
 from calyx.secagg.rules import Rules
 from calyx.survey.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name

@@ -7,6 +7,7 @@ from typing import Any
 from calyx.errors import CalyxError, ConfigError
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines
+from calyx.run.folder import RunFolder
 from cli.audit_table import print_audit
 from cli.contradictions import refuse_undone
 from cli.display import Display
@@ -18,7 +19,6 @@ from cli.settling import settled
 from cli.waiting import Waiting
 from engines.planning import plan
 from engines.simulation import simulate
-from server.folder import RunFolder
 
 ALWAYS = ("phases=[audit]", "baselines=false")
 

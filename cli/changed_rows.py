@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError, pasted, printable
 from calyx.files.plain import read_lines
-from calyx.order import terms_of
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.folder import RunFolder
+from calyx.run.order import terms_of
 from calyx.tasks.registry import load_task
 from calyx.wire import FailureCode
 from calyx.words.sentences import named
@@ -15,7 +16,6 @@ from client.begun import Beginning
 from client.config import node_config, read_site
 from client.data import read_rows
 from client.failures import ClientFailure
-from server.folder import RunFolder
 from server.left_out import read_left_out
 from server.sampling import check_replies, check_sizes
 

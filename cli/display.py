@@ -18,9 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx.model.metrics import metric_name
+from calyx.run.folder import Row, figure_text
 from cli.stages import Pace, progress_line, stage_name
 from engines.planning import Plan
-from server.folder import Row, figure_text
 
 REFRESH_S = 0.1
 _BLOCKS = "▁▂▃▄▅▆▇█"

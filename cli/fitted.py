@@ -8,9 +8,9 @@ import numpy as np
 from calyx.config.section import parse
 from calyx.data.schema import Column
 from calyx.errors import ConfigError, UserError
-from calyx.order import Terms
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import ColumnFit, Fitted, given
+from calyx.run.order import Terms
 from calyx.tasks.task import Task
 from client.begun import Beginning
 

@@ -16,6 +16,7 @@ from calyx.files.plain import read_lines, write_atomically
 from calyx.flower import Operator
 from calyx.installed import bundle
 from calyx.key_files import read_roster_file
+from calyx.run.folder import RunFolder, figure_text, shown_figures
 from calyx.secagg.roster import Roster, write_roster
 from cli.arguments import path_of
 from cli.meanings import explained
@@ -24,7 +25,6 @@ from cli.report.page import write_report
 from cli.running import show
 from cli.tracking import track
 from server.attendance import AWAY
-from server.folder import RunFolder, figure_text, shown_figures
 from server.job import to_run_config
 
 POLL_S = 1.0

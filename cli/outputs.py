@@ -7,7 +7,7 @@ from typing import Any
 
 from calyx.errors import UserError
 from calyx.files.outputs import Output, claim_output, is_same, is_within, shown
-from server.folder import RunFolder
+from calyx.run.folder import RunFolder
 
 _LEDGER = "ledger.jsonl"  # which every site's state folder has
 

@@ -6,9 +6,9 @@ from calyx.config.section import RunConfig
 from calyx.errors import UserError
 from calyx.model.makeup import Makeup
 from calyx.model.weights import Weights
+from calyx.run.folder import RunFolder
 from cli.fitted import Whose
 from client.store import Store
-from server.folder import RunFolder
 from strategies.loading import load_objective
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from calyx.files.plain import absolute, at_home
+from calyx.run.folder import RunFolder, held
 from cli.outputs import check_run_folder, refuse_data_folder
-from server.folder import RunFolder, held
 
 _CLOCK = "${now:"
 

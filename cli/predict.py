@@ -17,11 +17,12 @@ from calyx.defaults import followed
 from calyx.errors import UserError, for_terminal
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import initial_model, load_weights
-from calyx.order import Terms, terms_of
 from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.choice import AUTO
 from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
+from calyx.run.folder import Row, RunFolder
+from calyx.run.order import Terms, terms_of
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
 from cli.arguments import Parser
@@ -30,7 +31,6 @@ from cli.new_rows import NewRows, faults, read_new_rows, said_of
 from cli.outputs import add_output, claimed, rows_of
 from cli.own_models import Answering, model_of
 from cli.predictions import as_csv, header_of, predict
-from server.folder import Row, RunFolder
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -5,11 +5,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from calyx.errors import UserError
+from calyx.run.folder import RunFolder
 from cli.arguments import Parser
 from cli.outputs import add_output, claimed, rows_of
 from cli.report.comparison import compared
 from cli.report.page import write_report
-from server.folder import RunFolder
 
 
 def main(arguments: Sequence[str]) -> int:

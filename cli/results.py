@@ -11,10 +11,10 @@ from rich.table import Table
 
 from calyx.errors import printable
 from calyx.files.plain import read_lines
+from calyx.run.folder import Row
 from calyx.words.digits import ABSENT, apart, share
 from calyx.words.sentences import named
 from server.attendance import absentees_of, sentences
-from server.folder import Row
 
 _ZERO = "always the commonest class"
 

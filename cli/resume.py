@@ -18,14 +18,14 @@ from calyx.errors import UserError, pasted, printable
 from calyx.files.foreign import check_own
 from calyx.files.outputs import is_same
 from calyx.files.plain import absolute
-from calyx.order import run_digest
+from calyx.run.folder import RunFolder
+from calyx.run.order import run_digest
 from cli.arguments import path_of
 from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from cli.overrides import parsed, readable, why_unreadable
 from cli.waiting import Waiting
 from engines.planning import plan
 from server.checkpoints import RunState, load_newest
-from server.folder import RunFolder
 from server.left_out import leave_out, read_left_out
 from server.stopping import reason_to_stop
 from server.underway import check_rounds, read_record

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from calyx.errors import CalyxError, pasted
 from calyx.files.foreign import read_object
+from calyx.run.folder import Row, RunFolder
 from cli.audit_table import print_audit
 from cli.display import Display
 from cli.report.conclusions import conclude, terminal_lines
@@ -13,7 +14,6 @@ from cli.report.page import write_report
 from cli.results import print_results
 from cli.tracking import track
 from engines.planning import Plan
-from server.folder import Row, RunFolder
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a user's share of it, a file's limit
 

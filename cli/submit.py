@@ -15,6 +15,7 @@ from calyx.defaults import room_of_sums
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import absolute, read_plain
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.folder import RunFolder
 from calyx.secagg.roster import Roster, write_roster
 from calyx.tasks.task import Task
 from calyx.words.sentences import named
@@ -25,7 +26,6 @@ from cli.idle import idle_settings
 from cli.places import chosen_folder, run_place
 from cli.template_check import outside_template
 from engines.planning import check_config
-from server.folder import RunFolder
 from server.sampling import check_sizes
 
 ENGINE = "engine=superlink"

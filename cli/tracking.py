@@ -16,8 +16,8 @@ from calyx.config.section import RunConfig
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
 from calyx.machine.proxies import past_proxies
+from calyx.run.folder import Row, RunFolder
 from cli.resume import MAY_CHANGE
-from server.folder import Row, RunFolder
 
 _STEP = "round"
 _OF_MODELS = ("test_", "personal_", "best_val_")

@@ -15,8 +15,8 @@ from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from calyx.model.weights import Weights, weights_of
-from calyx.order import Kind
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Kind
 from calyx.secagg.refusals import Refusal
 from calyx.seeding import rng
 from calyx.vector.contribution import Contribution, encode

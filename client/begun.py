@@ -19,12 +19,12 @@ from calyx.config.section import NonNegativeInt, Section, config, digest, parse,
 from calyx.data.schema import Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import strict_json, write_atomically
-from calyx.folds import own_run
 from calyx.inspection.repeats import row_hashes
-from calyx.order import Hex32, Order
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, constants_of, fit
 from calyx.preprocessing.kept_constants import fitted_once
+from calyx.run.folds import own_run
+from calyx.run.order import Hex32, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.wire import FailureCode
 from client.config import Site

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from calyx.config.section import digest
-from calyx.folds import CV_RUN, fold_run, own_run
-from calyx.order import Order
+from calyx.run.folds import CV_RUN, fold_run, own_run
+from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.wire import FailureCode
 from client.failures import ClientFailure

@@ -1,7 +1,7 @@
 """What each order of a run has in common with those before it: its terms, its group, and time's arrow."""
 
 from calyx.config.section import digest
-from calyx.order import Order
+from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from client.chain import RunEntry
 

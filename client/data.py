@@ -17,9 +17,9 @@ from calyx.data.faults import corrupt, parse_faults
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError, DataError, UserError
 from calyx.inspection.repeats import row_hashes
-from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
+from calyx.run.order import Terms
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
 from calyx.wire import FailureCode

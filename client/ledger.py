@@ -20,8 +20,8 @@ from calyx.files.plain import (
     strict_json,
     write_atomically,
 )
-from calyx.folds import own_run
-from calyx.order import Order
+from calyx.run.folds import own_run
+from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.session import Session

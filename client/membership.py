@@ -5,7 +5,7 @@ difference of two sums.
 """
 
 from calyx.config.section import digest
-from calyx.order import MAX_MEMBERS, Order
+from calyx.run.order import MAX_MEMBERS, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 

@@ -21,9 +21,9 @@ from calyx.config.key_types import Types, fields_of, members
 from calyx.errors import ConfigError, UserError
 from calyx.measured import may_load
 from calyx.model.training_config import TrainingConfig
-from calyx.order import Cv, Order, Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Cv, Order, Terms
 from calyx.survey.blocks import StatisticsConfig
 from calyx.tasks.registry import load_class
 

@@ -20,11 +20,11 @@ from calyx.config.section import (
     parse,
 )
 from calyx.errors import CalyxError, printable
-from calyx.folds import CV_RUN
 from calyx.model.training_config import TrainingConfig
-from calyx.order import Kind, Order, Terms, from_json
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy.section import Mode, PrivacyConfig
+from calyx.run.folds import CV_RUN
+from calyx.run.order import Kind, Order, Terms, from_json
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Sampling, default_colluders

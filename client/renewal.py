@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calyx.config.section import digest
-from calyx.folds import own_run
-from calyx.order import Order
+from calyx.run.folds import own_run
+from calyx.run.order import Order
 from calyx.wire import FailureCode
 from client.config import Site
 from client.data import Rows, forget, read_rows

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from calyx.config.section import digest
-from calyx.order import Abandoned, Order
+from calyx.run.order import Abandoned, Order
 from calyx.secagg.keys import verify
 from calyx.secagg.roster import Roster
 

@@ -18,10 +18,10 @@ from calyx.model.evaluation import evaluate
 from calyx.model.metrics import Counts, counts_of, figures, metric_name
 from calyx.model.training_config import EarlyStopping, TrainingConfig
 from calyx.model.weights import initial_model
-from calyx.order import Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, fit
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Terms
 from calyx.tasks.causes import cause_of
 from client.config import Site
 from client.data import Participant, prepare, task_of, to_part

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from calyx.files.plain import append_lines
+from calyx.run.folder import Row, RunFolder, make_event
 from calyx.vector.figures import finite_row
 from calyx.words.sentences import named
 from client.journal import Note
 from engines.embedded import Answer
-from server.folder import Row, RunFolder, make_event
 
 log = logging.getLogger(__name__)
 

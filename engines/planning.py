@@ -14,12 +14,12 @@ from calyx.data.schema import split_of
 from calyx.errors import ConfigError, DataError, UserError
 from calyx.machine.hardware import HardwareConfig, check, cores
 from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
-from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Cv, Terms, terms_of
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, own_split
 from calyx.wire import FailureCode

@@ -28,8 +28,8 @@ from calyx.machine.hardware import resolve
 from calyx.model.evaluation import evaluate
 from calyx.model.makeup import Makeup, left_behind, makeup_of
 from calyx.model.weights import Weights, hash_weights, initial_model, weights_of
-from calyx.order import Terms
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Terms
 from calyx.tasks.task import Task
 from client.config import Site
 from client.data import prepare, read_again, read_rows, task_of

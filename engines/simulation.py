@@ -17,6 +17,7 @@ from calyx.flower import SERVER_NODE, quiet_flower
 from calyx.machine.hardware import cores
 from calyx.model.metrics import PERSONAL
 from calyx.model.training_config import TrainingConfig
+from calyx.run.folder import Row, RunFolder
 from client.begun import Beginning, begin
 from client.data import read_rows
 from client.store import Store
@@ -31,7 +32,6 @@ from engines.rehearsal import Found, rehearse
 from engines.workers import WorkerPool
 from server.attendance import explained
 from server.checkpoints import load_newest
-from server.folder import Row, RunFolder
 from server.job import to_run_config
 
 log = logging.getLogger(__name__)

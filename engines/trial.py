@@ -24,7 +24,7 @@ from calyx.model.evaluation import evaluate
 from calyx.model.makeup import Makeup
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import weights_of
-from calyx.order import Terms
+from calyx.run.order import Terms
 from calyx.seeding import global_scope
 from calyx.tasks.causes import cause_of, place_of
 from calyx.tasks.task import Task

@@ -11,16 +11,16 @@ from flwr.serverapp import Grid, ServerApp
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed, pasted
 from calyx.model.makeup import Makeup
-from calyx.order import run_digest
 from calyx.preprocessing.choice import choose
 from calyx.privacy.section import PrivacyConfig, guarantee, weaknesses
+from calyx.run.folder import RunFolder, Severity
+from calyx.run.order import run_digest
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, own_split
 from calyx.words.sentences import named
 from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
-from server.folder import RunFolder, Severity
 from server.job import Job, read_job
 from server.left_out import read_left_out
 from server.nodes import read_nodes

@@ -9,9 +9,9 @@ from flwr.serverapp import Grid
 from calyx import records, wire
 from calyx.files.plain import append_lines
 from calyx.model.weights import Weights
+from calyx.run.folder import Row, make_event
 from server.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.federation import Federation, Place
-from server.folder import Row, make_event
 from server.left_out import read_left_out
 from server.sampling import Groups
 from server.weighing import num_capped, say_capped

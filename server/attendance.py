@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
+from calyx.run.folder import Row
 from calyx.words.sentences import MOST_NAMED, named
-from server.folder import Row
 
 AWAY = "site-away"  # the event of a roster's sites that a run begins without
 

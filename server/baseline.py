@@ -13,10 +13,10 @@ from calyx.errors import CalyxError, UserError
 from calyx.files.foreign import read_object
 from calyx.findings.figures import Figures, Sums, read_sums
 from calyx.findings.figures_json import declared
+from calyx.run.folder import RunFolder
 from calyx.survey.blocks import ALL, Survey
 from calyx.survey.variables import variables
 from calyx.tasks.task import Task
-from server.folder import RunFolder
 
 _WIDE = 2**62
 

@@ -25,8 +25,8 @@ from calyx.files.plain import (
 )
 from calyx.model.populations import Population, read_population
 from calyx.model.weights import Weights, load_weights, save_weights
-from calyx.order import Link
-from server.folder import Row
+from calyx.run.folder import Row
+from calyx.run.order import Link
 from server.sampling import Groups
 from strategies.algorithm import State
 

@@ -18,7 +18,7 @@ from calyx.flower import Patience, Run
 from calyx.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of
 from calyx.model.metrics import figures
 from calyx.model.weights import Weights, apply_update, hash_weights
-from calyx.order import Order, to_json
+from calyx.run.order import Order, to_json
 from calyx.vector.contribution import Aggregate
 from server.exchange import (
     Collected,

@@ -15,17 +15,17 @@ from calyx.config.section import Section, parse
 from calyx.errors import RoundFailed
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
-from calyx.folds import CV_RUN, fold_run, stacked
 from calyx.model.metrics import metric_name
 from calyx.model.spread import client_spread
 from calyx.model.weights import Weights, hash_weights
-from calyx.order import Cv
 from calyx.preprocessing.config import PreprocessingConfig
+from calyx.run.folder import Row, RunFolder
+from calyx.run.folds import CV_RUN, fold_run, stacked
+from calyx.run.order import Cv
 from calyx.survey.blocks import fold_name
 from server.asking import ask_all
 from server.checkpoints import load_newest, save
 from server.exchange import Exchange, Outcome, judged, total_counts
-from server.folder import Row, RunFolder
 from server.phases.preprocess import fitted_section
 from server.rounds import run_rounds
 from server.sampling import Groups

@@ -9,7 +9,7 @@ from calyx.errors import RoundFailed
 from calyx.layouts import Contents
 from calyx.model.metrics import PERSONAL, figures
 from calyx.model.populations import Population, population_of
-from calyx.order import Abandoned, Kind, Link
+from calyx.run.order import Abandoned, Kind, Link
 from calyx.vector.contribution import Aggregate, Cells
 from calyx.vector.figures import Figures
 from calyx.vector.quantise import Residues

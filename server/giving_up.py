@@ -12,7 +12,7 @@ from flwr.serverapp import Grid
 from calyx import wire
 from calyx.errors import RoundFailed, WireError
 from calyx.flower_replies import send_and_wait
-from calyx.order import Abandoned
+from calyx.run.order import Abandoned
 from calyx.secagg.keys import verify
 from calyx.secagg.roster import Roster
 from server.exchange import Exchange

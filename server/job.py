@@ -8,7 +8,7 @@ from typing import Any
 
 from calyx.config.section import RunConfig, Section, canonical_json, config, parse
 from calyx.errors import ConfigError
-from server.folder import claim
+from calyx.run.folder import claim
 
 _KEY = "config"  # the one key of Flower's run config
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from calyx.config.section import PositiveInt, config, parse_file
 from calyx.files.plain import write_json
-from server.folder import RunFolder
+from calyx.run.folder import RunFolder
 
 _MAX_BYTES = 64 * 2**20
 

@@ -22,13 +22,13 @@ from calyx.errors import RoundFailed
 from calyx.files.plain import append_lines, read_lines
 from calyx.model.metrics import PERSONAL
 from calyx.model.weights import Weights
+from calyx.run.folder import Row, figure_text, shown_figures
 from calyx.seeding import global_scope
 from calyx.vector.figures import as_row
 from server.asking import ask
 from server.checkpoints import RunState, save
 from server.exchange import Exchange, Outcome, judged, mean_loss, populations
 from server.federation import Federation
-from server.folder import Row, figure_text, shown_figures
 from server.sampling import sample_cohort
 from server.stopping import Validated, compared, of_the_most, reason_to_stop, why_unranked
 from server.weighing import num_capped

@@ -9,8 +9,8 @@ from typing import Literal
 
 from calyx.config.section import RunConfig
 from calyx.errors import ConfigError
-from calyx.order import MAX_MEMBERS
 from calyx.privacy.section import PrivacyConfig, check_group, is_sound
+from calyx.run.order import MAX_MEMBERS
 from calyx.secagg.rules import MAX_GROUP
 from calyx.seeding import rng
 

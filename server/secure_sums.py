@@ -14,7 +14,7 @@ from flwr.serverapp import Grid
 from calyx import wire
 from calyx.errors import WireError
 from calyx.flower_replies import send_and_wait
-from calyx.order import Abandoned, Link
+from calyx.run.order import Abandoned, Link
 from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, named_liars
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules, Subject, context

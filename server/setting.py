@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from calyx.layouts import Contents
 from calyx.model.weights import Weights
-from calyx.order import Terms
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Terms
 from calyx.secagg.roster import Roster
 from server.sampling import Groups
 from server.underway import Underway

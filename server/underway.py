@@ -14,7 +14,7 @@ from calyx.config.section import parse
 from calyx.errors import RoundFailed, UserError
 from calyx.files.foreign import parse_json
 from calyx.files.plain import MOST_TENSOR_BYTES, read_plain, strict_json, write_atomically
-from calyx.order import Abandoned
+from calyx.run.order import Abandoned
 from calyx.secagg.aggregator import Aggregator, from_bytes
 from calyx.secagg.encoding import enc, split
 from calyx.secagg.roster import Roster

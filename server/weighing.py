@@ -2,6 +2,7 @@
 
 import logging
 
+from calyx.run.folder import RunFolder, Severity
 from calyx.survey.blocks import ALL
 from calyx.vector.weighing import (
     LARGEST_W_MAX,
@@ -11,7 +12,6 @@ from calyx.vector.weighing import (
     least_w_max,
 )
 from server.exchange import Outcome, total_counts
-from server.folder import RunFolder, Severity
 from server.work import Work
 
 log = logging.getLogger(__name__)

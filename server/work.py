@@ -9,17 +9,17 @@ from calyx.findings.figures import Sums
 from calyx.layouts import Contents, weighed
 from calyx.model.makeup import Makeup, makeup_of
 from calyx.model.weights import Weights, initial_model
-from calyx.order import Cv, Terms, terms_of
 from calyx.preprocessing.choice import Choice
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.folder import RunFolder
+from calyx.run.order import Cv, Terms, terms_of
 from calyx.secagg.roster import Roster
 from calyx.tasks.task import Task
 from server.checkpoints import RunState
 from server.cohort_grid import CohortGrid
 from server.federation import Federation, Place
-from server.folder import RunFolder
 from server.nodes import Nodes
 from server.sampling import Groups, deal_groups, present
 from server.setting import Setting

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from calyx.errors import UserError, printable
 from calyx.files.foreign import MOST_CONFIG_BYTES, MOST_SUMMARY_BYTES, parse_json, parse_yaml
 from calyx.files.plain import MOST_BYTES, read_plain, split_lines
+from calyx.run.folder import RunFolder
 from cli.report.configured import Settings
 from cli.report.data import Audit, read_audit
 from cli.report.rows import (
@@ -28,7 +29,6 @@ from cli.report.rows import (
     TestRow,
     TrainRow,
 )
-from server.folder import RunFolder
 
 T = TypeVar("T")
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from calyx.config.section import RunConfig, canonical_json, parse
 from calyx.defaults import followed
 from calyx.errors import UserError
+from calyx.run.folder import RunFolder
 from cli.changed_rows import changed_clients, changed_sentence
 from cli.sweep.folders import Todo
 from cli.sweep.outcomes import found_below
 from server.checkpoints import load_newest
-from server.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
 from calyx.files.foreign import check_own, check_plain
 from calyx.files.plain import read_plain
-from calyx.order import run_digest
+from calyx.run.folder import RunFolder
+from calyx.run.order import run_digest
 from cli.sweep.outcomes import FILE
 from engines.planning import Plan
 from server.checkpoints import load_newest
-from server.folder import RunFolder
 
 Todo = Literal["nothing", "resume", "begin"]
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 from calyx.errors import CalyxError, for_terminal, printable
 from calyx.files.foreign import read_object
 from calyx.files.plain import write_json
+from calyx.run.folder import Row, RunFolder
 from cli.ranking.entries import (
     PERSONAL,
     Entry,
@@ -19,7 +20,6 @@ from cli.ranking.entries import (
     rows_of,
     why_absent,
 )
-from server.folder import Row, RunFolder
 
 FILE = "job.json"
 Status = Literal["finished", "failed", "pruned", "unfinished", "not run"]

@@ -13,6 +13,7 @@ from typing import Any
 from calyx.composing import compose, compose_master
 from calyx.config.section import RunConfig, canonical_json
 from calyx.errors import ConfigError, UserError
+from calyx.run.folder import RunFolder, held
 from calyx.words.extras import adding
 from cli.contradictions import no_effect, refuse_undone, undone_words, written
 from cli.hydra_program import search_path
@@ -24,7 +25,6 @@ from cli.settling import settled
 from cli.sweep.begun_jobs import BegunJob, check_rows, trials_below
 from cli.sweep.folders import refuse_foreign_files, what_to_do
 from cli.sweep.overrides import candidates, given_params, parse_overrides
-from server.folder import RunFolder, held
 
 EXTRAS = {  # of `hydra/launcher=` and `hydra/sweeper=`: the distribution, and the extra that has it
     "joblib": ("hydra-joblib-launcher", "sweep"),

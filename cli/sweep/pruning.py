@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calyx.config.section import RunConfig
+from calyx.run.folder import Row
 from calyx.words.digits import number_texts
 from cli.ranking.entries import figure_of, is_same_rows, number_of, population_of, rows_of
-from server.folder import Row
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calyx.errors import CalyxError, pasted
+from calyx.run.folder import RunFolder
 from cli.facts import say
 from cli.hydra_program import run_hydra
 from cli.ranking.standings import standings
@@ -14,7 +15,6 @@ from cli.sweep.leaderboard import print_leaderboard, ranking
 from cli.sweep.outcomes import Outcome, entries_of, found_below, read_outcome
 from cli.sweep.plan import Sweep, planned_sweep
 from cli.sweep.table import write_table
-from server.folder import RunFolder
 
 MOST_COMPARED = 100  # runs that one page can show
 

@@ -17,16 +17,16 @@ from calyx.findings.figures_json import as_json
 from calyx.findings.finding import SEVERITIES, AuditFinding
 from calyx.findings.findings import find
 from calyx.layouts import survey_of
-from calyx.order import Cv, Terms
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import unsure_modes
+from calyx.run.folder import Severity
+from calyx.run.order import Cv, Terms
 from calyx.secagg.refusals import RefusalCode
 from calyx.survey.blocks import ALL, TRAIN, Survey
 from calyx.words.sentences import named
 from server.asking import ask_all
 from server.baseline import holds, read_baseline, read_stored
 from server.exchange import Exchange, TooFewReplies, total_counts
-from server.folder import Severity
 from server.work import Counted, Work
 
 KEPT = "audit-kept"  # the event that the sums are an earlier run's, and the check

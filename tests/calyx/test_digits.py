@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from calyx.run.folder import shown_figures
 from calyx.words import digits
-from server.folder import shown_figures
 
 DRAW = np.random.default_rng(5)
 CENTERS = [0.0, 1.0, -3e-4, 1e6, 24_500_000.0, 1_732_788_000.0, -2.5e11, 1e-12, 3e30]

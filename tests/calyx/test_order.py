@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, canonical_json, parse
 from calyx.errors import ConfigError
-from calyx.order import MAX_ORDER_BYTES, Order, from_json, run_digest, terms_of, to_json, travelling
+from calyx.run.order import (
+    MAX_ORDER_BYTES,
+    Order,
+    from_json,
+    run_digest,
+    terms_of,
+    to_json,
+    travelling,
+)
 
 
 def load(*overrides):

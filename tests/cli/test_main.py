@@ -37,7 +37,7 @@ def test_a_users_file_with_the_name_of_our_package_is_named(here, monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: theirs if name == "server" else real(name)
     )
-    said = main._why_failed(ModuleNotFoundError("No module named 'server.folder'"))
+    said = main._why_failed(ModuleNotFoundError("No module named 'calyx.run.folder'"))
     assert said.startswith(f"{here / 'server.py'} stands before Calyx's own package server")
 
 

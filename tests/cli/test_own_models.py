@@ -8,11 +8,11 @@ import pytest
 
 from calyx.errors import UserError
 from calyx.model.makeup import Makeup
+from calyx.run.folder import RunFolder
 from cli import own_models
 from cli.fitted import Whose
 from cli.own_models import model_of
 from client.store import Store
-from server.folder import RunFolder
 from strategies.ditto import DittoLocal
 from strategies.fedbn import FedBNLocal
 from strategies.local import LocalObjective

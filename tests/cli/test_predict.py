@@ -22,13 +22,13 @@ from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import UserError
 from calyx.model.weights import load_weights
 from calyx.preprocessing.fitting import apply
+from calyx.run.folder import RunFolder
 from cli import main, predict, simulate
 from cli.fitted import fitted_for
 from cli.new_rows import NewRows, faults, read_new_rows, said_of
 from cli.own_models import Answering
 from cli.predictions import as_csv, header_of, probabilities
 from client.splitting import split
-from server.folder import RunFolder
 
 pytestmark = pytest.mark.e2e
 

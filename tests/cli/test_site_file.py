@@ -13,9 +13,9 @@ from support.orders import order
 from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
-from calyx.order import Cv, terms_of
 from calyx.preprocessing.choice import choose
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Cv, terms_of
 from calyx.tasks.registry import load_task
 from cli import keys
 from cli.main import run as program

@@ -4,9 +4,9 @@ import pytest
 from support.csv_files import write_folder
 
 from calyx.errors import UserError
+from calyx.run.folder import RunFolder
 from cli import submit
 from cli.following import _why
-from server.folder import RunFolder
 
 ROSTER = "--roster=roster.json"
 CSV = [ROSTER, "task=csv", "task.schema=schema.yaml", "rounds=2"]

@@ -7,9 +7,9 @@ from support.clients import LINKS, Clients, code_of
 from support.csv_files import write_folder, write_schema
 from support.federation import Federation
 
-from calyx.folds import stacked
 from calyx.model.weights import hash_weights
-from calyx.order import Cv
+from calyx.run.folds import stacked
+from calyx.run.order import Cv
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def test_so_many_folds_that_a_site_would_have_a_row_or_two_in_each_are_refused(c
     values = {"cv": {"k": k, "fold": None}}
     import json
 
-    from calyx.order import to_json
+    from calyx.run.order import to_json
 
     whole = json.loads(to_json(clients.order(terms=terms)))["terms"] | values
     refused = clients.ask(clients.names[0], edited(clients.order(), terms=whole))

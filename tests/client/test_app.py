@@ -15,7 +15,7 @@ from calyx.composing import compose, resolved
 from calyx.config.section import canonical_json
 from calyx.flower import as_task
 from calyx.model.weights import hash_weights
-from calyx.order import Order, to_json
+from calyx.run.order import Order, to_json
 from calyx.tasks.digits import Digits
 from client import assignment
 from client.app import app

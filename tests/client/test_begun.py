@@ -16,7 +16,7 @@ from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.flower import as_task
 from calyx.model.weights import hash_weights
-from calyx.order import Cv, Order, to_json
+from calyx.run.order import Cv, Order, to_json
 from calyx.tasks.csv import Csv
 from client import renewal
 from client.app import app

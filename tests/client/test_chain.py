@@ -9,7 +9,7 @@ import pytest
 from support.ledgers import DAILY, NOW, Site, context
 from support.orders import NAMES, TERMS, digit, link, order
 
-from calyx.order import Cv, Link
+from calyx.run.order import Cv, Link
 from calyx.secagg.refusals import Refusal
 from client.ledger import Ledger
 from client.limits import DAY_S

@@ -13,7 +13,7 @@ from support.ledgers import DAILY, Site
 from support.orders import TERMS, digit, link, order
 
 from calyx.model.weights import hash_weights
-from calyx.order import Cv
+from calyx.run.order import Cv
 from server.work import initial_template
 
 

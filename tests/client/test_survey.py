@@ -11,7 +11,7 @@ from support.clients import code_of
 from calyx import wire
 from calyx.files.plain import read_lines
 from calyx.model.weights import hash_weights
-from calyx.order import Cv
+from calyx.run.order import Cv
 from client import data, journal
 from client.config import node_config
 
@@ -103,7 +103,7 @@ def test_the_sites_own_minimum_and_list_of_items_count():
 
 
 def _order(federation):
-    from calyx.order import Order
+    from calyx.run.order import Order
 
     setting = federation.setting
     return Order(
@@ -128,7 +128,7 @@ def _order(federation):
 def _message(federation, order, name):
     from flwr.app import Message
 
-    from calyx.order import to_json
+    from calyx.run.order import to_json
 
     content = wire.order_content({}, to_json(order))
     return Message(content, federation.nodes[name], wire.ORDER_TYPES["statistics"])

@@ -11,8 +11,8 @@ from support.csv_files import write_folder
 from support.program import run_here
 
 from calyx.files.plain import read_lines
+from calyx.run.folder import RunFolder
 from cli.changed_rows import changed_clients
-from server.folder import RunFolder
 
 pytestmark = pytest.mark.e2e
 

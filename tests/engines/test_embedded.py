@@ -8,13 +8,13 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.clientapp import ClientApp
 from support.federation import Federation, Silent
 
+from calyx.run.folder import RunFolder
 from client.journal import Note
 from engines import embedded
 from engines.embedded import Answer, EmbeddedGrid
 from engines.identities import throw_away
 from engines.observer import Observer
 from engines.workers import WorkerPool
-from server.folder import RunFolder
 
 counting = ClientApp()
 

@@ -3,9 +3,9 @@
 import logging
 
 from calyx.files.plain import read_lines
+from calyx.run.folder import RunFolder
 from client.journal import Note
 from engines.observer import Observer
-from server.folder import RunFolder
 
 WORDS = "strategy.local cannot be used here: keep matches no tensor."
 

@@ -12,7 +12,7 @@ from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError
-from calyx.order import terms_of
+from calyx.run.order import terms_of
 from calyx.tasks.digits import Digits
 from client.config import node_config, read_site
 from client.data import read_rows

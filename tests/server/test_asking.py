@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from calyx.files.plain import read_lines
+from calyx.run.folder import RunFolder
 from calyx.vector.contribution import Aggregate
 from server.asking import _note
-from server.folder import RunFolder
 from server.left_out import leave_out
 
 

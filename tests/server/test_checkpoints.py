@@ -11,7 +11,7 @@ import pytest
 from calyx.config.section import digest
 from calyx.errors import UserError
 from calyx.files.plain import strict_json
-from calyx.order import Link
+from calyx.run.order import Link
 from server.checkpoints import Best, RunState, load_newest, save
 
 

@@ -8,7 +8,7 @@ import pytest
 from calyx.composing import compose, resolved
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import append_lines, read_lines, write_atomically
-from server.folder import RunFolder, claim, held
+from calyx.run.folder import RunFolder, claim, held
 from server.job import read_job, to_run_config
 
 

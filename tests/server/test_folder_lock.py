@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from calyx.errors import UserError
-from server.folder import RunFolder
+from calyx.run.folder import RunFolder
 
 HOLD = """
 import sys
 from pathlib import Path
-from server.folder import RunFolder
+from calyx.run.folder import RunFolder
 with RunFolder(Path(sys.argv[1])).alone():
     print("held", flush=True)
     sys.stdin.read()

@@ -15,11 +15,11 @@ from support.taps import Tap, run_server
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed
 from calyx.files.plain import read_lines
+from calyx.run.folder import RunFolder
 from client import ledger, memory
 from server.app import _with_members
 from server.checkpoints import RunState, load_newest
 from server.crossvalidation import check_unseen, numbered
-from server.folder import RunFolder
 from server.sampling import deal_members
 
 LOCAL = "preprocessing=local"  # with an audit or without one

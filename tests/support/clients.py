@@ -10,7 +10,7 @@ from calyx.config.section import canonical_json
 from calyx.flower import as_task
 from calyx.layouts import parts_of, rules_of, statistics_parts, survey_of
 from calyx.model.weights import hash_weights
-from calyx.order import Abandoned, Link, Order, to_json
+from calyx.run.order import Abandoned, Link, Order, to_json
 from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.roster import read_roster
 from calyx.secagg.rules import context

@@ -8,10 +8,10 @@ from calyx.composing import compose, resolved
 from calyx.config.section import parse
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import initial_model
-from calyx.order import terms_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import terms_of
 from calyx.secagg.roster import read_roster
 from engines.embedded import EmbeddedGrid
 from engines.identities import throw_away

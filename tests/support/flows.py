@@ -7,8 +7,8 @@ server over them; a tap between the two plays what happens to networks and machi
 import json
 
 from calyx import wire
+from calyx.run.folder import RunFolder
 from calyx.secagg.refusals import RefusalCode
-from server.folder import RunFolder
 from server.left_out import leave_out
 from support.sites import Sites
 from support.taps import Tap, run_server, stage_of

@@ -2,7 +2,7 @@
 
 from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, parse
-from calyx.order import Link, Order, terms_of
+from calyx.run.order import Link, Order, terms_of
 
 TERMS = terms_of(parse(RunConfig, resolved(compose([])), ""))
 NAMES = tuple("abcdef")

@@ -26,8 +26,8 @@ from flwr.app import Message
 from calyx import wire
 from calyx.config.section import parse
 from calyx.flower import as_task
-from calyx.order import Order, to_json
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Order, to_json
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules
 from calyx.secagg.session import Session
