@@ -12,7 +12,6 @@ from flwr.app import Context, Message
 from calyx import wire
 from calyx.config.section import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
-from calyx.layouts import Parts, parts_of, weighed
 from calyx.machine.hardware import Hardware, apply, resolve
 from calyx.model.makeup import Makeup, check_left, left_behind, makeup_of
 from calyx.model.weights import Weights, hash_weights, initial_model, load_into
@@ -20,6 +19,7 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.imputation import check_fill
 from calyx.privacy.section import PrivacyConfig
+from calyx.questions.layouts import Parts, parts_of, weighed
 from calyx.run.folds import CV_RUN, fold_run, stacked, unstacked
 from calyx.run.order import Order
 from calyx.tasks.causes import cause_of

@@ -7,7 +7,6 @@ from typing import Literal
 
 from calyx.config.section import parse
 from calyx.data.schema import Part, Schema
-from calyx.layouts import over_of
 from calyx.machine.hardware import apply
 from calyx.model.details import no_details, told_details
 from calyx.model.evaluation import evaluate
@@ -15,6 +14,7 @@ from calyx.model.metrics import PERSONAL, Evaluation, counts_of, figures, metric
 from calyx.model.spread import spread_counts
 from calyx.model.weights import Weights
 from calyx.privacy.section import PrivacyConfig
+from calyx.questions.layouts import over_of
 from calyx.vector.contribution import Contribution
 from calyx.vector.figures import Figures, as_row, none_of
 from client import journal

@@ -15,8 +15,8 @@ from flwr.app import Context, Message, RecordDict
 
 from calyx import wire
 from calyx.errors import WireError
-from calyx.layouts import Parts, rules_of
 from calyx.privacy.section import PrivacyConfig
+from calyx.questions.layouts import Parts, rules_of
 from calyx.run.order import Order, to_json
 from calyx.secagg.participant import Call, Member, abandon, answer, begin
 from calyx.secagg.refusals import Refusal, RefusalCode

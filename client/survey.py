@@ -15,9 +15,9 @@ from calyx.config.section import parse
 from calyx.data.schema import Table
 from calyx.errors import WireError
 from calyx.inspection.local import local_findings
-from calyx.layouts import statistics_parts, survey_of
 from calyx.model.weights import hash_weights
 from calyx.privacy.section import PrivacyConfig
+from calyx.questions.layouts import statistics_parts, survey_of
 from calyx.run.order import Order
 from calyx.survey.blocks import ALL, ITEMS, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.survey.measuring import Measured, measure

@@ -12,7 +12,6 @@ import numpy as np
 
 from calyx.config.section import parse
 from calyx.data.schema import Schema, Table, join
-from calyx.layouts import over_of
 from calyx.machine.hardware import apply, resolve
 from calyx.model.evaluation import evaluate
 from calyx.model.metrics import Counts, counts_of, figures, metric_name
@@ -21,6 +20,7 @@ from calyx.model.weights import initial_model
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, fit
 from calyx.privacy.section import PrivacyConfig
+from calyx.questions.layouts import over_of
 from calyx.run.order import Terms
 from calyx.tasks.causes import cause_of
 from client.config import Site

@@ -15,9 +15,9 @@ from calyx import records, wire
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError, RoundFailed
 from calyx.flower import Patience, Run
-from calyx.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of
 from calyx.model.metrics import figures
 from calyx.model.weights import Weights, apply_update, hash_weights
+from calyx.questions.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of
 from calyx.run.order import Order, to_json
 from calyx.vector.contribution import Aggregate
 from server.exchange import (

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from calyx.errors import RoundFailed
-from calyx.layouts import Contents
 from calyx.model.metrics import PERSONAL, figures
 from calyx.model.populations import Population, population_of
+from calyx.questions.layouts import Contents
 from calyx.run.order import Abandoned, Kind, Link
 from calyx.vector.contribution import Aggregate, Cells
 from calyx.vector.figures import Figures

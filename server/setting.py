@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from calyx.layouts import Contents
 from calyx.model.weights import Weights
 from calyx.privacy.section import PrivacyConfig
+from calyx.questions.layouts import Contents
 from calyx.run.order import Terms
 from calyx.secagg.roster import Roster
 from server.sampling import Groups

@@ -6,8 +6,8 @@ What honest ones hardly make, and may, is said and used: `server.watch`.
 from collections.abc import Mapping
 
 from calyx.data.schema import Schema
-from calyx.layouts import Parts
 from calyx.model.details import contradicts_itself
+from calyx.questions.layouts import Parts
 from calyx.vector.contribution import Aggregate, decode
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.vector.quantise import Residues

@@ -6,13 +6,13 @@ from flwr.serverapp import Grid
 
 from calyx.config.section import RunConfig, Section, parse
 from calyx.findings.figures import Sums
-from calyx.layouts import Contents, weighed
 from calyx.model.makeup import Makeup, makeup_of
 from calyx.model.weights import Weights, initial_model
 from calyx.preprocessing.choice import Choice
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy.section import PrivacyConfig
+from calyx.questions.layouts import Contents, weighed
 from calyx.run.folder import RunFolder
 from calyx.run.order import Cv, Terms, terms_of
 from calyx.secagg.roster import Roster

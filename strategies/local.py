@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from calyx.config.section import config
 from calyx.errors import ConfigError
-from calyx.layouts import Contents
 from calyx.model.makeup import Makeup, check_left
 from calyx.model.weights import Weights, float_shapes
+from calyx.questions.layouts import Contents
 from calyx.tasks.task import Task
 from calyx.vector.contribution import Metric
 from calyx.vector.weighing import UNKNOWN_W_MAX

@@ -16,9 +16,9 @@ from calyx.findings.figures import Figures, read_sums
 from calyx.findings.figures_json import as_json
 from calyx.findings.finding import SEVERITIES, AuditFinding
 from calyx.findings.findings import find
-from calyx.layouts import survey_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import unsure_modes
+from calyx.questions.layouts import survey_of
 from calyx.run.folder import Severity
 from calyx.run.order import Cv, Terms
 from calyx.secagg.refusals import RefusalCode

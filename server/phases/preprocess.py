@@ -11,11 +11,11 @@ from pydantic import JsonValue
 from calyx.config.section import Section, parse
 from calyx.errors import CalyxError
 from calyx.findings.figures import read_sums
-from calyx.layouts import survey_of
 from calyx.preprocessing.choice import fallen_back
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_given, fit_sums, lacking, shortcomings, unshown
 from calyx.preprocessing.fitting import constants_of
+from calyx.questions.layouts import survey_of
 from calyx.run.order import Cv
 from calyx.survey.blocks import TRAIN, fold_name
 from server.checkpoints import save

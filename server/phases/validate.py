@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from calyx.layouts import Contents
 from calyx.model.details import details
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population
 from calyx.model.spread import client_spread
+from calyx.questions.layouts import Contents
 from calyx.vector.figures import Figures, none_of
 from server.asking import ask
 from server.checkpoints import RunState, save

@@ -51,7 +51,7 @@ def test_who_gave_statistics_of_folds_gives_none_without_them_nor_of_others(clie
 def test_folds_are_counted_in_the_same_vector_as_all_rows(clients):
     terms = replace(clients.federation.setting.terms, cv=Cv(k=3, fold=None))
     _, total = clients.advance(statistics(clients, terms=terms), 4, weights={})
-    from calyx.layouts import statistics_parts, survey_of
+    from calyx.questions.layouts import statistics_parts, survey_of
     from calyx.vector.contribution import decode
 
     task = clients.federation.plan.task
@@ -87,7 +87,7 @@ def test_the_sites_own_minimum_and_list_of_items_count():
     replies = survey_parts.send_and_receive(
         [_message(narrow, order, name) for name in narrow.nodes]
     )
-    from calyx.layouts import statistics_parts, survey_of
+    from calyx.questions.layouts import statistics_parts, survey_of
     from calyx.vector.contribution import decode
 
     task = narrow.plan.task

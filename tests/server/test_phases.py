@@ -10,9 +10,9 @@ from support.taps import Tap, run_server
 from calyx.errors import CalyxError, ConfigError, RoundFailed
 from calyx.files.plain import read_lines
 from calyx.findings.figures import read_sums
-from calyx.layouts import survey_of
 from calyx.model.weights import load_weights
 from calyx.preprocessing.federated import without_constants
+from calyx.questions.layouts import survey_of
 from client.data import read_rows
 from server.phase_order import check_phases
 from server.phases.audit import AuditFailed, read_counted

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from calyx.layouts import Contents
 from calyx.model.makeup import makeup_of
+from calyx.questions.layouts import Contents
 from strategies.ditto import DittoLocal
 from strategies.fedbn import FedBNLocal
 from strategies.local import LocalObjective

@@ -8,8 +8,8 @@ from flwr.app import Context, Message, RecordDict
 from calyx import wire
 from calyx.config.section import canonical_json
 from calyx.flower import as_task
-from calyx.layouts import parts_of, rules_of, statistics_parts, survey_of
 from calyx.model.weights import hash_weights
+from calyx.questions.layouts import parts_of, rules_of, statistics_parts, survey_of
 from calyx.run.order import Abandoned, Link, Order, to_json
 from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.roster import read_roster

@@ -9,12 +9,12 @@ from calyx.data.faults import Fault, inject
 from calyx.data.partitions import PartitionConfig, partition
 from calyx.data.schema import Column, Part, Schema, Table
 from calyx.errors import CalyxError, UserError
-from calyx.layouts import PRG_KEY_BYTES
 from calyx.machine.hardware import Hardware
 from calyx.model.training_config import TrainingConfig
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
 from calyx.privacy.section import PrivacyConfig, guarantee
+from calyx.questions.layouts import PRG_KEY_BYTES
 from calyx.tasks.csv import Csv
 from calyx.tasks.registry import load_class
 from client.training import LocalJob, train
