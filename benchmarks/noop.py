@@ -13,9 +13,9 @@ from pathlib import Path
 from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
-from calyx import wire
 from calyx.flower import Operator
 from calyx.flower_replies import send_and_wait
+from calyx.wire import messages as wire
 
 app = ServerApp()
 

@@ -28,9 +28,9 @@ from rich.table import Table
 from benchmarks.deploy import other_server
 from benchmarks.fleet import Fleet
 from benchmarks.timing_questions import Asker, Question, Secrets, asker_of, questions, write_rows
-from calyx import wire
 from calyx.files.plain import read_lines
 from calyx.flower import as_task
+from calyx.wire import messages as wire
 
 HERE = Path(__file__).resolve().parent
 SITES = tuple(f"site-{i}" for i in range(5))

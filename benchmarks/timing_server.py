@@ -16,9 +16,9 @@ import numpy as np
 from flwr.app import Context, Message
 from flwr.serverapp import Grid, ServerApp
 
-from calyx import wire
 from calyx.bell import app_bell
 from calyx.flower import Operator
+from calyx.wire import messages as wire
 from server.nodes import read_nodes
 
 LOOK_S = 0.2  # between two looks for replies where nobody rings; a look costs a SuperLink 40 ms

@@ -19,7 +19,7 @@ from flwr.serverapp import Grid
 from calyx.bell import app_bell
 from calyx.errors import printable
 from calyx.flower import SERVER_NODE, Patience, label_message
-from calyx.wire import engine_failure
+from calyx.wire.messages import engine_failure
 
 log = logging.getLogger(__name__)
 _BELL_WAIT_S = 1.0  # a site that is gone rings nobody: only asking tells

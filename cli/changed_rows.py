@@ -10,7 +10,7 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.run.folder import RunFolder
 from calyx.run.order import terms_of
 from calyx.tasks.registry import load_task
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from calyx.words.sentences import named
 from client.begun import Beginning
 from client.config import node_config, read_site

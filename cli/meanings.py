@@ -4,7 +4,7 @@ import re
 from enum import StrEnum
 
 from calyx.secagg.refusals import RefusalCode
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 
 _PROTOCOL = (
     "the server's messages were not what the protocol says: a fault of the network or of Calyx, or "

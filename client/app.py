@@ -10,7 +10,6 @@ import numpy as np
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from calyx import wire
 from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
@@ -22,7 +21,8 @@ from calyx.seeding import rng
 from calyx.vector.contribution import Contribution, encode
 from calyx.vector.figures import finite_row
 from calyx.vector.quantise import Residues
-from calyx.wire import FailureCode
+from calyx.wire import messages as wire
+from calyx.wire.messages import FailureCode
 from client import journal, secure_mod
 from client.assignment import Assignment, of_fold, open_assignment, scored_folds
 from client.config import Site, read_site

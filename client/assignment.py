@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from flwr.app import Context, Message
 
-from calyx import wire
 from calyx.config.section import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import Hardware, apply, resolve
@@ -25,7 +24,8 @@ from calyx.run.order import Order
 from calyx.tasks.causes import cause_of
 from calyx.tasks.registry import load_task
 from calyx.vector.quantise import FixedPoint
-from calyx.wire import FailureCode
+from calyx.wire import messages as wire
+from calyx.wire.messages import FailureCode
 from client import secure_mod
 from client.begun import compare
 from client.config import Site

@@ -26,7 +26,7 @@ from calyx.preprocessing.kept_constants import fitted_once
 from calyx.run.folds import own_run
 from calyx.run.order import Hex32, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from client.config import Site
 from client.data import Rows
 from client.failures import ClientFailure

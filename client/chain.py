@@ -12,7 +12,7 @@ from calyx.config.section import digest
 from calyx.run.folds import CV_RUN, fold_run, own_run
 from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from client.failures import ClientFailure
 from client.membership import members_of
 

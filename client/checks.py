@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calyx.data.schema import Column, Schema, Table, Target, present_values
 from calyx.inspection.repeats import row_hashes
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from calyx.words.digits import outside
 from calyx.words.sentences import rows
 from client.failures import ClientFailure

@@ -22,7 +22,7 @@ from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.run.order import Terms
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from client import journal
 from client.absence import with_stand_ins
 from client.checks import Finding, check_table

@@ -8,7 +8,7 @@ from calyx.errors import ConfigError
 from calyx.secagg.refusals import Refusal
 from calyx.tasks.causes import cause_of
 from calyx.tasks.task import Task
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 
 log = logging.getLogger(__name__)
 _OF_ROWS = frozenset(

@@ -13,7 +13,7 @@ from calyx.inspection.alike_neighbours import alike_neighbours
 from calyx.inspection.near_copies import near_copies
 from calyx.inspection.repeating_column import are_alike
 from calyx.inspection.repeats import row_hashes
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from calyx.words.sentences import rows
 from client.checks import Finding, of_equal_rows
 from client.cuts import TOLERATED

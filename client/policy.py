@@ -10,7 +10,6 @@ from typing import Any
 from flwr.app import Message
 from pydantic import JsonValue
 
-from calyx import wire
 from calyx.config.section import (
     NonNegativeFloat,
     NonNegativeInt,
@@ -29,7 +28,8 @@ from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Sampling, default_colluders
 from calyx.survey.blocks import Item, StatisticsConfig
-from calyx.wire import FailureCode
+from calyx.wire import messages as wire
+from calyx.wire.messages import FailureCode
 from client.bounds import bound_of, check_bounds, is_within, shown
 from client.failures import ClientFailure
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from calyx.config.section import digest
 from calyx.run.folds import own_run
 from calyx.run.order import Order
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from client.config import Site
 from client.data import Rows, forget, read_rows
 from client.failures import ClientFailure

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 from flwr.app import Context, Message, RecordDict
 
-from calyx import wire
 from calyx.errors import WireError
 from calyx.privacy.section import PrivacyConfig
 from calyx.questions.layouts import Parts, rules_of
@@ -24,7 +23,8 @@ from calyx.secagg.rules import Subject
 from calyx.secagg.rules import context as context_of
 from calyx.secagg.session import Session
 from calyx.vector.quantise import Residues
-from calyx.wire import FailureCode
+from calyx.wire import messages as wire
+from calyx.wire.messages import FailureCode
 from client import journal
 from client.config import Site, read_site
 from client.limits import Limits

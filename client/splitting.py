@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from calyx.data.schema import Table
 from calyx.seeding import rng
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from client.cuts import TOLERATED, ends_of, nearest_cuts
 from client.failures import ClientFailure
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from flwr.app import Context, Message, RecordDict
 
-from calyx import wire
 from calyx.config.section import parse
 from calyx.data.schema import Table
 from calyx.errors import WireError
@@ -22,7 +21,8 @@ from calyx.run.order import Order
 from calyx.survey.blocks import ALL, ITEMS, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.survey.measuring import Measured, measure
 from calyx.vector.contribution import Contribution, encode
-from calyx.wire import FailureCode
+from calyx.wire import messages as wire
+from calyx.wire.messages import FailureCode
 from client import journal, secure_mod
 from client.begun import compare
 from client.config import Site

@@ -14,9 +14,9 @@ from typing import Protocol
 from flwr.app import Context, Message, Metadata, RecordDict
 from flwr.serverapp import Grid
 
-from calyx import wire
 from calyx.config.section import Section
 from calyx.flower import SERVER_NODE, Run, as_task, empty_run, label_message, rebuild_message
+from calyx.wire import messages as wire
 from client import journal
 from client.app import app
 from client.config import node_config

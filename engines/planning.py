@@ -22,7 +22,7 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, Terms, terms_of
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, own_split
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from calyx.words.extras import adding
 from calyx.words.sentences import counted, rows
 from client import journal

@@ -18,7 +18,7 @@ from calyx.config.section import Section
 from calyx.flower import as_task
 from calyx.installed import code_hash
 from calyx.machine.proxies import past_proxies
-from calyx.wire import engine_failure
+from calyx.wire.messages import engine_failure
 from client.config import node_config
 from engines.embedded import Onlooker
 from engines.identities import Identities

@@ -6,10 +6,11 @@ from dataclasses import replace
 from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
 
-from calyx import records, wire
 from calyx.files.plain import append_lines
 from calyx.model.weights import Weights
 from calyx.run.folder import Row, make_event
+from calyx.wire import messages as wire
+from calyx.wire import records
 from server.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.federation import Federation, Place
 from server.left_out import read_left_out

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from calyx import records, wire
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError, RoundFailed
 from calyx.flower import Patience, Run
@@ -20,6 +19,8 @@ from calyx.model.weights import Weights, apply_update, hash_weights
 from calyx.questions.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of
 from calyx.run.order import Order, to_json
 from calyx.vector.contribution import Aggregate
+from calyx.wire import messages as wire
+from calyx.wire import records
 from server.exchange import (
     Collected,
     Exchange,

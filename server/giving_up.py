@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from calyx import wire
 from calyx.errors import RoundFailed, WireError
 from calyx.flower_replies import send_and_wait
 from calyx.run.order import Abandoned
 from calyx.secagg.keys import verify
 from calyx.secagg.roster import Roster
+from calyx.wire import messages as wire
 from server.exchange import Exchange
 from server.nodes import Nodes
 from server.plain_sums import by_sender

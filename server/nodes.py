@@ -6,9 +6,9 @@ from collections import Counter
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from calyx import wire
 from calyx.errors import CalyxError, WireError
 from calyx.flower_replies import registered_names, send_and_wait
+from calyx.wire import messages as wire
 
 log = logging.getLogger(__name__)
 Nodes = dict[str, int]  # client name → Flower node id, sorted by name

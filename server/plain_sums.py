@@ -3,10 +3,10 @@
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from calyx import wire
 from calyx.errors import CalyxError
 from calyx.flower_replies import send_and_wait
 from calyx.vector.quantise import FixedPoint, Residues, add
+from calyx.wire import messages as wire
 from server.exchange import Collected, Exchange
 from server.nodes import Nodes
 

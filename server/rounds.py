@@ -16,7 +16,6 @@ from dataclasses import replace
 import numpy as np
 from flwr.app import Message
 
-from calyx import records
 from calyx.config.section import RunConfig
 from calyx.errors import RoundFailed
 from calyx.files.plain import append_lines, read_lines
@@ -25,6 +24,7 @@ from calyx.model.weights import Weights
 from calyx.run.folder import Row, figure_text, shown_figures
 from calyx.seeding import global_scope
 from calyx.vector.figures import as_row
+from calyx.wire import records
 from server.asking import ask
 from server.checkpoints import RunState, save
 from server.exchange import Exchange, Outcome, judged, mean_loss, populations

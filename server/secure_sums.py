@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from calyx import wire
 from calyx.errors import WireError
 from calyx.flower_replies import send_and_wait
 from calyx.run.order import Abandoned, Link
 from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, named_liars
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules, Subject, context
+from calyx.wire import messages as wire
 from server.exchange import LOST_GROUP, Collected, Exchange
 from server.giving_up import GivingUp
 from server.nodes import Nodes

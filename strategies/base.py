@@ -12,7 +12,6 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricReco
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from calyx import records, wire
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed
 from calyx.model.makeup import Makeup, never_negative
@@ -21,6 +20,8 @@ from calyx.privacy.planning import Federation, groups_to_see
 from calyx.privacy.section import PrivacyConfig
 from calyx.secagg.rules import MAX_GROUP
 from calyx.tasks.registry import load_class
+from calyx.wire import messages as wire
+from calyx.wire import records
 from strategies.algorithm import Algorithm, GroupUpdate, Mean, State
 from strategies.flower import (
     StockStrategy,

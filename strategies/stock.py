@@ -19,10 +19,11 @@ from flwr.serverapp.strategy import Bulyan, MultiKrum, Strategy
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from calyx import records, wire
 from calyx.errors import ConfigError
 from calyx.flower import as_nobody
 from calyx.model.weights import Weights
+from calyx.wire import messages as wire
+from calyx.wire import records
 
 _TYPES = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 # Names of records and metrics: the messages of a round have them, whatever a strategy looks for.

@@ -12,10 +12,11 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import Bulyan, FedMedian, FedTrimmedAvg, MultiKrum, Strategy
 
-from calyx import records, wire
 from calyx.flower import rebuild_message
 from calyx.model.makeup import Makeup, never_negative
 from calyx.model.weights import Weights
+from calyx.wire import messages as wire
+from calyx.wire import records
 
 # Each value that they make lies between those of the groups. Krum is a MultiKrum.
 _WEIGHING = (Bulyan, FedMedian, FedTrimmedAvg, MultiKrum)

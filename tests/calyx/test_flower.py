@@ -10,7 +10,7 @@ from flwr.serverapp.strategy import FedAvg, Strategy
 from flwr.supercore.task_identity import TaskIdentity
 from packaging.version import Version
 
-from calyx import flower_site, wire
+from calyx import flower_site
 from calyx.flower import (
     FLEET_PATHS,
     FLEET_PREFIX,
@@ -22,6 +22,7 @@ from calyx.flower import (
     label_message,
     rebuild_message,
 )
+from calyx.wire import messages as wire
 from engines.embedded import EmbeddedGrid
 from server.cohort_grid import CohortGrid
 from strategies.base import AlgorithmStrategy

@@ -19,7 +19,7 @@ from flwr.superlink.grid import InMemoryGrid
 from calyx import flower_ray
 from calyx.errors import CalyxError, ConfigError, RoundFailed
 from calyx.flower import as_task
-from calyx.wire import failure_reason
+from calyx.wire.messages import failure_reason
 from engines.identities import throw_away
 from engines.ray import PARTITION, SimulatedClients
 

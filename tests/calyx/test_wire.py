@@ -10,11 +10,12 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from calyx import records, wire
 from calyx.errors import WireError
 from calyx.flower import as_task
 from calyx.vector.contribution import Layout
 from calyx.vector.quantise import FixedPoint
+from calyx.wire import messages as wire
+from calyx.wire import records
 
 TEMPLATE = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array(3)}
 LAYOUT = Layout(FixedPoint(modulus_bits=24, n_max=16, clip=1.0), 64, (("w", (2, 3)),), (), ())

@@ -3,7 +3,7 @@
 import pytest
 
 from calyx.secagg.refusals import RefusalCode
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from cli.meanings import MEANINGS, explained
 
 

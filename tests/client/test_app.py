@@ -10,13 +10,13 @@ from flwr.app import Context, Message, RecordDict
 from support.federation import Federation
 from torch import nn
 
-from calyx import wire
 from calyx.composing import compose, resolved
 from calyx.config.section import canonical_json
 from calyx.flower import as_task
 from calyx.model.weights import hash_weights
 from calyx.run.order import Order, to_json
 from calyx.tasks.digits import Digits
+from calyx.wire import messages as wire
 from client import assignment
 from client.app import app
 from client.config import node_config

@@ -11,13 +11,13 @@ from flwr.app import Context, Message, RecordDict
 from support.csv_files import write_folder
 from support.federation import Federation
 
-from calyx import wire
 from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.flower import as_task
 from calyx.model.weights import hash_weights
 from calyx.run.order import Cv, Order, to_json
 from calyx.tasks.csv import Csv
+from calyx.wire import messages as wire
 from client import renewal
 from client.app import app
 from client.begun import Beginning, begin

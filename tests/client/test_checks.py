@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calyx.data.schema import Column, Schema, Table
-from calyx.wire import FailureCode
+from calyx.wire.messages import FailureCode
 from client.checks import Finding, check_table
 from client.failures import ClientFailure
 from client.part_checks import check_parts

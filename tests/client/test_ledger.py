@@ -8,11 +8,11 @@ import numpy as np
 from support.clients import LINKS, Clients, code_of, secrets_of
 from support.federation import Federation
 
-from calyx import wire
 from calyx.model.weights import hash_weights
 from calyx.secagg.keys import sign
 from calyx.secagg.roster import make_roster, write_roster
 from calyx.tasks.digits import Digits
+from calyx.wire import messages as wire
 from client import data, ledger, memory
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from support.clients import LINKS, code_of, edited
 
-from calyx import wire
+from calyx.wire import messages as wire
 
 OTHER_ORDERS = {
     "the weights": lambda c: c.order(weights="0" * 64),

@@ -8,8 +8,8 @@ import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 from support.clients import code_of, secrets_of
 
-from calyx import wire
 from calyx.flower import as_task
+from calyx.wire import messages as wire
 from client.app import app
 
 

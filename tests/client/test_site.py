@@ -6,7 +6,6 @@ import pytest
 import yaml
 from flwr.app import Message, RecordDict
 
-from calyx import wire
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import write_atomically
 from calyx.flower import as_task
@@ -15,6 +14,7 @@ from calyx.key_files import make_key
 from calyx.manifest import write_manifest
 from calyx.measured import Contents
 from calyx.secagg.roster import make_roster, write_roster
+from calyx.wire import messages as wire
 from client import site as sites
 from client.site import Worker, check_site, read_site_config
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from support.clients import code_of
 
-from calyx import wire
 from calyx.files.plain import read_lines
 from calyx.model.weights import hash_weights
 from calyx.run.order import Cv
+from calyx.wire import messages as wire
 from client import data, journal
 from client.config import node_config
 

@@ -8,7 +8,6 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDic
 from flwr.serverapp.strategy import FedAdam, FedAvg
 from support.federation import Federation
 
-from calyx import records, wire
 from calyx.config.section import parse
 from calyx.errors import CalyxError
 from calyx.flower import rebuild_message
@@ -16,6 +15,8 @@ from calyx.machine.hardware import Hardware
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import initial_model, load_into, weights_of
 from calyx.vector.figures import IMPOSSIBLE
+from calyx.wire import messages as wire
+from calyx.wire import records
 from client.data import prepare
 from client.training import LocalJob, train
 from server.exchange import TooFewReplies, judged, total_counts

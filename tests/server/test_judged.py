@@ -8,7 +8,7 @@ from flwr.app import ArrayRecord, ConfigRecord
 from flwr.serverapp.strategy import FedAvg
 from support.federation import Federation
 
-from calyx import records
+from calyx.wire import records
 from server.exchange import Exchange, judged, populations, total_counts
 
 

@@ -5,9 +5,9 @@ import pytest
 from support.federation import Federation
 from support.taps import run_server
 
-from calyx import records
 from calyx.errors import RoundFailed
 from calyx.files.plain import read_lines
+from calyx.wire import records
 from strategies.base import AlgorithmStrategy
 
 

@@ -9,11 +9,12 @@ from support.federation import Federation
 from support.randomness import check_uniform
 from support.taps import Tap, run_server, stage_of
 
-from calyx import records, wire
 from calyx.errors import RoundFailed
 from calyx.files.plain import read_lines
 from calyx.secagg.refusals import RefusalCode
 from calyx.vector.quantise import unpack
+from calyx.wire import messages as wire
+from calyx.wire import records
 from client import app as client_app
 from client import secure_mod
 from server import secure_sums

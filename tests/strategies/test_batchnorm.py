@@ -10,7 +10,6 @@ from support.federation import Federation
 from support.taps import run_server
 from torch import nn
 
-from calyx import records
 from calyx.config.section import parse
 from calyx.files.plain import read_lines
 from calyx.machine.hardware import Hardware
@@ -18,6 +17,7 @@ from calyx.model.evaluation import evaluate
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import initial_model, load_into, weights_of
 from calyx.tasks.digits import Digits
+from calyx.wire import records
 from client import assignment
 from client.data import prepare
 from client.training import LocalJob, train

@@ -12,13 +12,14 @@ import torch
 from flwr.app import ConfigRecord, Message
 from flwr.serverapp import strategy as flowers
 
-from calyx import records, wire
 from calyx.composing import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.flower import as_nobody
 from calyx.model.makeup import Makeup
 from calyx.privacy.section import PrivacyConfig
+from calyx.wire import messages as wire
+from calyx.wire import records
 from strategies.base import make_strategy
 from strategies.fedbn import FedBNLocal
 from strategies.fednova import TAU, FedNovaLocal

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from flwr.app import Context, Message, RecordDict
 
-from calyx import wire
 from calyx.config.section import canonical_json
 from calyx.flower import as_task
 from calyx.model.weights import hash_weights
@@ -14,6 +13,7 @@ from calyx.run.order import Abandoned, Link, Order, to_json
 from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.roster import read_roster
 from calyx.secagg.rules import context
+from calyx.wire import messages as wire
 from client import memory
 from client.app import app
 from client.config import node_config

@@ -6,9 +6,9 @@ server over them; a tap between the two plays what happens to networks and machi
 
 import json
 
-from calyx import wire
 from calyx.run.folder import RunFolder
 from calyx.secagg.refusals import RefusalCode
+from calyx.wire import messages as wire
 from server.left_out import leave_out
 from support.sites import Sites
 from support.taps import Tap, run_server, stage_of

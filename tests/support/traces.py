@@ -23,7 +23,6 @@ from pathlib import Path
 import pytest
 from flwr.app import Message
 
-from calyx import wire
 from calyx.config.section import parse
 from calyx.flower import as_task
 from calyx.privacy.section import PrivacyConfig
@@ -31,6 +30,7 @@ from calyx.run.order import Order, to_json
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules
 from calyx.secagg.session import Session
+from calyx.wire import messages as wire
 from client.ledger import Ledger
 from client.limits import Limits
 from client.policy import PolicyConfig, accept, check_rules

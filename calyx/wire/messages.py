@@ -16,9 +16,9 @@ from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord, Re
 
 from calyx.errors import WireError
 from calyx.model.weights import Array, Weights
-from calyx.records import weights_record
 from calyx.secagg.refusals import RefusalCode
 from calyx.vector.quantise import FixedPoint, Residues, pack, unpack
+from calyx.wire.records import weights_record
 
 _ARRAYS = "arrays"  # the weights, under the key that Flower's own strategies use
 _CONFIG = "config"  # likewise

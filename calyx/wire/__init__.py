@@ -1,0 +1,1 @@
+"""What crosses the wire, typed and checked."""
