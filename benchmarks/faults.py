@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Page
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.data.faults import STRENGTHS, WHOLE_TABLE, Fault, Kind, drawn, inject
 from calyx.data.schema import Table
 from calyx.errors import DataError

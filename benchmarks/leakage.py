@@ -25,7 +25,7 @@ from torch import nn
 
 from benchmarks import imprint
 from benchmarks.leakage_page import Example, Figures, Sum, View, render, tables
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Part
 from calyx.files.plain import write_atomically

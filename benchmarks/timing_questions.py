@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import yaml
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import Section, parse
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import Weights, hash_weights, initial_model

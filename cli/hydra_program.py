@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from calyx.composing import CONFIG_MODULE, CONFIG_NAME, compose
+from calyx.composing.compose import CONFIG_MODULE, CONFIG_NAME, compose
 from calyx.errors import CalyxError, ConfigError
 from cli.overrides import quoted, readable, why_ambiguous, why_unreadable
 
@@ -16,7 +16,7 @@ def run_hydra(arguments: Sequence[str], job: Callable[[Any], float]) -> None:
     """Run `job` on the composed config, once or for each job of a sweep. Raises what it raises."""
     import hydra
 
-    from calyx.searchpath import register
+    from calyx.composing.searchpath import register
 
     register()
 

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from calyx.composing import PATH_KEYS
+from calyx.composing.compose import PATH_KEYS
 from calyx.errors import ConfigError, printable
 from calyx.files.plain import at_home
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
-from calyx.composing import resolved
+from calyx.composing.compose import resolved
 from calyx.config.section import parse
 from calyx.errors import UserError
 from calyx.privacy.planning import Choice, Federation, choices

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from calyx.composing.defaults import followed
 from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Table
 from calyx.data.words import one_form
-from calyx.defaults import followed
 from calyx.errors import UserError, for_terminal
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import initial_model, load_weights

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from calyx.composing import PATH_KEYS
+from calyx.composing.compose import PATH_KEYS
+from calyx.composing.defaults import followed
 from calyx.config.section import RunConfig, parse
-from calyx.defaults import followed
 from calyx.errors import UserError, pasted, printable
 from calyx.files.foreign import check_own
 from calyx.files.outputs import is_same

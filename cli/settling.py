@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from calyx.composing import resolved
+from calyx.composing.compose import resolved
 from calyx.files.plain import absolute
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.bounded_http import is_address
-from calyx.composing import compose
+from calyx.composing.compose import compose
 from calyx.errors import ConfigError, UserError, printable
 from calyx.tasks.registry import load_class
 from client.bounds import shown as written

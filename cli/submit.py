@@ -9,9 +9,9 @@ KEY=VALUE                  overrides, as of `calyx simulate`
 from collections.abc import Sequence
 from typing import Any
 
-from calyx.composing import resolved
+from calyx.composing.compose import resolved
+from calyx.composing.defaults import room_of_sums
 from calyx.config.section import RunConfig, parse
-from calyx.defaults import room_of_sums
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import absolute, read_plain
 from calyx.privacy.section import PrivacyConfig

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from flwr.app import Context
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import Section
 from calyx.errors import ConfigError
 from calyx.tasks.registry import load_task

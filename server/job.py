@@ -50,7 +50,7 @@ def read_job(run_config: Mapping[str, object]) -> Job:
     words = text if isinstance(text, str) else ""
     if words.startswith("{"):
         return parse(Job, json.loads(words), "")
-    from calyx.composing import compose, resolved
+    from calyx.composing.compose import compose, resolved
 
     config = resolved(compose(words.split()))
     if config["privacy"]["name"] != "none":

@@ -110,7 +110,7 @@ def better_is(monitor: str) -> Mode:
 class Stopping:
     """Global early stopping, and how the best model is chosen.
 
-    All but `patience` may be null in the config: `calyx.defaults` fills them in.
+    All but `patience` may be null in the config: `calyx.composing.defaults` fills them in.
     """
 
     monitor: Monitor  # the figure of a round's validation by which rounds are compared
@@ -163,7 +163,7 @@ class RunConfig:
     cohort_size: PositiveInt | None  # clients a round; null takes all
     min_replies: PositiveInt | None  # clients in a round's sums at least; null is half + 1
     # When the aggregated model is validated, and by whom: by the next round's clients, with their
-    # training; or by everybody, before it. Null in the config is filled in by `calyx.defaults`.
+    # training; or by everybody, before it. Null in the config is filled in by `calyx.composing.defaults`.
     evaluate: Literal["with_training", "separate"]
     retries: NonNegativeInt  # times that a failed round is repeated
     deadline_s: DeadlineS  # seconds that the server waits for a stage

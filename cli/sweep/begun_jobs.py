@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from calyx.composing.defaults import followed
 from calyx.config.section import RunConfig, canonical_json, parse
-from calyx.defaults import followed
 from calyx.errors import UserError
 from calyx.run.folder import RunFolder
 from cli.changed_rows import changed_clients, changed_sentence

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from calyx.composing import hydra_begun
+from calyx.composing.compose import hydra_begun
 from calyx.errors import ConfigError
 
 

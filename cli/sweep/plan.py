@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from calyx.composing import compose, compose_master
+from calyx.composing.compose import compose, compose_master
 from calyx.config.section import RunConfig, canonical_json
 from calyx.errors import ConfigError, UserError
 from calyx.run.folder import RunFolder, held

@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from calyx.composing import resolved
+from calyx.composing.compose import resolved
+from calyx.composing.defaults import stopping_of
 from calyx.config.section import better_is
-from calyx.defaults import stopping_of
 from calyx.errors import ConfigError, UserError
 from calyx.words.digits import number_texts
 from cli.ranking.remarks import remarks

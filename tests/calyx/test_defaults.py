@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
+from calyx.composing.defaults import followed, learning_rate
 from calyx.config.section import RunConfig, better_is, parse
 from calyx.data.schema import Column, Schema, Target
-from calyx.defaults import followed, learning_rate
 from calyx.errors import ConfigError
 from server.phases.train import settings_of
 

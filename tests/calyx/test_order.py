@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, canonical_json, parse
 from calyx.errors import ConfigError
 from calyx.run.order import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.privacy.section import USUAL_H_MIN, USUAL_N_MIN, PrivacyConfig, guarantee, weaknesses

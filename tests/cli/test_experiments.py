@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 
 FILES = sorted((Path(__file__).parents[2] / "conf" / "experiment").glob("*.yaml"))
 

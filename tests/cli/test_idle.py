@@ -2,7 +2,7 @@
 
 import pytest
 
-from calyx.composing import compose
+from calyx.composing.compose import compose
 from cli.idle import idle_settings
 from cli.settling import settled
 

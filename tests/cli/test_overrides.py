@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.site_files import changed, site_values
 
-from calyx.composing import PATH_KEYS, resolved
+from calyx.composing.compose import PATH_KEYS, resolved
 from calyx.errors import UserError
 from calyx.files.plain import at_home
 from cli.arguments import Parser

@@ -10,7 +10,7 @@ import yaml
 from support.csv_files import write_folder
 from support.orders import order
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
 from calyx.preprocessing.choice import choose

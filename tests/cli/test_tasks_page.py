@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 
 from support.pages import ROOT, commands
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.data.partitions import PartitionConfig
 
 PAGE = (ROOT / "docs" / "tasks.md").read_text()

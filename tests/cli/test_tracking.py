@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder

@@ -10,7 +10,7 @@ from flwr.app import Context, Message, RecordDict
 from support.federation import Federation
 from torch import nn
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import canonical_json
 from calyx.flower import as_task
 from calyx.model.weights import hash_weights

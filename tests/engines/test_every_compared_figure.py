@@ -8,7 +8,7 @@ import pytest
 from support.oracles import is_printed, read
 from support.wild import make
 
-from calyx.composing import compose
+from calyx.composing.compose import compose
 from cli.report.comparison import write_comparison
 from cli.settling import settled
 from cli.sweep.leaderboard import print_leaderboard

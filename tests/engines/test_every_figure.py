@@ -34,7 +34,7 @@ from support.oracles import (
 )
 from support.wild import make
 
-from calyx.composing import compose
+from calyx.composing.compose import compose
 from calyx.files.plain import read_lines
 from cli.report.folder import read_run
 from cli.report.page import render

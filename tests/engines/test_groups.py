@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from calyx.composing import compose
+from calyx.composing.compose import compose
 from calyx.errors import ConfigError
 from calyx.tasks.csv import Csv
 from cli.settling import settled

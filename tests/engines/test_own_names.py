@@ -5,7 +5,7 @@ import json
 import numpy as np
 import yaml
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.model.weights import load_weights
 from cli.report.page import write_report
 from engines.planning import plan

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from engines.planning import plan

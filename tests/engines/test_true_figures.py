@@ -12,7 +12,7 @@ import torch
 import yaml
 from sklearn import metrics
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.data.schema import Table
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model, load_into, load_weights

@@ -2,7 +2,7 @@
 
 from support.csv_files import CLASSES, write_folder
 
-from calyx.composing import compose
+from calyx.composing.compose import compose
 from cli.settling import settled
 from client.data import read_again
 from engines.planning import plan

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 
-from calyx.composing import compose
+from calyx.composing.compose import compose
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from cli.report.folder import read_run

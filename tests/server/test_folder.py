@@ -5,7 +5,7 @@ from threading import Barrier
 
 import pytest
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import append_lines, read_lines, write_atomically
 from calyx.run.folder import RunFolder, claim, held

@@ -6,7 +6,7 @@ from string import ascii_lowercase
 import numpy as np
 import pytest
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, Stopping, parse
 from calyx.errors import ConfigError
 from calyx.model.populations import Population

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines

@@ -10,7 +10,7 @@ from support.federation import Federation
 from support.taps import Tap, run_server, stage_of
 
 from calyx import flower
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError, RoundFailed
 from calyx.model.makeup import Makeup
 from engines.planning import check_config

@@ -8,7 +8,7 @@ import pytest
 from support.federation import Federation
 from support.taps import Tap, run_server
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError, RoundFailed
 from client import app as client_app
 from engines.planning import check_config, plan

@@ -11,7 +11,7 @@ import pytest
 from support.pages import ROOT, commands
 
 from benchmarks import comparison
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 
 PAGE = (ROOT / "docs" / "strategies.md").read_text()
 INSTALLED = sorted(entry_points(group="calyx.strategies").names)

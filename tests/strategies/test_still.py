@@ -12,7 +12,7 @@ import torch
 from flwr.app import ConfigRecord, Message
 from flwr.serverapp import strategy as flowers
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.flower import as_nobody

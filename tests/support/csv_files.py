@@ -3,7 +3,7 @@
 import numpy as np
 import yaml
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.tasks.csv import Csv
 
 CLASSES = {"name": "sick", "classes": ["no", "yes"]}

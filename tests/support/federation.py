@@ -4,7 +4,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import parse
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import initial_model

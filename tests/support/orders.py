@@ -1,6 +1,6 @@
 """Orders of a run as an honest server writes them; without rows, models or clients."""
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.run.order import Link, Order, terms_of
 

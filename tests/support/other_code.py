@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.flower import Operator, build_bundle
 from server.job import to_run_config
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.data.schema import Column, Schema
 from calyx.preprocessing.choice import choose, fallen_back
 from calyx.tasks.registry import load_task

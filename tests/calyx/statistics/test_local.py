@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.data.faults import Fault, inject
 from calyx.data.schema import Column, Schema, Table
 from calyx.inspection.finding import LocalFinding

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import parse
 from calyx.data.schema import Column, Table, join
 from calyx.preprocessing.choice import choose

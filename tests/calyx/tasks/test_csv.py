@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.csv_files import CLASSES, COLUMNS, HEADER, NUMBER, task_of, write_folder, write_schema
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.data.csv.rows import Dialect
 from calyx.data.tables import Field, all_rows
 from calyx.errors import CalyxError, ConfigError, DataError, UserError

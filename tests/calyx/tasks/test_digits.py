@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError
 from calyx.tasks.digits import Digits
 from calyx.tasks.registry import load_task

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.data import tables
 from calyx.data.csv.schema import read_schema
 from calyx.data.drafting.draft import draft as draft_of

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from support.wild_exports import make
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.data.drafting.draft import draft
 from calyx.tasks.registry import load_task
 

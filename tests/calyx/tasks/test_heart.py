@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import parse
 from calyx.data.schema import Table
 from calyx.errors import ConfigError, DataError

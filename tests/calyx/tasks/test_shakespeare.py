@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.config.section import parse
 from calyx.errors import ConfigError, DataError
 from calyx.preprocessing.config import PreprocessingConfig

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calyx.composing import compose, resolved
+from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError, DataError
 from calyx.privacy.section import PrivacyConfig, smallest_sound_group
 from calyx.tasks import vowel

@@ -13,7 +13,7 @@ import pytest
 from support.pages import ROOT, commands
 from support.program import run_here
 
-from calyx.composing import compose_master
+from calyx.composing.compose import compose_master
 from cli.sweep.outcomes import FILE
 from cli.sweep.table import FIGURES, HEAD
 

@@ -8,7 +8,7 @@ from argparse import Namespace
 
 import pytest
 
-from calyx.composing import compose, compose_master
+from calyx.composing.compose import compose, compose_master
 from calyx.run.folder import RunFolder
 from calyx.words.extras import adding
 from cli.sweep.plan import EXTRAS, planned_sweep

@@ -13,7 +13,7 @@ import pytest
 from optuna.storages.journal import JournalFileSymlinkLock
 from support.program import run_here
 
-from calyx.composing import compose, compose_master
+from calyx.composing.compose import compose, compose_master
 from calyx.files.plain import read_lines
 from cli.sweep import study as study_module
 from cli.sweep.pruning import Pruned, RoundListener

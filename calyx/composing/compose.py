@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from calyx.defaults import followed
+from calyx.composing.defaults import followed
 from calyx.errors import ConfigError
 from calyx.files.plain import at_home
 from calyx.tasks.registry import load_class
@@ -23,7 +23,7 @@ def hydra_begun() -> Iterator[None]:
     """Hydra with our configs and those of installed packages."""
     from hydra import initialize_config_module
 
-    from calyx.searchpath import register
+    from calyx.composing.searchpath import register
 
     register()
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
