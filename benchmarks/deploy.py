@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks.fleet import Fleet, wait_for
 from calyx.files.plain import read_lines
-from calyx.measured import PACKAGES
+from calyx.trust.measured import PACKAGES
 
 HERE = Path(__file__).resolve().parent
 WIDE = HERE / "wide"

@@ -19,7 +19,7 @@ import yaml
 
 from benchmarks.environments import make_environment, own_places
 from benchmarks.network import Network, why_no_namespaces
-from calyx.measured import ROOT
+from calyx.trust.measured import ROOT
 
 OPERATOR, INTRUDER = "operator", "intruder"
 POLICY: dict[str, Any] = {

@@ -188,7 +188,7 @@ async def _attack(address: str, process: int, folder: Path, site: NodeKey, excha
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Attack a gateway of our own and print what it came to."""
-    from calyx.authority import make_server
+    from calyx.trust.authority import make_server
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
     parser.add_argument("--exchanges", type=int, default=10_000, help="how many (10,000)")

@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 from flwr.app import Message
 
-from calyx.bounded_http import blame, bounded_client, in_words, is_distrust, seconds_ahead
 from calyx.door import Door
 from calyx.errors import CalyxError
 from calyx.flower import client_of_api, label_message, take_times_of
 from calyx.machine.proxies import Proxy, proxy_for
+from calyx.trust.bounded_http import blame, bounded_client, in_words, is_distrust, seconds_ahead
 
 GOODBYE_S = 5.0
 MAX_PULLS = 8  # parts of a message at a time

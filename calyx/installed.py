@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib.metadata import version
 
 from calyx.flower import build_bundle
-from calyx.measured import contents
+from calyx.trust.measured import contents
 
 _PROJECT = """\
 [project]

@@ -4,8 +4,8 @@ import hashlib
 import ssl
 from pathlib import Path
 
-from calyx.certificates import describe, is_of_authority
 from calyx.machine.ports import why_taken
+from calyx.trust.certificates import describe, is_of_authority
 from cli.checks import Check
 
 ANSWER_S = 3.0

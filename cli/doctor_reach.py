@@ -8,10 +8,10 @@ from pathlib import Path
 
 import httpx
 
-from calyx.bounded_http import blame, bounded_client, root_of, seconds_ahead
-from calyx.certificates import describe
 from calyx.errors import CalyxError, UserError
 from calyx.machine.proxies import Proxy, proxy_for
+from calyx.trust.bounded_http import blame, bounded_client, root_of, seconds_ahead
+from calyx.trust.certificates import describe
 from cli.checks import Check
 from client.site import SiteConfig
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from calyx.certificates import (
+from calyx.errors import UserError, pasted
+from calyx.trust.certificates import (
     Described,
     check_node_public,
     check_pair,
@@ -15,8 +16,7 @@ from calyx.certificates import (
     describe,
     has_identifier,
 )
-from calyx.errors import UserError, pasted
-from calyx.key_files import PRIVATE_MODE, read_roster_file
+from calyx.trust.key_files import PRIVATE_MODE, read_roster_file
 from cli.checks import Check, attempt, private_folder, show
 from cli.doctor import packages
 from cli.doctor_ports import look_at_port

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from calyx.certificates import read_private
 from calyx.errors import CalyxError, ConfigError, UserError, pasted
 from calyx.files.plain import plain
-from calyx.key_files import PRIVATE_MODE
 from calyx.secagg.roster import Roster
+from calyx.trust.certificates import read_private
+from calyx.trust.key_files import PRIVATE_MODE
 from cli.arguments import Parser
 from cli.checks import Check, attempt, private_folder, show
 from cli.doctor import packages

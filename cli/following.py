@@ -15,9 +15,9 @@ from calyx.files.foreign import check_plain
 from calyx.files.plain import read_lines, write_atomically
 from calyx.flower import Operator
 from calyx.installed import bundle
-from calyx.key_files import read_roster_file
 from calyx.run.folder import RunFolder, figure_text, shown_figures
 from calyx.secagg.roster import Roster, write_roster
+from calyx.trust.key_files import read_roster_file
 from cli.arguments import path_of
 from cli.meanings import explained
 from cli.operating import AUTHORITY, CONTROL_PORT, connect

@@ -2,7 +2,7 @@
 
 Isolated (-I), Python leaves PYTHONPATH, the present folder and the user's own packages alone. This
 file is compiled from its source, since no cache of a program's first file is read; it reads all of
-our packages, and what it imports of ours from then on are those bytes (calyx/measured.py).
+our packages, and what it imports of ours from then on are those bytes (calyx/trust/measured.py).
 """
 
 import os
@@ -66,8 +66,8 @@ def main() -> int:
 
 
 def _import_measured(root: Path) -> None:
-    """Have all modules of ours imported as calyx/measured.py does it. Raises OSError."""
-    name, path = "calyx.measured", root / "calyx" / "measured.py"
+    """Have all modules of ours imported as calyx/trust/measured.py does it. Raises OSError."""
+    name, path = "calyx.trust.measured", root / "calyx" / "trust" / "measured.py"
     source = path.read_bytes()
     loader = _Source(path, source)
     spec = spec_from_loader(name, loader)
@@ -76,7 +76,7 @@ def _import_measured(root: Path) -> None:
     before = set(sys.modules)
     measured = sys.modules[name] = module_from_spec(spec)
     loader.exec_module(measured)
-    if measured.install(root).sources["calyx/measured.py"] != source:
+    if measured.install(root).sources["calyx/trust/measured.py"] != source:
         raise OSError(f"{path} changed while it was read")
     early = sorted(one for one in before if one.partition(".")[0] in measured.PACKAGES)
     if early:

@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calyx import key_files
-from calyx.certificates import make_node_key, node_files
 from calyx.errors import UserError
 from calyx.files.outputs import shown, write_whole
-from calyx.key_files import OWNERS, PrivateKey, PublicKey, refuse_existing
-from calyx.manifest import write_manifest
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import Roster, fingerprint, make_roster, write_roster
-from calyx.signed import check_unsigned, is_register, note_signed, read_register
+from calyx.trust import key_files
+from calyx.trust.certificates import make_node_key, node_files
+from calyx.trust.key_files import OWNERS, PrivateKey, PublicKey, refuse_existing
+from calyx.trust.manifest import write_manifest
+from calyx.trust.signed import check_unsigned, is_register, note_signed, read_register
 from calyx.words.lookalikes import lookalikes
 from cli import keys_tls
 from cli.arguments import Parser

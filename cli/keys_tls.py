@@ -4,11 +4,11 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from calyx.authority import make_server, renew_server
-from calyx.certificates import check_node_public, describe
 from calyx.errors import UserError
 from calyx.files.outputs import shown
-from calyx.key_files import read_bytes
+from calyx.trust.authority import make_server, renew_server
+from calyx.trust.certificates import check_node_public, describe
+from calyx.trust.key_files import read_bytes
 from cli.arguments import Parser
 from cli.facts import print_facts, say
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from calyx.certificates import describe
 from calyx.errors import CalyxError, UserError
 from calyx.flower import Operator
+from calyx.trust.certificates import describe
 from cli.arguments import Parser
 
 CONTROL_PORT = 9310

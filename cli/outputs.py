@@ -85,8 +85,8 @@ def _refuse_in_a_run(path: Path) -> None:
 
 def _refuse_a_sites_own(path: Path) -> None:
     """Raise UserError for what nobody could make again: keys, rosters, a site's ledger."""
-    from calyx.certificates import is_pem
-    from calyx.key_files import read_any
+    from calyx.trust.certificates import is_pem
+    from calyx.trust.key_files import read_any
 
     if any(
         (place / _LEDGER).is_file() for place in {path.absolute().parent, path.resolve().parent}

@@ -7,10 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from calyx.bounded_http import is_address
 from calyx.composing.compose import compose
 from calyx.errors import ConfigError, UserError, printable
 from calyx.tasks.registry import load_class
+from calyx.trust.bounded_http import is_address
 from client.bounds import shown as written
 from client.looseness import value_shown
 from client.order_keys import order_keys

@@ -10,8 +10,8 @@ from pathlib import Path
 from calyx.config.human_yaml import NULLS, Plain, read_tree
 from calyx.errors import ConfigError, printable
 from calyx.files.plain import at_home, read_bounded, write_atomically
-from calyx.key_files import read_roster_file
-from calyx.manifest import Manifest, check_installed, read_manifest
+from calyx.trust.key_files import read_roster_file
+from calyx.trust.manifest import Manifest, check_installed, read_manifest
 
 _SEEN = "manifest-version"  # the newest that this site has seen, and the digest of its code
 _SEEN_LINE = re.compile(r"([0-9]{1,18})(?: ([0-9a-f]{64}))?\n?")

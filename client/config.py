@@ -128,7 +128,7 @@ def _member(name: str, cfg: ClientConfig, values: Mapping[str, object]) -> Membe
         return _made_member(name, made, text)
     if cfg.identity is None or cfg.roster is None:
         return None
-    from calyx.key_files import read_identity, read_roster_file
+    from calyx.trust.key_files import read_identity, read_roster_file
 
     return _placed(name, read_identity(Path(cfg.identity)), read_roster_file(Path(cfg.roster)))
 

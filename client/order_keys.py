@@ -19,13 +19,13 @@ from typing import Any, Literal, cast, get_args, get_origin
 from calyx.config.human_yaml import NULLS, Plain, read_tree
 from calyx.config.key_types import Types, fields_of, members
 from calyx.errors import ConfigError, UserError
-from calyx.measured import may_load
 from calyx.model.training_config import TrainingConfig
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, Order, Terms
 from calyx.survey.blocks import StatisticsConfig
 from calyx.tasks.registry import load_class
+from calyx.trust.measured import may_load
 
 NAME = "{}"
 GROUPS = {"task": "calyx.tasks", "strategy": "calyx.strategies"}

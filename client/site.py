@@ -15,7 +15,6 @@ from pathlib import Path
 from flwr.app import Context, Message, RecordDict
 from pydantic import JsonValue
 
-from calyx.bounded_http import is_address
 from calyx.config.human_yaml import read_tree, typed
 from calyx.config.section import Section, config, parse
 from calyx.data.words import one_form
@@ -27,7 +26,8 @@ from calyx.files.plain import at_home, locked, read_bounded, write_atomically
 from calyx.flower import Patience, as_task
 from calyx.flower_site import NotAdmitted, SiteLink
 from calyx.installed import bundle_hash
-from calyx.manifest import Manifest
+from calyx.trust.bounded_http import is_address
+from calyx.trust.manifest import Manifest
 from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
 from client import journal

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from calyx.bell import PORT_VARIABLE
 from calyx.machine.proxies import past_proxies
-from calyx.measured import ROOT
+from calyx.trust.measured import ROOT
 
 
 def flower_environment(state: Path, bell_port: int) -> dict[str, str]:

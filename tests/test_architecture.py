@@ -62,7 +62,7 @@ READS_AND_WRITES = {
     "calyx/files/outputs.py": "what --out names, which may be a stream",
     "calyx/files/foreign.py": "a file without a name, to see whose it would be",
     "calyx/machine/cgroups.py": "files of the kernel's, which are made when they are read",
-    "calyx/measured.py": "our own packages, before anything of ours is imported",
+    "calyx/trust/measured.py": "our own packages, before anything of ours is imported",
     "cli/isolated.py": "the same",
     "client/code.py": "what the environment makes Python run, which is told and not obeyed",
     "calyx/tasks/digits.py": "a file of scikit-learn's package",

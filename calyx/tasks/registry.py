@@ -8,9 +8,9 @@ from typing import Any, Literal
 from calyx.config.section import Section
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError, ConfigError, printable
-from calyx.measured import may_load
 from calyx.tasks.causes import cause_of
 from calyx.tasks.task import Task
+from calyx.trust.measured import may_load
 from calyx.vector.weighing import check_w_max
 
 # What a class must have to be one: a look at its names, which finds an entry point that is another

@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 
 from benchmarks.malformed import NodeKey
 from calyx import flower, flower_fleet
-from calyx.certificates import make_node_key
 from calyx.errors import UserError
+from calyx.trust.certificates import make_node_key
 from server.proofs import Proofs
 
 

@@ -20,13 +20,14 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from support.tls import served
 
-from calyx import bounded_http, flower_site
-from calyx.authority import make_server
-from calyx.certificates import make_node_key
+from calyx import flower_site
 from calyx.door import Door
 from calyx.errors import CalyxError, UserError
 from calyx.flower import as_task, label_message
 from calyx.flower_site import NotAdmitted, SiteLink
+from calyx.trust import bounded_http
+from calyx.trust.authority import make_server
+from calyx.trust.certificates import make_node_key
 
 PULL = "/v1/fleet/pull-messages"
 

@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
-from calyx import installed, manifest, measured
+from calyx import installed
 from calyx.errors import UserError
-from calyx.measured import Contents, Importer, digest_of, may_load
 from calyx.secagg.keys import identity_of, sign
+from calyx.trust import manifest, measured
+from calyx.trust.measured import Contents, Importer, digest_of, may_load
 
 PRIVATE = bytes(range(32))
 A, B = "a" * 64, "b" * 64

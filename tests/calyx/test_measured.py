@@ -9,8 +9,8 @@ from importlib.machinery import EXTENSION_SUFFIXES, PathFinder, SourceFileLoader
 
 import pytest
 
-from calyx import measured
-from calyx.measured import SUFFIXES, Importer, read_packages
+from calyx.trust import measured
+from calyx.trust.measured import SUFFIXES, Importer, read_packages
 
 NAME = "measured_probe"
 SOUND = b"said = 'sound'\n"

@@ -9,9 +9,9 @@ import pytest
 
 from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
-from calyx.measured import Importer
 from calyx.tasks import registry
 from calyx.tasks.registry import load_class, load_task
+from calyx.trust.measured import Importer
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from calyx import key_files
 from calyx.errors import UserError
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import fingerprint
+from calyx.trust import key_files
 from cli import keys
 from cli.main import run
 

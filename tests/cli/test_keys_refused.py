@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from calyx import key_files
 from calyx.errors import UserError
-from calyx.measured import Contents
+from calyx.trust import key_files
+from calyx.trust.measured import Contents
 from cli import keys
 from cli.main import run
 
@@ -272,7 +272,7 @@ def test_a_version_of_the_code_stands_for_one_content(folder, monkeypatch):
     sign = ["manifest", "--consortium", "consortium.key", "--out"]
     keys.main([*sign, "m1.json", "--version", "1"])
     other = Contents({"client/a.py": "0" * 64}, {}, ())
-    monkeypatch.setattr("calyx.manifest.contents", lambda: other)
+    monkeypatch.setattr("calyx.trust.manifest.contents", lambda: other)
     with pytest.raises(UserError, match=r"another manifest of version 1 .* --version 2"):
         keys.main([*sign, "m2.json", "--version", "1"])
     keys.main([*sign, "m2.json", "--version", "2"])

@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.x509 import verification
 from support.certificates import drop_identifiers, replace_authority, replace_server
 
-from calyx.certificates import check_pair, check_signed, describe
 from calyx.errors import UserError
+from calyx.trust.certificates import check_pair, check_signed, describe
 from cli import keys
 
 

@@ -10,10 +10,10 @@ from calyx.errors import ConfigError, UserError
 from calyx.files.plain import write_atomically
 from calyx.flower import as_task
 from calyx.installed import bundle_hash, code_hash
-from calyx.key_files import make_key
-from calyx.manifest import write_manifest
-from calyx.measured import Contents
 from calyx.secagg.roster import make_roster, write_roster
+from calyx.trust.key_files import make_key
+from calyx.trust.manifest import write_manifest
+from calyx.trust.measured import Contents
 from calyx.wire import messages as wire
 from client import site as sites
 from client.site import Worker, check_site, read_site_config
@@ -136,7 +136,7 @@ def test_a_manifest_must_be_signed_fit_the_code_and_never_go_back(folder, monkey
         check_site(cfg)
     sign(3)
     monkeypatch.setattr(
-        "calyx.manifest.contents", lambda: Contents({"client/a.py": "0" * 64}, {}, ())
+        "calyx.trust.manifest.contents", lambda: Contents({"client/a.py": "0" * 64}, {}, ())
     )
     with pytest.raises(UserError, match="not what manifest 3 allows"):
         check_site(cfg)
@@ -148,7 +148,7 @@ def test_a_version_stands_for_one_content(folder, monkeypatch):
 
     def install_and_sign(version, digit):
         found = Contents({"client/a.py": digit * 64}, {}, ())
-        monkeypatch.setattr("calyx.manifest.contents", lambda: found)
+        monkeypatch.setattr("calyx.trust.manifest.contents", lambda: found)
         (folder / "m.json").write_text(write_manifest(version, bytes(32)))
 
     (folder / "state").mkdir()

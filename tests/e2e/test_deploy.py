@@ -15,7 +15,7 @@ from support.machines import NEEDS_HEART, RUN, SITES, TRAINING, Hospitals, Lines
 from benchmarks.fleet import INTRUDER
 from calyx.files.plain import read_lines
 from calyx.flower import FLEET_PATHS
-from calyx.measured import PACKAGES
+from calyx.trust.measured import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPPORT = ROOT / "tests" / "support"

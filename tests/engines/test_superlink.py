@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from support.certificates import replace_authority, replace_server
 
-from calyx.authority import make_server
 from calyx.errors import CalyxError, UserError
 from calyx.flower import Operator
+from calyx.trust.authority import make_server
 from engines import superlink
 from engines.flower_environment import without_python
 from engines.superlink import Processes, Serving, check_files

@@ -21,7 +21,7 @@ from support.tls import served
 
 from benchmarks.gateway import Sender, resident_bytes, serve_throughout
 from benchmarks.malformed import ASK, Malformed, NodeKey, head
-from calyx.authority import make_server
+from calyx.trust.authority import make_server
 from server.gateway import Behind, make_gateway
 from server.guard import Limits
 from server.guests import Guest, Guests

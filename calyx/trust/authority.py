@@ -17,7 +17,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from calyx.certificates import (
+from calyx.errors import UserError, printable
+from calyx.files.outputs import write_whole
+from calyx.files.plain import read_bounded
+from calyx.trust.certificates import (
     CURVE,
     describe,
     has_identifier,
@@ -25,10 +28,7 @@ from calyx.certificates import (
     read_certificate,
     read_private,
 )
-from calyx.errors import UserError, printable
-from calyx.files.outputs import write_whole
-from calyx.files.plain import read_bounded
-from calyx.key_files import PRIVATE_MODE, refuse_existing
+from calyx.trust.key_files import PRIVATE_MODE, refuse_existing
 
 AUTHORITY_DAYS, SERVER_DAYS = 3650, 398
 _OWN_NAMES = ("127.0.0.1", "localhost")  # of the SuperLink behind the gateway

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from calyx.certificates import has_identifier
 from calyx.errors import CalyxError, UserError, printable
 from calyx.machine.proxies import Proxy
+from calyx.trust.certificates import has_identifier
 
 MAX_ANSWER_BYTES = 16 * 2**20  # Flower's own chunks have 5 MiB
 TIMEOUT_S = 30.0

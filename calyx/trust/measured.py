@@ -21,7 +21,7 @@ from io import BufferedReader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-ROOT = Path(__file__).absolute().parents[1]
+ROOT = Path(__file__).absolute().parents[2]
 PACKAGES = ("calyx", "client", "server", "strategies", "engines", "cli", "conf")
 SUFFIXES = frozenset({".py", ".yaml", ".css", ".j2", ".tmpl"})  # of every file of ours
 IGNORED = "__pycache__"  # a folder that is not looked into, because nothing here reads it

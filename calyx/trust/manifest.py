@@ -14,8 +14,8 @@ from pathlib import Path
 
 from calyx.errors import UserError, printable
 from calyx.files.plain import read_bounded, strict_json
-from calyx.measured import PACKAGES, Contents, active, contents, digest_of, read_packages
 from calyx.secagg.keys import sign, verify
+from calyx.trust.measured import PACKAGES, Contents, active, contents, digest_of, read_packages
 
 _FIELDS = {"version", "code", "files", "signature"}
 MAX_BYTES = 2**24

@@ -21,7 +21,13 @@ from cryptography.hazmat.primitives.serialization import (
 from calyx.errors import UserError
 from calyx.files.outputs import write_whole
 from calyx.files.plain import read_bounded
-from calyx.key_files import MAX_KEY_BYTES, PRIVATE_MODE, check_name, read_bytes, refuse_existing
+from calyx.trust.key_files import (
+    MAX_KEY_BYTES,
+    PRIVATE_MODE,
+    check_name,
+    read_bytes,
+    refuse_existing,
+)
 
 CURVE = ec.SECP384R1()  # the one that Flower takes for node keys
 

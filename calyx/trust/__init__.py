@@ -1,0 +1,1 @@
+"""Keys, certificates, what was signed, and which code runs."""
