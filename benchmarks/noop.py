@@ -13,8 +13,8 @@ from pathlib import Path
 from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
-from calyx.flower import Operator
-from calyx.flower_replies import send_and_wait
+from calyx.flower.messages import Operator
+from calyx.flower.replies import send_and_wait
 from calyx.wire import messages as wire
 
 app = ServerApp()
@@ -37,7 +37,7 @@ def main(grid: Grid, context: Context) -> None:
 
 def submit(control_port: str, authority: str, out: str, count: str) -> None:
     """Start it, and wait for its end."""
-    from calyx.installed import bundle
+    from calyx.flower.bundle import bundle
 
     operator = Operator(f"127.0.0.1:{control_port}", Path(authority))
     job = {"out": str(Path(out).absolute()), "count": int(count), "sites": len(operator.nodes())}

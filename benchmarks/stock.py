@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from calyx.flower import Operator, build_bundle
+from calyx.flower.messages import Operator, build_bundle
 
 PROJECT = """\
 [project]

@@ -29,7 +29,7 @@ from benchmarks.deploy import other_server
 from benchmarks.fleet import Fleet
 from benchmarks.timing_questions import Asker, Question, Secrets, asker_of, questions, write_rows
 from calyx.files.plain import read_lines
-from calyx.flower import as_task
+from calyx.flower.messages import as_task
 from calyx.wire import messages as wire
 
 HERE = Path(__file__).resolve().parent

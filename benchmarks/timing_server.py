@@ -16,8 +16,8 @@ import numpy as np
 from flwr.app import Context, Message
 from flwr.serverapp import Grid, ServerApp
 
-from calyx.bell import app_bell
-from calyx.flower import Operator
+from calyx.flower.bell import app_bell
+from calyx.flower.messages import Operator
 from calyx.wire import messages as wire
 from server.nodes import read_nodes
 
@@ -75,7 +75,7 @@ def _ask(grid: Grid, question: dict[str, Any], names: dict[int, str]) -> Iterato
 
 def submit(control_port: str, authority: str, job: str, out: str) -> None:
     """Start it, and wait for its end."""
-    from calyx.installed import bundle
+    from calyx.flower.bundle import bundle
 
     operator = Operator(f"127.0.0.1:{control_port}", Path(authority))
     paths = {"questions": str(Path(job).absolute()), "out": str(Path(out).absolute())}

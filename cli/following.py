@@ -13,8 +13,8 @@ from calyx.config.section import RunConfig, parse
 from calyx.errors import CalyxError, UserError, pasted
 from calyx.files.foreign import check_plain
 from calyx.files.plain import read_lines, write_atomically
-from calyx.flower import Operator
-from calyx.installed import bundle
+from calyx.flower.bundle import bundle
+from calyx.flower.messages import Operator
 from calyx.run.folder import RunFolder, figure_text, shown_figures
 from calyx.secagg.roster import Roster, write_roster
 from calyx.trust.key_files import read_roster_file

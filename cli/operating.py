@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from calyx.errors import CalyxError, UserError
-from calyx.flower import Operator
+from calyx.flower.messages import Operator
 from calyx.trust.certificates import describe
 from cli.arguments import Parser
 

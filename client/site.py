@@ -18,14 +18,14 @@ from pydantic import JsonValue
 from calyx.config.human_yaml import read_tree, typed
 from calyx.config.section import Section, config, parse
 from calyx.data.words import one_form
-from calyx.door import Door
 from calyx.errors import ConfigError, UserError, printable
 from calyx.files.foreign import check_plain
 from calyx.files.outputs import is_same
 from calyx.files.plain import at_home, locked, read_bounded, write_atomically
-from calyx.flower import Patience, as_task
-from calyx.flower_site import NotAdmitted, SiteLink
-from calyx.installed import bundle_hash
+from calyx.flower.bundle import bundle_hash
+from calyx.flower.door import Door
+from calyx.flower.messages import Patience, as_task
+from calyx.flower.site import NotAdmitted, SiteLink
 from calyx.trust.bounded_http import is_address
 from calyx.trust.manifest import Manifest
 from calyx.wire import messages as wire

@@ -15,7 +15,14 @@ from flwr.app import Context, Message, Metadata, RecordDict
 from flwr.serverapp import Grid
 
 from calyx.config.section import Section
-from calyx.flower import SERVER_NODE, Run, as_task, empty_run, label_message, rebuild_message
+from calyx.flower.messages import (
+    SERVER_NODE,
+    Run,
+    as_task,
+    empty_run,
+    label_message,
+    rebuild_message,
+)
 from calyx.wire import messages as wire
 from client import journal
 from client.app import app

@@ -1,6 +1,6 @@
 """The engine `ray`: the same apps on Flower's own simulation, for a cluster of machines; an extra.
 
-It knows no algorithm and no round. What is Flower's or Ray's is in `calyx/flower_ray.py`.
+It knows no algorithm and no round. What is Flower's or Ray's is in `calyx/flower/ray.py`.
 """
 
 import os
@@ -15,8 +15,8 @@ from flwr.app import Context, Message
 from flwr.serverapp import Grid
 
 from calyx.config.section import Section
-from calyx.flower import as_task
-from calyx.installed import code_hash
+from calyx.flower.bundle import code_hash
+from calyx.flower.messages import as_task
 from calyx.machine.proxies import past_proxies
 from calyx.wire.messages import engine_failure
 from client.config import node_config
@@ -73,7 +73,7 @@ def simulated_grid(
     """
     run_id, store = run
     _settle_environment(is_ours=engine.address is None)
-    from calyx.flower_ray import Cluster, Simulation  # late: it imports Ray
+    from calyx.flower.ray import Cluster, Simulation  # late: it imports Ray
 
     workers = engine.count(len(plan.task.clients))
     clients = SimulatedClients(identities, plan.run.client, code_hash(), store.absolute())

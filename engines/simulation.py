@@ -13,7 +13,7 @@ from flwr.serverapp import Grid
 
 from calyx.config.section import parse
 from calyx.files.plain import read_lines, write_json
-from calyx.flower import SERVER_NODE, quiet_flower
+from calyx.flower.messages import SERVER_NODE, quiet_flower
 from calyx.machine.hardware import cores
 from calyx.model.metrics import PERSONAL
 from calyx.model.training_config import TrainingConfig

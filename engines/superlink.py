@@ -17,16 +17,16 @@ from pathlib import Path
 
 import httpx
 
-from calyx.bell import bind_bell
 from calyx.errors import CalyxError, UserError, pasted
 from calyx.files.outputs import write_whole
 from calyx.files.plain import inner, read_bounded
-from calyx.flower import Operator
+from calyx.flower.bell import bind_bell
+from calyx.flower.environment import flower_environment
+from calyx.flower.messages import Operator
 from calyx.machine.ports import why_taken
 from calyx.trust.bounded_http import in_words
 from calyx.trust.certificates import check_pair, check_signed, describe
 from calyx.trust.key_files import PRIVATE_MODE
-from engines.flower_environment import flower_environment
 from server.gateway import Behind, make_gateway
 from server.guard import Limits
 

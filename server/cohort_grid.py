@@ -13,7 +13,7 @@ from flwr.serverapp import Grid
 
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError, RoundFailed
-from calyx.flower import Patience, Run
+from calyx.flower.messages import Patience, Run
 from calyx.model.metrics import figures
 from calyx.model.weights import Weights, apply_update, hash_weights
 from calyx.questions.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of

@@ -20,15 +20,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from calyx.bell import GatewayBell
-from calyx.flower import FLEET_PATHS, FLEET_PREFIX
-from calyx.flower_fleet import (
+from calyx.flower.bell import GatewayBell
+from calyx.flower.fleet import (
     confirmed_message,
     delivered_messages,
     is_own_reply,
     pulled_object,
     pushed_object,
 )
+from calyx.flower.messages import FLEET_PATHS, FLEET_PREFIX
 from server.guard import Audit, Buckets, Held, Limits, neighbourhood
 from server.proofs import Proofs, Replayed
 from server.quotas import Quotas

@@ -10,7 +10,7 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from calyx.errors import RoundFailed, WireError
-from calyx.flower_replies import send_and_wait
+from calyx.flower.replies import send_and_wait
 from calyx.run.order import Abandoned
 from calyx.secagg.keys import verify
 from calyx.secagg.roster import Roster

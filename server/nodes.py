@@ -7,7 +7,7 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from calyx.errors import CalyxError, WireError
-from calyx.flower_replies import registered_names, send_and_wait
+from calyx.flower.replies import registered_names, send_and_wait
 from calyx.wire import messages as wire
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from calyx.errors import CalyxError
-from calyx.flower_replies import send_and_wait
+from calyx.flower.replies import send_and_wait
 from calyx.vector.quantise import FixedPoint, Residues, add
 from calyx.wire import messages as wire
 from server.exchange import Collected, Exchange

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 from starlette.datastructures import Headers
 
-from calyx.flower import SIGNATURE_HEADER, SITE_HEADER, TIME_HEADER
-from calyx.flower_fleet import AHEAD_S, BELIEVED_S, Signed, readable_keys
+from calyx.flower.fleet import AHEAD_S, BELIEVED_S, Signed, readable_keys
+from calyx.flower.messages import SIGNATURE_HEADER, SITE_HEADER, TIME_HEADER
 
 MAX_SEEN = 500_000
 _TIMES_KEPT_S = BELIEVED_S + AHEAD_S + 20  # a signature's time may be ahead of our clock

@@ -12,7 +12,7 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from calyx.errors import WireError
-from calyx.flower_replies import send_and_wait
+from calyx.flower.replies import send_and_wait
 from calyx.run.order import Abandoned, Link
 from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, named_liars
 from calyx.secagg.roster import Roster

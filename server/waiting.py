@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from calyx.bell import GatewayBell
+from calyx.flower.bell import GatewayBell
 
 HOLD_S = 8.0  # that a question for messages may wait; a site gives up after 30
 UNASKED_S = 1.0  # that one may wait who has just replied, before it is asked for him at all

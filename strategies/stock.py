@@ -20,7 +20,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from calyx.errors import ConfigError
-from calyx.flower import as_nobody
+from calyx.flower.messages import as_nobody
 from calyx.model.weights import Weights
 from calyx.wire import messages as wire
 from calyx.wire import records

@@ -12,7 +12,7 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import Bulyan, FedMedian, FedTrimmedAvg, MultiKrum, Strategy
 
-from calyx.flower import rebuild_message
+from calyx.flower.messages import rebuild_message
 from calyx.model.makeup import Makeup, never_negative
 from calyx.model.weights import Weights
 from calyx.wire import messages as wire

@@ -346,8 +346,8 @@ def test_the_rule_catches_a_planted_offence(rule: Rule, path: str, source: str) 
 SOUND = [
     (imports_against_the_direction, "server/x.py", "import strategies.base, server.app, os"),
     (flower_out_of_place, "strategies/base.py", "from flwr.serverapp.strategy import Strategy"),
-    (flower_out_of_place, "calyx/flower.py", "from flwr.supercore.run import Run"),
-    (flower_out_of_place, "calyx/flower_ray.py", "from flwr.superlink.grid import InMemoryGrid"),
+    (flower_out_of_place, "calyx/flower/messages.py", "from flwr.supercore.run import Run"),
+    (flower_out_of_place, "calyx/flower/ray.py", "from flwr.superlink.grid import InMemoryGrid"),
     (too_large, "calyx/x.py", "class C:\n    def f(self, a, b, c, d, e): ..."),
     (randomness_out_of_place, "calyx/seeding.py", "import torch\ntorch.manual_seed(1)"),
     (randomness_out_of_place, "calyx/seeding.py", "import numpy as np\nnp.random.seed(1)"),

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from calyx.bell import PORT_VARIABLE, AppBell, GatewayBell, app_bell, bind_bell
+from calyx.flower.bell import PORT_VARIABLE, AppBell, GatewayBell, app_bell, bind_bell
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The contract with Flower's internals: what calyx/flower.py and our two grids rely on."""
+"""The contract with Flower's internals: what calyx/flower/messages.py and our two grids rely on."""
 
 import inspect
 import pickle
@@ -10,8 +10,8 @@ from flwr.serverapp.strategy import FedAvg, Strategy
 from flwr.supercore.task_identity import TaskIdentity
 from packaging.version import Version
 
-from calyx import flower_site
-from calyx.flower import (
+from calyx.flower import site as flower_site
+from calyx.flower.messages import (
     FLEET_PATHS,
     FLEET_PREFIX,
     SERVER_NODE,

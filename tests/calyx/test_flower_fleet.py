@@ -15,8 +15,9 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from benchmarks.malformed import NodeKey
-from calyx import flower, flower_fleet
 from calyx.errors import UserError
+from calyx.flower import fleet as flower_fleet
+from calyx.flower import messages as flower
 from calyx.trust.certificates import make_node_key
 from server.proofs import Proofs
 

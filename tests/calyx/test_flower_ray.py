@@ -1,4 +1,4 @@
-"""The contract with Flower's simulation on Ray: what calyx/flower_ray.py relies on. No Ray starts."""
+"""The contract with Flower's simulation on Ray: what calyx/flower/ray.py relies on. No Ray starts."""
 
 import inspect
 import pickle
@@ -16,9 +16,9 @@ from flwr.server.superlink.fleet.vce.backend.raybackend import RayBackend
 from flwr.simulation.ray_transport.ray_actor import BasicActorPool, VirtualClientEngineActor
 from flwr.superlink.grid import InMemoryGrid
 
-from calyx import flower_ray
 from calyx.errors import CalyxError, ConfigError, RoundFailed
-from calyx.flower import as_task
+from calyx.flower import ray as flower_ray
+from calyx.flower.messages import as_task
 from calyx.wire.messages import failure_reason
 from engines.identities import throw_away
 from engines.ray import PARTITION, SimulatedClients
@@ -179,7 +179,7 @@ def node(partition):
 
 
 def test_a_client_is_its_partition_and_its_keys_are_shown_to_nobody(monkeypatch):
-    from calyx.installed import code_hash
+    from calyx.flower.bundle import code_hash
 
     identities = throw_away(["a", "b"])
     clients = SimulatedClients(identities, {"x": 1}, code_hash(), Path("clients"))

@@ -14,9 +14,9 @@ from flwr.proto.runtime_pb2 import PullAppMessagesResponse
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
 from flwr.superlink.grid.http_grid import HttpGrid
 
-from calyx import flower_replies
-from calyx.flower import SERVER_NODE, as_task, empty_run, label_message
-from calyx.flower_replies import Pulls, registered_names, send_and_wait
+from calyx.flower import replies as flower_replies
+from calyx.flower.messages import SERVER_NODE, as_task, empty_run, label_message
+from calyx.flower.replies import Pulls, registered_names, send_and_wait
 from calyx.wire import messages as wire
 
 LINES = ("push_messages", "node", "run", "_runtime_client")  # of Flower's grid that are relied on

@@ -20,11 +20,11 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from support.tls import served
 
-from calyx import flower_site
-from calyx.door import Door
 from calyx.errors import CalyxError, UserError
-from calyx.flower import as_task, label_message
-from calyx.flower_site import NotAdmitted, SiteLink
+from calyx.flower import site as flower_site
+from calyx.flower.door import Door
+from calyx.flower.messages import as_task, label_message
+from calyx.flower.site import NotAdmitted, SiteLink
 from calyx.trust import bounded_http
 from calyx.trust.authority import make_server
 from calyx.trust.certificates import make_node_key
@@ -262,7 +262,7 @@ def test_a_part_that_is_not_there_yet_is_asked_for_again(server, link):
 
 
 def test_a_message_of_too_many_bytes_or_without_a_part_is_refused(server, link, monkeypatch):
-    monkeypatch.setattr("calyx.flower_site.MAX_MESSAGE_BYTES", 100)
+    monkeypatch.setattr("calyx.flower.site.MAX_MESSAGE_BYTES", 100)
     server.script[PART] = [part(b"x" * 60)]
     assert len(link._pull(1, ["a", "a"])) == 1
     with pytest.raises(CalyxError, match="more than 100 bytes"):

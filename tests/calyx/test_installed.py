@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from calyx import installed
 from calyx.errors import UserError
+from calyx.flower import bundle as installed
 from calyx.secagg.keys import identity_of, sign
 from calyx.trust import manifest, measured
 from calyx.trust.measured import Contents, Importer, digest_of, may_load

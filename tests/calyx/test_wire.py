@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from calyx.errors import WireError
-from calyx.flower import as_task
+from calyx.flower.messages import as_task
 from calyx.vector.contribution import Layout
 from calyx.vector.quantise import FixedPoint
 from calyx.wire import messages as wire

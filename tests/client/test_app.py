@@ -12,7 +12,7 @@ from torch import nn
 
 from calyx.composing.compose import compose, resolved
 from calyx.config.section import canonical_json
-from calyx.flower import as_task
+from calyx.flower.messages import as_task
 from calyx.model.weights import hash_weights
 from calyx.run.order import Order, to_json
 from calyx.tasks.digits import Digits

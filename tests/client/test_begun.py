@@ -13,7 +13,7 @@ from support.federation import Federation
 
 from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError, UserError
-from calyx.flower import as_task
+from calyx.flower.messages import as_task
 from calyx.model.weights import hash_weights
 from calyx.run.order import Cv, Order, to_json
 from calyx.tasks.csv import Csv

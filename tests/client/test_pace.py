@@ -7,9 +7,9 @@ from support.federation import Federation
 
 from calyx.config.section import parse
 from calyx.errors import ConfigError
-from calyx.flower import as_task
-from calyx.flower_site import NotAdmitted
-from calyx.installed import bundle_hash
+from calyx.flower.bundle import bundle_hash
+from calyx.flower.messages import as_task
+from calyx.flower.site import NotAdmitted
 from calyx.model.weights import hash_weights
 from client import journal, training
 from client import site as sites

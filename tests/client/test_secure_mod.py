@@ -8,7 +8,7 @@ import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 from support.clients import code_of, secrets_of
 
-from calyx.flower import as_task
+from calyx.flower.messages import as_task
 from calyx.wire import messages as wire
 from client.app import app
 

@@ -8,8 +8,8 @@ from flwr.app import Message, RecordDict
 
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import write_atomically
-from calyx.flower import as_task
-from calyx.installed import bundle_hash, code_hash
+from calyx.flower.bundle import bundle_hash, code_hash
+from calyx.flower.messages import as_task
 from calyx.secagg.roster import make_roster, write_roster
 from calyx.trust.key_files import make_key
 from calyx.trust.manifest import write_manifest

@@ -14,7 +14,7 @@ from support.machines import NEEDS_HEART, RUN, SITES, TRAINING, Hospitals, Lines
 
 from benchmarks.fleet import INTRUDER
 from calyx.files.plain import read_lines
-from calyx.flower import FLEET_PATHS
+from calyx.flower.messages import FLEET_PATHS
 from calyx.trust.measured import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,10 +8,10 @@ import pytest
 from support.certificates import replace_authority, replace_server
 
 from calyx.errors import CalyxError, UserError
-from calyx.flower import Operator
+from calyx.flower.environment import without_python
+from calyx.flower.messages import Operator
 from calyx.trust.authority import make_server
 from engines import superlink
-from engines.flower_environment import without_python
 from engines.superlink import Processes, Serving, check_files
 
 

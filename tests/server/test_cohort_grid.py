@@ -10,7 +10,7 @@ from support.federation import Federation
 
 from calyx.config.section import parse
 from calyx.errors import CalyxError
-from calyx.flower import rebuild_message
+from calyx.flower.messages import rebuild_message
 from calyx.machine.hardware import Hardware
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import initial_model, load_into, weights_of

@@ -24,8 +24,8 @@ from starlette.testclient import TestClient
 from support.tls import served
 
 from benchmarks.malformed import NodeKey
-from calyx.bell import AppBell, bind_bell
-from calyx.flower import FLEET_PATHS
+from calyx.flower.bell import AppBell, bind_bell
+from calyx.flower.messages import FLEET_PATHS
 from calyx.trust.authority import make_server
 from server.gateway import Behind, make_gateway
 from server.guard import Audit, Buckets, Held, Limits, neighbourhood

@@ -5,7 +5,7 @@ import pytest
 from flwr.app import Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAdagrad, FedAdam, FedYogi
 
-from calyx.flower import as_task
+from calyx.flower.messages import as_task
 from calyx.wire import records
 from strategies.fedopt import FedOpt, FedOptServer
 

@@ -9,9 +9,9 @@ from flwr.serverapp import strategy as flowers
 from support.federation import Federation
 from support.taps import Tap, run_server, stage_of
 
-from calyx import flower
 from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError, RoundFailed
+from calyx.flower import messages as flower
 from calyx.model.makeup import Makeup
 from engines.planning import check_config
 from strategies.flower import (

@@ -15,7 +15,7 @@ from flwr.serverapp import strategy as flowers
 from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
-from calyx.flower import as_nobody
+from calyx.flower.messages import as_nobody
 from calyx.model.makeup import Makeup
 from calyx.privacy.section import PrivacyConfig
 from calyx.wire import messages as wire

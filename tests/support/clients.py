@@ -6,7 +6,7 @@ from dataclasses import replace
 from flwr.app import Context, Message, RecordDict
 
 from calyx.config.section import canonical_json
-from calyx.flower import as_task
+from calyx.flower.messages import as_task
 from calyx.model.weights import hash_weights
 from calyx.questions.layouts import parts_of, rules_of, statistics_parts, survey_of
 from calyx.run.order import Abandoned, Link, Order, to_json

@@ -13,7 +13,7 @@ from flwr.common.serde import message_to_proto
 from flwr.proto.fleet_pb2 import PushMessagesRequest
 from flwr.proto.message_pb2 import ObjectTree, PushObjectRequest
 
-from calyx.flower_site import Door, SiteLink
+from calyx.flower.site import Door, SiteLink
 from calyx.wire import messages as wire
 
 PART_BYTES, PARTS = 5 * 2**20, 100

@@ -6,7 +6,7 @@ import sys
 
 import httpx
 
-from calyx.flower import FLEET_PATHS
+from calyx.flower.messages import FLEET_PATHS
 
 CLOSED = (
     "/v1/control/list-runs",

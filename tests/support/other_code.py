@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from calyx.composing.compose import compose, resolved
-from calyx.flower import Operator, build_bundle
+from calyx.flower.messages import Operator, build_bundle
 from server.job import to_run_config
 
 TEXT = """\

@@ -3,7 +3,7 @@
 from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid
 
-from calyx.flower import SERVER_NODE
+from calyx.flower.messages import SERVER_NODE
 from calyx.wire import messages as wire
 from engines.embedded import RUN_ID
 from server.app import app

@@ -24,7 +24,7 @@ import pytest
 from flwr.app import Message
 
 from calyx.config.section import parse
-from calyx.flower import as_task
+from calyx.flower.messages import as_task
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Order, to_json
 from calyx.secagg.roster import Roster

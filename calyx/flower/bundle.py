@@ -8,7 +8,7 @@ import hashlib
 from functools import lru_cache
 from importlib.metadata import version
 
-from calyx.flower import build_bundle
+from calyx.flower.messages import build_bundle
 from calyx.trust.measured import contents
 
 _PROJECT = """\

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from calyx.bell import PORT_VARIABLE
+from calyx.flower.bell import PORT_VARIABLE
 from calyx.machine.proxies import past_proxies
 from calyx.trust.measured import ROOT
 

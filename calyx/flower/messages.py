@@ -1,7 +1,7 @@
 """The one seam to Flower's internals; a contract test holds it. Flower is pinned to 1.41.
 
-Beside it are a site's connection (`calyx/flower_site.py`), a server's grid
-(`calyx/flower_replies.py`) and what its gateway sees (`calyx/flower_fleet.py`).
+Beside it are a site's connection (`calyx/flower/site.py`), a server's grid
+(`calyx/flower/replies.py`) and what its gateway sees (`calyx/flower/fleet.py`).
 
 Everything else in Calyx uses the public `flwr.app`, `flwr.serverapp` and `flwr.clientapp` only.
 """

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 from flwr.app import Message
 
-from calyx.door import Door
 from calyx.errors import CalyxError
-from calyx.flower import client_of_api, label_message, take_times_of
+from calyx.flower.door import Door
+from calyx.flower.messages import client_of_api, label_message, take_times_of
 from calyx.machine.proxies import Proxy, proxy_for
 from calyx.trust.bounded_http import blame, bounded_client, in_words, is_distrust, seconds_ahead
 

@@ -16,9 +16,9 @@ import httpx
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from calyx.bell import app_bell
 from calyx.errors import printable
-from calyx.flower import SERVER_NODE, Patience, label_message
+from calyx.flower.bell import app_bell
+from calyx.flower.messages import SERVER_NODE, Patience, label_message
 from calyx.wire.messages import engine_failure
 
 log = logging.getLogger(__name__)

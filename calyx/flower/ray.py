@@ -36,7 +36,7 @@ from flwr.superlink.federation import NoOpFederationManager
 from flwr.superlink.grid import InMemoryGrid
 
 from calyx.errors import CalyxError, ConfigError
-from calyx.flower import SERVER_NODE, as_task, empty_run
+from calyx.flower.messages import SERVER_NODE, as_task, empty_run
 from calyx.wire.messages import engine_failure
 
 ONE_ACTOR: dict[str, int | float] = {"num_cpus": 1, "num_gpus": 0}
