@@ -19,7 +19,7 @@ from flwr.serverapp import Grid, ServerApp
 from calyx.flower.bell import app_bell
 from calyx.flower.messages import Operator
 from calyx.wire import messages as wire
-from server.nodes import read_nodes
+from server.exchange.nodes import read_nodes
 
 LOOK_S = 0.2  # between two looks for replies where nobody rings; a look costs a SuperLink 40 ms
 PATIENCE_S = 60.0

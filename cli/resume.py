@@ -26,9 +26,9 @@ from cli.overrides import parsed, readable, why_unreadable
 from cli.waiting import Waiting
 from engines.planning import plan
 from server.checkpoints import RunState, load_newest
+from server.exchange.underway import check_rounds, read_record
 from server.left_out import leave_out, read_left_out
 from server.stopping import reason_to_stop
-from server.underway import check_rounds, read_record
 from strategies.flower import HOME, TARGET
 
 # What may change on resume without changing the bytes of the model; all else is the run itself.

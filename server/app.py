@@ -21,9 +21,10 @@ from calyx.tasks.task import Task, own_split
 from calyx.words.sentences import named
 from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
+from server.exchange.nodes import read_nodes
+from server.exchange.underway import check_rounds, read_record
 from server.job import Job, read_job
 from server.left_out import read_left_out
-from server.nodes import read_nodes
 from server.phase_order import check_phases
 from server.sampling import (
     check_cv,
@@ -35,7 +36,6 @@ from server.sampling import (
     too_small,
 )
 from server.stopping import check_monitor, why_unranked
-from server.underway import check_rounds, read_record
 from server.work import Work, fresh_state, initial_makeup
 from server.workflow import run_phases
 

@@ -23,9 +23,9 @@ from calyx.run.folder import Row, RunFolder
 from calyx.run.folds import CV_RUN, fold_run, stacked
 from calyx.run.order import Cv
 from calyx.survey.blocks import fold_name
-from server.asking import ask_all
 from server.checkpoints import load_newest, save
-from server.exchange import Exchange, Outcome, judged, total_counts
+from server.exchange.asking import ask_all
+from server.exchange.exchange import Exchange, Outcome, judged, total_counts
 from server.phases.preprocess import fitted_section
 from server.rounds import run_rounds
 from server.sampling import Groups

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from calyx.config.section import RunConfig
 from calyx.model.weights import Weights
 from calyx.run.folder import RunFolder
-from server.cohort_grid import CohortGrid
+from server.exchange.cohort_grid import CohortGrid
 from server.sampling import Groups
 from strategies.base import AlgorithmStrategy
 from strategies.flower import StockStrategy

@@ -25,9 +25,9 @@ from calyx.run.folder import Row, figure_text, shown_figures
 from calyx.seeding import global_scope
 from calyx.vector.figures import as_row
 from calyx.wire import records
-from server.asking import ask
 from server.checkpoints import RunState, save
-from server.exchange import Exchange, Outcome, judged, mean_loss, populations
+from server.exchange.asking import ask
+from server.exchange.exchange import Exchange, Outcome, judged, mean_loss, populations
 from server.federation import Federation
 from server.sampling import sample_cohort
 from server.stopping import Validated, compared, of_the_most, reason_to_stop, why_unranked

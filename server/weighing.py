@@ -11,7 +11,7 @@ from calyx.vector.weighing import (
     is_possible,
     least_w_max,
 )
-from server.exchange import Outcome, total_counts
+from server.exchange.exchange import Outcome, total_counts
 from server.work import Work
 
 log = logging.getLogger(__name__)

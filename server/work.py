@@ -18,12 +18,12 @@ from calyx.run.order import Cv, Terms, terms_of
 from calyx.secagg.roster import Roster
 from calyx.tasks.task import Task
 from server.checkpoints import RunState
-from server.cohort_grid import CohortGrid
+from server.exchange.cohort_grid import CohortGrid
+from server.exchange.nodes import Nodes
+from server.exchange.setting import Setting
+from server.exchange.underway import Underway
 from server.federation import Federation, Place
-from server.nodes import Nodes
 from server.sampling import Groups, deal_groups, present
-from server.setting import Setting
-from server.underway import Underway
 from strategies.base import make_strategy
 from strategies.loading import load_objective
 from strategies.local import contents_of

@@ -24,9 +24,9 @@ from calyx.run.order import Cv, Terms
 from calyx.secagg.refusals import RefusalCode
 from calyx.survey.blocks import ALL, TRAIN, Survey
 from calyx.words.sentences import named
-from server.asking import ask_all
 from server.baseline import holds, read_baseline, read_stored
-from server.exchange import Exchange, TooFewReplies, total_counts
+from server.exchange.asking import ask_all
+from server.exchange.exchange import Exchange, TooFewReplies, total_counts
 from server.work import Counted, Work
 
 KEPT = "audit-kept"  # the event that the sums are an earlier run's, and the check

@@ -9,10 +9,10 @@ from calyx.model.populations import Population
 from calyx.model.spread import client_spread
 from calyx.questions.layouts import Contents
 from calyx.vector.figures import Figures, none_of
-from server.asking import ask
 from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
-from server.exchange import Exchange, Outcome, judged, populations, total_counts
+from server.exchange.asking import ask
+from server.exchange.exchange import Exchange, Outcome, judged, populations, total_counts
 from server.federation import Federation
 from server.stopping import released
 from server.work import Work

@@ -24,7 +24,7 @@ from calyx.flower.messages import (
 )
 from calyx.wire import messages as wire
 from engines.embedded import EmbeddedGrid
-from server.cohort_grid import CohortGrid
+from server.exchange.cohort_grid import CohortGrid
 from strategies.base import AlgorithmStrategy
 
 

@@ -8,7 +8,7 @@ import pytest
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
 from calyx.vector.contribution import Aggregate
-from server.asking import _note
+from server.exchange.asking import _note
 from server.left_out import leave_out
 
 

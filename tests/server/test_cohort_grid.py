@@ -19,7 +19,7 @@ from calyx.wire import messages as wire
 from calyx.wire import records
 from client.data import prepare
 from client.training import LocalJob, train
-from server.exchange import TooFewReplies, judged, total_counts
+from server.exchange.exchange import TooFewReplies, judged, total_counts
 from strategies.algorithm import NoKeys
 from strategies.base import AlgorithmStrategy
 from strategies.fedavg import FedAvg as OurFedAvg

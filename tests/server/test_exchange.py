@@ -1,7 +1,14 @@
 """What an exchange that failed says: whose fault it is, in one sentence."""
 
 from calyx.words.sentences import named
-from server.exchange import LOST_GROUP, UNSOUND, Collected, Exchange, Outcome, TooFewReplies
+from server.exchange.exchange import (
+    LOST_GROUP,
+    UNSOUND,
+    Collected,
+    Exchange,
+    Outcome,
+    TooFewReplies,
+)
 
 NAMES = tuple(f"site-{i}" for i in range(9))
 

@@ -9,7 +9,7 @@ from flwr.serverapp.strategy import FedAvg
 from support.federation import Federation
 
 from calyx.wire import records
-from server.exchange import Exchange, judged, populations, total_counts
+from server.exchange.exchange import Exchange, judged, populations, total_counts
 
 
 @pytest.fixture(scope="module")

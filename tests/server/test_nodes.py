@@ -7,7 +7,7 @@ from calyx.errors import CalyxError
 from engines.embedded import EmbeddedGrid
 from engines.identities import Identities
 from engines.workers import WorkerPool
-from server.nodes import read_nodes
+from server.exchange.nodes import read_nodes
 
 
 def test_names_are_asked_for_and_sorted():
@@ -29,7 +29,7 @@ def test_a_member_that_calls_itself_like_another_is_left_out_and_ends_no_run(mon
     first, second, _ = grid.get_node_ids()
     grid._contexts[second].node_config = grid._contexts[first].node_config
     registered = {node: name for name, node in nodes.items()}
-    monkeypatch.setattr("server.nodes.registered_names", lambda _: registered)
+    monkeypatch.setattr("server.exchange.nodes.registered_names", lambda _: registered)
     assert read_nodes(grid, 5.0) == {n: i for n, i in nodes.items() if i != second}
     assert f"Node {second} is left out: it calls itself client-00" in caplog.text
 

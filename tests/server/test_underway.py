@@ -11,7 +11,7 @@ from calyx.errors import RoundFailed, UserError
 from calyx.files.plain import read_lines
 from calyx.secagg.roster import make_roster, read_roster, write_roster
 from client import ledger, memory
-from server.underway import Underway
+from server.exchange.underway import Underway
 
 
 class Died(BaseException):

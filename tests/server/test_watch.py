@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calyx.vector.contribution import Aggregate
-from server.watch import Watch
+from server.exchange.watch import Watch
 
 NAMES = ("a", "b", "c")
 

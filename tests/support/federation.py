@@ -17,10 +17,10 @@ from engines.embedded import EmbeddedGrid
 from engines.identities import throw_away
 from engines.planning import plan
 from engines.workers import WorkerPool
-from server.cohort_grid import CohortGrid
-from server.exchange import Exchange
-from server.nodes import read_nodes
-from server.setting import Setting
+from server.exchange.cohort_grid import CohortGrid
+from server.exchange.exchange import Exchange
+from server.exchange.nodes import read_nodes
+from server.exchange.setting import Setting
 from strategies.local import LocalObjective, contents_of
 
 

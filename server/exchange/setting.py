@@ -7,8 +7,8 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.questions.layouts import Contents
 from calyx.run.order import Terms
 from calyx.secagg.roster import Roster
+from server.exchange.underway import Underway
 from server.sampling import Groups
-from server.underway import Underway
 
 
 @dataclass(frozen=True)

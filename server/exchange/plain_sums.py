@@ -7,8 +7,8 @@ from calyx.errors import CalyxError
 from calyx.flower.replies import send_and_wait
 from calyx.vector.quantise import FixedPoint, Residues, add
 from calyx.wire import messages as wire
-from server.exchange import Collected, Exchange
-from server.nodes import Nodes
+from server.exchange.exchange import Collected, Exchange
+from server.exchange.nodes import Nodes
 
 Vectors = dict[str, Residues]
 

@@ -19,7 +19,7 @@ from calyx.secagg.aggregator import Aggregator, from_bytes
 from calyx.secagg.encoding import enc, split
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules
-from server.exchange import Exchange
+from server.exchange.exchange import Exchange
 from server.sampling import Groups
 
 

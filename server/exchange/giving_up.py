@@ -15,10 +15,10 @@ from calyx.run.order import Abandoned
 from calyx.secagg.keys import verify
 from calyx.secagg.roster import Roster
 from calyx.wire import messages as wire
-from server.exchange import Exchange
-from server.nodes import Nodes
-from server.plain_sums import by_sender
-from server.underway import MaskedSum, Underway
+from server.exchange.exchange import Exchange
+from server.exchange.nodes import Nodes
+from server.exchange.plain_sums import by_sender
+from server.exchange.underway import MaskedSum, Underway
 
 
 @dataclass(frozen=True)

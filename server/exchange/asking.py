@@ -11,7 +11,7 @@ from calyx.model.weights import Weights
 from calyx.run.folder import Row, make_event
 from calyx.wire import messages as wire
 from calyx.wire import records
-from server.exchange import Exchange, Outcome, TooFewReplies, total_counts
+from server.exchange.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.federation import Federation, Place
 from server.left_out import read_left_out
 from server.sampling import Groups

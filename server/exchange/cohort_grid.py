@@ -21,21 +21,16 @@ from calyx.run.order import Order, to_json
 from calyx.vector.contribution import Aggregate
 from calyx.wire import messages as wire
 from calyx.wire import records
-from server.exchange import (
-    Collected,
-    Exchange,
-    Outcome,
-    TooFewReplies,
-)
-from server.giving_up import GivingUp
-from server.nodes import Nodes
-from server.plain_sums import PlainSums
+from server.exchange.exchange import Collected, Exchange, Outcome, TooFewReplies
+from server.exchange.giving_up import GivingUp
+from server.exchange.nodes import Nodes
+from server.exchange.plain_sums import PlainSums
+from server.exchange.secure_sums import Ask, SecureSums
+from server.exchange.setting import Setting
+from server.exchange.soundness import sound_sums
+from server.exchange.underway import Record
+from server.exchange.watch import Watch
 from server.sampling import required_replies
-from server.secure_sums import Ask, SecureSums
-from server.setting import Setting
-from server.soundness import sound_sums
-from server.underway import Record
-from server.watch import Watch
 
 
 class CohortGrid(Grid):

@@ -1,6 +1,6 @@
 """Which groups' sums are used: those that honest clients cannot have made are not. Docs/secagg.md §13.
 
-What honest ones hardly make, and may, is said and used: `server.watch`.
+What honest ones hardly make, and may, is said and used: `server.exchange.watch`.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from calyx.questions.layouts import Parts
 from calyx.vector.contribution import Aggregate, decode
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.vector.quantise import Residues
-from server.exchange import UNSOUND, Collected
+from server.exchange.exchange import UNSOUND, Collected
 
 Sums = dict[int, list[Aggregate]]  # group → what its sum says, one a layout
 

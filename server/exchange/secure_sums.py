@@ -18,13 +18,13 @@ from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, nam
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules, Subject, context
 from calyx.wire import messages as wire
-from server.exchange import LOST_GROUP, Collected, Exchange
-from server.giving_up import GivingUp
-from server.nodes import Nodes
-from server.plain_sums import by_sender, send_orders
+from server.exchange.exchange import LOST_GROUP, Collected, Exchange
+from server.exchange.giving_up import GivingUp
+from server.exchange.nodes import Nodes
+from server.exchange.plain_sums import by_sender, send_orders
+from server.exchange.setting import Setting
+from server.exchange.underway import Record, Underway, masked_sum
 from server.sampling import required_replies
-from server.setting import Setting
-from server.underway import Record, Underway, masked_sum
 
 Take = Callable[[Aggregator, Bodies], dict[int, bytes]]
 
