@@ -41,7 +41,7 @@ from calyx.seeding import rng
 from calyx.survey.blocks import ALL, ITEMS, Survey
 from calyx.survey.measuring import measure
 from calyx.tasks.registry import load_task
-from client.checks import Finding, check_table
+from client.rows.checks import Finding, check_table
 
 KINDS: tuple[Kind, ...] = (*STRENGTHS, "swapped")
 WAYS = ("schema", "own rows", "last version", "audit")

@@ -28,7 +28,7 @@ from calyx.model.weights import Weights, float_shapes, load_into, weights_of
 from calyx.seeding import rng
 from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import FixedPoint, Residues, add
-from client.training import LocalJob, train
+from client.learning.training import LocalJob, train
 from strategies.local import LocalObjective
 
 SITES, SUMS = 6, 6

@@ -42,9 +42,9 @@ from calyx.tasks.task import Task
 from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import Residues, add
 from calyx.vector.weighing import UNKNOWN_W_MAX
-from client.data import prepare
-from client.splitting import PART_NAMES
-from client.training import LocalJob, train
+from client.learning.training import LocalJob, train
+from client.rows.data import prepare
+from client.rows.splitting import PART_NAMES
 from strategies.local import LocalObjective
 
 COHORTS = (1, 2, 5, 10, 20, 50, 100)  # clients in a sum

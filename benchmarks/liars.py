@@ -28,7 +28,7 @@ from calyx.vector.contribution import Cells, Contribution, Layout, encode
 from calyx.vector.quantise import Residues
 from cli.main import run as calyx
 from client import app
-from client.assignment import Assignment
+from client.gate.assignment import Assignment
 
 LIAR = 3  # whose rows it is does not matter
 ROWS = 2**20

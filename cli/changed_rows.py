@@ -12,10 +12,10 @@ from calyx.run.order import terms_of
 from calyx.tasks.registry import load_task
 from calyx.wire.messages import FailureCode
 from calyx.words.sentences import named
-from client.begun import Beginning
 from client.config import node_config, read_site
-from client.data import read_rows
 from client.failures import ClientFailure
+from client.rows.begun import Beginning
+from client.rows.data import read_rows
 from server.left_out import read_left_out
 from server.sampling import check_replies, check_sizes
 

@@ -7,8 +7,8 @@ from calyx.errors import printable
 from calyx.secagg.refusals import Refusal
 from calyx.secagg.roster import Roster
 from cli.checks import Check
-from client.ledger import read_ledger
-from client.limits import clock_sentence
+from client.gate.ledger import read_ledger
+from client.gate.limits import clock_sentence
 
 
 def ledger_row(path: Path, roster: Roster | None, now: float | None = None) -> Check:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from calyx.errors import CalyxError
 from cli.checks import Check
 from cli.site_file import task_template
-from client.looseness import Looser, looser
-from client.policy import PolicyConfig
-from client.templates import Template
+from client.gate.looseness import Looser, looser
+from client.gate.policy import PolicyConfig
+from client.gate.templates import Template
 
 COMMON = "csv"  # whose template is held against a policy that names no task
 

@@ -21,7 +21,7 @@ MEND = "mend the file, or the schema.yaml that all sites agree on"
 def look(site: Site, folder: Path, files: str) -> Check:
     """The check of a folder whose `files` are counted in words; rows are read, checked and split."""
     from calyx.tasks.csv import Csv  # late: other folders need none of it
-    from client.data import rows_of
+    from client.rows.data import rows_of
 
     try:
         if not {path.name.lower() for path in folder.iterdir()} & set(SCHEMAS):

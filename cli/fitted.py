@@ -12,7 +12,7 @@ from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import ColumnFit, Fitted, given
 from calyx.run.order import Terms
 from calyx.tasks.task import Task
-from client.begun import Beginning
+from client.rows.begun import Beginning
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from calyx.model.makeup import Makeup
 from calyx.model.weights import Weights
 from calyx.run.folder import RunFolder
 from cli.fitted import Whose
-from client.store import Store
+from client.learning.store import Store
 from strategies.loading import load_objective
 
 

@@ -11,10 +11,10 @@ from calyx.composing.compose import compose
 from calyx.errors import ConfigError, UserError, printable
 from calyx.tasks.registry import load_class
 from calyx.trust.bounded_http import is_address
-from client.bounds import shown as written
-from client.looseness import value_shown
-from client.order_keys import order_keys
-from client.templates import GUARDS, Template, template_of
+from client.gate.bounds import shown as written
+from client.gate.looseness import value_shown
+from client.gate.order_keys import order_keys
+from client.gate.templates import GUARDS, Template, template_of
 
 PLACEHOLDER = "HOST:PORT"
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")

@@ -7,7 +7,7 @@ from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.privacy.section import PrivacyConfig
 from cli.site_file import task_template
-from client.policy import all_beyond, below
+from client.gate.policy import all_beyond, below
 from engines.planning import asked_of
 
 

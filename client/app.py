@@ -23,15 +23,16 @@ from calyx.vector.figures import finite_row
 from calyx.vector.quantise import Residues
 from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
-from client import journal, secure_mod
-from client.assignment import Assignment, of_fold, open_assignment, scored_folds
+from client import journal
 from client.config import Site, read_site
 from client.failures import ClientFailure, told
-from client.judgement import judge_models
+from client.gate import secure_mod
+from client.gate.assignment import Assignment, of_fold, open_assignment, scored_folds
+from client.gate.policy import accept
+from client.learning.judgement import judge_models
+from client.learning.training import LocalJob, Trained, train
 from client.partition import node_values
-from client.policy import accept
-from client.survey import survey
-from client.training import LocalJob, Trained, train
+from client.rows.survey import survey
 from strategies.local import Finished, sent_by
 
 Work = Callable[[Assignment, Site], tuple[Contribution, ...]]

@@ -12,7 +12,7 @@ from calyx.machine.hardware import HardwareConfig
 from calyx.secagg.participant import Member
 from calyx.secagg.roster import Roster, read_roster
 from calyx.words.sentences import named
-from client.policy import ADDED, PolicyConfig
+from client.gate.policy import ADDED, PolicyConfig
 
 _NAME_KEY = "client-name"  # in Flower's node config
 _CONFIG_KEY = "client-config"

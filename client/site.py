@@ -34,7 +34,7 @@ from client import journal
 from client.app import app
 from client.code import check_code, note_seen
 from client.config import ClientConfig, Site, node_config, read_site
-from client.pace import Clock, take_note, wait
+from client.gate.pace import Clock, take_note, wait
 
 log = logging.getLogger(__name__)
 HELD_S = 2.0

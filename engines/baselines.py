@@ -24,9 +24,9 @@ from calyx.questions.layouts import over_of
 from calyx.run.order import Terms
 from calyx.tasks.causes import cause_of
 from client.config import Site
-from client.data import Participant, prepare, task_of, to_part
-from client.splitting import PART_NAMES, PartName
-from client.training import LocalJob, train
+from client.learning.training import LocalJob, train
+from client.rows.data import Participant, prepare, task_of, to_part
+from client.rows.splitting import PART_NAMES, PartName
 from engines.progress import Progress, silent
 from engines.workers import Done, Job, Result, WorkerPool, tell
 from strategies.local import LocalObjective

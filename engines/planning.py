@@ -26,13 +26,13 @@ from calyx.wire.messages import FailureCode
 from calyx.words.extras import adding
 from calyx.words.sentences import counted, rows
 from client import journal
-from client.checks import UNLABELLED
 from client.config import Site, node_config, read_site
-from client.data import describe, prepare
 from client.failures import ClientFailure
+from client.gate.policy import all_beyond
 from client.journal import Note
-from client.part_checks import INFLATING
-from client.policy import all_beyond
+from client.rows.checks import UNLABELLED
+from client.rows.data import describe, prepare
+from client.rows.part_checks import INFLATING
 from engines.progress import Progress, silent
 from server.baseline import read_baseline
 from server.phase_order import check_phases

@@ -32,7 +32,7 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Terms
 from calyx.tasks.task import Task
 from client.config import Site
-from client.data import prepare, read_again, read_rows, task_of
+from client.rows.data import prepare, read_again, read_rows, task_of
 from engines.planning import Plan
 from engines.trial import (
     MAX_ROWS,
@@ -58,9 +58,7 @@ _WAY_OUT = (
     "random.SystemRandom(); draw from torch, numpy.random or random, whose global generators are "
     "seeded, or from the seed that `load` is given"
 )
-_CHILD = (
-    "import json, sys; from client.data import version_of; print(version_of(*json.load(sys.stdin)))"
-)
+_CHILD = "import json, sys; from client.rows.data import version_of; print(version_of(*json.load(sys.stdin)))"
 
 
 @dataclass(frozen=True)

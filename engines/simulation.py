@@ -18,9 +18,9 @@ from calyx.machine.hardware import cores
 from calyx.model.metrics import PERSONAL
 from calyx.model.training_config import TrainingConfig
 from calyx.run.folder import Row, RunFolder
-from client.begun import Beginning, begin
-from client.data import read_rows
-from client.store import Store
+from client.learning.store import Store
+from client.rows.begun import Beginning, begin
+from client.rows.data import read_rows
 from engines.baselines import Federated, Figure, Question, as_row, compute_baselines
 from engines.embedded import RUN_ID, Answer, EmbeddedGrid
 from engines.identities import Identities, throw_away

@@ -29,9 +29,9 @@ from calyx.seeding import global_scope
 from calyx.tasks.causes import cause_of, place_of
 from calyx.tasks.task import Task
 from calyx.words.sentences import counted, named
-from client.batching import batch_sizes, is_last_joined
-from client.data import Participant
-from client.training import LocalJob, train
+from client.learning.batching import batch_sizes, is_last_joined
+from client.learning.training import LocalJob, train
+from client.rows.data import Participant
 from strategies.loading import load_objective
 from strategies.local import LocalObjective
 

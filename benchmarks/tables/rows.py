@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from calyx.data.schema import Schema, Table, join
 from calyx.tasks.registry import load_task
-from client.splitting import PART_NAMES, PartName, split
+from client.rows.splitting import PART_NAMES, PartName, split
 
 Numbers = NDArray[np.float64]
 

@@ -128,7 +128,7 @@ def entries_of(outcomes: Sequence[Outcome], objective: str) -> list[Entry]:
 def _figures_compared(outcomes: Sequence[Outcome], objective: str) -> list[str]:
     """The figure of each job, without its `best_`.
 
-    Classifiers of clients' own are compared by accuracy (`calyx.composing.defaults`), common ones by loss: beside
+    Classifiers of clients' own are compared by accuracy (`composing/defaults`), common ones by loss: beside
     each other all are compared by accuracy.
     """
     names = [figure_of(one.figures, objective) for one in outcomes]

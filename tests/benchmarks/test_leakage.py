@@ -10,7 +10,7 @@ import pytest
 from benchmarks import imprint, leakage
 from calyx.secagg.masking import Mask, apply_masks
 from cli.site_file import task_template
-from client.bounds import is_within
+from client.gate.bounds import is_within
 
 EXAMPLES = 100  # mean |correlation| of noise: 0.10 ± 0.008, so 0.2 is twelve deviations away
 

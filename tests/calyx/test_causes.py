@@ -8,7 +8,7 @@ from support.training import CPU
 from torch import nn
 
 from calyx.tasks.causes import cause_of, place_of
-from client.batching import loss_of_batch
+from client.learning.batching import loss_of_batch
 
 SOURCE = """
 from torch import nn

@@ -12,7 +12,7 @@ from calyx.machine.hardware import Hardware, HardwareConfig, apply, cores, gpu_c
 from calyx.model.training_config import EarlyStopping, TrainingConfig
 from calyx.model.weights import hash_weights, weights_of
 from calyx.seeding import global_scope
-from client.training import LocalJob, train
+from client.learning.training import LocalJob, train
 from strategies.local import LocalObjective
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

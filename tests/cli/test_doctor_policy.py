@@ -8,7 +8,7 @@ import pytest
 from calyx.config.section import parse
 from cli.doctor_policy import policy_checks
 from cli.site_file import task_template
-from client.policy import PolicyConfig
+from client.gate.policy import PolicyConfig
 
 LOOSER = {
     "n_min": (4, "n_min is 4, and 5 in the template"),

@@ -12,7 +12,7 @@ from calyx.errors import UserError
 from calyx.secagg.roster import make_roster
 from cli import doctor
 from cli.doctor_ledger import ledger_row
-from client.ledger import open_ledger
+from client.gate.ledger import open_ledger
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,11 @@ TEN = "\n".join(["age,sick", *ROWS, ""])
             0,
             "1 row lies above 120 in the column age",
         ),
-        ({"schema.yaml": SICK, "north.csv": TEN[:21]}, 0, "fewer than client.policy.min_cell=10"),
+        (
+            {"schema.yaml": SICK, "north.csv": TEN[:21]},
+            0,
+            "fewer than client.policy.min_cell=10",
+        ),
         ({"schema.yaml": SICK, "South.csv": TEN}, 1, "no file north.csv; it has those of South"),
         ({"schema.yaml": SICK}, 1, "no file north.csv; it has no CSV file at all"),
         ({"schema.yaml": SICK.replace("sick", "ill"), "north.csv": TEN}, 1, "has no column ill"),

@@ -91,7 +91,10 @@ def test_code_that_was_not_signed_does_not_run_before_it_is_found_nor_caches_nor
         text=True,
         check=False,
     )
-    assert "(calyx/new/__init__.py is not in it, client/training.py has changed)" in ended.stderr
+    assert (
+        "(calyx/new/__init__.py is not in it, client/learning/training.py has changed)"
+        in ended.stderr
+    )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "taken" not in ended.stderr
     assert not (tmp_path / "state").exists()

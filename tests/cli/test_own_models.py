@@ -12,7 +12,7 @@ from calyx.run.folder import RunFolder
 from cli import own_models
 from cli.fitted import Whose
 from cli.own_models import model_of
-from client.store import Store
+from client.learning.store import Store
 from strategies.ditto import DittoLocal
 from strategies.fedbn import FedBNLocal
 from strategies.local import LocalObjective

@@ -28,7 +28,7 @@ from cli.fitted import fitted_for
 from cli.new_rows import NewRows, faults, read_new_rows, said_of
 from cli.own_models import Answering
 from cli.predictions import as_csv, header_of, probabilities
-from client.splitting import split
+from client.rows.splitting import split
 
 pytestmark = pytest.mark.e2e
 

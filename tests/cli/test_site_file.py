@@ -22,9 +22,9 @@ from cli.main import run as program
 from cli.overrides import readable
 from cli.site_file import task_template
 from cli.template_check import outside_template
-from client.policy import check_policy
+from client.gate.policy import check_policy
+from client.gate.templates import around
 from client.site import read_site_config
-from client.templates import around
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()

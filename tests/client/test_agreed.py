@@ -158,7 +158,7 @@ SENSELESS = {
 def test_what_nothing_could_be_learned_with_is_refused_before_rows_and_costs_nothing(
     clients, monkeypatch, what
 ):
-    monkeypatch.setattr("client.assignment.prepare", lambda *_: pytest.fail("it read rows"))
+    monkeypatch.setattr("client.gate.assignment.prepare", lambda *_: pytest.fail("it read rows"))
     section, changes = SENSELESS[what]
     order = clients.with_terms(section, **changes)
     context = clients.contexts[clients.names[0]]
@@ -170,7 +170,7 @@ def test_a_model_that_cannot_be_made_is_the_orders_fault_and_not_the_rows(client
     def model(*_):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] you tried to allocate 5e18 bytes")
 
-    monkeypatch.setattr("client.assignment._pristine", model)
+    monkeypatch.setattr("client.gate.assignment._pristine", model)
     assert code_of(clients.ask(clients.names[0], clients.order())) == "order-refused"
     assert not clients.contexts[clients.names[0]].state
 
@@ -180,7 +180,7 @@ def test_an_order_is_counted_before_its_rows_are_read(clients, monkeypatch):
     policy = clients.section["policy"] | {"sums_a_day": 1}
     clients.contexts[name] = clients.fresh(name, policy=policy)
     read = []
-    monkeypatch.setattr("client.assignment.prepare", lambda *_: read.append(1) or 1 / 0)
+    monkeypatch.setattr("client.gate.assignment.prepare", lambda *_: read.append(1) or 1 / 0)
     assert code_of(clients.ask(name, clients.order(run="a"))) == "internal-error"
     assert code_of(clients.ask(name, clients.order(run="b"))) == "daily-limit"
     assert len(read) == 1

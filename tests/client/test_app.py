@@ -17,9 +17,9 @@ from calyx.model.weights import hash_weights
 from calyx.run.order import Order, to_json
 from calyx.tasks.digits import Digits
 from calyx.wire import messages as wire
-from client import assignment
 from client.app import app
 from client.config import node_config
+from client.gate import assignment
 
 
 @pytest.fixture(scope="module")

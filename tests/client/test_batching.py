@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from calyx.seeding import rng
-from client.batching import batch_sizes, is_last_joined
-from client.training import train
+from client.learning.batching import batch_sizes, is_last_joined
+from client.learning.training import train
 
 
 @pytest.mark.parametrize(

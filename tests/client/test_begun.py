@@ -18,12 +18,12 @@ from calyx.model.weights import hash_weights
 from calyx.run.order import Cv, Order, to_json
 from calyx.tasks.csv import Csv
 from calyx.wire import messages as wire
-from client import renewal
 from client.app import app
-from client.begun import Beginning, begin
 from client.config import node_config
-from client.data import Rows, forget, read_rows
-from client.splitting import split
+from client.rows import renewal
+from client.rows.begun import Beginning, begin
+from client.rows.data import Rows, forget, read_rows
+from client.rows.splitting import split
 
 SCHEMA = Schema((Column("a", "numeric", low=0, high=99),), ("no", "yes"))
 

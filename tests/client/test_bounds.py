@@ -10,9 +10,9 @@ from support.site_files import POLICY
 from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.tasks import registry
-from client import order_keys
-from client.bounds import is_within
-from client.policy import PolicyConfig
+from client.gate import order_keys
+from client.gate.bounds import is_within
+from client.gate.policy import PolicyConfig
 
 
 def read(bounds):

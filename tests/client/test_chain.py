@@ -1,6 +1,6 @@
 """Which order of a run a client admits after those that it has taken: docs/secagg.md §10 and §11.
 
-The ledger alone is asked, as `client.secure_mod` asks it: no rows, no training.
+The ledger alone is asked, as `client.gate.secure_mod` asks it: no rows, no training.
 """
 
 from dataclasses import replace
@@ -11,9 +11,9 @@ from support.orders import NAMES, TERMS, digit, link, order
 
 from calyx.run.order import Cv, Link
 from calyx.secagg.refusals import Refusal
-from client.ledger import Ledger
-from client.limits import DAY_S
-from client.tombstones import Answers, Tombstone
+from client.gate.ledger import Ledger
+from client.gate.limits import DAY_S
+from client.gate.tombstones import Answers, Tombstone
 
 
 @pytest.fixture

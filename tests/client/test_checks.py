@@ -7,9 +7,9 @@ import pytest
 
 from calyx.data.schema import Column, Schema, Table
 from calyx.wire.messages import FailureCode
-from client.checks import Finding, check_table
 from client.failures import ClientFailure
-from client.part_checks import check_parts
+from client.rows.checks import Finding, check_table
+from client.rows.part_checks import check_parts
 
 NAN = np.nan
 SCHEMA = Schema(

@@ -13,7 +13,8 @@ from calyx.secagg.keys import sign
 from calyx.secagg.roster import make_roster, write_roster
 from calyx.tasks.digits import Digits
 from calyx.wire import messages as wire
-from client import data, ledger, memory
+from client.gate import ledger, memory
+from client.rows import data
 
 
 def test_a_round_rolled_back_a_context_used_again_and_changed_terms_are_refused(clients):
@@ -226,7 +227,7 @@ def test_runs_and_sums_a_day_are_limited(clients, tmp_path, monkeypatch):
     assert clients.ask(name, clients.order(run="b", attempt=2)).has_content()
     assert code_of(clients.ask(name, clients.order(run="b", attempt=3))) == "daily-limit"
     now = time.time()
-    monkeypatch.setattr("client.secure_mod.time.time", lambda: now + 86_401)
+    monkeypatch.setattr("client.gate.secure_mod.time.time", lambda: now + 86_401)
     assert clients.ask(name, clients.order(run="c", kind="test")).has_content()
 
 

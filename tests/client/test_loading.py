@@ -7,7 +7,7 @@ import pytest
 
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import DataError
-from client.loading import load
+from client.rows.loading import load
 
 X, Y = np.zeros((4, 2)), np.array([0, 1, 1, 0])
 COLUMNS = (Column("a", "numeric"), Column("b", "numeric"))

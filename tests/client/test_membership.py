@@ -7,7 +7,7 @@ from support.orders import NAMES, order
 
 from calyx.secagg.refusals import Refusal
 from calyx.secagg.roster import Roster
-from client.membership import check_members, members_of
+from client.gate.membership import check_members, members_of
 
 ROSTER = Roster(1, tuple((name, bytes(32)) for name in NAMES), b"", b"")
 MEMBERS = (("a", "b", "c"), ("d", "e", "f"))

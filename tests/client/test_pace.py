@@ -11,10 +11,11 @@ from calyx.flower.bundle import bundle_hash
 from calyx.flower.messages import as_task
 from calyx.flower.site import NotAdmitted
 from calyx.model.weights import hash_weights
-from client import journal, training
+from client import journal
 from client import site as sites
-from client.pace import Clock, leaves_at, note_rows, take_note, wait
-from client.policy import PolicyConfig
+from client.gate.pace import Clock, leaves_at, note_rows, take_note, wait
+from client.gate.policy import PolicyConfig
+from client.learning import training
 from client.site import SiteConfig, Worker
 
 PACE_S = 2.0

@@ -7,8 +7,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from calyx.data.schema import Column, Repeating, Schema, Table, Target
 from calyx.inspection.alike_neighbours import alike_neighbours
 from calyx.seeding import rng
-from client.part_checks import check_split
-from client.splitting import split
+from client.rows.part_checks import check_split
+from client.rows.splitting import split
 
 
 def schema_of(width, kind="numeric"):

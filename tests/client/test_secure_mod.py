@@ -37,7 +37,7 @@ def test_a_stage_out_of_turn_or_of_another_context_is_refused(clients):
 def test_a_message_after_the_deadline_is_refused_and_the_context_is_dead(clients, monkeypatch):
     server, requests = clients.advance(clients.order(), 0)
     now = time.time()
-    monkeypatch.setattr("client.secure_mod.time.time", lambda: now + 121)
+    monkeypatch.setattr("client.gate.secure_mod.time.time", lambda: now + 121)
     name = clients.names[0]
     assert code_of(clients.stage(name, 1, server.ctx, requests[0])) == "after-deadline"
     monkeypatch.undo()
@@ -48,7 +48,7 @@ def test_a_repeated_request_gains_no_time(clients, monkeypatch):
     server, requests = clients.advance(clients.order(), 0)
     now, name = time.time(), clients.names[0]
     for later, code in ((100, None), (200, None), (222, "after-deadline")):
-        monkeypatch.setattr("client.secure_mod.time.time", lambda t=now + later: t)
+        monkeypatch.setattr("client.gate.secure_mod.time.time", lambda t=now + later: t)
         reply = clients.stage(name, 1, server.ctx, requests[0])
         assert reply.has_content() if code is None else code_of(reply) == code
 

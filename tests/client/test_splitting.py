@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from calyx.data.schema import Table
 from client.failures import ClientFailure
-from client.splitting import PART_NAMES, split, split_fold
+from client.rows.splitting import PART_NAMES, split, split_fold
 
 
 def table(values, blocks=None):

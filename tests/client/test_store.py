@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from client.store import KEPT, Store
+from client.learning.store import KEPT, Store
 
 
 def value(weights):

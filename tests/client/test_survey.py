@@ -12,8 +12,9 @@ from calyx.files.plain import read_lines
 from calyx.model.weights import hash_weights
 from calyx.run.order import Cv
 from calyx.wire import messages as wire
-from client import data, journal
+from client import journal
 from client.config import node_config
+from client.rows import data
 
 
 def statistics(clients, **changes):
@@ -239,7 +240,7 @@ def audited(clients, tmp_path, monkeypatch):
     assert ask(clients, statistics(clients, run="january"), context).has_content()
 
     def again(change, run="july"):
-        monkeypatch.setattr("client.renewal.read_rows", lambda *where: change(real(*where)))
+        monkeypatch.setattr("client.rows.renewal.read_rows", lambda *where: change(real(*where)))
         assert ask(clients, statistics(clients, run=run), context).has_content()
 
     yield again

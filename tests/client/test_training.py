@@ -16,7 +16,7 @@ from calyx.machine.hardware import Hardware
 from calyx.model.evaluation import evaluate
 from calyx.model.weights import weights_of
 from calyx.seeding import rng
-from client.training import train
+from client.learning.training import train
 from strategies.ditto import PersonalObjective
 from strategies.fedprox import FedProxLocal
 from strategies.local import LocalObjective

@@ -8,7 +8,7 @@ from support.federation import Federation
 
 from calyx.data.schema import Column, Schema
 from calyx.model.metrics import Evaluation, counts_of
-from client.data import prepare
+from client.rows.data import prepare
 from engines.baselines import (
     Baselines,
     Federated,

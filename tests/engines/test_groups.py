@@ -8,7 +8,7 @@ from calyx.composing.compose import compose
 from calyx.errors import ConfigError
 from calyx.tasks.csv import Csv
 from cli.settling import settled
-from client.splitting import split, split_fold
+from client.rows.splitting import split, split_fold
 from engines.planning import plan
 
 SITES, PEOPLE, VISITS, WIDTH = 3, 24, 5, 6

@@ -15,7 +15,7 @@ from calyx.errors import ConfigError
 from calyx.run.order import terms_of
 from calyx.tasks.digits import Digits
 from client.config import node_config, read_site
-from client.data import read_rows
+from client.rows.data import read_rows
 from engines import rehearsal
 from engines.planning import plan
 from engines.rehearsal import Found, Rehearsal, look, rehearse

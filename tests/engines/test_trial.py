@@ -8,7 +8,7 @@ from torch import nn
 
 from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
-from client.data import Participant
+from client.rows.data import Participant
 from engines.trial import Trial, check_judging, train_once, unable_clients
 
 BN = "Expected more than 1 value per channel when training"

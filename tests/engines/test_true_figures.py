@@ -18,8 +18,8 @@ from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model, load_into, load_weights
 from cli.report.page import write_report
 from cli.results import print_results
-from client.data import prepare
-from client.splitting import split
+from client.rows.data import prepare
+from client.rows.splitting import split
 from engines.planning import plan
 from engines.simulation import simulate
 

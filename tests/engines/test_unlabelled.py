@@ -4,7 +4,7 @@ from support.csv_files import CLASSES, write_folder
 
 from calyx.composing.compose import compose
 from cli.settling import settled
-from client.data import read_again
+from client.rows.data import read_again
 from engines.planning import plan
 
 

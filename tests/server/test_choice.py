@@ -14,8 +14,8 @@ from calyx.model.weights import initial_model
 from calyx.vector.figures import none_of
 from cli.report.page import write_report
 from cli.results import print_results
-from client.data import prepare
-from client.store import Store
+from client.learning.store import Store
+from client.rows.data import prepare
 from server import rounds as rounds_module
 
 SIX = ["task.num_clients=6", "task.min_rows=40", "rounds=3"]

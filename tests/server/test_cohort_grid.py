@@ -17,8 +17,8 @@ from calyx.model.weights import initial_model, load_into, weights_of
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.wire import messages as wire
 from calyx.wire import records
-from client.data import prepare
-from client.training import LocalJob, train
+from client.learning.training import LocalJob, train
+from client.rows.data import prepare
 from server.exchange.exchange import TooFewReplies, judged, total_counts
 from strategies.algorithm import NoKeys
 from strategies.base import AlgorithmStrategy

@@ -9,7 +9,9 @@ from support.taps import Tap, run_server
 
 from calyx.errors import CalyxError, RoundFailed
 from calyx.files.plain import read_lines
-from client import data, journal, ledger, memory
+from client import journal
+from client.gate import ledger, memory
+from client.rows import data
 from server.phases.audit import AuditFailed
 
 
@@ -17,7 +19,9 @@ from server.phases.audit import AuditFailed
 def sites(tmp_path, monkeypatch):
     """Six sites; the operator's sums are kept below this test's folder."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("client.survey.local_findings", lambda *_: [])  # they take a second a site
+    monkeypatch.setattr(
+        "client.rows.survey.local_findings", lambda *_: []
+    )  # they take a second a site
     yield Sites(tmp_path / "sites")
     memory._open.clear()
     ledger.open_ledger.cache_clear()
@@ -42,7 +46,7 @@ def with_new_rows(monkeypatch, names):
         x[0, 0] += 1
         return replace(rows, table=replace(rows.table, x=x))
 
-    monkeypatch.setattr("client.renewal.read_rows", changed)
+    monkeypatch.setattr("client.rows.renewal.read_rows", changed)
 
 
 def kept(folder):

@@ -9,8 +9,8 @@ from support.taps import Tap, run_server
 
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model, load_into, load_weights
-from client.data import prepare
-from client.store import Store
+from client.learning.store import Store
+from client.rows.data import prepare
 
 RUN = ("task.num_clients=4", "rounds=2", "preprocessing=local")
 

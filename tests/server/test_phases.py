@@ -13,7 +13,7 @@ from calyx.findings.figures import read_sums
 from calyx.model.weights import load_weights
 from calyx.preprocessing.federated import without_constants
 from calyx.questions.layouts import survey_of
-from client.data import read_rows
+from client.rows.data import read_rows
 from server.phase_order import check_phases
 from server.phases.audit import AuditFailed, read_counted
 

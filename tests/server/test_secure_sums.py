@@ -16,7 +16,7 @@ from calyx.vector.quantise import unpack
 from calyx.wire import messages as wire
 from calyx.wire import records
 from client import app as client_app
-from client import secure_mod
+from client.gate import secure_mod
 from server.exchange import secure_sums
 from server.exchange.exchange import TooFewReplies
 from strategies.base import AlgorithmStrategy, load_algorithm

@@ -10,7 +10,7 @@ from support.taps import Tap, run_server, stage_of
 from calyx.errors import RoundFailed, UserError
 from calyx.files.plain import read_lines
 from calyx.secagg.roster import make_roster, read_roster, write_roster
-from client import ledger, memory
+from client.gate import ledger, memory
 from server.exchange.underway import Underway
 
 

@@ -18,9 +18,9 @@ from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import initial_model, load_into, weights_of
 from calyx.tasks.digits import Digits
 from calyx.wire import records
-from client import assignment
-from client.data import prepare
-from client.training import LocalJob, train
+from client.gate import assignment
+from client.learning.training import LocalJob, train
+from client.rows.data import prepare
 from strategies.flower import HOME
 from strategies.local import LocalObjective
 

@@ -11,7 +11,7 @@ from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from calyx.model.training_config import EarlyStopping, TrainingConfig
-from client.optimizers import make_optimizer
+from client.learning.optimizers import make_optimizer
 from engines.planning import check_config, plan
 from engines.simulation import simulate
 from strategies.algorithm import Mean, NoKeys

@@ -14,10 +14,10 @@ from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.roster import read_roster
 from calyx.secagg.rules import context
 from calyx.wire import messages as wire
-from client import memory
 from client.app import app
 from client.config import node_config
-from client.secure_mod import subject_of
+from client.gate import memory
+from client.gate.secure_mod import subject_of
 
 LINKS = ({"ctx": "1" * 64, "root": "2" * 64},)  # of a sum in which no client here took part
 

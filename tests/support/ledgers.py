@@ -4,9 +4,9 @@ from calyx.secagg.refusals import Refusal
 from calyx.secagg.rules import Rules
 from calyx.secagg.session import Session
 from client.failures import ClientFailure
-from client.ledger import open_ledger
-from client.limits import Limits
-from client.tombstones import Answers, Tombstone, vector_keys
+from client.gate.ledger import open_ledger
+from client.gate.limits import Limits
+from client.gate.tombstones import Answers, Tombstone, vector_keys
 from support.orders import digit
 
 NOW = 1.8e9

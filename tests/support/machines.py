@@ -33,7 +33,7 @@ LOADED = [
     "cli.server",
     "cli.simulate",
     "cli.submit",
-    "client.training",
+    "client.learning.training",
     "engines.embedded",
     "calyx.tasks.heart",
     "flwr.supercore.control.control_http_client",

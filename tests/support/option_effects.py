@@ -17,7 +17,7 @@ from calyx.privacy.section import PrivacyConfig, guarantee
 from calyx.questions.layouts import PRG_KEY_BYTES
 from calyx.tasks.csv import Csv
 from calyx.tasks.registry import load_class
-from client.training import LocalJob, train
+from client.learning.training import LocalJob, train
 from server.sampling import deal_groups
 from strategies.algorithm import GroupUpdate, Mean
 from strategies.local import LocalObjective, Start

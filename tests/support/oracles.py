@@ -23,7 +23,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, mean_absolute_erro
 from calyx.data.schema import Table
 from calyx.files.plain import read_lines
 from cli import predict
-from client.splitting import split
+from client.rows.splitting import split
 from support.wild import Made
 
 EXACT = 1e-11  # relative; clients tell 40 bits of a sum

@@ -2,8 +2,8 @@
 
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import make_roster, write_roster
-from client import ledger, memory
 from client.config import node_config
+from client.gate import ledger, memory
 from engines.identities import Identities
 from support.federation import Federation
 from support.taps import Tap

@@ -31,10 +31,10 @@ from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules
 from calyx.secagg.session import Session
 from calyx.wire import messages as wire
-from client.ledger import Ledger
-from client.limits import Limits
-from client.policy import PolicyConfig, accept, check_rules
-from client.tombstones import Answers, Tombstone
+from client.gate.ledger import Ledger
+from client.gate.limits import Limits
+from client.gate.policy import PolicyConfig, accept, check_rules
+from client.gate.tombstones import Answers, Tombstone
 from support.federation import config_of
 from support.flows import FLOWS, SMALL
 
@@ -197,7 +197,7 @@ def main():
     for name in sys.argv[2:] or FLOWS:
         with pytest.MonkeyPatch.context() as patch, recording(patch) as recorder:
             patch.setenv("XDG_STATE_HOME", str(Path(sys.argv[1]) / name / "kept"))
-            patch.setattr("client.survey.local_findings", lambda *_: [])  # a second a site
+            patch.setattr("client.rows.survey.local_findings", lambda *_: [])  # a second a site
             FLOWS[name](Path(sys.argv[1]) / name)
         path = FOLDER / f"{name}.json"
         path.write_text(recorder.text())

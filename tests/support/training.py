@@ -6,7 +6,7 @@ import torch
 from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
 from calyx.model.training_config import EarlyStopping, TrainingConfig
-from client.training import LocalJob
+from client.learning.training import LocalJob
 from strategies.local import LocalObjective
 
 CPU = Hardware("cpu", 1, "float32", True)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from calyx.errors import CalyxError
-from client.ledger import Ledger
+from client.gate.ledger import Ledger
 from support.flows import ALL, SMALL, Died, Orders
 from support.sites import Sites
 from support.taps import run_server
@@ -118,7 +118,7 @@ def main():
         patch.setattr(Ledger, name, watched)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("client.survey.local_findings", lambda *_: [])  # a second a site
+        patch.setattr("client.rows.survey.local_findings", lambda *_: [])  # a second a site
         for name in _CHECKS:
             watch(patch, name)
         for number in range(first, last):

@@ -8,7 +8,7 @@ import yaml
 from support.csv_files import task_of
 
 from calyx.errors import ConfigError, DataError
-from client.splitting import PART_NAMES, split
+from client.rows.splitting import PART_NAMES, split
 
 SCHEMA = {
     "target": {"name": "y", "classes": ["a", "b"]},

@@ -12,8 +12,8 @@ from calyx.config.section import parse
 from calyx.data.csv.schema import SchemaConfig, read_schema
 from calyx.errors import ConfigError, DataError
 from calyx.tasks.csv import Csv
-from client.checks import check_table
 from client.failures import ClientFailure
+from client.rows.checks import check_table
 
 CODES = [
     "010",

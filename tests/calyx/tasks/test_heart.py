@@ -16,8 +16,8 @@ from calyx.preprocessing.fitting import apply, fit
 from calyx.tasks import heart
 from calyx.tasks.heart import COLUMNS, Heart, read_table
 from calyx.tasks.registry import load_task
-from client.checks import check_table
-from client.data import split
+from client.rows.checks import check_table
+from client.rows.data import split
 
 DATA = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "heart"
 needs_data = pytest.mark.skipif(

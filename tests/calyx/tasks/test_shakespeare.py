@@ -23,7 +23,7 @@ from calyx.tasks.shakespeare import (
     read_speeches,
     speeches_by_role,
 )
-from client.data import split
+from client.rows.data import split
 
 DATA = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "tinyshakespeare"
 needs_data = pytest.mark.skipif(

@@ -11,8 +11,8 @@ from calyx.privacy.section import PrivacyConfig, smallest_sound_group
 from calyx.tasks import vowel
 from calyx.tasks.registry import load_task
 from calyx.tasks.vowel import Vowel, canonical
-from client.checks import check_table
-from client.data import split
+from client.rows.checks import check_table
+from client.rows.data import split
 
 DATA = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "vowel"
 needs_data = pytest.mark.skipif(

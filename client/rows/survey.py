@@ -23,15 +23,16 @@ from calyx.survey.measuring import Measured, measure
 from calyx.vector.contribution import Contribution, encode
 from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
-from client import journal, secure_mod
-from client.begun import compare
+from client import journal
 from client.config import Site
-from client.data import Rows, check_agreed, read_rows, task_of
 from client.failures import ClientFailure
-from client.pace import note_rows
-from client.policy import accept, check_policy
-from client.renewal import read_settled
-from client.versions import keep_version, last_version
+from client.gate import secure_mod
+from client.gate.pace import note_rows
+from client.gate.policy import accept, check_policy
+from client.rows.begun import compare
+from client.rows.data import Rows, check_agreed, read_rows, task_of
+from client.rows.renewal import read_settled
+from client.rows.versions import keep_version, last_version
 
 
 def survey(message: Message, context: Context, site: Site) -> RecordDict:

@@ -3,7 +3,7 @@
 from calyx.config.section import digest
 from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
-from client.chain import RunEntry
+from client.gate.chain import RunEntry
 
 
 def check_continues(entry: RunEntry, order: Order, group: int, ctx: bytes) -> None:

@@ -26,15 +26,15 @@ from calyx.tasks.registry import load_task
 from calyx.vector.quantise import FixedPoint
 from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
-from client import secure_mod
-from client.begun import compare
 from client.config import Site
-from client.data import Participant, Rows, check_agreed, prepare, read_rows, task_of, whole
 from client.failures import ClientFailure
-from client.pace import note_rows
-from client.policy import check_policy
-from client.renewal import read_settled
-from client.store import Store
+from client.gate import secure_mod
+from client.gate.pace import note_rows
+from client.gate.policy import check_policy
+from client.learning.store import Store
+from client.rows.begun import compare
+from client.rows.data import Participant, Rows, check_agreed, prepare, read_rows, task_of, whole
+from client.rows.renewal import read_settled
 from strategies.loading import load_objective
 from strategies.local import LocalObjective, contents_of, not_kept
 

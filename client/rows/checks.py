@@ -93,7 +93,7 @@ def of_equal_rows(table: Table) -> Severity:
 
 
 def _refuse(table: Table, schema: Schema) -> None:
-    # Shapes, types and labels are those of the schema: `client/loading.py` lets no others through.
+    # Shapes, types and labels are those of the schema: `client/rows/loading.py` lets no others through.
     if len(table) == 0:
         left = table.unlabelled
         why = f": {rows(left, 'has', 'have')} no label and {'is' if left == 1 else 'are'} left out"

@@ -16,8 +16,8 @@ from calyx.run.folds import own_run
 from calyx.run.order import Order
 from calyx.wire.messages import FailureCode
 from client.config import Site
-from client.data import Rows, forget, read_rows
 from client.failures import ClientFailure
+from client.rows.data import Rows, forget, read_rows
 
 READINGS = 3  # of files that change meanwhile
 State = tuple[str, int, int, int, int]  # of a file: its path, inode, bytes, and two times

@@ -17,8 +17,8 @@ from calyx.model.evaluation import evaluate
 from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from calyx.model.weights import Weights
 from calyx.seeding import global_scope, rng
-from client.batching import batch_sizes, is_last_joined, loss_of_batch
-from client.optimizers import make_optimizer
+from client.learning.batching import batch_sizes, is_last_joined, loss_of_batch
+from client.learning.optimizers import make_optimizer
 from strategies.local import LocalObjective, Start
 
 

@@ -27,11 +27,11 @@ from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
 from client import journal
 from client.config import Site, read_site
-from client.limits import Limits
-from client.memory import Memory, Open
+from client.gate.limits import Limits
+from client.gate.memory import Memory, Open
+from client.gate.policy import check_rules
+from client.gate.tombstones import Answers, Tombstone, vector_keys
 from client.partition import node_values
-from client.policy import check_rules
-from client.tombstones import Answers, Tombstone, vector_keys
 
 log = logging.getLogger(__name__)
 _GRACE = (

@@ -28,9 +28,9 @@ from calyx.run.order import Hex32, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.wire.messages import FailureCode
 from client.config import Site
-from client.data import Rows
 from client.failures import ClientFailure
-from client.store import file_label
+from client.learning.store import file_label
+from client.rows.data import Rows
 
 log = logging.getLogger(__name__)
 _MAX_BYTES = 16 * 2**20

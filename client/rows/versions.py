@@ -14,7 +14,7 @@ from calyx.files.foreign import read_object
 from calyx.files.plain import strict_json, write_atomically
 from calyx.inspection.references import Reference, reference_of
 from client import journal
-from client.data import Rows
+from client.rows.data import Rows
 
 FILE = "reference.json"
 _MAX_BYTES = 64 * 2**20

@@ -14,8 +14,8 @@ from flwr.app import ConfigRecord, Context
 
 from calyx.secagg.session import Session, from_bytes
 from client.config import Site
-from client.ledger import Ledger, from_text, open_ledger
-from client.tombstones import Answers
+from client.gate.ledger import Ledger, from_text, open_ledger
+from client.gate.tombstones import Answers
 
 _SESSION, _LEDGER = "secagg-session", "secagg-ledger"
 

@@ -24,14 +24,14 @@ from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
 from calyx.wire.messages import FailureCode
 from client import journal
-from client.absence import with_stand_ins
-from client.checks import Finding, check_table
 from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
-from client.loading import load
-from client.part_checks import check_parts, check_split
-from client.splitting import PartName, split, split_fold
+from client.rows.absence import with_stand_ins
+from client.rows.checks import Finding, check_table
+from client.rows.loading import load
+from client.rows.part_checks import check_parts, check_split
+from client.rows.splitting import PartName, split, split_fold
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from pydantic import JsonValue
 from calyx.config.key_types import Types
 from calyx.errors import printable
 from calyx.secagg.rules import default_colluders
-from client.bounds import ANY, bound_of, is_within, keys_under, own_range, rule_of, shown
-from client.order_keys import NAME, covered
-from client.policy import PolicyConfig
-from client.templates import GUARDS, Template
+from client.gate.bounds import ANY, bound_of, is_within, keys_under, own_range, rule_of, shown
+from client.gate.order_keys import NAME, covered
+from client.gate.policy import PolicyConfig
+from client.gate.templates import GUARDS, Template
 
 _LARGER = ("runs_a_day", "sums_a_day", "joins_a_day", "failures_a_day", "unfinished_a_day")
 _SMALLER = ("n_min", "h_min", "min_cell", "pace_s")

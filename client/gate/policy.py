@@ -30,8 +30,8 @@ from calyx.secagg.rules import Sampling, default_colluders
 from calyx.survey.blocks import Item, StatisticsConfig
 from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
-from client.bounds import bound_of, check_bounds, is_within, shown
 from client.failures import ClientFailure
+from client.gate.bounds import bound_of, check_bounds, is_within, shown
 
 _NO_BOUND = "there is no bound for "
 SHOWN = 80  # characters of a key or value in a sentence

@@ -6,7 +6,7 @@ from dataclasses import replace
 from calyx.data.schema import Table
 from calyx.preprocessing.absence import stand_in, unread, unread_sentence
 from calyx.preprocessing.fitting import Fitted
-from client.checks import Finding
+from client.rows.checks import Finding
 
 
 def with_stand_ins(

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from calyx.config.section import parse
-from client.bounds import ANY, is_within
-from client.policy import ADDED, PolicyConfig
+from client.gate.bounds import ANY, is_within
+from client.gate.policy import ADDED, PolicyConfig
 
 # What the keys beside `bounds` are in every template.
 LIMITS: dict[str, Any] = {

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from calyx.data.schema import Table
 from calyx.seeding import rng
 from calyx.wire.messages import FailureCode
-from client.cuts import TOLERATED, ends_of, nearest_cuts
 from client.failures import ClientFailure
+from client.rows.cuts import TOLERATED, ends_of, nearest_cuts
 
 PartName = Literal["train", "validation", "test"]
 PART_NAMES: tuple[PartName, ...] = ("train", "validation", "test")

@@ -2,7 +2,7 @@
 
 A tombstone stands for each model of which a masked vector has left this client. On a site the
 ledger is a file of JSON lines, synced before the vector exists; in simulation it lives and dies
-with the run. It holds no secret. What an order of a run must agree with is `client.chain`'s.
+with the run. It holds no secret. What an order of a run must agree with is `client.gate.chain`'s.
 """
 
 import json
@@ -25,12 +25,22 @@ from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.session import Session
-from client.chain import RunEntry, check_cv_begins, check_order, check_scores, is_join, line_of
-from client.continuing import check_continues, terms_digest
-from client.limits import DAY_S, KEPT, Day, Limits, check_day, clock_sentence, forget, note, to_come
-from client.limits import recent as _recent
-from client.membership import check_members
-from client.tombstones import Answers, Tombstone, proves
+from client.gate.chain import RunEntry, check_cv_begins, check_order, check_scores, is_join, line_of
+from client.gate.continuing import check_continues, terms_digest
+from client.gate.limits import (
+    DAY_S,
+    KEPT,
+    Day,
+    Limits,
+    check_day,
+    clock_sentence,
+    forget,
+    note,
+    to_come,
+)
+from client.gate.limits import recent as _recent
+from client.gate.membership import check_members
+from client.gate.tombstones import Answers, Tombstone, proves
 
 _COUNTED = ("starts", "joins", "sums", "failures")  # as `Day` has them
 _KEPT_TOMBSTONES = 8  # whose members are remembered; older sums cannot be abandoned any more

@@ -18,7 +18,7 @@ from calyx.questions.layouts import over_of
 from calyx.vector.contribution import Contribution
 from calyx.vector.figures import Figures, as_row, none_of
 from client import journal
-from client.assignment import Assignment
+from client.gate.assignment import Assignment
 
 
 def judge_models(

@@ -15,7 +15,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from calyx.config.key_types import Types, literals, members
 from calyx.errors import ConfigError, printable
-from client.order_keys import Kinds, covered, nearest, order_keys
+from client.gate.order_keys import Kinds, covered, nearest, order_keys
 
 ANY = "any"
 Bounds = Mapping[str, JsonValue]

@@ -15,10 +15,10 @@ from calyx.inspection.repeating_column import are_alike
 from calyx.inspection.repeats import row_hashes
 from calyx.wire.messages import FailureCode
 from calyx.words.sentences import rows
-from client.checks import Finding, of_equal_rows
-from client.cuts import TOLERATED
 from client.failures import ClientFailure
-from client.splitting import PartName
+from client.rows.checks import Finding, of_equal_rows
+from client.rows.cuts import TOLERATED
+from client.rows.splitting import PartName
 
 INFLATING = (
     "repeating-column",

@@ -14,7 +14,7 @@ from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.wire.messages import FailureCode
 from client.failures import ClientFailure
-from client.membership import members_of
+from client.gate.membership import members_of
 
 _SPARE_EVALUATIONS = 2  # A7: a site may have been down while others trained
 _SPARE_TESTS = 1  # A8: `resume rounds=N` may find a better model

@@ -1,0 +1,1 @@
+"""May I? Everything that is checked of an order before any row is read."""

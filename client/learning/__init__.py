@@ -1,0 +1,1 @@
+"""A client's own model: trained, judged, and kept between rounds."""

@@ -1,0 +1,1 @@
+"""A client's own rows: read, checked, split, preprocessed, and counted."""
