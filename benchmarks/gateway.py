@@ -80,9 +80,9 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 import asyncio, threading, time, uvicorn
-from server.gateway import Behind, make_gateway
-from server.guard import Limits
-from server.listening import GatewayServer
+from calyx.fleet.gateway import Behind, make_gateway
+from calyx.fleet.guard import Limits
+from calyx.fleet.listening import GatewayServer
 
 folder, port, behind = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 

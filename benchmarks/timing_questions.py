@@ -22,7 +22,7 @@ from calyx.model.weights import Weights, hash_weights, initial_model
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.run.order import Link, Order, Terms, terms_of, to_json
-from engines.planning import check_config
+from calyx.simulation.planning import check_config
 
 EPOCHS = 400
 MARGIN = 1e5  # nats that a patient of the kind, or every ill one, costs at first

@@ -35,7 +35,7 @@ def global_scope(seed: int, purpose: str, round: int = 0, client: str = "") -> I
     Those of PyTorch, NumPy and Python's `random`: layers such as dropout, the initialisation of a
     model, and whatever else a task does, can draw from nowhere else. PyTorch is left out where
     nothing has imported it. A generator that a task makes without a seed is out of reach
-    (`engines/rehearsal.py` finds it).
+    (`calyx/simulation/rehearsal.py` finds it).
     """
     words = _derive(seed, purpose, round, client)
     with ExitStack() as stack:

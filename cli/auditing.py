@@ -8,6 +8,8 @@ from calyx.errors import CalyxError, ConfigError
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
+from calyx.simulation.planning import plan
+from calyx.simulation.run import simulate
 from cli.audit_table import print_audit
 from cli.contradictions import refuse_undone
 from cli.display import Display
@@ -17,8 +19,6 @@ from cli.places import run_place
 from cli.report.page import write_report
 from cli.settling import settled
 from cli.waiting import Waiting
-from engines.planning import plan
-from engines.simulation import simulate
 
 ALWAYS = ("phases=[audit]", "baselines=false")
 

@@ -21,9 +21,9 @@ def main(arguments: Sequence[str]) -> int:
     check_first(options.config)
     # PyTorch is imported by the app; once, and after arguments and code are known to be sound.
     from calyx.files.outputs import shown
+    from calyx.fleet.site import check_site, read_site_config, run_site
     from calyx.flower.messages import quiet_flower
     from calyx.machine.proxies import proxy_for
-    from client.site import check_site, read_site_config, run_site
 
     quiet_flower()
     cfg = read_site_config(options.config)

@@ -19,8 +19,8 @@ from rich.text import Text
 
 from calyx.model.metrics import metric_name
 from calyx.run.folder import Row, figure_text
+from calyx.simulation.planning import Plan
 from cli.stages import Pace, progress_line, stage_name
-from engines.planning import Plan
 
 REFRESH_S = 0.1
 _BLOCKS = "▁▂▃▄▅▆▇█"

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from calyx.fleet.site import SiteConfig, check_keys, check_manifest
 from cli.checks import Check
 from client.code import unmeasured
-from client.site import SiteConfig, check_keys, check_manifest
 
 
 def manifest_row(cfg: SiteConfig, keys: Check) -> Check:

@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 
 from calyx.errors import CalyxError, UserError
+from calyx.fleet.site import SiteConfig
 from calyx.machine.proxies import Proxy, proxy_for
 from calyx.trust.bounded_http import blame, bounded_client, root_of, seconds_ahead
 from calyx.trust.certificates import describe
 from cli.checks import Check
-from client.site import SiteConfig
 
 ANSWER_S = 5.0
 _STRICT = "Python 3.13 and newer refuse those"

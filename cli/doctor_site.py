@@ -8,6 +8,7 @@ from pathlib import Path
 
 from calyx.errors import CalyxError, ConfigError, UserError, pasted
 from calyx.files.plain import plain
+from calyx.fleet.site import SiteConfig, check_keys, read_site_config
 from calyx.secagg.roster import Roster
 from calyx.trust.certificates import read_private
 from calyx.trust.key_files import PRIVATE_MODE
@@ -20,7 +21,6 @@ from cli.doctor_policy import policy_checks
 from cli.doctor_reach import reach
 from cli.doctor_rows import look
 from client.config import Site, node_config, read_site
-from client.site import SiteConfig, check_keys, read_site_config
 
 MIN_DISK_BYTES = 200 * 2**20
 MAX_FILES = 10_000  # of the data that are looked at

@@ -20,11 +20,11 @@ from calyx.files.outputs import is_same
 from calyx.files.plain import absolute
 from calyx.run.folder import RunFolder
 from calyx.run.order import run_digest
+from calyx.simulation.planning import plan
 from cli.arguments import path_of
 from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from cli.overrides import parsed, readable, why_unreadable
 from cli.waiting import Waiting
-from engines.planning import plan
 from server.checkpoints import RunState, load_newest
 from server.exchange.underway import check_rounds, read_record
 from server.left_out import leave_out, read_left_out

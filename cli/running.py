@@ -6,6 +6,7 @@ from pathlib import Path
 from calyx.errors import CalyxError, pasted
 from calyx.files.foreign import read_object
 from calyx.run.folder import Row, RunFolder
+from calyx.simulation.planning import Plan
 from cli.audit_table import print_audit
 from cli.display import Display
 from cli.report.conclusions import conclude, terminal_lines
@@ -13,7 +14,6 @@ from cli.report.folder import read_run
 from cli.report.page import write_report
 from cli.results import print_results
 from cli.tracking import track
-from engines.planning import Plan
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a user's share of it, a file's limit
 
@@ -51,7 +51,7 @@ def run_shown(
 
     Raises as `run_plan` does.
     """
-    from engines.simulation import simulate  # late: who only shows a run needs no PyTorch
+    from calyx.simulation.run import simulate  # late: who only shows a run needs no PyTorch
 
     try:
         with display:

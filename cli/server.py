@@ -5,10 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli.arguments import Parser
-from cli.isolated import left_aside
-from cli.operating import CONTROL_PORT
-from engines.superlink import (
+from calyx.fleet.superlink import (
     Processes,
     Serving,
     check_files,
@@ -16,6 +13,9 @@ from engines.superlink import (
     serve_gateway,
     settle_sites,
 )
+from cli.arguments import Parser
+from cli.isolated import left_aside
+from cli.operating import CONTROL_PORT
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -94,7 +94,7 @@ def _refuse_flags(options: Namespace) -> None:
 
 def _check_and_run(options: Namespace, flags: Sequence[str]) -> None:
     """Refuse what cannot run, and then let Hydra run it. Raises CalyxError; no empty folder is left."""
-    from engines.planning import plan
+    from calyx.simulation.planning import plan
 
     cfg = composed([*options.overrides, *search_path(options.config_dir)])
     with told_of_experiment(cfg, options.overrides):
@@ -127,9 +127,9 @@ def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
     """One run in the folder that Hydra made; returns what `stopping` watches."""
     from hydra.core.hydra_config import HydraConfig
 
+    from calyx.simulation.planning import plan
     from cli.running import run_plan
     from cli.sweep.outcomes import objective_of
-    from engines.planning import plan
 
     checked, hydra = plan(settled(cfg, single=True)), HydraConfig.get()
     idle = idle_settings(hydra.overrides.task, checked.config)

@@ -17,6 +17,7 @@ from calyx.files.plain import absolute, read_plain
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.folder import RunFolder
 from calyx.secagg.roster import Roster, write_roster
+from calyx.simulation.planning import check_config
 from calyx.tasks.task import Task
 from calyx.words.sentences import named
 from cli.contradictions import refuse_undone
@@ -25,7 +26,6 @@ from cli.hydra_program import composed
 from cli.idle import idle_settings
 from cli.places import chosen_folder, run_place
 from cli.template_check import outside_template
-from engines.planning import check_config
 from server.sampling import check_sizes
 
 ENGINE = "engine=superlink"

@@ -6,9 +6,9 @@ A warning, and no error: what a site's policy allows is its own to say, and nobo
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.privacy.section import PrivacyConfig
+from calyx.simulation.planning import asked_of
 from cli.site_file import task_template
 from client.gate.policy import all_beyond, below
-from engines.planning import asked_of
 
 
 def outside_template(run: RunConfig) -> list[str]:

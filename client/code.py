@@ -21,7 +21,7 @@ def check_first(config: Path) -> None:
     """Compare the code with the manifest that a site's file names, before the file is understood.
 
     What else of ours a client needs is imported after it: other code than was signed does not run
-    until it is found. Where the file lacks something, `client.site` says it later. Raises UserError.
+    until it is found. Where the file lacks something, `calyx.fleet.site` says it later. Raises UserError.
     """
     tree = read_tree(config, "docs/deploy.md")
     client = tree.get("client")

@@ -72,7 +72,7 @@ READS_AND_WRITES = {
     "cli/report/page.py": "style sheets of our own package",
     "cli/checks.py": "a file without a name, to see whether one can be made",
     "cli/doctor.py": "a file without a name, to see whether one can be made",
-    "engines/rehearsal.py": "the source of a task that is imported already",
+    "calyx/simulation/rehearsal.py": "the source of a task that is imported already",
 }
 OPENS_FILES = (
     *(".read_text", ".read_bytes", ".write_text", ".write_bytes", ".touch", "os.open", "io.open"),
@@ -306,7 +306,7 @@ LONG = "def f():\n" + "    x = 1\n" * MAX_FUNCTION_LINES
 PLANTED = [
     (imports_against_the_direction, "server/x.py", "def f():\n    from client.app import app"),
     (imports_against_the_direction, "calyx/x.py", "import os, strategies.base"),
-    (imports_against_the_direction, "client/x.py", "import_module('engines.embedded')"),
+    (imports_against_the_direction, "client/x.py", "import_module('calyx.simulation.embedded')"),
     (imports_against_the_direction, "cli/x.py", "from . import main"),
     (imports_against_the_direction, "conf/__init__.py", "import calyx"),
     (flower_out_of_place, "calyx/secagg/x.py", "from flwr.app import Message"),

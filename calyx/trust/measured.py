@@ -33,7 +33,7 @@ MAX_SOURCE_BYTES = 2**24
 class Contents:
     """Of some packages: SHA-256 in hex by the file's name, and what has no place in them."""
 
-    digests: Mapping[str, str]  # "client/site.py" → 64 hex digits
+    digests: Mapping[str, str]  # "calyx/fleet/site.py" → 64 hex digits
     sources: Mapping[str, bytes]  # of those that are Python: the bytes that were digested
     strangers: tuple[str, ...]  # "client/site.so is compiled code": reasons, by name
 

@@ -10,8 +10,8 @@ from calyx.files.foreign import check_own, check_plain
 from calyx.files.plain import read_plain
 from calyx.run.folder import RunFolder
 from calyx.run.order import run_digest
+from calyx.simulation.planning import Plan
 from cli.sweep.outcomes import FILE
-from engines.planning import Plan
 from server.checkpoints import load_newest
 
 Todo = Literal["nothing", "resume", "begin"]

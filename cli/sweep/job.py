@@ -12,6 +12,7 @@ from typing import Any
 from calyx.errors import CalyxError
 from calyx.machine.hardware import cores
 from calyx.run.folder import Row, RunFolder
+from calyx.simulation.planning import Plan, plan
 from calyx.words.digits import number_texts
 from cli.main import accept_any_terminal
 from cli.meanings import explained
@@ -20,7 +21,6 @@ from cli.settling import settled
 from cli.sweep.folders import make_ready
 from cli.sweep.outcomes import Outcome, objective_of, settings_of, write_outcome
 from cli.sweep.pruning import Pruned, watching
-from engines.planning import Plan, plan
 
 
 @dataclass(frozen=True)

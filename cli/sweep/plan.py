@@ -179,7 +179,7 @@ def _check_jobs(
     """Plan each, and look at its folder if they are the very jobs and not samples of a search."""
     from omegaconf import open_dict
 
-    from engines.planning import check_config, check_simulated, plan
+    from calyx.simulation.planning import check_config, check_simulated, plan
 
     planned: list[PlannedJob] = []
     runs: list[RunConfig] = []

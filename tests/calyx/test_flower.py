@@ -22,8 +22,8 @@ from calyx.flower.messages import (
     label_message,
     rebuild_message,
 )
+from calyx.simulation.embedded import EmbeddedGrid
 from calyx.wire import messages as wire
-from engines.embedded import EmbeddedGrid
 from server.exchange.cohort_grid import CohortGrid
 from strategies.base import AlgorithmStrategy
 

@@ -16,10 +16,10 @@ from starlette.exceptions import HTTPException
 
 from benchmarks.malformed import NodeKey
 from calyx.errors import UserError
+from calyx.fleet.proofs import Proofs
 from calyx.flower import fleet as flower_fleet
 from calyx.flower import messages as flower
 from calyx.trust.certificates import make_node_key
-from server.proofs import Proofs
 
 
 def is_believed_by_flower(key, headers):

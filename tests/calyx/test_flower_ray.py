@@ -19,9 +19,9 @@ from flwr.superlink.grid import InMemoryGrid
 from calyx.errors import CalyxError, ConfigError, RoundFailed
 from calyx.flower import ray as flower_ray
 from calyx.flower.messages import as_task
+from calyx.simulation.identities import throw_away
+from calyx.simulation.ray import PARTITION, SimulatedClients
 from calyx.wire.messages import failure_reason
-from engines.identities import throw_away
-from engines.ray import PARTITION, SimulatedClients
 
 
 def parameters(function):

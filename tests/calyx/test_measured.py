@@ -271,4 +271,4 @@ def test_the_kinds_of_files_are_those_that_our_packages_have():
     root = measured.Path(measured.__file__).parents[1]
     found = read_packages(measured.own_places(root), None)
     assert {measured.Path(name).suffix for name in found.digests} == SUFFIXES
-    assert "client/site.py" in found.sources
+    assert "calyx/fleet/site.py" in found.sources

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from calyx.errors import UserError, pasted
+from calyx.simulation.planning import plan
 from cli.contradictions import refuse_undone
 from cli.hydra_program import composed
 from cli.main import run
 from cli.settling import settled
-from engines.planning import plan
 
 GROUPS = "privacy=none privacy.groups=all"
 SGD = "training.optimizer=sgd"

@@ -15,9 +15,9 @@ from support.certificates import drop_identifiers, replace_authority, replace_se
 from support.site_files import changed, site_values, write_site
 from support.tls import served
 
+from calyx.fleet.gateway import Behind, make_gateway
+from calyx.fleet.guard import Limits
 from cli import doctor, keys
-from server.gateway import Behind, make_gateway
-from server.guard import Limits
 
 
 def look(capsys, values):

@@ -13,12 +13,12 @@ from support.site_files import changed, site_values
 from calyx.composing.compose import PATH_KEYS, resolved
 from calyx.errors import UserError
 from calyx.files.plain import at_home
+from calyx.fleet.site import read_site_config
 from cli.arguments import Parser
 from cli.hydra_program import composed
 from cli.overrides import parsed, readable, why_ambiguous, why_unreadable
 from cli.places import run_place
 from cli.resume import _value
-from client.site import read_site_config
 
 PLAIN = ["rows", "a b", "a=b", "rows (1)", "[x]", "{x}", "größe", "it's", 'say "x"', "C:\\rows"]
 ODD = [

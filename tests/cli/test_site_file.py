@@ -13,6 +13,7 @@ from support.orders import order
 from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
+from calyx.fleet.site import read_site_config
 from calyx.preprocessing.choice import choose
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, terms_of
@@ -24,7 +25,6 @@ from cli.site_file import task_template
 from cli.template_check import outside_template
 from client.gate.policy import check_policy
 from client.gate.templates import around
-from client.site import read_site_config
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()

@@ -7,16 +7,16 @@ from support.federation import Federation
 
 from calyx.config.section import parse
 from calyx.errors import ConfigError
+from calyx.fleet import site as sites
+from calyx.fleet.site import SiteConfig, Worker
 from calyx.flower.bundle import bundle_hash
 from calyx.flower.messages import as_task
 from calyx.flower.site import NotAdmitted
 from calyx.model.weights import hash_weights
 from client import journal
-from client import site as sites
 from client.gate.pace import Clock, leaves_at, note_rows, take_note, wait
 from client.gate.policy import PolicyConfig
 from client.learning import training
-from client.site import SiteConfig, Worker
 
 PACE_S = 2.0
 

@@ -8,6 +8,8 @@ from flwr.app import Message, RecordDict
 
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import write_atomically
+from calyx.fleet import site as sites
+from calyx.fleet.site import Worker, check_site, read_site_config
 from calyx.flower.bundle import bundle_hash, code_hash
 from calyx.flower.messages import as_task
 from calyx.secagg.roster import make_roster, write_roster
@@ -15,8 +17,6 @@ from calyx.trust.key_files import make_key
 from calyx.trust.manifest import write_manifest
 from calyx.trust.measured import Contents
 from calyx.wire import messages as wire
-from client import site as sites
-from client.site import Worker, check_site, read_site_config
 
 
 @pytest.fixture

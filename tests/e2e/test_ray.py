@@ -13,8 +13,8 @@ import pytest
 from support.program import calyx_command, environment, run_here
 
 from calyx.files.plain import read_lines
+from calyx.simulation import planning
 from calyx.words.extras import adding
-from engines import planning
 
 pytestmark = [
     pytest.mark.e2e,

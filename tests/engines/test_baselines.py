@@ -8,8 +8,7 @@ from support.federation import Federation
 
 from calyx.data.schema import Column, Schema
 from calyx.model.metrics import Evaluation, counts_of
-from client.rows.data import prepare
-from engines.baselines import (
+from calyx.simulation.baselines import (
     Baselines,
     Federated,
     Figure,
@@ -18,7 +17,8 @@ from engines.baselines import (
     as_row,
     compute_baselines,
 )
-from engines.workers import WorkerPool
+from calyx.simulation.workers import WorkerPool
+from client.rows.data import prepare
 
 SCHEMA = Schema((Column("a", "numeric"),), ("no", "yes"))
 TOLD = (0.5, None)
@@ -90,7 +90,7 @@ def test_a_client_without_a_model_alone_takes_no_other_figure_away(two):
 
 
 def test_why_a_baseline_could_not_be_trained_is_in_its_authors_words(monkeypatch):
-    monkeypatch.setattr("engines.baselines.train", lambda *_: {}["colour"])
+    monkeypatch.setattr("calyx.simulation.baselines.train", lambda *_: {}["colour"])
     plan = Federation().plan
     with WorkerPool(0) as pool:
         found = compute_baselines(pool, Question(plan.terms, 1, plan.sites))

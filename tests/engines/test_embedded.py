@@ -9,12 +9,12 @@ from flwr.clientapp import ClientApp
 from support.federation import Federation, Silent
 
 from calyx.run.folder import RunFolder
+from calyx.simulation import embedded
+from calyx.simulation.embedded import Answer, EmbeddedGrid
+from calyx.simulation.identities import throw_away
+from calyx.simulation.observer import Observer
+from calyx.simulation.workers import WorkerPool
 from client.journal import Note
-from engines import embedded
-from engines.embedded import Answer, EmbeddedGrid
-from engines.identities import throw_away
-from engines.observer import Observer
-from engines.workers import WorkerPool
 
 counting = ClientApp()
 

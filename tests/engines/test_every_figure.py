@@ -36,11 +36,11 @@ from support.wild import make
 
 from calyx.composing.compose import compose
 from calyx.files.plain import read_lines
+from calyx.simulation.planning import plan
+from calyx.simulation.run import simulate
 from cli.report.folder import read_run
 from cli.report.page import render
 from cli.settling import settled
-from engines.planning import plan
-from engines.simulation import simulate
 
 FEDERATIONS = range(int(os.environ.get("CALYX_FEDERATIONS", "12")))
 

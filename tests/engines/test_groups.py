@@ -6,10 +6,10 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from calyx.composing.compose import compose
 from calyx.errors import ConfigError
+from calyx.simulation.planning import plan
 from calyx.tasks.csv import Csv
 from cli.settling import settled
 from client.rows.splitting import split, split_fold
-from engines.planning import plan
 
 SITES, PEOPLE, VISITS, WIDTH = 3, 24, 5, 6
 

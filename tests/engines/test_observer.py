@@ -4,8 +4,8 @@ import logging
 
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
+from calyx.simulation.observer import Observer
 from client.journal import Note
-from engines.observer import Observer
 
 WORDS = "strategy.local cannot be used here: keep matches no tensor."
 

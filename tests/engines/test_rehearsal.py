@@ -13,14 +13,14 @@ from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError
 from calyx.run.order import terms_of
+from calyx.simulation import rehearsal
+from calyx.simulation.planning import plan
+from calyx.simulation.rehearsal import Found, Rehearsal, look, rehearse
+from calyx.simulation.trial import some
+from calyx.simulation.workers import WorkerPool
 from calyx.tasks.digits import Digits
 from client.config import node_config, read_site
 from client.rows.data import read_rows
-from engines import rehearsal
-from engines.planning import plan
-from engines.rehearsal import Found, Rehearsal, look, rehearse
-from engines.trial import some
-from engines.workers import WorkerPool
 
 
 @pytest.fixture(scope="module")

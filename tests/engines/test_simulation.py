@@ -9,8 +9,8 @@ import pytest
 from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
-from engines.planning import plan
-from engines.simulation import simulate
+from calyx.simulation.planning import plan
+from calyx.simulation.run import simulate
 
 SMALL = [
     "task.num_clients=5",
@@ -117,7 +117,7 @@ def test_the_observer_writes_what_each_client_did_and_the_sums_agree(run):
 
 def test_the_observer_changes_nothing(run, tmp_path, monkeypatch):
     seen = run()
-    monkeypatch.setattr("engines.observer.Observer.note", lambda *_: None)
+    monkeypatch.setattr("calyx.simulation.observer.Observer.note", lambda *_: None)
     unseen = simulated(tmp_path / "unseen")
     assert not (unseen / "clients.jsonl").exists()
     assert model_hash(seen) == model_hash(unseen)

@@ -8,11 +8,11 @@ import pytest
 from support.certificates import replace_authority, replace_server
 
 from calyx.errors import CalyxError, UserError
+from calyx.fleet import superlink
+from calyx.fleet.superlink import Processes, Serving, check_files
 from calyx.flower.environment import without_python
 from calyx.flower.messages import Operator
 from calyx.trust.authority import make_server
-from engines import superlink
-from engines.superlink import Processes, Serving, check_files
 
 
 @pytest.fixture

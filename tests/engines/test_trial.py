@@ -8,8 +8,8 @@ from torch import nn
 
 from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
+from calyx.simulation.trial import Trial, check_judging, train_once, unable_clients
 from client.rows.data import Participant
-from engines.trial import Trial, check_judging, train_once, unable_clients
 
 BN = "Expected more than 1 value per channel when training"
 
@@ -119,7 +119,9 @@ def test_batches_of_one_row_hinder_everybody_and_the_key_is_named():
 
 def test_a_hundred_clients_cost_no_more_tries_than_their_kinds_of_batches(monkeypatch):
     tries = []
-    monkeypatch.setattr("engines.trial.train_once", lambda trial, rows: tries.append(len(rows)))
+    monkeypatch.setattr(
+        "calyx.simulation.trial.train_once", lambda trial, rows: tries.append(len(rows))
+    )
     unable_clients(trial(normed()), people(**{f"c{i}": 8 + i for i in range(100)}))
     assert sorted(tries) == [1, 2, 8]  # of 8 kinds: the least, the one above it, whole batches
 

@@ -16,12 +16,12 @@ from calyx.composing.compose import compose, resolved
 from calyx.data.schema import Table
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model, load_into, load_weights
+from calyx.simulation.planning import plan
+from calyx.simulation.run import simulate
 from cli.report.page import write_report
 from cli.results import print_results
 from client.rows.data import prepare
 from client.rows.splitting import split
-from engines.planning import plan
-from engines.simulation import simulate
 
 ALWAYS = ["task=csv", "privacy=none", "baselines=false", "engine.workers=0"]
 ALWAYS += ["audit.fail_on=never", "preprocessing=local"]

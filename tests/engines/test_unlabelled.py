@@ -3,9 +3,9 @@
 from support.csv_files import CLASSES, write_folder
 
 from calyx.composing.compose import compose
+from calyx.simulation.planning import plan
 from cli.settling import settled
 from client.rows.data import read_again
-from engines.planning import plan
 
 
 def planned(folder):

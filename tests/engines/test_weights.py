@@ -9,11 +9,11 @@ import pytest
 from calyx.composing.compose import compose
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
+from calyx.simulation.planning import plan
+from calyx.simulation.run import simulate
 from cli.report.folder import read_run
 from cli.report.page import render
 from cli.settling import settled
-from engines.planning import plan
-from engines.simulation import simulate
 
 ROWS = {"a": 2000, "b": 40, "c": 60, "d": 50, "e": 30}
 TRAINING = {name: n - 2 * round(n / 5) for name, n in ROWS.items()}  # three fifths

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from engines.workers import Done, Failed, Job, WorkerPool, tell
+from calyx.simulation.workers import Done, Failed, Job, WorkerPool, tell
 
 
 def double(value):

@@ -11,8 +11,8 @@ from support.taps import Tap, run_server, stage_of
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from calyx.model.weights import load_weights
-from engines.embedded import EmbeddedGrid
-from engines.workers import WorkerPool
+from calyx.simulation.embedded import EmbeddedGrid
+from calyx.simulation.workers import WorkerPool
 
 RUN = ("rounds=2", "task.num_clients=4")
 KEEPING = ["scaffold", "fedbn", "ditto"]

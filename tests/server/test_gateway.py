@@ -24,14 +24,14 @@ from starlette.testclient import TestClient
 from support.tls import served
 
 from benchmarks.malformed import NodeKey
+from calyx.fleet.gateway import Behind, make_gateway
+from calyx.fleet.guard import Audit, Buckets, Held, Limits, neighbourhood
+from calyx.fleet.proofs import Replays
+from calyx.fleet.quotas import Quotas
+from calyx.fleet.waiting import HOLD_S
 from calyx.flower.bell import AppBell, bind_bell
 from calyx.flower.messages import FLEET_PATHS
 from calyx.trust.authority import make_server
-from server.gateway import Behind, make_gateway
-from server.guard import Audit, Buckets, Held, Limits, neighbourhood
-from server.proofs import Replays
-from server.quotas import Quotas
-from server.waiting import HOLD_S
 
 NORTH, SOUTH = NodeKey(), NodeKey()
 # FIPS 186-4, D.1.2.4: the order of P-384.
@@ -219,7 +219,7 @@ def test_signatures_are_forgotten_when_nobody_believes_them_any_more(monkeypatch
     assert replays.is_one(999)
     assert replays.is_one(700)
     assert not replays.is_one(500)
-    monkeypatch.setattr("server.proofs.MAX_SEEN", 50)
+    monkeypatch.setattr("calyx.fleet.proofs.MAX_SEEN", 50)
     for i in range(1000, 1100):
         replays.note(i, 1000.0)
     assert len(replays._seen) <= 51

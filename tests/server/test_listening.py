@@ -21,11 +21,11 @@ from support.tls import served
 
 from benchmarks.gateway import Sender, resident_bytes, serve_throughout
 from benchmarks.malformed import ASK, Malformed, NodeKey, head
+from calyx.fleet.gateway import Behind, make_gateway
+from calyx.fleet.guard import Limits
+from calyx.fleet.guests import Guest, Guests
+from calyx.fleet.listening import GatewayServer, with_files
 from calyx.trust.authority import make_server
-from server.gateway import Behind, make_gateway
-from server.guard import Limits
-from server.guests import Guest, Guests
-from server.listening import GatewayServer, with_files
 
 LIMITS = Limits(connections=60, address_connections=20)
 
@@ -132,7 +132,7 @@ def test_a_head_within_the_bounds_is_answered(gateway):
 
 
 def test_who_goes_on_sending_after_a_refusal_is_cut_off(gateway, monkeypatch):
-    monkeypatch.setattr("server.listening._LINGER_S", 0.1)
+    monkeypatch.setattr("calyx.fleet.listening._LINGER_S", 0.1)
     line = b"x-a: " + b"a" * 1000 + b"\r\n"
     with gateway.trusted.wrap_socket(plain(gateway), server_hostname="127.0.0.1") as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n")

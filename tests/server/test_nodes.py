@@ -4,9 +4,9 @@ import pytest
 from support.federation import Federation, Silent
 
 from calyx.errors import CalyxError
-from engines.embedded import EmbeddedGrid
-from engines.identities import Identities
-from engines.workers import WorkerPool
+from calyx.simulation.embedded import EmbeddedGrid
+from calyx.simulation.identities import Identities
+from calyx.simulation.workers import WorkerPool
 from server.exchange.nodes import read_nodes
 
 

@@ -11,9 +11,9 @@ from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from calyx.model.training_config import EarlyStopping, TrainingConfig
+from calyx.simulation.planning import check_config, plan
+from calyx.simulation.run import simulate
 from client.learning.optimizers import make_optimizer
-from engines.planning import check_config, plan
-from engines.simulation import simulate
 from strategies.algorithm import Mean, NoKeys
 from strategies.fedavg import FedAvg
 from strategies.fednova import TAU, FedNova, FedNovaLocal, effective_steps

@@ -13,7 +13,7 @@ from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError, RoundFailed
 from calyx.flower import messages as flower
 from calyx.model.makeup import Makeup
-from engines.planning import check_config
+from calyx.simulation.planning import check_config
 from strategies.flower import (
     HOME,
     ON_GROUPS,

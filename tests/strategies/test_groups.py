@@ -10,9 +10,9 @@ from support.taps import Tap, run_server
 
 from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError, RoundFailed
+from calyx.simulation.planning import check_config, plan
+from calyx.simulation.run import simulate
 from client import app as client_app
-from engines.planning import check_config, plan
-from engines.simulation import simulate
 
 WIDE = ["privacy.clip=1.0"]  # so that two attackers have room
 ALL = ["privacy=none", "privacy.groups=all", *WIDE]

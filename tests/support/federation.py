@@ -13,10 +13,10 @@ from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import terms_of
 from calyx.secagg.roster import read_roster
-from engines.embedded import EmbeddedGrid
-from engines.identities import throw_away
-from engines.planning import plan
-from engines.workers import WorkerPool
+from calyx.simulation.embedded import EmbeddedGrid
+from calyx.simulation.identities import throw_away
+from calyx.simulation.planning import plan
+from calyx.simulation.workers import WorkerPool
 from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import Exchange
 from server.exchange.nodes import read_nodes

@@ -34,7 +34,7 @@ LOADED = [
     "cli.simulate",
     "cli.submit",
     "client.learning.training",
-    "engines.embedded",
+    "calyx.simulation.embedded",
     "calyx.tasks.heart",
     "flwr.supercore.control.control_http_client",
     "flwr.supernode.fleet_http_client",

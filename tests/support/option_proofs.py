@@ -3,7 +3,7 @@
 from functools import partial
 
 from calyx.config.section import parse
-from engines.planning import EmbeddedConfig, RayConfig
+from calyx.simulation.planning import EmbeddedConfig, RayConfig
 from support.option_effects import (
     dealt,
     harmed,

@@ -2,9 +2,9 @@
 
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import make_roster, write_roster
+from calyx.simulation.identities import Identities
 from client.config import node_config
 from client.gate import ledger, memory
-from engines.identities import Identities
 from support.federation import Federation
 from support.taps import Tap
 

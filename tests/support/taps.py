@@ -4,8 +4,8 @@ from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid
 
 from calyx.flower.messages import SERVER_NODE
+from calyx.simulation.embedded import RUN_ID
 from calyx.wire import messages as wire
-from engines.embedded import RUN_ID
 from server.app import app
 from server.job import to_run_config
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from calyx.files.plain import append_lines
 from calyx.run.folder import Row, RunFolder, make_event
+from calyx.simulation.embedded import Answer
 from calyx.vector.figures import finite_row
 from calyx.words.sentences import named
 from client.journal import Note
-from engines.embedded import Answer
 
 log = logging.getLogger(__name__)
 

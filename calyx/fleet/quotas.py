@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from server.guard import MAX_BODY_BYTES
+from calyx.fleet.guard import MAX_BODY_BYTES
 
 MESSAGES_KEPT = 64  # of five stages each, of several runs at once
 

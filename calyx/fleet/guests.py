@@ -6,7 +6,7 @@ out behind an address that somebody else holds full.
 
 from collections.abc import Callable
 
-from server.guard import Limits
+from calyx.fleet.guard import Limits
 
 
 class Guest:

@@ -1,6 +1,6 @@
 """Before a simulation: what a task would do wrong in it, so that it is said before the start.
 
-Its model is tried (`engines/trial.py`). One client's rows, model and first steps are computed twice
+Its model is tried (`calyx/simulation/trial.py`). One client's rows, model and first steps are computed twice
 to see whether they repeat: equal seeds give equal bytes as long as a task draws from generators that
 are seeded (`calyx.seeding.global_scope`). One that it makes itself without a seed, and what differs
 from process to process, is found by doing the same twice.
@@ -30,11 +30,8 @@ from calyx.model.makeup import Makeup, left_behind, makeup_of
 from calyx.model.weights import Weights, hash_weights, initial_model, weights_of
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Terms
-from calyx.tasks.task import Task
-from client.config import Site
-from client.rows.data import prepare, read_again, read_rows, task_of
-from engines.planning import Plan
-from engines.trial import (
+from calyx.simulation.planning import Plan
+from calyx.simulation.trial import (
     MAX_ROWS,
     Trial,
     Unable,
@@ -45,7 +42,10 @@ from engines.trial import (
     train_once,
     unable_clients,
 )
-from engines.workers import Done, Job, Result, WorkerPool
+from calyx.simulation.workers import Done, Job, Result, WorkerPool
+from calyx.tasks.task import Task
+from client.config import Site
+from client.rows.data import prepare, read_again, read_rows, task_of
 from server.sampling import required_replies
 from strategies.loading import load_objective
 from strategies.local import contents_of

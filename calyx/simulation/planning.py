@@ -20,6 +20,7 @@ from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, Terms, terms_of
+from calyx.simulation.progress import Progress, silent
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, own_split
 from calyx.wire.messages import FailureCode
@@ -33,7 +34,6 @@ from client.journal import Note
 from client.rows.checks import UNLABELLED
 from client.rows.data import describe, prepare
 from client.rows.part_checks import INFLATING
-from engines.progress import Progress, silent
 from server.baseline import read_baseline
 from server.phase_order import check_phases
 from server.sampling import check_cv, check_folds, check_replies, check_sizes

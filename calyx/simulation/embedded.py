@@ -23,12 +23,12 @@ from calyx.flower.messages import (
     label_message,
     rebuild_message,
 )
+from calyx.simulation.identities import Identities
+from calyx.simulation.workers import Done, Job, Result, WorkerPool
 from calyx.wire import messages as wire
 from client import journal
 from client.app import app
 from client.config import node_config
-from engines.identities import Identities
-from engines.workers import Done, Job, Result, WorkerPool
 
 RUN_ID = 1
 

@@ -20,6 +20,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from calyx.fleet.guard import Audit, Buckets, Held, Limits, neighbourhood
+from calyx.fleet.proofs import Proofs, Replayed
+from calyx.fleet.quotas import Quotas
+from calyx.fleet.waiting import HOLD_S, PULL, Waiting
 from calyx.flower.bell import GatewayBell
 from calyx.flower.fleet import (
     confirmed_message,
@@ -29,10 +33,6 @@ from calyx.flower.fleet import (
     pushed_object,
 )
 from calyx.flower.messages import FLEET_PATHS, FLEET_PREFIX
-from server.guard import Audit, Buckets, Held, Limits, neighbourhood
-from server.proofs import Proofs, Replayed
-from server.quotas import Quotas
-from server.waiting import HOLD_S, PULL, Waiting
 
 PUSH, CONFIRM = "push-messages", "confirm-message-received"
 PULL_PART, PUSH_PART = "pull-object", "push-object"

@@ -22,13 +22,13 @@ from calyx.preprocessing.fitting import Fitted, fit
 from calyx.privacy.section import PrivacyConfig
 from calyx.questions.layouts import over_of
 from calyx.run.order import Terms
+from calyx.simulation.progress import Progress, silent
+from calyx.simulation.workers import Done, Job, Result, WorkerPool, tell
 from calyx.tasks.causes import cause_of
 from client.config import Site
 from client.learning.training import LocalJob, train
 from client.rows.data import Participant, prepare, task_of, to_part
 from client.rows.splitting import PART_NAMES, PartName
-from engines.progress import Progress, silent
-from engines.workers import Done, Job, Result, WorkerPool, tell
 from strategies.local import LocalObjective
 
 Score = tuple[float | None, str | None]  # a model's, or None and why it cannot be told

@@ -22,8 +22,8 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from server.guard import Limits, neighbourhood
-from server.guests import Guest, Guests
+from calyx.fleet.guard import Limits, neighbourhood
+from calyx.fleet.guests import Guest, Guests
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _BACKLOG = 2048

@@ -18,11 +18,11 @@ from calyx.config.section import Section
 from calyx.flower.bundle import code_hash
 from calyx.flower.messages import as_task
 from calyx.machine.proxies import past_proxies
+from calyx.simulation.embedded import Onlooker
+from calyx.simulation.identities import Identities
+from calyx.simulation.planning import Plan, RayConfig
 from calyx.wire.messages import engine_failure
 from client.config import node_config
-from engines.embedded import Onlooker
-from engines.identities import Identities
-from engines.planning import Plan, RayConfig
 
 PARTITION = "partition-id"  # which client a simulated node is, from 0; Flower's key
 

@@ -18,18 +18,18 @@ from calyx.machine.hardware import cores
 from calyx.model.metrics import PERSONAL
 from calyx.model.training_config import TrainingConfig
 from calyx.run.folder import Row, RunFolder
+from calyx.simulation.baselines import Federated, Figure, Question, as_row, compute_baselines
+from calyx.simulation.embedded import RUN_ID, Answer, EmbeddedGrid
+from calyx.simulation.identities import Identities, throw_away
+from calyx.simulation.observer import Observer
+from calyx.simulation.planning import Plan, RayConfig
+from calyx.simulation.progress import Progress
+from calyx.simulation.ray import simulated_grid
+from calyx.simulation.rehearsal import Found, rehearse
+from calyx.simulation.workers import WorkerPool
 from client.learning.store import Store
 from client.rows.begun import Beginning, begin
 from client.rows.data import read_rows
-from engines.baselines import Federated, Figure, Question, as_row, compute_baselines
-from engines.embedded import RUN_ID, Answer, EmbeddedGrid
-from engines.identities import Identities, throw_away
-from engines.observer import Observer
-from engines.planning import Plan, RayConfig
-from engines.progress import Progress
-from engines.ray import simulated_grid
-from engines.rehearsal import Found, rehearse
-from engines.workers import WorkerPool
 from server.attendance import explained
 from server.checkpoints import load_newest
 from server.job import to_run_config

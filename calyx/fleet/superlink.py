@@ -20,6 +20,8 @@ import httpx
 from calyx.errors import CalyxError, UserError, pasted
 from calyx.files.outputs import write_whole
 from calyx.files.plain import inner, read_bounded
+from calyx.fleet.gateway import Behind, make_gateway
+from calyx.fleet.guard import Limits
 from calyx.flower.bell import bind_bell
 from calyx.flower.environment import flower_environment
 from calyx.flower.messages import Operator
@@ -27,8 +29,6 @@ from calyx.machine.ports import why_taken
 from calyx.trust.bounded_http import in_words
 from calyx.trust.certificates import check_pair, check_signed, describe
 from calyx.trust.key_files import PRIVATE_MODE
-from server.gateway import Behind, make_gateway
-from server.guard import Limits
 
 log = logging.getLogger(__name__)
 START_S = 60.0  # that a SuperLink may take to answer
@@ -245,7 +245,7 @@ def serve_gateway(serving: Serving, processes: Processes, tell: Callable[[str], 
     """
     import threading
 
-    from server.listening import GatewayServer, with_files
+    from calyx.fleet.listening import GatewayServer, with_files
 
     limits = with_files(Limits())
     behind = Behind(serving.behind, serving.authority, processes.bell, _node_keys(serving))
