@@ -13,9 +13,9 @@ from markupsafe import Markup
 from rich.table import Table
 
 from benchmarks.imprint import SUMS, Read, lines
+from calyx.pages.scales import Scale
+from calyx.pages.svg import Caption, drawing, line, pen, tag, text
 from calyx.words.digits import THIN
-from cli.report.scales import Scale
-from cli.report.svg import Caption, drawing, line, pen, tag, text
 
 SIDE = 8  # pixels of an image, each way
 INKS = 16  # grey values above paper
@@ -119,7 +119,7 @@ def render(figures: Figures, examples: Sequence[Example]) -> bytes:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["share"] = share
     template = environment.from_string(_page())
-    style = files("cli.report").joinpath("page.css").read_text(encoding="utf-8") + _STYLE
+    style = files("calyx.pages").joinpath("page.css").read_text(encoding="utf-8") + _STYLE
     grid = {(one.cohort, one.batch): one for one in figures.sums if one.batch}
     return template.render(
         style=Markup(style),  # noqa: S704 - our own files

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from calyx.cli.main import run as calyx
 from calyx.files.plain import read_lines
 from calyx.model.details import RELIABILITY_BINS
 from calyx.vector.contribution import Cells, Contribution, Layout, encode
 from calyx.vector.quantise import Residues
-from cli.main import run as calyx
 from client import app
 from client.gate.assignment import Assignment
 

@@ -11,10 +11,10 @@ from runpy import run_path
 
 if __name__ == "__main__":
     words = [word for word in sys.argv[1:] if word != "--debug"]
-    spec = find_spec("cli")  # finds it, and runs nothing
-    first = Path(spec.origin or "").with_name("isolated.py") if spec is not None else None
+    spec = find_spec("calyx")  # finds it, and runs nothing
+    first = Path(spec.origin or "").parent / "cli" / "isolated.py" if spec is not None else None
     if words[:1] in (["client"], ["server"]) and first is not None and first.is_file():
         run_path(str(first), run_name="__main__")
-    from cli.main import main
+    from calyx.cli.main import main
 
     main()

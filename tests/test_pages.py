@@ -10,7 +10,7 @@ FILES = [
     *sorted(ROOT.glob("*.md")),
     *(
         f
-        for name in ("calyx", "cli", "client", "engines", "server", "strategies", "benchmarks")
+        for name in ("calyx", "client", "server", "strategies", "benchmarks")
         for f in sorted((ROOT / name).rglob("*.py"))
     ),
 ]

@@ -16,7 +16,7 @@ from calyx.errors import printable
 from calyx.tasks.task import Task
 
 _TEXT = 300  # characters of an exception's text
-_OURS = ("calyx", "cli", "client", "engines", "server", "strategies")
+_OURS = ("calyx", "client", "server", "strategies")
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 
 

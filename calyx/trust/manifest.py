@@ -72,7 +72,7 @@ def read_manifest(path: Path, consortium: bytes) -> Manifest:
 def check_installed(manifest: Manifest) -> None:
     """Compare what runs here, or lies on the disk, with the manifest. Raises UserError.
 
-    In a process of cli/isolated.py the packages that the manifest names are imported from the bytes
+    In a process of calyx/cli/isolated.py the packages that the manifest names are imported from the bytes
     that were compared, and tasks of all others are refused from now on.
     """
     here = _installed(manifest.packages)

@@ -5,7 +5,7 @@ Python by itself prefers `training.cpython-….so` and a fitting `__pycache__/tr
 Here the sources are read once; their digest is what a manifest is compared with, and every module of
 ours is compiled from the very bytes that were digested. No bytecode is read or written.
 
-`cli/isolated.py` runs this file before anything else of ours is imported: standard library only.
+`calyx/cli/isolated.py` runs this file before anything else of ours is imported: standard library only.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 ROOT = Path(__file__).absolute().parents[2]
-PACKAGES = ("calyx", "client", "server", "strategies", "engines", "cli", "conf")
+PACKAGES = ("calyx", "client", "server", "strategies", "conf")
 SUFFIXES = frozenset({".py", ".yaml", ".css", ".j2", ".tmpl"})  # of every file of ours
 IGNORED = "__pycache__"  # a folder that is not looked into, because nothing here reads it
 COMPILED = (".so", ".pyd", ".dll", ".dylib", ".pyc", ".pyo")

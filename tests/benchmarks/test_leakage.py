@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks import imprint, leakage
+from calyx.cli.site_file import task_template
 from calyx.secagg.masking import Mask, apply_masks
-from cli.site_file import task_template
 from client.gate.bounds import is_within
 
 EXAMPLES = 100  # mean |correlation| of noise: 0.10 ± 0.008, so 0.2 is twelve deviations away

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from cli import keys
+from calyx.cli import keys
 
 NAMES = ("north", "south", "east", "west", "centre")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from calyx.cli.contradictions import refuse_undone
+from calyx.cli.hydra_program import composed
+from calyx.cli.main import run
+from calyx.cli.settling import settled
 from calyx.errors import UserError, pasted
 from calyx.simulation.planning import plan
-from cli.contradictions import refuse_undone
-from cli.hydra_program import composed
-from cli.main import run
-from cli.settling import settled
 
 GROUPS = "privacy=none privacy.groups=all"
 SGD = "training.optimizer=sgd"

@@ -3,8 +3,8 @@
 import pytest
 from support.csv_files import write_folder
 
+from calyx.cli import main, resume
 from calyx.errors import UserError
-from cli import main, resume
 
 SMALL = ["simulate", "task.num_clients=6"]
 TWO = ["simulate", "-m", "task.num_clients=6", "seed=1,2"]

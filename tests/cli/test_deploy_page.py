@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from calyx.cli import client, resume, server, submit
 from calyx.errors import UserError
-from cli import client, resume, server, submit
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "deploy.md").read_text()

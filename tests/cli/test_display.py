@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 from support.federation import config_of
 
+from calyx.cli.display import Display, sparkline
 from calyx.simulation.planning import plan
-from cli.display import Display, sparkline
 
 
 def test_a_sparkline_runs_from_lowest_to_highest():

@@ -4,8 +4,8 @@ from importlib import metadata
 
 import pytest
 
+from calyx.cli import doctor
 from calyx.errors import UserError
-from cli import doctor
 
 
 def test_here_a_simulation_can_run(capsys):

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
+from calyx.cli.doctor_policy import policy_checks
+from calyx.cli.site_file import task_template
 from calyx.config.section import parse
-from cli.doctor_policy import policy_checks
-from cli.site_file import task_template
 from client.gate.policy import PolicyConfig
 
 LOOSER = {

@@ -15,9 +15,9 @@ from support.certificates import drop_identifiers, replace_authority, replace_se
 from support.site_files import changed, site_values, write_site
 from support.tls import served
 
+from calyx.cli import doctor, keys
 from calyx.fleet.gateway import Behind, make_gateway
 from calyx.fleet.guard import Limits
-from cli import doctor, keys
 
 
 def look(capsys, values):
@@ -135,7 +135,7 @@ def test_a_port_without_tls_is_found(federation, capsys):
 
 
 def test_a_port_that_says_nothing_is_given_up(federation, capsys, monkeypatch):
-    monkeypatch.setattr("cli.doctor_reach.ANSWER_S", 0.2)
+    monkeypatch.setattr("calyx.cli.doctor_reach.ANSWER_S", 0.2)
     with listening() as address:
         code, said = look(capsys, site_values(address))
     assert f"{address} does not answer within" in said

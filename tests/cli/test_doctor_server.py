@@ -9,8 +9,8 @@ from starlette.applications import Starlette
 from support.certificates import drop_identifiers, replace_authority, replace_server
 from support.tls import served
 
+from calyx.cli import doctor, keys
 from calyx.errors import UserError
-from cli import doctor, keys
 
 
 def look(capsys, *arguments):
@@ -174,7 +174,7 @@ def test_a_state_folder_that_cannot_be_written_is_found(federation, capsys, name
 
 
 def test_a_disk_that_is_nearly_full_is_found(federation, capsys, monkeypatch):
-    monkeypatch.setattr("cli.doctor_server.MIN_DISK_BYTES", 2**70)
+    monkeypatch.setattr("calyx.cli.doctor_server.MIN_DISK_BYTES", 2**70)
     code, said = look(capsys)
     assert "free some space" in said
     assert code == 1
@@ -186,7 +186,7 @@ def at(address):
 
 
 def test_a_port_that_another_program_has_is_a_problem(federation, capsys, monkeypatch):
-    monkeypatch.setattr("cli.doctor_ports.ANSWER_S", 0.1)
+    monkeypatch.setattr("calyx.cli.doctor_ports.ANSWER_S", 0.1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

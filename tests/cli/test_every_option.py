@@ -13,19 +13,19 @@ from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
+import cli
+import engines
 import pytest
 from support.option_effects import read
 from support.option_proofs import ELSEWHERE, NAMES, PROOFS, SCHEMA_PROOFS, SECTIONS
 
 import calyx
-import cli
 import client
-import engines
 import server
 import strategies
-from cli import main
-from cli.following import Options
-from cli.resume import MAY_CHANGE, WITHOUT_CHANGED
+from calyx.cli import main
+from calyx.cli.following import Options
+from calyx.cli.resume import MAY_CHANGE, WITHOUT_CHANGED
 
 HERE = Path(__file__)
 TESTS = HERE.parents[1]
@@ -54,7 +54,7 @@ def keys():
                 is_own = inspect.isclass(cls) and cls.__module__ == module.name
                 if not is_own or not hasattr(cls, "__pydantic_config__") or cls.__name__[0] == "_":
                     continue
-                if cls.__name__ not in NOT_WRITTEN and not module.name.startswith("cli.report"):
+                if cls.__name__ not in NOT_WRITTEN and not module.name.startswith("calyx.pages"):
                     found |= {f"{cls.__name__}.{f.name}" for f in dataclasses.fields(cls)}
     return found
 

@@ -11,11 +11,11 @@ import pytest
 from support.csv_files import write_folder
 from support.run_folders import make
 
+from calyx.cli import main
+from calyx.cli.hydra_program import composed
+from calyx.cli.settling import settled
 from calyx.files.plain import foreign
 from calyx.run.folder import RunFolder
-from cli import main
-from cli.hydra_program import composed
-from cli.settling import settled
 
 pytestmark = pytest.mark.e2e
 REPORT, PREDICT, RESUME = ["report", "run"], ["predict", "run", "new.csv"], ["resume", "run"]

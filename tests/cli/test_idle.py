@@ -2,9 +2,9 @@
 
 import pytest
 
+from calyx.cli.idle import idle_settings
+from calyx.cli.settling import settled
 from calyx.composing.compose import compose
-from cli.idle import idle_settings
-from cli.settling import settled
 
 
 def said(*words):

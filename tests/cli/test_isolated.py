@@ -11,11 +11,11 @@ from shutil import ignore_patterns
 
 import pytest
 
+from calyx.cli import isolated, main
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import make_roster, write_roster
 from calyx.trust.manifest import write_manifest
 from calyx.trust.measured import PACKAGES
-from cli import isolated, main
 
 ROOT = Path(main.__file__).parents[1]
 CONSORTIUM = bytes(range(32))
@@ -78,7 +78,12 @@ def test_code_that_was_not_signed_does_not_run_before_it_is_found_nor_caches_nor
     (copy / "client" / "training.py").write_bytes(TAKEN)
     (copy / "calyx" / "new").mkdir()
     (copy / "calyx" / "new" / "__init__.py").write_bytes(TAKEN)
-    for name in ("cli/client.py", "cli/main.py", "calyx/trust/measured.py", "calyx/errors.py"):
+    for name in (
+        "calyx/cli/client.py",
+        "calyx/cli/main.py",
+        "calyx/trust/measured.py",
+        "calyx/errors.py",
+    ):
         poison(copy / name, TAKEN)
     evil.mkdir()
     for name in ("yaml", "numpy", "cryptography", "rich", "client"):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from calyx.cli import keys
+from calyx.cli.main import run
 from calyx.errors import UserError
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import fingerprint
 from calyx.trust import key_files
-from cli import keys
-from cli.main import run
 
 DOCS = Path(__file__).parents[2] / "docs" / "keys.md"
 SIGN = ["roster", "--consortium", "consortium.key", "--out"]

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from calyx.cli import keys
+from calyx.cli.main import run
 from calyx.errors import UserError
 from calyx.trust import key_files
 from calyx.trust.measured import Contents
-from cli import keys
-from cli.main import run
 
 SIGN = ["roster", "--consortium", "consortium.key", "--out"]
 OTHER = ["roster", "--consortium", "other/consortium.key"]

@@ -10,9 +10,9 @@ from cryptography import x509
 from cryptography.x509 import verification
 from support.certificates import drop_identifiers, replace_authority, replace_server
 
+from calyx.cli import keys
 from calyx.errors import UserError
 from calyx.trust.certificates import check_pair, check_signed, describe
-from cli import keys
 
 
 def strictly(folder, authority, flags=ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN):

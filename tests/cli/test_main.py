@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from cli import main
-from cli.main import COMMANDS, run
+from calyx.cli import main
+from calyx.cli.main import COMMANDS, run
 
 pytestmark = pytest.mark.e2e
 

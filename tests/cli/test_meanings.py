@@ -2,9 +2,9 @@
 
 import pytest
 
+from calyx.cli.meanings import MEANINGS, explained
 from calyx.secagg.refusals import RefusalCode
 from calyx.wire.messages import FailureCode
-from cli.meanings import MEANINGS, explained
 
 
 def test_every_code_has_a_meaning_of_one_line():

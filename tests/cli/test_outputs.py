@@ -13,10 +13,10 @@ from support.csv_files import write_folder
 from support.run_folders import make
 from support.site_files import changed, site_values, write_site
 
+from calyx.cli import main
+from calyx.cli.outputs import claimed
 from calyx.errors import UserError
 from calyx.files.outputs import claim_output, write_whole
-from cli import main
-from cli.outputs import claimed
 from server.checkpoints import _newest_first
 
 IS_INPUT, IS_ROWS, IS_RUN = (

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.site_files import changed, site_values
 
+from calyx.cli.arguments import Parser
+from calyx.cli.hydra_program import composed
+from calyx.cli.overrides import parsed, readable, why_ambiguous, why_unreadable
+from calyx.cli.places import run_place
+from calyx.cli.resume import _value
 from calyx.composing.compose import PATH_KEYS, resolved
 from calyx.errors import UserError
 from calyx.files.plain import at_home
 from calyx.fleet.site import read_site_config
-from cli.arguments import Parser
-from cli.hydra_program import composed
-from cli.overrides import parsed, readable, why_ambiguous, why_unreadable
-from cli.places import run_place
-from cli.resume import _value
 
 PLAIN = ["rows", "a b", "a=b", "rows (1)", "[x]", "{x}", "größe", "it's", 'say "x"', "C:\\rows"]
 ODD = [

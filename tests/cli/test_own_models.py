@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from calyx.cli import own_models
+from calyx.cli.fitted import Whose
+from calyx.cli.own_models import model_of
 from calyx.errors import UserError
 from calyx.model.makeup import Makeup
 from calyx.run.folder import RunFolder
-from cli import own_models
-from cli.fitted import Whose
-from cli.own_models import model_of
 from client.learning.store import Store
 from strategies.ditto import DittoLocal
 from strategies.fedbn import FedBNLocal

@@ -2,8 +2,8 @@
 
 import pytest
 
+from calyx.cli import doctor
 from calyx.errors import UserError
-from cli import doctor
 
 
 def said(capsys, *arguments):

@@ -18,16 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
+from calyx.cli import main, predict, simulate
+from calyx.cli.fitted import fitted_for
+from calyx.cli.new_rows import NewRows, faults, read_new_rows, said_of
+from calyx.cli.own_models import Answering
+from calyx.cli.predictions import as_csv, header_of, probabilities
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import UserError
 from calyx.model.weights import load_weights
 from calyx.preprocessing.fitting import apply
 from calyx.run.folder import RunFolder
-from cli import main, predict, simulate
-from cli.fitted import fitted_for
-from cli.new_rows import NewRows, faults, read_new_rows, said_of
-from cli.own_models import Answering
-from cli.predictions import as_csv, header_of, probabilities
 from client.rows.splitting import split
 
 pytestmark = pytest.mark.e2e
@@ -171,7 +171,9 @@ def test_a_damaged_model_is_told(made, tmp_path, capsys):
 def test_a_terminal_obeys_no_word_of_a_run_that_came_from_a_stranger(made, capsys, monkeypatch):
     folder, rows = made
     arguments = ["predict", str(folder), str(rows / "site-0.csv"), "client=site-3"]
-    monkeypatch.setattr("cli.predict.header_of", lambda *_: ["\x1b]0;x\x07", "p(no)", "p(yes)"])
+    monkeypatch.setattr(
+        "calyx.cli.predict.header_of", lambda *_: ["\x1b]0;x\x07", "p(no)", "p(yes)"]
+    )
     for is_terminal in (True, False):  # a program that reads it has the words as they are
         monkeypatch.setattr(sys.stdout, "isatty", lambda is_terminal=is_terminal: is_terminal)
         assert main.run(arguments) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import run
+from calyx.cli.main import run
 
 pytestmark = pytest.mark.e2e
 TEXT = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()

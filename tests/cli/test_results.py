@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.results import print_results
+from calyx.cli.results import print_results
 
 BASELINES = {
     "local_worst": 0.5,

@@ -10,6 +10,11 @@ import yaml
 from support.csv_files import write_folder
 from support.orders import order
 
+from calyx.cli import keys
+from calyx.cli.main import run as program
+from calyx.cli.overrides import readable
+from calyx.cli.site_file import task_template
+from calyx.cli.template_check import outside_template
 from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
@@ -18,11 +23,6 @@ from calyx.preprocessing.choice import choose
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, terms_of
 from calyx.tasks.registry import load_task
-from cli import keys
-from cli.main import run as program
-from cli.overrides import readable
-from cli.site_file import task_template
-from cli.template_check import outside_template
 from client.gate.policy import check_policy
 from client.gate.templates import around
 

@@ -5,9 +5,9 @@ import io
 import pytest
 from support.federation import config_of
 
+from calyx.cli.stages import progress_line
+from calyx.cli.waiting import Waiting
 from calyx.simulation.planning import plan
-from cli.stages import progress_line
-from cli.waiting import Waiting
 
 
 class Terminal(io.StringIO):

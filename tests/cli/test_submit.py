@@ -3,10 +3,10 @@
 import pytest
 from support.csv_files import write_folder
 
+from calyx.cli import submit
+from calyx.cli.following import _why
 from calyx.errors import UserError
 from calyx.run.folder import RunFolder
-from cli import submit
-from cli.following import _why
 
 ROSTER = "--roster=roster.json"
 CSV = [ROSTER, "task=csv", "task.schema=schema.yaml", "rounds=2"]

@@ -6,14 +6,14 @@ import re
 
 import pytest
 
+from calyx.cli.main import run
+from calyx.cli.tracking import final_scalars, parameters, scalars, to_mlflow
 from calyx.composing.compose import compose, resolved
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
 from calyx.simulation import planning
 from calyx.words.extras import adding
-from cli.main import run
-from cli.tracking import final_scalars, parameters, scalars, to_mlflow
 
 SMALL = ["baselines=false", "engine.workers=0", "privacy=none", "task.num_clients=3"]
 

@@ -36,7 +36,7 @@ def newcomer(tmp_path):
     pip = f"{sys.executable} -m pip --python {python}"
     offline = "--quiet --no-deps --no-build-isolation --no-index"
     for name, command in (
-        ("calyx", f"{python} -c 'import sys; from cli.main import main; main()' \"$@\""),
+        ("calyx", f"{python} -c 'import sys; from calyx.cli.main import main; main()' \"$@\""),
         ("pytest", f'{python} -m pytest --quiet "$@"'),
         ("pip", f'{pip} "$@" {offline}'),
     ):

@@ -10,9 +10,9 @@ import pytest
 from support.csv_files import write_folder
 from support.program import run_here
 
+from calyx.cli.changed_rows import changed_clients
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
-from cli.changed_rows import changed_clients
 
 pytestmark = pytest.mark.e2e
 

@@ -16,7 +16,7 @@ from support.deploy_page import SITES, Parties, step
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("calyx", "cli", "client", "conf", "engines", "server", "strategies")
+PACKAGES = ("calyx", "client", "conf", "server", "strategies")
 
 
 def run(*command: str | Path, folder: Path) -> str:
@@ -88,7 +88,7 @@ def test_the_pages_unit_starts_the_program_isolated(installed: Path, tmp_path: P
     (line,) = re.findall(r"^ExecStart=(.+)$", page, re.MULTILINE)
     python, *words = line.replace("/srv/calyx/venv", str(installed)).split()
     (tmp_path / "evil" / "cli").mkdir(parents=True)
-    for name in ("sitecustomize.py", "cli/__init__.py", "cli/isolated.py"):
+    for name in ("sitecustomize.py", "cli/__init__.py", "calyx/cli/isolated.py"):
         (tmp_path / "evil" / name).write_text("raise SystemExit('taken')\n")
     ended = subprocess.run(
         [python, *words],

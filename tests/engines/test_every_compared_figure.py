@@ -8,13 +8,13 @@ import pytest
 from support.oracles import is_printed, read
 from support.wild import make
 
+from calyx.cli.settling import settled
+from calyx.cli.sweep.leaderboard import print_leaderboard
+from calyx.cli.sweep.outcomes import Outcome
 from calyx.composing.compose import compose
+from calyx.pages.comparison import write_comparison
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
-from cli.report.comparison import write_comparison
-from cli.settling import settled
-from cli.sweep.leaderboard import print_leaderboard
-from cli.sweep.outcomes import Outcome
 
 RATES, SEEDS = (0.01, 0.5), (1, 2)
 # Of rounds' curves and of time: tests/cli/report/test_comparison.py.

@@ -34,13 +34,13 @@ from support.oracles import (
 )
 from support.wild import make
 
+from calyx.cli.settling import settled
 from calyx.composing.compose import compose
 from calyx.files.plain import read_lines
+from calyx.pages.folder import read_run
+from calyx.pages.page import render
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
-from cli.report.folder import read_run
-from cli.report.page import render
-from cli.settling import settled
 
 FEDERATIONS = range(int(os.environ.get("CALYX_FEDERATIONS", "12")))
 

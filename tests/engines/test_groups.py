@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
+from calyx.cli.settling import settled
 from calyx.composing.compose import compose
 from calyx.errors import ConfigError
 from calyx.simulation.planning import plan
 from calyx.tasks.csv import Csv
-from cli.settling import settled
 from client.rows.splitting import split, split_fold
 
 SITES, PEOPLE, VISITS, WIDTH = 3, 24, 5, 6

@@ -7,9 +7,9 @@ import yaml
 
 from calyx.composing.compose import compose, resolved
 from calyx.model.weights import load_weights
+from calyx.pages.page import write_report
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
-from cli.report.page import write_report
 
 RUN = ("task=csv", "privacy=none", "preprocessing=federated", "preprocessing.outliers=flag")
 QUICK = ("rounds=1", "baselines=false", "engine.workers=0")

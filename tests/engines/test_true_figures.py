@@ -12,14 +12,14 @@ import torch
 import yaml
 from sklearn import metrics
 
+from calyx.cli.results import print_results
 from calyx.composing.compose import compose, resolved
 from calyx.data.schema import Table
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model, load_into, load_weights
+from calyx.pages.page import write_report
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
-from cli.report.page import write_report
-from cli.results import print_results
 from client.rows.data import prepare
 from client.rows.splitting import split
 

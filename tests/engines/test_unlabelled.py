@@ -2,9 +2,9 @@
 
 from support.csv_files import CLASSES, write_folder
 
+from calyx.cli.settling import settled
 from calyx.composing.compose import compose
 from calyx.simulation.planning import plan
-from cli.settling import settled
 from client.rows.data import read_again
 
 

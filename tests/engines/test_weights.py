@@ -6,14 +6,14 @@ import logging
 import numpy as np
 import pytest
 
+from calyx.cli.settling import settled
 from calyx.composing.compose import compose
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
+from calyx.pages.folder import read_run
+from calyx.pages.page import render
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
-from cli.report.folder import read_run
-from cli.report.page import render
-from cli.settling import settled
 
 ROWS = {"a": 2000, "b": 40, "c": 60, "d": 50, "e": 30}
 TRAINING = {name: n - 2 * round(n / 5) for name, n in ROWS.items()}  # three fifths

@@ -9,11 +9,11 @@ from safetensors.torch import load_file
 from support.federation import Federation
 from support.taps import Tap, run_server
 
+from calyx.cli.results import print_results
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model
+from calyx.pages.page import write_report
 from calyx.vector.figures import none_of
-from cli.report.page import write_report
-from cli.results import print_results
 from client.learning.store import Store
 from client.rows.data import prepare
 from server import rounds as rounds_module

@@ -26,13 +26,13 @@ SITES = ("cleveland", "hungarian", "switzerland", "va")
 RUN = ("task=heart", f"task.data_dir={HEART}", "rounds=1", "baselines=false")
 TRAINING = (*RUN, "phases=[preprocess,train,validate,release]")  # without an audit before it
 LOADED = [
-    "cli.client",
-    "cli.doctor",
-    "cli.keys",
-    "cli.resume",
-    "cli.server",
-    "cli.simulate",
-    "cli.submit",
+    "calyx.cli.client",
+    "calyx.cli.doctor",
+    "calyx.cli.keys",
+    "calyx.cli.resume",
+    "calyx.cli.server",
+    "calyx.cli.simulate",
+    "calyx.cli.submit",
     "client.learning.training",
     "calyx.simulation.embedded",
     "calyx.tasks.heart",
@@ -146,7 +146,7 @@ def _become(command, place, environment, log):
         sys.argv = [word for word in command[1:] if word != "-P"]  # which holds here anyway
         runpy.run_path(sys.argv[0], run_name="__main__")
         return
-    from cli.main import run
+    from calyx.cli.main import run
 
     sys.argv = command
     sys.exit(run(command[1:]))

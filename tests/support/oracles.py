@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, confusion_matrix, mean_absolute_error, r2_score
 
+from calyx.cli import predict
 from calyx.data.schema import Table
 from calyx.files.plain import read_lines
-from cli import predict
 from client.rows.splitting import split
 from support.wild import Made
 

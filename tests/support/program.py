@@ -14,7 +14,7 @@ FAULTY = Path(__file__).resolve().parents[1] / "faulty"
 SMALL = ("task.num_clients=6", "rounds=3", "baselines=false", "training.epochs=1")
 BROKEN = ("--config-dir", str(FAULTY / "conf"), "task=faulty", "rounds=3", "baselines=false")
 
-PACKAGES = ("calyx", "cli", "client", "engines", "server", "strategies")
+PACKAGES = ("calyx", "client", "server", "strategies")
 Ended = subprocess.CompletedProcess[str]
 
 
@@ -52,7 +52,7 @@ def run_here(folder: Path, *arguments: str) -> Ended:
     it, which takes longer than most tests, is paid for once. What it and its workers write to the
     two streams is kept apart, as a shell would.
     """
-    from cli.main import run
+    from calyx.cli.main import run
 
     _forget()
     before, level = Path.cwd(), logging.root.level

@@ -3,9 +3,9 @@
 import yaml
 
 from calyx.files.plain import append_lines, read_lines, write_json
-from cli.ranking.standings import rank
-from cli.report.folder import read_run
-from cli.report.groups import entries_of
+from calyx.pages.folder import read_run
+from calyx.pages.groups import entries_of
+from calyx.pages.ranking.standings import rank
 
 
 def make(

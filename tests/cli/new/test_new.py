@@ -5,8 +5,8 @@ import os
 
 import pytest
 
+from calyx.cli.new import command
 from calyx.errors import UserError
-from cli.new import command
 
 
 def test_it_writes_a_package_with_rows_for_eight_clients(tmp_path, monkeypatch, capsys):

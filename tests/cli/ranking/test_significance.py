@@ -3,7 +3,7 @@
 import pytest
 from scipy import stats
 
-from cli.ranking.significance import difference
+from calyx.pages.ranking.significance import difference
 
 ONE = {"1": 0.81, "2": 0.72, "3": 0.93, "4": 0.78}
 OTHER = {"1": 0.80, "2": 0.70, "3": 0.92, "4": 0.75}

@@ -3,9 +3,9 @@
 import pytest
 
 from calyx.model.populations import read_population
-from cli.ranking.entries import Entry, Kind, rows_of
-from cli.ranking.remarks import described, remarks
-from cli.ranking.standings import rank
+from calyx.pages.ranking.entries import Entry, Kind, rows_of
+from calyx.pages.ranking.remarks import described, remarks
+from calyx.pages.ranking.standings import rank
 
 LOSS = Kind("x", "best_val_loss")
 

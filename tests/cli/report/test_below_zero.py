@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from cli.report.client_charts import ClientDots, dot_plot
-from cli.report.svg import Caption
+from calyx.pages.client_charts import ClientDots, dot_plot
+from calyx.pages.svg import Caption
 
 
 def places(drawing, kind):

@@ -3,8 +3,8 @@
 import pytest
 from support.run_folders import groups_of, lr, make, seeds
 
-from cli.report.best import verdict_of
-from cli.report.comparison import write_comparison
+from calyx.pages.best import verdict_of
+from calyx.pages.comparison import write_comparison
 
 
 def verdict(*folders, metric="accuracy"):

@@ -6,11 +6,11 @@ import pytest
 from support.run_folders import make, regression
 
 from calyx.files.plain import append_lines, read_lines, write_json
-from cli.report.causes import causes
-from cli.report.conclusions import conclude, terminal_lines
-from cli.report.folder import read_run
-from cli.report.key_figures import key_figures
-from cli.report.page import write_report
+from calyx.pages.causes import causes
+from calyx.pages.conclusions import conclude, terminal_lines
+from calyx.pages.folder import read_run
+from calyx.pages.key_figures import key_figures
+from calyx.pages.page import write_report
 
 # Breast cancer, eight sites by Dirichlet, as facts of a real run: 114 test rows.
 BREAST = {"local_mean": 0.756, "federated": 0.719, "pooled": 0.956}

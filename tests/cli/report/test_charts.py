@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from cli.report.charts import (
+from calyx.pages.charts import (
     BOTTOM,
     LEFT,
     RIGHT,
@@ -24,9 +24,9 @@ from cli.report.charts import (
     line_chart,
     spread_chart,
 )
-from cli.report.client_charts import NAMES, ROW, ClientDots, dot_plot, heat_map, level
-from cli.report.client_charts import TOP as FIRST_ROW
-from cli.report.svg import Caption
+from calyx.pages.client_charts import NAMES, ROW, ClientDots, dot_plot, heat_map, level
+from calyx.pages.client_charts import TOP as FIRST_ROW
+from calyx.pages.svg import Caption
 
 CAPTION = Caption("key", "A title", "A description")
 

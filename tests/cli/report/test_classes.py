@@ -8,13 +8,13 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, precision_score, recall_score
 from support.run_folders import make, regression
 
-from cli.report.class_charts import share_level
-from cli.report.class_figures import class_section
-from cli.report.class_remarks import class_remark
-from cli.report.classes import classes_of
-from cli.report.conclusions import conclude, terminal_lines
-from cli.report.folder import read_run
-from cli.report.page import write_report
+from calyx.pages.class_charts import share_level
+from calyx.pages.class_figures import class_section
+from calyx.pages.class_remarks import class_remark
+from calyx.pages.classes import classes_of
+from calyx.pages.conclusions import conclude, terminal_lines
+from calyx.pages.folder import read_run
+from calyx.pages.page import write_report
 
 # The credit default table: 10,000 rows, of which 2,000 test; 64 of them default.
 DEFAULT = [[1928, 8], [41, 23]]

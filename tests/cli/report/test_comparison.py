@@ -9,13 +9,13 @@ import yaml
 from markupsafe import Markup
 from support.run_folders import groups_of, lines_of, lr, make, regression, seeds
 
+from calyx.cli import reporting
 from calyx.errors import UserError
 from calyx.files.plain import write_json
-from cli import reporting
-from cli.report.best import verdict_of
-from cli.report.comparison import write_comparison
-from cli.report.folder import read_run
-from cli.report.groups import reached, target_of
+from calyx.pages.best import verdict_of
+from calyx.pages.comparison import write_comparison
+from calyx.pages.folder import read_run
+from calyx.pages.groups import reached, target_of
 
 
 def verdict(*folders, metric="accuracy"):

@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 from support.surveys import SCHEMA, SITES, figures, rows
 
+from calyx.cli import audit_table
 from calyx.data.schema import Schema, Table
 from calyx.errors import UserError
 from calyx.findings.baseline import compare_figures
 from calyx.findings.figures_json import as_json
 from calyx.findings.findings import find
-from cli import audit_table
-from cli.report.data import MOST_COLUMNS, lines, read_audit
-from cli.report.page import write_report
+from calyx.pages.data import MOST_COLUMNS, lines, read_audit
+from calyx.pages.page import write_report
 
 CONFIG = """
 task: {name: csv}

@@ -7,8 +7,8 @@ import pytest
 
 from calyx.errors import UserError
 from calyx.files.plain import plain as files
-from cli.report.folder import read_run
-from cli.report.page import write_report
+from calyx.pages.folder import read_run
+from calyx.pages.page import write_report
 
 CONFIG = "task: {name: digits}\nstrategy: {name: fedavg}\nrounds: 9\nseed: 1\n"
 ROUND = {

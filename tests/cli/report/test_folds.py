@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from pydantic import TypeAdapter
 
-from cli.report.folds import folds
-from cli.report.rows import CrossValidation
+from calyx.pages.folds import folds
+from calyx.pages.rows import CrossValidation
 
 
 def test_a_fold_below_zero_is_drawn_where_it_is(tmp_path):

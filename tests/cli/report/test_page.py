@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cli.report.page import MOST_BYTES, write_report
+from calyx.pages.page import MOST_BYTES, write_report
 
 VERSIONS = {"calyx": "0.1.0", "flwr": "1.41.0", "torch": "2.12.0", "python": "3.11.9"}
 

@@ -8,10 +8,10 @@ from markupsafe import Markup
 from support.run_folders import make, regression
 
 from calyx.files.plain import append_lines, read_lines
-from cli.report.charts import LEFT, R2_FLOOR, Axes, Series, line_chart
-from cli.report.folder import read_run
-from cli.report.page import render
-from cli.report.svg import Caption
+from calyx.pages.charts import LEFT, R2_FLOOR, Axes, Series, line_chart
+from calyx.pages.folder import read_run
+from calyx.pages.page import render
+from calyx.pages.svg import Caption
 
 
 def page_of(folder) -> str:

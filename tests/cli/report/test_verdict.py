@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from calyx.pages.findings import count_severities, group_events
+from calyx.pages.rows import Baselines, Event, Severity
+from calyx.pages.scales import bytes_text, push_apart, seconds_text, shorten
+from calyx.pages.verdict import judge, judge_values
 from calyx.words.digits import number_text
-from cli.report.findings import count_severities, group_events
-from cli.report.rows import Baselines, Event, Severity
-from cli.report.scales import bytes_text, push_apart, seconds_text, shorten
-from cli.report.verdict import judge, judge_values
 
 
 def test_clear_gain_is_a_yes_with_the_share_of_the_gap() -> None:

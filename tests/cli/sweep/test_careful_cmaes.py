@@ -11,8 +11,8 @@ pytest.importorskip("optuna")
 
 from optuna.samplers import CmaEsSampler
 
+from calyx.cli.sweep.careful_cmaes import CarefulCmaEs, read_state
 from calyx.errors import UserError
-from cli.sweep.careful_cmaes import CarefulCmaEs, read_state
 
 
 class Planted:

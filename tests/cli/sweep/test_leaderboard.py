@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli.sweep import leaderboard
-from cli.sweep.leaderboard import print_leaderboard, ranking
-from cli.sweep.outcomes import Outcome, objective_of, settings_of
-from cli.sweep.search import best_lines
+from calyx.cli.sweep import leaderboard
+from calyx.cli.sweep.leaderboard import print_leaderboard, ranking
+from calyx.cli.sweep.outcomes import Outcome, objective_of, settings_of
+from calyx.cli.sweep.search import best_lines
 
 ROWS = {
     "over": "rows",

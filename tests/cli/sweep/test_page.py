@@ -13,9 +13,9 @@ import pytest
 from support.pages import ROOT, commands
 from support.program import run_here
 
+from calyx.cli.sweep.outcomes import FILE
+from calyx.cli.sweep.table import FIGURES, HEAD
 from calyx.composing.compose import compose_master
-from cli.sweep.outcomes import FILE
-from cli.sweep.table import FIGURES, HEAD
 
 PAGE = (ROOT / "docs" / "sweeps.md").read_text()
 LINES = [

@@ -8,10 +8,10 @@ from argparse import Namespace
 
 import pytest
 
+from calyx.cli.sweep.plan import EXTRAS, planned_sweep
 from calyx.composing.compose import compose, compose_master
 from calyx.run.folder import RunFolder
 from calyx.words.extras import adding
-from cli.sweep.plan import EXTRAS, planned_sweep
 
 pytestmark = pytest.mark.e2e
 HOLD = """
@@ -153,7 +153,7 @@ def test_a_missing_extra_is_named(sweep, here, monkeypatch, name):
     def nothing(package):
         raise PackageNotFoundError(package)
 
-    monkeypatch.setattr("cli.sweep.plan.version", nothing)
+    monkeypatch.setattr("calyx.cli.sweep.plan.version", nothing)
     kind = "sweeper" if name == "optuna" else "launcher"
     code, _, error = sweep("seed=1,2", f"hydra/{kind}={name}")
     assert (code, f"needs the extra {EXTRAS[name][1]}: {adding(EXTRAS[name][1])}" in error) == (

@@ -13,19 +13,19 @@ import pytest
 from optuna.storages.journal import JournalFileSymlinkLock
 from support.program import run_here
 
-from calyx.composing.compose import compose, compose_master
-from calyx.files.plain import read_lines
-from cli.sweep import study as study_module
-from cli.sweep.pruning import Pruned, RoundListener
-from cli.sweep.search import described, space_of
-from cli.sweep.space import distribution, read_space
-from cli.sweep.study import (
+from calyx.cli.sweep import study as study_module
+from calyx.cli.sweep.pruning import Pruned, RoundListener
+from calyx.cli.sweep.search import described, space_of
+from calyx.cli.sweep.space import distribution, read_space
+from calyx.cli.sweep.study import (
     check_no_other_study,
     load_trial,
     open_study,
     read_settings,
     sampler,
 )
+from calyx.composing.compose import compose, compose_master
+from calyx.files.plain import read_lines
 
 pytestmark = pytest.mark.e2e
 LR = "training.lr=tag(log,interval(0.01,1))"

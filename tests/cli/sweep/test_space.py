@@ -9,9 +9,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from calyx.cli.sweep.overrides import parse_overrides
+from calyx.cli.sweep.space import Numbers, distribution, read_space
 from calyx.errors import ConfigError
-from cli.sweep.overrides import parse_overrides
-from cli.sweep.space import Numbers, distribution, read_space
 
 
 @pytest.mark.parametrize(

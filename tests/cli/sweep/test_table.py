@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.ranking.entries import number_of
-from cli.sweep.outcomes import Outcome, found_below, read_outcome, write_outcome
-from cli.sweep.table import write_table
+from calyx.cli.sweep.outcomes import Outcome, found_below, read_outcome, write_outcome
+from calyx.cli.sweep.table import write_table
+from calyx.pages.ranking.entries import number_of
 
 
 def finished(job, words, loss, **figures):

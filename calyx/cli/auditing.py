@@ -1,0 +1,65 @@
+"""`calyx audit task=… overrides`: what is wrong with the clients' data, as far as sums over them tell."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from calyx.cli.audit_table import print_audit
+from calyx.cli.contradictions import refuse_undone
+from calyx.cli.display import Display
+from calyx.cli.hydra_program import composed
+from calyx.cli.idle import idle_settings
+from calyx.cli.places import run_place
+from calyx.cli.settling import settled
+from calyx.cli.waiting import Waiting
+from calyx.errors import CalyxError, ConfigError
+from calyx.files.foreign import read_object
+from calyx.files.plain import read_lines
+from calyx.pages.page import write_report
+from calyx.run.folder import RunFolder
+from calyx.simulation.planning import plan
+from calyx.simulation.run import simulate
+
+ALWAYS = ("phases=[audit]", "baselines=false")
+
+
+def run_audit(arguments: Sequence[str]) -> int:
+    """Audit in simulation, show what was found; exit code 1 where it would stop a run.
+
+    Raises CalyxError.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    overrides = list(arguments)
+    for word in overrides:
+        if "=" not in word.lstrip("~+"):
+            raise ConfigError(f"{word!r} is no KEY=VALUE; see `calyx audit --help`.")
+    cfg = composed([*overrides, *ALWAYS])
+    config = settled(cfg, single=True)
+    refuse_undone(overrides, config, "audit")
+    with run_place(cfg, config) as place:
+        for sentence in idle_settings(overrides, config):
+            print(f"warning: {sentence}", flush=True)
+        return _audited(config, RunFolder(place.path.absolute()))
+
+
+def _audited(config: dict[str, Any], folder: RunFolder) -> int:
+    with Waiting() as waiting:
+        checked, stopped = plan(config, progress=waiting.progress), None
+    with Display(checked) as display:
+        try:
+            simulate(checked, folder.path, resume=False, progress=display.progress)
+        except CalyxError as error:
+            if not folder.audit.exists():
+                raise
+            stopped = error
+    print_audit(read_object(folder.audit), folder.path)
+    own = [e for e in read_lines(folder.events) if e["event"] == "finding"]
+    if own:
+        print(
+            f"sites   {len(own)} findings of single sites, which only they see and audit.fail_on does "
+            f"not read: {folder.events}"
+        )
+    print(f"report  {write_report(folder.path)}")
+    if stopped is not None:
+        raise stopped
+    return 0

@@ -1,0 +1,147 @@
+"""`calyx doctor site SITE.yaml`: everything that could keep a site from taking part, and its cure."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from calyx.cli.arguments import Parser
+from calyx.cli.checks import Check, attempt, private_folder, show
+from calyx.cli.doctor import packages
+from calyx.cli.doctor_code import manifest_row
+from calyx.cli.doctor_ledger import ledger_row
+from calyx.cli.doctor_policy import policy_checks
+from calyx.cli.doctor_reach import reach
+from calyx.cli.doctor_rows import look
+from calyx.errors import CalyxError, ConfigError, UserError, pasted
+from calyx.files.plain import plain
+from calyx.fleet.site import SiteConfig, check_keys, read_site_config
+from calyx.secagg.roster import Roster
+from calyx.trust.certificates import read_private
+from calyx.trust.key_files import PRIVATE_MODE
+from client.config import Site, node_config, read_site
+
+MIN_DISK_BYTES = 200 * 2**20
+MAX_FILES = 10_000  # of the data that are looked at
+PAGE = "docs/deploy.md shows a whole file"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a table; 0 if the site can take part. Raises UserError where there is no such file."""
+    parser = Parser(prog="calyx doctor site", description=__doc__)
+    parser.add_argument("config", type=Path, help="this site's YAML file")
+    path = parser.parse_args(arguments).config
+    try:
+        checks = _checks(read_site_config(path))
+    except ConfigError as error:
+        checks = iter((packages(), Check("file", "problem", str(error), PAGE)))
+    return show(checks, "This site can take part.")
+
+
+def _checks(cfg: SiteConfig) -> Iterator[Check]:
+    yield packages()
+    values = cfg.client | {"identity": None, "roster": None}  # these have a look of their own
+    try:
+        site = read_site(node_config(str(cfg.client.get("name")), values))
+    except ConfigError as error:
+        yield Check("file", "problem", str(error), PAGE)
+    else:
+        keys = attempt("identity, roster", lambda: _keys(cfg))
+        yield keys
+        yield attempt("manifest", lambda: manifest_row(cfg, keys))
+        yield attempt("state", lambda: _state(site))
+        yield attempt("ledger", lambda: _ledger(cfg, site))
+        yield attempt("data", lambda: _data(site))
+        yield from policy_checks(site.policy, _roster_size(cfg))
+    yield attempt("node key", lambda: _node_key(Path(cfg.node_key)))
+    yield from reach(cfg)
+
+
+def _keys(cfg: SiteConfig) -> Check:
+    site = check_keys(cfg)
+    if site.member is None:
+        return Check(
+            "identity, roster", "note", "none: this site does not encrypt", "client.roster"
+        )
+    roster = site.member.roster
+    found = f"{site.name}, one of {len(roster)} on roster version {roster.version}"
+    return Check("identity, roster", "ok", found)
+
+
+def _roster(cfg: SiteConfig) -> Roster | None:
+    """None where there is none, or it cannot be read, which another check says."""
+    try:
+        member = check_keys(cfg).member
+    except (CalyxError, OSError):
+        return None
+    return None if member is None else member.roster
+
+
+def _roster_size(cfg: SiteConfig) -> int | None:
+    """How many sites it names."""
+    roster = _roster(cfg)
+    return None if roster is None else len(roster)
+
+
+def _ledger(cfg: SiteConfig, site: Site) -> Check:
+    if site.state_dir is None:
+        return Check("ledger", "note", "there is no client.state_dir to keep one in")
+    return ledger_row(site.state_dir / "ledger.jsonl", _roster(cfg))
+
+
+def _node_key(path: Path) -> Check:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & ~PRIVATE_MODE:
+        return Check(
+            "node key", "problem", f"{path} has mode {mode:o}", pasted("chmod", "600", path)
+        )
+    read_private(path)
+    return Check("node key", "ok", f"{path}")
+
+
+def _state(site: Site) -> Check:
+    folder = site.state_dir
+    if folder is None:
+        return Check("state", "problem", "there is no client.state_dir", "name a folder for it")
+    check = private_folder("state", folder, MIN_DISK_BYTES)
+    if check.state != "ok":
+        return check
+    ledger = folder / "ledger.jsonl"
+    kept = f"its ledger has {ledger.stat().st_size} bytes" if ledger.exists() else "no ledger yet"
+    return Check("state", "ok", f"{check.found}; {kept}")
+
+
+def _data(site: Site) -> Check:
+    folder = site.data_dir
+    if folder is None:
+        return Check("data", "note", "no client.data_dir", "fine for tasks that bring their data")
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}; see client.data_dir.")
+    sizes = []
+    for path in islice(_files(folder), MAX_FILES):
+        with open(path, "rb", opener=plain) as file:
+            file.read(1)
+            sizes.append(os.fstat(file.fileno()).st_size)
+    if not sizes:
+        return Check("data", "note", f"{folder} holds no file", "put what the task reads there")
+    least = "at least " if len(sizes) == MAX_FILES else ""
+    files = f"{len(sizes)} file{'' if len(sizes) == 1 else 's'}"
+    return look(site, folder, f"{folder}: {least}{files}, {_size(sum(sizes))}, readable")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Every plain file below a folder. Raises OSError for a folder that cannot be listed."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for root, _, names in os.walk(folder, onerror=refuse):
+        yield from (path for name in names if (path := Path(root, name)).is_file())
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

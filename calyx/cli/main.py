@@ -1,0 +1,154 @@
+"""The program `calyx`: subcommands, and how a mistake or a failure ends it.
+
+Exit code 0 means done, 1 a failure, 2 a user's mistake, 130 stopped by Ctrl-C. A sentence goes to
+stderr; `--debug` shows the traceback too.
+"""
+
+import errno
+import importlib
+import importlib.util
+import io
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from calyx.cli.isolated import enter
+from calyx.errors import CalyxError, UserError, printable
+
+MOST_LETTERS = 10_000  # of a sentence
+# Modules are imported when their command is called: some take seconds.
+COMMANDS = {
+    "simulate": (
+        "calyx.cli.simulate",
+        "run a federation on this machine: [hydra overrides] [-m for a sweep]",
+    ),
+    "resume": ("calyx.cli.resume", "go on with a run that stopped: RUN [rounds=N]"),
+    "new": ("calyx.cli.new.command", "a package with a task of your own: NAME"),
+    "predict": ("calyx.cli.predict", "a run's model on new rows: RUN FILE.csv [client=NAME]"),
+    "audit": (
+        "calyx.cli.audit",
+        "what is wrong with the clients' data: [overrides], or --draft-schema FOLDER",
+    ),
+    "report": ("calyx.cli.reporting", "write RUN/report.html again: RUN [RUN…]"),
+    "server": ("calyx.cli.server", "the operator's gateway for clients on separate machines"),
+    "client": ("calyx.cli.client", "a site's client: CONFIG.yaml"),
+    "submit": ("calyx.cli.submit", "a run on separate machines: --roster=FILE [overrides]"),
+    "runs": ("calyx.cli.runs", "the server's runs and sites, on the operator's machine"),
+    "stop": ("calyx.cli.stop", "end a run of the server: RUN_ID"),
+    "keys": ("calyx.cli.keys", "identity keys, the signed roster, fingerprints to compare"),
+    "doctor": (
+        "calyx.cli.doctor",
+        "what would not work, and how to mend it: [server | site SITE.yaml | privacy clients=N]",
+    ),
+}
+
+
+def main() -> None:
+    """The program, where it was not started by scripts/program.py."""
+    enter(sys.argv[1:])
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    accept_any_terminal()
+    debug = "--debug" in arguments
+    words = [a for a in arguments if a != "--debug"]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"calyx {version('calyx')}")
+        return 0
+    if words[0] not in COMMANDS:
+        return _say(f"There is no command {words[0]!r}; there are {', '.join(COMMANDS)}.", 2)
+    return _guarded(words[0], words[1:], debug)
+
+
+def accept_any_terminal() -> None:
+    """A terminal without UTF-8 shows "?", and the program goes on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _guarded(command: str, arguments: list[str], debug: bool) -> int:
+    if debug:
+        logging.getLogger().setLevel(logging.DEBUG)
+    try:
+        _check_here()
+        module = importlib.import_module(COMMANDS[command][0])
+        return int(module.main(arguments))
+    except CalyxError as error:
+        if debug:
+            traceback.print_exc()
+        from calyx.cli.meanings import explained  # late: who makes no mistake need not wait for it
+
+        return _say(explained(str(error)), error.exit_code)
+    except KeyboardInterrupt as stop:
+        return _say(str(stop) or "Stopped.", 128 + signal.SIGINT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last boundary: no traceback unless asked for
+        if debug:
+            traceback.print_exc()
+        return _say(_why_failed(error), 1)
+
+
+def _why_failed(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return printable(f"{error.filename} cannot be used: {error.strerror}.")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"Neither a file nor a line can be written any more: {error.strerror}."
+    shadowed = _shadowed() if isinstance(error, ImportError) else None
+    first = str(error).strip().splitlines() or ["no message"]
+    return shadowed or f"Failed: {type(error).__name__}: {first[0]} (see it whole with --debug)"
+
+
+def _check_here() -> None:
+    try:
+        Path.cwd()
+    except OSError:
+        raise UserError("The folder that you are in is there no more; go to another one.") from None
+
+
+def _shadowed() -> str | None:
+    """What Python finds before one of our own packages, as a sentence."""
+    for name in ("client", "conf", "server", "strategies"):
+        found = importlib.util.find_spec(name)
+        origin = Path(found.origin or ".") if found else None
+        if origin and Path(__file__).parents[2] not in origin.absolute().parents:
+            return (
+                f"{origin} stands before Calyx's own package {name} in Python's path; rename it, or take "
+                "its folder out of PYTHONPATH."
+            )
+    return None
+
+
+def _say(sentence: str, code: int) -> int:
+    # It may name somebody else's files, and is one line whatever they are called.
+    print(f"calyx: {printable(sentence, MOST_LETTERS)}", file=sys.stderr)
+    return code
+
+
+def _usage() -> str:
+    lines = [f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Calyx: federated learning on Flower that its users can trust by default.",
+            "",
+            "usage: calyx COMMAND [arguments] [--debug]",
+            "",
+            *lines,
+            "",
+            "examples: calyx simulate strategy=fedprox seed=2",
+            "          calyx simulate -m seed=1,2,3",
+            "          calyx resume runs/2026-01-31/12-00-00",
+        ]
+    )

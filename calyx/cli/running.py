@@ -1,0 +1,85 @@
+"""One run with its display, its report and the table at the end; for `simulate` and `resume`."""
+
+import errno
+from pathlib import Path
+
+from calyx.cli.audit_table import print_audit
+from calyx.cli.display import Display
+from calyx.cli.results import print_results
+from calyx.cli.tracking import track
+from calyx.errors import CalyxError, pasted
+from calyx.files.foreign import read_object
+from calyx.pages.conclusions import conclude, terminal_lines
+from calyx.pages.folder import read_run
+from calyx.pages.page import write_report
+from calyx.run.folder import Row, RunFolder
+from calyx.simulation.planning import Plan
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a user's share of it, a file's limit
+
+
+def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Row:
+    """Run a plan in `folder` and show it, with its figures at the end; returns the summary.
+
+    Raises CalyxError, or KeyboardInterrupt with a sentence that says how to go on.
+    """
+    summary, report = run_shown(plan, folder, Display(plan), resume=resume)
+    show(summary, folder, report)
+    return summary
+
+
+def show(summary: Row, folder: Path, report: Path | None) -> None:
+    """Print the figures of a finished run: of its model, or of its audit where it has none."""
+    if "model_sha256" in summary:
+        print_results(summary, folder, report, _conclusions(folder))
+    else:
+        print_audit(read_object(RunFolder(folder).audit), folder)
+
+
+def _conclusions(folder: Path) -> list[str]:
+    """What the report says of the run; nothing of a folder that it cannot be made of."""
+    try:
+        return terminal_lines(conclude(read_run(folder)), folder)
+    except CalyxError:
+        return []
+
+
+def run_shown(
+    plan: Plan, folder: Path, display: Display, *, resume: bool
+) -> tuple[Row, Path | None]:
+    """Run a plan in `folder` under a display; returns the summary, and the report if there is one.
+
+    Raises as `run_plan` does.
+    """
+    from calyx.simulation.run import simulate  # late: who only shows a run needs no PyTorch
+
+    try:
+        with display:
+            simulate(plan, folder, resume=resume, progress=display.progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_how_to_go_on(folder)) from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise CalyxError(_how_to_make_room(folder, error)) from error
+    summary = RunFolder(folder).read_summary()
+    try:
+        report: Path | None = write_report(folder)
+    except CalyxError as error:
+        RunFolder(folder).event("report-failed", "warning", str(error))
+        report = None
+    track(plan.run, RunFolder(folder))
+    return summary, report
+
+
+def _how_to_make_room(folder: Path, error: OSError) -> str:
+    what = f"{error.filename or folder} cannot be written: {error.strerror}. Make room there"
+    if not any(folder.glob("checkpoints/round-*")):
+        return f"{what}, and start the run again in another folder."
+    return f"{what}; then go on with `{pasted('calyx', 'resume', folder)}`."
+
+
+def _how_to_go_on(folder: Path) -> str:
+    if not any(folder.glob("checkpoints/round-*")):
+        return "Stopped before the run began; start it again."
+    return f"Stopped; nothing that was finished is lost. Go on with `{pasted('calyx', 'resume', folder)}`."

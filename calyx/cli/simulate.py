@@ -1,0 +1,139 @@
+"""`calyx simulate`: check everything, then let Hydra run the job; `-m` is `cli/sweep/`."""
+
+import math
+import os
+from argparse import ArgumentError, Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from calyx.cli.contradictions import refuse_undone
+from calyx.cli.hydra_program import (
+    composed,
+    one_sentence,
+    run_hydra,
+    search_path,
+    told_of_experiment,
+)
+from calyx.cli.idle import idle_settings
+from calyx.cli.overrides import quoted, readable
+from calyx.cli.places import run_place
+from calyx.cli.settling import settled
+from calyx.cli.waiting import Waiting
+from calyx.errors import ConfigError
+from calyx.files.plain import at_home
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run; returns the exit code. Raises CalyxError."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, and this program says it in one sentence
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    options = _parse(arguments)
+    flags = [_at_home(a) for a in arguments if a not in options.overrides]
+    options.overrides = readable(options.overrides, sweeps=options.multirun)
+    only_shows = any(
+        (options.help, options.hydra_help, options.cfg, options.info, options.shell_completion)
+    )
+    try:
+        if options.multirun and not only_shows:
+            from calyx.cli.sweep.running import run_sweep
+
+            return run_sweep(options, flags)
+        if only_shows:
+            run_hydra([*flags, *options.overrides], _job)
+        else:
+            _check_and_run(options, flags)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_sentence(error)) from error
+    return 0
+
+
+def _parse(arguments: Sequence[str]) -> Namespace:
+    """Hydra's own options, before, between or after the overrides. Raises ConfigError."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    # Instead of argparse's way, which is to print a usage of many lines and to exit.
+    parser.exit_on_error = False
+    try:
+        options, unknown = parser.parse_known_intermixed_args(list(arguments))
+    except ArgumentError as error:
+        raise ConfigError(f"{error}; see `calyx simulate --help`.") from None
+    if options.config_dir:
+        options.config_dir = at_home(options.config_dir)
+    if unknown:
+        raise ConfigError(f"There is no option {unknown[0]}; see `calyx simulate --help`.")
+    _refuse_flags(options)
+    return options
+
+
+def _at_home(flag: str) -> str:
+    """One of Hydra's own options, or its value, with the home folder in place of `~`."""
+    option, equals, value = flag.partition("=")
+    return f"{option}={at_home(value)}" if equals else at_home(flag)
+
+
+def _refuse_flags(options: Namespace) -> None:
+    """Raise ConfigError for what Hydra's parser takes and nothing here would obey."""
+    for name in ("config_path", "config_name", "experimental_rerun"):
+        if getattr(options, name, None):
+            flag = name.replace("_", "-")
+            raise ConfigError(
+                f"--{flag} is of other programs on Hydra; `calyx simulate` has one config, and "
+                "--config-dir adds files of your own to it."
+            )
+    for name in ("package", "resolve"):
+        if getattr(options, name, None) and not (options.cfg or options.info):
+            raise ConfigError(f"--{name} goes with --cfg, which shows the config and runs nothing.")
+    if options.run and options.multirun:
+        raise ConfigError("--run is a single run and --multirun a sweep; give one of them.")
+
+
+def _check_and_run(options: Namespace, flags: Sequence[str]) -> None:
+    """Refuse what cannot run, and then let Hydra run it. Raises CalyxError; no empty folder is left."""
+    from calyx.simulation.planning import plan
+
+    cfg = composed([*options.overrides, *search_path(options.config_dir)])
+    with told_of_experiment(cfg, options.overrides):
+        config = settled(cfg, single=True)
+        refuse_undone(options.overrides, config, "simulate")
+    with run_place(cfg, config) as folder:
+        with told_of_experiment(cfg, options.overrides), Waiting() as waiting:
+            plan(config, progress=waiting.progress)
+        place = f"hydra.run.dir={quoted(str(folder.path))}"  # Hydra's clock would have gone on
+        _run_one([*flags, *options.overrides, place])
+
+
+def _run_one(arguments: Sequence[str]) -> None:
+    """Raises the job's failure as it is: Hydra would add lines of its own."""
+    failures: list[Exception] = []
+
+    def job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
+        try:
+            return _job(cfg)
+        except Exception as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+            return math.nan
+
+    run_hydra(arguments, job)
+    if failures:
+        raise failures[0]
+
+
+def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
+    """One run in the folder that Hydra made; returns what `stopping` watches."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from calyx.cli.running import run_plan
+    from calyx.cli.sweep.outcomes import objective_of
+    from calyx.simulation.planning import plan
+
+    checked, hydra = plan(settled(cfg, single=True)), HydraConfig.get()
+    idle = idle_settings(hydra.overrides.task, checked.config)
+    checked = replace(checked, warnings=(*checked.warnings, *idle))
+    summary = run_plan(checked, Path(hydra.runtime.output_dir), resume=False)
+    value = objective_of(summary, checked.run.stopping.objective)
+    return math.nan if value is None else value

@@ -1,0 +1,117 @@
+"""`calyx submit`: a run on separate machines, from the same config, with the same run folder.
+
+--roster=FILE              the signed roster, of whose sites the run is
+--control-port=PORT        where the server listens to its operator
+--authority=FILE           the certificate that says so
+KEY=VALUE                  overrides, as of `calyx simulate`
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from calyx.cli.contradictions import refuse_undone
+from calyx.cli.following import drive, helped, read_pinned, split_options
+from calyx.cli.hydra_program import composed
+from calyx.cli.idle import idle_settings
+from calyx.cli.places import chosen_folder, run_place
+from calyx.cli.template_check import outside_template
+from calyx.composing.compose import resolved
+from calyx.composing.defaults import room_of_sums
+from calyx.config.section import RunConfig, parse
+from calyx.errors import ConfigError, UserError
+from calyx.files.plain import absolute, read_plain
+from calyx.privacy.section import PrivacyConfig
+from calyx.run.folder import RunFolder
+from calyx.secagg.roster import Roster, write_roster
+from calyx.simulation.planning import check_config
+from calyx.tasks.task import Task
+from calyx.words.sentences import named
+from server.sampling import check_sizes
+
+ENGINE = "engine=superlink"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Start a run, follow it to its end. Raises CalyxError."""
+    if helped(arguments, __doc__):
+        return 0
+    options, overrides = split_options(list(arguments), "submit")
+    for override in overrides:
+        if "=" not in override.lstrip("~"):
+            raise UserError(
+                f"{override!r} is none of submit's options, and no KEY=VALUE; a sweep is a "
+                "`calyx submit` a job, or runs in simulation: calyx simulate -m KEY=A,B."
+            )
+    cfg = composed([*overrides, ENGINE])
+    pinned = read_pinned(options, RunFolder(chosen_folder(cfg.hydra.run)[0]))
+    config = resolved(_of_sites(cfg, pinned))
+    refuse_undone(overrides, config, "submit")
+    if config["audit"]["baseline"] is not None:  # the server's process has another folder
+        config["audit"]["baseline"] = str(absolute(config["audit"]["baseline"]))
+    with run_place(cfg, config) as place:
+        folder = RunFolder(place.path.absolute())
+        _refuse_other_roster(folder, pinned)
+        if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
+            config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
+        run = _check(config, pinned)
+        for sentence in [*idle_settings(overrides, config), *outside_template(run)]:
+            print(f"warning: {sentence}", flush=True)
+        drive(config, folder, options, resume=False)
+    return 0
+
+
+def _refuse_other_roster(folder: RunFolder, pinned: Roster | None) -> None:
+    """Raise UserError where the run's copy of its roster would take the place of another one."""
+    if pinned is None or not folder.roster.exists():
+        return
+    if read_plain(folder.roster) != write_roster(pinned).encode():
+        raise UserError(
+            f"{folder.roster} is there already and is another roster; choose another hydra.run.dir."
+        )
+
+
+def _of_sites(cfg: Any, roster: Roster | None) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
+    """The config with the roster's sites as the clients of a task that is told whose rows there are.
+
+    Raises UserError where there is no roster, or the clients were named and are others.
+    """
+    from omegaconf import OmegaConf
+
+    if roster is None and OmegaConf.select(cfg, "privacy.name") == "secagg":
+        raise UserError("privacy=secagg needs the consortium's roster: --roster=roster.json.")
+    if roster is None or "clients" not in cfg.task:
+        return cfg
+    sites = sorted(roster.indices)
+    if cfg.task.clients is None:
+        cfg.task.clients = sites
+    elif sorted(map(str, cfg.task.clients)) != sites:
+        raise UserError(
+            f"task.clients names other clients than the roster ({named(sites)}), whose sites the run "
+            "asks; leave it out."
+        )
+    return cfg
+
+
+def _refuse_strangers(task: Task, roster: Roster | None) -> None:
+    """Raise UserError where sites of the roster are none of a task's clients, which it knows itself."""
+    known = getattr(task, "check_client", None)
+    if known is None or roster is None:
+        return
+    try:
+        for name in sorted(roster.indices):
+            known(name, None)
+    except ConfigError as error:
+        raise UserError(
+            f"{str(error).removesuffix('.')}, and the roster names such a site: sites have rows of their "
+            "own, which task=csv reads, or a task of yours."
+        ) from None
+
+
+def _check(config: dict[str, Any], roster: Roster | None) -> RunConfig:
+    """The run, with everything checked that can be known before a site is asked. Raises UserError."""
+    run, task, _ = check_config(config)
+    privacy = parse(PrivacyConfig, run.privacy, "privacy")
+    _refuse_strangers(task, roster)
+    if roster is not None:
+        check_sizes(privacy, len(roster), run.cohort_size, len(roster))
+    return run

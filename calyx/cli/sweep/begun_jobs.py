@@ -1,0 +1,57 @@
+"""A sweep that is started again compares the rows of today with those that its jobs began with.
+
+Figures over other rows are no other seed of a setting, and a job that goes on would lose the clients
+whose rows have changed. A sweep in which nothing is left to do reads no rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calyx.cli.changed_rows import changed_clients, changed_sentence
+from calyx.cli.sweep.folders import Todo
+from calyx.cli.sweep.outcomes import found_below
+from calyx.composing.defaults import followed
+from calyx.config.section import RunConfig, canonical_json, parse
+from calyx.errors import UserError
+from calyx.run.folder import RunFolder
+from server.checkpoints import load_newest
+
+
+@dataclass(frozen=True)
+class BegunJob:
+    """What a job's folder holds, and what is still to be done there."""
+
+    folder: RunFolder
+    run: RunConfig
+    todo: Todo
+
+
+def trials_below(folder: Path) -> list[BegunJob]:
+    """The finished trials of a search, which repeats none."""
+    done = [RunFolder(one.folder) for one in found_below(folder) if one.status == "finished"]
+    return [
+        BegunJob(one, parse(RunConfig, followed(one.read_config()), ""), "nothing") for one in done
+    ]
+
+
+def check_rows(jobs: Sequence[BegunJob]) -> None:
+    """Raise UserError where a job that goes on, or the first finished one on its data, had other rows."""
+    seen = set[str]()  # finished jobs on the same data began with the same rows: one is enough
+    for job in jobs:
+        if job.todo == "begin":
+            continue
+        if job.todo == "nothing":
+            source = canonical_json({"task": job.run.task, "client": job.run.client})
+            run_id = str(job.folder.read_summary().get("run"))
+            if source in seen:
+                continue
+            seen.add(source)
+        else:
+            run_id = load_newest(job.folder.checkpoints)[0].run
+        changed = changed_clients(job.folder, job.run, run_id)
+        if changed:
+            raise UserError(
+                f"{changed_sentence(changed, f'the job in {job.folder.path}')}. Put them back, or "
+                "choose another hydra.sweep.dir for a new sweep."
+            )

@@ -1,0 +1,87 @@
+"""A job's folder when its sweep is started again: done, to go on with, or to begin."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from calyx.cli.sweep.outcomes import FILE
+from calyx.config.section import RunConfig, parse
+from calyx.errors import ConfigError, UserError
+from calyx.files.foreign import check_own, check_plain
+from calyx.files.plain import read_plain
+from calyx.run.folder import RunFolder
+from calyx.run.order import run_digest
+from calyx.simulation.planning import Plan
+from server.checkpoints import load_newest
+
+Todo = Literal["nothing", "resume", "begin"]
+
+
+def what_to_do(folder: RunFolder, wanted: RunConfig, config: dict[str, Any]) -> Todo:
+    """Compare what a job's folder holds with what is wanted, parsed and raw; nothing is written.
+
+    Raises UserError if the folder holds another run, or more rounds than are wanted.
+    """
+    if folder.path.exists() and not folder.path.is_dir():
+        raise UserError(f"{folder.path} is a file; choose another hydra.sweep.dir.")
+    if not folder.holds_run:
+        folder.refuse_if_used()
+        return "begin"
+    found = folder.read_config()
+    try:
+        run = parse(RunConfig, found, "")
+    except ConfigError as error:
+        raise UserError(
+            f"The folder {folder.path} holds a run of another version of Calyx ({error}) Go on with the "
+            "version that began it, or choose another hydra.sweep.dir."
+        ) from None
+    if run_digest(run, found) != run_digest(wanted, config):
+        raise UserError(
+            f"The folder {folder.path} holds a run of another config; give the sweep the overrides "
+            "that it was begun with, or another hydra.sweep.dir."
+        )
+    if run.rounds > wanted.rounds:
+        raise UserError(
+            f"The run in {folder.path} was begun with rounds={run.rounds}; ask for as many or more, "
+            "or choose another hydra.sweep.dir."
+        )
+    if folder.summary.exists() and folder.report.exists() and run.rounds == wanted.rounds:
+        return "nothing"
+    return "resume" if any(folder.checkpoints.glob("round-*")) else "begin"
+
+
+def make_ready(folder: RunFolder, plan: Plan) -> Todo:
+    """`what_to_do`, and then the folder is ready for it. Raises UserError."""
+    todo = what_to_do(folder, plan.run, plan.config)
+    if todo == "resume":
+        state, _ = load_newest(folder.checkpoints)
+        if state.config != run_digest(plan.run, plan.config):
+            raise UserError(
+                f"The checkpoints in {folder.path} are of another run than its config.yaml; remove "
+                "the folder, and the job begins anew."
+            )
+    if todo == "begin":
+        # Killed before its first checkpoint: there is nothing to go on with.
+        # The config goes last: what lies in a folder without it is somebody else's.
+        for file in (folder.events, folder.clients, folder.config):
+            if folder.holds_run:
+                file.unlink(missing_ok=True)
+    return todo
+
+
+def refuse_foreign_files(folder: Path) -> None:
+    """Raise UserError for a file that a sweep would write over, in a folder of no sweep."""
+    ours = ("sweep.csv", "report.html", "multirun.yaml")
+    there = [folder / name for name in ours if os.path.lexists(folder / name)]
+    for path in (*there, folder / "study.journal"):
+        check_plain(path)  # Hydra and Optuna follow links
+    if there:
+        check_own(folder, there[0].name)
+    if not there or any(folder.rglob(FILE)):
+        return
+    if there[0].name == ours[-1] and b"\nhydra:" in b"\n" + read_plain(there[0]):
+        return  # Hydra's own, of a sweep that was stopped before its first job
+    raise UserError(
+        f"{there[0]} is there already, of no sweep, and would be written over; choose another "
+        "hydra.sweep.dir."
+    )

@@ -1,0 +1,260 @@
+"""The section "The data" of a run's page, from audit.json.
+
+Everything is read as untrusted: text is escaped by the template, numbers are checked.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from markupsafe import Markup
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+
+from calyx.errors import UserError
+from calyx.files.plain import read_plain
+from calyx.pages.rows import Count, Share
+from calyx.pages.rows import Severity as Gravity
+from calyx.pages.scales import shorten
+from calyx.words import digits
+from calyx.words.digits import percent_text
+
+MOST_COLUMNS = 200  # in the table
+OPEN_COLUMNS = 40  # before the rest is folded
+MOST_BYTES = 64 * 2**20
+FINE = (
+    0.01  # of the standard deviation: a figure that is right to so much is shown without its margin
+)
+_PICTURE = (132, 34)  # of a histogram, in pixels
+
+_STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class Spread:
+    """Over sites."""
+
+    mean: Number
+    sd: Number
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class AuditRow:
+    """One finding."""
+
+    check: str
+    severity: Gravity
+    column: str | None
+    message: str
+    advice: str
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class ColumnRow:
+    """One column; what its kind does not have is None."""
+
+    unit: str
+    role: Literal["column", "image", "target"] = "column"
+    declared: tuple[Number | str | None, ...] | None = None
+    missing: Count | None
+    missing_share: Share | None
+    coded_missing: Count | None
+    missing_spread: Spread | None = None
+    hidden_at: Count | None = 0
+    association: Share | None = None
+    association_chance: Share | None = None
+    mark_association: Share | None = None
+    mark_chance: Share | None = None
+    hidden_rows: Count | None = None
+    absent: dict[str, str] = Field(default_factory=dict)
+    margins: dict[str, Number] = Field(default_factory=dict)
+    mean: Number | None = None
+    sd: Number | None = None
+    median: Number | None = None
+    range: tuple[Number, Number] | None = None
+    outside: Count | None = None
+    outlier_share: Share | None = None
+    histogram: tuple[Count, ...] | None = None
+    categories: dict[str, Count] | None = None
+    unknown: Count | None = None
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class DriftRow:
+    """One column against the baseline."""
+
+    name: str
+    psi: Number | None
+    ks: Number | None
+    severity: str
+    role: Literal["column", "image", "target", "label"] = "column"
+    psi_chance: Number | None = None
+    absent: dict[str, str] = Field(default_factory=dict)
+
+
+@checked(frozen=True, kw_only=True, config=_STRICT)
+class Audit:
+    """audit.json."""
+
+    sites: Count
+    rows: Count | None
+    duplicates: Count | None
+    duplicates_share: Share | None = 0.0
+    margins: dict[str, Number] = Field(default_factory=dict)
+    labels: tuple[Count, ...] | None
+    classes: tuple[str, ...] = ()
+    label_spread: tuple[Spread | None, ...]
+    columns: dict[str, ColumnRow]
+    findings: tuple[AuditRow, ...]
+    drift: tuple[DriftRow, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A column as the table shows it."""
+
+    name: str
+    unit: str
+    missing: str
+    share: float  # 0 … 100
+    uneven: str
+    value: str  # mean ± sd and median, or the commonest category
+    range: str
+    association: str
+    why: str  # there is no association; empty where there is one
+    picture: Markup
+
+
+def read_audit(path: Path) -> Audit | None:
+    """The audit of a run folder, if it has one. Raises UserError for a damaged file."""
+    if not path.is_file():
+        return None
+    try:
+        return TypeAdapter(Audit).validate_json(read_plain(path, MOST_BYTES))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])[:80]
+        reason = f"{key}: {first['msg'].lower()}"
+        raise UserError(f"{path} is damaged ({reason}); restore the file or run again.") from None
+
+
+def lines(audit: Audit) -> list[Line]:
+    """The first columns of the table."""
+    return [_line(name, column) for name, column in list(audit.columns.items())[:MOST_COLUMNS]]
+
+
+def _line(name: str, of: ColumnRow) -> Line:
+    spread = of.missing_spread
+    value = "—"
+    if of.mean is not None:
+        moments = f"{_within(of, 'mean', of.mean)} ± {_within(of, 'sd', of.sd)}"
+        value = f"{moments}, median {_within(of, 'median', of.median)}"
+    elif of.categories:
+        most = max(of.categories.items(), key=lambda item: item[1])[0]
+        word = shorten(most, 40)
+        value = f"{len(of.categories)} categories, most often {word}"
+        if of.hidden_rows:
+            value = f"{len(of.categories)} categories, {of.hidden_rows} rows of hidden ones"
+            value += f", of the others most often {word}" if of.categories[most] else ""
+    shown = _range(of)
+    if of.outside:
+        shown += f", {of.outside} outside"
+    if of.outlier_share or of.margins.get("outlier_share"):
+        shown += f", {_part(of, 'outlier_share', of.outlier_share)} of the rows far out"
+    if of.unknown:
+        shown = f"{of.unknown} unknown"
+    return Line(
+        name=name,
+        unit=of.unit,
+        missing=_missing(of),
+        share=100 * (of.missing_share or 0.0),
+        uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
+        value=value,
+        range=shown,
+        association=_told(of),
+        why="" if of.association is not None else of.absent.get("association", ""),
+        picture=_bars(list(of.histogram or (of.categories or {}).values())),
+    )
+
+
+def _range(of: ColumnRow) -> str:
+    """What is declared: how far sums of a target reach is nobody's declaration."""
+    if of.range is None:
+        return "—"
+    ends = of.range if of.role != "target" else (of.declared or ())
+    known = ["" if end is None else digits.plain(float(end)) for end in ends]
+    return f"{known[0]} … {known[1]}".strip() if len(known) == 2 else "—"
+
+
+def _within(of: ColumnRow, key: str, value: float | None) -> str:
+    """A figure with its margin, or a dash; margins far finer than the values vary are not shown."""
+    if value is None:
+        return "—"
+    margin, sd = of.margins.get(key, 0.0), of.sd or 0.0
+    within = "" if margin <= FINE * sd else f" (within {digits.with_spread(margin, margin)})"
+    return digits.with_spread(value, margin if of.sd is None else sd) + within
+
+
+def _missing(of: ColumnRow) -> str:
+    """Rows without a value; "none" only where all sites could tell of one."""
+    if of.missing is None:
+        return "—"
+    if not of.missing and not of.margins.get("missing"):
+        return "none"
+    return f"{of.missing} ({_part(of, 'missing_share', of.missing_share)})"
+
+
+def _part(of: ColumnRow, key: str, value: float | None) -> str:
+    """A share of the rows, with its margin."""
+    if value is None:
+        return "—"
+    margin = min(of.margins.get(key, 0.0), 1.0)
+    return percent_text(value) + (f", within {percent_text(margin)}" if margin else "")
+
+
+def _told(of: ColumnRow) -> str:
+    """What a column tells of the label, its mark for missing values too, and what chance gives."""
+    parts = []
+    for key, word, value, chance in (
+        ("association", "", of.association, of.association_chance),
+        ("mark_association", "its holes ", of.mark_association, of.mark_chance),
+    ):
+        if value is not None:
+            margin = f" ± {of.margins[key]:.2f}" if of.margins.get(key) else ""
+            by_chance = "" if chance is None else f" ({chance:.2f} by chance)"
+            parts.append(f"{word}{value:.2f}{margin}{by_chance}")
+    return ", ".join(parts) or "—"
+
+
+def _bars(counts: list[int]) -> Markup:
+    """A small histogram; nothing but numbers of ours is in it."""
+    most = max(counts, default=0)
+    if most == 0:
+        return Markup("")
+    width, height = _PICTURE
+    step = width / len(counts)
+    bars = [
+        f'<rect class="bar federated" x="{i * step + 0.5:.1f}" width="{max(step - 1, 0.5):.1f}" '
+        f'y="{height - height * n / most:.1f}" height="{height * n / most:.1f}"/>'
+        for i, n in enumerate(counts)
+        if n
+    ]
+    # Numbers only.
+    return Markup(  # noqa: S704
+        f'<svg class="wide" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        f'aria-hidden="true">{"".join(bars)}</svg>'
+    )
+
+
+def label_lines(audit: Audit) -> list[tuple[str, int, str]]:
+    """Of each class its name, rows, and spread over sites."""
+    found = []
+    for k, rows in enumerate((audit.labels or ())[:MOST_COLUMNS]):
+        name = audit.classes[k] if k < len(audit.classes) else str(k)
+        spread = audit.label_spread[k] if k < len(audit.label_spread) else None
+        text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "—"
+        found.append((name, rows, text))
+    return found

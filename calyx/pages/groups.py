@@ -1,0 +1,163 @@
+"""Runs to compare, ranked into groups: those that differ in nothing but their seed are one line. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from statistics import mean, stdev
+
+from calyx.pages.folder import Run
+from calyx.pages.ranking.entries import (
+    Entry,
+    kind_of,
+    number_of,
+    population_of,
+    rows_of,
+    why_absent,
+)
+from calyx.pages.ranking.standings import Line
+from calyx.pages.rows import Round
+from calyx.pages.scales import Point
+from calyx.pages.settings import settings_of
+
+TARGET_SHARE = 0.95
+Runs = Mapping[str, Run]  # by the name of their entry, which is their folder
+# Of a setting, named by the folder of one of its runs: seeds that were to be run, and left no run.
+Lost = Mapping[Path, Sequence[str]]
+
+
+def entries_of(runs: Sequence[Run], lost: Lost | None = None) -> list[Entry]:
+    """Runs as they are compared: by the score of a test of what was tuned, common or own models.
+
+    A seed that is lost is an entry without a run.
+    """
+    settings = settings_of(runs)
+    found = [_entry(run, named) for run, named in zip(runs, settings, strict=True)]
+    for run, named in zip(runs, settings, strict=True):
+        for seed in (lost or {}).get(run.path, ()):
+            found.append(Entry(f"{run.path}, seed {seed}", named, seed))
+    return found
+
+
+def runs_of(lines: Iterable[Line], runs: Runs) -> list[Run]:
+    """The runs of some settings, those that left none excepted."""
+    entries = (entry for line in lines for entry in line.standing.entries)
+    return [runs[entry.name] for entry in entries if entry.name in runs]
+
+
+def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
+    figure = score_name(run)
+    is_finished = run.summary is not None
+    seed = run.summary.seed if run.summary else run.settings.seed
+    return Entry(
+        name=str(run.path),
+        settings=settings,
+        seed="–" if seed is None else str(seed),
+        value=number_of(run.figures, figure),
+        why=why_absent(run.figures, figure) if is_finished else "it is not finished",
+        figure=figure,
+        kind=kind_of(run.figures, figure) if is_finished else None,
+        rows=population_of(rows_of(run.figures, figure)),
+        model=run.summary.model_sha256 if run.summary else None,
+    )
+
+
+def is_personal(run: Run) -> bool:
+    """Whether the run tuned clients' own models, by which it is compared then."""
+    if run.summary is not None and run.summary.models == "own":
+        return True
+    stopping = run.settings.stopping
+    return "personal" in str(run.figures.get("objective") or stopping.objective or stopping.monitor)
+
+
+def score_name(run: Run) -> str:
+    """The name of a run's test score in its summary."""
+    kind = run.figures.get("metric", "accuracy")
+    return f"{'personal' if is_personal(run) else 'test'}_{kind}"
+
+
+def validation_score(run: Run, row: Round) -> float | None:
+    """Accuracy or R² of a round, of the models that the run tunes."""
+    return row.val_personal_accuracy if is_personal(run) else row.val_accuracy
+
+
+def validation_error(run: Run, row: Round) -> float | None:
+    """What falls while a run learns: a classifier's loss, a regression's RMSE in its target's unit."""
+    if run.metric == "accuracy":
+        return row.val_personal_loss if is_personal(run) else row.val_loss
+    return row.val_personal_rmse if is_personal(run) else row.val_rmse
+
+
+def repetitions(line: Line, runs: Runs) -> list[Run]:
+    """One run a seed that the line is about: of copies the one that is furthest."""
+    return [
+        max(members, key=lambda run: (run.summary is not None, len(run.rounds)))
+        for members in _by_seed(line, runs)
+    ]
+
+
+def sample(line: Line, runs: Runs, name: str) -> list[float]:
+    """A figure of summary.json, one value a seed that has it: the mean of the seed's runs."""
+    found = []
+    for members in _by_seed(line, runs):
+        known = [number_of(run.figures, name) for run in members]
+        values = [value for value in known if value is not None]
+        if values:
+            found.append(mean(values))
+    return found
+
+
+def _by_seed(line: Line, runs: Runs) -> list[list[Run]]:
+    seeds = (line.standing.seeds[seed] for seed in line.seeds)
+    found = [[runs[entry.name] for entry in entries if entry.name in runs] for entries in seeds]
+    return [members for members in found if members]
+
+
+def curve(
+    runs: Sequence[Run],
+    figure: Callable[[Run, Round], float | None],
+    xs: Callable[[Run], list[float]],
+) -> list[tuple[float, float, float]]:
+    """(x, mean, sd) over repetitions, round by round, as far as all of them go."""
+    columns = [
+        [(x, figure(run, row)) for x, row in zip(xs(run), run.rounds, strict=True)] for run in runs
+    ]
+    found = []
+    for row in zip(*columns, strict=False):
+        values = [y for _, y in row if y is not None]
+        if len(values) == len(row):
+            x = mean(x for x, _ in row)
+            found.append((x, mean(values), stdev(values) if len(values) > 1 else 0.0))
+    return found
+
+
+def by_round(run: Run) -> list[float]:
+    """The rounds' numbers."""
+    return [float(row.round) for row in run.rounds]
+
+
+def bytes_so_far(run: Run) -> list[float]:
+    """Bytes up and down after each round."""
+    return [float(b) for b in accumulate(row.bytes_up + row.bytes_down for row in run.rounds)]
+
+
+def target_of(runs: Sequence[Run]) -> float | None:
+    """95 % of the best validation score of any run; None if none is above 0."""
+    values = [validation_score(run, row) for run in runs for row in run.rounds]
+    best = max((value for value in values if value is not None), default=0.0)
+    return TARGET_SHARE * best if best > 0 else None
+
+
+def reached(run: Run, target: float | None) -> tuple[float, float] | None:
+    """(round, bytes) after which a run first reaches the target; None if it never does."""
+    if target is None:
+        return None
+    for row, sent in zip(run.rounds, bytes_so_far(run), strict=True):
+        score = validation_score(run, row)
+        if score is not None and score >= target:
+            return float(row.round), sent
+    return None
+
+
+def points(rows: Sequence[tuple[float, float, float]]) -> list[Point]:
+    """The means of a curve."""
+    return [(x, y) for x, y, _ in rows]

@@ -1,1 +1,0 @@
-"""Where a run happens, and what looks on from outside."""
