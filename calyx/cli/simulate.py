@@ -1,4 +1,4 @@
-"""`calyx simulate`: check everything, then let Hydra run the job; `-m` is `cli/sweep/`."""
+"""`calyx simulate`: check everything, then let Hydra run the job; `-m` is `calyx/cli/sweep/`."""
 
 import math
 import os

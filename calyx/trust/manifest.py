@@ -102,7 +102,7 @@ def _check_not_imported(packages: Iterable[str]) -> None:
 
 def _installed(packages: tuple[str, ...]) -> Contents:
     own = contents()
-    others = read_packages(_places(packages), None)
+    others = read_packages(_places(packages))
     return Contents(
         {**own.digests, **others.digests}, others.sources, own.strangers + others.strangers
     )

@@ -23,7 +23,6 @@ from types import CodeType, ModuleType
 
 ROOT = Path(__file__).absolute().parents[2]
 PACKAGES = ("calyx", "client", "server", "strategies", "conf")
-SUFFIXES = frozenset({".py", ".yaml", ".css", ".j2", ".tmpl"})  # of every file of ours
 IGNORED = "__pycache__"  # a folder that is not looked into, because nothing here reads it
 COMPILED = (".so", ".pyd", ".dll", ".dylib", ".pyc", ".pyo")
 MAX_SOURCE_BYTES = 2**24
@@ -49,10 +48,10 @@ def digest_of(digests: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def read_packages(places: Mapping[str, Path], suffixes: frozenset[str] | None) -> Contents:
+def read_packages(places: Mapping[str, Path]) -> Contents:
     """Everything in some packages, each a folder or one file of Python, by its name in imports.
 
-    Files of other suffixes than these are strangers; None: of any suffix, compiled code excepted.
+    Files of any kind are digested; compiled code, links and the like are strangers.
     Raises OSError for what cannot be read.
     """
     digests: dict[str, str] = {}
@@ -60,7 +59,7 @@ def read_packages(places: Mapping[str, Path], suffixes: frozenset[str] | None) -
     strangers: list[str] = []
     for package, place in places.items():
         for name, path, mode in _walk(place, package + place.suffix):
-            why = _why_strange(name, mode, suffixes)
+            why = _why_strange(name, mode)
             if why is not None:
                 strangers.append(f"{name} {why}")
             elif name.endswith(".py"):
@@ -84,7 +83,7 @@ def _walk(place: Path, name: str) -> Iterator[tuple[str, Path, int]]:
             waiting += [(f"{name}/{entry}", place / entry) for entry in os.listdir(place)]
 
 
-def _why_strange(name: str, mode: int, suffixes: frozenset[str] | None) -> str | None:
+def _why_strange(name: str, mode: int) -> str | None:
     if stat.S_ISLNK(mode):
         return "is a link"
     if not stat.S_ISREG(mode):
@@ -93,8 +92,6 @@ def _why_strange(name: str, mode: int, suffixes: frozenset[str] | None) -> str |
         return "has a name that no file of a package has"
     if name.lower().endswith(COMPILED):
         return "is compiled code"
-    if suffixes is not None and Path(name).suffix not in suffixes:
-        return f"is none of the kinds {', '.join(sorted(suffixes))}"
     return None
 
 
@@ -191,13 +188,13 @@ def contents() -> Contents:
     importer = active()
     if importer is not None and importer.contents is not None:
         return importer.contents
-    return read_packages(own_places(ROOT), SUFFIXES)
+    return read_packages(own_places(ROOT))
 
 
 def install(root: Path) -> Contents:
     """Import our packages below `root` from what they hold now, and return that. Raises OSError."""
     importer = Importer()
-    importer.contents = read_packages(own_places(root), SUFFIXES)
+    importer.contents = read_packages(own_places(root))
     importer.cover(own_places(root), importer.contents)
     sys.meta_path.insert(0, importer)
     return importer.contents

@@ -19,7 +19,7 @@ A, B = "a" * 64, "b" * 64
 
 def test_the_code_hash_is_over_what_lies_beside_this_very_code():
     files = measured.contents().digests
-    for name in ("calyx/fleet/site.py", "conf/config.yaml", "cli/new/template/task.py.tmpl"):
+    for name in ("calyx/fleet/site.py", "conf/config.yaml", "calyx/cli/new/template/task.py.tmpl"):
         assert files[name] == hashlib.sha256((measured.ROOT / name).read_bytes()).hexdigest()
     assert installed.code_hash() == digest_of(files)
 

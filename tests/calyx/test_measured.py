@@ -10,7 +10,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, PathFinder, SourceFileLoader
 import pytest
 
 from calyx.trust import measured
-from calyx.trust.measured import SUFFIXES, Importer, read_packages
+from calyx.trust.measured import Importer, read_packages
 
 NAME = "measured_probe"
 SOUND = b"said = 'sound'\n"
@@ -28,8 +28,8 @@ def package(tmp_path):
         del sys.modules[name]
 
 
-def read(package, suffixes=SUFFIXES):
-    return read_packages({NAME: package}, suffixes)
+def read(package):
+    return read_packages({NAME: package})
 
 
 def test_every_file_of_a_package_is_digested_and_all_of_them_are_one_hash(package):
@@ -78,16 +78,6 @@ def bytecode(package):
     return "more.pyc is compiled code"
 
 
-def other_kind(package):
-    (package / "pages" / "notes.txt").write_bytes(b"")
-    return "pages/notes.txt is none of the kinds .css"
-
-
-def no_suffix(package):
-    (package / "training").write_bytes(b"")
-    return "training is none of the kinds"
-
-
 def pipe(package):
     os.mkfifo(package / "more.py")
     return "more.py is no plain file"
@@ -112,8 +102,6 @@ def no_utf8(package):
         extension,
         other_systems_extension,
         bytecode,
-        other_kind,
-        no_suffix,
         pipe,
         two_lines,
         no_utf8,
@@ -139,12 +127,15 @@ def test_a_cache_is_not_looked_into(package):
     assert read(package) == before
 
 
-def test_another_packages_data_may_be_of_any_kind_but_its_compiled_code_is_named(package):
-    (package / "rows.csv").write_text("1\n")
-    extension(package)
-    found = read(package, suffixes=None)
-    assert f"{NAME}/rows.csv" in found.digests
-    assert len(found.strangers) == 1
+def test_a_file_of_any_kind_is_digested(package):
+    before = read(package)
+    for name in ("rows.csv", "training", "pages/notes.txt"):
+        (package / name).write_text("1\n")
+        after = read(package)
+        assert after.digests[f"{NAME}/{name}"] == hashlib.sha256(b"1\n").hexdigest()
+        assert after.code != before.code
+        assert after.strangers == ()
+        before = after
 
 
 def poison_cache(package):
@@ -249,7 +240,7 @@ def test_a_package_may_be_a_single_file(tmp_path, package):
     path = tmp_path / "measured_single.py"
     path.write_bytes(SOUND)
     importer = Importer()
-    importer.cover({"measured_single": path}, read_packages({"measured_single": path}, None))
+    importer.cover({"measured_single": path}, read_packages({"measured_single": path}))
     path.unlink()
     spec = importer.find_spec("measured_single", None)
     module = importlib.util.module_from_spec(spec)
@@ -265,10 +256,3 @@ def test_a_sealed_importer_lets_in_tasks_of_its_own_packages_only(from_bytes):
     from_bytes.is_sealed = True
     assert measured.may_load(f"{NAME}.training")
     assert not measured.may_load("harvest.tasks")
-
-
-def test_the_kinds_of_files_are_those_that_our_packages_have():
-    root = measured.Path(measured.__file__).parents[1]
-    found = read_packages(measured.own_places(root), None)
-    assert {measured.Path(name).suffix for name in found.digests} == SUFFIXES
-    assert "calyx/fleet/site.py" in found.sources

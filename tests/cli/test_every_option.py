@@ -13,8 +13,6 @@ from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
-import cli
-import engines
 import pytest
 from support.option_effects import read
 from support.option_proofs import ELSEWHERE, NAMES, PROOFS, SCHEMA_PROOFS, SECTIONS
@@ -41,7 +39,7 @@ NOT_WRITTEN = {  # made by the program for itself: what travels, and what a repo
         "LeftOut",
     ),
 }
-PACKAGES = (calyx, cli, client, engines, server, strategies)
+PACKAGES = (calyx, client, server, strategies)
 
 
 @cache

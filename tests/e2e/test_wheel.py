@@ -72,7 +72,7 @@ def test_the_wheel_holds_every_file_that_is_not_code(wheel: Path) -> None:
         if file.suffix in others
     }
     assert "conf/config.yaml" in wanted
-    assert any(path.startswith("cli/report/") and path.endswith(".j2") for path in wanted)
+    assert any(path.startswith("calyx/pages/") and path.endswith(".j2") for path in wanted)
     assert wanted <= inside, sorted(wanted - inside)
 
 
@@ -87,8 +87,8 @@ def test_the_pages_unit_starts_the_program_isolated(installed: Path, tmp_path: P
     page = (ROOT / "docs" / "deploy.md").read_text()
     (line,) = re.findall(r"^ExecStart=(.+)$", page, re.MULTILINE)
     python, *words = line.replace("/srv/calyx/venv", str(installed)).split()
-    (tmp_path / "evil" / "cli").mkdir(parents=True)
-    for name in ("sitecustomize.py", "cli/__init__.py", "calyx/cli/isolated.py"):
+    (tmp_path / "evil" / "calyx" / "cli").mkdir(parents=True)
+    for name in ("sitecustomize.py", "calyx/__init__.py", "calyx/cli/isolated.py"):
         (tmp_path / "evil" / name).write_text("raise SystemExit('taken')\n")
     ended = subprocess.run(
         [python, *words],
