@@ -13,7 +13,7 @@ from support.program import run_here
 def started(monkeypatch):
     """The words of the programs that a benchmark starts, one after another.
 
-    A sweep's jobs take turns too: what is side by side is cli/sweep/test_side_by_side.py's.
+    A sweep's jobs take turns too: what is side by side is calyx/cli/sweep/test_side_by_side.py's.
     """
     words_of, turn, real = [], threading.Lock(), subprocess.run
 

@@ -169,26 +169,35 @@ SCHEMA_PROOFS = {
     ),
     "SchemaConfig.columns": ({}, {"columns": {"b": {"kind": "numeric"}}}),
 }
-SIMULATED, STOPPING = "engines/test_simulation.py", "server/test_stopping.py"
-SITE, POLICY, LEDGER = "client/test_site.py", "client/test_policy.py", "client/test_ledger.py"
-CHAIN = "client/test_chain.py"
-README, WORDS = "e2e/test_readme.py", "calyx/tasks/test_csv_words.py"
-SEARCH, STUDY = "cli/sweep/test_search.py", "cli/sweep/test_plan.py"
+SIMULATED, STOPPING = "calyx/simulation/test_run.py", "server/test_stopping.py"
+SITE, POLICY, LEDGER = (
+    "client/test_site.py",
+    "client/gate/test_policy.py",
+    "client/gate/test_ledger.py",
+)
+CHAIN = "client/gate/test_chain.py"
+README, WORDS = "e2e/test_readme.py", "calyx/data/csv/test_words.py"
+SEARCH, STUDY = "calyx/cli/sweep/test_search.py", "calyx/cli/sweep/test_plan.py"
 ELSEWHERE = {
     "RunConfig.rounds": f"{SIMULATED}::test_a_resumed_run_may_have_more_rounds_and_ends_like_one_that_"
     "never_stopped",
     "RunConfig.seed": f"{SIMULATED}::test_another_seed_gives_another_model",
     "RunConfig.cohort_size": f"{SIMULATED}::test_a_cohort_is_sampled_and_recorded_by_name",
-    "RunConfig.min_replies": "server/test_secure_sums.py::test_an_attempt_that_fails_after_the_vectors_"
+    "RunConfig.min_replies": "server/exchange/test_secure_sums.py::test_an_attempt_that_fails_"
+    "after_the_vectors_"
     "is_repeated_once_the_sum_is_given_up",
-    "RunConfig.retries": "server/test_secure_sums.py::test_an_attempt_that_fails_after_the_vectors_is_"
+    "RunConfig.retries": "server/exchange/test_secure_sums.py::test_an_attempt_that_fails_after_"
+    "the_vectors_is_"
     "repeated_once_the_sum_is_given_up",
-    "RunConfig.evaluate": "server/test_choice.py::test_with_drawn_cohorts_everybody_validates_each_round",
-    "RunConfig.deadline_s": "server/test_secure_sums.py::test_five_of_ten_that_stop_end_the_run_at_that_"
+    "RunConfig.evaluate": "server/test_choice.py::test_with_drawn_cohorts_everybody_validates_"
+    "each_round",
+    "RunConfig.deadline_s": "server/exchange/test_secure_sums.py::test_five_of_ten_that_stop_end_"
+    "the_run_at_that_"
     "stage",
     "RunConfig.keep_checkpoints": "server/test_checkpoints.py::test_the_last_k_are_kept",
-    "RunConfig.tensorboard": "cli/test_tracking.py::test_tensorboard_has_every_figure_of_every_round_once",
-    "RunConfig.mlflow": "cli/test_tracking.py::test_mlflow_has_one_run_also_after_a_resume",
+    "RunConfig.tensorboard": "calyx/cli/test_tracking.py::test_tensorboard_has_every_figure_of_"
+    "every_round_once",
+    "RunConfig.mlflow": "calyx/cli/test_tracking.py::test_mlflow_has_one_run_also_after_a_resume",
     "RunConfig.baselines": f"{README}::test_the_first_command_shows_the_first_screen_and_leaves_its_folder",
     "RunConfig.phases": "server/test_phases.py::test_an_audit_alone_is_a_finished_run_of_no_rounds",
     "Stopping.monitor": f"{SIMULATED}::test_stopping_may_watch_accuracy",
@@ -196,33 +205,45 @@ ELSEWHERE = {
     "Stopping.objective": f"{SEARCH}::test_the_study_is_maximised_where_the_larger_figure_is_the_better_"
     "one",
     "Stopping.patience": f"{STOPPING}::test_a_run_ends_when_patience_rounds_brought_nothing_better",
-    "Audit.bins": "client/test_survey.py::test_statistics_are_given_once_for_the_same_rows_whatever_the_"
+    "Audit.bins": "client/rows/test_survey.py::test_statistics_are_given_once_for_the_same_rows_"
+    "whatever_the_"
     "run_and_its_settings",
-    "Audit.fail_on": "server/test_phases.py::test_grave_findings_stop_a_run_which_can_go_on_by_the_users_"
+    "Audit.fail_on": "server/test_phases.py::test_grave_findings_stop_a_run_which_can_go_on_by_"
+    "the_users_"
     "word",
-    "Audit.thorough": "e2e/test_audit.py::test_a_run_that_its_audit_stopped_goes_on_by_the_users_word_to_"
+    "Audit.thorough": "e2e/test_audit.py::test_a_run_that_its_audit_stopped_goes_on_by_the_users_"
+    "word_to_"
     "the_same_bytes",
-    "Audit.baseline": "e2e/test_audit.py::test_an_alert_of_drift_is_an_error_that_stops_and_is_said_once",
-    "CrossValidation.k": "server/test_phases.py::test_folds_are_scored_alike_encrypted_and_after_a_stop",
-    "Fault.client": "calyx/test_faults.py::test_only_the_client_that_is_named_is_harmed",
-    "HardwareConfig.device": "calyx/test_hardware.py::test_without_a_gpu_auto_is_the_cpu_and_gpu_is_"
+    "Audit.baseline": "e2e/test_audit.py::test_an_alert_of_drift_is_an_error_that_stops_and_is_"
+    "said_once",
+    "CrossValidation.k": "server/test_phases.py::test_folds_are_scored_alike_encrypted_and_after_"
+    "a_stop",
+    "Fault.client": "calyx/data/test_faults.py::test_only_the_client_that_is_named_is_harmed",
+    "HardwareConfig.device": "calyx/machine/test_hardware.py::test_without_a_gpu_auto_is_the_cpu_"
+    "and_gpu_is_"
     "refused",
-    "HardwareConfig.threads": "calyx/test_hardware.py::test_threads_and_determinism_are_set",
-    "HardwareConfig.deterministic": "calyx/test_hardware.py::test_threads_and_determinism_are_set",
-    "PreprocessingConfig.name": "server/test_phases.py::test_federated_constants_are_those_of_the_pooled_"
+    "HardwareConfig.threads": "calyx/machine/test_hardware.py::test_threads_and_determinism_are_"
+    "set",
+    "HardwareConfig.deterministic": "calyx/machine/test_hardware.py::test_threads_and_"
+    "determinism_are_set",
+    "PreprocessingConfig.name": "server/test_phases.py::test_federated_constants_are_those_of_"
+    "the_pooled_"
     "training_rows_and_go_with_the_model",
-    "PreprocessingConfig.fitted": "cli/test_contradictions.py::test_a_config_that_contradicts_itself_is_"
+    "PreprocessingConfig.fitted": "calyx/cli/test_contradictions.py::test_a_config_that_"
+    "contradicts_itself_is_"
     "one_sentence",
     "CsvConfig.hidden": "calyx/tasks/test_csv.py::test_a_folder_is_clients_and_a_schema",
-    "CsvConfig.clients": "calyx/tasks/test_csv_folder.py::test_a_client_without_a_file_is_refused_with_"
+    "CsvConfig.clients": "calyx/data/csv/test_folder.py::test_a_client_without_a_file_is_refused_"
+    "with_"
     "those_there_are",
     "FedBNLocal.keep": "strategies/test_fedbn.py::test_what_matches_is_not_shared",
     "FedNovaLocal.rho": "strategies/test_fednova.py::test_rho_follows_the_optimisers_momentum",
-    "ShakespeareConfig.min_characters": "calyx/tasks/test_shakespeare.py::test_clients_are_the_roles_that_"
+    "ShakespeareConfig.min_characters": "calyx/tasks/test_shakespeare.py::test_clients_are_the_"
+    "roles_that_"
     "say_enough",
     **{
-        f"{cls}.w_max": "client/test_survey.py::test_a_weight_that_is_no_power_of_two_or_not_the_tasks_is_"
-        "refused"
+        f"{cls}.w_max": "client/rows/test_survey.py::test_a_weight_that_is_no_power_of_two_or_not_the_"
+        "tasks_is_refused"
         for cls in (
             *("CsvConfig", "HeartConfig", "PartitionConfig", "ShakespeareConfig", "VowelConfig"),
         )
@@ -230,9 +251,11 @@ ELSEWHERE = {
     "ColumnConfig.same": f"{WORDS}::test_words_of_the_files_are_the_categories_that_the_schema_says",
     "TargetConfig.same": f"{WORDS}::test_words_of_the_files_are_the_categories_that_the_schema_says",
     "TargetConfig.missing": f"{WORDS}::test_rows_without_a_label_are_left_out_where_the_schema_says_so",
-    "TargetConfig.scale": "cli/test_predict.py::test_a_regression_predicts_in_the_targets_own_unit",
+    "TargetConfig.scale": "calyx/cli/test_predict.py::test_a_regression_predicts_in_the_targets_"
+    "own_unit",
     "ClientConfig.name": f"{SITE}::test_a_sound_file_is_a_site_with_its_place_on_the_roster",
-    "ClientConfig.data_dir": "client/test_agreed.py::test_a_site_reads_by_the_schema_beside_its_rows",
+    "ClientConfig.data_dir": "client/test_agreed.py::test_a_site_reads_by_the_schema_beside_its_"
+    "rows",
     "ClientConfig.state_dir": f"{LEDGER}::test_a_sites_ledger_outlives_its_process_and_holds_no_secret",
     "ClientConfig.identity": f"{SITE}::test_a_file_that_cannot_work_is_one_sentence",
     "ClientConfig.roster": f"{SITE}::test_a_file_that_cannot_work_is_one_sentence",
@@ -245,17 +268,24 @@ ELSEWHERE = {
     "PolicyConfig.sampling": f"{POLICY}::test_trusted_sampling_must_be_allowed",
     "PolicyConfig.runs_a_day": f"{LEDGER}::test_runs_and_sums_a_day_are_limited",
     "PolicyConfig.sums_a_day": f"{LEDGER}::test_runs_and_sums_a_day_are_limited",
-    "PolicyConfig.failures_a_day": "client/test_agreed.py::test_orders_that_fail_on_rows_are_limited",
-    "PolicyConfig.pace_s": "client/test_pace.py::test_a_server_sees_the_same_times_whatever_the_work_was",
+    "PolicyConfig.failures_a_day": "client/test_agreed.py::test_orders_that_fail_on_rows_are_"
+    "limited",
+    "PolicyConfig.pace_s": "client/gate/test_pace.py::test_a_server_sees_the_same_times_whatever_"
+    "the_work_was",
     "PolicyConfig.joins_a_day": f"{CHAIN}::test_a_run_that_is_met_in_its_middle_is_rationed",
     "PolicyConfig.unfinished_a_day": f"{CHAIN}::test_an_answer_that_ends_before_its_vector_is_rationed",
-    "PolicyConfig.leave_one_out": "client/test_agreed.py::test_a_model_for_one_client_alone_is_scored_"
+    "PolicyConfig.leave_one_out": "client/test_agreed.py::test_a_model_for_one_client_alone_is_"
+    "scored_"
     "only_where_the_policy_says_so",
-    "PolicyConfig.statistics": "client/test_survey.py::test_the_sites_own_minimum_and_list_of_items_count",
-    "PolicyConfig.min_cell": "client/test_survey.py::test_the_sites_own_minimum_and_list_of_items_count",
+    "PolicyConfig.statistics": "client/rows/test_survey.py::test_the_sites_own_minimum_and_list_"
+    "of_items_count",
+    "PolicyConfig.min_cell": "client/rows/test_survey.py::test_the_sites_own_minimum_and_list_of_"
+    "items_count",
     "SiteConfig.server": f"{SITE}::test_a_file_that_cannot_work_is_one_sentence",
-    "SiteConfig.authority": "cli/test_doctor_site.py::test_what_is_wrong_with_a_sites_files_is_found",
-    "SiteConfig.node_key": "cli/test_doctor_site.py::test_what_is_wrong_with_a_sites_files_is_found",
+    "SiteConfig.authority": "calyx/cli/test_doctor_site.py::test_what_is_wrong_with_a_sites_"
+    "files_is_found",
+    "SiteConfig.node_key": "calyx/cli/test_doctor_site.py::test_what_is_wrong_with_a_sites_files_"
+    "is_found",
     "SiteConfig.manifest": f"{SITE}::test_a_manifest_must_be_signed_fit_the_code_and_never_go_back",
     "Settings.n_trials": f"{SEARCH}::test_a_search_goes_on_to_its_number_of_trials_and_repeats_none",
     "Settings.n_jobs": f"{SEARCH}::test_a_search_goes_on_to_its_number_of_trials_and_repeats_none",
