@@ -110,13 +110,15 @@ class Template:
         return self.policy.bounds or {}
 
 
-def template_of(task: str, defaults: Mapping[str, Any]) -> Template:
+def template_of(task: str, defaults: Mapping[str, Any], is_drawn: bool = False) -> Template:
     """The template of a task whose config is `defaults` where nobody says otherwise.
 
+    With `is_drawn`, or where that config draws cohorts, it is of a federation that does.
     A value that follows from others is null there, and within: what follows lies inside the bounds.
     Raises ConfigError for defaults that no policy could allow.
     """
-    limits = LIMITS | (SAMPLED if defaults["cohort_size"] is not None else {})
+    is_drawn = is_drawn or defaults["cohort_size"] is not None
+    limits = LIMITS | (SAMPLED if is_drawn else {})
     privacy = defaults["privacy"]
     limits |= {key: min(limits[key], privacy[key]) for key in ("n_min", "h_min")}
     bounds: dict[str, JsonValue] = {"task.name": [task]}
@@ -125,9 +127,7 @@ def template_of(task: str, defaults: Mapping[str, Any]) -> Template:
         if key == "task.hidden" and "hidden" not in defaults["task"]:
             continue
         bounds[key] = bound if value is None else around(bound, value)
-    if (
-        defaults["cohort_size"] is not None
-    ):  # its sites know that cohorts are drawn; rounds bounds them
+    if is_drawn:  # its sites know that cohorts are drawn; rounds bounds them
         bounds["cohort_size"] = ANY
     return Template(task, parse(PolicyConfig, limits | {"bounds": bounds}, "client.policy"))
 
