@@ -22,6 +22,7 @@ from calyx.outputs import is_same
 from cli.arguments import path_of
 from cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from cli.overrides import parsed, readable, why_unreadable
+from cli.template_check import outside_template
 from cli.waiting import Waiting
 from engines.planning import plan
 from server.checkpoints import RunState, load_newest
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     if run.engine.get("name") == "superlink":
         _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)
+        for sentence in outside_template(run):
+            print(f"warning: {sentence}", flush=True)
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
     if options != Options():

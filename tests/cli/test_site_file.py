@@ -90,6 +90,9 @@ def test_a_tasks_template_is_that_of_csv_around_its_own_defaults(task):
     is_sampled = task == "shakespeare"
     assert policy.n_min == (4 if task == "heart" else 5)  # there are four hospitals
     assert (policy.joins_a_day, policy.sums_a_day) == ((12, 1300) if is_sampled else (2, 1000))
+    drawn = task_template(task, True)
+    assert (drawn.policy.joins_a_day, drawn.policy.sums_a_day) == (12, 1300)
+    assert drawn.bounds == own | {"cohort_size": "any"}
 
 
 @pytest.mark.parametrize("strategy", ["fedavg", "fedprox"])
@@ -146,6 +149,10 @@ def test_a_run_outside_the_template_is_told_key_by_key():
         "cv.k is 3, outside the bound of [5, 10]",
     ):
         assert words in said
+    assert "--drawn" not in said
+    (said,) = outside_template(default_run(["task=heart", "cohort_size=4"]))
+    assert "cohort_size is 4, outside the bound of [null]" in said
+    assert "With --drawn, that command writes one that allows cohort_size." in said
     assert "refuse privacy=none" in outside_template(default_run(["privacy=none"]))[0]
 
 
