@@ -83,13 +83,13 @@ def _bounds(policy: PolicyConfig, template: Template) -> Iterator[Looser]:
         if key == "task.name" and isinstance(policy.bounds.get(key), list):
             continue  # each of these tasks has a template of its own
         bounds = bound_of(key, policy.bounds), bound_of(key, template.bounds)
-        if not _is_inside(*bounds, _reach(covered(key, known))):
+        if not _is_inside(*bounds, reach_of(covered(key, known))):
             seen.add(rules)
             name = rules[0] if rules[0] == key else rules[1]
             yield Looser(str(name), printable(shown(bounds[0]), _SHOWN), shown(bounds[1]), rules[1])
 
 
-def _reach(kinds: Types) -> tuple[float, float]:
+def reach_of(kinds: Types) -> tuple[float, float]:
     """The least and the largest number that a key can hold at all."""
     ranges = [reach for kind in kinds if (reach := own_range(kind)) is not None]
     low = min((low for low, _ in ranges), default=-math.inf)
@@ -104,12 +104,13 @@ def _is_inside(own: JsonValue, usual: JsonValue, widest: tuple[float, float]) ->
         return all(is_within(value, usual) for value in own)
     if not isinstance(own, dict) or not isinstance(usual, dict):
         return False
-    low, high = _ends(own, widest)
-    least, most = _ends(usual, widest)
+    low, high = ends_of(own, widest)
+    least, most = ends_of(usual, widest)
     return least <= low and high <= most
 
 
-def _ends(bound: Mapping[str, JsonValue], widest: tuple[float, float]) -> tuple[float, float]:
+def ends_of(bound: Mapping[str, JsonValue], widest: tuple[float, float]) -> tuple[float, float]:
+    """The least and the largest number that {min, max} leaves of `widest`, which the key can hold at all."""
     ends: Mapping[str, Any] = bound
     return max(ends.get("min", -math.inf), widest[0]), min(ends.get("max", math.inf), widest[1])
 

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from calyx.config import parse
 from client.bounds import ANY, is_within
-from client.policy import ADDED, PolicyConfig
+from client.policy import ADDED, PolicyConfig, flat
 
 # What the keys beside `bounds` are in every template.
 LIMITS: dict[str, Any] = {
@@ -97,12 +97,19 @@ GUARDS: dict[str, str] = {
 }
 
 
+_OTHERS = (
+    *("strategy.name", "statistics.bins", "statistics.thorough"),
+    *("cohort_size", "seed", "rounds", "deadline_s"),
+)
+
+
 @dataclass(frozen=True)
 class Template:
     """A task's policy, as a site's file has it."""
 
     task: str
     policy: PolicyConfig
+    keys: tuple[str, ...]  # of its orders, as its config has them
 
     @property
     def bounds(self) -> dict[str, JsonValue]:
@@ -129,7 +136,10 @@ def template_of(task: str, defaults: Mapping[str, Any], is_drawn: bool = False) 
         bounds[key] = bound if value is None else around(bound, value)
     if is_drawn:  # its sites know that cohorts are drawn; rounds bounds them
         bounds["cohort_size"] = ANY
-    return Template(task, parse(PolicyConfig, limits | {"bounds": bounds}, "client.policy"))
+    policy = parse(PolicyConfig, limits | {"bounds": bounds}, "client.policy")
+    sections = {k: defaults[k] for k in ("task", "training", "preprocessing", "privacy")}
+    keys = [key for key, _ in flat(sections, "") if key != "task.data_dir"]
+    return Template(task, policy, (*keys, *_OTHERS))
 
 
 def around(bound: JsonValue, value: JsonValue) -> JsonValue:

@@ -22,6 +22,7 @@ from cli.main import run as program
 from cli.overrides import readable
 from cli.site_file import task_template
 from cli.template_check import outside_template
+from client.admission import closed
 from client.policy import check_policy
 from client.site import read_site_config
 from client.templates import around
@@ -91,6 +92,8 @@ def test_a_tasks_template_is_that_of_csv_around_its_own_defaults(task):
     assert policy.n_min == (4 if task == "heart" else 5)  # there are four hospitals
     assert (policy.joins_a_day, policy.sums_a_day) == ((12, 1300) if is_sampled else (2, 1000))
     drawn = task_template(task, True)
+    for one in (task_template(task), drawn):
+        assert list(closed(one.policy, one, policy.n_min)) == []
     assert (drawn.policy.joins_a_day, drawn.policy.sums_a_day) == (12, 1300)
     assert drawn.bounds == own | {"cohort_size": "any"}
 
