@@ -16,7 +16,7 @@ from calyx.secagg.rules import default_colluders
 from client.bounds import ANY, bound_of, is_within, keys_under, own_range, rule_of, shown
 from client.order_keys import NAME, covered
 from client.policy import PolicyConfig
-from client.templates import GUARDS, Template
+from client.templates import GUARDS, UNLIMITED, Template
 
 _LARGER = ("runs_a_day", "sums_a_day", "joins_a_day", "failures_a_day", "unfinished_a_day")
 _SMALLER = ("n_min", "h_min", "min_cell", "pace_s")
@@ -39,8 +39,10 @@ class Looser:
 
     @property
     def risk(self) -> str:
-        """What the template's value guards."""
-        return GUARDS.get(self.rule or self.key, "")
+        """What the template's value guards, and what ends with it."""
+        guard = GUARDS.get(self.rule or self.key, "")
+        more = UNLIMITED.get(self.key, "") if self.found == "null" else ""
+        return f"{guard}; {more}" if more else guard
 
 
 def looser(policy: PolicyConfig, template: Template, roster: int | None) -> list[Looser]:

@@ -97,6 +97,10 @@ GUARDS: dict[str, str] = {
 }
 
 
+# Of a limit that is null, beside that: what else is not looked at then.
+UNLIMITED: dict[str, str] = {
+    "joins_a_day": "null also lets a cross-validation be scored of which this site has trained no fold",
+}
 _OTHERS = (
     *("strategy.name", "statistics.bins", "statistics.thorough"),
     *("cohort_size", "seed", "rounds", "deadline_s"),

@@ -17,7 +17,7 @@ LOOSER = {
     "sampling": ("trusted", "sampling is trusted, and adversarial in the template"),
     "runs_a_day": (13, "runs_a_day is 13, and 12 in the template"),
     "sums_a_day": (None, "sums_a_day is null, and 1000 in the template"),
-    "joins_a_day": (None, "first met in their middle"),
+    "joins_a_day": (None, "come from; null also lets a cross-validation be scored of which"),
     "failures_a_day": (None, "tells the server a bit of them"),
     "unfinished_a_day": (None, "unfinished_a_day is null, and 100 in the template"),
     "pace_s": (0, "time would tell of rows"),
