@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from calyx.errors import printable
-from calyx.secagg.rules import default_colluders, smallest_group
+from calyx.secagg.rules import default_colluders, group_colluders, smallest_group
 from calyx.sentences import named
 from client.bounds import ANY, bound_of, is_within, rule_of, shown
 from client.looseness import ends_of, reach_of, value_shown
@@ -88,14 +88,17 @@ def _uncovered(policy: PolicyConfig, template: Template, known: Kinds) -> Iterat
         for key in template.keys
         if key in known and _is_always_a_leaf(key, known) and rule_of(key, policy.bounds) is None
     ]
-    if lacks:
-        rules = dict.fromkeys(rule_of(key, template.bounds) or key for key in lacks)
-        lines = [f"{rule}: {shown(template.bounds.get(rule, ANY))}" for rule in rules]
-        yield Closed(
-            f"bounds has none for {named(lacks, _MOST)}, and no order goes without; what no bound covers is "
-            "refused",
-            f"add what the template has: {named(lines, _MOST)}",
-        )
+    if not lacks:
+        return
+    rules = dict.fromkeys(rule_of(key, template.bounds) or key for key in lacks)
+    usual = template.bounds | {"task.name": ["TASK"]}  # whose task it is, no template knows
+    lines = [f"{rule}: {shown(usual.get(rule, ANY))}" for rule in rules]
+    whole = "bounds of the file that `calyx keys site NAME --task TASK` writes in another folder have all"
+    yield Closed(
+        f"bounds has none for {named(lacks, _MOST)}, and no order goes without; what no bound covers is "
+        "refused",
+        f"add to bounds: {', '.join(lines)}" if len(lines) <= _MOST else whole,
+    )
 
 
 def _is_always_a_leaf(key: str, known: Kinds) -> bool:
@@ -108,10 +111,11 @@ def _is_always_a_leaf(key: str, known: Kinds) -> bool:
 def _pace(policy: PolicyConfig, reach: _Reach) -> Iterator[Closed]:
     least, (_, most) = PACES * policy.pace_s, reach.numbers("deadline_s")
     if least > most:
+        shorter = math.floor(100 * most / PACES) / 100
         yield Closed(
             f"pace_s is {value_shown(policy.pace_s)}, so that an order's deadline_s is {PACES} times that, "
             f"{value_shown(least)}, at least; but {reach.told('deadline_s')}",
-            f"lower pace_s to {math.floor(100 * most / PACES) / 100:g}, or let deadline_s reach {least:g}",
+            f"let deadline_s reach {least:g}, or lower pace_s{f' to {shorter:g}' if shorter else ''}",
         )
 
 
@@ -147,9 +151,7 @@ def _sizes(policy: PolicyConfig, reach: _Reach, roster: int | None) -> Iterator[
     (n_min, of_all), (h_min, of_honest) = (
         _larger(key, getattr(policy, key), reach) for key in ("n_min", "h_min")
     )
-    # Where cohorts are drawn at random, few of the colluders may be in one group.
-    colluders = 0 if policy.sampling == "trusted" else _colluders(policy, roster)
-    least = smallest_group(n_min, h_min, colluders)
+    least, colluders = _smallest(n_min, h_min, policy, reach, roster)
     if n_min >= least:
         why, cure = f"{of_all} is {n_min}", f"lower {of_all}"
     else:
@@ -176,6 +178,26 @@ def _sizes(policy: PolicyConfig, reach: _Reach, roster: int | None) -> Iterator[
         has = f"a sum needs {least} sites" if high < least else f"the roster has {roster} sites"
         cure = "allow null there, which is everybody"
         yield Closed(f"{reach.told('cohort_size')}, and {has}", cure)
+
+
+def _smallest(
+    n_min: int, h_min: int, policy: PolicyConfig, reach: _Reach, roster: int | None
+) -> tuple[int, int]:
+    """The least number of sites of which a sum is possible, and how many of them may collude."""
+    colluders = _colluders(policy, roster)
+    if not reach.allows("privacy.max_colluders", None):
+        low = reach.numbers("privacy.max_colluders")[0]
+        colluders = max(colluders, int(low) if low < math.inf else 0)
+    is_drawn = policy.sampling == "trusted" and reach.allows("privacy.sampling", "trusted")
+    if not is_drawn or roster is None:
+        c = 0 if is_drawn else colluders  # of few drawn out of many, none may collude
+        return smallest_group(n_min, h_min, c), c
+    size = max(n_min, h_min)
+    while True:
+        c = group_colluders(roster, colluders, size, "trusted")
+        if smallest_group(n_min, h_min, c) <= size:
+            return size, c
+        size += 1
 
 
 def _larger(key: str, value: int, reach: _Reach) -> tuple[int, str]:

@@ -106,13 +106,18 @@ def test_a_value_that_leaves_no_order_is_a_problem_with_its_cure(key):
         assert word in row
 
 
-def test_groups_and_cohorts_that_the_roster_has_no_sites_for_are_a_problem():
-    for key, value, words in (
-        ("privacy.groups", {"min": 2}, "2 groups of 5 sites are more than the 6"),
-        ("cohort_size", {"min": 7}, "the roster has 6 sites"),
-        ("privacy.n_min", {"min": 7}, "bounds.privacy.n_min is 7, and the roster has 6"),
-    ):
-        assert any(r.startswith("problem") and words in r for r in rows_of({key: value})), key
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"privacy.groups": {"min": 2}}, "2 groups of 5 sites are more than the 6"),
+        ({"cohort_size": {"min": 7}}, "the roster has 6 sites"),
+        ({"privacy.n_min": {"min": 7}}, "bounds.privacy.n_min is 7, and the roster has 6"),
+        ({"privacy.max_colluders": [4]}, "beside 4 that may collude: a sum needs 7 sites"),
+        ({"sampling": "trusted", "h_min": 6}, "beside 1 that may collude: a sum needs 7 sites"),
+    ],
+)
+def test_what_the_roster_has_no_sites_for_is_a_problem(values, words):
+    assert any(row.startswith("problem") and words in row for row in rows_of(values))
 
 
 def test_a_key_of_every_order_that_no_bound_covers_is_a_problem_with_the_templates_line():
@@ -121,7 +126,7 @@ def test_a_key_of_every_order_that_no_bound_covers_is_a_problem_with_the_templat
     bounds = {k: v for k, v in policy.bounds.items() if k not in ("cohort_size", "cv.k")}
     first, *_ = policy_checks(dataclasses.replace(policy, bounds=bounds), 6)
     assert (first.state, first.found[:30]) == ("problem", "bounds has none for cohort_siz")
-    assert first.mend == "add what the template has: cohort_size: [null]"
+    assert first.mend == "add to bounds: cohort_size: [null]"
 
 
 def test_what_leaves_an_order_is_no_problem():
