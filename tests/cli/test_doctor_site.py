@@ -12,7 +12,6 @@ from calyx.errors import UserError
 from calyx.secagg.roster import make_roster
 from cli import doctor
 from cli.doctor_ledger import ledger_row
-from cli.site_file import task_template
 from client.ledger import open_ledger
 
 
@@ -25,8 +24,7 @@ def address(keys_of_all):
 
 @pytest.fixture
 def site(federation, address):
-    bounds = {"bounds": task_template("csv").bounds}
-    return changed(site_values(address), client={"policy": POLICY | bounds})
+    return site_values(address)
 
 
 def look(capsys, values):
