@@ -28,6 +28,7 @@ BOUNDS = {
     "privacy.*": "any",
     "statistics.*": "any",
     "cv.k": "any",
+    "cohort_size": "any",
     "seed": "any",
     "rounds": "any",
     "deadline_s": "any",
