@@ -1,47 +1,76 @@
-"""`calyx doctor site`, of the policy: where it allows more than its task's template, and what that risks."""
+"""`calyx doctor site`, of the policy: where it allows nothing, or more than its task's template."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from calyx.cli.checks import Check
 from calyx.cli.site_file import task_template
 from calyx.errors import CalyxError
+from client.gate.admission import Closed, closed
+from client.gate.bounds import bound_of
 from client.gate.looseness import Looser, looser
 from client.gate.policy import PolicyConfig
 from client.gate.templates import Template
 
 COMMON = "csv"  # whose template is held against a policy that names no task
+DRAWN = " --drawn"
 
 
 def policy_checks(policy: PolicyConfig, roster: int | None) -> Iterator[Check]:
-    """What the policy says, and a row for each value that is looser than the template's.
+    """What the policy says, a row for each value that refuses every order, and for each that is looser.
 
     `roster` is the number of its sites, None where it is not known.
     """
+    tasks, is_drawn = _tasks(policy), _admits_drawn(policy)
+    yield from (
+        Check("policy", "problem", one.sentence, one.cure) for one in _closed(policy, roster)
+    )
     said = f"privacy={policy.privacy}, sums of at least {policy.n_min}"
-    tasks = _tasks(policy)
-    templates: list[Template] = []
-    for task in tasks or [COMMON]:
-        try:
-            templates.append(task_template(task))
-        except CalyxError as error:
-            yield Check("policy", "note", f"{said}; not compared with a template: {error}")
-            return
+    said += ", drawn cohorts too" if is_drawn else ""
+    try:
+        templates = [task_template(task, is_drawn) for task in tasks or [COMMON]]
+    except CalyxError as error:
+        yield Check("policy", "note", f"{said}; not compared with a template: {error}")
+        return
     found = _in_all([looser(policy, template, roster) for template in templates])
     if policy.privacy == "none":  # nothing that it bounds would keep an update hidden
         found = [one for one in found if one.key == "privacy"]
-    against = f"the template of task={', '.join(tasks or [COMMON])}"
+    against = f"the template of task={', '.join(tasks or [COMMON])}{DRAWN if is_drawn else ''}"
     if not found:
         yield Check("policy", "ok", f"{said}; nothing is looser than in {against}")
         return
     count = f"{len(found)} value{'' if len(found) == 1 else 's'}"
     verb = "is" if len(found) == 1 else "are"
-    yield Check("policy", "note", f"{said}; {count} {verb} looser than in {against}", _mend(tasks))
+    mend = f"calyx keys site NAME --task {tasks[0] if tasks else 'TASK'}{DRAWN if is_drawn else ''}"
+    mend += " in another folder writes that template"
+    yield Check("policy", "note", f"{said}; {count} {verb} looser than in {against}", mend)
     yield from (Check("", "note", one.sentence, one.risk) for one in found)
 
 
-def _mend(tasks: list[str]) -> str:
-    name = tasks[0] if tasks else "TASK"
-    return f"calyx keys site NAME --task {name} in another folder writes that template"
+def _closed(policy: PolicyConfig, roster: int | None) -> list[Closed]:
+    """Values with which no order of any task that it allows is answered."""
+    found = [list(closed(policy, template, roster)) for template in _templates(_tasks(policy))]
+    return found[0] if all(found) else []
+
+
+def _templates(tasks: list[str]) -> list[Template]:
+    """Those of the tasks; where any is allowed, or one has none, a common one without a task's own keys."""
+    try:
+        return [task_template(task) for task in tasks] or [_taskless()]
+    except CalyxError:
+        return [_taskless()]
+
+
+def _taskless() -> Template:
+    usual = task_template(COMMON)
+    keys = [key for key in usual.keys if key == "task.name" or not key.startswith("task.")]
+    return replace(usual, keys=tuple(keys))
+
+
+def _admits_drawn(policy: PolicyConfig) -> bool:
+    """Whether it has a bound for `cohort_size`, and that allows more than everybody."""
+    bound = bound_of("cohort_size", policy.bounds or {})
+    return bound is not None and bound != [None]
 
 
 def _tasks(policy: PolicyConfig) -> list[str]:

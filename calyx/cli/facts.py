@@ -9,6 +9,11 @@ def say(sentence: str, style: str = "") -> None:
     Console(soft_wrap=True).print(Text(sentence, style=style))
 
 
+def warn(sentence: str) -> None:
+    """The same on standard error, where it is seen if the output goes to a file."""
+    Console(soft_wrap=True, stderr=True).print(Text(f"warning: {sentence}", style="yellow"))
+
+
 def print_facts(*rows: tuple[str, str]) -> None:
     """Rows of a word and its value; a path is never broken, and only a fingerprint has two lines."""
     width = max(len(what) for what, _ in rows) + 2

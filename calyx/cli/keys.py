@@ -12,7 +12,7 @@ from rich.text import Text
 
 from calyx.cli import keys_tls
 from calyx.cli.arguments import Parser
-from calyx.cli.facts import print_facts, say
+from calyx.cli.facts import print_facts, say, warn
 from calyx.errors import UserError
 from calyx.files.outputs import shown, write_whole
 from calyx.secagg.keys import identity_of
@@ -23,6 +23,7 @@ from calyx.trust.key_files import OWNERS, PrivateKey, PublicKey, refuse_existing
 from calyx.trust.manifest import write_manifest
 from calyx.trust.signed import check_unsigned, is_register, note_signed, read_register
 from calyx.words.lookalikes import lookalikes
+from calyx.words.sentences import counted
 
 Pair = tuple[Path, Path]  # a private key's file, and its public one
 
@@ -48,6 +49,9 @@ def _parser() -> Parser:
     site.add_argument("--task", help="write the site's file NAME.yaml too, with this task's policy")
     site.add_argument(
         "--server", metavar="HOST:PORT", help="of the operator's gateway, for that file"
+    )
+    site.add_argument(
+        "--drawn", action="store_true", help="for that file: runs may draw some sites a round"
     )
     site.set_defaults(act=_make_site)
     consortium = actions.add_parser("consortium", help="make the key that signs rosters")
@@ -95,9 +99,11 @@ def _make_identity(options: argparse.Namespace) -> None:
 
 def _make_site(options: argparse.Namespace) -> None:
     """Both keys of a site and its file, or what of them is not there yet: nothing is replaced."""
+    from calyx.cli.site_file import planned_file  # late: it loads what composes configs
+
     name, folder = options.name, options.folder
     key_files.check_name(name)
-    file = _planned_file(options)
+    file = planned_file(options)
     identity, node = (folder / f"{name}.key", folder / f"{name}.pub"), node_files(name, folder)
     missing = [pair for pair in (identity, node) if not all(map(os.path.lexists, pair))]
     if not missing and file is None:
@@ -112,21 +118,6 @@ def _make_site(options: argparse.Namespace) -> None:
             "bold",
         )
         say("Read its policy: what this site asks of every order is its own to decide.")
-
-
-def _planned_file(options: argparse.Namespace) -> tuple[Path, bytes] | None:
-    """The site's file and what it holds; None where none is asked for, or one is there and stays."""
-    if options.task is None:
-        if options.server is not None:
-            raise UserError("--server is for the site's file, which --task TASK writes.")
-        return None
-    from calyx.cli.site_file import file_of
-
-    path, data = file_of(options.name, options.folder, options.task, options.server)
-    if os.path.lexists(path):
-        say(f"The site's file stays: {shown(path)}.", "bold")
-        return None
-    return path, data
 
 
 def _make_keys(options: argparse.Namespace, missing: list[Pair], pairs: tuple[Pair, Pair]) -> None:
@@ -187,8 +178,6 @@ def _sign_roster(options: argparse.Namespace) -> None:
 
 
 def _sign_manifest(options: argparse.Namespace) -> None:
-    if options.version < 1:
-        raise UserError(f"--version={options.version} must be a whole number from 1.")
     private = key_files.read_consortium(options.consortium)
     text = write_manifest(options.version, private, options.package)
     content = options.version, json.loads(text)["code"]
@@ -242,6 +231,11 @@ def _print_changes(before: Roster, after: Roster) -> None:
     ]
     say(f"Since version {before.version}:", "bold")
     print_facts(*((what, ", ".join(names) or "none") for what, names in rows))
+    if gone := dict(rows)["removed"]:
+        warn(
+            f"{len(gone)} of {counted(len(old), 'site')} of version {before.version} may take part no more: "
+            f"{', '.join(gone)}. If that is not meant, sign the next version with the .pub of all sites."
+        )
     if changed:
         say("A changed key may be an intruder's: compare it over the phone first.", "yellow")
 

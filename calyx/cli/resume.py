@@ -14,6 +14,7 @@ from typing import Any
 from calyx.cli.arguments import path_of
 from calyx.cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
 from calyx.cli.overrides import parsed, readable, why_unreadable
+from calyx.cli.template_check import outside_template
 from calyx.cli.waiting import Waiting
 from calyx.composing.compose import PATH_KEYS
 from calyx.composing.defaults import followed
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     if run.engine.get("name") == "superlink":
         _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)
+        for sentence in outside_template(run):
+            print(f"warning: {sentence}", flush=True)
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
     if options != Options():

@@ -1,14 +1,18 @@
 """A site's file, as `calyx keys site NAME --task TASK` writes it: where all is, and the task's policy."""
 
+import argparse
 import json
+import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from calyx.cli.facts import say
 from calyx.composing.compose import compose
 from calyx.errors import ConfigError, UserError, printable
+from calyx.files.outputs import shown
 from calyx.tasks.registry import load_class
 from calyx.trust.bounded_http import is_address
 from client.gate.bounds import shown as written
@@ -24,8 +28,11 @@ _ODD = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
 
 
 @lru_cache(maxsize=8)  # what is installed does not change while a program runs
-def task_template(task: str) -> Template:
-    """The template of an installed task, around the defaults of its config. Raises UserError."""
+def task_template(task: str, is_drawn: bool = False) -> Template:
+    """The template of an installed task, around the defaults of its config. Raises UserError.
+
+    `is_drawn`: of a federation whose runs may draw their cohorts, whatever the task's default.
+    """
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -39,15 +46,28 @@ def task_template(task: str) -> Template:
             f"The package of task={task} has no config task/{task}.yaml that can be composed, and so no "
             "defaults to bound; `calyx new` shows where it lies."
         ) from None
-    return template_of(task, values)
+    return template_of(task, values, is_drawn)
 
 
-def file_of(name: str, keys: Path, task: str, server: str | None) -> tuple[Path, bytes]:
-    """NAME.yaml and what it holds; its relative paths begin in this folder. Raises UserError."""
-    if server is not None and not is_address(server):
+def planned_file(options: argparse.Namespace) -> tuple[Path, bytes] | None:
+    """NAME.yaml and what it holds, as `calyx keys site` was told; its relative paths begin in this folder.
+
+    None where none is asked for, or one is there and stays. Raises UserError.
+    """
+    if options.task is None:
+        for word, is_given in (("--server", options.server), ("--drawn", options.drawn)):
+            if is_given:
+                raise UserError(f"{word} is for the site's file, which --task TASK writes.")
+        return None
+    server, path = options.server or PLACEHOLDER, Path(f"{options.name}.yaml")
+    if options.server is not None and not is_address(server):
         raise UserError(f"--server={printable(server)} is no HOST:PORT; ask the operator for it.")
-    text = site_text(name, keys, task_template(task), server or PLACEHOLDER)
-    return Path(f"{name}.yaml"), text.encode()
+    template = task_template(options.task, options.drawn)
+    text = site_text(options.name, options.folder, template, server)
+    if os.path.lexists(path):
+        say(f"The site's file stays: {shown(path)}.", "bold")
+        return None
+    return path, text.encode()
 
 
 def site_text(name: str, keys: Path, template: Template, server: str) -> str:

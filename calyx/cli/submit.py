@@ -14,7 +14,7 @@ from calyx.cli.following import drive, helped, read_pinned, split_options
 from calyx.cli.hydra_program import composed
 from calyx.cli.idle import idle_settings
 from calyx.cli.places import chosen_folder, run_place
-from calyx.cli.template_check import outside_template
+from calyx.cli.template_check import a_days_runs, outside_template
 from calyx.composing.compose import resolved
 from calyx.composing.defaults import room_of_sums
 from calyx.config.section import RunConfig, parse
@@ -54,7 +54,8 @@ def main(arguments: Sequence[str]) -> int:
         if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
             config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
         run = _check(config, pinned)
-        for sentence in [*idle_settings(overrides, config), *outside_template(run)]:
+        said = [*idle_settings(overrides, config), *outside_template(run)]
+        for sentence in [*said, *(a_days_runs(run, len(pinned)) if pinned else [])]:
             print(f"warning: {sentence}", flush=True)
         drive(config, folder, options, resume=False)
     return 0

@@ -1,4 +1,4 @@
-"""What `calyx submit` says of a run that sites with their task's template would refuse.
+"""What `calyx submit` and `resume` say of a run that sites with their task's template would refuse.
 
 A warning, and no error: what a site's policy allows is its own to say, and nobody else knows it.
 """
@@ -8,6 +8,7 @@ from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.privacy.section import PrivacyConfig
 from calyx.simulation.planning import asked_of
+from client.gate.bounds import ANY, is_within
 from client.gate.policy import all_beyond, below
 
 
@@ -29,7 +30,32 @@ def outside_template(run: RunConfig) -> list[str]:
     ]
     if not found:
         return []
+    is_drawn = not is_within(run.cohort_size, (policy.bounds or {}).get("cohort_size", ANY))
+    drawn = " With --drawn, that command writes one that allows cohort_size." if is_drawn else ""
     return [
         f"Sites with the policy that `calyx keys site NAME --task {task}` writes refuse this run: "
-        f"{'; '.join(found)}. Ask the sites what they allow, or change these keys."
+        f"{'; '.join(found)}. Ask the sites what they allow, or change these keys.{drawn}"
+    ]
+
+
+def a_days_runs(run: RunConfig, sites: int) -> list[str]:
+    """A sentence where a cross-validation leaves a site with its template no other run in a day.
+
+    It is a run itself, and so are each of its folds, of which with cv.k=clients a site has no part in
+    its own, and the scores of all: docs/secagg.md §11.
+    """
+    k, task = run.cv.k, str(run.task["name"])
+    if k is None or "validate" not in run.phases:
+        return []
+    try:
+        most = task_template(task).policy.runs_a_day
+    except ConfigError:
+        return []
+    folds = sites - 1 if k == "clients" else k
+    if most is None or folds + 2 < most:
+        return []
+    return [
+        f"cv.k={k} is {folds + 2} runs of a site: one, {folds} folds, and their scores; and the policy that "
+        f"`calyx keys site NAME --task {task}` writes answers {most} in a day. What is beyond that is "
+        "refused (daily-limit), and `calyx resume` goes on with it a day later."
     ]

@@ -104,6 +104,11 @@ def _left(before: Sequence[str], hosts: Sequence[str], without: Sequence[str]) -
     """The names that sites may use: those of before and `hosts`, less those of `without`."""
     names = [name for name in dict.fromkeys([*before, *hosts]) if name not in _OWN_NAMES]
     for name in without:
+        if name in hosts:
+            raise UserError(
+                f"--host={printable(name)} and --without={printable(name)} are the same name; leave one "
+                "of the two out."
+            )
         if name in _OWN_NAMES:
             raise UserError(f"--without={name}: the SuperLink itself uses that name; it stays.")
         if name not in names:

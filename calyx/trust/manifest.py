@@ -19,6 +19,7 @@ from calyx.trust.measured import PACKAGES, Contents, active, contents, digest_of
 
 _FIELDS = {"version", "code", "files", "signature"}
 MAX_BYTES = 2**24
+MAX_VERSION = 2**63 - 1  # as of a roster
 _NAMED = 3  # files that a sentence names
 
 
@@ -42,6 +43,11 @@ def write_manifest(version: int, consortium_private: bytes, packages: Iterable[s
 
     `packages` are those with tasks or strategies of their own, by their names in imports.
     """
+    if not 1 <= version <= MAX_VERSION:
+        raise UserError(
+            f"--version={printable(str(version), 40)} must be a whole number from 1 to {MAX_VERSION}; the "
+            "next one after the last that was signed is enough."
+        )
     here = _installed(tuple(sorted(set(packages))))
     if here.strangers:
         raise UserError(_strange(here, "No manifest is signed"))
@@ -55,13 +61,14 @@ def read_manifest(path: Path, consortium: bytes) -> Manifest:
     """A manifest whose signature is the consortium's. Raises UserError."""
     try:
         value = json.loads(read_bounded(path, MAX_BYTES))
-        if set(value) <= _FIELDS and type(value["version"]) is int and value["version"] >= 1:
+        version = value["version"]
+        if set(value) <= _FIELDS and type(version) is int and 1 <= version <= MAX_VERSION:
             code, signature = str(value["code"]), bytes.fromhex(value["signature"])
             # Those of before this rule name no files; none of them fits code of today.
             files = value.get("files", {})
             is_whole = files == {} or digest_of(files) == code
-            if is_whole and verify(consortium, signature, "manifest", value["version"], code):
-                return Manifest(value["version"], code, files)
+            if is_whole and verify(consortium, signature, "manifest", version, code):
+                return Manifest(version, code, files)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
     raise UserError(

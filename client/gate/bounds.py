@@ -113,8 +113,10 @@ def _check_reach(key: str, bound: JsonValue, kinds: Types) -> None:
     name = f"bounds.{_plain(key)}"
     if isinstance(bound, dict) and not any(_overlaps(bound, kind) for kind in kinds):
         numbers = [reach for kind in kinds if (reach := own_range(kind)) is not None]
-        why = "which holds no number" if not numbers else f"which is {_ranged(numbers[0])}"
-        raise ValueError(f"{name}: {shown(bound)} allows no value of {_plain(key)}, {why}")
+        whole = "a whole number, " if all(_is_whole(kind) for kind in kinds) else ""
+        why = f"which is {whole}{_ranged(numbers[0])}" if numbers else "which holds no number"
+        said = f"{name}: {shown(bound)} allows no value of {_plain(key)}, {why}"
+        raise ValueError(f"{said}{_listed(kinds)}")
     for value in bound if isinstance(bound, list) else ():
         if not any(_is_valid(value, kind) for kind in kinds):
             raise ValueError(
@@ -164,11 +166,19 @@ def _ranges(kind: Any, low: float, high: float) -> Iterator[tuple[float, float]]
 
 
 def _overlaps(bound: Mapping[str, JsonValue], kind: Any) -> bool:  # noqa: ANN401 - an annotation
-    own = own_range(kind)
+    own, kinds = own_range(kind), members(kind)
     if own is None:
         return False
-    low, high = bound.get("min", -math.inf), bound.get("max", math.inf)
-    return low <= own[1] and own[0] <= high  # type: ignore[operator]
+    if not {int, float, object} & set(kinds):  # but a few that are listed
+        return any(is_within(value, dict(bound)) for value in literals(kinds))
+    low: Any = max(bound.get("min", -math.inf), own[0])  # type: ignore[type-var]
+    high: Any = min(bound.get("max", math.inf), own[1])  # type: ignore[type-var]
+    is_between = _is_whole(kind) and max(abs(low), abs(high)) < math.inf
+    return bool(math.ceil(low) <= math.floor(high) if is_between else low <= high)
+
+
+def _is_whole(kind: Any) -> bool:  # noqa: ANN401 - an annotation
+    return int in members(kind) and not {float, object} & set(members(kind))
 
 
 @lru_cache(maxsize=256)

@@ -16,7 +16,7 @@ from calyx.secagg.rules import default_colluders
 from client.gate.bounds import ANY, bound_of, is_within, keys_under, own_range, rule_of, shown
 from client.gate.order_keys import NAME, covered
 from client.gate.policy import PolicyConfig
-from client.gate.templates import GUARDS, Template
+from client.gate.templates import GUARDS, UNLIMITED, Template
 
 _LARGER = ("runs_a_day", "sums_a_day", "joins_a_day", "failures_a_day", "unfinished_a_day")
 _SMALLER = ("n_min", "h_min", "min_cell", "pace_s")
@@ -39,8 +39,10 @@ class Looser:
 
     @property
     def risk(self) -> str:
-        """What the template's value guards."""
-        return GUARDS.get(self.rule or self.key, "")
+        """What the template's value guards, and what ends with it."""
+        guard = GUARDS.get(self.rule or self.key, "")
+        more = UNLIMITED.get(self.key, "") if self.found == "null" else ""
+        return f"{guard}; {more}" if more else guard
 
 
 def looser(policy: PolicyConfig, template: Template, roster: int | None) -> list[Looser]:
@@ -83,13 +85,13 @@ def _bounds(policy: PolicyConfig, template: Template) -> Iterator[Looser]:
         if key == "task.name" and isinstance(policy.bounds.get(key), list):
             continue  # each of these tasks has a template of its own
         bounds = bound_of(key, policy.bounds), bound_of(key, template.bounds)
-        if not _is_inside(*bounds, _reach(covered(key, known))):
+        if not _is_inside(*bounds, reach_of(covered(key, known))):
             seen.add(rules)
             name = rules[0] if rules[0] == key else rules[1]
             yield Looser(str(name), printable(shown(bounds[0]), _SHOWN), shown(bounds[1]), rules[1])
 
 
-def _reach(kinds: Types) -> tuple[float, float]:
+def reach_of(kinds: Types) -> tuple[float, float]:
     """The least and the largest number that a key can hold at all."""
     ranges = [reach for kind in kinds if (reach := own_range(kind)) is not None]
     low = min((low for low, _ in ranges), default=-math.inf)
@@ -104,12 +106,13 @@ def _is_inside(own: JsonValue, usual: JsonValue, widest: tuple[float, float]) ->
         return all(is_within(value, usual) for value in own)
     if not isinstance(own, dict) or not isinstance(usual, dict):
         return False
-    low, high = _ends(own, widest)
-    least, most = _ends(usual, widest)
+    low, high = ends_of(own, widest)
+    least, most = ends_of(usual, widest)
     return least <= low and high <= most
 
 
-def _ends(bound: Mapping[str, JsonValue], widest: tuple[float, float]) -> tuple[float, float]:
+def ends_of(bound: Mapping[str, JsonValue], widest: tuple[float, float]) -> tuple[float, float]:
+    """The least and the largest number that {min, max} leaves of `widest`, which the key can hold at all."""
     ends: Mapping[str, Any] = bound
     return max(ends.get("min", -math.inf), widest[0]), min(ends.get("max", math.inf), widest[1])
 

@@ -246,12 +246,13 @@ def _leaves(terms: Terms, lasting: tuple[int, float]) -> Iterator[tuple[str, Any
         "rounds": lasting[0],
         "deadline_s": lasting[1],
     }
-    yield from _flat(tree, "")
+    yield from flat(tree, "")
 
 
-def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON values
+def flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON values
+    """Dotted key and value of everything below a key; an empty section is nothing."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _flat(inner, f"{key}.{name}" if key else name)
+            yield from flat(inner, f"{key}.{name}" if key else name)
     else:
         yield key, value

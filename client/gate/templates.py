@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from calyx.config.section import parse
 from client.gate.bounds import ANY, is_within
-from client.gate.policy import ADDED, PolicyConfig
+from client.gate.policy import ADDED, PolicyConfig, flat
 
 # What the keys beside `bounds` are in every template.
 LIMITS: dict[str, Any] = {
@@ -97,12 +97,23 @@ GUARDS: dict[str, str] = {
 }
 
 
+# Of a limit that is null, beside that: what else is not looked at then.
+UNLIMITED: dict[str, str] = {
+    "joins_a_day": "null also lets a cross-validation be scored of which this site has trained no fold",
+}
+_OTHERS = (
+    *("strategy.name", "statistics.bins", "statistics.thorough"),
+    *("cohort_size", "seed", "rounds", "deadline_s"),
+)
+
+
 @dataclass(frozen=True)
 class Template:
     """A task's policy, as a site's file has it."""
 
     task: str
     policy: PolicyConfig
+    keys: tuple[str, ...]  # of its orders, as its config has them
 
     @property
     def bounds(self) -> dict[str, JsonValue]:
@@ -110,13 +121,15 @@ class Template:
         return self.policy.bounds or {}
 
 
-def template_of(task: str, defaults: Mapping[str, Any]) -> Template:
+def template_of(task: str, defaults: Mapping[str, Any], is_drawn: bool = False) -> Template:
     """The template of a task whose config is `defaults` where nobody says otherwise.
 
+    With `is_drawn`, or where that config draws cohorts, it is of a federation that does.
     A value that follows from others is null there, and within: what follows lies inside the bounds.
     Raises ConfigError for defaults that no policy could allow.
     """
-    limits = LIMITS | (SAMPLED if defaults["cohort_size"] is not None else {})
+    is_drawn = is_drawn or defaults["cohort_size"] is not None
+    limits = LIMITS | (SAMPLED if is_drawn else {})
     privacy = defaults["privacy"]
     limits |= {key: min(limits[key], privacy[key]) for key in ("n_min", "h_min")}
     bounds: dict[str, JsonValue] = {"task.name": [task]}
@@ -125,11 +138,12 @@ def template_of(task: str, defaults: Mapping[str, Any]) -> Template:
         if key == "task.hidden" and "hidden" not in defaults["task"]:
             continue
         bounds[key] = bound if value is None else around(bound, value)
-    if (
-        defaults["cohort_size"] is not None
-    ):  # its sites know that cohorts are drawn; rounds bounds them
+    if is_drawn:  # its sites know that cohorts are drawn; rounds bounds them
         bounds["cohort_size"] = ANY
-    return Template(task, parse(PolicyConfig, limits | {"bounds": bounds}, "client.policy"))
+    policy = parse(PolicyConfig, limits | {"bounds": bounds}, "client.policy")
+    sections = {k: defaults[k] for k in ("task", "training", "preprocessing", "privacy")}
+    keys = [key for key, _ in flat(sections, "") if key != "task.data_dir"]
+    return Template(task, policy, (*keys, *_OTHERS))
 
 
 def around(bound: JsonValue, value: JsonValue) -> JsonValue:

@@ -2,6 +2,8 @@
 
 import yaml
 
+from calyx.cli.site_file import task_template
+
 POLICY = {
     "privacy": "secagg",
     "n_min": 5,
@@ -37,7 +39,7 @@ def site_values(address):
         "state_dir": "state",
         "identity": "sites/north.key",
         "roster": "roster.json",
-        "policy": POLICY,
+        "policy": POLICY | {"bounds": task_template("csv").bounds},
     }
     return {
         "server": address,

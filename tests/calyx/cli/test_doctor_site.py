@@ -73,7 +73,12 @@ def test_a_sound_site_can_take_part_and_nothing_is_written(site, federation, cap
         ({"client": {"state_dir": "keys/ca.crt"}}, 1, "keys/ca.crt is no folder"),
         ({"client": {"state_dir": None}}, 1, "name a folder for it"),
         ({"client": {"policy": POLICY | {"bounds": None}}}, 0, "bounds is null: any value of any"),
-        ({"client": {"policy": POLICY | {"privacy": "none"}}}, 0, "the server every update"),
+        (
+            {"client": {"policy": POLICY | {"privacy": "none", "bounds": None}}},
+            0,
+            "the server every update",
+        ),
+        ({"client": {"policy": POLICY}}, 1, "bounds has none for task.name"),  # of the seed alone
         (
             {"client": {"policy": POLICY | {"bounds": {"training.epoch": {"max": 10}}}}},
             1,

@@ -85,6 +85,11 @@ MISTAKES = {
         [*SIGN, "x.json", "north.pub"],
         "signed another roster of version 1 already .* give the roster of version 1 as --previous",
     ),
+    "a version that no signature holds": (
+        ["manifest", "--consortium", "consortium.key", "--out", "m.json", "--version", str(2**63)],
+        f"must be a whole number from 1 to {2**63 - 1}",
+    ),
+    "half an option of the site's file": (["site", "west", "--drawn"], "--task TASK writes"),
     "a file that is not there": (["show", "x.json"], "There is no key or roster x.json"),
     "a folder for a file": (["show", "other"], "is no file|is a folder"),
 }

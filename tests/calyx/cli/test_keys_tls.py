@@ -96,9 +96,11 @@ def test_a_renewal_says_which_names_end_with_the_old_certificate(folder, capsys)
     for name, words in (
         ("nowhere.example", "the certificate is for gate.example, new.example"),
         ("localhost", "it stays"),
+        ("new.example", "--host=new.example and --without=new.example are the same name"),
     ):
+        added = ["--host", name] if "same" in words else []
         with pytest.raises(UserError, match=words):
-            keys.main([*place, "--without", name])
+            keys.main([*place, *added, "--without", name])
     with pytest.raises(UserError, match="No site could reach the server"):
         keys.main([*place, "--without", "new.example", "--without", "gate.example"])
 

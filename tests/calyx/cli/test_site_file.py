@@ -22,8 +22,10 @@ from calyx.fleet.site import read_site_config
 from calyx.preprocessing.choice import choose
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, terms_of
+from calyx.simulation.planning import asked_of
 from calyx.tasks.registry import load_task
-from client.gate.policy import check_policy
+from client.gate.admission import closed
+from client.gate.policy import all_beyond, check_policy
 from client.gate.templates import around
 
 ROOT = Path(__file__).parents[3]
@@ -90,6 +92,11 @@ def test_a_tasks_template_is_that_of_csv_around_its_own_defaults(task):
     is_sampled = task == "shakespeare"
     assert policy.n_min == (4 if task == "heart" else 5)  # there are four hospitals
     assert (policy.joins_a_day, policy.sums_a_day) == ((12, 1300) if is_sampled else (2, 1000))
+    drawn = task_template(task, True)
+    for one in (task_template(task), drawn):
+        assert list(closed(one.policy, one, policy.n_min)) == []
+    assert (drawn.policy.joins_a_day, drawn.policy.sums_a_day) == (12, 1300)
+    assert drawn.bounds == own | {"cohort_size": "any"}
 
 
 @pytest.mark.parametrize("strategy", ["fedavg", "fedprox"])
@@ -135,6 +142,28 @@ def test_what_the_pages_start_is_within_the_template_of_its_task(monkeypatch, ro
         assert outside_template(default_run([*words, *place])) == [], words
 
 
+def test_the_pages_lines_let_in_what_the_templates_refuse_by_name():
+    """security.md's recommendation, the shipped experiments, and other strategies of one group."""
+    pages = [(ROOT / "docs" / f"{name}.md").read_text() for name in ("security", "strategies")]
+    lines = [yaml.safe_load(x) for x in re.findall(r"`(strategy\.[.a-z]+: [^`]+)`", "".join(pages))]
+    names = {name for line in lines for name in line.get("strategy.name", ())}
+    assert names == {"fedavg", "fedprox", "median", "scaffold"}
+    others = [f"strategy={s}" for s in ("ditto", "fedavgm", "fedbn", "fednova", "fedopt")]
+    recommended = ["task.num_clients=30", "privacy.groups=5", "strategy=median"]
+    experiments = [f"experiment={p.stem}" for p in (ROOT / "conf" / "experiment").glob("*.yaml")]
+    refused = set()
+    for words in (recommended, *([word] for word in (*others, *experiments))):
+        run = default_run(words)
+        template = task_template(str(run.task["name"]))
+        bounds = template.bounds | {k: v for line in lines for k, v in line.items()}
+        bounds["strategy.name"] = [*names, run.strategy.name] if words[0] in others else [*names]
+        policy = replace(template.policy, bounds=bounds)
+        assert all_beyond(asked_of(run), (run.rounds, run.deadline_s), policy) == [], words
+        refused |= {words[-1]} if outside_template(run) else set()
+    named = {"experiment=digits-scaffold", "experiment=robust-median", "strategy=median"}
+    assert refused == named | set(others)
+
+
 def test_a_run_outside_the_template_is_told_key_by_key():
     run = default_run(["task=heart", "training.lr=0.3", "rounds=200", "privacy.n_min=3", "cv.k=3"])
     (said,) = outside_template(run)
@@ -146,6 +175,10 @@ def test_a_run_outside_the_template_is_told_key_by_key():
         "cv.k is 3, outside the bound of [5, 10]",
     ):
         assert words in said
+    assert "--drawn" not in said
+    (said,) = outside_template(default_run(["task=heart", "cohort_size=4"]))
+    assert "cohort_size is 4, outside the bound of [null]" in said
+    assert "With --drawn, that command writes one that allows cohort_size." in said
     assert "refuse privacy=none" in outside_template(default_run(["privacy=none"]))[0]
 
 
@@ -176,6 +209,14 @@ def test_the_page_prints_what_the_command_writes(here):
     (block,) = [b for b in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "policy:" in b]
     assert program(shlex.split(command)) == 0
     assert (here / "north.yaml").read_text() == block
+    (here / "north.yaml").unlink()
+    for file in (here / "keys").iterdir():
+        file.unlink()
+    assert program([*shlex.split(command), "--drawn"]) == 0
+    old, new = (text.splitlines() for text in (block, (here / "north.yaml").read_text()))
+    changed = [line.partition(" #")[0].strip() for line in new if line not in old]
+    assert changed == ["sums_a_day: 1300", "joins_a_day: 12", "cohort_size: any"]
+    assert all(f"`{line}`" in PAGE for line in changed)
 
 
 @pytest.mark.parametrize("name", ["north", "no", "12", "sé #d: 'x'", "true"])

@@ -1,12 +1,18 @@
 """`calyx submit` before it asks a site: whose run it is, and what only separate machines refuse."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from support.csv_files import write_folder
 
-from calyx.cli import submit
+from calyx.cli import resume, submit
 from calyx.cli.following import _why
+from calyx.config.section import RunConfig, parse
 from calyx.errors import UserError
 from calyx.run.folder import RunFolder
+from calyx.run.order import run_digest
+from server.checkpoints import RunState, save
 
 ROSTER = "--roster=roster.json"
 CSV = [ROSTER, "task=csv", "task.schema=schema.yaml", "rounds=2"]
@@ -41,6 +47,44 @@ def test_what_sites_with_their_tasks_template_refuse_is_said_key_by_key(started,
     assert submit.main(CSV) == 0
     assert "warning" not in capsys.readouterr().out
     assert len(started) == 2  # sites decide
+
+
+def _planned(*_):
+    raise UserError("planned")
+
+
+def test_more_rounds_than_the_template_allows_are_said_when_a_run_goes_on(
+    started, monkeypatch, capsys
+):
+    assert submit.main(CSV) == 0
+    (config,) = started
+    folder = RunFolder(Path("run"))
+    folder.path.mkdir()
+    folder.write_config(config)
+    digest = run_digest(parse(RunConfig, config, ""), config)
+    weights = {"w": np.zeros(1, np.float32)}
+    save(folder.checkpoints, RunState("id", digest, 2, weights, {}, None), keep=1)
+    driven = []
+    monkeypatch.setattr("calyx.cli.following.drive", lambda config, *_, **__: driven.append(config))
+    assert resume.main(["run", "rounds=101"]) == 0
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert "rounds is 101, outside the bound of {max: 100}" in said
+    assert resume.main(["run", "rounds=100"]) == 0
+    assert [config["rounds"] for config in driven] == [101, 100]
+    folder.write_config(config | {"engine": {"name": "embedded", "workers": 0}})
+    monkeypatch.setattr(resume, "plan", _planned)
+    with pytest.raises(UserError, match="planned"):  # a simulation, of which no site is asked
+        resume.main(["run", "rounds=101", "task.data_dir=rows"])
+    assert "warning" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("k", "warned"), [(5, ""), (10, "cv.k=10 is 12 runs of a site")])
+def test_a_cross_validation_that_takes_all_runs_of_a_day_is_said(started, capsys, k, warned):
+    """One run, one a fold and one of all scores: docs/secagg.md §11. Of cv.k=5 that is seven of twelve."""
+    assert submit.main([*CSV, f"cv.k={k}"]) == 0
+    said = capsys.readouterr().out
+    assert warned in said
+    assert ("warning" in said) == bool(warned)
 
 
 @pytest.mark.parametrize(

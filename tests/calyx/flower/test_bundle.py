@@ -154,6 +154,7 @@ def test_a_name_that_is_no_other_package_is_refused(name):
         {"code": "0" * 64},
         {"signature": "00" * 64},
         {"signature": "zz"},
+        {"version": 2**64},
         {"more": 1},
         {"files": {"calyx/fleet/site.py": "0" * 64}},
         {"files": []},
