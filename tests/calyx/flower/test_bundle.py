@@ -101,7 +101,8 @@ def test_a_manifest_of_before_names_no_files_and_is_read(tmp_path):
 
 @pytest.fixture
 def harvest(tmp_path, monkeypatch):
-    """Another package, with a task of its own."""
+    """Another package, with a task of its own; another test's, of the same name, is forgotten."""
+    sys.modules.pop("harvest", None)
     folder = tmp_path / "path" / "harvest"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_bytes(b"")
