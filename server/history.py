@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from calyx.config.section import RunConfig
 from calyx.run.folder import Row
 from server.checkpoints import RunState
+from server.config import RunConfig
 from server.stopping import released, why_unranked
 
 

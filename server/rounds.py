@@ -16,7 +16,6 @@ from dataclasses import replace
 import numpy as np
 from flwr.app import Message
 
-from calyx.config.section import RunConfig
 from calyx.errors import RoundFailed
 from calyx.files.plain import append_lines, read_lines
 from calyx.model.metrics import PERSONAL
@@ -26,9 +25,10 @@ from calyx.seeding import global_scope
 from calyx.vector.figures import as_row
 from calyx.wire import records
 from server.checkpoints import RunState, save
+from server.config import RunConfig
 from server.exchange.asking import ask
 from server.exchange.exchange import Exchange, Outcome, judged, mean_loss, populations
-from server.federation import Federation
+from server.federation import Training
 from server.sampling import sample_cohort
 from server.stopping import Validated, compared, of_the_most, reason_to_stop, why_unranked
 from server.weighing import num_capped
@@ -36,7 +36,7 @@ from server.weighing import num_capped
 log = logging.getLogger(__name__)
 
 
-def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
+def run_rounds(federation: Training, state: RunState) -> tuple[RunState, str]:
     """Run rounds from `state` on; the last state, and why it ended.
 
     Each round is on disk before the next begins. Raises RoundFailed if a round has too few replies
@@ -49,30 +49,31 @@ def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
         if state.pending is None or not _is_validated_alone(federation, state):
             state = _train(federation, state)
         if state.pending is not None and _is_validated_alone(federation, state):
-            if federation.grid.is_remembered:  # clients would not train for it a second time
+            if federation.underway:  # clients would not train for it a second time
                 save(folder.checkpoints, state, run.keep_checkpoints)
             state = _validate(federation, state)
         save(folder.checkpoints, state, run.keep_checkpoints)
 
 
-def _train(federation: Federation, state: RunState) -> RunState:
+def _train(federation: Training, state: RunState) -> RunState:
     """The next round's training, which also validates the model that it begins with if it must.
 
     Where that says that the run should stop, the training is discarded.
     """
     started, number = time.monotonic(), state.round + 1
     run, strategy = federation.run, federation.strategy
-    cohort = sample_cohort(federation.dealt, run.cohort_size, run.seed, number)
+    cohort = sample_cohort(federation.clients.dealt, run.cohort_size, run.seed, number)
     is_validated = state.pending is not None
     best = state.best.round if state.best else 0
     exchange = Exchange("train", number, 1, cohort, is_validated, state.links, best=best)
-    outcome, replies = ask(federation, exchange, state.weights)
+    answer = ask(federation, exchange, state.weights)
+    outcome = answer.outcome
     if is_validated:
-        state = _validated(federation, state, outcome, federation.grid.evaluations)
+        state = _validated(federation, state, outcome, answer.evaluations)
         if _reason(state, run):
             return state
     with global_scope(run.seed, "strategy", number):
-        arrays, _ = strategy.aggregate_train(number, replies)
+        arrays, _ = strategy.aggregate_train(number, answer.replies)
     if arrays is None:
         raise RoundFailed(f"The strategy made no model of round {number}'s replies")
     weights = records.read_weights(arrays, federation.template)
@@ -82,7 +83,7 @@ def _train(federation: Federation, state: RunState) -> RunState:
         )
     own = federation.model
     step = {n: w for n, w in weights.items() if n in own and w.dtype.kind == "f"}
-    _say_jumps(federation, number, federation.grid.watch.of_step(state.weights, step))
+    _say_jumps(federation, number, federation.watch.of_step(state.weights, step))
     row = _training_row(outcome, time.monotonic() - started)
     return replace(
         state,
@@ -92,12 +93,11 @@ def _train(federation: Federation, state: RunState) -> RunState:
         pending=row,
         links=outcome.collected.links,
         # Clients answer for a model once, so that an encrypted run cannot go on from here.
-        is_stalled=run.privacy["name"] == "secagg"
-        and _is_same(weights, state.weights, federation.model),
+        is_stalled=run.privacy.is_encrypted and _is_same(weights, state.weights, federation.model),
     )
 
 
-def _validate(federation: Federation, state: RunState) -> RunState:
+def _validate(federation: Training, state: RunState) -> RunState:
     """An evaluation of its own: of every model, or only of the last one.
 
     The last one is asked of the cohort whose training would have validated it.
@@ -111,11 +111,12 @@ def _validate(federation: Federation, state: RunState) -> RunState:
             if key.startswith("val_") or key.endswith("validated_on") or key == "absent"
         }
         return _recorded(federation, state, figures)
-    started, run, groups = time.monotonic(), federation.run, federation.dealt
+    started, run, groups = time.monotonic(), federation.run, federation.clients.dealt
     if run.evaluate == "with_training":
         groups = sample_cohort(groups, run.cohort_size, run.seed, state.round + 1)
     exchange = Exchange("evaluate", state.round, 1, groups, previous=state.links)
-    outcome, replies = ask(federation, exchange, state.weights)
+    answer = ask(federation, exchange, state.weights)
+    outcome = answer.outcome
     spent = {
         "bytes_up": outcome.collected.bytes_up,
         "bytes_down": outcome.collected.bytes_down,
@@ -123,14 +124,14 @@ def _validate(federation: Federation, state: RunState) -> RunState:
     }
     row = dict(state.pending or {})
     row |= {key: row[key] + value for key, value in spent.items()}
-    return _validated(federation, replace(state, pending=row), outcome, replies)
+    return _validated(federation, replace(state, pending=row), outcome, answer.replies)
 
 
 def _validated(
-    federation: Federation, state: RunState, outcome: Outcome, replies: list[Message]
+    federation: Training, state: RunState, outcome: Outcome, replies: list[Message]
 ) -> RunState:
     """Complete the pending round by what was evaluated."""
-    contents = federation.grid.contents
+    contents = federation.contents
     if replies:  # a strategy of Flower's divides by their rows
         federation.strategy.aggregate_evaluate(state.round, replies)
     figures = as_row(judged(outcome.evaluated, contents).named("val_"))
@@ -140,7 +141,7 @@ def _validated(
 
 
 def _recorded(
-    federation: Federation, state: RunState, figures: Row, outcome: Outcome | None = None
+    federation: Training, state: RunState, figures: Row, outcome: Outcome | None = None
 ) -> RunState:
     """The pending round's row on disk, and the best model so far.
 
@@ -148,7 +149,7 @@ def _recorded(
     """
     run = federation.run
     row = _ordered((state.pending or {}) | figures)
-    _say_jumps(federation, state.round, federation.grid.watch.of_loss(row.get("val_loss")))
+    _say_jumps(federation, state.round, federation.watch.of_loss(row.get("val_loss")))
     state = _ranked(federation, replace(state, pending=None), row, outcome)
     row["best_round"] = state.best.round if state.best else None
     if outcome and outcome.exchange.kind == "train" and _reason(state, run):
@@ -162,15 +163,15 @@ def _recorded(
     return state
 
 
-def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome | None) -> RunState:
+def _ranked(federation: Training, state: RunState, row: Row, outcome: Outcome | None) -> RunState:
     """The state that knows whether this round is the best so far, where rounds can be compared."""
     run, folder = federation.run, federation.folder
     if state.best is not None and state.best.value is None:
         state = replace(state, best=None)  # released by a shorter run because it was the last one
-    if outcome is None or why_unranked(run, sum(map(len, federation.dealt))):
+    if outcome is None or why_unranked(run, sum(map(len, federation.clients.dealt))):
         return state
     clients = tuple(name for name in outcome.exchange.cohort if name not in outcome.dropped)
-    contents, monitor = federation.grid.contents, run.stopping.monitor
+    contents, monitor = federation.contents, run.stopping.monitor
     is_personal = monitor.startswith(f"val_{PERSONAL}")
     if contents.is_localised or is_personal:
         trained = _trained([*read_lines(folder.rounds), row])
@@ -197,15 +198,16 @@ def _reason(state: RunState, run: RunConfig) -> str | None:
     return reason or ("all rounds are done" if state.round >= run.rounds else None)
 
 
-def _is_validated_alone(federation: Federation, state: RunState) -> bool:
+def _is_validated_alone(federation: Training, state: RunState) -> bool:
     """Whether the pending round's model is evaluated by itself, and not by the next training."""
-    run, record = federation.run, federation.grid.underway
+    run, underway = federation.run, federation.underway
+    record = underway.begun if underway else None
     if record and (record.kind, record.round) == ("evaluate", state.round):
         return True  # as it was begun, when the run was to have fewer rounds
     return run.evaluate == "separate" or state.is_stalled or state.round >= run.rounds
 
 
-def _say_jumps(federation: Federation, number: int, found: list[str]) -> None:
+def _say_jumps(federation: Training, number: int, found: list[str]) -> None:
     for sentence in found:
         message = (
             f"In round {number} {sentence}: a training.lr that is too high does that, and so does a member "

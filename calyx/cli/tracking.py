@@ -13,11 +13,11 @@ from itertools import chain, count
 from typing import Any
 
 from calyx.cli.resume import MAY_CHANGE
-from calyx.config.section import RunConfig
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
 from calyx.machine.proxies import past_proxies
 from calyx.run.folder import Row, RunFolder
+from server.config import RunConfig
 
 _STEP = "round"
 _OF_MODELS = ("test_", "personal_", "best_val_")

@@ -1,7 +1,7 @@
 """One exchange with its retries, and what events.jsonl is told of it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
@@ -11,8 +11,9 @@ from calyx.model.weights import Weights
 from calyx.run.folder import Row, make_event
 from calyx.wire import messages as wire
 from calyx.wire import records
+from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import Exchange, Outcome, TooFewReplies, total_counts
-from server.federation import Federation, Place
+from server.federation import Federation, Training
 from server.left_out import read_left_out
 from server.sampling import Groups
 from server.weighing import num_capped, say_capped
@@ -22,22 +23,31 @@ FEW_CUT = 0.01  # of all coordinates of the clients' updates
 Configure = Callable[[int, ArrayRecord, ConfigRecord, Grid], Iterable[Message]]
 
 
-def ask(
-    federation: Federation, exchange: Exchange, weights: Weights
-) -> tuple[Outcome, list[Message]]:
-    """The outcome of an exchange, and one reply a group for the strategy.
+@dataclass(frozen=True)
+class Answer:
+    """What came of an exchange, also as a strategy sees it: one reply a group."""
+
+    outcome: Outcome
+    replies: list[Message]
+    evaluations: list[
+        Message
+    ]  # of a training that also validated: as an evaluation would give them
+
+
+def ask(training: Training, exchange: Exchange, weights: Weights) -> Answer:
+    """Have the cohort of an exchange answer for these weights.
 
     Raises TooFewReplies after `retries` repeats, or at once where a repeat is not allowed: a
     client gives one masked vector for a model, unless the old sum can never be opened.
     """
-    strategy = federation.strategy
+    strategy = training.strategy
     configure: Configure = (
         strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
     )
-    return _asked(federation, exchange, weights, configure)
+    return _ask(training, exchange, weights, configure)
 
 
-def ask_all(where: Place, exchange: Exchange, weights: Weights) -> Outcome:
+def ask_all(federation: Federation, exchange: Exchange, weights: Weights) -> Outcome:
     """The outcome of an exchange that is no strategy's business. Raises TooFewReplies, as `ask`."""
 
     def configure(
@@ -46,13 +56,13 @@ def ask_all(where: Place, exchange: Exchange, weights: Weights) -> Outcome:
         content = wire.strategy_content(arrays, settings)
         return [Message(content, node, "query") for node in grid.get_node_ids()]
 
-    return _asked(where, exchange, weights, configure)[0]
+    return _ask(federation, exchange, weights, configure).outcome
 
 
-def _asked(
-    where: Place, exchange: Exchange, weights: Weights, configure: Configure
-) -> tuple[Outcome, list[Message]]:
-    run, grid = where.run, where.grid
+def _ask(
+    federation: Federation, exchange: Exchange, weights: Weights, configure: Configure
+) -> Answer:
+    run, grid = federation.run, CohortGrid(federation)
     exchange = grid.take_up(exchange)
     while True:
         grid.open(exchange)
@@ -60,11 +70,11 @@ def _asked(
         try:
             replies = list(grid.send_and_receive(messages, timeout=run.deadline_s))
         except TooFewReplies as error:
-            _note(where, error.outcome)
+            _note(federation, error.outcome)
             collected = error.outcome.collected
             if exchange.attempt > run.retries or not collected.is_repeatable:
                 raise
-            where.folder.event(
+            federation.folder.event(
                 "retry", "warning", f"{error}; it is repeated.", round=exchange.round
             )
             exchange = replace(
@@ -76,16 +86,16 @@ def _asked(
             grid.open(exchange)
             grid.wait_for_cohort()  # a client that crashed or lost its link may be back in a moment
             continue
-        _note(where, grid.outcome)
-        return grid.outcome, replies
+        _note(federation, grid.outcome)
+        return Answer(grid.outcome, replies, grid.evaluations)
 
 
 def _without(groups: Groups, accused: frozenset[str]) -> Groups:
     return tuple(tuple(name for name in group if name not in accused) for group in groups)
 
 
-def _note(where: Place, outcome: Outcome) -> None:
-    folder, exchange = where.folder, outcome.exchange
+def _note(federation: Federation, outcome: Outcome) -> None:
+    folder, exchange = federation.folder, outcome.exchange
     number = exchange.round
     events = []
     gone = {one.client for one in read_left_out(folder)} if outcome.dropped else set()
@@ -115,7 +125,7 @@ def _note(where: Place, outcome: Outcome) -> None:
     events += _cut(outcome)
     capped = num_capped(outcome)
     if capped:
-        say_capped(folder, capped, len(exchange.cohort), where.grid.contents.w_max)
+        say_capped(folder, capped, len(exchange.cohort), federation.contents.w_max)
     if events:
         append_lines(folder.events, events)  # at once: each append is synced
 

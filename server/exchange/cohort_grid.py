@@ -16,32 +16,29 @@ from calyx.errors import CalyxError, RoundFailed
 from calyx.flower.messages import Patience, Run
 from calyx.model.metrics import figures
 from calyx.model.weights import Weights, apply_update, hash_weights
-from calyx.questions.layouts import Contents, Parts, parts_of, rules_of, statistics_parts, survey_of
+from calyx.questions.layouts import Parts, parts_of, rules_of, statistics_parts, survey_of
 from calyx.run.order import Order, to_json
 from calyx.vector.contribution import Aggregate
 from calyx.wire import messages as wire
 from calyx.wire import records
 from server.exchange.exchange import Collected, Exchange, Outcome, TooFewReplies
 from server.exchange.giving_up import GivingUp
-from server.exchange.nodes import Nodes
 from server.exchange.plain_sums import PlainSums
 from server.exchange.secure_sums import Ask, SecureSums
-from server.exchange.setting import Setting
 from server.exchange.soundness import sound_sums
-from server.exchange.underway import Record
-from server.exchange.watch import Watch
+from server.federation import Federation
 from server.sampling import required_replies
 
 
 class CohortGrid(Grid):
     """Open an `Exchange`, let a strategy send and receive through it, and read its `outcome`."""
 
-    def __init__(self, inner: Grid, nodes: Nodes, setting: Setting) -> None:
-        self._inner, self._nodes, self._setting = inner, nodes, setting
+    def __init__(self, federation: Federation) -> None:
+        self._federation, self._contents = federation, federation.contents
+        self._inner, self._nodes = federation.clients.grid, federation.clients.nodes
         self._exchange: Exchange | None = None
         self._outcome: Outcome | None = None
         self._evaluations: list[Message] = []
-        self.watch = Watch()
 
     def open(self, exchange: Exchange) -> None:
         """Show this exchange's cohort from now on."""
@@ -62,11 +59,6 @@ class CohortGrid(Grid):
         return self._outcome
 
     @property
-    def roster_size(self) -> int:
-        """Clients that may take part: those of the pinned roster, or else those that are there."""
-        return len(self._setting.roster or self._nodes)
-
-    @property
     def evaluations(self) -> list[Message]:
         """Of a training that also validated: one reply a group, as an evaluation would give it."""
         return self._evaluations
@@ -75,33 +67,17 @@ class CohortGrid(Grid):
         """Nodes of the cohort's clients that are connected, in the order of their names."""
         return [self._nodes[name] for name in self.exchange.cohort if name in self._nodes]
 
-    @property
-    def contents(self) -> Contents:
-        """What clients add up."""
-        return self._setting.contents
-
-    @property
-    def is_remembered(self) -> bool:
-        """Whether clients outlive this server and remember what they answered."""
-        return self._setting.underway is not None
-
-    @property
-    def underway(self) -> Record | None:
-        """The last exchange that an earlier server had begun."""
-        underway = self._setting.underway
-        return underway.begun if underway else None
-
     def take_up(self, exchange: Exchange) -> Exchange:
         """The exchange as it must be asked for after a server that died in it. Raises RoundFailed."""
-        setting = self._setting
-        if setting.underway is None or setting.roster is None:
+        federation, roster = self._federation, self._federation.clients.roster
+        if federation.underway is None or roster is None:
             return exchange
-        giving = GivingUp(self._inner, self._nodes, setting.roster, setting.deadline_s)
-        return giving.take_up(exchange, setting.underway)
+        giving = GivingUp(self._inner, self._nodes, roster, federation.run.deadline_s)
+        return giving.take_up(exchange, federation.underway)
 
     def wait_for_cohort(self) -> None:
         """Until every client of the cohort is connected, or the deadline of a stage has passed."""
-        deadline, patience = time.monotonic() + self._setting.deadline_s, Patience()
+        deadline, patience = time.monotonic() + self._federation.run.deadline_s, Patience()
         wanted = set(self.get_node_ids())
         while not wanted <= set(self._inner.get_node_ids()) and time.monotonic() < deadline:
             patience.sleep()
@@ -114,28 +90,29 @@ class CohortGrid(Grid):
         Raises TooFewReplies, and CalyxError if the strategy's messages are not one for each node
         of the cohort with the same weights for all.
         """
-        exchange, setting, sent = self.exchange, self._setting, list(messages)
+        exchange, run, sent = self.exchange, self._federation.run, list(messages)
+        roster = self._federation.clients.roster
         weights = self._weights(sent)
         order = self._order(exchange, weights)
         content = wire.order_content(weights, order)
         parts = self._parts(exchange)
-        if setting.roster is None:
-            plain = PlainSums(self._inner, self._nodes, setting.deadline_s)
+        if roster is None:
+            plain = PlainSums(self._inner, self._nodes, run.deadline_s)
             fixed = parts.layouts[0].fixed
             collected = plain.collect(exchange, content, parts.length, fixed)
         else:
             sizes = [(len(exchange.groups), len(group)) for group in exchange.groups]
-            rules = [rules_of(setting.privacy, parts, len(setting.roster), s) for s in sizes]
+            rules = [rules_of(run.privacy, parts, len(roster), s) for s in sizes]
             ask = Ask(exchange, content, order, tuple(rules))
-            collected = SecureSums(self._inner, self._nodes, setting).collect(ask)
+            collected = SecureSums(self._federation, roster).collect(ask)
         return self._group_replies(weights, parts, collected, sent[0])
 
     def _parts(self, exchange: Exchange) -> Parts:
-        setting, terms = self._setting, self._setting.terms
+        privacy, terms = self._federation.run.privacy, self._federation.terms
         if exchange.kind == "statistics":
-            return statistics_parts(setting.privacy, survey_of(setting.contents.task, terms))
+            return statistics_parts(privacy, survey_of(self._contents.task, terms))
         kind, is_validated = exchange.kind, exchange.is_validated
-        return parts_of(kind, is_validated, setting.privacy, setting.contents, terms.cv)
+        return parts_of(kind, is_validated, privacy, self._contents, terms.cv)
 
     def _weights(self, sent: list[Message]) -> Weights:
         if not list(self.get_node_ids()):
@@ -145,14 +122,14 @@ class CohortGrid(Grid):
         first = sent[0].content
         if any(m.content is not first and m.content != first for m in sent):
             raise CalyxError("The strategy sent different messages to the clients of one cohort.")
-        return records.read_weights(wire.only_arrays(first), self._setting.template)
+        return records.read_weights(wire.only_arrays(first), self._federation.template)
 
     def _order(self, exchange: Exchange, weights: Weights) -> str:
-        setting = self._setting
+        federation, members = self._federation, self._federation.clients.members
         return to_json(
             Order(
                 protocol="calyx/1",
-                run=setting.run,
+                run=federation.run_id,
                 kind=exchange.kind,
                 round=exchange.round,
                 attempt=exchange.attempt,
@@ -161,18 +138,18 @@ class CohortGrid(Grid):
                 previous=exchange.previous,
                 abandoned=exchange.abandoned,
                 groups=exchange.groups,
-                members=setting.members if len(exchange.groups) > 1 else None,
-                rounds=setting.rounds,
+                members=members if len(exchange.groups) > 1 else None,
+                rounds=federation.run.rounds,
                 best=exchange.best,
-                deadline_s=setting.deadline_s,
-                terms=setting.terms,
+                deadline_s=federation.run.deadline_s,
+                terms=federation.terms,
             )
         )
 
     def _group_replies(
         self, weights: Weights, parts: Parts, collected: Collected, sent: Message
     ) -> list[Message]:
-        sound = sound_sums(collected, parts, self.contents.task.schema)
+        sound = sound_sums(collected, parts, self._contents.task.schema)
         for group, ours in sound.items():
             names = collected.sums[group][1]
             collected.odd += [(group, odd) for odd in self._odd(names, ours, parts)]
@@ -184,7 +161,7 @@ class CohortGrid(Grid):
         self._outcome = Outcome(
             self.exchange, tuple(trained), tuple(map(tuple, folds)), collected, counted
         )
-        required = required_replies(self._setting.min_replies, len(self.exchange.cohort))
+        required = required_replies(self._federation.run.min_replies, len(self.exchange.cohort))
         if self._outcome.replies < required or not sums:
             raise TooFewReplies(self._outcome, required)
         if parts.statistics or self.exchange.kind == "cv":
@@ -193,7 +170,7 @@ class CohortGrid(Grid):
         # Addressed as replies to any message: Flower's strategies look at contents only.
         validated = [
             Message(content, reply_to=sent)
-            for content in _evaluations(evaluated, self.contents.task.schema)
+            for content in _evaluations(evaluated, self._contents.task.schema)
         ]
         if parts.train is None:
             return validated
@@ -203,10 +180,10 @@ class CohortGrid(Grid):
     def _odd(self, names: tuple[str, ...], ours: list[Aggregate], parts: Parts) -> list[str]:
         kind, found = self.exchange.kind, []
         if parts.train is not None:
-            found += self.watch.of_training(names, ours[0], parts.train.fixed.clip)
+            found += self._federation.watch.of_training(names, ours[0], parts.train.fixed.clip)
         if kind in ("train", "evaluate", "test") and parts.evaluations:
             part = "test" if kind == "test" else "validation"
-            found += self.watch.of_evaluation(part, names, ours[-1])
+            found += self._federation.watch.of_evaluation(part, names, ours[-1])
         return found
 
     @property

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
-from flwr.serverapp import Grid
 
 from calyx.errors import WireError
 from calyx.flower.replies import send_and_wait
@@ -20,10 +19,9 @@ from calyx.secagg.rules import Rules, Subject, context
 from calyx.wire import messages as wire
 from server.exchange.exchange import LOST_GROUP, Collected, Exchange
 from server.exchange.giving_up import GivingUp
-from server.exchange.nodes import Nodes
 from server.exchange.plain_sums import by_sender, send_orders
-from server.exchange.setting import Setting
 from server.exchange.underway import Record, Underway, masked_sum
+from server.federation import Federation
 from server.sampling import required_replies
 
 Take = Callable[[Aggregator, Bodies], dict[int, bytes]]
@@ -42,22 +40,21 @@ class Ask:
 class SecureSums:
     """Runs the protocol for every group of an exchange."""
 
-    def __init__(self, grid: Grid, nodes: Nodes, setting: Setting) -> None:
-        if setting.roster is None:
-            raise ValueError("encrypted sums need a roster")
-        self._grid, self._nodes, self._setting = grid, nodes, setting
-        self._roster: Roster = setting.roster
+    def __init__(self, federation: Federation, roster: Roster) -> None:
+        self._grid, self._nodes = federation.clients.grid, federation.clients.nodes
+        self._federation, self._roster = federation, roster
+        self._deadline_s = federation.run.deadline_s
 
     def collect(self, ask: Ask) -> Collected:
         """The sums of those groups whose clients brought the protocol to its end."""
-        run, underway = _Run(self._roster, ask, self._setting), self._setting.underway
+        run, underway = _Run(self._roster, ask, self._federation), self._federation.underway
         if underway is not None:
             record = underway.of(ask.exchange)
             if record and record.opening and record.attempt == ask.exchange.attempt:
                 return self._reopen(run, ask, underway, record)
             underway.note_order(ask.exchange)
         orders, replies = send_orders(
-            self._grid, self._nodes, ask.exchange, ask.content, self._setting.deadline_s
+            self._grid, self._nodes, ask.exchange, ask.content, self._deadline_s
         )
         run.collected.bytes_down += wire.payload_bytes(ask.content) * len(orders)
         run.missing = {name: "not connected" for name in ask.exchange.cohort if name not in orders}
@@ -95,13 +92,13 @@ class SecureSums:
 
     def _stage(self, run: "_Run", stage: int, requests: Mapping[str, bytes]) -> dict[str, bytes]:
         sent = self._messages(run, wire.STAGE_TYPES[stage], requests)
-        replies = send_and_wait(self._grid, sent.values(), self._setting.deadline_s)
+        replies = send_and_wait(self._grid, sent.values(), self._deadline_s)
         return run.read(stage, by_sender(sent, replies), set(sent))
 
     def _abandon(self, run: "_Run") -> None:
         """Have every client erase its shares, so that the same model may be asked for again."""
         asked = {i: masked_sum(a) for i, a in run.groups.items() if a.root}
-        giving = GivingUp(self._grid, self._nodes, self._roster, self._setting.deadline_s)
+        giving = GivingUp(self._grid, self._nodes, self._roster, self._deadline_s)
         given = giving.ask(asked.values(), run.silent)
         run.collected.bytes_up += given.bytes_up
         run.collected.bytes_down += given.bytes_down
@@ -121,7 +118,7 @@ class SecureSums:
 class _Run:
     """One exchange under way: an aggregator a group, who dropped out, who was accused."""
 
-    def __init__(self, roster: Roster, ask: Ask, setting: Setting) -> None:
+    def __init__(self, roster: Roster, ask: Ask, federation: Federation) -> None:
         exchange, self._roster = ask.exchange, roster
         self._exchange = exchange
         self.collected = Collected()
@@ -134,8 +131,8 @@ class _Run:
         self.groups: dict[int, Aggregator] = {}
         for i, names in enumerate(exchange.groups):
             subject = Subject(
-                task=setting.contents.task.name,
-                run=setting.run,
+                task=federation.contents.task.name,
+                run=federation.run_id,
                 kind=exchange.kind,
                 round=exchange.round,
                 attempt=exchange.attempt,
@@ -145,7 +142,7 @@ class _Run:
             ctx = context(subject, roster.digest, ask.rules[i])
             members = tuple(sorted(roster.indices[name] for name in names))
             self.groups[i] = Aggregator(ctx, ask.rules[i], roster, members)
-        self.required = required_replies(setting.min_replies, len(exchange.cohort))
+        self.required = required_replies(federation.run.min_replies, len(exchange.cohort))
 
     def name(self, u: int) -> str:
         """The client's name."""

@@ -6,45 +6,44 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from calyx.config.section import RunConfig, Section, parse
+from calyx.config.section import Section
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
 from calyx.findings.finding import SEVERITIES
 from calyx.model.metrics import metric_name
 from calyx.model.weights import Weights, save_weights
-from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import with_constants
 from calyx.vector.figures import Reasons
 from server.attendance import absentees
+from server.config import RunConfig
 from server.crossvalidation import cv_file
-from server.federation import Federation
 from server.history import history_of
 from server.left_out import read_left_out
+from server.run_context import RunContext
 from server.stopping import released
-from server.work import Work
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 
 
-def run(work: Work) -> Work:
+def run(work: RunContext) -> RunContext:
     """Write model.safetensors, then summary.json, which says "finished"."""
     state, folder, task = work.state, work.folder, work.task
     best, rows = released(state), read_lines(folder.rounds)
-    federation = work.federation()
+    contents = work.contents
     tested = dict(best.test or {})
     reasons: Reasons = tested.pop("absent", {})
     figures = tested | {
-        "num_clients": len(work.nodes),
+        "num_clients": len(work.clients.nodes),
         "left_out_changed": [asdict(one) for one in read_left_out(folder)],
         "classes": list(task.schema.classes),
         "metric": metric_name(task.schema),
-        "models": federation.grid.contents.models,
-        "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
-        "privacy": work.run.privacy["name"],
-        "preprocessing": work.run.preprocessing["name"],
+        "models": contents.models,
+        "model_sha256": save_weights(folder.model, _released(work, best.weights)),
+        "privacy": work.run.privacy.name,
+        "preprocessing": work.preprocessing.name,
         "training": _settings(work.run),
-        "w_max": work.privacy.w_max(federation.grid.contents.w_max),
-        "engine": work.run.engine["name"],
+        "w_max": work.run.privacy.w_max(contents.w_max),
+        "engine": work.engine.name,
         "run": state.run,
         "versions": versions(),
         "cv": _cross_validated(work),
@@ -55,7 +54,7 @@ def run(work: Work) -> Work:
         "seed": work.run.seed,
         "stopped_because": work.why,
     }
-    history = history_of(work.run, state, rows, len(work.nodes))
+    history = history_of(work.run, state, rows, len(work.clients.nodes))
     rest: dict[str, Any] = {"baselines": None, "absent": history.absent | reasons}
     if why := work.choice.why_local:
         rest["preprocessing_why"] = why
@@ -68,11 +67,11 @@ def run(work: Work) -> Work:
 def _settings(run: RunConfig) -> Section:
     """How it was trained, also where the config left that to the task."""
     names = ("epochs", "batch_size", "lr", "optimizer", "momentum", "weight_decay")
-    found = {name: run.training[name] for name in names}
+    found = {name: getattr(run.training, name) for name in names}
     return found | {"rounds": run.rounds, "patience": run.stopping.patience}
 
 
-def _cross_validated(work: Work) -> dict[str, Any] | None:
+def _cross_validated(work: RunContext) -> dict[str, Any] | None:
     path = cv_file(work.folder)
     if work.run.cv.k is None or not path.exists():
         return None
@@ -80,7 +79,7 @@ def _cross_validated(work: Work) -> dict[str, Any] | None:
     return {k: v for k, v in read_object(path).items() if k not in own}
 
 
-def close_audit(work: Work) -> None:
+def close_audit(work: RunContext) -> None:
     """The summary of a run that trains nothing; it says "finished" all the same."""
     findings = read_object(work.folder.audit)["findings"]
     counts = {s: sum(f["severity"] == s for f in findings) for s in SEVERITIES}
@@ -88,9 +87,9 @@ def close_audit(work: Work) -> None:
         "task": work.task.name,
         "seed": work.run.seed,
         "phases": list(work.run.phases),
-        "num_clients": len(work.nodes),
-        "engine": work.run.engine["name"],
-        "privacy": work.run.privacy["name"],
+        "num_clients": len(work.clients.nodes),
+        "engine": work.engine.name,
+        "privacy": work.run.privacy.name,
         "run": work.state.run,
         "stopped_because": "the audit is done",
         "findings": counts,
@@ -100,11 +99,11 @@ def close_audit(work: Work) -> None:
     write_json(work.folder.summary, head)
 
 
-def _released(work: Work, federation: Federation, weights: Weights) -> Weights:
+def _released(work: RunContext, weights: Weights) -> Weights:
     """The model, with what its inputs were preprocessed by where that is the same for all clients."""
-    own = federation.of_model(weights)
-    cfg = parse(PreprocessingConfig, work.preprocessing or {}, "preprocessing")
-    return with_constants(own, cfg.fitted[0]) if cfg.fitted else own
+    own = {name: weights[name] for name in work.initial.makeup.weights}
+    fitted = work.preprocessing.fitted
+    return with_constants(own, fitted[0]) if fitted else own
 
 
 def versions() -> dict[str, str]:

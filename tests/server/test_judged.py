@@ -32,8 +32,8 @@ def test_a_model_that_diverges_drops_nobody_and_has_no_figures(federation):
     weights = {k: np.full_like(v, 1e38) for k, v in federation.template.items()}
     outcome, replies = evaluated(federation, weights)
     assert outcome.dropped == {}
-    found = judged(outcome.evaluated, federation.grid.contents)
-    rows = populations(outcome, federation.grid.contents)[""].rows
+    found = judged(outcome.evaluated, federation.setting.contents)
+    rows = populations(outcome, federation.setting.contents)[""].rows
     assert found.absent["loss"] == f"{rows} of {rows} rows have an output that is not finite"
     assert found.values == {"loss": None, "accuracy": None}
     assert [next(iter(reply.content.metric_records.values())) for reply in replies] == [
@@ -45,7 +45,7 @@ def test_figures_are_the_same_in_one_group_and_in_several(federation):
     one, _ = evaluated(federation, federation.template)
     groups = tuple((name,) for name in federation.nodes)
     several, replies = evaluated(federation, federation.template, groups=groups)
-    contents = federation.grid.contents
+    contents = federation.setting.contents
     assert judged(one.evaluated, contents) == judged(several.evaluated, contents)
     assert populations(one, contents)[""] == populations(several, contents)[""]
     assert len(replies) == 3
@@ -54,6 +54,6 @@ def test_figures_are_the_same_in_one_group_and_in_several(federation):
 def test_whose_rows_they_are_is_part_of_the_population(federation):
     whole, _ = evaluated(federation, federation.template)
     few, _ = evaluated(federation, federation.template, groups=(("client-00", "client-01"),))
-    contents = federation.grid.contents
+    contents = federation.setting.contents
     assert populations(whole, contents)[""].who != populations(few, contents)[""].who
     assert sum(populations(whole, contents)[""].labels) == total_counts(whole.evaluated)["rows"][0]

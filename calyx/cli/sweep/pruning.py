@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calyx.config.section import RunConfig
 from calyx.pages.ranking.entries import figure_of, is_same_rows, number_of, population_of, rows_of
 from calyx.run.folder import Row
 from calyx.words.digits import number_texts
+from server.config import RunConfig
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -5,9 +5,11 @@ import pytest
 
 from calyx.composing.compose import compose, resolved
 from calyx.composing.defaults import followed, learning_rate
-from calyx.config.section import RunConfig, better_is, parse
+from calyx.config.section import parse
 from calyx.data.schema import Column, Schema, Target
 from calyx.errors import ConfigError
+from calyx.model.metrics import better_is
+from server.config import RunConfig
 from server.phases.train import settings_of
 
 
@@ -185,9 +187,9 @@ def rows(tmp_path_factory):
 )
 def test_a_table_of_ones_own_gets_the_rules_learning_rate_unless_it_is_written(rows, words, lr):
     run = settled("task=csv", rows, *words)
-    assert run.training["lr"] == lr
+    assert run.training.lr == lr
     assert (run.rounds, run.stopping.patience) == (100, 30)
-    assert (run.training["epochs"], run.training["batch_size"]) == (2, 8)
+    assert (run.training.epochs, run.training.batch_size) == (2, 8)
 
 
 def test_what_is_filled_in_stays_when_a_run_goes_on(rows):

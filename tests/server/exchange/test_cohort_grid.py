@@ -8,11 +8,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDic
 from flwr.serverapp.strategy import FedAdam, FedAvg
 from support.federation import Federation
 
-from calyx.config.section import parse
 from calyx.errors import CalyxError
 from calyx.flower.messages import rebuild_message
 from calyx.machine.hardware import Hardware
-from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import initial_model, load_into, weights_of
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.wire import messages as wire
@@ -39,9 +37,8 @@ def plain(federation):
         participant = prepare(federation.setting.terms, name, None)
         model = initial_model(participant.task, participant.num_inputs, run.seed)
         load_into(model, federation.template)
-        cfg = parse(TrainingConfig, run.training, "training")
         job = LocalJob(
-            cfg, LocalObjective(), Hardware("cpu", 1, "float32", True), run.seed, 1, name
+            run.training, LocalObjective(), Hardware("cpu", 1, "float32", True), run.seed, 1, name
         )
         train(model, participant.parts["train"], participant.parts["validation"], job)
         found[name] = (weights_of(model), len(participant.parts["train"]))

@@ -17,7 +17,8 @@ from calyx.wire import messages as wire
 from calyx.wire import records
 from client import app as client_app
 from client.gate import secure_mod
-from server.exchange.exchange import TooFewReplies, secure_sums
+from server.exchange import secure_sums
+from server.exchange.exchange import TooFewReplies
 from strategies.base import AlgorithmStrategy, load_algorithm
 
 TEN = ["privacy=secagg", "task.num_clients=10", "rounds=3", "deadline_s=60.0"]
@@ -111,8 +112,8 @@ def test_five_of_ten_that_stop_end_the_run_at_that_stage(tmp_path, stage, sums):
 
 
 def train(federation, grid, exchange):
-    run = federation.plan.run
-    algorithm = load_algorithm(run, federation.setting.privacy)
+    run, terms = federation.plan.run, federation.plan.terms
+    algorithm = load_algorithm(terms, run.strategy.server, run.privacy)
     strategy = AlgorithmStrategy(algorithm, federation.template)
     grid.open(exchange)
     record = records.weights_record(federation.template)
