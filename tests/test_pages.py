@@ -32,11 +32,18 @@ def gone(text):
 def missing(text, home):
     """Paths of pages that a text names, or links to from the folder `home`, and that are not there."""
     named = set(re.findall(r"\bdocs/[\w./-]+\.md\b", text))
-    linked = {link for link in re.findall(r"\]\(([^)#\s]+\.md)[^)]*\)", text) if "://" not in link}
+    linked = set(re.findall(r"\]\((?!\w+://)([^)#\s]+\.(?:md|svg|png))(#[^)\s]+)?\)", text))
     return sorted(
         [path for path in named if not (ROOT / path).is_file()]
-        + [link for link in linked if not (home / link).is_file()]
+        + [link for link, _ in linked if not (home / link).exists()]
+        + [link + part for link, part in linked if part and part not in anchors(home / link)]
     )
+
+
+def anchors(page):
+    """Links to a page's headings, as GitHub makes them of their words."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE) if page.is_file() else []
+    return {"#" + re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_every_page_that_is_named_is_there():
@@ -57,10 +64,8 @@ def test_a_file_that_is_not_there_is_found():
 
 
 def test_a_page_that_is_not_there_is_found():
-    assert missing("# see docs/nope.md and [x](gone.md#a), docs/tasks.md", ROOT) == [
-        "docs/nope.md",
-        "gone.md",
-    ]
+    text = "see docs/nope.md, [x](gone.md), docs/tasks.md, [y](README.md#no), [z](docs/secagg.md#2-trust)"
+    assert missing(text, ROOT) == ["README.md#no", "docs/nope.md", "gone.md"]
 
 
 def test_the_picture_of_the_rooms_has_every_room_and_no_other():
