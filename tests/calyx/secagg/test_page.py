@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from calyx.secagg.refusals import RefusalCode
+
 ROOT = Path(__file__).parents[3]
 HOMES = (
     "benchmarks",
@@ -59,3 +61,9 @@ def test_a_section_that_is_not_there_is_found():
     assert lost(sound, there) == []
     broken = '§5; §4, "Shamir"; §10, A1; §8, group 3'
     assert lost(broken, there) == ["§5", '§4, "Shamir"', "§10, A1", "§8, group 3"]
+
+
+def test_every_code_of_a_refusal_is_in_the_table_of_the_security_page():
+    page = (ROOT / "docs" / "security.md").read_text()
+    table = page.partition("## What a client refuses")[2].partition("\n## ")[0]
+    assert [code for code in RefusalCode if f"`{code}`" not in table] == []
