@@ -191,7 +191,7 @@ def _trained(rows: list[Row]) -> set[str]:
 
 
 def _reason(state: RunState, run: RunConfig) -> str | None:
-    if state.is_stalled:
+    if state.is_stalled:  # no client answers for one model twice: docs/decisions/0012
         return f"round {state.round} left the model as it was"
     reason = reason_to_stop(state, run.stopping)
     return reason or ("all rounds are done" if state.round >= run.rounds else None)

@@ -4,7 +4,7 @@ They are fitted on the training parts, of which the server saw sums only. Mean a
 are exact; median and outlier bounds have margins, and what is not known well enough is not used, which
 `shortcomings` says. Of a column that fewer than two sites show, there are no sums: its constants are of
 its declared range. The most frequent category fills holes where it is so whatever hidden rows are; else
-no category does.
+no category does. See docs/decisions/0024.
 """
 
 from collections.abc import Iterator, Mapping

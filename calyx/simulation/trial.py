@@ -4,6 +4,8 @@ Whether a model takes a batch hangs on its number of rows, so that it is tried o
 of batch that the clients' numbers of rows make, on rows of a client that has such a batch.
 
 Shapes: B rows of a batch, F inputs, K outputs.
+
+See docs/decisions/0043.
 """
 
 import logging

@@ -1,6 +1,7 @@
 """What a client's models are judged by, as counts for a sum: the common one, and its own.
 
 A model of which this client has not all layers is none: it adds a count, and no figure.
+See docs/decisions/0033.
 """
 
 from typing import Literal

@@ -1,6 +1,7 @@
-"""Which groups' sums are used: those that honest clients cannot have made are not. Docs/secagg.md §13.
+"""Which groups' sums are used: those that honest clients cannot have made are not. `calyx-secagg/1` §13.
 
 What honest ones hardly make, and may, is said and used: `server.exchange.watch`.
+See docs/decisions/0057.
 """
 
 from collections.abc import Mapping

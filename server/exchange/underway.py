@@ -3,6 +3,7 @@
 Clients answer for a model once (`calyx-secagg/1` §5). So the attempt is written down before it is
 asked for, the contexts before vectors may leave the clients, and the masked sums before they are
 opened. All of it is what any server sees. A simulation's clients are made anew and need none of it.
+See docs/decisions/0020.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The whole way from a folder of CSV files, or one of them, to a schema."""
+"""The whole way from a folder of CSV files, or one of them, to a schema. See docs/decisions/0049."""
 
 from dataclasses import dataclass
 from pathlib import Path
