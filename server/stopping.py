@@ -59,7 +59,7 @@ def why_unranked(run: RunConfig, clients: int) -> str | None:
     )
 
 
-def compared(state: RunState, validated: Validated, stopping: Stopping) -> tuple[RunState, str]:
+def compare(state: RunState, validated: Validated, stopping: Stopping) -> tuple[RunState, str]:
     """`state` after the validation of its round, and a sentence where that was out of the ordinary.
 
     A round of other rows is neither better than the best one nor counted as one that is not. The
@@ -89,7 +89,7 @@ def compared(state: RunState, validated: Validated, stopping: Stopping) -> tuple
     return replace(state, apart=apart), f"{difference}: the two are not compared"
 
 
-def of_the_most(best: Best | None, clients: tuple[str, ...]) -> Best | None:
+def forget_fewer(best: Best | None, clients: tuple[str, ...]) -> Best | None:
     """`best`, or None where it is a round before more clients had a model of their own.
 
     `clients` have one now. A model that fewer can use is no rival, whatever the figure of the few.
