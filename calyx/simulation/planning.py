@@ -32,7 +32,7 @@ from client.failures import ClientFailure
 from client.gate.policy import all_beyond
 from client.journal import Note
 from client.rows.checks import UNLABELLED
-from client.rows.data import describe, prepare
+from client.rows.data import describe, prepare_rows
 from client.rows.part_checks import INFLATING
 from server.baseline import read_baseline
 from server.phase_order import check_phases
@@ -209,7 +209,7 @@ def plan(
         progress("reading", number, len(left))
         site = read_site(node_config(name, run.client))
         try:
-            prepared = prepare(terms, name, site.data_dir)
+            prepared = prepare_rows(terms, name, site.data_dir)
             check_folds(run.cv.k, split_of(prepared.raw["train"]))
             notes += [(name, note) for note in describe(prepared)]
             sizes.append(len(prepared.parts["train"]))

@@ -17,7 +17,8 @@ from calyx.wire import messages as wire
 from calyx.wire import records
 from client import app as client_app
 from client.gate import secure_mod
-from server.exchange.exchange import TooFewReplies, secure_sums
+from server.exchange import secure_sums
+from server.exchange.exchange import TooFewReplies
 from strategies.base import AlgorithmStrategy, load_algorithm
 
 TEN = ["privacy=secagg", "task.num_clients=10", "rounds=3", "deadline_s=60.0"]
