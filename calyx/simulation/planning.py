@@ -22,7 +22,7 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, Terms, terms_of
 from calyx.simulation.progress import Progress, silent
 from calyx.tasks.registry import load_task
-from calyx.tasks.task import Task, own_split
+from calyx.tasks.task import Task, WarnedFolder, own_split
 from calyx.wire.messages import FailureCode
 from calyx.words.extras import adding
 from calyx.words.sentences import counted, rows
@@ -231,9 +231,8 @@ def plan(
             f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training['epochs']} epochs."
         )
     warnings += [*_of_splits(notes, len(task.clients)), *_of_unlabelled(notes)]
-    own = getattr(task, "warnings_of", None)
-    if own is not None and sites[0].data_dir is not None:
-        warnings += own(sites[0].data_dir)
+    if isinstance(task, WarnedFolder) and sites[0].data_dir is not None:
+        warnings += task.warnings_of(sites[0].data_dir)
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
 
 

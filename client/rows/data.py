@@ -21,7 +21,7 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.run.order import Terms
 from calyx.tasks.registry import load_task
-from calyx.tasks.task import Task
+from calyx.tasks.task import AgreedReading, NamedClients, Task
 from calyx.wire.messages import FailureCode
 from client import journal
 from client.config import Site
@@ -137,12 +137,11 @@ def check_agreed(terms: Terms, site: Site) -> None:
     if not site.is_deployed:
         return
     task = task_of(terms)
-    agreed, known = (getattr(task, name, None) for name in ("check_agreed", "check_client"))
     try:
-        if agreed is not None:
-            agreed(site.data_dir)
-        if known is not None:
-            known(site.name, site.data_dir)
+        if isinstance(task, AgreedReading):
+            task.check_agreed(site.data_dir)
+        if isinstance(task, NamedClients):
+            task.check_client(site.name, site.data_dir)
     except (UserError, OSError) as error:
         raise ConfigError(str(error)) from None
 
