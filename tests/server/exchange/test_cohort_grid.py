@@ -17,7 +17,7 @@ from calyx.vector.figures import IMPOSSIBLE
 from calyx.wire import messages as wire
 from calyx.wire import records
 from client.learning.training import LocalJob, train
-from client.rows.data import prepare
+from client.rows.data import prepare_rows
 from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import TooFewReplies, judged, total_counts
 from strategies.algorithm import NoKeys
@@ -36,7 +36,7 @@ def plain(federation):
     """Weights and examples of each client, trained by hand without any grid."""
     run, found = federation.plan.run, {}
     for name in federation.nodes:
-        participant = prepare(federation.setting.terms, name, None)
+        participant = prepare_rows(federation.setting.terms, name, None)
         model = initial_model(participant.task, participant.num_inputs, run.seed)
         load_into(model, federation.template)
         cfg = parse(TrainingConfig, run.training, "training")
@@ -103,7 +103,7 @@ def test_an_evaluation_says_the_counts_of_all_rows(federation):
     strategy = theirs()
     answer = federation.attempt(strategy, federation.exchange("evaluate"))
     rows = sum(
-        len(prepare(federation.setting.terms, n, None).parts["validation"])
+        len(prepare_rows(federation.setting.terms, n, None).parts["validation"])
         for n in federation.nodes
     )
     counts = total_counts(answer.outcome.evaluated)
