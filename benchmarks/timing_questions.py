@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import yaml
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import Section
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import Weights, hash_weights, initial_model
@@ -135,7 +135,7 @@ def asker_of(folder: Path, sites: Sequence[str]) -> Asker:
         "privacy.n_min=4",
         "engine=superlink",
     ]
-    checked = check_config(resolved(compose(words)))
+    checked = check_config(resolve(compose(words)))
     run, task = checked.run, checked.task
     width = num_inputs(task.schema, checked.preprocessing)
     template = makeup_of(initial_model(task, width, run.seed), width).weights

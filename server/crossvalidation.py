@@ -147,7 +147,7 @@ def _score(work: RunContext, terms: Terms, models: list[Weights]) -> Outcome:
     work.folder.truncate(clients, lambda row: row["kind"] != "cv")
     weights = stacked(models)
     federation = work.federation(f"{work.state.run}{CV_RUN}", terms, weights)
-    exchange = Exchange("cv", work.run.rounds, 1, work.clients.dealt)
+    exchange = Exchange("cv", work.run.rounds, work.clients.dealt)
     return ask_all(federation, exchange, weights)
 
 

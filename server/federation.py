@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from flwr.serverapp import Grid
-
 from calyx.model.weights import Weights
 from calyx.questions.layouts import Contents
 from calyx.run.folder import RunFolder
@@ -11,7 +9,8 @@ from calyx.run.order import Terms
 from calyx.secagg.roster import Roster
 from server.config import RunConfig
 from server.exchange.nodes import Nodes
-from server.exchange.underway import Underway
+from server.exchange.sending import Channel
+from server.exchange.underway import Record, Underway
 from server.exchange.watch import Watch
 from server.sampling import Groups
 from strategies.base import AlgorithmStrategy
@@ -20,18 +19,17 @@ from strategies.flower import StockStrategy
 
 @dataclass(frozen=True)
 class Clients:
-    """Those that a run may ask, and how they are reached."""
+    """Whom a run may ask, and how they are reached."""
 
-    grid: Grid  # to each of them
-    nodes: Nodes  # of those that are there
+    channel: Channel
     roster: Roster | None  # who may take part; None where nothing is encrypted
-    dealt: Groups  # those that are there, in their groups
+    dealt: Groups  # those who are there, in their groups
     members: Groups | None  # all of the roster in their groups, where there are several
 
     @property
-    def num_known(self) -> int:
-        """Clients that may take part: those of the pinned roster, or else those that are there."""
-        return len(self.roster or self.nodes)
+    def nodes(self) -> Nodes:
+        """Those who are there."""
+        return self.channel.nodes
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,14 @@ class Federation:
     template: Weights  # names, shapes and types of the model and of what travels beside it
     folder: RunFolder
     underway: Underway | None  # where clients outlive this server and remember what they answered
-    watch: Watch = field(default_factory=Watch, kw_only=True)
+    watch: Watch = field(
+        default_factory=Watch, kw_only=True
+    )  # remembers the sums of earlier exchanges
+
+    @property
+    def begun(self) -> Record | None:
+        """The last exchange that an earlier server had begun, where clients remember it."""
+        return self.underway.begun if self.underway else None
 
 
 @dataclass(frozen=True)

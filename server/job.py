@@ -76,9 +76,9 @@ def read_job(run_config: Mapping[str, object]) -> Job:
 
 def _compose_job(words: str) -> str:
     """What `to_run_config` gives for overrides of `flwr run`, whose clients remember nothing."""
-    from calyx.composing.compose import compose, resolved
+    from calyx.composing.compose import compose, resolve
 
-    config = resolved(compose(words.split()))
+    config = resolve(compose(words.split()))
     if config["privacy"]["name"] != "none":
         raise ConfigError(
             "`flwr run` has no keys for the clients, so that nothing can be encrypted: write "

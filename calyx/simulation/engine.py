@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from calyx.config.section import NonNegativeInt, PositiveInt, Section, config, parse
 from calyx.errors import ConfigError
 from calyx.machine.hardware import cores
-from calyx.words.extras import adding
+from calyx.words.extras import advise_extra
 from server.job import Engine
 
 
@@ -71,4 +71,4 @@ def tell(engine: EngineConfig) -> Engine:
 def check_installed(engine: EngineConfig) -> None:
     """Raise ConfigError where the engine's extra is not installed."""
     if isinstance(engine, RayConfig) and find_spec("ray") is None:
-        raise ConfigError(f"engine=ray needs the extra ray: {adding('ray')}")
+        raise ConfigError(f"engine=ray needs the extra ray: {advise_extra('ray')}")

@@ -1,7 +1,7 @@
 """One exchange with its retries, and what events.jsonl is told of it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
@@ -11,8 +11,10 @@ from calyx.model.weights import Weights
 from calyx.run.folder import Row, make_event
 from calyx.wire import messages as wire
 from calyx.wire import records
+from server.exchange.attempt import Answer, attempt
 from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import Exchange, Outcome, TooFewReplies, total_counts
+from server.exchange.giving_up import take_up
 from server.federation import Federation, Training
 from server.left_out import read_left_out
 from server.sampling import Groups
@@ -23,19 +25,8 @@ FEW_CUT = 0.01  # of all coordinates of the clients' updates
 Configure = Callable[[int, ArrayRecord, ConfigRecord, Grid], Iterable[Message]]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came of an exchange, also as a strategy sees it: one reply a group."""
-
-    outcome: Outcome
-    replies: list[Message]
-    evaluations: list[
-        Message
-    ]  # of a training that also validated: as an evaluation would give them
-
-
 def ask(training: Training, exchange: Exchange, weights: Weights) -> Answer:
-    """Have the cohort of an exchange answer for these weights.
+    """The outcome of an exchange, and one reply a group for the strategy.
 
     Raises TooFewReplies after `retries` repeats, or at once where a repeat is not allowed: a
     client gives one masked vector for a model, unless the old sum can never be opened.
@@ -44,7 +35,7 @@ def ask(training: Training, exchange: Exchange, weights: Weights) -> Answer:
     configure: Configure = (
         strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
     )
-    return _ask(training, exchange, weights, configure)
+    return _attempt_until(training, exchange, weights, configure)
 
 
 def ask_all(federation: Federation, exchange: Exchange, weights: Weights) -> Outcome:
@@ -56,38 +47,41 @@ def ask_all(federation: Federation, exchange: Exchange, weights: Weights) -> Out
         content = wire.strategy_content(arrays, settings)
         return [Message(content, node, "query") for node in grid.get_node_ids()]
 
-    return _ask(federation, exchange, weights, configure).outcome
+    return _attempt_until(federation, exchange, weights, configure).outcome
 
 
-def _ask(
+def _attempt_until(
     federation: Federation, exchange: Exchange, weights: Weights, configure: Configure
 ) -> Answer:
-    run, grid = federation.run, CohortGrid(federation)
-    exchange = grid.take_up(exchange)
+    """Attempt an exchange until it has enough replies, or may not be repeated."""
+    exchange = take_up(federation, exchange)
     while True:
-        grid.open(exchange)
-        messages = configure(exchange.round, records.weights_record(weights), ConfigRecord(), grid)
+        grid, arrays = CohortGrid(federation, exchange), records.weights_record(weights)
+        messages = configure(exchange.round, arrays, ConfigRecord(), grid)
         try:
-            replies = list(grid.send_and_receive(messages, timeout=run.deadline_s))
+            answer = attempt(federation, exchange, messages)
         except TooFewReplies as error:
             _note(federation, error.outcome)
-            collected = error.outcome.collected
-            if exchange.attempt > run.retries or not collected.is_repeatable:
+            if exchange.attempt > federation.run.retries or not error.outcome.sums.is_repeatable:
                 raise
-            federation.folder.event(
-                "retry", "warning", f"{error}; it is repeated.", round=exchange.round
-            )
-            exchange = replace(
-                exchange,
-                attempt=exchange.attempt + 1,
-                groups=_without(exchange.groups, collected.accused),
-                abandoned=(*exchange.abandoned, *collected.abandoned),
-            )
-            grid.open(exchange)
-            grid.wait_for_cohort()  # a client that crashed or lost its link may be back in a moment
-            continue
-        _note(federation, grid.outcome)
-        return Answer(grid.outcome, replies, grid.evaluations)
+            message = f"{error}; it is repeated."
+            federation.folder.event("retry", "warning", message, round=exchange.round)
+            exchange = _next_attempt(exchange, error.outcome)
+            # A client that crashed or lost its link may be back in a moment.
+            federation.clients.channel.wait_for(exchange.cohort)
+        else:
+            _note(federation, answer.outcome)
+            return answer
+
+
+def _next_attempt(exchange: Exchange, outcome: Outcome) -> Exchange:
+    """The exchange once more, without whom too many accuse, and with what proves that it may be."""
+    return replace(
+        exchange,
+        attempt=exchange.attempt + 1,
+        groups=_without(exchange.groups, outcome.sums.accused),
+        abandoned=(*exchange.abandoned, *outcome.sums.abandoned),
+    )
 
 
 def _without(groups: Groups, accused: frozenset[str]) -> Groups:
@@ -104,7 +98,7 @@ def _note(federation: Federation, outcome: Outcome) -> None:
         message = f"{name} is not in the sums of round {number} ({exchange.kind}): {reason}."
         details = {"round": number, "client": name, "reason": reason}
         events.append(make_event("client-dropped", "warning", message, **details))
-    for name in sorted(outcome.collected.accused):
+    for name in sorted(outcome.sums.accused):
         message = (
             f"More clients accuse {name} than may collude; it is left out of the next attempt."
         )
@@ -113,16 +107,15 @@ def _note(federation: Federation, outcome: Outcome) -> None:
         make_event(
             "odd-sum",
             "warning",
-            f"In the sum of group {group} in round {number} ({exchange.kind}) {odd}; see who is in it.",
+            f"In the sum of group {odd.group} in round {number} ({exchange.kind}) {odd.sentence}; see "
+            "who is in it.",
             round=number,
-            group=group,
+            group=odd.group,
         )
-        for group, odd in outcome.collected.odd
+        for odd in outcome.odd
     ]
-    events += [
-        make_event("bad-shares", "error", note, round=number) for note in outcome.collected.notes
-    ]
-    events += _cut(outcome)
+    events += [make_event("bad-shares", "error", note, round=number) for note in outcome.sums.notes]
+    events += _clip_events(outcome)
     capped = num_capped(outcome)
     if capped:
         say_capped(folder, capped, len(exchange.cohort), federation.contents.w_max)
@@ -130,8 +123,8 @@ def _note(federation: Federation, outcome: Outcome) -> None:
         append_lines(folder.events, events)  # at once: each append is synced
 
 
-def _cut(outcome: Outcome) -> list[Row]:
-    """What was cut to ±clip: of few coordinates that is what the clip is for, of many a warning."""
+def _clip_events(outcome: Outcome) -> list[Row]:
+    """How many coordinates were cut to ±clip: a few are what the clip is for, many are a warning."""
     cut = int(total_counts(outcome.trained)["clipped"][0]) if outcome.trained else 0
     if not cut:
         return []

@@ -12,7 +12,7 @@ from calyx.errors import CalyxError
 from calyx.findings.figures import read_sums
 from calyx.preprocessing.choice import fall_back
 from calyx.preprocessing.config import Constants
-from calyx.preprocessing.federated import check_given, fit_sums, lacking, shortcomings, unshown
+from calyx.preprocessing.federated import check_given, find_lacking, fit_sums, shortcomings, unshown
 from calyx.preprocessing.fitting import constants_of
 from calyx.questions.layouts import survey_of
 from calyx.run.order import Cv, Terms
@@ -75,7 +75,9 @@ def _why_none(work: RunContext) -> str:
     survey = survey_of(work.task, replace(work.terms, cv=cv))
     schema = work.task.schema
     figures = (read_sums(counted.sums, survey, counted.sites, sample) for sample in samples)
-    return next(filter(None, (lacking(f, schema, cfg) or unshown(f, schema) for f in figures)), "")
+    return next(
+        filter(None, (find_lacking(f, schema, cfg) or unshown(f, schema) for f in figures)), ""
+    )
 
 
 def fit_samples(

@@ -10,9 +10,9 @@ from calyx.config.section import Section
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
 from calyx.findings.finding import SEVERITIES
+from calyx.model.constants import with_constants
 from calyx.model.metrics import metric_name
 from calyx.model.weights import Weights, save_weights
-from calyx.preprocessing.federated import with_constants
 from calyx.vector.figures import Reasons
 from server.attendance import absentees
 from server.config import RunConfig

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 
-from calyx.words.sentences import counted
+from calyx.words.sentences import say_count
 from server.config import RunConfig
 from server.phases.validate import test_best
 from server.rounds import run_rounds
@@ -17,8 +17,7 @@ def run(work: RunContext) -> RunContext:
     training, state = work.training(), work.state
     if work.folder.event_once("training", "info", sentence := settings_of(work.run)):
         log.info(sentence)
-    begun = training.underway.begun if training.underway else None
-    if begun and begun.kind == "test":
+    if training.begun and training.begun.kind == "test":
         state = test_best(training, state)  # it is asked for once, also in a longer run
     state, why = run_rounds(training, state)
     return replace(work, state=state, why=why)
@@ -29,9 +28,9 @@ def settings_of(run: RunConfig) -> str:
     training, stopping = run.training, run.stopping
     ends = "nothing ends it early"
     if stopping.patience is not None and stopping.patience + 1 < run.rounds:
-        ends = f"{counted(stopping.patience, 'round')} without a better {stopping.monitor} end it"
+        ends = f"{say_count(stopping.patience, 'round')} without a better {stopping.monitor} end it"
     return (
-        f"Training: {counted(run.rounds, 'round')} at most, {training.epochs} local epochs in batches "
+        f"Training: {say_count(run.rounds, 'round')} at most, {training.epochs} local epochs in batches "
         f"of {training.batch_size}, {training.optimizer} with a learning rate of "
         f"{training.lr}; {ends}."
     )

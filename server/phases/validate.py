@@ -34,7 +34,7 @@ def test_best(training: Training, state: RunState) -> RunState:
         return state
     clients = training.folder.clients
     training.folder.truncate(clients, lambda row: row["kind"] != "test")  # of an earlier best
-    exchange = Exchange("test", best.round, 1, training.clients.dealt, previous=())
+    exchange = Exchange("test", best.round, training.clients.dealt)
     outcome = ask(training, exchange, best.weights).outcome
     _say_untrained(training, outcome, best.round)
     tested = replace(state, best=replace(best, test=_figures(outcome, training.contents)))

@@ -1,15 +1,11 @@
 """What a server makes of an evaluation's sums, over the real clients of a small federation."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, ConfigRecord
 from flwr.serverapp.strategy import FedAvg
 from support.federation import Federation
 
-from calyx.wire import records
-from server.exchange.exchange import Exchange, judged, populations, total_counts
+from server.exchange.exchange import judged, populations, total_counts
 
 
 @pytest.fixture(scope="module")
@@ -17,15 +13,12 @@ def federation():
     return Federation()
 
 
-def evaluated(federation, weights, kind="evaluate", **changes):
+def evaluated(federation, weights, groups=None):
     """The outcome of an evaluation of these weights, and the replies that a strategy sees."""
-    exchange = replace(Exchange(kind, 1, 1, (tuple(federation.nodes),)), **changes)
-    federation.grid.open(exchange)
-    arrays: ArrayRecord = records.weights_record(weights)
     strategy = FedAvg(min_evaluate_nodes=1, min_available_nodes=1)
-    messages = strategy.configure_evaluate(1, arrays, ConfigRecord(), federation.grid)
-    replies = list(federation.grid.send_and_receive(messages))
-    return federation.grid.outcome, replies
+    exchange = federation.exchange("evaluate", groups)
+    answer = federation.attempt(strategy, exchange, weights=weights)
+    return answer.outcome, answer.evaluated
 
 
 def test_a_model_that_diverges_drops_nobody_and_has_no_figures(federation):

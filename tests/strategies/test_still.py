@@ -12,7 +12,7 @@ import torch
 from flwr.app import ConfigRecord, Message
 from flwr.serverapp import strategy as flowers
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.flower.messages import as_nobody
@@ -66,7 +66,7 @@ def nobody():
 
 
 def made(words, beside=None):
-    config = resolved(compose(["privacy=none", "privacy.groups=all", *words]))
+    config = resolve(compose(["privacy=none", "privacy.groups=all", *words]))
     terms, privacy = terms_of(config), parse(PrivacyConfig, config["privacy"], "privacy")
     own, start = config["strategy"]["server"], START | (beside or {})
     return make_strategy(terms, own, privacy, start, MAKEUP, clients=5)

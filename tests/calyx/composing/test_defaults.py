@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from calyx.composing.compose import compose, resolved
-from calyx.composing.defaults import followed, learning_rate
+from calyx.composing.compose import compose, resolve
+from calyx.composing.defaults import fill_in_defaults, learning_rate
 from calyx.config.section import parse
 from calyx.data.schema import Column, Schema, Target
 from calyx.errors import ConfigError
@@ -14,7 +14,7 @@ from server.phases.train import settings_of
 
 
 def settled(*words):
-    config = resolved(compose(list(words)))
+    config = resolve(compose(list(words)))
     return parse(RunConfig, config, "")
 
 
@@ -113,7 +113,7 @@ def test_every_figure_has_its_direction():
 def test_a_sum_has_room_for_the_clients_that_there_are(words, room):
     """200 clients are no mistake of who has never heard of a sum's room."""
     small = ["privacy=none", "task.min_rows=1", "task.partition=iid"]
-    assert settled(*small, *words).privacy["n_max"] == room
+    assert settled(*small, *words).privacy.n_max == room
 
 
 def schema_of(columns, classes=("a", "b")):
@@ -193,10 +193,10 @@ def test_a_table_of_ones_own_gets_the_rules_learning_rate_unless_it_is_written(r
 
 
 def test_what_is_filled_in_stays_when_a_run_goes_on(rows):
-    config = resolved(compose(["task=csv", rows]))
-    assert followed(config) == config
+    config = resolve(compose(["task=csv", rows]))
+    assert fill_in_defaults(config) == config
     before = config | {"training": config["training"] | {"lr": 0.2}}
-    assert followed(before)["training"]["lr"] == 0.2
+    assert fill_in_defaults(before)["training"]["lr"] == 0.2
 
 
 def test_other_tasks_keep_their_own_learning_rate_and_can_ask_for_the_rules():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.data.schema import Column, Schema
 from calyx.preprocessing.choice import choose, fall_back
@@ -10,7 +10,7 @@ from calyx.preprocessing.config import PreprocessingConfig, WrittenPreprocessing
 from calyx.tasks.registry import load_task
 
 PHASES = ("audit", "preprocess", "train", "validate", "release")
-AUTO = resolved(compose(["preprocessing=auto"]))["preprocessing"] | {
+AUTO = resolve(compose(["preprocessing=auto"]))["preprocessing"] | {
     "scaling": "standard",  # digits, which is composed here, has none
     "outliers": "clip",
 }
@@ -74,7 +74,7 @@ def test_what_is_written_by_hand_is_taken_as_it_is(name):
 
 @pytest.mark.parametrize(("task", "name"), [("digits", "local"), ("heart", "federated")])
 def test_the_tasks_that_are_delivered_get_what_suits_them(task, name):
-    config = resolved(compose([f"task={task}"]))
+    config = resolve(compose([f"task={task}"]))
     section, schema = written(config["preprocessing"]), load_task(config["task"]).schema
     choice = choose(section, schema, config["phases"])
     assert (choice.cfg.name, choice.why_local) == (name, "")
