@@ -28,13 +28,12 @@ from calyx.vector.figures import as_row
 from calyx.wire import records
 from server.checkpoints import RunState, save
 from server.exchange.asking import ask
-from server.exchange.attempt import Answer
+from server.exchange.cohort_grid import Answer
 from server.exchange.exchange import Exchange, Outcome, judged, mean_loss, populations
 from server.exchange.underway import Record
 from server.federation import Federation
 from server.sampling import sample_cohort
 from server.stopping import Validated, compare, forget_fewer, reason_to_stop, why_unranked
-from server.weighing import num_capped
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
         step = next_step(state, run, setting.begun)
         # 6. Save before anything else is asked. Between a training and an exchange that validates it,
         # only clients that remember it need that: they would not train for it a second time.
-        if setting.underway or not isinstance(step, Validate):
+        if setting.underway is not None or not isinstance(step, Validate):
             save(federation.folder.checkpoints, state, run.keep_checkpoints)
     return state, step.reason
 
@@ -279,7 +278,7 @@ def _training_row(outcome: Outcome, seconds: float) -> Row:
     return {
         "round": outcome.exchange.round,
         "train_loss": mean_loss(outcome.trained),
-        "capped_clients": num_capped(outcome),
+        "capped_clients": outcome.num_capped,
         "cohort": list(outcome.exchange.cohort),
         "replies": outcome.replies,
         "dropped": sorted(outcome.dropped),
