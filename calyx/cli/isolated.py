@@ -26,7 +26,7 @@ def enter(arguments: Sequence[str]) -> None:
     os.execv(sys.executable, [sys.executable, *options, first, *arguments])  # noqa: S606 - ourselves
 
 
-def left_aside() -> str | None:
+def say_left_aside() -> str | None:
     """A sentence about variables that name folders of code, and are not read here; None without any."""
     names = [name for name in _PATHS if name in os.environ] if sys.flags.isolated else []
     if not names:

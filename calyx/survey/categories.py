@@ -30,7 +30,7 @@ class Classes:
     counts: Cells  # [K]
     is_shown: NDArray[np.bool_]  # [K]
 
-    def crossed(self, groups: Cells, count: int) -> Cells:
+    def cross(self, groups: Cells, count: int) -> Cells:
         """Rows [count, K] by group and class; `groups` [N] are the rows' places 0 … count − 1."""
         k = len(self.counts)
         flat = np.bincount(groups * k + self.of_rows, minlength=count * k)
@@ -78,7 +78,7 @@ def measure_categories(
     for place, category in enumerate(known):
         groups[raw == category] = place + 1
     groups[np.isnan(raw)] = 0
-    true = classes.crossed(groups, len(known) + 2)
+    true = classes.cross(groups, len(known) + 2)
     shown, hidden = hide(classes.merged(true), minimum)
     sizes, unseen = shown.sum(axis=1), int(hidden.sum())
     missing, counts = int(sizes[0]), sizes[1:-1]

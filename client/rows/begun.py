@@ -23,7 +23,7 @@ from calyx.files.plain import strict_json, write_atomically
 from calyx.inspection.repeats import row_hashes
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, constants_of, fit
-from calyx.preprocessing.kept_constants import fitted_once
+from calyx.preprocessing.kept_constants import recall_fit
 from calyx.run.folds import own_run
 from calyx.run.order import Hex32, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -74,7 +74,7 @@ class Begun:
         if self.schema != schema_digest(schema):
             raise ConfigError("it is of another schema")
         cfg = parse(PreprocessingConfig, self.preprocessing, "preprocessing")
-        return None if self.constants is None else fitted_once(schema, cfg, self.constants)
+        return None if self.constants is None else recall_fit(schema, cfg, self.constants)
 
 
 @dataclass(frozen=True)

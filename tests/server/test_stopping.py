@@ -6,7 +6,7 @@ from string import ascii_lowercase
 import numpy as np
 import pytest
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import RunConfig, Stopping, parse
 from calyx.errors import ConfigError
 from calyx.model.populations import Population
@@ -177,7 +177,7 @@ def test_layers_that_stay_at_home_make_own_models_too():
 
 
 def config_of(*words):
-    return parse(RunConfig, resolved(compose(list(words))), "")
+    return parse(RunConfig, resolve(compose(list(words))), "")
 
 
 @pytest.mark.parametrize(

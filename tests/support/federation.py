@@ -6,7 +6,7 @@ from functools import cache
 
 from flwr.app import ConfigRecord
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import initial_model
@@ -42,7 +42,7 @@ class Silent:
 @cache
 def config_of(*words):
     """The config of a command line; composing one takes half as long as a small run."""
-    return resolved(compose(list(words)))
+    return resolve(compose(list(words)))
 
 
 class Federation:

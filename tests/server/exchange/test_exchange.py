@@ -1,6 +1,6 @@
 """What an exchange that failed says: whose fault it is, in one sentence."""
 
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from server.exchange.exchange import (
     LOST_GROUP,
     UNSOUND,
@@ -41,7 +41,7 @@ def test_why_a_sum_is_unsound_is_said_once_for_its_clients():
 
 
 def test_names_read_as_a_sentence():
-    assert named(["a"]) == "a"
-    assert named(["a", "b"]) == "a and b"
-    assert named(["a", "b", "c"]) == "a, b and c"
-    assert named(list("abcdefg")) == "a, b, c, d, e and 2 more"
+    assert join_names(["a"]) == "a"
+    assert join_names(["a", "b"]) == "a and b"
+    assert join_names(["a", "b", "c"]) == "a, b and c"
+    assert join_names(list("abcdefg")) == "a, b, c, d, e and 2 more"
