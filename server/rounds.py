@@ -4,9 +4,9 @@ It calls Flower's four strategy methods, so any Flower strategy drops in. It is 
 `Strategy.start`, because sampling, stopping and resuming must be seen.
 
 With `evaluate=with_training` the model of a round is validated by the next round's training, in
-the same vector: half the exchanges (decision 0068). Its row is therefore written one training later,
-and its figures are of the next round's clients: they rank only where all clients take part in every
-round.
+the same vector: half the exchanges. See docs/decisions/0068. Its row is therefore written one
+training later, and its figures are of the next round's clients: they rank only where all clients
+take part in every round.
 """
 
 import logging
@@ -33,7 +33,7 @@ from server.exchange.exchange import Exchange, Outcome, judged, mean_loss, popul
 from server.exchange.underway import Record
 from server.federation import Federation
 from server.sampling import sample_cohort
-from server.stopping import Validated, compare, forget_fewer, reason_to_stop, why_unranked
+from server.stopping import Validated, compare, drop_best_of_fewer, reason_to_stop, why_unranked
 
 log = logging.getLogger(__name__)
 
@@ -245,7 +245,7 @@ def _rank(federation: Federation, state: RunState, row: Row, outcome: Outcome | 
     if contents.is_localised or is_personal:
         trained = _names_that_trained([*read_lines(folder.rounds), row])
         clients = tuple(name for name in clients if name in trained)
-        state = replace(state, best=forget_fewer(state.best, clients))
+        state = replace(state, best=drop_best_of_fewer(state.best, clients))
     of = populations(outcome, contents)
     rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
     state, sentence = compare(state, Validated(row.get(monitor), clients, rows), run.stopping)
