@@ -25,7 +25,7 @@ from torch import nn
 
 from benchmarks import imprint
 from benchmarks.leakage_page import Example, Figures, Sum, View, render, tables
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Part
 from calyx.files.plain import write_atomically
@@ -93,7 +93,7 @@ def bench_of(seed: int, overrides: Sequence[str] = ()) -> Bench:
         "privacy.clip=1.0",
     ]  # of pixels it learns nothing; nothing is cut
     fixed.append(f"seed={seed}")
-    run = parse(RunConfig, resolved(compose([*fixed, *overrides])), "")
+    run = parse(RunConfig, resolve(compose([*fixed, *overrides])), "")
     task, privacy = load_task(run.task), parse(PrivacyConfig, run.privacy, "privacy")
     model = initial_model(task, len(task.schema.columns), seed)
     shapes, w_max = float_shapes(weights_of(model)), privacy.w_max(task.w_max or UNKNOWN_W_MAX)

@@ -1,7 +1,7 @@
 """The client's half of an algorithm: what it adds to the loss, what it sends, what it keeps.
 
 As it stands it is plain training. An algorithm overrides where it differs. PyTorch appears in the
-loss only; all else is arrays in, arrays out.
+loss only; all else is arrays in, arrays out. See docs/decisions/0021.
 
 Shapes: B rows of a batch, F inputs, K outputs.
 """

@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread, the program, and the real data where it is."""
+"""Shared by all tests: one thread, the program, and the real data where it is. See docs/decisions/0027."""
 
 import gc
 import os

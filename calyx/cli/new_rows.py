@@ -13,7 +13,7 @@ from calyx.data.tables import Field, all_rows, read_chunks
 from calyx.errors import UserError, printable
 from calyx.tasks.task import ReadsInputs, Task
 from calyx.words.digits import plain
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 
 SHOWN = 3  # lines in one sentence
 
@@ -111,4 +111,4 @@ def _clauses(found: list[Fault], rows: NewRows) -> str:
 
 def _lines(lines: NDArray[np.int64]) -> str:
     """The first few: "line 4", "lines 4, 9, 12 and 3 more"."""
-    return f"line{'s' if len(lines) > 1 else ''} {named([*map(str, lines)], SHOWN)}"
+    return f"line{'s' if len(lines) > 1 else ''} {join_names([*map(str, lines)], SHOWN)}"

@@ -187,7 +187,7 @@ def attempt(question: Question, name: str | None) -> Tested | str:
 def train_alone(question: Question, name: str) -> Tested:
     """In a worker: the test of a model trained on one client's rows."""
     own = next(p for p in _participants(question) if p.name == name)
-    return _tested(question, own.raw, own.fitted, name)
+    return _test(question, own.raw, own.fitted, name)
 
 
 def train_pooled(question: Question) -> Tested:
@@ -196,10 +196,10 @@ def train_pooled(question: Question) -> Tested:
     raw = {part: join([p.raw[part] for p in participants]) for part in PART_NAMES}
     cfg = parse(PreprocessingConfig, question.terms.preprocessing, "preprocessing")
     fitted = fit(raw["train"], participants[0].task.schema, cfg)
-    return _tested(question, raw, fitted, "all clients pooled")
+    return _test(question, raw, fitted, "all clients pooled")
 
 
-def _tested(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str) -> Tested:
+def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str) -> Tested:
     participants, terms = _participants(question), question.terms
     task = participants[0].task
     hardware = resolve(question.sites[0].hardware)

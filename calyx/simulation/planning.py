@@ -24,8 +24,8 @@ from calyx.simulation.progress import Progress, silent
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, WarnedFolder, own_split
 from calyx.wire.messages import FailureCode
-from calyx.words.extras import adding
-from calyx.words.sentences import counted, rows
+from calyx.words.extras import advise_extra
+from calyx.words.sentences import say_count, say_rows
 from client import journal
 from client.config import Site, node_config, read_site
 from client.failures import ClientFailure
@@ -101,7 +101,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     run = parse(RunConfig, config, "")
     for key in ("tensorboard", "mlflow"):
         if getattr(run, key) and find_spec(key) is None:
-            raise ConfigError(f"{key}=true needs the extra {key}: {adding(key)}")
+            raise ConfigError(f"{key}=true needs the extra {key}: {advise_extra(key)}")
     task = load_task(run.task)
     if not task.clients:
         raise ConfigError(
@@ -184,7 +184,7 @@ def _parse_engine(section: Section) -> EngineConfig:
     if section.get("name") != "ray":
         return parse(EmbeddedConfig, section, "engine")
     if find_spec("ray") is None:
-        raise ConfigError(f"engine=ray needs the extra ray: {adding('ray')}")
+        raise ConfigError(f"engine=ray needs the extra ray: {advise_extra('ray')}")
     return parse(RayConfig, section, "engine")
 
 
@@ -265,8 +265,8 @@ def _of_unlabelled(notes: Sequence[tuple[str, Note]]) -> list[str]:
         return []
     total, most = sum(counts.values()), max(counts, key=lambda name: counts[name])
     return [
-        f"{rows(total, 'has', 'have')} no label and {'is' if total == 1 else 'are'} left out, as the "
-        f"schema says: at {counted(len(counts), 'client')}, of which {most} has {counts[most]}."
+        f"{say_rows(total, 'has', 'have')} no label and {'is' if total == 1 else 'are'} left out, as the "
+        f"schema says: at {say_count(len(counts), 'client')}, of which {most} has {counts[most]}."
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a task of `NamedClients` refuses before a row is read."""
+"""What a task of `NamedClients` refuses before a row is read. See docs/decisions/0051."""
 
 from collections.abc import Sequence
 

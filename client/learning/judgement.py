@@ -1,7 +1,7 @@
 """The answer to an evaluation: what each client's models are judged by, as counts for a sum.
 
 Judged are the common model, and a client's own where the strategy has such. A model of which a client
-has not all layers is none: it adds a count, and no figure.
+has not all layers is none: it adds a count, and no figure. See docs/decisions/0033.
 """
 
 from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ def _judge(subject: _Subject) -> Contribution:
     schema = client.data.task.schema
     over = over_of(client.assignment.sections.privacy)
     own = model.store.until(subject.round) if model.store else {}
-    # Layers that nobody trained are no model: who lacks its own is counted, and not subject.
+    # Layers that nobody trained are no model: a client that lacks its own is counted, and not judged.
     result = None
     if model.objective.has_layers(model.makeup, own):
         result = _evaluate(subject, model.objective.localised(model.weights, own))

@@ -8,7 +8,7 @@ import pytest
 from support.federation import Federation
 from support.taps import Tap, run_server
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError, RoundFailed
 from calyx.simulation.planning import check_config, plan
 from calyx.simulation.run import simulate
@@ -41,7 +41,7 @@ ROBUST = [
 @pytest.mark.parametrize(("overrides", "words"), REFUSED, ids=[o[0] for o, _ in REFUSED])
 def test_too_few_groups_are_refused_when_the_config_is_loaded(overrides, words):
     with pytest.raises(ConfigError) as caught:
-        check_config(resolved(compose(overrides)))
+        check_config(resolve(compose(overrides)))
     assert words in str(caught.value)
     assert str(caught.value).endswith(".")
 
@@ -71,7 +71,7 @@ def test_a_round_that_loses_too_many_groups_stops_the_run_which_can_be_resumed(t
 def accuracy(folder, *overrides):
     """On the test rows, after a run in this process."""
     small = ["task.alpha=10.0", "baselines=false", "engine.workers=0", "rounds=4"]
-    checked = plan(resolved(compose([*small, *overrides])))
+    checked = plan(resolve(compose([*small, *overrides])))
     simulate(checked, folder, resume=False, progress=lambda *_: None)
     return json.loads((folder / "summary.json").read_text())["test_accuracy"]
 

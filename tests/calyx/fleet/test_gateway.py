@@ -411,9 +411,8 @@ def test_bodies_of_a_site_and_of_all_sites_are_bounded():
 def test_two_empty_requests_of_a_site_at_once_are_both_counted():
     """Whichever ends first: a pipelined one that was cut off answered the site's next with 500."""
     held = Held(Limits(site_bytes=150, total_bytes=200))
-    with held.of("north", 0) as outer:
-        with held.of("north", 0) as inner:
-            assert (outer, inner) == (True, True)
+    with held.of("north", 0) as outer, held.of("north", 0) as inner:
+        assert (outer, inner) == (True, True)
     with held.of("north", 150) as again:
         assert again
 

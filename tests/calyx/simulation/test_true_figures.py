@@ -13,7 +13,7 @@ import yaml
 from sklearn import metrics
 
 from calyx.cli.results import print_results
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.data.schema import Table
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model, load_into, load_weights
@@ -50,7 +50,7 @@ def write_sites(folder, sites, target):
 
 def ended(folder, data, *overrides):
     """A run over these sites, to its end: the summary, and the plan."""
-    planned = plan(resolved(compose([*ALWAYS, f"task.data_dir={data}", *overrides])))
+    planned = plan(resolve(compose([*ALWAYS, f"task.data_dir={data}", *overrides])))
     simulate(planned, folder, resume=False, progress=lambda *_: None)
     return json.loads((folder / "summary.json").read_text()), planned
 
