@@ -28,7 +28,7 @@ from server.phases.preprocess import fit_samples, with_constants_of
 from server.rounds import run_rounds
 from server.run_context import RunContext, begin_state, make_initial
 from server.sampling import Groups
-from server.stopping import released
+from server.stopping import choose_model
 
 
 def cross_validate(work: RunContext) -> RunContext:
@@ -112,7 +112,7 @@ def _train(work: RunContext, terms: Terms, left_out: str) -> Weights:
     training = replace(own.training_from(state, initial, folder), label=f"fold {fold + 1} ")
     state, _ = run_rounds(training, state)
     check_unseen(left_out, read_lines(folder.rounds))  # its first round may have been under way
-    return training.of_model(released(state).weights)
+    return training.of_model(choose_model(state).weights)
 
 
 def check_unseen(left_out: str, rows: Iterable[Row]) -> None:

@@ -15,7 +15,7 @@ from calyx.secagg.roster import Roster
 from calyx.wire import messages as wire
 from server.exchange.exchange import Exchange
 from server.exchange.sending import Channel
-from server.exchange.underway import MaskedSum
+from server.exchange.underway import MaskedSum, Underway
 from server.federation import Federation
 
 
@@ -62,15 +62,14 @@ def _collect_signatures(
     return Abandoned(ctx=one.ctx.hex(), root=one.root.hex(), signatures=signatures)
 
 
-def take_up(federation: Federation, exchange: Exchange) -> Exchange:
+def take_up(federation: Federation, underway: Underway, exchange: Exchange) -> Exchange:
     """The exchange as it must be asked for now, if an earlier server has begun it.
 
     A sum that was being opened is opened; one that was not is given up, and the next attempt
     begins. Raises RoundFailed where neither is possible.
     """
-    underway = federation.underway
-    record = underway.find(exchange) if underway is not None else None
-    if record is None or underway is None or federation.clients.roster is None:
+    record = underway.find(exchange)
+    if record is None or federation.clients.roster is None:
         return exchange
     again = replace(exchange, groups=record.groups, abandoned=record.abandoned)
     if record.reveals and underway.is_bound(record):

@@ -20,7 +20,7 @@ from server.crossvalidation import cv_file
 from server.history import history_of
 from server.left_out import read_left_out
 from server.run_context import RunContext
-from server.stopping import released
+from server.stopping import choose_model
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 
@@ -28,7 +28,7 @@ PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 def run(work: RunContext) -> RunContext:
     """Write model.safetensors, then summary.json, which says "finished"."""
     state, folder, task = work.state, work.folder, work.task
-    best, rows = released(state), read_lines(folder.rounds)
+    best, rows = choose_model(state), read_lines(folder.rounds)
     contents = work.contents
     tested = dict(best.test or {})
     reasons: Reasons = tested.pop("absent", {})

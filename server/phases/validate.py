@@ -15,7 +15,7 @@ from server.exchange.asking import ask
 from server.exchange.exchange import Exchange, Outcome, judged, populations, total_counts
 from server.federation import Training
 from server.run_context import RunContext
-from server.stopping import released
+from server.stopping import choose_model
 
 
 def run(work: RunContext) -> RunContext:
@@ -29,7 +29,7 @@ def test_best(training: Training, state: RunState) -> RunState:
 
     Raises ValueError before the first round.
     """
-    best = released(state)
+    best = choose_model(state)
     if best.test is not None:
         return state
     clients = training.folder.clients

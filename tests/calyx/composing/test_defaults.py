@@ -200,8 +200,8 @@ def test_what_is_filled_in_stays_when_a_run_goes_on(rows):
 
 
 def test_other_tasks_keep_their_own_learning_rate_and_can_ask_for_the_rules():
-    assert settled().training["lr"] == 0.5
-    assert settled("training.lr=null").training["lr"] == 0.1
+    assert settled().training.lr == 0.5
+    assert settled("training.lr=null").training.lr == 0.1
 
 
 @pytest.mark.parametrize(
