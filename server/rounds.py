@@ -18,12 +18,12 @@ from flwr.app import Message
 
 from calyx.config.section import RunConfig
 from calyx.errors import RoundFailed
-from calyx.files.plain import append_lines, read_lines
+from calyx.files.plain import append_lines
 from calyx.model.metrics import PERSONAL
 from calyx.model.weights import Weights
-from calyx.run.folder import Row, figure_text, shown_figures
+from calyx.run.json_rows import as_json
+from calyx.run.rows import RoundRow, round_line
 from calyx.seeding import global_scope
-from calyx.vector.figures import as_row
 from calyx.wire import records
 from server.checkpoints import RunState, save
 from server.exchange.asking import ask
@@ -104,25 +104,21 @@ def _validate(federation: Federation, state: RunState) -> RunState:
     """
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
-        before = read_lines(federation.folder.rounds)[-1]
-        figures = {
-            key: value
-            for key, value in before.items()
-            if key.startswith("val_") or key.endswith("validated_on") or key == "absent"
-        }
-        return _recorded(federation, state, figures)
+        before = federation.folder.read_rounds()[-1]
+        row = replace(
+            _pending(state),
+            figures=before.figures,
+            absent=before.absent,
+            validated_on=before.validated_on,
+        )
+        return _recorded(federation, state, row)
     started, run, groups = time.monotonic(), federation.run, federation.dealt
     if run.evaluate == "with_training":
         groups = sample_cohort(groups, run.cohort_size, run.seed, state.round + 1)
     exchange = Exchange("evaluate", state.round, 1, groups, previous=state.links)
     outcome, replies = ask(federation, exchange, state.weights)
-    spent = {
-        "bytes_up": outcome.collected.bytes_up,
-        "bytes_down": outcome.collected.bytes_down,
-        "seconds": time.monotonic() - started,
-    }
-    row = dict(state.pending or {})
-    row |= {key: row[key] + value for key, value in spent.items()}
+    row = _with_bytes(_pending(state), outcome)
+    row = replace(row, seconds=row.seconds + time.monotonic() - started)
     return _validated(federation, replace(state, pending=row), outcome, replies)
 
 
@@ -133,36 +129,59 @@ def _validated(
     contents = federation.grid.contents
     if replies:  # a strategy of Flower's divides by their rows
         federation.strategy.aggregate_evaluate(state.round, replies)
-    figures = as_row(judged(outcome.evaluated, contents).named("val_"))
-    for prefix, population in populations(outcome, contents).items():
-        figures[f"{prefix}validated_on"] = population.to_json()
-    return _recorded(federation, state, figures, outcome)
+    figures = judged(outcome.evaluated, contents).named("val_")
+    whose = populations(outcome, contents)
+    row = replace(
+        _pending(state),
+        figures=figures.values,
+        absent=figures.absent,
+        validated_on={f"{prefix}validated_on": of for prefix, of in whose.items()},
+    )
+    return _recorded(federation, state, row, outcome)
 
 
 def _recorded(
-    federation: Federation, state: RunState, figures: Row, outcome: Outcome | None = None
+    federation: Federation, state: RunState, row: RoundRow, outcome: Outcome | None = None
 ) -> RunState:
-    """The pending round's row on disk, and the best model so far.
+    """The row of the round that was pending on disk, and the best model so far.
 
     Without an outcome the figures are those of the round before, whose model this round's still is.
     """
     run = federation.run
-    row = _ordered((state.pending or {}) | figures)
-    _say_jumps(federation, state.round, federation.grid.watch.of_loss(row.get("val_loss")))
+    _say_jumps(federation, state.round, federation.grid.watch.of_loss(row.figure("val_loss")))
     state = _ranked(federation, replace(state, pending=None), row, outcome)
-    row["best_round"] = state.best.round if state.best else None
     if outcome and outcome.exchange.kind == "train" and _reason(state, run):
         # That training is no row of its own: what it cost was spent on this one's figures.
-        row["bytes_up"] += outcome.collected.bytes_up
-        row["bytes_down"] += outcome.collected.bytes_down
+        row = _with_bytes(row, outcome)
+    best = state.best.round if state.best else None
+    row = replace(row, best_round=best, seconds=round(row.seconds, 4))
     federation.folder.unfinish()
-    append_lines(federation.folder.rounds, [row])
+    append_lines(federation.folder.rounds, [as_json(row)])
     label = federation.label
-    log.info(f"{label}{_line(row, run.rounds)}", extra={"row": row, "fold": label})
+    log.info(f"{label}{round_line(row, run.rounds)}", extra={"row": row, "fold": label})
     return state
 
 
-def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome | None) -> RunState:
+def _pending(state: RunState) -> RoundRow:
+    """The row of the round whose model is not validated yet. Raises ValueError where there is none."""
+    if state.pending is None:
+        raise ValueError("no round waits for its validation")
+    return state.pending
+
+
+def _with_bytes(row: RoundRow, outcome: Outcome) -> RoundRow:
+    """The row, with what another exchange cost for it."""
+    collected = outcome.collected
+    return replace(
+        row,
+        bytes_up=row.bytes_up + collected.bytes_up,
+        bytes_down=row.bytes_down + collected.bytes_down,
+    )
+
+
+def _ranked(
+    federation: Federation, state: RunState, row: RoundRow, outcome: Outcome | None
+) -> RunState:
     """The state that knows whether this round is the best so far, where rounds can be compared."""
     run, folder = federation.run, federation.folder
     if state.best is not None and state.best.value is None:
@@ -173,21 +192,21 @@ def _ranked(federation: Federation, state: RunState, row: Row, outcome: Outcome 
     contents, monitor = federation.grid.contents, run.stopping.monitor
     is_personal = monitor.startswith(f"val_{PERSONAL}")
     if contents.is_localised or is_personal:
-        trained = _trained([*read_lines(folder.rounds), row])
+        trained = _trained([*folder.read_rounds(), row])
         clients = tuple(name for name in clients if name in trained)
         state = replace(state, best=of_the_most(state.best, clients))
     of = populations(outcome, contents)
     rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
-    validated = Validated(row.get(monitor), clients, rows)
+    validated = Validated(row.figure(monitor), clients, rows)
     state, sentence = compared(state, validated, run.stopping)
     if sentence:
         folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
     return state
 
 
-def _trained(rows: list[Row]) -> set[str]:
+def _trained(rows: list[RoundRow]) -> set[str]:
     """Who took part in a training so far, and has a model of its own by that."""
-    return {name for row in rows for name in row["cohort"] if name not in row["dropped"]}
+    return {name for row in rows for name in row.cohort if name not in row.dropped}
 
 
 def _reason(state: RunState, run: RunConfig) -> str | None:
@@ -220,28 +239,15 @@ def _is_same(left: Weights, right: Weights, names: Iterable[str]) -> bool:
     return all(np.array_equal(left[name], right[name]) for name in names)
 
 
-def _training_row(outcome: Outcome, seconds: float) -> Row:
-    return {
-        "round": outcome.exchange.round,
-        "train_loss": mean_loss(outcome.trained),
-        "capped_clients": num_capped(outcome),
-        "cohort": list(outcome.exchange.cohort),
-        "replies": outcome.replies,
-        "dropped": sorted(outcome.dropped),
-        "bytes_up": outcome.collected.bytes_up,
-        "bytes_down": outcome.collected.bytes_down,
-        "seconds": seconds,
-    }
-
-
-def _ordered(row: Row) -> Row:
-    first = ["round", "train_loss", *(key for key in row if key.startswith("val_"))]
-    return {key: row[key] for key in first} | row | {"seconds": round(row["seconds"], 4)}
-
-
-def _line(row: Row, rounds: int) -> str:
-    return (
-        f"round {row['round']}/{rounds}  train_loss {figure_text('train_loss', row['train_loss'])}  "
-        f"{shown_figures(row)}  "
-        f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s"
+def _training_row(outcome: Outcome, seconds: float) -> RoundRow:
+    return RoundRow(
+        round=outcome.exchange.round,
+        train_loss=mean_loss(outcome.trained),
+        capped_clients=num_capped(outcome),
+        cohort=outcome.exchange.cohort,
+        replies=outcome.replies,
+        dropped=tuple(sorted(outcome.dropped)),
+        bytes_up=outcome.collected.bytes_up,
+        bytes_down=outcome.collected.bytes_down,
+        seconds=seconds,
     )
