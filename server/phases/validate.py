@@ -8,7 +8,7 @@ from calyx.model.populations import Population
 from calyx.model.spread import client_spread
 from calyx.questions.layouts import Contents
 from calyx.run.rows import ClientRow
-from calyx.run.summary import Tested
+from calyx.run.summary import ModelTest
 from calyx.vector.figures import Figures, none_of
 from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
@@ -59,7 +59,7 @@ def _say_untrained(federation: Federation, outcome: Outcome, number: int) -> Non
         federation.folder.event("untrained", "warning", message, round=number)
 
 
-def _figures(outcome: Outcome, contents: Contents) -> Tested:
+def _figures(outcome: Outcome, contents: Contents) -> ModelTest:
     schema, counts = contents.task.schema, total_counts(outcome.evaluated)
     spread: Figures = client_spread(schema, counts)
     whose = populations(outcome, contents)
@@ -70,7 +70,7 @@ def _figures(outcome: Outcome, contents: Contents) -> Tested:
     found = told.named("test_", PERSONAL)
     more, reasons = details(schema, counts)
     confusion = more.pop("confusion", None)  # [K, K]
-    return Tested(
+    return ModelTest(
         figures=found.values | {f"test_{name}": value for name, value in more.items()},
         test_confusion=confusion and tuple(map(tuple, confusion)),
         test_clients_scored=int(counts["scored"][0]),

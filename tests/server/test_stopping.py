@@ -10,6 +10,7 @@ from calyx.composing.compose import compose, resolved
 from calyx.config.section import RunConfig, Stopping, parse
 from calyx.errors import ConfigError
 from calyx.model.populations import Population
+from calyx.run.summary import ModelTest
 from calyx.tasks.registry import load_task
 from server.checkpoints import Best, RunState, load_newest, save
 from server.stopping import (
@@ -165,7 +166,14 @@ def test_the_last_model_is_released_where_no_round_is_called_best():
     assert reason_to_stop(state, LOSS) is None
     with pytest.raises(ValueError, match="no rounds"):
         released(before())
-    tested = Best(2, None, state.weights, test={"test_loss": 1.0})
+    told = ModelTest(
+        figures={"test_loss": 1.0},
+        test_clients_scored=1,
+        test_clients_unscored=0,
+        tested_on={},
+        absent={},
+    )
+    tested = Best(2, None, state.weights, test=told)
     assert released(replace(state, best=tested)) is tested
     assert released(replace(state, best=tested, round=3)).test is None
 
