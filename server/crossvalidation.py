@@ -9,21 +9,24 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from calyx.errors import RoundFailed
 from calyx.files.foreign import read_object
-from calyx.files.plain import read_lines, write_json
+from calyx.files.plain import write_json
 from calyx.model.metrics import metric_name
 from calyx.model.spread import client_spread
 from calyx.model.weights import Weights, hash_weights
-from calyx.run.folder import Row, RunFolder
+from calyx.run.folder import RunFolder
 from calyx.run.folds import CV_RUN, fold_run, stacked
+from calyx.run.json_rows import as_json, damaged, parse_row
 from calyx.run.order import Cv, Terms
+from calyx.run.rows import ClientRow, RoundRow
+from calyx.run.summary import CrossValidation
 from calyx.survey.blocks import fold_name
 from server.checkpoints import load_newest, save
 from server.exchange.asking import ask_all
 from server.exchange.exchange import Exchange, Outcome, judged, total_counts
+from server.federation import Clients
 from server.phases.preprocess import fit_samples, with_constants_of
 from server.rounds import run_rounds
 from server.run_context import RunContext, begin_state, make_initial
@@ -37,43 +40,51 @@ def cross_validate(work: RunContext) -> RunContext:
     A run that goes on for more rounds trains its folds for more, too; models that were scored
     already are not scored again, which clients would refuse.
     """
-    k, path = work.run.cv.k, cv_file(work.folder)
-    known = read_object(path) if path.exists() else {}
-    if k is None or known.get("rounds") == work.run.rounds:
+    k, known = work.run.cv.k, read_cv(work.folder)
+    if k is None or (known is not None and known.rounds == work.run.rounds):
         return work
-    folds = numbered(work) if k == "clients" else dict.fromkeys(range(k), "")
+    folds = numbered(work.clients) if k == "clients" else dict.fromkeys(range(k), "")
     names = list(folds.values())
     terms = replace(_preprocess(work, k), cv=Cv(k=k, fold=None))
     models = [_train(work, _of_fold(terms, i), name) for i, name in folds.items()]
     digest = hash_weights(stacked(models))
-    if known.get("models") != digest:
+    if known is None or known.models != digest:
         outcome = _score(work, terms, models)
         known = _figures(work, outcome, names)
-    capped = {"capped_clients": max(_num_capped(work, i) for i in folds)}
-    write_json(path, known | capped | {"rounds": work.run.rounds, "models": digest})
+    capped = max(_num_capped(work, i) for i in folds)
+    known = replace(known, capped_clients=capped, rounds=work.run.rounds, models=digest)
+    write_json(_file(work.folder), as_json(known))
     return work
 
 
-def numbered(work: RunContext) -> dict[int, str]:
+def numbered(clients: Clients) -> dict[int, str]:
     """Fold → who is left out of it, of those who are there, by name.
 
     They are counted over the roster, so that whoever is away changes no other's number.
     """
-    everybody = (
-        sorted(work.clients.roster.indices) if work.clients.roster else list(work.clients.nodes)
-    )
-    return {i: name for i, name in enumerate(everybody) if name in work.clients.nodes}
+    everybody = sorted(clients.roster.indices) if clients.roster else list(clients.nodes)
+    return {i: name for i, name in enumerate(everybody) if name in clients.nodes}
 
 
-def cv_file(folder: RunFolder) -> Path:
-    """Where the figures are."""
+def read_cv(folder: RunFolder) -> CrossValidation | None:
+    """The figures of the folds, if they are known. Raises UserError for a damaged file."""
+    path = _file(folder)
+    if not path.exists():
+        return None
+    try:
+        return parse_row(CrossValidation, read_object(path))
+    except (OSError, ValueError) as error:
+        raise damaged(path, "", str(error)) from None
+
+
+def _file(folder: RunFolder) -> Path:
     return folder.folds / "cv.json"
 
 
 def _num_capped(work: RunContext, fold: int) -> int:
     """Clients that counted as fewer rows than they have in a fold's training; most in one round."""
-    rows = read_lines(RunFolder(work.folder.folds / str(fold)).rounds)
-    return max(int(row["capped_clients"]) for row in rows)
+    rows = RunFolder(work.folder.folds / str(fold)).read_rounds()
+    return max(row.capped_clients for row in rows)
 
 
 def _preprocess(work: RunContext, k: int | str) -> Terms:
@@ -100,8 +111,9 @@ def _train(work: RunContext, terms: Terms, left_out: str) -> Weights:
     initial = make_initial(work.task, terms, work.preprocessing, fold)
     if any(folder.checkpoints.glob("round-*")):  # a kill may have left an empty folder
         state, _ = load_newest(folder.checkpoints)
-        folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
-        check_unseen(left_out, [*read_lines(folder.rounds), state.pending or {}])
+        folder.truncate(folder.rounds, RoundRow, lambda row: row.round <= state.rows)
+        pending = [state.pending] if state.pending else []
+        check_unseen(left_out, [*folder.read_rounds(), *pending])
     else:
         name = fold_run(work.state.run, fold)
         state = begin_state(work.run, terms, initial, name, work.state.config)
@@ -111,17 +123,17 @@ def _train(work: RunContext, terms: Terms, left_out: str) -> Weights:
     own = replace(work, terms=terms, clients=clients)
     training = replace(own.training_from(state, initial, folder), label=f"fold {fold + 1} ")
     state, _ = run_rounds(training, state)
-    check_unseen(left_out, read_lines(folder.rounds))  # its first round may have been under way
+    check_unseen(left_out, folder.read_rounds())  # its first round may have been under way
     return training.of_model(choose_model(state).weights)
 
 
-def check_unseen(left_out: str, rows: Iterable[Row]) -> None:
+def check_unseen(left_out: str, rows: Iterable[RoundRow]) -> None:
     """Refuse to score a client by a model of its own rows. Raises RoundFailed.
 
     Where the roster has changed since, or an earlier version of Calyx began the run with somebody
     away, the fold that leaves this client out now was another's.
     """
-    if any(left_out in row.get("cohort", ()) for row in rows):
+    if any(left_out in row.cohort for row in rows):
         raise RoundFailed(
             f"With cv.k=clients {left_out} would be judged by a model that it has trained: the roster is "
             "another than when this run began, or an earlier version of Calyx began it; begin a new run"
@@ -144,19 +156,18 @@ def _without(dealt: Groups, name: str) -> Groups:
 def _score(work: RunContext, terms: Terms, models: list[Weights]) -> Outcome:
     """All models at once: a client gives one vector, and nothing of one fold alone."""
     clients = work.folder.clients
-    work.folder.truncate(clients, lambda row: row["kind"] != "cv")
+    work.folder.truncate(clients, ClientRow, lambda row: row.kind != "cv")
     weights = stacked(models)
     federation = work.federation(f"{work.state.run}{CV_RUN}", terms, weights)
     exchange = Exchange("cv", work.run.rounds, work.clients.dealt)
     return ask_all(federation, exchange, weights)
 
 
-def _figures(work: RunContext, outcome: Outcome, names: list[str]) -> dict[str, Any]:
+def _figures(work: RunContext, outcome: Outcome, names: list[str]) -> CrossValidation:
     """The folds' scores and what they come to. A fold that cannot be told is in no mean."""
-    metric = metric_name(work.task.schema)
-    head = {"k": work.run.cv.k, "metric": metric}
-    if work.run.cv.k == "clients":
-        return head | _of_clients(work, outcome, names)
+    metric, k = metric_name(work.task.schema), work.run.cv.k
+    if not isinstance(k, int):
+        return _of_clients(work, outcome, names)
     folds = [tuple(ours[i] for ours in outcome.folds) for i in range(len(outcome.folds[0]))]
     told = [judged(groups, work.contents, "rows in this fold") for groups in folds]
     scores = [one.values[metric] for one in told]
@@ -168,17 +179,19 @@ def _figures(work: RunContext, outcome: Outcome, names: list[str]) -> dict[str, 
         absent["mean"] = "no fold has a score"
     if len(known) < 2:
         absent["sd"] = "fewer than two folds have a score"
-    return head | {
-        "mean": statistics.fmean(known) if known else None,
-        "sd": statistics.stdev(known) if len(known) > 1 else None,
-        "folds": scores,
-        "scored": len(known),
-        "unscored": len(scores) - len(known),
-        "absent": absent,
-    }
+    return CrossValidation(
+        k=k,
+        metric=metric,
+        mean=statistics.fmean(known) if known else None,
+        sd=statistics.stdev(known) if len(known) > 1 else None,
+        folds=tuple(scores),
+        scored=len(known),
+        unscored=len(scores) - len(known),
+        absent=absent,
+    )
 
 
-def _of_clients(work: RunContext, outcome: Outcome, names: list[str]) -> dict[str, Any]:
+def _of_clients(work: RunContext, outcome: Outcome, names: list[str]) -> CrossValidation:
     """One client's score is nobody's business but its own: the sums give mean and spread."""
     groups = tuple(folds[0] for folds in outcome.folds)
     schema, counts = work.task.schema, total_counts(groups)
@@ -189,13 +202,14 @@ def _of_clients(work: RunContext, outcome: Outcome, names: list[str]) -> dict[st
     absent = {renamed[name]: why for name, why in spread.absent.items() if name in renamed}
     if metric in rows.absent:
         absent["all_rows"] = rows.absent[metric]
-    return {
-        "mean": spread.values["client_mean"],
-        "sd": spread.values["client_sd"],
-        "all_rows": rows.values[metric],
-        "clients": names,
-        "folds": None,
-        "scored": int(counts["scored"][0]),
-        "unscored": int(counts["unscored"][0]),
-        "absent": absent | {"folds": "the sums say no single client's score"},
-    }
+    return CrossValidation(
+        k="clients",
+        metric=metric,
+        mean=spread.values["client_mean"],
+        sd=spread.values["client_sd"],
+        all_rows=rows.values[metric],
+        clients=tuple(names),
+        scored=int(counts["scored"][0]),
+        unscored=int(counts["unscored"][0]),
+        absent=absent | {"folds": "the sums say no single client's score"},
+    )

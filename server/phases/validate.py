@@ -1,13 +1,14 @@
 """validate: the released model on everybody's test part, and cross-validation where it is wanted."""
 
 from dataclasses import replace
-from typing import Any
 
 from calyx.model.details import details
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population
 from calyx.model.spread import client_spread
 from calyx.questions.layouts import Contents
+from calyx.run.rows import ClientRow
+from calyx.run.summary import Tested
 from calyx.vector.figures import Figures, none_of
 from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
@@ -33,7 +34,9 @@ def test_best(training: Training, state: RunState) -> RunState:
     if best.test is not None:
         return state
     clients = training.folder.clients
-    training.folder.truncate(clients, lambda row: row["kind"] != "test")  # of an earlier best
+    training.folder.truncate(
+        clients, ClientRow, lambda row: row.kind != "test"
+    )  # of an earlier best
     exchange = Exchange("test", best.round, training.clients.dealt)
     outcome = ask(training, exchange, best.weights).outcome
     _say_untrained(training, outcome, best.round)
@@ -56,8 +59,7 @@ def _say_untrained(training: Training, outcome: Outcome, number: int) -> None:
         training.folder.event("untrained", "warning", message, round=number)
 
 
-def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
-    """As JSON values; the reasons of what cannot be told are under `absent`."""
+def _figures(outcome: Outcome, contents: Contents) -> Tested:
     schema, counts = contents.task.schema, total_counts(outcome.evaluated)
     spread: Figures = client_spread(schema, counts)
     whose = populations(outcome, contents)
@@ -67,14 +69,15 @@ def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
     # What each client's own model does is no figure of this model.
     found = told.named("test_", PERSONAL)
     more, reasons = details(schema, counts)
-    return {
-        **found.values,
-        **{f"test_{name}": value for name, value in more.items()},
-        "test_clients_scored": int(counts["scored"][0]),
-        "test_clients_unscored": int(counts["unscored"][0]),
-        **{f"{k}tested_on": v.to_json() for k, v in whose.items()},
-        "absent": found.absent | {f"test_{name}": why for name, why in reasons.items()},
-    }
+    confusion = more.pop("confusion", None)  # [K, K]
+    return Tested(
+        figures=found.values | {f"test_{name}": value for name, value in more.items()},
+        test_confusion=confusion and tuple(map(tuple, confusion)),
+        test_clients_scored=int(counts["scored"][0]),
+        test_clients_unscored=int(counts["unscored"][0]),
+        tested_on={f"{k}tested_on": v for k, v in whose.items()},
+        absent=found.absent | {f"test_{name}": why for name, why in reasons.items()},
+    )
 
 
 def _majority(name: str, of: Population) -> Figures:
