@@ -1,7 +1,7 @@
 """The answer to an evaluation: counts over each client's rows, from whose sums the figures follow.
 
 The common model is judged, and a client's own where the strategy has such. A client that lacks layers
-of its model adds to a count of such clients, and to no figure.
+of its model adds to a count of such clients, and to no figure (decision 0033).
 """
 
 from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ from client.learning.contribution import Answer
 from client.learning.judgement import judge
 from client.learning.preparation import Client
 from client.learning.training import LocalJob, Trained, train
-from strategies.local import Finished, sent_by
+from strategies.local import Finished, select_sent
 
 
 def learn(clients: Sequence[Client]) -> list[Answer]:
@@ -56,7 +56,7 @@ def _learn(client: Client) -> Answer:
         lr=cfg.lr,
     )
     model.check_left(net)
-    sent = sent_by(model.objective, model.makeup, done)
+    sent = select_sent(model.objective, model.makeup, done)
     kept = sent.own | _train_personal(client, job)
     if model.store and kept:
         model.store.write(order.round, kept, best=order.best)
