@@ -29,7 +29,7 @@ from calyx.wire import records
 from server.checkpoints import RunState, save
 from server.exchange.asking import ask
 from server.exchange.attempt import Answer
-from server.exchange.exchange import Exchange, Outcome, judged, mean_loss, populations
+from server.exchange.exchange import Exchange, Outcome, mean_loss, populations
 from server.exchange.underway import Record
 from server.federation import Federation
 from server.sampling import sample_cohort
@@ -203,7 +203,7 @@ def _complete(federation: Federation, state: RunState, answer: Answer) -> RunSta
     contents, outcome = federation.setting.contents, answer.outcome
     if answer.evaluated:  # a strategy of Flower's divides by their rows
         federation.strategy.aggregate_evaluate(state.round, answer.evaluated)
-    figures = as_row(judged(outcome.evaluated, contents).named("val_"))
+    figures = as_row(outcome.figures(contents).named("val_"))
     for prefix, population in populations(outcome, contents).items():
         figures[f"{prefix}validated_on"] = population.to_json()
     return _record(federation, state, figures, outcome)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calyx.files.plain import append_lines
+from calyx.questions.registry import questions
 from calyx.run.folder import Row, RunFolder, make_event
 from calyx.simulation.embedded import Answer
 from calyx.vector.figures import finite_row
@@ -16,7 +17,6 @@ from client.journal import Note
 
 log = logging.getLogger(__name__)
 
-_ROW_KINDS = ("data", "train", "evaluate", "test", "cv")
 _EVENTS = {"finding": "finding", "coded": "coded", "refusal": "client-refused"}
 
 
@@ -43,13 +43,12 @@ class Observer:
 
     def note(self, client: str, note: Note, seconds: float = 0.0) -> None:
         """Take one entry of a client's journal."""
-        fields = finite_row(note.fields)
-        is_of_fold = (
-            "fold" in fields and note.kind != "cv"
-        )  # of its training: the run's own is shown
-        if note.kind == "statistics" or is_of_fold:
+        fields, question = finite_row(note.fields), questions().get(note.kind)
+        if question is not None and not (question.trains or question.answer == "judge"):
             return
-        if note.kind in _ROW_KINDS:
+        if "fold" in fields and question is not None and question.is_of_round:
+            return  # of a fold's training: the run's own is shown
+        if question is not None or note.kind == "data":
             head = {"kind": note.kind, "round": 0, "client": client}
             self._rows.append(head | fields | {"seconds": round(seconds, 4)})
             return

@@ -13,7 +13,8 @@ from calyx.data.schema import Schema
 from calyx.errors import CalyxError, RoundFailed
 from calyx.model.metrics import figures
 from calyx.model.weights import Weights, apply_update, hash_weights
-from calyx.questions.layouts import Parts, parts_of, statistics_parts, survey_of
+from calyx.questions.evaluate import QUESTION as EVALUATE
+from calyx.questions.segments import Asked, Segments
 from calyx.run.order import Order, to_json
 from calyx.vector.contribution import Aggregate
 from calyx.wire import messages as wire
@@ -43,13 +44,15 @@ def attempt(setting: Setting, exchange: Exchange, messages: Iterable[Message]) -
     """
     sent = list(messages)
     weights = _read_weights(setting, exchange, sent)
-    order, parts = _write_order(setting, exchange, weights), _parts(setting, exchange)
+    order = _write_order(setting, exchange, weights)
+    asked = Asked(setting.contents, setting.privacy, setting.terms, exchange.is_validated)
+    segments = exchange.question.segments(asked)
     content = wire.order_content(weights, order)
     if setting.roster is None:
-        sums = collect_plain(setting.channel, exchange, content, parts)
+        sums = collect_plain(setting.channel, exchange, content, segments)
     else:
-        sums = SecureSums(setting, exchange, order, parts).collect(content)
-    outcome = _read_sums(setting, exchange, sums, parts)
+        sums = SecureSums(setting, exchange, order, segments).collect(content)
+    outcome = _read_sums(setting, exchange, sums, segments)
     required = required_replies(setting.min_replies, len(exchange.cohort))
     if outcome.replies < required:
         raise TooFewReplies(outcome, required)
@@ -97,29 +100,24 @@ def _write_order(setting: Setting, exchange: Exchange, weights: Weights) -> str:
     )
 
 
-def _parts(setting: Setting, exchange: Exchange) -> Parts:
-    terms, contents = setting.terms, setting.contents
-    if exchange.kind == "statistics":
-        return statistics_parts(setting.privacy, survey_of(contents.task, terms))
-    return parts_of(exchange.kind, exchange.is_validated, setting.privacy, contents, terms.cv)
-
-
-def _read_sums(setting: Setting, exchange: Exchange, sums: GroupSums, parts: Parts) -> Outcome:
+def _read_sums(
+    setting: Setting, exchange: Exchange, sums: GroupSums, segments: Segments
+) -> Outcome:
     """What the sums say, without those that honest clients cannot have made."""
-    decoded = decode_sums(sums, parts, setting.contents.task.schema)
+    decoded = decode_sums(sums, segments, setting.contents.task.schema)
     groups = list(decoded.sound.values())
     odd = list(decoded.odd)
     for i, ours in decoded.sound.items():
-        said = _watch(setting, exchange, sums.sums[i].names, ours, parts)
+        said = _watch(setting, exchange, sums.sums[i].names, ours, segments)
         odd += [OddSum(i, sentence) for sentence in said]
-    first = len(parts.layouts) - len(parts.evaluations)
+    first = len(segments.layouts) - len(segments.evaluations)
     return Outcome(
         exchange,
         sums,
         dropped={**sums.dropped, **decoded.dropped},
-        trained=tuple(ours[0] for ours in groups if parts.train),
-        folds=tuple(tuple(ours[first:]) for ours in groups if parts.evaluations),
-        counted=tuple(ours[0] for ours in groups if parts.statistics),
+        trained=tuple(ours[0] for ours in groups if segments.train),
+        folds=tuple(tuple(ours[first:]) for ours in groups if segments.evaluations),
+        counted=tuple(ours[0] for ours in groups if segments.counts),
         odd=tuple(odd),
     )
 
@@ -129,15 +127,15 @@ def _watch(
     exchange: Exchange,
     names: tuple[str, ...],
     ours: list[Aggregate],
-    parts: Parts,
+    segments: Segments,
 ) -> list[str]:
     """Sentences about what looks wrong in the sum of the clients `names`, which is used."""
     said = []
-    if parts.train is not None:
-        said += setting.watch.of_training(names, ours[0], parts.train.fixed.clip)
-    if exchange.kind in ("train", "evaluate", "test") and parts.evaluations:
-        part = "test" if exchange.kind == "test" else "validation"
-        said += setting.watch.of_evaluation(part, names, ours[-1])
+    if segments.train is not None:
+        said += setting.watch.of_training(names, ours[0], segments.train.fixed.clip)
+    question = EVALUATE if exchange.question.trains else exchange.question
+    if question.is_of_round and segments.evaluations:
+        said += setting.watch.of_evaluation(question.part, names, ours[-1])
     return said
 
 
