@@ -10,7 +10,7 @@ from calyx.cli.stages import progress_line
 from calyx.model.weights import hash_weights
 from calyx.wire import messages as wire
 from calyx.wire import records
-from server.exchange.attempt import attempt
+from server.exchange.cohort_grid import CohortGrid
 
 LISTED = "client.policy.questions=[train,evaluate,test,hits]"
 
@@ -19,7 +19,7 @@ def figures(federation, kind):
     """What is said of the sums of one exchange with everybody."""
     content = wire.strategy_content(records.weights_record(federation.template), ConfigRecord())
     messages = [Message(content, node, "query") for node in federation.nodes.values()]
-    outcome = attempt(federation.setting, federation.exchange(kind), messages).outcome
+    outcome = CohortGrid(federation.setting, federation.exchange(kind)).attempt(messages).outcome
     assert not outcome.dropped, outcome.dropped
     return outcome.figures(federation.setting.contents).values
 
