@@ -185,10 +185,9 @@ def _by_journals(attack: Attack, data: Path) -> int:
         text, weights = attack.asker.ask(question, "run", number)
         for site in SITES:
             section = attack.asker.client | {"data_dir": str(data)}
-            node = node_config(site, section, (keys.private[site], keys.roster))
-            message = Message(
-                wire.order_content(weights, text), 7, question_of("train").message_type
-            )
+            node = node_config(site, section, keys.keys_of(site))
+            content = wire.order_content(weights, text)
+            message = Message(content, 7, question_of("train").message_type)
             with journal.listening() as notes:
                 app(message, Context(1, 7, dict(node), RecordDict(), {}))
             (epochs,) = [note.fields["epochs"] for note in notes if note.kind == "train"]

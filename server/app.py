@@ -13,8 +13,9 @@ from calyx.errors import ConfigError, RoundFailed, quote_command
 from calyx.model.makeup import Makeup
 from calyx.preprocessing.choice import choose
 from calyx.privacy.section import PrivacyConfig, guarantee, weaknesses
-from calyx.run.folder import RunFolder, Severity
+from calyx.run.folder import RunFolder
 from calyx.run.order import run_digest
+from calyx.run.rows import ClientRow, RoundRow, Severity
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, own_split
@@ -161,9 +162,9 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
     # The rest is validated as far as there are rows.
     tested = state.best.round if state.best and state.best.test else -1
     done = {"train": state.round, "test": tested}
-    folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
+    folder.truncate(folder.rounds, RoundRow, lambda row: row.round <= state.rows)
     folder.truncate(
-        folder.clients, lambda row: int(row["round"]) <= done.get(row["kind"], state.rows)
+        folder.clients, ClientRow, lambda row: row.round <= done.get(row.kind, state.rows)
     )
     folder.check_rounds(state.rows)
     if damaged:

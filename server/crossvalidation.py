@@ -9,21 +9,23 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from calyx.config.section import Section, parse
 from calyx.errors import RoundFailed
 from calyx.files.foreign import read_object
-from calyx.files.plain import read_lines, write_json
+from calyx.files.plain import write_json
 from calyx.model.metrics import metric_name
 from calyx.model.spread import client_spread
 from calyx.model.weights import Weights, hash_weights
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.questions.cv import say
 from calyx.questions.judging import figures_of
-from calyx.run.folder import Row, RunFolder
+from calyx.run.folder import RunFolder
 from calyx.run.folds import CV_RUN, fold_run, stacked
+from calyx.run.json_rows import as_json, damaged, parse_row
 from calyx.run.order import Cv
+from calyx.run.rows import ClientRow, RoundRow
+from calyx.run.summary import CrossValidation
 from calyx.survey.blocks import fold_name
 from server.checkpoints import load_newest, save
 from server.exchange.asking import ask_all
@@ -41,20 +43,20 @@ def cross_validate(work: Work) -> Work:
     A run that goes on for more rounds trains its folds for more, too; models that were scored
     already are not scored again, which clients would refuse.
     """
-    k, path = work.run.cv.k, cv_file(work.folder)
-    known = read_object(path) if path.exists() else {}
-    if k is None or known.get("rounds") == work.run.rounds:
+    k, known = work.run.cv.k, read_cv(work.folder)
+    if k is None or (known is not None and known.rounds == work.run.rounds):
         return work
     folds = numbered(work) if k == "clients" else dict.fromkeys(range(k), "")
     names = list(folds.values())
     section = _preprocessing(work, k)
     models = [_trained(work, Cv(k=k, fold=i), name, section) for i, name in folds.items()]
     digest = hash_weights(stacked(models))
-    if known.get("models") != digest:
+    if known is None or known.models != digest:
         outcome = _scored(replace(work, preprocessing=section), Cv(k=k, fold=None), models)
         known = _figures(work, outcome, names)
-    capped = {"capped_clients": max(_num_capped(work, i) for i in folds)}
-    write_json(path, known | capped | {"rounds": work.run.rounds, "models": digest})
+    capped = max(_num_capped(work, i) for i in folds)
+    known = replace(known, capped_clients=capped, rounds=work.run.rounds, models=digest)
+    write_json(_file(work.folder), as_json(known))
     return work
 
 
@@ -67,15 +69,25 @@ def numbered(work: Work) -> dict[int, str]:
     return {i: name for i, name in enumerate(everybody) if name in work.nodes}
 
 
-def cv_file(folder: RunFolder) -> Path:
-    """Where the figures are."""
+def read_cv(folder: RunFolder) -> CrossValidation | None:
+    """The figures of the folds, if they are known. Raises UserError for a damaged file."""
+    path = _file(folder)
+    if not path.exists():
+        return None
+    try:
+        return parse_row(CrossValidation, read_object(path))
+    except (OSError, ValueError) as error:
+        raise damaged(path, "", str(error)) from None
+
+
+def _file(folder: RunFolder) -> Path:
     return folder.folds / "cv.json"
 
 
 def _num_capped(work: Work, fold: int) -> int:
     """Clients that counted as fewer rows than they have in a fold's training; most in one round."""
-    rows = read_lines(RunFolder(work.folder.folds / str(fold)).rounds)
-    return max(int(row["capped_clients"]) for row in rows)
+    rows = RunFolder(work.folder.folds / str(fold)).read_rounds()
+    return max(row.capped_clients for row in rows)
 
 
 def _preprocessing(work: Work, k: int | str) -> Section | None:
@@ -102,8 +114,9 @@ def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weig
     name = fold_run(work.state.run, fold)
     if any(folder.checkpoints.glob("round-*")):  # a kill may have left an empty folder
         state, _ = load_newest(folder.checkpoints)
-        folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
-        check_unseen(left_out, [*read_lines(folder.rounds), state.pending or {}])
+        folder.truncate(folder.rounds, RoundRow, lambda row: row.round <= state.rows)
+        pending = [state.pending] if state.pending else []
+        check_unseen(left_out, [*folder.read_rounds(), *pending])
     else:
         state = fresh_state(work.run, work.task, name, work.state.config, fold)
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -111,17 +124,17 @@ def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weig
     own = replace(work, preprocessing=_of_fold(section, fold))
     federation = replace(own.trained_in(folder, state, cv, dealt), label=f"fold {fold + 1} ")
     state, _ = run_rounds(federation, state)
-    check_unseen(left_out, read_lines(folder.rounds))  # its first round may have been under way
+    check_unseen(left_out, folder.read_rounds())  # its first round may have been under way
     return federation.of_model(choose_model(state).weights)
 
 
-def check_unseen(left_out: str, rows: Iterable[Row]) -> None:
+def check_unseen(left_out: str, rows: Iterable[RoundRow]) -> None:
     """Refuse to score a client by a model of its own rows. Raises RoundFailed.
 
     Where the roster has changed since, or an earlier version of Calyx began the run with somebody
     away, the fold that leaves this client out now was another's.
     """
-    if any(left_out in row.get("cohort", ()) for row in rows):
+    if any(left_out in row.cohort for row in rows):
         raise RoundFailed(
             f"With cv.k=clients {left_out} would be judged by a model that it has trained: the roster is "
             "another than when this run began, or an earlier version of Calyx began it; begin a new run"
@@ -142,19 +155,18 @@ def _without(dealt: Groups, name: str) -> Groups:
 def _scored(work: Work, cv: Cv, models: list[Weights]) -> Outcome:
     """All models at once: a client gives one vector, and nothing of one fold alone."""
     clients = work.folder.clients
-    work.folder.truncate(clients, lambda row: row["kind"] != "cv")
+    work.folder.truncate(clients, ClientRow, lambda row: row.kind != "cv")
     weights = stacked(models)
     place = work.place(f"{work.state.run}{CV_RUN}", work.terms(cv), weights, work.folder)
     exchange = Exchange("cv", work.run.rounds, work.dealt)
     return ask_all(place, exchange, weights)
 
 
-def _figures(work: Work, outcome: Outcome, names: list[str]) -> dict[str, Any]:
+def _figures(work: Work, outcome: Outcome, names: list[str]) -> CrossValidation:
     """The folds' scores and what they come to. A fold that cannot be told is in no mean."""
-    metric = metric_name(work.task.schema)
-    head = {"k": work.run.cv.k, "metric": metric}
-    if work.run.cv.k == "clients":
-        return head | _of_clients(work, outcome, names)
+    metric, k = metric_name(work.task.schema), work.run.cv.k
+    if not isinstance(k, int):
+        return _of_clients(work, outcome, names)
     folds = [tuple(ours[i] for ours in outcome.folds) for i in range(len(outcome.folds[0]))]
     told = [say(work.contents, total_counts(groups)) for groups in folds]
     scores = [one.values[metric] for one in told]
@@ -166,17 +178,19 @@ def _figures(work: Work, outcome: Outcome, names: list[str]) -> dict[str, Any]:
         absent["mean"] = "no fold has a score"
     if len(known) < 2:
         absent["sd"] = "fewer than two folds have a score"
-    return head | {
-        "mean": statistics.fmean(known) if known else None,
-        "sd": statistics.stdev(known) if len(known) > 1 else None,
-        "folds": scores,
-        "scored": len(known),
-        "unscored": len(scores) - len(known),
-        "absent": absent,
-    }
+    return CrossValidation(
+        k=k,
+        metric=metric,
+        mean=statistics.fmean(known) if known else None,
+        sd=statistics.stdev(known) if len(known) > 1 else None,
+        folds=tuple(scores),
+        scored=len(known),
+        unscored=len(scores) - len(known),
+        absent=absent,
+    )
 
 
-def _of_clients(work: Work, outcome: Outcome, names: list[str]) -> dict[str, Any]:
+def _of_clients(work: Work, outcome: Outcome, names: list[str]) -> CrossValidation:
     """One client's score is nobody's business but its own: the sums give mean and spread."""
     groups = tuple(folds[0] for folds in outcome.folds)
     schema, contents, counts = work.task.schema, work.contents, total_counts(groups)
@@ -187,13 +201,14 @@ def _of_clients(work: Work, outcome: Outcome, names: list[str]) -> dict[str, Any
     absent = {renamed[name]: why for name, why in spread.absent.items() if name in renamed}
     if metric in rows.absent:
         absent["all_rows"] = rows.absent[metric]
-    return {
-        "mean": spread.values["client_mean"],
-        "sd": spread.values["client_sd"],
-        "all_rows": rows.values[metric],
-        "clients": names,
-        "folds": None,
-        "scored": int(counts["scored"][0]),
-        "unscored": int(counts["unscored"][0]),
-        "absent": absent | {"folds": "the sums say no single client's score"},
-    }
+    return CrossValidation(
+        k="clients",
+        metric=metric,
+        mean=spread.values["client_mean"],
+        sd=spread.values["client_sd"],
+        all_rows=rows.values[metric],
+        clients=tuple(names),
+        scored=int(counts["scored"][0]),
+        unscored=int(counts["unscored"][0]),
+        absent=absent | {"folds": "the sums say no single client's score"},
+    )

@@ -2,7 +2,8 @@
 
 import logging
 
-from calyx.run.folder import RunFolder, Severity
+from calyx.run.folder import RunFolder
+from calyx.run.rows import Severity
 from calyx.survey.blocks import ALL
 from calyx.vector.weighing import (
     LARGEST_W_MAX,

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError, printable, quote_command
-from calyx.files.plain import read_lines
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.folder import RunFolder
 from calyx.run.order import terms_of
@@ -56,9 +55,9 @@ def find_changed(folder: RunFolder, run: RunConfig, run_id: str) -> dict[str, st
 def _find_reported(folder: RunFolder) -> set[str]:
     """The clients whose sites said that their rows have changed, and that were in no sum since."""
     said = {
-        str(event["client"]): int(event["round"])
-        for event in read_lines(folder.events)
-        if event.get("reason") == FailureCode.ROWS_CHANGED
+        str(event.client): event.round or 0
+        for event in folder.read_events()
+        if event.details.get("reason") == FailureCode.ROWS_CHANGED
     }
     since = _find_last_rounds(folder)
     return {name for name, number in said.items() if since.get(name, 0) <= number}
@@ -67,10 +66,10 @@ def _find_reported(folder: RunFolder) -> set[str]:
 def _find_last_rounds(folder: RunFolder) -> dict[str, int]:
     """The last round in whose sums each client is, by name."""
     return {
-        str(name): int(row["round"])
-        for row in read_lines(folder.rounds)
-        for name in row["cohort"]
-        if name not in row["dropped"]
+        name: row.round
+        for row in folder.read_rounds()
+        for name in row.cohort
+        if name not in row.dropped
     }
 
 

@@ -27,8 +27,9 @@ from calyx.model.weights import initial_model, load_weights
 from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.choice import AUTO
 from calyx.preprocessing.fitting import Fitted, apply
-from calyx.run.folder import Row, RunFolder
+from calyx.run.folder import RunFolder
 from calyx.run.order import Terms, terms_of
+from calyx.run.summary import Summary
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
 
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
         weights, constants = without_constants(load_weights(folder.model))
     except (ValueError, SafetensorError):
         raise UserError(f"{folder.model} is damaged; restore it from a copy.") from None
-    fitted = fitted_for(task, terms, str(summary.get("run")), constants, whose)
+    fitted = fitted_for(task, terms, str(summary.run), constants, whose)
     x = _prepared(fitted, rows)
     makeup = makeup_of(initial_model(task, x.shape[1], terms.seed), x.shape[1])
     common = {name: weights[name] for name in makeup.weights}  # in the model's order
@@ -87,14 +88,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _terms_of(run: RunConfig, summary: Row) -> Terms:
+def _terms_of(run: RunConfig, summary: Summary) -> Terms:
     """What the run's orders had in common; a run has decided what `preprocessing=auto` is.
 
     Raises UserError where its summary does not say.
     """
     if run.preprocessing.get("name") != AUTO:
         return terms_of(run)
-    used = summary.get("preprocessing")
+    used = summary.preprocessing
     if used not in ("local", "federated"):  # a summary may come from a stranger
         raise UserError("summary.json does not say which preprocessing the run had; it is damaged.")
     return terms_of(replace(run, preprocessing=run.preprocessing | {"name": used}))

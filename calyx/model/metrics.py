@@ -78,7 +78,7 @@ def evaluation_terms(schema: Schema, over: Over, prefix: str = "") -> tuple[Coun
     return tuple(Count(f"{prefix}{t.name}", t.size, t.maximum) for t in terms)
 
 
-def metric_name(schema: Schema) -> str:
+def metric_name(schema: Schema) -> Literal["accuracy", "r2"]:
     """The figure by which models of a task are compared; larger is better."""
     return "accuracy" if schema.target is None else "r2"
 

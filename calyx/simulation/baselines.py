@@ -22,6 +22,7 @@ from calyx.preprocessing.fitting import Fitted, fit
 from calyx.privacy.section import PrivacyConfig
 from calyx.questions.segments import over_of
 from calyx.run.order import Terms
+from calyx.run.summary import BaselineScores
 from calyx.simulation.progress import Progress, silent
 from calyx.simulation.workers import Done, Job, Result, WorkerPool, tell
 from calyx.tasks.causes import cause_of
@@ -231,8 +232,8 @@ def _participants(question: Question) -> list[ClientData]:
     return [prepare_rows(question.terms, site.name, site.data_dir) for site in question.sites]
 
 
-def as_row(baselines: Baselines, federated: Federated) -> dict[str, object]:
-    """The entry of summary.json; what is None has its reason under `absent`.
+def scores_of(baselines: Baselines, federated: Federated) -> BaselineScores:
+    """The entry of a summary; what is None has its reason under `absent`.
 
     `local_own` and `pooled_own` are over the clients that have own models where the strategy has
     such, and over all clients where it has none.
@@ -256,11 +257,11 @@ def as_row(baselines: Baselines, federated: Federated) -> dict[str, object]:
     named = {f"local.{name}": score for name, score in alone.items()}
     named |= {f"local_own_by_client.{name}": score for name, score in own.items()}
     rows = [baselines.pooled.counts[name].get("rows") for name in trained]
-    return {
+    return BaselineScores(
         **{name: score for name, (score, _) in scores.items()},
-        "own_clients": sum(int(baselines.pooled.counts[name]["clients"][0]) for name in trained),
-        "own_rows": sum(int(n[0]) for n in rows if n is not None) or None,
-        "local": {name: score for name, (score, _) in alone.items()},
-        "local_own_by_client": {name: score for name, (score, _) in own.items()},
-        "absent": {name: why for name, (_, why) in (scores | named).items() if why is not None},
-    }
+        own_clients=sum(int(baselines.pooled.counts[name]["clients"][0]) for name in trained),
+        own_rows=sum(int(n[0]) for n in rows if n is not None) or None,
+        local={name: score for name, (score, _) in alone.items()},
+        local_own_by_client={name: score for name, (score, _) in own.items()},
+        absent={name: why for name, (_, why) in (scores | named).items() if why is not None},
+    )

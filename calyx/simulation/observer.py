@@ -4,12 +4,12 @@ It influences nothing and does not exist in deployment: the protocol shows a ser
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from calyx.files.plain import append_lines
 from calyx.questions.registry import questions
-from calyx.run.folder import Row, RunFolder, make_event
+from calyx.run.folder import RunFolder
+from calyx.run.json_rows import as_json, gather
+from calyx.run.rows import ClientRow, Event, make_event
 from calyx.simulation.embedded import Answer
 from calyx.vector.figures import finite_row
 from calyx.words.sentences import join_names
@@ -25,8 +25,8 @@ class Observer:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._rows: list[Row] = []
-        self._events: list[Row] = []
+        self._rows: list[ClientRow] = []
+        self._events: list[Event] = []
         self._said: set[tuple[str, str]] = set()
         self._failures: dict[str, list[str]] = {}  # clients by what they said, since the last flush
 
@@ -44,13 +44,14 @@ class Observer:
     def note(self, client: str, note: Note, seconds: float = 0.0) -> None:
         """Take one entry of a client's journal."""
         fields, question = finite_row(note.fields), questions().get(note.kind)
-        if question is not None and not (question.trains or question.answer == "judge"):
+        # Of a fold's training nothing is shown: the run's own is.
+        if question and (question.model == "none" or (question.is_of_round and "fold" in fields)):
             return
-        if "fold" in fields and question is not None and question.is_of_round:
-            return  # of a fold's training: the run's own is shown
-        if question is not None or note.kind == "data":
-            head = {"kind": note.kind, "round": 0, "client": client}
-            self._rows.append(head | fields | {"seconds": round(seconds, 4)})
+        if question or note.kind == "data":
+            values = gather(ClientRow, {"round": 0} | fields)
+            self._rows.append(
+                ClientRow(kind=note.kind, client=client, seconds=round(seconds, 4), **values)
+            )
             return
         message = str(fields.pop("message"))
         if (client, message) in self._said:
@@ -71,11 +72,11 @@ class Observer:
             log.warning("%s: %s", join_names(sorted(clients)), message)
         self._failures = {}
         if self._events:
-            append_lines(self._folder.events, sorted(self._events, key=_client))
+            append_lines(self._folder.events, map(as_json, sorted(self._events, key=_client)))
         if self._rows:
-            append_lines(self._folder.clients, sorted(self._rows, key=_client))
+            append_lines(self._folder.clients, map(as_json, sorted(self._rows, key=_client)))
         self._rows, self._events = [], []
 
 
-def _client(row: Mapping[str, Any]) -> str:
-    return str(row["client"])
+def _client(row: ClientRow | Event) -> str:
+    return str(row.client)

@@ -8,7 +8,8 @@ from flwr.serverapp import Grid
 
 from calyx.files.plain import append_lines
 from calyx.model.weights import Weights
-from calyx.run.folder import Row, make_event
+from calyx.run.json_rows import as_json
+from calyx.run.rows import Event, make_event
 from calyx.wire import messages as wire
 from calyx.wire import records
 from server.exchange.cohort_grid import Answer, CohortGrid
@@ -97,8 +98,11 @@ def _note(where: Place, outcome: Outcome) -> None:
     for name, why in sorted(outcome.dropped.items()):
         reason = "it is left out, since its rows have changed" if name in gone else why
         message = f"{name} is not in the sums of round {number} ({exchange.kind}): {reason}."
-        details = {"round": number, "client": name, "reason": reason}
-        events.append(make_event("client-dropped", "warning", message, **details))
+        events.append(
+            make_event(
+                "client-dropped", "warning", message, round=number, client=name, reason=reason
+            )
+        )
     for name in sorted(outcome.sums.accused):
         message = (
             f"More clients accuse {name} than may collude; it is left out of the next attempt."
@@ -120,10 +124,10 @@ def _note(where: Place, outcome: Outcome) -> None:
     if outcome.num_capped:
         say_capped(folder, outcome.num_capped, len(exchange.cohort), where.setting.contents.w_max)
     if events:
-        append_lines(folder.events, events)  # at once: each append is synced
+        append_lines(folder.events, map(as_json, events))  # at once: each append is synced
 
 
-def _clip_events(outcome: Outcome) -> list[Row]:
+def _clip_events(outcome: Outcome) -> list[Event]:
     """How many coordinates were cut to ±clip: a few are what the clip is for, many are a warning."""
     cut = int(total_counts(outcome.trained)["clipped"][0]) if outcome.trained else 0
     if not cut:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calyx.config.section import digest, parse
 from calyx.errors import CalyxError, RoundFailed, quote_command
-from calyx.files.plain import read_lines, user_folder, write_json
+from calyx.files.plain import user_folder, write_json
 from calyx.findings.baseline import compare_figures
 from calyx.findings.drift import Drift
 from calyx.findings.drift_findings import column_of, drift_findings
@@ -19,8 +19,8 @@ from calyx.findings.findings import find
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import unsure_modes
 from calyx.questions.statistics import survey_of
-from calyx.run.folder import Severity
 from calyx.run.order import Cv, Terms
+from calyx.run.rows import Severity
 from calyx.secagg.refusals import RefusalCode
 from calyx.survey.blocks import ALL, TRAIN, Survey
 from calyx.words.sentences import join_names
@@ -101,8 +101,8 @@ def _unsure(work: Work, counted: Counted) -> list[AuditFinding]:
 
 def _kept(work: Work) -> list[AuditFinding]:
     """What was warned of when the sums of an earlier run were taken; a resumed run knows it too."""
-    events = read_lines(work.folder.events) if work.folder.events.exists() else []
-    warned = [e["message"] for e in events if e["event"] == KEPT and e["severity"] == "warning"]
+    events = work.folder.read_events()
+    warned = [e.message for e in events if e.event == KEPT and e.severity == "warning"]
     advice = "Have the other sites deliver a new version of their rows, or go on with the earlier."
     return [AuditFinding(KEPT, "warning", None, None, m, advice) for m in dict.fromkeys(warned)]
 

@@ -2,23 +2,24 @@
 
 import platform
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from calyx.config.section import RunConfig, Section, parse
 from calyx.files.foreign import read_object
-from calyx.files.plain import read_lines, write_json
+from calyx.files.plain import write_json
 from calyx.findings.finding import SEVERITIES
 from calyx.model.constants import with_constants
 from calyx.model.metrics import metric_name
 from calyx.model.weights import Weights, save_weights
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.vector.figures import Reasons
+from calyx.run.json_rows import as_json
+from calyx.run.summary import AuditSummary, CrossValidation, Summary
 from server.attendance import absentees
-from server.crossvalidation import cv_file
+from server.checkpoints import Best
+from server.crossvalidation import read_cv
 from server.federation import Federation
-from server.history import history_of
+from server.history import with_rounds
 from server.left_out import read_left_out
 from server.stopping import choose_model
 from server.work import Work
@@ -28,41 +29,50 @@ PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 
 def run(work: Work) -> Work:
     """Write model.safetensors, then summary.json, which says "finished"."""
-    state, folder, task = work.state, work.folder, work.task
-    best, rows = choose_model(state), read_lines(folder.rounds)
-    federation = work.federation()
-    tested = dict(best.test or {})
-    reasons: Reasons = tested.pop("absent", {})
-    figures = tested | {
-        "num_clients": len(work.nodes),
-        "left_out_changed": [asdict(one) for one in read_left_out(folder)],
-        "classes": list(task.schema.classes),
-        "metric": metric_name(task.schema),
-        "models": federation.setting.contents.models,
-        "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
-        "privacy": work.run.privacy["name"],
-        "preprocessing": work.run.preprocessing["name"],
-        "training": _settings(work.run),
-        "w_max": work.privacy.w_max(federation.setting.contents.w_max),
-        "engine": work.run.engine["name"],
-        "run": state.run,
-        "versions": versions(),
-        "cv": _cross_validated(work),
-    }
-    head = {
-        "task": task.name,
-        "strategy": work.run.strategy.name,
-        "seed": work.run.seed,
-        "stopped_because": work.why,
-    }
-    history = history_of(work.run, state, rows, len(work.nodes))
-    rest: dict[str, Any] = {"baselines": None, "absent": history.absent | reasons}
-    if why := work.choice.why_local:
-        rest["preprocessing_why"] = why
-    if missing := absentees(rows, read_lines(folder.events)):
-        rest["absentees"] = missing
-    write_json(folder.summary, head | history.figures | figures | rest)
+    federation, state, folder = work.federation(), work.state, work.folder
+    model, rows = choose_model(state), folder.read_rounds()
+    contents = federation.setting.contents
+    summary = replace(
+        _summary(work, model),
+        models=contents.models,
+        model_sha256=save_weights(folder.model, _released(work, federation, model.weights)),
+        w_max=work.privacy.w_max(contents.w_max),
+        absentees=absentees(rows, folder.read_events()),
+    )
+    whole = with_rounds(summary, work.run, state, rows, len(work.nodes))
+    folder.write_summary(whole)
     return work
+
+
+def _summary(work: Work, model: Best) -> Summary:
+    """What a run came to, without its rounds. Raises ValueError where its model is not tested."""
+    run, test = work.run, model.test
+    if test is None:
+        raise ValueError("a model is tested before it is released")
+    return Summary(
+        task=work.task.name,
+        strategy=run.strategy.name,
+        seed=run.seed,
+        stopped_because=work.why,
+        tested=test.figures,
+        test_confusion=test.test_confusion,
+        test_clients_scored=test.test_clients_scored,
+        test_clients_unscored=test.test_clients_unscored,
+        tested_on=test.tested_on,
+        num_clients=len(work.nodes),
+        left_out_changed=read_left_out(work.folder),
+        classes=work.task.schema.classes,
+        metric=metric_name(work.task.schema),
+        privacy=str(run.privacy["name"]),
+        preprocessing=str(run.preprocessing["name"]),
+        training=_settings(run),
+        engine=str(run.engine["name"]),
+        run=work.state.run,
+        versions=versions(),
+        cv=_cross_validated(work),
+        absent=test.absent,
+        preprocessing_why=work.choice.why_local,
+    )
 
 
 def _settings(run: RunConfig) -> Section:
@@ -72,32 +82,28 @@ def _settings(run: RunConfig) -> Section:
     return found | {"rounds": run.rounds, "patience": run.stopping.patience}
 
 
-def _cross_validated(work: Work) -> dict[str, Any] | None:
-    path = cv_file(work.folder)
-    if work.run.cv.k is None or not path.exists():
-        return None
-    own = ("rounds", "models")  # the file's own account
-    return {k: v for k, v in read_object(path).items() if k not in own}
+def _cross_validated(work: Work) -> CrossValidation | None:
+    """The folds' scores, without what their file keeps for itself."""
+    cv = read_cv(work.folder) if work.run.cv.k is not None else None
+    return cv and replace(cv, rounds=None, models=None)
 
 
 def close_audit(work: Work) -> None:
     """The summary of a run that trains nothing; it says "finished" all the same."""
     findings = read_object(work.folder.audit)["findings"]
-    counts = {s: sum(f["severity"] == s for f in findings) for s in SEVERITIES}
-    head = {
-        "task": work.task.name,
-        "seed": work.run.seed,
-        "phases": list(work.run.phases),
-        "num_clients": len(work.nodes),
-        "engine": work.run.engine["name"],
-        "privacy": work.run.privacy["name"],
-        "run": work.state.run,
-        "stopped_because": "the audit is done",
-        "findings": counts,
-        "absent": {},
-        "versions": versions(),
-    }
-    write_json(work.folder.summary, head)
+    summary = AuditSummary(
+        task=work.task.name,
+        seed=work.run.seed,
+        phases=work.run.phases,
+        num_clients=len(work.nodes),
+        engine=str(work.run.engine["name"]),
+        privacy=str(work.run.privacy["name"]),
+        run=work.state.run,
+        stopped_because="the audit is done",
+        findings={s: sum(f["severity"] == s for f in findings) for s in SEVERITIES},
+        versions=versions(),
+    )
+    write_json(work.folder.summary, as_json(summary))
 
 
 def _released(work: Work, federation: Federation, weights: Weights) -> Weights:

@@ -1,12 +1,13 @@
 """validate: the released model on everybody's test part, and cross-validation where it is wanted."""
 
 from dataclasses import replace
-from typing import Any
 
 from calyx.model.details import details
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population
 from calyx.questions.segments import Contents
+from calyx.run.rows import ClientRow
+from calyx.run.summary import Tested
 from calyx.vector.figures import Figures, none_of
 from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
@@ -32,7 +33,9 @@ def test_best(federation: Federation, state: RunState) -> RunState:
     if best.test is not None:
         return state
     clients = federation.folder.clients
-    federation.folder.truncate(clients, lambda row: row["kind"] != "test")  # of an earlier best
+    federation.folder.truncate(
+        clients, ClientRow, lambda row: row.kind != "test"
+    )  # of an earlier best
     exchange = Exchange("test", best.round, federation.dealt)
     outcome = ask(federation, exchange, best.weights).outcome
     _say_untrained(federation, outcome, best.round)
@@ -55,8 +58,7 @@ def _say_untrained(federation: Federation, outcome: Outcome, number: int) -> Non
         federation.folder.event("untrained", "warning", message, round=number)
 
 
-def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
-    """As JSON values; the reasons of what cannot be told are under `absent`."""
+def _figures(outcome: Outcome, contents: Contents) -> Tested:
     schema, counts = contents.task.schema, total_counts(outcome.evaluated)
     whose = populations(outcome, contents)
     told = outcome.figures(contents)
@@ -65,14 +67,15 @@ def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
     # What each client's own model does is no figure of this model.
     found = told.named("test_", PERSONAL)
     more, reasons = details(schema, counts)
-    return {
-        **found.values,
-        **{f"test_{name}": value for name, value in more.items()},
-        "test_clients_scored": int(counts["scored"][0]),
-        "test_clients_unscored": int(counts["unscored"][0]),
-        **{f"{k}tested_on": v.to_json() for k, v in whose.items()},
-        "absent": found.absent | {f"test_{name}": why for name, why in reasons.items()},
-    }
+    confusion = more.pop("confusion", None)  # [K, K]
+    return Tested(
+        figures=found.values | {f"test_{name}": value for name, value in more.items()},
+        test_confusion=confusion and tuple(map(tuple, confusion)),
+        test_clients_scored=int(counts["scored"][0]),
+        test_clients_unscored=int(counts["unscored"][0]),
+        tested_on={f"{k}tested_on": v for k, v in whose.items()},
+        absent=found.absent | {f"test_{name}": why for name, why in reasons.items()},
+    )
 
 
 def _majority(name: str, of: Population) -> Figures:

@@ -44,7 +44,7 @@ def check_rows(jobs: Sequence[BegunJob]) -> None:
             continue
         if job.todo == "nothing":
             source = canonical_json({"task": job.run.task, "client": job.run.client})
-            run_id = str(job.folder.read_summary().get("run"))
+            run_id = str(job.folder.read_summary().run)
             if source in seen:
                 continue
             seen.add(source)

@@ -12,7 +12,7 @@ from calyx.wire import messages as wire
 from calyx.wire import records
 from server.exchange.cohort_grid import CohortGrid
 
-LISTED = "client.policy.questions=[train,evaluate,test,hits]"
+LISTED = "client.policy.questions=[statistics,train,evaluate,test,hits]"
 
 
 def figures(federation, kind):
