@@ -29,7 +29,7 @@ from calyx.wire import records
 from server.checkpoints import RunState, save
 from server.exchange.asking import ask
 from server.exchange.cohort_grid import Answer
-from server.exchange.exchange import Exchange, Outcome, judged, mean_loss, populations
+from server.exchange.exchange import Exchange, Outcome, mean_loss, populations
 from server.exchange.underway import Record
 from server.federation import Federation
 from server.sampling import sample_cohort
@@ -198,7 +198,7 @@ def _complete(federation: Federation, state: RunState, answer: Answer) -> RunSta
     contents, outcome = federation.setting.contents, answer.outcome
     if answer.evaluated:  # a strategy of Flower's divides by their rows
         federation.strategy.aggregate_evaluate(state.round, answer.evaluated)
-    figures = judged(outcome.evaluated, contents).named("val_")
+    figures = outcome.figures(contents).named("val_")
     whose = populations(outcome, contents)
     row = replace(
         _pending(state),

@@ -12,7 +12,7 @@ from calyx.preprocessing.choice import Choice
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.privacy.section import PrivacyConfig
-from calyx.questions.layouts import Contents, weighed
+from calyx.questions.segments import Contents, weigh
 from calyx.run.folder import RunFolder
 from calyx.run.order import Cv, Terms, terms_of
 from calyx.secagg.roster import Roster
@@ -71,7 +71,7 @@ class Work:
     @property
     def contents(self) -> Contents:
         """What clients add up."""
-        return weighed(contents_for(self.run, self.task), self.terms())
+        return weigh(contents_for(self.run, self.task), self.terms())
 
     def terms(self, cv: Cv | None = None) -> Terms:
         """What all orders have in common, from the preprocessing on."""

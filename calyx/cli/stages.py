@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable
 
+from calyx.questions.registry import questions
+
 EVERY_S = 10.0  # between two lines that say only how far something is
 _WHAT = {
     "reading": "reading rows",
     "query.name": "asking for names",
-    "train": "training",
-    "evaluate": "validating",
-    "evaluate.test": "testing the best model",
     "baselines": "training baselines",
     "query.share": "encryption",
     "query.mask": "encryption",
@@ -21,7 +20,8 @@ _WHAT = {
 
 def stage_name(what: str) -> str:
     """A stage by what an engine calls it."""
-    return _WHAT.get(what, what)
+    asked = {question.message_type: question.shown for question in questions().values()}
+    return (_WHAT | asked).get(what, what)
 
 
 def progress_line(what: str, done: int, total: int, detail: str = "") -> str:

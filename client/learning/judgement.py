@@ -15,11 +15,13 @@ from calyx.model.evaluation import evaluate
 from calyx.model.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.model.spread import spread_counts
 from calyx.model.weights import Weights
-from calyx.questions.layouts import over_of
+from calyx.questions.cv import scored_folds
+from calyx.questions.evaluate import QUESTION as EVALUATE
+from calyx.questions.question import Question
+from calyx.questions.segments import over_of
 from calyx.vector.contribution import Contribution
 from calyx.vector.figures import Figures, as_row, none_of
 from client import journal
-from client.gate.assignment import scored_folds
 from client.learning.contribution import Answer
 from client.learning.preparation import Client, select_fold
 
@@ -30,13 +32,13 @@ class _Subject:
 
     client: Client
     round: int  # whose model it is
-    kind: Literal["evaluate", "test", "cv"]
+    question: Question
     fold: dict[str, int]  # for the journal
 
     @property
     def rows(self) -> Literal["validation", "test"]:
         """The part of the client's rows."""
-        return "validation" if self.kind == "evaluate" else "test"
+        return "test" if self.question.part == "test" else "validation"
 
     @property
     def part(self) -> Part:
@@ -55,17 +57,14 @@ def judge(clients: Sequence[Client]) -> list[Answer]:
 
 
 def _models_of(client: Client) -> Iterator[_Subject]:
-    order, name = client.assignment.order, client.assignment.site.name
-    match order.kind:
-        case "cv":
-            for fold in scored_folds(order, name):
-                yield _Subject(select_fold(client, fold), order.rounds, "cv", {"fold": fold})
-        case "test":
-            yield _Subject(client, order.round, "test", client.fold)
-        case "train":
-            yield _Subject(client, order.round - 1, "evaluate", client.fold)
-        case _:
-            yield _Subject(client, order.round, "evaluate", client.fold)
+    assignment = client.assignment
+    question, order = assignment.question, assignment.order
+    if question.model == "folds":
+        for fold in scored_folds(order, assignment.site.name):
+            yield _Subject(select_fold(client, fold), order.rounds, question, {"fold": fold})
+        return
+    number = question.number(order.round) or 0
+    yield _Subject(client, number, EVALUATE if question.trains else question, client.fold)
 
 
 def _judge(subject: _Subject) -> Contribution:
@@ -90,7 +89,7 @@ def _judge(subject: _Subject) -> Contribution:
         counts |= spread_counts(schema, result.score, len(part))
         counts |= told_details(result.beside, client.assignment.site.policy.min_cell)
     about = {"round": subject.round, **subject.fold, **as_row(told)}
-    journal.write(subject.kind, **about, num_examples=len(part))
+    journal.write(subject.question.kind, **about, num_examples=len(part))
     # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
     # alone, whether its rows make a chosen model diverge.
     return Contribution(1, {}, {}, counts)

@@ -33,7 +33,7 @@ def ask(federation: Federation, exchange: Exchange, weights: Weights) -> Answer:
     """
     strategy = federation.strategy
     configure: Configure = (
-        strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
+        strategy.configure_train if exchange.question.trains else strategy.configure_evaluate
     )
     return _attempt_until(federation, exchange, weights, configure)
 

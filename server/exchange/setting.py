@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from calyx.model.weights import Weights
 from calyx.privacy.section import PrivacyConfig
-from calyx.questions.layouts import Contents
+from calyx.questions.segments import Contents
 from calyx.run.order import Terms
 from calyx.secagg.roster import Roster
 from server.exchange.sending import Channel

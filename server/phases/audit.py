@@ -18,7 +18,7 @@ from calyx.findings.finding import SEVERITIES, AuditFinding
 from calyx.findings.findings import find
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import unsure_modes
-from calyx.questions.layouts import survey_of
+from calyx.questions.statistics import survey_of
 from calyx.run.order import Cv, Terms
 from calyx.run.rows import Severity
 from calyx.secagg.refusals import RefusalCode

@@ -15,7 +15,7 @@ from calyx.preprocessing.choice import fallen_back
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_given, find_lacking, fit_sums, shortcomings, unshown
 from calyx.preprocessing.fitting import constants_of
-from calyx.questions.layouts import survey_of
+from calyx.questions.statistics import survey_of
 from calyx.run.order import Cv
 from calyx.survey.blocks import TRAIN, fold_name
 from server.checkpoints import save
