@@ -26,8 +26,8 @@ from calyx.wire import records
 from server.exchange.exchange import Exchange, GroupSums, OddSum, Outcome, TooFewReplies
 from server.exchange.plain_sums import collect_plain
 from server.exchange.secure_sums import SecureSums
-from server.exchange.setting import Setting
 from server.exchange.soundness import decode_sums
+from server.federation import Federation
 from server.sampling import required_replies
 
 _REFUSED = "Only send_and_receive is possible: a strategy sees sums of replies."
@@ -45,13 +45,13 @@ class Answer:
 class CohortGrid(Grid):
     """The grid of one exchange, as Flower's strategies take it."""
 
-    def __init__(self, setting: Setting, exchange: Exchange) -> None:
-        self._setting, self._exchange = setting, exchange
-        self._inner, self._schema = setting.channel.grid, setting.contents.task.schema
+    def __init__(self, federation: Federation, exchange: Exchange) -> None:
+        self._federation, self._exchange = federation, exchange
+        self._inner, self._schema = federation.clients.channel.grid, federation.contents.task.schema
 
     def get_node_ids(self) -> Iterable[int]:
         """Nodes of the cohort's clients that are connected, in the order of their names."""
-        return self._setting.channel.nodes_of(self._exchange.cohort)
+        return self._federation.clients.channel.nodes_of(self._exchange.cohort)
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
@@ -66,16 +66,16 @@ class CohortGrid(Grid):
         Raises TooFewReplies, and CalyxError if the strategy's messages are not one for each node
         of the cohort with the same weights for all.
         """
-        setting, exchange, sent = self._setting, self._exchange, list(messages)
+        federation, exchange, sent = self._federation, self._exchange, list(messages)
         weights, segments = self._read_weights(sent), self._segments()
         order = self._write_order(weights)
         content = wire.order_content(weights, order)
-        if setting.roster is None:
-            sums = collect_plain(setting.channel, exchange, content, segments)
+        if federation.clients.roster is None:
+            sums = collect_plain(federation.clients.channel, exchange, content, segments)
         else:
-            sums = SecureSums(setting, exchange, order, segments).collect(content)
+            sums = SecureSums(federation, exchange, order, segments).collect(content)
         outcome = self._read_sums(sums, segments)
-        required = required_replies(setting.min_replies, len(exchange.cohort))
+        required = required_replies(federation.run.min_replies, len(exchange.cohort))
         if outcome.replies < required:
             raise TooFewReplies(outcome, required)
         # Addressed as replies to any message: Flower's strategies look at contents only.
@@ -96,14 +96,14 @@ class CohortGrid(Grid):
         first = sent[0].content
         if any(m.content is not first and m.content != first for m in sent):
             raise CalyxError("The strategy sent different messages to the clients of one cohort.")
-        return records.read_weights(wire.only_arrays(first), self._setting.template)
+        return records.read_weights(wire.only_arrays(first), self._federation.template)
 
     def _write_order(self, weights: Weights) -> str:
-        setting, exchange = self._setting, self._exchange
+        federation, exchange = self._federation, self._exchange
         return to_json(
             Order(
                 protocol="calyx/1",
-                run=setting.run,
+                run=federation.run_id,
                 kind=exchange.kind,
                 round=exchange.round,
                 attempt=exchange.attempt,
@@ -112,18 +112,18 @@ class CohortGrid(Grid):
                 previous=exchange.previous,
                 abandoned=exchange.abandoned,
                 groups=exchange.groups,
-                members=setting.members if len(exchange.groups) > 1 else None,
-                rounds=setting.rounds,
+                members=federation.clients.members if len(exchange.groups) > 1 else None,
+                rounds=federation.run.rounds,
                 best=exchange.best,
-                deadline_s=setting.channel.deadline_s,
-                terms=setting.terms,
+                deadline_s=federation.clients.channel.deadline_s,
+                terms=federation.terms,
             )
         )
 
     def _segments(self) -> Segments:
-        setting, exchange = self._setting, self._exchange
-        asked = Asked(setting.contents, setting.privacy, setting.terms, exchange.is_validated)
-        return exchange.question.segments(asked)
+        federation, is_validated = self._federation, self._exchange.is_validated
+        asked = Asked(federation.contents, federation.run.privacy, federation.terms, is_validated)
+        return self._exchange.question.segments(asked)
 
     def _read_sums(self, sums: GroupSums, segments: Segments) -> Outcome:
         """What the sums say, without those that honest clients cannot have made."""
@@ -146,7 +146,7 @@ class CohortGrid(Grid):
         self, names: tuple[str, ...], ours: list[Aggregate], segments: Segments
     ) -> list[str]:
         """Sentences about what looks wrong in the sum of the clients `names`, which is used."""
-        question, watch = self._exchange.question, self._setting.watch
+        question, watch = self._exchange.question, self._federation.watch
         sentences = []
         if segments.train is not None:
             sentences += watch.of_training(names, ours[0], segments.train.fixed.clip)

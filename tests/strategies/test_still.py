@@ -13,11 +13,12 @@ from flwr.app import ConfigRecord, Message
 from flwr.serverapp import strategy as flowers
 
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.flower.messages import as_nobody
 from calyx.model.makeup import Makeup
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import terms_of
 from calyx.wire import messages as wire
 from calyx.wire import records
 from strategies.base import make_strategy
@@ -66,8 +67,9 @@ def nobody():
 
 def made(words, beside=None):
     config = resolve(compose(["privacy=none", "privacy.groups=all", *words]))
-    run, privacy = parse(RunConfig, config, ""), parse(PrivacyConfig, config["privacy"], "privacy")
-    return make_strategy(run, privacy, START | (beside or {}), MAKEUP, 5)
+    terms, privacy = terms_of(config), parse(PrivacyConfig, config["privacy"], "privacy")
+    own, start = config["strategy"]["server"], START | (beside or {})
+    return make_strategy(terms, own, privacy, start, MAKEUP, clients=5)
 
 
 def stock(name, *more):

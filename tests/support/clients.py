@@ -88,10 +88,10 @@ class Clients:
     def aggregator(self, order, group=0):
         """An honest server's half for a group of an order."""
         setting = self.federation.setting
-        asked = Asked(setting.contents, setting.privacy, order.terms, order.is_validated)
+        asked = Asked(setting.contents, setting.run.privacy, order.terms, order.is_validated)
         segments, names = question_of(order.kind).segments(asked), order.groups[group]
         sizes = len(order.groups), len(names)
-        rules = rules_of(setting.privacy, segments, len(self.roster), *sizes)
+        rules = rules_of(setting.run.privacy, segments, len(self.roster), *sizes)
         ctx = context(subject_of(order, group), self.roster.digest, rules)
         members = tuple(sorted(self.roster.indices[n] for n in names))
         return Aggregator(ctx, rules, self.roster, members)

@@ -60,7 +60,7 @@ def test_folds_are_counted_in_the_same_vector_as_all_rows(clients):
     task = clients.federation.plan.task
     survey = survey_of(task, terms)
     assert survey.samples == ("all", "train", "fold-0", "fold-1", "fold-2")
-    asked = Asked(Contents(task), clients.federation.setting.privacy, terms)
+    asked = Asked(Contents(task), clients.federation.setting.run.privacy, terms)
     layout = segments(asked).layouts[0]
     counts = decode(total, len(clients.names), layout).counts
     for fold in range(3):
@@ -96,7 +96,7 @@ def test_the_sites_own_minimum_and_list_of_items_count():
     from calyx.vector.contribution import decode
 
     task = narrow.plan.task
-    parts = segments(Asked(Contents(task), narrow.setting.privacy, terms))
+    parts = segments(Asked(Contents(task), narrow.setting.run.privacy, terms))
     for reply in replies:
         layout = parts.layouts[0]
         vector = wire.read_vector(reply, parts.length, layout.fixed)
