@@ -5,10 +5,10 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from calyx.pages.rows import CrossValidation
 from pydantic import TypeAdapter
 
 from calyx.pages.folds import folds
-from calyx.pages.rows import CrossValidation
 
 
 def test_a_fold_below_zero_is_drawn_where_it_is(tmp_path):

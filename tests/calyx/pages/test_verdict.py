@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from calyx.pages.findings import count_severities, group_events
 from calyx.pages.rows import Baselines, Event, Severity
+
+from calyx.pages.findings import count_severities, group_events
 from calyx.pages.scales import bytes_text, push_apart, seconds_text, shorten
 from calyx.pages.verdict import judge, judge_values
 from calyx.words.digits import number_text
