@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,18 +10,20 @@ from pathlib import Path
 from calyx.cli.arguments import Parser
 from calyx.cli.checks import Check, attempt, private_folder, show
 from calyx.cli.doctor import packages
-from calyx.cli.doctor_code import manifest_row
-from calyx.cli.doctor_ledger import ledger_row
 from calyx.cli.doctor_policy import policy_checks
 from calyx.cli.doctor_reach import reach
 from calyx.cli.doctor_rows import look
-from calyx.errors import CalyxError, ConfigError, UserError, quote_command
+from calyx.errors import CalyxError, ConfigError, UserError, printable, quote_command
 from calyx.files.plain import plain
-from calyx.fleet.site import SiteConfig, check_keys, read_site_config
+from calyx.fleet.site import SiteConfig, check_keys, check_manifest, read_site_config
+from calyx.secagg.refusals import Refusal
 from calyx.secagg.roster import Roster
 from calyx.trust.certificates import read_private
 from calyx.trust.key_files import PRIVATE_MODE
+from client.code import unmeasured
 from client.config import Site, node_config, read_site
+from client.gate.ledger import read_ledger
+from client.gate.limits import clock_sentence
 
 MIN_DISK_BYTES = 200 * 2**20
 MAX_FILES = 10_000  # of the data that are looked at
@@ -145,3 +148,40 @@ def _size(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} bytes"
+
+
+def manifest_row(cfg: SiteConfig, keys: Check) -> Check:
+    """Whether the manifest allows what is installed. Raises CalyxError."""
+    if cfg.manifest is None:
+        found = "none: this site runs any code that the operator has too"
+        return Check(
+            "manifest", "note", found, "ask the consortium for one, and name it in the file"
+        )
+    if keys.state == "problem":
+        return Check("manifest", "note", "not looked at: its signer is named by the roster")
+    manifest = check_manifest(Path(cfg.manifest), check_keys(cfg))
+    packages = f", with {', '.join(manifest.packages)}" if manifest.packages else ""
+    found = f"version {manifest.version}{packages}; the installed files are what it allows"
+    return Check("manifest", "ok", f"{found}; {unmeasured()}")
+
+
+def ledger_row(path: Path, roster: Roster | None, now: float | None = None) -> Check:
+    """Whether what a site has answered lets it answer again. Raises OSError."""
+    now = time.time() if now is None else now
+    if not path.exists():
+        return Check("ledger", "ok", "none yet: this site has answered nothing")
+    try:
+        ledger = read_ledger(path)
+    except ValueError as error:
+        return Check("ledger", "problem", printable(str(error)), "put a copy of the file back")
+    try:
+        if roster is not None:
+            ledger.check_roster(roster)
+    except Refusal as error:
+        mend = "every order is refused until a newer roster is there"
+        return Check("ledger", "problem", printable(str(error)), mend)
+    if latest := ledger.ahead(now):
+        return Check("ledger", "note", clock_sentence(latest, now), "compare with `date`")
+    runs, vectors = len(ledger.runs), len(ledger.vectors)
+    version = f", roster version {ledger.roster_version}" if ledger.roster_version else ""
+    return Check("ledger", "ok", f"runs: {runs}, answers that left: {vectors}{version}")

@@ -17,8 +17,18 @@ from calyx.pages.comparison_charts import learning_figures
 from calyx.pages.comparison_table import Row, head_of, rows_of
 from calyx.pages.figures import Figure
 from calyx.pages.folder import Run, read_run
-from calyx.pages.groups import Lost, Runs, entries_of, is_personal, runs_of, score_name, target_of
-from calyx.pages.marks import STRONG, kind_of, letter_of
+from calyx.pages.groups import (
+    STRONG,
+    Lost,
+    Runs,
+    colour_of,
+    entries_of,
+    is_personal,
+    letter_of,
+    runs_of,
+    score_name,
+    target_of,
+)
 from calyx.pages.page import encode, resource, template
 from calyx.pages.ranking.entries import Entry
 from calyx.pages.ranking.remarks import (
@@ -138,7 +148,7 @@ def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:
     return Section(
         title=f"Group {prefix}: {describe_group(group)}" if prefix else "",
         key=tuple(
-            (kind_of(i), letter_of(i, prefix), _label_line(line, group))
+            (colour_of(i), letter_of(i, prefix), _label_line(line, group))
             for i, line in enumerate(group.lines[:STRONG])
         ),
         num_grey=max(0, len(group.lines) - STRONG),

@@ -8,17 +8,19 @@ from calyx.pages.charts import Axes, Band, Series, line_chart
 from calyx.pages.figures import BY_BYTES, BY_ROUND, Figure
 from calyx.pages.folder import Run
 from calyx.pages.groups import (
+    STRONG,
     Runs,
     by_round,
     bytes_so_far,
+    colour_of,
     curve,
+    letter_of,
     points,
     repetitions,
     runs_of,
     validation_error,
     validation_score,
 )
-from calyx.pages.marks import STRONG, kind_of, letter_of
 from calyx.pages.ranking.standings import Group, Line
 from calyx.pages.rows import Round
 from calyx.pages.scales import byte_unit
@@ -78,11 +80,11 @@ def _curve(
 
 def _figure(kind: _Kind, axes: Axes, drawn: Sequence[tuple[int, Curve]], prefix: str) -> Figure:
     series = [
-        Series(letter_of(i, prefix).strip("–"), kind_of(i), points(rows)) for i, rows in drawn
+        Series(letter_of(i, prefix).strip("–"), colour_of(i), points(rows)) for i, rows in drawn
     ]
     (low, high), name = kind.possible, kind.name
     bands = [
-        Band(kind_of(i), [(x, max(low, y - sd), min(high, y + sd)) for x, y, sd in rows])
+        Band(colour_of(i), [(x, max(low, y - sd), min(high, y + sd)) for x, y, sd in rows])
         for i, rows in drawn
         if i < STRONG and any(sd for _, _, sd in rows)
     ]

@@ -8,13 +8,14 @@ from calyx.pages.folder import Run
 from calyx.pages.groups import (
     Runs,
     bytes_so_far,
+    colour_of,
     find_reached,
+    letter_of,
     repetitions,
     runs_of,
     sample,
     target_of,
 )
-from calyx.pages.marks import kind_of, letter_of
 from calyx.pages.ranking.entries import number_of
 from calyx.pages.ranking.standings import Group, Line
 from calyx.pages.scales import bytes_text, seconds_text
@@ -63,7 +64,7 @@ def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
         found.append(
             Row(
                 letter=letter_of(place, prefix),
-                kind=kind_of(place),
+                kind=colour_of(place),
                 place=_place_text(line, group),
                 label=line.standing.label,
                 seeds=_seeds_text(line, group, runs),

@@ -161,3 +161,17 @@ def find_reached(run: Run, target: float | None) -> tuple[float, float] | None:
 def points(rows: Sequence[tuple[float, float, float]]) -> list[Point]:
     """The means of a curve."""
     return [(x, y) for x, y, _ in rows]
+
+
+STRONG = 8  # settings of a group that have a colour; the others are grey
+_LETTERS = "ABCDEFGH"
+
+
+def letter_of(place: int, prefix: str = "") -> str:
+    """A, B, …; behind the number of its group where there are several; a dash for a grey one."""
+    return f"{prefix}{_LETTERS[place]}" if place < STRONG else "–"
+
+
+def colour_of(place: int) -> str:
+    """The class of its lines and letters in the style sheet."""
+    return f"g{place}" if place < STRONG else "grey"

@@ -16,7 +16,7 @@ from calyx.config.section import parse
 from calyx.data.partitions import Partition, PartitionConfig, client_names, partition
 from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError
-from calyx.tasks.strangers import refuse_stranger
+from calyx.tasks.task import refuse_stranger
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,6 +12,9 @@ from calyx.data.schema import Schema, Table
 
 if TYPE_CHECKING:
     from torch import nn
+from collections.abc import Sequence
+
+from calyx.errors import ConfigError, printable
 
 
 def own_split(task: "Task") -> str | None:
@@ -63,3 +66,11 @@ class Task(Protocol):
     def model(self, num_inputs: int) -> "nn.Module":
         """A fresh model from `num_inputs` preprocessed inputs to the schema's `num_outputs`."""
         ...
+
+
+def refuse_stranger(task: str, client: str, clients: Sequence[str]) -> None:
+    """Raise ConfigError unless the client is one of those that a task with its own rows has."""
+    if client not in clients:
+        raise ConfigError(
+            f"task={task} has no client {printable(client, 60)}; it has {clients[0]} … {clients[-1]}."
+        )

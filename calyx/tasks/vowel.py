@@ -17,7 +17,7 @@ from calyx.config.section import PositiveInt, config, parse
 from calyx.data.download import Source, fetch, read_checked
 from calyx.data.partitions import Rows, natural
 from calyx.data.schema import Column, Schema, Table
-from calyx.tasks.strangers import refuse_stranger
+from calyx.tasks.task import refuse_stranger
 from calyx.vector.weighing import check_w_max
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Any
 
 from calyx.cli.main import accept_any_terminal
 from calyx.cli.meanings import explain
-from calyx.cli.settling import settle
 from calyx.cli.sweep.folders import make_ready
 from calyx.cli.sweep.outcomes import Outcome, objective_of, settings_of, write_outcome
 from calyx.cli.sweep.pruning import Pruned, watch_trial
+from calyx.composing.compose import settle
 from calyx.errors import CalyxError
 from calyx.machine.hardware import cores
 from calyx.pages.ranking.entries import figure_of, number_of
