@@ -16,6 +16,7 @@ from calyx.config.section import Section, canonical_json, digest, parse
 from calyx.data.faults import corrupt, parse_faults
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError, DataError, UserError
+from calyx.inspection.finding import LocalFinding
 from calyx.inspection.repeats import row_hashes
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
@@ -28,7 +29,7 @@ from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
 from client.rows.absence import with_stand_ins
-from client.rows.checks import Finding, check_table
+from client.rows.checks import check_table
 from client.rows.loading import load
 from client.rows.part_checks import check_parts, check_split
 from client.rows.splitting import PartName, split, split_fold
@@ -42,7 +43,7 @@ class Rows:
     task: Task
     table: Table
     parts: dict[PartName, Table]
-    findings: tuple[Finding, ...]
+    findings: tuple[LocalFinding, ...]
     reading: str = ""  # a digest of the settings that they were read and split by
 
     @cached_property
@@ -72,7 +73,7 @@ class Participant:
     raw: dict[PartName, Table]
     parts: dict[PartName, Part]
     fitted: Fitted
-    findings: tuple[Finding, ...]
+    findings: tuple[LocalFinding, ...]
 
     @property
     def num_inputs(self) -> int:
