@@ -43,7 +43,7 @@ from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import Residues, add
 from calyx.vector.weighing import UNKNOWN_W_MAX
 from client.learning.training import LocalJob, train
-from client.rows.data import prepare
+from client.rows.data import prepare_rows
 from client.rows.splitting import PART_NAMES
 from strategies.local import LocalObjective
 
@@ -227,7 +227,7 @@ def real_clients(bench: Bench) -> Population:
     """Clients with their real rows and training; images of their other parts are nobody's."""
     vectors, images, owners = [], [], []
     for i, client in enumerate(bench.task.clients):
-        parts = prepare(bench.terms, client, None).parts
+        parts = prepare_rows(bench.terms, client, None).parts
         vectors.append(vector_of(bench, parts["train"], parts["validation"], client))
         for name in PART_NAMES:
             images.append(parts[name].x.astype(np.float64))

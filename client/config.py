@@ -51,6 +51,11 @@ class Site:
     member: Member | None  # its place in the pinned roster; None without keys
     store: Path | None = None  # where what a run began with is kept, and what a strategy keeps
 
+    @property
+    def is_deployed(self) -> bool:
+        """Whether it is a machine of its own, with a state that outlives a run; or simulated."""
+        return self.state_dir is not None
+
 
 def node_config(
     name: str,

@@ -3,6 +3,7 @@
 Isolated (-I), Python leaves PYTHONPATH, the present folder and the user's own packages alone. This
 file is compiled from its source, since no cache of a program's first file is read; it reads all of
 our packages, and what it imports of ours from then on are those bytes (calyx/trust/measured.py).
+See docs/decisions/0061.
 """
 
 import os

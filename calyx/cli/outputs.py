@@ -1,4 +1,7 @@
-"""What `--out` may name, for every command that has it: nothing that a run or a site needs is lost."""
+"""What `--out` may name, for every command that has it: nothing that a run or a site needs is lost.
+
+See docs/decisions/0045.
+"""
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Overrides as people write them: paths that Hydra's grammar would not read, and what to write instead.
 
 The value of a key that names a file or a folder is the path that was written, whatever it holds; a
-value that begins with `~/` is of the home folder. All else is Hydra's grammar.
+value that begins with `~/` is of the home folder. All else is Hydra's grammar. See docs/decisions/0044.
 """
 
 import os

@@ -21,11 +21,11 @@ from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Table
 from calyx.data.words import one_form
 from calyx.errors import UserError, for_terminal
+from calyx.model.constants import without_constants
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import initial_model, load_weights
 from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.choice import AUTO
-from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
 from calyx.run.folder import Row, RunFolder
 from calyx.run.order import Terms, terms_of

@@ -24,7 +24,7 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.run.folder import RunFolder
 from calyx.secagg.roster import Roster, write_roster
 from calyx.simulation.planning import check_config
-from calyx.tasks.task import Task
+from calyx.tasks.task import NamedClients, Task
 from calyx.words.sentences import join_names
 from server.sampling import check_sizes
 
@@ -95,12 +95,11 @@ def _of_sites(cfg: Any, roster: Roster | None) -> Any:  # noqa: ANN401 - OmegaCo
 
 def _refuse_strangers(task: Task, roster: Roster | None) -> None:
     """Raise UserError where sites of the roster are none of a task's clients, which it knows itself."""
-    known = getattr(task, "check_client", None)
-    if known is None or roster is None:
+    if roster is None or not isinstance(task, NamedClients):
         return
     try:
         for name in sorted(roster.indices):
-            known(name, None)
+            task.check_client(name, None)
     except ConfigError as error:
         raise UserError(
             f"{str(error).removesuffix('.')}, and the roster names such a site: sites have rows of their "

@@ -9,6 +9,7 @@ from calyx.composing.defaults import fill_in_defaults
 from calyx.errors import ConfigError
 from calyx.files.plain import absolute, at_home
 from calyx.tasks.registry import load_class
+from calyx.tasks.task import CompletedSection
 
 CONFIG_MODULE = "conf"
 CONFIG_NAME = "config"
@@ -97,9 +98,9 @@ def _complete(config: dict[str, Any]) -> dict[str, Any]:
     """With what the task reads from the launcher's machine, so that all clients get the same."""
     task = config.get("task")
     if isinstance(task, dict) and isinstance(task.get("name"), str):
-        complete = getattr(load_class("task", task["name"]), "completed", None)
-        if complete is not None:
-            return config | {"task": complete(task)}
+        cls = load_class("task", task["name"])
+        if isinstance(cls, CompletedSection):
+            return config | {"task": cls.completed(task)}
     return config
 
 

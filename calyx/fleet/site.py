@@ -3,6 +3,7 @@
 It runs the installed app only. A run's bundle is never fetched: its hash must be that of the
 bundle that this machine's own code would make. Flower's SuperNode would open a port beside it and
 start a process a message; here nothing listens, and what a context needs stays in this process.
+See docs/decisions/0015.
 """
 
 import logging

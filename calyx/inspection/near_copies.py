@@ -4,6 +4,8 @@ A row is a near copy where a row of the other part is much nearer to it than the
 as no chance explains: on a line, or among few different values, rows are near each other by nature.
 
 Shapes: J judged rows, N known rows, F columns of numbers, K neighbours.
+
+See docs/decisions/0040.
 """
 
 from dataclasses import dataclass

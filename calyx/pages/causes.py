@@ -1,7 +1,7 @@
 """Why a model may have stayed behind, and which key to change. Pure.
 
 Nothing is guessed: each cause is named only where the run's own files show it, and says what they
-show. Where a model is far behind and none is seen, that is said.
+show. Where a model is far behind and none is seen, that is said. See docs/decisions/0047.
 """
 
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ from calyx.simulation.workers import Done, Job, Result, WorkerPool, tell
 from calyx.tasks.causes import cause_of
 from client.config import Site
 from client.learning.training import LocalJob, train
-from client.rows.data import Participant, prepare, task_of, to_part
+from client.rows.data import ClientData, prepare_rows, task_of, to_part
 from client.rows.splitting import PART_NAMES, PartName
 from strategies.local import LocalObjective
 
@@ -227,8 +227,8 @@ def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, nam
     return Tested(task.schema, counts)
 
 
-def _participants(question: Question) -> list[Participant]:
-    return [prepare(question.terms, site.name, site.data_dir) for site in question.sites]
+def _participants(question: Question) -> list[ClientData]:
+    return [prepare_rows(question.terms, site.name, site.data_dir) for site in question.sites]
 
 
 def as_row(baselines: Baselines, federated: Federated) -> dict[str, object]:

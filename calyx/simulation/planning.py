@@ -22,7 +22,7 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, Terms, terms_of
 from calyx.simulation.progress import Progress, silent
 from calyx.tasks.registry import load_task
-from calyx.tasks.task import Task, own_split
+from calyx.tasks.task import Task, WarnedFolder, own_split
 from calyx.wire.messages import FailureCode
 from calyx.words.extras import advise_extra
 from calyx.words.sentences import say_count, say_rows
@@ -32,7 +32,7 @@ from client.failures import ClientFailure
 from client.gate.policy import all_beyond
 from client.journal import Note
 from client.rows.checks import UNLABELLED
-from client.rows.data import describe, prepare
+from client.rows.data import describe, prepare_rows
 from client.rows.part_checks import INFLATING
 from server.baseline import read_baseline
 from server.phase_order import check_phases
@@ -209,7 +209,7 @@ def plan(
         progress("reading", number, len(left))
         site = read_site(node_config(name, run.client))
         try:
-            prepared = prepare(terms, name, site.data_dir)
+            prepared = prepare_rows(terms, name, site.data_dir)
             check_folds(run.cv.k, split_of(prepared.raw["train"]))
             notes += [(name, note) for note in describe(prepared)]
             sizes.append(len(prepared.parts["train"]))
@@ -231,9 +231,8 @@ def plan(
             f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training['epochs']} epochs."
         )
     warnings += [*_of_splits(notes, len(task.clients)), *_of_unlabelled(notes)]
-    own = getattr(task, "warnings_of", None)
-    if own is not None and sites[0].data_dir is not None:
-        warnings += own(sites[0].data_dir)
+    if isinstance(task, WarnedFolder) and sites[0].data_dir is not None:
+        warnings += task.warnings_of(sites[0].data_dir)
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
 
 

@@ -45,7 +45,7 @@ from calyx.simulation.trial import (
 from calyx.simulation.workers import Done, Job, Result, WorkerPool
 from calyx.tasks.task import Task
 from client.config import Site
-from client.rows.data import prepare, read_again, read_rows, task_of
+from client.rows.data import prepare_rows, read_again, read_rows, task_of
 from server.sampling import required_replies
 from strategies.loading import load_objective
 from strategies.local import contents_of
@@ -136,7 +136,7 @@ def look(asked: Rehearsal) -> Found:
 def _try_out(asked: Rehearsal, said: tuple[str, ...]) -> Found:
     """What comes of the model on the clients' rows. Raises ConfigError."""
     terms = asked.terms
-    people = [prepare(terms, site.name, site.data_dir) for site in asked.sites]
+    people = [prepare_rows(terms, site.name, site.data_dir) for site in asked.sites]
     people.sort(key=lambda person: -len(person.parts["train"]))
     task, width = people[0].task, people[0].num_inputs
     models = [initial_model(task, width, terms.seed) for _ in range(2)]
@@ -183,7 +183,8 @@ def _rows(asked: Rehearsal) -> list[str]:
     """Whether the smallest client's rows are the same, loaded again."""
     terms = asked.terms
     site = min(
-        asked.sites, key=lambda site: len(prepare(terms, site.name, site.data_dir).raw["train"])
+        asked.sites,
+        key=lambda site: len(prepare_rows(terms, site.name, site.data_dir).raw["train"]),
     )
     version = read_rows(terms, site.name, site.data_dir).version
     if read_again(terms, site.name, site.data_dir).version != version:

@@ -4,6 +4,8 @@ Whether a model takes a batch hangs on its number of rows, so that it is tried o
 of batch that the clients' numbers of rows make, on rows of a client that has such a batch.
 
 Shapes: B rows of a batch, F inputs, K outputs.
+
+See docs/decisions/0043.
 """
 
 import logging
@@ -31,7 +33,7 @@ from calyx.tasks.task import Task
 from calyx.words.sentences import join_names, say_count
 from client.learning.batching import batch_sizes, is_last_joined
 from client.learning.training import LocalJob, train
-from client.rows.data import Participant
+from client.rows.data import ClientData
 from strategies.loading import load_objective
 from strategies.local import LocalObjective
 
@@ -67,7 +69,7 @@ class Unable:
     sentence: str
 
 
-def unable_clients(trial: Trial, people: Sequence[Participant]) -> list[Unable]:
+def unable_clients(trial: Trial, people: Sequence[ClientData]) -> list[Unable]:
     """The clients of `people` (those with the most rows first) that cannot train, by reason.
 
     A few kinds of batches stand for all; only where one of them fails is each of them tried.
@@ -89,7 +91,7 @@ def unable_clients(trial: Trial, people: Sequence[Participant]) -> list[Unable]:
     return found
 
 
-def _kinds(trial: Trial, people: Sequence[Participant]) -> dict[int, list[Participant]]:
+def _kinds(trial: Trial, people: Sequence[ClientData]) -> dict[int, list[ClientData]]:
     """Which clients have a batch of so many rows in an epoch."""
     size, is_joined = trial.cfg.batch_size, False
     for person in people:
@@ -99,7 +101,7 @@ def _kinds(trial: Trial, people: Sequence[Participant]) -> dict[int, list[Partic
             x, y = torch.tensor(rows.x), torch.from_numpy(rows.y)
             is_joined = is_last_joined(trial.model, x, y, size, trial.hardware)
             break
-    kinds: dict[int, list[Participant]] = {}
+    kinds: dict[int, list[ClientData]] = {}
     for person in people:
         n = len(person.parts["train"])
         for number in sorted(set(batch_sizes(n, size, is_joined=is_joined))):
@@ -107,7 +109,7 @@ def _kinds(trial: Trial, people: Sequence[Participant]) -> dict[int, list[Partic
     return kinds
 
 
-def _why_not(trial: Trial, people: Sequence[Participant], number: int) -> str:
+def _why_not(trial: Trial, people: Sequence[ClientData], number: int) -> str:
     """Why a batch of `number` rows of the first of `people` cannot be trained; "" where one can."""
     first = ""
     for person in people[:TRIED]:
@@ -196,7 +198,7 @@ def check_output(output: object, rows: int, schema: Schema) -> None:
         raise Unfit(f"it gives NaN or infinity for some of {say_count(rows, 'row')}")
 
 
-def check_judging(trial: Trial, model: nn.Module, person: Participant) -> list[str]:
+def check_judging(trial: Trial, model: nn.Module, person: ClientData) -> list[str]:
     """What is odd in how a trained `model` judges one row and many, in sentences.
 
     Raises ConfigError where it cannot.
@@ -258,7 +260,7 @@ def _outputs(model: nn.Module, rows: Part, schema: Schema) -> Tensor:
     return found
 
 
-def check_objective(trial: Trial, terms: Terms, makeup: Makeup, person: Participant) -> None:
+def check_objective(trial: Trial, terms: Terms, makeup: Makeup, person: ClientData) -> None:
     """Raise ConfigError where the strategy's own part of a client's training fails."""
     objective = load_objective(terms.strategy.name, terms.strategy.local)
     rows = some(person.parts["train"], min(trial.cfg.batch_size, MAX_ROWS))

@@ -5,6 +5,8 @@ category alone would be told by the totals, so that rows of large groups are hid
 there are `minimum` of them, in each class. All that is sent are counts of that one table.
 
 Shapes: N rows, J categories, K classes, G = J + 2 groups: missing, each category, undeclared.
+
+See docs/decisions/0032.
 """
 
 from dataclasses import dataclass

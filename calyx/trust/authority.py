@@ -1,7 +1,7 @@
 """An operator's own authority and its server's certificate: made, and renewed with its names.
 
 Everything is `cryptography`'s; this file says names, uses and times (RFC 5280). Private keys are
-PKCS#8 PEM.
+PKCS#8 PEM. See docs/decisions/0062.
 """
 
 import ipaddress

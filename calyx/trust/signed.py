@@ -2,6 +2,7 @@
 
 Without it, a consortium that signs from an old copy makes a second "version 2", in which a key may
 stand again that the first one removed. Sites refuse it too, where they have seen the other.
+See docs/decisions/0062.
 """
 
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 The file is written before the client's first reply of the run, holds no row, and never leaves the
 machine: on a site it lies in its state folder, in simulation in the run's. Who reads the rows again
 can tell by it whether they still are those, and predictions use the constants of the training.
+See docs/decisions/0041.
 """
 
 import hashlib

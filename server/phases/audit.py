@@ -145,7 +145,7 @@ def _stop_if_wanted(work: Work, findings: list[AuditFinding]) -> None:
 def count(work: Work, terms: Terms, run: str) -> Counted:
     """Ask all clients for the statistics of these terms, in a run of its own. Raises RoundFailed."""
     place = work.place(run, terms, {}, work.folder)
-    outcome = ask_all(place, Exchange("statistics", 0, 1, work.dealt), {})
+    outcome = ask_all(place, Exchange("statistics", 0, work.dealt), {})
     sites = sum(a.weight for a in outcome.counted)
     folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
     return Counted(total_counts(outcome.counted), sites, folds, terms.seed)

@@ -10,17 +10,17 @@ from calyx.config.section import RunConfig, Section, parse
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
 from calyx.findings.finding import SEVERITIES
+from calyx.model.constants import with_constants
 from calyx.model.metrics import metric_name
 from calyx.model.weights import Weights, save_weights
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.federated import with_constants
 from calyx.vector.figures import Reasons
 from server.attendance import absentees
 from server.crossvalidation import cv_file
 from server.federation import Federation
 from server.history import history_of
 from server.left_out import read_left_out
-from server.stopping import released
+from server.stopping import choose_model
 from server.work import Work
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
@@ -29,7 +29,7 @@ PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 def run(work: Work) -> Work:
     """Write model.safetensors, then summary.json, which says "finished"."""
     state, folder, task = work.state, work.folder, work.task
-    best, rows = released(state), read_lines(folder.rounds)
+    best, rows = choose_model(state), read_lines(folder.rounds)
     federation = work.federation()
     tested = dict(best.test or {})
     reasons: Reasons = tested.pop("absent", {})
@@ -38,12 +38,12 @@ def run(work: Work) -> Work:
         "left_out_changed": [asdict(one) for one in read_left_out(folder)],
         "classes": list(task.schema.classes),
         "metric": metric_name(task.schema),
-        "models": federation.grid.contents.models,
+        "models": federation.setting.contents.models,
         "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
         "privacy": work.run.privacy["name"],
         "preprocessing": work.run.preprocessing["name"],
         "training": _settings(work.run),
-        "w_max": work.privacy.w_max(federation.grid.contents.w_max),
+        "w_max": work.privacy.w_max(federation.setting.contents.w_max),
         "engine": work.run.engine["name"],
         "run": state.run,
         "versions": versions(),

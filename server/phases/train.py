@@ -17,7 +17,7 @@ def run(work: Work) -> Work:
     federation, state = work.federation(), work.state
     if work.folder.event_once("training", "info", sentence := settings_of(work.run)):
         log.info(sentence)
-    if federation.grid.underway and federation.grid.underway.kind == "test":
+    if federation.setting.begun and federation.setting.begun.kind == "test":
         state = test_best(federation, state)  # it is asked for once, also in a longer run
     state, why = run_rounds(federation, state)
     return replace(work, state=state, why=why)

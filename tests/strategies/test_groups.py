@@ -12,7 +12,7 @@ from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError, RoundFailed
 from calyx.simulation.planning import check_config, plan
 from calyx.simulation.run import simulate
-from client import app as client_app
+from client import reply
 
 WIDE = ["privacy.clip=1.0"]  # so that two attackers have room
 ALL = ["privacy=none", "privacy.groups=all", *WIDE]
@@ -79,16 +79,16 @@ def accuracy(folder, *overrides):
 @pytest.fixture
 def two_attackers(monkeypatch):
     """Two clients that send the largest update there is, with the greatest weight."""
-    honest = client_app._encode
+    honest = reply.contribute
 
-    def encode(assignment, contributions):
-        if assignment.participant.name in ("client-00", "client-01"):
-            first = contributions[0]
+    def contribute(assignments, answers):
+        if assignments[0].site.name in ("client-00", "client-01"):
+            ((first, *others),) = answers
             update = {k: np.ones_like(v) for k, v in first.update.items()}
-            contributions = (replace(first, num_examples=10**6, update=update), *contributions[1:])
-        return honest(assignment, contributions)
+            answers = [(replace(first, num_examples=10**6, update=update), *others)]
+        return honest(assignments, answers)
 
-    monkeypatch.setattr(client_app, "_encode", encode)
+    monkeypatch.setattr(reply, "contribute", contribute)
 
 
 def test_two_attackers_of_ten_spoil_the_mean(tmp_path, two_attackers):

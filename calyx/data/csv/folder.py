@@ -1,7 +1,7 @@
 """A folder of CSV files: which of them are read, whose rows they hold, and what is left out.
 
 Names are compared in one form, so that a folder means the same on every disk. No file's rows are
-read here but for the column that names clients, and copies.
+read here but for the column that names clients, and copies. See docs/decisions/0039.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 
 Lines and rows are counted against each other: what could be rows and stands inside quotation marks, a
 row with too few or too many cells, and an empty line that could be a row are refused, with the line
-as an editor counts it.
+as an editor counts it. See docs/decisions/0037.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""The schema of a csv task, as its owner writes it in YAML."""
+"""The schema of a csv task, as its owner writes it in YAML. See docs/decisions/0022."""
 
 import json
 import math

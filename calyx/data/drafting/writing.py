@@ -1,4 +1,7 @@
-"""A draft as YAML with comments. Of single rows it shows nothing: see `categories` and `ranges`."""
+"""A draft of a schema as YAML with comments. Of single rows it shows nothing: see `categories` and `ranges`.
+
+See docs/decisions/0049.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

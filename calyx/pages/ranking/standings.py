@@ -2,6 +2,7 @@
 
 A mean over the seeds that happened to finish is not put beside a mean over all, and figures of
 other rows, units or kinds are not sorted in one column: such settings stand in groups of their own.
+See docs/decisions/0030.
 """
 
 from collections.abc import Iterable, Sequence

@@ -62,7 +62,7 @@ def rows(tmp_path_factory):
 
 
 def test_the_bounds_are_those_of_the_review():
-    """Source: STRICT.md §5, value by value."""
+    """Value by value: docs/decisions/0056, and the policy that docs/deploy.md prints."""
     bounds = task_template("csv").bounds
     wanted = {
         "task.name": ["csv"],

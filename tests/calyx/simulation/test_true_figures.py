@@ -20,7 +20,7 @@ from calyx.model.weights import initial_model, load_into, load_weights
 from calyx.pages.page import write_report
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
-from client.rows.data import prepare
+from client.rows.data import prepare_rows
 from client.rows.splitting import split
 
 ALWAYS = ["task=csv", "privacy=none", "baselines=false", "engine.workers=0"]
@@ -59,7 +59,7 @@ def predictions(folder, planned):
     """The pooled test rows' targets, and the released model's predictions of them, float64."""
     true, predicted = [], []
     for site in planned.sites:
-        one = prepare(planned.terms, site.name, site.data_dir)
+        one = prepare_rows(planned.terms, site.name, site.data_dir)
         model = initial_model(one.task, one.num_inputs, 1)
         load_into(model, load_weights(folder / "model.safetensors"))
         with torch.no_grad():

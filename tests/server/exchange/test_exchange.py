@@ -4,8 +4,8 @@ from calyx.words.sentences import join_names
 from server.exchange.exchange import (
     LOST_GROUP,
     UNSOUND,
-    Collected,
     Exchange,
+    GroupSums,
     Outcome,
     TooFewReplies,
 )
@@ -14,8 +14,8 @@ NAMES = tuple(f"site-{i}" for i in range(9))
 
 
 def failed(dropped):
-    exchange = Exchange("train", 3, 1, (NAMES,))
-    return TooFewReplies(Outcome(exchange, (), (), Collected(dropped=dropped)), 5)
+    sums = GroupSums({}, dropped, bytes_up=0, bytes_down=0)
+    return TooFewReplies(Outcome(Exchange("train", 3, (NAMES,)), sums, dropped), 5)
 
 
 def test_who_gave_nothing_is_named_and_who_only_lost_its_group_is_counted():
