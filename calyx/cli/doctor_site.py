@@ -50,13 +50,14 @@ def _checks(cfg: SiteConfig) -> Iterator[Check]:
     except ConfigError as error:
         yield Check("file", "problem", str(error), PAGE)
     else:
+        roster = _roster(cfg)
         keys = attempt("identity, roster", lambda: _keys(cfg))
         yield keys
         yield attempt("manifest", lambda: manifest_row(cfg, keys))
         yield attempt("state", lambda: _state(site))
-        yield attempt("ledger", lambda: _ledger(cfg, site))
+        yield attempt("ledger", lambda: _ledger(roster, site))
         yield attempt("data", lambda: _data(site))
-        yield from policy_checks(site.policy, _roster_size(cfg))
+        yield from policy_checks(site.policy, None if roster is None else len(roster))
     yield attempt("node key", lambda: _node_key(Path(cfg.node_key)))
     yield from reach(cfg)
 
@@ -81,16 +82,10 @@ def _roster(cfg: SiteConfig) -> Roster | None:
     return None if member is None else member.roster
 
 
-def _roster_size(cfg: SiteConfig) -> int | None:
-    """How many sites it names."""
-    roster = _roster(cfg)
-    return None if roster is None else len(roster)
-
-
-def _ledger(cfg: SiteConfig, site: Site) -> Check:
+def _ledger(roster: Roster | None, site: Site) -> Check:
     if site.state_dir is None:
         return Check("ledger", "note", "there is no client.state_dir to keep one in")
-    return ledger_row(site.state_dir / "ledger.jsonl", _roster(cfg))
+    return ledger_row(site.state_dir / "ledger.jsonl", roster)
 
 
 def _node_key(path: Path) -> Check:

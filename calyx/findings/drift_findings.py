@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from calyx.findings.drift import Drift
-from calyx.findings.finding import AuditFinding, Severity, names_of
+from calyx.findings.finding import SHOWN, AuditFinding, Severity
+from calyx.words.sentences import list_first
 
 _SEVERITIES: dict[str, Severity] = {"alert": "error", "warning": "warning"}
 
@@ -32,7 +33,7 @@ def drift_findings(drifts: Sequence[Drift]) -> Iterator[AuditFinding]:
             "info",
             column_of(first) if len(open_ones) == 1 else None,
             len(open_ones),
-            f"Whether {names_of(names)} drifted cannot be told: "
+            f"Whether {list_first(names, SHOWN)} drifted cannot be told: "
             f"{example}{first.absent.get('psi', 'no rows are shown')}.",
             "Do not take it for unchanged: ask the sites, who see their own rows.",
         )

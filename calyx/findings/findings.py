@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from calyx.data.schema import Schema
 from calyx.findings.figures import Figures, VariableFigures
-from calyx.findings.finding import SEVERITIES, AuditFinding, names_of, sites_of
+from calyx.findings.finding import SEVERITIES, SHOWN, AuditFinding
 from calyx.findings.number_findings import number_findings, ranges
 from calyx.findings.shifts import FAR_MISSING, is_far, label_shifts, shifts
 from calyx.words.digits import plain
+from calyx.words.sentences import list_first, say_count
 
 MOSTLY = 0.5  # share of missing rows above which a column says little
 UNEVEN = 0.25  # sd over sites of a share of missing rows
@@ -45,7 +46,7 @@ def _labels(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
             "info",
             None,
             figures.hidden_labels,
-            f"{sites_of(figures.hidden_labels)} hid how many rows a rare class has: the classes of "
+            f"{say_count(figures.hidden_labels, 'site')} hid how many rows a rare class has: the classes of "
             f"{figures.hidden_label_rows} rows are not told.",
             "Nothing; the counts of labels are lower by these rows.",
         )
@@ -89,7 +90,7 @@ def _whole(figures: Figures) -> Iterator[AuditFinding]:
             "info",
             None,
             sites,
-            f"{sites_of(sites)} gave no {', '.join(figures.withheld)}: by its policy, or because it "
+            f"{say_count(sites, 'site')} gave no {', '.join(figures.withheld)}: by its policy, or because it "
             "has too few rows.",
             "Nothing; these figures are of the other sites.",
         )
@@ -100,7 +101,7 @@ def _whole(figures: Figures) -> Iterator[AuditFinding]:
             "info",
             None,
             len(hidden),
-            f"Cells of few rows were hidden by their sites in {names_of(hidden)}.",
+            f"Cells of few rows were hidden by their sites in {list_first(hidden, SHOWN)}.",
             "Nothing; histograms and counts are lower by these rows, and figures that they could change "
             "have a margin or are left out.",
         )

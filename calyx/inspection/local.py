@@ -14,6 +14,7 @@ from calyx.inspection.finding import LocalFinding
 from calyx.inspection.labels import label_findings
 from calyx.inspection.references import Reference, find_swapped_by_range, version_findings
 from calyx.inspection.repeats import repeat_findings
+from calyx.words.sentences import list_first
 
 SHOWN = 4  # names in one sentence
 
@@ -60,7 +61,6 @@ def _constant(table: Table, schema: Schema) -> Iterator[LocalFinding]:
         if len(present) and bool(np.all(present == present[0])):
             names.append(column.name)
     if names:
-        rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        message = f"Only one value stands in {', '.join(names[:SHOWN])}{rest}."
+        message = f"Only one value stands in {list_first(names, SHOWN)}."
         only = names[0] if len(names) == 1 else None
         yield LocalFinding("constant", "info", only, len(names), message)

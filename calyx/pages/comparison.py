@@ -11,7 +11,6 @@ from pathlib import Path
 from markupsafe import Markup
 
 from calyx.errors import UserError
-from calyx.files.plain import write_atomically
 from calyx.pages.best import score_texts, verdict_of
 from calyx.pages.comparison_charts import learning_figures
 from calyx.pages.comparison_table import Row, head_of, rows_of
@@ -29,7 +28,7 @@ from calyx.pages.groups import (
     score_name,
     target_of,
 )
-from calyx.pages.page import encode, resource, template
+from calyx.pages.page import encode, resource, save_page, template
 from calyx.pages.ranking.entries import Entry
 from calyx.pages.ranking.remarks import (
     Result,
@@ -73,12 +72,7 @@ def write_comparison(folders: Sequence[Path], target: Path, lost: Lost | None = 
 
     Raises UserError as that does, or where `target` cannot be written.
     """
-    page = compare_runs(folders, target, lost)
-    try:
-        write_atomically(target, page)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}.") from None
-    return target
+    return save_page(target, compare_runs(folders, target, lost))
 
 
 def compare_runs(folders: Sequence[Path], target: Path, lost: Lost | None = None) -> bytes:

@@ -1,7 +1,7 @@
 """The curves of a comparison's settings, against rounds and against bytes."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calyx.pages.charts import Axes, Band, Series, line_chart
@@ -21,8 +21,7 @@ from calyx.pages.groups import (
     validation_error,
     validation_score,
 )
-from calyx.pages.ranking.standings import Group, Line
-from calyx.pages.rows import Round
+from calyx.pages.ranking.standings import Group
 from calyx.pages.scales import byte_unit
 from calyx.pages.svg import Caption
 
@@ -61,21 +60,15 @@ def learning_figures(group: Group, runs: Runs, prefix: str) -> list[Figure]:
     found = []
     for label, xs, whole in along:
         for kind, figure, percent in kinds:
-            curves = [(i, _curve(line, runs, figure, xs)) for i, line in enumerate(group.lines)]
+            curves = [
+                (i, curve(repetitions(line, runs), figure, xs))
+                for i, line in enumerate(group.lines)
+            ]
             drawn = [(i, rows) for i, rows in reversed(curves) if rows]  # the best on top
             if drawn:
                 axes = Axes(label, x_whole=whole, y_percent=percent)
                 found.append(_figure(kind, axes, drawn, prefix))
     return found
-
-
-def _curve(
-    line: Line,
-    runs: Runs,
-    figure: Callable[[Run, Round], float | None],
-    xs: Callable[[Run], list[float]],
-) -> Curve:
-    return curve(repetitions(line, runs), figure, xs)
 
 
 def _figure(kind: _Kind, axes: Axes, drawn: Sequence[tuple[int, Curve]], prefix: str) -> Figure:

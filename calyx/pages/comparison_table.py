@@ -13,11 +13,10 @@ from calyx.pages.groups import (
     letter_of,
     repetitions,
     runs_of,
-    sample,
     target_of,
 )
 from calyx.pages.ranking.entries import number_of
-from calyx.pages.ranking.standings import Group, Line
+from calyx.pages.ranking.standings import Group, Line, sample
 from calyx.pages.scales import bytes_text, seconds_text
 from calyx.words.digits import ABSENT, count_texts, number_texts, percent_texts, spread_texts
 
@@ -53,8 +52,9 @@ def head_of(group: Group, runs: Runs) -> tuple[str, ...]:
 
 def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
     """The lines of a group's table; a figure has the digits that tell the settings apart."""
+    summaries = {name: run.figures for name, run in runs.items()}
     columns = [
-        spread_texts([sample(line, runs, column.name) for line in group.lines], column.texts)
+        spread_texts([sample(line, summaries, column.name) for line in group.lines], column.texts)
         for column in _columns(group, runs)
     ]
     target = target_of(runs_of(group.lines, runs))
@@ -65,7 +65,7 @@ def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
             Row(
                 letter=letter_of(place, prefix),
                 kind=colour_of(place),
-                place=_place_text(line, group),
+                place=group.place_text(line),
                 label=line.standing.label,
                 seeds=_seeds_text(line, group, runs),
                 cells=(*figures, *_costs(repetitions(line, runs), target)),
@@ -104,12 +104,6 @@ def _columns(group: Group, runs: Runs) -> list[Column]:
         if column.name in always
         or any(number_of(run.figures, column.name) is not None for run in members)
     ]
-
-
-def _place_text(line: Line, group: Group) -> str:
-    if line.place is None or len(group.lines) < 2:
-        return ABSENT
-    return f"{line.place}{'=' if line.is_tied else ''}"
 
 
 def _seeds_text(line: Line, group: Group, runs: Runs) -> str:

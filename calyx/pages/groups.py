@@ -95,17 +95,6 @@ def repetitions(line: Line, runs: Runs) -> list[Run]:
     ]
 
 
-def sample(line: Line, runs: Runs, name: str) -> list[float]:
-    """A figure of summary.json, one value a seed that has it: the mean of the seed's runs."""
-    found = []
-    for members in _by_seed(line, runs):
-        known = [number_of(run.figures, name) for run in members]
-        values = [value for value in known if value is not None]
-        if values:
-            found.append(mean(values))
-    return found
-
-
 def _by_seed(line: Line, runs: Runs) -> list[list[Run]]:
     seeds = (line.standing.seeds[seed] for seed in line.seeds)
     found = [[runs[entry.name] for entry in entries if entry.name in runs] for entries in seeds]

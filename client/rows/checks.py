@@ -12,7 +12,7 @@ from calyx.inspection.finding import LocalFinding, Severity
 from calyx.inspection.repeats import row_hashes
 from calyx.wire.messages import FailureCode
 from calyx.words.digits import outside
-from calyx.words.sentences import say_rows
+from calyx.words.sentences import list_first, say_rows
 from client.failures import ClientFailure
 
 UNLABELLED = "unlabelled"  # the check of rows that have no label
@@ -161,8 +161,5 @@ def _outside_of_target(table: Table, target: Target) -> list[LocalFinding]:
 
 
 def _names(names: list[str], one: str, many: str) -> str:
-    shown = ", ".join(names[:SHOWN])
-    if len(names) == 1:
-        return f"the {one} {shown}"
-    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{len(names)} {many}: {shown}{rest}"
+    shown = list_first(names, SHOWN)
+    return f"the {one} {shown}" if len(names) == 1 else f"{len(names)} {many}: {shown}"

@@ -94,7 +94,7 @@ def _run(checked: Plan, before: Outcome, *, is_alone: bool) -> float:
     write_outcome(replace(before, status="finished"))
     _say(
         before,
-        f"{_figures(summary, objective)} after {summary['rounds']} rounds in {_time(summary)}",
+        f"{_figures(summary, objective)} after {summary['rounds']} rounds in {summary['seconds']:.1f} s",
     )
     return _objective(summary, objective)
 
@@ -112,10 +112,6 @@ def _figures(summary: Row, objective: str) -> str:
     names = [watched, *(name for name in own if name in summary)]
     texts = number_texts([number_of(summary, name) for name in names])
     return ", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
-
-
-def _time(summary: Row) -> str:
-    return f"{summary['seconds']:.1f} s"
 
 
 def _say(outcome: Outcome, what: str) -> None:

@@ -6,7 +6,6 @@ the names have no room in a table it becomes a list.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -15,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx.cli.sweep.outcomes import Outcome, entries_of, settings_of, swept_keys
-from calyx.pages.ranking.entries import number_of
 from calyx.pages.ranking.remarks import (
     Result,
     describe_group,
@@ -23,8 +21,8 @@ from calyx.pages.ranking.remarks import (
     remarks,
     without_effect,
 )
-from calyx.pages.ranking.standings import Group, Line, Standing, rank
-from calyx.words.digits import ABSENT, count_texts, number_texts, shorten_values, spread_texts
+from calyx.pages.ranking.standings import Group, Line, Standing, rank, sample
+from calyx.words.digits import count_texts, number_texts, shorten_values, spread_texts
 
 SHOWN = 20  # lines of a group; the rest is in sweep.csv
 WIDE = 160  # columns where no terminal says how many there are
@@ -101,12 +99,12 @@ def board_of(group: Group, outcomes: Sequence[Outcome], *, is_alone: bool) -> Bo
     keys = tuple(key for key, _ in lines[0].standing.settings)
     texts = [shorten_values([dict(one.standing.settings)[key] for one in lines]) for key in keys]
     columns = [
-        ("place", tuple(_place_text(line, group) for line in lines)),
+        ("place", tuple(group.place_text(line) for line in lines)),
         ("seeds", tuple(seeds_text(line.standing, group) for line in lines)),
         (_heading(group), tuple(spread_texts([line.values for line in lines]))),
     ]
     for key in (*_SCORES, *_COSTS):
-        samples = [_sample(line, figures, key) for line in lines]
+        samples = [sample(line, figures, key) for line in lines]
         if any(samples):
             shown = count_texts if key in _COSTS else number_texts
             columns.append((key, tuple(spread_texts(samples, shown))))
@@ -137,12 +135,6 @@ def _style(line: Line, *, is_led: bool) -> str | None:
     return "bold green" if is_led and line.place == 1 else None
 
 
-def _place_text(line: Line, group: Group) -> str:
-    if line.place is None or len(group.lines) < 2:
-        return ABSENT
-    return f"{line.place}{'=' if line.is_tied else ''}"
-
-
 def seeds_text(one: Standing, group: Group) -> str:
     """How many seeds have a figure, of how many, and how many jobs that took if it is not the same."""
     needed = set(one.seeds) | (set(group.seeds) if group.kind else set())
@@ -150,17 +142,6 @@ def seeds_text(one: Standing, group: Group) -> str:
     text = str(done) if done == len(needed) else f"{done} of {len(needed)}"
     jobs = len(one.entries)
     return text if jobs == len(one.seeds) else f"{text} ({jobs} jobs)"
-
-
-def _sample(line: Line, figures: dict[str, dict[str, object]], key: str) -> list[float]:
-    """One value a seed: the mean of its runs."""
-    found = []
-    for seed in line.seeds:
-        known = [number_of(figures[e.name], key) for e in line.standing.seeds[seed]]
-        values = [value for value in known if value is not None]
-        if values:
-            found.append(mean(values))
-    return found
 
 
 def _print_board(console: Console, board: Board) -> None:

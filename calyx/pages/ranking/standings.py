@@ -5,12 +5,13 @@ other rows, units or kinds are not sorted in one column: such settings stand in 
 See docs/decisions/0030.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import mean
 
-from calyx.pages.ranking.entries import Entry, Kind, is_same_rows
+from calyx.pages.ranking.entries import Entry, Figures, Kind, is_same_rows, number_of
+from calyx.words.digits import ABSENT
 
 Settings = tuple[tuple[str, str], ...]
 
@@ -102,10 +103,30 @@ class Group:
         entries = (e for line in self.lines for e in line.standing.entries)
         return tuple(dict.fromkeys(e.figure for e in entries if e.value is not None))
 
+    def place_text(self, line: Line) -> str:
+        """The place of one of its lines; a dash where it has none, or there is nothing beside it."""
+        if line.place is None or len(self.lines) < 2:
+            return ABSENT
+        return f"{line.place}{'=' if line.is_tied else ''}"
+
     @property
     def leaders(self) -> tuple[Line, ...]:
         """The first, or all that share the lead."""
         return tuple(line for line in self.lines if line.place == 1)
+
+
+def sample(line: Line, figures: Mapping[str, Figures], name: str) -> list[float]:
+    """A figure, one value a seed that has it: the mean of the seed's runs.
+
+    `figures` are those of summary.json, by the name of their entry; a run that is not there has none.
+    """
+    found = []
+    for seed in line.seeds:
+        runs = (e.name for e in line.standing.seeds[seed] if e.name in figures)
+        known = [number_of(figures[run], name) for run in runs]
+        if values := [value for value in known if value is not None]:
+            found.append(mean(values))
+    return found
 
 
 def standings(entries: Iterable[Entry]) -> list[Standing]:
