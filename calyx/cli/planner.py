@@ -74,9 +74,8 @@ def _table(found: Sequence[Choice]) -> Table:
             choice.withstands,
         )
         sign = "[red]✗[/]" if choice.problems else "[green]✓[/]"
-        table.add_row(
-            sign, *map(str, row), "; ".join(choice.problems), style="dim" if choice.problems else ""
-        )
+        style = "dim" if choice.problems else ""
+        table.add_row(sign, *map(str, row), "; ".join(choice.problems), style=style)
     return table
 
 

@@ -23,7 +23,7 @@ _WHAT = {
 
 
 def stage_name(what: str) -> str:
-    """A stage by what an engine calls it."""
+    """How a stage is called on the screen, by the name that an engine gives it."""
     return _WHAT.get(what, what)
 
 
@@ -66,7 +66,7 @@ class Waiting:
         self._is_terminal, self._began, self._is_shown = self._stream.isatty(), clock(), False
 
     def __enter__(self) -> "Waiting":
-        """Itself."""
+        """Begin to wait: nothing is shown in the first second."""
         return self
 
     def __exit__(
@@ -75,12 +75,12 @@ class Waiting:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Take the line away."""
+        """Take the line away that was shown last."""
         if self._is_shown:
             self._write("\r\x1b[K")
 
     def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
-        """So much of a stage is done."""
+        """Show that `done` of `total` of a stage are done, where it is time for that."""
         line = f"{progress_line(what, done, total, detail)} …"
         if self._is_terminal:
             if self._clock() - self._began >= SHOWN_AFTER_S:

@@ -40,12 +40,12 @@ def drift_findings(drifts: Sequence[Drift]) -> Iterator[AuditFinding]:
 
 
 def column_of(drift: Drift) -> str | None:
-    """Of a finding: the label is no column, whatever columns are called."""
+    """The column of a finding; None for the label, even where a column has its name."""
     return None if drift.role == "label" else drift.name
 
 
 def name_of(drift: Drift) -> str:
-    """In a sentence."""
+    """How a variable is called in a sentence."""
     return "the label" if drift.role == "label" else drift.name
 
 

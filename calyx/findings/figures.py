@@ -109,7 +109,7 @@ class VariableFigures:
 
     @property
     def missing_share(self) -> float | None:
-        """Of all rows; None where other sites tell what is missing than how many rows they have."""
+        """The share of all rows without a value; None where not the same sites tell both numbers."""
         return self.missing / self.rows if self.rows else None
 
 
@@ -130,7 +130,7 @@ class Figures:
 
     @property
     def duplicates_share(self) -> float | None:
-        """Of all rows; None where other sites tell them than how many rows they have."""
+        """The share of all rows that repeat another; None where not the same sites tell both numbers."""
         return self.duplicates / self.rows if self.rows and self.is_of_all("duplicates") else None
 
     def is_given(self, item: Item) -> bool:
@@ -143,7 +143,7 @@ class Figures:
         return self.withheld.get(item, 0) == self.withheld.get("rows", 0) == least
 
     def of(self, name: str) -> VariableFigures:
-        """A variable's. Raises KeyError."""
+        """The figures of the variable `name`. Raises StopIteration where there is none."""
         return next(v for v in self.variables if v.variable.name == name)
 
 

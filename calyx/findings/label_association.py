@@ -36,7 +36,7 @@ class Association:
 
 
 def absent(reason: str) -> Association:
-    """No figure, for this reason."""
+    """An association that is not told, and why."""
     return Association(None, reason=reason)
 
 

@@ -48,7 +48,7 @@ class Serving:
 
     @property
     def behind(self) -> str:
-        """HOST:PORT of the SuperLink."""
+        """HOST:PORT of the SuperLink's control interface, on loopback."""
         return f"127.0.0.1:{self.control_port}"
 
     @property

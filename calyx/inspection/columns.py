@@ -36,7 +36,7 @@ _FITS = 0.99  # share of values that lie in the declared range in the right unit
 
 
 def column_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
-    """Findings about one numeric column."""
+    """Outliers, an undeclared code for "missing" and a wrong unit, of one numeric column."""
     severity: Severity
     if len(present) < MIN_VALUES:
         return

@@ -120,7 +120,7 @@ def curve(
 
 
 def by_round(run: Run) -> list[float]:
-    """The rounds' numbers."""
+    """The number of each round, to draw figures against."""
     return [float(row.round) for row in run.rounds]
 
 
@@ -148,7 +148,7 @@ def find_reached(run: Run, target: float | None) -> tuple[float, float] | None:
 
 
 def points(rows: Sequence[tuple[float, float, float]]) -> list[Point]:
-    """The means of a curve."""
+    """The means of a curve as points, without deviations."""
     return [(x, y) for x, y, _ in rows]
 
 

@@ -129,7 +129,7 @@ def _is_sound(found: ColumnFit, column: Column, cfg: PreprocessingConfig) -> boo
 
 
 def constants_of(fitted: Fitted) -> tuple[Constants, ...]:
-    """As the config carries them."""
+    """The constants of each column, in the form of `preprocessing.fitted`."""
 
     def finite(value: float) -> float | None:
         return value if np.isfinite(value) else None

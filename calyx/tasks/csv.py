@@ -75,7 +75,7 @@ class CsvConfig(TaskSection):
 
 
 class Csv:
-    """The user's own rows."""
+    """A task on the user's own CSV files, by the schema of the config."""
 
     name = "csv"
     section = CsvConfig
@@ -182,7 +182,7 @@ class Csv:
 
     @property
     def dialect(self) -> Dialect:
-        """How the files are written."""
+        """Encoding, delimiter, decimal sign and words for missing of the files."""
         return dialect_of(self._cfg.schema)
 
     def model(self, num_inputs: int) -> "nn.Module":

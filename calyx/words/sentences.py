@@ -20,10 +20,10 @@ def list_first(names: Sequence[str], most: int) -> str:
 
 
 def say_count(count: int, noun: str) -> str:
-    """ "1 cell", "3 cells"."""
+    """A number with its noun: "1 cell", "3 cells"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def say_rows(count: int, one: str, many: str) -> str:
-    """The beginning of a sentence: "1 row lies", "3 rows lie"."""
+    """A number of rows with a verb, `one` or `many`: "1 row lies", "3 rows lie"."""
     return f"{say_count(count, 'row')} {one if count == 1 else many}"

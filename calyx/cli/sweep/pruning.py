@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from calyx.config.section import RunConfig
 from calyx.pages.ranking.entries import figure_of, is_same_rows, number_of, population_of, rows_of
 from calyx.run.folder import Row
@@ -56,8 +58,8 @@ class RoundListener(logging.Handler):
         self._trial, self._objective, self._seed = trial, objective, seed
         self._reported = set(trial.study.trials[trial.number].intermediate_values)
 
+    @override
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a round's row. Raises Pruned."""
         row = getattr(record, "row", None)
         if row is None:
             return

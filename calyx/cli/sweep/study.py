@@ -178,7 +178,7 @@ def _pruner(settings: Settings, rounds: int) -> "BasePruner":
 
 
 def storage_errors() -> tuple[type[Exception], ...]:
-    """What Optuna's storages raise."""
+    """The exceptions that Optuna's storages raise."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 

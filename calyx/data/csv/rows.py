@@ -27,7 +27,7 @@ DOUBLED = 'double a mark that is part of a text ("")'
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file is written."""
+    """How a CSV file is written: encoding, delimiter, decimal sign, and which words stand for missing."""
 
     delimiter: str = ","
     decimal: str = "."

@@ -17,7 +17,7 @@ from calyx.words.sentences import join_names
 
 @dataclass(frozen=True)
 class Headings:
-    """The names of the columns."""
+    """The names of the columns that all files have, and why others are left out."""
 
     names: tuple[str, ...]  # those that every file has, once
     left_out: Mapping[str, str]  # the others, each with the reason

@@ -26,7 +26,7 @@ class Sample:
         self._most = max(100, min(MOST_ROWS, MOST_CELLS // max(len(names), 1)))
 
     def __len__(self) -> int:
-        """Rows."""
+        """How many rows the sample holds."""
         return len(self.files)
 
     def add(self, cells: Mapping[str, Sequence[str | None]], file: int) -> None:
@@ -66,7 +66,7 @@ class Survey:
 
     @property
     def is_folder(self) -> bool:
-        """Whether a folder was named."""
+        """Whether a folder was named on the command line, and not one file."""
         return self.path not in self.files
 
 

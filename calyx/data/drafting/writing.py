@@ -26,7 +26,7 @@ LONGEST_KEY = 1000  # characters of a name that YAML takes before a colon
 def write_schema(
     survey: Survey, answer: Answer, client: Client | None, inputs: Sequence[Input]
 ) -> str:
-    """The schema's text."""
+    """The schema as YAML text, with comments on what was guessed."""
     lines = [
         *_beginning(survey),
         *_target(survey, answer),

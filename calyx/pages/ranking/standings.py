@@ -94,7 +94,7 @@ class Group:
 
     @property
     def placed(self) -> tuple[Line, ...]:
-        """Those with a place."""
+        """The lines that have a place."""
         return tuple(line for line in self.lines if line.place is not None)
 
     @property
