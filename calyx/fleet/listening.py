@@ -167,11 +167,11 @@ _GONE = _Gone()
 class GatewayServer(uvicorn.Server):
     """uvicorn with an `accept` of its own: it counts connections before their handshake."""
 
-    def __init__(self, app: Starlette, where: tuple[str, int], keys: Path, limits: Limits) -> None:
+    def __init__(self, app: Starlette, host: str, port: int, keys: Path, limits: Limits) -> None:
         config = uvicorn.Config(
             app,
-            host=where[0],
-            port=where[1],
+            host=host,
+            port=port,
             http="h11",
             h11_max_incomplete_event_size=limits.head_bytes,
             ws="none",

@@ -250,7 +250,7 @@ def serve_gateway(serving: Serving, processes: Processes, tell: Callable[[str], 
     limits = with_files(Limits())
     behind = Behind(serving.behind, serving.authority, processes.bell, _node_keys(serving))
     app = make_gateway(behind, serving.state / "audit.jsonl", limits)
-    server = GatewayServer(app, (serving.host, serving.port), serving.keys, limits)
+    server = GatewayServer(app, serving.host, serving.port, serving.keys, limits)
     failed: list[CalyxError] = []
 
     def watch() -> None:

@@ -193,17 +193,16 @@ def _target_sums(
         groups[values == category] = place + 1
     is_told = not is_hidden and is_safe(y, target.bounds)
     at = groups if is_told else np.full(len(groups), -1)  # of no group
-    found = target_sums(y, at, (len(known), target.bounds))
+    found = target_sums(y, at, len(known), target.bounds)
     return found | {"shown_target": np.array([is_told])}
 
 
-def target_sums(y: Values, groups: Cells, of: tuple[int, Bounds]) -> Arrays:
+def target_sums(y: Values, groups: Cells, count: int, bounds: Bounds) -> Arrays:
     """Of a target y [N] its rows, Σ and Σ of squares, as they are told, by `groups` [N].
 
-    0 is missing, 1 … J are the categories, J + 1 is what is none of them, and a row of -1 is in no
-    sum. `of` is J, and the target's bounds.
+    0 is missing, 1 … J are the `count` categories, J + 1 is what is none of them, and a row of -1 is
+    in no sum. `bounds` are the target's.
     """
-    count, bounds = of
     lines = []
     for group in range(count + 2):
         values = y[groups == group]

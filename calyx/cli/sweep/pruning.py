@@ -36,7 +36,7 @@ def watch_trial(hydra: Any, run: RunConfig, number: int) -> Iterator[None]:  # n
     if settings.pruner == "none":
         yield
         return
-    trial = load_trial(settings, Path(str(hydra.sweep.dir)), (number, run.rounds))
+    trial = load_trial(settings, Path(str(hydra.sweep.dir)), number, run.rounds)
     listener = RoundListener(trial, run.stopping.objective, run.seed)
     logging.getLogger().addHandler(listener)
     try:
