@@ -15,7 +15,6 @@ from calyx.pages.groups import (
     runs_of,
     target_of,
 )
-from calyx.pages.ranking.entries import number_of
 from calyx.pages.ranking.standings import Group, Line, sample
 from calyx.pages.scales import bytes_text, seconds_text
 from calyx.words.digits import ABSENT, count_texts, number_texts, percent_texts, spread_texts
@@ -52,7 +51,7 @@ def head_of(group: Group, runs: Runs) -> tuple[str, ...]:
 
 def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
     """The lines of a group's table; a figure has the digits that tell the settings apart."""
-    summaries = {name: run.figures for name, run in runs.items()}
+    summaries = {name: run.summary for name, run in runs.items()}
     columns = [
         spread_texts([sample(line, summaries, column.name) for line in group.lines], column.texts)
         for column in _columns(group, runs)
@@ -102,7 +101,7 @@ def _columns(group: Group, runs: Runs) -> list[Column]:
         column
         for column in wanted
         if column.name in always
-        or any(number_of(run.figures, column.name) is not None for run in members)
+        or any(run.summary and run.summary.figure(column.name) is not None for run in members)
     ]
 
 

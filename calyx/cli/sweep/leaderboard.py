@@ -78,9 +78,9 @@ def find_remarks(outcomes: Sequence[Outcome], groups: Sequence[Group], objective
     """The remarks on a sweep's ranking, one sentence each."""
     entries = entries_of(outcomes, objective)
     results = [
-        Result(entry.settings, entry.seed, entry.model, job.figures)
+        Result(entry.settings, entry.seed, entry.model, job.summary.figures)
         for entry, job in zip(entries, outcomes, strict=True)
-        if job.status == "finished"
+        if job.summary is not None
     ]
     idle = without_effect(results) if len(results) == len(outcomes) else []
     return [*remarks(groups), *missing_figures(entries), *idle]
@@ -95,7 +95,7 @@ def _list_figures(groups: Sequence[Group], objective: str) -> str:
 def board_of(group: Group, outcomes: Sequence[Outcome], *, is_alone: bool) -> Board:
     """What a group's table holds. Only a leader whose lead is its own, of all, is marked as one."""
     lines = group.lines[:SHOWN]
-    figures = {str(job.job): job.figures for job in outcomes}
+    summaries = {str(job.job): job.summary for job in outcomes}
     keys = tuple(key for key, _ in lines[0].standing.settings)
     texts = [shorten_values([dict(one.standing.settings)[key] for one in lines]) for key in keys]
     columns = [
@@ -104,7 +104,7 @@ def board_of(group: Group, outcomes: Sequence[Outcome], *, is_alone: bool) -> Bo
         (_heading(group), tuple(spread_texts([line.values for line in lines]))),
     ]
     for key in (*_SCORES, *_COSTS):
-        samples = [sample(line, figures, key) for line in lines]
+        samples = [sample(line, summaries, key) for line in lines]
         if any(samples):
             shown = count_texts if key in _COSTS else number_texts
             columns.append((key, tuple(spread_texts(samples, shown))))

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import mean
 
-from calyx.pages.ranking.entries import Entry, Figures, Kind, is_same_rows, number_of
+from calyx.pages.ranking.entries import Entry, Kind, is_same_rows
+from calyx.run.summary import Summary
 from calyx.words.digits import ABSENT
 
 Settings = tuple[tuple[str, str], ...]
@@ -115,16 +116,16 @@ class Group:
         return tuple(line for line in self.lines if line.place == 1)
 
 
-def sample(line: Line, figures: Mapping[str, Figures], name: str) -> list[float]:
+def sample(line: Line, summaries: Mapping[str, Summary | None], name: str) -> list[float]:
     """A figure, one value a seed that has it: the mean of the seed's runs.
 
-    `figures` are those of summary.json, by the name of their entry; a run that is not there has none.
+    `summaries` are by the name of an entry; None, or no such name, of a run that has not ended.
     """
     found = []
     for seed in line.seeds:
-        runs = (e.name for e in line.standing.seeds[seed] if e.name in figures)
-        known = [number_of(figures[run], name) for run in runs]
-        if values := [value for value in known if value is not None]:
+        known = [summaries.get(entry.name) for entry in line.standing.seeds[seed]]
+        figures = [summary.figure(name) for summary in known if summary]
+        if values := [value for value in figures if value is not None]:
             found.append(mean(values))
     return found
 
