@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Page
 
-from calyx.composing.compose import compose, resolved
-from calyx.data.faults import STRENGTHS, WHOLE_TABLE, Fault, Kind, drawn, inject
+from calyx.composing.compose import compose, resolve
+from calyx.data.faults import STRENGTHS, WHOLE_TABLE, Fault, Kind, draw_columns, inject
 from calyx.data.schema import Table
 from calyx.errors import DataError
 from calyx.findings.figures import Sums, read_sums
@@ -41,7 +41,7 @@ from calyx.seeding import rng
 from calyx.survey.blocks import ALL, ITEMS, Survey
 from calyx.survey.measuring import measure
 from calyx.tasks.registry import load_task
-from client.rows.checks import Finding, check_table
+from client.rows.checks import check_table
 
 KINDS: tuple[Kind, ...] = (*STRENGTHS, "swapped")
 WAYS = ("schema", "own rows", "last version", "audit")
@@ -109,7 +109,7 @@ class Site:
 
 def sites(task: str, data_dir: Path | None, seed: int) -> list[Site]:
     """All clients of a task with its default config."""
-    made = load_task(resolved(compose([f"task={task}"]))["task"])
+    made = load_task(resolve(compose([f"task={task}"]))["task"])
     survey = Survey(made.schema, BINS, (ALL,))
     tables = {client: made.load(client, data_dir, seed) for client in made.clients}
     counted = {client: measured(survey, table) for client, table in tables.items()}
@@ -139,7 +139,7 @@ def warnings(site: Site, table: Table, kind: Kind | None) -> Warnings:
     schema = site.survey.schema
     draw = rng(site.seed, "benchmark-version", 0, site.client)
     before = site.sound.take(np.sort(draw.integers(0, len(site.sound), len(site.sound))))
-    checked: list[Finding | LocalFinding] = [*check_table(table, schema)]
+    checked: list[LocalFinding] = [*check_table(table, schema)]
     if kind in WHOLE_TABLE:
         found = label_findings(table, schema) if kind == "labels" else repeat_findings(table)
     else:
@@ -158,7 +158,7 @@ def _audited(site: Site, table: Table) -> Warned:
     return {(f.check, f.column): weights[f.severity] + (f.count or 1) for f in findings}
 
 
-def _keys(findings: Iterable[Finding | LocalFinding]) -> Warned:
+def _keys(findings: Iterable[LocalFinding]) -> Warned:
     counts: dict[Key, int] = {}
     for finding in findings:
         if finding.severity == "warning":
@@ -182,7 +182,7 @@ def ways_that_find(site: Site, kind: Kind, strength: float | None, sound: Warnin
     """The ways that find such a fault in the site's rows, and "named". Raises DataError."""
     fault = Fault(client=site.client, kind=kind, strength=strength)
     schema = site.survey.schema
-    fault = drawn(site.sound, schema, fault, site.seed)
+    fault = draw_columns(site.sound, schema, fault, site.seed)
     faulty = warnings(site, inject(site.sound, schema, fault, site.seed), kind)
     found = {way for way in WAYS if is_found(fault, sound[way], faulty[way])}
     own = WAYS[1]

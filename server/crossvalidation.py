@@ -31,7 +31,7 @@ from server.exchange.exchange import Exchange, Outcome, judged, total_counts
 from server.phases.preprocess import fitted_section
 from server.rounds import run_rounds
 from server.sampling import Groups
-from server.stopping import released
+from server.stopping import choose_model
 from server.work import Work, fresh_state
 
 
@@ -123,7 +123,7 @@ def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weig
     federation = replace(own.trained_in(folder, state, cv, dealt), label=f"fold {fold + 1} ")
     state, _ = run_rounds(federation, state)
     check_unseen(left_out, folder.read_rounds())  # its first round may have been under way
-    return federation.of_model(released(state).weights)
+    return federation.of_model(choose_model(state).weights)
 
 
 def check_unseen(left_out: str, rows: Iterable[RoundRow]) -> None:
@@ -156,7 +156,7 @@ def _scored(work: Work, cv: Cv, models: list[Weights]) -> Outcome:
     work.folder.truncate(clients, ClientRow, lambda row: row.kind != "cv")
     weights = stacked(models)
     place = work.place(f"{work.state.run}{CV_RUN}", work.terms(cv), weights, work.folder)
-    exchange = Exchange("cv", work.run.rounds, 1, work.dealt)
+    exchange = Exchange("cv", work.run.rounds, work.dealt)
     return ask_all(place, exchange, weights)
 
 

@@ -6,7 +6,7 @@ from calyx.config.section import RunConfig
 from calyx.run.rows import Absent, RoundRow
 from calyx.run.summary import Summary
 from server.checkpoints import RunState
-from server.stopping import released, why_unranked
+from server.stopping import choose_model, why_unranked
 
 
 def with_rounds(
@@ -16,7 +16,7 @@ def with_rounds(
 
     Raises ValueError for a run of no rounds.
     """
-    model, last = released(state), rows[-1]
+    model, last = choose_model(state), rows[-1]
     best = rows[model.round - 1] if model.value is not None else None
     figures = best.figures if best else dict.fromkeys(last.figures)
     return replace(

@@ -9,7 +9,7 @@ from calyx.config.section import parse
 from calyx.data.schema import Column
 from calyx.errors import ConfigError, UserError
 from calyx.preprocessing.config import Constants, PreprocessingConfig
-from calyx.preprocessing.fitting import ColumnFit, Fitted, given
+from calyx.preprocessing.fitting import ColumnFit, Fitted, fit_by_config
 from calyx.run.order import Terms
 from calyx.tasks.task import Task
 from client.rows.begun import Beginning
@@ -47,7 +47,7 @@ def fitted_for(
     """
     cfg = parse(PreprocessingConfig, terms.preprocessing, "preprocessing")
     if constants is not None:  # they go with the model, whoever's rows these are
-        return given(task.schema, replace(cfg, name="federated", fitted=(constants,)))
+        return fit_by_config(task.schema, replace(cfg, name="federated", fitted=(constants,)))
     scales = cfg.scaling != "none" or cfg.outliers != "keep"
     fills = cfg.numeric_imputation in ("median", "mode") or cfg.categorical_imputation == "mode"
     if whose is not None and (scales or fills):

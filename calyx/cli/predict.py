@@ -13,19 +13,19 @@ from safetensors import SafetensorError
 from calyx.cli.arguments import Parser
 from calyx.cli.fitted import Whose, fitted_for
 from calyx.cli.new_rows import NewRows, faults, read_new_rows, said_of
-from calyx.cli.outputs import add_output, claimed, rows_of
+from calyx.cli.outputs import add_output, claim, rows_of
 from calyx.cli.own_models import Answering, model_of
 from calyx.cli.predictions import as_csv, header_of, predict
-from calyx.composing.defaults import followed
+from calyx.composing.defaults import fill_in_defaults
 from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Table
 from calyx.data.words import one_form
 from calyx.errors import UserError, for_terminal
+from calyx.model.constants import without_constants
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import initial_model, load_weights
 from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.choice import AUTO
-from calyx.preprocessing.federated import without_constants
 from calyx.preprocessing.fitting import Fitted, apply
 from calyx.run.folder import RunFolder
 from calyx.run.order import Terms, terms_of
@@ -57,8 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     config = folder.read_config()
     files, folders = rows_of(config)
     folders += [options.state_dir] if options.state_dir else []
-    out = claimed(options, [options.file, *files], folders)
-    run = parse(RunConfig, followed(config), "")  # a run of before may lack keys
+    out = claim(options, [options.file, *files], folders)
+    run = parse(RunConfig, fill_in_defaults(config), "")  # a run of before may lack keys
     summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")

@@ -11,7 +11,7 @@ from calyx.errors import UserError
 from calyx.model.weights import Weights, initial_model, load_into
 from calyx.seeding import global_scope
 from calyx.tasks.task import Task
-from calyx.words.digits import by_scale, decimals_of, fixed
+from calyx.words.digits import by_scale, decimals_of, format_fixed
 
 BATCH_ROWS = 4096
 SMALL_DIGITS = 3  # of a small probability
@@ -82,4 +82,4 @@ def probabilities(row: list[float]) -> list[str]:
     decimals = 6
     while first > second and f"{first:.{decimals}f}" == f"{second:.{decimals}f}":
         decimals += 1
-    return [fixed(p, max(decimals, decimals_of(p, SMALL_DIGITS))) for p in row]
+    return [format_fixed(p, max(decimals, decimals_of(p, SMALL_DIGITS))) for p in row]

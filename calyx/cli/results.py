@@ -16,7 +16,7 @@ from calyx.run.folder import RunFolder
 from calyx.run.rows import Models
 from calyx.run.summary import BaselineScores, CrossValidation, Summary
 from calyx.words.digits import ABSENT, apart, share
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from server.attendance import sentences
 
 _ZERO = "always the commonest class"
@@ -74,7 +74,7 @@ def _lines(summary: Summary, folder: Path) -> list[str]:
     """What else was found out: of own models, of the folds, and of the data."""
     found, population = [], _own_population(summary)
     if summary.left_out_changed:
-        names = printable(named([one.client for one in summary.left_out_changed]))
+        names = printable(join_names([one.client for one in summary.left_out_changed]))
         found.append(f"without {names}, whose rows changed while the run was stopped")
     untrained = population.untrained if population else 0
     if untrained:

@@ -1,13 +1,13 @@
-"""Constants of a preprocessing from sums over all clients, and where they lie in a model's file.
+"""Constants of a preprocessing from sums over all clients.
 
 They are fitted on the training parts, of which the server saw sums only. Mean and standard deviation
 are exact; median and outlier bounds have margins, and what is not known well enough is not used, which
 `shortcomings` says. Of a column that fewer than two sites show, there are no sums: its constants are of
 its declared range. The most frequent category fills holes where it is so whatever hidden rows are; else
-no category does.
+no category does. See docs/decisions/0024.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,9 +16,8 @@ from calyx.errors import ConfigError
 from calyx.findings.figures import Figures, VariableFigures
 from calyx.findings.finding import AuditFinding
 from calyx.findings.numbers import Numbers
-from calyx.model.weights import Array, Weights
 from calyx.preprocessing.absence import NO_CATEGORY
-from calyx.preprocessing.config import Constants, PreprocessingConfig
+from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import (
     LEAST_SCALE,
     ColumnFit,
@@ -26,9 +25,8 @@ from calyx.preprocessing.fitting import (
     outlier_bounds,
 )
 from calyx.preprocessing.imputation import constant_fill, unknown_category
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 
-STORED = "preprocessing/constants"  # a tensor [C, 5]: fill, low, high, mean, scale; NaN where none
 SHOWN = 4  # names in one sentence
 
 
@@ -44,7 +42,7 @@ def check_ranges(schema: Schema, cfg: PreprocessingConfig) -> None:
             )
 
 
-def lacking(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> str:
+def find_lacking(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> str:
     """Which items that constants are made of every site withholds, as a clause; "" where none is."""
     withheld = {item for item, sites in figures.withheld.items() if sites >= figures.sites}
     needs_bins = cfg.numeric_imputation in ("median", "mode") or cfg.outliers != "keep"
@@ -58,7 +56,7 @@ def lacking(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> str:
     if not found:
         return ""
     names, items = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
-    return f"no site gives {named(items)} of {named(names, SHOWN)}"
+    return f"no site gives {join_names(items)} of {join_names(names, SHOWN)}"
 
 
 def unshown(figures: Figures, schema: Schema) -> str:
@@ -75,7 +73,7 @@ def unshown(figures: Figures, schema: Schema) -> str:
 
 def check_given(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> None:
     """Refuse to fit on items that every site withholds. Raises ConfigError that names the columns."""
-    if why := lacking(figures, schema, cfg):
+    if why := find_lacking(figures, schema, cfg):
         raise ConfigError(
             f"preprocessing=federated has no sums to fit on: {why}. Use preprocessing=local, or ask the "
             "sites to list these items in client.policy.statistics; a site with fewer training rows than "
@@ -203,21 +201,3 @@ def _of_range(found: VariableFigures, column: Column, cfg: PreprocessingConfig) 
     fill = given.get(cfg.numeric_imputation, middle)
     mean, scale = (0.0, 1.0) if cfg.scaling == "none" else (middle, reach)
     return ColumnFit(fill, -np.inf, np.inf, mean, scale)
-
-
-def with_constants(weights: Mapping[str, Array], constants: tuple[Constants, ...]) -> Weights:
-    """A model's tensors and the constants that belong to them."""
-    values = [[np.nan if v is None else v for v in row] for row in constants]
-    return dict(weights) | {STORED: np.array(values, dtype=np.float64)}
-
-
-def without_constants(weights: Mapping[str, Array]) -> tuple[Weights, tuple[Constants, ...] | None]:
-    """The model's own tensors, and its constants if there are any. Raises ValueError for others."""
-    own = {name: array for name, array in weights.items() if name != STORED}
-    stored = weights.get(STORED)
-    if stored is None:
-        return own, None
-    if stored.ndim != 2 or stored.shape[1] != 5:
-        raise ValueError(f"{STORED} is of shape {stored.shape}, not [C, 5]")
-    rows = [[None if np.isnan(v) else float(v) for v in row] for row in stored]
-    return own, tuple((a, b, c, d, e) for a, b, c, d, e in rows)

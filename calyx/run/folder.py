@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from calyx.errors import UserError, pasted
+from calyx.errors import UserError, quote_command
 from calyx.files.foreign import (
     MOST_CONFIG_BYTES,
     MOST_SUMMARY_BYTES,
@@ -21,7 +21,7 @@ from calyx.files.foreign import (
 from calyx.files.plain import (
     append_lines,
     ends_whole,
-    locked,
+    lock_file,
     read_lines,
     read_plain,
     strict_json,
@@ -91,7 +91,7 @@ class RunFolder:
         if self.holds_run:
             raise UserError(
                 f"The folder {self.path} already holds a run; choose another hydra.run.dir, or go on "
-                f"with `{pasted('calyx', 'resume', self.path)}`."
+                f"with `{quote_command('calyx', 'resume', self.path)}`."
             )
         # A roster is written before its run begins; a fold looks after its folder itself.
         excepted = (self.path, self.roster, self.folds)
@@ -110,7 +110,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         path = self.path / ".lock"
         check_plain(path)
-        with locked(path) as is_free:
+        with lock_file(path) as is_free:
             if not is_free:
                 raise UserError(
                     f"The run in {self.path} is still going on in another process; wait for its "

@@ -179,5 +179,5 @@ def figure_text(name: str, value: float | None) -> str:
     if name.endswith(("accuracy", "r2")):
         return digits.share(value, least=4)
     if abs(value) < 1:
-        return digits.fixed(value, max(4, digits.decimals_of(value, 4)))
-    return digits.fixed(value, min(4, digits.decimals_of(value, 6)))
+        return digits.format_fixed(value, max(4, digits.decimals_of(value, 4)))
+    return digits.format_fixed(value, min(4, digits.decimals_of(value, 6)))

@@ -9,10 +9,10 @@ from calyx.config.section import RunConfig, Section, parse
 from calyx.files.foreign import read_object
 from calyx.files.plain import write_json
 from calyx.findings.finding import SEVERITIES
+from calyx.model.constants import with_constants
 from calyx.model.metrics import metric_name
 from calyx.model.weights import Weights, save_weights
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.federated import with_constants
 from calyx.run.json_rows import as_json
 from calyx.run.summary import AuditSummary, CrossValidation, Summary
 from server.attendance import absentees
@@ -21,7 +21,7 @@ from server.crossvalidation import read_cv
 from server.federation import Federation
 from server.history import with_rounds
 from server.left_out import read_left_out
-from server.stopping import released
+from server.stopping import choose_model
 from server.work import Work
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
@@ -30,8 +30,8 @@ PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 def run(work: Work) -> Work:
     """Write model.safetensors, then summary.json, which says "finished"."""
     federation, state, folder = work.federation(), work.state, work.folder
-    model, rows = released(state), folder.read_rounds()
-    contents = federation.grid.contents
+    model, rows = choose_model(state), folder.read_rounds()
+    contents = federation.setting.contents
     summary = replace(
         _summary(work, model),
         models=contents.models,

@@ -15,7 +15,7 @@ from server.crossvalidation import cross_validate
 from server.exchange.asking import ask
 from server.exchange.exchange import Exchange, Outcome, judged, populations, total_counts
 from server.federation import Federation
-from server.stopping import released
+from server.stopping import choose_model
 from server.work import Work
 
 
@@ -30,24 +30,22 @@ def test_best(federation: Federation, state: RunState) -> RunState:
 
     Raises ValueError before the first round.
     """
-    best = released(state)
+    best = choose_model(state)
     if best.test is not None:
         return state
-    clients = federation.folder.clients
-    federation.folder.truncate(
-        clients, ClientRow, lambda row: row.kind != "test"
-    )  # of an earlier best
-    exchange = Exchange("test", best.round, 1, federation.dealt, previous=())
-    outcome = ask(federation, exchange, best.weights)[0]
+    clients = federation.folder.clients  # its test rows are of an earlier best
+    federation.folder.truncate(clients, ClientRow, lambda row: row.kind != "test")
+    exchange = Exchange("test", best.round, federation.dealt)
+    outcome = ask(federation, exchange, best.weights).outcome
     _say_untrained(federation, outcome, best.round)
-    tested = replace(state, best=replace(best, test=_figures(outcome, federation.grid.contents)))
+    tested = replace(state, best=replace(best, test=_figures(outcome, federation.setting.contents)))
     save(federation.folder.checkpoints, tested, federation.run.keep_checkpoints)
     return tested
 
 
 def _say_untrained(federation: Federation, outcome: Outcome, number: int) -> None:
     """That figures of own models are not of everybody, where somebody has none."""
-    of = populations(outcome, federation.grid.contents)
+    of = populations(outcome, federation.setting.contents)
     own = of.get(PERSONAL, of[""])
     if own.untrained:
         has = "has" if own.untrained == 1 else "have"

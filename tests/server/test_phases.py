@@ -10,8 +10,8 @@ from support.taps import Tap, run_server
 from calyx.errors import CalyxError, ConfigError, RoundFailed
 from calyx.files.plain import read_lines
 from calyx.findings.figures import read_sums
+from calyx.model.constants import without_constants
 from calyx.model.weights import load_weights
-from calyx.preprocessing.federated import without_constants
 from calyx.questions.layouts import survey_of
 from client.rows.data import read_rows
 from server.phase_order import check_phases

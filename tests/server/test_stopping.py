@@ -6,7 +6,7 @@ from string import ascii_lowercase
 import numpy as np
 import pytest
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import RunConfig, Stopping, parse
 from calyx.errors import ConfigError
 from calyx.model.populations import Population
@@ -15,11 +15,11 @@ from calyx.tasks.registry import load_task
 from server.checkpoints import Best, RunState, load_newest, save
 from server.stopping import (
     Validated,
+    are_nearly_the_same,
     check_monitor,
-    compared,
-    is_nearly,
+    choose_model,
+    compare,
     reason_to_stop,
-    released,
     why_unranked,
 )
 
@@ -47,7 +47,7 @@ def ranked(values, stopping=LOSS, state=None):
         state = replace(state, round=state.round + 1, weights=weights)
         names = tuple(sorted(clients))
         validated = Validated(value, names, population(names, *rows))
-        state, sentence = compared(state, validated, stopping)
+        state, sentence = compare(state, validated, stopping)
         said.append(sentence)
     return state, said
 
@@ -112,16 +112,16 @@ def test_who_has_no_validation_rows_may_be_missing():
     names, rows = ALL[1:], population(ALL)
     state, _ = ranked([(0.5, ALL)])
     state = replace(state, round=2)
-    state, said = compared(state, Validated(0.4, names, replace(rows, who="others")), LOSS)
+    state, said = compare(state, Validated(0.4, names, replace(rows, who="others")), LOSS)
     assert (state.best.round, said) == (2, "")
 
 
 def test_fewer_than_one_client_in_twenty_may_differ():
     many = tuple(f"client-{i}" for i in range(100))
-    assert is_nearly(many, many[4:])
-    assert not is_nearly(many, many[5:])
-    assert not is_nearly(ALL, ALL[1:])
-    assert not is_nearly(many, (*many[3:], "new", "newer"))
+    assert are_nearly_the_same(many, many[4:])
+    assert not are_nearly_the_same(many, many[5:])
+    assert not are_nearly_the_same(ALL, ALL[1:])
+    assert not are_nearly_the_same(many, (*many[3:], "new", "newer"))
 
 
 def test_a_round_without_a_figure_ends_a_row_of_other_clients():
@@ -162,10 +162,10 @@ def test_it_waits_for_rounds_that_can_be_compared_and_says_so():
 
 def test_the_last_model_is_released_where_no_round_is_called_best():
     state, _ = ranked(by_all(None, None))
-    assert (released(state).round, released(state).value) == (2, None)
+    assert (choose_model(state).round, choose_model(state).value) == (2, None)
     assert reason_to_stop(state, LOSS) is None
     with pytest.raises(ValueError, match="no rounds"):
-        released(before())
+        choose_model(before())
     told = ModelTest(
         figures={"test_loss": 1.0},
         test_clients_scored=1,
@@ -174,8 +174,8 @@ def test_the_last_model_is_released_where_no_round_is_called_best():
         absent={},
     )
     tested = Best(2, None, state.weights, test=told)
-    assert released(replace(state, best=tested)) is tested
-    assert released(replace(state, best=tested, round=3)).test is None
+    assert choose_model(replace(state, best=tested)) is tested
+    assert choose_model(replace(state, best=tested, round=3)).test is None
 
 
 def test_layers_that_stay_at_home_make_own_models_too():
@@ -185,7 +185,7 @@ def test_layers_that_stay_at_home_make_own_models_too():
 
 
 def config_of(*words):
-    return parse(RunConfig, resolved(compose(list(words))), "")
+    return parse(RunConfig, resolve(compose(list(words))), "")
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,13 @@ def read_outcome(folder: Path, job: int, overrides: Sequence[str] = ()) -> Outco
     A run that has been finished since, by `calyx resume` for instance, counts as finished.
     """
     run = RunFolder(folder)
-    said = _said(folder)
+    said = _read_state(folder)
     named = said.get("overrides", overrides)
     words = tuple(for_terminal(str(word)) for word in named) if isinstance(named, Sequence) else ()
     if run.summary.exists() and run.report.exists():
         try:
-            return Outcome(job, folder, words, "finished", summary=_shown(run.read_summary()))
+            summary = parse_row(Summary, _make_printable(as_json(run.read_summary())))
+            return Outcome(job, folder, words, "finished", summary=summary)
         except CalyxError as error:
             return Outcome(job, folder, words, "failed", str(error))
     status = said.get("status")
@@ -61,27 +62,23 @@ def read_outcome(folder: Path, job: int, overrides: Sequence[str] = ()) -> Outco
     return Outcome(job, folder, words, cast(Status, status), printable(str(said.get("error", ""))))
 
 
-def _shown(summary: Summary) -> Summary:
+def _make_printable(value: Any) -> Any:  # noqa: ANN401 - JSON
     """A summary whose texts can be put on a terminal and into a file, whoever wrote it."""
-    return parse_row(Summary, _printable(as_json(summary)))
-
-
-def _printable(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
-        return {_printable(key): _printable(inner) for key, inner in value.items()}
+        return {_make_printable(key): _make_printable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_printable(inner) for inner in value]
+        return [_make_printable(inner) for inner in value]
     return printable(value) if isinstance(value, str) else value
 
 
-def found_below(folder: Path) -> list[Outcome]:
+def find_outcomes(folder: Path) -> list[Outcome]:
     """Every job that has left its file below a sweep's folder, by number."""
-    jobs = [(_said(path.parent).get("job"), path.parent) for path in folder.rglob(FILE)]
+    jobs = [(_read_state(path.parent).get("job"), path.parent) for path in folder.rglob(FILE)]
     numbered = [(job, path) for job, path in jobs if isinstance(job, int)]
     return [read_outcome(path, job) for job, path in sorted(numbered)]
 
 
-def _said(folder: Path) -> dict[str, Any]:
+def _read_state(folder: Path) -> dict[str, Any]:
     try:
         return read_object(folder / FILE)
     except (OSError, ValueError):
