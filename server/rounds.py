@@ -171,38 +171,25 @@ def _validate(federation: Federation, state: RunState) -> RunState:
     started, run, cohort = time.monotonic(), federation.run, federation.dealt
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
-        before = federation.folder.read_rounds()[-1]
-        row = replace(
-            _pending_row(state),
-            figures=before.figures,
-            absent=before.absent,
-            validated_on=before.validated_on,
-        )
-        return _record(federation, state, row)
+        return _record(federation, state, _row_of_same_model(federation, state))
     # 1. Sample, 2. ask.
     if run.evaluate == "with_training":
         cohort = sample_cohort(cohort, run.cohort_size, run.seed, state.round + 1)
     exchange = Exchange("evaluate", state.round, cohort, previous=state.links)
     answer = ask(federation, exchange, state.weights)
     # 3. Validate, and 5. record: the round costs this exchange, too. There is nothing to aggregate.
-    row = _with_cost(_pending_row(state), answer.outcome)
+    row = _with_bytes(_pending(state), answer.outcome)
     row = replace(row, seconds=row.seconds + time.monotonic() - started)
     return _complete(federation, replace(state, pending=row), answer)
 
 
-def _pending_row(state: RunState) -> RoundRow:
-    """The row of the round whose model is not validated yet. Raises ValueError if there is none."""
-    if state.pending is None:
-        raise ValueError("no round waits for its validation")
-    return state.pending
-
-
-def _with_cost(row: RoundRow, outcome: Outcome) -> RoundRow:
-    """The row, with the bytes of another exchange that was for its figures."""
+def _row_of_same_model(federation: Federation, state: RunState) -> RoundRow:
+    before = federation.folder.read_rounds()[-1]
     return replace(
-        row,
-        bytes_up=row.bytes_up + outcome.sums.bytes_up,
-        bytes_down=row.bytes_down + outcome.sums.bytes_down,
+        _pending(state),
+        figures=before.figures,
+        absent=before.absent,
+        validated_on=before.validated_on,
     )
 
 
@@ -214,7 +201,7 @@ def _complete(federation: Federation, state: RunState, answer: Answer) -> RunSta
     figures = judged(outcome.evaluated, contents).named("val_")
     whose = populations(outcome, contents)
     row = replace(
-        _pending_row(state),
+        _pending(state),
         figures=figures.values,
         absent=figures.absent,
         validated_on={f"{prefix}validated_on": of for prefix, of in whose.items()},
@@ -235,7 +222,7 @@ def _record(
     state = _rank(federation, replace(state, pending=None), row, outcome)
     if outcome and outcome.trained and _reason_to_stop(state, run):
         # That training is no row of its own: what it cost was spent on this one's figures.
-        row = _with_cost(row, outcome)
+        row = _with_bytes(row, outcome)
     best = state.best.round if state.best else None
     row = replace(row, best_round=best, seconds=round(row.seconds, 4))
     federation.folder.unfinish()
@@ -243,6 +230,21 @@ def _record(
     label = federation.label
     log.info(f"{label}{round_line(row, run.rounds)}", extra={"row": row, "fold": label})
     return state
+
+
+def _pending(state: RunState) -> RoundRow:
+    """The row of the round whose model is not validated yet. Raises ValueError where there is none."""
+    if state.pending is None:
+        raise ValueError("no round waits for its validation")
+    return state.pending
+
+
+def _with_bytes(row: RoundRow, outcome: Outcome) -> RoundRow:
+    """The row, with what another exchange cost for it."""
+    sums = outcome.sums
+    return replace(
+        row, bytes_up=row.bytes_up + sums.bytes_up, bytes_down=row.bytes_down + sums.bytes_down
+    )
 
 
 def _rank(
@@ -263,7 +265,8 @@ def _rank(
         state = replace(state, best=drop_best_of_fewer(state.best, clients))
     of = populations(outcome, contents)
     rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
-    state, sentence = compare(state, Validated(row.figure(monitor), clients, rows), run.stopping)
+    validated = Validated(row.figure(monitor), clients, rows)
+    state, sentence = compare(state, validated, run.stopping)
     if sentence:
         folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
     return state

@@ -44,9 +44,8 @@ class SimulatedClients:
         if _code_here() != self.code:
             return engine_failure("its machine has other code than the launcher", message)
         name = list(self.identities.private)[int(context.node_config[PARTITION])]
-        keys = (self.identities.private[name], self.identities.roster)
         config = dict[str, str | int | float | bool](
-            node_config(name, self.section, keys, self.store)
+            node_config(name, self.section, self.identities.keys_of(name), self.store)
         )
         own = Context(
             context.run_id, context.node_id, config, context.state, dict(context.run_config)

@@ -34,7 +34,7 @@ class Clients:
 
     def fresh(self, name, **section):
         """A client that has just been started."""
-        keys = (self.federation.identities.private[name], self.federation.identities.roster)
+        keys = self.federation.identities.keys_of(name)
         node = self.federation.nodes[name]
         config = dict(node_config(name, self.section | section, keys))
         return Context(1, node, config, RecordDict(), {})

@@ -144,12 +144,9 @@ def lie(reply):
     return [reply]
 
 
-def replacing_error(reply):
-    metadata = reply.metadata
-    error = wire.engine_failure("x", reply)
-    error.__dict__["_metadata"] = metadata
-    error.__dict__["_error"] = Error(2, "my row 5")
-    return [error]
+def fail(reply):
+    """An error of Flower's own in place of the reply, with words of the client's."""
+    return [Message(metadata=reply.metadata, error=Error(2, "my row 5"))]
 
 
 def another(reply):
@@ -171,7 +168,7 @@ def test_the_order_of_replies_and_a_second_reply_change_no_byte(federation):
     ("change", "reason"),
     [
         (lambda reply: [], "no reply before the deadline"),
-        (replacing_error, "Flower's error 2"),
+        (fail, "Flower's error 2"),
         (spoil, "bytes, not"),
     ],
 )
