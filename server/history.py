@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from calyx.config.section import RunConfig
 from calyx.run.rows import Absent, RoundRow
 from calyx.run.summary import Summary
 from server.checkpoints import RunState
+from server.config import RunConfig
 from server.stopping import choose_model, why_unranked
 
 

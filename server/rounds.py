@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from flwr.app import Message
 
-from calyx.config.section import RunConfig
 from calyx.errors import RoundFailed
 from calyx.files.plain import append_lines
 from calyx.model.metrics import PERSONAL
@@ -27,11 +26,12 @@ from calyx.run.rows import RoundRow, round_line
 from calyx.seeding import global_scope
 from calyx.wire import records
 from server.checkpoints import RunState, save
+from server.config import RunConfig
 from server.exchange.asking import ask
 from server.exchange.cohort_grid import Answer
 from server.exchange.exchange import Exchange, Outcome, judged, mean_loss, populations
 from server.exchange.underway import Record
-from server.federation import Federation
+from server.federation import Training
 from server.sampling import sample_cohort
 from server.stopping import Validated, compare, drop_best_of_fewer, reason_to_stop, why_unranked
 
@@ -80,35 +80,35 @@ def _reason_to_stop(state: RunState, run: RunConfig) -> str | None:
     return reason or ("all rounds are done" if state.round >= run.rounds else None)
 
 
-def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
+def run_rounds(federation: Training, state: RunState) -> tuple[RunState, str]:
     """Run rounds from `state` on; the last state, and why it ended.
 
     Each round is on disk before the next begins. Raises RoundFailed if a round has too few replies
     after all retries; the state before it is saved.
     """
-    run, setting = federation.run, federation.setting
-    step = next_step(state, run, setting.begun)
+    run = federation.run
+    step = next_step(state, run, federation.begun)
     while not isinstance(step, Stop):
         if isinstance(step, Train):
             state = _train(federation, state, step.validates)
         else:
             state = _validate(federation, state)
-        step = next_step(state, run, setting.begun)
+        step = next_step(state, run, federation.begun)
         # 6. Save before anything else is asked. Between a training and an exchange that validates it,
         # only clients that remember it need that: they would not train for it a second time.
-        if setting.underway is not None or not isinstance(step, Validate):
+        if federation.underway is not None or not isinstance(step, Validate):
             save(federation.folder.checkpoints, state, run.keep_checkpoints)
     return state, step.reason
 
 
-def _train(federation: Federation, state: RunState, validates: bool) -> RunState:
+def _train(federation: Training, state: RunState, validates: bool) -> RunState:
     """Train the next round; with `validates`, complete the round before by the same vectors.
 
     The new round's row is pending. Raises RoundFailed, also if the strategy makes no sound model.
     """
     started, number, run = time.monotonic(), state.round + 1, federation.run
     # 1. Sample by seed and round alone: a resumed run draws the same cohort.
-    cohort = sample_cohort(federation.dealt, run.cohort_size, run.seed, number)
+    cohort = sample_cohort(federation.clients.dealt, run.cohort_size, run.seed, number)
     # 2. Ask each client for one vector; clients keep what is their own of the best round so far.
     exchange = Exchange(
         "train",
@@ -138,12 +138,11 @@ def _train(federation: Federation, state: RunState, validates: bool) -> RunState
         pending=_training_row(outcome, time.monotonic() - started),
         links=outcome.sums.links,
         # Clients answer for a model once, so that an encrypted run cannot go on from here.
-        is_stalled=run.privacy["name"] == "secagg"
-        and _is_same(weights, state.weights, federation.model),
+        is_stalled=run.privacy.is_encrypted and _is_same(weights, state.weights, federation.model),
     )
 
 
-def _aggregate(federation: Federation, number: int, replies: Iterable[Message]) -> Weights:
+def _aggregate(federation: Training, number: int, replies: Iterable[Message]) -> Weights:
     """The strategy's model of these replies. Raises RoundFailed if it makes none, or one of NaN."""
     with global_scope(federation.run.seed, "strategy", number):
         arrays, _ = federation.strategy.aggregate_train(number, replies)
@@ -157,18 +156,18 @@ def _aggregate(federation: Federation, number: int, replies: Iterable[Message]) 
     return weights
 
 
-def _watch_step(federation: Federation, before: Weights, after: Weights) -> list[str]:
+def _watch_step(federation: Training, before: Weights, after: Weights) -> list[str]:
     own = federation.model
     step = {n: w for n, w in after.items() if n in own and w.dtype.kind == "f"}
-    return federation.setting.watch.of_step(before, step)
+    return federation.watch.of_step(before, step)
 
 
-def _validate(federation: Federation, state: RunState) -> RunState:
+def _validate(federation: Training, state: RunState) -> RunState:
     """Complete the pending round by an evaluation: of every model, or only of the last one.
 
     The last one is asked of the cohort whose training would have validated it.
     """
-    started, run, cohort = time.monotonic(), federation.run, federation.dealt
+    started, run, cohort = time.monotonic(), federation.run, federation.clients.dealt
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
         return _record(federation, state, _row_of_same_model(federation, state))
@@ -183,7 +182,7 @@ def _validate(federation: Federation, state: RunState) -> RunState:
     return _complete(federation, replace(state, pending=row), answer)
 
 
-def _row_of_same_model(federation: Federation, state: RunState) -> RoundRow:
+def _row_of_same_model(federation: Training, state: RunState) -> RoundRow:
     before = federation.folder.read_rounds()[-1]
     return replace(
         _pending(state),
@@ -193,9 +192,9 @@ def _row_of_same_model(federation: Federation, state: RunState) -> RoundRow:
     )
 
 
-def _complete(federation: Federation, state: RunState, answer: Answer) -> RunState:
+def _complete(federation: Training, state: RunState, answer: Answer) -> RunState:
     """Complete the pending round by what was evaluated."""
-    contents, outcome = federation.setting.contents, answer.outcome
+    contents, outcome = federation.contents, answer.outcome
     if answer.evaluated:  # a strategy of Flower's divides by their rows
         federation.strategy.aggregate_evaluate(state.round, answer.evaluated)
     figures = judged(outcome.evaluated, contents).named("val_")
@@ -210,14 +209,14 @@ def _complete(federation: Federation, state: RunState, answer: Answer) -> RunSta
 
 
 def _record(
-    federation: Federation, state: RunState, row: RoundRow, outcome: Outcome | None = None
+    federation: Training, state: RunState, row: RoundRow, outcome: Outcome | None = None
 ) -> RunState:
     """Write the row of the round that was pending, and rank its model.
 
     Without an outcome the figures are those of the round before, whose model this round's still is.
     """
     run = federation.run
-    watch = federation.setting.watch
+    watch = federation.watch
     _say_jumps(federation, state.round, watch.of_loss(row.figure("val_loss")))
     state = _rank(federation, replace(state, pending=None), row, outcome)
     if outcome and outcome.trained and _reason_to_stop(state, run):
@@ -248,16 +247,16 @@ def _with_bytes(row: RoundRow, outcome: Outcome) -> RoundRow:
 
 
 def _rank(
-    federation: Federation, state: RunState, row: RoundRow, outcome: Outcome | None
+    federation: Training, state: RunState, row: RoundRow, outcome: Outcome | None
 ) -> RunState:
     """The state that knows whether this round is the best so far, where rounds can be compared."""
     run, folder = federation.run, federation.folder
     if state.best is not None and state.best.value is None:
         state = replace(state, best=None)  # released by a shorter run because it was the last one
-    if outcome is None or why_unranked(run, sum(map(len, federation.dealt))):
+    if outcome is None or why_unranked(run, sum(map(len, federation.clients.dealt))):
         return state
     clients = tuple(name for name in outcome.exchange.cohort if name not in outcome.dropped)
-    contents, monitor = federation.setting.contents, run.stopping.monitor
+    contents, monitor = federation.contents, run.stopping.monitor
     is_personal = monitor.startswith(f"val_{PERSONAL}")
     if contents.is_localised or is_personal:
         trained = _names_that_trained([*folder.read_rounds(), row])
@@ -277,7 +276,7 @@ def _names_that_trained(rows: list[RoundRow]) -> set[str]:
     return {name for row in rows for name in row.cohort if name not in row.dropped}
 
 
-def _say_jumps(federation: Federation, number: int, sentences: list[str]) -> None:
+def _say_jumps(federation: Training, number: int, sentences: list[str]) -> None:
     for sentence in sentences:
         message = (
             f"In round {number} {sentence}: a training.lr that is too high does that, and so does a member "

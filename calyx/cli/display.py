@@ -116,7 +116,7 @@ class Display(logging.Handler):
             ("calyx  ", "bold magenta"),
             (f"{task.name}", "bold"),
             f" · {run.strategy.name} · {len(task.clients)} clients",
-            f" · privacy {run.privacy['name']} · seed {run.seed}",
+            f" · privacy {run.privacy.name} · seed {run.seed}",
         )
         done = self._rows[-1].round if self._rows else 0
         what, clients, total = self._stage

@@ -14,7 +14,7 @@ from calyx.cli.meanings import explain
 from calyx.cli.operating import AUTHORITY, CONTROL_PORT, connect
 from calyx.cli.running import show
 from calyx.cli.tracking import track
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.errors import CalyxError, UserError, quote_command
 from calyx.files.foreign import check_plain
 from calyx.files.plain import write_atomically
@@ -24,8 +24,10 @@ from calyx.pages.page import write_report
 from calyx.run.folder import RunFolder
 from calyx.run.rows import round_line
 from calyx.secagg.roster import Roster, write_roster
+from calyx.simulation.engine import read_engine, tell
 from calyx.trust.key_files import read_roster_file
 from server.attendance import AWAY
+from server.config import RunConfig
 from server.job import to_run_config
 
 POLL_S = 1.0
@@ -87,7 +89,9 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
     """
     roster = read_pinned(options, folder)
     text = write_roster(roster) if roster else None
-    job = to_run_config(config, folder.path, resume=resume, roster=text)
+    run = parse(RunConfig, config, "")
+    engine = tell(read_engine(run.engine))
+    job = to_run_config(config, folder.path, resume=resume, roster=text, engine=engine)
     console = Console(highlight=False, markup=False, emoji=False)
     with connect(options.control_port, options.authority) as operator:
         operator.runs()  # a server that is away is said before anything is written
@@ -105,7 +109,7 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
                 f"`{quote_command('calyx', 'resume', folder.path)}`."
             ) from None
     report = write_report(folder.path)
-    track(parse(RunConfig, config, ""), folder)
+    track(run, folder)
     show(folder.read_summary(), folder.path, report)
 
 

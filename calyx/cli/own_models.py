@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from calyx.cli.fitted import Whose
-from calyx.config.section import RunConfig
 from calyx.errors import UserError
 from calyx.model.makeup import Makeup
 from calyx.model.weights import Weights
 from calyx.run.folder import RunFolder
 from client.learning.store import Store
+from server.config import RunConfig
 from strategies.loading import load_objective
 
 

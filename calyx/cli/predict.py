@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from calyx.cli.outputs import add_output, claim, rows_of
 from calyx.cli.own_models import Answering, model_of
 from calyx.cli.predictions import as_csv, header_of, predict
 from calyx.composing.defaults import fill_in_defaults
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.data.schema import Table
 from calyx.data.words import one_form
 from calyx.errors import UserError, for_terminal
@@ -30,8 +31,10 @@ from calyx.preprocessing.fitting import Fitted, apply
 from calyx.run.folder import RunFolder
 from calyx.run.order import Terms, terms_of
 from calyx.run.summary import Summary
+from calyx.simulation.engine import read_engine
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
+from server.config import RunConfig
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,11 +61,12 @@ def main(arguments: Sequence[str]) -> int:
     files, folders = rows_of(config)
     folders += [options.state_dir] if options.state_dir else []
     out = claim(options, [options.file, *files], folders)
-    run = parse(RunConfig, fill_in_defaults(config), "")  # a run of before may lack keys
+    config = fill_in_defaults(config)  # a run of before may lack keys
+    run = parse(RunConfig, config, "")
     summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
-    task, terms = load_task(run.task), _terms_of(run, summary)
+    task, terms = load_task(run.task), _terms_of(config, run, summary)
     whose = _whose(options, folder, run, task)
     header = header_of(task.schema, options.ids)
     rows = read_new_rows(task, options.file, options.ids)
@@ -88,17 +92,18 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _terms_of(run: RunConfig, summary: Summary) -> Terms:
+def _terms_of(config: dict[str, Any], run: RunConfig, summary: Summary) -> Terms:
     """What the run's orders had in common; a run has decided what `preprocessing=auto` is.
 
     Raises UserError where its summary does not say.
     """
-    if run.preprocessing.get("name") != AUTO:
-        return terms_of(run)
+    if run.preprocessing.name != AUTO:
+        return terms_of(config)
     used = summary.preprocessing
     if used not in ("local", "federated"):  # a summary may come from a stranger
         raise UserError("summary.json does not say which preprocessing the run had; it is damaged.")
-    return terms_of(replace(run, preprocessing=run.preprocessing | {"name": used}))
+    terms = terms_of(config)
+    return replace(terms, preprocessing=terms.preprocessing | {"name": used})
 
 
 def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) -> Whose | None:
@@ -113,7 +118,7 @@ def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) ->
     client = next((name for name in task.clients if one_form(name) == one_form(client)), client)
     if state_dir is not None:
         return Whose(client, state_dir / "strategy")
-    if run.engine.get("name") == "superlink":
+    if read_engine(run.engine).clients_remember:
         return Whose(client, None)
     if client not in task.clients:
         raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")

@@ -13,7 +13,6 @@ from itertools import chain, count
 from typing import Any
 
 from calyx.cli.resume import MAY_CHANGE
-from calyx.config.section import RunConfig
 from calyx.files.foreign import read_object
 from calyx.files.plain import write_json
 from calyx.machine.proxies import past_proxies
@@ -21,6 +20,7 @@ from calyx.run.folder import RunFolder
 from calyx.run.json_rows import as_json
 from calyx.run.rows import RoundRow
 from calyx.run.summary import Summary
+from server.config import RunConfig
 
 _OF_MODELS = ("test_", "personal_", "best_val_")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_\-./ ]")

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from calyx.config.section import Mode, Monitor
+from calyx.model.metrics import Mode, Monitor
 from calyx.run.json_rows import STRICT
 from calyx.run.rows import Count
 

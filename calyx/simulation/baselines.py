@@ -10,19 +10,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from calyx.config.section import parse
 from calyx.data.schema import Schema, Table, join
 from calyx.machine.hardware import apply, resolve
 from calyx.model.evaluation import evaluate
-from calyx.model.metrics import Counts, counts_of, figures, metric_name
+from calyx.model.metrics import Counts, Over, counts_of, figures, metric_name
 from calyx.model.training_config import EarlyStopping, TrainingConfig
 from calyx.model.weights import initial_model
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, fit
-from calyx.privacy.section import PrivacyConfig
 from calyx.questions.layouts import over_of
 from calyx.run.order import Terms
 from calyx.run.summary import BaselineScores
+from calyx.simulation.planning import Plan
 from calyx.simulation.progress import Progress, silent
 from calyx.simulation.workers import Done, Job, Result, WorkerPool, tell
 from calyx.tasks.causes import cause_of
@@ -128,11 +127,20 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Question:
-    """What a worker needs to train one baseline: `epochs` at most, on the data of `sites`."""
+    """What a worker needs to train one baseline on the data of `sites`."""
 
     terms: Terms
-    epochs: int
+    training: TrainingConfig
+    preprocessing: PreprocessingConfig
+    over: Over  # as the federation's figures
     sites: tuple[Site, ...]
+
+
+def question_of(plan: Plan, epochs: int) -> Question:
+    """Of the baselines of a run: models that are trained to their end, for `epochs` at most."""
+    early_stopping = EarlyStopping(patience=PATIENCE, min_delta=0.0)
+    training = replace(plan.run.training, epochs=epochs, early_stopping=early_stopping)
+    return Question(plan.terms, training, plan.preprocessing, over_of(plan.run.privacy), plan.sites)
 
 
 def compute_baselines(
@@ -153,7 +161,9 @@ def compute_baselines(
     def on_told(index: int, epoch: int) -> None:
         nonlocal of_pooled
         if index == 0:
-            of_pooled = f"all rows in one place: epoch {epoch} of at most {question.epochs}"
+            of_pooled = (
+                f"all rows in one place: epoch {epoch} of at most {question.training.epochs}"
+            )
             show()
 
     def on_result(index: int, result: Result) -> None:
@@ -195,8 +205,7 @@ def train_pooled(question: Question) -> Tested:
     """In a worker: the test of one model on all clients' rows, preprocessed as one table."""
     participants = _participants(question)
     raw = {part: join([p.raw[part] for p in participants]) for part in PART_NAMES}
-    cfg = parse(PreprocessingConfig, question.terms.preprocessing, "preprocessing")
-    fitted = fit(raw["train"], participants[0].task.schema, cfg)
+    fitted = fit(raw["train"], participants[0].task.schema, question.preprocessing)
     return _test(question, raw, fitted, "all clients pooled")
 
 
@@ -205,12 +214,8 @@ def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, nam
     task = participants[0].task
     hardware = resolve(question.sites[0].hardware)
     device = apply(hardware)
-    cfg = parse(TrainingConfig, terms.training, "training")
-    cfg = replace(
-        cfg, epochs=question.epochs, early_stopping=EarlyStopping(patience=PATIENCE, min_delta=0.0)
-    )
     model = initial_model(task, participants[0].num_inputs, terms.seed)
-    job = LocalJob(cfg, LocalObjective(), hardware, terms.seed, 0, f"baseline {name}")
+    job = LocalJob(question.training, LocalObjective(), hardware, terms.seed, 0, f"baseline {name}")
     train(
         model,
         to_part(raw["train"], fitted),
@@ -218,10 +223,9 @@ def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, nam
         job,
         tell,
     )
-    over = over_of(parse(PrivacyConfig, terms.privacy, "privacy"))  # as the federation's figures
     counts = {
         p.name: counts_of(
-            evaluate(model, to_part(p.raw["test"], fitted), device), task.schema, over
+            evaluate(model, to_part(p.raw["test"], fitted), device), task.schema, question.over
         )
         for p in participants
     }

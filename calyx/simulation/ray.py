@@ -19,8 +19,9 @@ from calyx.flower.bundle import code_hash
 from calyx.flower.messages import as_task
 from calyx.machine.proxies import past_proxies
 from calyx.simulation.embedded import Onlooker
+from calyx.simulation.engine import RayConfig
 from calyx.simulation.identities import Identities
-from calyx.simulation.planning import Plan, RayConfig
+from calyx.simulation.planning import Plan
 from calyx.wire.messages import engine_failure
 from client.config import node_config
 

@@ -12,21 +12,20 @@ from pathlib import Path
 from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid
 
-from calyx.config.section import parse
 from calyx.errors import UserError
 from calyx.files.plain import read_lines
 from calyx.flower.messages import SERVER_NODE, quiet_flower
 from calyx.machine.hardware import cores
 from calyx.model.metrics import PERSONAL
-from calyx.model.training_config import TrainingConfig
 from calyx.run.folder import RunFolder
 from calyx.run.rows import ClientRow
 from calyx.run.summary import Summary
-from calyx.simulation.baselines import Federated, Figure, Question, compute_baselines, scores_of
+from calyx.simulation.baselines import Federated, Figure, compute_baselines, question_of, scores_of
 from calyx.simulation.embedded import RUN_ID, Answer, EmbeddedGrid
+from calyx.simulation.engine import RayConfig, tell
 from calyx.simulation.identities import Identities, throw_away
 from calyx.simulation.observer import Observer
-from calyx.simulation.planning import Plan, RayConfig
+from calyx.simulation.planning import Plan
 from calyx.simulation.progress import Progress
 from calyx.simulation.ray import open_grid
 from calyx.simulation.rehearsal import Found, rehearse
@@ -58,9 +57,10 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         for _, sentence in found.events:
             log.warning(sentence)
         identities = throw_away(plan.task.clients)
-        run_config = to_run_config(plan.config, folder, resume=resume, roster=identities.roster)
+        roster, engine = identities.roster, tell(plan.engine)
+        job = to_run_config(plan.config, folder, resume=resume, roster=roster, engine=engine)
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
-            app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
+            app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
         onlooker.flush()
         for event, sentence in said:
             run_folder.event(event, "warning", sentence)
@@ -95,8 +95,8 @@ def _compute_elsewhere() -> None:
 
 def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder, progress: Progress) -> None:
     summary = folder.read_summary()
-    epochs = int(parse(TrainingConfig, plan.run.training, "training").epochs) * plan.run.rounds
-    found = compute_baselines(pool, Question(plan.terms, epochs, plan.sites), progress)
+    epochs = plan.run.training.epochs * plan.run.rounds
+    found = compute_baselines(pool, question_of(plan, epochs), progress)
     is_none = isinstance(found, str)
     failed = {"all rows in one place": found} if isinstance(found, str) else found.failed
     for whose, why in failed.items():

@@ -5,46 +5,44 @@ import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
-from calyx.config.section import RunConfig, Section, parse
+from calyx.config.section import Section
 from calyx.files.foreign import read_object
 from calyx.files.plain import write_json
 from calyx.findings.finding import SEVERITIES
 from calyx.model.constants import with_constants
 from calyx.model.metrics import metric_name
 from calyx.model.weights import Weights, save_weights
-from calyx.preprocessing.config import PreprocessingConfig
 from calyx.run.json_rows import as_json
 from calyx.run.summary import AuditSummary, CrossValidation, Summary
 from server.attendance import absentees
 from server.checkpoints import Best
+from server.config import RunConfig
 from server.crossvalidation import read_cv
-from server.federation import Federation
 from server.history import with_rounds
 from server.left_out import read_left_out
+from server.run_context import RunContext
 from server.stopping import choose_model
-from server.work import Work
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 
 
-def run(work: Work) -> Work:
+def run(work: RunContext) -> RunContext:
     """Write model.safetensors, then summary.json, which says "finished"."""
-    federation, state, folder = work.federation(), work.state, work.folder
+    state, folder, contents = work.state, work.folder, work.contents
     model, rows = choose_model(state), folder.read_rounds()
-    contents = federation.setting.contents
     summary = replace(
         _summary(work, model),
         models=contents.models,
-        model_sha256=save_weights(folder.model, _released(work, federation, model.weights)),
-        w_max=work.privacy.w_max(contents.w_max),
+        model_sha256=save_weights(folder.model, _released(work, model.weights)),
+        w_max=work.run.privacy.w_max(contents.w_max),
         absentees=absentees(rows, folder.read_events()),
     )
-    whole = with_rounds(summary, work.run, state, rows, len(work.nodes))
+    whole = with_rounds(summary, work.run, state, rows, len(work.clients.nodes))
     folder.write_summary(whole)
     return work
 
 
-def _summary(work: Work, model: Best) -> Summary:
+def _summary(work: RunContext, model: Best) -> Summary:
     """What a run came to, without its rounds. Raises ValueError where its model is not tested."""
     run, test = work.run, model.test
     if test is None:
@@ -59,14 +57,14 @@ def _summary(work: Work, model: Best) -> Summary:
         test_clients_scored=test.test_clients_scored,
         test_clients_unscored=test.test_clients_unscored,
         tested_on=test.tested_on,
-        num_clients=len(work.nodes),
+        num_clients=len(work.clients.nodes),
         left_out_changed=read_left_out(work.folder),
         classes=work.task.schema.classes,
         metric=metric_name(work.task.schema),
-        privacy=str(run.privacy["name"]),
-        preprocessing=str(run.preprocessing["name"]),
+        privacy=run.privacy.name,
+        preprocessing=work.preprocessing.name,
         training=_settings(run),
-        engine=str(run.engine["name"]),
+        engine=work.engine.name,
         run=work.state.run,
         versions=versions(),
         cv=_cross_validated(work),
@@ -78,26 +76,26 @@ def _summary(work: Work, model: Best) -> Summary:
 def _settings(run: RunConfig) -> Section:
     """How it was trained, also where the config left that to the task."""
     names = ("epochs", "batch_size", "lr", "optimizer", "momentum", "weight_decay")
-    found = {name: run.training[name] for name in names}
+    found = {name: getattr(run.training, name) for name in names}
     return found | {"rounds": run.rounds, "patience": run.stopping.patience}
 
 
-def _cross_validated(work: Work) -> CrossValidation | None:
+def _cross_validated(work: RunContext) -> CrossValidation | None:
     """The folds' scores, without what their file keeps for itself."""
     cv = read_cv(work.folder) if work.run.cv.k is not None else None
     return cv and replace(cv, rounds=None, models=None)
 
 
-def close_audit(work: Work) -> None:
+def close_audit(work: RunContext) -> None:
     """The summary of a run that trains nothing; it says "finished" all the same."""
     findings = read_object(work.folder.audit)["findings"]
     summary = AuditSummary(
         task=work.task.name,
         seed=work.run.seed,
         phases=work.run.phases,
-        num_clients=len(work.nodes),
-        engine=str(work.run.engine["name"]),
-        privacy=str(work.run.privacy["name"]),
+        num_clients=len(work.clients.nodes),
+        engine=work.engine.name,
+        privacy=work.run.privacy.name,
         run=work.state.run,
         stopped_because="the audit is done",
         findings={s: sum(f["severity"] == s for f in findings) for s in SEVERITIES},
@@ -106,11 +104,11 @@ def close_audit(work: Work) -> None:
     write_json(work.folder.summary, as_json(summary))
 
 
-def _released(work: Work, federation: Federation, weights: Weights) -> Weights:
+def _released(work: RunContext, weights: Weights) -> Weights:
     """The model, with what its inputs were preprocessed by where that is the same for all clients."""
-    own = federation.of_model(weights)
-    cfg = parse(PreprocessingConfig, work.preprocessing or {}, "preprocessing")
-    return with_constants(own, cfg.fitted[0]) if cfg.fitted else own
+    own = {name: weights[name] for name in work.initial.makeup.weights}
+    fitted = work.preprocessing.fitted
+    return with_constants(own, fitted[0]) if fitted else own
 
 
 def versions() -> dict[str, str]:

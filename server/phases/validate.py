@@ -14,18 +14,18 @@ from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
 from server.exchange.asking import ask
 from server.exchange.exchange import Exchange, Outcome, judged, populations, total_counts
-from server.federation import Federation
+from server.federation import Training
+from server.run_context import RunContext
 from server.stopping import choose_model
-from server.work import Work
 
 
-def run(work: Work) -> Work:
+def run(work: RunContext) -> RunContext:
     """Test once; the figures are in the state, and of the folds in their folder."""
-    work = replace(work, state=test_best(work.federation(), work.state))
+    work = replace(work, state=test_best(work.training(), work.state))
     return cross_validate(work) if work.run.cv.k is not None else work
 
 
-def test_best(federation: Federation, state: RunState) -> RunState:
+def test_best(training: Training, state: RunState) -> RunState:
     """Have the released model tested, once; the state that knows its figures is saved.
 
     Raises ValueError before the first round.
@@ -33,19 +33,19 @@ def test_best(federation: Federation, state: RunState) -> RunState:
     best = choose_model(state)
     if best.test is not None:
         return state
-    clients = federation.folder.clients  # its test rows are of an earlier best
-    federation.folder.truncate(clients, ClientRow, lambda row: row.kind != "test")
-    exchange = Exchange("test", best.round, federation.dealt)
-    outcome = ask(federation, exchange, best.weights).outcome
-    _say_untrained(federation, outcome, best.round)
-    tested = replace(state, best=replace(best, test=_figures(outcome, federation.setting.contents)))
-    save(federation.folder.checkpoints, tested, federation.run.keep_checkpoints)
+    clients = training.folder.clients  # its test rows are of an earlier best
+    training.folder.truncate(clients, ClientRow, lambda row: row.kind != "test")
+    exchange = Exchange("test", best.round, training.clients.dealt)
+    outcome = ask(training, exchange, best.weights).outcome
+    _say_untrained(training, outcome, best.round)
+    tested = replace(state, best=replace(best, test=_figures(outcome, training.contents)))
+    save(training.folder.checkpoints, tested, training.run.keep_checkpoints)
     return tested
 
 
-def _say_untrained(federation: Federation, outcome: Outcome, number: int) -> None:
+def _say_untrained(training: Training, outcome: Outcome, number: int) -> None:
     """That figures of own models are not of everybody, where somebody has none."""
-    of = populations(outcome, federation.setting.contents)
+    of = populations(outcome, training.contents)
     own = of.get(PERSONAL, of[""])
     if own.untrained:
         has = "has" if own.untrained == 1 else "have"
@@ -54,7 +54,7 @@ def _say_untrained(federation: Federation, outcome: Outcome, number: int) -> Non
             f"in no round: the figures of own models are over the {own.clients} others. More rounds, "
             "or a larger cohort_size, give everybody one."
         )
-        federation.folder.event("untrained", "warning", message, round=number)
+        training.folder.event("untrained", "warning", message, round=number)
 
 
 def _figures(outcome: Outcome, contents: Contents) -> ModelTest:

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calyx.config.section import RunConfig
 from calyx.model.populations import read_population
 from calyx.pages.ranking.entries import figure_of, is_same_rows
 from calyx.run.rows import RoundRow, whose_of
 from calyx.words.digits import number_texts
+from server.config import RunConfig
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
