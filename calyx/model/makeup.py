@@ -70,7 +70,7 @@ def makeup_of(model: "nn.Module", num_inputs: int) -> Makeup:
         variances=frozenset(_in(n, "running_var") for n in norms) & weights.keys(),
         head=_head(after, output) if output is not None else (),
         left=tuple(left_behind(model, after)),
-        plain=_moved(model, after),
+        plain=moved_attributes(model, after),
         counted=tuple(
             _in(n, "num_batches_tracked")
             for n, m in norms.items()
@@ -115,7 +115,7 @@ def left_behind(before: "nn.Module", after: "nn.Module") -> list[str]:
         if name in old
         and name not in counts
         and not (name in travels and old[name].is_floating_point())
-        and _is_moved(old[name], new)
+        and _ismoved_attributes(old[name], new)
     ]
 
 
@@ -134,7 +134,7 @@ def _tried(model: "nn.Module", num_inputs: int) -> "tuple[nn.Module, Tensor | No
     return copy, output if isinstance(output, torch.Tensor) else None
 
 
-def _moved(before: "nn.Module", after: "nn.Module") -> tuple[str, ...]:
+def moved_attributes(before: "nn.Module", after: "nn.Module") -> tuple[str, ...]:
     """Attributes that are plain numbers or tensors, and not those they were."""
     modules = dict(before.named_modules())
     return tuple(
@@ -149,13 +149,13 @@ def _differs(old: object, new: object) -> bool:
     import torch
 
     if isinstance(old, torch.Tensor) and isinstance(new, torch.Tensor):
-        return _is_moved(old, new)
+        return _ismoved_attributes(old, new)
     return (
         isinstance(old, bool | int | float) and isinstance(new, bool | int | float) and old != new
     )
 
 
-def _is_moved(old: "Tensor", new: "Tensor") -> bool:
+def _ismoved_attributes(old: "Tensor", new: "Tensor") -> bool:
     """Whether values differ; what has another shape is something that a model notes in passing."""
     if old.shape != new.shape:
         return False

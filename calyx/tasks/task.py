@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from calyx.config.section import Section
 from calyx.data.schema import Schema, Table
 
 if TYPE_CHECKING:
@@ -21,6 +22,16 @@ def own_split(task: "Task") -> str | None:
     """
     found = getattr(task, "own_split", None)
     return found if isinstance(found, str) else None
+
+
+def model_section(task: "Task", section: Section) -> Section:
+    """What of the task's `section` its network, and how a file of rows is read, follow from.
+
+    A task may say it in an attribute `model_section`, without the names of clients: it stands in the
+    file of a released model, and makes the same task but for them.
+    """
+    own: Section = getattr(task, "model_section", section)
+    return own
 
 
 class Task(Protocol):

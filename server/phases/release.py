@@ -10,14 +10,13 @@ from calyx.config.section import RunConfig, Section, parse
 from calyx.files.foreign import read_object
 from calyx.files.plain import read_lines, write_json
 from calyx.findings.finding import SEVERITIES
-from calyx.model.constants import with_constants
 from calyx.model.metrics import metric_name
-from calyx.model.weights import Weights, save_weights
+from calyx.model.released import describe, save
+from calyx.model.weights import Weights
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.vector.figures import Reasons
 from server.attendance import absentees
 from server.crossvalidation import cv_file
-from server.federation import Federation
 from server.history import history_of
 from server.left_out import read_left_out
 from server.stopping import released
@@ -39,7 +38,7 @@ def run(work: Work) -> Work:
         "classes": list(task.schema.classes),
         "metric": metric_name(task.schema),
         "models": federation.grid.contents.models,
-        "model_sha256": save_weights(folder.model, _released(work, federation, best.weights)),
+        "model_sha256": _save_model(work, federation.of_model(best.weights)),
         "privacy": work.run.privacy["name"],
         "preprocessing": work.run.preprocessing["name"],
         "training": _settings(work.run),
@@ -100,11 +99,10 @@ def close_audit(work: Work) -> None:
     write_json(work.folder.summary, head)
 
 
-def _released(work: Work, federation: Federation, weights: Weights) -> Weights:
-    """The model, with what its inputs were preprocessed by where that is the same for all clients."""
-    own = federation.of_model(weights)
+def _save_model(work: Work, weights: Weights) -> str:
+    """Write the model's file; returns its SHA-256 in hex."""
     cfg = parse(PreprocessingConfig, work.preprocessing or {}, "preprocessing")
-    return with_constants(own, cfg.fitted[0]) if cfg.fitted else own
+    return save(work.folder.model, weights, describe(work.task, work.run.task, cfg), cfg)
 
 
 def versions() -> dict[str, str]:
