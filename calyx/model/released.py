@@ -35,6 +35,7 @@ from calyx.model.weights import (
 )
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, given, num_inputs
+from calyx.preprocessing.imputation import constant_fill, unknown_category
 from calyx.seeding import global_scope
 from calyx.tasks.registry import load_task, own_section
 from calyx.tasks.task import Task, model_section
@@ -205,10 +206,12 @@ def _fit_of(schema: Schema, cfg: PreprocessingConfig) -> Fitted | None:
 
 
 def _fit_nothing(column: Column, cfg: PreprocessingConfig) -> ColumnFit:
-    """Of a preprocessing that learns nothing from rows."""
-    how = cfg.numeric_imputation if column.kind == "numeric" else cfg.categorical_imputation
-    is_filled = how == "constant" and column.kind not in ("image", "text")
-    fill = cfg.fill_value if is_filled else np.nan
+    """Of a preprocessing that learns nothing from rows: a hole that rows would fill stays one."""
+    fill = np.nan
+    if column.kind == "numeric" and cfg.numeric_imputation == "constant":
+        fill = constant_fill(column, cfg)
+    elif column.categories and cfg.categorical_imputation == "constant":
+        fill = unknown_category(column)
     return ColumnFit(fill=fill, low=-np.inf, high=np.inf, mean=0.0, scale=1.0)
 
 

@@ -185,6 +185,15 @@ def test_holes_that_a_client_fills_by_its_own_rows_are_not_called_unfilled(tmp_p
         model.predict(np.array([[np.nan, 1.0]]))
 
 
+def test_a_hole_is_filled_as_it_was_in_the_training(tmp_path):
+    """Oracle: by hand. A missing category is none of the categories (decision 0042)."""
+    cfg = replace(LOCAL, name="none", scaling="none", categorical_imputation="constant")
+    weights = write(tmp_path / "model.safetensors", cfg, target=NUMBER)
+    found = load(tmp_path / "model.safetensors").predict(np.array([[0.5, np.nan]]))
+    value = np.array([0.5, 0, 0]) @ weights["weight"][0] + weights["bias"]
+    assert found.tolist() == [pytest.approx(100 + 50 * value, rel=1e-6)]
+
+
 class Drawing(Csv):
     """A task of somebody's own, whose network draws a projection that is no part of its state."""
 
