@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Page
 
-from calyx.composing.compose import compose, resolved
-from calyx.data.faults import STRENGTHS, WHOLE_TABLE, Fault, Kind, drawn, inject
+from calyx.composing.compose import compose, resolve
+from calyx.data.faults import STRENGTHS, WHOLE_TABLE, Fault, Kind, draw_columns, inject
 from calyx.data.schema import Table
 from calyx.errors import DataError
 from calyx.findings.figures import Sums, read_sums
@@ -109,7 +109,7 @@ class Site:
 
 def sites(task: str, data_dir: Path | None, seed: int) -> list[Site]:
     """All clients of a task with its default config."""
-    made = load_task(resolved(compose([f"task={task}"]))["task"])
+    made = load_task(resolve(compose([f"task={task}"]))["task"])
     survey = Survey(made.schema, BINS, (ALL,))
     tables = {client: made.load(client, data_dir, seed) for client in made.clients}
     counted = {client: measured(survey, table) for client, table in tables.items()}
@@ -182,7 +182,7 @@ def ways_that_find(site: Site, kind: Kind, strength: float | None, sound: Warnin
     """The ways that find such a fault in the site's rows, and "named". Raises DataError."""
     fault = Fault(client=site.client, kind=kind, strength=strength)
     schema = site.survey.schema
-    fault = drawn(site.sound, schema, fault, site.seed)
+    fault = draw_columns(site.sound, schema, fault, site.seed)
     faulty = warnings(site, inject(site.sound, schema, fault, site.seed), kind)
     found = {way for way in WAYS if is_found(fault, sound[way], faulty[way])}
     own = WAYS[1]

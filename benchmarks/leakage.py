@@ -25,7 +25,7 @@ from torch import nn
 
 from benchmarks import imprint
 from benchmarks.leakage_page import Example, Figures, Sum, View, render, tables
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Part
 from calyx.files.plain import write_atomically
@@ -43,7 +43,7 @@ from calyx.vector.contribution import Contribution, Layout, decode, encode
 from calyx.vector.quantise import Residues, add
 from calyx.vector.weighing import UNKNOWN_W_MAX
 from client.learning.training import LocalJob, train
-from client.rows.data import prepare
+from client.rows.data import prepare_rows
 from client.rows.splitting import PART_NAMES
 from strategies.local import LocalObjective
 
@@ -93,7 +93,7 @@ def bench_of(seed: int, overrides: Sequence[str] = ()) -> Bench:
         "privacy.clip=1.0",
     ]  # of pixels it learns nothing; nothing is cut
     fixed.append(f"seed={seed}")
-    run = parse(RunConfig, resolved(compose([*fixed, *overrides])), "")
+    run = parse(RunConfig, resolve(compose([*fixed, *overrides])), "")
     task, privacy = load_task(run.task), parse(PrivacyConfig, run.privacy, "privacy")
     model = initial_model(task, len(task.schema.columns), seed)
     shapes, w_max = float_shapes(weights_of(model)), privacy.w_max(task.w_max or UNKNOWN_W_MAX)
@@ -227,7 +227,7 @@ def real_clients(bench: Bench) -> Population:
     """Clients with their real rows and training; images of their other parts are nobody's."""
     vectors, images, owners = [], [], []
     for i, client in enumerate(bench.task.clients):
-        parts = prepare(bench.terms, client, None).parts
+        parts = prepare_rows(bench.terms, client, None).parts
         vectors.append(vector_of(bench, parts["train"], parts["validation"], client))
         for name in PART_NAMES:
             images.append(parts[name].x.astype(np.float64))

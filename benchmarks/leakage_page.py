@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks.imprint import SUMS, Read, lines
 from calyx.pages.scales import Scale
-from calyx.pages.svg import Caption, drawing, line, pen, tag, text
+from calyx.pages.svg import Caption, draw, line, pen, tag, text
 from calyx.words.digits import THIN
 
 SIDE = 8  # pixels of an image, each way
@@ -169,7 +169,7 @@ def _image(caption: Caption, pixels: Iterable[float]) -> Markup:
         strokes[ink] = strokes.get(ink, "") + f"M{i % SIDE} {i // SIDE}h1v1h-1z"
     inks = sorted(strokes.keys() - {0})
     paths = [tag("path", d=strokes[ink], fill_opacity=f"{ink / INKS:.3g}") for ink in inks]
-    return drawing(caption, SIDE, SIDE, paths)
+    return draw(caption, SIDE, SIDE, paths)
 
 
 def _curve(sums: Sequence[Sum]) -> Markup:
@@ -188,7 +188,7 @@ def _curve(sums: Sequence[Sum]) -> Markup:
         "Images recovered against examples in the sum",
         "All of one example; about one in a hundred of a hundred examples; the table has the figures.",
     )
-    return drawing(caption, WIDTH, HEIGHT, parts)
+    return draw(caption, WIDTH, HEIGHT, parts)
 
 
 def _axes(x: Scale, y: Scale) -> list[Markup]:

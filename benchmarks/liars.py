@@ -27,8 +27,10 @@ from calyx.files.plain import read_lines
 from calyx.model.details import RELIABILITY_BINS
 from calyx.vector.contribution import Cells, Contribution, Layout, encode
 from calyx.vector.quantise import Residues
-from client import app
+from client import reply
 from client.gate.assignment import Assignment
+from client.learning import contribution
+from client.learning.contribution import Answer, contribute
 
 LIAR = 3  # whose rows it is does not matter
 ROWS = 2**20
@@ -107,15 +109,17 @@ def lying(attack: str) -> Encode:
 @contextmanager
 def one_of(attack: str) -> Iterator[None]:
     """One client of the process lies; none with the attack "none"."""
-    honest, lie = app._encode, lying(attack)
+    lie = lying(attack)
 
-    def encoded(task: Assignment, parts: tuple[Contribution, ...]) -> Residues:
-        if not task.participant.name.endswith(f"{LIAR}"):
-            return honest(task, parts)
-        with patch.object(app, "encode", lie):
-            return honest(task, parts)
+    def contribute_or_lie(
+        assignments: Sequence[Assignment], answers: Sequence[Answer]
+    ) -> list[Residues]:
+        if not assignments[0].site.name.endswith(f"{LIAR}"):
+            return contribute(assignments, answers)
+        with patch.object(contribution, "encode", lie):
+            return contribute(assignments, answers)
 
-    with patch.object(app, "_encode", encoded):
+    with patch.object(reply, "contribute", contribute_or_lie):
         yield
 
 

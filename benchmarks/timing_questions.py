@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import yaml
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import Section, parse
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import Weights, hash_weights, initial_model
@@ -136,7 +136,7 @@ def asker_of(folder: Path, sites: Sequence[str]) -> Asker:
         "privacy.n_min=4",
         "engine=superlink",
     ]
-    run, task, _ = check_config(resolved(compose(words)))
+    run, task, _ = check_config(resolve(compose(words)))
     width = num_inputs(task.schema, parse(PreprocessingConfig, run.preprocessing, "preprocessing"))
     template = makeup_of(initial_model(task, width, run.seed), width).weights
     return Asker(terms_of(run), template, tuple(sorted(sites)), dict(run.client))

@@ -34,7 +34,7 @@ class WireError(CalyxError):
     """A message is not what it must be; the sentence says which part."""
 
 
-def pasted(*words: object) -> str:
+def quote_command(*words: object) -> str:
     """The words of a command as they can be pasted into a shell, on one line."""
     return printable(shlex.join(map(str, words)), 2000)
 

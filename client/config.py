@@ -11,7 +11,7 @@ from calyx.errors import ConfigError
 from calyx.machine.hardware import HardwareConfig
 from calyx.secagg.participant import Member
 from calyx.secagg.roster import Roster, read_roster
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from client.gate.policy import ADDED, PolicyConfig
 
 _NAME_KEY = "client-name"  # in Flower's node config
@@ -50,6 +50,11 @@ class Site:
     policy: PolicyConfig
     member: Member | None  # its place in the pinned roster; None without keys
     store: Path | None = None  # where what a run began with is kept, and what a strategy keeps
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether it is a machine of its own, with a state that outlives a run; or simulated."""
+        return self.state_dir is not None
 
 
 def node_config(
@@ -115,10 +120,10 @@ def _refuse_older(policy: object) -> None:
     lacking = {key: value for key, value in ADDED.items() if key not in policy}
     if lacking:
         parse(PolicyConfig, policy | lacking, "client.policy")  # other mistakes come first
-        lines = named([f"{key}: {value}" for key, value in lacking.items()])
+        lines = join_names([f"{key}: {value}" for key, value in lacking.items()])
         raise ConfigError(
-            f"client.policy lacks {named(list(lacking))}, which this version asks for; write {lines}, or "
-            "values of your own, into it."
+            f"client.policy lacks {join_names(list(lacking))}, which this version asks for; write {lines}, "
+            "or values of your own, into it."
         )
 
 

@@ -2,6 +2,7 @@
 
 Nothing here is sent. On a site it goes to events.jsonl in that site's own folder; in simulation
 the engine's observer listens in. The protocol works the same whether anybody does.
+See docs/decisions/0005.
 """
 
 import logging

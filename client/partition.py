@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from flwr.app import Context
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import Section
 from calyx.errors import ConfigError
 from calyx.tasks.registry import load_task
@@ -32,5 +32,5 @@ def node_values(context: Context) -> Mapping[str, object]:
 
 @lru_cache(maxsize=2)
 def _clients(overrides: str) -> tuple[tuple[str, ...], Section]:
-    config = resolved(compose(overrides.split()))
+    config = resolve(compose(overrides.split()))
     return load_task(config["task"]).clients, config["client"]

@@ -9,7 +9,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from calyx.config.section import RunConfig, parse
-from calyx.errors import ConfigError, RoundFailed, pasted
+from calyx.errors import ConfigError, RoundFailed, quote_command
 from calyx.model.makeup import Makeup
 from calyx.preprocessing.choice import choose
 from calyx.privacy.section import PrivacyConfig, guarantee, weaknesses
@@ -18,7 +18,7 @@ from calyx.run.order import run_digest
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, own_split
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
 from server.exchange.nodes import read_nodes
@@ -81,7 +81,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         folder.event("stopped", "error", f"{error}.", round=state.round)
         raise RoundFailed(
             f"{error}. What was done before it is saved: go on with "
-            f"`{pasted('calyx', 'resume', folder.path)}`."
+            f"`{quote_command('calyx', 'resume', folder.path)}`."
         ) from None
 
 
@@ -110,7 +110,7 @@ def _with_members(folder: RunFolder, run: RunConfig, state: RunState, names: lis
     late = sorted(set(names) - known)
     if late:
         sentence = (
-            f"{named(late)} came after the groups of this run were dealt: it goes on without. A new run "
+            f"{join_names(late)} came after the groups of this run were dealt: it goes on without. A new run "
             "deals them anew."
         )
         log.warning(sentence)
@@ -137,8 +137,8 @@ def _say_what_stays(folder: RunFolder, makeup: Makeup) -> None:
     """Of what training moves and nobody sends, where it need not make the model wrong."""
     if makeup.plain:
         sentence = (
-            f"Training moves {named(makeup.plain)} of the model, which is no tensor of its state: it does "
-            "not travel, and begins anew in each round at each client; make it a float32 buffer, which "
+            f"Training moves {join_names(makeup.plain)} of the model, which is no tensor of its state: it "
+            "does not travel, and begins anew in each round at each client; make it a float32 buffer, which "
             "is averaged, or leave it where the model's output does not depend on it."
         )
         log.warning(sentence)
@@ -147,7 +147,7 @@ def _say_what_stays(folder: RunFolder, makeup: Makeup) -> None:
         folder.event(
             "stays-behind",
             "info",
-            f"{named(makeup.counted)} does not travel: with momentum=None a layer's running statistics "
+            f"{join_names(makeup.counted)} does not travel: with momentum=None a layer's running statistics "
             "are in each round those of that round's batches alone, averaged over clients.",
         )
 
@@ -194,7 +194,7 @@ def _say_small(work: Work, index: int) -> None:
     away = [name for name in group if name not in here]
     sentence = (
         "A group has too few clients for a sum until more of it are there: "
-        f"it has {named(here) if here else 'nobody'}, and lacks {named(away)}."
+        f"it has {join_names(here) if here else 'nobody'}, and lacks {join_names(away)}."
     )
     log.warning(sentence)
     work.folder.event("group-too-small", "warning", sentence, round=work.state.round)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
 from calyx.run.folder import Row
-from calyx.words.sentences import MOST_NAMED, named
+from calyx.words.sentences import MOST_NAMED, join_names
 
 AWAY = "site-away"  # the event of a roster's sites that a run begins without
 
@@ -24,8 +24,8 @@ def who_is_away(roster: Iterable[str], known: Collection[str]) -> str:
     if not away:
         return ""
     return (
-        f"{named(away)} of the roster did not answer: not connected, or with other code than this run's. "
-        "The run does without; `calyx runs` says who is online."
+        f"{join_names(away)} of the roster did not answer: not connected, or with other code than this "
+        "run's. The run does without; `calyx runs` says who is online."
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calyx.errors import CalyxError, UserError
 from calyx.files.foreign import read_object
 from calyx.findings.figures import Figures, Sums, read_sums
-from calyx.findings.figures_json import declared
+from calyx.findings.figures_json import declare
 from calyx.run.folder import RunFolder
 from calyx.survey.blocks import ALL, Survey
 from calyx.survey.variables import variables
@@ -76,7 +76,7 @@ def _misfit(head: dict[str, Any], task: Task, bins: int) -> str | None:
     if head["bins"] != bins:
         return f"counted in {head['bins']} bins; set audit.bins={head['bins']}, or name another run"
     theirs = {name: column["declared"] for name, column in head["columns"].items()}
-    ours = {v.name: declared(v) for v in variables(task.schema)}
+    ours = {v.name: declare(v) for v in variables(task.schema)}
     reach = {v.name: list(v.bounds) for v in variables(task.schema) if v.target and v.bounds}
     different = [n for n in (ours | theirs) if n not in ours or ours[n] != theirs.get(n, ...)]
     different += [n for n, ends in reach.items() if head["columns"][n]["range"] != ends]

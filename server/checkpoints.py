@@ -17,7 +17,7 @@ from calyx.errors import UserError
 from calyx.files.foreign import read_object
 from calyx.files.plain import (
     MOST_TENSOR_BYTES,
-    named_in_errors,
+    name_in_errors,
     read_plain,
     strict_json,
     sync_folder,
@@ -96,7 +96,7 @@ def save(folder: Path, state: RunState, keep: int) -> None:
     final = folder / name
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        with named_in_errors(final):
+        with name_in_errors(final):
             _write(beside, state)
             shutil.rmtree(final, ignore_errors=True)
             beside.rename(final)

@@ -143,7 +143,7 @@ def _scored(work: Work, cv: Cv, models: list[Weights]) -> Outcome:
     work.folder.truncate(clients, lambda row: row["kind"] != "cv")
     weights = stacked(models)
     place = work.place(f"{work.state.run}{CV_RUN}", work.terms(cv), weights, work.folder)
-    exchange = Exchange("cv", work.run.rounds, 1, work.dealt)
+    exchange = Exchange("cv", work.run.rounds, work.dealt)
     return ask_all(place, exchange, weights)
 
 

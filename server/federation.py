@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from calyx.config.section import RunConfig
 from calyx.model.weights import Weights
 from calyx.run.folder import RunFolder
-from server.exchange.cohort_grid import CohortGrid
+from server.exchange.setting import Setting
 from server.sampling import Groups
 from strategies.base import AlgorithmStrategy
 from strategies.flower import StockStrategy
@@ -13,10 +13,10 @@ from strategies.flower import StockStrategy
 
 @dataclass(frozen=True)
 class Place:
-    """A run's config, the grid as its exchanges see it, and where it is written."""
+    """A run's config, what its exchanges have in common, and where it is written."""
 
     run: RunConfig
-    grid: CohortGrid
+    setting: Setting
     folder: RunFolder
 
 

@@ -50,9 +50,9 @@ def read_job(run_config: Mapping[str, object]) -> Job:
     words = text if isinstance(text, str) else ""
     if words.startswith("{"):
         return parse(Job, json.loads(words), "")
-    from calyx.composing.compose import compose, resolved
+    from calyx.composing.compose import compose, resolve
 
-    config = resolved(compose(words.split()))
+    config = resolve(compose(words.split()))
     if config["privacy"]["name"] != "none":
         raise ConfigError(
             "`flwr run` has no keys for the clients, so that nothing can be encrypted: write "

@@ -12,7 +12,7 @@ from calyx.data.schema import Schema
 from calyx.errors import ConfigError
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population, is_same_population
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from server.checkpoints import Best, RunState
 from strategies.loading import load_objective
 from strategies.local import LocalObjective
@@ -59,7 +59,7 @@ def why_unranked(run: RunConfig, clients: int) -> str | None:
     )
 
 
-def compared(state: RunState, validated: Validated, stopping: Stopping) -> tuple[RunState, str]:
+def compare(state: RunState, validated: Validated, stopping: Stopping) -> tuple[RunState, str]:
     """`state` after the validation of its round, and a sentence where that was out of the ordinary.
 
     A round of other rows is neither better than the best one nor counted as one that is not. The
@@ -89,7 +89,7 @@ def compared(state: RunState, validated: Validated, stopping: Stopping) -> tuple
     return replace(state, apart=apart), f"{difference}: the two are not compared"
 
 
-def of_the_most(best: Best | None, clients: tuple[str, ...]) -> Best | None:
+def forget_fewer(best: Best | None, clients: tuple[str, ...]) -> Best | None:
     """`best`, or None where it is a round before more clients had a model of their own.
 
     `clients` have one now. A model that fewer can use is no rival, whatever the figure of the few.
@@ -121,8 +121,8 @@ def is_nearly(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
 def _difference(best: Best, this: Best) -> str:
     without = sorted(set(best.clients) - set(this.clients))
     beside = sorted(set(this.clients) - set(best.clients))
-    words = [f"without {named(without)}"] if without else []
-    words += [f"with {named(beside)}"] if beside else []
+    words = [f"without {join_names(without)}"] if without else []
+    words += [f"with {join_names(beside)}"] if beside else []
     how = f"now {' and '.join(words)}" if words else "the same clients have other rows now"
     return (
         f"Round {this.round} was validated on other rows than round {best.round}, the best so far "

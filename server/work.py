@@ -18,8 +18,8 @@ from calyx.run.order import Cv, Terms, terms_of
 from calyx.secagg.roster import Roster
 from calyx.tasks.task import Task
 from server.checkpoints import RunState
-from server.exchange.cohort_grid import CohortGrid
 from server.exchange.nodes import Nodes
+from server.exchange.sending import Channel
 from server.exchange.setting import Setting
 from server.exchange.underway import Underway
 from server.federation import Federation, Place
@@ -86,18 +86,18 @@ class Work:
         path = folder.path / f"underway{run.removeprefix(self.state.run)}"
         setting = Setting(
             run=run,
+            channel=Channel(self.inner, self.nodes, self.run.deadline_s),
             terms=terms,
             contents=self.contents,
             privacy=self.privacy,
             template=template,
             rounds=self.run.rounds,
-            deadline_s=self.run.deadline_s,
             min_replies=self.run.min_replies,
             roster=self.roster,
             members=self.state.members,
             underway=Underway(path, run, self.roster) if self.roster and lasting else None,
         )
-        return Place(self.run, CohortGrid(self.inner, self.nodes, setting), folder)
+        return Place(self.run, setting, folder)
 
     def federation(self) -> Federation:
         """Of the run's own training."""
@@ -115,7 +115,7 @@ class Work:
         strategy = make_strategy(self.run, self.privacy, template, makeup, clients)
         strategy.state = state.strategy
         own = frozenset(makeup.weights)
-        return Federation(place.run, place.grid, folder, strategy, dealt, template, own)
+        return Federation(place.run, place.setting, folder, strategy, dealt, template, own)
 
 
 def contents_for(run: RunConfig, task: Task) -> Contents:

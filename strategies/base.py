@@ -1,7 +1,7 @@
 """Flower's side of our algorithms, once: messages to the cohort, replies to updates, state.
 
 An `AlgorithmStrategy` is a plain Flower `Strategy`; it knows nothing of encryption, groups'
-members or where clients run. The mathematics is in the algorithm's own file.
+members or where clients run. The mathematics is in the algorithm's own file. See docs/decisions/0003.
 """
 
 from collections.abc import Iterable

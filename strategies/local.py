@@ -1,15 +1,20 @@
 """The client's half of an algorithm: what it adds to the loss, what it sends, what it keeps.
 
 As it stands it is plain training. An algorithm overrides where it differs. PyTorch appears in the
-loss only; all else is arrays in, arrays out.
+loss only; all else is arrays in, arrays out. See docs/decisions/0021.
+
+Shapes: B rows of a batch, F inputs, K outputs.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from calyx.config.section import config
 from calyx.errors import ConfigError
+from calyx.model.evaluation import loss_of
 from calyx.model.makeup import Makeup, check_left
 from calyx.model.weights import Weights, float_shapes
 from calyx.questions.layouts import Contents
@@ -18,7 +23,55 @@ from calyx.vector.contribution import Metric
 from calyx.vector.weighing import UNKNOWN_W_MAX
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of a training, on the device, and the model that is trained on it."""
+
+    model: "nn.Module"  # in training mode; its weights are those before the step
+    parameters: "Mapping[str, Tensor]"  # of the model, those that are trained
+    x: "Tensor"  # [B, F]
+    y: "Tensor"  # [B], classes; of a regression, targets in units of their scale
+    is_half: bool = False  # whether the model computes in bfloat16, as `hardware.precision` asks
+
+    @cached_property
+    def outputs(self) -> "Tensor":
+        """What the model gives for these rows, [B, K]."""
+        return self.run(self.x)
+
+    @cached_property
+    def loss(self) -> "Tensor":
+        """Of these outputs: the mean cross-entropy in nats, or the mean squared error."""
+        return self.loss_of(self.outputs)
+
+    def run(self, x: "Tensor", parameters: "Mapping[str, Tensor] | None" = None) -> "Tensor":
+        """The outputs [B, K] for inputs `x` [B, F], with other `parameters` where there are some.
+
+        With these the model is left as it is: running statistics of its layers do not move.
+        """
+        with self._precision():
+            if parameters is None:
+                outputs: Tensor = self.model(x)
+                return outputs
+            from torch.func import functional_call
+
+            buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+            other: Tensor = functional_call(self.model, {**buffers, **parameters}, (x,))
+            return other
+
+    def loss_of(self, outputs: "Tensor") -> "Tensor":
+        """The loss of other outputs [B, K] for these rows."""
+        with self._precision():
+            return loss_of(outputs, self.y)
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if not self.is_half:
+            return nullcontext()
+        import torch
+
+        return torch.autocast(self.x.device.type, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -38,7 +91,7 @@ class Start:
 class Finished:
     """A training that is done: the weights before and after, and how they came about.
 
-    An objective sees parameters only; what no gradient moves is `sent_by`'s.
+    `send` sees the trained parameters of it; what no gradient moves is `sent_by`'s.
     """
 
     start: Weights  # the shared parameters, as the training began with them
@@ -106,6 +159,15 @@ class LocalObjective:
         if not (self.has_state and self.is_localised(makeup)):
             return True
         return bool(own) and all(name in own for name in self.kept(makeup))
+
+    def loss(self, batch: Batch, start: Start) -> "Tensor":
+        """What a step of the optimiser lowers: the loss of a batch, with the penalty if there is one.
+
+        An algorithm whose term needs rows, outputs or the model overrides this; one whose term is of
+        the parameters only overrides `penalty`. What is told of a training is `batch.loss` always.
+        """
+        penalty = self.penalty(batch.parameters, start)
+        return batch.loss if penalty is None else batch.loss + penalty
 
     def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":
         """What a client adds to the loss of each batch; None adds nothing."""

@@ -1,7 +1,8 @@
-"""Shared by all tests: one thread, the program, and the real data where it is."""
+"""Shared by all tests: one thread, the program, and the real data where it is. See docs/decisions/0027."""
 
 import gc
 import os
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if STARTERS & set(item.fixturenames):
             item.add_marker("e2e")
+
+
+@pytest.fixture(autouse=True)
+def no_site():
+    """This process is no site any more after a test: the next one's notes are not of its folder."""
+    yield
+    if "client.journal" in sys.modules:
+        sys.modules["client.journal"].keep_in(None)
 
 
 @pytest.fixture

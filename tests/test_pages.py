@@ -1,4 +1,4 @@
-"""What names a page of docs/ names one that is there: configs, README, pages, code."""
+"""What names a page, or a file of ours, names one that is there: configs, README, pages, code."""
 
 import re
 from pathlib import Path
@@ -14,16 +14,36 @@ FILES = [
         for f in sorted((ROOT / name).rglob("*.py"))
     ),
 ]
+OURS = r"(?:calyx|client|server|strategies|conf|benchmarks|tests|scripts)"
+PATHS = re.compile(rf"(?<![\w/.-]){OURS}/[\w/-]+(?:\.(?:py|yaml|toml|json)\b|/(?=[`)\s,;:.]|$))")
+STANDS_FOR_ANY = re.compile(r"/(?:test_)?(?:x|NAME)\.\w+$")
+SOMEBODYS_OWN = {
+    "conf/strategy/careful.yaml",
+    "conf/task/fleet.yaml",
+}  # of packages that pages make
+
+
+def gone(text):
+    """Paths of ours that a text names, and that are not in the tree."""
+    named = {path for path in PATHS.findall(text) if not STANDS_FOR_ANY.search(path)}
+    return sorted(path for path in named - SOMEBODYS_OWN if not (ROOT / path).exists())
 
 
 def missing(text, home):
     """Paths of pages that a text names, or links to from the folder `home`, and that are not there."""
     named = set(re.findall(r"\bdocs/[\w./-]+\.md\b", text))
-    linked = {link for link in re.findall(r"\]\(([^)#\s]+\.md)[^)]*\)", text) if "://" not in link}
+    linked = set(re.findall(r"\]\((?!\w+://)([^)#\s]+\.(?:md|svg|png))(#[^)\s]+)?\)", text))
     return sorted(
         [path for path in named if not (ROOT / path).is_file()]
-        + [link for link in linked if not (home / link).is_file()]
+        + [link for link, _ in linked if not (home / link).exists()]
+        + [link + part for link, part in linked if part and part not in anchors(home / link)]
     )
+
+
+def anchors(page):
+    """Links to a page's headings, as GitHub makes them of their words."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE) if page.is_file() else []
+    return {"#" + re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_every_page_that_is_named_is_there():
@@ -32,8 +52,24 @@ def test_every_page_that_is_named_is_there():
     assert {path: pages for path, pages in found.items() if pages} == {}
 
 
+def test_every_file_of_ours_that_is_named_is_there():
+    paths = [path for path in FILES if path.name != "CHANGELOG.md"]  # which tells what was
+    named = {str(path.relative_to(ROOT)): gone(path.read_text()) for path in paths}
+    assert {path: files for path, files in named.items() if files} == {}
+
+
+def test_a_file_that_is_not_there_is_found():
+    text = "`server/rounds.py`, see server/nope.py and (calyx/gone/), strategies/x.py, not /home/server/y.py"
+    assert gone(text) == ["calyx/gone/", "server/nope.py"]
+
+
 def test_a_page_that_is_not_there_is_found():
-    assert missing("# see docs/nope.md and [x](gone.md#a), docs/tasks.md", ROOT) == [
-        "docs/nope.md",
-        "gone.md",
-    ]
+    text = "see docs/nope.md, [x](gone.md), docs/tasks.md, [y](README.md#no), [z](docs/secagg.md#2-trust)"
+    assert missing(text, ROOT) == ["README.md#no", "docs/nope.md", "gone.md"]
+
+
+def test_the_picture_of_the_rooms_has_every_room_and_no_other():
+    drawn = re.findall(r'<text class="r"[^>]*>(\w+)<', (ROOT / "docs/rooms.svg").read_text())
+    homes = ("calyx", "client", "server")
+    there = [one.parent.name for home in homes for one in (ROOT / home).glob("*/__init__.py")]
+    assert sorted(drawn) == sorted(there)

@@ -3,7 +3,7 @@
 Each of sixteen tables is written as its owners have it (`--make DIR` does that and no more), drafted
 (`calyx audit --draft-schema`), simulated (`calyx simulate task=csv`), and given to scikit-learn, row
 by row the same. It prints Markdown; what came out is kept in `--out FILE`, beside what it holds of
-other tables, and `--from FILE` prints it again.
+other tables, and `--from FILE` prints it again. See docs/decisions/0053.
 """
 
 import argparse

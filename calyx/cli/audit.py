@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calyx.cli.arguments import Parser
-from calyx.cli.outputs import add_output, claimed
+from calyx.cli.outputs import add_output, claim
 from calyx.data.drafting.draft import Draft, draft
 from calyx.data.drafting.sources import files_of
-from calyx.errors import pasted, printable
-from calyx.words.sentences import counted, named
+from calyx.errors import printable, quote_command
+from calyx.words.sentences import join_names, say_count
 
 FEWEST_SITES = 4  # of which encrypted sums are possible at all, with privacy.n_min at their number
 USUAL_SITES = 5  # of which they are possible without a key
@@ -17,13 +17,13 @@ USUAL_SITES = 5  # of which they are possible without a key
 def main(arguments: Sequence[str]) -> int:
     """Audit by the config's overrides, or with --draft-schema look at files. Raises UserError."""
     if any(word.startswith("--") for word in arguments) or "-h" in arguments or not arguments:
-        return _drafted(arguments)
+        return _draft_schema(arguments)
     from calyx.cli.auditing import run_audit
 
     return run_audit(arguments)
 
 
-def _drafted(arguments: Sequence[str]) -> int:
+def _draft_schema(arguments: Sequence[str]) -> int:
     parser = Parser(
         prog="calyx audit",
         description=f"{__doc__} An audit takes the overrides of `calyx simulate`: task=NAME, "
@@ -45,22 +45,22 @@ def _drafted(arguments: Sequence[str]) -> int:
     add_output(parser, "a YAML file to write, such as schema.yaml in the folder; else the terminal")
     options = parser.parse_args(arguments)
     path: Path = options.draft_schema
-    out = claimed(options, files_of(path))
+    out = claim(options, files_of(path))
     drafted = draft(path, options.target, options.client)
     if out is None:
         print(drafted.text, end="")
         return 0
     out.write(drafted.text.encode())
     if not out.is_stream:
-        print("\n".join(_told(drafted, out.path)))
+        print("\n".join(_describe(drafted, out.path)))
     return 0
 
 
-def _told(drafted: Draft, out: Path) -> list[str]:
+def _describe(drafted: Draft, out: Path) -> list[str]:
     """What a person should look at, and what comes next."""
     answer, client = drafted.answer, drafted.client
     left = [one.name for one in drafted.inputs if one.left_out] + list(drafted.survey.left_out)
-    classes = "a number" if answer.is_number else counted(len(answer.categories.words), "class")
+    classes = "a number" if answer.is_number else say_count(len(answer.categories.words), "class")
     kind = classes.replace("classs", "classes")
     guess = f"; a guess {answer.reason}" if answer.reason else ""
     lines = [
@@ -76,7 +76,7 @@ def _told(drafted: Draft, out: Path) -> list[str]:
     if telling:
         kept = any(one.tells and not one.left_out for one in drafted.inputs)
         fate = "kept, for want of others" if kept else "left out"
-        lines.append(f"answers {printable(named(telling), 200)} give the answer away; {fate}")
+        lines.append(f"answers {printable(join_names(telling), 200)} give the answer away; {fate}")
     spelt = [one.name for one in drafted.inputs if one.categories.same]
     for name in [answer.name] * bool(answer.categories.same) + spelt:
         lines.append(f"same?   {printable(name, 60)} has words that differ in case or blanks only")
@@ -95,4 +95,4 @@ def _next(drafted: Draft, out: Path) -> list[str]:
     if sites < USUAL_SITES:
         words.append(f"privacy.n_min={sites}" if sites >= FEWEST_SITES else "privacy=none")
     few = f" ({sites} sites: encrypted sums need five)" if sites < USUAL_SITES else ""
-    return [f"next    {pasted(*words)}{few}"]
+    return [f"next    {quote_command(*words)}{few}"]

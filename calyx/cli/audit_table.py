@@ -123,7 +123,7 @@ def _columns(audit: Mapping[str, Any]) -> Table:
             _shares(column, audit["rows"] or 0) if column.get("categories") else value,
             median,
             _part(column, "outlier_share"),
-            _told(column),
+            _describe_association(column),
         )
     return table
 
@@ -174,7 +174,7 @@ def _shares(column: Mapping[str, Any], rows: int) -> Text:
     return Text(text + (f", hidden {percent_text(hidden / max(1, rows), '%')}" if hidden else ""))
 
 
-def _told(column: Mapping[str, Any]) -> str:
+def _describe_association(column: Mapping[str, Any]) -> str:
     """Of the label, by values and by marks."""
     parts = []
     for key, chance_key, word in (

@@ -7,10 +7,10 @@ from typing import Any
 from calyx.cli.audit_table import print_audit
 from calyx.cli.contradictions import refuse_undone
 from calyx.cli.display import Display
-from calyx.cli.hydra_program import composed
+from calyx.cli.hydra_program import compose_config
 from calyx.cli.idle import idle_settings
 from calyx.cli.places import run_place
-from calyx.cli.settling import settled
+from calyx.cli.settling import settle
 from calyx.cli.waiting import Waiting
 from calyx.errors import CalyxError, ConfigError
 from calyx.files.foreign import read_object
@@ -33,8 +33,8 @@ def run_audit(arguments: Sequence[str]) -> int:
     for word in overrides:
         if "=" not in word.lstrip("~+"):
             raise ConfigError(f"{word!r} is no KEY=VALUE; see `calyx audit --help`.")
-    cfg = composed([*overrides, *ALWAYS])
-    config = settled(cfg, single=True)
+    cfg = compose_config([*overrides, *ALWAYS])
+    config = settle(cfg, single=True)
     refuse_undone(overrides, config, "audit")
     with run_place(cfg, config) as place:
         for sentence in idle_settings(overrides, config):

@@ -4,14 +4,14 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from calyx.config.section import RunConfig, parse
-from calyx.errors import ConfigError, UserError, pasted, printable
+from calyx.errors import ConfigError, UserError, printable, quote_command
 from calyx.files.plain import read_lines
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.folder import RunFolder
 from calyx.run.order import terms_of
 from calyx.tasks.registry import load_task
 from calyx.wire.messages import FailureCode
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from client.config import node_config, read_site
 from client.failures import ClientFailure
 from client.rows.begun import Beginning
@@ -22,7 +22,7 @@ from server.sampling import check_replies, check_sizes
 WITHOUT_CHANGED = "--without-changed"
 
 
-def changed_clients(folder: RunFolder, run: RunConfig, run_id: str) -> dict[str, str]:
+def find_changed(folder: RunFolder, run: RunConfig, run_id: str) -> dict[str, str]:
     """What is different about the rows of each client whose rows have changed, by its name.
 
     In a deployment sites say so themselves, when they are asked. Who is left out already is not named
@@ -30,7 +30,7 @@ def changed_clients(folder: RunFolder, run: RunConfig, run_id: str) -> dict[str,
     """
     known = {one.client for one in read_left_out(folder)}
     if run.engine.get("name") == "superlink":
-        return dict.fromkeys(sorted(_said(folder) - known), "as its site says")
+        return dict.fromkeys(sorted(_find_reported(folder) - known), "as its site says")
     terms, found, unknown = terms_of(run), dict[str, str](), list[str]()
     for name in (name for name in load_task(run.task).clients if name not in known):
         try:
@@ -48,23 +48,23 @@ def changed_clients(folder: RunFolder, run: RunConfig, run_id: str) -> dict[str,
             what = f"they cannot be used: {printable(str(error)).rstrip('.')}"
         if what is not None:
             found[name] = what
-    if lost := sorted(set(unknown) & _answered(folder).keys()):
+    if lost := sorted(set(unknown) & _find_last_rounds(folder).keys()):
         _say_unknown(folder, lost)
     return found
 
 
-def _said(folder: RunFolder) -> set[str]:
+def _find_reported(folder: RunFolder) -> set[str]:
     """The clients whose sites said that their rows have changed, and that were in no sum since."""
     said = {
         str(event["client"]): int(event["round"])
         for event in read_lines(folder.events)
         if event.get("reason") == FailureCode.ROWS_CHANGED
     }
-    since = _answered(folder)
+    since = _find_last_rounds(folder)
     return {name for name, number in said.items() if since.get(name, 0) <= number}
 
 
-def _answered(folder: RunFolder) -> dict[str, int]:
+def _find_last_rounds(folder: RunFolder) -> dict[str, int]:
     """The last round in whose sums each client is, by name."""
     return {
         str(name): int(row["round"])
@@ -78,7 +78,7 @@ def _say_unknown(folder: RunFolder, names: list[str]) -> None:
     folder.event_once(
         "rows-not-compared",
         "warning",
-        f"Whether the rows of {named(names)} are those that the run began with cannot be known: "
+        f"Whether the rows of {join_names(names)} are those that the run began with cannot be known: "
         f"{folder.path / 'clients'} holds nothing of them, as an older version of Calyx kept none.",
     )
 
@@ -102,15 +102,15 @@ def check_changed(
         return
     if not is_without:
         if is_there:  # a site says by itself whether it has the same rows again
-            again = pasted("calyx", "resume", folder.path, *overrides, WITHOUT_CHANGED)
+            again = quote_command("calyx", "resume", folder.path, *overrides, WITHOUT_CHANGED)
             raise UserError(
-                f"{changed_sentence(changed)}. Put them back, name the folder where they are "
+                f"{describe_changed(changed)}. Put them back, name the folder where they are "
                 f"(task.data_dir=FOLDER), or go on without these clients: `{again}`."
             )
         return
     if run.cv.k == "clients":
         raise UserError(
-            f"{changed_sentence(changed)}. With cv.k=clients their rows have trained the models of all other "
+            f"{describe_changed(changed)}. With cv.k=clients their rows have trained the models of all other "
             "folds: put them back, or start a new run."
         )
     if is_there:
@@ -118,7 +118,7 @@ def check_changed(
         left = clients - len(changed) - len(read_left_out(folder))
         if left < 1:
             raise UserError(
-                f"{changed_sentence(changed)}. Nobody would be left: put them back, name the folder where "
+                f"{describe_changed(changed)}. Nobody would be left: put them back, name the folder where "
                 "they are (task.data_dir=FOLDER), or start a new run."
             )
         try:
@@ -127,10 +127,10 @@ def check_changed(
             )
             check_replies(run, left)
         except ConfigError as error:
-            raise UserError(f"{changed_sentence(changed)}. Without them: {error}") from None
+            raise UserError(f"{describe_changed(changed)}. Without them: {error}") from None
 
 
-def changed_sentence(changed: Mapping[str, str], began: str = "the run") -> str:
+def describe_changed(changed: Mapping[str, str], began: str = "the run") -> str:
     """Everybody is named, and those of whom the same can be said together; no full stop."""
     whose: dict[str, list[str]] = {}
     for name, what in changed.items():

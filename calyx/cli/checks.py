@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calyx.errors import CalyxError, pasted
+from calyx.errors import CalyxError, quote_command
 
 _SIGNS = {"ok": ("✓", "green"), "note": ("•", "yellow"), "problem": ("✗", "red")}
 
@@ -49,7 +49,7 @@ def private_folder(what: str, folder: Path, least_bytes: int) -> Check:
         return Check(what, "problem", f"{there} is no folder", f"move it away, or change {what}")
     if there == folder and stat.S_IMODE(folder.stat().st_mode) & 0o077:
         return Check(
-            what, "problem", f"others may look into {folder}", pasted("chmod", "700", folder)
+            what, "problem", f"others may look into {folder}", quote_command("chmod", "700", folder)
         )
     try:
         if there == folder:

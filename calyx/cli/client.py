@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from calyx.cli.arguments import Parser
-from calyx.cli.isolated import left_aside
+from calyx.cli.isolated import say_left_aside
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
 
     check_first(options.config)
     # PyTorch is imported by the app; once, and after arguments and code are known to be sound.
-    from calyx.files.outputs import shown
+    from calyx.files.outputs import show_path
     from calyx.fleet.site import check_site, read_site_config, run_site
     from calyx.flower.messages import quiet_flower
     from calyx.machine.proxies import proxy_for
@@ -29,10 +29,12 @@ def main(arguments: Sequence[str]) -> int:
     cfg = read_site_config(options.config)
     site = check_site(cfg)
     console = Console(highlight=False, markup=False, emoji=False)
-    if aside := left_aside():
+    if aside := say_left_aside():
         console.print(aside)
     if cfg.manifest is not None:
-        console.print(f"Calyx's files are what {shown(Path(cfg.manifest))} allows; {unmeasured()}.")
+        console.print(
+            f"Calyx's files are what {show_path(Path(cfg.manifest))} allows; {unmeasured()}."
+        )
     through = f" through {proxy}" if (proxy := proxy_for(cfg.server)) else ""
     console.print(f"{site.name}: connecting to {cfg.server}{through}")
 

@@ -91,11 +91,11 @@ def _reasons(key: str, text: str, config: Mapping[str, Any], command: Command) -
 
 def undone_words(overrides: Sequence[str], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Of a run: each setting that another one undoes, and why."""
-    for key, word in written(overrides, config).items():
+    for key, word in collect_written(overrides, config).items():
         yield from ((word, rule.needs) for rule in _UNDONE if rule.is_idle(key, config))
 
 
-def written(overrides: Sequence[str], config: Mapping[str, Any]) -> dict[str, str]:
+def collect_written(overrides: Sequence[str], config: Mapping[str, Any]) -> dict[str, str]:
     """What somebody wrote, by its key: on the command line, or in a file where no default is like it."""
     words = {word.lstrip("+").partition("=")[0]: word.lstrip("+") for word in overrides}
     return {key: f"{key}={value_of(config, key)}" for key in _ZERO_BY_DEFAULT} | words

@@ -94,7 +94,7 @@ class Display(logging.Handler):
 
     def _say(self, line: str) -> None:
         print(f"{self._mark}{line}", flush=True)
-        self._pace.spoken()
+        self._pace.restart()
 
     def _warn(self, message: str) -> None:
         first, *trace = message.splitlines()

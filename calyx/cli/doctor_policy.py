@@ -23,7 +23,7 @@ def policy_checks(policy: PolicyConfig, roster: int | None) -> Iterator[Check]:
     """
     tasks, is_drawn = _tasks(policy), _admits_drawn(policy)
     yield from (
-        Check("policy", "problem", one.sentence, one.cure) for one in _closed(policy, roster)
+        Check("policy", "problem", one.sentence, one.cure) for one in _find_closed(policy, roster)
     )
     said = f"privacy={policy.privacy}, sums of at least {policy.n_min}"
     said += ", drawn cohorts too" if is_drawn else ""
@@ -47,7 +47,7 @@ def policy_checks(policy: PolicyConfig, roster: int | None) -> Iterator[Check]:
     yield from (Check("", "note", one.sentence, one.risk) for one in found)
 
 
-def _closed(policy: PolicyConfig, roster: int | None) -> list[Closed]:
+def _find_closed(policy: PolicyConfig, roster: int | None) -> list[Closed]:
     """Values with which no order of any task that it allows is answered."""
     found = [list(closed(policy, template, roster)) for template in _templates(_tasks(policy))]
     return found[0] if all(found) else []

@@ -17,7 +17,7 @@ def look_at_port(what: str, host: str, port: int, keys: Path) -> Check:
     reason = why_taken(host, port)
     if reason is None:
         return Check(what, "ok", f"{host}:{port} is free")
-    presented = _presented(_ANYWHERE.get(host, host), port)
+    presented = _fetch_certificate(_ANYWHERE.get(host, host), port)
     if presented is None or not is_of_authority(presented, keys / "ca.crt"):
         found = f"{host}:{port} cannot be listened on ({reason}), and no server of {keys} is there"
         mend = f"end the program that has it, or choose another --{what}; see also --host"
@@ -29,7 +29,7 @@ def look_at_port(what: str, host: str, port: int, keys: Path) -> Check:
     return Check(what, "ok", f"{host}:{port} is taken by a server with {keys}/server.crt")
 
 
-def _presented(host: str, port: int) -> str | None:
+def _fetch_certificate(host: str, port: int) -> str | None:
     """The certificate, in PEM, of whoever speaks TLS there; it has proved to hold the key."""
     try:
         return ssl.get_server_certificate((host, port), timeout=ANSWER_S)

@@ -41,7 +41,7 @@ def reach(cfg: SiteConfig) -> Iterator[Check]:
         with bounded_client(Path(cfg.authority), proxy) as client:
             client.timeout = httpx.Timeout(ANSWER_S)
             with client.stream("GET", f"https://{cfg.server}/") as answer:
-                yield from _answered(cfg, answer, left)
+                yield from _judge_answer(cfg, answer, left)
     except UserError as error:
         yield Check("server", "problem", str(error), "get ca.crt from the operator")
     except CalyxError as error:
@@ -56,7 +56,9 @@ def reach(cfg: SiteConfig) -> Iterator[Check]:
         yield Check("server", "problem", f"{cfg.server} {found}", mend)
 
 
-def _answered(cfg: SiteConfig, answer: httpx.Response, authority_left: float) -> Iterator[Check]:
+def _judge_answer(
+    cfg: SiteConfig, answer: httpx.Response, authority_left: float
+) -> Iterator[Check]:
     if answer.status_code not in (404, 429):  # a gateway has nothing at `/`, or counts too many
         found = (
             f"{cfg.server} answers {answer.status_code} to GET /, which is not what a gateway does"

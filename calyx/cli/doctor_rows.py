@@ -9,7 +9,7 @@ from calyx.cli.checks import Check
 from calyx.data.csv.folder import SCHEMAS, schema_in, tables_in
 from calyx.data.csv.split import part_folders
 from calyx.errors import CalyxError
-from calyx.words.sentences import counted
+from calyx.words.sentences import say_count
 from client.config import Site
 from client.failures import ClientFailure
 
@@ -39,13 +39,13 @@ def look(site: Site, folder: Path, files: str) -> Check:
         return Check("data", "problem", str(error), MEND)
     parts = ", ".join(f"{len(part)} to {name}" for name, part in rows.parts.items())
     found = (
-        f"{files}; {counted(len(rows.table), 'row')} of {site.name} as schema.yaml says: {parts}"
+        f"{files}; {say_count(len(rows.table), 'row')} of {site.name} as schema.yaml says: {parts}"
     )
     odd = [finding for finding in rows.findings if finding.severity == "warning"]
     if len(rows.table) < site.policy.min_cell:
         few = f"fewer than client.policy.min_cell={site.policy.min_cell}: the audit hears nothing of them"
         return Check("data", "note", found, f"{few}, and a model trained on so few says little")
     if odd:
-        more = f" ({counted(len(odd) - 1, 'more warning')})" if len(odd) > 1 else ""
+        more = f" ({say_count(len(odd) - 1, 'more warning')})" if len(odd) > 1 else ""
         return Check("data", "note", found, f"{odd[0].message}{more}")
     return Check("data", "ok", found)

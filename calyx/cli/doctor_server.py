@@ -11,7 +11,7 @@ from calyx.cli.checks import Check, attempt, private_folder, show
 from calyx.cli.doctor import packages
 from calyx.cli.doctor_ports import look_at_port
 from calyx.cli.server import make_parser
-from calyx.errors import UserError, pasted
+from calyx.errors import UserError, quote_command
 from calyx.trust.certificates import (
     Described,
     check_node_public,
@@ -53,10 +53,10 @@ def main(arguments: Sequence[str]) -> int:
 def _authority(keys: Path) -> Check:
     path = keys / "ca.crt"
     mend = "calyx keys init --folder NEW, and its ca.crt to every site"
-    aged = _aged("authority", path, describe(path), mend)
+    aged = _judge_age("authority", path, describe(path), mend)
     if aged.state == "ok" and not has_identifier(path):
         found = f"{path} has no key identifier, and sites on Python 3.13 or newer refuse it"
-        renew = pasted("calyx", "keys", "renew", "--folder", keys)
+        renew = quote_command("calyx", "keys", "renew", "--folder", keys)
         return Check("authority", "note", found, f"{renew}, and the new ca.crt to those sites")
     return aged
 
@@ -66,8 +66,8 @@ def _certificate(keys: Path) -> Check:
     found = describe(path)
     check_signed(path, keys / "ca.crt")
     check_pair(path, keys / "server.key")
-    mend = pasted("calyx", "keys", "renew", "--folder", keys)
-    aged = _aged("certificate", path, found, mend)
+    mend = quote_command("calyx", "keys", "renew", "--folder", keys)
+    aged = _judge_age("certificate", path, found, mend)
     names = ", ".join(found.names)
     if aged.state == "ok" and not set(found.names) - LOCAL:
         found_names = f"{path} is for {names or 'no host'} only"
@@ -75,7 +75,7 @@ def _certificate(keys: Path) -> Check:
     return aged if aged.state == "problem" else replace(aged, found=f"{aged.found}; for {names}")
 
 
-def _aged(what: str, path: Path, found: Described, mend: str) -> Check:
+def _judge_age(what: str, path: Path, found: Described, mend: str) -> Check:
     now = datetime.now(UTC)
     left = found.days_left(now)
     if found.begins > now:
@@ -89,7 +89,7 @@ def _aged(what: str, path: Path, found: Described, mend: str) -> Check:
 
 def _private(keys: Path) -> Check:
     there = [path for path in (keys / "server.key", keys / "ca.key") if path.exists()]
-    wide = pasted(*(p for p in there if stat.S_IMODE(p.stat().st_mode) & ~PRIVATE_MODE))
+    wide = quote_command(*(p for p in there if stat.S_IMODE(p.stat().st_mode) & ~PRIVATE_MODE))
     if wide:
         return Check("private keys", "problem", f"others may read {wide}", f"chmod 600 {wide}")
     if not there:

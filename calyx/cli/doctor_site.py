@@ -14,7 +14,7 @@ from calyx.cli.doctor_ledger import ledger_row
 from calyx.cli.doctor_policy import policy_checks
 from calyx.cli.doctor_reach import reach
 from calyx.cli.doctor_rows import look
-from calyx.errors import CalyxError, ConfigError, UserError, pasted
+from calyx.errors import CalyxError, ConfigError, UserError, quote_command
 from calyx.files.plain import plain
 from calyx.fleet.site import SiteConfig, check_keys, read_site_config
 from calyx.secagg.roster import Roster
@@ -94,7 +94,7 @@ def _node_key(path: Path) -> Check:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & ~PRIVATE_MODE:
         return Check(
-            "node key", "problem", f"{path} has mode {mode:o}", pasted("chmod", "600", path)
+            "node key", "problem", f"{path} has mode {mode:o}", quote_command("chmod", "600", path)
         )
     read_private(path)
     return Check("node key", "ok", f"{path}")

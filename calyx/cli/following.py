@@ -10,12 +10,12 @@ import httpx
 from rich.console import Console
 
 from calyx.cli.arguments import path_of
-from calyx.cli.meanings import explained
+from calyx.cli.meanings import explain
 from calyx.cli.operating import AUTHORITY, CONTROL_PORT, connect
 from calyx.cli.running import show
 from calyx.cli.tracking import track
 from calyx.config.section import RunConfig, parse
-from calyx.errors import CalyxError, UserError, pasted
+from calyx.errors import CalyxError, UserError, quote_command
 from calyx.files.foreign import check_plain
 from calyx.files.plain import read_lines, write_atomically
 from calyx.flower.bundle import bundle
@@ -100,7 +100,8 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
         except KeyboardInterrupt:
             operator.stop(run_id)
             raise KeyboardInterrupt(
-                f"Stopped. What was finished is saved: go on with `{pasted('calyx', 'resume', folder.path)}`."
+                f"Stopped. What was finished is saved: go on with "
+                f"`{quote_command('calyx', 'resume', folder.path)}`."
             ) from None
     report = write_report(folder.path)
     track(parse(RunConfig, config, ""), folder)
@@ -125,7 +126,7 @@ def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console
         shown = len(rows)
         if status == "finished":
             if outcome != "completed":
-                raise CalyxError(explained(_why(details, folder, rounds=len(rows))))
+                raise CalyxError(explain(_why(details, folder, rounds=len(rows))))
             return
         time.sleep(POLL_S)
 
@@ -157,4 +158,4 @@ def _why(details: str, folder: RunFolder, rounds: int) -> str:
     if "calyx resume" in said or not folder.holds_run:
         return said or "The run ended before it began; see the server's superexec.log."
     ended = said.removesuffix(".") or "The run was cut off"
-    return f"{ended}; go on with `{pasted('calyx', 'resume', folder.path)}`."
+    return f"{ended}; go on with `{quote_command('calyx', 'resume', folder.path)}`."

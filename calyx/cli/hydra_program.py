@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from calyx.cli.overrides import quoted, readable, why_ambiguous, why_unreadable
+from calyx.cli.overrides import quote_overrides, quote_value, why_ambiguous, why_unreadable
 from calyx.composing.compose import CONFIG_MODULE, CONFIG_NAME, compose
 from calyx.errors import CalyxError, ConfigError
 
@@ -28,16 +28,16 @@ def search_path(config_dir: str | None) -> list[str]:
     """The override that stands for `--config-dir`, where something is composed without Hydra's `main`."""
     if not config_dir:
         return []
-    return [f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).resolve()}')}]"]
+    return [f"hydra.searchpath=[{quote_value(f'file://{Path(config_dir).resolve()}')}]"]
 
 
-def composed(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
+def compose_config(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's DictConfig
     """The config of `overrides`, with Hydra's own part. Raises UserError in one sentence."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return compose(readable(overrides), with_hydra=True)
+        return compose(quote_overrides(overrides), with_hydra=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_sentence(error)) from error
     except ValueError as error:  # Hydra's word for a group that is null, for instance
@@ -45,7 +45,7 @@ def composed(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf's Dic
 
 
 @contextmanager
-def told_of_experiment(cfg: Any, overrides: Sequence[str]) -> Iterator[None]:  # noqa: ANN401 - OmegaConf's DictConfig
+def blame_experiment(cfg: Any, overrides: Sequence[str]) -> Iterator[None]:  # noqa: ANN401 - OmegaConf's DictConfig
     """Where a key does not exist that no override wrote, say that the experiment did."""
     try:
         yield

@@ -3,6 +3,7 @@
 Isolated (-I), Python leaves PYTHONPATH, the present folder and the user's own packages alone. This
 file is compiled from its source, since no cache of a program's first file is read; it reads all of
 our packages, and what it imports of ours from then on are those bytes (calyx/trust/measured.py).
+See docs/decisions/0061.
 """
 
 import os
@@ -25,7 +26,7 @@ def enter(arguments: Sequence[str]) -> None:
     os.execv(sys.executable, [sys.executable, *options, first, *arguments])  # noqa: S606 - ourselves
 
 
-def left_aside() -> str | None:
+def say_left_aside() -> str | None:
     """A sentence about variables that name folders of code, and are not read here; None without any."""
     names = [name for name in _PATHS if name in os.environ] if sys.flags.isolated else []
     if not names:

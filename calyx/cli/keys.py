@@ -14,7 +14,7 @@ from calyx.cli import keys_tls
 from calyx.cli.arguments import Parser
 from calyx.cli.facts import print_facts, say, warn
 from calyx.errors import UserError
-from calyx.files.outputs import shown, write_whole
+from calyx.files.outputs import show_path, write_whole
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import Roster, fingerprint, make_roster, write_roster
 from calyx.trust import key_files
@@ -23,7 +23,7 @@ from calyx.trust.key_files import OWNERS, PrivateKey, PublicKey, refuse_existing
 from calyx.trust.manifest import write_manifest
 from calyx.trust.signed import check_unsigned, is_register, note_signed, read_register
 from calyx.words.lookalikes import lookalikes
-from calyx.words.sentences import counted
+from calyx.words.sentences import say_count
 
 Pair = tuple[Path, Path]  # a private key's file, and its public one
 
@@ -99,11 +99,11 @@ def _make_identity(options: argparse.Namespace) -> None:
 
 def _make_site(options: argparse.Namespace) -> None:
     """Both keys of a site and its file, or what of them is not there yet: nothing is replaced."""
-    from calyx.cli.site_file import planned_file  # late: it loads what composes configs
+    from calyx.cli.site_file import plan_file  # late: it loads what composes configs
 
     name, folder = options.name, options.folder
     key_files.check_name(name)
-    file = planned_file(options)
+    file = plan_file(options)
     identity, node = (folder / f"{name}.key", folder / f"{name}.pub"), node_files(name, folder)
     missing = [pair for pair in (identity, node) if not all(map(os.path.lexists, pair))]
     if not missing and file is None:
@@ -114,7 +114,7 @@ def _make_site(options: argparse.Namespace) -> None:
     if file is not None:
         write_whole(*file, 0o644)
         say(
-            f"Wrote this site's file {shown(file[0])}, with the policy of task={options.task}.",
+            f"Wrote this site's file {show_path(file[0])}, with the policy of task={options.task}.",
             "bold",
         )
         say("Read its policy: what this site asks of every order is its own to decide.")
@@ -127,9 +127,9 @@ def _make_keys(options: argparse.Namespace, missing: list[Pair], pairs: tuple[Pa
         _make_identity(options)
     else:
         key_files.read_identity(identity[0])
-        say(f"The identity key of {name} stays: {shown(identity[0])}.", "bold")
+        say(f"The identity key of {name} stays: {show_path(identity[0])}.", "bold")
     if node not in missing:
-        say(f"The node key of {name} stays: {shown(node[0])}.", "bold")
+        say(f"The node key of {name} stays: {show_path(node[0])}.", "bold")
         return
     make_node_key(name, folder)
     print_facts(
@@ -148,8 +148,8 @@ def _make_consortium(options: argparse.Namespace) -> None:
 def _print_made(head: str, made: PublicKey, folder: Path) -> None:
     say(head, "bold")
     print_facts(
-        ("private", f"{shown(folder / made.name)}.key (0600; never leaves this machine)"),
-        ("public", f"{shown(folder / made.name)}.pub (give it away)"),
+        ("private", f"{show_path(folder / made.name)}.key (0600; never leaves this machine)"),
+        ("public", f"{show_path(folder / made.name)}.pub (give it away)"),
         ("fingerprint", _lines(made.key)),
     )
 
@@ -159,8 +159,8 @@ def _sign_roster(options: argparse.Namespace) -> None:
     before = key_files.read_roster_file(options.previous) if options.previous else None
     if before is not None and before.consortium != identity_of(private):
         raise UserError(
-            f"{shown(options.previous)} was signed by another consortium's key than "
-            f"{shown(options.consortium)}; use the key that signed it, or leave --previous out."
+            f"{show_path(options.previous)} was signed by another consortium's key than "
+            f"{show_path(options.consortium)}; use the key that signed it, or leave --previous out."
         )
     clients = _read_sites(options.sites)
     replace = _may_replace(options.out, options.previous)
@@ -196,13 +196,13 @@ def _read_sites(files: Sequence[Path]) -> dict[str, bytes]:
         for what, value in (("name", found.name), ("key", found.key)):
             if value in origins:
                 raise UserError(
-                    f"{shown(file)} has the same {what} as {shown(origins[value])}; give every "
+                    f"{show_path(file)} has the same {what} as {show_path(origins[value])}; give every "
                     "site once, with a name and a key of its own."
                 )
             origins[value] = file
         clients[found.name] = found.key
     if twins := lookalikes(clients):
-        one, other = (f"{name!r} ({shown(origins[name])})" for name in twins)
+        one, other = (f"{name!r} ({show_path(origins[name])})" for name in twins)
         raise UserError(
             f"The names {one} and {other} cannot be told apart by eye or over the phone; find out "
             "whose they are, and give one of the two sites another name."
@@ -217,7 +217,7 @@ def _may_replace(out: Path, previous: Path | None) -> bool:
     if previous is not None and out.exists() and out.samefile(previous):
         return True
     raise UserError(
-        f"{shown(out)} exists; replace it with --previous {shown(out)}, or choose another --out."
+        f"{show_path(out)} exists; replace it with --previous {show_path(out)}, or choose another --out."
     )
 
 
@@ -233,8 +233,9 @@ def _print_changes(before: Roster, after: Roster) -> None:
     print_facts(*((what, ", ".join(names) or "none") for what, names in rows))
     if gone := dict(rows)["removed"]:
         warn(
-            f"{len(gone)} of {counted(len(old), 'site')} of version {before.version} may take part no more: "
-            f"{', '.join(gone)}. If that is not meant, sign the next version with the .pub of all sites."
+            f"{len(gone)} of {say_count(len(old), 'site')} of version {before.version} may take part no "
+            f"more: {', '.join(gone)}. If that is not meant, sign the next version with the .pub "
+            "of all sites."
         )
     if changed:
         say("A changed key may be an intruder's: compare it over the phone first.", "yellow")
@@ -256,7 +257,7 @@ def _show(path: Path) -> None:
     if keys_tls.show(path):
         return
     if is_register(path):
-        say(f"{shown(path)}: what the key beside it has signed", "bold")
+        say(f"{show_path(path)}: what the key beside it has signed", "bold")
         signed = read_register(path)
         print_facts(*((f"{s.what} {s.version}", f"{s.day}  {s.digest[:16]}…") for s in signed))
         return
@@ -264,10 +265,10 @@ def _show(path: Path) -> None:
         case Roster() as roster:
             _print_roster(path, roster)
         case PublicKey() as public:
-            say(f"{shown(path)}: public key, {OWNERS[public.kind]}", "bold")
+            say(f"{show_path(path)}: public key, {OWNERS[public.kind]}", "bold")
             print_facts(("name", public.name), ("fingerprint", _lines(public.key)))
         case PrivateKey(public=public) as private:
-            say(f"{shown(path)}: private key, {OWNERS[public.kind]}", "bold")
+            say(f"{show_path(path)}: private key, {OWNERS[public.kind]}", "bold")
             print_facts(("name", public.name), ("fingerprint", _lines(public.key)))
             if private.is_exposed:
                 say(f"  Its mode is wider than 0600: {key_files.mend(path)}", "red")
@@ -275,7 +276,7 @@ def _show(path: Path) -> None:
 
 def _print_roster(path: Path, roster: Roster) -> None:
     count = f"{len(roster)} client{'' if len(roster) == 1 else 's'}"
-    say(f"{shown(path)}: roster, version {roster.version}, {count}", "bold")
+    say(f"{show_path(path)}: roster, version {roster.version}, {count}", "bold")
     print_facts(("consortium", _lines(roster.consortium)))
     table = Table(box=None, padding=(0, 0, 0, 2))
     table.add_column("client", overflow="fold")

@@ -7,7 +7,7 @@ from pathlib import Path
 from calyx.cli.arguments import Parser
 from calyx.cli.facts import print_facts, say
 from calyx.errors import UserError
-from calyx.files.outputs import shown
+from calyx.files.outputs import show_path
 from calyx.trust.authority import make_server, renew_server
 from calyx.trust.certificates import check_node_public, describe
 from calyx.trust.key_files import read_bytes
@@ -77,7 +77,7 @@ def show(path: Path) -> bool:
         _show_certificate(path)
     elif b"-----BEGIN PUBLIC KEY" in data[:4096]:
         found = check_node_public(path)
-        say(f"{shown(path)}: public key, a site's node key, for the operator", "bold")
+        say(f"{show_path(path)}: public key, a site's node key, for the operator", "bold")
         print_facts(("fingerprint", in_groups(found)))
     else:
         return False
@@ -88,7 +88,7 @@ def _show_certificate(path: Path) -> None:
     found, now = describe(path), datetime.now(UTC)
     left = found.days_left(now)
     still = f" ({left:.0f} days left)" if left > 0 else ""
-    say(f"{shown(path)}: certificate of {found.subject}", "bold")
+    say(f"{show_path(path)}: certificate of {found.subject}", "bold")
     print_facts(
         ("for", ", ".join(found.names) or "signing the server's"),
         ("valid", f"{_day(found.begins)} to {_day(found.ends)}{still}"),

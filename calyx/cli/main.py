@@ -67,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if words[0] not in COMMANDS:
         return _say(f"There is no command {words[0]!r}; there are {', '.join(COMMANDS)}.", 2)
-    return _guarded(words[0], words[1:], debug)
+    return _run_guarded(words[0], words[1:], debug)
 
 
 def accept_any_terminal() -> None:
@@ -77,7 +77,7 @@ def accept_any_terminal() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _guarded(command: str, arguments: list[str], debug: bool) -> int:
+def _run_guarded(command: str, arguments: list[str], debug: bool) -> int:
     if debug:
         logging.getLogger().setLevel(logging.DEBUG)
     try:
@@ -87,9 +87,9 @@ def _guarded(command: str, arguments: list[str], debug: bool) -> int:
     except CalyxError as error:
         if debug:
             traceback.print_exc()
-        from calyx.cli.meanings import explained  # late: who makes no mistake need not wait for it
+        from calyx.cli.meanings import explain  # late: who makes no mistake need not wait for it
 
-        return _say(explained(str(error)), error.exit_code)
+        return _say(explain(str(error)), error.exit_code)
     except KeyboardInterrupt as stop:
         return _say(str(stop) or "Stopped.", 128 + signal.SIGINT)
     except BrokenPipeError:
@@ -106,7 +106,7 @@ def _why_failed(error: Exception) -> str:
         return printable(f"{error.filename} cannot be used: {error.strerror}.")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"Neither a file nor a line can be written any more: {error.strerror}."
-    shadowed = _shadowed() if isinstance(error, ImportError) else None
+    shadowed = _find_shadowed() if isinstance(error, ImportError) else None
     first = str(error).strip().splitlines() or ["no message"]
     return shadowed or f"Failed: {type(error).__name__}: {first[0]} (see it whole with --debug)"
 
@@ -118,7 +118,7 @@ def _check_here() -> None:
         raise UserError("The folder that you are in is there no more; go to another one.") from None
 
 
-def _shadowed() -> str | None:
+def _find_shadowed() -> str | None:
     """What Python finds before one of our own packages, as a sentence."""
     for name in ("client", "conf", "server", "strategies"):
         found = importlib.util.find_spec(name)

@@ -70,7 +70,7 @@ MEANINGS: dict[StrEnum, str] = {
 )
 
 
-def explained(sentence: str) -> str:
+def explain(sentence: str) -> str:
     """The sentence, and one more for each code that it names and does not explain yet."""
     codes = [code for code in MEANINGS if re.search(rf"(?<![a-z-]){code}(?![a-z-])", sentence)]
     meanings = [f"{code}: {MEANINGS[code]}." for code in codes]

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from calyx.data.csv.rows import Dialect
 from calyx.data.schema import Column, Schema
-from calyx.data.tables import Field, Rows, all_rows, read_chunks
+from calyx.data.tables import Field, all_rows, read_chunks
 from calyx.errors import UserError, printable
-from calyx.tasks.task import Task
+from calyx.tasks.task import ReadsInputs, Task
 from calyx.words.digits import plain
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 
 SHOWN = 3  # lines in one sentence
 
@@ -40,14 +40,13 @@ class Fault:
 
 def read_new_rows(task: Task, path: Path, ids: str | None) -> NewRows:
     """The task's input columns of a CSV file, and the column `ids`. Raises DataError."""
-    own = getattr(task, "read_inputs", None)
-    if own is not None:
-        rows: Rows = own(path)
+    if isinstance(task, ReadsInputs):
+        rows, dialect = task.read_inputs(path), task.dialect
     else:
-        rows = all_rows(path, [Field(column.name) for column in task.schema.columns], Dialect())
+        dialect = Dialect()
+        rows = all_rows(path, [Field(column.name) for column in task.schema.columns], dialect)
     if ids is None:
         return NewRows(path, rows.x, rows.lines, None)
-    dialect: Dialect = getattr(task, "dialect", Dialect())
     # Whatever counts as missing in an input is a name like any other here.
     chunks = read_chunks(path, [ids], replace(dialect, missing=()))
     cells = tuple(str(cell) for chunk in chunks for cell in chunk.cells[ids])
@@ -112,4 +111,4 @@ def _clauses(found: list[Fault], rows: NewRows) -> str:
 
 def _lines(lines: NDArray[np.int64]) -> str:
     """The first few: "line 4", "lines 4, 9, 12 and 3 more"."""
-    return f"line{'s' if len(lines) > 1 else ''} {named([*map(str, lines)], SHOWN)}"
+    return f"line{'s' if len(lines) > 1 else ''} {join_names([*map(str, lines)], SHOWN)}"

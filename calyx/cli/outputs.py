@@ -1,4 +1,7 @@
-"""What `--out` may name, for every command that has it: nothing that a run or a site needs is lost."""
+"""What `--out` may name, for every command that has it: nothing that a run or a site needs is lost.
+
+See docs/decisions/0045.
+"""
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.errors import UserError
-from calyx.files.outputs import Output, claim_output, is_same, is_within, shown
+from calyx.files.outputs import Output, claim_output, is_same, is_within, show_path
 from calyx.run.folder import RunFolder
 
 _LEDGER = "ledger.jsonl"  # which every site's state folder has
@@ -20,7 +23,7 @@ def add_output(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def claimed(
+def claim(
     options: argparse.Namespace,
     inputs: Sequence[Path],
     folders: Sequence[Path] = (),
@@ -65,7 +68,7 @@ def refuse_data_folder(folder: Path, config: Mapping[str, Any], *, is_sweep: boo
     for one in [*folders, *files]:
         if is_same(folder, one) or (is_within(one, folder) and not is_sweep):
             raise UserError(
-                f"{shown(folder)} holds the data ({shown(one)}), and a run has a folder of its own; "
+                f"{show_path(folder)} holds the data ({show_path(one)}), and a run has a folder of its own; "
                 "choose another hydra.run.dir or hydra.sweep.dir."
             )
 
@@ -79,7 +82,7 @@ def _refuse_in_a_run(path: Path) -> None:
         for there in (path.absolute().parent.resolve() / path.name, path.resolve()):
             if there.is_relative_to(place) and run.is_own(there.relative_to(place).parts[0]):
                 raise UserError(
-                    f"{shown(path)} is a file of the run in {shown(place)}; choose another --out."
+                    f"{show_path(path)} is a file of the run in {show_path(place)}; choose another --out."
                 )
 
 
@@ -91,13 +94,15 @@ def _refuse_a_sites_own(path: Path) -> None:
     if any(
         (place / _LEDGER).is_file() for place in {path.absolute().parent, path.resolve().parent}
     ):
-        raise UserError(f"{shown(path)} lies in a site's state folder; choose another --out.")
+        raise UserError(f"{show_path(path)} lies in a site's state folder; choose another --out.")
     try:
         is_key = is_pem(path) or read_any(path) is not None
     except UserError:
         is_key = False
     if is_key:
-        raise UserError(f"{shown(path)} is a key, a certificate or a roster; choose another --out.")
+        raise UserError(
+            f"{show_path(path)} is a key, a certificate or a roster; choose another --out."
+        )
 
 
 def _above(path: Path) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """Overrides as people write them: paths that Hydra's grammar would not read, and what to write instead.
 
 The value of a key that names a file or a folder is the path that was written, whatever it holds; a
-value that begins with `~/` is of the home folder. All else is Hydra's grammar.
+value that begins with `~/` is of the home folder. All else is Hydra's grammar. See docs/decisions/0044.
 """
 
 import os
@@ -20,15 +20,15 @@ _WORD = re.compile(r"(\+{0,2})([\w./@-]+)=(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$(\{?)([A-Za-z_]\w*)(\}?)(?=/|$)")
 
 
-def readable(words: Sequence[str], *, sweeps: bool = False) -> list[str]:
+def quote_overrides(words: Sequence[str], *, sweeps: bool = False) -> list[str]:
     """The same overrides with quotes where Hydra's grammar needs them; reading them again changes nothing.
 
     In a sweep the commas of a path part several. Raises ConfigError where a shell's variable is left.
     """
-    return [_readable(word, sweeps=sweeps) for word in words]
+    return [_quote_override(word, sweeps=sweeps) for word in words]
 
 
-def _readable(word: str, *, sweeps: bool) -> str:
+def _quote_override(word: str, *, sweeps: bool) -> str:
     parts = _WORD.fullmatch(word)
     if parts is None:
         return word
@@ -38,22 +38,28 @@ def _readable(word: str, *, sweeps: bool) -> str:
         _check_variable(word, value)
     if not is_path and not value.startswith("~"):
         return word
-    if sweeps and "," in value and "'" not in value and '"' not in value and parsed(word) is None:
+    if (
+        sweeps
+        and "," in value
+        and "'" not in value
+        and '"' not in value
+        and parse_override(word) is None
+    ):
         return f"{plus}{key}={','.join(_value(one, is_path=is_path) for one in value.split(','))}"
     return f"{plus}{key}={_value(value, is_path=is_path, sweeps=sweeps)}"
 
 
 def _value(value: str, *, is_path: bool, sweeps: bool = False) -> str:
     if value.startswith("~"):
-        return quoted(at_home(value))
+        return quote_value(at_home(value))
     if not is_path or value.lower() in ("", "null") or value[:1] in "'\"" or "${" in value:
         return value
-    found = parsed(f"key={value}")
+    found = parse_override(f"key={value}")
     if found is not None:
         several = found.is_sweep_override() and (sweeps or "(" not in value)
         if several or isinstance(found.value(), str):
             return value
-    return quoted(value)
+    return quote_value(value)
 
 
 def _check_variable(word: str, value: str) -> None:
@@ -65,7 +71,7 @@ def _check_variable(word: str, value: str) -> None:
         )
 
 
-def parsed(word: str) -> Any:  # noqa: ANN401 - Hydra's Override
+def parse_override(word: str) -> Any:  # noqa: ANN401 - Hydra's Override
     """An override by Hydra's grammar; None where it cannot be read."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -77,7 +83,7 @@ def parsed(word: str) -> Any:  # noqa: ANN401 - Hydra's Override
     return override
 
 
-def quoted(text: str) -> str:
+def quote_value(text: str) -> str:
     """A text as a value of Hydra's grammar, whatever it holds."""
     return _in_quotes(text, "single")
 
@@ -94,8 +100,8 @@ def why_unreadable(word: str) -> str:
     if "=" not in word:
         return f"The argument {shown!r} is no KEY=VALUE."
     key, _, value = word.partition("=")
-    helped = f"{key}={_helped(value)}"
-    if parsed(helped) is None:
+    helped = f"{key}={_quote_items(value)}"
+    if parse_override(helped) is None:
         return f"The argument {shown} cannot be read: {key!r} is no config key."
     return (
         f"The argument {shown} cannot be read; if its value is text, write {shlex.quote(helped)}."
@@ -112,11 +118,13 @@ def why_ambiguous(word: str) -> str:
     )
 
 
-def _helped(value: str) -> str:
+def _quote_items(value: str) -> str:
     """As text; of a plain list each item that needs it."""
     items = value.strip()[1:-1].split(",")
     if value.strip()[:1] + value.strip()[-1:] == "[]":
-        words = [w if parsed(f"key={w}") else _in_quotes(w.strip(), "double") for w in items]
-        if parsed(f"key=[{','.join(words)}]"):
+        words = [
+            w if parse_override(f"key={w}") else _in_quotes(w.strip(), "double") for w in items
+        ]
+        if parse_override(f"key=[{','.join(words)}]"):
             return f"[{','.join(words)}]"
     return _in_quotes(value, "double")

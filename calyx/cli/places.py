@@ -2,6 +2,7 @@
 
 Two runs that are started in one second have two folders: a name that is made of the time gets a
 number behind it where it is taken. A folder that somebody has chosen is taken as it is.
+See docs/decisions/0044.
 """
 
 from collections.abc import Iterator, Mapping

@@ -6,8 +6,8 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
-from calyx.cli.hydra_program import composed
-from calyx.composing.compose import resolved
+from calyx.cli.hydra_program import compose_config
+from calyx.composing.compose import resolve
 from calyx.config.section import parse
 from calyx.errors import UserError
 from calyx.privacy.planning import Choice, Federation, choices
@@ -21,7 +21,7 @@ USAGE = "calyx doctor privacy clients=100 [cohort=50] [dropouts=2] [attackers=3]
 def main(arguments: Sequence[str]) -> int:
     """Print a table; 0 if some number of groups holds, 1 if none does. Raises UserError."""
     numbers, overrides = _split(arguments)
-    privacy = parse(PrivacyConfig, resolved(composed(overrides))["privacy"], "privacy")
+    privacy = parse(PrivacyConfig, resolve(compose_config(overrides))["privacy"], "privacy")
     if not any(override.startswith("privacy.n_max=") for override in overrides):
         privacy = replace(privacy, n_max=MAX_GROUP)  # it follows the clients
     if "clients" not in numbers:

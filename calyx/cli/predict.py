@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from calyx.cli.arguments import Parser
 from calyx.cli.fitted import Whose, fitted_for
 from calyx.cli.new_rows import NewRows, faults, read_new_rows, said_of
-from calyx.cli.outputs import add_output, claimed, rows_of
+from calyx.cli.outputs import add_output, claim, rows_of
 from calyx.cli.own_models import Answering, model_of
 from calyx.cli.predictions import as_csv, header_of
-from calyx.composing.defaults import followed
+from calyx.composing.defaults import fill_in_defaults
 from calyx.config.section import RunConfig, parse
 from calyx.data.words import one_form
 from calyx.errors import UserError, for_terminal
@@ -51,8 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     config = folder.read_config()
     files, folders = rows_of(config)
     folders += [options.state_dir] if options.state_dir else []
-    out = claimed(options, [options.file, *files], folders)
-    run = parse(RunConfig, followed(config), "")  # a run of before may lack keys
+    out = claim(options, [options.file, *files], folders)
+    run = parse(RunConfig, fill_in_defaults(config), "")  # a run of before may lack keys
     summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")

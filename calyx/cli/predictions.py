@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from calyx.data.schema import Schema
 from calyx.errors import UserError
-from calyx.words.digits import by_scale, decimals_of, fixed
+from calyx.words.digits import by_scale, decimals_of, format_fixed
 
 SMALL_DIGITS = 3  # of a small probability
 
@@ -61,4 +61,4 @@ def probabilities(row: list[float]) -> list[str]:
     decimals = 6
     while first > second and f"{first:.{decimals}f}" == f"{second:.{decimals}f}":
         decimals += 1
-    return [fixed(p, max(decimals, decimals_of(p, SMALL_DIGITS))) for p in row]
+    return [format_fixed(p, max(decimals, decimals_of(p, SMALL_DIGITS))) for p in row]

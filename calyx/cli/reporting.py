@@ -5,9 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from calyx.cli.arguments import Parser
-from calyx.cli.outputs import add_output, claimed, rows_of
+from calyx.cli.outputs import add_output, claim, rows_of
 from calyx.errors import UserError
-from calyx.pages.comparison import compared
+from calyx.pages.comparison import compare_runs
 from calyx.pages.page import write_report
 from calyx.run.folder import RunFolder
 
@@ -25,9 +25,9 @@ def main(arguments: Sequence[str]) -> int:
             "ones; name another run too, or this one once."
         )
     if len(folders) > 1:
-        out = claimed(options, *_read_by(folders), usual=Path("comparison.html"))
+        out = claim(options, *_read_by(folders), usual=Path("comparison.html"))
         if out is not None:
-            out.write(compared(folders, out.path))
+            out.write(compare_runs(folders, out.path))
             print(out.path)
         return 0
     if options.out is not None or options.replace:

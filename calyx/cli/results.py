@@ -13,7 +13,7 @@ from calyx.errors import printable
 from calyx.files.plain import read_lines
 from calyx.run.folder import Row
 from calyx.words.digits import ABSENT, apart, share
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from server.attendance import absentees_of, sentences
 
 _ZERO = "always the commonest class"
@@ -72,7 +72,7 @@ def _lines(summary: Row, folder: Path) -> list[str]:
     found, cv = [], summary.get("cv")
     left_out = [str(one["client"]) for one in summary.get("left_out_changed") or []]
     if left_out:
-        names = printable(named(left_out))
+        names = printable(join_names(left_out))
         found.append(f"without {names}, whose rows changed while the run was stopped")
     untrained = _own_population(summary).get("untrained") or 0
     if untrained:

@@ -5,6 +5,7 @@
 --control-port=PORT        where its server listens to its operator
 --authority=FILE           the certificate that says so
 KEY=VALUE                  what may change: rounds, baselines, task.data_dir, engine.workers, …
+See docs/decisions/0060.
 """
 
 from collections.abc import Sequence
@@ -12,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from calyx.cli.arguments import path_of
-from calyx.cli.changed_rows import WITHOUT_CHANGED, changed_clients, check_changed
-from calyx.cli.overrides import parsed, readable, why_unreadable
+from calyx.cli.changed_rows import WITHOUT_CHANGED, check_changed, find_changed
+from calyx.cli.overrides import parse_override, quote_overrides, why_unreadable
 from calyx.cli.template_check import outside_template
 from calyx.cli.waiting import Waiting
 from calyx.composing.compose import PATH_KEYS
-from calyx.composing.defaults import followed
+from calyx.composing.defaults import fill_in_defaults
 from calyx.config.section import RunConfig, parse
-from calyx.errors import UserError, pasted, printable
+from calyx.errors import UserError, printable, quote_command
 from calyx.files.foreign import check_own
 from calyx.files.outputs import is_same
 from calyx.files.plain import absolute
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("Give the folder of one run: calyx resume RUN [rounds=N].")
     folder = RunFolder(path_of(folders[0]))
     # Nothing follows anew: but of an older run the config lacks keys, and its checkpoints say why.
-    config = followed(_changed(_repeated(folder, overrides), overrides))
+    config = fill_in_defaults(_apply(_read_config(folder, overrides), overrides))
     run = parse(RunConfig, config, "")
     if run.audit.baseline is not None and is_same(folder.path, Path(run.audit.baseline)):
         raise UserError(
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
-    changed = changed_clients(folder, run, state.run)
+    changed = find_changed(folder, run, state.run)
     check_changed(folder, run, changed, overrides, is_without=is_without)
     if run.engine.get("name") == "superlink":
         _refuse_on_sites(overrides)
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _repeated(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
+def _read_config(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
     """The folder's config. Whom it would call, and what it would import, the user says again.
 
     Nothing has been imported or called until then. Raises UserError.
@@ -118,8 +119,8 @@ def _repeated(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
         shown = printable(str(target), 100)
         raise UserError(
             f"The run in {folder.path} is of the class {shown}, and nothing is imported because a folder "
-            f"names it: if it is yours, go on with `{pasted('calyx', 'resume', folder.path)} "
-            f"{pasted(f'{_CLASS}={shown}')}`."
+            f"names it: if it is yours, go on with `{quote_command('calyx', 'resume', folder.path)} "
+            f"{quote_command(f'{_CLASS}={shown}')}`."
         )
     return config
 
@@ -131,7 +132,7 @@ def _inner(config: Any, *keys: str) -> Any:  # noqa: ANN401 - whatever a folder 
     return config
 
 
-def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def _apply(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         key = override.partition("=")[0]
         if key == _CLASS and _inner(config, *key.split(".")) == override.partition("=")[2]:
@@ -162,8 +163,8 @@ def _set(config: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 
 
 def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it
     """Read as `calyx simulate` reads it. Raises UserError."""
-    [word] = readable([override])
-    found = parsed(word)
+    [word] = quote_overrides([override])
+    found = parse_override(word)
     if found is None:
         raise UserError(why_unreadable(word))
     if found.is_sweep_override():
@@ -203,5 +204,5 @@ def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: Ru
     if run.rounds == state.round:
         raise UserError(
             f"The run in {folder.path} is finished after {state.round} rounds; go on with "
-            f"`{pasted('calyx', 'resume', folder.path, f'rounds={2 * state.round}')}`."
+            f"`{quote_command('calyx', 'resume', folder.path, f'rounds={2 * state.round}')}`."
         )

@@ -7,7 +7,7 @@ from calyx.cli.audit_table import print_audit
 from calyx.cli.display import Display
 from calyx.cli.results import print_results
 from calyx.cli.tracking import track
-from calyx.errors import CalyxError, pasted
+from calyx.errors import CalyxError, quote_command
 from calyx.files.foreign import read_object
 from calyx.pages.conclusions import conclude, terminal_lines
 from calyx.pages.folder import read_run
@@ -76,10 +76,11 @@ def _how_to_make_room(folder: Path, error: OSError) -> str:
     what = f"{error.filename or folder} cannot be written: {error.strerror}. Make room there"
     if not any(folder.glob("checkpoints/round-*")):
         return f"{what}, and start the run again in another folder."
-    return f"{what}; then go on with `{pasted('calyx', 'resume', folder)}`."
+    return f"{what}; then go on with `{quote_command('calyx', 'resume', folder)}`."
 
 
 def _how_to_go_on(folder: Path) -> str:
     if not any(folder.glob("checkpoints/round-*")):
         return "Stopped before the run began; start it again."
-    return f"Stopped; nothing that was finished is lost. Go on with `{pasted('calyx', 'resume', folder)}`."
+    again = quote_command("calyx", "resume", folder)
+    return f"Stopped; nothing that was finished is lost. Go on with `{again}`."

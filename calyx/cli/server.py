@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from calyx.cli.arguments import Parser
-from calyx.cli.isolated import left_aside
+from calyx.cli.isolated import say_left_aside
 from calyx.cli.operating import CONTROL_PORT
 from calyx.fleet.superlink import (
     Processes,
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     check_files(serving)
     check_ports(serving)
     console = Console(highlight=False, markup=False, emoji=False)
-    if aside := left_aside():
+    if aside := say_left_aside():
         console.print(aside)
     with console.status("starting the SuperLink on loopback"):
         processes = Processes(serving)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from calyx.composing.compose import resolved
+from calyx.composing.compose import resolve
 from calyx.files.plain import absolute
 
 
-def settled(
+def settle(
     cfg: Any,  # noqa: ANN401 - OmegaConf's DictConfig
     *,
     single: bool,
@@ -16,7 +16,7 @@ def settled(
 
     `workers` takes the place of an `engine.workers` of null, where jobs share the machine.
     """
-    config = resolved(cfg)
+    config = resolve(cfg)
     if config["baselines"] is None:
         config["baselines"] = single
     if workers is not None and config["engine"].get("workers") is None:

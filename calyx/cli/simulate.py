@@ -10,16 +10,16 @@ from typing import Any
 
 from calyx.cli.contradictions import refuse_undone
 from calyx.cli.hydra_program import (
-    composed,
+    blame_experiment,
+    compose_config,
     one_sentence,
     run_hydra,
     search_path,
-    told_of_experiment,
 )
 from calyx.cli.idle import idle_settings
-from calyx.cli.overrides import quoted, readable
+from calyx.cli.overrides import quote_overrides, quote_value
 from calyx.cli.places import run_place
-from calyx.cli.settling import settled
+from calyx.cli.settling import settle
 from calyx.cli.waiting import Waiting
 from calyx.errors import ConfigError
 from calyx.files.plain import at_home
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
 
     options = _parse(arguments)
     flags = [_at_home(a) for a in arguments if a not in options.overrides]
-    options.overrides = readable(options.overrides, sweeps=options.multirun)
+    options.overrides = quote_overrides(options.overrides, sweeps=options.multirun)
     only_shows = any(
         (options.help, options.hydra_help, options.cfg, options.info, options.shell_completion)
     )
@@ -96,14 +96,14 @@ def _check_and_run(options: Namespace, flags: Sequence[str]) -> None:
     """Refuse what cannot run, and then let Hydra run it. Raises CalyxError; no empty folder is left."""
     from calyx.simulation.planning import plan
 
-    cfg = composed([*options.overrides, *search_path(options.config_dir)])
-    with told_of_experiment(cfg, options.overrides):
-        config = settled(cfg, single=True)
+    cfg = compose_config([*options.overrides, *search_path(options.config_dir)])
+    with blame_experiment(cfg, options.overrides):
+        config = settle(cfg, single=True)
         refuse_undone(options.overrides, config, "simulate")
     with run_place(cfg, config) as folder:
-        with told_of_experiment(cfg, options.overrides), Waiting() as waiting:
+        with blame_experiment(cfg, options.overrides), Waiting() as waiting:
             plan(config, progress=waiting.progress)
-        place = f"hydra.run.dir={quoted(str(folder.path))}"  # Hydra's clock would have gone on
+        place = f"hydra.run.dir={quote_value(str(folder.path))}"  # Hydra's clock would have gone on
         _run_one([*flags, *options.overrides, place])
 
 
@@ -131,7 +131,7 @@ def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
     from calyx.cli.sweep.outcomes import objective_of
     from calyx.simulation.planning import plan
 
-    checked, hydra = plan(settled(cfg, single=True)), HydraConfig.get()
+    checked, hydra = plan(settle(cfg, single=True)), HydraConfig.get()
     idle = idle_settings(hydra.overrides.task, checked.config)
     checked = replace(checked, warnings=(*checked.warnings, *idle))
     summary = run_plan(checked, Path(hydra.runtime.output_dir), resume=False)

@@ -12,7 +12,7 @@ from typing import Any
 from calyx.cli.facts import say
 from calyx.composing.compose import compose
 from calyx.errors import ConfigError, UserError, printable
-from calyx.files.outputs import shown
+from calyx.files.outputs import show_path
 from calyx.tasks.registry import load_class
 from calyx.trust.bounded_http import is_address
 from client.gate.bounds import shown as written
@@ -49,7 +49,7 @@ def task_template(task: str, is_drawn: bool = False) -> Template:
     return template_of(task, values, is_drawn)
 
 
-def planned_file(options: argparse.Namespace) -> tuple[Path, bytes] | None:
+def plan_file(options: argparse.Namespace) -> tuple[Path, bytes] | None:
     """NAME.yaml and what it holds, as `calyx keys site` was told; its relative paths begin in this folder.
 
     None where none is asked for, or one is there and stays. Raises UserError.
@@ -65,14 +65,14 @@ def planned_file(options: argparse.Namespace) -> tuple[Path, bytes] | None:
     template = task_template(options.task, options.drawn)
     text = site_text(options.name, options.folder, template, server)
     if os.path.lexists(path):
-        say(f"The site's file stays: {shown(path)}.", "bold")
+        say(f"The site's file stays: {show_path(path)}.", "bold")
         return None
     return path, text.encode()
 
 
 def site_text(name: str, keys: Path, template: Template, server: str) -> str:
     """The whole file; `keys` is the folder of the site's keys."""
-    key, node = (_quoted(str(keys / f"{name}.{end}")) for end in ("key", "node.key"))
+    key, node = (_quote(str(keys / f"{name}.{end}")) for end in ("key", "node.key"))
     return "\n".join(
         [
             f"server: {server}",
@@ -80,7 +80,7 @@ def site_text(name: str, keys: Path, template: Template, server: str) -> str:
             f"node_key: {node}",
             "manifest: manifest.json # the code that may run here; null: any that the operator has too",
             "client:",
-            f"  name: {_quoted(name)}",
+            f"  name: {_quote(name)}",
             _data_line(template.task),
             f"  hardware: {_HARDWARE}",
             "  state_dir: state # this site's ledger and log; keep it",
@@ -125,7 +125,7 @@ def _own_keys(task: str) -> set[str]:
     return {key for key in order_keys((task,)) if key.startswith("task.") and key not in usual}
 
 
-def _quoted(word: str) -> str:
+def _quote(word: str) -> str:
     """A word of YAML, in quotes where a reader could take it for another thing."""
     is_plain = _WORD.fullmatch(word) and word.lower() not in _ODD
     return word if is_plain else json.dumps(word, ensure_ascii=False)

@@ -41,6 +41,6 @@ class Pace:
         """Whether ten seconds have gone by without a line."""
         return self._clock() - self._last >= EVERY_S
 
-    def spoken(self) -> None:
+    def restart(self) -> None:
         """A line was printed, whatever it said."""
         self._last = self._clock()

@@ -11,11 +11,11 @@ from typing import Any
 
 from calyx.cli.contradictions import refuse_undone
 from calyx.cli.following import drive, helped, read_pinned, split_options
-from calyx.cli.hydra_program import composed
+from calyx.cli.hydra_program import compose_config
 from calyx.cli.idle import idle_settings
 from calyx.cli.places import chosen_folder, run_place
 from calyx.cli.template_check import a_days_runs, outside_template
-from calyx.composing.compose import resolved
+from calyx.composing.compose import resolve
 from calyx.composing.defaults import room_of_sums
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
@@ -24,8 +24,8 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.run.folder import RunFolder
 from calyx.secagg.roster import Roster, write_roster
 from calyx.simulation.planning import check_config
-from calyx.tasks.task import Task
-from calyx.words.sentences import named
+from calyx.tasks.task import NamedClients, Task
+from calyx.words.sentences import join_names
 from server.sampling import check_sizes
 
 ENGINE = "engine=superlink"
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str]) -> int:
                 f"{override!r} is none of submit's options, and no KEY=VALUE; a sweep is a "
                 "`calyx submit` a job, or runs in simulation: calyx simulate -m KEY=A,B."
             )
-    cfg = composed([*overrides, ENGINE])
+    cfg = compose_config([*overrides, ENGINE])
     pinned = read_pinned(options, RunFolder(chosen_folder(cfg.hydra.run)[0]))
-    config = resolved(_of_sites(cfg, pinned))
+    config = resolve(_of_sites(cfg, pinned))
     refuse_undone(overrides, config, "submit")
     if config["audit"]["baseline"] is not None:  # the server's process has another folder
         config["audit"]["baseline"] = str(absolute(config["audit"]["baseline"]))
@@ -87,7 +87,7 @@ def _of_sites(cfg: Any, roster: Roster | None) -> Any:  # noqa: ANN401 - OmegaCo
         cfg.task.clients = sites
     elif sorted(map(str, cfg.task.clients)) != sites:
         raise UserError(
-            f"task.clients names other clients than the roster ({named(sites)}), whose sites the run "
+            f"task.clients names other clients than the roster ({join_names(sites)}), whose sites the run "
             "asks; leave it out."
         )
     return cfg
@@ -95,12 +95,11 @@ def _of_sites(cfg: Any, roster: Roster | None) -> Any:  # noqa: ANN401 - OmegaCo
 
 def _refuse_strangers(task: Task, roster: Roster | None) -> None:
     """Raise UserError where sites of the roster are none of a task's clients, which it knows itself."""
-    known = getattr(task, "check_client", None)
-    if known is None or roster is None:
+    if roster is None or not isinstance(task, NamedClients):
         return
     try:
         for name in sorted(roster.indices):
-            known(name, None)
+            task.check_client(name, None)
     except ConfigError as error:
         raise UserError(
             f"{str(error).removesuffix('.')}, and the roster names such a site: sites have rows of their "

@@ -47,7 +47,7 @@ class Waiting:
                 self._write(f"\r{line}\x1b[K")
         elif self._pace.is_due():
             self._write(f"{line}\n")
-            self._pace.spoken()
+            self._pace.restart()
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from calyx.composing.defaults import followed
+from calyx.composing.defaults import fill_in_defaults
 from calyx.errors import ConfigError
 from calyx.files.plain import at_home
 from calyx.tasks.registry import load_class
+from calyx.tasks.task import CompletedSection
 
 CONFIG_MODULE = "conf"
 CONFIG_NAME = "config"
@@ -48,7 +49,7 @@ def compose_master(overrides: Sequence[str]) -> Any:  # noqa: ANN401 - OmegaConf
         return loader.load_configuration(CONFIG_NAME, list(overrides), RunMode.MULTIRUN)
 
 
-def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
+def resolve(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
     """Plain values of a composed config, without Hydra's own part; what follows is filled in.
 
     Raises UserError where the task cannot complete its section, or cannot be made of it.
@@ -70,7 +71,7 @@ def resolved(cfg: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConf
     config = {str(k): v for k, v in plain.items()} if isinstance(plain, dict) else {}
     for name in PATH_KEYS:
         _settle_path(config, *name.split("."))
-    return followed(_completed(config))
+    return fill_in_defaults(_complete(config))
 
 
 def _settle_path(config: dict[str, Any], section: str, key: str) -> None:
@@ -93,11 +94,11 @@ def _settle_path(config: dict[str, Any], section: str, key: str) -> None:
         )
 
 
-def _completed(config: dict[str, Any]) -> dict[str, Any]:
+def _complete(config: dict[str, Any]) -> dict[str, Any]:
     """With what the task reads from the launcher's machine, so that all clients get the same."""
     task = config.get("task")
     if isinstance(task, dict) and isinstance(task.get("name"), str):
-        complete = getattr(load_class("task", task["name"]), "completed", None)
-        if complete is not None:
-            return config | {"task": complete(task)}
+        cls = load_class("task", task["name"])
+        if isinstance(cls, CompletedSection):
+            return config | {"task": cls.completed(task)}
     return config

@@ -17,7 +17,7 @@ LEAST_ROOM = 128
 LEAST_LR = 0.001  # what a site's policy allows at least, in the template
 
 
-def followed(config: dict[str, Any]) -> dict[str, Any]:
+def fill_in_defaults(config: dict[str, Any]) -> dict[str, Any]:
     """The resolved `config` with `stopping`, `evaluate`, `training.lr` and `privacy.n_max` filled in.
 
     Raises ConfigError for a task or strategy that there is not.

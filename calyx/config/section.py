@@ -2,7 +2,7 @@
 
 Hydra composes in the launcher only. What travels or rests on disk is JSON, and each package
 parses the section that it owns with `parse`. It is no registry and holds no defaults: those live
-in `conf/`.
+in `conf/`. See docs/decisions/0001.
 """
 
 import hashlib

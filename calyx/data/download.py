@@ -64,7 +64,7 @@ def read_checked(source: Source, folder: Path, task: str) -> bytes:
 def fetch(source: Source, task: str) -> bytes:
     """The file's bytes from the cache, or else downloaded, checked and kept. Raises DataError."""
     path = cache_folder(task) / source.name
-    cached = _cached(path)
+    cached = _read_cached(path)
     if cached is not None and source.accepts(cached):
         return cached
     data = _download(source, task)
@@ -84,7 +84,7 @@ def fetch(source: Source, task: str) -> bytes:
     return data
 
 
-def _cached(path: Path) -> bytes | None:
+def _read_cached(path: Path) -> bytes | None:
     try:
         return _read(path)
     except OSError:  # absent, or no file that can be read: it is downloaded anew

@@ -130,7 +130,7 @@ def inject(table: Table, schema: Schema, fault: Fault, seed: int, place: int = 0
     `place` is the fault's in the list, so that two of one kind differ. Columns that it does not
     change keep their bytes. Raises DataError where there is nothing to change.
     """
-    fault = drawn(table, schema, fault, seed, place)
+    fault = draw_columns(table, schema, fault, seed, place)
     draw = rng(seed, f"fault-{fault.kind}", place, fault.client)
     if fault.kind == "labels":
         return _flip(table, schema, _strength(fault), draw)
@@ -156,14 +156,14 @@ def inject(table: Table, schema: Schema, fault: Fault, seed: int, place: int = 0
     return replace(table, x=x)
 
 
-def drawn(table: Table, schema: Schema, fault: Fault, seed: int, place: int = 0) -> Fault:
+def draw_columns(table: Table, schema: Schema, fault: Fault, seed: int, place: int = 0) -> Fault:
     """`fault` with the columns that it names or draws. Raises DataError where none is suitable.
 
     A column is suitable where the fault can be seen: missing needs a value; outliers, unit and
     swapped need two different ones.
     """
     if len(table) == 0:
-        raise _nothing(fault, "there are no rows")
+        raise _refuse(fault, "there are no rows")
     if fault.kind in WHOLE_TABLE:
         return fault
     suitable = [
@@ -177,7 +177,7 @@ def drawn(table: Table, schema: Schema, fault: Fault, seed: int, place: int = 0)
     if fault.column is None and suitable:
         return replace(fault, column=suitable[draw.integers(len(suitable))])
     if fault.column not in suitable:
-        raise _nothing(fault, f"{fault.column or 'no column'} has values that it would change")
+        raise _refuse(fault, f"{fault.column or 'no column'} has values that it would change")
     return fault
 
 
@@ -197,7 +197,7 @@ def _pair(
         one, other = table.x[:, places[first]], table.x[:, places[second]]
         if not np.array_equal(one, other, equal_nan=True):
             return replace(fault, column=first, other=second)
-    raise _nothing(fault, "there are no two columns of one kind with different values")
+    raise _refuse(fault, "there are no two columns of one kind with different values")
 
 
 def _is_suitable(table: Table, column: Column, i: int, kind: Kind) -> bool:
@@ -230,7 +230,7 @@ def _flip(table: Table, schema: Schema, share: float, draw: np.random.Generator)
     return replace(table, y=y)
 
 
-def _nothing(fault: Fault, why: str) -> DataError:
+def _refuse(fault: Fault, why: str) -> DataError:
     return DataError(
         f"The fault {fault.kind} of {fault.client} has nothing to change: {why}; choose another "
         "column or client in task.faults."

@@ -72,7 +72,7 @@ def partition(cfg: PartitionConfig, labels: Rows, seed: int) -> Partition:
 
 def iid(num_rows: int, num_clients: int, draw: np.random.Generator) -> Partition:
     """Rows at random, sizes that differ by at most one."""
-    return _sorted(np.array_split(draw.permutation(num_rows), num_clients))
+    return _sort(np.array_split(draw.permutation(num_rows), num_clients))
 
 
 def quantity(num_rows: int, cfg: PartitionConfig, draw: np.random.Generator) -> Partition:
@@ -85,7 +85,7 @@ def quantity(num_rows: int, cfg: PartitionConfig, draw: np.random.Generator) -> 
     shares = draw.dirichlet(np.full(cfg.num_clients, cfg.alpha))
     ends = (np.cumsum(shares)[:-1] * free).astype(np.int64)
     ends += cfg.min_rows * np.arange(1, cfg.num_clients)
-    return _sorted(np.split(draw.permutation(num_rows), ends))
+    return _sort(np.split(draw.permutation(num_rows), ends))
 
 
 def shards(labels: Rows, cfg: PartitionConfig, draw: np.random.Generator) -> Partition:
@@ -106,7 +106,7 @@ def shards(labels: Rows, cfg: PartitionConfig, draw: np.random.Generator) -> Par
     by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
     pieces = np.array_split(by_label, count)
     dealt = draw.permutation(count).reshape(cfg.num_clients, cfg.shards_per_client)
-    return _sorted([np.concatenate([pieces[i] for i in own]) for own in dealt])
+    return _sort([np.concatenate([pieces[i] for i in own]) for own in dealt])
 
 
 def dirichlet(labels: Rows, cfg: PartitionConfig, draw: np.random.Generator) -> Partition:
@@ -122,7 +122,7 @@ def dirichlet(labels: Rows, cfg: PartitionConfig, draw: np.random.Generator) -> 
             ends = (np.cumsum(shares)[:-1] * len(of_label)).astype(np.int64)
             for client, part in zip(rows, np.split(of_label, ends), strict=True):
                 client.append(part)
-        clients = _sorted([np.concatenate(parts) for parts in rows])
+        clients = _sort([np.concatenate(parts) for parts in rows])
         if min(map(len, clients)) >= cfg.min_rows:
             return clients
     raise ConfigError(
@@ -136,5 +136,5 @@ def natural(owners: NDArray[Any]) -> dict[Any, Rows]:
     return {value: np.flatnonzero(owners == value) for value in np.unique(owners).tolist()}
 
 
-def _sorted(parts: list[Rows]) -> Partition:
+def _sort(parts: list[Rows]) -> Partition:
     return tuple(np.sort(part).astype(np.int64) for part in parts)

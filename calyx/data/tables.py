@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from calyx.data.csv.numbers import no_number
 from calyx.data.csv.numbers import numbers as read_numbers
 from calyx.data.csv.rows import Dialect, read_rows
-from calyx.data.words import Places, Word, folded, one_form
+from calyx.data.words import Places, Word, fold, one_form
 from calyx.errors import DataError, printable
 
 Values = NDArray[np.float64]
@@ -95,7 +95,7 @@ def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None
         has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
         marks = [mark for mark in ",;\t|" if len(found) == 1 and mark in found[0]]
         advice = f"; is {marks[0]!r} the file's delimiter?" if marks else "."
-        likely = [name for name in found if folded(name) == folded(absent[0])]
+        likely = [name for name in found if fold(name) == fold(absent[0])]
         if likely:
             advice += (
                 f" Perhaps {printable(likely[0], 40)!r} is meant: give it one name everywhere."

@@ -21,7 +21,7 @@ def one_form(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-def shown(word: Word) -> str:
+def show_word(word: Word) -> str:
     """A word as a person writes it: 1e-07 is 0.0000001."""
     return word if isinstance(word, str) else f"{Decimal(repr(word)):f}"
 
@@ -51,7 +51,7 @@ class Places:
         self._numbers = {Decimal(repr(w)): i for i, w in enumerate(words) if not isinstance(w, str)}
         declared = Places(words) if same else self
         for word, meant in (same or {}).items():
-            place = declared.of(shown(meant))
+            place = declared.of(show_word(meant))
             if place is not None:
                 self._texts.setdefault(one_form(word), place)
 
@@ -81,24 +81,24 @@ def check_same(words: Sequence[Word], same: Mapping[str, Word]) -> None:
                 f"{printable(word, 40)} is a category, and same says that it is another; take it out of "
                 "one of them"
             )
-        if places.of(shown(meant)) is None:
+        if places.of(show_word(meant)) is None:
             raise ValueError(
-                f"same says that {printable(word, 40)} is {printable(shown(meant), 40)}, which is none of "
-                "the categories"
+                f"same says that {printable(word, 40)} is {printable(show_word(meant), 40)}, which is none "
+                "of the categories"
             )
 
 
 def none_of(cell: str, words: Sequence[Word], what: str) -> str:
     """That a cell is none of a schema's words, and whether it is one in another way of writing."""
-    return f"{told(cell, words)} is none of its {what}"
+    return f"{describe_strange(cell, words)} is none of its {what}"
 
 
-def told(cell: str, words: Sequence[Word]) -> str:
+def describe_strange(cell: str, words: Sequence[Word]) -> str:
     """A strange cell for a person, beside the declared word that it may be, and the key that says so."""
     near = Places(words).nearly(cell)
     if near is None:
-        form = folded(cell)
-        likely = next((w for w in words if isinstance(w, str) and folded(w) == form), None)
+        form = fold(cell)
+        likely = next((w for w in words if isinstance(w, str) and fold(w) == form), None)
         if likely is None:
             return repr(printable(cell, 40))
         return (
@@ -111,7 +111,7 @@ def told(cell: str, words: Sequence[Word]) -> str:
     )
 
 
-def folded(word: str) -> str:
+def fold(word: str) -> str:
     """What is left of a word without its case and its blanks."""
     return "".join(one_form(word).casefold().split())
 
@@ -126,7 +126,7 @@ def alike(words: Iterable[Word]) -> tuple[str, str] | None:
     seen: list[Word] = []
     for word in words:
         for other in seen:
-            if Places([other]).of(shown(word)) == 0 or Places([word]).of(shown(other)) == 0:
-                return shown(other), shown(word)
+            if Places([other]).of(show_word(word)) == 0 or Places([word]).of(show_word(other)) == 0:
+                return show_word(other), show_word(word)
         seen.append(word)
     return None

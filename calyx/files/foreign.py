@@ -41,7 +41,7 @@ def check_links(folder: Path) -> None:
         left -= len(folders) + len(files)
         if left < 0:
             raise UserError(
-                f"{_shown(folder)} holds more than {MOST_ENTRIES:,} files; is it a run?"
+                f"{_show_path(folder)} holds more than {MOST_ENTRIES:,} files; is it a run?"
             )
         for name in (*folders, *files):
             check_plain(Path(root, name))
@@ -54,19 +54,19 @@ def check_plain(path: Path) -> None:
     except FileNotFoundError:
         return  # a temporary file of a run that is going on
     except OSError as error:
-        raise UserError(f"{_shown(path)} cannot be read: {error.strerror}.") from None
+        raise UserError(f"{_show_path(path)} cannot be read: {error.strerror}.") from None
     if stat.S_ISLNK(mode):
         raise UserError(
-            f"{_shown(path)} is a link, and no file of a run or a site is one: whoever made it chose where "
-            "it leads. Put the file itself there, or take the link out."
+            f"{_show_path(path)} is a link, and no file of a run or a site is one: whoever made it chose "
+            "where it leads. Put the file itself there, or take the link out."
         )
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise UserError(f"{_shown(path)} is neither a file nor a folder; take it out.")
+        raise UserError(f"{_show_path(path)} is neither a file nor a folder; take it out.")
 
 
 def _unread(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):
-        path = _shown(Path(str(error.filename)))
+        path = _show_path(Path(str(error.filename)))
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
 
 
@@ -83,7 +83,7 @@ def check_own(folder: Path, first: str = "config.yaml") -> None:
     if os.geteuid() in owners or _owner_here(folder) in owners:
         return
     raise UserError(
-        f"{_shown(folder)} belongs to another user, and is read but never written; take a copy that is "
+        f"{_show_path(folder)} belongs to another user, and is read but never written; take a copy that is "
         f"yours, as `cp -r` makes it, and use that."
     )
 
@@ -187,5 +187,5 @@ def read_object(path: Path, limit: int = MOST_JSON_BYTES) -> dict[str, Any]:
     return value
 
 
-def _shown(path: Path) -> str:
+def _show_path(path: Path) -> str:
     return printable(str(path), _SHOWN)

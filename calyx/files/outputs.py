@@ -40,7 +40,9 @@ class Output:
             with self.path.open("ab") as file:
                 file.write(data)
         except OSError as error:
-            raise UserError(f"{shown(self.path)} cannot be written: {error.strerror}.") from None
+            raise UserError(
+                f"{show_path(self.path)} cannot be written: {error.strerror}."
+            ) from None
 
 
 def claim_output(
@@ -53,9 +55,9 @@ def claim_output(
     """
     for one in inputs:
         if is_same(path, one):
-            name = "" if one == path else f" {shown(one)}"
+            name = "" if one == path else f" {show_path(one)}"
             raise UserError(
-                f"{shown(path)} is the input{name} itself, which would be lost; choose another --out."
+                f"{show_path(path)} is the input{name} itself, which would be lost; choose another --out."
             )
     is_stream = _is_stream(path)
     if is_stream:
@@ -63,13 +65,13 @@ def claim_output(
     for folder in folders:
         if is_within(path, folder):
             raise UserError(
-                f"{shown(path)} lies in {shown(folder)}, in which no command changes anything; choose "
-                "another --out."
+                f"{show_path(path)} lies in {show_path(folder)}, in which no command changes anything; "
+                "choose another --out."
             )
     _check_place(path)
     if os.path.lexists(path) and not replace:
         raise UserError(
-            f"{shown(path)} is there already; add --replace to write over it, or choose another --out."
+            f"{show_path(path)} is there already; add --replace to write over it, or choose another --out."
         )
     return Output(path, is_stream=False, replace=replace)
 
@@ -77,13 +79,13 @@ def claim_output(
 def _check_place(path: Path) -> None:
     """Raise UserError unless a file could be written there."""
     if path.is_dir():
-        raise UserError(f"{shown(path)} is a folder; name a file in it as --out.")
+        raise UserError(f"{show_path(path)} is a folder; name a file in it as --out.")
     parent = path.absolute().parent
     if not parent.is_dir():
-        raise UserError(f"{shown(path)} lies in no folder; make {shown(parent)} first.")
+        raise UserError(f"{show_path(path)} lies in no folder; make {show_path(parent)} first.")
     closed = parent if not os.access(parent, os.W_OK | os.X_OK) else path
     if closed is parent or (path.exists() and not os.access(path, os.W_OK)):
-        raise UserError(f"{shown(closed)} cannot be written; choose another --out.")
+        raise UserError(f"{show_path(closed)} cannot be written; choose another --out.")
 
 
 def is_same(one: Path, other: Path) -> bool:
@@ -123,9 +125,9 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666, *, replace: bool = F
             part.unlink(missing_ok=True)
         sync_folder(path.parent)
     except FileExistsError:
-        raise UserError(f"{shown(path)} exists, and is not replaced.") from None
+        raise UserError(f"{show_path(path)} exists, and is not replaced.") from None
     except OSError as error:
-        raise UserError(f"{shown(path)} cannot be written: {error.strerror}.") from None
+        raise UserError(f"{show_path(path)} cannot be written: {error.strerror}.") from None
 
 
 def _name(part: Path, path: Path) -> None:
@@ -139,7 +141,7 @@ def _name(part: Path, path: Path) -> None:
         part.replace(path)
 
 
-def shown(path: Path) -> str:
+def show_path(path: Path) -> str:
     """A path for a sentence: one line, whatever it holds."""
     text = str(path)
     return text if text.isprintable() else repr(text)

@@ -94,7 +94,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def named_in_errors(path: Path) -> Iterator[None]:
+def name_in_errors(path: Path) -> Iterator[None]:
     """The system's error of a full disk names no file, or one beside `path` that nobody knows."""
     try:
         yield
@@ -111,7 +111,7 @@ def write_synced(path: Path, data: bytes, mode: int = 0o666, *, is_secret: bool 
     Raises OSError, also where anything of that name is there: a link is not followed.
     """
     descriptor = os.open(path, _NEW, mode)
-    with named_in_errors(path), os.fdopen(descriptor, "wb") as file:
+    with name_in_errors(path), os.fdopen(descriptor, "wb") as file:
         if is_secret and stat.S_IMODE(os.fstat(descriptor).st_mode) & ~mode:
             raise OSError(0, "this disk keeps no file modes, so that others could read it")
         file.write(data)
@@ -131,7 +131,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
     """
     part = beside(path)
     try:
-        with named_in_errors(path):
+        with name_in_errors(path):
             write_synced(part, data, mode)
             part.replace(path)
     except BaseException:
@@ -141,7 +141,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, is_inherited: bool = False) -> Iterator[bool]:
+def lock_file(path: Path, *, is_inherited: bool = False) -> Iterator[bool]:
     """Hold a file's lock inside the block; whether it was free. The file is made, and never emptied.
 
     `is_inherited`: processes that are forked inside hold it, too. Raises OSError, also for a link.
@@ -177,7 +177,7 @@ def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     A file that has another name elsewhere, as copies by hard links have, is first made one of its own.
     """
     data = "".join(strict_json(row) + "\n" for row in rows).encode()
-    with named_in_errors(path):
+    with name_in_errors(path):
         if path.exists() and path.lstat().st_nlink > 1:
             write_atomically(path, read_plain(path), stat.S_IMODE(path.lstat().st_mode))
         with os.fdopen(inner(str(path), _GROWING), "ab", buffering=0) as file:

@@ -55,7 +55,7 @@ def of_classes(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Associatio
     shown = square * rows**2 - 2 * total * sum(sums) * rows + sum(counts) * total**2
     unseen = max(0.0, rows - float(Fraction(shown, variance)))
     own = sd * 2.0 ** (unit(bounds) - STEPS)  # in the column's unit
-    return _bounded(np.array(counts, dtype=np.float64), scores, unseen, (rows, moved, own))
+    return _bound(np.array(counts, dtype=np.float64), scores, unseen, (rows, moved, own))
 
 
 def _exact(value: float, rows: int, classes: int) -> Association:
@@ -66,7 +66,7 @@ def _exact(value: float, rows: int, classes: int) -> Association:
     return Association(min(1.0, value), 0.0, chance_of_numbers(rows, classes))
 
 
-def _bounded(
+def _bound(
     counts: Values, scores: Values, unseen: float, of: tuple[int, Moved, float]
 ) -> Association:
     """η from the shown rows, and how far the others can move it.

@@ -108,12 +108,10 @@ def compare(pairs: Sequence[Pair], limits: Limits = LIMITS) -> list[Drift]:
         return []
     ordered = np.array([pair.is_ordered for pair in pairs])
     least, most = [_measure_one(pair) for pair in pairs], [_most(pair) for pair in pairs]
-    levels = judge(_stacked(least), ordered, limits).tolist()
+    levels = judge(_stack(least), ordered, limits).tolist()
     found = []
     for i, (pair, level) in enumerate(zip(pairs, levels, strict=True)):
-        worst = [
-            judge(_stacked([*least[:i], m, *least[i + 1 :]]), ordered, limits) for m in most[i]
-        ]
+        worst = [judge(_stack([*least[:i], m, *least[i + 1 :]]), ordered, limits) for m in most[i]]
         highest = max((int(judged[i]) for judged in worst), default=0)
         is_open = level == 0 and _could_be_told(pair, most[i], highest, limits)
         severity: Severity = "unknown" if is_open else SEVERITIES[level]
@@ -128,7 +126,7 @@ def _could_be_told(pair: Pair, most: list[Measures], level: int, limits: Limits)
     return any(float(one.ks) >= limits.ks[1] for one in most)
 
 
-def _stacked(measures: Sequence[Measures]) -> Measures:
+def _stack(measures: Sequence[Measures]) -> Measures:
     names = Measures.__annotations__
     return Measures(*(np.array([getattr(m, name) for m in measures]) for name in names))
 
@@ -218,7 +216,7 @@ def _most(pair: Pair) -> list[Measures]:
     return [measure(own[0], own[1], (0, 0)), measure(more_e, more_o, (0, 0))]
 
 
-def _hidden(sides: tuple[Counts, Counts], rows: list[int]) -> str:
+def _describe_hidden(sides: tuple[Counts, Counts], rows: list[int]) -> str:
     before, now = (side.unseen for side in sides)
     if not before and not now:
         return "sites do not tell of some rows on which side of a bin's edge they lie"
@@ -236,7 +234,7 @@ def _drift(pair: Pair, of: tuple[Measures, list[Measures]], severity: Severity) 
     chance = (cells - 1) * (1 / rows[0] + 1 / rows[1])
     psi_most = max((float(m.psi) for m in most), default=None)
     if severity == "unknown":
-        reason = f"{_hidden(sides, rows)}: PSI {float(least.psi):.2f} to {psi_most:.2f}"
+        reason = f"{_describe_hidden(sides, rows)}: PSI {float(least.psi):.2f} to {psi_most:.2f}"
         absent = dict.fromkeys(("psi", "chi2_p"), reason)
         return Drift(
             pair.name, None, None, None, None, severity, psi_most, chance, absent, pair.role

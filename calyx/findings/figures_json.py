@@ -40,7 +40,7 @@ def as_json(figures: Figures) -> dict[str, Any]:
         "sites": figures.sites,
         "rows": figures.rows,
         "duplicates": figures.duplicates,
-        "duplicates_share": _rounded(figures.duplicates_share),
+        "duplicates_share": _round_share(figures.duplicates_share),
         "labels": list(figures.labels),
         "label_spread": [_shift(s) for s in figures.label_spread],
         "hidden_labels": figures.hidden_labels,
@@ -73,11 +73,11 @@ def _absent_of_all(figures: Figures) -> Iterator[tuple[str, str]]:
         yield "duplicates_share", _OTHER_ROWS if is_known else _NOT_GIVEN
 
 
-def _rounded(share: float | None) -> float | None:
+def _round_share(share: float | None) -> float | None:
     return None if share is None else round(share, 6)
 
 
-def declared(variable: Variable) -> list[float | None] | list[str] | None:
+def declare(variable: Variable) -> list[float | None] | list[str] | None:
     """A variable's range, of a target also one end alone, or its categories as words."""
     ends = [variable.low, variable.high]
     is_range = ends != [None, None] if variable.role == "target" else variable.bounds is not None
@@ -89,9 +89,9 @@ def _as_json(of: VariableFigures, nobody: Set[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "role": of.variable.role,
         "unit": of.variable.unit,
-        "declared": declared(of.variable),
+        "declared": declare(of.variable),
         "missing": of.missing,
-        "missing_share": _rounded(of.missing_share),
+        "missing_share": _round_share(of.missing_share),
         "coded_missing": of.coded,
         "missing_spread": _shift(of.missing_spread),
         "absent_at": of.absent,

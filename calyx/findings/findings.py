@@ -7,7 +7,7 @@ from calyx.findings.figures import Figures, VariableFigures
 from calyx.findings.finding import SEVERITIES, AuditFinding, names_of, sites_of
 from calyx.findings.number_findings import number_findings, ranges
 from calyx.findings.shifts import FAR_MISSING, is_far, label_shifts, shifts
-from calyx.findings.telling import telling
+from calyx.findings.telling import find_telling
 from calyx.words.digits import plain
 
 MOSTLY = 0.5  # share of missing rows above which a column says little
@@ -20,7 +20,7 @@ def find(figures: Figures, schema: Schema) -> list[AuditFinding]:
     """All findings, the worst first."""
     found = [*_labels(figures, schema), *_whole(figures)]
     for one in figures.variables:
-        found += [*_missing(one, figures), *_values(one), *shifts(one), *telling(one, schema)]
+        found += [*_missing(one, figures), *_values(one), *shifts(one), *find_telling(one, schema)]
         found += number_findings(one)
     return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
 

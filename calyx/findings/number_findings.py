@@ -44,7 +44,7 @@ def number_findings(one: VariableFigures) -> Iterator[AuditFinding]:
             "info",
             name,
             None,
-            f"The {_listed(lacking)} of {name} {'is' if len(lacking) == 1 else 'are'} not told: "
+            f"The {_list_words(lacking)} of {name} {'is' if len(lacking) == 1 else 'are'} not told: "
             f"{reason}.",
             "Nothing; what is not told is not used either. More rows a site, or a smaller "
             "client.policy.min_cell, would tell it.",
@@ -82,5 +82,5 @@ def ranges(variable: Variable, n: Numbers) -> Iterator[AuditFinding]:
         )
 
 
-def _listed(words: list[str]) -> str:
+def _list_words(words: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

@@ -1,6 +1,7 @@
 """Whether sums are of rows at all: a member, or who made a file, may have written any numbers.
 
 Only what no rows can have is refused. A liar who keeps to these rules changes figures all the same.
+See docs/decisions/0036.
 """
 
 from collections.abc import Mapping

@@ -42,7 +42,7 @@ def label_shifts(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
             "warning",
             None,
             None,
-            f"The share of {schema.classes[k]} differs between sites: {_described(shift)}.",
+            f"The share of {schema.classes[k]} differs between sites: {_describe(shift)}.",
             "See that all sites mean the same by the label; if they do, let no site be scaled by its "
             "own rows (preprocessing=local), and look at every site's own accuracy.",
         )
@@ -73,7 +73,7 @@ def _category_shift(one: VariableFigures) -> Iterator[AuditFinding]:
         one.variable.name,
         None,
         f"The share of {of.words[place]} in {one.variable.name} differs between sites: "
-        f"{_described(shift)}.",
+        f"{_describe(shift)}.",
         "See that all sites code the categories alike: one may have them the other way round, or "
         "count a scale from its other end.",
     )
@@ -112,7 +112,7 @@ def is_far(shift: Shift, limit: float) -> bool:
     return shift.farthest**2 > off**2 + (shift.chance or 0.0) ** 2
 
 
-def _described(shift: Shift) -> str:
+def _describe(shift: Shift) -> str:
     text = f"{shift.mean:.0%} on average, with a standard deviation of {shift.sd:.0%}"
     if not shift.farthest:
         return text

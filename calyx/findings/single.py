@@ -2,6 +2,7 @@
 
 The protocol adds up; it cannot keep from the server which cells are one site's. Whoever reads the
 sums here does not publish them, nor fit anything on them. Shapes: V variables, R with a range.
+See docs/decisions/0025.
 """
 
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ from calyx.vector.exact import root
 def mark_tells(cells: Mapping[str, Cells], i: int) -> Association:
     """|r| of the mark "is missing" with the target, of the variable at place `i`."""
     whole, missing = cells["target_whole"][i], cells["target_missing"][i]
-    reason = _lacking(cells, i)
+    reason = _find_lacking(cells, i)
     if reason:
         return absent(reason)
     if missing[0] == 0:
@@ -25,14 +25,14 @@ def mark_tells(cells: Mapping[str, Cells], i: int) -> Association:
 def categories_tell_target(cells: Mapping[str, Cells], i: int, where: slice) -> Association:
     """η of the target by the categories at the places `where` of all."""
     groups = list(cells["target_category"][where])
-    reason = _lacking(cells, i)
+    reason = _find_lacking(cells, i)
     if reason:
         return absent(reason)
     present = cells["target_whole"][i] - cells["target_missing"][i]
     return _eta([*groups, present - sum(groups)])
 
 
-def _lacking(cells: Mapping[str, Cells], i: int) -> str | None:
+def _find_lacking(cells: Mapping[str, Cells], i: int) -> str | None:
     unseen = int(cells["rows"][0]) - int(cells["target_whole"][i][0])
     if unseen == 0:
         return None

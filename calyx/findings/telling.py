@@ -15,7 +15,7 @@ TELLS = 0.95  # Cramér's V, or |r| with a number
 TELLS_BY_NUMBER = 0.85
 
 
-def telling(one: VariableFigures, schema: Schema) -> Iterator[AuditFinding]:
+def find_telling(one: VariableFigures, schema: Schema) -> Iterator[AuditFinding]:
     """A warning for the values, and one for the mark "is missing"."""
     what = f"the label {schema.target.name}" if schema.target else "the label"
     name, is_number = one.variable.name, one.numbers is not None

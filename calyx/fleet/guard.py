@@ -78,9 +78,9 @@ class Held:
         try:
             yield True
         finally:
-            self._held[site] -= size
-            if not self._held[site]:
-                del self._held[site]
+            left = self._held.pop(site, 0) - size  # absent where all of a site's are empty
+            if left:
+                self._held[site] = left
 
 
 def neighbourhood(address: str) -> str:

@@ -3,7 +3,7 @@
 A request's head is bounded before it is parsed, connections are counted by address from the moment
 they come, and whoever is slow is cut off: in the TLS handshake, in a head, in reading an answer.
 Where there are too many connections the oldest on which no site has proven itself goes first, so
-that a site is let in while a stranger holds all that there are.
+that a site is let in while a stranger holds all that there are. See docs/decisions/0059.
 """
 
 import asyncio

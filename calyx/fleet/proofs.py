@@ -2,7 +2,7 @@
 
 A site signs the time of each request with its node key, and the gateway has the public keys of
 the folder `nodes`. A request without such a proof is a stranger's: no body of his is kept, and
-nothing of his comes to the SuperLink. A signature serves once.
+nothing of his comes to the SuperLink. A signature serves once. See docs/decisions/0059.
 """
 
 import itertools

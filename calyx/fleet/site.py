@@ -3,6 +3,7 @@
 It runs the installed app only. A run's bundle is never fetched: its hash must be that of the
 bundle that this machine's own code would make. Flower's SuperNode would open a port beside it and
 start a process a message; here nothing listens, and what a context needs stays in this process.
+See docs/decisions/0015.
 """
 
 import logging
@@ -21,7 +22,7 @@ from calyx.data.words import one_form
 from calyx.errors import ConfigError, UserError, printable
 from calyx.files.foreign import check_plain
 from calyx.files.outputs import is_same
-from calyx.files.plain import at_home, locked, read_bounded, write_atomically
+from calyx.files.plain import at_home, lock_file, read_bounded, write_atomically
 from calyx.flower.bundle import bundle_hash
 from calyx.flower.door import Door
 from calyx.flower.messages import Patience, as_task
@@ -74,10 +75,10 @@ def read_site_config(path: Path) -> SiteConfig:
 def _at_home(cfg: SiteConfig) -> SiteConfig:
     """With the home folder in place of `~` in every path."""
 
-    def settled(value: JsonValue) -> JsonValue:
+    def settle(value: JsonValue) -> JsonValue:
         return at_home(value) if isinstance(value, str) else value
 
-    client = {key: settled(v) if key in _CLIENT_PATHS else v for key, v in cfg.client.items()}
+    client = {key: settle(v) if key in _CLIENT_PATHS else v for key, v in cfg.client.items()}
     own = {key: at_home(getattr(cfg, key)) for key in ("authority", "node_key")}
     manifest = None if cfg.manifest is None else at_home(cfg.manifest)
     return replace(cfg, client=client, manifest=manifest, **own)
@@ -221,7 +222,7 @@ def alone(state_dir: Path) -> Iterator[None]:
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in _KEPT:
         check_plain(state_dir / name)
-    with locked(state_dir / "lock", is_inherited=True) as is_free:
+    with lock_file(state_dir / "lock", is_inherited=True) as is_free:
         if not is_free:
             raise UserError(
                 f"Another `calyx client` runs with {state_dir}; one site is one process."

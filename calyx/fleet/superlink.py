@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from calyx.errors import CalyxError, UserError, pasted
+from calyx.errors import CalyxError, UserError, quote_command
 from calyx.files.outputs import write_whole
 from calyx.files.plain import inner, read_bounded
 from calyx.fleet.gateway import Behind, make_gateway
@@ -100,7 +100,7 @@ class Processes:
         """Raise CalyxError if one has ended by itself."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                raise self._ended(name)
+                raise self._explain_end(name)
 
     def mend(self) -> str | None:
         """Start again what has ended by itself, and say what; a run that it cut off can be resumed.
@@ -113,12 +113,12 @@ class Processes:
             now = time.monotonic()
             self._restarts = [then for then in self._restarts if now - then < RESTARTS_S] + [now]
             if len(self._restarts) > MAX_RESTARTS:
-                raise self._ended(name)
+                raise self._explain_end(name)
             self._start(name, *self._commands[name])
             return f"the {name} had ended (code {process.returncode}) and was started again"
         return None
 
-    def _ended(self, name: str) -> CalyxError:
+    def _explain_end(self, name: str) -> CalyxError:
         return CalyxError(
             f"The {name} has ended (code {self._running[name].returncode}); its log is "
             f"{self._serving.state / name}.log."
@@ -224,7 +224,7 @@ def check_files(serving: Serving) -> None:
         if not (serving.keys / name).is_file():
             raise UserError(
                 f"There is no {serving.keys / name}; make it with "
-                f"`{pasted('calyx', 'keys', 'init', '--folder', serving.keys)} --host HOST`."
+                f"`{quote_command('calyx', 'keys', 'init', '--folder', serving.keys)} --host HOST`."
             )
     now, certificate = datetime.now(UTC), serving.keys / "server.crt"
     check_pair(certificate, serving.keys / "server.key")

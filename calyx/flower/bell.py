@@ -4,6 +4,7 @@ A SuperLink answers a question with tens of milliseconds of work, and knows no o
 than to be asked. The gateway sees what sites send, the server app knows what it has sent; each
 rings the other. A ring is a datagram on loopback: anybody on this machine can send one, and
 all that follows is one question more. Where there is no bell everything still works, later.
+See docs/decisions/0019.
 """
 
 import asyncio

@@ -2,6 +2,7 @@
 
 A bundle carries no code: its two components name the installed packages, and its text their hash.
 An operator and a site with the same code make the same bundle; a site runs orders of that only.
+See docs/decisions/0016.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 Flower's own loop (`vce_api.run_api`), link state, grid and actors, with three of our own ways where
 theirs wait or give up: messages ring a bell instead of waiting for the next poll, a client that is
 late or dies costs its actor and not the run, and leaving ends every process. The server app runs in
-the caller's thread, so that its exceptions and Ctrl-C need no queue.
+the caller's thread, so that its exceptions and Ctrl-C need no queue. See docs/decisions/0017.
 """
 
 import logging

@@ -2,6 +2,7 @@
 
 Flower's SuperNode retries in its own words, follows redirects, takes answers of any size, and ends
 the process that a server calls unknown. Here a server can make a site wait, and nothing else.
+See docs/decisions/0018.
 """
 
 import time

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from calyx.data.schema import Column
 from calyx.inspection.finding import LocalFinding, Severity
 from calyx.words.digits import plain
-from calyx.words.sentences import rows
+from calyx.words.sentences import say_rows
 
 Values = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def column_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
         count = int((present == code).sum())
         present = present[present != code]
         message = (
-            f"{rows(count, 'has', 'have')} {plain(code)} in the column {column.name}, far from all other "
+            f"{say_rows(count, 'has', 'have')} {plain(code)} in the column {column.name}, far from all other "
             "values: does it stand for missing? Then list it under the schema's codes."
         )
         # Plausible by the schema, or more often than not: then it may well be a value ("none").
@@ -56,7 +56,7 @@ def column_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
     far = present[outliers(present)]
     if len(far):
         message = (
-            f"{rows(len(far), 'lies', 'lie')} far from all others in the column {column.name}."
+            f"{say_rows(len(far), 'lies', 'lie')} far from all others in the column {column.name}."
         )
         # What the schema calls plausible on both sides is rare there, and not wrong.
         is_bounded = column.low is not None and column.high is not None
@@ -119,7 +119,7 @@ def unit_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
         count, factor = int(outside.sum()), _fitting_factor(values, column)
         why = f"as if multiplied by {factor:g}" if factor else "of another unit or another column"
         message = (
-            f"{rows(count, 'lies', 'lie')} outside the declared range in the column {column.name}, "
+            f"{say_rows(count, 'lies', 'lie')} outside the declared range in the column {column.name}, "
             f"{why}."
         )
         yield LocalFinding("unit", "warning", column.name, count, message)
@@ -131,7 +131,7 @@ def unit_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
         yield LocalFinding("unit", "info", column.name, len(values), message)
 
 
-def named_factor(ratio: float) -> float | None:
+def find_factor(ratio: float) -> float | None:
     """The factor between two units that a ratio > 0 is within a seventh of; None where none is."""
     both = [f for factor in FACTORS for f in (factor, 1 / factor)]
     nearest = min(both, key=lambda factor: abs(np.log(ratio / factor)))

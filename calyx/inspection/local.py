@@ -12,7 +12,7 @@ from calyx.data.schema import Schema, Table, present_values
 from calyx.inspection.columns import column_findings
 from calyx.inspection.finding import LocalFinding
 from calyx.inspection.labels import label_findings
-from calyx.inspection.references import Reference, swapped_by_range, version_findings
+from calyx.inspection.references import Reference, find_swapped_by_range, version_findings
 from calyx.inspection.repeats import repeat_findings
 
 SHOWN = 4  # names in one sentence
@@ -40,7 +40,7 @@ def findings_in_columns(
     found = [
         *_constant(table, schema),
         *_columns(table, schema),
-        *swapped_by_range(table, schema),
+        *find_swapped_by_range(table, schema),
         *(version_findings(table, schema, previous) if previous is not None else ()),
     ]
     first = {(f.check, f.severity, f.column): f for f in reversed(found)}

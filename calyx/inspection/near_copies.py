@@ -4,6 +4,8 @@ A row is a near copy where a row of the other part is much nearer to it than the
 as no chance explains: on a line, or among few different values, rows are near each other by nature.
 
 Shapes: J judged rows, N known rows, F columns of numbers, K neighbours.
+
+See docs/decisions/0040.
 """
 
 from dataclasses import dataclass
@@ -50,7 +52,7 @@ def near_copies(known: Table, judged: Table, schema: Schema) -> NearCopies | Non
     known = _some(known, MOST_CELLS // len(used), "known")
     judged = _some(judged, MOST_JUDGED, "judged")
     is_image = all(schema.columns[i].kind == "image" for i in used)
-    near, distances = _neighbours(*_scaled(known.x[:, used], judged.x[:, used], is_image))
+    near, distances = _neighbours(*_scale(known.x[:, used], judged.x[:, used], is_image))
     alike = _others(judged, used)[:, None] == _others(known, used)[near]
     share = distances / np.maximum(distances[:, -1:], 1e-300)
     dimension = _CAUTION * min(_dimension(distances), len(used))
@@ -85,7 +87,7 @@ def _some(table: Table, most: int, which: str) -> Table:
     )
 
 
-def _scaled(known: Values, judged: Values, is_image: bool) -> tuple[Values, Values]:
+def _scale(known: Values, judged: Values, is_image: bool) -> tuple[Values, Values]:
     """Both in units of the spread of the known rows' middle half; cut, so that no outlier decides.
 
     Pixels are of one unit, and have one spread: a background of nothing but noise weighs little.

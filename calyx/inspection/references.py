@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Column, Schema, Table, present_values
-from calyx.inspection.columns import MIN_VALUES, named_factor
+from calyx.inspection.columns import MIN_VALUES, find_factor
 from calyx.inspection.finding import LocalFinding
-from calyx.words.sentences import rows
+from calyx.words.sentences import say_rows
 
 Values = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ def reference_of(table: Table, schema: Schema, quantiles: int = QUANTILES) -> Re
     return Reference(found, missing, len(table))
 
 
-def swapped_by_range(table: Table, schema: Schema) -> Iterator[LocalFinding]:
+def find_swapped_by_range(table: Table, schema: Schema) -> Iterator[LocalFinding]:
     """Pairs of columns of one kind whose values fit each other's declaration only."""
     values = _values(table, schema)
     misfits = [column for column in values if _outside(values[column], column) > _RIGHT]
@@ -60,10 +60,10 @@ def swapped_by_range(table: Table, schema: Schema) -> Iterator[LocalFinding]:
         crossed = (_outside(values[first], second), _outside(values[second], first))
         fits = max(crossed) <= _RIGHT and own - sum(crossed) >= _ROOM
         if first.kind == second.kind and fits:
-            yield _swapped(first, second, len(table))
+            yield _describe_swap(first, second, len(table))
 
 
-def swapped_by_reference(
+def find_swapped_by_reference(
     table: Table, schema: Schema, previous: Reference
 ) -> Iterator[LocalFinding]:
     """Pairs of columns of one kind whose values fit each other's quantiles, and not their own."""
@@ -84,7 +84,7 @@ def swapped_by_reference(
             _distance(values[second], known[first]),
         )
         if max(crossed) <= near and own[first] + own[second] - sum(crossed) >= _ROOM_BEFORE:
-            yield _swapped(first, second, len(table))
+            yield _describe_swap(first, second, len(table))
 
 
 def _values(table: Table, schema: Schema) -> dict[Column, Values]:
@@ -97,7 +97,7 @@ def _values(table: Table, schema: Schema) -> dict[Column, Values]:
     }
 
 
-def _swapped(first: Column, second: Column, count: int) -> LocalFinding:
+def _describe_swap(first: Column, second: Column, count: int) -> LocalFinding:
     message = (
         f"The values of {first.name} look like those of {second.name}, and the other way round: "
         "were the two columns swapped?"
@@ -115,7 +115,7 @@ def unit_by_reference(table: Table, schema: Schema, previous: Reference) -> Iter
         factor = _factor(present, known)
         if factor is None or max(factor, 1 / factor) < _LEAST_FACTOR:
             continue
-        exact = named_factor(factor)
+        exact = find_factor(factor)
         message = (
             f"The values of the column {column.name} are about {exact or factor:.3g} times as large "
             "as in the last version: is the unit right?"
@@ -126,7 +126,7 @@ def unit_by_reference(table: Table, schema: Schema, previous: Reference) -> Iter
 def version_findings(table: Table, schema: Schema, previous: Reference) -> Iterator[LocalFinding]:
     """What changed since the site's last version: a unit, swapped columns, values that are missing now."""
     yield from unit_by_reference(table, schema, previous)
-    yield from swapped_by_reference(table, schema, previous)
+    yield from find_swapped_by_reference(table, schema, previous)
     for i, column in enumerate(schema.columns):
         before = previous.missing.get(column.name)
         if before is None or previous.rows == 0 or len(table) == 0:
@@ -135,7 +135,7 @@ def version_findings(table: Table, schema: Schema, previous: Reference) -> Itera
         is_more = count / len(table) - before > _MISSING_MORE
         if is_more and _is_sure(count, len(table), round(before * previous.rows), previous.rows):
             message = (
-                f"{rows(count, 'has', 'have')} no value in the column {column.name}, and in the last "
+                f"{say_rows(count, 'has', 'have')} no value in the column {column.name}, and in the last "
                 f"version a share of {before:.0%} had none."
             )
             yield LocalFinding("missing-more", "warning", column.name, count, message)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calyx.data.schema import Table
 from calyx.inspection.finding import LocalFinding, Severity
 from calyx.seeding import rng
-from calyx.words.sentences import rows
+from calyx.words.sentences import say_rows
 
 _CHANCE = 0.001  # a count this unlikely is none of chance
 _MIN_COLUMNS = 5  # below, rows that agree in all but one column say nothing
@@ -41,7 +41,7 @@ def repeat_findings(table: Table) -> Iterator[LocalFinding]:
     pairs = len(table) * (len(table) - 1) / 2
     logs = np.log(np.maximum(agreements, 1e-300))
     if exact and _is_beyond(exact, pairs * np.exp(logs.sum())):
-        message = f"{rows(exact, 'stands', 'stand')} twice, which chance does not explain."
+        message = f"{say_rows(exact, 'stands', 'stand')} twice, which chance does not explain."
         is_blocked = table.blocks is not None  # equal lines of two speeches are no mistake
         severity: Severity = "info" if is_blocked else "warning"
         yield LocalFinding("duplicates", severity, None, exact, message)
@@ -49,7 +49,7 @@ def repeat_findings(table: Table) -> Iterator[LocalFinding]:
         return
     near = _near(hashes, whole)
     if near and _is_beyond(near, pairs * np.exp(logs.sum() - logs).sum()):
-        message = f"{rows(near, 'differs', 'differ')} from another in one column only."
+        message = f"{say_rows(near, 'differs', 'differ')} from another in one column only."
         yield LocalFinding("near-duplicates", "info", None, near, message)
 
 

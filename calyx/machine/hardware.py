@@ -38,6 +38,11 @@ class Hardware:
     precision: Literal["float32", "bfloat16"]
     deterministic: bool
 
+    @property
+    def is_half(self) -> bool:
+        """Whether models compute in bfloat16."""
+        return self.precision == "bfloat16"
+
 
 def cores() -> int:
     """Processor cores that this process may use, of a part of one too: by its affinity and its quota."""

@@ -39,18 +39,18 @@ def proxy_for(server: str, environment: Mapping[str, str] = os.environ) -> Proxy
     """
     host, _, port = server.rpartition(":")
     host = host.strip("[]").lower()
-    named = _named(environment, "https") or _named(environment, "all")
+    named = _find_variable(environment, "https") or _find_variable(environment, "all")
     if named is None or is_here(host) or _is_excepted(host, port, environment):
         return None
     variable, value = named
     address = _address(value)
     if address is None:
         raise UserError(
-            f"{variable} names {_shown(value)}, and Calyx goes through proxies of the form "
+            f"{variable} names {_hide_password(value)}, and Calyx goes through proxies of the form "
             f"http://HOST:PORT only; set https_proxy to such a one, or add {host} to no_proxy, which "
             "makes calls to it direct."
         )
-    return Proxy(variable, _shown(str(address.url)), address)
+    return Proxy(variable, _hide_password(str(address.url)), address)
 
 
 def is_here(host: str) -> bool:
@@ -85,7 +85,7 @@ def _is_proxy(name: str) -> bool:
     return name.lower() in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 
 
-def _named(environment: Mapping[str, str], scheme: str) -> tuple[str, str] | None:
+def _find_variable(environment: Mapping[str, str], scheme: str) -> tuple[str, str] | None:
     """Variable and value; the small spelling wins, also where it is empty, as in other programs."""
     for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()):
         if name in environment:
@@ -104,7 +104,7 @@ def _address(value: str) -> httpx.Proxy | None:
     return proxy if proxy.url.scheme == "http" and proxy.url.host else None
 
 
-def _shown(value: str) -> str:
+def _hide_password(value: str) -> str:
     """A proxy's address for a terminal: nobody's password."""
     scheme, colon, rest = value.rpartition("://")
     return printable(f"{scheme}{colon}{rest.rpartition('@')[2].partition('/')[0]}", 200)

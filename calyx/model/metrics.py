@@ -9,6 +9,8 @@ With `privacy.weighting=equal` numbers of rows are confidential: each client add
 rows, and a figure is one over clients.
 
 Shapes: K classes.
+
+See docs/decisions/0028.
 """
 
 import math

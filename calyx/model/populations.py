@@ -1,4 +1,4 @@
-"""Of whom a figure is. Only figures of one population can be compared."""
+"""Of whom a figure is. Only figures of one population can be compared. See docs/decisions/0029."""
 
 import hashlib
 import json

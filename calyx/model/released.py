@@ -34,11 +34,11 @@ from calyx.model.weights import (
     save_weights,
 )
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, given, num_inputs
+from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, fit_by_config, num_inputs
 from calyx.preprocessing.imputation import constant_fill, unknown_category
 from calyx.seeding import global_scope
 from calyx.tasks.registry import load_task, own_section
-from calyx.tasks.task import Task, model_section
+from calyx.tasks.task import OwnModelSection, Task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -112,9 +112,10 @@ class ReleasedModel:
 
 def describe(task: Task, section: Section, preprocessing: PreprocessingConfig) -> Description:
     """The description of a model of `task`, which was made from this section of a config."""
+    own = task.model_section if isinstance(task, OwnModelSection) else own_section(section)
     return Description(
         format="calyx-model/1",
-        task=model_section(task, own_section(section)),
+        task=own,
         schema=_as_json(task.schema),
         metric=metric_name(task.schema),
         preprocessing=replace(preprocessing, fitted=None),
@@ -199,7 +200,7 @@ def _fit_of(schema: Schema, cfg: PreprocessingConfig) -> Fitted | None:
     Raises ConfigError for constants that no rows can have given.
     """
     if cfg.fitted is not None:
-        return given(schema, cfg)
+        return fit_by_config(schema, cfg)
     if cfg.scaling != "none" or cfg.outliers != "keep":
         return None
     return Fitted(schema, cfg, tuple(_fit_nothing(column, cfg) for column in schema.columns))

@@ -21,7 +21,7 @@ def verdict_of(groups: Sequence[Group], metric: str) -> Verdict:
     """
     known = [group for group in groups if group.kind]
     if len(known) > 1:
-        return Verdict("They do not compare", "open", f"{_said(known)}.")
+        return Verdict("They do not compare", "open", f"{_say_settings(known)}.")
     if not known:
         return _NOTHING
     (group,) = known
@@ -30,19 +30,19 @@ def verdict_of(groups: Sequence[Group], metric: str) -> Verdict:
     pair = _pair(group)
     if pair is None:
         return _none(group)
-    return _judged(*pair, metric, _whose(group))
+    return _judge(*pair, metric, _whose(group))
 
 
 def score_texts(values: Sequence[float | None], metric: str) -> list[str]:
     """Scores as they are read: an accuracy in percent, an R² as it is."""
-    return _written(metric)(values)
+    return _choose_format(metric)(values)
 
 
-def _written(metric: str) -> Callable[[Sequence[float | None]], list[str]]:
+def _choose_format(metric: str) -> Callable[[Sequence[float | None]], list[str]]:
     return percent_texts if metric == "accuracy" else number_texts
 
 
-def _said(groups: Sequence[Group]) -> str:
+def _say_settings(groups: Sequence[Group]) -> str:
     first = remarks(groups, "run")[0]
     return first[:1].upper() + first[1:]
 
@@ -80,7 +80,7 @@ def _whose(group: Group) -> str:
     return " (of clients' own models)" if all(PERSONAL in n for n in group.figures) else ""
 
 
-def _judged(first: Standing, second: Standing, metric: str, whose: str) -> Verdict:
+def _judge(first: Standing, second: Standing, metric: str, whose: str) -> Verdict:
     found = difference(first.values, second.values)
     words = _words(first, second, metric, whose)
     fewest = min(_independent(one, other) for one, other in ((first, second), (second, first)))

@@ -1,7 +1,7 @@
 """Why a model may have stayed behind, and which key to change. Pure.
 
 Nothing is guessed: each cause is named only where the run's own files show it, and says what they
-show. Where a model is far behind and none is seen, that is said.
+show. Where a model is far behind and none is seen, that is said. See docs/decisions/0047.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from calyx.pages.remark import Remark
 from calyx.pages.rows import Round
 from calyx.pages.scales import shorten
 from calyx.words.digits import number_texts
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 
 FEW_ROUNDS = 5  # after the best one: fewer tell no trend
 RISE = 0.03  # of the best validation loss: a rise that is no noise
@@ -81,7 +81,7 @@ def _unbounded(run: Run) -> str:
         k: c for k, c in columns.items() if isinstance(c, dict) and c.get("kind") == "numeric"
     }
     missing = [str(k) for k, c in numeric.items() if c.get("low") is None or c.get("high") is None]
-    return named([shorten(name, 40) for name in missing])
+    return join_names([shorten(name, 40) for name in missing])
 
 
 def _last(run: Run) -> Remark | None:

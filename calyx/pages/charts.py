@@ -19,7 +19,7 @@ from calyx.pages.scales import (
     tick_text,
     ticks,
 )
-from calyx.pages.svg import Caption, drawing, line, pen, tag, text
+from calyx.pages.svg import Caption, draw, line, pen, tag, text
 
 WIDTH, HEIGHT = 520, 284
 LEFT, RIGHT, TOP, BOTTOM = 58, 404, 30, 230  # the edges of the plot; labels live outside
@@ -120,7 +120,7 @@ def line_chart(
         for stroke in _strokes(plot, one.kind, points)
     ]
     parts = [plot.grid, *areas, *_mark(plot, mark), *lines, *_end_labels(plot, series)]
-    return drawing(caption, WIDTH, HEIGHT, [*parts, *_ring(plot, mark)])
+    return draw(caption, WIDTH, HEIGHT, [*parts, *_ring(plot, mark)])
 
 
 def spread_chart(caption: Caption, axes: Axes, spreads: Sequence[Spread]) -> Markup:
@@ -140,7 +140,7 @@ def spread_chart(caption: Caption, axes: Axes, spreads: Sequence[Spread]) -> Mar
         *_strokes(plot, "federated", [(s.x, s.median) for s in drawn]),
         *_end_labels(plot, [end]),
     ]
-    return drawing(caption, WIDTH, HEIGHT, parts)
+    return draw(caption, WIDTH, HEIGHT, parts)
 
 
 def bar_chart(caption: Caption, bars: Sequence[Bar], metric: str = "accuracy") -> Markup:
@@ -156,7 +156,7 @@ def bar_chart(caption: Caption, bars: Sequence[Bar], metric: str = "accuracy") -
         ]
         if bar.value is not None:
             parts.append(_box(0, top + 27, scale(bar.value), f"bar {bar.kind}"))
-    return drawing(caption, WIDTH, len(bars) * BAR_PITCH - 10, parts)
+    return draw(caption, WIDTH, len(bars) * BAR_PITCH - 10, parts)
 
 
 def _box(x: float, y: float, width: float, kind: str) -> Markup:

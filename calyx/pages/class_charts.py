@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from calyx.pages.client_charts import LETTER, LEVELS
 from calyx.pages.scales import shorten
-from calyx.pages.svg import Caption, drawing, tag, text
+from calyx.pages.svg import Caption, draw, tag, text
 
 WIDTH = 520
 NAMES, TOP = 124, 26  # width of the true classes' names; height above the said classes' names
@@ -43,7 +43,7 @@ def confusion_map(
         *_columns(names, (cell, head), is_level=not slant),
         *_cells(counts, sizes, (cell, tall, head)),
     ]
-    return drawing(caption, width, head + num * tall + 6, parts, wide=width > WIDTH)
+    return draw(caption, width, head + num * tall + 6, parts, wide=width > WIDTH)
 
 
 def share_level(count: int, size: int) -> int:

@@ -63,12 +63,12 @@ def _no_better(
     ours, zero = percent_texts([accuracy, majority])
     words = "no better than" if accuracy == majority else "worse than"
     head = f"An accuracy of {ours} is {words} always saying {_name(known.commonest)} ({zero})"
-    found = _found(known, who)
+    found = _describe_found(known, who)
     return Remark("classes", f"{head}. {found}", _JUDGE, head)
 
 
 def _uneven(known: Classes, who: tuple[str, str, str], accuracy: float, majority: float) -> Remark:
-    weakest, found = known.weakest, _found(known, who)
+    weakest, found = known.weakest, _describe_found(known, who)
     share = percent_text(weakest.recall, " %") if weakest.hits else "no row"
     least = f"{share} of {_name(weakest)} is found"
     if majority > COMMON:
@@ -81,7 +81,7 @@ def _uneven(known: Classes, who: tuple[str, str, str], accuracy: float, majority
     return Remark("classes", f"The {head}. {found}", _JUDGE, f"{head}; {least}")
 
 
-def _found(known: Classes, who: tuple[str, str, str]) -> str:
+def _describe_found(known: Classes, who: tuple[str, str, str]) -> str:
     """How much of the class that it knows least a model finds."""
     weakest = known.weakest
     least = "" if len(known.filled) == 2 else ", the least of all classes"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from calyx.pages.scales import Scale, round_domain, score_text, shorten, tick_text, ticks
-from calyx.pages.svg import Caption, drawing, line, tag, text
+from calyx.pages.svg import Caption, draw, line, tag, text
 
 WIDTH = 520
 NAMES, EDGE = 118, 504  # where the names' column ends, and the plot
@@ -51,7 +51,7 @@ def dot_plot(
         ]
     for index, row in enumerate(rows):
         parts += _dots(row, x, TOP + (index + 0.5) * height, height)
-    return drawing(caption, WIDTH, bottom + 6, parts)
+    return draw(caption, WIDTH, bottom + 6, parts)
 
 
 def heat_map(
@@ -83,7 +83,7 @@ def heat_map(
         for at in sorted(squares)
     ]
     parts += [tag("g", *figures[at], class_=f"on{at}") for at in sorted(figures)]
-    return drawing(caption, width, TOP + len(names) * height + 6, parts, wide=width > WIDTH)
+    return draw(caption, width, TOP + len(names) * height + 6, parts, wide=width > WIDTH)
 
 
 def level(count: int, most: int) -> int:

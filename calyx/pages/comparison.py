@@ -19,9 +19,15 @@ from calyx.pages.figures import Figure
 from calyx.pages.folder import Run, read_run
 from calyx.pages.groups import Lost, Runs, entries_of, is_personal, runs_of, score_name, target_of
 from calyx.pages.marks import STRONG, kind_of, letter_of
-from calyx.pages.page import encoded, resource, template
+from calyx.pages.page import encode, resource, template
 from calyx.pages.ranking.entries import Entry
-from calyx.pages.ranking.remarks import Result, described, missing_figures, remarks, without_effect
+from calyx.pages.ranking.remarks import (
+    Result,
+    describe_group,
+    missing_figures,
+    remarks,
+    without_effect,
+)
 from calyx.pages.ranking.standings import Group, Line, rank
 from calyx.words.digits import ABSENT, count_text
 
@@ -53,11 +59,11 @@ class Section:
 
 
 def write_comparison(folders: Sequence[Path], target: Path, lost: Lost | None = None) -> Path:
-    """Write `compared` to `target`, whatever is there, whole or not at all; returns its path.
+    """Write `compare_runs` to `target`, whatever is there, whole or not at all; returns its path.
 
     Raises UserError as that does, or where `target` cannot be written.
     """
-    page = compared(folders, target, lost)
+    page = compare_runs(folders, target, lost)
     try:
         write_atomically(target, page)
     except OSError as error:
@@ -65,7 +71,7 @@ def write_comparison(folders: Sequence[Path], target: Path, lost: Lost | None = 
     return target
 
 
-def compared(folders: Sequence[Path], target: Path, lost: Lost | None = None) -> bytes:
+def compare_runs(folders: Sequence[Path], target: Path, lost: Lost | None = None) -> bytes:
     """The page that compares the runs in `folders`, with links that lead from `target`.
 
     `lost` are seeds of the folders' settings that were to be run and have left no folder. A folder
@@ -111,7 +117,7 @@ def render(
         sections=[_section(i, groups, by_name) for i in range(len(groups))],
         members=_members(groups, by_name, home),
     )
-    return encoded(html)
+    return encode(html)
 
 
 def _remarks(groups: Sequence[Group], entries: Sequence[Entry], runs: Sequence[Run]) -> list[str]:
@@ -130,9 +136,9 @@ def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:
     members = runs_of(group.lines, runs)
     metric, target = members[0].metric, target_of(members)
     return Section(
-        title=f"Group {prefix}: {described(group)}" if prefix else "",
+        title=f"Group {prefix}: {describe_group(group)}" if prefix else "",
         key=tuple(
-            (kind_of(i), letter_of(i, prefix), _drawn_as(line, group))
+            (kind_of(i), letter_of(i, prefix), _label_line(line, group))
             for i, line in enumerate(group.lines[:STRONG])
         ),
         num_grey=max(0, len(group.lines) - STRONG),
@@ -150,7 +156,7 @@ def _target(run: Run, text: str) -> str:
     return f"the target is a validation {run.metric} of {text}, 95 % of the best{whose}"
 
 
-def _drawn_as(line: Line, group: Group) -> str:
+def _label_line(line: Line, group: Group) -> str:
     """A setting's name beside its colour, and whether all of its seeds have a figure."""
     one = line.standing
     if line.place is not None or len(group.lines) < 2:

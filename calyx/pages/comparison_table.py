@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from calyx.pages.folder import Run
-from calyx.pages.groups import Runs, bytes_so_far, reached, repetitions, runs_of, sample, target_of
+from calyx.pages.groups import (
+    Runs,
+    bytes_so_far,
+    find_reached,
+    repetitions,
+    runs_of,
+    sample,
+    target_of,
+)
 from calyx.pages.marks import kind_of, letter_of
 from calyx.pages.ranking.entries import number_of
 from calyx.pages.ranking.standings import Group, Line
@@ -116,7 +124,7 @@ def _seeds_text(line: Line, group: Group, runs: Runs) -> str:
 
 
 def _costs(members: Sequence[Run], target: float | None) -> tuple[str, ...]:
-    hits = [reached(run, target) for run in members]
+    hits = [find_reached(run, target) for run in members]
     known = [hit for hit in hits if hit is not None]
     late = f" ({len(hits) - len(known)} never)" if 0 < len(known) < len(hits) else ""
     never = ABSENT if target is None else "never"
@@ -129,13 +137,13 @@ def _costs(members: Sequence[Run], target: float | None) -> tuple[str, ...]:
     return (
         rounds,
         (needed if known else never) + late,
-        _spread([sent for _, sent in known], _bytes),
-        _spread([bytes_so_far(run)[-1] for run in members if run.rounds], _bytes),
-        _spread([s for s in seconds if s is not None], seconds_text),
+        _format_spread([sent for _, sent in known], _bytes),
+        _format_spread([bytes_so_far(run)[-1] for run in members if run.rounds], _bytes),
+        _format_spread([s for s in seconds if s is not None], seconds_text),
     )
 
 
-def _spread(values: Sequence[float], shown: Callable[[float], str]) -> str:
+def _format_spread(values: Sequence[float], shown: Callable[[float], str]) -> str:
     if not values:
         return ABSENT
     deviation = stdev(values) if len(values) > 1 else 0.0

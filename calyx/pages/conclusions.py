@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from calyx.errors import pasted, printable
+from calyx.errors import printable, quote_command
 from calyx.pages.causes import causes
 from calyx.pages.class_remarks import class_remark
 from calyx.pages.folder import Run
@@ -44,7 +44,11 @@ def terminal_lines(found: Conclusions, folder: Path) -> list[str]:
 
 def _line(remark: Remark, folder: Path) -> str:
     line = printable(remark.brief)
-    return f"{line} {pasted('calyx', 'resume', folder, remark.resume)}" if remark.resume else line
+    return (
+        f"{line} {quote_command('calyx', 'resume', folder, remark.resume)}"
+        if remark.resume
+        else line
+    )
 
 
 def _verdict(run: Run) -> Verdict:

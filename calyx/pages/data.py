@@ -174,7 +174,7 @@ def _line(name: str, of: ColumnRow) -> Line:
         uneven=f"sd {percent_text(spread.sd)}" if spread and spread.sd >= 0.05 else "",
         value=value,
         range=shown,
-        association=_told(of),
+        association=_describe_association(of),
         why="" if of.association is not None else of.absent.get("association", ""),
         picture=_bars(list(of.histogram or (of.categories or {}).values())),
     )
@@ -215,7 +215,7 @@ def _part(of: ColumnRow, key: str, value: float | None) -> str:
     return percent_text(value) + (f", within {percent_text(margin)}" if margin else "")
 
 
-def _told(of: ColumnRow) -> str:
+def _describe_association(of: ColumnRow) -> str:
     """What a column tells of the label, its mark for missing values too, and what chance gives."""
     parts = []
     for key, word, value, chance in (

@@ -212,7 +212,7 @@ def _time(run: Run, numbers: list[float]) -> Figure | None:
 
 def _spread(run: Run) -> Figure | None:
     spreads = [
-        _spread_of(number, run.clients.val_accuracy[number].values())
+        _make_spread(number, run.clients.val_accuracy[number].values())
         for number in sorted(run.clients.val_accuracy)
     ]
     if not spreads:
@@ -232,7 +232,7 @@ def _spread(run: Run) -> Figure | None:
     return Figure("Spread over clients", note, chart, legend)
 
 
-def _spread_of(number: int, values: Iterable[float]) -> Spread:
+def _make_spread(number: int, values: Iterable[float]) -> Spread:
     known = sorted(values)
     if len(known) == 1:
         return Spread(number, *known * 5)

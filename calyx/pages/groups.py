@@ -147,7 +147,7 @@ def target_of(runs: Sequence[Run]) -> float | None:
     return TARGET_SHARE * best if best > 0 else None
 
 
-def reached(run: Run, target: float | None) -> tuple[float, float] | None:
+def find_reached(run: Run, target: float | None) -> tuple[float, float] | None:
     """(round, bytes) after which a run first reaches the target; None if it never does."""
     if target is None:
         return None

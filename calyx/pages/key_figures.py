@@ -31,18 +31,18 @@ def _results(run: Run) -> list[KeyFigure]:
     dropped = sum(len(row.dropped) for row in run.rounds)
     asked = sum(len(row.cohort) for row in run.rounds)
     return [
-        *_tested(run),
-        *_balanced(run),
+        *_test_figures(run),
+        *_balance_figures(run),
         KeyFigure("Rounds", f"{len(run.rounds)} of {run.settings.rounds or '?'}"),
         *_best(run, best),
         KeyFigure("Clients", str(_num_clients(run) or ABSENT)),
         KeyFigure("Dropped replies", f"{dropped} of {asked}"),
-        *_capped(summary),
+        *_cap_figures(summary),
         *_between_clients(run),
     ]
 
 
-def _capped(summary: Summary | None) -> list[KeyFigure]:
+def _cap_figures(summary: Summary | None) -> list[KeyFigure]:
     if summary is None or not summary.capped_clients:
         return []
     value = f"{summary.capped_clients}, as {summary.w_max} rows each"
@@ -50,7 +50,7 @@ def _capped(summary: Summary | None) -> list[KeyFigure]:
     return [KeyFigure("Clients that count as fewer rows", value, full)]
 
 
-def _tested(run: Run) -> list[KeyFigure]:
+def _test_figures(run: Run) -> list[KeyFigure]:
     """The test of the common model, and of the clients' own; why one is absent is said."""
     summary = run.summary
     if summary is None:
@@ -69,7 +69,7 @@ def _tested(run: Run) -> list[KeyFigure]:
     return found if run.metric == "accuracy" else [*found, *_errors(run, summary)]
 
 
-def _balanced(run: Run) -> list[KeyFigure]:
+def _balance_figures(run: Run) -> list[KeyFigure]:
     known = classes_of(run.summary) if run.has_training else None
     if known is None or run.summary is None:
         return []
@@ -104,12 +104,12 @@ def _best(run: Run, best: Round | None) -> list[KeyFigure]:
     words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
     found = [KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}")]
     if stopping.monitor != "val_loss":
-        found.append(_watched(run, best))
+        found.append(_watched_figure(run, best))
     loss = number_text(best.val_loss)
     return [*found, KeyFigure("Its validation loss", loss, absent.get("best_val_loss", ""))]
 
 
-def _watched(run: Run, best: Round) -> KeyFigure:
+def _watched_figure(run: Run, best: Round) -> KeyFigure:
     """The figure by which the best round was chosen."""
     monitor = run.settings.stopping.monitor
     kind = monitor.rpartition("_")[2]

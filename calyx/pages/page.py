@@ -88,7 +88,7 @@ def render(run: Run) -> bytes:
         open_rows=OPEN_ROWS,
         config=run.config_text[:MOST_CONFIG],
     )
-    page = encoded(html)
+    page = encode(html)
     if len(page) > MOST_BYTES:
         raise UserError(
             f"The report of {run.path} would have {len(page)} bytes, more than {MOST_BYTES}; "
@@ -118,7 +118,7 @@ def _data(run: Run) -> Markup:
     return Markup(html)  # noqa: S704 - escaped by the template
 
 
-def encoded(html: str) -> bytes:
+def encode(html: str) -> bytes:
     """A page as a file; a sign that a terminal would obey, and no page may hold, becomes �."""
     return CONTROLS.sub("\ufffd", html).encode("utf-8", "replace")
 

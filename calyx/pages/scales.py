@@ -112,7 +112,9 @@ def shorten(text: str, most: int) -> str:
 def tick_text(value: float, step: float) -> str:
     """A tick's label, with as many decimals as its step needs."""
     # A multiple of the step is a whole number of steps, and 0 of them is 0.
-    return "0" if round(value / step) == 0 else digits.fixed(value, digits.step_decimals(step))
+    return (
+        "0" if round(value / step) == 0 else digits.format_fixed(value, digits.step_decimals(step))
+    )
 
 
 def score_text(value: float | None, metric: str) -> str:

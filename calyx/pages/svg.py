@@ -30,7 +30,7 @@ def tag(name: str, /, *children: str, **attributes: str | float | None) -> Marku
     return Markup("<{0}{1}>{2}</{0}>").format(name, text, Markup("").join(children))
 
 
-def drawing(
+def draw(
     caption: Caption, width: float, height: float, parts: Iterable[Markup], wide: bool = False
 ) -> Markup:
     """A whole SVG of `width` × `height` units with a text twin.

@@ -88,7 +88,7 @@ def judge(
     ours, alone = contest.ours, contest.alone
     margin = max(_margin(ours, alone, num_test_rows), _SAME)
     points = 100 * (ours - alone)
-    more = _worst(baselines, models) + _pooled(contest, num_test_rows)
+    more = _worst(baselines, models) + _describe_pooled(contest, num_test_rows)
     more += _at_home(baselines, models, num_test_rows)
     if abs(ours - alone) <= margin:
         reason = _close(contest, points, num_test_rows) + more
@@ -99,7 +99,7 @@ def judge(
     missing, doubt = _missing(contest), _margin(ours, contest.pooled or 0.0, num_test_rows)
     is_far = missing >= FAR and missing > doubt / SIGMAS
     sides = _Sides(ours - alone, margin, is_far and missing > doubt, is_far)
-    return _answered(sides, reason, _brief(contest, _in_points))
+    return _answer(sides, reason, _brief(contest, _in_points))
 
 
 def judge_values(baselines: Baselines | None, models: Models = "common") -> Verdict:
@@ -115,7 +115,7 @@ def judge_values(baselines: Baselines | None, models: Models = "common") -> Verd
         f"R² is {ours:.{decimals}f} for "
         f"{'the federated model' if models == 'common' else 'the federated models of the clients'} "
         f"and {alone:.{decimals}f} for {contest.they}"
-        f"{'' if models == 'common' else ', each on its own rows'}.{_pooled_values(contest)}"
+        f"{'' if models == 'common' else ', each on its own rows'}.{_describe_pooled_values(contest)}"
         f"{_at_home_values(baselines, models)}"
     )
     is_far, brief = _missing(contest) >= FAR_R2, f"R² {_brief(contest, _in_r2)}"
@@ -123,7 +123,7 @@ def judge_values(baselines: Baselines | None, models: Models = "common") -> Verd
         reason += " Neither predicts better than the mean of all targets would."
         return Verdict("No", "no", reason, f"No: {brief}", is_behind=True)
     margin = math.nextafter(CLOSE_R2, 0.0)
-    return _answered(_Sides(ours - alone, margin, is_far, is_far), reason, brief)
+    return _answer(_Sides(ours - alone, margin, is_far, is_far), reason, brief)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class _Sides:
     is_far: bool  # from pooled rows, though chance may be a part of that
 
 
-def _answered(sides: _Sides, reason: str, brief: str) -> Verdict:
+def _answer(sides: _Sides, reason: str, brief: str) -> Verdict:
     """The answer: what a model lacks of pooled rows is never hidden behind a close call."""
     if abs(sides.gained) <= sides.margin:
         answer = "Not yet" if sides.lacks else "Too close to call"
@@ -216,7 +216,7 @@ def _worst(baselines: Baselines, models: Models) -> str:
     return f" The worst client alone reaches {percent_text(baselines.local_worst)}."
 
 
-def _pooled(contest: Contest, num_test_rows: int | None) -> str:
+def _describe_pooled(contest: Contest, num_test_rows: int | None) -> str:
     """How far one model of all rows is from ours, whatever the answer."""
     if contest.pooled is None or contest.ours is None or contest.alone is None:
         return ""
@@ -234,7 +234,7 @@ def _pooled(contest: Contest, num_test_rows: int | None) -> str:
     return f" One {pooled}."
 
 
-def _pooled_values(contest: Contest) -> str:
+def _describe_pooled_values(contest: Contest) -> str:
     if contest.pooled is None or contest.ours is None:
         return ""
     text, missing = digits.share(contest.pooled), contest.pooled - contest.ours

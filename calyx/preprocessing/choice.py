@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from calyx.config.section import Section, parse
 from calyx.data.schema import Schema
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 
 AUTO = "auto"
 FROM_SITES = (
@@ -63,7 +63,7 @@ def _why_local(schema: Schema, phases: Sequence[str]) -> str:
     if bare:
         columns = "numeric column" if len(bare) == 1 else "numeric columns"
         return (
-            f"The schema gives no range of the {columns} {named(bare)}: with low and high of each, "
+            f"The schema gives no range of the {columns} {join_names(bare)}: with low and high of each, "
             "everybody's rows tell how to scale them."
         )
     before = phases[: phases.index("preprocess")] if "preprocess" in phases else phases

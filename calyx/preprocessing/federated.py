@@ -4,7 +4,7 @@ They are fitted on the training parts, of which the server saw sums only. Mean a
 are exact; median and outlier bounds have margins, and what is not known well enough is not used, which
 `shortcomings` says. Of a column that fewer than two sites show, there are no sums: its constants are of
 its declared range. The most frequent category fills holes where it is so whatever hidden rows are; else
-no category does.
+no category does. See docs/decisions/0024.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from calyx.preprocessing.fitting import (
     outlier_bounds,
 )
 from calyx.preprocessing.imputation import constant_fill, unknown_category
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 
 SHOWN = 4  # names in one sentence
 
@@ -42,7 +42,7 @@ def check_ranges(schema: Schema, cfg: PreprocessingConfig) -> None:
             )
 
 
-def lacking(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> str:
+def find_lacking(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> str:
     """Which items that constants are made of every site withholds, as a clause; "" where none is."""
     withheld = {item for item, sites in figures.withheld.items() if sites >= figures.sites}
     needs_bins = cfg.numeric_imputation in ("median", "mode") or cfg.outliers != "keep"
@@ -56,7 +56,7 @@ def lacking(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> str:
     if not found:
         return ""
     names, items = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
-    return f"no site gives {named(items)} of {named(names, SHOWN)}"
+    return f"no site gives {join_names(items)} of {join_names(names, SHOWN)}"
 
 
 def unshown(figures: Figures, schema: Schema) -> str:
@@ -73,7 +73,7 @@ def unshown(figures: Figures, schema: Schema) -> str:
 
 def check_given(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> None:
     """Refuse to fit on items that every site withholds. Raises ConfigError that names the columns."""
-    if why := lacking(figures, schema, cfg):
+    if why := find_lacking(figures, schema, cfg):
         raise ConfigError(
             f"preprocessing=federated has no sums to fit on: {why}. Use preprocessing=local, or ask the "
             "sites to list these items in client.policy.statistics; a site with fewer training rows than "

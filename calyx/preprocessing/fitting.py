@@ -76,12 +76,12 @@ def fit(table: Table, schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -
     if len(table) == 0:
         raise ValueError("there are no rows to fit on")
     if cfg.fitted is not None:
-        return given(schema, cfg, fold)
+        return fit_by_config(schema, cfg, fold)
     columns = zip(_columns(table.x, schema), schema.columns, strict=True)
     return Fitted(schema, cfg, tuple(_fit(values, column, cfg) for values, column in columns))
 
 
-def given(schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -> Fitted:
+def fit_by_config(schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -> Fitted:
     """What the config brings. Raises ConfigError where it does not fit the schema.
 
     The server chose the constants: a mean outside a column's declared range, or a scale wider than
@@ -93,10 +93,10 @@ def given(schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -> Fitted:
     if len(constants) != len(schema.columns):
         raise ConfigError("preprocessing.fitted does not have the columns of the task's schema.")
     pairs = zip(schema.columns, constants, strict=True)
-    return Fitted(schema, cfg, tuple(_given(column, row, cfg) for column, row in pairs))
+    return Fitted(schema, cfg, tuple(_fit_by_config(column, row, cfg) for column, row in pairs))
 
 
-def _given(column: Column, constants: Constants, cfg: PreprocessingConfig) -> ColumnFit:
+def _fit_by_config(column: Column, constants: Constants, cfg: PreprocessingConfig) -> ColumnFit:
     fill, low, high, mean, scale = constants
     found = ColumnFit(
         np.nan if fill is None else fill,
@@ -223,7 +223,9 @@ def _apply(
     missing = np.isnan(values)
     filled = np.where(missing, learnt.fill, values)
     if np.isnan(filled).any():
-        raise ValueError(f"the column {column.name} has missing values, and {_left(column, cfg)}")
+        raise ValueError(
+            f"the column {column.name} has missing values, and {_explain_left(column, cfg)}"
+        )
     if column.kind == "categorical":
         parts = [(filled == category).astype(np.float64) for category in column.categories]
     elif column.kind == "ordinal":
@@ -239,7 +241,7 @@ def _apply(
     return parts
 
 
-def _left(column: Column, cfg: PreprocessingConfig) -> str:
+def _explain_left(column: Column, cfg: PreprocessingConfig) -> str:
     """Why missing values of a column stay, and what to do about it."""
     if column.kind in ("image", "text"):
         return f"those of kind {column.kind} are not filled; give these cells a value"

@@ -13,7 +13,7 @@ from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import ColumnFit, Fitted
 
 
-def fitted_once(
+def recall_fit(
     schema: Schema, cfg: PreprocessingConfig, constants: tuple[Constants, ...]
 ) -> Fitted:
     """What `constants_of` was of. Raises ConfigError where no fit of this schema has given it."""

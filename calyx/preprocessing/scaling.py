@@ -14,17 +14,17 @@ def moments(values: NDArray[np.float64]) -> tuple[float, float]:
     scikit-learn takes for a constant what it cannot tell from one with N · 2^-52 of the mean: four
     thousand times of the second in nanoseconds that differ by thousands. Those are centred first.
     """
-    mean, scale = _fitted(values)
+    mean, scale = _fit(values)
     least, greatest = float(np.nanmin(values)), float(np.nanmax(values))
     if scale != 1.0:
         return mean, scale
     if greatest - least <= NOISE * max(abs(least), abs(greatest)):
         return mean, 0.0
-    shift, scale = _fitted(values - least)
+    shift, scale = _fit(values - least)
     return least + shift, scale
 
 
-def _fitted(values: NDArray[np.float64]) -> tuple[float, float]:
+def _fit(values: NDArray[np.float64]) -> tuple[float, float]:
     from sklearn.preprocessing import StandardScaler
 
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told of the update

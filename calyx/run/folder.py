@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
-from calyx.errors import UserError, pasted
+from calyx.errors import UserError, quote_command
 from calyx.files.foreign import (
     MOST_CONFIG_BYTES,
     MOST_SUMMARY_BYTES,
@@ -22,7 +22,7 @@ from calyx.files.foreign import (
 from calyx.files.plain import (
     append_lines,
     ends_whole,
-    locked,
+    lock_file,
     read_lines,
     read_plain,
     strict_json,
@@ -90,7 +90,7 @@ class RunFolder:
         if self.holds_run:
             raise UserError(
                 f"The folder {self.path} already holds a run; choose another hydra.run.dir, or go on "
-                f"with `{pasted('calyx', 'resume', self.path)}`."
+                f"with `{quote_command('calyx', 'resume', self.path)}`."
             )
         # A roster is written before its run begins; a fold looks after its folder itself.
         excepted = (self.path, self.roster, self.folds)
@@ -109,7 +109,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         path = self.path / ".lock"
         check_plain(path)
-        with locked(path) as is_free:
+        with lock_file(path) as is_free:
             if not is_free:
                 raise UserError(
                     f"The run in {self.path} is still going on in another process; wait for its "
@@ -254,8 +254,8 @@ def figure_text(name: str, value: float | None) -> str:
     if name.endswith(("accuracy", "r2")):
         return digits.share(value, least=4)
     if abs(value) < 1:
-        return digits.fixed(value, max(4, digits.decimals_of(value, 4)))
-    return digits.fixed(value, min(4, digits.decimals_of(value, 6)))
+        return digits.format_fixed(value, max(4, digits.decimals_of(value, 4)))
+    return digits.format_fixed(value, min(4, digits.decimals_of(value, 6)))
 
 
 def make_event(

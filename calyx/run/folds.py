@@ -1,4 +1,7 @@
-"""Cross-validation, as both sides name it: a run of its own for each fold, and all models in one message."""
+"""Cross-validation, as both sides name it: a run of its own for each fold, and all models in one message.
+
+See docs/decisions/0023.
+"""
 
 import re
 from collections.abc import Mapping, Sequence

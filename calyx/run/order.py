@@ -2,7 +2,7 @@
 
 Source: `calyx-secagg/1` §3. It holds every hyper-parameter and the hash of the weights, and no
 per-client field. What does not travel (a machine's paths, hardware, engine, the server's half of
-a strategy) is not in it.
+a strategy) is not in it. See docs/decisions/0014.
 """
 
 import json

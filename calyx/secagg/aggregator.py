@@ -5,6 +5,7 @@ cannot spoil the sum of the others unnoticed; that it does so is nothing that a 
 It never holds both secrets of a client. No Flower, no clock, no randomness.
 
 Each `take_…` reads the replies of a stage (u → bytes) and returns the next stage's requests.
+See docs/decisions/0013.
 """
 
 import hashlib

@@ -3,6 +3,7 @@
 Sources: Bonawitz et al. 2017, fig. 4 (rounds 0 to 4 with the consistency check). Each function is
 one stage; `answer` is the guard that lets each happen once, in order. No Flower, no clock, no
 global randomness: what is secret comes from `entropy`, and nothing here says when it is late.
+See docs/decisions/0011.
 """
 
 import hashlib

@@ -27,7 +27,7 @@ from calyx.simulation.workers import Done, Job, Result, WorkerPool, tell
 from calyx.tasks.causes import cause_of
 from client.config import Site
 from client.learning.training import LocalJob, train
-from client.rows.data import Participant, prepare, task_of, to_part
+from client.rows.data import ClientData, prepare_rows, task_of, to_part
 from client.rows.splitting import PART_NAMES, PartName
 from strategies.local import LocalObjective
 
@@ -187,7 +187,7 @@ def attempt(question: Question, name: str | None) -> Tested | str:
 def train_alone(question: Question, name: str) -> Tested:
     """In a worker: the test of a model trained on one client's rows."""
     own = next(p for p in _participants(question) if p.name == name)
-    return _tested(question, own.raw, own.fitted, name)
+    return _test(question, own.raw, own.fitted, name)
 
 
 def train_pooled(question: Question) -> Tested:
@@ -196,10 +196,10 @@ def train_pooled(question: Question) -> Tested:
     raw = {part: join([p.raw[part] for p in participants]) for part in PART_NAMES}
     cfg = parse(PreprocessingConfig, question.terms.preprocessing, "preprocessing")
     fitted = fit(raw["train"], participants[0].task.schema, cfg)
-    return _tested(question, raw, fitted, "all clients pooled")
+    return _test(question, raw, fitted, "all clients pooled")
 
 
-def _tested(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str) -> Tested:
+def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, name: str) -> Tested:
     participants, terms = _participants(question), question.terms
     task = participants[0].task
     hardware = resolve(question.sites[0].hardware)
@@ -227,8 +227,8 @@ def _tested(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, n
     return Tested(task.schema, counts)
 
 
-def _participants(question: Question) -> list[Participant]:
-    return [prepare(question.terms, site.name, site.data_dir) for site in question.sites]
+def _participants(question: Question) -> list[ClientData]:
+    return [prepare_rows(question.terms, site.name, site.data_dir) for site in question.sites]
 
 
 def as_row(baselines: Baselines, federated: Federated) -> dict[str, object]:

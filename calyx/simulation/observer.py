@@ -11,7 +11,7 @@ from calyx.files.plain import append_lines
 from calyx.run.folder import Row, RunFolder, make_event
 from calyx.simulation.embedded import Answer
 from calyx.vector.figures import finite_row
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from client.journal import Note
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Observer:
         What clients failed by is said on the screen, too: once, whatever the round.
         """
         for message, clients in sorted(self._failures.items()):
-            log.warning("%s: %s", named(sorted(clients)), message)
+            log.warning("%s: %s", join_names(sorted(clients)), message)
         self._failures = {}
         if self._events:
             append_lines(self._folder.events, sorted(self._events, key=_client))

@@ -22,17 +22,17 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, Terms, terms_of
 from calyx.simulation.progress import Progress, silent
 from calyx.tasks.registry import load_task
-from calyx.tasks.task import Task, own_split
+from calyx.tasks.task import Task, WarnedFolder, own_split
 from calyx.wire.messages import FailureCode
-from calyx.words.extras import adding
-from calyx.words.sentences import counted, rows
+from calyx.words.extras import advise_extra
+from calyx.words.sentences import say_count, say_rows
 from client import journal
 from client.config import Site, node_config, read_site
 from client.failures import ClientFailure
 from client.gate.policy import all_beyond
 from client.journal import Note
 from client.rows.checks import UNLABELLED
-from client.rows.data import describe, prepare
+from client.rows.data import describe, prepare_rows
 from client.rows.part_checks import INFLATING
 from server.baseline import read_baseline
 from server.phase_order import check_phases
@@ -101,7 +101,7 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
     run = parse(RunConfig, config, "")
     for key in ("tensorboard", "mlflow"):
         if getattr(run, key) and find_spec(key) is None:
-            raise ConfigError(f"{key}=true needs the extra {key}: {adding(key)}")
+            raise ConfigError(f"{key}=true needs the extra {key}: {advise_extra(key)}")
     task = load_task(run.task)
     if not task.clients:
         raise ConfigError(
@@ -184,7 +184,7 @@ def _parse_engine(section: Section) -> EngineConfig:
     if section.get("name") != "ray":
         return parse(EmbeddedConfig, section, "engine")
     if find_spec("ray") is None:
-        raise ConfigError(f"engine=ray needs the extra ray: {adding('ray')}")
+        raise ConfigError(f"engine=ray needs the extra ray: {advise_extra('ray')}")
     return parse(RayConfig, section, "engine")
 
 
@@ -209,7 +209,7 @@ def plan(
         progress("reading", number, len(left))
         site = read_site(node_config(name, run.client))
         try:
-            prepared = prepare(terms, name, site.data_dir)
+            prepared = prepare_rows(terms, name, site.data_dir)
             check_folds(run.cv.k, split_of(prepared.raw["train"]))
             notes += [(name, note) for note in describe(prepared)]
             sizes.append(len(prepared.parts["train"]))
@@ -231,9 +231,8 @@ def plan(
             f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training['epochs']} epochs."
         )
     warnings += [*_of_splits(notes, len(task.clients)), *_of_unlabelled(notes)]
-    own = getattr(task, "warnings_of", None)
-    if own is not None and sites[0].data_dir is not None:
-        warnings += own(sites[0].data_dir)
+    if isinstance(task, WarnedFolder) and sites[0].data_dir is not None:
+        warnings += task.warnings_of(sites[0].data_dir)
     return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
 
 
@@ -266,8 +265,8 @@ def _of_unlabelled(notes: Sequence[tuple[str, Note]]) -> list[str]:
         return []
     total, most = sum(counts.values()), max(counts, key=lambda name: counts[name])
     return [
-        f"{rows(total, 'has', 'have')} no label and {'is' if total == 1 else 'are'} left out, as the "
-        f"schema says: at {counted(len(counts), 'client')}, of which {most} has {counts[most]}."
+        f"{say_rows(total, 'has', 'have')} no label and {'is' if total == 1 else 'are'} left out, as the "
+        f"schema says: at {say_count(len(counts), 'client')}, of which {most} has {counts[most]}."
     ]
 
 

@@ -60,7 +60,7 @@ def _code_here() -> str:
 
 
 @contextmanager
-def simulated_grid(
+def open_grid(
     plan: Plan,
     engine: RayConfig,
     identities: Identities,

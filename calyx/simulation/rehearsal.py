@@ -45,7 +45,7 @@ from calyx.simulation.trial import (
 from calyx.simulation.workers import Done, Job, Result, WorkerPool
 from calyx.tasks.task import Task
 from client.config import Site
-from client.rows.data import prepare, read_again, read_rows, task_of
+from client.rows.data import prepare_rows, read_again, read_rows, task_of
 from server.sampling import required_replies
 from strategies.loading import load_objective
 from strategies.local import contents_of
@@ -106,7 +106,7 @@ def rehearse(pool: WorkerPool, plan: Plan) -> Found:
         if isinstance(result, Done):
             found.append(result.value)
 
-    asked = Rehearsal(plan.terms, plan.sites, "train" in plan.run.phases, _needed(plan))
+    asked = Rehearsal(plan.terms, plan.sites, "train" in plan.run.phases, _count_needed(plan))
     pool.run([Job(0, look, (asked,))], _PATIENCE_S, on_result)
     for one in found:
         if one.refused:
@@ -115,7 +115,7 @@ def rehearse(pool: WorkerPool, plan: Plan) -> Found:
     return Found()
 
 
-def _needed(plan: Plan) -> int:
+def _count_needed(plan: Plan) -> int:
     privacy = parse(PrivacyConfig, plan.run.privacy, "privacy")
     replies = required_replies(plan.run.min_replies, plan.run.cohort_size or len(plan.task.clients))
     return max(replies, privacy.n_min if privacy.is_encrypted else 1)
@@ -126,17 +126,17 @@ def look(asked: Rehearsal) -> Found:
     try:
         if not asked.is_trained:
             return Found(said=tuple(_rows(asked)))
-        return _tried(asked, tuple(_rows(asked)))
+        return _try_out(asked, tuple(_rows(asked)))
     except CalyxError as error:
         if error.__cause__ is not None and log.isEnabledFor(logging.DEBUG):
             log.warning("The rehearsal has failed.", exc_info=True)
         return Found(refused=str(error))
 
 
-def _tried(asked: Rehearsal, said: tuple[str, ...]) -> Found:
+def _try_out(asked: Rehearsal, said: tuple[str, ...]) -> Found:
     """What comes of the model on the clients' rows. Raises ConfigError."""
     terms = asked.terms
-    people = [prepare(terms, site.name, site.data_dir) for site in asked.sites]
+    people = [prepare_rows(terms, site.name, site.data_dir) for site in asked.sites]
     people.sort(key=lambda person: -len(person.parts["train"]))
     task, width = people[0].task, people[0].num_inputs
     models = [initial_model(task, width, terms.seed) for _ in range(2)]
@@ -160,10 +160,10 @@ def _tried(asked: Rehearsal, said: tuple[str, ...]) -> Found:
     ways = weights_of(trained)
     odd = check_judging(trial, deepcopy(trained), able)
     return Found(
-        said=(*said, *_unrepeated(trial, rows, trained)),
+        said=(*said, *_check_repeats(trial, rows, trained)),
         unable=tuple(one.sentence for one in unable),
         odd=tuple(odd),
-        cut=_cut(terms, makeup, ways),
+        cut=_explain_cut(terms, makeup, ways),
     )
 
 
@@ -183,7 +183,8 @@ def _rows(asked: Rehearsal) -> list[str]:
     """Whether the smallest client's rows are the same, loaded again."""
     terms = asked.terms
     site = min(
-        asked.sites, key=lambda site: len(prepare(terms, site.name, site.data_dir).raw["train"])
+        asked.sites,
+        key=lambda site: len(prepare_rows(terms, site.name, site.data_dir).raw["train"]),
     )
     version = read_rows(terms, site.name, site.data_dir).version
     if read_again(terms, site.name, site.data_dir).version != version:
@@ -237,7 +238,7 @@ def _hashes(task: Task) -> bool:
     )
 
 
-def _unrepeated(trial: Trial, rows: Part, trained: nn.Module) -> list[str]:
+def _check_repeats(trial: Trial, rows: Part, trained: nn.Module) -> list[str]:
     """Whether a second training ends alike, and a second evaluation says the same."""
     again = train_once(trial, rows)
     if hash_weights(weights_of(again)) != hash_weights(weights_of(trained)):
@@ -248,7 +249,7 @@ def _unrepeated(trial: Trial, rows: Part, trained: nn.Module) -> list[str]:
     return [_sentence("The same model on the same rows is judged differently each time")]
 
 
-def _cut(terms: Terms, makeup: Makeup, after: Weights) -> tuple[str, ...]:
+def _explain_cut(terms: Terms, makeup: Makeup, after: Weights) -> tuple[str, ...]:
     """Of buffers that one batch moves beyond privacy.clip, to which all that is sent is cut."""
     clip = parse(PrivacyConfig, terms.privacy, "privacy").clip
     ways = {k: float(np.abs(after[k] - makeup.weights[k]).max(initial=0)) for k in makeup.still}

@@ -24,7 +24,7 @@ from calyx.simulation.identities import Identities, throw_away
 from calyx.simulation.observer import Observer
 from calyx.simulation.planning import Plan, RayConfig
 from calyx.simulation.progress import Progress
-from calyx.simulation.ray import simulated_grid
+from calyx.simulation.ray import open_grid
 from calyx.simulation.rehearsal import Found, rehearse
 from calyx.simulation.workers import WorkerPool
 from client.learning.store import Store
@@ -78,7 +78,7 @@ def _grid(
     plan: Plan, pool: WorkerPool, identities: Identities, onlooker: "_Onlooker", store: Path
 ) -> AbstractContextManager[Grid]:
     if isinstance(plan.engine, RayConfig):
-        return simulated_grid(plan, plan.engine, identities, onlooker, (RUN_ID, store))
+        return open_grid(plan, plan.engine, identities, onlooker, (RUN_ID, store))
     return nullcontext(EmbeddedGrid(pool, identities, plan.run.client, onlooker, store))
 
 

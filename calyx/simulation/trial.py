@@ -4,6 +4,8 @@ Whether a model takes a batch hangs on its number of rows, so that it is tried o
 of batch that the clients' numbers of rows make, on rows of a client that has such a batch.
 
 Shapes: B rows of a batch, F inputs, K outputs.
+
+See docs/decisions/0043.
 """
 
 import logging
@@ -28,10 +30,10 @@ from calyx.run.order import Terms
 from calyx.seeding import global_scope
 from calyx.tasks.causes import cause_of, place_of
 from calyx.tasks.task import Task
-from calyx.words.sentences import counted, named
+from calyx.words.sentences import join_names, say_count
 from client.learning.batching import batch_sizes, is_last_joined
 from client.learning.training import LocalJob, train
-from client.rows.data import Participant
+from client.rows.data import ClientData
 from strategies.loading import load_objective
 from strategies.local import LocalObjective
 
@@ -67,7 +69,7 @@ class Unable:
     sentence: str
 
 
-def unable_clients(trial: Trial, people: Sequence[Participant]) -> list[Unable]:
+def unable_clients(trial: Trial, people: Sequence[ClientData]) -> list[Unable]:
     """The clients of `people` (those with the most rows first) that cannot train, by reason.
 
     A few kinds of batches stand for all; only where one of them fails is each of them tried.
@@ -89,7 +91,7 @@ def unable_clients(trial: Trial, people: Sequence[Participant]) -> list[Unable]:
     return found
 
 
-def _kinds(trial: Trial, people: Sequence[Participant]) -> dict[int, list[Participant]]:
+def _kinds(trial: Trial, people: Sequence[ClientData]) -> dict[int, list[ClientData]]:
     """Which clients have a batch of so many rows in an epoch."""
     size, is_joined = trial.cfg.batch_size, False
     for person in people:
@@ -99,7 +101,7 @@ def _kinds(trial: Trial, people: Sequence[Participant]) -> dict[int, list[Partic
             x, y = torch.tensor(rows.x), torch.from_numpy(rows.y)
             is_joined = is_last_joined(trial.model, x, y, size, trial.hardware)
             break
-    kinds: dict[int, list[Participant]] = {}
+    kinds: dict[int, list[ClientData]] = {}
     for person in people:
         n = len(person.parts["train"])
         for number in sorted(set(batch_sizes(n, size, is_joined=is_joined))):
@@ -107,7 +109,7 @@ def _kinds(trial: Trial, people: Sequence[Participant]) -> dict[int, list[Partic
     return kinds
 
 
-def _why_not(trial: Trial, people: Sequence[Participant], number: int) -> str:
+def _why_not(trial: Trial, people: Sequence[ClientData], number: int) -> str:
     """Why a batch of `number` rows of the first of `people` cannot be trained; "" where one can."""
     first = ""
     for person in people[:TRIED]:
@@ -149,7 +151,7 @@ def _sentence(trial: Trial, names: tuple[str, ...], number: int, why: str) -> st
         )
     one = len(names) == 1
     return (
-        f"{named(names)} cannot take part: {'it has' if one else 'they have'} one training row, and the "
+        f"{join_names(names)} cannot take part: {'it has' if one else 'they have'} one training row, and the "
         f"model of task={task} cannot be trained on one: {why}. Give {'it' if one else 'them'} more rows, "
         f"leave {'it' if one else 'them'} out, or use a model that takes a single row."
     )
@@ -188,22 +190,22 @@ def check_output(output: object, rows: int, schema: Schema) -> None:
         raise Unfit(f"it gives a {type(output).__name__}, and not a tensor {wanted}")
     if tuple(output.shape) != (rows, schema.num_outputs):
         shape = str(list(output.shape))
-        raise Unfit(f"it gives outputs {shape} for {counted(rows, 'row')}, and not {wanted}")
+        raise Unfit(f"it gives outputs {shape} for {say_count(rows, 'row')}, and not {wanted}")
     if not output.dtype.is_floating_point:
         kind = str(output.dtype).removeprefix("torch.")
         raise Unfit(f"it gives outputs of type {kind}, and not of floating point")
     if not bool(torch.isfinite(output).all()):
-        raise Unfit(f"it gives NaN or infinity for some of {counted(rows, 'row')}")
+        raise Unfit(f"it gives NaN or infinity for some of {say_count(rows, 'row')}")
 
 
-def check_judging(trial: Trial, model: nn.Module, person: Participant) -> list[str]:
+def check_judging(trial: Trial, model: nn.Module, person: ClientData) -> list[str]:
     """What is odd in how a trained `model` judges one row and many, in sentences.
 
     Raises ConfigError where it cannot.
     """
     said: list[str] = []
     rows = some(person.parts["train"], MAX_ROWS)
-    why = _failure(trial.task, lambda: said.extend(_judging(trial, model, rows)))
+    why = _failure(trial.task, lambda: said.extend(_check_judging(trial, model, rows)))
     if why:
         raise ConfigError(
             f"The model of task={trial.task.name} cannot be evaluated, nor predict, with rows of "
@@ -212,7 +214,7 @@ def check_judging(trial: Trial, model: nn.Module, person: Participant) -> list[s
     return said
 
 
-def _judging(trial: Trial, model: nn.Module, rows: Part) -> list[str]:
+def _check_judging(trial: Trial, model: nn.Module, rows: Part) -> list[str]:
     schema = trial.task.schema
     many, again = (_outputs(model, rows, schema) for _ in range(2))
     alone = _outputs(model, some(rows, 1), schema)
@@ -258,7 +260,7 @@ def _outputs(model: nn.Module, rows: Part, schema: Schema) -> Tensor:
     return found
 
 
-def check_objective(trial: Trial, terms: Terms, makeup: Makeup, person: Participant) -> None:
+def check_objective(trial: Trial, terms: Terms, makeup: Makeup, person: ClientData) -> None:
     """Raise ConfigError where the strategy's own part of a client's training fails."""
     objective = load_objective(terms.strategy.name, terms.strategy.local)
     rows = some(person.parts["train"], min(trial.cfg.batch_size, MAX_ROWS))

@@ -1,7 +1,7 @@
 """Persistent worker processes that run one job at a time, and are replaced when they die.
 
 Forked before any thread is started and before PyTorch computes anything (spawned where fork is
-not to be had). A pool knows nothing of clients or rounds: it runs functions.
+not to be had). A pool knows nothing of clients or rounds: it runs functions. See docs/decisions/0008.
 """
 
 import logging

@@ -5,6 +5,8 @@ category alone would be told by the totals, so that rows of large groups are hid
 there are `minimum` of them, in each class. All that is sent are counts of that one table.
 
 Shapes: N rows, J categories, K classes, G = J + 2 groups: missing, each category, undeclared.
+
+See docs/decisions/0032.
 """
 
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ class Classes:
     counts: Cells  # [K]
     is_shown: NDArray[np.bool_]  # [K]
 
-    def crossed(self, groups: Cells, count: int) -> Cells:
+    def cross(self, groups: Cells, count: int) -> Cells:
         """Rows [count, K] by group and class; `groups` [N] are the rows' places 0 … count − 1."""
         k = len(self.counts)
         flat = np.bincount(groups * k + self.of_rows, minlength=count * k)
@@ -76,7 +78,7 @@ def measure_categories(
     for place, category in enumerate(known):
         groups[raw == category] = place + 1
     groups[np.isnan(raw)] = 0
-    true = classes.crossed(groups, len(known) + 2)
+    true = classes.cross(groups, len(known) + 2)
     shown, hidden = hide(classes.merged(true), minimum)
     sizes, unseen = shown.sum(axis=1), int(hidden.sum())
     missing, counts = int(sizes[0]), sizes[1:-1]

@@ -51,7 +51,7 @@ def product_sums(x: Values, t: Values, of: tuple[Bounds, Bounds]) -> tuple[int, 
     """Σx, Σt, Σx², Σt² and Σxt of [N] and [N], each above its own lower end `of` its bounds, as told."""
     first, second = _above_low(x, of[0]), _above_low(t, of[1])
     (a, aa), (b, bb) = first.sums, second.sums
-    scaled = [_scaled(v, bounds) for v, bounds in zip((x, t), of, strict=True)]
+    scaled = [_scale(v, bounds) for v, bounds in zip((x, t), of, strict=True)]
     pairs = zip(*(_parts(v) for v in scaled), strict=True)
     product = sum(exact_product_sum(left, right, 2 * STEPS) for left, right in pairs)
     sums = [sum(exact_sum(part, STEPS) for part in _parts(v)) for v in scaled]
@@ -61,7 +61,7 @@ def product_sums(x: Values, t: Values, of: tuple[Bounds, Bounds]) -> tuple[int, 
 
 def _above_low(values: Values, bounds: Bounds) -> Scatter:
     total, square, low = 0, 0, _low(bounds)
-    for part in _parts(_scaled(values, bounds)):
+    for part in _parts(_scale(values, bounds)):
         total += exact_sum(part, STEPS)
         square += exact_square_sum(part, 2 * STEPS)
     found = scatter_of(len(values), total, square)
@@ -72,7 +72,7 @@ def _low(bounds: Bounds) -> int:
     return steps(float(np.ldexp(bounds[0], -unit(bounds))), STEPS)
 
 
-def _scaled(values: Values, bounds: Bounds) -> Values:
+def _scale(values: Values, bounds: Bounds) -> Values:
     return np.asarray(np.ldexp(values, -unit(bounds)))
 
 

@@ -12,6 +12,8 @@ Not told are a site's least and greatest values: the first cell begins at the ra
 last one ends at the upper, and `open` counts their rows. Neither is a value told more finely than
 a 128th of the site's standard deviation, unless the whole cell has that one value.
 Shapes: N values, C cells, L scales, B places of a scale.
+
+See docs/decisions/0031.
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,8 @@ Everything else is then counted of one table that some other client could well h
 contradicts another, and none is an odd multiple that would give the small group's size away.
 
 Shapes: N rows.
+
+See docs/decisions/0025.
 """
 
 from dataclasses import dataclass

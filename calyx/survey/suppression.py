@@ -5,6 +5,8 @@ hidden cells of a table are as many as the minimum, or none. Source: complementa
 Hundepool et al. 2012, Statistical Disclosure Control, §4.2; here within one client's table.
 
 Shapes: J groups of rows, K classes.
+
+See docs/decisions/0025.
 """
 
 import numpy as np

@@ -18,21 +18,21 @@ from calyx.data.csv.folder import (
     check_name,
     clients_in,
     copies,
+    describe_left_out,
     files_by_client,
-    left_out,
-    listed,
+    list_names,
     only_file,
     rows_by_client,
     schema_in,
 )
-from calyx.data.csv.repeating import repeating
+from calyx.data.csv.repeating import find_repeating
 from calyx.data.csv.rows import Dialect
 from calyx.data.csv.schema import (
     SchemaConfig,
     column_of,
-    composed_schema,
     dialect_of,
     fields_of,
+    read_config_schema,
     read_schema,
 )
 from calyx.data.csv.split import (
@@ -42,10 +42,10 @@ from calyx.data.csv.split import (
     part_folders,
     parts_by_name,
 )
-from calyx.data.csv.words import labelled, labels, strange_words
+from calyx.data.csv.words import find_labelled, labels, strange_words
 from calyx.data.schema import Schema, Table, Target, join
 from calyx.data.tables import Rows, all_rows, inputs, read_chunks, read_header
-from calyx.data.words import one_form, shown
+from calyx.data.words import one_form, show_word
 from calyx.errors import ConfigError, DataError, printable
 from calyx.vector.weighing import check_w_max
 
@@ -96,7 +96,7 @@ class Csv:
         schema = section.get("schema")
         if schema is None and data_dir is not None:
             schema = str(schema_in(data_dir))
-        schema = composed_schema(schema) if isinstance(schema, dict) else read_schema(schema)
+        schema = read_config_schema(schema) if isinstance(schema, dict) else read_schema(schema)
         clients = section.get("clients")
         if clients is None:
             cfg = parse(SchemaConfig, schema, "task.schema")
@@ -135,7 +135,7 @@ class Csv:
         if target.center is not None and target.scale is not None:
             number = Target(target.name, target.center, target.scale, target.low, target.high)
         columns = tuple(column_of(name, c) for name, c in self._cfg.schema.columns.items())
-        self.schema = Schema(columns, tuple(map(shown, target.classes)), number)
+        self.schema = Schema(columns, tuple(map(show_word, target.classes)), number)
 
     @property
     def own_split(self) -> str | None:
@@ -160,7 +160,7 @@ class Csv:
         tables = [self._table(folders[0], client)]
         parts = [0] * len(tables[0])
         for part in (1, 2):
-            if part in folders and (table := self._held(folders[part], client)) is not None:
+            if part in folders and (table := self._read_own(folders[part], client)) is not None:
                 tables.append(table)
                 parts += [part] * len(table)
         unread = tuple(dict.fromkeys(name for table in tables for name in table.unread))
@@ -171,7 +171,7 @@ class Csv:
         found = parts_by_name(self.clients)
         folders = list(part_folders(data_dir).values())
         for folder in dict.fromkeys([data_dir, *folders]):
-            left = left_out(folder, folders)
+            left = describe_left_out(folder, folders)
             found += [f"{left}."] if left else []
         for folder in folders or [data_dir]:
             if self._cfg.schema.client is None:
@@ -198,18 +198,18 @@ class Csv:
         return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
     def _table(self, folder: Path, client: str) -> Table:
-        table, column = self._held(folder, client), self._cfg.schema.client
+        table, column = self._read_own(folder, client), self._cfg.schema.client
         if table is not None:
             return table
         if column is None:
             raise _no_file(folder, client)
         path = only_file(folder)
-        has = listed(sorted(map(str, _tables(_Reader(self), path, _state(path)))))
+        has = list_names(sorted(map(str, _tables(_Reader(self), path, _state(path)))))
         raise DataError(
             f"{path} has no rows of {client} in its column {column}; it has those of {has}."
         )
 
-    def _held(self, folder: Path, client: str) -> Table | None:
+    def _read_own(self, folder: Path, client: str) -> Table | None:
         """The client's rows in this very folder; None if it has none there. Raises DataError."""
         is_shared, client = self._cfg.schema.client is not None, one_form(client)
         path = only_file(folder) if is_shared else files_by_client(folder).get(client)
@@ -225,7 +225,7 @@ class Csv:
         beside = [name for name in (schema.client, deciding.column) if name is not None]
         names = [*schema.columns, schema.target.name, *beside]
         for piece in read_chunks(path, names, self.dialect):
-            is_read = labelled(piece, schema.target)
+            is_read = find_labelled(piece, schema.target)
             chunk = piece if is_read.all() else piece.take(np.flatnonzero(is_read))
             x = inputs(path, chunk, fields_of(schema), self.dialect)
             strange = strange_words(path, chunk, schema.columns, x)
@@ -241,7 +241,7 @@ class Csv:
         unread = tuple(printable(name, 40) for name in header if name not in used)
         beside_by = {}
         if deciding.column is None:  # else it is said already what belongs together
-            beside_by = repeating(path, names, schema, self.dialect)
+            beside_by = find_repeating(path, names, schema, self.dialect)
         return {
             client: replace(join_pieces(pieces), unread=unread, repeating=beside_by.get(client, ()))
             for client, pieces in found.items()
@@ -263,7 +263,7 @@ class _Reader:
 
 def _no_file(folder: Path, client: str) -> DataError:
     names = sorted(files_by_client(folder))
-    beside = f"it has those of {listed(names)}" if names else "it has no CSV file at all"
+    beside = f"it has those of {list_names(names)}" if names else "it has no CSV file at all"
     return DataError(f"{folder} has no file {client}.csv; {beside}.")
 
 

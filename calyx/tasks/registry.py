@@ -22,7 +22,7 @@ _METHODS = {
 _ATTRIBUTES = ("name", "w_max", "clients", "schema")
 _WANTED = {
     "task": "a class made from the section `task`, with name, w_max, clients, schema, load and model "
-    "(calyx/data/schema.py)",
+    "(calyx/tasks/task.py)",
     "strategy": "a subclass of strategies.algorithm.Algorithm",
 }
 

@@ -1,8 +1,4 @@
-"""What a task that knows its clients by name refuses before a row is read.
-
-Such a task has `check_client(client, data_dir)`, which raises ConfigError. A site asks it before it
-takes an order, and `calyx submit` before it asks a site.
-"""
+"""What a task of `NamedClients` refuses before a row is read. See docs/decisions/0051."""
 
 from collections.abc import Sequence
 

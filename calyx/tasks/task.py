@@ -6,7 +6,7 @@ checking, preprocessing and training are the client's.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from calyx.config.section import Section
 from calyx.data.schema import Schema, Table
@@ -14,32 +14,15 @@ from calyx.data.schema import Schema, Table
 if TYPE_CHECKING:
     from torch import nn
 
-
-def own_split(task: "Task") -> str | None:
-    """What of a task decides how rows are split, before any are read; None: nothing that it knows of.
-
-    A task may say it in an attribute `own_split`, so that what undoes it is refused at once.
-    """
-    found = getattr(task, "own_split", None)
-    return found if isinstance(found, str) else None
-
-
-def model_section(task: "Task", section: Section) -> Section:
-    """What of the task's `section` its network, and how a file of rows is read, follow from.
-
-    A task may say it in an attribute `model_section`, without the names of clients: it stands in the
-    file of a released model, and makes the same task but for them.
-    """
-    own: Section = getattr(task, "model_section", section)
-    return own
+    from calyx.data.csv.rows import Dialect
+    from calyx.data.tables import Rows
 
 
 class Task(Protocol):
     """A task, made from its section of the config (without `data_dir`, which each client owns).
 
-    The constructor parses the section and raises ConfigError. A class may name the dataclass of that
-    section in an attribute `section`: then a site's bounds are checked against its keys and types,
-    and else against the keys of the task's config file.
+    The constructor parses the section and raises ConfigError. What a task may have beside these
+    members is in the protocols below: it has one of them by having its member.
     """
 
     def __init__(self, section: Mapping[str, Any]) -> None: ...
@@ -73,4 +56,93 @@ class Task(Protocol):
 
     def model(self, num_inputs: int) -> "nn.Module":
         """A fresh model from `num_inputs` preprocessed inputs to the schema's `num_outputs`."""
+        ...
+
+
+@runtime_checkable
+class TypedSection(Protocol):
+    """A task that says which keys it has: a site's bounds are checked against them and their types.
+
+    Those of other tasks are checked against the keys of the task's config file.
+    """
+
+    section: ClassVar[type]  # the dataclass of the task's section
+
+
+@runtime_checkable
+class CompletedSection(Protocol):
+    """A task that reads some of its section on the launcher's machine, so that all clients get it."""
+
+    @staticmethod
+    def completed(section: Mapping[str, Any]) -> dict[str, Any]:
+        """The section with what was read. Raises DataError, ConfigError."""
+        ...
+
+
+@runtime_checkable
+class AgreedReading(Protocol):
+    """A task whose rows are read as a site has agreed to, and not as a server likes best."""
+
+    def check_agreed(self, data_dir: Path | None) -> None:
+        """Raise ConfigError unless this is how the rows of the folder are read; no row is read."""
+        ...
+
+
+@runtime_checkable
+class NamedClients(Protocol):
+    """A task that knows its clients by name: others have no rows of it.
+
+    A site asks before it takes an order, and `calyx submit` before it asks a site.
+    """
+
+    def check_client(self, client: str, data_dir: Path | None) -> None:
+        """Raise ConfigError or DataError for a client that has no rows; none is read."""
+        ...
+
+
+@runtime_checkable
+class OwnSplit(Protocol):
+    """A task that may decide itself which rows train and which test."""
+
+    @property
+    def own_split(self) -> str | None:
+        """What decides it, in words, so that what would undo it is refused early; None: nothing does."""
+        ...
+
+
+def own_split(task: Task) -> str | None:
+    """What of a task decides how rows are split, in words; None where nothing does."""
+    return task.own_split if isinstance(task, OwnSplit) else None
+
+
+@runtime_checkable
+class OwnModelSection(Protocol):
+    """A task whose section names clients, or says what else a model does not follow from."""
+
+    @property
+    def model_section(self) -> Section:
+        """A section without that, of which the same model is made: it stands in the model's file."""
+        ...
+
+
+@runtime_checkable
+class WarnedFolder(Protocol):
+    """A task that looks through a folder of data before a simulation."""
+
+    def warnings_of(self, data_dir: Path) -> list[str]:
+        """What whoever starts it should know, in sentences. Raises DataError."""
+        ...
+
+
+@runtime_checkable
+class ReadsInputs(Protocol):
+    """A task that reads rows without answers in a form of its own, to predict them."""
+
+    @property
+    def dialect(self) -> "Dialect":
+        """How its files are written."""
+        ...
+
+    def read_inputs(self, path: Path) -> "Rows":
+        """All rows of a file. Raises DataError."""
         ...

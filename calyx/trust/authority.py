@@ -1,7 +1,7 @@
 """An operator's own authority and its server's certificate: made, and renewed with its names.
 
 Everything is `cryptography`'s; this file says names, uses and times (RFC 5280). Private keys are
-PKCS#8 PEM.
+PKCS#8 PEM. See docs/decisions/0062.
 """
 
 import ipaddress
@@ -83,7 +83,7 @@ def renew_server(folder: Path, hosts: Sequence[str], without: Sequence[str] = ()
         )
     is_lost = bool(hosts) and not (folder / "server.crt").exists()
     before = () if is_lost else describe(folder / "server.crt").names
-    names = _left(before, hosts, without)
+    names = _select_names(before, hosts, without)
     is_root_new = not has_identifier(folder / "ca.crt")
     if is_root_new:
         left = (root.not_valid_after_utc - datetime.now(UTC)) / timedelta(days=1)
@@ -100,7 +100,7 @@ def renew_server(folder: Path, hosts: Sequence[str], without: Sequence[str] = ()
     return Renewed(added, gone, tuple(old), is_root_new)
 
 
-def _left(before: Sequence[str], hosts: Sequence[str], without: Sequence[str]) -> list[str]:
+def _select_names(before: Sequence[str], hosts: Sequence[str], without: Sequence[str]) -> list[str]:
     """The names that sites may use: those of before and `hosts`, less those of `without`."""
     names = [name for name in dict.fromkeys([*before, *hosts]) if name not in _OWN_NAMES]
     for name in without:

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from calyx.errors import UserError
-from calyx.files.outputs import shown, write_whole
+from calyx.files.outputs import show_path, write_whole
 from calyx.files.plain import plain, strict_json
 from calyx.secagg.keys import KEY_BYTES, identity_of, sign, verify
 from calyx.secagg.roster import Roster, read_roster
@@ -92,7 +92,7 @@ def make_key(kind: Kind, name: str, folder: Path) -> PublicKey:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{shown(folder)} cannot be made: {error.strerror}.") from None
+        raise UserError(f"{show_path(folder)} cannot be made: {error.strerror}.") from None
     header = f"{_ADVICE}\nkind: {kind}\nname: {name}\n".encode()
     write_whole(private, header + pem, PRIVATE_MODE)
     try:
@@ -107,7 +107,9 @@ def refuse_existing(paths: Iterable[Path]) -> None:
     """Raise UserError where one of the files of new keys is there already, before any is written."""
     for path in paths:
         if os.path.lexists(path):
-            raise UserError(f"{shown(path)} exists, and keys are not replaced; move it away first.")
+            raise UserError(
+                f"{show_path(path)} exists, and keys are not replaced; move it away first."
+            )
 
 
 def _public_text(public: PublicKey, private: bytes) -> str:
@@ -131,12 +133,12 @@ def _own_key(path: Path, kind: Kind, cure: str) -> bytes:
     private = parse_private(path, data, mode, cure)
     if private.public.kind != kind:
         raise UserError(
-            f"{shown(path)} is {OWNERS[private.public.kind]} key, and {OWNERS[kind]} is needed; "
+            f"{show_path(path)} is {OWNERS[private.public.kind]} key, and {OWNERS[kind]} is needed; "
             f"name another file, or {cure}."
         )
     if private.is_exposed:
         raise UserError(
-            f"{shown(path)} has mode {mode:04o}, wider than 0600; make it its owner's alone with "
+            f"{show_path(path)} has mode {mode:04o}, wider than 0600; make it its owner's alone with "
             f"`{mend(path)}`, or make a new key if others may have read it."
         )
     return private.raw
@@ -144,29 +146,29 @@ def _own_key(path: Path, kind: Kind, cure: str) -> bytes:
 
 def mend(path: Path) -> str:
     """The command that makes a file its owner's alone."""
-    return f"chmod 600 {shlex.quote(shown(path))}"
+    return f"chmod 600 {shlex.quote(show_path(path))}"
 
 
 def parse_private(path: Path, data: bytes, mode: int, cure: str) -> PrivateKey:
     """The private key in the bytes of a file, whatever its role and mode. Raises UserError."""
     if not data.strip():
-        raise UserError(f"{shown(path)} is empty; restore it from a copy, or {cure}.")
+        raise UserError(f"{show_path(path)} is empty; restore it from a copy, or {cure}.")
     before, found, _ = data.partition(_PEM)
     if not found:
-        raise UserError(f"{shown(path)} is no private key; {cure}.")
+        raise UserError(f"{show_path(path)} is no private key; {cure}.")
     try:
         key = load_pem_private_key(data, password=None)
     except TypeError:
         raise UserError(
-            f"{shown(path)} is locked with a passphrase, which Calyx cannot open; {cure}."
+            f"{show_path(path)} is locked with a passphrase, which Calyx cannot open; {cure}."
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise UserError(
-            f"{shown(path)} is damaged, or no private key; restore it from a copy, or {cure}."
+            f"{show_path(path)} is damaged, or no private key; restore it from a copy, or {cure}."
         ) from None
     header = _HEADER.search(before.decode(errors="replace"))
     if not isinstance(key, Ed25519PrivateKey) or header is None:
-        raise UserError(f"{shown(path)} is a private key, but none that Calyx made; {cure}.")
+        raise UserError(f"{show_path(path)} is a private key, but none that Calyx made; {cure}.")
     kind: Kind = "identity" if header[1] == "identity" else "consortium"
     _check_name_in(path, header[2], kind)
     raw = key.private_bytes_raw()
@@ -177,7 +179,7 @@ def read_public(path: Path) -> PublicKey:
     """A site's name and public key. Raises UserError, also for the consortium's."""
     public = parse_public(path, read_bytes(path, "public key", MAX_KEY_BYTES)[0])
     if public.kind != "identity":
-        raise UserError(f"{shown(path)} is the consortium's key, and no site's; leave it out.")
+        raise UserError(f"{show_path(path)} is the consortium's key, and no site's; leave it out.")
     return public
 
 
@@ -194,9 +196,11 @@ def parse_public(path: Path, data: bytes) -> PublicKey:
             raise TypeError
         fits = len(key) == KEY_BYTES and verify(key, signature, "public-key", kind, name)
     except (ValueError, TypeError, RecursionError):
-        raise UserError(f"{shown(path)} is no public key of Calyx; {cure}.") from None
+        raise UserError(f"{show_path(path)} is no public key of Calyx; {cure}.") from None
     if not fits:
-        raise UserError(f"{shown(path)} is damaged or altered: its signature does not fit; {cure}.")
+        raise UserError(
+            f"{show_path(path)} is damaged or altered: its signature does not fit; {cure}."
+        )
     _check_name_in(path, name, kind)
     return PublicKey(kind, name, key)
 
@@ -205,7 +209,7 @@ def _check_name_in(path: Path, name: str, kind: Kind) -> None:
     try:
         check_name(name, kind)
     except UserError as error:
-        raise UserError(f"{shown(path)} holds a name that is refused. {error}") from None
+        raise UserError(f"{show_path(path)} holds a name that is refused. {error}") from None
 
 
 def read_roster_file(path: Path) -> Roster:
@@ -224,7 +228,9 @@ def parse_roster(path: Path, data: bytes) -> Roster:
         reason = "it is damaged, or another kind of file"
     except ValueError as error:
         reason = str(error)
-    raise UserError(f"{shown(path)} is no sound roster: {reason}; ask the consortium for it again.")
+    raise UserError(
+        f"{show_path(path)} is no sound roster: {reason}; ask the consortium for it again."
+    )
 
 
 def read_any(path: Path) -> PrivateKey | PublicKey | Roster:
@@ -240,7 +246,7 @@ def read_any(path: Path) -> PrivateKey | PublicKey | Roster:
         return parse_public(path, data)
     if isinstance(fields, dict) and "consortium" in fields:
         return parse_roster(path, data)
-    raise UserError(f"{shown(path)} is damaged, or no key or roster; see `calyx keys --help`.")
+    raise UserError(f"{show_path(path)} is damaged, or no key or roster; see `calyx keys --help`.")
 
 
 def read_bytes(path: Path, what: str, limit: int) -> tuple[bytes, int]:
@@ -250,12 +256,12 @@ def read_bytes(path: Path, what: str, limit: int) -> tuple[bytes, int]:
             state = os.fstat(file.fileno())
             data = file.read(limit + 1)
     except FileNotFoundError:
-        raise UserError(f"There is no {what} {shown(path)}; give the path of one.") from None
+        raise UserError(f"There is no {what} {show_path(path)}; give the path of one.") from None
     except IsADirectoryError:
-        raise UserError(f"{shown(path)} is a folder; give the file of a {what}.") from None
+        raise UserError(f"{show_path(path)} is a folder; give the file of a {what}.") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its path is none"
-        raise UserError(f"The {what} {shown(path)} cannot be read: {reason}.") from None
+        raise UserError(f"The {what} {show_path(path)} cannot be read: {reason}.") from None
     if len(data) > limit:
-        raise UserError(f"{shown(path)} is larger than any {what}; give the right file.")
+        raise UserError(f"{show_path(path)} is larger than any {what}; give the right file.")
     return data, stat.S_IMODE(state.st_mode)

@@ -48,7 +48,7 @@ def write_manifest(version: int, consortium_private: bytes, packages: Iterable[s
             f"--version={printable(str(version), 40)} must be a whole number from 1 to {MAX_VERSION}; the "
             "next one after the last that was signed is enough."
         )
-    here = _installed(tuple(sorted(set(packages))))
+    here = _read_installed(tuple(sorted(set(packages))))
     if here.strangers:
         raise UserError(_strange(here, "No manifest is signed"))
     signature = sign(consortium_private, "manifest", version, here.code)
@@ -82,7 +82,7 @@ def check_installed(manifest: Manifest) -> None:
     In a process of calyx/cli/isolated.py the packages that the manifest names are imported from the bytes
     that were compared, and tasks of all others are refused from now on.
     """
-    here = _installed(manifest.packages)
+    here = _read_installed(manifest.packages)
     if here.strangers:
         raise UserError(_strange(here, "The installed code is not what the consortium has signed"))
     if here.code != manifest.code:
@@ -107,7 +107,7 @@ def _check_not_imported(packages: Iterable[str]) -> None:
             )
 
 
-def _installed(packages: tuple[str, ...]) -> Contents:
+def _read_installed(packages: tuple[str, ...]) -> Contents:
     own = contents()
     others = read_packages(_places(packages))
     return Contents(

@@ -6,6 +6,7 @@ Here the sources are read once; their digest is what a manifest is compared with
 ours is compiled from the very bytes that were digested. No bytecode is read or written.
 
 `calyx/cli/isolated.py` runs this file before anything else of ours is imported: standard library only.
+See docs/decisions/0061.
 """
 
 import hashlib

@@ -2,6 +2,7 @@
 
 Without it, a consortium that signs from an old copy makes a second "version 2", in which a key may
 stand again that the first one removed. Sites refuse it too, where they have seen the other.
+See docs/decisions/0062.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from calyx.errors import UserError
-from calyx.files.outputs import shown
+from calyx.files.outputs import show_path
 from calyx.files.plain import append_lines, read_lines
 
 What = Literal["roster", "manifest"]
@@ -61,7 +62,7 @@ def note_signed(key: Path, what: What, version: int, digest: str) -> None:
         append_lines(path, [line])
     except OSError as error:
         raise UserError(
-            f"The {what} is signed, but {shown(path)} cannot be written ({error.strerror}), which keeps "
+            f"The {what} is signed, but {show_path(path)} cannot be written ({error.strerror}), which keeps "
             "what this key has signed; make its folder writable, and sign again."
         ) from None
 
@@ -77,14 +78,14 @@ def read_register(path: Path) -> list[Signed]:
         return [Signed(**line) for line in read_lines(path)]
     except (ValueError, TypeError, OSError):
         raise UserError(
-            f"{shown(path)} is damaged: it keeps what the key beside it has signed; restore it from a "
+            f"{show_path(path)} is damaged: it keeps what the key beside it has signed; restore it from a "
             "copy."
         ) from None
 
 
 def _second(key: Path, old: Signed, newest: int) -> str:
     said = (
-        f"{shown(key)} has signed another {old.what} of version {old.version} already ({old.day}), and "
+        f"{show_path(key)} has signed another {old.what} of version {old.version} already ({old.day}), and "
         "a version stands for one content: "
     )
     if old.what == "manifest":

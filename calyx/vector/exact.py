@@ -5,6 +5,8 @@ all its digits, and nothing needs a bound that some rows could exceed. Source: K
 accumulator; Python's integers hold it.
 
 Shapes: N numbers.
+
+See docs/decisions/0036.
 """
 
 import math

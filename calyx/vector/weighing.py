@@ -1,7 +1,7 @@
 """How much one client may weigh in a training's sum: a power of two that no client's rows exceed.
 
 A task may name it (`task.w_max`). Where it leaves it to the federation, every site says which power
-of two its training rows reach, and of that only the number of sites is summed.
+of two its training rows reach, and of that only the number of sites is summed. See docs/decisions/0035.
 """
 
 from collections.abc import Mapping, Sized

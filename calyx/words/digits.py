@@ -22,7 +22,7 @@ _LARGE, _SMALL = 15, -6  # powers of ten from which on a number has an exponent
 _NOISE = 1e-12  # what is nearer to 1 than this is 1, and no merit
 
 
-def fixed(value: float, decimals: int, comma: str = "") -> str:
+def format_fixed(value: float, decimals: int, comma: str = "") -> str:
     """`value` to so many decimals, which may be below 0 for tens, hundreds and so on.
 
     Integers stay whole: the digits before the point are never rounded, and `comma` (“,” or nothing)
@@ -47,24 +47,24 @@ def by_scale(value: float, scale: float, *, digits: int = SIGNIFICANT) -> str:
 
     A scale that is 0 or not finite says nothing: then the digits that are significant are all.
     """
-    return fixed(value, max(step_decimals(scale * RESOLUTION), decimals_of(value, digits)))
+    return format_fixed(value, max(step_decimals(scale * RESOLUTION), decimals_of(value, digits)))
 
 
 def with_spread(value: float, spread: float) -> str:
     """`value` in steps of at most a hundredth of `spread`, its standard deviation; all where that is 0."""
-    return fixed(value, step_decimals(spread / 100)) if spread > 0 else plain(value)
+    return format_fixed(value, step_decimals(spread / 100)) if spread > 0 else plain(value)
 
 
 def number_text(value: float | None, digits: int = FEWEST) -> str:
     """So many significant digits at least, and whole before the point; a dash for None."""
-    return ABSENT if value is None else fixed(value, decimals_of(value, digits))
+    return ABSENT if value is None else format_fixed(value, decimals_of(value, digits))
 
 
 def count_text(value: float | None) -> str:
     """A mean of counts: one decimal, none where it is whole; a dash for None."""
     if value is None or not math.isfinite(value):
         return ABSENT
-    return fixed(value, 0 if value == round(value) else 1, ",")
+    return format_fixed(value, 0 if value == round(value) else 1, ",")
 
 
 def outside(low: float | None, high: float | None) -> str:
@@ -85,12 +85,14 @@ def share(value: float, least: int = 3) -> str:
 
     0.9 is "0.900", 0.99996 is "0.999960", and never "1.000".
     """
-    return fixed(value, _share_decimals(value, least))
+    return format_fixed(value, _share_decimals(value, least))
 
 
 def percent_text(value: float | None, unit: str = f"{THIN}%") -> str:
     """A share in percent with one decimal, more as `share` has more; a dash for None."""
-    return ABSENT if value is None else fixed(100 * value, _share_decimals(value, 3) - 2) + unit
+    return (
+        ABSENT if value is None else format_fixed(100 * value, _share_decimals(value, 3) - 2) + unit
+    )
 
 
 def number_texts(values: Sequence[float | None]) -> list[str]:
@@ -98,7 +100,7 @@ def number_texts(values: Sequence[float | None]) -> list[str]:
 
     A dash stands for None and for what is not finite.
     """
-    return _texts(values, lambda v, more: fixed(v, _of_column(v, FEWEST + more), ","))
+    return _texts(values, lambda v, more: format_fixed(v, _of_column(v, FEWEST + more), ","))
 
 
 def count_texts(values: Sequence[float | None]) -> list[str]:
@@ -110,7 +112,7 @@ def percent_texts(shares: Sequence[float | None], unit: str = " %") -> list[str]
     """Shares of one in percent: as `percent_text`, and with more decimals where two would look equal."""
 
     def written(percent: float, more: int) -> str:
-        return fixed(percent, max(1 + more, _share_decimals(percent / 100, 3) - 2))
+        return format_fixed(percent, max(1 + more, _share_decimals(percent / 100, 3) - 2))
 
     texts = _texts([None if share is None else 100 * share for share in shares], written)
     return [text if text == ABSENT else f"{text}{unit}" for text in texts]
@@ -119,7 +121,7 @@ def percent_texts(shares: Sequence[float | None], unit: str = " %") -> list[str]
 def apart(values: Iterable[float], least: int = 3, most: int = 6) -> int:
     """So many decimals of shares, `least` to `most`, that no two different ones read alike."""
     known = sorted({round(v, most) for v in values if math.isfinite(v)})
-    decimals = least + _more(known, lambda v, more: fixed(v, least + more), most - least)
+    decimals = least + _more(known, lambda v, more: format_fixed(v, least + more), most - least)
     return max([decimals, *(_share_decimals(v, decimals) for v in known)])
 
 
@@ -133,7 +135,7 @@ def in_column(value: float | None, spread: float) -> str:
     """A figure of a column whose values are `spread` apart: a hundredth of it shows, 4 digits at least."""
     if value is None:
         return ABSENT
-    return fixed(value, max(decimals_of(value, 4), min(step_decimals(spread / 100), 15)))
+    return format_fixed(value, max(decimals_of(value, 4), min(step_decimals(spread / 100), 15)))
 
 
 def spread_texts(
@@ -157,10 +159,10 @@ def deviation_text(deviation: float, beside: str) -> str:
     number, unit = _parts(beside)
     value = 100 * deviation if unit.strip() == "%" else deviation
     decimals = 0 if value == 0 or "e" in number else len(number.partition(".")[2])
-    return fixed(value, max(decimals, decimals_of(value, 2) if value else 0), ",") + unit
+    return format_fixed(value, max(decimals, decimals_of(value, 2) if value else 0), ",") + unit
 
 
-def shortened(values: Sequence[str]) -> dict[str, str]:
+def shorten_values(values: Sequence[str]) -> dict[str, str]:
     """A key's values for a table: numbers of many digits with fewer, as long as all still differ."""
     different = list(dict.fromkeys(values))
     for digits in range(FEWEST, MOST_DIGITS):

@@ -1,4 +1,7 @@
-"""Names that a person cannot tell apart: Unicode Technical Standard 39, §4 (skeletons)."""
+"""Names that a person cannot tell apart: Unicode Technical Standard 39, §4 (skeletons).
+
+See docs/decisions/0062.
+"""
 
 import unicodedata
 from collections.abc import Iterable

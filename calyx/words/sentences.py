@@ -5,7 +5,7 @@ from collections.abc import Sequence
 MOST_NAMED = 5  # names in one sentence
 
 
-def named(names: Sequence[str], most: int = MOST_NAMED) -> str:
+def join_names(names: Sequence[str], most: int = MOST_NAMED) -> str:
     """Names, the first `most` of many: "a", "a, b and c", "a, b and 3 more"; "" of none."""
     shown, more = names[:most], len(names) - most
     if more > 0:
@@ -13,11 +13,11 @@ def named(names: Sequence[str], most: int = MOST_NAMED) -> str:
     return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
 
 
-def counted(count: int, noun: str) -> str:
+def say_count(count: int, noun: str) -> str:
     """ "1 cell", "3 cells"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def rows(count: int, one: str, many: str) -> str:
+def say_rows(count: int, one: str, many: str) -> str:
     """The beginning of a sentence: "1 row lies", "3 rows lie"."""
-    return f"{counted(count, 'row')} {one if count == 1 else many}"
+    return f"{say_count(count, 'row')} {one if count == 1 else many}"

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from calyx.errors import printable
 from calyx.secagg.rules import default_colluders, group_colluders, smallest_group
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from client.gate.bounds import ANY, bound_of, is_within, rule_of, shown
 from client.gate.looseness import ends_of, reach_of, value_shown
 from client.gate.order_keys import Kinds, covered, order_keys
@@ -95,7 +95,7 @@ def _uncovered(policy: PolicyConfig, template: Template, known: Kinds) -> Iterat
     lines = [f"{rule}: {shown(usual.get(rule, ANY))}" for rule in rules]
     whole = "bounds of the file that `calyx keys site NAME --task TASK` writes in another folder have all"
     yield Closed(
-        f"bounds has none for {named(lacks, _MOST)}, and no order goes without; what no bound covers is "
+        f"bounds has none for {join_names(lacks, _MOST)}, and no order goes without; what no bound covers is "
         "refused",
         f"add to bounds: {', '.join(lines)}" if len(lines) <= _MOST else whole,
     )

@@ -3,7 +3,7 @@
 import json
 import logging
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,8 @@ from calyx.model.weights import Weights, hash_weights, initial_model, load_into
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.imputation import check_fill
-from calyx.privacy.section import PrivacyConfig
 from calyx.questions.layouts import Parts, parts_of, weighed
-from calyx.run.folds import CV_RUN, fold_run, stacked, unstacked
+from calyx.run.folds import stacked, unstacked
 from calyx.run.order import Order
 from calyx.tasks.causes import cause_of
 from calyx.tasks.registry import load_task
@@ -31,9 +30,10 @@ from client.failures import ClientFailure
 from client.gate import secure_mod
 from client.gate.pace import note_rows
 from client.gate.policy import check_policy
+from client.gate.sections import Sections, read_sections
 from client.learning.store import Store
 from client.rows.begun import compare
-from client.rows.data import Participant, Rows, check_agreed, prepare, read_rows, task_of, whole
+from client.rows.data import Rows, check_agreed, task_of
 from client.rows.renewal import read_settled
 from strategies.loading import load_objective
 from strategies.local import LocalObjective, contents_of, not_kept
@@ -45,28 +45,22 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Assignment:
-    """What one message asks of this client, all of it checked."""
+class AssignedModel:
+    """The model that an order is about, and what it is trained and judged with."""
 
-    order: Order
-    model: Weights  # the global one
-    beside: Weights  # tensors that came beside it
-    makeup: Makeup  # of the task's model
+    weights: Weights  # the global ones; in a cross-validation of all folds' models, stacked
+    beside: Weights  # tensors that came beside them
+    fresh: (
+        "nn.Module"  # the task's model as its seed makes it; others use it too, so it never changes
+    )
+    makeup: Makeup
     objective: LocalObjective
     store: Store | None  # where the strategy keeps something of this client
-    participant: Participant
-    parts: Parts
     hardware: Hardware
-    opening: secure_mod.Opening | None  # None where nothing is encrypted
 
-    @property
-    def fixed(self) -> FixedPoint:
-        """The number format of the vector."""
-        return self.parts.layouts[0].fixed
-
-    def loaded(self, weights: Weights) -> "nn.Module":
-        """The task's model with these weights."""
-        model = _model(self.order)
+    def load(self, weights: Weights) -> "nn.Module":
+        """A model of the task with these weights."""
+        model = deepcopy(self.fresh)
         load_into(model, weights)
         return model
 
@@ -75,9 +69,27 @@ class Assignment:
 
         The makeup has tried it on a few made-up rows; these are real ones.
         """
-        left = left_behind(_pristine(*_key(self.order))[0], trained)
+        left = left_behind(self.fresh, trained)
         shapes = dict(self.makeup.shapes)
         check_left(not_kept(left, shapes, self.objective.suited(self.makeup).shared(list(shapes))))
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What one message asks of this client, all of it checked, and the rows that it is asked about."""
+
+    site: Site
+    order: Order
+    sections: Sections  # of the order's terms
+    rows: Rows  # before preprocessing
+    segments: Parts  # of the vector that answers
+    opening: secure_mod.Opening | None  # None where nothing is encrypted
+    model: AssignedModel | None = None  # None: statistics are of no model
+
+    @property
+    def fixed(self) -> FixedPoint:
+        """The number format of the vector."""
+        return self.segments.layouts[0].fixed
 
 
 def open_assignment(message: Message, context: Context, site: Site, order: Order) -> Assignment:
@@ -85,8 +97,9 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
 
     Rows come last: an order that could fail on them is one that the ledger has counted.
     """
-    privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
-    check_policy(order, privacy, site.policy, is_site=site.state_dir is not None)
+    sections = read_sections(order.terms)
+    privacy = sections.privacy
+    check_policy(order, privacy, site.policy, is_site=site.is_deployed)
     check_agreed(order.terms, site)
     hardware, cv = resolve(site.hardware), order.terms.cv
     apply(hardware)
@@ -113,21 +126,17 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
         opening = secure_mod.open_context(site, context, order, wanted, version)
     rows = read()
     compare(site, order, rows)
-    fold = None if cv is None else cv.fold
-    if fold is None and order.kind == "cv" and cv is not None and isinstance(cv.k, int):
-        fold = 0  # the others follow
-    return Assignment(
-        order=order,
-        model={k: weights[k] for k in own} if order.kind != "cv" else weights,
-        beside={k: weights[k] for k in template if k not in own and order.kind != "cv"},
+    is_one = order.kind != "cv"  # model
+    model = AssignedModel(
+        weights={k: weights[k] for k in own} if is_one else weights,
+        beside={k: weights[k] for k in template if k not in own and is_one},
+        fresh=_pristine(*_key(order))[0],
         makeup=makeup,
         objective=objective,
         store=_store(site, order) if objective.has_state else None,
-        participant=prepare(order.terms, site.name, site.data_dir, fold),
-        parts=parts,
         hardware=hardware,
-        opening=opening,
     )
+    return Assignment(site, order, sections, rows, parts, opening, model)
 
 
 def _models(
@@ -154,21 +163,6 @@ def num_folds(order: Order) -> int:
     return k if isinstance(k, int) else sum(map(len, order.groups))
 
 
-def of_fold(task: Assignment, fold: int, site: Site) -> Assignment:
-    """The assignment of a cross-validation with one fold's model, and the rows it has not seen."""
-    order = task.order
-    cv = order.terms.cv
-    run = order.run  # in which nothing is kept: who is left out has no model of its own
-    if cv is None or isinstance(cv.k, int):
-        participant = prepare(order.terms, site.name, site.data_dir, fold)
-        run = fold_run(order.run.removesuffix(CV_RUN), fold)
-    else:
-        participant = whole(task.participant, read_rows(order.terms, site.name, site.data_dir))
-    store = None if task.store is None else replace(task.store, run=run)
-    model = unstacked(task.model, fold)
-    return replace(task, model=model, participant=participant, store=store)
-
-
 def _read_weights(message: Message, order: Order, template: Weights) -> Weights:
     try:
         weights = wire.read_order_weights(message, template)
@@ -192,10 +186,6 @@ def _store(site: Site, order: Order) -> Store:
             "set client.state_dir."
         )
     return Store(site.store, order.run, site.name)
-
-
-def _model(order: Order) -> "nn.Module":
-    return deepcopy(_pristine(*_key(order))[0])
 
 
 def _makeup(order: Order) -> Makeup:

@@ -1,7 +1,7 @@
 """Which order of a run a client admits after those that it has taken. docs/secagg.md §10.
 
 Pure rules over what the ledger keeps of a run (`RunEntry`); A1 to A8 are the page's names. Models
-have numbers: that of round t is t, the one that a run begins with is 0.
+have numbers: that of round t is t, the one that a run begins with is 0. See docs/decisions/0054.
 """
 
 import re

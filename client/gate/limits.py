@@ -2,6 +2,7 @@
 
 Times are kept in the order in which they were written, and longer than a day: a clock that leaps
 ahead and is set right makes none of them forgotten, and one that is set back makes none count twice.
+See docs/decisions/0026.
 """
 
 from collections.abc import Callable, Iterable, Sequence

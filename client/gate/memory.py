@@ -2,7 +2,7 @@
 
 `calyx-secagg/1` §5: on a site secrets never leave the process, so that a crash is a dropout. A
 simulation's clients have no process of their own; theirs are throw-away and ride in
-`Context.state`, from which they are erased when the stages are done.
+`Context.state`, from which they are erased when the stages are done. See docs/decisions/0010.
 """
 
 import json

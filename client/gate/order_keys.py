@@ -25,6 +25,7 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, Order, Terms
 from calyx.survey.blocks import StatisticsConfig
 from calyx.tasks.registry import load_class
+from calyx.tasks.task import TypedSection
 from calyx.trust.measured import may_load
 
 NAME = "{}"
@@ -107,9 +108,8 @@ def _classes(
 
 def _of_task(name: str, cls: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - a task's class
     """Those of the section `task`: of its dataclass where the task says it, else of its config file."""
-    section = getattr(cls, "section", None)
-    if dataclasses.is_dataclass(section):
-        return list(_below(section, "task"))
+    if isinstance(cls, TypedSection) and dataclasses.is_dataclass(cls.section):
+        return list(_below(cls.section, "task"))
     values = _written(name)
     if values is None:  # nothing says what there may be
         return [(f"task.{NAME}", object)]

@@ -3,7 +3,7 @@
 A moment that followed the work would answer, of this site alone and past every sum, whatever a
 server made the work's length depend on. The app notes where it is about to look at rows; the site's
 process, which is the only thing here with a clock, waits for the multiple. In simulation nobody
-waits: there is no clock to hide from. Decision 0058.
+waits: there is no clock to hide from. See docs/decisions/0058.
 """
 
 import math

@@ -16,22 +16,20 @@ from calyx.config.section import (
     PositiveInt,
     Section,
     config,
-    parse,
 )
 from calyx.errors import CalyxError, printable
-from calyx.model.training_config import TrainingConfig
-from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy.section import Mode, PrivacyConfig
 from calyx.run.folds import CV_RUN
 from calyx.run.order import Kind, Order, Terms, from_json
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Sampling, default_colluders
-from calyx.survey.blocks import Item, StatisticsConfig
+from calyx.survey.blocks import Item
 from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
 from client.failures import ClientFailure
 from client.gate.bounds import bound_of, check_bounds, is_within, shown
+from client.gate.sections import read_sections
 
 _NO_BOUND = "there is no bound for "
 SHOWN = 80  # characters of a key or value in a sentence
@@ -77,7 +75,7 @@ def accept(message: Message, client: str, kind: Kind) -> Order:
     """The order of `message`, every field checked for sense. Raises ClientFailure."""
     try:
         order = from_json(wire.read_order(message))
-        _check_sections(order.terms)
+        read_sections(order.terms)  # task and strategy check their own, where they are made
     except CalyxError as error:
         raise ClientFailure(FailureCode.ORDER_REFUSED, f"The order was refused: {error}") from None
     if order.kind != kind:
@@ -123,17 +121,6 @@ def _check_folds(order: Order) -> None:
         raise _senseless(f"it scores folds in round {order.round} of {order.rounds}")
     if cv is not None and cv.fold is not None and isinstance(cv.k, int) and cv.fold >= cv.k:
         raise _senseless(f"it names fold {cv.fold} of {cv.k}, which are counted from 0")
-
-
-def _check_sections(terms: Terms) -> None:
-    """Raise ConfigError for a value that nothing could be learned with, before anything is made of it.
-
-    Task and strategy check their own sections, where they are made.
-    """
-    parse(TrainingConfig, terms.training, "training")
-    parse(PreprocessingConfig, terms.preprocessing, "preprocessing")
-    parse(PrivacyConfig, terms.privacy, "privacy")
-    parse(StatisticsConfig, terms.statistics, "statistics")
 
 
 def _senseless(reason: str) -> ClientFailure:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from calyx.machine.hardware import Hardware
-from calyx.model.evaluation import loss_of
 from calyx.seeding import global_scope
+from strategies.local import Batch
 
 
 def batch_sizes(num_rows: int, batch_size: int, *, is_joined: bool) -> list[int]:
@@ -53,16 +53,10 @@ def _trains(model: nn.Module, x: Tensor, y: Tensor, hardware: Hardware) -> bool:
     try:
         with global_scope(0, "single-row"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what will not be done
-            loss = loss_of_batch(copy, x.clone(), y, hardware)  # a model may write into its input
+            # A clone: a model may write into its input.
+            loss = Batch(copy, {}, x.clone(), y, hardware.is_half).loss
             gradients = torch.autograd.grad(loss, trained, allow_unused=True)
     except Exception:  # noqa: BLE001 - whatever a model says of too few rows
         return False
     values = [loss, *(gradient for gradient in gradients if gradient is not None)]
     return all(bool(torch.isfinite(value).all()) for value in values)
-
-
-def loss_of_batch(model: nn.Module, x: Tensor, y: Tensor, hardware: Hardware) -> Tensor:
-    """The loss of a batch [B, F], computed with its outputs in the precision that is asked for."""
-    is_half = hardware.precision == "bfloat16"
-    with torch.autocast(hardware.device, torch.bfloat16, enabled=is_half):
-        return loss_of(model(x), y)

@@ -1,7 +1,7 @@
 """PyTorch's optimisers in their functional form: the same bytes, without the classes.
 
 The classes of `torch.optim` import PyTorch's compiler when the first one is made: a second or more
-in every worker before round 1, for nothing that is used here.
+in every worker before round 1, for nothing that is used here. See docs/decisions/0004.
 """
 
 from collections.abc import Sequence

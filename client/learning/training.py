@@ -1,6 +1,6 @@
 """Local training: epochs with the strategy's objective, early stopping, best weights restored.
 
-One loop for every algorithm; what differs is the local objective's penalty.
+One loop for every algorithm; what differs is the local objective's loss.
 """
 
 import math
@@ -17,9 +17,9 @@ from calyx.model.evaluation import evaluate
 from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from calyx.model.weights import Weights
 from calyx.seeding import global_scope, rng
-from client.learning.batching import batch_sizes, is_last_joined, loss_of_batch
+from client.learning.batching import batch_sizes, is_last_joined
 from client.learning.optimizers import make_optimizer
-from strategies.local import LocalObjective, Start
+from strategies.local import Batch, LocalObjective, Start
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class LocalJob:
 
 @dataclass(frozen=True)
 class Trained:
-    """How a training went; losses in nats, without the penalty."""
+    """How a training went; losses in nats, of the rows alone: without what the objective adds."""
 
     loss: float  # mean over the batches of the epoch whose weights were kept
     validation_loss: float | None  # of the weights kept; None if not finite, or not asked for
@@ -127,12 +127,12 @@ class _Loop:
         return float(np.average(told, weights=self.sizes))
 
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
-        loss = loss_of_batch(self.model, x, y, self.job.hardware)
-        penalty = self.job.objective.penalty(self.parameters, self.start)
-        total = loss if penalty is None else loss + penalty
+        batch = Batch(self.model, self.parameters, x, y, self.job.hardware.is_half)
+        loss = batch.loss.detach()  # before the step, whether the objective looks at it or not
+        total = self.job.objective.loss(batch, self.start)
         self.optimizer.step(torch.autograd.grad(total, self.trained, materialize_grads=True))
         self.steps += 1
-        return loss.detach()
+        return loss
 
 
 def _tensors(arrays: Weights, device: torch.device) -> dict[str, Tensor]:

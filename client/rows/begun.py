@@ -3,6 +3,7 @@
 The file is written before the client's first reply of the run, holds no row, and never leaves the
 machine: on a site it lies in its state folder, in simulation in the run's. Who reads the rows again
 can tell by it whether they still are those, and predictions use the constants of the training.
+See docs/decisions/0041.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from calyx.files.plain import strict_json, write_atomically
 from calyx.inspection.repeats import row_hashes
 from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, constants_of, fit
-from calyx.preprocessing.kept_constants import fitted_once
+from calyx.preprocessing.kept_constants import recall_fit
 from calyx.run.folds import own_run
 from calyx.run.order import Hex32, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -73,7 +74,7 @@ class Begun:
         if self.schema != schema_digest(schema):
             raise ConfigError("it is of another schema")
         cfg = parse(PreprocessingConfig, self.preprocessing, "preprocessing")
-        return None if self.constants is None else fitted_once(schema, cfg, self.constants)
+        return None if self.constants is None else recall_fit(schema, cfg, self.constants)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from calyx.data.schema import Column, Schema, Table, Target, present_values
 from calyx.inspection.repeats import row_hashes
 from calyx.wire.messages import FailureCode
 from calyx.words.digits import outside
-from calyx.words.sentences import rows
+from calyx.words.sentences import say_rows
 from client.failures import ClientFailure
 
 Severity = Literal["info", "warning"]
@@ -47,7 +47,7 @@ def check_table(table: Table, schema: Schema) -> list[Finding]:
                 of_equal_rows(table),
                 None,
                 duplicates,
-                f"{rows(duplicates, 'stands', 'stand')} twice.",
+                f"{say_rows(duplicates, 'stands', 'stand')} twice.",
             )
         )
     if schema.target is not None:
@@ -96,7 +96,7 @@ def _refuse(table: Table, schema: Schema) -> None:
     # Shapes, types and labels are those of the schema: `client/rows/loading.py` lets no others through.
     if len(table) == 0:
         left = table.unlabelled
-        why = f": {rows(left, 'has', 'have')} no label and {'is' if left == 1 else 'are'} left out"
+        why = f": {say_rows(left, 'has', 'have')} no label and {'is' if left == 1 else 'are'} left out"
         raise ClientFailure(FailureCode.NO_ROWS, f"There are no rows{why if left else ''}.")
     infinite = np.flatnonzero(np.isinf(table.x).any(axis=0))
     if len(infinite):
@@ -160,7 +160,7 @@ def _out_of_schema(column: Column, present: NDArray[np.float64], table: Table) -
     if count == 0:
         return []
     such = f", such as {', '.join(words)}" if words else ""
-    message = f"{rows(count, *verbs)} {what} {column.name}{such}."
+    message = f"{say_rows(count, *verbs)} {what} {column.name}{such}."
     return [Finding(check, "warning", column.name, count, message)]
 
 
@@ -171,7 +171,7 @@ def _outside_of_target(table: Table, target: Target) -> list[Finding]:
     if count == 0:
         return []
     where = outside(target.low, target.high)
-    message = f"{rows(count, 'lies', 'lie')} {where} in the target {target.name}."
+    message = f"{say_rows(count, 'lies', 'lie')} {where} in the target {target.name}."
     return [Finding("range", "warning", target.name, count, message)]
 
 

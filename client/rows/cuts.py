@@ -1,6 +1,8 @@
 """Where a row of blocks is cut in three, when no block may be torn. Pure.
 
 Shapes: B blocks.
+
+See docs/decisions/0040.
 """
 
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
 from calyx.run.order import Terms
 from calyx.tasks.registry import load_task
-from calyx.tasks.task import Task
+from calyx.tasks.task import AgreedReading, NamedClients, Task
 from calyx.wire.messages import FailureCode
 from client import journal
 from client.config import Site
@@ -64,7 +64,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Participant:
+class ClientData:
     """One client's data. `raw` are the same parts before preprocessing, for baselines."""
 
     name: str
@@ -134,15 +134,14 @@ def check_agreed(terms: Terms, site: Site) -> None:
     Raises ConfigError, before a row is read: such an order is none that failed on the rows. In
     simulation site and server are one person's.
     """
-    if site.state_dir is None:
+    if not site.is_deployed:
         return
     task = task_of(terms)
-    agreed, known = (getattr(task, name, None) for name in ("check_agreed", "check_client"))
     try:
-        if agreed is not None:
-            agreed(site.data_dir)
-        if known is not None:
-            known(site.name, site.data_dir)
+        if isinstance(task, AgreedReading):
+            task.check_agreed(site.data_dir)
+        if isinstance(task, NamedClients):
+            task.check_client(site.name, site.data_dir)
     except (UserError, OSError) as error:
         raise ConfigError(str(error)) from None
 
@@ -157,9 +156,9 @@ def _task(section: str) -> Task:
     return load_task(json.loads(section))
 
 
-def prepare(
+def prepare_rows(
     terms: Terms, client: str, data_dir: Path | None, fold: int | None = None
-) -> Participant:
+) -> ClientData:
     """This client's data as the terms of a run want it, in a fold or not. Raises ClientFailure."""
     rows = read_rows(terms, client, data_dir, fold)
     return _prepare(_Held(rows), canonical_json(terms.preprocessing), fold)
@@ -202,34 +201,33 @@ class _Held:
 
 
 @lru_cache(maxsize=4096)
-def _prepare(held: _Held, preprocessing: str, fold: int | None) -> Participant:
+def _prepare(held: _Held, preprocessing: str, fold: int | None) -> ClientData:
     rows = held.rows
     cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
     fitted = fit(rows.parts["train"], rows.task.schema, cfg, fold or 0)
     parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
     findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
-    participant = Participant(rows.name, rows.task, rows.parts, parts, fitted, findings)
-    notes = describe(participant)
+    data = ClientData(rows.name, rows.task, rows.parts, parts, fitted, findings)
+    notes = describe(data)
     if cfg.is_federated and cfg.fitted is not None:  # the rest was said when sums were asked for
         notes = [Note("coded", asdict(f)) for f in findings if f not in rows.findings]
     for note in notes:
         journal.write(note.kind, **note.fields)
-    return participant
+    return data
 
 
-def whole(participant: Participant, rows: Rows) -> Participant:
+def with_all_tested(data: ClientData, rows: Rows) -> ClientData:
     """With all rows as the test part: of a client whose rows a model has never seen."""
-    parts = participant.parts | {"test": to_part(rows.table, participant.fitted)}
-    return replace(participant, parts=parts)
+    return replace(data, parts=data.parts | {"test": to_part(rows.table, data.fitted)})
 
 
-def describe(participant: Participant) -> list[Note]:
+def describe(data: ClientData) -> list[Note]:
     """Journal entries about a client's data: its rows and labels, and each finding."""
-    labels, classes = [r.y for r in participant.raw.values()], participant.task.schema.classes
+    labels, classes = [r.y for r in data.raw.values()], data.task.schema.classes
     # A regression has no classes, and none are counted.
     counts = (
         np.bincount(np.concatenate(labels), minlength=len(classes)) if classes else labels[0][:0]
     )
-    rows: dict[str, int] = {name: len(part) for name, part in participant.parts.items()}
-    data = Note("data", {"rows": rows, "label_counts": counts.tolist()})
-    return [data, *(Note("finding", asdict(finding)) for finding in participant.findings)]
+    rows: dict[str, int] = {name: len(part) for name, part in data.parts.items()}
+    summary = Note("data", {"rows": rows, "label_counts": counts.tolist()})
+    return [summary, *(Note("finding", asdict(finding)) for finding in data.findings)]

@@ -14,7 +14,7 @@ from calyx.inspection.near_copies import near_copies
 from calyx.inspection.repeating_column import are_alike
 from calyx.inspection.repeats import row_hashes
 from calyx.wire.messages import FailureCode
-from calyx.words.sentences import rows
+from calyx.words.sentences import say_rows
 from client.failures import ClientFailure
 from client.rows.checks import Finding, of_equal_rows
 from client.rows.cuts import TOLERATED
@@ -42,7 +42,7 @@ def check_parts(parts: Mapping[PartName, Table]) -> list[Finding]:
     # A row of one part that equals a row of another is seen once less in the union.
     shared = sum(map(len, distinct)) - len(np.unique(np.concatenate(distinct)))
     if shared:
-        stand = rows(shared, "stands", "stand")
+        stand = say_rows(shared, "stands", "stand")
         message = f"{stand} in more than one of the training, validation and test parts."
         findings.append(
             Finding("shared-rows", of_equal_rows(parts["train"]), None, shared, message)

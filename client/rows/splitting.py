@@ -4,6 +4,8 @@ Rows of one block stay together. Where a table brings `parts` nothing is dealt, 
 `times` the earliest rows train and the latest test.
 
 Shapes: N rows, B blocks.
+
+See docs/decisions/0040.
 """
 
 import hashlib

@@ -11,7 +11,10 @@ from calyx.model.weights import Weights
 from calyx.run.folder import Row, make_event
 from calyx.wire import messages as wire
 from calyx.wire import records
+from server.exchange.attempt import Answer, attempt
+from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import Exchange, Outcome, TooFewReplies, total_counts
+from server.exchange.giving_up import take_up
 from server.federation import Federation, Place
 from server.left_out import read_left_out
 from server.sampling import Groups
@@ -22,9 +25,7 @@ FEW_CUT = 0.01  # of all coordinates of the clients' updates
 Configure = Callable[[int, ArrayRecord, ConfigRecord, Grid], Iterable[Message]]
 
 
-def ask(
-    federation: Federation, exchange: Exchange, weights: Weights
-) -> tuple[Outcome, list[Message]]:
+def ask(federation: Federation, exchange: Exchange, weights: Weights) -> Answer:
     """The outcome of an exchange, and one reply a group for the strategy.
 
     Raises TooFewReplies after `retries` repeats, or at once where a repeat is not allowed: a
@@ -34,7 +35,7 @@ def ask(
     configure: Configure = (
         strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
     )
-    return _asked(federation, exchange, weights, configure)
+    return _attempt_until(federation, exchange, weights, configure)
 
 
 def ask_all(where: Place, exchange: Exchange, weights: Weights) -> Outcome:
@@ -46,38 +47,42 @@ def ask_all(where: Place, exchange: Exchange, weights: Weights) -> Outcome:
         content = wire.strategy_content(arrays, settings)
         return [Message(content, node, "query") for node in grid.get_node_ids()]
 
-    return _asked(where, exchange, weights, configure)[0]
+    return _attempt_until(where, exchange, weights, configure).outcome
 
 
-def _asked(
+def _attempt_until(
     where: Place, exchange: Exchange, weights: Weights, configure: Configure
-) -> tuple[Outcome, list[Message]]:
-    run, grid = where.run, where.grid
-    exchange = grid.take_up(exchange)
+) -> Answer:
+    """Attempt an exchange until it has enough replies, or may not be repeated."""
+    setting = where.setting
+    exchange = take_up(setting, exchange)
     while True:
-        grid.open(exchange)
-        messages = configure(exchange.round, records.weights_record(weights), ConfigRecord(), grid)
+        grid, arrays = CohortGrid(setting, exchange), records.weights_record(weights)
+        messages = configure(exchange.round, arrays, ConfigRecord(), grid)
         try:
-            replies = list(grid.send_and_receive(messages, timeout=run.deadline_s))
+            answer = attempt(setting, exchange, messages)
         except TooFewReplies as error:
             _note(where, error.outcome)
-            collected = error.outcome.collected
-            if exchange.attempt > run.retries or not collected.is_repeatable:
+            if exchange.attempt > where.run.retries or not error.outcome.sums.is_repeatable:
                 raise
-            where.folder.event(
-                "retry", "warning", f"{error}; it is repeated.", round=exchange.round
-            )
-            exchange = replace(
-                exchange,
-                attempt=exchange.attempt + 1,
-                groups=_without(exchange.groups, collected.accused),
-                abandoned=(*exchange.abandoned, *collected.abandoned),
-            )
-            grid.open(exchange)
-            grid.wait_for_cohort()  # a client that crashed or lost its link may be back in a moment
-            continue
-        _note(where, grid.outcome)
-        return grid.outcome, replies
+            message = f"{error}; it is repeated."
+            where.folder.event("retry", "warning", message, round=exchange.round)
+            exchange = _next_attempt(exchange, error.outcome)
+            # A client that crashed or lost its link may be back in a moment.
+            setting.channel.wait_for(exchange.cohort)
+        else:
+            _note(where, answer.outcome)
+            return answer
+
+
+def _next_attempt(exchange: Exchange, outcome: Outcome) -> Exchange:
+    """The exchange once more, without whom too many accuse, and with what proves that it may be."""
+    return replace(
+        exchange,
+        attempt=exchange.attempt + 1,
+        groups=_without(exchange.groups, outcome.sums.accused),
+        abandoned=(*exchange.abandoned, *outcome.sums.abandoned),
+    )
 
 
 def _without(groups: Groups, accused: frozenset[str]) -> Groups:
@@ -94,7 +99,7 @@ def _note(where: Place, outcome: Outcome) -> None:
         message = f"{name} is not in the sums of round {number} ({exchange.kind}): {reason}."
         details = {"round": number, "client": name, "reason": reason}
         events.append(make_event("client-dropped", "warning", message, **details))
-    for name in sorted(outcome.collected.accused):
+    for name in sorted(outcome.sums.accused):
         message = (
             f"More clients accuse {name} than may collude; it is left out of the next attempt."
         )
@@ -103,25 +108,24 @@ def _note(where: Place, outcome: Outcome) -> None:
         make_event(
             "odd-sum",
             "warning",
-            f"In the sum of group {group} in round {number} ({exchange.kind}) {odd}; see who is in it.",
+            f"In the sum of group {odd.group} in round {number} ({exchange.kind}) {odd.sentence}; see "
+            "who is in it.",
             round=number,
-            group=group,
+            group=odd.group,
         )
-        for group, odd in outcome.collected.odd
+        for odd in outcome.odd
     ]
-    events += [
-        make_event("bad-shares", "error", note, round=number) for note in outcome.collected.notes
-    ]
-    events += _cut(outcome)
+    events += [make_event("bad-shares", "error", note, round=number) for note in outcome.sums.notes]
+    events += _clip_events(outcome)
     capped = num_capped(outcome)
     if capped:
-        say_capped(folder, capped, len(exchange.cohort), where.grid.contents.w_max)
+        say_capped(folder, capped, len(exchange.cohort), where.setting.contents.w_max)
     if events:
         append_lines(folder.events, events)  # at once: each append is synced
 
 
-def _cut(outcome: Outcome) -> list[Row]:
-    """What was cut to ±clip: of few coordinates that is what the clip is for, of many a warning."""
+def _clip_events(outcome: Outcome) -> list[Row]:
+    """How many coordinates were cut to ±clip: a few are what the clip is for, many are a warning."""
     cut = int(total_counts(outcome.trained)["clipped"][0]) if outcome.trained else 0
     if not cut:
         return []

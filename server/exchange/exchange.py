@@ -1,7 +1,8 @@
 """One exchange with a cohort: what is asked of whom, and what came of it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,12 +23,12 @@ LOST_GROUP = "its group has no sum"  # how the reason of a client begins that di
 
 @dataclass(frozen=True)
 class Exchange:
-    """One order to a cohort, and the sums that answer it."""
+    """One question to one cohort: what its order says beside what all orders of the run say."""
 
     kind: Kind
     round: int
-    attempt: int
     groups: Groups
+    attempt: int = 1
     is_validated: bool = False  # a training that also validates the weights that it begins with
     previous: tuple[Link, ...] = ()  # the sums that made these weights
     abandoned: tuple[Abandoned, ...] = ()  # sums of earlier attempts that were given up
@@ -39,47 +40,53 @@ class Exchange:
         return tuple(sorted(name for group in self.groups for name in group))
 
 
-@dataclass
-class Collected:
-    """The sums of an exchange, before anything is decoded."""
+@dataclass(frozen=True)
+class GroupSum:
+    """The sum of a group's vectors, before it is decoded."""
 
-    sums: dict[int, tuple[Residues, tuple[str, ...]]] = field(default_factory=dict)
-    """Of each group that has one: the sum and whose vectors it holds."""
-    dropped: dict[str, str] = field(default_factory=dict)
-    """Name → reason."""
-    bytes_up: int = 0
-    bytes_down: int = 0
-    links: tuple[Link, ...] = ()
-    abandoned: tuple[Abandoned, ...] = ()
-    accused: frozenset[str] = frozenset()
-    """Whom more clients accuse than may collude."""
-    notes: tuple[str, ...] = ()
-    """Sentences for events.jsonl."""
-    odd: list[tuple[int, str]] = field(default_factory=list)
-    """Group → a sentence of what looks wrong in its sum."""
-    is_repeatable: bool = True
-    """Whether another attempt may ask for the same model again."""
+    total: Residues
+    names: tuple[str, ...]  # whose vectors it holds
+
+
+@dataclass(frozen=True)
+class GroupSums:
+    """What one attempt of an exchange brought, before anything is decoded."""
+
+    sums: Mapping[int, GroupSum]  # by group; a group without a sum is not in it
+    dropped: Mapping[str, str]  # client that is in no sum → reason
+    bytes_up: int
+    bytes_down: int
+    links: tuple[Link, ...] = ()  # of each encrypted sum, in the order of `sums`
+    abandoned: tuple[Abandoned, ...] = ()  # proofs that this attempt's sums can never be opened
+    accused: frozenset[str] = frozenset()  # whom more clients accuse than may collude
+    notes: tuple[str, ...] = ()  # sentences for events.jsonl about shares that do not fit
+    is_repeatable: bool = True  # whether another attempt may ask for the same model again
+
+
+@dataclass(frozen=True)
+class OddSum:
+    """What looks wrong in a group's sum, and may be an honest one all the same."""
+
+    group: int
+    sentence: str
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an exchange: sums, who is in them, who is not and why, and payload bytes."""
+    """What came of an exchange: what the sums say, who is in them, and who is not and why."""
 
     exchange: Exchange
-    trained: tuple[Aggregate, ...]  # one a group; none if nothing was trained
-    folds: tuple[tuple[Aggregate, ...], ...]  # evaluations of each group: one, or one a fold
-    collected: Collected
+    sums: GroupSums
+    dropped: Mapping[str, str]  # name → reason; those of unsound sums, too
+    trained: tuple[Aggregate, ...] = ()  # one a group; none if nothing was trained
+    folds: tuple[tuple[Aggregate, ...], ...] = ()  # evaluations of each group: one, or one a fold
     counted: tuple[Aggregate, ...] = ()  # statistics, one a group
+    odd: tuple[OddSum, ...] = ()
 
     @property
     def evaluated(self) -> tuple[Aggregate, ...]:
         """One a group; none if nothing was evaluated. Of a cross-validation, the first fold's."""
         return tuple(folds[0] for folds in self.folds)
-
-    @property
-    def dropped(self) -> dict[str, str]:
-        """Name → reason."""
-        return self.collected.dropped
 
     @property
     def replies(self) -> int:

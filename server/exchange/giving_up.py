@@ -3,90 +3,90 @@
 `calyx-secagg/1` §5: who signs has erased its shares; with enough signatures a sum can never open.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from flwr.app import Message
-from flwr.serverapp import Grid
 
 from calyx.errors import RoundFailed, WireError
-from calyx.flower.replies import send_and_wait
 from calyx.run.order import Abandoned
 from calyx.secagg.keys import verify
 from calyx.secagg.roster import Roster
 from calyx.wire import messages as wire
 from server.exchange.exchange import Exchange
-from server.exchange.nodes import Nodes
-from server.exchange.plain_sums import by_sender
-from server.exchange.underway import MaskedSum, Underway
+from server.exchange.sending import Channel
+from server.exchange.setting import Setting
+from server.exchange.underway import MaskedSum
 
 
 @dataclass(frozen=True)
-class Given:
-    """Proofs by context, complete or not, and what asking for them cost."""
+class Abandonment:
+    """What clients answered who were asked to give sums up, and what asking for it cost."""
 
-    proofs: dict[bytes, Abandoned]
+    proofs: Mapping[bytes, Abandoned]  # by context; some may have too few signatures
     bytes_up: int
     bytes_down: int
 
 
-class GivingUp:
-    """Asks clients to erase their shares."""
+def abandon(
+    channel: Channel, roster: Roster, sums: Collection[MaskedSum], silent: Collection[str] = ()
+) -> Abandonment:
+    """Have the members of these sums erase their shares; `silent` ones are not asked."""
+    contents = {
+        name: wire.stage_content(one.ctx, b"")
+        for one in sums
+        for name in one.members
+        if name not in silent
+    }
+    delivery = channel.send(contents, wire.ABANDON_TYPE)
+    replies = {name: reply for name, reply in delivery.replies.items() if reply.has_content()}
+    return Abandonment(
+        proofs={one.ctx: _collect_signatures(one, replies, roster) for one in sums},
+        bytes_up=sum(wire.payload_bytes(reply.content) for reply in replies.values()),
+        bytes_down=delivery.bytes_down,
+    )
 
-    def __init__(self, grid: Grid, nodes: Nodes, roster: Roster, deadline_s: float) -> None:
-        self._grid, self._nodes, self._roster, self._deadline_s = grid, nodes, roster, deadline_s
 
-    def ask(self, sums: Collection[MaskedSum], silent: Collection[str]) -> Given:
-        """Have the members of these sums give them up; `silent` ones are not asked."""
-        contents = {
-            name: wire.stage_content(one.ctx, b"")
-            for one in sums
-            for name in one.members
-            if name in self._nodes and name not in silent
-        }
-        sent = {n: Message(c, self._nodes[n], wire.ABANDON_TYPE) for n, c in contents.items()}
-        replies = send_and_wait(self._grid, sent.values(), self._deadline_s)
-        found = {n: m for n, m in by_sender(sent, replies).items() if m.has_content()}
-        return Given(
-            {one.ctx: self._proof(one, found) for one in sums},
-            bytes_up=sum(wire.payload_bytes(m.content) for m in found.values()),
-            bytes_down=sum(map(wire.payload_bytes, contents.values())),
-        )
+def _collect_signatures(
+    one: MaskedSum, replies: Mapping[str, Message], roster: Roster
+) -> Abandoned:
+    signatures = {}
+    for name in one.members:
+        try:
+            ctx, body = wire.read_stage(replies[name])
+        except (KeyError, WireError):
+            continue
+        key = roster.key(roster.indices[name])
+        if ctx == one.ctx and verify(key, body, "abandon", ctx, one.root):
+            signatures[name] = body.hex()
+    return Abandoned(ctx=one.ctx.hex(), root=one.root.hex(), signatures=signatures)
 
-    def _proof(self, one: MaskedSum, replies: dict[str, Message]) -> Abandoned:
-        signatures = {}
-        for name in one.members:
-            try:
-                ctx, body = wire.read_stage(replies[name])
-            except (KeyError, WireError):
-                continue
-            key = self._roster.key(self._roster.indices[name])
-            if ctx == one.ctx and verify(key, body, "abandon", ctx, one.root):
-                signatures[name] = body.hex()
-        return Abandoned(ctx=one.ctx.hex(), root=one.root.hex(), signatures=signatures)
 
-    def take_up(self, exchange: Exchange, underway: Underway) -> Exchange:
-        """The exchange as it must be asked for now, if an earlier server has begun it.
+def take_up(setting: Setting, exchange: Exchange) -> Exchange:
+    """The exchange as it must be asked for now, if an earlier server has begun it.
 
-        A sum that was being opened is opened; one that was not is given up, and the next attempt
-        begins. Raises RoundFailed where neither is possible.
-        """
-        record = underway.of(exchange)
-        if record is None:
-            return exchange
-        again = replace(exchange, groups=record.groups, abandoned=record.abandoned)
-        if record.opening and underway.is_bound(record):
-            return replace(again, attempt=record.attempt)
-        proofs = self.ask(record.masked, ()).proofs if record.masked else {}
-        for one in record.masked:
-            signed = len(proofs[one.ctx].signatures)
-            if signed < one.needed:
-                raise RoundFailed(
-                    f"{signed} of {one.needed} clients gave up the sum of round {exchange.round} "
-                    "that was under way, too few to ask for it again"
-                )
-        return replace(
-            again,
-            attempt=record.attempt + 1,
-            abandoned=(*record.abandoned, *proofs.values()),
-        )
+    A sum that was being opened is opened; one that was not is given up, and the next attempt
+    begins. Raises RoundFailed where neither is possible.
+    """
+    underway = setting.underway
+    record = underway.find(exchange) if underway is not None else None
+    if record is None or underway is None or setting.roster is None:
+        return exchange
+    again = replace(exchange, groups=record.groups, abandoned=record.abandoned)
+    if record.reveals and underway.is_bound(record):
+        return replace(again, attempt=record.attempt)
+    proofs: Mapping[bytes, Abandoned] = {}
+    if record.masked:
+        proofs = abandon(setting.channel, setting.roster, record.masked).proofs
+    for one in record.masked:
+        signed = len(proofs[one.ctx].signatures)
+        if signed < one.needed:
+            raise RoundFailed(
+                f"{signed} of {one.needed} clients gave up the sum of round {exchange.round} "
+                "that was under way, too few to ask for it again"
+            )
+    return replace(
+        again,
+        attempt=record.attempt + 1,
+        abandoned=(*record.abandoned, *proofs.values()),
+    )

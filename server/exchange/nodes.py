@@ -1,4 +1,4 @@
-"""Who is there: stable client names and the nodes that carry them in this run."""
+"""Who is there: stable client names and the nodes that carry them in this run. See docs/decisions/0007."""
 
 import logging
 from collections import Counter

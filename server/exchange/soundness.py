@@ -1,57 +1,61 @@
-"""Which groups' sums are used: those that honest clients cannot have made are not. Docs/secagg.md §13.
+"""Which groups' sums are used: those that honest clients cannot have made are not. `calyx-secagg/1` §13.
 
 What honest ones hardly make, and may, is said and used: `server.exchange.watch`.
+See docs/decisions/0057.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from calyx.data.schema import Schema
 from calyx.model.details import contradicts_itself
 from calyx.questions.layouts import Parts
 from calyx.vector.contribution import Aggregate, decode
 from calyx.vector.figures import IMPOSSIBLE
-from calyx.vector.quantise import Residues
-from server.exchange.exchange import UNSOUND, Collected
-
-Sums = dict[int, list[Aggregate]]  # group → what its sum says, one a layout
+from server.exchange.exchange import UNSOUND, GroupSum, GroupSums, OddSum
 
 
-def sound_sums(collected: Collected, parts: Parts, schema: Schema) -> Sums:
-    """What the groups' sums say; the clients of an unsound one are noted as dropped.
+@dataclass(frozen=True)
+class DecodedSums:
+    """What the sums of an exchange say, and which of them are not used."""
+
+    sound: Mapping[int, list[Aggregate]]  # by group: one aggregate a layout of the vector
+    dropped: Mapping[str, str]  # client of an unsound sum → reason
+    odd: tuple[OddSum, ...]
+
+
+def decode_sums(sums: GroupSums, parts: Parts, schema: Schema) -> DecodedSums:
+    """Decode each group's sum, and leave out those that are unsound.
 
     The only group whose evaluation contradicts itself stays, and its figures will be absent: a test
     cannot be asked for twice, and a training is judged by itself (C1).
     """
-    sound: Sums = {}
+    sound: dict[int, list[Aggregate]] = {}
     unsound: dict[int, str] = {}
-    for group, (total, names) in collected.sums.items():
+    for group, one in sums.sums.items():
         try:
-            sound[group] = _decode(total, len(names), parts)
+            sound[group] = _decode(one, parts)
         except ValueError as error:
             unsound[group] = str(error)
     lying = [group for group, ours in sound.items() if _is_impossible(ours, parts, schema)]
+    odd: tuple[OddSum, ...] = ()
     if len(lying) < len(sound):
         unsound |= dict.fromkeys(lying, IMPOSSIBLE)
     else:
-        collected.odd += [(group, f"the figures do not count: {IMPOSSIBLE}") for group in lying]
-    _drop(collected, unsound)
-    return {group: ours for group, ours in sound.items() if group not in unsound}
+        odd = tuple(OddSum(group, f"the figures do not count: {IMPOSSIBLE}") for group in lying)
+    dropped = {n: f"{UNSOUND}: {why}" for i, why in unsound.items() for n in sums.sums[i].names}
+    return DecodedSums({i: s for i, s in sound.items() if i not in unsound}, dropped, odd)
 
 
-def _decode(total: Residues, clients: int, parts: Parts) -> list[Aggregate]:
-    found, start = [], 0
+def _decode(one: GroupSum, parts: Parts) -> list[Aggregate]:
+    aggregates, start = [], 0
     for layout in parts.layouts:
-        found.append(decode(total[start : start + layout.length], clients, layout))
+        segment = one.total[start : start + layout.length]
+        aggregates.append(decode(segment, len(one.names), layout))
         start += layout.length
-    return found
+    return aggregates
 
 
 def _is_impossible(ours: list[Aggregate], parts: Parts, schema: Schema) -> bool:
     evaluated = ours[len(ours) - len(parts.evaluations) :] if parts.statistics is None else []
     return any(contradicts_itself(schema, one.counts) for one in evaluated)
-
-
-def _drop(collected: Collected, unsound: Mapping[int, str]) -> None:
-    for group, why in unsound.items():
-        names = collected.sums[group][1]
-        collected.dropped |= dict.fromkeys(names, f"{UNSOUND}: {why}")

@@ -3,6 +3,7 @@
 Clients answer for a model once (`calyx-secagg/1` §5). So the attempt is written down before it is
 asked for, the contexts before vectors may leave the clients, and the masked sums before they are
 opened. All of it is what any server sees. A simulation's clients are made anew and need none of it.
+See docs/decisions/0020.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from server.sampling import Groups
 
 @dataclass(frozen=True)
 class MaskedSum:
-    """A context whose vectors may have left its clients, and what would prove that it cannot open."""
+    """A sum whose masked vectors may have left its clients, and what proves that it cannot open."""
 
     ctx: bytes
     root: bytes
@@ -35,6 +36,14 @@ class MaskedSum:
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         return vars(self) | {"ctx": self.ctx.hex(), "root": self.root.hex()}
+
+
+@dataclass(frozen=True)
+class Reveal:
+    """A group's sum right before it is opened, and the request that opens it."""
+
+    aggregator: bytes  # of `Aggregator.to_bytes`
+    request: bytes
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,7 @@ class Record:
     roster: str  # digest of the one that its contexts are bound to
     abandoned: tuple[Abandoned, ...]  # proofs of earlier attempts
     masked: tuple[MaskedSum, ...]
-    opening: Mapping[
-        int, tuple[bytes, bytes]
-    ]  # group → its sum before the opening, and the request
+    reveals: Mapping[int, Reveal]  # of the groups whose sums were being opened
 
 
 class Underway:
@@ -73,15 +80,15 @@ class Underway:
         self, exchange: Exchange, groups: Mapping[int, Aggregator], requests: Mapping[int, bytes]
     ) -> None:
         """Before the shares are asked for that open the sums of `groups`."""
-        opening = {i: (groups[i].to_bytes(), request) for i, request in requests.items()}
-        self._write(exchange, [masked_sum(a) for a in groups.values()], opening)
+        reveals = {i: Reveal(groups[i].to_bytes(), request) for i, request in requests.items()}
+        self._write(exchange, [masked_sum(a) for a in groups.values()], reveals)
 
     @property
     def begun(self) -> Record | None:
         """What an earlier server had begun; None once this one has begun something itself."""
         return self._begun
 
-    def of(self, exchange: Exchange) -> Record | None:
+    def find(self, exchange: Exchange) -> Record | None:
         """What an earlier server wrote of this exchange, in whichever attempt."""
         record, wanted = self._begun, (exchange.kind, exchange.round)
         return record if record and (record.kind, record.round) == wanted else None
@@ -90,15 +97,15 @@ class Underway:
         """Whether its contexts are bound to the roster of today."""
         return record.roster == self._roster.digest.hex()
 
-    def restored(self, record: Record, group: int, rules: Rules) -> Aggregator:
+    def restore(self, record: Record, group: int, rules: Rules) -> Aggregator:
         """A group's sum as it was before its opening."""
-        return from_bytes(record.opening[group][0], rules, self._roster)
+        return from_bytes(record.reveals[group].aggregator, rules, self._roster)
 
     def _write(
         self,
         exchange: Exchange,
         masked: list[MaskedSum],
-        opening: Mapping[int, tuple[bytes, bytes]],
+        reveals: Mapping[int, Reveal],
     ) -> None:
         head = {
             "run": self._run,
@@ -111,7 +118,7 @@ class Underway:
             "masked": [one.to_json() for one in masked],
         }
         self._begun = None
-        flat = [item for i, (total, request) in opening.items() for item in (i, total, request)]
+        flat = [item for i, one in reveals.items() for item in (i, one.aggregator, one.request)]
         write_atomically(self._path, enc(strict_json(head), *flat))
 
 
@@ -160,5 +167,5 @@ def _read(data: bytes) -> Record:
     abandoned = tuple(parse(Abandoned, proof, "") for proof in head.pop("abandoned"))
     groups = tuple(tuple(names) for names in head.pop("groups"))
     indices = [int.from_bytes(i, "little") for i in flat[::3]]
-    opening = dict(zip(indices, zip(flat[1::3], flat[2::3], strict=True), strict=True))
-    return Record(groups=groups, abandoned=abandoned, masked=masked, opening=opening, **head)
+    reveals = dict(zip(indices, map(Reveal, flat[1::3], flat[2::3]), strict=True))
+    return Record(groups=groups, abandoned=abandoned, masked=masked, reveals=reveals, **head)

@@ -1,6 +1,6 @@
 """What looks wrong in sums and models that a member could have made, and honest ones hardly do.
 
-Docs/secagg.md §13, C3: warnings, not refusals. A member within all ranges can wreck a model; nobody can
+`calyx-secagg/1` §13, C3: warnings, not refusals. A member within all ranges can wreck a model; nobody can
 tell who of a sum it was, and a person should look. It remembers since this server was started.
 """
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from calyx.config.section import digest, parse
-from calyx.errors import CalyxError, RoundFailed, pasted
+from calyx.errors import CalyxError, RoundFailed, quote_command
 from calyx.files.plain import read_lines, user_folder, write_json
 from calyx.findings.baseline import compare_figures
 from calyx.findings.drift import Drift
@@ -23,7 +23,7 @@ from calyx.run.folder import Severity
 from calyx.run.order import Cv, Terms
 from calyx.secagg.refusals import RefusalCode
 from calyx.survey.blocks import ALL, TRAIN, Survey
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from server.baseline import holds, read_baseline, read_stored
 from server.exchange.asking import ask_all
 from server.exchange.exchange import Exchange, TooFewReplies, total_counts
@@ -138,14 +138,14 @@ def _stop_if_wanted(work: Work, findings: list[AuditFinding]) -> None:
         more = f" (and {len(stops) - 1} more, in {work.folder.audit})" if len(stops) > 1 else ""
         raise AuditFailed(
             f"The audit found: {stops[0].message} {stops[0].advice}{more} To go on all the same: "
-            f"`{pasted('calyx', 'resume', work.folder.path, 'audit.fail_on=never')}`."
+            f"`{quote_command('calyx', 'resume', work.folder.path, 'audit.fail_on=never')}`."
         )
 
 
 def count(work: Work, terms: Terms, run: str) -> Counted:
     """Ask all clients for the statistics of these terms, in a run of its own. Raises RoundFailed."""
     place = work.place(run, terms, {}, work.folder)
-    outcome = ask_all(place, Exchange("statistics", 0, 1, work.dealt), {})
+    outcome = ask_all(place, Exchange("statistics", 0, work.dealt), {})
     sites = sum(a.weight for a in outcome.counted)
     folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
     return Counted(total_counts(outcome.counted), sites, folds, terms.seed)
@@ -177,7 +177,7 @@ def _say_kept(work: Work, kept: Path, error: TooFewReplies) -> None:
         return
     have = "has" if len(changed) == 1 else "have"
     message = (
-        f"{named(changed)} {have} a new version of the rows, and the audit's figures are of the "
+        f"{join_names(changed)} {have} a new version of the rows, and the audit's figures are of the "
         f"earlier ones ({kept}): new figures come when all sites have a new version."
     )
     work.folder.event(KEPT, "warning", message, clients=changed)
@@ -186,7 +186,7 @@ def _say_kept(work: Work, kept: Path, error: TooFewReplies) -> None:
 def _why_none(error: TooFewReplies) -> str:
     if not error.at_fault:
         return str(error)
-    who = named([f"{name} ({reason})" for name, reason in error.at_fault.items()])
+    who = join_names([f"{name} ({reason})" for name, reason in error.at_fault.items()])
     them = "it" if len(error.at_fault) == 1 else "them"
     sentence = f"{who} gave no statistics, and without {them} too few clients are left for a sum"
     if _is_refused(error):

@@ -13,7 +13,7 @@ from calyx.errors import CalyxError
 from calyx.findings.figures import read_sums
 from calyx.preprocessing.choice import fallen_back
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.federated import check_given, fit_sums, lacking, shortcomings, unshown
+from calyx.preprocessing.federated import check_given, find_lacking, fit_sums, shortcomings, unshown
 from calyx.preprocessing.fitting import constants_of
 from calyx.questions.layouts import survey_of
 from calyx.run.order import Cv
@@ -70,7 +70,9 @@ def _why_none(work: Work) -> str:
     survey = survey_of(work.task, work.terms(cv))
     schema = work.task.schema
     figures = (read_sums(counted.sums, survey, counted.sites, sample) for sample in samples)
-    return next(filter(None, (lacking(f, schema, cfg) or unshown(f, schema) for f in figures)), "")
+    return next(
+        filter(None, (find_lacking(f, schema, cfg) or unshown(f, schema) for f in figures)), ""
+    )
 
 
 def fitted_section(

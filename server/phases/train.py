@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 
 from calyx.config.section import RunConfig
-from calyx.words.sentences import counted
+from calyx.words.sentences import say_count
 from server.phases.validate import test_best
 from server.rounds import run_rounds
 from server.work import Work
@@ -17,7 +17,7 @@ def run(work: Work) -> Work:
     federation, state = work.federation(), work.state
     if work.folder.event_once("training", "info", sentence := settings_of(work.run)):
         log.info(sentence)
-    if federation.grid.underway and federation.grid.underway.kind == "test":
+    if federation.setting.begun and federation.setting.begun.kind == "test":
         state = test_best(federation, state)  # it is asked for once, also in a longer run
     state, why = run_rounds(federation, state)
     return replace(work, state=state, why=why)
@@ -28,9 +28,9 @@ def settings_of(run: RunConfig) -> str:
     training, stopping = run.training, run.stopping
     ends = "nothing ends it early"
     if stopping.patience is not None and stopping.patience + 1 < run.rounds:
-        ends = f"{counted(stopping.patience, 'round')} without a better {stopping.monitor} end it"
+        ends = f"{say_count(stopping.patience, 'round')} without a better {stopping.monitor} end it"
     return (
-        f"Training: {counted(run.rounds, 'round')} at most, {training['epochs']} local epochs in batches "
+        f"Training: {say_count(run.rounds, 'round')} at most, {training['epochs']} local epochs in batches "
         f"of {training['batch_size']}, {training['optimizer']} with a learning rate of "
         f"{training['lr']}; {ends}."
     )

@@ -34,17 +34,17 @@ def test_best(federation: Federation, state: RunState) -> RunState:
         return state
     clients = federation.folder.clients
     federation.folder.truncate(clients, lambda row: row["kind"] != "test")  # of an earlier best
-    exchange = Exchange("test", best.round, 1, federation.dealt, previous=())
-    outcome = ask(federation, exchange, best.weights)[0]
+    exchange = Exchange("test", best.round, federation.dealt)
+    outcome = ask(federation, exchange, best.weights).outcome
     _say_untrained(federation, outcome, best.round)
-    tested = replace(state, best=replace(best, test=_figures(outcome, federation.grid.contents)))
+    tested = replace(state, best=replace(best, test=_figures(outcome, federation.setting.contents)))
     save(federation.folder.checkpoints, tested, federation.run.keep_checkpoints)
     return tested
 
 
 def _say_untrained(federation: Federation, outcome: Outcome, number: int) -> None:
     """That figures of own models are not of everybody, where somebody has none."""
-    of = populations(outcome, federation.grid.contents)
+    of = populations(outcome, federation.setting.contents)
     own = of.get(PERSONAL, of[""])
     if own.untrained:
         has = "has" if own.untrained == 1 else "have"

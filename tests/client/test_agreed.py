@@ -158,7 +158,9 @@ SENSELESS = {
 def test_what_nothing_could_be_learned_with_is_refused_before_rows_and_costs_nothing(
     clients, monkeypatch, what
 ):
-    monkeypatch.setattr("client.gate.assignment.prepare", lambda *_: pytest.fail("it read rows"))
+    monkeypatch.setattr(
+        "client.learning.preparation.prepare_rows", lambda *_: pytest.fail("it read rows")
+    )
     section, changes = SENSELESS[what]
     order = clients.with_terms(section, **changes)
     context = clients.contexts[clients.names[0]]
@@ -180,7 +182,9 @@ def test_an_order_is_counted_before_its_rows_are_read(clients, monkeypatch):
     policy = clients.section["policy"] | {"sums_a_day": 1}
     clients.contexts[name] = clients.fresh(name, policy=policy)
     read = []
-    monkeypatch.setattr("client.gate.assignment.prepare", lambda *_: read.append(1) or 1 / 0)
+    monkeypatch.setattr(
+        "client.learning.preparation.prepare_rows", lambda *_: read.append(1) or 1 / 0
+    )
     assert code_of(clients.ask(name, clients.order(run="a"))) == "internal-error"
     assert code_of(clients.ask(name, clients.order(run="b"))) == "daily-limit"
     assert len(read) == 1
@@ -225,7 +229,7 @@ def test_folds_are_counted_and_trained_in_runs_that_do_nothing_else(clients):
 @pytest.mark.parametrize("kind", ["train", "evaluate", "test", "statistics"])
 def test_what_is_about_a_model_has_a_round_and_statistics_have_none(clients, kind, monkeypatch):
     """C2; the seed's own weights, which a first round would begin with."""
-    monkeypatch.setattr("client.app.open_assignment", lambda *_: pytest.fail("it was taken"))
+    monkeypatch.setattr("client.reply.open_assignment", lambda *_: pytest.fail("it was taken"))
     order = clients.order(kind=kind, round=int(kind == "statistics"))
     weights = {} if kind == "statistics" else None
     assert code_of(clients.ask(clients.names[0], order, weights)) == "order-refused"

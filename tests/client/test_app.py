@@ -10,7 +10,7 @@ from flwr.app import Context, Message, RecordDict
 from support.federation import Federation
 from torch import nn
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import canonical_json
 from calyx.flower.messages import as_task
 from calyx.model.weights import hash_weights
@@ -122,7 +122,7 @@ def test_an_unknown_task_strategy_or_hyperparameter_contributes_nothing(federati
 def test_a_client_says_its_name():
     as_task(1)
     question = Message(RecordDict(), dst_node_id=2, message_type=wire.NAME_QUERY)
-    section = resolved(compose([]))["client"]
+    section = resolve(compose([]))["client"]
     context = Context(1, 2, dict(node_config("north", section)), RecordDict(), {})
     assert wire.read_name(app(question, context)) == "north"
 

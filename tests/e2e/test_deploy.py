@@ -58,7 +58,7 @@ def other_code(deployment):
     folder = deployment.folder / "other-code"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package)
-    path = folder / "client" / "training.py"
+    path = folder / "client" / "learning" / "training.py"
     path.write_bytes(path.read_bytes()[:-1] + b" ")  # the last newline
     return {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 

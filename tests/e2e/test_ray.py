@@ -14,7 +14,7 @@ from support.program import calyx_command, environment, run_here
 
 from calyx.files.plain import read_lines
 from calyx.simulation import planning
-from calyx.words.extras import adding
+from calyx.words.extras import advise_extra
 
 pytestmark = [
     pytest.mark.e2e,
@@ -127,6 +127,6 @@ def test_without_the_extra_the_answer_is_how_to_install_it(tmp_path, calyx, monk
     monkeypatch.setattr(planning, "find_spec", lambda _: None)
     monkeypatch.chdir(tmp_path)  # the script is named from there
     ended = calyx("simulate", "engine=ray", "hydra.run.dir=run")
-    assert ended.stderr == f"calyx: engine=ray needs the extra ray: {adding('ray')}\n"
+    assert ended.stderr == f"calyx: engine=ray needs the extra ray: {advise_extra('ray')}\n"
     assert ended.returncode == 2
     assert list(tmp_path.iterdir()) == []

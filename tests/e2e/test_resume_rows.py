@@ -10,7 +10,7 @@ import pytest
 from support.csv_files import write_folder
 from support.program import run_here
 
-from calyx.cli.changed_rows import changed_clients
+from calyx.cli.changed_rows import find_changed
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
 
@@ -139,7 +139,7 @@ def test_in_a_deployment_it_is_the_sites_who_say_it(tmp_path):
     folder.rounds.write_text("".join(json.dumps(row) + "\n" for row in rounds))
 
     run = SimpleNamespace(engine={"name": "superlink"})
-    assert changed_clients(folder, run, "run") == {"b": "as its site says"}
+    assert find_changed(folder, run, "run") == {"b": "as its site says"}
 
 
 def test_what_is_said_can_be_pasted_whatever_the_folder_is_called(here, calyx):

@@ -15,7 +15,7 @@ from calyx.model.weights import initial_model
 from calyx.pages.page import write_report
 from calyx.vector.figures import none_of
 from client.learning.store import Store
-from client.rows.data import prepare
+from client.rows.data import prepare_rows
 from server import rounds as rounds_module
 
 SIX = ["task.num_clients=6", "task.min_rows=40", "rounds=3"]
@@ -24,7 +24,7 @@ SIX = ["task.num_clients=6", "task.min_rows=40", "rounds=3"]
 def rows_of(federation):
     """Everybody's validation rows, by client."""
     terms, names = federation.plan.terms, federation.plan.task.clients
-    return {name: prepare(terms, name, None).parts["validation"] for name in names}
+    return {name: prepare_rows(terms, name, None).parts["validation"] for name in names}
 
 
 def loss_sum(federation, weights, part):

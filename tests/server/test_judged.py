@@ -1,15 +1,11 @@
 """What a server makes of an evaluation's sums, over the real clients of a small federation."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, ConfigRecord
 from flwr.serverapp.strategy import FedAvg
 from support.federation import Federation
 
-from calyx.wire import records
-from server.exchange.exchange import Exchange, judged, populations, total_counts
+from server.exchange.exchange import judged, populations, total_counts
 
 
 @pytest.fixture(scope="module")
@@ -17,23 +13,20 @@ def federation():
     return Federation()
 
 
-def evaluated(federation, weights, kind="evaluate", **changes):
+def evaluated(federation, weights, groups=None):
     """The outcome of an evaluation of these weights, and the replies that a strategy sees."""
-    exchange = replace(Exchange(kind, 1, 1, (tuple(federation.nodes),)), **changes)
-    federation.grid.open(exchange)
-    arrays: ArrayRecord = records.weights_record(weights)
     strategy = FedAvg(min_evaluate_nodes=1, min_available_nodes=1)
-    messages = strategy.configure_evaluate(1, arrays, ConfigRecord(), federation.grid)
-    replies = list(federation.grid.send_and_receive(messages))
-    return federation.grid.outcome, replies
+    exchange = federation.exchange("evaluate", groups)
+    answer = federation.attempt(strategy, exchange, weights=weights)
+    return answer.outcome, answer.evaluated
 
 
 def test_a_model_that_diverges_drops_nobody_and_has_no_figures(federation):
     weights = {k: np.full_like(v, 1e38) for k, v in federation.template.items()}
     outcome, replies = evaluated(federation, weights)
     assert outcome.dropped == {}
-    found = judged(outcome.evaluated, federation.grid.contents)
-    rows = populations(outcome, federation.grid.contents)[""].rows
+    found = judged(outcome.evaluated, federation.setting.contents)
+    rows = populations(outcome, federation.setting.contents)[""].rows
     assert found.absent["loss"] == f"{rows} of {rows} rows have an output that is not finite"
     assert found.values == {"loss": None, "accuracy": None}
     assert [next(iter(reply.content.metric_records.values())) for reply in replies] == [
@@ -45,7 +38,7 @@ def test_figures_are_the_same_in_one_group_and_in_several(federation):
     one, _ = evaluated(federation, federation.template)
     groups = tuple((name,) for name in federation.nodes)
     several, replies = evaluated(federation, federation.template, groups=groups)
-    contents = federation.grid.contents
+    contents = federation.setting.contents
     assert judged(one.evaluated, contents) == judged(several.evaluated, contents)
     assert populations(one, contents)[""] == populations(several, contents)[""]
     assert len(replies) == 3
@@ -54,6 +47,6 @@ def test_figures_are_the_same_in_one_group_and_in_several(federation):
 def test_whose_rows_they_are_is_part_of_the_population(federation):
     whole, _ = evaluated(federation, federation.template)
     few, _ = evaluated(federation, federation.template, groups=(("client-00", "client-01"),))
-    contents = federation.grid.contents
+    contents = federation.setting.contents
     assert populations(whole, contents)[""].who != populations(few, contents)[""].who
     assert sum(populations(whole, contents)[""].labels) == total_counts(whole.evaluated)["rows"][0]

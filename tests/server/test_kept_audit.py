@@ -20,7 +20,7 @@ def sites(tmp_path, monkeypatch):
     """Six sites; the operator's sums are kept below this test's folder."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(
-        "client.rows.survey.local_findings", lambda *_: []
+        "client.learning.measurement.local_findings", lambda *_: []
     )  # they take a second a site
     yield Sites(tmp_path / "sites")
     memory._open.clear()

@@ -53,7 +53,9 @@ def test_a_site_that_is_away_moves_nobody_to_another_group_or_round(tmp_path, mo
     Away in a later one: the others stay in their groups, and it comes back into its own. It has not
     said how many rows it has, and is there or not: a client's largest weight stays what it was.
     """
-    monkeypatch.setattr("client.rows.survey.local_findings", lambda *_: [])  # a second a site
+    monkeypatch.setattr(
+        "client.learning.measurement.local_findings", lambda *_: []
+    )  # a second a site
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "kept"))
     sites, run = Sites(tmp_path, *GROUPS), tmp_path / "run"
     with pytest.raises(ConfigError, match="min_replies=10 is more than the 9 clients"):

@@ -10,7 +10,7 @@ from support.taps import Tap, run_server
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model, load_into, load_weights
 from client.learning.store import Store
-from client.rows.data import prepare
+from client.rows.data import prepare_rows
 
 RUN = ("task.num_clients=4", "rounds=2", "preprocessing=local")
 
@@ -38,7 +38,7 @@ def right_by_hand(made, folder, summary):
             summary["released_round"]
         )
         if own:
-            part = prepare(terms, name, None).parts["test"]
+            part = prepare_rows(terms, name, None).parts["test"]
             model = initial_model(made.plan.task, part.x.shape[1], 0)
             load_into(model, common | own)
             model.eval()

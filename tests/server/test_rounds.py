@@ -1,4 +1,6 @@
-"""The round loop where a strategy makes no model that can be used: one sentence, and how to go on."""
+"""What a run does next, and a strategy that makes no model that can be used."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +10,62 @@ from support.taps import run_server
 from calyx.errors import RoundFailed
 from calyx.files.plain import read_lines
 from calyx.wire import records
+from server.checkpoints import Best, RunState
+from server.rounds import Stop, Train, Validate, next_step
 from strategies.base import AlgorithmStrategy
+
+
+def after(round, pending=False, best=None, **changes):
+    """The state after so many rounds; `best` is the best one so far."""
+    best = best and Best(best, 0.5, {})
+    row = {"round": round} if pending else None
+    return RunState("run", "digest", round, {}, {}, best, row, **changes)
+
+
+def begun(kind, round):
+    return SimpleNamespace(kind=kind, round=round)
+
+
+@pytest.mark.parametrize(
+    ("state", "evaluate", "record", "step"),
+    [
+        # Every round's model is validated: by the next round's training, or by everybody alone.
+        (after(0), "with_training", None, Train(validates=False)),
+        (after(1, pending=True), "with_training", None, Train(validates=True)),
+        (after(0), "separate", None, Train(validates=False)),
+        (after(1, pending=True), "separate", None, Validate()),
+        (after(1), "separate", None, Train(validates=False)),
+        # No training follows the last round, nor one that left the model as it was.
+        (after(3, pending=True), "with_training", None, Validate()),
+        (after(3), "with_training", None, Stop("all rounds are done")),
+        (after(2, pending=True, is_stalled=True), "with_training", None, Validate()),
+        (
+            after(2, is_stalled=True),
+            "with_training",
+            None,
+            Stop("round 2 left the model as it was"),
+        ),
+        # Two rounds may bring nothing better. The training that says so is of the third already.
+        (after(2, best=1, waited=1), "with_training", None, Train(validates=False)),
+        (after(3, best=1, waited=1, pending=True), "separate", None, Validate()),
+        (
+            after(3, best=1, waited=2),
+            "with_training",
+            None,
+            Stop("val_loss was not better than in round 1 for 2 rounds"),
+        ),
+        # What clients have begun to answer is ended as that, also where there are more rounds now.
+        (after(2, pending=True), "with_training", begun("evaluate", 2), Validate()),
+        (after(2, pending=True), "with_training", begun("evaluate", 1), Train(validates=True)),
+        (after(2, pending=True), "with_training", begun("train", 3), Train(validates=True)),
+        (after(2), "separate", begun("train", 3), Train(validates=False)),
+    ],
+)
+def test_what_a_run_does_next_follows_from_its_state_and_config(state, evaluate, record, step):
+    """Of three rounds, with patience for two. Oracle: the rules of docs/rounds.md, by hand."""
+    stopping = SimpleNamespace(monitor="val_loss", mode="min", patience=2)
+    run = SimpleNamespace(evaluate=evaluate, rounds=3, stopping=stopping)
+    assert next_step(state, run, record) == step
 
 
 def broken(self, server_round, replies):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.privacy.section import PrivacyConfig
@@ -23,7 +23,7 @@ NAMES = [f"client-{i:02d}" for i in range(12)]
 
 
 def privacy(**changes):
-    section = resolved(compose([]))["privacy"]
+    section = resolve(compose([]))["privacy"]
     return parse(PrivacyConfig, section | changes, "privacy")
 
 
@@ -104,7 +104,7 @@ def test_by_default_more_than_half_of_a_cohort_must_reply():
 )
 def test_more_replies_than_a_round_has_clients_are_refused(words, most):
     for number, is_refused in ((most, False), (most + 1, True)):
-        config = resolved(compose([*words, f"min_replies={number}"]))
+        config = resolve(compose([*words, f"min_replies={number}"]))
         refused = pytest.raises(ConfigError, match=f"use min_replies={most}")
         with refused if is_refused else nullcontext():
             check_replies(parse(RunConfig, config, ""), 10)

@@ -6,7 +6,7 @@ from string import ascii_lowercase
 import numpy as np
 import pytest
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import RunConfig, Stopping, parse
 from calyx.errors import ConfigError
 from calyx.model.populations import Population
@@ -15,7 +15,7 @@ from server.checkpoints import Best, RunState, load_newest, save
 from server.stopping import (
     Validated,
     check_monitor,
-    compared,
+    compare,
     is_nearly,
     reason_to_stop,
     released,
@@ -46,7 +46,7 @@ def ranked(values, stopping=LOSS, state=None):
         state = replace(state, round=state.round + 1, weights=weights)
         names = tuple(sorted(clients))
         validated = Validated(value, names, population(names, *rows))
-        state, sentence = compared(state, validated, stopping)
+        state, sentence = compare(state, validated, stopping)
         said.append(sentence)
     return state, said
 
@@ -111,7 +111,7 @@ def test_who_has_no_validation_rows_may_be_missing():
     names, rows = ALL[1:], population(ALL)
     state, _ = ranked([(0.5, ALL)])
     state = replace(state, round=2)
-    state, said = compared(state, Validated(0.4, names, replace(rows, who="others")), LOSS)
+    state, said = compare(state, Validated(0.4, names, replace(rows, who="others")), LOSS)
     assert (state.best.round, said) == (2, "")
 
 
@@ -177,7 +177,7 @@ def test_layers_that_stay_at_home_make_own_models_too():
 
 
 def config_of(*words):
-    return parse(RunConfig, resolved(compose(list(words))), "")
+    return parse(RunConfig, resolve(compose(list(words))), "")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
@@ -117,19 +117,19 @@ def test_no_number_of_steps_is_cut():
 )
 def test_an_optimiser_whose_steps_cannot_be_counted_is_refused(overrides, words):
     with pytest.raises(ConfigError) as caught:
-        check_config(resolved(compose(["strategy=fednova", *overrides])))
+        check_config(resolve(compose(["strategy=fednova", *overrides])))
     assert words in str(caught.value)
 
 
 def test_rho_follows_the_optimisers_momentum():
-    config = resolved(compose(["strategy=fednova", "training.momentum=0.75"]))
+    config = resolve(compose(["strategy=fednova", "training.momentum=0.75"]))
     check_config(config)
     assert parse(FedNovaLocal, config["strategy"]["local"], "strategy.local").rho == 0.75
 
 
 def run(folder, *overrides):
     small = ["task.num_clients=4", "baselines=false", "engine.workers=0", "rounds=3"]
-    checked = plan(resolved(compose([*small, *overrides])))
+    checked = plan(resolve(compose([*small, *overrides])))
     simulate(checked, folder, resume=False, progress=lambda *_: None)
     rows = read_lines(folder / "rounds.jsonl")
     losses = [row["val_loss"] for row in rows]

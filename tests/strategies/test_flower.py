@@ -9,7 +9,7 @@ from flwr.serverapp import strategy as flowers
 from support.federation import Federation
 from support.taps import Tap, run_server, stage_of
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError, RoundFailed
 from calyx.flower import messages as flower
 from calyx.model.makeup import Makeup
@@ -241,7 +241,7 @@ ALL = ["privacy=none", "privacy.groups=all"]
 def test_what_no_round_can_be_made_with_is_refused_when_the_config_is_loaded(name, given, words):
     target = f"strategy.server._target_={HOME}.{name}"
     values = [f"+strategy.server.{k}={v}" for k, v in given.items()]
-    config = resolved(compose(["task.num_clients=6", "strategy=flower", target, *values, *ALL]))
+    config = resolve(compose(["task.num_clients=6", "strategy=flower", target, *values, *ALL]))
     with pytest.raises(ConfigError, match=words) as caught:
         check_config(config)
     assert str(caught.value).endswith(".")

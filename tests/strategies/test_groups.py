@@ -8,11 +8,11 @@ import pytest
 from support.federation import Federation
 from support.taps import Tap, run_server
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError, RoundFailed
 from calyx.simulation.planning import check_config, plan
 from calyx.simulation.run import simulate
-from client import app as client_app
+from client import reply
 
 WIDE = ["privacy.clip=1.0"]  # so that two attackers have room
 ALL = ["privacy=none", "privacy.groups=all", *WIDE]
@@ -41,7 +41,7 @@ ROBUST = [
 @pytest.mark.parametrize(("overrides", "words"), REFUSED, ids=[o[0] for o, _ in REFUSED])
 def test_too_few_groups_are_refused_when_the_config_is_loaded(overrides, words):
     with pytest.raises(ConfigError) as caught:
-        check_config(resolved(compose(overrides)))
+        check_config(resolve(compose(overrides)))
     assert words in str(caught.value)
     assert str(caught.value).endswith(".")
 
@@ -71,7 +71,7 @@ def test_a_round_that_loses_too_many_groups_stops_the_run_which_can_be_resumed(t
 def accuracy(folder, *overrides):
     """On the test rows, after a run in this process."""
     small = ["task.alpha=10.0", "baselines=false", "engine.workers=0", "rounds=4"]
-    checked = plan(resolved(compose([*small, *overrides])))
+    checked = plan(resolve(compose([*small, *overrides])))
     simulate(checked, folder, resume=False, progress=lambda *_: None)
     return json.loads((folder / "summary.json").read_text())["test_accuracy"]
 
@@ -79,16 +79,16 @@ def accuracy(folder, *overrides):
 @pytest.fixture
 def two_attackers(monkeypatch):
     """Two clients that send the largest update there is, with the greatest weight."""
-    honest = client_app._encode
+    honest = reply.contribute
 
-    def encode(assignment, contributions):
-        if assignment.participant.name in ("client-00", "client-01"):
-            first = contributions[0]
+    def contribute(assignments, answers):
+        if assignments[0].site.name in ("client-00", "client-01"):
+            ((first, *others),) = answers
             update = {k: np.ones_like(v) for k, v in first.update.items()}
-            contributions = (replace(first, num_examples=10**6, update=update), *contributions[1:])
-        return honest(assignment, contributions)
+            answers = [(replace(first, num_examples=10**6, update=update), *others)]
+        return honest(assignments, answers)
 
-    monkeypatch.setattr(client_app, "_encode", encode)
+    monkeypatch.setattr(reply, "contribute", contribute)
 
 
 def test_two_attackers_of_ten_spoil_the_mean(tmp_path, two_attackers):

@@ -11,7 +11,7 @@ import pytest
 from support.pages import ROOT, commands
 
 from benchmarks import comparison
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 
 PAGE = (ROOT / "docs" / "strategies.md").read_text()
 INSTALLED = sorted(entry_points(group="calyx.strategies").names)
@@ -27,7 +27,7 @@ def section(name):
 def test_an_installed_strategy_has_its_section_with_every_key(name):
     text = section(name)
     assert "on one group" in text, f"docs/strategies.md lacks a whole section {name}"
-    strategy = resolved(compose([f"strategy={name}", "privacy=none", "privacy.groups=all"]))[
+    strategy = resolve(compose([f"strategy={name}", "privacy=none", "privacy.groups=all"]))[
         "strategy"
     ]
     for key in (*strategy["server"], *strategy["local"]):

@@ -12,7 +12,7 @@ import torch
 from flwr.app import ConfigRecord, Message
 from flwr.serverapp import strategy as flowers
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError
 from calyx.flower.messages import as_nobody
@@ -65,7 +65,7 @@ def nobody():
 
 
 def made(words, beside=None):
-    config = resolved(compose(["privacy=none", "privacy.groups=all", *words]))
+    config = resolve(compose(["privacy=none", "privacy.groups=all", *words]))
     run, privacy = parse(RunConfig, config, ""), parse(PrivacyConfig, config["privacy"], "privacy")
     return make_strategy(run, privacy, START | (beside or {}), MAKEUP, 5)
 

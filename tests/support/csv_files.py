@@ -3,7 +3,7 @@
 import numpy as np
 import yaml
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.tasks.csv import Csv
 
 CLASSES = {"name": "sick", "classes": ["no", "yes"]}
@@ -79,5 +79,5 @@ def line(draw, number):
 
 def task_of(folder, *overrides):
     """The task that `calyx simulate task=csv` makes of a folder."""
-    config = resolved(compose(["task=csv", f"task.data_dir={folder}", *overrides]))
+    config = resolve(compose(["task=csv", f"task.data_dir={folder}", *overrides]))
     return Csv({k: v for k, v in config["task"].items() if k not in ("data_dir", "faults")})

@@ -4,7 +4,9 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 
-from calyx.composing.compose import compose, resolved
+from flwr.app import ConfigRecord
+
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import initial_model
@@ -17,10 +19,14 @@ from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.identities import throw_away
 from calyx.simulation.planning import plan
 from calyx.simulation.workers import WorkerPool
+from calyx.wire import records
+from server.exchange.attempt import attempt
 from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import Exchange
 from server.exchange.nodes import read_nodes
+from server.exchange.sending import Channel
 from server.exchange.setting import Setting
+from server.exchange.watch import Watch
 from strategies.local import LocalObjective, contents_of
 
 
@@ -37,13 +43,13 @@ class Silent:
 @cache
 def config_of(*words):
     """The config of a command line; composing one takes half as long as a small run."""
-    return resolved(compose(list(words)))
+    return resolve(compose(list(words)))
 
 
 class Federation:
-    """Three clients of digits, and the pieces that a exchange needs."""
+    """Three clients of digits, and the pieces that an exchange needs."""
 
-    def __init__(self, *overrides, wrap=lambda grid: grid, store=None):
+    def __init__(self, *overrides, store=None):
         small = ["engine.workers=0", "training.epochs=1"]
         if not any(word.startswith("task=") for word in overrides):
             small.append("task.num_clients=3")
@@ -74,26 +80,35 @@ class Federation:
         contents = contents_of(task, makeup, LocalObjective(), run.training)
         if task.w_max is None:  # there is no audit before these exchanges
             terms, contents = replace(terms, w_max=256), replace(contents, w_max=256)
+        self.nodes = read_nodes(self.inner, 60.0)
         self.setting = Setting(
             run="run",
+            channel=Channel(self.inner, self.nodes, 60.0),
             terms=terms,
             contents=contents,
             privacy=privacy,
             template=self.template,
             rounds=5,
-            deadline_s=60.0,
             min_replies=None,
             roster=read_roster(self.identities.roster) if self.is_encrypted else None,
         )
-        self.nodes = read_nodes(self.inner, 60.0)
-        self.grid = CohortGrid(wrap(self.inner), self.nodes, self.setting)
 
-    def demanding(self, min_replies, wrap=lambda grid: grid):
-        """The wrapper again, with another number of replies, over another grid."""
-        return CohortGrid(
-            wrap(self.inner), self.nodes, replace(self.setting, min_replies=min_replies)
-        )
+    def over(self, grid, min_replies=None):
+        """The setting over another grid, with another number of replies."""
+        channel = replace(self.setting.channel, grid=grid)
+        return replace(self.setting, channel=channel, min_replies=min_replies, watch=Watch())
 
     def exchange(self, kind="train", groups=None):
         """The first round, with all clients in one group or in the groups given."""
-        return Exchange(kind, 1, 1, groups or (tuple(self.nodes),))
+        return Exchange(kind, 1, groups or (tuple(self.nodes),))
+
+    def attempt(self, strategy, exchange, setting=None, weights=None):
+        """The answer to an exchange that this strategy configures."""
+        setting = setting or self.setting
+        grid = CohortGrid(setting, exchange)
+        configure = (
+            strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
+        )
+        arrays = records.weights_record(weights or self.template)
+        messages = configure(exchange.round, arrays, ConfigRecord(), grid)
+        return attempt(setting, exchange, messages)

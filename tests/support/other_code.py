@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.flower.messages import Operator, build_bundle
 from server.job import to_run_config
 
@@ -32,7 +32,7 @@ def main(control_port, roster, *overrides):
     operator = Operator(f"127.0.0.1:{control_port}", Path("keys/ca.crt"))
     files = {"pyproject.toml": TEXT.encode(), "evil.py": b"raise SystemExit"}
     evil = build_bundle(files | {"LICENSE": b"x", "README.md": b"x"})
-    config = resolved(compose([*overrides, "engine=superlink"]))
+    config = resolve(compose([*overrides, "engine=superlink"]))
     text = Path(roster).read_text()
     run_id = operator.start(evil, to_run_config(config, Path("evil"), resume=False, roster=text))
     deadline = time.monotonic() + 90

@@ -1,7 +1,7 @@
 """Spread test files over processes by their measured length, the longest first.
 
 tests/lengths.json has the seconds of each file that takes more than one; `scripts/test
---write-lengths` measures them again.
+--write-lengths` measures them again. See docs/decisions/0027.
 """
 
 import json

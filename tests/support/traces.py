@@ -197,7 +197,9 @@ def main():
     for name in sys.argv[2:] or FLOWS:
         with pytest.MonkeyPatch.context() as patch, recording(patch) as recorder:
             patch.setenv("XDG_STATE_HOME", str(Path(sys.argv[1]) / name / "kept"))
-            patch.setattr("client.rows.survey.local_findings", lambda *_: [])  # a second a site
+            patch.setattr(
+                "client.learning.measurement.local_findings", lambda *_: []
+            )  # a second a site
             FLOWS[name](Path(sys.argv[1]) / name)
         path = FOLDER / f"{name}.json"
         path.write_text(recorder.text())

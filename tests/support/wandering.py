@@ -118,7 +118,9 @@ def main():
         patch.setattr(Ledger, name, watched)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("client.rows.survey.local_findings", lambda *_: [])  # a second a site
+        patch.setattr(
+            "client.learning.measurement.local_findings", lambda *_: []
+        )  # a second a site
         for name in _CHECKS:
             watch(patch, name)
         for number in range(first, last):

@@ -71,10 +71,10 @@ def write_package(folder: Path, name: str) -> None:
     (package / "conf" / "__init__.py").write_text('"""Hydra configs of the task."""\n')
     (package / "data").mkdir()
     for client in CLIENTS:
-        (package / "data" / f"{client}.csv").write_text(made_up(client))
+        (package / "data" / f"{client}.csv").write_text(make_up_rows(client))
 
 
-def made_up(client: str) -> str:
+def make_up_rows(client: str) -> str:
     """Rows of one client, drawn from its name: what a machine reads, and whether it fails."""
     draw = rng(1, "calyx new", client=client)
     heat = draw.normal(60 + 10 * draw.random(), 12, ROWS)

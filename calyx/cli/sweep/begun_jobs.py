@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calyx.cli.changed_rows import changed_clients, changed_sentence
+from calyx.cli.changed_rows import describe_changed, find_changed
 from calyx.cli.sweep.folders import Todo
-from calyx.cli.sweep.outcomes import found_below
-from calyx.composing.defaults import followed
+from calyx.cli.sweep.outcomes import find_outcomes
+from calyx.composing.defaults import fill_in_defaults
 from calyx.config.section import RunConfig, canonical_json, parse
 from calyx.errors import UserError
 from calyx.run.folder import RunFolder
@@ -29,9 +29,10 @@ class BegunJob:
 
 def trials_below(folder: Path) -> list[BegunJob]:
     """The finished trials of a search, which repeats none."""
-    done = [RunFolder(one.folder) for one in found_below(folder) if one.status == "finished"]
+    done = [RunFolder(one.folder) for one in find_outcomes(folder) if one.status == "finished"]
     return [
-        BegunJob(one, parse(RunConfig, followed(one.read_config()), ""), "nothing") for one in done
+        BegunJob(one, parse(RunConfig, fill_in_defaults(one.read_config()), ""), "nothing")
+        for one in done
     ]
 
 
@@ -49,9 +50,9 @@ def check_rows(jobs: Sequence[BegunJob]) -> None:
             seen.add(source)
         else:
             run_id = load_newest(job.folder.checkpoints)[0].run
-        changed = changed_clients(job.folder, job.run, run_id)
+        changed = find_changed(job.folder, job.run, run_id)
         if changed:
             raise UserError(
-                f"{changed_sentence(changed, f'the job in {job.folder.path}')}. Put them back, or "
+                f"{describe_changed(changed, f'the job in {job.folder.path}')}. Put them back, or "
                 "choose another hydra.sweep.dir for a new sweep."
             )

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from calyx.cli.main import accept_any_terminal
-from calyx.cli.meanings import explained
-from calyx.cli.settling import settled
+from calyx.cli.meanings import explain
+from calyx.cli.settling import settle
 from calyx.cli.sweep.folders import make_ready
 from calyx.cli.sweep.outcomes import Outcome, objective_of, settings_of, write_outcome
-from calyx.cli.sweep.pruning import Pruned, watching
+from calyx.cli.sweep.pruning import Pruned, watch_trial
 from calyx.errors import CalyxError
 from calyx.machine.hardware import cores
 from calyx.pages.ranking.entries import figure_of, number_of
@@ -51,8 +51,8 @@ def run_job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
     before = Outcome(number, folder, tuple(hydra.overrides.task), "unfinished")
     try:
         workers = max(1, cores() // place.at_once) if place.at_once else None
-        checked = plan(settled(cfg, single=False, workers=workers))
-        with watching(hydra, checked.run, number) if place.is_searched else nullcontext():
+        checked = plan(settle(cfg, single=False, workers=workers))
+        with watch_trial(hydra, checked.run, number) if place.is_searched else nullcontext():
             return _run(checked, before, is_alone=not place.is_elsewhere)
     except Pruned as reason:
         write_outcome(replace(before, status="pruned"))
@@ -60,7 +60,7 @@ def run_job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
     except Exception as error:  # noqa: BLE001 - the boundary of a job
         if logging.getLogger().isEnabledFor(logging.DEBUG):
             traceback.print_exc()
-        why = explained(_one_line(error))
+        why = explain(_one_line(error))
         write_outcome(replace(before, status="failed", error=why))
         _say(before, f"failed: {why}")
     return math.nan

@@ -16,9 +16,15 @@ from rich.text import Text
 
 from calyx.cli.sweep.outcomes import Outcome, entries_of, settings_of, swept_keys
 from calyx.pages.ranking.entries import number_of
-from calyx.pages.ranking.remarks import Result, described, missing_figures, remarks, without_effect
+from calyx.pages.ranking.remarks import (
+    Result,
+    describe_group,
+    missing_figures,
+    remarks,
+    without_effect,
+)
 from calyx.pages.ranking.standings import Group, Line, Standing, rank
-from calyx.words.digits import ABSENT, count_texts, number_texts, shortened, spread_texts
+from calyx.words.digits import ABSENT, count_texts, number_texts, shorten_values, spread_texts
 
 SHOWN = 20  # lines of a group; the rest is in sweep.csv
 WIDE = 160  # columns where no terminal says how many there are
@@ -39,7 +45,7 @@ class Board:
     styles: tuple[str | None, ...]
 
 
-def ranking(outcomes: Sequence[Outcome], objective: str) -> list[Group]:
+def rank_settings(outcomes: Sequence[Outcome], objective: str) -> list[Group]:
     """Settings by place; those that a search gave up wholly have no figures and are left out."""
     entries = entries_of(outcomes, objective)
     pruned = {str(job.job) for job in outcomes if job.status == "pruned"}
@@ -52,23 +58,25 @@ def print_leaderboard(outcomes: Sequence[Outcome], objective: str) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, WIDE))
-    groups = ranking(outcomes, objective)
+    groups = rank_settings(outcomes, objective)
     console.print()
-    title = f"leaderboard by the best round's {_compared(groups, objective)}, mean ± sd over seeds"
+    title = (
+        f"leaderboard by the best round's {_list_figures(groups, objective)}, mean ± sd over seeds"
+    )
     _say(console, title, "bold")
     ranked = [group for group in groups if group.kind]
     for number, group in enumerate(groups, start=1):
         if len(ranked) > 1:
-            _say(console, f"group {number} of {len(groups)}: {described(group)}", "bold")
+            _say(console, f"group {number} of {len(groups)}: {describe_group(group)}", "bold")
         _print_board(console, board_of(group, outcomes, is_alone=len(ranked) < 2))
         if len(group.lines) > SHOWN:
             _say(console, f"and {len(group.lines) - SHOWN} more lines in sweep.csv", "dim")
-    for sentence in said_of(outcomes, groups, objective):
+    for sentence in find_remarks(outcomes, groups, objective):
         _say(console, sentence, "yellow")
     _print_unfinished(console, outcomes)
 
 
-def said_of(outcomes: Sequence[Outcome], groups: Sequence[Group], objective: str) -> list[str]:
+def find_remarks(outcomes: Sequence[Outcome], groups: Sequence[Group], objective: str) -> list[str]:
     """The remarks on a sweep's ranking, one sentence each."""
     entries = entries_of(outcomes, objective)
     results = [
@@ -80,7 +88,7 @@ def said_of(outcomes: Sequence[Outcome], groups: Sequence[Group], objective: str
     return [*remarks(groups), *missing_figures(entries), *idle]
 
 
-def _compared(groups: Sequence[Group], objective: str) -> str:
+def _list_figures(groups: Sequence[Group], objective: str) -> str:
     """Every figure that jobs of this sweep are compared by, each once."""
     names = dict.fromkeys(name for group in groups for name in group.figures)
     return " or ".join(name.removeprefix("best_") for name in names) or objective
@@ -91,7 +99,7 @@ def board_of(group: Group, outcomes: Sequence[Outcome], *, is_alone: bool) -> Bo
     lines = group.lines[:SHOWN]
     figures = {str(job.job): job.figures for job in outcomes}
     keys = tuple(key for key, _ in lines[0].standing.settings)
-    texts = [shortened([dict(one.standing.settings)[key] for one in lines]) for key in keys]
+    texts = [shorten_values([dict(one.standing.settings)[key] for one in lines]) for key in keys]
     columns = [
         ("place", tuple(_place_text(line, group) for line in lines)),
         ("seeds", tuple(seeds_text(line.standing, group) for line in lines)),

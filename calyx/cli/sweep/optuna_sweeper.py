@@ -8,8 +8,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 
 from calyx.cli.facts import say
-from calyx.cli.sweep.outcomes import Outcome, found_below, objective_of, read_outcome
-from calyx.cli.sweep.search import best_lines, described, space_of
+from calyx.cli.sweep.outcomes import Outcome, find_outcomes, objective_of, read_outcome
+from calyx.cli.sweep.search import best_lines, describe_study, space_of
 from calyx.cli.sweep.space import Space, distribution
 from calyx.cli.sweep.study import Settings, open_study, read_settings, sampler, trials_wanted
 
@@ -53,7 +53,7 @@ class OptunaSweeper(Sweeper):
 
         space = space_of(self._config, arguments)
         folder = Path(str(self._config.hydra.sweep.dir))
-        wanted = described(self._config, space)
+        wanted = describe_study(self._config, space)
         study = open_study(self._settings, folder, wanted)
         total = trials_wanted(self._settings, space)
         print(f"a search of {total} trials in {folder}", flush=True)
@@ -67,7 +67,7 @@ class OptunaSweeper(Sweeper):
                     study.tell(number, state=state)
                 else:
                     study.tell(number, value)
-        for line in best_lines(found_below(folder), wanted["monitor"]):
+        for line in best_lines(find_outcomes(folder), wanted["monitor"]):
             say(line)
 
     def _next(self, study: "Study", space: Space, total: int) -> list[int]:

@@ -54,12 +54,14 @@ def read_outcome(folder: Path, job: int, overrides: Sequence[str] = ()) -> Outco
     A run that has been finished since, by `calyx resume` for instance, counts as finished.
     """
     run = RunFolder(folder)
-    said = _said(folder)
+    said = _read_state(folder)
     named = said.get("overrides", overrides)
     words = tuple(for_terminal(str(word)) for word in named) if isinstance(named, Sequence) else ()
     if run.summary.exists() and run.report.exists():
         try:
-            return Outcome(job, folder, words, "finished", figures=_shown(run.read_summary()))
+            return Outcome(
+                job, folder, words, "finished", figures=_make_printable(run.read_summary())
+            )
         except CalyxError as error:
             return Outcome(job, folder, words, "failed", str(error))
     status = said.get("status")
@@ -68,23 +70,23 @@ def read_outcome(folder: Path, job: int, overrides: Sequence[str] = ()) -> Outco
     return Outcome(job, folder, words, cast(Status, status), printable(str(said.get("error", ""))))
 
 
-def _shown(value: Any) -> Any:  # noqa: ANN401 - JSON
+def _make_printable(value: Any) -> Any:  # noqa: ANN401 - JSON
     """A summary whose texts can be put on a terminal and into a file, whoever wrote it."""
     if isinstance(value, dict):
-        return {_shown(key): _shown(inner) for key, inner in value.items()}
+        return {_make_printable(key): _make_printable(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_shown(inner) for inner in value]
+        return [_make_printable(inner) for inner in value]
     return printable(value) if isinstance(value, str) else value
 
 
-def found_below(folder: Path) -> list[Outcome]:
+def find_outcomes(folder: Path) -> list[Outcome]:
     """Every job that has left its file below a sweep's folder, by number."""
-    jobs = [(_said(path.parent).get("job"), path.parent) for path in folder.rglob(FILE)]
+    jobs = [(_read_state(path.parent).get("job"), path.parent) for path in folder.rglob(FILE)]
     numbered = [(job, path) for job, path in jobs if isinstance(job, int)]
     return [read_outcome(path, job) for job, path in sorted(numbered)]
 
 
-def _said(folder: Path) -> Row:
+def _read_state(folder: Path) -> Row:
     try:
         return read_object(folder / FILE)
     except (OSError, ValueError):

@@ -34,7 +34,7 @@ def candidates(override: Any) -> list[str]:  # noqa: ANN401 - Hydra's Override
     return values
 
 
-def given_params(master: Any) -> list[str]:  # noqa: ANN401 - OmegaConf's DictConfig
+def read_params(master: Any) -> list[str]:  # noqa: ANN401 - OmegaConf's DictConfig
     """What `hydra.sweeper.params` of a config file sweeps over."""
     params = master.hydra.sweeper.get("params") or {}
     return [f"{key}={value}" for key, value in params.items()]

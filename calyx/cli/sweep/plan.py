@@ -10,21 +10,21 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from calyx.cli.contradictions import no_effect, refuse_undone, undone_words, written
+from calyx.cli.contradictions import collect_written, no_effect, refuse_undone, undone_words
 from calyx.cli.hydra_program import search_path
 from calyx.cli.idle import check_search, idle_in_all, idle_words
 from calyx.cli.outputs import refuse_data_folder
-from calyx.cli.overrides import quoted
+from calyx.cli.overrides import quote_value
 from calyx.cli.places import chosen_folder
-from calyx.cli.settling import settled
+from calyx.cli.settling import settle
 from calyx.cli.sweep.begun_jobs import BegunJob, check_rows, trials_below
 from calyx.cli.sweep.folders import refuse_foreign_files, what_to_do
-from calyx.cli.sweep.overrides import candidates, given_params, parse_overrides
+from calyx.cli.sweep.overrides import candidates, parse_overrides, read_params
 from calyx.composing.compose import compose, compose_master
 from calyx.config.section import RunConfig, canonical_json
 from calyx.errors import ConfigError, UserError
 from calyx.run.folder import RunFolder, held
-from calyx.words.extras import adding
+from calyx.words.extras import advise_extra
 
 EXTRAS = {  # of `hydra/launcher=` and `hydra/sweeper=`: the distribution, and the extra that has it
     "joblib": ("hydra-joblib-launcher", "sweep"),
@@ -56,7 +56,7 @@ class Sweep:
 
 
 @contextmanager
-def planned_sweep(options: Namespace) -> Iterator[Sweep]:
+def plan_sweep(options: Namespace) -> Iterator[Sweep]:
     """A sweep whose jobs' configs, data and folders are checked. Its folder, which is made here, goes again
     where nothing is put into it. Raises UserError.
     """
@@ -72,7 +72,7 @@ def planned_sweep(options: Namespace) -> Iterator[Sweep]:
 
 def _plan(options: Namespace, master: Any, folder: Path) -> Sweep:  # noqa: ANN401 - OmegaConf's DictConfig
     words: list[str] = list(options.overrides)
-    fixed = [f"hydra.sweep.dir={quoted(str(folder))}"]
+    fixed = [f"hydra.sweep.dir={quote_value(str(folder))}"]
     sweeper = master.hydra.runtime.choices["hydra/sweeper"]
     if sweeper == "optuna":
         from calyx.cli.sweep.search import samples_of
@@ -123,7 +123,7 @@ def _check_extras(words: Sequence[str]) -> None:
         try:
             version(distribution)
         except PackageNotFoundError:
-            raise ConfigError(f"{word} needs the extra {extra}: {adding(extra)}") from None
+            raise ConfigError(f"{word} needs the extra {extra}: {advise_extra(extra)}") from None
         if name == "submitit_slurm" and which("sbatch") is None:
             raise ConfigError(f"{word} needs Slurm, and there is no sbatch on this machine.")
 
@@ -145,7 +145,7 @@ def _jobs(words: Sequence[str], master: Any) -> list[list[str]]:  # noqa: ANN401
     """The overrides of each job as Hydra's basic sweeper makes them. Raises ConfigError if there are none."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-    overrides = parse_overrides([*given_params(master), *words])
+    overrides = parse_overrides([*read_params(master), *words])
     for override in overrides:
         if not override.is_sweep_override():
             continue
@@ -190,7 +190,7 @@ def _check_jobs(
     for number, words in enumerate(jobs):
         try:
             cfg = compose([*words, *extra], with_hydra=True)
-            config = settled(cfg, single=False)
+            config = settle(cfg, single=False)
             run, _, _ = check_config(config)
             check_simulated(run)
         except ConfigError as error:
@@ -200,7 +200,7 @@ def _check_jobs(
         with open_dict(cfg.hydra.job):
             cfg.hydra.job.num = number
         runs.append(run)
-        there = set(written(words, config).values())
+        there = set(collect_written(words, config).values())
         idle.append((there, dict(idle_words(words, config))))
         undone.append((there, dict(undone_words(words, config))))
         source = canonical_json([config[key] for key in ("task", "client", "preprocessing")])

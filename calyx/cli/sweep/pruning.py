@@ -26,7 +26,7 @@ class Pruned(Exception):
 
 
 @contextmanager
-def watching(hydra: Any, run: RunConfig, number: int) -> Iterator[None]:  # noqa: ANN401 - OmegaConf's DictConfig
+def watch_trial(hydra: Any, run: RunConfig, number: int) -> Iterator[None]:  # noqa: ANN401 - OmegaConf's DictConfig
     """Report the rounds of trial `number` inside the block, which may raise Pruned."""
     from calyx.cli.sweep.study import load_trial, read_settings
 

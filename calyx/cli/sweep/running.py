@@ -7,11 +7,11 @@ from pathlib import Path
 from calyx.cli.facts import say
 from calyx.cli.hydra_program import run_hydra
 from calyx.cli.sweep.job import run_job
-from calyx.cli.sweep.leaderboard import print_leaderboard, ranking
-from calyx.cli.sweep.outcomes import Outcome, entries_of, found_below, read_outcome
-from calyx.cli.sweep.plan import Sweep, planned_sweep
+from calyx.cli.sweep.leaderboard import print_leaderboard, rank_settings
+from calyx.cli.sweep.outcomes import Outcome, entries_of, find_outcomes, read_outcome
+from calyx.cli.sweep.plan import Sweep, plan_sweep
 from calyx.cli.sweep.table import write_table
-from calyx.errors import CalyxError, pasted
+from calyx.errors import CalyxError, quote_command
 from calyx.pages.comparison import write_comparison
 from calyx.pages.ranking.standings import standings
 from calyx.run.folder import RunFolder
@@ -25,7 +25,7 @@ def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
     Raises UserError before anything is on disk, CalyxError if a job failed after all have had
     their turn, KeyboardInterrupt with a sentence that says how to go on.
     """
-    with planned_sweep(options) as sweep:
+    with plan_sweep(options) as sweep:
         if sweep.jobs is not None:
             print(f"a sweep of {len(sweep.jobs)} jobs in {sweep.folder}", flush=True)
         for sentence in sweep.idle:
@@ -60,7 +60,7 @@ def _run(sweep: Sweep, words: Sequence[str]) -> int:
 def _conclude(sweep: Sweep) -> list[Outcome]:
     """Table, comparison and leaderboard of what there is; the outcomes."""
     if sweep.jobs is None:
-        outcomes = found_below(sweep.folder)
+        outcomes = find_outcomes(sweep.folder)
     else:
         outcomes = [read_outcome(job.folder, job.number, job.overrides) for job in sweep.jobs]
     if not outcomes:
@@ -77,7 +77,7 @@ def _conclude(sweep: Sweep) -> list[Outcome]:
 def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> Path | None:
     """The comparing report; None if there is nothing to compare, or this version cannot."""
     jobs = {str(job.job): job for job in outcomes}
-    lines = (line for group in ranking(outcomes, sweep.objective) for line in group.lines)
+    lines = (line for group in rank_settings(outcomes, sweep.objective) for line in group.lines)
     first = [jobs[entry.name] for line in lines for entry in line.standing.entries]
     ordered = [*first, *(job for job in outcomes if job not in first)]
     folders = [job.folder for job in ordered if RunFolder(job.folder).holds_run]
@@ -87,13 +87,13 @@ def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> Path | None:
     if left > 0:
         say(f"the report shows {MOST_COMPARED} runs; {left} more are in sweep.csv", "yellow")
     try:
-        return write_comparison(folders[:MOST_COMPARED], target, _lost(sweep, outcomes))
+        return write_comparison(folders[:MOST_COMPARED], target, _find_lost(sweep, outcomes))
     except CalyxError as error:
         say(f"warning: there is no comparing report: {error}", "yellow")
         return None
 
 
-def _lost(sweep: Sweep, outcomes: Sequence[Outcome]) -> dict[Path, tuple[str, ...]]:
+def _find_lost(sweep: Sweep, outcomes: Sequence[Outcome]) -> dict[Path, tuple[str, ...]]:
     """Seeds of jobs that failed before they left a run, by the folder of a run of their setting."""
     jobs = {str(job.job): job for job in outcomes}
     found = {}
@@ -107,7 +107,7 @@ def _lost(sweep: Sweep, outcomes: Sequence[Outcome]) -> dict[Path, tuple[str, ..
 
 
 def _here(sweep: Sweep) -> str:
-    return pasted(f"hydra.sweep.dir={sweep.folder}")
+    return quote_command(f"hydra.sweep.dir={sweep.folder}")
 
 
 def _verdict(outcomes: Sequence[Outcome], sweep: Sweep) -> int:

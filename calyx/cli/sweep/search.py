@@ -7,10 +7,10 @@ from statistics import mean
 from typing import Any
 
 from calyx.cli.sweep.outcomes import Outcome, entries_of
-from calyx.cli.sweep.overrides import given_params
+from calyx.cli.sweep.overrides import read_params
 from calyx.cli.sweep.space import Space, read_space
 from calyx.cli.sweep.study import check_no_other_study, check_space, read_settings
-from calyx.composing.compose import resolved
+from calyx.composing.compose import resolve
 from calyx.composing.defaults import stopping_of
 from calyx.config.section import better_is
 from calyx.errors import ConfigError, UserError
@@ -31,13 +31,13 @@ def samples_of(master: Any, words: Sequence[str]) -> list[list[str]]:  # noqa: A
 
 def check_study(master: Any, words: Sequence[str], folder: Path) -> None:  # noqa: ANN401 - OmegaConf's DictConfig
     """Raise UserError if the study that the sweep would go on with is another one."""
-    wanted = described(master, space_of(master, words))
+    wanted = describe_study(master, space_of(master, words))
     check_no_other_study(read_settings(master.hydra.sweeper), folder, wanted)
 
 
 def check_aim(master: Any, words: Sequence[str], objectives: Sequence[str]) -> None:  # noqa: ANN401 - OmegaConf's DictConfig
     """Raise ConfigError if some trials would make another figure large than others make small."""
-    wanted = described(master, space_of(master, words))
+    wanted = describe_study(master, space_of(master, words))
     other = next((one for one in objectives if better_is(one) != wanted["mode"]), None)
     if other:
         raise ConfigError(
@@ -49,10 +49,10 @@ def check_aim(master: Any, words: Sequence[str], objectives: Sequence[str]) -> N
 
 def space_of(master: Any, words: Sequence[str]) -> Space:  # noqa: ANN401 - OmegaConf's DictConfig
     """The search space of the config's `hydra.sweeper.params` and of the command line."""
-    return read_space([*given_params(master), *words])
+    return read_space([*read_params(master), *words])
 
 
-def described(master: Any, space: Space) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
+def describe_study(master: Any, space: Space) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's DictConfig
     """What a study is about, as JSON values: another one must not go on with its trials."""
     stopping = _stopping(master)
     return {
@@ -69,7 +69,7 @@ def _stopping(master: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's Dict
     from omegaconf import OmegaConf
 
     try:
-        stopping = resolved(master)["stopping"]
+        stopping = resolve(master)["stopping"]
     except UserError:  # the task's own section is searched, so that it is not whole yet
         raw = {key: OmegaConf.to_container(master[key], resolve=True) for key in SECTIONS}
         stopping = stopping_of(raw)

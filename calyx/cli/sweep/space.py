@@ -35,7 +35,7 @@ class Numbers:
         if self.step is None:
             return ()
         count = round((self.high - self.low) / self.step) + 1
-        return tuple(_rounded(self.low + i * self.step) for i in range(count))
+        return tuple(_round(self.low + i * self.step) for i in range(count))
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,10 @@ def _ends(part: Choice | Numbers) -> tuple[Value, ...]:
 
 
 def _text(value: Value) -> str:
-    return value if isinstance(value, str) else repr(_rounded(value))
+    return value if isinstance(value, str) else repr(_round(value))
 
 
-def _rounded(value: float) -> float:
+def _round(value: float) -> float:
     """0.1 + 2 × 0.3 is 0.7 to a person; the twelfth digit decides nothing."""
     return value if isinstance(value, int) else float(f"{value:.12g}")
 

@@ -94,7 +94,7 @@ def check_no_other_study(settings: Settings, folder: Path, wanted: dict[str, Any
         if settings.study_name in get_all_study_names(storage):
             _refuse(load_study(study_name=settings.study_name, storage=storage), wanted, place)
 
-    _asking(place, look)
+    _ask(place, look)
 
 
 def open_study(settings: Settings, folder: Path, wanted: dict[str, Any]) -> "Study":
@@ -118,7 +118,7 @@ def open_study(settings: Settings, folder: Path, wanted: dict[str, Any]) -> "Stu
         _refuse(study, wanted, place)
         return study
 
-    study: Study = _asking(place, make)
+    study: Study = _ask(place, make)
     return study
 
 
@@ -138,7 +138,7 @@ def load_trial(settings: Settings, folder: Path, which: tuple[int, int]) -> "Tri
         )
         return Trial(study, study.trials[number]._trial_id)
 
-    trial: Trial = _asking(place, load)
+    trial: Trial = _ask(place, load)
     return trial
 
 
@@ -209,8 +209,8 @@ def _refuse_locked(place: str) -> None:
     if "://" in place:
         return
     lock = Path(f"{place}.lock")
-    first, until = _taken(lock), time.monotonic() + LOCK_WAIT_S
-    while first is not None and _taken(lock) == first:
+    first, until = _read_lock(lock), time.monotonic() + LOCK_WAIT_S
+    while first is not None and _read_lock(lock) == first:
         if time.monotonic() > until:
             since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first[1] / 1e9))
             raise UserError(
@@ -220,7 +220,7 @@ def _refuse_locked(place: str) -> None:
         time.sleep(0.05)
 
 
-def _taken(lock: Path) -> tuple[int, int] | None:
+def _read_lock(lock: Path) -> tuple[int, int] | None:
     """Which lock it is and when it was taken; it is a link that leads to the journal, or nowhere yet."""
     try:
         found = lock.lstat()
@@ -229,7 +229,7 @@ def _taken(lock: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _asking(place: str, ask: Callable[[], T]) -> T:
+def _ask(place: str, ask: Callable[[], T]) -> T:
     try:
         return ask()
     except storage_errors() as error:

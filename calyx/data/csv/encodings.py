@@ -34,7 +34,7 @@ BLOCK_BYTES = 1_000_000
 
 
 @contextmanager
-def told(path: Path, encoding: str) -> Iterator[None]:
+def translate_errors(path: Path, encoding: str) -> Iterator[None]:
     """What a system or a codec says of a file, in a sentence. Raises DataError."""
     try:
         yield

@@ -1,7 +1,7 @@
 """A folder of CSV files: which of them are read, whose rows they hold, and what is left out.
 
 Names are compared in one form, so that a folder means the same on every disk. No file's rows are
-read here but for the column that names clients, and copies.
+read here but for the column that names clients, and copies. See docs/decisions/0039.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from calyx.data.tables import Chunk, read_chunks
 from calyx.data.words import one_form
 from calyx.errors import ConfigError, DataError, printable
 from calyx.files.plain import plain
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 
 SHOWN = 8  # names in one sentence
 LONGEST = 200  # characters of a client's name, as in a roster
@@ -75,10 +75,10 @@ def files_by_client(folder: Path) -> dict[str, Path]:
         first = seen.setdefault(name.casefold(), path)
         if first is not path:
             raise DataError(
-                f"{folder}: {listed([first.name, path.name])} are of one client, or would be on another "
+                f"{folder}: {list_names([first.name, path.name])} are of one client, or would be on another "
                 "disk; rename or remove one."
             )
-        found[_checked(name, f"the file {path}")] = path
+        found[_check_name(name, f"the file {path}")] = path
     return found
 
 
@@ -86,7 +86,7 @@ def only_file(folder: Path) -> Path:
     """The one CSV file of a folder. Raises DataError."""
     found = tables_in(folder)
     if len(found) != 1:
-        names = f": {listed([path.name for path in found])}" if found else ""
+        names = f": {list_names([path.name for path in found])}" if found else ""
         raise DataError(
             f"{folder} holds {len(found)} CSV files{names}; with a client column there must be one, and "
             "without one each client has its own."
@@ -99,7 +99,7 @@ def clients_in(folders: Sequence[Path], column: str | None, dialect: Dialect) ->
     found = [_names_in(folder, column, dialect) for folder in folders]
     names = sorted(set().union(*(names for names, _ in found)))
     if len(names) < 2:
-        left = left_out(folders[0])
+        left = describe_left_out(folders[0])
         beside = f" ({left})" if left else ""
         raise DataError(f"{found[0][1]}{beside}, and a federation has two clients at least.")
     return names
@@ -133,7 +133,7 @@ def rows_by_client(path: Path, chunk: Chunk, column: str | None) -> dict[str | N
                 "word that the schema lists under `missing`; say whose the row is, or take it out."
             )
         if client not in names:
-            names[client] = _checked(one_form(client), where)
+            names[client] = _check_name(one_form(client), where)
         rows.setdefault(names[client], []).append(row)
     return rows
 
@@ -147,14 +147,14 @@ def check_name(name: str) -> str:
     return name
 
 
-def _checked(name: str, where: str) -> str:
+def _check_name(name: str, where: str) -> str:
     try:
         return check_name(name)
     except ValueError as error:
         raise DataError(f"{where}: {error}; rename it.") from None
 
 
-def left_out(folder: Path, inner: Collection[Path] = ()) -> str:
+def describe_left_out(folder: Path, inner: Collection[Path] = ()) -> str:
     """A sentence about what looks like a table in a folder and is not read; "" if nothing does.
 
     Without tables of its own a folder has them further down; of its folders `inner` ones are read.
@@ -173,7 +173,7 @@ def left_out(folder: Path, inner: Collection[Path] = ()) -> str:
         "" if tables else ", and lies in the folder itself, or in its train/, validation/ or test/"
     )
     return (
-        f"{folder}: {listed(others)} {verb} left out; a table that is read ends in .csv and is not "
+        f"{folder}: {list_names(others)} {verb} left out; a table that is read ends in .csv and is not "
         f"hidden{where}"
     )
 
@@ -238,6 +238,6 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def listed(names: Sequence[str]) -> str:
+def list_names(names: Sequence[str]) -> str:
     """Names of files or clients, which somebody else may have written, in a sentence."""
-    return named([printable(name, 60) for name in names], SHOWN)
+    return join_names([printable(name, 60) for name in names], SHOWN)

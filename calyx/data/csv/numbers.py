@@ -2,7 +2,7 @@
 
 A number has digits from 0 to 9, and a sign, the decimal mark and an exponent where it needs them;
 groups of three digits only with a declared mark. A declared unit may stand before or after it, and
-changes nothing: 45 % is 45. Nothing else is one. Decision 0050.
+changes nothing: 45 % is 45. Nothing else is one. See docs/decisions/0050.
 """
 
 import math

@@ -10,7 +10,7 @@ import numpy as np
 from calyx.data.csv.folder import rows_by_client
 from calyx.data.csv.rows import Dialect
 from calyx.data.csv.schema import SchemaConfig
-from calyx.data.csv.words import labelled
+from calyx.data.csv.words import find_labelled
 from calyx.data.schema import Repeating
 from calyx.data.tables import Chunk, read_chunks, read_header
 
@@ -18,7 +18,7 @@ MOST_COLUMNS = 50  # looked at
 MOST_REPEATING = 8  # kept of one client
 
 
-def repeating(
+def find_repeating(
     path: Path, used: Sequence[str], schema: SchemaConfig, dialect: Dialect
 ) -> dict[str | None, tuple[Repeating, ...]]:
     """Columns that are not `used` and whose words repeat, by client, from the first piece of a file.
@@ -35,7 +35,7 @@ def repeating(
     wanted = [*names, target.name] if client is None else [*names, target.name, client]
     found = dict[str | None, tuple[Repeating, ...]]()
     for piece in islice(read_chunks(path, wanted, dialect), 1):
-        chunk = piece.take(np.flatnonzero(labelled(piece, target)))
+        chunk = piece.take(np.flatnonzero(find_labelled(piece, target)))
         for name, rows in rows_by_client(path, chunk, client).items():
             columns = (_column(chunk, column, rows) for column in names)
             kept = (column for column in columns if column is not None)

@@ -2,7 +2,7 @@
 
 Lines and rows are counted against each other: what could be rows and stands inside quotation marks, a
 row with too few or too many cells, and an empty line that could be a row are refused, with the line
-as an editor counts it.
+as an editor counts it. See docs/decisions/0037.
 """
 
 import csv
@@ -13,10 +13,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
-from calyx.data.csv.encodings import encoding_of, told
+from calyx.data.csv.encodings import encoding_of, translate_errors
 from calyx.errors import DataError, printable
 from calyx.files.plain import plain
-from calyx.words.sentences import counted
+from calyx.words.sentences import say_count
 
 BREAK = re.compile(r"\r\n|\r|\n")
 # A word of Excel's: the delimiter of the lines below.
@@ -44,9 +44,12 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     one file. All rows have as many cells as there are names, or all have the same number of empty
     cells more at their ends. Raises DataError, also in the middle.
     """
-    with told(path, dialect.encoding):
+    with translate_errors(path, dialect.encoding):
         encoding = encoding_of(path, dialect.encoding)
-    with told(path, encoding), open(path, encoding=encoding, newline="", opener=plain) as file:
+    with (
+        translate_errors(path, encoding),
+        open(path, encoding=encoding, newline="", opener=plain) as file,
+    ):
         yield from _rows(path, file, replace(dialect, encoding=encoding))
 
 
@@ -131,8 +134,8 @@ class _Width:
         elif is_first and cells == self.names + 1:
             help_ += "; if rows begin with a name or number of their own, name it in the first line"
         raise DataError(
-            f"{self._path}, line {line}: {counted(cells, 'cell')}, and the first line names "
-            f"{counted(self.names, 'column')}; {help_}."
+            f"{self._path}, line {line}: {say_count(cells, 'cell')}, and the first line names "
+            f"{say_count(self.names, 'column')}; {help_}."
         )
 
 

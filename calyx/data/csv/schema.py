@@ -1,4 +1,4 @@
-"""The schema of a csv task, as its owner writes it in YAML."""
+"""The schema of a csv task, as its owner writes it in YAML. See docs/decisions/0022."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from calyx.config.section import PositiveFloat, config
 from calyx.data.csv.rows import Dialect
 from calyx.data.schema import Column, Unknown
 from calyx.data.tables import Field
-from calyx.data.words import Places, Word, alike, check_same, one_form, shown
+from calyx.data.words import Places, Word, alike, check_same, one_form, show_word
 from calyx.errors import ConfigError
 
 Text = Annotated[str, Range(min_length=1)]
@@ -158,7 +158,7 @@ class SchemaConfig:
             lost = [w for w in words if any(Places([w]).of(m) == 0 for m in self.missing)]
             if lost:
                 raise ValueError(
-                    f"{shown(lost[0])!r} is a category of {name} and stands under the schema's missing: "
+                    f"{show_word(lost[0])!r} is a category of {name} and stands under the schema's missing: "
                     "no row could have it"
                 )
 
@@ -203,7 +203,7 @@ def column_of(name: str, cfg: ColumnConfig) -> Column:
         high=cfg.high,
         unit=cfg.unit,
         unknown=cfg.unknown or "other",
-        words=tuple(map(shown, cfg.categories)),
+        words=tuple(map(show_word, cfg.categories)),
     )
 
 
@@ -231,7 +231,7 @@ def read_schema(path: object) -> dict[str, Any]:
     return values
 
 
-def composed_schema(schema: dict[Any, Any]) -> dict[str, Any]:
+def read_config_schema(schema: dict[Any, Any]) -> dict[str, Any]:
     """A schema that stands in Hydra's config, as JSON values. Raises ConfigError.
 
     Hydra has read it: whether its 8 was written 8 or 010 cannot be seen any more, so that a word

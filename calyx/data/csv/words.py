@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.data.csv.folder import listed
+from calyx.data.csv.folder import list_names
 from calyx.data.csv.rows import Dialect
 from calyx.data.csv.schema import ColumnConfig, TargetConfig
 from calyx.data.tables import UNKNOWN, Chunk, Field, codes, numbers
-from calyx.data.words import none_of, shown, told
+from calyx.data.words import describe_strange, none_of, show_word
 from calyx.errors import DataError, printable
 
 SHOWN = 3  # words of a column in one sentence
@@ -31,12 +31,13 @@ def labels(path: Path, chunk: Chunk, target: TargetConfig, dialect: Dialect) -> 
             "without a label are left out"
         )
         if cell is not None:
-            what = f"is {told(cell, classes)}, none of its classes ({listed(list(map(shown, classes)))})"
+            known = list_names(list(map(show_word, classes)))
+            what = f"is {describe_strange(cell, classes)}, none of its classes ({known})"
         raise DataError(f"{path}, line {line}: the target {printable(name, 40)} {what}.")
     return y.astype(np.int64) if classes else y
 
 
-def labelled(chunk: Chunk, target: TargetConfig) -> NDArray[np.bool_]:
+def find_labelled(chunk: Chunk, target: TargetConfig) -> NDArray[np.bool_]:
     """Which rows [N] are read: those with a label, where the schema leaves the others out; else all."""
     is_read = [cell is not None or target.missing == "refuse" for cell in chunk.cells[target.name]]
     return np.array(is_read, dtype=np.bool_)
@@ -73,6 +74,8 @@ def strange_words(
                 f"{none_of(str(cells[rows[0]]), words, 'categories')}; the schema refuses such words "
                 "(unknown: refuse); mend the cell, or name the word in the schema."
             )
-        told_of = {cell: told(str(cell), words) for cell in {cells[row] for row in rows}}
+        told_of = {
+            cell: describe_strange(str(cell), words) for cell in {cells[row] for row in rows}
+        }
         found[name] = {int(row): told_of[cells[row]] for row in rows}
     return Strange(found)

@@ -15,7 +15,7 @@ from calyx.data.drafting.columns import numbers_of
 from calyx.data.drafting.survey import Survey
 from calyx.data.drafting.targets import Answer
 from calyx.data.drafting.telling import EVENTS, TIMES, tokens
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 
 CHANCE = math.log(1e-9)  # a coincidence less likely than this is none
 ENOUGH = 100  # rows by which numbers may tell classes apart
@@ -26,7 +26,7 @@ EXACT = 1e-3  # of the target's spread: what rounding leaves of a sum
 Cells = Sequence[str | None]
 
 
-def giving_away(survey: Survey, answer: Answer, names: Sequence[str]) -> dict[str, str]:
+def find_giveaways(survey: Survey, answer: Answer, names: Sequence[str]) -> dict[str, str]:
     """Those of the columns that tell the answer, each with the reason."""
     rows = survey.sample.cells
     same = dict(answer.categories.same)
@@ -59,9 +59,7 @@ def _of_classes(survey: Survey, cells: Cells, labels: Cells, target: str) -> str
     filled = Counter(label for cell, label in pairs if cell is not None)
     for state, of in (("filled in", filled), ("empty", shares - filled)):
         if len(of) == 1 and _chance(of, set(of), shares) < CHANCE:
-            return (
-                f"{state} only where {target} is {named(sorted(map(str, of)))}: known afterwards?"
-            )
+            return f"{state} only where {target} is {join_names(sorted(map(str, of)))}: known afterwards?"
     by_word = defaultdict[str, Counter[str]](Counter)
     for cell, label in pairs:
         if cell is not None:
@@ -128,7 +126,7 @@ def _sums(
         fewer = [other for other in names if other != name]
         if fewer and _is_sum(matrix[rows][:, [list(kept).index(n) for n in fewer]], y[rows]):
             names = fewer
-    reason = f"{target} can be reckoned from {named(names)}"
+    reason = f"{target} can be reckoned from {join_names(names)}"
     rest = {name: x for name, x in kept.items() if name not in names}
     return dict.fromkeys(names, reason) | _sums(rest, y, target)
 

@@ -40,7 +40,7 @@ def categories(column: Column) -> Categories:
         return Categories()
     first = {_plain(word, are_codes): place for word, place in reversed(column.first.items())}
     return Categories(
-        tuple(_sorted(kept)),
+        tuple(_sort(kept)),
         are_codes,
         tuple((other, word) for other, word in sorted(same.items()) if word in kept),
         tuple((word, count, first[word]) for word, count in rare.items()),
@@ -78,7 +78,7 @@ def _is_other_spelling(
     return not (is_code and files[word] & files[other])
 
 
-def _sorted(words: list[str]) -> list[str]:
+def _sort(words: list[str]) -> list[str]:
     values = {word: exact(word) for word in sorted(words)}
     known = [word for word, value in values.items() if value is not None]
     known.sort(key=lambda word: values[word] or 0)

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from calyx.data.csv.folder import check_name, listed
+from calyx.data.csv.folder import check_name, list_names
 from calyx.data.drafting.ids import FEW
 from calyx.data.drafting.survey import Survey, check_column
 from calyx.data.drafting.telling import PLACES, SITES, tokens
@@ -50,7 +50,7 @@ def client_of(survey: Survey, name: str | None) -> Client | None:
     ]
     few = [one for one in survey.columns if len(survey.columns[one].words) <= FEW]
     likely = sites or places or [one for one in few if not _fault(survey, one)]
-    advice = f"; of its columns {listed(likely)} could be that" if likely else ""
+    advice = f"; of its columns {list_names(likely)} could be that" if likely else ""
     raise DataError(
         f"{survey.path} holds one CSV file, and a federation has several sites, five or more for "
         f"encrypted sums; put each site's rows into a file of its own, or name the column that says whose "

@@ -83,7 +83,7 @@ def with_marks(paths: Sequence[Path], names: Sequence[str], dialect: Dialect) ->
 
     Raises DataError where a file is written in another way than the others.
     """
-    marked = {path: _marked(path, names, dialect) for path in paths}
+    marked = {path: _find_marked(path, names, dialect) for path in paths}
     ways = [replace(dialect, decimal=decimal, thousands=mark) for decimal, mark in WAYS]
     reads = {path: [_read(cells, way) for way in ways] for path, cells in marked.items()}
     totals = [sum(counts[i] for counts in reads.values()) for i in range(len(ways))]
@@ -111,7 +111,7 @@ def with_marks(paths: Sequence[Path], names: Sequence[str], dialect: Dialect) ->
     return Writing(best, tuple(doubtful))
 
 
-def _marked(path: Path, names: Sequence[str], dialect: Dialect) -> dict[str, list[str]]:
+def _find_marked(path: Path, names: Sequence[str], dialect: Dialect) -> dict[str, list[str]]:
     """The cells of a file's first rows that a mark stands in, by column, without their units."""
     rows = read_rows(path, dialect)
     header = [name.strip() for name in next(rows)[1]]

@@ -1,4 +1,4 @@
-"""The whole way from a folder of CSV files, or one of them, to a schema."""
+"""The whole way from a folder of CSV files, or one of them, to a schema. See docs/decisions/0049."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from calyx.data.drafting.clients import Client, client_of
 from calyx.data.drafting.inputs import Input, inputs_of
 from calyx.data.drafting.survey import Survey, survey
-from calyx.data.drafting.targets import Answer, guessed_target, named_target
-from calyx.data.drafting.writing import written
+from calyx.data.drafting.targets import Answer, find_target, guess_target
+from calyx.data.drafting.writing import write_schema
 from calyx.errors import DataError, printable
 
 
@@ -39,14 +39,14 @@ def draft(path: Path, target: str | None = None, client: str | None = None) -> D
         raise DataError(
             f"--target and --client are both {printable(target, 40)}; name two columns."
         )
-    answer = guessed_target(seen, name) if target is None else named_target(seen, target)
+    answer = guess_target(seen, name) if target is None else find_target(seen, target)
     inputs = tuple(inputs_of(seen, answer, name))
     if all(one.left_out for one in inputs):
-        raise DataError(_nothing_left(seen, inputs))
-    return Draft(written(seen, answer, column, inputs), seen, answer, column, inputs)
+        raise DataError(_explain_nothing_left(seen, inputs))
+    return Draft(write_schema(seen, answer, column, inputs), seen, answer, column, inputs)
 
 
-def _nothing_left(seen: Survey, inputs: tuple[Input, ...]) -> str:
+def _explain_nothing_left(seen: Survey, inputs: tuple[Input, ...]) -> str:
     reasons = [f"{printable(one.name, 40)} ({printable(one.left_out, 300)})" for one in inputs[:3]]
     reasons += [
         f"{printable(name, 40) or repr('')} ({why})"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from calyx.data.csv.rows import Dialect
-from calyx.data.drafting.answers import giving_away
+from calyx.data.drafting.answers import find_giveaways
 from calyx.data.drafting.categories import FEW_NUMBERS, Categories, categories
 from calyx.data.drafting.columns import FEWEST, Column, numbers_of
 from calyx.data.drafting.ids import is_id
@@ -13,7 +13,7 @@ from calyx.data.drafting.ranges import WIDEST, codes_in, outwards
 from calyx.data.drafting.survey import Survey
 from calyx.data.drafting.targets import Answer
 from calyx.errors import printable
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 
 MOST_STRANGE = 3  # words that may mean "missing", among
 MANY = 20  # different numbers and more
@@ -38,7 +38,7 @@ def inputs_of(survey: Survey, answer: Answer, client: str | None) -> list[Input]
     names = [name for name in survey.columns if name not in (answer.name, client)]
     reasons = {name: _useless(survey, name, client) for name in names}
     usable = [name for name in names if not reasons[name]]
-    tell = giving_away(survey, answer, usable)
+    tell = find_giveaways(survey, answer, usable)
     if len(tell) < len(usable):
         reasons |= tell
     found = [
@@ -85,7 +85,7 @@ def _units_fault(column: Column) -> str:
             f"numbers, and beside some a word that fewer than {FEWEST} rows have; mend those cells"
         )
     if len(column.units) > 1:
-        return f"numbers of several units ({named(sorted(column.units))}); write one"
+        return f"numbers of several units ({join_names(sorted(column.units))}); write one"
     return ""
 
 
@@ -106,7 +106,7 @@ def _text(column: Column, strange: list[str]) -> str:
     """What keeps a text from being categories, or numbers."""
     if strange:
         return (
-            f"numbers, and {named([repr(printable(word, 40)) for word in strange])} among them; if that "
+            f"numbers, and {join_names([repr(printable(word, 40)) for word in strange])} among them; if that "
             "means no value, list it under missing, and the column as numbers"
         )
     numbers = column.present - column.texts

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calyx.data.csv.folder import copies, files_by_client, left_out, listed, tables_in
+from calyx.data.csv.folder import copies, describe_left_out, files_by_client, list_names, tables_in
 from calyx.data.csv.rows import Dialect
 from calyx.data.csv.split import part_folders
 from calyx.data.tables import read_header
 from calyx.data.words import exact
 from calyx.errors import DataError, printable
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
     folders = list(part_folders(path).values()) or [path]
     found = [table for folder in folders for table in tables_in(folder)]
     if not found:
-        left = left_out(path)
+        left = describe_left_out(path)
         raise DataError(
             f"{path} holds no CSV file{f' ({left})' if left else ''}; put one in it for each site, named "
             "after the site."
@@ -74,9 +74,9 @@ def _check_is_alike(path: Path, header: Sequence[str], usual: Sequence[str], who
     cure = "if it is a site's, name its columns as the others do; else put it elsewhere"
     if others:
         alike = [f"{name!r} to {folded[_folded(name)]!r}" for name in others]
-        cure = f"rename {printable(named(alike), 300)} in it"
+        cure = f"rename {printable(join_names(alike), 300)} in it"
     raise DataError(
-        f"{path} has {shared} of the {len(usual)} columns that {whose} ({listed(usual)}); {cure}."
+        f"{path} has {shared} of the {len(usual)} columns that {whose} ({list_names(usual)}); {cure}."
     )
 
 
@@ -120,4 +120,8 @@ def nearest(name: str, names: Sequence[str]) -> str:
     """A sentence that proposes the name that may be meant; the first names where none is alike."""
     folded = {one.casefold(): one for one in reversed(names)}
     alike = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    return f"is {printable(folded[alike[0]], 40)!r} meant?" if alike else f"it has {listed(names)}."
+    return (
+        f"is {printable(folded[alike[0]], 40)!r} meant?"
+        if alike
+        else f"it has {list_names(names)}."
+    )

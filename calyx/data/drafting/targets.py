@@ -38,7 +38,7 @@ class Answer:
         return self.column.missing
 
 
-def named_target(survey: Survey, name: str) -> Answer:
+def find_target(survey: Survey, name: str) -> Answer:
     """The column of --target. Raises DataError where it cannot be one."""
     if name in survey.left_out:
         said = survey.left_out[name].removesuffix("; left out")
@@ -50,7 +50,7 @@ def named_target(survey: Survey, name: str) -> Answer:
     return _answer(survey, name, "")
 
 
-def guessed_target(survey: Survey, client: str | None) -> Answer:
+def guess_target(survey: Survey, client: str | None) -> Answer:
     """The likeliest column by its name, its place and its values. Raises DataError if there is none."""
     scores = {
         name: _score(survey, name)
@@ -66,7 +66,7 @@ def guessed_target(survey: Survey, client: str | None) -> Answer:
     best = max(reversed(list(scores)), key=lambda name: scores[name])
     if fault := _fault(survey, best):
         raise DataError(fault)
-    reason = "by its name" if _telling(survey, best) > 0 else "by its place and values"
+    reason = "by its name" if _weigh_name(survey, best) > 0 else "by its place and values"
     return _answer(survey, best, reason)
 
 
@@ -78,7 +78,7 @@ def _answer(survey: Survey, name: str, reason: str) -> Answer:
 def _may_be_meant(survey: Survey, name: str) -> bool:
     """Whether a column can be predicted, or is called so and could but for a class of few rows."""
     spoilt = len(categories(survey.columns[name]).words) > 1
-    return not _fault(survey, name) or (spoilt and _telling(survey, name) >= SURE)
+    return not _fault(survey, name) or (spoilt and _weigh_name(survey, name) >= SURE)
 
 
 def _fault(survey: Survey, name: str) -> str:
@@ -124,7 +124,7 @@ def _is_number(column: Column, name: str) -> bool:
     return not ((is_even and not words & OF_NUMBERS) or words & OF_CLASSES)
 
 
-def _telling(survey: Survey, name: str) -> int:
+def _weigh_name(survey: Survey, name: str) -> int:
     """How much a name says that the column is predicted; below 0 where it says the contrary."""
     words, shared = set(tokens(name)), Counter(w for n in survey.columns for w in set(tokens(n)))
     if words == {"y"} and any(other.casefold() in ("x", "z") for other in survey.columns):
@@ -145,4 +145,4 @@ def _score(survey: Survey, name: str) -> int:
     if not _is_number(column, name):
         kind = 12 if len(categories(column).words) == 2 else 8
     is_site = len(survey.files) > 1 and None not in column.only.values()
-    return _telling(survey, name) + place + kind - 10 * (column.missing > 0) - 100 * is_site
+    return _weigh_name(survey, name) + place + kind - 10 * (column.missing > 0) - 100 * is_site

@@ -13,12 +13,14 @@ from calyx.data.drafting.ranges import short, typical
 from calyx.data.drafting.survey import Survey
 from calyx.data.drafting.targets import Answer
 from calyx.errors import printable
-from calyx.words.sentences import counted
+from calyx.words.sentences import say_count
 
 LONGEST_KEY = 1000  # characters of a name that YAML takes before a colon
 
 
-def written(survey: Survey, answer: Answer, client: Client | None, inputs: Sequence[Input]) -> str:
+def write_schema(
+    survey: Survey, answer: Answer, client: Client | None, inputs: Sequence[Input]
+) -> str:
     """The schema's text."""
     lines = [
         *_beginning(survey),
@@ -34,7 +36,7 @@ def written(survey: Survey, answer: Answer, client: Client | None, inputs: Seque
 
 def _beginning(survey: Survey) -> Iterator[str]:
     files, rows = len(survey.files), sum(survey.rows)
-    of = f"{counted(files, 'file')}, {rows:,} rows" if survey.is_folder else f"{rows:,} rows"
+    of = f"{say_count(files, 'file')}, {rows:,} rows" if survey.is_folder else f"{rows:,} rows"
     yield (
         f"# A draft from {printable(survey.path.resolve().name, 200)} ({of}): check every line before you "
         "use it."
@@ -51,7 +53,7 @@ def _target(survey: Survey, answer: Answer) -> Iterator[str]:
     center, scale = "", ""
     if answer.column.is_number:
         center, scale = typical(cells[np.isfinite(cells)])
-    classes = f"classes: [{', '.join(_listed(answer.categories))}]"
+    classes = f"classes: [{', '.join(_list_words(answer.categories))}]"
     if answer.is_number:
         yield f"  center: {center} # a typical value"
         yield f"  scale: {scale} # a typical distance from it"
@@ -101,7 +103,7 @@ def _column(one: Input) -> Iterator[str]:
     begin = f"{key}:" if len(key) < LONGEST_KEY else f"? {key}\n  :"
     parts = ["kind: numeric"]
     if one.categories.words:
-        parts = ["kind: categorical", f"categories: [{', '.join(_listed(one.categories))}]"]
+        parts = ["kind: categorical", f"categories: [{', '.join(_list_words(one.categories))}]"]
     if one.tells:
         yield f"# Leave it out, if you have others: {one.tells}"
     if one.categories.same:
@@ -109,7 +111,7 @@ def _column(one: Input) -> Iterator[str]:
         parts.append(f"same: {_same(one.categories)}")
     if one.categories.rare:
         count = len(one.categories.rare)
-        yield f"# {counted(count, 'word')} of fewer than {FEWEST} rows: not listed, and read as another"
+        yield f"# {say_count(count, 'word')} of fewer than {FEWEST} rows: not listed, and read as another"
     if one.bounds:
         parts += [f"low: {short(one.bounds[0])}", f"high: {short(one.bounds[1])}"]
     if one.codes:
@@ -123,19 +125,19 @@ def _column(one: Input) -> Iterator[str]:
     yield f"{begin} {{{', '.join(parts)}}}"
 
 
-def _listed(found: Categories) -> list[str]:
+def _list_words(found: Categories) -> list[str]:
     """Words as YAML: whole numbers without quotes, so that a site's 1.0 is 1."""
-    return [_declared(found, one) for one in found.words]
+    return [_declare(found, one) for one in found.words]
 
 
-def _declared(found: Categories, one: str) -> str:
+def _declare(found: Categories, one: str) -> str:
     is_number = not found.are_codes and one.removeprefix("-").isdecimal() and one.isascii()
     return one if is_number else word(one)
 
 
 def _same(found: Categories) -> str:
     pairs: Mapping[str, str] = dict(found.same)
-    return "{" + ", ".join(f"{word(a)}: {_declared(found, b)}" for a, b in pairs.items()) + "}"
+    return "{" + ", ".join(f"{word(a)}: {_declare(found, b)}" for a, b in pairs.items()) + "}"
 
 
 def _rows(count: int) -> str:

@@ -68,7 +68,7 @@ def _why_apart(groups: Sequence[Group]) -> str:
     return "their figures are of other rows"
 
 
-def described(group: Group) -> str:
+def describe_group(group: Group) -> str:
     """What a group's figures are, and of whom."""
     if group.kind is None:
         return "no figure"
@@ -96,7 +96,7 @@ def _copies(standings: Sequence[Standing], what: str) -> list[str]:
             else:
                 why = "models that differ; their mean counts as one"
             found.append(f"{one.label}: {len(known)} {what}s have seed {seed} and {why}")
-    return _cut(found)
+    return _shorten(found)
 
 
 def _without_spread(standings: Sequence[Standing]) -> list[str]:
@@ -119,7 +119,7 @@ def _without_spread(standings: Sequence[Standing]) -> list[str]:
                 f"{one.label}: all {num} seeds gave exactly the same figure, which is a reason to "
                 "look and no certainty"
             )
-    return _cut(found)
+    return _shorten(found)
 
 
 def _seeds_compared(groups: Sequence[Group]) -> list[str]:
@@ -209,7 +209,7 @@ def _is_idle(key: str, results: Sequence[Result]) -> bool:
             return False
         others = (one.seed, tuple(pair for pair in one.settings if pair[0] != key))
         value = dict(one.settings).get(key)
-        outcome = (one.model, tuple(sorted(_told(one.figures).items())))
+        outcome = (one.model, tuple(sorted(_select_figures(one.figures).items())))
         alike.setdefault(others, {}).setdefault(value, set()).add(outcome)
     several = [values for values in alike.values() if len(values) > 1]
     return bool(several) and all(len(set().union(*v.values())) == 1 for v in several)
@@ -220,7 +220,7 @@ def _keys(settings: Sequence[Mapping[str, str]]) -> list[str]:
     return list(dict.fromkeys(key for one in settings for key in one))
 
 
-def _told(figures: Mapping[str, Any]) -> dict[str, float]:
+def _select_figures(figures: Mapping[str, Any]) -> dict[str, float]:
     """The figures of a model, common or a client's own; not what it cost, and not when it was best."""
     return {
         key: float(value)
@@ -249,7 +249,7 @@ def _names(keys: Sequence[str]) -> str:
     return " and ".join(keys) if len(keys) < 3 else f"{', '.join(keys[:-1])} and {keys[-1]}"
 
 
-def _cut(found: list[str]) -> list[str]:
+def _shorten(found: list[str]) -> list[str]:
     """The first few of a kind, and how many more there are."""
     more = len(found) - _MOST_NAMED
     return found if more <= 0 else [*found[:_MOST_NAMED], f"and {more} more settings likewise"]

@@ -2,6 +2,7 @@
 
 A mean over the seeds that happened to finish is not put beside a mean over all, and figures of
 other rows, units or kinds are not sorted in one column: such settings stand in groups of their own.
+See docs/decisions/0030.
 """
 
 from collections.abc import Iterable, Sequence
@@ -130,8 +131,8 @@ def rank(entries: Iterable[Entry]) -> list[Group]:
         else:
             group.append(one)
     if empty and len(groups) == 1:
-        return [_ranked([*groups[0], *empty])]
-    return [*map(_ranked, groups), *([_ranked(empty)] if empty else [])]
+        return [_rank([*groups[0], *empty])]
+    return [*map(_rank, groups), *([_rank(empty)] if empty else [])]
 
 
 def is_comparable(one: Standing, other: Standing) -> bool:
@@ -171,7 +172,7 @@ def _is_whole(one: Standing, group: Sequence[Standing]) -> bool:
     return bool(one.values) and set(one.seeds) - set(one.values) <= set(lost_seeds(group))
 
 
-def _ranked(group: Sequence[Standing]) -> Group:
+def _rank(group: Sequence[Standing]) -> Group:
     seeds = ranking_seeds(group)
     kind = next((one.kind for one in group if one.values), None)
     sign = kind.sign if kind else 1

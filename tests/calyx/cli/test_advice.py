@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from calyx.cli.contradictions import refuse_undone
-from calyx.cli.hydra_program import composed
+from calyx.cli.hydra_program import compose_config
 from calyx.cli.main import run
-from calyx.cli.settling import settled
-from calyx.errors import UserError, pasted
+from calyx.cli.settling import settle
+from calyx.errors import UserError, quote_command
 from calyx.simulation.planning import plan
 
 GROUPS = "privacy=none privacy.groups=all"
@@ -75,7 +75,7 @@ def test_a_setting_that_a_sentence_gives_can_be_started(row):
 
 def start(words):
     """Everything that `calyx simulate` checks before it trains."""
-    config = settled(composed(words), single=True)
+    config = settle(compose_config(words), single=True)
     refuse_undone(words, config)
     plan(config)
 
@@ -159,7 +159,7 @@ def test_a_command_that_a_sentence_names_does_what_it_is_named_for(here, capfd, 
 def test_words_of_a_command_can_be_pasted_into_a_shell():
     words = ["it's", "a b", "$HOME", "~/x", "größe", "a=b", "*", "`ls`", 'x"y', "plain"]
     printed = subprocess.run(
-        ["bash", "-c", f"printf '%s\\n' {pasted(*words)}"],
+        ["bash", "-c", f"printf '%s\\n' {quote_command(*words)}"],
         capture_output=True,
         text=True,
         check=True,

@@ -12,8 +12,8 @@ from support.csv_files import write_folder
 from support.run_folders import make
 
 from calyx.cli import main
-from calyx.cli.hydra_program import composed
-from calyx.cli.settling import settled
+from calyx.cli.hydra_program import compose_config
+from calyx.cli.settling import settle
 from calyx.files import foreign
 from calyx.run.folder import RunFolder
 
@@ -32,7 +32,7 @@ def made(tmp_path_factory):
     write_folder(folder / "rows", clients=3, rows=12)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        config = settled(composed(CSV), single=True)
+        config = settle(compose_config(CSV), single=True)
     config["task"]["data_dir"] = config["client"]["data_dir"] = "rows"
     for name in ("run", "other"):
         make(folder / name, 0.8)

@@ -3,12 +3,12 @@
 import pytest
 
 from calyx.cli.idle import idle_settings
-from calyx.cli.settling import settled
+from calyx.cli.settling import settle
 from calyx.composing.compose import compose
 
 
 def said(*words):
-    return idle_settings(words, settled(compose(list(words)), single=True))
+    return idle_settings(words, settle(compose(list(words)), single=True))
 
 
 IDLE = [

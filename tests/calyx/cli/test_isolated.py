@@ -110,11 +110,11 @@ def test_code_that_was_not_signed_does_not_run_before_it_is_found_nor_caches_nor
 def test_variables_that_are_left_aside_are_said(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "evil")
     monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
-    assert isolated.left_aside() is None  # this process reads them
+    assert isolated.say_left_aside() is None  # this process reads them
     monkeypatch.setattr(isolated.sys, "flags", type("", (), {"isolated": 1}))
-    assert isolated.left_aside().startswith("PYTHONPATH is set, and not used")
+    assert isolated.say_left_aside().startswith("PYTHONPATH is set, and not used")
     monkeypatch.setenv("PYTHONHOME", "evil")
-    assert isolated.left_aside().startswith("PYTHONHOME, PYTHONPATH are set")
+    assert isolated.say_left_aside().startswith("PYTHONHOME, PYTHONPATH are set")
 
 
 @pytest.mark.e2e

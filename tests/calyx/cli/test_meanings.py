@@ -2,7 +2,7 @@
 
 import pytest
 
-from calyx.cli.meanings import MEANINGS, explained
+from calyx.cli.meanings import MEANINGS, explain
 from calyx.secagg.refusals import RefusalCode
 from calyx.wire.messages import FailureCode
 
@@ -16,14 +16,12 @@ def test_every_code_has_a_meaning_of_one_line():
 
 
 def test_a_sentence_is_followed_by_the_meaning_of_each_code_once():
-    said = explained(
-        "Round 1 failed (va: no-rows; north: second-vector (stage 0); south: no-rows)."
-    )
+    said = explain("Round 1 failed (va: no-rows; north: second-vector (stage 0); south: no-rows).")
     assert said.count("no-rows: the client has no rows") == 1
     assert said.count("second-vector: the site has answered") == 1
-    assert explained(said) == said
-    assert explained("All is well.") == "All is well."
-    assert explained("non-malformed-x") == "non-malformed-x"
+    assert explain(said) == said
+    assert explain("All is well.") == "All is well."
+    assert explain("non-malformed-x") == "non-malformed-x"
 
 
 @pytest.mark.e2e

@@ -14,7 +14,7 @@ from support.run_folders import make
 from support.site_files import changed, site_values, write_site
 
 from calyx.cli import main
-from calyx.cli.outputs import claimed
+from calyx.cli.outputs import claim
 from calyx.errors import UserError
 from calyx.files.outputs import claim_output, write_whole
 from server.checkpoints import _newest_first
@@ -196,7 +196,7 @@ def test_what_nobody_else_may_read_stays_so_when_it_is_replaced(place):
 
 
 def test_a_new_file_may_lie_in_a_runs_folder_beside_its_own(place):
-    out = claimed(Namespace(out=Path("run/predictions.csv"), replace=False), [place / "new.csv"])
+    out = claim(Namespace(out=Path("run/predictions.csv"), replace=False), [place / "new.csv"])
     out.write(b"rows")
     assert Path("run/predictions.csv").read_bytes() == b"rows"
 

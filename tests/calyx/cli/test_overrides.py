@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from support.site_files import changed, site_values
 
 from calyx.cli.arguments import Parser
-from calyx.cli.hydra_program import composed
-from calyx.cli.overrides import parsed, readable, why_ambiguous, why_unreadable
+from calyx.cli.hydra_program import compose_config
+from calyx.cli.overrides import parse_override, quote_overrides, why_ambiguous, why_unreadable
 from calyx.cli.places import run_place
 from calyx.cli.resume import _value
-from calyx.composing.compose import PATH_KEYS, resolved
+from calyx.composing.compose import PATH_KEYS, resolve
 from calyx.errors import UserError
 from calyx.files.plain import at_home
 from calyx.fleet.site import read_site_config
@@ -46,16 +46,16 @@ def home(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", [*PLAIN, *ODD])
 def test_the_value_of_a_path_is_the_path(path):
-    [word] = readable([f"task.data_dir={path}"])
-    assert parsed(word).value() == path
-    assert readable([word]) == [word]
+    [word] = quote_overrides([f"task.data_dir={path}"])
+    assert parse_override(word).value() == path
+    assert quote_overrides([word]) == [word]
 
 
 @given(st.text(min_size=1).map("/x{}y".format))
 def test_any_path_is_read_as_it_is_or_refused(path):
     """But what is Hydra's own: several values, `${…}`, and a backslash before one of its signs."""
-    [word] = readable([f"task.data_dir={path}"])
-    found = parsed(word)
+    [word] = quote_overrides([f"task.data_dir={path}"])
+    found = parse_override(word)
     if not re.search(r"[,\\]|\$\{", path):
         assert found.value() == path
 
@@ -63,20 +63,20 @@ def test_any_path_is_read_as_it_is_or_refused(path):
 @pytest.mark.parametrize("key", [*PATH_KEYS, "hydra.run.dir", "+task.of_my_own"])
 def test_the_home_folder_is_in_place_of_its_sign(home, key):
     """Of a package's own task Calyx knows no paths; but no other value begins so."""
-    for word in readable([f"{key}=~/rows (1)", f"{key}=~"]):
-        assert parsed(word).value() in (f"{home}/rows (1)", home)
+    for word in quote_overrides([f"{key}=~/rows (1)", f"{key}=~"]):
+        assert parse_override(word).value() in (f"{home}/rows (1)", home)
 
 
 def test_in_a_sweep_the_commas_of_a_path_part_several(home):
-    assert readable(["task.data_dir=~/a,größe,c"], sweeps=True) == [
+    assert quote_overrides(["task.data_dir=~/a,größe,c"], sweeps=True) == [
         f"task.data_dir='{home}/a','größe',c"
     ]
-    assert readable(["task.data_dir=glob(x)"], sweeps=True) == ["task.data_dir=glob(x)"]
+    assert quote_overrides(["task.data_dir=glob(x)"], sweeps=True) == ["task.data_dir=glob(x)"]
 
 
 def test_a_quoted_path_and_one_of_a_config_are_of_the_home_folder_too(home, tmp_path):
-    cfg = composed(["audit.baseline='~/january'", "hydra.run.dir='~/runs/x'"])
-    assert resolved(cfg)["audit"]["baseline"] == f"{home}/january"
+    cfg = compose_config(["audit.baseline='~/january'", "hydra.run.dir='~/runs/x'"])
+    assert resolve(cfg)["audit"]["baseline"] == f"{home}/january"
     with run_place(cfg, {}) as place:
         assert place.path == Path(home, "runs", "x")
         assert place.path.is_dir()
@@ -85,7 +85,7 @@ def test_a_quoted_path_and_one_of_a_config_are_of_the_home_folder_too(home, tmp_
 
 def test_two_runs_of_one_second_have_two_places(home, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    cfg = composed([])
+    cfg = compose_config([])
     with run_place(cfg, {}) as one, run_place(cfg, {}) as two:
         assert re.fullmatch(r"runs/\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d", str(one.path))
         assert str(two.path) == f"{one.path}-2"
@@ -140,7 +140,7 @@ def test_what_a_sentence_says_to_write_can_be_pasted_into_a_shell(word, value):
     pasted = subprocess.run(
         ["bash", "-c", f"printf %s {advice}"], capture_output=True, text=True, check=True
     ).stdout
-    assert parsed(pasted).value() == value
+    assert parse_override(pasted).value() == value
     assert not re.search("Exception|mismatched|viable|EOF", why_unreadable(word))
 
 
@@ -148,7 +148,7 @@ def test_what_is_no_key_or_has_several_values_is_said():
     assert why_unreadable("rounds") == "The argument 'rounds' is no KEY=VALUE."
     assert "'a b' is no config key" in why_unreadable("a b=1")
     advice = why_ambiguous("a.b=1,2").partition("or write ")[2].split("'")[1]
-    assert parsed(advice).value() == "1,2"
+    assert parse_override(advice).value() == "1,2"
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_what_is_no_key_or_has_several_values_is_said():
 )
 def test_what_is_no_section_or_no_key_is_one_sentence(override, said):
     with pytest.raises(UserError, match=said):
-        resolved(composed(["task=csv", override]))
+        resolve(compose_config(["task=csv", override]))
 
 
 def test_a_text_with_the_sign_of_another_key_is_read_as_the_sentence_says(tmp_path):
-    config = composed(["task=heart", 'task.data_dir="a\\${x}"'])
-    assert resolved(config)["task"]["data_dir"] == "a${x}"
+    config = compose_config(["task=heart", 'task.data_dir="a\\${x}"'])
+    assert resolve(config)["task"]["data_dir"] == "a${x}"

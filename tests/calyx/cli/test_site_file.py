@@ -12,10 +12,10 @@ from support.orders import order
 
 from calyx.cli import keys
 from calyx.cli.main import run as program
-from calyx.cli.overrides import readable
+from calyx.cli.overrides import quote_overrides
 from calyx.cli.site_file import task_template
 from calyx.cli.template_check import outside_template
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
 from calyx.fleet.site import read_site_config
@@ -51,7 +51,7 @@ OWN = {
 
 def default_run(overrides):
     """The run of a config as the server would have it before anything was counted."""
-    run = parse(RunConfig, resolved(compose(readable(overrides))), "")
+    run = parse(RunConfig, resolve(compose(quote_overrides(overrides))), "")
     schema = load_task(run.task).schema
     return replace(run, preprocessing=choose(run.preprocessing, schema, run.phases).section)
 
@@ -62,7 +62,7 @@ def rows(tmp_path_factory):
 
 
 def test_the_bounds_are_those_of_the_review():
-    """Source: STRICT.md §5, value by value."""
+    """Value by value: docs/decisions/0056, and the policy that docs/deploy.md prints."""
     bounds = task_template("csv").bounds
     wanted = {
         "task.name": ["csv"],

@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 
 from support.pages import ROOT, commands
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.data.partitions import PartitionConfig
 
 PAGE = (ROOT / "docs" / "tasks.md").read_text()
@@ -33,7 +33,7 @@ def test_what_the_page_says_of_models_and_clients_is_so():
         ("shakespeare", "26,865", "36 speaking roles"),
         ("vowel", "64 hidden units", "15 speakers"),
     ):
-        task = load_task(resolved(compose([f"task={name}"]))["task"])
+        task = load_task(resolve(compose([f"task={name}"]))["task"])
         model = task.model(len(task.schema.columns))
         row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |"))
         assert parameters in row

@@ -8,12 +8,12 @@ import pytest
 
 from calyx.cli.main import run
 from calyx.cli.tracking import final_scalars, parameters, scalars, to_mlflow
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
 from calyx.simulation import planning
-from calyx.words.extras import adding
+from calyx.words.extras import advise_extra
 
 SMALL = ["baselines=false", "engine.workers=0", "privacy=none", "task.num_clients=3"]
 
@@ -125,6 +125,6 @@ def test_a_tracking_server_that_cannot_be_reached_costs_a_warning(tmp_path, monk
 def test_a_tracker_that_is_not_installed_is_one_sentence(monkeypatch, key):
     monkeypatch.setattr(planning, "find_spec", lambda _: None)
     with pytest.raises(
-        ConfigError, match=f"{key}=true needs the extra {key}: {re.escape(adding(key))}"
+        ConfigError, match=f"{key}=true needs the extra {key}: {re.escape(advise_extra(key))}"
     ):
-        planning.check_config(resolved(compose([f"{key}=true"])))
+        planning.check_config(resolve(compose([f"{key}=true"])))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from calyx.composing.compose import compose, resolved
-from calyx.composing.defaults import followed, learning_rate
+from calyx.composing.compose import compose, resolve
+from calyx.composing.defaults import fill_in_defaults, learning_rate
 from calyx.config.section import RunConfig, better_is, parse
 from calyx.data.schema import Column, Schema, Target
 from calyx.errors import ConfigError
@@ -12,7 +12,7 @@ from server.phases.train import settings_of
 
 
 def settled(*words):
-    config = resolved(compose(list(words)))
+    config = resolve(compose(list(words)))
     return parse(RunConfig, config, "")
 
 
@@ -191,10 +191,10 @@ def test_a_table_of_ones_own_gets_the_rules_learning_rate_unless_it_is_written(r
 
 
 def test_what_is_filled_in_stays_when_a_run_goes_on(rows):
-    config = resolved(compose(["task=csv", rows]))
-    assert followed(config) == config
+    config = resolve(compose(["task=csv", rows]))
+    assert fill_in_defaults(config) == config
     before = config | {"training": config["training"] | {"lr": 0.2}}
-    assert followed(before)["training"]["lr"] == 0.2
+    assert fill_in_defaults(before)["training"]["lr"] == 0.2
 
 
 def test_other_tasks_keep_their_own_learning_rate_and_can_ask_for_the_rules():

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.data import tables
 from calyx.data.csv.schema import read_schema
 from calyx.data.drafting.draft import draft as draft_of
@@ -71,7 +71,7 @@ def test_a_task_reads_the_draft_at_once(tmp_path):
     for i in range(3):
         write(tmp_path, f"site-{i}.csv", seed=i)
     (tmp_path / "schema.yaml").write_text(draft(tmp_path / "site-0.csv"))
-    task = load_task(resolved(compose(["task=csv", f"task.data_dir={tmp_path}"]))["task"])
+    task = load_task(resolve(compose(["task=csv", f"task.data_dir={tmp_path}"]))["task"])
     table = task.load("site-1", tmp_path, 1)
     assert table.x.shape == (ROWS, 4)
     assert set(table.y) == {0, 1}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.data.faults import STRENGTHS, Fault, corrupt, drawn, inject, parse_faults
+from calyx.data.faults import STRENGTHS, Fault, corrupt, draw_columns, inject, parse_faults
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import ConfigError, DataError
 from calyx.seeding import rng
@@ -112,13 +112,13 @@ def test_swapped_columns_change_places_with_all_that_is_missing_in_them():
 def test_swapped_columns_are_drawn_within_one_kind():
     kinds = {column.name: column.kind for column in SCHEMA.columns}
     for seed in range(20):
-        got = drawn(table(), SCHEMA, fault("swapped"), seed)
+        got = draw_columns(table(), SCHEMA, fault("swapped"), seed)
         assert got.column != got.other
         assert kinds[str(got.column)] == kinds[str(got.other)] != "text"
 
 
 def test_the_second_column_is_drawn_where_only_the_first_is_named():
-    got = drawn(table(), SCHEMA, fault("swapped", column="thal"), 1)
+    got = draw_columns(table(), SCHEMA, fault("swapped", column="thal"), 1)
     assert (got.column, got.other) == ("thal", "sex")
 
 
@@ -143,7 +143,7 @@ def test_two_faults_of_one_kind_are_drawn_apart():
 
 
 def test_columns_are_drawn_by_seed():
-    names = {drawn(table(), SCHEMA, fault("missing"), seed).column for seed in range(40)}
+    names = {draw_columns(table(), SCHEMA, fault("missing"), seed).column for seed in range(40)}
     assert names == {"age", "chol", "sex", "thal"}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.data.schema import Column, Table, join
 from calyx.preprocessing.choice import choose
@@ -28,7 +28,7 @@ TASKS = sorted(set(PROJECT["entry-points"]["calyx.tasks"]) - {"csv"})
 def test_a_tasks_file_sets_its_section_and_may_set_what_suits_its_model(name):
     file = ROOT / "conf" / "task" / f"{name}.yaml"
     assert file.read_text().startswith("# @package _global_\n")
-    config = resolved(compose([f"task={name}"]))
+    config = resolve(compose([f"task={name}"]))
     assert config["task"]["name"] == name
     assert config["task"]["data_dir"] is None
     assert config["training"]["name"] == "default"  # what the task leaves out stays
@@ -36,7 +36,7 @@ def test_a_tasks_file_sets_its_section_and_may_set_what_suits_its_model(name):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_describes_itself_before_any_data_is_read(name):
-    task = load_task(resolved(compose([f"task={name}"]))["task"])
+    task = load_task(resolve(compose([f"task={name}"]))["task"])
     assert task.name == name
     assert list(task.clients) == sorted(set(task.clients))
     names = [column.name for column in task.schema.columns]
@@ -48,7 +48,7 @@ def test_a_task_describes_itself_before_any_data_is_read(name):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_tasks_model_takes_what_its_own_preprocessing_gives(name):
-    config = resolved(compose([f"task={name}"]))
+    config = resolve(compose([f"task={name}"]))
     task = load_task(config["task"])
     section = choose(config["preprocessing"], task.schema, config["phases"]).section
     cfg = parse(PreprocessingConfig, section, "preprocessing")

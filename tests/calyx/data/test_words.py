@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.data.words import Places, alike, exact, shown
+from calyx.data.words import Places, alike, exact, show_word
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_a_number_is_itself_with_zeros_before_and_behind(number, before, behind)
 
 @given(st.integers() | st.floats(-1e20, 1e20))
 def test_a_declared_number_is_shown_as_a_cell_that_is_it(word):
-    assert Decimal(shown(word)) == Decimal(repr(word))
-    assert Places([word]).of(shown(word)) == (0 if len(shown(word)) <= 300 else None)
+    assert Decimal(show_word(word)) == Decimal(repr(word))
+    assert Places([word]).of(show_word(word)) == (0 if len(show_word(word)) <= 300 else None)
 
 
 def test_what_would_be_the_same_number_is_told_beside():

@@ -13,7 +13,7 @@ from calyx.files.plain import (
     append_lines,
     ends_whole,
     inner,
-    locked,
+    lock_file,
     plain,
     read_lines,
     read_plain,
@@ -138,7 +138,7 @@ def links(tmp_path):
 def test_no_write_follows_a_link(links):
     for write in (
         lambda: append_lines(links / "rows.jsonl", [{"round": 1}]),
-        lambda: locked(links / ".lock").__enter__(),
+        lambda: lock_file(links / ".lock").__enter__(),
         lambda: write_synced(links / "summary.json", b"{}"),
         lambda: inner(str(links / "rows.jsonl"), os.O_WRONLY),
     ):
@@ -193,7 +193,7 @@ def test_lines_grow_in_a_file_of_their_own(tmp_path):
 
 def test_a_lock_is_held_by_one_and_empties_no_file(tmp_path):
     (tmp_path / "lock").write_text("kept")
-    lock = partial(locked, tmp_path / "lock", is_inherited=True)
+    lock = partial(lock_file, tmp_path / "lock", is_inherited=True)
     with lock() as first, lock() as second:
         assert (first, second) == (True, False)
     assert (tmp_path / "lock").read_text() == "kept"

@@ -18,7 +18,7 @@ from calyx.findings.findings import find
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import fit_sums, shortcomings
 from calyx.preprocessing.fitting import constants_of, fit, outlier_bounds
-from calyx.preprocessing.fitting import given as taken
+from calyx.preprocessing.fitting import fit_by_config as taken
 from calyx.survey.blocks import ALL
 from calyx.survey.places import FINEST, group, tables
 

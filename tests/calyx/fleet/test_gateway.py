@@ -408,6 +408,15 @@ def test_bodies_of_a_site_and_of_all_sites_are_bounded():
         assert again
 
 
+def test_two_empty_requests_of_a_site_at_once_are_both_counted():
+    """Whichever ends first: a pipelined one that was cut off answered the site's next with 500."""
+    held = Held(Limits(site_bytes=150, total_bytes=200))
+    with held.of("north", 0) as outer, held.of("north", 0) as inner:
+        assert (outer, inner) == (True, True)
+    with held.of("north", 150) as again:
+        assert again
+
+
 def test_an_address_of_ipv6_is_a_subscribers_64_bits():
     assert neighbourhood("2001:db8:1:2:3::4") == neighbourhood("2001:db8:1:2:ffff::1")
     assert neighbourhood("2001:db8:1:2::") != neighbourhood("2001:db8:1:3::")

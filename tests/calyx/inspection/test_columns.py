@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from calyx.data.schema import Column
 from calyx.inspection.columns import (
     column_findings,
-    named_factor,
+    find_factor,
     outliers,
     undeclared_code,
     unit_findings,
@@ -156,7 +156,7 @@ def test_a_column_without_a_range_has_no_wrong_unit():
     ("ratio", "factor"), [(9.8, 10), (0.1, 0.1), (38, 38.67), (0.45, 1 / 2.2046), (1.3, None)]
 )
 def test_a_ratio_is_named_after_the_units_that_it_is_between(ratio, factor):
-    assert named_factor(ratio) == (pytest.approx(factor) if factor else None)
+    assert find_factor(ratio) == (pytest.approx(factor) if factor else None)
 
 
 def test_no_sentence_holds_a_value_of_a_row():

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.data.faults import Fault, inject
 from calyx.data.schema import Column, Schema, Table
 from calyx.inspection.finding import LocalFinding
@@ -17,7 +17,7 @@ from calyx.tasks.registry import load_task
 
 
 def digits() -> Digits:
-    task = load_task(resolved(compose(["task=digits"]))["task"])
+    task = load_task(resolve(compose(["task=digits"]))["task"])
     assert isinstance(task, Digits)
     return task
 

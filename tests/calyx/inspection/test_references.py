@@ -6,9 +6,9 @@ import pytest
 from calyx.data.schema import Column, Schema, Table
 from calyx.inspection.references import (
     Reference,
+    find_swapped_by_range,
+    find_swapped_by_reference,
     reference_of,
-    swapped_by_range,
-    swapped_by_reference,
     unit_by_reference,
     version_findings,
 )
@@ -55,7 +55,7 @@ def times(name: str, factor: float) -> Table:
 
 
 def pairs(of: Table, reference: Reference) -> list[str | None]:
-    return [f.column for f in swapped_by_reference(of, SCHEMA, reference)]
+    return [f.column for f in find_swapped_by_reference(of, SCHEMA, reference)]
 
 
 def units(of: Table) -> list[tuple[str | None, str]]:
@@ -66,7 +66,7 @@ def units(of: Table) -> list[tuple[str | None, str]]:
 def test_sound_columns_are_not_told():
     known = reference_of(table("before", 1000), SCHEMA)
     assert pairs(table(), known) == []
-    assert list(swapped_by_range(table(), SCHEMA)) == []
+    assert list(find_swapped_by_range(table(), SCHEMA)) == []
     assert units(table()) == []
     assert list(version_findings(table(), SCHEMA, known)) == []
 
@@ -84,7 +84,7 @@ def test_columns_that_fit_only_each_others_range_are_told_without_quantiles():
     )
     draw = rng(1, "dates")
     x = np.stack([draw.integers(2000, 2020, 100), draw.integers(1, 32, 100)], axis=1)
-    (finding,) = swapped_by_range(Table(x.astype(np.float64), np.zeros(100, np.int64)), narrow)
+    (finding,) = find_swapped_by_range(Table(x.astype(np.float64), np.zeros(100, np.int64)), narrow)
     assert (finding.check, finding.column, finding.count) == ("swapped", "day", 100)
     assert "year" in finding.message
 
@@ -94,7 +94,7 @@ def test_columns_that_are_alike_are_told_apart_by_the_last_version():
     x = rng(1, "alike").normal([0.0, 0.5], 1, (1000, 2))
     before = reference_of(Table(x[:500], np.zeros(500, np.int64)), alike)
     now = Table(x[500:, ::-1].copy(), np.zeros(500, np.int64))
-    (finding,) = swapped_by_reference(now, alike, before)
+    (finding,) = find_swapped_by_reference(now, alike, before)
     assert finding.column == "a"
 
 
@@ -104,7 +104,7 @@ def test_a_few_rows_are_told_apart_by_chance_alone_and_not_taken_for_swapped():
     for _ in range(200):
         x = draw.normal(0, 1, (50, 2))
         before, now = (Table(part, np.zeros(25, np.int64)) for part in (x[:25], x[25:]))
-        assert not list(swapped_by_reference(now, alike, reference_of(before, alike)))
+        assert not list(find_swapped_by_reference(now, alike, reference_of(before, alike)))
 
 
 def test_another_unit_is_not_taken_for_a_swap():

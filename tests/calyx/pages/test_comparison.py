@@ -15,7 +15,7 @@ from calyx.files.plain import write_json
 from calyx.pages.best import verdict_of
 from calyx.pages.comparison import write_comparison
 from calyx.pages.folder import read_run
-from calyx.pages.groups import reached, target_of
+from calyx.pages.groups import find_reached, target_of
 
 
 def verdict(*folders, metric="accuracy"):
@@ -41,8 +41,8 @@ def test_rounds_and_bytes_to_the_target(tmp_path):
     runs = [read_run(make(tmp_path / "a", 0.8)), read_run(make(tmp_path / "b", 0.4))]
     target = target_of(runs)
     assert target == pytest.approx(0.76)
-    assert reached(runs[0], target) == (4.0, 1200.0)
-    assert reached(runs[1], target) is None
+    assert find_reached(runs[0], target) == (4.0, 1200.0)
+    assert find_reached(runs[1], target) is None
     assert target_of([]) is None
 
 

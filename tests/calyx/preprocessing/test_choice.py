@@ -2,13 +2,13 @@
 
 import pytest
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.data.schema import Column, Schema
 from calyx.preprocessing.choice import choose, fallen_back
 from calyx.tasks.registry import load_task
 
 PHASES = ("audit", "preprocess", "train", "validate", "release")
-AUTO = resolved(compose(["preprocessing=auto"]))["preprocessing"] | {
+AUTO = resolve(compose(["preprocessing=auto"]))["preprocessing"] | {
     "scaling": "standard",  # digits, which is composed here, has none
     "outliers": "clip",
 }
@@ -68,7 +68,7 @@ def test_what_is_written_by_hand_is_taken_as_it_is(name):
 
 @pytest.mark.parametrize(("task", "name"), [("digits", "local"), ("heart", "federated")])
 def test_the_tasks_that_are_delivered_get_what_suits_them(task, name):
-    config = resolved(compose([f"task={task}"]))
+    config = resolve(compose([f"task={task}"]))
     choice = choose(config["preprocessing"], load_task(config["task"]).schema, config["phases"])
     assert (choice.section["name"], choice.why_local) == (name, "")
 

@@ -11,7 +11,7 @@ from calyx.errors import ConfigError
 from calyx.findings.figures import read_sums
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_given, fit_sums, unshown
-from calyx.preprocessing.fitting import apply, constants_of, given
+from calyx.preprocessing.fitting import apply, constants_of, fit_by_config
 from calyx.survey.blocks import ITEMS, TRAIN, Item
 
 CFG = PreprocessingConfig(
@@ -46,7 +46,7 @@ def test_a_column_that_one_site_alone_shows_is_scaled_by_its_declared_range():
 def test_constants_of_the_declared_range_are_taken_by_clients_and_map_it_to_one():
     tables = of_one_site()
     constants = constants_of(fit_sums(figures(tables, minimum=10), SCHEMA, CFG))
-    taken = given(SCHEMA, replace(CFG, fitted=(constants,)))
+    taken = fit_by_config(SCHEMA, replace(CFG, fitted=(constants,)))
     table = rows(40)
     table.x[:2, 0] = (0.0, 100.0)
     table.x[2, 0] = NAN

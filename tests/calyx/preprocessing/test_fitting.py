@@ -19,7 +19,7 @@ from calyx.data.schema import Column, Schema, Table
 from calyx.preprocessing.absence import unread
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, constants_of, feature_names, fit, num_inputs
-from calyx.preprocessing.kept_constants import fitted_once
+from calyx.preprocessing.kept_constants import recall_fit
 
 NAN = np.nan
 PLAIN = {
@@ -147,7 +147,7 @@ def test_a_number_of_no_known_spread_and_range_says_nothing_and_that_is_said(tra
     assert (column.name, count) == ("height", 1)
     assert list(unread(fitted, table(train).x)) == []
     kept = json.loads(json.dumps(constants_of(fitted), allow_nan=False))
-    assert fitted_once(fitted.schema, fitted.cfg, kept) == fitted
+    assert recall_fit(fitted.schema, fitted.cfg, kept) == fitted
 
 
 def test_without_scaling_a_number_stays_in_its_own_unit():

@@ -5,7 +5,7 @@ import pytest
 from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import given
+from calyx.preprocessing.fitting import fit_by_config
 from calyx.preprocessing.imputation import check_fill
 
 SCHEMA = Schema(
@@ -37,7 +37,7 @@ def config(row, category=CATEGORY, **changes):
     "row", [NUMBER, [50.0, None, None, 50.0, 0.006], [80.0, 10.0, 90.0, 50.0, 60.0]]
 )
 def test_constants_that_rows_could_have_given_are_taken(row):
-    assert given(SCHEMA, config(row)).columns[0].mean == 50.0
+    assert fit_by_config(SCHEMA, config(row)).columns[0].mean == 50.0
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_constants_that_rows_could_have_given_are_taken(row):
 )
 def test_constants_that_no_rows_could_have_given_are_refused(row):
     with pytest.raises(ConfigError, match="impossible values for age"):
-        given(SCHEMA, config(row))
+        fit_by_config(SCHEMA, config(row))
 
 
 @pytest.mark.parametrize(
@@ -79,11 +79,12 @@ def test_a_constant_fill_is_near_the_declared_values(fill_value, fill, is_taken)
     cfg = config([fill, *NUMBER[1:]], numeric_imputation="constant", fill_value=fill_value)
     if is_taken:
         assert (
-            given(SCHEMA, cfg).columns[0].fill == pytest.approx(fill, nan_ok=True) or fill is None
+            fit_by_config(SCHEMA, cfg).columns[0].fill == pytest.approx(fill, nan_ok=True)
+            or fill is None
         )
         return
     with pytest.raises(ConfigError, match="impossible values for age"):
-        given(SCHEMA, cfg)
+        fit_by_config(SCHEMA, cfg)
 
 
 def test_a_fill_value_far_from_a_column_with_holes_is_refused_before_any_row():
@@ -109,11 +110,11 @@ def test_who_fits_its_own_takes_no_constants(name):
 )
 def test_a_category_is_filled_by_a_category_and_not_scaled(category):
     with pytest.raises(ConfigError, match="impossible values for smoker"):
-        given(SCHEMA, config(NUMBER, category))
+        fit_by_config(SCHEMA, config(NUMBER, category))
 
 
 def test_nothing_is_scaled_where_nothing_is_to_be():
     plain = [50.0, 10.0, 90.0, 0.0, 1.0]
-    assert given(SCHEMA, config(plain, scaling="none")).columns[0].scale == 1.0
+    assert fit_by_config(SCHEMA, config(plain, scaling="none")).columns[0].scale == 1.0
     with pytest.raises(ConfigError, match="impossible values"):
-        given(SCHEMA, config(NUMBER, scaling="none"))
+        fit_by_config(SCHEMA, config(NUMBER, scaling="none"))

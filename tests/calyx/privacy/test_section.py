@@ -2,14 +2,14 @@
 
 import pytest
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.privacy.section import USUAL_H_MIN, USUAL_N_MIN, PrivacyConfig, guarantee, weaknesses
 
 
 def privacy(*overrides):
-    return parse(PrivacyConfig, resolved(compose(list(overrides)))["privacy"], "privacy")
+    return parse(PrivacyConfig, resolve(compose(list(overrides)))["privacy"], "privacy")
 
 
 def test_the_default_promises_six_of_ten_and_five_honest():
@@ -49,6 +49,6 @@ def test_values_that_protect_nothing_are_refused(override):
 
 
 def test_heart_may_sum_its_four_hospitals_and_nothing_less():
-    config = resolved(compose(["task=heart"]))
+    config = resolve(compose(["task=heart"]))
     assert config["privacy"]["n_min"] == 4
     assert config["client"]["policy"]["n_min"] == 4

@@ -5,7 +5,7 @@ from threading import Barrier
 
 import pytest
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import append_lines, read_lines, write_atomically
 from calyx.run.folder import RunFolder, claim, held
@@ -107,7 +107,7 @@ def test_an_event_has_its_time_kind_severity_and_sentence(tmp_path):
 
 
 def test_a_job_goes_through_flowers_run_config(tmp_path):
-    job = read_job(to_run_config(resolved(compose([])), tmp_path, resume=True, roster=None))
+    job = read_job(to_run_config(resolve(compose([])), tmp_path, resume=True, roster=None))
     assert (job.run.rounds, job.run_dir, job.resume) == (40, str(tmp_path), True)
 
 

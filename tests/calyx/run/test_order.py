@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import RunConfig, canonical_json, parse
 from calyx.errors import ConfigError
 from calyx.run.order import (
@@ -22,7 +22,7 @@ from calyx.run.order import (
 
 
 def load(*overrides):
-    config = resolved(compose(list(overrides)))
+    config = resolve(compose(list(overrides)))
     return parse(RunConfig, config, ""), config
 
 

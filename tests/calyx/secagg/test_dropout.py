@@ -24,7 +24,7 @@ def assert_sum_of(cohort, total, clients):
     assert total.tolist() == cohort.oracle(clients)
 
 
-# SECAGG.md §4: dropouts that a group survives before stage 3, C = ⌈n/10⌉.
+# docs/secagg.md §4: dropouts that a group survives before stage 3, C = ⌈n/10⌉.
 @pytest.mark.parametrize(
     ("n", "colluders", "survived"), [(5, 1, 0), (6, 1, 1), (10, 1, 4), (32, 4, 13), (100, 10, 44)]
 )

@@ -1,4 +1,4 @@
-"""What a client keeps and says: no secret outlives its use (SECAGG.md §8, group 8, the pure part)."""
+"""What a client keeps and says: no secret outlives its use (docs/secagg.md §8, group 8, the pure part)."""
 
 import re
 

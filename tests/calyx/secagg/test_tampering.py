@@ -1,4 +1,4 @@
-"""A malicious cohort at stage 1: refused, with no secret out (SECAGG.md §8, group 4)."""
+"""A malicious cohort at stage 1: refused, with no secret out (docs/secagg.md §8, group 4)."""
 
 from copy import deepcopy
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A malicious inbox: refused before anything is masked, its sender named (SECAGG.md §8, group 4)."""
+"""A malicious inbox: refused before anything is masked, its sender named (docs/secagg.md §8, group 4)."""
 
 import hashlib
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""Stages once and in order, also after a crash; and a sum given up (SECAGG.md §8, group 4)."""
+"""Stages once and in order, also after a crash; and a sum given up (docs/secagg.md §8, group 4)."""
 
 from copy import deepcopy
 from dataclasses import replace

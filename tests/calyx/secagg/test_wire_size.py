@@ -1,4 +1,4 @@
-"""Bytes of a round beside the order, the weights and the masked vector itself (SECAGG.md §8, group 9)."""
+"""Bytes of a round beside the order, the weights and the masked vector itself (§8, group 9)."""
 
 import pytest
 from support.protocol import Cohort, rules

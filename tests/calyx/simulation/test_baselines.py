@@ -18,7 +18,7 @@ from calyx.simulation.baselines import (
     compute_baselines,
 )
 from calyx.simulation.workers import WorkerPool
-from client.rows.data import prepare
+from client.rows.data import prepare_rows
 
 SCHEMA = Schema((Column("a", "numeric"),), ("no", "yes"))
 TOLD = (0.5, None)
@@ -122,7 +122,7 @@ def test_a_client_alone_is_as_good_at_home_as_scikit_learns_model(tmp_path):
     _check_told(told)
     right = rows = 0
     for site in plan.sites:
-        parts = prepare(plan.terms, site.name, site.data_dir).parts
+        parts = prepare_rows(plan.terms, site.name, site.data_dir).parts
         model = LogisticRegression(C=1e6).fit(parts["train"].x, parts["train"].y)
         right += (model.predict(parts["test"].x) == parts["test"].y).sum()
         rows += len(parts["test"])

@@ -8,7 +8,7 @@ import pytest
 from support.oracles import is_printed, read
 from support.wild import make
 
-from calyx.cli.settling import settled
+from calyx.cli.settling import settle
 from calyx.cli.sweep.leaderboard import print_leaderboard
 from calyx.cli.sweep.outcomes import Outcome
 from calyx.composing.compose import compose
@@ -60,7 +60,7 @@ def finished(request, tmp_path_factory):
         for seed in SEEDS:
             folder = home / f"{rate}-{seed}"
             words = [*made.overrides, "baselines=false", f"seed={seed}", f"training.lr={rate}"]
-            checked = plan(settled(compose(words), single=True))
+            checked = plan(settle(compose(words), single=True))
             simulate(checked, folder, resume=False, progress=lambda *_: None)
             summaries.append(read(folder / "summary.json") | {"rate": rate, "folder": folder})
     return made, summaries

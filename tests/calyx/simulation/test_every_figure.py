@@ -34,7 +34,7 @@ from support.oracles import (
 )
 from support.wild import make
 
-from calyx.cli.settling import settled
+from calyx.cli.settling import settle
 from calyx.composing.compose import compose
 from calyx.files.plain import read_lines
 from calyx.pages.folder import read_run
@@ -60,7 +60,7 @@ def federation(tmp_path_factory):
         if seed not in kept:
             folder = tmp_path_factory.mktemp("wild")
             made = make(folder / "data", seed)
-            checked = plan(settled(compose(made.overrides), single=True))
+            checked = plan(settle(compose(made.overrides), single=True))
             simulate(checked, folder / "run", resume=False, progress=lambda *_: None)
             kept[seed] = made, folder / "run"
         return kept[seed]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from calyx.cli.settling import settled
+from calyx.cli.settling import settle
 from calyx.composing.compose import compose
 from calyx.errors import ConfigError
 from calyx.simulation.planning import plan
@@ -40,7 +40,7 @@ def schema(rows, **keys):
 
 def planned(rows, *overrides):
     small = ["task=csv", f"task.data_dir={rows}", "privacy=none", "rounds=1", "baselines=false"]
-    return plan(settled(compose([*small, *overrides]), single=True))
+    return plan(settle(compose([*small, *overrides]), single=True))
 
 
 def looked_up(parts):

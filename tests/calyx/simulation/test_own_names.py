@@ -5,7 +5,7 @@ import json
 import numpy as np
 import yaml
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.model.weights import load_weights
 from calyx.pages.page import write_report
 from calyx.simulation.planning import plan
@@ -45,7 +45,7 @@ def ended(folder, names, target):
     )
     schema = yaml.safe_dump({"target": target, "columns": columns}, sort_keys=False)
     (data / "schema.yaml").write_text(schema)
-    planned = plan(resolved(compose([*RUN, *QUICK, f"task.data_dir={data}"])))
+    planned = plan(resolve(compose([*RUN, *QUICK, f"task.data_dir={data}"])))
     simulate(planned, folder / "run", resume=False, progress=lambda *_: None)
     write_report(folder / "run")
     return folder / "run"

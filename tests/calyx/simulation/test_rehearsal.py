@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError
@@ -26,7 +26,7 @@ from client.rows.data import read_rows
 @pytest.fixture(scope="module")
 def checked():
     """A plan of three clients of digits."""
-    return plan(resolved(compose(["task.num_clients=3", "privacy=none", "engine.workers=0"])))
+    return plan(resolve(compose(["task.num_clients=3", "privacy=none", "engine.workers=0"])))
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_rows_in_the_order_of_a_set_are_others_in_another_process(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
-    config = resolved(compose(["task.num_clients=3"]))
+    config = resolve(compose(["task.num_clients=3"]))
     terms = replace(terms_of(parse(RunConfig, config, "")), task={"name": name})
     site = read_site(node_config("a", config["client"]))
     version = read_rows(terms, "a", None).version

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from calyx.model.weights import hash_weights, load_weights
@@ -26,7 +26,7 @@ BY_ACCURACY = ["rounds=4", "stopping.monitor=val_accuracy"]
 
 
 def simulated(folder, *overrides, resume=False):
-    checked = plan(resolved(compose([*SMALL, *overrides])))
+    checked = plan(resolve(compose([*SMALL, *overrides])))
     simulate(checked, folder, resume=resume, progress=lambda *_: None)
     return folder
 
@@ -198,7 +198,7 @@ def test_a_plan_checks_everything_before_anything_is_on_disk(tmp_path, monkeypat
         "task.w_max=100",
     ):
         with pytest.raises(ConfigError):
-            plan(resolved(compose([*SMALL, bad])))
+            plan(resolve(compose([*SMALL, bad])))
     assert list(tmp_path.iterdir()) == []
 
 

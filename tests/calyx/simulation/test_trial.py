@@ -9,7 +9,7 @@ from torch import nn
 from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
 from calyx.simulation.trial import Trial, check_judging, train_once, unable_clients
-from client.rows.data import Participant
+from client.rows.data import ClientData
 
 BN = "Expected more than 1 value per channel when training"
 
@@ -38,7 +38,7 @@ class Net(nn.Module):
 def people(**sizes):
     """Clients with so many training rows, the most first."""
     order = sorted(sizes.items(), key=lambda item: -item[1])
-    return [Participant(n, Ships(), {}, {"train": rows(k)}, None, ()) for n, k in order]
+    return [ClientData(n, Ships(), {}, {"train": rows(k)}, None, ()) for n, k in order]
 
 
 def trial(model, **keys):

@@ -13,14 +13,14 @@ import yaml
 from sklearn import metrics
 
 from calyx.cli.results import print_results
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.data.schema import Table
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model, load_into, load_weights
 from calyx.pages.page import write_report
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
-from client.rows.data import prepare
+from client.rows.data import prepare_rows
 from client.rows.splitting import split
 
 ALWAYS = ["task=csv", "privacy=none", "baselines=false", "engine.workers=0"]
@@ -50,7 +50,7 @@ def write_sites(folder, sites, target):
 
 def ended(folder, data, *overrides):
     """A run over these sites, to its end: the summary, and the plan."""
-    planned = plan(resolved(compose([*ALWAYS, f"task.data_dir={data}", *overrides])))
+    planned = plan(resolve(compose([*ALWAYS, f"task.data_dir={data}", *overrides])))
     simulate(planned, folder, resume=False, progress=lambda *_: None)
     return json.loads((folder / "summary.json").read_text()), planned
 
@@ -59,7 +59,7 @@ def predictions(folder, planned):
     """The pooled test rows' targets, and the released model's predictions of them, float64."""
     true, predicted = [], []
     for site in planned.sites:
-        one = prepare(planned.terms, site.name, site.data_dir)
+        one = prepare_rows(planned.terms, site.name, site.data_dir)
         model = initial_model(one.task, one.num_inputs, 1)
         load_into(model, load_weights(folder / "model.safetensors"))
         with torch.no_grad():

@@ -2,7 +2,7 @@
 
 from support.csv_files import CLASSES, write_folder
 
-from calyx.cli.settling import settled
+from calyx.cli.settling import settle
 from calyx.composing.compose import compose
 from calyx.simulation.planning import plan
 from client.rows.data import read_again
@@ -10,7 +10,7 @@ from client.rows.data import read_again
 
 def planned(folder):
     small = ["task=csv", f"task.data_dir={folder}", "privacy=none", "rounds=1", "baselines=false"]
-    return plan(settled(compose(small), single=True))
+    return plan(settle(compose(small), single=True))
 
 
 def test_rows_without_a_label_are_said_before_the_start_and_change_nothing(tmp_path):

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 
-from calyx.cli.settling import settled
+from calyx.cli.settling import settle
 from calyx.composing.compose import compose
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
@@ -56,7 +56,7 @@ def planned(sites, *overrides):
     small = ["task=csv", f"task.data_dir={sites}", "task.hidden=0", "rounds=2", "engine.workers=0"]
     small += ["baselines=false", "training.epochs=1", "audit.fail_on=never"]
     private = [] if any(o.startswith("privacy=") for o in overrides) else ["privacy=none"]
-    return plan(settled(compose([*small, *private, *overrides]), single=True))
+    return plan(settle(compose([*small, *private, *overrides]), single=True))
 
 
 def summary(folder):

@@ -15,7 +15,7 @@ from calyx.findings.findings import find
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import fit_sums, unsure_modes
 from calyx.preprocessing.fitting import apply, constants_of
-from calyx.preprocessing.fitting import given as read_given
+from calyx.preprocessing.fitting import fit_by_config as read_given
 from calyx.survey.blocks import TRAIN
 
 DRUGS = tuple(float(i) for i in range(41))  # 0 is "none"

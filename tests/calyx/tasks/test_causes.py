@@ -4,11 +4,10 @@ import sys
 
 import pytest
 import torch
-from support.training import CPU
 from torch import nn
 
 from calyx.tasks.causes import cause_of, place_of
-from client.learning.batching import loss_of_batch
+from strategies.local import Batch
 
 SOURCE = """
 from torch import nn
@@ -73,7 +72,7 @@ def test_a_layer_of_pytorchs_is_named_and_the_line_is_the_models(fleet):
     task = fleet.Ships()
     model = task.model(3)
     x, y = torch.zeros(1, 3), torch.zeros(1, dtype=torch.int64)
-    error = caught(lambda: loss_of_batch(model, x, y, CPU))
+    error = caught(lambda: Batch(model, {}, x, y).loss)
     line = SOURCE.splitlines().index("    def model(self, width):") + 1
     told = cause_of(error, task)
     assert told.startswith("ValueError: Expected more than 1 value per channel when training, got ")

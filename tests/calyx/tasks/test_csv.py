@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.csv_files import CLASSES, COLUMNS, HEADER, NUMBER, task_of, write_folder, write_schema
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.data.csv.rows import Dialect
 from calyx.data.tables import Field, all_rows
 from calyx.errors import CalyxError, ConfigError, DataError, UserError
@@ -80,9 +80,9 @@ def test_one_file_may_hold_all_clients(folder):
 
 
 def test_the_schema_travels_and_not_the_folder(folder):
-    config = resolved(compose(["task=csv", f"task.data_dir={folder}"]))
+    config = resolve(compose(["task=csv", f"task.data_dir={folder}"]))
     assert config["task"]["schema"]["target"] == CLASSES
-    again = resolved(compose(["task=csv", f"task.schema={folder / 'schema.yaml'}"]))
+    again = resolve(compose(["task=csv", f"task.schema={folder / 'schema.yaml'}"]))
     assert again["task"]["clients"] == []  # on an operator's machine there are no rows
 
 
@@ -289,13 +289,13 @@ def test_a_folder_that_is_none_or_not_given_is_refused(tmp_path):
     with pytest.raises(DataError, match="none is no folder"):
         task_of(tmp_path / "none")
     with pytest.raises(ConfigError, match="a folder of yours"):
-        resolved(compose(["task=csv"]))
+        resolve(compose(["task=csv"]))
 
 
 @pytest.mark.parametrize("name", ["2024", "true", "nan", "1e3"])
 def test_a_folder_whose_name_is_read_as_something_else_is_a_sentence(name):
     with pytest.raises(ConfigError, match=r"task.data_dir is read as .*write task.data_dir=./NAME"):
-        resolved(compose(["task=csv", f"task.data_dir={name}"]))
+        resolve(compose(["task=csv", f"task.data_dir={name}"]))
 
 
 @given(st.binary(max_size=200))

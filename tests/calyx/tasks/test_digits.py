@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError
 from calyx.tasks.digits import Digits
 from calyx.tasks.registry import load_task
@@ -149,4 +149,4 @@ def test_a_value_that_is_not_allowed_is_refused(changes, sentence):
 
 
 def test_it_is_the_default():
-    assert load_task(resolved(compose([]))["task"]).name == "digits"
+    assert load_task(resolve(compose([]))["task"]).name == "digits"

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from support.wild_exports import make
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.data.drafting.draft import draft
 from calyx.tasks.registry import load_task
 
@@ -23,7 +23,7 @@ def differs(folder, export):
     drafted = draft(folder, export.target)
     (folder / "schema.yaml").write_text(drafted.text, encoding="utf-8")
     schema = yaml.safe_load(drafted.text)
-    task = load_task(resolved(compose(["task=csv", f"task.data_dir={folder}"]))["task"])
+    task = load_task(resolve(compose(["task=csv", f"task.data_dir={folder}"]))["task"])
     for site, columns in export.meant.items():
         table = task.load(site, folder, 1)
         labels = columns[export.target]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.data.schema import Table
 from calyx.errors import ConfigError, DataError
@@ -138,7 +138,7 @@ def test_the_known_traps_are_found():
 
 @needs_data
 def test_w_max_is_at_least_every_hospitals_training_rows():
-    section = resolved(compose(["task=heart"]))["task"]
+    section = resolve(compose(["task=heart"]))["task"]
     rows = [len(split(load(hospital), 1, hospital)["train"]) for hospital in HOSPITALS]
     assert load_task(section).w_max / 2 < max(rows) <= load_task(section).w_max
 
@@ -148,7 +148,7 @@ def test_rows_that_each_hospital_preprocessed_by_itself_teach_one_model():
     """Pooled, scikit-learn's logistic regression reaches .82 in our notes; standard error .026."""
     cfg = parse(
         PreprocessingConfig,
-        resolved(compose(["task=heart", "preprocessing=local"]))["preprocessing"],
+        resolve(compose(["task=heart", "preprocessing=local"]))["preprocessing"],
         "preprocessing",
     )
     accuracies = []

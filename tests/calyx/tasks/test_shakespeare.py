@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.errors import ConfigError, DataError
 from calyx.preprocessing.config import PreprocessingConfig
@@ -141,7 +141,7 @@ def test_the_model_depends_on_the_order_of_the_characters():
     ],
 )
 def test_no_preprocessing_changes_the_numbers_of_characters(overrides):
-    section = resolved(compose(["task=shakespeare", *overrides]))["preprocessing"]
+    section = resolve(compose(["task=shakespeare", *overrides]))["preprocessing"]
     cfg = parse(PreprocessingConfig, section, "preprocessing")
     table = read_speeches(["My fan,\nPeter.\n", "Zounds!\n"])
     assert (apply(fit(table, task().schema, cfg), table) == table.x).all()
@@ -169,5 +169,5 @@ def test_no_speech_is_both_trained_on_and_judged_by():
 def test_w_max_covers_the_longest_roles_training_rows():
     name = max(ROLES, key=lambda role: ROLES[role])
     rows = len(split(task().load(name, DATA, 1), 1, name)["train"])
-    w_max = load_task(resolved(compose(["task=shakespeare"]))["task"]).w_max
+    w_max = load_task(resolve(compose(["task=shakespeare"]))["task"]).w_max
     assert w_max / 2 < rows <= w_max

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calyx.composing.compose import compose, resolved
+from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError, DataError
 from calyx.privacy.section import PrivacyConfig, smallest_sound_group
 from calyx.tasks import vowel
@@ -73,7 +73,7 @@ def test_a_w_max_that_is_no_power_of_two_is_refused():
 
 
 def test_the_default_privacy_has_room_for_the_speakers():
-    config = resolved(compose(["task=vowel"]))
+    config = resolve(compose(["task=vowel"]))
     assert smallest_sound_group(PrivacyConfig(**config["privacy"]), 15) <= 15
 
 
@@ -127,5 +127,5 @@ def test_no_speaker_has_values_outside_the_schema():
 @needs_data
 def test_w_max_covers_a_speakers_training_rows():
     rows = len(split(task().load("speaker-03", DATA, 1), 1, "speaker-03")["train"])
-    w_max = load_task(resolved(compose(["task=vowel"]))["task"]).w_max
+    w_max = load_task(resolve(compose(["task=vowel"]))["task"]).w_max
     assert w_max / 2 < rows <= w_max

@@ -238,7 +238,7 @@ def test_a_spread_that_is_not_0_never_reads_as_0():
     ],
 )
 def test_a_long_number_is_shortened_as_far_as_it_still_differs(values, texts):
-    found = [digits.shortened(values)[value] for value in values]
+    found = [digits.shorten_values(values)[value] for value in values]
     assert found == texts
     assert len(set(found)) == len(set(values))
 

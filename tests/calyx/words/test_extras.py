@@ -27,14 +27,14 @@ def test_in_a_checkouts_environment_it_is_the_script_from_whatever_folder(
     checkout, monkeypatch, folder
 ):
     monkeypatch.chdir(checkout / folder)
-    done = subprocess.run(extras.adding("ray"), shell=True, capture_output=True, text=True)
+    done = subprocess.run(extras.advise_extra("ray"), shell=True, capture_output=True, text=True)
     assert done.stdout == "adds ray\n"
-    assert (extras.adding("ray") == "scripts/environment ray") == (folder == ".")
+    assert (extras.advise_extra("ray") == "scripts/environment ray") == (folder == ".")
 
 
 def test_in_another_environment_it_is_pips(checkout, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    assert extras.adding("ray") == "pip install 'calyx[ray]'"
+    assert extras.advise_extra("ray") == "pip install 'calyx[ray]'"
     monkeypatch.setattr(sys, "prefix", str(checkout / ".venv"))
     (checkout / ".venv/.stamp").unlink()  # one that the scripts did not make
-    assert extras.adding("ray") == "pip install 'calyx[ray]'"
+    assert extras.advise_extra("ray") == "pip install 'calyx[ray]'"

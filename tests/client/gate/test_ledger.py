@@ -289,7 +289,7 @@ def test_what_a_task_fails_by_is_in_the_sites_own_log_and_a_code_in_its_reply(
         raise RuntimeError("secret row 7")
 
     site = OnASite(clients, tmp_path / "state")
-    monkeypatch.setattr("client.app.train", broken)
+    monkeypatch.setattr("client.learning.update.train", broken)
     reply = clients.ask(site.name, clients.order())
     assert code_of(reply) == reply.error.reason == "internal-error"
     last = json.loads((tmp_path / "state" / "events.jsonl").read_text().splitlines()[-1])

@@ -69,7 +69,7 @@ POLICIES = {
 def test_an_order_outside_the_sites_policy_is_refused_before_any_training(
     clients, change, monkeypatch
 ):
-    monkeypatch.setattr("client.app.train", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr("client.learning.update.train", lambda *_: pytest.fail("it trained"))
     context = with_policy(clients, **change)
     refused = clients.ask(clients.names[0], clients.order(), context=context)
     assert code_of(refused) == "outside-policy"

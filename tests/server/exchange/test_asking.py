@@ -19,12 +19,13 @@ def test_who_is_left_out_is_not_said_to_be_away(tmp_path):
     outcome = SimpleNamespace(
         exchange=SimpleNamespace(round=8, kind="train"),
         dropped={"north": "not connected", "south": "not connected"},
-        collected=SimpleNamespace(accused=(), notes=(), odd=[]),
+        sums=SimpleNamespace(accused=(), notes=()),
+        odd=(),
         trained=None,
         cohort=(),
     )
-    grid = SimpleNamespace(contents=SimpleNamespace(w_max=1))
-    _note(SimpleNamespace(folder=folder, grid=grid), outcome)
+    setting = SimpleNamespace(contents=SimpleNamespace(w_max=1))
+    _note(SimpleNamespace(folder=folder, setting=setting), outcome)
     said = {e["client"]: e["reason"] for e in read_lines(folder.events) if "reason" in e}
     assert said == {
         "north": "it is left out, since its rows have changed",
@@ -40,10 +41,11 @@ def test_more_than_a_hundredth_of_the_coordinates_cut_is_a_warning(tmp_path, cut
     outcome = SimpleNamespace(
         exchange=SimpleNamespace(round=1, kind="train", cohort=("a", "b", "c")),
         dropped={},
-        collected=SimpleNamespace(accused=(), notes=(), odd=[]),
+        sums=SimpleNamespace(accused=(), notes=()),
+        odd=(),
         trained=(trained,),
         replies=3,
     )
-    grid = SimpleNamespace(contents=SimpleNamespace(w_max=64))
-    _note(SimpleNamespace(folder=folder, grid=grid), outcome)
+    setting = SimpleNamespace(contents=SimpleNamespace(w_max=64))
+    _note(SimpleNamespace(folder=folder, setting=setting), outcome)
     assert [e["severity"] for e in read_lines(folder.events)] == ([severity] if severity else [])

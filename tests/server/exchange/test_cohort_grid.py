@@ -1,7 +1,5 @@
 """A strategy sees exactly the cohort and one reply a group; Flower's own need not know."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
@@ -14,11 +12,13 @@ from calyx.flower.messages import rebuild_message
 from calyx.machine.hardware import Hardware
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import initial_model, load_into, weights_of
+from calyx.questions.layouts import parts_of
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.wire import messages as wire
 from calyx.wire import records
 from client.learning.training import LocalJob, train
-from client.rows.data import prepare
+from client.rows.data import prepare_rows
+from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import TooFewReplies, judged, total_counts
 from strategies.algorithm import NoKeys
 from strategies.base import AlgorithmStrategy
@@ -36,7 +36,7 @@ def plain(federation):
     """Weights and examples of each client, trained by hand without any grid."""
     run, found = federation.plan.run, {}
     for name in federation.nodes:
-        participant = prepare(federation.setting.terms, name, None)
+        participant = prepare_rows(federation.setting.terms, name, None)
         model = initial_model(participant.task, participant.num_inputs, run.seed)
         load_into(model, federation.template)
         cfg = parse(TrainingConfig, run.training, "training")
@@ -56,13 +56,10 @@ def mean(plain, w_max):
     }
 
 
-def train_round(federation, strategy, exchange, grid=None):
-    grid = grid or federation.grid
-    grid.open(exchange)
-    arrays = records.weights_record(federation.template)
-    replies = list(grid.send_and_receive(strategy.configure_train(1, arrays, ConfigRecord(), grid)))
-    aggregated, metrics = strategy.aggregate_train(1, replies)
-    return records.read_weights(aggregated, federation.template), metrics, replies
+def train_round(federation, strategy, exchange, setting=None):
+    answer = federation.attempt(strategy, exchange, setting)
+    aggregated, metrics = strategy.aggregate_train(1, answer.trained)
+    return records.read_weights(aggregated, federation.template), metrics, answer
 
 
 def ours(federation):
@@ -74,9 +71,9 @@ def theirs(cls=FedAvg, **settings):
 
 
 def test_one_reply_is_the_weighted_mean_of_the_clients_plain_updates(federation, plain):
-    weights, metrics, replies = train_round(federation, ours(federation), federation.exchange())
+    weights, metrics, answer = train_round(federation, ours(federation), federation.exchange())
     expected = mean(plain, federation.setting.contents.w_max)
-    assert len(replies) == 1
+    assert len(answer.trained) == 1
     for name in weights:
         np.testing.assert_allclose(weights[name], expected[name], atol=1e-5)
         assert abs(weights[name] - federation.template[name]).max() > 1e-3
@@ -90,8 +87,8 @@ def test_flowers_fedavg_gives_what_ours_gives(federation, groups):
         groups=(names,) if groups == 1 else tuple((name,) for name in names)
     )
     mine, _, _ = train_round(federation, ours(federation), exchange)
-    flower, metrics, replies = train_round(federation, theirs(), exchange)
-    assert len(replies) == groups
+    flower, metrics, answer = train_round(federation, theirs(), exchange)
+    assert len(answer.trained) == groups
     for name in mine:
         np.testing.assert_allclose(flower[name], mine[name], atol=1e-6)
     assert "train_loss" in metrics
@@ -103,19 +100,15 @@ def test_flowers_fedadam_works_unchanged_and_its_float64_is_rounded(federation):
 
 
 def test_an_evaluation_says_the_counts_of_all_rows(federation):
-    federation.grid.open(federation.exchange("evaluate"))
     strategy = theirs()
-    arrays = records.weights_record(federation.template)
-    messages = strategy.configure_evaluate(1, arrays, ConfigRecord(), federation.grid)
-    replies = list(federation.grid.send_and_receive(messages))
-    outcome = federation.grid.outcome
+    answer = federation.attempt(strategy, federation.exchange("evaluate"))
     rows = sum(
-        len(prepare(federation.setting.terms, n, None).parts["validation"])
+        len(prepare_rows(federation.setting.terms, n, None).parts["validation"])
         for n in federation.nodes
     )
-    counts = total_counts(outcome.evaluated)
+    counts = total_counts(answer.outcome.evaluated)
     assert counts["rows"][0] == counts["labels"].sum() == rows
-    metrics = strategy.aggregate_evaluate(1, replies)
+    metrics = strategy.aggregate_evaluate(1, answer.evaluated)
     assert metrics["val_accuracy"] == pytest.approx(counts["hits"][0] / rows)
     assert 0 < metrics["val_loss"] < 5
 
@@ -136,7 +129,7 @@ class Meddler:
 
 def meddled(federation, change, min_replies=None):
     victim = federation.nodes["client-01"]
-    return federation.demanding(min_replies, lambda inner: Meddler(inner, victim, change))
+    return federation.over(Meddler(federation.inner, victim, change), min_replies)
 
 
 def spoil(reply):
@@ -151,6 +144,14 @@ def lie(reply):
     return [reply]
 
 
+def replacing_error(reply):
+    metadata = reply.metadata
+    error = wire.engine_failure("x", reply)
+    error.__dict__["_metadata"] = metadata
+    error.__dict__["_error"] = Error(2, "my row 5")
+    return [error]
+
+
 def another(reply):
     """A second answer to the same message, well-formed and different."""
     array = reply.content["vector"]["vector"]
@@ -161,8 +162,8 @@ def another(reply):
 
 def test_the_order_of_replies_and_a_second_reply_change_no_byte(federation):
     weights, _, _ = train_round(federation, ours(federation), federation.exchange())
-    grid = meddled(federation, lambda reply: [reply, another(reply)])
-    again, _, _ = train_round(federation, ours(federation), federation.exchange(), grid)
+    setting = meddled(federation, lambda reply: [reply, another(reply)])
+    again, _, _ = train_round(federation, ours(federation), federation.exchange(), setting)
     assert all(weights[k].tobytes() == again[k].tobytes() for k in weights)
 
 
@@ -170,19 +171,17 @@ def test_the_order_of_replies_and_a_second_reply_change_no_byte(federation):
     ("change", "reason"),
     [
         (lambda reply: [], "no reply before the deadline"),
-        (lambda reply: [Message(Error(2, "my row 5"), reply_to=reply)], "Flower's error 2"),
+        (replacing_error, "Flower's error 2"),
         (spoil, "bytes, not"),
     ],
 )
 def test_a_client_without_a_sound_vector_is_left_out_with_a_reason(
     federation, plain, change, reason
 ):
-    if reason.startswith("Flower"):
-        change = replacing_error
-    grid = meddled(federation, change)
-    weights, _, _ = train_round(federation, ours(federation), federation.exchange(), grid)
-    assert list(grid.outcome.dropped) == ["client-01"]
-    assert reason in grid.outcome.dropped["client-01"]
+    setting = meddled(federation, change)
+    weights, _, answer = train_round(federation, ours(federation), federation.exchange(), setting)
+    assert list(answer.outcome.dropped) == ["client-01"]
+    assert reason in answer.outcome.dropped["client-01"]
     expected = mean(
         {k: v for k, v in plain.items() if k != "client-01"}, federation.setting.contents.w_max
     )
@@ -190,27 +189,17 @@ def test_a_client_without_a_sound_vector_is_left_out_with_a_reason(
         np.testing.assert_allclose(weights[name], expected[name], atol=1e-5)
 
 
-def replacing_error(reply):
-    metadata = reply.metadata
-    error = wire.engine_failure("x", reply)
-    error.__dict__["_metadata"] = metadata
-    error.__dict__["_error"] = Error(2, "my row 5")
-    return [error]
-
-
 def test_a_group_whose_sum_is_unsound_counts_as_dropped(federation):
     groups = tuple((name,) for name in federation.nodes)
-    grid = meddled(federation, lie)
-    _, _, replies = train_round(
-        federation, ours(federation), federation.exchange(groups=groups), grid
-    )
-    assert len(replies) == 2
-    assert "unsound" in grid.outcome.dropped["client-01"]
+    exchange = federation.exchange(groups=groups)
+    _, _, answer = train_round(federation, ours(federation), exchange, meddled(federation, lie))
+    assert len(answer.trained) == 2
+    assert "unsound" in answer.outcome.dropped["client-01"]
 
 
-def rows_more(grid, kind):
+def rows_more(setting, kind):
     """A client's vector in an evaluation, where it counts one row more than it has labels."""
-    (evaluation,) = grid._parts(SimpleNamespace(kind=kind, is_validated=False)).evaluations
+    (evaluation,) = parts_of(kind, False, setting.privacy, setting.contents).evaluations
     cells = np.cumsum([c.size * evaluation.fixed.limbs(c.maximum) for c in evaluation.counts])
     place = evaluation.ends[2] + cells[[c.name for c in evaluation.counts].index("rows") - 1]
 
@@ -226,34 +215,30 @@ def rows_more(grid, kind):
 
 @pytest.mark.parametrize("kind", ["evaluate", "test"])
 def test_an_evaluation_that_no_rows_can_have_loses_its_group_or_its_figures(federation, kind):
-    grid = meddled(federation, rows_more(federation.grid, kind))
+    setting = meddled(federation, rows_more(federation.setting, kind))
     apart = federation.exchange(kind, groups=tuple((name,) for name in federation.nodes))
     for exchange, lost in ((apart, ["client-01"]), (federation.exchange(kind), [])):
-        grid.open(exchange)
-        arrays = records.weights_record(federation.template)
-        messages = theirs().configure_evaluate(1, arrays, ConfigRecord(), grid)
-        list(grid.send_and_receive(messages))
-        assert list(grid.outcome.dropped) == lost
-    assert [group for group, _ in grid.outcome.collected.odd] == [0]
-    absent = judged(grid.outcome.evaluated, grid.contents).absent
+        outcome = federation.attempt(theirs(), exchange, setting).outcome
+        assert list(outcome.dropped) == lost
+    assert [odd.group for odd in outcome.odd] == [0]
+    absent = judged(outcome.evaluated, setting.contents).absent
     assert set(absent.values()) == {IMPOSSIBLE}
 
 
 def test_too_few_replies_end_the_stage_and_say_who_is_missing(federation):
-    grid = meddled(federation, spoil, min_replies=3)
+    setting = meddled(federation, spoil, min_replies=3)
     with pytest.raises(TooFewReplies, match=r"2 of 3 clients .* needs 3 \(client-01: "):
-        train_round(federation, ours(federation), federation.exchange(), grid)
+        train_round(federation, ours(federation), federation.exchange(), setting)
 
 
 def test_a_strategy_sees_the_cohorts_nodes_only(federation):
-    federation.grid.open(federation.exchange(groups=(("client-02", "client-00"),)))
-    nodes = list(federation.grid.get_node_ids())
+    exchange = federation.exchange(groups=(("client-02", "client-00"),))
+    nodes = list(CohortGrid(federation.setting, exchange).get_node_ids())
     assert nodes == [federation.nodes["client-00"], federation.nodes["client-02"]]
 
 
 def test_a_strategy_that_addresses_others_or_says_different_things_is_refused(federation):
-    grid = federation.grid
-    grid.open(federation.exchange())
+    grid = CohortGrid(federation.setting, federation.exchange())
     arrays = records.weights_record(federation.template)
     messages = list(ours(federation).configure_train(1, arrays, ConfigRecord(), grid))
     with pytest.raises(CalyxError, match="one message to each client"):
@@ -267,7 +252,8 @@ def test_a_strategy_that_addresses_others_or_says_different_things_is_refused(fe
 
 
 def test_replies_of_single_clients_cannot_be_pulled(federation):
+    grid = CohortGrid(federation.setting, federation.exchange())
     with pytest.raises(NotImplementedError):
-        federation.grid.push_messages([])
+        grid.push_messages([])
     with pytest.raises(NotImplementedError):
-        federation.grid.pull_messages([])
+        grid.pull_messages([])

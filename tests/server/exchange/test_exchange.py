@@ -1,11 +1,11 @@
 """What an exchange that failed says: whose fault it is, in one sentence."""
 
-from calyx.words.sentences import named
+from calyx.words.sentences import join_names
 from server.exchange.exchange import (
     LOST_GROUP,
     UNSOUND,
-    Collected,
     Exchange,
+    GroupSums,
     Outcome,
     TooFewReplies,
 )
@@ -14,8 +14,8 @@ NAMES = tuple(f"site-{i}" for i in range(9))
 
 
 def failed(dropped):
-    exchange = Exchange("train", 3, 1, (NAMES,))
-    return TooFewReplies(Outcome(exchange, (), (), Collected(dropped=dropped)), 5)
+    sums = GroupSums({}, dropped, bytes_up=0, bytes_down=0)
+    return TooFewReplies(Outcome(Exchange("train", 3, (NAMES,)), sums, dropped), 5)
 
 
 def test_who_gave_nothing_is_named_and_who_only_lost_its_group_is_counted():
@@ -41,7 +41,7 @@ def test_why_a_sum_is_unsound_is_said_once_for_its_clients():
 
 
 def test_names_read_as_a_sentence():
-    assert named(["a"]) == "a"
-    assert named(["a", "b"]) == "a and b"
-    assert named(["a", "b", "c"]) == "a, b and c"
-    assert named(list("abcdefg")) == "a, b, c, d, e and 2 more"
+    assert join_names(["a"]) == "a"
+    assert join_names(["a", "b"]) == "a and b"
+    assert join_names(["a", "b", "c"]) == "a, b and c"
+    assert join_names(list("abcdefg")) == "a, b, c, d, e and 2 more"

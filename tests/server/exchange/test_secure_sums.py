@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from flwr.app import ConfigRecord
 from support.federation import Federation
 from support.randomness import check_uniform
 from support.taps import Tap, run_server, stage_of
@@ -14,10 +13,10 @@ from calyx.files.plain import read_lines
 from calyx.secagg.refusals import RefusalCode
 from calyx.vector.quantise import unpack
 from calyx.wire import messages as wire
-from calyx.wire import records
 from client import app as client_app
 from client.gate import secure_mod
-from server.exchange.exchange import TooFewReplies, secure_sums
+from server.exchange import secure_sums
+from server.exchange.exchange import TooFewReplies
 from strategies.base import AlgorithmStrategy, load_algorithm
 
 TEN = ["privacy=secagg", "task.num_clients=10", "rounds=3", "deadline_s=60.0"]
@@ -108,15 +107,6 @@ def test_five_of_ten_that_stop_end_the_run_at_that_stage(tmp_path, stage, sums):
     assert "calyx resume" in str(caught.value)
     assert sums == []
     assert (tmp_path / "run" / "checkpoints" / "round-000000").is_dir()
-
-
-def train(federation, grid, exchange):
-    run = federation.plan.run
-    algorithm = load_algorithm(run, federation.setting.privacy)
-    strategy = AlgorithmStrategy(algorithm, federation.template)
-    grid.open(exchange)
-    record = records.weights_record(federation.template)
-    return list(grid.send_and_receive(strategy.configure_train(1, record, ConfigRecord(), grid)))
 
 
 @pytest.fixture
@@ -263,9 +253,10 @@ def test_too_few_replies_are_known_before_anything_is_opened(sums):
     federation = Federation(*TEN)
     tap = Tap(federation.inner)
     tap.request = lambda m: None if stage_of(m) == 2 and m.metadata.dst_node_id < 4 else m
-    grid = federation.demanding(9, wrap=lambda _: tap)
+    algorithm = load_algorithm(federation.plan.run, federation.setting.privacy)
+    strategy = AlgorithmStrategy(algorithm, federation.template)
     with pytest.raises(TooFewReplies, match="has 0 of 10 clients"):
-        train(federation, grid, federation.exchange())
+        federation.attempt(strategy, federation.exchange(), federation.over(tap, min_replies=9))
     assert sums == []
     assert not any(stage in (3, 4) for stage, _, _ in tap.sent)
 

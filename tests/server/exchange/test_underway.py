@@ -154,13 +154,13 @@ def test_a_record_of_another_run_or_round_is_passed_over(tmp_path):
     federation = Sites(tmp_path)
     roster = read_roster(federation.identities.roster)
     underway, exchange = Underway(tmp_path / "underway", "run", roster), federation.exchange()
-    assert underway.of(exchange) is None
+    assert underway.find(exchange) is None
     underway.note_order(exchange)
     assert underway.begun is None  # it is this server's own
     again = Underway(tmp_path / "underway", "run", roster)
-    assert again.of(exchange).attempt == 1
-    assert again.of(federation.exchange("evaluate")) is None
-    assert Underway(tmp_path / "underway", "other", roster).of(exchange) is None
+    assert again.find(exchange).attempt == 1
+    assert again.find(federation.exchange("evaluate")) is None
+    assert Underway(tmp_path / "underway", "other", roster).find(exchange) is None
     newer = read_roster(write_roster(make_roster(dict(roster.clients), 2, bytes(32))))
     assert not Underway(tmp_path / "underway", "run", newer).is_bound(again.begun)
 

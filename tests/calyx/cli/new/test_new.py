@@ -30,7 +30,9 @@ def test_it_writes_a_package_with_rows_for_eight_clients(tmp_path, monkeypatch, 
 
 
 def test_the_same_name_gives_the_same_rows():
-    assert command.made_up("oslo") == command.made_up("oslo") != command.made_up("lima")
+    assert (
+        command.make_up_rows("oslo") == command.make_up_rows("oslo") != command.make_up_rows("lima")
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
     def full(_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(command, "made_up", full)
+    monkeypatch.setattr(command, "make_up_rows", full)
     with pytest.raises(OSError, match="disk full"):
         command.main(["fleet"])
     assert os.listdir(tmp_path) == []

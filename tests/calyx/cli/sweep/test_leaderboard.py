@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from calyx.cli.sweep import leaderboard
-from calyx.cli.sweep.leaderboard import print_leaderboard, ranking
+from calyx.cli.sweep.leaderboard import print_leaderboard, rank_settings
 from calyx.cli.sweep.outcomes import Outcome, objective_of, settings_of
 from calyx.cli.sweep.search import best_lines
 
@@ -59,7 +59,7 @@ def places(outcomes, objective="val_loss"):
     """Of each group, label → place."""
     return [
         {line.standing.label: line.place for line in group.lines}
-        for group in ranking(outcomes, objective)
+        for group in rank_settings(outcomes, objective)
     ]
 
 
@@ -69,7 +69,7 @@ def said(outcomes, capsys, objective="val_loss"):
 
 
 def test_seeds_are_one_line_and_the_best_mean_comes_first():
-    (group,) = ranking(JOBS, "val_loss")
+    (group,) = rank_settings(JOBS, "val_loss")
     assert [line.standing.label for line in group.lines] == ["strategy=b", "strategy=a"]
     assert group.lines[0].values == (0.15, 0.2)
 
@@ -249,7 +249,7 @@ def test_equal_values_share_the_lead_and_nobody_is_marked(capsys):
         for i, p in enumerate((1, 2, 3))
     ]
     assert set(places(jobs)[0].values()) == {1}
-    (group,) = ranking(jobs, "val_loss")
+    (group,) = rank_settings(jobs, "val_loss")
     assert set(leaderboard.board_of(group, jobs, is_alone=True).styles) == {None}
     text = said(jobs, capsys)
     assert text.count("1=") == 3

@@ -8,10 +8,10 @@ from argparse import Namespace
 
 import pytest
 
-from calyx.cli.sweep.plan import EXTRAS, planned_sweep
+from calyx.cli.sweep.plan import EXTRAS, plan_sweep
 from calyx.composing.compose import compose, compose_master
 from calyx.run.folder import RunFolder
-from calyx.words.extras import adding
+from calyx.words.extras import advise_extra
 
 pytestmark = pytest.mark.e2e
 HOLD = """
@@ -66,7 +66,7 @@ SHARED = [  # a setting, what some job of the sweep makes of it, and what all sa
 @pytest.mark.parametrize(("words", "idle"), SHARED, ids=[" ".join(w) for w, _ in SHARED])
 def test_a_setting_that_one_job_needs_is_no_other_jobs_mistake(here, words, idle):
     overrides = [*words, "hydra.sweep.dir=s", "task.num_clients=6"]
-    with planned_sweep(Namespace(overrides=overrides, config_dir=None)) as sweep:
+    with plan_sweep(Namespace(overrides=overrides, config_dir=None)) as sweep:
         assert tuple(sentence.split(" has no effect")[0] for sentence in sweep.idle) == idle
 
 
@@ -156,7 +156,10 @@ def test_a_missing_extra_is_named(sweep, here, monkeypatch, name):
     monkeypatch.setattr("calyx.cli.sweep.plan.version", nothing)
     kind = "sweeper" if name == "optuna" else "launcher"
     code, _, error = sweep("seed=1,2", f"hydra/{kind}={name}")
-    assert (code, f"needs the extra {EXTRAS[name][1]}: {adding(EXTRAS[name][1])}" in error) == (
+    assert (
+        code,
+        f"needs the extra {EXTRAS[name][1]}: {advise_extra(EXTRAS[name][1])}" in error,
+    ) == (
         2,
         True,
     )
@@ -177,7 +180,7 @@ def test_a_sweeps_base_leaves_the_swept_group_at_its_default(here):
 
 def test_two_sweeps_of_one_second_have_two_folders_and_leave_none_where_nothing_ran(here):
     options = Namespace(overrides=["seed=1,2", "hydra.sweep.dir='s/${now:%Y}'"], config_dir=None)
-    with planned_sweep(options) as one, planned_sweep(options) as two:
+    with plan_sweep(options) as one, plan_sweep(options) as two:
         assert str(two.folder) == f"{one.folder}-2"
         assert [job.folder for job in two.jobs] == [two.folder / "0", two.folder / "1"]
     assert list(here.iterdir()) == []

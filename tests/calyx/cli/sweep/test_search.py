@@ -15,7 +15,7 @@ from support.program import run_here
 
 from calyx.cli.sweep import study as study_module
 from calyx.cli.sweep.pruning import Pruned, RoundListener
-from calyx.cli.sweep.search import described, space_of
+from calyx.cli.sweep.search import describe_study, space_of
 from calyx.cli.sweep.space import distribution, read_space
 from calyx.cli.sweep.study import (
     check_no_other_study,
@@ -89,7 +89,7 @@ def test_a_trial_that_an_earlier_start_left_goes_on(sweep, words):
     master = compose_master(words)
     space = space_of(master, words)
     Path("s").mkdir()
-    study = open_study(settings, Path("s"), described(master, space))
+    study = open_study(settings, Path("s"), describe_study(master, space))
     study.sampler = sampler(settings, space, 0)
     study.ask({key: distribution(part) for key, part in space.parts.items()})
     code, _, error = sweep(*words, f"{TRIALS}=2")
@@ -216,7 +216,7 @@ def test_a_sampler_proposes_the_same_for_a_trials_number(here, name):
 def test_the_study_is_maximised_where_the_larger_figure_is_the_better_one(here):
     words = ["hydra/sweeper=optuna", "stopping.monitor=val_accuracy", LR]
     master = compose_master(words)
-    study = open_study(settings_with(), here, described(master, space_of(master, words)))
+    study = open_study(settings_with(), here, describe_study(master, space_of(master, words)))
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calyx.cli.sweep.outcomes import Outcome, found_below, read_outcome, write_outcome
+from calyx.cli.sweep.outcomes import Outcome, find_outcomes, read_outcome, write_outcome
 from calyx.cli.sweep.table import write_table
 from calyx.pages.ranking.entries import number_of
 
@@ -59,7 +59,7 @@ def test_what_became_of_a_job_is_read_from_its_folder(tmp_path):
     written = Outcome(3, folder, ("seed=1",), "failed", "why")
     write_outcome(written)
     assert read_outcome(folder, 3) == written
-    assert found_below(tmp_path) == [written]
+    assert find_outcomes(tmp_path) == [written]
     (folder / "summary.json").write_text(json.dumps({"rounds": 2}))
     (folder / "report.html").touch()  # finished since, by `calyx resume`
     again = read_outcome(folder, 3)
@@ -70,7 +70,7 @@ def test_what_became_of_a_job_is_read_from_its_folder(tmp_path):
 def test_a_damaged_file_of_a_job_is_no_crash(tmp_path, text):
     (tmp_path / "job.json").write_text(text)
     assert read_outcome(tmp_path, 0).status == "not run"
-    assert found_below(tmp_path) == []
+    assert find_outcomes(tmp_path) == []
 
 
 def test_what_somebody_else_wrote_of_a_job_is_text_and_numbers(tmp_path):
@@ -85,7 +85,7 @@ def test_what_somebody_else_wrote_of_a_job_is_text_and_numbers(tmp_path):
     (folder / "report.html").touch()
     figures = {"objective": odd, "test_loss": odd, "seconds": 10**400, "best_val_loss": 10**400}
     (folder / "summary.json").write_text(json.dumps(figures))
-    [job] = found_below(tmp_path)
+    [job] = find_outcomes(tmp_path)
     assert "?[2J" in write_table(tmp_path, [job]).read_text()
     assert number_of(job.figures, "seconds") is None
     (folder / "job.json").write_text('{"job": 0, "overrides": 5}')

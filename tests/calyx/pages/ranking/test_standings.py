@@ -4,7 +4,7 @@ import pytest
 
 from calyx.model.populations import read_population
 from calyx.pages.ranking.entries import Entry, Kind, rows_of
-from calyx.pages.ranking.remarks import described, remarks
+from calyx.pages.ranking.remarks import describe_group, remarks
 from calyx.pages.ranking.standings import rank
 
 LOSS = Kind("x", "best_val_loss")
@@ -77,8 +77,8 @@ def test_a_group_is_described_by_rows_that_all_of_it_has():
         return Entry(f"a-{seed}", (("s", "a"),), seed, 1.0, "", "f", LOSS, rows=population)
 
     (group,) = rank([entry("1", 10.0), entry("2", 10.0)])
-    assert described(group).endswith("72 rows of 6 clients, whose target is 10.00 ± 2.000")
+    assert describe_group(group).endswith("72 rows of 6 clients, whose target is 10.00 ± 2.000")
     (group,) = rank([entry("1", 10.0), entry("2", 11.0)])
-    assert described(group).endswith(
+    assert describe_group(group).endswith(
         "10.00 ± 2.000 with seed 1, and others of the same clients with other seeds"
     )

@@ -1,0 +1,55 @@
+"""From what the gate let through to what a model sees: rows preprocessed, beside the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from calyx.run.folds import CV_RUN, fold_run, unstacked
+from client.gate.assignment import AssignedModel, Assignment
+from client.rows.data import ClientData, prepare_rows, with_all_tested
+
+
+@dataclass(frozen=True)
+class Client:
+    """One client that answers about a model: what it is asked, the model, and its own data."""
+
+    assignment: Assignment
+    model: AssignedModel
+    data: ClientData
+
+    @property
+    def fold(self) -> dict[str, int]:
+        """For the journal: the fold whose training this is, if any."""
+        cv = self.assignment.order.terms.cv
+        return {} if cv is None or cv.fold is None else {"fold": cv.fold}
+
+
+def prepare(assignments: Sequence[Assignment]) -> list[Client]:
+    """Each client with its rows as the model sees them; in a scoring of folds, those of the first.
+
+    Raises ClientFailure, and ValueError for statistics, which are of no model.
+    """
+    return [_prepare(assignment) for assignment in assignments]
+
+
+def _prepare(assignment: Assignment) -> Client:
+    if assignment.model is None:
+        raise ValueError("only a question about a model needs prepared rows")
+    order, site, fold = assignment.order, assignment.site, None
+    if (cv := order.terms.cv) is not None:
+        fold = 0 if cv.fold is None and isinstance(cv.k, int) else cv.fold
+    prepared = prepare_rows(order.terms, site.name, site.data_dir, fold)
+    return Client(assignment, assignment.model, prepared)
+
+
+def select_fold(client: Client, fold: int) -> Client:
+    """The same client with one fold's model of a cross-validation, and the rows it has not seen."""
+    order, site, model = client.assignment.order, client.assignment.site, client.model
+    run = order.run  # in which nothing is kept: who is left out has no model of its own
+    if order.terms.cv is None or isinstance(order.terms.cv.k, int):
+        unseen = prepare_rows(order.terms, site.name, site.data_dir, fold)
+        run = fold_run(order.run.removesuffix(CV_RUN), fold)
+    else:
+        unseen = with_all_tested(client.data, client.assignment.rows)
+    store = None if model.store is None else replace(model.store, run=run)
+    model = replace(model, weights=unstacked(model.weights, fold), store=store)
+    return replace(client, model=model, data=unseen)

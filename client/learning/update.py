@@ -1,0 +1,94 @@
+"""The answer to a training: each client's model, trained on its rows, as what the strategy sends."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from calyx.model.metrics import CLIPPED
+from calyx.model.training_config import MIN_VALIDATION_ROWS
+from calyx.model.weights import Weights, weights_of
+from calyx.vector.contribution import Contribution
+from calyx.vector.figures import finite_row
+from client import journal
+from client.learning.contribution import Answer
+from client.learning.judgement import judge
+from client.learning.preparation import Client
+from client.learning.training import LocalJob, Trained, train
+from strategies.local import Finished, sent_by
+
+
+def learn(clients: Sequence[Client]) -> list[Answer]:
+    """The update of each client, and what its incoming weights are judged by where the order says so.
+
+    What a strategy keeps of a client is written to its store. Raises ConfigError where a training has
+    moved what neither travels nor stays.
+    """
+    return [_learn(client) for client in clients]
+
+
+def _learn(client: Client) -> Answer:
+    order, model, parts = client.assignment.order, client.model, client.data.parts
+    validation = judge([client])[0] if order.is_validated else ()  # before a store is written
+    cfg = client.assignment.sections.training
+    own = model.store.before(order.round) if model.store else {}
+    job = LocalJob(
+        cfg,
+        model.objective,
+        model.hardware,
+        order.terms.seed,
+        order.round,
+        client.data.name,
+        model.beside,
+        own,
+        hides_stopping=client.assignment.site.policy.pace_s > 0,
+    )
+    start = model.objective.localised(model.weights, own)
+    net = model.load(start)
+    trained = train(net, parts["train"], parts["validation"], job)
+    done = Finished(
+        start,
+        weights_of(net),
+        model.beside,
+        own,
+        clip=client.assignment.fixed.clip,
+        steps=trained.steps,
+        lr=cfg.lr,
+    )
+    model.check_left(net)
+    sent = sent_by(model.objective, model.makeup, done)
+    kept = sent.own | _train_personal(client, job)
+    if model.store and kept:
+        model.store.write(order.round, kept, best=order.best)
+    num_examples = len(parts["train"])
+    losses = _losses(trained, len(parts["validation"]))
+    about = {"round": order.round, **client.fold, **finite_row(losses)}
+    journal.write("train", **about, epochs=trained.epochs, num_examples=num_examples)
+    counts = {CLIPPED.name: np.array([sent.clipped])}
+    update = Contribution(num_examples, sent.update, {"loss": trained.loss, **sent.metrics}, counts)
+    return (update, *validation)
+
+
+def _losses(trained: Trained, num_validation: int) -> dict[str, object]:
+    """Of this client's journal; why there is no loss on its validation rows, if there is none."""
+    values: dict[str, object] = {"train_loss": trained.loss, "val_loss": trained.validation_loss}
+    if trained.validation_loss is not None:
+        return values
+    why = "an output on a validation row is not finite"
+    if num_validation < MIN_VALIDATION_ROWS:
+        why = f"a training looks at {MIN_VALIDATION_ROWS} validation rows or more, and there are "
+        why += str(num_validation)
+    return values | {"absent": {"val_loss": why}}
+
+
+def _train_personal(client: Client, job: LocalJob) -> Weights:
+    """The weights of this client's own model after the round, where the strategy has one."""
+    model, parts = client.model, client.data.parts
+    objective = model.objective.personal()
+    if objective is None:
+        return {}
+    net = model.load(job.own or model.weights)
+    name = f"{job.client} personal"
+    job = replace(job, objective=objective, client=name, beside=model.weights, own={})
+    train(net, parts["train"], parts["validation"], job)
+    return weights_of(net)

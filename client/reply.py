@@ -1,0 +1,69 @@
+"""What a client does with one order: gate → prepare → answer → contribute → one message.
+
+Nothing of this client leaves it outside the vector of that message, and a failure leaves as one code.
+"""
+
+from flwr.app import Context, Message, RecordDict
+
+from calyx.errors import ConfigError
+from calyx.run.order import Kind
+from calyx.secagg.refusals import Refusal
+from calyx.wire import messages as wire
+from calyx.wire.messages import FailureCode
+from client import journal
+from client.config import Site, read_site
+from client.failures import ClientFailure, told
+from client.gate import secure_mod
+from client.gate.assignment import Assignment, open_assignment
+from client.gate.policy import accept
+from client.gate.statistics import open_survey
+from client.learning.contribution import Answer, contribute
+from client.learning.judgement import judge
+from client.learning.measurement import measure
+from client.learning.preparation import prepare
+from client.learning.update import learn
+from client.partition import node_values
+
+
+def reply_to(message: Message, context: Context, kind: Kind) -> Message:
+    """This client's contribution to an order of this `kind`, or one code of why there is none."""
+    site = read_site(node_values(context))
+    journal.keep_in(site.state_dir)
+    try:
+        with told(site.name, is_site=site.is_deployed):
+            return Message(_content(message, context, site, kind), reply_to=message)
+    except Refusal as error:
+        return secure_mod.refuse(error, message, (bytes(32), 0), site)
+    except ClientFailure as error:
+        if error.is_of_rows:
+            secure_mod.note_failure(context, site, error.cause)
+        return _fail(error, message)
+    except ConfigError as error:  # a section of the order, or of this site, that cannot be used
+        return _fail(ClientFailure(FailureCode.ORDER_REFUSED, str(error)), message)
+
+
+def _content(message: Message, context: Context, site: Site, kind: Kind) -> RecordDict:
+    order = accept(message, site.name, kind)
+    pass_gate = open_survey if kind == "statistics" else open_assignment
+    assignments = [pass_gate(message, context, site, order)]
+    (assignment,) = assignments
+    with told(site.name, assignment.rows.task, is_site=site.is_deployed):
+        (vector,) = contribute(assignments, _answer(assignments, kind))
+    if assignment.opening is not None:
+        return secure_mod.advertise(assignment.opening, vector)
+    return wire.vector_content(vector, assignment.fixed)
+
+
+def _answer(assignments: list[Assignment], kind: Kind) -> list[Answer]:
+    match kind:
+        case "statistics":
+            return measure(assignments)
+        case "train":
+            return learn(prepare(assignments))
+        case _:
+            return judge(prepare(assignments))
+
+
+def _fail(error: ClientFailure, message: Message) -> Message:
+    journal.write("failure", code=error.code.value, message=str(error))
+    return wire.failure(error.code, message)
