@@ -129,7 +129,7 @@ def _as_json(schema: Schema) -> Section:
         "classes": schema.classes,
         "target": schema.target and _fields_set(schema.target),
     }
-    text = json.dumps(values, default=np.generic.item)
+    text = json.dumps(values, default=float)
     tree: Section = json.loads(text, parse_constant=lambda _: None)
     return tree
 

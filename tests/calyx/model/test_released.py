@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from support.csv_files import write_folder
 from torch import nn, rand
 
 from calyx.config.section import canonical_json
@@ -95,6 +96,20 @@ def test_the_file_says_what_it_is_and_nothing_of_run_site_or_client(path):
     with safe_open(path, "numpy") as file:
         text = file.metadata()["calyx"]
     assert text == canonical_json(json.loads(text))
+
+
+def test_a_csv_model_is_described_alike_in_a_simulation_and_on_separate_machines(tmp_path):
+    """The first lists the clients of its folder, and the others know the schema's file only."""
+    rows = write_folder(tmp_path / "rows")
+    asked = {"name": "csv", "clients": None, "hidden": 4, "w_max": None}
+    simulated = Csv.completed({**asked, "data_dir": str(rows), "schema": None})
+    deployed = Csv.completed({**asked, "data_dir": None, "schema": str(rows / "schema.yaml")})
+    assert len(simulated["clients"]) == 7
+    one, other = (
+        describe(Csv({k: v for k, v in own.items() if k != "data_dir"}), own, LOCAL)
+        for own in (simulated, deployed)
+    )
+    assert one == other
 
 
 def test_tensors_are_the_same_bytes_with_and_without_a_description(path, tmp_path):
