@@ -41,7 +41,7 @@ from calyx.seeding import rng
 from calyx.survey.blocks import ALL, ITEMS, Survey
 from calyx.survey.measuring import measure
 from calyx.tasks.registry import load_task
-from client.rows.checks import Finding, check_table
+from client.rows.checks import check_table
 
 KINDS: tuple[Kind, ...] = (*STRENGTHS, "swapped")
 WAYS = ("schema", "own rows", "last version", "audit")
@@ -139,7 +139,7 @@ def warnings(site: Site, table: Table, kind: Kind | None) -> Warnings:
     schema = site.survey.schema
     draw = rng(site.seed, "benchmark-version", 0, site.client)
     before = site.sound.take(np.sort(draw.integers(0, len(site.sound), len(site.sound))))
-    checked: list[Finding | LocalFinding] = [*check_table(table, schema)]
+    checked: list[LocalFinding] = [*check_table(table, schema)]
     if kind in WHOLE_TABLE:
         found = label_findings(table, schema) if kind == "labels" else repeat_findings(table)
     else:
@@ -158,7 +158,7 @@ def _audited(site: Site, table: Table) -> Warned:
     return {(f.check, f.column): weights[f.severity] + (f.count or 1) for f in findings}
 
 
-def _keys(findings: Iterable[Finding | LocalFinding]) -> Warned:
+def _keys(findings: Iterable[LocalFinding]) -> Warned:
     counts: dict[Key, int] = {}
     for finding in findings:
         if finding.severity == "warning":

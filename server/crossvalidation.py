@@ -29,7 +29,7 @@ from server.exchange.exchange import Exchange, Outcome, judged, total_counts
 from server.phases.preprocess import fitted_section
 from server.rounds import run_rounds
 from server.sampling import Groups
-from server.stopping import released
+from server.stopping import choose_model
 from server.work import Work, fresh_state
 
 
@@ -110,7 +110,7 @@ def _trained(work: Work, cv: Cv, left_out: str, section: Section | None) -> Weig
     federation = replace(own.trained_in(folder, state, cv, dealt), label=f"fold {fold + 1} ")
     state, _ = run_rounds(federation, state)
     check_unseen(left_out, read_lines(folder.rounds))  # its first round may have been under way
-    return federation.of_model(released(state).weights)
+    return federation.of_model(choose_model(state).weights)
 
 
 def check_unseen(left_out: str, rows: Iterable[Row]) -> None:

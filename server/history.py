@@ -6,7 +6,7 @@ from typing import Any
 from calyx.config.section import RunConfig
 from calyx.run.folder import Row
 from server.checkpoints import RunState
-from server.stopping import released, why_unranked
+from server.stopping import choose_model, why_unranked
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ def history_of(run: RunConfig, state: RunState, rows: list[Row], clients: int) -
 
     Raises ValueError for a run of no rounds.
     """
-    model, last = released(state), rows[-1]
+    model, last = choose_model(state), rows[-1]
     best = rows[model.round - 1] if model.value is not None else None
     names = [key for key in last if key.startswith("val_")]
     figures: dict[str, Any] = {

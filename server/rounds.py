@@ -4,9 +4,9 @@ It calls Flower's four strategy methods, so any Flower strategy drops in. It is 
 `Strategy.start`, because sampling, stopping and resuming must be seen.
 
 With `evaluate=with_training` the model of a round is validated by the next round's training, in
-the same vector: half the exchanges (decision 0068). Its row is therefore written one training later,
-and its figures are of the next round's clients: they rank only where all clients take part in every
-round.
+the same vector: half the exchanges. See docs/decisions/0068. Its row is therefore written one
+training later, and its figures are of the next round's clients: they rank only where all clients
+take part in every round.
 """
 
 import logging
@@ -28,13 +28,12 @@ from calyx.vector.figures import as_row
 from calyx.wire import records
 from server.checkpoints import RunState, save
 from server.exchange.asking import ask
-from server.exchange.attempt import Answer
+from server.exchange.cohort_grid import Answer
 from server.exchange.exchange import Exchange, Outcome, judged, mean_loss, populations
 from server.exchange.underway import Record
 from server.federation import Federation
 from server.sampling import sample_cohort
-from server.stopping import Validated, compare, forget_fewer, reason_to_stop, why_unranked
-from server.weighing import num_capped
+from server.stopping import Validated, compare, drop_best_of_fewer, reason_to_stop, why_unranked
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
         step = next_step(state, run, setting.begun)
         # 6. Save before anything else is asked. Between a training and an exchange that validates it,
         # only clients that remember it need that: they would not train for it a second time.
-        if setting.underway or not isinstance(step, Validate):
+        if setting.underway is not None or not isinstance(step, Validate):
             save(federation.folder.checkpoints, state, run.keep_checkpoints)
     return state, step.reason
 
@@ -246,7 +245,7 @@ def _rank(federation: Federation, state: RunState, row: Row, outcome: Outcome | 
     if contents.is_localised or is_personal:
         trained = _names_that_trained([*read_lines(folder.rounds), row])
         clients = tuple(name for name in clients if name in trained)
-        state = replace(state, best=forget_fewer(state.best, clients))
+        state = replace(state, best=drop_best_of_fewer(state.best, clients))
     of = populations(outcome, contents)
     rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
     state, sentence = compare(state, Validated(row.get(monitor), clients, rows), run.stopping)
@@ -279,7 +278,7 @@ def _training_row(outcome: Outcome, seconds: float) -> Row:
     return {
         "round": outcome.exchange.round,
         "train_loss": mean_loss(outcome.trained),
-        "capped_clients": num_capped(outcome),
+        "capped_clients": outcome.num_capped,
         "cohort": list(outcome.exchange.cohort),
         "replies": outcome.replies,
         "dropped": sorted(outcome.dropped),

@@ -81,7 +81,7 @@ def compare(state: RunState, validated: Validated, stopping: Stopping) -> tuple[
         return replace(state, waited=state.waited + 1, apart=()), ""
     difference = _difference(best, this)
     apart = (*state.apart, this.clients)
-    if len(apart) == APART or (state.apart and is_nearly(state.apart[-1], this.clients)):
+    if len(apart) == APART or (state.apart and are_nearly_the_same(state.apart[-1], this.clients)):
         return replace(state, best=this, waited=0, apart=()), (
             f"{difference}, {len(apart)} rounds in a row: the comparison begins anew with round "
             f"{this.round}"
@@ -89,12 +89,16 @@ def compare(state: RunState, validated: Validated, stopping: Stopping) -> tuple[
     return replace(state, apart=apart), f"{difference}: the two are not compared"
 
 
-def forget_fewer(best: Best | None, clients: tuple[str, ...]) -> Best | None:
-    """`best`, or None where it is a round before more clients had a model of their own.
+def drop_best_of_fewer(best: Best | None, clients: tuple[str, ...]) -> Best | None:
+    """None where `clients`, who have a model of their own now, are many more than when `best` was best.
 
-    `clients` have one now. A model that fewer can use is no rival, whatever the figure of the few.
+    Otherwise `best`. A model that fewer can use is no rival, whatever the figure of the few.
     """
-    if best is None or not set(best.clients) < set(clients) or is_nearly(best.clients, clients):
+    if (
+        best is None
+        or not set(best.clients) < set(clients)
+        or are_nearly_the_same(best.clients, clients)
+    ):
         return best
     return None
 
@@ -109,10 +113,10 @@ def _can_compare(best: Best, this: Best) -> bool:
         pair = [replace(one, who="", asked=0) for one in (best.population, this.population)]
         if is_same_population(*pair):
             return True
-    return is_nearly(best.clients, this.clients)
+    return are_nearly_the_same(best.clients, this.clients)
 
 
-def is_nearly(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+def are_nearly_the_same(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
     """Whether the same clients validated two rounds, but for fewer than one in `ONE_IN`."""
     differing = len(set(left) ^ set(right))
     return differing == 0 or differing * ONE_IN < max(len(left), len(right))
@@ -143,8 +147,8 @@ def reason_to_stop(state: RunState, stopping: Stopping) -> str | None:
     return f"{stopping.monitor} was not better than in round {best.round} for {rounds}"
 
 
-def released(state: RunState) -> Best:
-    """The model that is tested and released: the best one, or the last where none is called best.
+def choose_model(state: RunState) -> Best:
+    """Which model is tested and released: the best one, or the last where none is called best.
 
     Raises ValueError before the first round.
     """

@@ -11,7 +11,6 @@ from calyx.vector.weighing import (
     is_possible,
     least_w_max,
 )
-from server.exchange.exchange import Outcome, total_counts
 from server.work import Work
 
 log = logging.getLogger(__name__)
@@ -65,11 +64,6 @@ def _say_unknown(work: Work, why: str) -> None:
         "makes them finer."
     )
     work.folder.event_once("w-max", severity, message)
-
-
-def num_capped(outcome: Outcome) -> int:
-    """Clients of a training that count as fewer rows than they have."""
-    return int(total_counts(outcome.trained)["capped"][0]) if outcome.trained else 0
 
 
 def say_capped(folder: RunFolder, capped: int, cohort: int, w_max: int) -> None:

@@ -72,7 +72,7 @@ def _judge(subject: _Subject) -> Contribution:
     schema = client.data.task.schema
     over = over_of(client.assignment.sections.privacy)
     own = model.store.until(subject.round) if model.store else {}
-    # Layers that nobody trained are no model: who lacks its own is counted, and not subject.
+    # Layers that nobody trained are no model: a client that lacks its own is counted, and not judged.
     result = None
     if model.objective.has_layers(model.makeup, own):
         result = _evaluate(subject, model.objective.localised(model.weights, own))

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from calyx.data.schema import Table
+from calyx.inspection.finding import LocalFinding
 from calyx.preprocessing.absence import stand_in, unread, unread_sentence
 from calyx.preprocessing.fitting import Fitted
-from client.rows.checks import Finding
 
 
 def with_stand_ins(
-    findings: Sequence[Finding], fitted: Fitted, parts: Mapping[str, Table]
-) -> tuple[Finding, ...]:
+    findings: Sequence[LocalFinding], fitted: Fitted, parts: Mapping[str, Table]
+) -> tuple[LocalFinding, ...]:
     """The findings about raw rows; those of missing values say what stands in their place.
 
     And one of each column whose values the model is not told.
@@ -32,5 +32,5 @@ def with_stand_ins(
     for column in fitted.schema.columns:
         if rows := counts.get(column.name):
             message = unread_sentence(column, rows)
-            found.append(Finding("unread-values", "warning", column.name, rows, message))
+            found.append(LocalFinding("unread-values", "warning", column.name, rows, message))
     return tuple(found)

@@ -4,45 +4,30 @@ Pure. A failure names the column and never a row's content; oddities are finding
 client's own eyes.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Column, Schema, Table, Target, present_values
+from calyx.inspection.finding import LocalFinding, Severity
 from calyx.inspection.repeats import row_hashes
 from calyx.wire.messages import FailureCode
 from calyx.words.digits import outside
 from calyx.words.sentences import say_rows
 from client.failures import ClientFailure
 
-Severity = Literal["info", "warning"]
-
 UNLABELLED = "unlabelled"  # the check of rows that have no label
 MOSTLY_MISSING = 0.5  # share of rows above which a column says little
 SHOWN = 4  # names in one sentence
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something odd in this client's data: what, how much, and a sentence for a person."""
-
-    check: str
-    severity: Severity
-    column: str | None
-    count: int
-    message: str
-
-
-def check_table(table: Table, schema: Schema) -> list[Finding]:
+def check_table(table: Table, schema: Schema) -> list[LocalFinding]:
     """Findings about all rows. Raises ClientFailure for rows that cannot be trained on."""
     _refuse(table, schema)
     findings = [*_unread(table), *_unlabelled(table), *_columns(table, schema)]
     duplicates = len(table) - len(np.unique(row_hashes(table)))
     if duplicates:
         findings.append(
-            Finding(
+            LocalFinding(
                 "duplicates",
                 of_equal_rows(table),
                 None,
@@ -56,11 +41,11 @@ def check_table(table: Table, schema: Schema) -> list[Finding]:
     empty = [schema.classes[i] for i in np.flatnonzero(labels == 0)]
     if empty:
         message = f"There are no rows of {_names(empty, 'class', 'classes')}."
-        findings.append(Finding("classes", "info", None, len(empty), message))
+        findings.append(LocalFinding("classes", "info", None, len(empty), message))
     return findings
 
 
-def _unread(table: Table) -> list[Finding]:
+def _unread(table: Table) -> list[LocalFinding]:
     count = len(table.unread)
     if count == 0:
         return []
@@ -71,10 +56,10 @@ def _unread(table: Table) -> list[Finding]:
         name = None
         names = _names(list(table.unread), "column", "columns")
         message = f"The schema does not name {names}; they are left alone."
-    return [Finding("extra-column", "info", name, count, message)]
+    return [LocalFinding("extra-column", "info", name, count, message)]
 
 
-def _unlabelled(table: Table) -> list[Finding]:
+def _unlabelled(table: Table) -> list[LocalFinding]:
     count, number = table.unlabelled, len(table) + table.unlabelled
     if count == 0:
         return []
@@ -83,7 +68,7 @@ def _unlabelled(table: Table) -> list[Finding]:
     message = (
         f"{count} of {number} rows {has} no label and {'is' if count == 1 else 'are'} left out."
     )
-    return [Finding(UNLABELLED, severity, None, count, message)]
+    return [LocalFinding(UNLABELLED, severity, None, count, message)]
 
 
 def of_equal_rows(table: Table) -> Severity:
@@ -109,8 +94,8 @@ def _refuse(table: Table, schema: Schema) -> None:
         )
 
 
-def _columns(table: Table, schema: Schema) -> list[Finding]:
-    findings: list[Finding] = []
+def _columns(table: Table, schema: Schema) -> list[LocalFinding]:
+    findings: list[LocalFinding] = []
     constant = []
     for i, column in enumerate(schema.columns):
         present = present_values(table.x[:, i], column)
@@ -122,11 +107,11 @@ def _columns(table: Table, schema: Schema) -> list[Finding]:
         names = _names(constant, "column", "columns")
         message = f"Only one value stands in {names}."
         only = constant[0] if len(constant) == 1 else None
-        findings.append(Finding("constant", "info", only, len(constant), message))
+        findings.append(LocalFinding("constant", "info", only, len(constant), message))
     return findings
 
 
-def _missing(column: Column, missing: int, rows: int) -> list[Finding]:
+def _missing(column: Column, missing: int, rows: int) -> list[LocalFinding]:
     if missing == 0:
         return []
     much = missing > MOSTLY_MISSING * rows
@@ -135,11 +120,15 @@ def _missing(column: Column, missing: int, rows: int) -> list[Finding]:
         message += ", though the schema says that it is complete"
     severe = much or not column.may_be_missing
     return [
-        Finding("missing", "warning" if severe else "info", column.name, missing, f"{message}.")
+        LocalFinding(
+            "missing", "warning" if severe else "info", column.name, missing, f"{message}."
+        )
     ]
 
 
-def _out_of_schema(column: Column, present: NDArray[np.float64], table: Table) -> list[Finding]:
+def _out_of_schema(
+    column: Column, present: NDArray[np.float64], table: Table
+) -> list[LocalFinding]:
     words: list[str] = []
     if column.categories:
         count = int((~np.isin(present, column.categories)).sum())
@@ -161,10 +150,10 @@ def _out_of_schema(column: Column, present: NDArray[np.float64], table: Table) -
         return []
     such = f", such as {', '.join(words)}" if words else ""
     message = f"{say_rows(count, *verbs)} {what} {column.name}{such}."
-    return [Finding(check, "warning", column.name, count, message)]
+    return [LocalFinding(check, "warning", column.name, count, message)]
 
 
-def _outside_of_target(table: Table, target: Target) -> list[Finding]:
+def _outside_of_target(table: Table, target: Target) -> list[LocalFinding]:
     low = -np.inf if target.low is None else target.low
     high = np.inf if target.high is None else target.high
     count = int(((table.y < low) | (table.y > high)).sum())
@@ -172,7 +161,7 @@ def _outside_of_target(table: Table, target: Target) -> list[Finding]:
         return []
     where = outside(target.low, target.high)
     message = f"{say_rows(count, 'lies', 'lie')} {where} in the target {target.name}."
-    return [Finding("range", "warning", target.name, count, message)]
+    return [LocalFinding("range", "warning", target.name, count, message)]
 
 
 def _names(names: list[str], one: str, many: str) -> str:

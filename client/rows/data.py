@@ -16,6 +16,7 @@ from calyx.config.section import Section, canonical_json, digest, parse
 from calyx.data.faults import corrupt, parse_faults
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError, DataError, UserError
+from calyx.inspection.finding import LocalFinding
 from calyx.inspection.repeats import row_hashes
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, apply, fit
@@ -28,10 +29,10 @@ from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
 from client.rows.absence import with_stand_ins
-from client.rows.checks import Finding, check_table
+from client.rows.checks import check_table
 from client.rows.loading import load
 from client.rows.part_checks import check_parts, check_split
-from client.rows.splitting import PartName, split, split_fold
+from client.rows.splitting import Fold, PartName, split, split_fold
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Rows:
     task: Task
     table: Table
     parts: dict[PartName, Table]
-    findings: tuple[Finding, ...]
+    findings: tuple[LocalFinding, ...]
     reading: str = ""  # a digest of the settings that they were read and split by
 
     @cached_property
@@ -72,7 +73,7 @@ class ClientData:
     raw: dict[PartName, Table]
     parts: dict[PartName, Part]
     fitted: Fitted
-    findings: tuple[Finding, ...]
+    findings: tuple[LocalFinding, ...]
 
     @property
     def num_inputs(self) -> int:
@@ -99,10 +100,7 @@ def read_rows(terms: Terms, client: str, data_dir: Path | None, fold: int | None
 
     With a `fold` of a cross-validation of the rows, the test part is that fold.
     """
-    sections = {"task": terms.task, "seed": terms.seed}
-    by_rows = terms.cv is not None and isinstance(terms.cv.k, int) and fold is not None
-    folds = (terms.cv.k, fold) if by_rows and terms.cv else None
-    return _read_rows(canonical_json(sections), client, data_dir, folds)
+    return _read(_reading(terms, client, data_dir, fold))
 
 
 def read_again(terms: Terms, client: str, data_dir: Path | None) -> Rows:
@@ -112,20 +110,18 @@ def read_again(terms: Terms, client: str, data_dir: Path | None) -> Rows:
 
 def forget() -> None:
     """Read and prepare rows anew from now on."""
-    _read_rows.cache_clear()
+    _read.cache_clear()
     _prepare.cache_clear()
 
 
 def version_of(task: Section, seed: int, client: str, data_dir: str | None) -> str:
     """The digest of a client's rows, for another process. Raises ClientFailure."""
-    sections = canonical_json({"task": task, "seed": seed})
-    return _read_rows(sections, client, Path(data_dir) if data_dir else None, None).version
+    return rows_of(task, seed, client, Path(data_dir) if data_dir else None).version
 
 
 def rows_of(task: Section, seed: int, client: str, data_dir: Path | None) -> Rows:
     """A client's rows without a run: read now, checked and split. Raises ClientFailure, UserError."""
-    sections = canonical_json({"task": task, "seed": seed})
-    return _read_rows.__wrapped__(sections, client, data_dir, None)
+    return _read.__wrapped__(_Reading(_settings(task, seed), client, data_dir))
 
 
 def check_agreed(terms: Terms, site: Site) -> None:
@@ -160,24 +156,42 @@ def prepare_rows(
     terms: Terms, client: str, data_dir: Path | None, fold: int | None = None
 ) -> ClientData:
     """This client's data as the terms of a run want it, in a fold or not. Raises ClientFailure."""
-    rows = read_rows(terms, client, data_dir, fold)
-    return _prepare(_Held(rows), canonical_json(terms.preprocessing), fold)
+    reading = _reading(terms, client, data_dir, fold)
+    return _prepare(reading, canonical_json(terms.preprocessing), fold)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What a client's rows and their split follow from: of two equal ones the second reads nothing."""
+
+    settings: str  # canonical JSON of task and seed
+    client: str
+    data_dir: Path | None
+    fold: Fold | None = None  # whose rows test; None: no cross-validation of rows
+
+
+def _reading(terms: Terms, client: str, data_dir: Path | None, fold: int | None) -> _Reading:
+    k = None if terms.cv is None else terms.cv.k
+    own = Fold(fold, k) if fold is not None and isinstance(k, int) else None
+    return _Reading(_settings(terms.task, terms.seed), client, data_dir, own)
+
+
+def _settings(task: Section, seed: int) -> str:
+    return canonical_json({"task": task, "seed": seed})
 
 
 @lru_cache(maxsize=4096)
-def _read_rows(
-    sections: str, client: str, data_dir: Path | None, folds: tuple[int, int] | None
-) -> Rows:
-    values: dict[str, Any] = json.loads(sections)
-    task, seed = load_task(values["task"]), values["seed"]
-    if folds is not None:  # of the very rows that the run's other orders see
-        whole = _read_rows(sections, client, data_dir, None)
-        parts = split_fold(whole.table, seed, client, folds)
+def _read(reading: _Reading) -> Rows:
+    values: dict[str, Any] = json.loads(reading.settings)
+    task, seed, client = load_task(values["task"]), values["seed"], reading.client
+    if reading.fold is not None:  # of the very rows that the run's other orders see
+        whole = _read(replace(reading, fold=None))
+        parts = split_fold(whole.table, seed, client, reading.fold)
         findings = check_table(whole.table, task.schema) + check_parts(parts)
         return replace(whole, parts=parts, findings=tuple(findings))
     faults = parse_faults(values["task"].get("faults"), task.clients, task.schema)
     try:
-        table = load(task, client, data_dir, seed)
+        table = load(task, client, reading.data_dir, seed)
         table = corrupt(table, task.schema, faults, client, seed)
     except DataError as error:
         raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from error
@@ -187,22 +201,9 @@ def _read_rows(
     return Rows(client, task, table, parts, tuple(findings), digest(values))
 
 
-class _Held:
-    """Rows as the key of a cache: the same object is the same rows."""
-
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held) and other.rows is self.rows
-
-    def __hash__(self) -> int:
-        return id(self.rows)
-
-
 @lru_cache(maxsize=4096)
-def _prepare(held: _Held, preprocessing: str, fold: int | None) -> ClientData:
-    rows = held.rows
+def _prepare(reading: _Reading, preprocessing: str, fold: int | None) -> ClientData:
+    rows = _read(reading)
     cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
     fitted = fit(rows.parts["train"], rows.task.schema, cfg, fold or 0)
     parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}

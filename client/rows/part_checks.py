@@ -10,13 +10,14 @@ import numpy as np
 from calyx.data.schema import Schema, Table, join
 from calyx.errors import printable
 from calyx.inspection.alike_neighbours import alike_neighbours
+from calyx.inspection.finding import LocalFinding
 from calyx.inspection.near_copies import near_copies
 from calyx.inspection.repeating_column import are_alike
 from calyx.inspection.repeats import row_hashes
 from calyx.wire.messages import FailureCode
 from calyx.words.sentences import say_rows
 from client.failures import ClientFailure
-from client.rows.checks import Finding, of_equal_rows
+from client.rows.checks import of_equal_rows
 from client.rows.cuts import TOLERATED
 from client.rows.splitting import PartName
 
@@ -29,12 +30,12 @@ _WANTED: dict[PartName, float] = {"train": 0.6, "validation": 0.2, "test": 0.2}
 _TOGETHER = "say so by `group` in a csv task's schema, or by `blocks` of a task's table"
 
 
-def check_parts(parts: Mapping[PartName, Table]) -> list[Finding]:
+def check_parts(parts: Mapping[PartName, Table]) -> list[LocalFinding]:
     """Findings about a split. Raises ClientFailure if the training part is empty."""
     if len(parts["train"]) == 0:
         raise ClientFailure(FailureCode.NO_ROWS, "The training part has no rows.")
     findings = [
-        Finding("empty-part", "warning", None, 0, f"The {name} part has no rows.")
+        LocalFinding("empty-part", "warning", None, 0, f"The {name} part has no rows.")
         for name, part in parts.items()
         if len(part) == 0
     ]
@@ -45,12 +46,14 @@ def check_parts(parts: Mapping[PartName, Table]) -> list[Finding]:
         stand = say_rows(shared, "stands", "stand")
         message = f"{stand} in more than one of the training, validation and test parts."
         findings.append(
-            Finding("shared-rows", of_equal_rows(parts["train"]), None, shared, message)
+            LocalFinding("shared-rows", of_equal_rows(parts["train"]), None, shared, message)
         )
     return findings
 
 
-def check_split(table: Table, parts: Mapping[PartName, Table], schema: Schema) -> list[Finding]:
+def check_split(
+    table: Table, parts: Mapping[PartName, Table], schema: Schema
+) -> list[LocalFinding]:
     """Findings about the split of a training, which has no folds: what should be together and is not."""
     beside = []
     if not _is_said(table):  # a column that repeats says what is alike, and the order says it again
@@ -63,7 +66,7 @@ def _is_said(table: Table) -> bool:
     return any(of is not None for of in (table.blocks, table.parts, table.times))
 
 
-def _few_groups(parts: Mapping[PartName, Table]) -> list[Finding]:
+def _few_groups(parts: Mapping[PartName, Table]) -> list[LocalFinding]:
     """Where whole groups, or rows of one time, do not come near 60, 20 and 20 % of the rows."""
     whole = join(list(parts.values()))
     together = whole.blocks if whole.blocks is not None else whole.times
@@ -79,10 +82,10 @@ def _few_groups(parts: Mapping[PartName, Table]) -> list[Finding]:
     if count == 1:
         kind = kind.replace("groups", "group").replace("times", "time")
     message = f"{count} {kind} of such sizes make parts of {told}: none may be divided."
-    return [Finding("few-groups", "warning", None, count, message)]
+    return [LocalFinding("few-groups", "warning", None, count, message)]
 
 
-def _near(parts: Mapping[PartName, Table], schema: Schema) -> list[Finding]:
+def _near(parts: Mapping[PartName, Table], schema: Schema) -> list[LocalFinding]:
     judged = join([parts["validation"], parts["test"]])
     found = near_copies(parts["train"], judged, schema)
     if found is None:
@@ -92,10 +95,10 @@ def _near(parts: Mapping[PartName, Table], schema: Schema) -> list[Finding]:
         f"nearest at {found.nearest:.2g} of the distance to its 20th), so that their figures may be "
         f"too good. If these rows belong together, {_TOGETHER}."
     )
-    return [Finding("near-copies", "warning", None, found.count, message)]
+    return [LocalFinding("near-copies", "warning", None, found.count, message)]
 
 
-def _repeating(table: Table, schema: Schema) -> list[Finding]:
+def _repeating(table: Table, schema: Schema) -> list[LocalFinding]:
     findings = []
     for column in table.repeating:
         if not are_alike(table, schema, column.words):
@@ -107,11 +110,11 @@ def _repeating(table: Table, schema: Schema) -> list[Finding]:
             f"{name} repeats, {each} rows a word, and rows of one word are alike: if they belong "
             f"together, say `group: {name}` in the schema, or they are both trained on and tested."
         )
-        findings.append(Finding("repeating-column", "warning", name, count, message))
+        findings.append(LocalFinding("repeating-column", "warning", name, count, message))
     return findings
 
 
-def _neighbours(table: Table, schema: Schema) -> list[Finding]:
+def _neighbours(table: Table, schema: Schema) -> list[LocalFinding]:
     ratio = alike_neighbours(table, schema)
     if ratio is None:
         return []
@@ -120,4 +123,4 @@ def _neighbours(table: Table, schema: Schema) -> list[Finding]:
         "rows were taken one after the other, say which column is their `time` in a csv task's schema "
         "(`times` of a task's table); if they belong together, say their `group` (`blocks`)."
     )
-    return [Finding("alike-neighbours", "warning", None, len(table), message)]
+    return [LocalFinding("alike-neighbours", "warning", None, len(table), message)]

@@ -9,6 +9,7 @@ See docs/decisions/0040.
 """
 
 import hashlib
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,14 @@ from client.rows.cuts import TOLERATED, ends_of, nearest_cuts
 PartName = Literal["train", "validation", "test"]
 PART_NAMES: tuple[PartName, ...] = ("train", "validation", "test")
 DRAWS = 64  # orders of blocks that are tried for one with parts of the wanted sizes
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One of the folds of a client's rows."""
+
+    number: int  # from 0
+    of: int
 
 
 def split(table: Table, seed: int, client: str, parts: int = 5) -> dict[PartName, Table]:
@@ -50,10 +59,8 @@ def split(table: Table, seed: int, client: str, parts: int = 5) -> dict[PartName
     }
 
 
-def split_fold(
-    table: Table, seed: int, client: str, folds: tuple[int, int]
-) -> dict[PartName, Table]:
-    """The parts where fold i of k (`folds` = k, i) is the test part; a quarter of the rest validates.
+def split_fold(table: Table, seed: int, client: str, fold: Fold) -> dict[PartName, Table]:
+    """The parts where this fold is the test part; a quarter of the rest validates.
 
     Folds are dealt by a keyed hash of each row, so that its place in the file does not matter and
     equal rows, or those of one block, are in one fold. Rows that are all of one block are trained on
@@ -64,12 +71,12 @@ def split_fold(
             FailureCode.ORDER_REFUSED,
             "The rows bring a split of their own, which folds of rows would undo.",
         )
-    k, i = folds
+    key = f"{seed}/{client}".encode()
     if table.blocks is None:
-        fold = _fold_of_rows(table, k, f"{seed}/{client}".encode())
+        number = _fold_of_rows(table, fold.of, key)
     else:
-        fold = _fold_of_blocks(table, table.blocks, k, f"{seed}/{client}".encode())
-    test, rest = np.flatnonzero(fold == i), np.flatnonzero(fold != i)
+        number = _fold_of_blocks(table, table.blocks, fold.of, key)
+    test, rest = np.flatnonzero(number == fold.number), np.flatnonzero(number != fold.number)
     others = split(table.take(rest), seed, client, parts=4)
     return {
         "train": others["train"],

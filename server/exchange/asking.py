@@ -11,14 +11,13 @@ from calyx.model.weights import Weights
 from calyx.run.folder import Row, make_event
 from calyx.wire import messages as wire
 from calyx.wire import records
-from server.exchange.attempt import Answer, attempt
-from server.exchange.cohort_grid import CohortGrid
+from server.exchange.cohort_grid import Answer, CohortGrid
 from server.exchange.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.exchange.giving_up import take_up
 from server.federation import Federation, Place
 from server.left_out import read_left_out
 from server.sampling import Groups
-from server.weighing import num_capped, say_capped
+from server.weighing import say_capped
 
 FEW_CUT = 0.01  # of all coordinates of the clients' updates
 
@@ -55,12 +54,13 @@ def _attempt_until(
 ) -> Answer:
     """Attempt an exchange until it has enough replies, or may not be repeated."""
     setting = where.setting
-    exchange = take_up(setting, exchange)
+    if setting.underway is not None:
+        exchange = take_up(setting, setting.underway, exchange)
     while True:
         grid, arrays = CohortGrid(setting, exchange), records.weights_record(weights)
         messages = configure(exchange.round, arrays, ConfigRecord(), grid)
         try:
-            answer = attempt(setting, exchange, messages)
+            answer = grid.attempt(messages)
         except TooFewReplies as error:
             _note(where, error.outcome)
             if exchange.attempt > where.run.retries or not error.outcome.sums.is_repeatable:
@@ -117,9 +117,8 @@ def _note(where: Place, outcome: Outcome) -> None:
     ]
     events += [make_event("bad-shares", "error", note, round=number) for note in outcome.sums.notes]
     events += _clip_events(outcome)
-    capped = num_capped(outcome)
-    if capped:
-        say_capped(folder, capped, len(exchange.cohort), where.setting.contents.w_max)
+    if outcome.num_capped:
+        say_capped(folder, outcome.num_capped, len(exchange.cohort), where.setting.contents.w_max)
     if events:
         append_lines(folder.events, events)  # at once: each append is synced
 

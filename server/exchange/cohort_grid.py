@@ -1,25 +1,52 @@
 """The one wrapper of a grid: a strategy sees exactly the cohort, and one reply a group.
 
-It is made anew for each attempt of an exchange, and remembers nothing. There is never a second wrapper.
+Clients answer with fixed-point vectors, masked or plain; only their sums are decoded, and each
+becomes a reply that any Flower strategy understands: the group's mean weights, its weight and its
+metrics. A `CohortGrid` is made anew for each attempt of an exchange, and remembers nothing. There is
+never a second wrapper.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
+from calyx.data.schema import Schema
+from calyx.errors import CalyxError, RoundFailed
 from calyx.flower.messages import Run
-from server.exchange.attempt import attempt
-from server.exchange.exchange import Exchange
+from calyx.model.metrics import figures
+from calyx.model.weights import Weights, apply_update, hash_weights
+from calyx.questions.layouts import Parts, parts_of, statistics_parts, survey_of
+from calyx.run.order import Order, to_json
+from calyx.vector.contribution import Aggregate
+from calyx.wire import messages as wire
+from calyx.wire import records
+from server.exchange.exchange import Exchange, GroupSums, OddSum, Outcome, TooFewReplies
+from server.exchange.plain_sums import collect_plain
+from server.exchange.secure_sums import SecureSums
 from server.exchange.setting import Setting
+from server.exchange.soundness import decode_sums
+from server.sampling import required_replies
+
+_REFUSED = "Only send_and_receive is possible: a strategy sees sums of replies."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The outcome of an exchange, and the same as one reply a group for Flower's strategies."""
+
+    outcome: Outcome
+    trained: tuple[Message, ...]  # for `aggregate_train`; none if nothing was trained
+    evaluated: tuple[Message, ...]  # for `aggregate_evaluate`; of groups that have rows
 
 
 class CohortGrid(Grid):
-    """The grid of one exchange, as a strategy of Flower's takes it."""
+    """The grid of one exchange, as Flower's strategies take it."""
 
     def __init__(self, setting: Setting, exchange: Exchange) -> None:
         self._setting, self._exchange = setting, exchange
-        self._inner = setting.channel.grid
+        self._inner, self._schema = setting.channel.grid, setting.contents.task.schema
 
     def get_node_ids(self) -> Iterable[int]:
         """Nodes of the cohort's clients that are connected, in the order of their names."""
@@ -28,12 +55,104 @@ class CohortGrid(Grid):
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
-        """Send the exchange's order with the strategy's weights; return one reply a group.
-
-        The run's own deadline counts, not `timeout`. Raises as `attempt`.
-        """
-        answer = attempt(self._setting, self._exchange, messages)
+        """As `attempt`, and of its answer one reply a group. The run's own deadline counts."""
+        answer = self.attempt(messages)
         return answer.trained or answer.evaluated
+
+    def attempt(self, messages: Iterable[Message]) -> Answer:
+        """Send the exchange's order with the strategy's weights, and read the sums of the vectors.
+
+        Raises TooFewReplies, and CalyxError if the strategy's messages are not one for each node
+        of the cohort with the same weights for all.
+        """
+        setting, exchange, sent = self._setting, self._exchange, list(messages)
+        weights, parts = self._read_weights(sent), self._parts()
+        order = self._write_order(weights)
+        content = wire.order_content(weights, order)
+        if setting.roster is None:
+            sums = collect_plain(setting.channel, exchange, content, parts)
+        else:
+            sums = SecureSums(setting, exchange, order, parts).collect(content)
+        outcome = self._read_sums(sums, parts)
+        required = required_replies(setting.min_replies, len(exchange.cohort))
+        if outcome.replies < required:
+            raise TooFewReplies(outcome, required)
+        # Addressed as replies to any message: Flower's strategies look at contents only.
+        trained = [_training(weights, group) for group in outcome.trained]
+        evaluated = _evaluations(outcome.evaluated, self._schema)
+        return Answer(
+            outcome,
+            trained=tuple(Message(content, reply_to=sent[0]) for content in trained),
+            evaluated=tuple(Message(content, reply_to=sent[0]) for content in evaluated),
+        )
+
+    def _read_weights(self, sent: list[Message]) -> Weights:
+        nodes = list(self.get_node_ids())
+        if not nodes:
+            raise RoundFailed(f"No client of round {self._exchange.round}'s cohort is connected")
+        if sorted(m.metadata.dst_node_id for m in sent) != sorted(nodes):
+            raise CalyxError("The strategy did not send one message to each client of the cohort.")
+        first = sent[0].content
+        if any(m.content is not first and m.content != first for m in sent):
+            raise CalyxError("The strategy sent different messages to the clients of one cohort.")
+        return records.read_weights(wire.only_arrays(first), self._setting.template)
+
+    def _write_order(self, weights: Weights) -> str:
+        setting, exchange = self._setting, self._exchange
+        return to_json(
+            Order(
+                protocol="calyx/1",
+                run=setting.run,
+                kind=exchange.kind,
+                round=exchange.round,
+                attempt=exchange.attempt,
+                weights=hash_weights(weights),
+                is_validated=exchange.is_validated,
+                previous=exchange.previous,
+                abandoned=exchange.abandoned,
+                groups=exchange.groups,
+                members=setting.members if len(exchange.groups) > 1 else None,
+                rounds=setting.rounds,
+                best=exchange.best,
+                deadline_s=setting.channel.deadline_s,
+                terms=setting.terms,
+            )
+        )
+
+    def _parts(self) -> Parts:
+        setting, exchange, terms = self._setting, self._exchange, self._setting.terms
+        if exchange.kind == "statistics":
+            return statistics_parts(setting.privacy, survey_of(setting.contents.task, terms))
+        kind, is_validated = exchange.kind, exchange.is_validated
+        return parts_of(kind, is_validated, setting.privacy, setting.contents, terms.cv)
+
+    def _read_sums(self, sums: GroupSums, parts: Parts) -> Outcome:
+        """What the sums say, without those that honest clients cannot have made."""
+        decoded = decode_sums(sums, parts, self._schema)
+        groups, odd = list(decoded.sound.values()), list(decoded.odd)
+        for i, ours in decoded.sound.items():
+            odd += [OddSum(i, said) for said in self._watch(sums.sums[i].names, ours, parts)]
+        first = len(parts.layouts) - len(parts.evaluations)
+        return Outcome(
+            self._exchange,
+            sums,
+            dropped={**sums.dropped, **decoded.dropped},
+            trained=tuple(ours[0] for ours in groups if parts.train),
+            folds=tuple(tuple(ours[first:]) for ours in groups if parts.evaluations),
+            counted=tuple(ours[0] for ours in groups if parts.statistics),
+            odd=tuple(odd),
+        )
+
+    def _watch(self, names: tuple[str, ...], ours: list[Aggregate], parts: Parts) -> list[str]:
+        """Sentences about what looks wrong in the sum of the clients `names`, which is used."""
+        kind, watch = self._exchange.kind, self._setting.watch
+        sentences = []
+        if parts.train is not None:
+            sentences += watch.of_training(names, ours[0], parts.train.fixed.clip)
+        if kind in ("train", "evaluate", "test") and parts.evaluations:
+            part = "test" if kind == "test" else "validation"
+            sentences += watch.of_evaluation(part, names, ours[-1])
+        return sentences
 
     @property
     def run(self) -> Run:
@@ -57,12 +176,29 @@ class CohortGrid(Grid):
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Refused: replies of single clients are not to be had."""
-        raise NotImplementedError(
-            "Only send_and_receive is possible: a strategy sees sums of replies."
-        )
+        raise NotImplementedError(_REFUSED)
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Refused: replies of single clients are not to be had."""
-        raise NotImplementedError(
-            "Only send_and_receive is possible: a strategy sees sums of replies."
-        )
+        raise NotImplementedError(_REFUSED)
+
+
+def _training(weights: Weights, aggregate: Aggregate) -> RecordDict:
+    mean = apply_update(weights, aggregate.update)
+    others = {k: v for k, v in aggregate.metrics.items() if k != "loss"}
+    metrics = {"train_loss": aggregate.metrics["loss"]} | others
+    return wire.group_content(mean, aggregate.weight, metrics)
+
+
+def _evaluations(groups: tuple[Aggregate, ...], schema: Schema) -> list[RecordDict]:
+    """One reply a group that has rows, with the figures that all of these can tell.
+
+    Flower's strategies divide by the rows, and want the same figures of all.
+    """
+    judged = []
+    for group in groups:
+        rows = int(group.counts.get("rows", group.counts["clients"])[0])
+        if rows > 0:
+            judged.append((rows, figures(schema, group.counts).named("val_").values))
+    told = [k for k in judged[0][1] if all(f[k] is not None for _, f in judged)] if judged else []
+    return [wire.group_content({}, n, {k: float(f[k] or 0.0) for k in told}) for n, f in judged]

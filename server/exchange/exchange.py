@@ -93,6 +93,11 @@ class Outcome:
         """Clients in the sums."""
         return len(self.exchange.cohort) - len(self.dropped)
 
+    @property
+    def num_capped(self) -> int:
+        """Clients of a training that count as fewer rows than they have."""
+        return int(total_counts(self.trained)["capped"][0]) if self.trained else 0
+
 
 def mean_loss(groups: tuple[Aggregate, ...]) -> float:
     """Mean loss over all groups, weighted by examples."""

@@ -16,7 +16,7 @@ from calyx.wire import messages as wire
 from server.exchange.exchange import Exchange
 from server.exchange.sending import Channel
 from server.exchange.setting import Setting
-from server.exchange.underway import MaskedSum
+from server.exchange.underway import MaskedSum, Underway
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,14 @@ def _collect_signatures(
     return Abandoned(ctx=one.ctx.hex(), root=one.root.hex(), signatures=signatures)
 
 
-def take_up(setting: Setting, exchange: Exchange) -> Exchange:
+def take_up(setting: Setting, underway: Underway, exchange: Exchange) -> Exchange:
     """The exchange as it must be asked for now, if an earlier server has begun it.
 
     A sum that was being opened is opened; one that was not is given up, and the next attempt
     begins. Raises RoundFailed where neither is possible.
     """
-    underway = setting.underway
-    record = underway.find(exchange) if underway is not None else None
-    if record is None or underway is None or setting.roster is None:
+    record = underway.find(exchange)
+    if record is None or setting.roster is None:
         return exchange
     again = replace(exchange, groups=record.groups, abandoned=record.abandoned)
     if record.reveals and underway.is_bound(record):

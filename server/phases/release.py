@@ -19,7 +19,7 @@ from server.attendance import absentees
 from server.crossvalidation import cv_file
 from server.history import history_of
 from server.left_out import read_left_out
-from server.stopping import released
+from server.stopping import choose_model
 from server.work import Work
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
@@ -28,7 +28,7 @@ PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 def run(work: Work) -> Work:
     """Write model.safetensors, then summary.json, which says "finished"."""
     state, folder, task = work.state, work.folder, work.task
-    best, rows = released(state), read_lines(folder.rounds)
+    best, rows = choose_model(state), read_lines(folder.rounds)
     federation = work.federation()
     tested = dict(best.test or {})
     reasons: Reasons = tested.pop("absent", {})

@@ -14,7 +14,7 @@ from server.crossvalidation import cross_validate
 from server.exchange.asking import ask
 from server.exchange.exchange import Exchange, Outcome, judged, populations, total_counts
 from server.federation import Federation
-from server.stopping import released
+from server.stopping import choose_model
 from server.work import Work
 
 
@@ -29,7 +29,7 @@ def test_best(federation: Federation, state: RunState) -> RunState:
 
     Raises ValueError before the first round.
     """
-    best = released(state)
+    best = choose_model(state)
     if best.test is not None:
         return state
     clients = federation.folder.clients

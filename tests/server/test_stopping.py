@@ -14,11 +14,11 @@ from calyx.tasks.registry import load_task
 from server.checkpoints import Best, RunState, load_newest, save
 from server.stopping import (
     Validated,
+    are_nearly_the_same,
     check_monitor,
+    choose_model,
     compare,
-    is_nearly,
     reason_to_stop,
-    released,
     why_unranked,
 )
 
@@ -117,10 +117,10 @@ def test_who_has_no_validation_rows_may_be_missing():
 
 def test_fewer_than_one_client_in_twenty_may_differ():
     many = tuple(f"client-{i}" for i in range(100))
-    assert is_nearly(many, many[4:])
-    assert not is_nearly(many, many[5:])
-    assert not is_nearly(ALL, ALL[1:])
-    assert not is_nearly(many, (*many[3:], "new", "newer"))
+    assert are_nearly_the_same(many, many[4:])
+    assert not are_nearly_the_same(many, many[5:])
+    assert not are_nearly_the_same(ALL, ALL[1:])
+    assert not are_nearly_the_same(many, (*many[3:], "new", "newer"))
 
 
 def test_a_round_without_a_figure_ends_a_row_of_other_clients():
@@ -161,13 +161,13 @@ def test_it_waits_for_rounds_that_can_be_compared_and_says_so():
 
 def test_the_last_model_is_released_where_no_round_is_called_best():
     state, _ = ranked(by_all(None, None))
-    assert (released(state).round, released(state).value) == (2, None)
+    assert (choose_model(state).round, choose_model(state).value) == (2, None)
     assert reason_to_stop(state, LOSS) is None
     with pytest.raises(ValueError, match="no rounds"):
-        released(before())
+        choose_model(before())
     tested = Best(2, None, state.weights, test={"test_loss": 1.0})
-    assert released(replace(state, best=tested)) is tested
-    assert released(replace(state, best=tested, round=3)).test is None
+    assert choose_model(replace(state, best=tested)) is tested
+    assert choose_model(replace(state, best=tested, round=3)).test is None
 
 
 def test_layers_that_stay_at_home_make_own_models_too():

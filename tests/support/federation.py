@@ -20,7 +20,6 @@ from calyx.simulation.identities import throw_away
 from calyx.simulation.planning import plan
 from calyx.simulation.workers import WorkerPool
 from calyx.wire import records
-from server.exchange.attempt import attempt
 from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import Exchange
 from server.exchange.nodes import read_nodes
@@ -104,11 +103,9 @@ class Federation:
 
     def attempt(self, strategy, exchange, setting=None, weights=None):
         """The answer to an exchange that this strategy configures."""
-        setting = setting or self.setting
-        grid = CohortGrid(setting, exchange)
+        grid = CohortGrid(setting or self.setting, exchange)
         configure = (
             strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
         )
         arrays = records.weights_record(weights or self.template)
-        messages = configure(exchange.round, arrays, ConfigRecord(), grid)
-        return attempt(setting, exchange, messages)
+        return grid.attempt(configure(exchange.round, arrays, ConfigRecord(), grid))

@@ -9,7 +9,7 @@ from calyx.composing.compose import compose
 from calyx.errors import ConfigError
 from calyx.simulation.planning import plan
 from calyx.tasks.csv import Csv
-from client.rows.splitting import split, split_fold
+from client.rows.splitting import Fold, split, split_fold
 
 SITES, PEOPLE, VISITS, WIDTH = 3, 24, 5, 6
 
@@ -58,7 +58,10 @@ def test_with_a_group_no_answer_can_be_looked_up(rows):
         scores = []
         for name in task.clients:
             table = task.load(name, rows, 1)
-            dealt = [split(table, 1, name), *(split_fold(table, 1, name, (5, i)) for i in range(5))]
+            dealt = [
+                split(table, 1, name),
+                *(split_fold(table, 1, name, Fold(i, 5)) for i in range(5)),
+            ]
             scores.append([looked_up(parts) for parts in dealt])
         found[bool(keys)] = np.mean(scores, axis=0)
     assert found[False].min() > 0.9

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from calyx.data.schema import Column, Schema, Table
+from calyx.inspection.finding import LocalFinding
 from calyx.wire.messages import FailureCode
 from client.failures import ClientFailure
-from client.rows.checks import Finding, check_table
+from client.rows.checks import check_table
 from client.rows.part_checks import check_parts
 
 NAN = np.nan
@@ -36,7 +37,7 @@ def changed(row: int, column: int, value: float) -> Table:
     return table(rows)
 
 
-def only(findings: list[Finding]) -> Finding:
+def only(findings: list[LocalFinding]) -> LocalFinding:
     (finding,) = findings
     return finding
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from calyx.data.schema import Table
 from client.failures import ClientFailure
-from client.rows.splitting import PART_NAMES, split, split_fold
+from client.rows.splitting import PART_NAMES, Fold, split, split_fold
 
 
 def table(values, blocks=None):
@@ -21,7 +21,8 @@ def table(values, blocks=None):
 def folds_of(rows, k, seed=1, client="north"):
     """The test part of each fold, as sorted values."""
     return [
-        sorted(split_fold(rows, seed, client, (k, i))["test"].x[:, 0].tolist()) for i in range(k)
+        sorted(split_fold(rows, seed, client, Fold(i, k))["test"].x[:, 0].tolist())
+        for i in range(k)
     ]
 
 
@@ -82,7 +83,7 @@ def test_the_order_of_rows_does_not_matter(numbers, random):
 def test_what_a_model_sees_is_all_but_its_fold(numbers):
     rows = table(numbers)
     for i in range(3):
-        parts = split_fold(rows, 1, "north", (3, i))
+        parts = split_fold(rows, 1, "north", Fold(i, 3))
         assert sum(map(len, parts.values())) == len(rows)
         seen = {*parts["train"].x[:, 0], *parts["validation"].x[:, 0]}
         assert not seen & set(parts["test"].x[:, 0])
@@ -102,7 +103,7 @@ numbers = st.lists(st.integers(0, 12), min_size=1, max_size=40)
 def test_no_group_is_trained_on_and_tested(groups, seed, k):
     rows = table(range(len(groups)), np.array(groups))
     dealt = [split(rows, seed, "north")]
-    dealt += [split_fold(rows, seed, "north", (k, i)) for i in range(k)]
+    dealt += [split_fold(rows, seed, "north", Fold(i, k)) for i in range(k)]
     for parts in dealt:
         held = [set(part.blocks.tolist()) for part in parts.values()]
         assert sum(map(len, held)) == len(set(groups))
@@ -171,4 +172,4 @@ def test_folds_of_groups_do_not_depend_on_the_order_of_rows(groups, random):
 def test_rows_that_bring_a_split_are_dealt_into_no_folds(beside):
     rows = replace(table(range(4)), **beside)
     with pytest.raises(ClientFailure, match="bring a split of their own"):
-        split_fold(rows, 1, "north", (2, 0))
+        split_fold(rows, 1, "north", Fold(0, 2))
