@@ -5,12 +5,12 @@ from itertools import accumulate
 from pathlib import Path
 from statistics import mean, stdev
 
+from calyx.model.populations import read_population
 from calyx.pages.folder import Run
 from calyx.pages.ranking.entries import (
     Entry,
     kind_of,
     number_of,
-    population_of,
     rows_of,
     why_absent,
 )
@@ -56,7 +56,7 @@ def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
         why=why_absent(run.figures, figure) if is_finished else "it is not finished",
         figure=figure,
         kind=kind_of(run.figures, figure) if is_finished else None,
-        rows=population_of(rows_of(run.figures, figure)),
+        rows=read_population(rows_of(run.figures, figure)),
         model=run.summary.model_sha256 if run.summary else None,
     )
 

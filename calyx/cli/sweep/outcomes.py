@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 from calyx.errors import CalyxError, for_terminal, printable
 from calyx.files.foreign import read_object
 from calyx.files.plain import write_json
+from calyx.model.populations import read_population
 from calyx.pages.ranking.entries import (
     PERSONAL,
     Entry,
@@ -15,7 +16,6 @@ from calyx.pages.ranking.entries import (
     kind_of,
     model_of,
     number_of,
-    population_of,
     rows_of,
     why_absent,
 )
@@ -155,6 +155,6 @@ def _entry(one: Outcome, keys: Sequence[str], seed: str, name: str) -> Entry:
         why=why_absent(figures, name) if is_finished else f"it is {one.status}",
         figure=name,
         kind=kind_of(figures, name) if is_finished else None,
-        rows=population_of(rows_of(figures, name)),
+        rows=read_population(rows_of(figures, name)),
         model=model_of(figures),
     )

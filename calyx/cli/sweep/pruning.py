@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calyx.config.section import RunConfig
-from calyx.pages.ranking.entries import figure_of, is_same_rows, number_of, population_of, rows_of
+from calyx.model.populations import read_population
+from calyx.pages.ranking.entries import figure_of, is_same_rows, number_of, rows_of
 from calyx.run.folder import Row
 from calyx.words.digits import number_texts
 
@@ -88,4 +89,4 @@ class RoundListener(logging.Handler):
         if first is None and rows is not None:
             self._trial.study.set_user_attr(key, rows)
             return True
-        return is_same_rows(population_of(first), population_of(rows))
+        return is_same_rows(read_population(first), read_population(rows))

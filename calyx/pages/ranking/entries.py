@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from calyx.model.populations import Population, is_same_population
 from calyx.words.digits import number_texts
 
 Figures = Mapping[str, Any]  # summary.json
 PERSONAL = "personal_"
-_POPULATION = TypeAdapter(Population)
 
 
 @dataclass(frozen=True)
@@ -108,14 +105,6 @@ def rows_of(figures: Figures, figure: str) -> object:
     key = "validated_on" if "val_" in figure else "tested_on"
     own = figures.get(f"{PERSONAL}{key}") if PERSONAL in figure else None
     return figures.get(key) if own is None else own
-
-
-def population_of(value: object) -> Population | None:
-    """`validated_on` or `tested_on` of a file; None where there is none, or it is damaged."""
-    try:
-        return _POPULATION.validate_python(value)
-    except ValidationError:
-        return None
 
 
 def is_same_rows(one: Population | None, other: Population | None) -> bool:
