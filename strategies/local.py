@@ -239,7 +239,7 @@ def sent_by(objective: LocalObjective, makeup: Makeup, done: Finished) -> Sent:
 def not_kept(
     left: Sequence[str], floats: Mapping[str, object], shared: Sequence[str]
 ) -> tuple[str, ...]:
-    """Of `left_behind`'s those whose layer has a tensor that is shared, or none that is kept.
+    """Of `find_left_behind`'s those whose layer has a tensor that is shared, or none that is kept.
 
     Where a client keeps all float tensors of a layer, it keeps its counters, too.
     """

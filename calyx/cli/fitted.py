@@ -37,7 +37,7 @@ def fitted_for(model: ReleasedModel, run: str, whose: Whose | None) -> Fitted:
     fills = cfg.numeric_imputation in ("median", "mode") or cfg.categorical_imputation == "mode"
     # Constants of all clients go with the model, whoever's rows these are.
     if whose is not None and (model.fitted is None or (fills and cfg.fitted is None)):
-        return _kept(model, Beginning(whose.folder, run, whose.client))
+        return _read_kept(model, Beginning(whose.folder, run, whose.client))
     if model.fitted is None:
         raise UserError(
             f"preprocessing={cfg.name} is fitted by each client on its own rows, so that the model goes "
@@ -46,7 +46,7 @@ def fitted_for(model: ReleasedModel, run: str, whose: Whose | None) -> Fitted:
     return model.fitted
 
 
-def _kept(model: ReleasedModel, beginning: Beginning) -> Fitted:
+def _read_kept(model: ReleasedModel, beginning: Beginning) -> Fitted:
     begun, client = beginning.read(), beginning.client
     if begun is None:
         raise UserError(

@@ -50,7 +50,7 @@ def model_of(
         raise UserError(
             f"{folder.summary} says of no round that its model is released; is it whole?"
         )
-    own, number = _own(Store(whose.folder, str(summary.get("run")), whose.client), best)
+    own, number = _read_own(Store(whose.folder, str(summary.get("run")), whose.client), best)
     if not (is_personal or objective.has_layers(makeup, own)):
         raise UserError(
             f"{whose.folder} holds not all that {whose.client}'s own model is made of; was the "
@@ -62,13 +62,13 @@ def model_of(
     )
     later = "" if number == best else f", the run's model being that of round {best}"
     return Answering(
-        replace(model, weights=_like(model.weights, weights, whose)),
+        replace(model, weights=_take_names_of(model.weights, weights, whose)),
         f"{what.format(whose.client)}, of round {number}{later}; the summary's "
         f"{'personal_*' if is_personal else 'test_*'} figures are of these.",
     )
 
 
-def _own(store: Store, best: int) -> tuple[Weights, int]:
+def _read_own(store: Store, best: int) -> tuple[Weights, int]:
     """What the client kept that belongs to the best round, and the round it is of."""
     number = store.round_of(best)
     if number is None and not store.folder.is_dir():
@@ -90,7 +90,7 @@ def _own(store: Store, best: int) -> tuple[Weights, int]:
         ) from None
 
 
-def _like(common: Weights, own: Weights, whose: Whose) -> Weights:
+def _take_names_of(common: Weights, own: Weights, whose: Whose) -> Weights:
     """`own` by the common model's names, whose shapes it must have. Raises UserError."""
     wrong = [k for k, v in common.items() if k not in own or own[k].shape != v.shape]
     if wrong:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calyx.cli.arguments import Parser
 from calyx.cli.fitted import Whose, fitted_for
-from calyx.cli.new_rows import NewRows, faults, read_new_rows, said_of
+from calyx.cli.new_rows import NewRows, describe_faults, find_faults, read_new_rows
 from calyx.cli.outputs import add_output, claim, rows_of
 from calyx.cli.own_models import Answering, model_of
 from calyx.cli.predictions import as_csv, header_of
@@ -63,9 +63,9 @@ def main(arguments: Sequence[str]) -> int:
     schema = model.task.schema
     header = header_of(schema, options.ids)
     rows = read_new_rows(model.task, options.file, options.ids)
-    impossible = said_of(faults(schema, rows), rows)
+    impossible = describe_faults(find_faults(schema, rows), rows)
     model = replace(model, fitted=fitted_for(model, str(summary.get("run")), whose))
-    inputs = _prepared(model, rows)
+    inputs = _prepare(model, rows)
     answering = model_of(folder, run, model, None if options.common else whose)
     outputs = answering.model.compute(inputs)
     text = as_csv(schema, header, outputs, rows.ids)
@@ -140,7 +140,7 @@ def _client(argument: str | None) -> str | None:
     return name
 
 
-def _prepared(model: ReleasedModel, rows: NewRows) -> NDArray[np.float32]:
+def _prepare(model: ReleasedModel, rows: NewRows) -> NDArray[np.float32]:
     """The network's inputs; on stderr, which values it is not told. Raises UserError."""
     if model.fitted is not None:
         for column, count in unread(model.fitted, rows.x):

@@ -23,14 +23,14 @@ from calyx.errors import ConfigError, UserError, printable
 from calyx.files.foreign import parse_json
 from calyx.model.constants import with_constants, without_constants
 from calyx.model.evaluation import BATCH_ROWS
-from calyx.model.makeup import Makeup, left_behind, makeup_of, moved_attributes
+from calyx.model.makeup import Makeup, find_left_behind, find_moved, makeup_of
 from calyx.model.metrics import metric_name
 from calyx.model.weights import (
     Array,
     Weights,
     initial_model,
-    load_described,
     load_into,
+    load_with_description,
     save_weights,
 )
 from calyx.preprocessing.config import PreprocessingConfig
@@ -178,7 +178,7 @@ def _read(path: Path, older: Description | None) -> tuple[Weights, Description]:
     Raises UserError where nothing describes it, and ValueError, ConfigError, OSError or safetensors'
     own error.
     """
-    tensors, text = load_described(path)
+    tensors, text = load_with_description(path)
     own, constants = without_constants(tensors)
     description = older if text is None else parse(Description, parse_json(text.encode()), "")
     if description is None:
@@ -239,7 +239,7 @@ def _is_like(array: Array, untrained: Array) -> bool:
 def _check_drawn(path: Path, model: ReleasedModel) -> None:
     """Raise UserError where the network has what follows from its run's seed, and is in no file."""
     one, other = (replace(model, seed=seed)._untrained() for seed in (0, 1))
-    drawn = [*left_behind(one, other), *moved_attributes(one, other)]
+    drawn = [*find_left_behind(one, other), *find_moved(one, other)]
     if drawn:
         raise UserError(
             f"{path} does not hold all of its model: task={model.task.name} draws {drawn[0]} of the seed "

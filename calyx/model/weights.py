@@ -52,9 +52,9 @@ def initial_model(task: Task, num_inputs: int, seed: int, fold: int | None = Non
             f"The `model` of task={task.name} returns {kind} "
             f"({place_of(task, 'model')}), and must return a torch.nn.Module."
         )
-    made: nn.Module = model
-    _check_state(made, task)
-    return made
+    network: nn.Module = model
+    _check_state(network, task)
+    return network
 
 
 def _check_state(model: "nn.Module", task: Task) -> None:
@@ -145,7 +145,7 @@ def load_weights(path: Path, order: list[str] | None = None) -> Weights:
     return {k: loaded[k] for k in (order or loaded)}
 
 
-def load_described(path: Path) -> tuple[Weights, str | None]:
+def load_with_description(path: Path) -> tuple[Weights, str | None]:
     """Read a safetensors file and the description in its metadata, if any. Raises as `load_weights`."""
     data = read_plain(path, MOST_TENSOR_BYTES)
     weights = _decode(data)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
 from calyx.cli import main, predict, simulate
-from calyx.cli.new_rows import NewRows, faults, read_new_rows, said_of
+from calyx.cli.new_rows import NewRows, describe_faults, find_faults, read_new_rows
 from calyx.cli.own_models import Answering
 from calyx.cli.predictions import as_csv, header_of, probabilities
 from calyx.data.schema import Column, Schema, Table, Target
@@ -262,17 +262,20 @@ def test_rows_that_the_schema_does_not_allow_are_said_with_their_lines(tmp_path)
         ]
     )
     rows = NewRows(tmp_path / "new.csv", x, np.array([2, 3, 6, 7, 8, 9]), None)
-    assert said_of(faults(Schema(columns, ("x", "y")), rows), rows) == (
+    assert describe_faults(find_faults(Schema(columns, ("x", "y")), rows), rows) == (
         "5 of 6 rows hold what the schema does not allow, and are predicted all the same: a lies outside "
         "0 … 9 (lines 6, 7, 8 and 1 more); a is missing, and may not be (line 3); b is none of the "
         "categories that are declared (line 6); d is none of the categories that are declared (line 6)."
     )
-    assert said_of(faults(Schema(columns, ("x", "y")), replace(rows, x=x[:1])), rows) == ""
+    assert (
+        describe_faults(find_faults(Schema(columns, ("x", "y")), replace(rows, x=x[:1])), rows)
+        == ""
+    )
     strict = (columns[0], replace(columns[1], unknown="refuse"), *columns[2:])
     with pytest.raises(
         UserError, match=r"b is none .*\(line 6\), and the schema says `unknown: ref"
     ):
-        said_of(faults(Schema(strict, ("x", "y")), rows), rows)
+        describe_faults(find_faults(Schema(strict, ("x", "y")), rows), rows)
 
 
 def test_a_file_without_rows_has_no_predictions(made, tmp_path, capsys):
