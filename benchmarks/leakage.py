@@ -26,14 +26,13 @@ from torch import nn
 from benchmarks import imprint
 from benchmarks.leakage_page import Example, Figures, Sum, View, render, tables
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.data.schema import Part
 from calyx.files.plain import write_atomically
 from calyx.machine.hardware import Hardware, apply
 from calyx.model.metrics import CLIPPED, LOSS
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import float_shapes, initial_model, weights_of
-from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Terms, terms_of
 from calyx.secagg.masking import Mask, apply_masks
 from calyx.seeding import rng
@@ -45,6 +44,7 @@ from calyx.vector.weighing import UNKNOWN_W_MAX
 from client.learning.training import LocalJob, train
 from client.rows.data import prepare_rows
 from client.rows.splitting import PART_NAMES
+from server.config import RunConfig
 from strategies.local import LocalObjective
 
 COHORTS = (1, 2, 5, 10, 20, 50, 100)  # clients in a sum
@@ -93,16 +93,17 @@ def bench_of(seed: int, overrides: Sequence[str] = ()) -> Bench:
         "privacy.clip=1.0",
     ]  # of pixels it learns nothing; nothing is cut
     fixed.append(f"seed={seed}")
-    run = parse(RunConfig, resolve(compose([*fixed, *overrides])), "")
-    task, privacy = load_task(run.task), parse(PrivacyConfig, run.privacy, "privacy")
+    config = resolve(compose([*fixed, *overrides]))
+    run = parse(RunConfig, config, "")
+    task, privacy = load_task(run.task), run.privacy
     model = initial_model(task, len(task.schema.columns), seed)
     shapes, w_max = float_shapes(weights_of(model)), privacy.w_max(task.w_max or UNKNOWN_W_MAX)
     return Bench(
-        terms=terms_of(run),
+        terms=terms_of(config),
         task=task,
         model=model,
         layout=Layout(privacy.fixed_point(), w_max, shapes, (LOSS,), (CLIPPED,)),
-        training=parse(TrainingConfig, run.training, "training"),
+        training=run.training,
     )
 
 

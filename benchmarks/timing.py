@@ -184,7 +184,7 @@ def _by_journals(attack: Attack, data: Path) -> int:
         text, weights = attack.asker.ask(question, "run", number)
         for site in SITES:
             section = attack.asker.client | {"data_dir": str(data)}
-            node = node_config(site, section, (keys.private[site], keys.roster))
+            node = node_config(site, section, keys.keys_of(site))
             message = Message(wire.order_content(weights, text), 7, wire.ORDER_TYPES["train"])
             with journal.listening() as notes:
                 app(message, Context(1, 7, dict(node), RecordDict(), {}))

@@ -16,12 +16,11 @@ import numpy as np
 import yaml
 
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import Section, parse
+from calyx.config.section import Section
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import Weights, hash_weights, initial_model
-from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
-from calyx.run.order import Link, Order, Terms, terms_of, to_json
+from calyx.run.order import Link, Order, Terms, to_json
 from calyx.simulation.planning import check_config
 
 EPOCHS = 400
@@ -136,10 +135,11 @@ def asker_of(folder: Path, sites: Sequence[str]) -> Asker:
         "privacy.n_min=4",
         "engine=superlink",
     ]
-    run, task, _ = check_config(resolve(compose(words)))
-    width = num_inputs(task.schema, parse(PreprocessingConfig, run.preprocessing, "preprocessing"))
+    checked = check_config(resolve(compose(words)))
+    run, task = checked.run, checked.task
+    width = num_inputs(task.schema, checked.preprocessing)
     template = makeup_of(initial_model(task, width, run.seed), width).weights
-    return Asker(terms_of(run), template, tuple(sorted(sites)), dict(run.client))
+    return Asker(checked.terms, template, tuple(sorted(sites)), dict(run.client))
 
 
 def _chosen(question: Question, template: Weights) -> tuple[dict[str, float], Weights]:

@@ -62,10 +62,10 @@ def _read_seen(path: Path) -> tuple[int, str | None]:
     """The newest version, and its code; before there were digests it stood there alone."""
     if not path.exists():
         return 0, None
-    found = _SEEN_LINE.fullmatch(read_bounded(path, 128).decode(errors="replace"))
-    if found is None:
+    line = _SEEN_LINE.fullmatch(read_bounded(path, 128).decode(errors="replace"))
+    if line is None:
         raise ConfigError(f"{path} is damaged; write the version of the newest manifest into it.")
-    return int(found[1]), found[2]
+    return int(line[1]), line[2]
 
 
 def note_seen(manifest: Manifest, state_dir: Path) -> None:
@@ -84,14 +84,14 @@ def unmeasured() -> str:
 def runs_at_start() -> tuple[str, ...]:
     """What the environment makes Python run before a program begins: files that no manifest measures."""
     folders = site.getsitepackages()
-    found = [path for one in folders for path in sorted(Path(one).glob("*.pth")) if _runs(path)]
+    startup = [path for one in folders for path in sorted(Path(one).glob("*.pth")) if _runs(path)]
     searched = [*sysconfig.get_paths().values(), *folders]
     spec = PathFinder.find_spec("sitecustomize", searched)
     ran = sys.modules.get("sitecustomize")  # also from a folder that a .pth file names
     origins = {
         str(place) for place in (spec and spec.origin, getattr(ran, "__file__", None)) if place
     }
-    return tuple(printable(str(path)) for path in [*sorted(origins), *found])
+    return tuple(printable(str(path)) for path in [*sorted(origins), *startup])
 
 
 def _runs(path: Path) -> bool:

@@ -57,22 +57,26 @@ class Site:
         return self.state_dir is not None
 
 
+@dataclass(frozen=True)
+class RunKeys:
+    """A client's keys for one run of a simulation, in place of the files of a site."""
+
+    identity: bytes
+    roster: str  # as JSON
+
+
 def node_config(
-    name: str,
-    section: Section,
-    keys: tuple[bytes, str] | None = None,
-    store: Path | None = None,
+    name: str, section: Section, keys: RunKeys | None = None, store: Path | None = None
 ) -> dict[str, str]:
     """Flower's flat node config for a client called `name` with this section `client`.
 
-    `keys` are an identity and a roster that were made for a simulation, `store` is its folder.
+    `store` is the folder of a simulation.
     """
     values = {_NAME_KEY: name, _CONFIG_KEY: canonical_json(section)}
     if store is not None:
         values[_STORE_KEY] = str(store.absolute())
     if keys is not None:
-        identity, roster = keys
-        values |= {_IDENTITY_KEY: identity.hex(), _ROSTER_KEY: roster}
+        values |= {_IDENTITY_KEY: keys.identity.hex(), _ROSTER_KEY: keys.roster}
     return values
 
 
@@ -128,27 +132,27 @@ def _refuse_older(policy: object) -> None:
 
 
 def _member(name: str, cfg: ClientConfig, values: Mapping[str, object]) -> Member | None:
-    made, text = values.get(_IDENTITY_KEY), values.get(_ROSTER_KEY)
-    if isinstance(made, str) and isinstance(text, str):
-        return _made_member(name, made, text)
+    identity, roster = values.get(_IDENTITY_KEY), values.get(_ROSTER_KEY)
+    if isinstance(identity, str) and isinstance(roster, str):
+        return _simulated_member(name, identity, roster)
     if cfg.identity is None or cfg.roster is None:
         return None
     from calyx.trust.key_files import read_identity, read_roster_file
 
-    return _placed(name, read_identity(Path(cfg.identity)), read_roster_file(Path(cfg.roster)))
+    return _find_member(name, read_identity(Path(cfg.identity)), read_roster_file(Path(cfg.roster)))
 
 
 @lru_cache(maxsize=4096)  # a simulation's clients share a process, and are asked often
-def _made_member(name: str, identity: str, roster: str) -> Member:
-    return _placed(name, bytes.fromhex(identity), _made_roster(roster))
+def _simulated_member(name: str, identity: str, roster: str) -> Member:
+    return _find_member(name, bytes.fromhex(identity), _read_roster(roster))
 
 
 @lru_cache(maxsize=4)
-def _made_roster(text: str) -> Roster:
+def _read_roster(text: str) -> Roster:
     return read_roster(text)
 
 
-def _placed(name: str, identity: bytes, roster: Roster) -> Member:
+def _find_member(name: str, identity: bytes, roster: Roster) -> Member:
     if name not in roster.indices:
         raise ConfigError(
             f"The roster does not name {name}; ask the consortium for one that does, or see client.name."

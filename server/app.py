@@ -3,40 +3,44 @@
 import logging
 import uuid
 from dataclasses import replace
-from pathlib import Path
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, RoundFailed, quote_command
 from calyx.model.makeup import Makeup
 from calyx.preprocessing.choice import choose
-from calyx.privacy.section import PrivacyConfig, guarantee, weaknesses
-from calyx.run.folder import RunFolder, Severity
-from calyx.run.order import run_digest
+from calyx.privacy.section import guarantee, weaknesses
+from calyx.run.folder import RunFolder
+from calyx.run.order import Terms, run_digest, terms_of
+from calyx.run.rows import ClientRow, RoundRow, Severity
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.registry import load_task
-from calyx.tasks.task import Task, own_split
+from calyx.tasks.task import own_split
 from calyx.words.sentences import join_names
 from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
+from server.config import RunConfig
 from server.exchange.nodes import read_nodes
+from server.exchange.sending import Channel
 from server.exchange.underway import check_rounds, read_record
+from server.federation import Clients
 from server.job import Job, read_job
 from server.left_out import read_left_out
 from server.phase_order import check_phases
+from server.run_context import InitialModel, RunContext, begin_state, make_initial
 from server.sampling import (
     check_cv,
     check_folds,
     check_replies,
     check_sizes,
+    deal_groups,
     deal_members,
+    present,
     sample_cohort,
     too_small,
 )
 from server.stopping import check_monitor, why_unranked
-from server.work import Work, fresh_state, initial_makeup
 from server.workflow import run_phases
 
 log = logging.getLogger(__name__)
@@ -47,36 +51,56 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Run a job to its end. Raises CalyxError; what is on disk can then be resumed."""
     job = read_job(context.run_config)
-    folder = RunFolder(Path(job.run_dir))
+    folder = RunFolder(job.run_dir)
     with folder.alone():
         _run(job, folder, grid)
 
 
 def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     run = job.run
-    task, privacy = load_task(run.task), parse(PrivacyConfig, run.privacy, "privacy")
+    task, terms = load_task(run.task), terms_of(job.config)
     choice = choose(run.preprocessing, task.schema, run.phases)
-    run = replace(run, preprocessing=choice.section)
-    check_phases(run.phases, str(run.preprocessing["name"]))
-    check_monitor(run, task.schema)
-    state = _resumed(job, folder) if job.resume else _fresh(job, folder, run, task)
-    nodes, roster = read_nodes(grid, run.deadline_s), _roster(job, privacy)
+    terms = replace(terms, preprocessing=terms.preprocessing | {"name": choice.cfg.name})
+    check_phases(run.phases, choice.cfg.name)
+    check_monitor(run, task)
+    if not job.resume:
+        folder.refuse_if_used()
+    initial = make_initial(task, terms, choice.cfg)
+    state = _resume(job, folder) if job.resume else _begin(job, folder, terms, initial)
+    nodes, roster = read_nodes(grid, run.deadline_s), _read_roster(job)
     gone = {one.client for one in read_left_out(folder)}
     nodes = {name: node for name, node in nodes.items() if name not in gone}
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
         _say_away(folder, who_is_away(roster.indices, {*nodes, *gone}))
     state = _with_members(folder, run, state, list(roster.indices if roster else nodes))
-    clients = sum(map(len, state.members)) if state.members else len(nodes)
-    check_sizes(privacy, clients, run.cohort_size, len(roster or nodes))
-    check_cv(run.cv.k, privacy, clients, run.cohort_size, len(roster or nodes))
+    known, size = len(roster or nodes), run.cohort_size
+    members = state.members
+    num_clients = sum(map(len, members)) if members else len(nodes)
+    check_sizes(run.privacy, num_clients, size, known)
+    check_cv(run.cv.k, run.privacy, num_clients, size, known)
     check_folds(run.cv.k, own_split(task))
     check_replies(run, len(nodes))
-    work = Work(run, folder, grid, nodes, roster, task, state, choice)
-    _say_guarantee(work)
-    _say_unranked(work)
+    if members is None:
+        dealt = deal_groups(list(nodes), run.privacy.groups, run.seed)
+    else:
+        dealt = present(members, nodes)
+    context = RunContext(
+        run=run,
+        engine=job.engine,
+        folder=folder,
+        clients=Clients(Channel(grid, nodes, run.deadline_s), roster, dealt, members),
+        task=task,
+        initial=initial,
+        state=state,
+        choice=choice,
+        preprocessing=choice.cfg,
+        terms=terms,
+    )
+    _say_guarantee(context)
+    _say_unranked(context)
     try:
-        run_phases(work)
+        run_phases(context)
     except RoundFailed as error:
         folder.event("stopped", "error", f"{error}.", round=state.round)
         raise RoundFailed(
@@ -90,9 +114,8 @@ def _with_members(folder: RunFolder, run: RunConfig, state: RunState, names: lis
 
     `names` are all that may take part. Those who came since the groups were dealt are in none.
     """
-    privacy = parse(PrivacyConfig, run.privacy, "privacy")
     if state.members is None:
-        members = deal_members(names, privacy.groups, run.seed)
+        members = deal_members(names, run.privacy.groups, run.seed)
         if members is None:
             return state
         state = replace(state, members=members)
@@ -124,12 +147,11 @@ def _say_away(folder: RunFolder, sentence: str) -> None:
         folder.event(AWAY, "warning", sentence)
 
 
-def _fresh(job: Job, folder: RunFolder, run: RunConfig, task: Task) -> RunState:
-    folder.refuse_if_used()
-    state = fresh_state(run, task, uuid.uuid4().hex, run_digest(run, job.config), None)
+def _begin(job: Job, folder: RunFolder, terms: Terms, initial: InitialModel) -> RunState:
+    state = begin_state(job.run, terms, initial, uuid.uuid4().hex, run_digest(job.config))
     folder.write_config(job.config)
-    save(folder.checkpoints, state, run.keep_checkpoints)
-    _say_what_stays(folder, initial_makeup(run, task))
+    save(folder.checkpoints, state, job.run.keep_checkpoints)
+    _say_what_stays(folder, initial.makeup)
     return state
 
 
@@ -152,7 +174,7 @@ def _say_what_stays(folder: RunFolder, makeup: Makeup) -> None:
         )
 
 
-def _resumed(job: Job, folder: RunFolder) -> RunState:
+def _resume(job: Job, folder: RunFolder) -> RunState:
     folder.check()
     state, damaged = load_newest(folder.checkpoints)
     for sentence in damaged:
@@ -161,9 +183,9 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
     # The rest is validated as far as there are rows.
     tested = state.best.round if state.best and state.best.test else -1
     done = {"train": state.round, "test": tested}
-    folder.truncate(folder.rounds, lambda row: int(row["round"]) <= state.rows)
+    folder.truncate(folder.rounds, RoundRow, lambda row: row.round <= state.rows)
     folder.truncate(
-        folder.clients, lambda row: int(row["round"]) <= done.get(row["kind"], state.rows)
+        folder.clients, ClientRow, lambda row: row.round <= done.get(row.kind, state.rows)
     )
     folder.check_rounds(state.rows)
     if damaged:
@@ -175,44 +197,46 @@ def _resumed(job: Job, folder: RunFolder) -> RunState:
     return state
 
 
-def _say_guarantee(work: Work) -> None:
-    privacy, roster = work.privacy, len(work.roster or work.nodes)
-    cohort = sample_cohort(work.dealt, work.run.cohort_size, 0, 1)
+def _say_guarantee(context: RunContext) -> None:
+    privacy, roster = context.run.privacy, len(context.clients.roster or context.clients.nodes)
+    cohort = sample_cohort(context.clients.dealt, context.run.cohort_size, 0, 1)
     small = too_small(privacy, cohort, roster)
     for i in small:
-        _say_small(work, i)
+        _say_small(context, i)
     smallest = min(len(group) for i, group in enumerate(cohort) if i not in small)
     severity: Severity = "info" if privacy.is_encrypted else "warning"
-    work.folder.event("privacy", severity, guarantee(privacy, roster, smallest))
+    context.folder.event("privacy", severity, guarantee(privacy, roster, smallest))
     for weakness in weaknesses(privacy, roster):
-        work.folder.event("privacy", "warning", f"{weakness}; it was written by hand.")
+        context.folder.event("privacy", "warning", f"{weakness}; it was written by hand.")
 
 
-def _say_small(work: Work, index: int) -> None:
+def _say_small(context: RunContext, index: int) -> None:
     """Of a group that has no sum while others of it are away."""
-    here, group = work.dealt[index], (work.state.members or work.dealt)[index]
+    clients = context.clients
+    here, group = clients.dealt[index], (clients.members or clients.dealt)[index]
     away = [name for name in group if name not in here]
     sentence = (
         "A group has too few clients for a sum until more of it are there: "
         f"it has {join_names(here) if here else 'nobody'}, and lacks {join_names(away)}."
     )
     log.warning(sentence)
-    work.folder.event("group-too-small", "warning", sentence, round=work.state.round)
+    context.folder.event("group-too-small", "warning", sentence, round=context.state.round)
 
 
-def _say_unranked(work: Work) -> None:
-    why = why_unranked(work.run, len(work.nodes)) if "train" in work.run.phases else None
+def _say_unranked(context: RunContext) -> None:
+    run = context.run
+    why = why_unranked(run, len(context.clients.nodes)) if "train" in run.phases else None
     if why is not None:
         message = (
             f"{why[0].upper()}{why[1:]}: no round is called best, early stopping is off, and the last "
             "model is released. With evaluate=separate everybody validates each round's model."
         )
-        work.folder.event("unranked", "warning", message)
+        context.folder.event("unranked", "warning", message)
         log.warning(message)
 
 
-def _roster(job: Job, privacy: PrivacyConfig) -> Roster | None:
-    if not privacy.is_encrypted:
+def _read_roster(job: Job) -> Roster | None:
+    if not job.run.privacy.is_encrypted:
         return None
     if job.roster is None:
         raise ConfigError(

@@ -1,21 +1,14 @@
 """Who was asked in the rounds of a run and gave nothing: how often, and why the last time."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
-from calyx.run.folder import Row
+from calyx.run.rows import Event, RoundRow
+from calyx.run.summary import Absentee
 from calyx.words.sentences import MOST_NAMED, join_names
 
 AWAY = "site-away"  # the event of a roster's sites that a run begins without
-
-
-@dataclass(frozen=True)
-class Absentee:
-    """A client that was not in the sums of every round that it was asked in."""
-
-    took_part: int  # rounds
-    asked: int  # rounds
-    why: str  # the last time
 
 
 def who_is_away(roster: Iterable[str], known: Collection[str]) -> str:
@@ -29,42 +22,35 @@ def who_is_away(roster: Iterable[str], known: Collection[str]) -> str:
     )
 
 
-def absentees(rounds: Iterable[Row], events: Iterable[Row]) -> dict[str, Row]:
-    """By name, of the lines of rounds.jsonl and events.jsonl; without those who missed nothing."""
-    reasons = {str(e["client"]): str(e["reason"]) for e in events if e["event"] == "client-dropped"}
-    asked: dict[str, int] = {}
-    missed: dict[str, int] = {}
-    for row in rounds:
-        for name in row["cohort"]:
-            asked[name] = asked.get(name, 0) + 1
-        for name in row["dropped"]:
-            missed[name] = missed.get(name, 0) + 1
+def absentees(rounds: Iterable[RoundRow], events: Iterable[Event]) -> dict[str, Absentee]:
+    """By name, of the rounds and the events of a run; without those who missed nothing."""
+    dropped = [event for event in events if event.event == "client-dropped"]
+    reasons = {str(event.client): str(event.details.get("reason")) for event in dropped}
+    rows = list(rounds)
+    asked = Counter(name for row in rows for name in row.cohort)
+    missed = Counter(name for row in rows for name in row.dropped)
     return {
-        name: asdict(
-            Absentee(asked[name] - missed[name], asked[name], reasons.get(name, "unknown"))
+        name: Absentee(
+            took_part=asked[name] - missed[name],
+            asked=asked[name],
+            why=reasons.get(name, "unknown"),
         )
         for name in sorted(missed)
     }
 
 
-def explained(absent: dict[str, Row], events: Iterable[Row]) -> dict[str, Row]:
+def explain(absent: Mapping[str, Absentee], events: Iterable[Event]) -> dict[str, Absentee]:
     """The same with what the clients themselves said, as only a simulation's observer knows it."""
     kinds = ("client-failed", "client-refused")
-    said = {(e["client"], e.get("code")): str(e["message"]) for e in events if e["event"] in kinds}
-    own = {name: said.get((name, row["why"].partition(" ")[0])) for name, row in absent.items()}
+    said = {(e.client, e.details.get("code")): e.message for e in events if e.event in kinds}
+    words = {name: said.get((name, one.why.partition(" ")[0])) for name, one in absent.items()}
     return {
-        name: row | {"why": (own[name] or row["why"]).removesuffix(".")}
-        for name, row in absent.items()
+        name: replace(one, why=(words[name] or one.why).removesuffix("."))
+        for name, one in absent.items()
     }
 
 
-def absentees_of(summary: Row) -> dict[str, Absentee]:
-    """Those of a run's summary, which names none where nobody was away."""
-    found: Row = summary.get("absentees") or {}
-    return {name: Absentee(**row) for name, row in found.items()}
-
-
-def sentences(absent: dict[str, Absentee]) -> list[str]:
+def sentences(absent: Mapping[str, Absentee]) -> list[str]:
     """Who was away, for a person: those who were away most often first, and the first few of many."""
     order = sorted(absent.items(), key=lambda item: (item[1].took_part / item[1].asked, item[0]))
     found = [

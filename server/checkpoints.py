@@ -25,8 +25,10 @@ from calyx.files.plain import (
 )
 from calyx.model.populations import Population, read_population
 from calyx.model.weights import Weights, load_weights, save_weights
-from calyx.run.folder import Row
+from calyx.run.json_rows import as_json, parse_row
 from calyx.run.order import Link
+from calyx.run.rows import RoundRow
+from calyx.run.summary import Tested
 from server.sampling import Groups
 from strategies.algorithm import State
 
@@ -47,7 +49,7 @@ class Best:
     weights: Weights
     clients: tuple[str, ...] = ()  # who validated it, sorted
     population: Population | None = None  # the rows that the value is over; None where it is None
-    test: Row | None = None  # its figures on everybody's test part, once they are known
+    test: Tested | None = None  # its figures on everybody's test part, once they are known
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class RunState:
     weights: Weights
     strategy: State
     best: Best | None
-    pending: Row | None = None  # round `round`'s row while its model is not validated yet
+    pending: RoundRow | None = None  # round `round`'s row while its model is not validated yet
     links: tuple[Link, ...] = ()  # the encrypted sums that made `weights`
     # All that may take part, by group, for as long as the run lives; None: one group, or not dealt yet.
     members: Groups | None = None
@@ -125,7 +127,7 @@ def _write(beside: Path, state: RunState) -> None:
         "round": state.round,
         "names": list(state.weights),
         "best": _figures(state.best),
-        "pending": state.pending,
+        "pending": state.pending and as_json(state.pending),
         "is_stalled": state.is_stalled,
         "waited": state.waited,
         "apart": state.apart,
@@ -138,7 +140,7 @@ def _write(beside: Path, state: RunState) -> None:
     sync_folder(beside)
 
 
-def _figures(best: Best | None) -> Row | None:
+def _figures(best: Best | None) -> dict[str, Any] | None:
     if best is None:
         return None
     return {
@@ -146,7 +148,7 @@ def _figures(best: Best | None) -> Row | None:
         "value": best.value,
         "clients": best.clients,
         "population": best.population and best.population.to_json(),
-        "test": best.test,
+        "test": best.test and as_json(best.test),
     }
 
 
@@ -202,12 +204,12 @@ def _load(path: Path) -> RunState:
         part, key = name.split("/", 1)
         strategy.setdefault(part, {})[key] = array
     best = body["best"] and Best(
-        body["best"]["round"],
-        body["best"]["value"],
-        load_weights(path / "best.safetensors", body["names"]),
-        tuple(body["best"]["clients"]),
-        read_population(body["best"]["population"]),
-        body["best"]["test"],
+        round=body["best"]["round"],
+        value=body["best"]["value"],
+        weights=load_weights(path / "best.safetensors", body["names"]),
+        clients=tuple(body["best"]["clients"]),
+        population=read_population(body["best"]["population"]),
+        test=body["best"]["test"] and parse_row(Tested, body["best"]["test"]),
     )
     weights = load_weights(path / "weights.safetensors", body["names"])
     return RunState(
@@ -217,7 +219,7 @@ def _load(path: Path) -> RunState:
         weights=weights,
         strategy=strategy,
         best=best,
-        pending=body["pending"],
+        pending=body["pending"] and parse_row(RoundRow, body["pending"]),
         links=tuple(Link(ctx=ctx, root=root) for ctx, root in body["links"]),
         members=_members(body.get("members")),
         w_max=None if body.get("w_max") is None else int(body["w_max"]),

@@ -1,33 +1,65 @@
-"""What exchanges and the round loop work with, the same in every round."""
+"""What all exchanges of one training have in common, or of one question beside it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from calyx.config.section import RunConfig
 from calyx.model.weights import Weights
+from calyx.questions.layouts import Contents
 from calyx.run.folder import RunFolder
-from server.exchange.setting import Setting
+from calyx.run.order import Terms
+from calyx.secagg.roster import Roster
+from server.config import RunConfig
+from server.exchange.nodes import Nodes
+from server.exchange.sending import Channel
+from server.exchange.underway import Record, Underway
+from server.exchange.watch import Watch
 from server.sampling import Groups
 from strategies.base import AlgorithmStrategy
 from strategies.flower import StockStrategy
 
 
 @dataclass(frozen=True)
-class Place:
-    """A run's config, what its exchanges have in common, and where it is written."""
+class Clients:
+    """Whom a run may ask, and how they are reached."""
 
-    run: RunConfig
-    setting: Setting
-    folder: RunFolder
+    channel: Channel
+    roster: Roster | None  # who may take part; None where nothing is encrypted
+    dealt: Groups  # those who are there, in their groups
+    members: Groups | None  # all of the roster in their groups, where there are several
+
+    @property
+    def nodes(self) -> Nodes:
+        """Those who are there."""
+        return self.channel.nodes
 
 
 @dataclass(frozen=True)
-class Federation(Place):
-    """With a strategy, what the round loop needs."""
+class Federation:
+    """Who is asked, in which terms, and where it is written. Made once, and read by each exchange."""
+
+    run: RunConfig
+    run_id: str  # as its orders carry it: the run's own, or that of its audit, a fold, their scores
+    clients: Clients
+    terms: Terms  # the same in all its orders
+    contents: Contents  # what clients add up
+    template: Weights  # names, shapes and types of the model and of what travels beside it
+    folder: RunFolder
+    underway: Underway | None  # where clients outlive this server and remember what they answered
+    watch: Watch = field(
+        default_factory=Watch, kw_only=True
+    )  # remembers the sums of earlier exchanges
+
+    @property
+    def begun(self) -> Record | None:
+        """The last exchange that an earlier server had begun, where clients remember it."""
+        return self.underway.begun if self.underway else None
+
+
+@dataclass(frozen=True)
+class Training(Federation):
+    """A federation that trains, from one round to the next."""
 
     strategy: AlgorithmStrategy | StockStrategy
-    dealt: Groups  # the whole roster, in groups
-    template: Weights  # names, shapes and types of the model and of what travels beside it
-    model: frozenset[str]  # the model's own names in it
+    model: frozenset[str]  # the model's own names in the template
     label: str = ""  # how its lines begin, where a run trains several times
 
     def of_model(self, weights: Weights) -> Weights:

@@ -2,34 +2,52 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from calyx.config.section import RunConfig, Section, canonical_json, config, parse
+from calyx.config.section import Section, canonical_json, config, parse
 from calyx.errors import ConfigError
 from calyx.run.folder import claim
+from server.config import RunConfig
 
 _KEY = "config"  # the one key of Flower's run config
 
 
 @config
-class Job:
+class Engine:
+    """What the server is told of the engine, of which it knows none by itself."""
+
+    name: str  # for the summary
+    clients_remember: bool  # clients outlive a server that dies, and know what they have answered
+
+
+@config
+class _Told:
     """The content of Flower's run config: one canonical JSON."""
 
     config: Section  # resolved, with every group's name
     run_dir: str
     resume: bool
     roster: str | None  # JSON of a signed roster; null where nothing is encrypted
+    engine: Engine
 
-    @property
-    def run(self) -> RunConfig:
-        """The config, typed. Raises ConfigError."""
-        return parse(RunConfig, self.config, "")
+
+@dataclass(frozen=True)
+class Job:
+    """A run to begin, or to go on with; its config typed, and as it was written."""
+
+    run: RunConfig
+    config: Section  # what rests in the run's folder, and what travels is taken from
+    run_dir: Path
+    resume: bool
+    roster: str | None  # JSON of a signed roster; None where nothing is encrypted
+    engine: Engine
 
 
 def to_run_config(
-    resolved: Mapping[str, Any], run_dir: Path, *, resume: bool, roster: str | None
+    resolved: Mapping[str, Any], run_dir: Path, *, resume: bool, roster: str | None, engine: Engine
 ) -> dict[str, str]:
     """Flower's run config for a job."""
     value = {
@@ -37,6 +55,7 @@ def to_run_config(
         "run_dir": str(run_dir),
         "resume": resume,
         "roster": roster,
+        "engine": vars(engine),
     }
     return {_KEY: canonical_json(value)}
 
@@ -48,8 +67,15 @@ def read_job(run_config: Mapping[str, object]) -> Job:
     """
     text = run_config.get(_KEY)
     words = text if isinstance(text, str) else ""
-    if words.startswith("{"):
-        return parse(Job, json.loads(words), "")
+    if not words.startswith("{"):
+        words = _compose_job(words)
+    told = parse(_Told, json.loads(words), "")
+    run = parse(RunConfig, told.config, "")
+    return Job(run, told.config, Path(told.run_dir), told.resume, told.roster, told.engine)
+
+
+def _compose_job(words: str) -> str:
+    """What `to_run_config` gives for overrides of `flwr run`, whose clients remember nothing."""
     from calyx.composing.compose import compose, resolve
 
     config = resolve(compose(words.split()))
@@ -59,5 +85,6 @@ def read_job(run_config: Mapping[str, object]) -> Job:
             "--run-config 'config=\"privacy=none\"', or use `calyx simulate engine=ray`."
         )
     folder = Path("runs") / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S")
-    made = to_run_config(config, claim(folder.absolute()), resume=False, roster=None)
-    return parse(Job, json.loads(made[_KEY]), "")
+    engine = Engine(name=config["engine"]["name"], clients_remember=False)
+    place = claim(folder.absolute())
+    return to_run_config(config, place, resume=False, roster=None, engine=engine)[_KEY]

@@ -6,20 +6,12 @@ Who resumes the run decides it, once; it holds for every later resume as well.
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from calyx.config.section import PositiveInt, config, parse_file
+from calyx.config.section import config, parse_file
 from calyx.files.plain import write_json
 from calyx.run.folder import RunFolder
+from calyx.run.summary import LeftOut
 
 _MAX_BYTES = 64 * 2**20
-
-
-@config
-class LeftOut:
-    """A client, the first round without it, and what is different about its rows."""
-
-    client: str
-    since_round: PositiveInt
-    why: str
 
 
 @config

@@ -17,21 +17,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from flwr.app import Message
 
-from calyx.config.section import RunConfig
 from calyx.errors import RoundFailed
-from calyx.files.plain import append_lines, read_lines
+from calyx.files.plain import append_lines
 from calyx.model.metrics import PERSONAL
 from calyx.model.weights import Weights
-from calyx.run.folder import Row, figure_text, shown_figures
+from calyx.run.json_rows import as_json
+from calyx.run.rows import RoundRow, round_line
 from calyx.seeding import global_scope
-from calyx.vector.figures import as_row
 from calyx.wire import records
 from server.checkpoints import RunState, save
+from server.config import RunConfig
 from server.exchange.asking import ask
 from server.exchange.cohort_grid import Answer
 from server.exchange.exchange import Exchange, Outcome, judged, mean_loss, populations
 from server.exchange.underway import Record
-from server.federation import Federation
+from server.federation import Training
 from server.sampling import sample_cohort
 from server.stopping import Validated, compare, drop_best_of_fewer, reason_to_stop, why_unranked
 
@@ -80,35 +80,35 @@ def _reason_to_stop(state: RunState, run: RunConfig) -> str | None:
     return reason or ("all rounds are done" if state.round >= run.rounds else None)
 
 
-def run_rounds(federation: Federation, state: RunState) -> tuple[RunState, str]:
+def run_rounds(federation: Training, state: RunState) -> tuple[RunState, str]:
     """Run rounds from `state` on; the last state, and why it ended.
 
     Each round is on disk before the next begins. Raises RoundFailed if a round has too few replies
     after all retries; the state before it is saved.
     """
-    run, setting = federation.run, federation.setting
-    step = next_step(state, run, setting.begun)
+    run = federation.run
+    step = next_step(state, run, federation.begun)
     while not isinstance(step, Stop):
         if isinstance(step, Train):
             state = _train(federation, state, step.validates)
         else:
             state = _validate(federation, state)
-        step = next_step(state, run, setting.begun)
+        step = next_step(state, run, federation.begun)
         # 6. Save before anything else is asked. Between a training and an exchange that validates it,
         # only clients that remember it need that: they would not train for it a second time.
-        if setting.underway is not None or not isinstance(step, Validate):
+        if federation.underway is not None or not isinstance(step, Validate):
             save(federation.folder.checkpoints, state, run.keep_checkpoints)
     return state, step.reason
 
 
-def _train(federation: Federation, state: RunState, validates: bool) -> RunState:
+def _train(federation: Training, state: RunState, validates: bool) -> RunState:
     """Train the next round; with `validates`, complete the round before by the same vectors.
 
     The new round's row is pending. Raises RoundFailed, also if the strategy makes no sound model.
     """
     started, number, run = time.monotonic(), state.round + 1, federation.run
     # 1. Sample by seed and round alone: a resumed run draws the same cohort.
-    cohort = sample_cohort(federation.dealt, run.cohort_size, run.seed, number)
+    cohort = sample_cohort(federation.clients.dealt, run.cohort_size, run.seed, number)
     # 2. Ask each client for one vector; clients keep what is their own of the best round so far.
     exchange = Exchange(
         "train",
@@ -138,12 +138,11 @@ def _train(federation: Federation, state: RunState, validates: bool) -> RunState
         pending=_training_row(outcome, time.monotonic() - started),
         links=outcome.sums.links,
         # Clients answer for a model once, so that an encrypted run cannot go on from here.
-        is_stalled=run.privacy["name"] == "secagg"
-        and _is_same(weights, state.weights, federation.model),
+        is_stalled=run.privacy.is_encrypted and _is_same(weights, state.weights, federation.model),
     )
 
 
-def _aggregate(federation: Federation, number: int, replies: Iterable[Message]) -> Weights:
+def _aggregate(federation: Training, number: int, replies: Iterable[Message]) -> Weights:
     """The strategy's model of these replies. Raises RoundFailed if it makes none, or one of NaN."""
     with global_scope(federation.run.seed, "strategy", number):
         arrays, _ = federation.strategy.aggregate_train(number, replies)
@@ -157,109 +156,127 @@ def _aggregate(federation: Federation, number: int, replies: Iterable[Message]) 
     return weights
 
 
-def _watch_step(federation: Federation, before: Weights, after: Weights) -> list[str]:
+def _watch_step(federation: Training, before: Weights, after: Weights) -> list[str]:
     own = federation.model
     step = {n: w for n, w in after.items() if n in own and w.dtype.kind == "f"}
-    return federation.setting.watch.of_step(before, step)
+    return federation.watch.of_step(before, step)
 
 
-def _validate(federation: Federation, state: RunState) -> RunState:
+def _validate(federation: Training, state: RunState) -> RunState:
     """Complete the pending round by an evaluation: of every model, or only of the last one.
 
     The last one is asked of the cohort whose training would have validated it.
     """
-    started, run, cohort = time.monotonic(), federation.run, federation.dealt
+    started, run, cohort = time.monotonic(), federation.run, federation.clients.dealt
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
-        return _record(federation, state, _figures_of_last_row(federation))
+        return _record(federation, state, _row_of_same_model(federation, state))
     # 1. Sample, 2. ask.
     if run.evaluate == "with_training":
         cohort = sample_cohort(cohort, run.cohort_size, run.seed, state.round + 1)
     exchange = Exchange("evaluate", state.round, cohort, previous=state.links)
     answer = ask(federation, exchange, state.weights)
     # 3. Validate, and 5. record: the round costs this exchange, too. There is nothing to aggregate.
-    spent = {
-        "bytes_up": answer.outcome.sums.bytes_up,
-        "bytes_down": answer.outcome.sums.bytes_down,
-        "seconds": time.monotonic() - started,
-    }
-    row = dict(state.pending or {})
-    row |= {key: row[key] + value for key, value in spent.items()}
+    row = _with_bytes(_pending(state), answer.outcome)
+    row = replace(row, seconds=row.seconds + time.monotonic() - started)
     return _complete(federation, replace(state, pending=row), answer)
 
 
-def _figures_of_last_row(federation: Federation) -> Row:
-    before = read_lines(federation.folder.rounds)[-1]
-    return {
-        key: value
-        for key, value in before.items()
-        if key.startswith("val_") or key.endswith("validated_on") or key == "absent"
-    }
+def _row_of_same_model(federation: Training, state: RunState) -> RoundRow:
+    before = federation.folder.read_rounds()[-1]
+    return replace(
+        _pending(state),
+        figures=before.figures,
+        absent=before.absent,
+        validated_on=before.validated_on,
+    )
 
 
-def _complete(federation: Federation, state: RunState, answer: Answer) -> RunState:
+def _complete(federation: Training, state: RunState, answer: Answer) -> RunState:
     """Complete the pending round by what was evaluated."""
-    contents, outcome = federation.setting.contents, answer.outcome
+    contents, outcome = federation.contents, answer.outcome
     if answer.evaluated:  # a strategy of Flower's divides by their rows
         federation.strategy.aggregate_evaluate(state.round, answer.evaluated)
-    figures = as_row(judged(outcome.evaluated, contents).named("val_"))
-    for prefix, population in populations(outcome, contents).items():
-        figures[f"{prefix}validated_on"] = population.to_json()
-    return _record(federation, state, figures, outcome)
+    figures = judged(outcome.evaluated, contents).named("val_")
+    whose = populations(outcome, contents)
+    row = replace(
+        _pending(state),
+        figures=figures.values,
+        absent=figures.absent,
+        validated_on={f"{prefix}validated_on": of for prefix, of in whose.items()},
+    )
+    return _record(federation, state, row, outcome)
 
 
 def _record(
-    federation: Federation, state: RunState, figures: Row, outcome: Outcome | None = None
+    federation: Training, state: RunState, row: RoundRow, outcome: Outcome | None = None
 ) -> RunState:
-    """Write the pending round's row with these figures, and rank its model.
+    """Write the row of the round that was pending, and rank its model.
 
     Without an outcome the figures are those of the round before, whose model this round's still is.
     """
     run = federation.run
-    row = _ordered((state.pending or {}) | figures)
-    watch = federation.setting.watch
-    _say_jumps(federation, state.round, watch.of_loss(row.get("val_loss")))
+    watch = federation.watch
+    _say_jumps(federation, state.round, watch.of_loss(row.figure("val_loss")))
     state = _rank(federation, replace(state, pending=None), row, outcome)
-    row["best_round"] = state.best.round if state.best else None
     if outcome and outcome.trained and _reason_to_stop(state, run):
         # That training is no row of its own: what it cost was spent on this one's figures.
-        row["bytes_up"] += outcome.sums.bytes_up
-        row["bytes_down"] += outcome.sums.bytes_down
+        row = _with_bytes(row, outcome)
+    best = state.best.round if state.best else None
+    row = replace(row, best_round=best, seconds=round(row.seconds, 4))
     federation.folder.unfinish()
-    append_lines(federation.folder.rounds, [row])
+    append_lines(federation.folder.rounds, [as_json(row)])
     label = federation.label
-    log.info(f"{label}{_line(row, run.rounds)}", extra={"row": row, "fold": label})
+    log.info(f"{label}{round_line(row, run.rounds)}", extra={"row": row, "fold": label})
     return state
 
 
-def _rank(federation: Federation, state: RunState, row: Row, outcome: Outcome | None) -> RunState:
+def _pending(state: RunState) -> RoundRow:
+    """The row of the round whose model is not validated yet. Raises ValueError where there is none."""
+    if state.pending is None:
+        raise ValueError("no round waits for its validation")
+    return state.pending
+
+
+def _with_bytes(row: RoundRow, outcome: Outcome) -> RoundRow:
+    """The row, with what another exchange cost for it."""
+    sums = outcome.sums
+    return replace(
+        row, bytes_up=row.bytes_up + sums.bytes_up, bytes_down=row.bytes_down + sums.bytes_down
+    )
+
+
+def _rank(
+    federation: Training, state: RunState, row: RoundRow, outcome: Outcome | None
+) -> RunState:
     """The state that knows whether this round is the best so far, where rounds can be compared."""
     run, folder = federation.run, federation.folder
     if state.best is not None and state.best.value is None:
         state = replace(state, best=None)  # released by a shorter run because it was the last one
-    if outcome is None or why_unranked(run, sum(map(len, federation.dealt))):
+    if outcome is None or why_unranked(run, sum(map(len, federation.clients.dealt))):
         return state
     clients = tuple(name for name in outcome.exchange.cohort if name not in outcome.dropped)
-    contents, monitor = federation.setting.contents, run.stopping.monitor
+    contents, monitor = federation.contents, run.stopping.monitor
     is_personal = monitor.startswith(f"val_{PERSONAL}")
     if contents.is_localised or is_personal:
-        trained = _names_that_trained([*read_lines(folder.rounds), row])
+        trained = _names_that_trained([*folder.read_rounds(), row])
         clients = tuple(name for name in clients if name in trained)
         state = replace(state, best=drop_best_of_fewer(state.best, clients))
     of = populations(outcome, contents)
     rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
-    state, sentence = compare(state, Validated(row.get(monitor), clients, rows), run.stopping)
+    validated = Validated(row.figure(monitor), clients, rows)
+    state, sentence = compare(state, validated, run.stopping)
     if sentence:
         folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
     return state
 
 
-def _names_that_trained(rows: list[Row]) -> set[str]:
+def _names_that_trained(rows: list[RoundRow]) -> set[str]:
     """Who took part in a training so far, and has a model of its own by that."""
-    return {name for row in rows for name in row["cohort"] if name not in row["dropped"]}
+    return {name for row in rows for name in row.cohort if name not in row.dropped}
 
 
-def _say_jumps(federation: Federation, number: int, sentences: list[str]) -> None:
+def _say_jumps(federation: Training, number: int, sentences: list[str]) -> None:
     for sentence in sentences:
         message = (
             f"In round {number} {sentence}: a training.lr that is too high does that, and so does a member "
@@ -274,28 +291,15 @@ def _is_same(left: Weights, right: Weights, names: Iterable[str]) -> bool:
     return all(np.array_equal(left[name], right[name]) for name in names)
 
 
-def _training_row(outcome: Outcome, seconds: float) -> Row:
-    return {
-        "round": outcome.exchange.round,
-        "train_loss": mean_loss(outcome.trained),
-        "capped_clients": outcome.num_capped,
-        "cohort": list(outcome.exchange.cohort),
-        "replies": outcome.replies,
-        "dropped": sorted(outcome.dropped),
-        "bytes_up": outcome.sums.bytes_up,
-        "bytes_down": outcome.sums.bytes_down,
-        "seconds": seconds,
-    }
-
-
-def _ordered(row: Row) -> Row:
-    first = ["round", "train_loss", *(key for key in row if key.startswith("val_"))]
-    return {key: row[key] for key in first} | row | {"seconds": round(row["seconds"], 4)}
-
-
-def _line(row: Row, rounds: int) -> str:
-    return (
-        f"round {row['round']}/{rounds}  train_loss {figure_text('train_loss', row['train_loss'])}  "
-        f"{shown_figures(row)}  "
-        f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s"
+def _training_row(outcome: Outcome, seconds: float) -> RoundRow:
+    return RoundRow(
+        round=outcome.exchange.round,
+        train_loss=mean_loss(outcome.trained),
+        capped_clients=outcome.num_capped,
+        cohort=outcome.exchange.cohort,
+        replies=outcome.replies,
+        dropped=tuple(sorted(outcome.dropped)),
+        bytes_up=outcome.sums.bytes_up,
+        bytes_down=outcome.sums.bytes_down,
+        seconds=seconds,
     )

@@ -7,12 +7,12 @@ connection gives the same cohorts.
 from collections.abc import Container, Sequence
 from typing import Literal
 
-from calyx.config.section import RunConfig
 from calyx.errors import ConfigError
 from calyx.privacy.section import PrivacyConfig, check_group, is_sound
 from calyx.run.order import MAX_MEMBERS
 from calyx.secagg.rules import MAX_GROUP
 from calyx.seeding import rng
+from server.config import RunConfig
 
 Groups = tuple[tuple[str, ...], ...]
 

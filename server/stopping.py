@@ -7,13 +7,13 @@ clients: a minimum over differently drawn clients is the luckiest draw, and not 
 import math
 from dataclasses import dataclass, replace
 
-from calyx.config.section import RunConfig, Stopping
-from calyx.data.schema import Schema
 from calyx.errors import ConfigError
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population, is_same_population
+from calyx.tasks.task import Task
 from calyx.words.sentences import join_names
 from server.checkpoints import Best, RunState
+from server.config import RunConfig, Stopping
 from strategies.loading import load_objective
 from strategies.local import LocalObjective
 
@@ -31,9 +31,9 @@ class Validated:
     population: Population  # the rows that it is over
 
 
-def check_monitor(run: RunConfig, schema: Schema) -> None:
+def check_monitor(run: RunConfig, task: Task) -> None:
     """Raise ConfigError where the task or the strategy lacks a figure that `stopping` names."""
-    names = ["loss", "accuracy"] if schema.target is None else ["loss", "r2", "rmse", "mae"]
+    names = ["loss", "accuracy"] if task.schema.target is None else ["loss", "r2", "rmse", "mae"]
     known = [f"val_{name}" for name in names]
     half = load_objective(run.strategy.name, run.strategy.local)
     keeps_layers = type(half).localised is not LocalObjective.localised
@@ -43,7 +43,7 @@ def check_monitor(run: RunConfig, schema: Schema) -> None:
         name = getattr(run.stopping, key)
         if name not in known:
             raise ConfigError(
-                f"stopping.{key}={name} is no figure of task={run.task['name']} with "
+                f"stopping.{key}={name} is no figure of task={task.name} with "
                 f"strategy={run.strategy.name}; they have {', '.join(known)}."
             )
 

@@ -2,7 +2,8 @@
 
 import logging
 
-from calyx.run.folder import RunFolder, Severity
+from calyx.run.folder import RunFolder
+from calyx.run.rows import Severity
 from calyx.survey.blocks import ALL
 from calyx.vector.weighing import (
     LARGEST_W_MAX,
@@ -11,20 +12,20 @@ from calyx.vector.weighing import (
     is_possible,
     least_w_max,
 )
-from server.work import Work
+from server.run_context import RunContext
 
 log = logging.getLogger(__name__)
 NARROW = 32  # bits on the wire, below which a bound far above the rows costs accuracy
 
 
-def find_w_max(work: Work) -> int | None:
+def find_w_max(work: RunContext) -> int | None:
     """The largest weight as this run's orders carry it; None where nothing is left to find.
 
     It is the least power of two that no site's training rows exceed, of the audit's sums; or 2^20
     where some site has not said how many it has, and that is said. Once found it stays: a run's orders
     have one, whoever is there when it is resumed.
     """
-    if work.task.w_max is not None or work.privacy.weighting == "equal":
+    if work.task.w_max is not None or work.run.privacy.weighting == "equal":
         return None
     if work.state.w_max is not None:
         return work.state.w_max
@@ -32,7 +33,7 @@ def find_w_max(work: Work) -> int | None:
     if work.counted is None or cells is None:
         _say_unknown(work, "No audit has asked how many training rows the sites have")
         return UNKNOWN_W_MAX
-    sites = max(len(work.nodes), work.counted.sites)
+    sites = max(len(work.clients.nodes), work.counted.sites)
     missing = sites - int(cells.sum())
     if missing > 0:
         _say_unknown(
@@ -56,8 +57,8 @@ def find_w_max(work: Work) -> int | None:
     return w_max
 
 
-def _say_unknown(work: Work, why: str) -> None:
-    severity: Severity = "info" if work.privacy.bits >= NARROW else "warning"
+def _say_unknown(work: RunContext, why: str) -> None:
+    severity: Severity = "info" if work.run.privacy.bits >= NARROW else "warning"
     message = (
         f"{why}: a client weighs up to {UNKNOWN_W_MAX} rows in the mean, and its update is sent in "
         "coarser steps for it; task.w_max, a power of two above the training rows of all clients, "

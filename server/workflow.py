@@ -7,9 +7,9 @@ finds its result in the run folder and goes on from there.
 from collections.abc import Callable
 
 from server.phases import audit, preprocess, release, train, validate
-from server.work import Work
+from server.run_context import RunContext
 
-Phase = Callable[[Work], Work]
+Phase = Callable[[RunContext], RunContext]
 PHASES: dict[str, Phase] = {
     "audit": audit.run,
     "preprocess": preprocess.run,
@@ -19,10 +19,10 @@ PHASES: dict[str, Phase] = {
 }
 
 
-def run_phases(work: Work) -> Work:
+def run_phases(context: RunContext) -> RunContext:
     """Run all phases of the config, in order. Raises CalyxError."""
-    for name in work.run.phases:
-        work = PHASES[name](work)
-    if "release" not in work.run.phases:
-        release.close_audit(work)
-    return work
+    for name in context.run.phases:
+        context = PHASES[name](context)
+    if "release" not in context.run.phases:
+        release.close_audit(context)
+    return context

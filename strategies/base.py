@@ -12,12 +12,13 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricReco
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import Section, parse
 from calyx.errors import ConfigError, RoundFailed
 from calyx.model.makeup import Makeup, clip_variances
 from calyx.model.weights import Weights, apply_update
 from calyx.privacy.planning import Federation, groups_to_see
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import Terms
 from calyx.secagg.rules import MAX_GROUP
 from calyx.tasks.registry import load_class
 from calyx.wire import messages as wire
@@ -36,26 +37,28 @@ from strategies.stock import fewest_groups
 
 
 def load_algorithm(
-    run: RunConfig, privacy: PrivacyConfig, clients: int | None = None
+    terms: Terms, server: Section, privacy: PrivacyConfig, clients: int | None = None
 ) -> Algorithm[object]:
-    """The configured algorithm. Raises ConfigError, also where its groups are too few for it.
+    """The configured algorithm, whose own section is `server`.
 
     `clients` is how many there are, where that is known; with privacy.groups=all each is a group.
+    Raises ConfigError, also where the groups are too few for it.
     """
-    cls: type[Algorithm[object]] = load_class("strategy", run.strategy.name)
-    objective = load_objective(run.strategy.name, run.strategy.local)
+    name = terms.strategy.name
+    cls: type[Algorithm[object]] = load_class("strategy", name)
+    objective = load_objective(name, terms.strategy.local)
     try:
-        objective.check(run.training)
+        objective.check(terms.training)
     except ValueError as error:
         raise ConfigError(f"{error}.") from None
-    algorithm = cls(parse(cls.server_config, run.strategy.server, "strategy.server"))
+    algorithm = cls(parse(cls.server_config, server, "strategy.server"))
     if algorithm.needs_individual_updates and privacy.groups == 1:
         raise ConfigError(
-            f"strategy={run.strategy.name} must see more than one update, and privacy.groups=1 gives "
-            f"it a single mean; use {_ways_to_see(run, privacy, clients, _fewest(algorithm))}"
+            f"strategy={name} must see more than one update, and privacy.groups=1 gives "
+            f"it a single mean; use {_ways_to_see(terms, privacy, clients, _fewest(algorithm))}"
             "strategy=fedavg."
         )
-    groups = _num_groups(run, privacy, clients)
+    groups = _num_groups(terms, privacy, clients)
     if groups is not None:
         try:
             _check_groups(algorithm, groups)
@@ -64,29 +67,31 @@ def load_algorithm(
     return algorithm
 
 
-def check_strategy(run: RunConfig, privacy: PrivacyConfig, clients: int | None = None) -> None:
+def check_strategy(
+    terms: Terms, server: Section, privacy: PrivacyConfig, clients: int | None = None
+) -> None:
     """Raise ConfigError where the configured strategy cannot be run; arguments as `load_algorithm`."""
-    if run.strategy.name != "flower":
-        load_algorithm(run, privacy, clients)
+    if terms.strategy.name != "flower":
+        load_algorithm(terms, server, privacy, clients)
         return
-    load_objective(run.strategy.name, run.strategy.local)
-    stock = make_stock(run.strategy.server)
+    load_objective(terms.strategy.name, terms.strategy.local)
+    stock = make_stock(server)
     if not works_on_sums(stock) and privacy.groups == 1:
         raise ConfigError(
             f"{type(stock).__name__} must see more than one update, and privacy.groups=1 gives it a "
-            f"single mean; use {_ways_to_see(run, privacy, clients, fewest_groups(stock))}another "
+            f"single mean; use {_ways_to_see(terms, privacy, clients, fewest_groups(stock))}another "
             "strategy."
         )
-    check_stock(run.strategy.server, _num_groups(run, privacy, clients))
+    check_stock(server, _num_groups(terms, privacy, clients))
 
 
-def _ways_to_see(run: RunConfig, privacy: PrivacyConfig, clients: int | None, fewest: int) -> str:
+def _ways_to_see(terms: Terms, privacy: PrivacyConfig, clients: int | None, fewest: int) -> str:
     """What to write so that a strategy sees as many sums as it takes, before another way out."""
     ways = []
     if clients is not None:
-        federation = Federation(clients, run.cohort_size or clients, dropouts=0, attackers=0)
+        federation = Federation(clients, terms.cohort_size or clients, dropouts=0, attackers=0)
         ways.append(groups_to_see(privacy, federation, fewest))
-    if clients is None or (run.cohort_size or clients) >= fewest:
+    if clients is None or (terms.cohort_size or clients) >= fewest:
         ways.append("privacy=none privacy.groups=all")
     return "".join(f"{way}, " for way in ways if way) + "or " * any(ways)
 
@@ -100,27 +105,30 @@ def _fewest(algorithm: Algorithm[object]) -> int:
     return MAX_GROUP
 
 
-def _num_groups(run: RunConfig, privacy: PrivacyConfig, clients: int | None) -> int | None:
+def _num_groups(terms: Terms, privacy: PrivacyConfig, clients: int | None) -> int | None:
     """Groups of a round; None where each client is one and nobody knows how many there are."""
-    return (run.cohort_size or clients) if privacy.groups == "all" else privacy.groups
+    return (terms.cohort_size or clients) if privacy.groups == "all" else privacy.groups
 
 
 def make_strategy(
-    run: RunConfig,
+    terms: Terms,
+    server: Section,
     privacy: PrivacyConfig,
     initial: Weights,
     makeup: Makeup,
+    *,
     clients: int | None = None,
 ) -> "AlgorithmStrategy | StockStrategy":
     """The configured strategy before its first round; `initial` is the model and what is beside it.
 
     Raises ConfigError, for a strategy of Flower's also where it cannot make a round of this model.
     """
-    check_strategy(run, privacy, clients)
-    if run.strategy.name == "flower":
-        rehearse_stock(run.strategy.server, makeup)
-        return StockStrategy(make_stock(run.strategy.server), makeup)
-    return AlgorithmStrategy(load_algorithm(run, privacy, clients), initial, clients, makeup)
+    check_strategy(terms, server, privacy, clients)
+    if terms.strategy.name == "flower":
+        rehearse_stock(server, makeup)
+        return StockStrategy(make_stock(server), makeup)
+    algorithm = load_algorithm(terms, server, privacy, clients)
+    return AlgorithmStrategy(algorithm, initial, clients, makeup)
 
 
 class AlgorithmStrategy(Strategy):

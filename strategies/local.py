@@ -91,7 +91,7 @@ class Start:
 class Finished:
     """A training that is done: the weights before and after, and how they came about.
 
-    `send` sees the trained parameters of it; what no gradient moves is `sent_by`'s.
+    `send` sees the trained parameters of it; what no gradient moves is `select_sent`'s.
     """
 
     start: Weights  # the shared parameters, as the training began with them
@@ -199,7 +199,7 @@ def contents_of(
         shared = objective.suited(makeup).shared(list(shapes))
     except ValueError as error:
         raise ConfigError(f"strategy.local cannot be used here: {error}.") from None
-    check_left(not_kept(makeup.left, shapes, shared))
+    check_left(select_unkept(makeup.left, shapes, shared))
     tensors = tuple((name, shapes[name]) for name in shared)
     return Contents(
         task=task,
@@ -211,11 +211,11 @@ def contents_of(
     )
 
 
-def sent_by(objective: LocalObjective, makeup: Makeup, done: Finished) -> Sent:
-    """What a client sends and keeps after a training; `done` holds whole models.
+def select_sent(objective: LocalObjective, makeup: Makeup, done: Finished) -> Sent:
+    """Select what a client sends and what it keeps after a training; `done` holds whole models.
 
-    The objective's own of the parameters; of shared tensors that no gradient moves, how far they
-    have moved; and what is not shared stays.
+    Of trained parameters the objective says what is sent. Of shared tensors that no gradient moves it
+    is how far they have moved. Tensors that are not shared stay with the client.
     """
     shared = objective.suited(makeup).shared([name for name, _ in makeup.shapes])
     trained = [name for name in shared if name in makeup.trained]
@@ -236,10 +236,10 @@ def sent_by(objective: LocalObjective, makeup: Makeup, done: Finished) -> Sent:
     return Sent(update | sent.update, sent.metrics, sent.own | kept)
 
 
-def not_kept(
+def select_unkept(
     left: Sequence[str], floats: Mapping[str, object], shared: Sequence[str]
 ) -> tuple[str, ...]:
-    """Of `find_left_behind`'s those whose layer has a tensor that is shared, or none that is kept.
+    """Select of `left`, what training moves and nobody sends, what no client keeps either.
 
     Where a client keeps all float tensors of a layer, it keeps its counters, too.
     """

@@ -14,7 +14,6 @@ from calyx.cli.settling import settle
 from calyx.cli.waiting import Waiting
 from calyx.errors import CalyxError, ConfigError
 from calyx.files.foreign import read_object
-from calyx.files.plain import read_lines
 from calyx.pages.page import write_report
 from calyx.run.folder import RunFolder
 from calyx.simulation.planning import plan
@@ -53,7 +52,7 @@ def _audited(config: dict[str, Any], folder: RunFolder) -> int:
                 raise
             stopped = error
     print_audit(read_object(folder.audit), folder.path)
-    own = [e for e in read_lines(folder.events) if e["event"] == "finding"]
+    own = [one for one in folder.read_events() if one.event == "finding"]
     if own:
         print(
             f"sites   {len(own)} findings of single sites, which only they see and audit.fail_on does "

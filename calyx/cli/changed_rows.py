@@ -3,12 +3,10 @@
 import sys
 from collections.abc import Mapping, Sequence
 
-from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError, printable, quote_command
-from calyx.files.plain import read_lines
-from calyx.privacy.section import PrivacyConfig
 from calyx.run.folder import RunFolder
-from calyx.run.order import terms_of
+from calyx.run.order import Terms
+from calyx.simulation.engine import read_engine
 from calyx.tasks.registry import load_task
 from calyx.wire.messages import FailureCode
 from calyx.words.sentences import join_names
@@ -16,22 +14,23 @@ from client.config import node_config, read_site
 from client.failures import ClientFailure
 from client.rows.begun import Beginning
 from client.rows.data import read_rows
+from server.config import RunConfig
 from server.left_out import read_left_out
 from server.sampling import check_replies, check_sizes
 
 WITHOUT_CHANGED = "--without-changed"
 
 
-def find_changed(folder: RunFolder, run: RunConfig, run_id: str) -> dict[str, str]:
+def find_changed(folder: RunFolder, run: RunConfig, terms: Terms, run_id: str) -> dict[str, str]:
     """What is different about the rows of each client whose rows have changed, by its name.
 
     In a deployment sites say so themselves, when they are asked. Who is left out already is not named
     again. Raises UserError where it cannot be read who that is.
     """
     known = {one.client for one in read_left_out(folder)}
-    if run.engine.get("name") == "superlink":
+    if read_engine(run.engine).clients_remember:
         return dict.fromkeys(sorted(_find_reported(folder) - known), "as its site says")
-    terms, found, unknown = terms_of(run), dict[str, str](), list[str]()
+    found, unknown = dict[str, str](), list[str]()
     for name in (name for name in load_task(run.task).clients if name not in known):
         try:
             begun = Beginning(folder.path / "clients", run_id, name).read()
@@ -56,9 +55,9 @@ def find_changed(folder: RunFolder, run: RunConfig, run_id: str) -> dict[str, st
 def _find_reported(folder: RunFolder) -> set[str]:
     """The clients whose sites said that their rows have changed, and that were in no sum since."""
     said = {
-        str(event["client"]): int(event["round"])
-        for event in read_lines(folder.events)
-        if event.get("reason") == FailureCode.ROWS_CHANGED
+        str(event.client): event.round or 0
+        for event in folder.read_events()
+        if event.details.get("reason") == FailureCode.ROWS_CHANGED
     }
     since = _find_last_rounds(folder)
     return {name for name, number in said.items() if since.get(name, 0) <= number}
@@ -67,10 +66,10 @@ def _find_reported(folder: RunFolder) -> set[str]:
 def _find_last_rounds(folder: RunFolder) -> dict[str, int]:
     """The last round in whose sums each client is, by name."""
     return {
-        str(name): int(row["round"])
-        for row in read_lines(folder.rounds)
-        for name in row["cohort"]
-        if name not in row["dropped"]
+        name: row.round
+        for row in folder.read_rounds()
+        for name in row.cohort
+        if name not in row.dropped
     }
 
 
@@ -95,7 +94,7 @@ def check_changed(
 
     `overrides` are those of the command, which the advice repeats.
     """
-    is_there = run.engine.get("name") != "superlink"
+    is_there = not read_engine(run.engine).clients_remember
     if not changed:
         if is_without:
             print("No client's rows have changed; nobody is left out.", file=sys.stderr)
@@ -122,9 +121,7 @@ def check_changed(
                 "they are (task.data_dir=FOLDER), or start a new run."
             )
         try:
-            check_sizes(
-                parse(PrivacyConfig, run.privacy, "privacy"), left, run.cohort_size, clients
-            )
+            check_sizes(run.privacy, left, run.cohort_size, clients)
             check_replies(run, left)
         except ConfigError as error:
             raise UserError(f"{describe_changed(changed)}. Without them: {error}") from None

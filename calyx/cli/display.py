@@ -19,7 +19,7 @@ from rich.text import Text
 
 from calyx.cli.stages import Pace, progress_line, stage_name
 from calyx.model.metrics import metric_name
-from calyx.run.folder import Row, figure_text
+from calyx.run.rows import RoundRow, figure_text
 from calyx.simulation.planning import Plan
 
 REFRESH_S = 0.1
@@ -40,7 +40,7 @@ class Display(logging.Handler):
         super().__init__(logging.INFO)
         self._plan, self._mark = plan, mark
         self._console = Console()
-        self._rows: list[Row] = []
+        self._rows: list[RoundRow] = []
         self._stage, self._of, self._detail = ("starting", 0, 1), "clients", ""
         self._live: Live | None = None
         self._clock, self._pace = clock, Pace(clock)
@@ -76,14 +76,14 @@ class Display(logging.Handler):
         self._stage, self._detail = (stage_name(what), done, total), detail
         self._of = "models" if what == "baselines" else "clients"
         if self._live is None and self._pace.is_due():
-            number = self._rows[-1]["round"] + 1 if self._rows and what == "train" else None
+            number = self._rows[-1].round + 1 if self._rows and what == "train" else None
             where = "" if number is None else f"round {number}: "
             self._say(where + progress_line(what, done, total, detail))
         self._refresh(force=done == total and not what.startswith("query."))
 
     def emit(self, record: logging.LogRecord) -> None:
         """A round's row updates the display; warnings and plain lines are printed."""
-        row: Row | None = getattr(record, "row", None)
+        row: RoundRow | None = getattr(record, "row", None)
         if row is not None:
             self._rows.append(row)
         if record.levelno >= logging.WARNING:
@@ -116,9 +116,9 @@ class Display(logging.Handler):
             ("calyx  ", "bold magenta"),
             (f"{task.name}", "bold"),
             f" · {run.strategy.name} · {len(task.clients)} clients",
-            f" · privacy {run.privacy['name']} · seed {run.seed}",
+            f" · privacy {run.privacy.name} · seed {run.seed}",
         )
-        done = self._rows[-1]["round"] if self._rows else 0
+        done = self._rows[-1].round if self._rows else 0
         what, clients, total = self._stage
         bars = Table.grid(padding=(0, 1))
         bars.add_row(
@@ -145,16 +145,17 @@ class Display(logging.Handler):
             table.add_column(no_wrap=True)
         names = ("train_loss", "val_loss", f"val_{metric_name(self._plan.task.schema)}", monitor)
         styles = dict(zip(names, ("cyan", "yellow", "green", "green"), strict=True))
-        texts = {key: figure_text(key, last[key]) for key in styles}
+        texts = {key: figure_text(key, last.figure(key)) for key in styles}
         beside = max(map(len, styles)) + max(map(len, texts.values())) + _MARGINS
         room = min(_MOST_BLOCKS, self._console.width - beside)
         for key, style in styles.items():
-            known = [float(row[key]) for row in self._rows if row[key] is not None]
+            figures = [row.figure(key) for row in self._rows]
+            known = [figure for figure in figures if figure is not None]
             newest = known[-room:] if room > 0 else []
             line = Text(sparkline(newest), style=style)
             table.add_row(key, Text(texts[key], style="bold"), line)
-        note = self._best(last["best_round"], monitor)
-        dropped = last["dropped"]
+        note = self._best(last.best_round, monitor)
+        dropped = last.dropped
         if dropped:
             note += f" · without {', '.join(dropped[:4])}{' …' if len(dropped) > 4 else ''}"
         return [table, Text(note, style="dim")]
@@ -163,16 +164,14 @@ class Display(logging.Handler):
         """The best round so far in words; its row is not known where it was before a resume."""
         if number is None:
             return "no round is called best"
-        value = next((row[monitor] for row in self._rows if row["round"] == number), None)
+        value = next((row.figure(monitor) for row in self._rows if row.round == number), None)
         return f"best {monitor}{'' if value is None else f' {figure_text(monitor, value)}'} in round {number}"
 
     def _left(self, done: int) -> Text:
         recent = self._rows[-5:]
         if not recent:
             return Text("")
-        seconds = (
-            sum(row["seconds"] for row in recent) / len(recent) * (self._plan.run.rounds - done)
-        )
+        seconds = sum(row.seconds for row in recent) / len(recent) * (self._plan.run.rounds - done)
         return Text(
             f"at most {seconds:.0f} s left" if done < self._plan.run.rounds else "", style="dim"
         )

@@ -14,17 +14,20 @@ from calyx.cli.meanings import explain
 from calyx.cli.operating import AUTHORITY, CONTROL_PORT, connect
 from calyx.cli.running import show
 from calyx.cli.tracking import track
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.errors import CalyxError, UserError, quote_command
 from calyx.files.foreign import check_plain
-from calyx.files.plain import read_lines, write_atomically
+from calyx.files.plain import write_atomically
 from calyx.flower.bundle import bundle
 from calyx.flower.messages import Operator
 from calyx.pages.page import write_report
-from calyx.run.folder import RunFolder, figure_text, shown_figures
+from calyx.run.folder import RunFolder
+from calyx.run.rows import round_line
 from calyx.secagg.roster import Roster, write_roster
+from calyx.simulation.engine import read_engine, tell
 from calyx.trust.key_files import read_roster_file
 from server.attendance import AWAY
+from server.config import RunConfig
 from server.job import to_run_config
 
 POLL_S = 1.0
@@ -86,7 +89,9 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
     """
     roster = read_pinned(options, folder)
     text = write_roster(roster) if roster else None
-    job = to_run_config(config, folder.path, resume=resume, roster=text)
+    run = parse(RunConfig, config, "")
+    engine = tell(read_engine(run.engine))
+    job = to_run_config(config, folder.path, resume=resume, roster=text, engine=engine)
     console = Console(highlight=False, markup=False, emoji=False)
     with connect(options.control_port, options.authority) as operator:
         operator.runs()  # a server that is away is said before anything is written
@@ -104,25 +109,21 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
                 f"`{quote_command('calyx', 'resume', folder.path)}`."
             ) from None
     report = write_report(folder.path)
-    track(parse(RunConfig, config, ""), folder)
+    track(run, folder)
     show(folder.read_summary(), folder.path, report)
 
 
 def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console) -> None:
-    shown, warned = len(read_lines(folder.rounds)), len(_away(folder))
+    shown, warned = len(folder.read_rounds()), len(_away(folder))
     while True:
         status, outcome, details = _status(operator, run_id)
-        rows, away = read_lines(folder.rounds), _away(folder)
+        rows, away = folder.read_rounds(), _away(folder)
         for sentence in away[warned:]:
             console.print(f"warning: {sentence}")
         warned = len(away)
         shown = min(shown, len(rows))  # a resumed run forgets rows that had no checkpoint
         for row in rows[shown:]:
-            console.print(
-                f"round {row['round']}  train_loss {figure_text('train_loss', row['train_loss'])}  "
-                f"{shown_figures(row)}  "
-                f"clients {row['replies']}/{len(row['cohort'])}  {row['seconds']:.2f} s",
-            )
+            console.print(round_line(row))
         shown = len(rows)
         if status == "finished":
             if outcome != "completed":
@@ -133,7 +134,7 @@ def _follow(operator: Operator, run_id: int, folder: RunFolder, console: Console
 
 def _away(folder: RunFolder) -> list[str]:
     """What the run has said of sites that it begins without."""
-    return [str(row["message"]) for row in read_lines(folder.events) if row["event"] == AWAY]
+    return [event.message for event in folder.read_events() if event.event == AWAY]
 
 
 def _status(operator: Operator, run_id: int) -> tuple[str, str, str]:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 from calyx.cli.fitted import Whose
-from calyx.config.section import RunConfig
 from calyx.errors import UserError
 from calyx.model.released import ReleasedModel
 from calyx.model.weights import Weights
 from calyx.run.folder import RunFolder
 from client.learning.store import Store
+from server.config import RunConfig
 from strategies.loading import load_objective
 
 
@@ -45,12 +45,12 @@ def model_of(
             "the clients' own models: give client=NAME for one of them.",
         )
     summary = folder.read_summary()
-    best = summary.get("released_round") or summary.get("best_round")  # the latter in older runs
-    if not isinstance(best, int):
+    best = summary.released_round or summary.best_round  # the latter in older runs
+    if best is None:
         raise UserError(
             f"{folder.summary} says of no round that its model is released; is it whole?"
         )
-    own, number = _read_own(Store(whose.folder, str(summary.get("run")), whose.client), best)
+    own, number = _read_own(Store(whose.folder, str(summary.run), whose.client), best)
     if not (is_personal or objective.has_layers(makeup, own)):
         raise UserError(
             f"{whose.folder} holds not all that {whose.client}'s own model is made of; was the "

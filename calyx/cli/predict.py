@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +17,19 @@ from calyx.cli.outputs import add_output, claim, rows_of
 from calyx.cli.own_models import Answering, model_of
 from calyx.cli.predictions import as_csv, header_of
 from calyx.composing.defaults import fill_in_defaults
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.data.words import one_form
 from calyx.errors import UserError, for_terminal
 from calyx.model.released import ReleasedModel, describe, load
 from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.choice import AUTO
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.run.folder import Row, RunFolder
+from calyx.run.folder import RunFolder
+from calyx.run.summary import Summary
+from calyx.simulation.engine import read_engine
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
+from server.config import RunConfig
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,19 +56,20 @@ def main(arguments: Sequence[str]) -> int:
     files, folders = rows_of(config)
     folders += [options.state_dir] if options.state_dir else []
     out = claim(options, [options.file, *files], folders)
-    run = parse(RunConfig, fill_in_defaults(config), "")  # a run of before may lack keys
+    config = fill_in_defaults(config)  # a run of before may lack keys
+    run = parse(RunConfig, config, "")
     summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
     task = load_task(run.task)
-    older = describe(task, run.task, _preprocessing_of(run, summary))
+    older = describe(task, run.task, _preprocessing_of(config, summary))
     model = load(folder.model, run.seed, older)
     whose = _whose(options, folder, run, task)
     schema = model.task.schema
     header = header_of(schema, options.ids)
     rows = read_new_rows(model.task, options.file, options.ids)
     impossible = describe_faults(find_faults(schema, rows), rows)
-    model = replace(model, fitted=fitted_for(model, str(summary.get("run")), whose))
+    model = replace(model, fitted=fitted_for(model, str(summary.run), whose))
     inputs = _prepare(model, rows)
     answering = model_of(folder, run, model, None if options.common else whose)
     outputs = answering.model.compute(inputs)
@@ -79,14 +84,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _preprocessing_of(run: RunConfig, summary: Row) -> PreprocessingConfig:
+def _preprocessing_of(config: dict[str, Any], summary: Summary) -> PreprocessingConfig:
     """The section, typed; a run has decided what `preprocessing=auto` is.
 
     Raises UserError where its summary does not say.
     """
-    section = run.preprocessing
-    if section.get("name") == AUTO:
-        used = summary.get("preprocessing")
+    section = config["preprocessing"]
+    if section["name"] == AUTO:
+        used = summary.preprocessing
         if used not in ("local", "federated"):  # a summary may come from a stranger
             raise UserError(
                 "summary.json does not say which preprocessing the run had; it is damaged."
@@ -107,7 +112,7 @@ def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) ->
     client = next((name for name in task.clients if one_form(name) == one_form(client)), client)
     if state_dir is not None:
         return Whose(client, state_dir / "strategy")
-    if run.engine.get("name") == "superlink":
+    if read_engine(run.engine).clients_remember:
         return Whose(client, None)
     if client not in task.clients:
         raise UserError(f"The run has no client {client}; it has {', '.join(task.clients)}.")

@@ -19,15 +19,18 @@ from calyx.cli.template_check import outside_template
 from calyx.cli.waiting import Waiting
 from calyx.composing.compose import PATH_KEYS
 from calyx.composing.defaults import fill_in_defaults
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.errors import UserError, printable, quote_command
 from calyx.files.foreign import check_own
 from calyx.files.outputs import is_same
 from calyx.files.plain import absolute
 from calyx.run.folder import RunFolder
-from calyx.run.order import run_digest
+from calyx.run.order import run_digest, terms_of
+from calyx.simulation.engine import read_engine
 from calyx.simulation.planning import plan
+from calyx.tasks.registry import load_task
 from server.checkpoints import RunState, load_newest
+from server.config import RunConfig
 from server.exchange.underway import check_rounds, read_record
 from server.left_out import leave_out, read_left_out
 from server.stopping import reason_to_stop
@@ -73,12 +76,12 @@ def main(arguments: Sequence[str]) -> int:
         )
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
-    changed = find_changed(folder, run, state.run)
+    changed = find_changed(folder, run, terms_of(config), state.run)
     check_changed(folder, run, changed, overrides, is_without=is_without)
-    if run.engine.get("name") == "superlink":
+    if read_engine(run.engine).clients_remember:
         _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)
-        for sentence in outside_template(run):
+        for sentence in outside_template(run, terms_of(config), load_task(run.task)):
             print(f"warning: {sentence}", flush=True)
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
@@ -184,7 +187,7 @@ def _refuse_on_sites(overrides: Sequence[str]) -> None:
 
 def _refuse(folder: RunFolder, run: RunConfig, config: dict[str, Any], state: RunState) -> None:
     """Raise UserError for a foreign run, or one that has nothing left to do."""
-    if run_digest(run, config) != state.config:
+    if run_digest(config) != state.config:
         raise UserError(
             f"The checkpoints in {folder.path} are of another run than its config.yaml; "
             "put the original config.yaml back, or start a new run."

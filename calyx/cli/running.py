@@ -12,13 +12,14 @@ from calyx.files.foreign import read_object
 from calyx.pages.conclusions import conclude, terminal_lines
 from calyx.pages.folder import read_run
 from calyx.pages.page import write_report
-from calyx.run.folder import Row, RunFolder
+from calyx.run.folder import RunFolder
+from calyx.run.summary import Summary
 from calyx.simulation.planning import Plan
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a user's share of it, a file's limit
 
 
-def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Row:
+def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Summary:
     """Run a plan in `folder` and show it, with its figures at the end; returns the summary.
 
     Raises CalyxError, or KeyboardInterrupt with a sentence that says how to go on.
@@ -28,9 +29,9 @@ def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Row:
     return summary
 
 
-def show(summary: Row, folder: Path, report: Path | None) -> None:
+def show(summary: Summary, folder: Path, report: Path | None) -> None:
     """Print the figures of a finished run: of its model, or of its audit where it has none."""
-    if "model_sha256" in summary:
+    if summary.model_sha256 is not None:
         print_results(summary, folder, report, _conclusions(folder))
     else:
         print_audit(read_object(RunFolder(folder).audit), folder)
@@ -46,7 +47,7 @@ def _conclusions(folder: Path) -> list[str]:
 
 def run_shown(
     plan: Plan, folder: Path, display: Display, *, resume: bool
-) -> tuple[Row, Path | None]:
+) -> tuple[Summary, Path | None]:
     """Run a plan in `folder` under a display; returns the summary, and the report if there is one.
 
     Raises as `run_plan` does.

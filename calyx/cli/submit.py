@@ -17,13 +17,11 @@ from calyx.cli.places import chosen_folder, run_place
 from calyx.cli.template_check import a_days_runs, outside_template
 from calyx.composing.compose import resolve
 from calyx.composing.defaults import room_of_sums
-from calyx.config.section import RunConfig, parse
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import absolute, read_plain
-from calyx.privacy.section import PrivacyConfig
 from calyx.run.folder import RunFolder
 from calyx.secagg.roster import Roster, write_roster
-from calyx.simulation.planning import check_config
+from calyx.simulation.planning import Checked, check_config
 from calyx.tasks.task import NamedClients, Task
 from calyx.words.sentences import join_names
 from server.sampling import check_sizes
@@ -53,9 +51,10 @@ def main(arguments: Sequence[str]) -> int:
         _refuse_other_roster(folder, pinned)
         if pinned is not None and not any(o.startswith("privacy.n_max=") for o in overrides):
             config["privacy"]["n_max"] = room_of_sums(len(pinned), config["privacy"]["groups"])
-        run = _check(config, pinned)
-        said = [*idle_settings(overrides, config), *outside_template(run)]
-        for sentence in [*said, *(a_days_runs(run, len(pinned)) if pinned else [])]:
+        checked = _check(config, pinned)
+        run, task = checked.run, checked.task
+        said = [*idle_settings(overrides, config), *outside_template(run, checked.terms, task)]
+        for sentence in [*said, *(a_days_runs(run, task, len(pinned)) if pinned else [])]:
             print(f"warning: {sentence}", flush=True)
         drive(config, folder, options, resume=False)
     return 0
@@ -107,11 +106,10 @@ def _refuse_strangers(task: Task, roster: Roster | None) -> None:
         ) from None
 
 
-def _check(config: dict[str, Any], roster: Roster | None) -> RunConfig:
+def _check(config: dict[str, Any], roster: Roster | None) -> Checked:
     """The run, with everything checked that can be known before a site is asked. Raises UserError."""
-    run, task, _ = check_config(config)
-    privacy = parse(PrivacyConfig, run.privacy, "privacy")
-    _refuse_strangers(task, roster)
+    checked = check_config(config)
+    _refuse_strangers(checked.task, roster)
     if roster is not None:
-        check_sizes(privacy, len(roster), run.cohort_size, len(roster))
-    return run
+        check_sizes(checked.run.privacy, len(roster), checked.run.cohort_size, len(roster))
+    return checked

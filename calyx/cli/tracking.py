@@ -13,13 +13,15 @@ from itertools import chain, count
 from typing import Any
 
 from calyx.cli.resume import MAY_CHANGE
-from calyx.config.section import RunConfig
 from calyx.files.foreign import read_object
-from calyx.files.plain import read_lines, write_json
+from calyx.files.plain import write_json
 from calyx.machine.proxies import past_proxies
-from calyx.run.folder import Row, RunFolder
+from calyx.run.folder import RunFolder
+from calyx.run.json_rows import as_json
+from calyx.run.rows import RoundRow
+from calyx.run.summary import Summary
+from server.config import RunConfig
 
-_STEP = "round"
 _OF_MODELS = ("test_", "personal_", "best_val_")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_\-./ ]")
 _MOST_LETTERS = 200  # of a parameter's name in MLflow
@@ -40,19 +42,19 @@ def track(run: RunConfig, folder: RunFolder) -> None:
             )
 
 
-def scalars(row: Row) -> Iterator[tuple[str, float]]:
+def scalars(row: RoundRow) -> Iterator[tuple[str, float]]:
     """The numbers of a round's row but its own, by name; what was not measured is left out."""
-    return ((key, value) for key, value in _numbers(row) if key != _STEP)
+    return ((key, value) for key, value in _numbers(row) if key != "round")
 
 
-def final_scalars(summary: Row) -> Iterator[tuple[str, float]]:
+def final_scalars(summary: Summary) -> Iterator[tuple[str, float]]:
     """The numbers of a summary that are of a model, the common one or clients' own, by name."""
     return ((key, value) for key, value in _numbers(summary) if key.startswith(_OF_MODELS))
 
 
-def _numbers(row: Row) -> Iterator[tuple[str, float]]:
+def _numbers(row: RoundRow | Summary) -> Iterator[tuple[str, float]]:
     """Finite numbers, by a name that MLflow takes; a figure that is absent has none."""
-    for key, value in row.items():
+    for key, value in as_json(row).items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and math.isfinite(value):
             yield _NOT_IN_NAMES.sub("_", key), float(value)
@@ -66,9 +68,9 @@ def to_tensorboard(folder: RunFolder) -> None:
     for old in place.glob("events.out.tfevents.*"):  # of before a resume; other files are not ours
         old.unlink()
     with SummaryWriter(str(place)) as writer:
-        for row in read_lines(folder.rounds):
+        for row in folder.read_rounds():
             for name, value in scalars(row):
-                writer.add_scalar(name, value, row[_STEP])
+                writer.add_scalar(name, value, row.round)
 
 
 def to_mlflow(folder: RunFolder) -> None:
@@ -89,24 +91,24 @@ def to_mlflow(folder: RunFolder) -> None:
             raise ValueError(
                 f"{noted} is damaged; take it out, and the run is a new one of MLflow's"
             )
-    mlflow.set_experiment(f"calyx {summary['task']}")
+    mlflow.set_experiment(f"calyx {summary.task}")
     with mlflow.start_run(run_id=before["run_id"], run_name=folder.path.name) as active:
         values = parameters(config)
         if before["run_id"] is None:
             mlflow.log_params({k: v for k, v in values.items() if k not in MAY_CHANGE})
-            mlflow.set_tags({"task": summary["task"], "strategy": summary["strategy"]})
+            mlflow.set_tags({"task": summary.task, "strategy": summary.strategy})
         # MLflow never changes a parameter; what another start may have changed is a tag.
         mlflow.set_tags({k: v for k, v in values.items() if k in MAY_CHANGE})
-        for row in read_lines(folder.rounds):
-            if row[_STEP] > before["rounds"]:
-                mlflow.log_metrics(dict(scalars(row)), step=row[_STEP])
+        for row in folder.read_rounds():
+            if row.round > before["rounds"]:
+                mlflow.log_metrics(dict(scalars(row)), step=row.round)
         final = dict(final_scalars(summary))
         gone = [k for k in active.data.metrics if k.startswith(_OF_MODELS) and k not in final]
         mlflow.log_metrics(final | dict.fromkeys(gone, math.nan))  # of before it was taken up again
         for path in (folder.summary, folder.report):
             if path.exists():
                 mlflow.log_artifact(str(path))
-        write_json(noted, {"run_id": active.info.run_id, "rounds": summary["rounds"]})
+        write_json(noted, {"run_id": active.info.run_id, "rounds": summary.rounds})
 
 
 def _flat(values: dict[str, Any], head: str = "") -> Iterator[tuple[str, str]]:

@@ -7,9 +7,10 @@ the values that were filled in, so that a resumed run, a report and a sweep see 
 from collections.abc import Mapping
 from typing import Any
 
-from calyx.config.section import better_is, parse
+from calyx.config.section import parse
 from calyx.data.schema import Schema
 from calyx.errors import ConfigError
+from calyx.model.metrics import better_is
 from calyx.secagg.rules import MAX_GROUP
 from calyx.tasks.registry import load_class, load_task
 

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -75,103 +75,3 @@ def parse_file(cls: type[T], path: Path, most_bytes: int) -> T | None:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, ConfigError):
         raise UserError(f"{path} is damaged; restore it from a copy.") from None
-
-
-@config
-class StrategySection:
-    """Which algorithm, and its two halves, which the strategy's own classes parse."""
-
-    name: str  # an entry point of calyx.strategies
-    server: Section  # stays on the server
-    local: Section  # travels to the clients
-
-
-Monitor = Literal[
-    "val_loss",
-    "val_accuracy",
-    "val_r2",
-    "val_rmse",
-    "val_mae",
-    "val_personal_loss",
-    "val_personal_accuracy",
-    "val_personal_r2",
-    "val_personal_rmse",
-    "val_personal_mae",
-]
-Mode = Literal["min", "max"]
-
-
-def better_is(monitor: str) -> Mode:
-    """Whether the smaller or the larger of two values of this figure is the better one."""
-    return "max" if monitor.endswith(("_accuracy", "_r2")) else "min"
-
-
-@config
-class Stopping:
-    """Global early stopping, and how the best model is chosen.
-
-    All but `patience` may be null in the config: `calyx.composing.defaults` fills them in.
-    """
-
-    monitor: Monitor  # the figure of a round's validation by which rounds are compared
-    mode: Mode  # whether less of it is better, or more; the monitor leaves no choice
-    objective: Monitor  # the figure of the best round by which runs are compared, in sweeps
-    patience: PositiveInt | None  # rounds without a better value; null never stops early
-
-    def __post_init__(self) -> None:
-        """Raise ValueError where the direction is not the monitor's."""
-        if self.mode != better_is(self.monitor):
-            raise ValueError(
-                f"stopping.monitor={self.monitor} needs stopping.mode={better_is(self.monitor)}"
-            )
-
-
-@config
-class Audit:
-    """The federated audit of the data, before anything is trained."""
-
-    bins: Annotated[int, Field(ge=2, le=256)]  # of each histogram, of equal width
-    fail_on: Literal["error", "warning", "never"]  # the least severe finding that stops the run
-    # Whether simulated clients look at their own rows in every way, as sites do; null: where nothing
-    # is trained.
-    thorough: bool | None
-    baseline: str | None  # folder of an earlier run, whose data this one's is compared with
-
-
-@config
-class CrossValidation:
-    """How well a federation's models do on rows, or at clients, that they have not seen."""
-
-    # Folds of every client's rows; `clients`: each client is a fold; null does none.
-    k: Annotated[int, Field(ge=2, le=20)] | Literal["clients"] | None
-
-
-@config
-class RunConfig:
-    """The whole resolved config; sections owned by others stay raw until their owner parses them."""
-
-    task: Section
-    strategy: StrategySection
-    training: Section
-    preprocessing: Section
-    privacy: Section
-    hardware: Section
-    engine: Section
-    client: Section
-    rounds: PositiveInt  # rounds at most
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
-    cohort_size: PositiveInt | None  # clients a round; null takes all
-    min_replies: PositiveInt | None  # clients in a round's sums at least; null is half + 1
-    # When the aggregated model is validated, and by whom: by the next round's clients, with their
-    # training; or by everybody, before it. Null in the config is filled in by `calyx.composing.defaults`.
-    evaluate: Literal["with_training", "separate"]
-    retries: NonNegativeInt  # times that a failed round is repeated
-    deadline_s: DeadlineS  # seconds that the server waits for a stage
-    keep_checkpoints: PositiveInt  # the last K are kept
-    tensorboard: bool  # write events of TensorBoard into the run folder when the run ends
-    mlflow: bool  # and a run of MLflow's
-    baselines: bool | None  # train them too; null lets `calyx simulate` decide: not in a sweep
-    stopping: Stopping
-    phases: tuple[str, ...]  # what a run consists of, in order
-    audit: Audit
-    cv: CrossValidation

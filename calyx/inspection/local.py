@@ -1,12 +1,10 @@
 """What a site can find in its own rows, before it trains: for its own eyes, and never sent.
 
-Beside the checks of the schema (missing, range, unknown categories), which are the client's. What
-it cannot find, and how often it finds what it can: `python -m benchmarks.faults`.
+Beside the checks of the schema (missing, range, unknown categories, constant columns), which are the
+client's. What it cannot find, and how often it finds what it can: `python -m benchmarks.faults`.
 """
 
 from collections.abc import Iterator
-
-import numpy as np
 
 from calyx.data.schema import Schema, Table, present_values
 from calyx.inspection.columns import column_findings
@@ -14,8 +12,6 @@ from calyx.inspection.finding import LocalFinding
 from calyx.inspection.labels import label_findings
 from calyx.inspection.references import Reference, find_swapped_by_range, version_findings
 from calyx.inspection.repeats import repeat_findings
-
-SHOWN = 4  # names in one sentence
 
 
 def local_findings(
@@ -38,7 +34,6 @@ def findings_in_columns(
 ) -> list[LocalFinding]:
     """Those of `local_findings` that are of columns, and not of whole rows or their labels."""
     found = [
-        *_constant(table, schema),
         *_columns(table, schema),
         *find_swapped_by_range(table, schema),
         *(version_findings(table, schema, previous) if previous is not None else ()),
@@ -51,16 +46,3 @@ def _columns(table: Table, schema: Schema) -> Iterator[LocalFinding]:
     for i, column in enumerate(schema.columns):
         if column.kind in ("numeric", "image"):
             yield from column_findings(present_values(table.x[:, i], column), column)
-
-
-def _constant(table: Table, schema: Schema) -> Iterator[LocalFinding]:
-    names = []
-    for i, column in enumerate(schema.columns):
-        present = present_values(table.x[:, i], column)
-        if len(present) and bool(np.all(present == present[0])):
-            names.append(column.name)
-    if names:
-        rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        message = f"Only one value stands in {', '.join(names[:SHOWN])}{rest}."
-        only = names[0] if len(names) == 1 else None
-        yield LocalFinding("constant", "info", only, len(names), message)

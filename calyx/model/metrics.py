@@ -47,6 +47,19 @@ PERSONAL = "personal_"  # how the names begin of what a client's own model is ju
 _UPWARDS, _DOWNWARDS = {"loss", "square_error"}, {"absolute_error"}  # how sums are rounded
 
 Counts = Mapping[str, Cells]
+Monitor = Literal[  # a figure of a round's validation
+    "val_loss",
+    "val_accuracy",
+    "val_r2",
+    "val_rmse",
+    "val_mae",
+    "val_personal_loss",
+    "val_personal_accuracy",
+    "val_personal_r2",
+    "val_personal_rmse",
+    "val_personal_mae",
+]
+Mode = Literal["min", "max"]  # what is better of a figure: the smaller value, or the larger
 
 
 def evaluation_terms(schema: Schema, over: Over, prefix: str = "") -> tuple[Count, ...]:
@@ -78,7 +91,7 @@ def evaluation_terms(schema: Schema, over: Over, prefix: str = "") -> tuple[Coun
     return tuple(Count(f"{prefix}{t.name}", t.size, t.maximum) for t in terms)
 
 
-def metric_name(schema: Schema) -> str:
+def metric_name(schema: Schema) -> Literal["accuracy", "r2"]:
     """The figure by which models of a task are compared; larger is better."""
     return "accuracy" if schema.target is None else "r2"
 
@@ -117,6 +130,11 @@ class Evaluation:
         if "loss" in self.sums:
             return int(self.sums["hits"][0]) / self.num_examples
         return _r2(self.sums, self.num_examples)
+
+
+def better_is(monitor: str) -> Mode:
+    """Whether the smaller or the larger of two values of this figure is the better one."""
+    return "max" if monitor.endswith(("_accuracy", "_r2")) else "min"
 
 
 def counts_of(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from statistics import mean
 
-from calyx.pages.ranking.entries import PERSONAL
+from calyx.model.metrics import PERSONAL
 from calyx.pages.ranking.remarks import remarks
 from calyx.pages.ranking.significance import FEWEST, Difference, difference
 from calyx.pages.ranking.standings import Group, Standing

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from calyx.pages.folder import Run, preprocessing_of
 from calyx.pages.remark import Remark
-from calyx.pages.rows import Round
 from calyx.pages.scales import shorten
+from calyx.run.rows import RoundRow
 from calyx.words.digits import number_texts
 from calyx.words.sentences import join_names
 
@@ -101,8 +101,7 @@ def _last(run: Run) -> Remark | None:
 
 def _change(run: Run, best: int) -> str:
     """How far the figure by which rounds are chosen has come in the last tenth of them."""
-    field = run.settings.stopping.monitor.replace("_r2", "_accuracy")
-    values = {row.round: getattr(row, field, None) for row in run.rounds}
+    values = {row.round: row.figure(run.settings.stopping.monitor) for row in run.rounds}
     before = best - max(1, best // 10)
     one, other = values.get(before), values.get(best)
     if one is None or other is None or one == other:
@@ -114,15 +113,15 @@ def _change(run: Run, best: int) -> str:
 def _overfitted(run: Run) -> Remark | None:
     """Losses that part: the training's falls on, the validation's rises."""
     summary, rows = run.summary, run.rounds
-    known = [row for row in rows if row.val_loss is not None and row.train_loss is not None]
-    if summary is None or summary.best_round is None or len(known) < len(rows) or not rows:
+    losses = [row.figure(name) for row in rows for name in ("val_loss", "train_loss")]
+    if summary is None or summary.best_round is None or None in losses or not rows:
         return None
-    best = min(rows, key=lambda row: row.val_loss or 0.0)
+    best = min(rows, key=lambda row: row.figure("val_loss") or 0.0)
     after = rows[rows.index(best) + 1 :]
     if len(after) < FEW_ROUNDS:
         return None
     ends = [_mean(after[-3:], "val_loss"), _mean(after[-3:], "train_loss")]
-    starts = [best.val_loss or 0.0, best.train_loss or 0.0]
+    starts = [best.figure("val_loss") or 0.0, best.train_loss or 0.0]
     if ends[0] < starts[0] + RISE * abs(starts[0]) or ends[1] > starts[1] - RISE * abs(starts[1]):
         return None
     val, train = number_texts([starts[0], ends[0]]), number_texts([starts[1], ends[1]])
@@ -149,8 +148,8 @@ def _smaller(run: Run) -> str:
     return f"training.epochs=1{more}"
 
 
-def _mean(rows: Sequence[Round], name: str) -> float:
-    return sum(float(getattr(row, name)) for row in rows) / len(rows)
+def _mean(rows: Sequence[RoundRow], name: str) -> float:
+    return sum(row.figure(name) or 0.0 for row in rows) / len(rows)
 
 
 def _few_clients(run: Run) -> Remark | None:

@@ -3,8 +3,8 @@
 from calyx.pages.classes import COMMON, Classes, ClassLine, classes_of
 from calyx.pages.folder import Run
 from calyx.pages.remark import Remark
-from calyx.pages.rows import Summary
 from calyx.pages.scales import shorten
+from calyx.run.summary import Summary
 from calyx.words.digits import percent_text, percent_texts
 
 _JUDGE = (
@@ -17,7 +17,7 @@ _LETTERS = 40  # of a class's name in a sentence
 def class_remark(run: Run) -> Remark | None:
     """The one thing to know of a finished classifier's classes, if there is any."""
     summary = run.summary
-    if summary is None or summary.metric != "accuracy" or summary.test_accuracy is None:
+    if summary is None or summary.metric != "accuracy" or summary.score() is None:
         return None
     known = classes_of(summary)
     if known is None:
@@ -94,7 +94,7 @@ def _describe_found(known: Classes, who: tuple[str, str, str]) -> str:
 
 def _by_accuracy(summary: Summary) -> Remark | None:
     """Without a matrix: a test that is as good as knowing nothing."""
-    accuracy, majority = summary.test_accuracy, summary.test_majority
+    accuracy, majority = summary.score(), summary.figure("test_majority")
     if accuracy is None or majority is None or accuracy > majority + 1e-9:
         return None
     ours, zero = percent_texts([accuracy, majority])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from calyx.pages.rows import Summary
+from calyx.run.summary import Summary
 
 COMMON = 2 / 3  # of the test rows: one class that has more makes an accuracy look good
 RARE = 1 / 3  # of its even share 1/K of the rows: a class that has less hardly counts

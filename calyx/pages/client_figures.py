@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from calyx.pages.client_charts import ClientDots, dot_plot, heat_map
 from calyx.pages.figures import Figure, title_of
 from calyx.pages.folder import Run
-from calyx.pages.rows import Split
 from calyx.pages.scales import pick
 from calyx.pages.svg import Caption
+from calyx.run.rows import Split
 
 MOST_ROWS = 300  # clients drawn
 MOST_CLASSES = 60  # labels drawn
@@ -32,8 +32,8 @@ def client_lines(run: Run) -> list[ClientLine]:
     baselines = run.summary.baselines if run.summary else None
     local = baselines.local if baselines else {}
     last: dict[str, float] = {}
-    for number in sorted(run.clients.val_accuracy):
-        last |= run.clients.val_accuracy[number]
+    for number in sorted(run.clients.val_score):
+        last |= run.clients.val_score[number]
     lines = []
     for name in sorted({*run.clients.data, *run.clients.test, *local, *last}):
         data, test = run.clients.data.get(name), run.clients.test.get(name)
@@ -44,8 +44,8 @@ def client_lines(run: Run) -> list[ClientLine]:
                 label_counts=data.label_counts if data else (),
                 local=local.get(name),
                 local_own=baselines.local_own_by_client.get(name) if baselines else None,
-                federated=test.test_accuracy if test else None,
-                personal=test.personal if test else None,
+                federated=test.score("test_") if test else None,
+                personal=test.score("test_personal_") if test else None,
                 validation=last.get(name),
             )
         )

@@ -122,7 +122,7 @@ def render(
 
 def _remarks(groups: Sequence[Group], entries: Sequence[Entry], runs: Sequence[Run]) -> list[str]:
     results = [
-        Result(entry.settings, entry.seed, entry.model, run.figures)
+        Result(entry.settings, entry.seed, entry.model, run.summary.figures)
         for entry, run in zip(entries, runs, strict=False)  # seeds that were lost come after
         if run.summary is not None
     ]
@@ -173,8 +173,7 @@ def _members(groups: Sequence[Group], runs: Runs, home: Path) -> list[Member]:
             for place, line in enumerate(group.lines)
             for run in runs_of([line], runs)
         ]
-        values = [run.figures.get(score_name(run)) for _, run in members]
-        known = [v if isinstance(v, int | float) else None for v in values]
+        known = [r.summary.figure(score_name(r)) if r.summary else None for _, r in members]
         texts = score_texts(known, members[0][1].metric)
         found += [
             _member(letter, run, f"{text} (own models)" if is_personal(run) else text, home)

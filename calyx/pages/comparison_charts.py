@@ -20,9 +20,9 @@ from calyx.pages.groups import (
 )
 from calyx.pages.marks import STRONG, kind_of, letter_of
 from calyx.pages.ranking.standings import Group, Line
-from calyx.pages.rows import Round
 from calyx.pages.scales import byte_unit
 from calyx.pages.svg import Caption
+from calyx.run.rows import RoundRow
 
 Curve = list[tuple[float, float, float]]
 
@@ -70,7 +70,7 @@ def learning_figures(group: Group, runs: Runs, prefix: str) -> list[Figure]:
 def _curve(
     line: Line,
     runs: Runs,
-    figure: Callable[[Run, Round], float | None],
+    figure: Callable[[Run, RoundRow], float | None],
     xs: Callable[[Run], list[float]],
 ) -> Curve:
     return curve(repetitions(line, runs), figure, xs)

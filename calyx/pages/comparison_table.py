@@ -15,7 +15,6 @@ from calyx.pages.groups import (
     target_of,
 )
 from calyx.pages.marks import kind_of, letter_of
-from calyx.pages.ranking.entries import number_of
 from calyx.pages.ranking.standings import Group, Line
 from calyx.pages.scales import bytes_text, seconds_text
 from calyx.words.digits import ABSENT, count_texts, number_texts, percent_texts, spread_texts
@@ -101,7 +100,7 @@ def _columns(group: Group, runs: Runs) -> list[Column]:
         column
         for column in wanted
         if column.name in always
-        or any(number_of(run.figures, column.name) is not None for run in members)
+        or any(run.summary and run.summary.figure(column.name) is not None for run in members)
     ]
 
 

@@ -57,7 +57,7 @@ def _verdict(run: Run) -> Verdict:
     baselines, models = run.summary.baselines, run.summary.models
     if run.metric == "R²":
         return judge_values(baselines, models)
-    num_test_rows = sum(row.rows.test for row in run.clients.data.values())
+    num_test_rows = sum(row.rows.test for row in run.clients.data.values() if row.rows)
     if models != "common" and baselines is not None:
         num_test_rows = baselines.own_rows or num_test_rows  # None: they are confidential
     return judge(baselines, num_test_rows or None, models)

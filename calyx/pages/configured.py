@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from calyx.config.section import Mode, Monitor
-from calyx.pages.rows import STRICT, Count
+from calyx.model.metrics import Mode, Monitor
+from calyx.run.json_rows import STRICT
+from calyx.run.rows import Count
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from markupsafe import Markup
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from calyx.errors import UserError
 from calyx.files.plain import read_plain
-from calyx.pages.rows import Count, Share
-from calyx.pages.rows import Severity as Gravity
 from calyx.pages.scales import shorten
+from calyx.run.json_rows import STRICT
+from calyx.run.rows import Count, Severity
 from calyx.words import digits
 from calyx.words.digits import percent_text
 
@@ -27,11 +27,11 @@ FINE = (
 )
 _PICTURE = (132, 34)  # of a histogram, in pixels
 
-_STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(ge=-1e300, le=1e300)]
 
 
-@checked(frozen=True, kw_only=True, config=_STRICT)
+@checked(frozen=True, kw_only=True, config=STRICT)
 class Spread:
     """Over sites."""
 
@@ -39,18 +39,18 @@ class Spread:
     sd: Number
 
 
-@checked(frozen=True, kw_only=True, config=_STRICT)
+@checked(frozen=True, kw_only=True, config=STRICT)
 class AuditRow:
     """One finding."""
 
     check: str
-    severity: Gravity
+    severity: Severity
     column: str | None
     message: str
     advice: str
 
 
-@checked(frozen=True, kw_only=True, config=_STRICT)
+@checked(frozen=True, kw_only=True, config=STRICT)
 class ColumnRow:
     """One column; what its kind does not have is None."""
 
@@ -80,7 +80,7 @@ class ColumnRow:
     unknown: Count | None = None
 
 
-@checked(frozen=True, kw_only=True, config=_STRICT)
+@checked(frozen=True, kw_only=True, config=STRICT)
 class DriftRow:
     """One column against the baseline."""
 
@@ -93,7 +93,7 @@ class DriftRow:
     absent: dict[str, str] = Field(default_factory=dict)
 
 
-@checked(frozen=True, kw_only=True, config=_STRICT)
+@checked(frozen=True, kw_only=True, config=STRICT)
 class Audit:
     """audit.json."""
 

@@ -7,6 +7,7 @@ from statistics import median, quantiles
 
 from markupsafe import Markup
 
+from calyx.model.metrics import PERSONAL
 from calyx.pages.charts import (
     R2_FLOOR,
     Axes,
@@ -19,9 +20,10 @@ from calyx.pages.charts import (
     spread_chart,
 )
 from calyx.pages.folder import Run
-from calyx.pages.rows import Baselines, Round, Summary
 from calyx.pages.scales import Point, byte_unit, score_text, seconds_text, shorten
 from calyx.pages.svg import Caption
+from calyx.run.rows import RoundRow
+from calyx.run.summary import BaselineScores, Summary
 from calyx.words.digits import number_text
 
 BY_ROUND, BY_BYTES = "round", "bytes up and down so far"
@@ -37,7 +39,7 @@ class Figure:
     legend: tuple[tuple[str, str], ...] = ()  # CSS class of a swatch, its meaning
 
 
-def best_round(run: Run) -> Round | None:
+def best_round(run: Run) -> RoundRow | None:
     """The summary's best round; without a summary, the best so far; None where none is called best."""
     so_far = run.rounds[-1].best_round if run.rounds else None
     number = so_far if run.summary is None else run.summary.best_round
@@ -48,10 +50,10 @@ def comparison(run: Run) -> Markup:
     """The bars that answer whether federating was worth it."""
     if run.summary is None:
         best = best_round(run)
-        value = best.val_accuracy if best else None
+        value = best.score() if best else None
         bars = [Bar("Federated so far, on validation rows", "federated", value)]
     elif run.summary.baselines is None:
-        bars = [Bar("Federated", "federated", run.summary.test_accuracy)]
+        bars = [Bar("Federated", "federated", run.summary.score())]
     else:
         bars = _bars(run.summary)
     words = "; ".join(f"{bar.name} {score_text(bar.value, run.metric)}" for bar in bars)
@@ -94,11 +96,11 @@ def learning_figures(run: Run) -> list[Figure]:
 
 
 def _bars(summary: Summary) -> list[Bar]:
-    baselines = summary.baselines or Baselines()
+    baselines = summary.baselines or BaselineScores()
     if summary.models != "common":
-        known = summary.personal_majority if summary.models == "both" else summary.test_majority
+        whose = PERSONAL if summary.models == "both" else "test_"
         return [
-            *_zero(known),
+            *_zero(summary.figure(f"{whose}majority")),
             Bar("Each client alone", "local", baselines.local_own),
             Bar("Federated, a model of each client's own", "federated", baselines.personal),
             Bar("All data pooled in one place", "pooled", baselines.pooled_own),
@@ -108,7 +110,7 @@ def _bars(summary: Summary) -> list[Bar]:
     )
     name = f" ({shorten(worst, 16)})" if worst else ""
     return [
-        *_zero(summary.test_majority),
+        *_zero(summary.figure("test_majority")),
         Bar(f"One client alone: the worst{name}", "local weak", baselines.local_worst),
         Bar("One client alone: the mean", "local", baselines.local_mean),
         Bar("Federated", "federated", baselines.federated),
@@ -123,10 +125,10 @@ def _zero(majority: float | None) -> list[Bar]:
 
 def _loss(run: Run, xs: list[float], label: str) -> Figure | None:
     train = [(x, row.train_loss) for x, row in zip(xs, run.rounds, strict=True)]
-    val = [(x, row.val_loss) for x, row in zip(xs, run.rounds, strict=True)]
+    val = [(x, row.figure("val_loss")) for x, row in zip(xs, run.rounds, strict=True)]
     named = [("training", "train", train), ("validation", "federated", val)]
     if has_own_beside(run):
-        own = [(x, row.val_personal_loss) for x, row in zip(xs, run.rounds, strict=True)]
+        own = [(x, row.figure("val_personal_loss")) for x, row in zip(xs, run.rounds, strict=True)]
         named.append(("own models", "own", own))
     series = [Series(*one) for one in named if any(y is not None for _, y in one[2])]
     if not series:
@@ -134,7 +136,7 @@ def _loss(run: Run, xs: list[float], label: str) -> Figure | None:
     ends = (f"{one.name} ends at {number_text(_last(one.points))}" for one in series)
     caption = Caption(f"loss-{_by(label)}", f"Loss against {label}", "; ".join(ends))
     axes = Axes(label, x_whole=label == BY_ROUND, y_zero=True)
-    mark = _best_mark(run, xs, "loss")
+    mark = _best_mark(run, xs, is_score=False)
     return Figure(
         f"Loss by {_by(label)}",
         f"Mean over {_over(run)}; lower is better.{_chosen(run)}",
@@ -154,10 +156,9 @@ def title_of(metric: str) -> str:
 
 def has_own_beside(run: Run) -> bool:
     """Whether clients' own models were validated beside a common one."""
-    return any(
-        row.val_personal_loss is not None and row.val_personal_loss != row.val_loss
-        for row in run.rounds
-    )
+    names = ("val_personal_loss", "val_loss")
+    pairs = ([row.figure(name) for name in names] for row in run.rounds)
+    return any(own is not None and own != common for own, common in pairs)
 
 
 def _chosen(run: Run) -> str:
@@ -169,19 +170,19 @@ def _chosen(run: Run) -> str:
 
 
 def _accuracy(run: Run, xs: list[float], label: str) -> Figure | None:
-    points = [(x, row.val_accuracy) for x, row in zip(xs, run.rounds, strict=True)]
+    points = [(x, row.score()) for x, row in zip(xs, run.rounds, strict=True)]
     if all(y is None for _, y in points):
         return None
     end, title, note = score_text(_last(points), run.metric), title_of(run.metric), _model(run)
     series, words = [Series(end, "federated", points)], f"It ends at {end}."
     if has_own_beside(run):
-        own = [(x, row.val_personal_accuracy) for x, row in zip(xs, run.rounds, strict=True)]
+        own = [(x, row.score(PERSONAL)) for x, row in zip(xs, run.rounds, strict=True)]
         end = score_text(_last(own), run.metric)
         series.append(Series(f"{end} own", "own", own))
         words, note = f"{words} Own models end at {end}.", f"{note}, and the clients' own ones"
     caption = Caption(f"accuracy-{_by(label)}", f"{title} against {label}", words)
     axes = _score_axes(run, label)
-    chart = line_chart(caption, axes, series, _best_mark(run, xs, "accuracy"))
+    chart = line_chart(caption, axes, series, _best_mark(run, xs, is_score=True))
     note = f"{note}, on validation rows.{_below(run, [y for one in series for _, y in one.points])}"
     return Figure(f"{title} by {_by(label)}", note, chart)
 
@@ -212,8 +213,8 @@ def _time(run: Run, numbers: list[float]) -> Figure | None:
 
 def _spread(run: Run) -> Figure | None:
     spreads = [
-        _make_spread(number, run.clients.val_accuracy[number].values())
-        for number in sorted(run.clients.val_accuracy)
+        _make_spread(number, run.clients.val_score[number].values())
+        for number in sorted(run.clients.val_score)
     ]
     if not spreads:
         return None
@@ -245,13 +246,14 @@ def _model(run: Run) -> str:
     return "The clients' own models" if is_own else "The global model"
 
 
-def _best_mark(run: Run, xs: list[float], name: str) -> Mark | None:
+def _best_mark(run: Run, xs: list[float], *, is_score: bool) -> Mark | None:
     """The best round, and its point on the line of the models by which it was chosen."""
     best = best_round(run)
     if best is None:
         return None
     is_own = has_own_beside(run) and "personal" in run.settings.stopping.monitor
-    value: float | None = getattr(best, f"val_{'personal_' if is_own else ''}{name}")
+    whose = PERSONAL if is_own else ""
+    value = best.score(whose) if is_score else best.figure(f"val_{whose}loss")
     return Mark(xs[run.rounds.index(best)], value, f"best: round {best.round}")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from calyx.pages.rows import Event, Severity
+from calyx.run.rows import Event, Severity
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 

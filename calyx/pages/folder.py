@@ -4,39 +4,24 @@ It judges no figure and draws nothing. Everything it returns is untrusted text a
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from calyx.errors import UserError, printable
+from calyx.errors import UserError
 from calyx.files.foreign import MOST_CONFIG_BYTES, MOST_SUMMARY_BYTES, parse_json, parse_yaml
-from calyx.files.plain import MOST_BYTES, read_plain, split_lines
+from calyx.files.plain import MOST_BYTES, read_plain
 from calyx.pages.configured import Settings
 from calyx.pages.data import Audit, read_audit
-from calyx.pages.rows import (
-    ClientRow,
-    CvRow,
-    DataRow,
-    EvaluateRow,
-    Event,
-    Round,
-    Summary,
-    TestRow,
-    TrainRow,
-)
 from calyx.run.folder import RunFolder
-
-T = TypeVar("T")
+from calyx.run.json_rows import damaged, parse_row, read_rows, reason_of
+from calyx.run.rows import ClientRow, Event, RoundRow
+from calyx.run.summary import Summary
 
 _MOST_BYTES = {".yaml": MOST_CONFIG_BYTES, ".json": MOST_SUMMARY_BYTES, ".jsonl": MOST_BYTES}
-_ROUND = TypeAdapter(Round)
-_EVENT = TypeAdapter(Event)
-_CLIENT: TypeAdapter[DataRow | TrainRow | EvaluateRow | TestRow | CvRow] = TypeAdapter(ClientRow)
-_SUMMARY = TypeAdapter(Summary)
 _SETTINGS = TypeAdapter(Settings)
 
 
@@ -44,12 +29,10 @@ _SETTINGS = TypeAdapter(Settings)
 class Clients:
     """What an observer of a simulation saw of single clients; empty in a deployment."""
 
-    data: dict[str, DataRow] = field(default_factory=dict)
-    test: dict[str, TestRow] = field(default_factory=dict)
-    cv: dict[str, CvRow] = field(default_factory=dict)
-    val_accuracy: dict[int, dict[str, float]] = field(
-        default_factory=dict
-    )  # round → client → share
+    data: dict[str, ClientRow] = field(default_factory=dict)
+    test: dict[str, ClientRow] = field(default_factory=dict)
+    cv: dict[str, ClientRow] = field(default_factory=dict)
+    val_score: dict[int, dict[str, float]] = field(default_factory=dict)  # round → client → score
 
 
 @dataclass(frozen=True)
@@ -59,13 +42,12 @@ class Run:
     path: Path
     settings: Settings
     config_text: str
-    rounds: list[Round]
+    rounds: list[RoundRow]
     clients: Clients
     events: list[Event]
     summary: Summary | None
     metric: str = "accuracy"  # in words; what models of the task are compared by
     audit: Audit | None = None
-    figures: Mapping[str, Any] = field(default_factory=dict)  # all of summary.json, as it is
 
     @property
     def has_training(self) -> bool:
@@ -87,19 +69,21 @@ def read_run(path: Path) -> Run:
     RunFolder(path).check()
     config_text = _text(path / "config.yaml")
     summary = _read_summary(path / "summary.json")
-    finished = summary is not None
-    rounds = {row.round: row for row in _lines(path / "rounds.jsonl", _ROUND, finished)}
+    is_finished = summary is not None
+    lines = read_rows(path / "rounds.jsonl", RoundRow, is_finished=is_finished)
+    rounds = {row.round: row for row in lines}
     return Run(
         path=path,
         settings=_settings(path / "config.yaml", config_text),
         config_text=config_text,
-        rounds=[rounds[number] for number in sorted(rounds)],
-        clients=_sort_clients(_lines(path / "clients.jsonl", _CLIENT, finished)),
-        events=list(_lines(path / "events.jsonl", _EVENT, finished)),
+        rounds=[row for _, row in sorted(rounds.items())],
+        clients=_sort_clients(
+            read_rows(path / "clients.jsonl", ClientRow, is_finished=is_finished)
+        ),
+        events=list(read_rows(path / "events.jsonl", Event, is_finished=is_finished)),
         summary=summary,
-        metric="R²" if _is_regression(path / "rounds.jsonl") else "accuracy",
+        metric="R²" if any("val_r2" in row.figures for row in rounds.values()) else "accuracy",
         audit=read_audit(path / "audit.json"),
-        figures=_figures(path / "summary.json") if summary else {},
     )
 
 
@@ -110,65 +94,25 @@ def preprocessing_of(run: Run) -> tuple[str, str]:
     return used or (cfg.name if cfg else ""), (summary.preprocessing_why if summary else None) or ""
 
 
-def _sort_clients(rows: Iterator[DataRow | TrainRow | EvaluateRow | TestRow | CvRow]) -> Clients:
+def _sort_clients(rows: Iterator[ClientRow]) -> Clients:
     """The last line of a kind wins, so that a round repeated after a crash counts once."""
     clients = Clients()
+    last = {"data": clients.data, "test": clients.test, "cv": clients.cv}
     for row in rows:
-        match row:
-            case DataRow():
-                clients.data[row.client] = row
-            case TestRow():
-                clients.test[row.client] = row
-            case CvRow():
-                clients.cv[row.client] = row
-            case EvaluateRow() if row.val_accuracy is not None:
-                clients.val_accuracy.setdefault(row.round, {})[row.client] = row.val_accuracy
-            case _:
-                pass  # training rows are checked and not kept: the page draws none of them
+        if row.kind in last:
+            last[row.kind][row.client] = row
+        elif row.kind == "evaluate" and (score := row.score("val_")) is not None:
+            clients.val_score.setdefault(row.round, {})[row.client] = score
     return clients
-
-
-def _lines(path: Path, adapter: TypeAdapter[T], finished: bool) -> Iterator[T]:
-    """The rows of a JSON-lines file, none if it is absent.
-
-    While a run is unfinished, a last line without its newline is still being written (or was cut
-    off by a crash) and is left out; in a finished run it is damage.
-    """
-    if not path.exists():
-        return
-    try:
-        *lines, rest = split_lines(_bytes(path), path.name)
-    except ValueError as error:
-        raise _sentence(path, "", str(error)) from None
-    if rest and finished:
-        lines.append(rest)
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield adapter.validate_json(line)
-        except ValidationError as error:
-            raise _damaged(path, f"line {number}", error) from None
-
-
-def _is_regression(rounds: Path) -> bool:
-    return rounds.is_file() and b'"val_r2"' in _bytes(rounds).partition(b"\n")[0]
 
 
 def _read_summary(path: Path) -> Summary | None:
     if not path.exists():
         return None
     try:
-        return _SUMMARY.validate_json(_bytes(path))
-    except ValidationError as error:
-        raise _damaged(path, "", error) from None
-
-
-def _figures(path: Path) -> dict[str, Any]:
-    """All of a summary, which is an object."""
-    try:
-        values: dict[str, Any] = parse_json(_bytes(path))
+        return parse_row(Summary, parse_json(_bytes(path)))
     except ValueError as error:
-        raise _sentence(path, "", str(error)) from None
-    return values
+        raise damaged(path, "", str(error)) from None
 
 
 def _settings(path: Path, text: str) -> Settings:
@@ -178,24 +122,11 @@ def _settings(path: Path, text: str) -> Settings:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f"line {mark.line + 1}" if mark else ""
-        raise _sentence(path, line, error.problem or "not YAML") from None
+        raise damaged(path, line, error.problem or "not YAML") from None
     except ValidationError as error:
-        raise _damaged(path, "", error) from None
+        raise damaged(path, "", reason_of(error)) from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise _sentence(path, "", str(error).splitlines()[0]) from None
-
-
-def _damaged(path: Path, where: str, error: ValidationError) -> UserError:
-    first = error.errors(include_input=False, include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
-    reason = said[:1].lower() + said[1:]
-    return _sentence(path, where, f"{key}: {reason}" if key else reason)
-
-
-def _sentence(path: Path, where: str, reason: str) -> UserError:
-    place = f"{path}, {where}," if where else str(path)
-    return UserError(f"{place} is damaged ({printable(reason)}); restore the file or run again.")
+        raise damaged(path, "", str(error).splitlines()[0]) from None
 
 
 def _bytes(path: Path) -> bytes:
@@ -210,4 +141,4 @@ def _text(path: Path) -> str:
         return _bytes(path).decode()
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise _sentence(path, f"line {line}", "not UTF-8") from None
+        raise damaged(path, f"line {line}", "not UTF-8") from None

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from calyx.pages.rows import CrossValidation, CvRow, Summary
+from calyx.run.rows import ClientRow
+from calyx.run.summary import CrossValidation, Summary
 from calyx.words import digits
 
 MOST_ROWS = 200  # of the table
@@ -22,14 +23,14 @@ class Folds:
     picture: Markup
 
 
-def folds(summary: Summary | None, clients: dict[str, CvRow]) -> Folds | None:
+def folds(summary: Summary | None, clients: dict[str, ClientRow]) -> Folds | None:
     """The section's content; None of a run without."""
     cv = summary.cv if summary else None
     if cv is None:
         return None
     if cv.k == "clients":
         names = list(cv.clients)
-        scores = [clients[n].test_accuracy if n in clients else None for n in names]
+        scores = [clients[n].score("test_") if n in clients else None for n in names]
         title = "Each client left out once"
         note = "A model is trained without a client, and judged on all of that client's rows."
     else:

@@ -5,19 +5,13 @@ from itertools import accumulate
 from pathlib import Path
 from statistics import mean, stdev
 
-from calyx.model.populations import read_population
+from calyx.model.metrics import PERSONAL
 from calyx.pages.folder import Run
-from calyx.pages.ranking.entries import (
-    Entry,
-    kind_of,
-    number_of,
-    rows_of,
-    why_absent,
-)
+from calyx.pages.ranking.entries import Entry, kind_of, why_absent
 from calyx.pages.ranking.standings import Line
-from calyx.pages.rows import Round
 from calyx.pages.scales import Point
 from calyx.pages.settings import settings_of
+from calyx.run.rows import RoundRow
 
 TARGET_SHARE = 0.95
 Runs = Mapping[str, Run]  # by the name of their entry, which is their folder
@@ -46,17 +40,16 @@ def runs_of(lines: Iterable[Line], runs: Runs) -> list[Run]:
 
 def _entry(run: Run, settings: tuple[tuple[str, str], ...]) -> Entry:
     figure = score_name(run)
-    is_finished = run.summary is not None
     seed = run.summary.seed if run.summary else run.settings.seed
     return Entry(
         name=str(run.path),
         settings=settings,
         seed="–" if seed is None else str(seed),
-        value=number_of(run.figures, figure),
-        why=why_absent(run.figures, figure) if is_finished else "it is not finished",
+        value=run.summary.figure(figure) if run.summary else None,
+        why=why_absent(run.summary, figure) if run.summary else "it is not finished",
         figure=figure,
-        kind=kind_of(run.figures, figure) if is_finished else None,
-        rows=read_population(rows_of(run.figures, figure)),
+        kind=kind_of(run.summary, figure) if run.summary else None,
+        rows=run.summary.whose(figure) if run.summary else None,
         model=run.summary.model_sha256 if run.summary else None,
     )
 
@@ -65,26 +58,29 @@ def is_personal(run: Run) -> bool:
     """Whether the run tuned clients' own models, by which it is compared then."""
     if run.summary is not None and run.summary.models == "own":
         return True
-    stopping = run.settings.stopping
-    return "personal" in str(run.figures.get("objective") or stopping.objective or stopping.monitor)
+    stopping, summary = run.settings.stopping, run.summary
+    said = summary.objective if summary else None
+    return "personal" in (said or stopping.objective or stopping.monitor)
 
 
 def score_name(run: Run) -> str:
     """The name of a run's test score in its summary."""
-    kind = run.figures.get("metric", "accuracy")
-    return f"{'personal' if is_personal(run) else 'test'}_{kind}"
+    metric = run.summary.metric if run.summary else "accuracy"
+    return f"{'personal' if is_personal(run) else 'test'}_{metric}"
 
 
-def validation_score(run: Run, row: Round) -> float | None:
+def validation_score(run: Run, row: RoundRow) -> float | None:
     """Accuracy or R² of a round, of the models that the run tunes."""
-    return row.val_personal_accuracy if is_personal(run) else row.val_accuracy
+    return row.score(_whose(run))
 
 
-def validation_error(run: Run, row: Round) -> float | None:
+def validation_error(run: Run, row: RoundRow) -> float | None:
     """What falls while a run learns: a classifier's loss, a regression's RMSE in its target's unit."""
-    if run.metric == "accuracy":
-        return row.val_personal_loss if is_personal(run) else row.val_loss
-    return row.val_personal_rmse if is_personal(run) else row.val_rmse
+    return row.figure(f"val_{_whose(run)}{'loss' if run.metric == 'accuracy' else 'rmse'}")
+
+
+def _whose(run: Run) -> str:
+    return PERSONAL if is_personal(run) else ""
 
 
 def repetitions(line: Line, runs: Runs) -> list[Run]:
@@ -99,7 +95,7 @@ def sample(line: Line, runs: Runs, name: str) -> list[float]:
     """A figure of summary.json, one value a seed that has it: the mean of the seed's runs."""
     found = []
     for members in _by_seed(line, runs):
-        known = [number_of(run.figures, name) for run in members]
+        known = [run.summary.figure(name) for run in members if run.summary]
         values = [value for value in known if value is not None]
         if values:
             found.append(mean(values))
@@ -114,7 +110,7 @@ def _by_seed(line: Line, runs: Runs) -> list[list[Run]]:
 
 def curve(
     runs: Sequence[Run],
-    figure: Callable[[Run, Round], float | None],
+    figure: Callable[[Run, RoundRow], float | None],
     xs: Callable[[Run], list[float]],
 ) -> list[tuple[float, float, float]]:
     """(x, mean, sd) over repetitions, round by round, as far as all of them go."""

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from calyx.model.metrics import PERSONAL
 from calyx.pages import figures
 from calyx.pages.classes import classes_of
 from calyx.pages.findings import count_severities
 from calyx.pages.folder import Run, preprocessing_of
-from calyx.pages.ranking.entries import number_of
-from calyx.pages.rows import Round, Summary
 from calyx.pages.scales import bytes_text, score_text, seconds_text
+from calyx.run.rows import RoundRow
+from calyx.run.summary import Summary
 from calyx.words.digits import ABSENT, number_text, percent_text
 
 
@@ -57,16 +58,16 @@ def _test_figures(run: Run) -> list[KeyFigure]:
         return [KeyFigure(f"Test {run.metric}", ABSENT)]
     name = {"accuracy": "accuracy", "R²": "r2"}[run.metric]
     common, own = f"Test {run.metric}", f"Test {run.metric}, own models"
-    tested = {common: (summary.test_accuracy, f"test_{name}")}
+    tested = {common: (summary.score(), f"test_{name}")}
     if summary.models == "own":
-        tested = {own: (summary.test_accuracy, f"test_{name}")}
+        tested = {own: (summary.score(), f"test_{name}")}
     if summary.models == "both":
-        tested[own] = (summary.personal, f"personal_{name}")
+        tested[own] = (summary.score(PERSONAL), f"personal_{name}")
     found = [
         KeyFigure(label, score_text(value, run.metric), summary.absent.get(key, ""))
         for label, (value, key) in tested.items()
     ]
-    return found if run.metric == "accuracy" else [*found, *_errors(run, summary)]
+    return found if run.metric == "accuracy" else [*found, *_errors(summary)]
 
 
 def _balance_figures(run: Run) -> list[KeyFigure]:
@@ -78,7 +79,7 @@ def _balance_figures(run: Run) -> list[KeyFigure]:
     return [KeyFigure(f"Balanced accuracy{whose}", percent_text(known.balanced_accuracy), full)]
 
 
-def _errors(run: Run, summary: Summary) -> list[KeyFigure]:
+def _errors(summary: Summary) -> list[KeyFigure]:
     """A regression's errors, of the models by which it is compared."""
     head, own = {
         "common": ("test", ""),
@@ -88,15 +89,15 @@ def _errors(run: Run, summary: Summary) -> list[KeyFigure]:
     return [
         KeyFigure(
             f"Test {name.upper()}{own}",
-            number_text(number_of(run.figures, f"{head}_{name}")),
+            number_text(summary.figure(f"{head}_{name}")),
             summary.absent.get(f"{head}_{name}", "in the target's own unit"),
         )
         for name in ("rmse", "mae")
-        if f"{head}_{name}" in run.figures
+        if f"{head}_{name}" in summary.tested
     ]
 
 
-def _best(run: Run, best: Round | None) -> list[KeyFigure]:
+def _best(run: Run, best: RoundRow | None) -> list[KeyFigure]:
     """Which round is the best by what, and its loss; or why none is."""
     stopping, absent = run.settings.stopping, run.summary.absent if run.summary else {}
     if best is None:
@@ -105,17 +106,16 @@ def _best(run: Run, best: Round | None) -> list[KeyFigure]:
     found = [KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}")]
     if stopping.monitor != "val_loss":
         found.append(_watched_figure(run, best))
-    loss = number_text(best.val_loss)
+    loss = number_text(best.figure("val_loss"))
     return [*found, KeyFigure("Its validation loss", loss, absent.get("best_val_loss", ""))]
 
 
-def _watched_figure(run: Run, best: Round) -> KeyFigure:
+def _watched_figure(run: Run, best: RoundRow) -> KeyFigure:
     """The figure by which the best round was chosen."""
     monitor = run.settings.stopping.monitor
     kind = monitor.rpartition("_")[2]
     name = {"accuracy": kind, "loss": kind, "r2": "R²"}.get(kind, kind.upper())
-    field = monitor.replace("_r2", "_accuracy")
-    value = number_of(run.figures, f"best_{monitor}") if run.summary else getattr(best, field, None)
+    value = run.summary.figure(f"best_{monitor}") if run.summary else best.figure(monitor)
     text = score_text(value, run.metric) if kind in ("accuracy", "r2") else number_text(value)
     whose = ", own models" if "personal" in monitor else ""
     return KeyFigure(f"Its validation {name}{whose}", text, f"{monitor}, by which it was chosen")
@@ -126,22 +126,25 @@ def _between_clients(run: Run) -> list[KeyFigure]:
     if summary is None:
         return []
     found, name = [], "On a client's own rows"
-    if summary.test_client_mean is None:
+    if summary.figure("test_client_mean") is None:
         if why := summary.absent.get("test_client_mean"):
             found.append(KeyFigure(name, ABSENT, why))
     else:
         mean, sd = (
-            score_text(value, metric)
-            for value in (summary.test_client_mean, summary.test_client_sd)
+            score_text(summary.figure(name), metric)
+            for name in ("test_client_mean", "test_client_sd")
         )
-        tenth = score_text(summary.test_client_worst_decile, metric)
+        tenth = score_text(summary.figure("test_client_worst_decile"), metric)
         whose = "the clients' own models" if summary.models == "own" else "the common model"
         full = f"test of {whose}, mean and sd over clients; the worst tenth of clients is at most {tenth}"
         found.append(KeyFigure(name, f"{mean} ± {sd}", full))
-    if summary.test_calibration_error is not None:
-        error, why = percent_text(summary.test_calibration_error), "expected; Guo et al. 2017"
-        if summary.test_calibration_error_margin is not None:
-            error = f"{error} ± {percent_text(summary.test_calibration_error_margin)}"
+    error_of, margin = (
+        summary.figure(f"test_calibration_{name}") for name in ("error", "error_margin")
+    )
+    if error_of is not None:
+        error, why = percent_text(error_of), "expected; Guo et al. 2017"
+        if margin is not None:
+            error = f"{error} ± {percent_text(margin)}"
             why += "; ± since clients do not tell the confidences of a few rows"
         found.append(KeyFigure("Calibration error", error, why))
     return found
@@ -199,5 +202,5 @@ def _num_clients(run: Run) -> int:
     return len({name for row in run.rounds for name in row.cohort})
 
 
-def _total(rounds: list[Round], name: str) -> int:
+def _total(rounds: list[RoundRow], name: str) -> int:
     return sum(int(getattr(row, name)) for row in rounds)

@@ -24,7 +24,7 @@ from calyx.pages.folds import folds
 from calyx.pages.key_figures import key_figures
 from calyx.pages.scales import bytes_text, pick, score_text, seconds_text, shorten
 from calyx.words.digits import in_column, number_text, percent_text, spread_of
-from server.attendance import Absentee, sentences
+from server.attendance import sentences
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 MOST_BYTES = 1_000_000
@@ -80,8 +80,8 @@ def render(run: Run) -> bytes:
         best=figures.best_round(run),
         spreads=[
             spread_of(row.train_loss for row in run.rounds),
-            spread_of(row.val_loss for row in run.rounds),
-            spread_of(row.val_rmse for row in run.rounds),
+            spread_of(row.figure("val_loss") for row in run.rounds),
+            spread_of(row.figure("val_rmse") for row in run.rounds),
         ],
         findings=findings[:MOST_FINDINGS],
         num_findings=len(findings),
@@ -169,5 +169,4 @@ def _status(run: Run) -> str:
 
 
 def _absentees(run: Run) -> list[str]:
-    missing = run.summary.absentees if run.summary else {}
-    return sentences({n: Absentee(m.took_part, m.asked, m.why) for n, m in missing.items()})
+    return sentences(run.summary.absentees) if run.summary else []

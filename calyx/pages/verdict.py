@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from calyx.pages.rows import Baselines, Models
+from calyx.run.rows import Models
+from calyx.run.summary import BaselineScores
 from calyx.words import digits
 from calyx.words.digits import THIN, percent_text
 
@@ -59,7 +60,7 @@ _NOT_MEASURED = Verdict(
 )
 
 
-def contest_of(baselines: Baselines, models: Models) -> Contest:
+def contest_of(baselines: BaselineScores, models: Models) -> Contest:
     """The comparison that fits the run's models, in words without a metric."""
     absent = baselines.absent
     if models == "common":
@@ -73,7 +74,7 @@ def contest_of(baselines: Baselines, models: Models) -> Contest:
 
 
 def judge(
-    baselines: Baselines | None, num_test_rows: int | None, models: Models = "common"
+    baselines: BaselineScores | None, num_test_rows: int | None, models: Models = "common"
 ) -> Verdict:
     """Compare accuracies on the same test rows: ours with clients' alone, and with pooled rows.
 
@@ -102,7 +103,7 @@ def judge(
     return _answer(sides, reason, _brief(contest, _in_points))
 
 
-def judge_values(baselines: Baselines | None, models: Models = "common") -> Verdict:
+def judge_values(baselines: BaselineScores | None, models: Models = "common") -> Verdict:
     """As `judge`, of a regression's R², for which one split of rows gives no margin."""
     if baselines is None:
         return _NOT_MEASURED
@@ -210,7 +211,7 @@ def _close(contest: Contest, points: float, num_test_rows: int | None) -> str:
     )
 
 
-def _worst(baselines: Baselines, models: Models) -> str:
+def _worst(baselines: BaselineScores, models: Models) -> str:
     if baselines.local_worst is None or models != "common":
         return ""
     return f" The worst client alone reaches {percent_text(baselines.local_worst)}."
@@ -243,7 +244,7 @@ def _describe_pooled_values(contest: Contest) -> str:
     return f" One model of all data in one place has {text}, {digits.share(missing)} more."
 
 
-def _at_home(baselines: Baselines, models: Models, num_test_rows: int | None) -> str:
+def _at_home(baselines: BaselineScores, models: Models, num_test_rows: int | None) -> str:
     """Of a common model: whether clients do better alone where they need it, on their own rows."""
     own, ours = baselines.local_own, baselines.federated
     if models != "common" or own is None or ours is None:
@@ -256,7 +257,7 @@ def _at_home(baselines: Baselines, models: Models, num_test_rows: int | None) ->
     )
 
 
-def _at_home_values(baselines: Baselines, models: Models) -> str:
+def _at_home_values(baselines: BaselineScores, models: Models) -> str:
     own, ours = baselines.local_own, baselines.federated
     if models != "common" or own is None or ours is None or own - ours < CLOSE_R2:
         return ""

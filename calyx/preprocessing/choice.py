@@ -6,14 +6,14 @@ travels: an order says which of the two it is. See docs/decisions/0046.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Final, Literal
 
-from calyx.config.section import Section, parse
 from calyx.data.schema import Schema
-from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.config import PreprocessingConfig, WrittenPreprocessing
 from calyx.words.sentences import join_names
 
-AUTO = "auto"
+AUTO: Final = "auto"
 FROM_SITES = (
     "A site gives sums where it has as many training rows as its client.policy.min_cell (10, "
     "unless it says otherwise), and where its client.policy.statistics lists them."
@@ -22,9 +22,9 @@ FROM_SITES = (
 
 @dataclass(frozen=True)
 class Choice:
-    """What a run's orders may carry before anything was counted."""
+    """Which preprocessing a run has, and why; constants are fitted later, if at all."""
 
-    section: Section  # with the name local, federated or none
+    cfg: PreprocessingConfig
     is_default: bool = False  # nobody wrote it: where sums lack, each client fits its own
     why_local: str = ""  # the cause and the cure, where it costs something; else empty
 
@@ -39,22 +39,29 @@ class Choice:
         )
 
 
-def choose(section: Section, schema: Schema, phases: Sequence[str]) -> Choice:
-    """The section that `auto` stands for; any other one as it is. Raises ConfigError."""
-    if section.get("name") != AUTO:
-        return Choice(section)
-    own = section | {"name": "local"}
-    if not _learns(schema, parse(PreprocessingConfig, own, "preprocessing")):
+def choose(written: WrittenPreprocessing, schema: Schema, phases: Sequence[str]) -> Choice:
+    """What `auto` stands for in a run of these phases; any other preprocessing as it is written."""
+    if written.name != AUTO:
+        return Choice(_named(written, written.name))
+    own = _named(written, "local")
+    if not _learns(schema, own):
         return Choice(own)
     if why := _why_local(schema, phases):
         return Choice(own, why_local=why)
-    return Choice(section | {"name": "federated"}, is_default=True)
+    return Choice(_named(written, "federated"), is_default=True)
 
 
-def fallen_back(choice: Choice, why: str) -> Choice:
-    """Each client's own after all, since sums lack; `why` is a clause."""
+def fall_back(choice: Choice, why: str) -> Choice:
+    """Each client's own constants after all, since sums lack; `why` is a clause."""
     cause = f"{why[:1].upper()}{why[1:]}. {FROM_SITES}"
-    return Choice(choice.section | {"name": "local"}, why_local=cause)
+    return Choice(_named(choice.cfg, "local"), why_local=cause)
+
+
+def _named(
+    written: WrittenPreprocessing, name: Literal["local", "federated", "none"]
+) -> PreprocessingConfig:
+    values = {field.name: getattr(written, field.name) for field in fields(written)}
+    return PreprocessingConfig(**values | {"name": name})
 
 
 def _why_local(schema: Schema, phases: Sequence[str]) -> str:

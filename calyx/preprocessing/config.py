@@ -10,10 +10,10 @@ Constants = tuple[float | None, float | None, float | None, float | None, float 
 
 
 @config
-class PreprocessingConfig:
-    """Fitted on a client's training part only; the width of the result follows from the schema."""
+class WrittenPreprocessing:
+    """As a person writes it: `auto` leaves to Calyx whose rows constants are fitted on."""
 
-    name: Literal["local", "federated", "none"]
+    name: Literal["auto", "local", "federated", "none"]
     numeric_imputation: Literal["median", "mode", "constant", "none"]
     categorical_imputation: Literal["mode", "constant", "none"]
     fill_value: Annotated[
@@ -29,12 +29,19 @@ class PreprocessingConfig:
     fitted: tuple[tuple[Constants, ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        """Constants are one set for all: who fits its own takes none from a server."""
+        """Refuse constants that are not one set for all clients. Raises ValueError."""
         if self.fitted is not None and self.name != "federated":
             raise ValueError(
                 "preprocessing.fitted is what a run fits itself, and of preprocessing=federated only; "
                 "leave it out"
             )
+
+
+@config
+class PreprocessingConfig(WrittenPreprocessing):
+    """As a run carries it out; the width of a model's input follows from it and the schema."""
+
+    name: Literal["local", "federated", "none"]
 
     @property
     def is_federated(self) -> bool:

@@ -3,9 +3,8 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import yaml
 
@@ -27,12 +26,14 @@ from calyx.files.plain import (
     read_plain,
     strict_json,
     write_atomically,
+    write_json,
 )
-from calyx.words import digits
+from calyx.run.json_rows import as_json, parse_row, read_rows
+from calyx.run.rows import ClientRow, Event, RoundRow, Severity, make_event
+from calyx.run.summary import Summary
 
-Severity = Literal["info", "warning", "error"]
+T = TypeVar("T")
 _MAX_VANISHED = 20
-Row = dict[str, Any]  # one JSON object of a .jsonl file
 
 
 class RunFolder:
@@ -143,13 +144,29 @@ class RunFolder:
             raise UserError(f"{self.config} is damaged: it is no YAML mapping.")
         return config
 
-    def read_summary(self) -> Row:
+    def read_rounds(self) -> list[RoundRow]:
+        """The rounds that have ended, none if there is no such file. Raises UserError."""
+        return list(read_rows(self.rounds, RoundRow))
+
+    def read_clients(self) -> list[ClientRow]:
+        """What an observer saw of single clients; none in a deployment. Raises UserError."""
+        return list(read_rows(self.clients, ClientRow))
+
+    def read_events(self) -> list[Event]:
+        """What has happened so far. Raises UserError."""
+        return list(read_rows(self.events, Event))
+
+    def read_summary(self) -> Summary:
         """The summary of a finished run. Raises UserError if it is missing or damaged."""
         try:
-            return read_object(self.summary, MOST_SUMMARY_BYTES)
+            return parse_row(Summary, read_object(self.summary, MOST_SUMMARY_BYTES))
         except (OSError, ValueError):
             sentence = f"{self.summary} is missing or damaged; the run may not be finished."
             raise UserError(sentence) from None
+
+    def write_summary(self, summary: Summary) -> None:
+        """Write what a run came to, which says "finished"."""
+        write_json(self.summary, as_json(summary))
 
     def unfinish(self) -> None:
         """Summary and report say "finished", which is no longer so."""
@@ -164,32 +181,31 @@ class RunFolder:
         **details: Any,  # noqa: ANN401 - JSON values
     ) -> None:
         """Append one event to events.jsonl; the arguments are those of `make_event`."""
-        append_lines(self.events, [make_event(event, severity, message, **details)])
+        append_lines(self.events, [as_json(make_event(event, severity, message, **details))])
 
     def event_once(self, event: str, severity: Severity, message: str) -> bool:
         """Append an event of no round unless the file holds its message; whether it did so."""
-        if any(row.get("message") == message for row in read_lines(self.events)):
+        if any(one.message == message for one in self.read_events()):
             return False
         self.event(event, severity, message)
         return True
 
-    def truncate(self, file: Path, is_kept: Callable[[Row], bool]) -> None:
-        """Drop what a resumed run will write again, and a line that a crash cut off.
+    def truncate(self, file: Path, cls: type[T], is_kept: Callable[[T], bool]) -> None:
+        """Drop rows of the class `cls` that a resumed run will write again, and a line that a crash cut off.
 
-        Raises UserError for a damaged file.
+        What is kept stays as it is. Raises UserError for a damaged file.
         """
         try:
             rows = read_lines(file)
-            kept = [row for row in rows if is_kept(row)]
-        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+            kept = [row for row in rows if is_kept(parse_row(cls, row))]
+        except (OSError, ValueError) as error:
             raise UserError(f"{file} is damaged ({error}); restore it from a copy.") from None
         if len(kept) < len(rows) or not ends_whole(file):
             write_atomically(file, "".join(strict_json(row) + "\n" for row in kept).encode())
 
     def check_rounds(self, done: int) -> None:
         """That rounds.jsonl has a line for each of the rounds that are done. Raises UserError."""
-        rounds = [row.get("round") for row in read_lines(self.rounds)]
-        if rounds != [*range(1, done + 1)]:
+        if [row.round for row in self.read_rounds()] != [*range(1, done + 1)]:
             raise UserError(
                 f"{self.rounds} has not one line for each of the {done} rounds that are done; restore it "
                 "from a copy."
@@ -240,31 +256,3 @@ def held(folder: Path, *, is_new: bool, key: str) -> Iterator[Path]:
         for empty in dict.fromkeys([path, *missing] if is_new else missing):
             with suppress(OSError):
                 empty.rmdir()
-
-
-def shown_figures(row: Row) -> str:
-    """The figures of a round's validation, for a terminal."""
-    return "  ".join(f"{k} {figure_text(k, row[k])}" for k in row if k.startswith("val_"))
-
-
-def figure_text(name: str, value: float | None) -> str:
-    """A figure by its name: a score in four decimals at least, all else in four to six digits."""
-    if value is None:
-        return digits.ABSENT
-    if name.endswith(("accuracy", "r2")):
-        return digits.share(value, least=4)
-    if abs(value) < 1:
-        return digits.format_fixed(value, max(4, digits.decimals_of(value, 4)))
-    return digits.format_fixed(value, min(4, digits.decimals_of(value, 6)))
-
-
-def make_event(
-    event: str,
-    severity: Severity,
-    message: str,
-    **details: Any,  # noqa: ANN401 - JSON values
-) -> Row:
-    """A row of events.jsonl: when, what, how severe; `details` are values such as round, client."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    row: Row = {"time": now, "event": event, "severity": severity, "round": None, "client": None}
-    return row | details | {"message": message}

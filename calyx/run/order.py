@@ -6,13 +6,13 @@ a strategy) is not in it. See docs/decisions/0014.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from calyx.config.section import (
     DeadlineS,
-    RunConfig,
     Section,
     canonical_json,
     config,
@@ -114,40 +114,39 @@ class Order:
     terms: Terms
 
 
-def terms_of(run: RunConfig) -> Terms:
-    """The part of a run's config that travels."""
+def terms_of(run: Mapping[str, Any]) -> Terms:
+    """The part that travels of a run's resolved config, which is sound; every value as it is written."""
     return parse(Terms, travelling(run), "")
 
 
-def travelling(run: RunConfig) -> dict[str, Any]:
-    """The part of a run's config that travels, as JSON values."""
+def travelling(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a run's resolved config that travels, as JSON values."""
+    audit, strategy = run["audit"], run["strategy"]
+    is_thorough = audit["thorough"]
     return {
-        "task": {k: v for k, v in run.task.items() if k != "data_dir"},
-        "strategy": {"name": run.strategy.name, "local": run.strategy.local},
-        "training": run.training,
-        "preprocessing": run.preprocessing,
-        "privacy": run.privacy,
+        **{
+            key: run[key] for key in ("training", "preprocessing", "privacy", "cohort_size", "seed")
+        },
+        "task": {k: v for k, v in run["task"].items() if k != "data_dir"},
+        "strategy": {"name": strategy["name"], "local": strategy["local"]},
         "w_max": None,
-        "statistics": {"bins": run.audit.bins, "thorough": _is_thorough(run)},
+        "statistics": {
+            "bins": audit["bins"],
+            "thorough": "train" not in run["phases"] if is_thorough is None else is_thorough,
+        },
         "cv": None,
-        "cohort_size": run.cohort_size,
-        "seed": run.seed,
     }
 
 
-def _is_thorough(run: RunConfig) -> bool:
-    return "train" not in run.phases if run.audit.thorough is None else run.audit.thorough
+def run_digest(run: Mapping[str, Any]) -> str:
+    """SHA-256 of all that decides a run's bytes but `rounds`, of its resolved config, which is sound.
 
-
-def run_digest(run: RunConfig, config: dict[str, Any]) -> str:
-    """SHA-256 of all that decides a run's bytes but `rounds`; `config` is the resolved config.
-
-    A resume compares it: engine, hardware, folders and the choice of baselines may change.
+    A resume compares it: engine, hardware, folders and the choice of baselines may change. What
+    preprocessing=auto comes to follows from the rest, and counts as it is written.
     """
-    # As it was written: what preprocessing=auto comes to follows from the rest.
-    server = ("preprocessing", "cohort_size", "min_replies", "evaluate", "stopping", "cv")
+    server = ("cohort_size", "min_replies", "evaluate", "stopping", "cv")
     return digest(
-        travelling(run) | {"server": run.strategy.server} | {k: config[k] for k in server}
+        travelling(run) | {"server": run["strategy"]["server"]} | {k: run[k] for k in server}
     )
 
 

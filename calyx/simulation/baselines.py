@@ -10,18 +10,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from calyx.config.section import parse
 from calyx.data.schema import Schema, Table, join
 from calyx.machine.hardware import apply, resolve
 from calyx.model.evaluation import evaluate
-from calyx.model.metrics import Counts, counts_of, figures, metric_name
+from calyx.model.metrics import Counts, Over, counts_of, figures, metric_name
 from calyx.model.training_config import EarlyStopping, TrainingConfig
 from calyx.model.weights import initial_model
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, fit
-from calyx.privacy.section import PrivacyConfig
 from calyx.questions.layouts import over_of
 from calyx.run.order import Terms
+from calyx.run.summary import BaselineScores
+from calyx.simulation.planning import Plan
 from calyx.simulation.progress import Progress, silent
 from calyx.simulation.workers import Done, Job, Result, WorkerPool, tell
 from calyx.tasks.causes import cause_of
@@ -127,11 +127,20 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Question:
-    """What a worker needs to train one baseline: `epochs` at most, on the data of `sites`."""
+    """What a worker needs to train one baseline on the data of `sites`."""
 
     terms: Terms
-    epochs: int
+    training: TrainingConfig
+    preprocessing: PreprocessingConfig
+    over: Over  # as the federation's figures
     sites: tuple[Site, ...]
+
+
+def question_of(plan: Plan, epochs: int) -> Question:
+    """Of the baselines of a run: models that are trained to their end, for `epochs` at most."""
+    early_stopping = EarlyStopping(patience=PATIENCE, min_delta=0.0)
+    training = replace(plan.run.training, epochs=epochs, early_stopping=early_stopping)
+    return Question(plan.terms, training, plan.preprocessing, over_of(plan.run.privacy), plan.sites)
 
 
 def compute_baselines(
@@ -152,7 +161,9 @@ def compute_baselines(
     def on_told(index: int, epoch: int) -> None:
         nonlocal of_pooled
         if index == 0:
-            of_pooled = f"all rows in one place: epoch {epoch} of at most {question.epochs}"
+            of_pooled = (
+                f"all rows in one place: epoch {epoch} of at most {question.training.epochs}"
+            )
             show()
 
     def on_result(index: int, result: Result) -> None:
@@ -194,8 +205,7 @@ def train_pooled(question: Question) -> Tested:
     """In a worker: the test of one model on all clients' rows, preprocessed as one table."""
     participants = _participants(question)
     raw = {part: join([p.raw[part] for p in participants]) for part in PART_NAMES}
-    cfg = parse(PreprocessingConfig, question.terms.preprocessing, "preprocessing")
-    fitted = fit(raw["train"], participants[0].task.schema, cfg)
+    fitted = fit(raw["train"], participants[0].task.schema, question.preprocessing)
     return _test(question, raw, fitted, "all clients pooled")
 
 
@@ -204,12 +214,8 @@ def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, nam
     task = participants[0].task
     hardware = resolve(question.sites[0].hardware)
     device = apply(hardware)
-    cfg = parse(TrainingConfig, terms.training, "training")
-    cfg = replace(
-        cfg, epochs=question.epochs, early_stopping=EarlyStopping(patience=PATIENCE, min_delta=0.0)
-    )
     model = initial_model(task, participants[0].num_inputs, terms.seed)
-    job = LocalJob(cfg, LocalObjective(), hardware, terms.seed, 0, f"baseline {name}")
+    job = LocalJob(question.training, LocalObjective(), hardware, terms.seed, 0, f"baseline {name}")
     train(
         model,
         to_part(raw["train"], fitted),
@@ -217,10 +223,9 @@ def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, nam
         job,
         tell,
     )
-    over = over_of(parse(PrivacyConfig, terms.privacy, "privacy"))  # as the federation's figures
     counts = {
         p.name: counts_of(
-            evaluate(model, to_part(p.raw["test"], fitted), device), task.schema, over
+            evaluate(model, to_part(p.raw["test"], fitted), device), task.schema, question.over
         )
         for p in participants
     }
@@ -231,8 +236,8 @@ def _participants(question: Question) -> list[ClientData]:
     return [prepare_rows(question.terms, site.name, site.data_dir) for site in question.sites]
 
 
-def as_row(baselines: Baselines, federated: Federated) -> dict[str, object]:
-    """The entry of summary.json; what is None has its reason under `absent`.
+def scores_of(baselines: Baselines, federated: Federated) -> BaselineScores:
+    """The entry of a summary; what is None has its reason under `absent`.
 
     `local_own` and `pooled_own` are over the clients that have own models where the strategy has
     such, and over all clients where it has none.
@@ -256,11 +261,11 @@ def as_row(baselines: Baselines, federated: Federated) -> dict[str, object]:
     named = {f"local.{name}": score for name, score in alone.items()}
     named |= {f"local_own_by_client.{name}": score for name, score in own.items()}
     rows = [baselines.pooled.counts[name].get("rows") for name in trained]
-    return {
+    return BaselineScores(
         **{name: score for name, (score, _) in scores.items()},
-        "own_clients": sum(int(baselines.pooled.counts[name]["clients"][0]) for name in trained),
-        "own_rows": sum(int(n[0]) for n in rows if n is not None) or None,
-        "local": {name: score for name, (score, _) in alone.items()},
-        "local_own_by_client": {name: score for name, (score, _) in own.items()},
-        "absent": {name: why for name, (_, why) in (scores | named).items() if why is not None},
-    }
+        own_clients=sum(int(baselines.pooled.counts[name]["clients"][0]) for name in trained),
+        own_rows=sum(int(n[0]) for n in rows if n is not None) or None,
+        local={name: score for name, (score, _) in alone.items()},
+        local_own_by_client={name: score for name, (score, _) in own.items()},
+        absent={name: why for name, (_, why) in (scores | named).items() if why is not None},
+    )

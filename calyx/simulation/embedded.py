@@ -161,8 +161,8 @@ class EmbeddedGrid(Grid):
 def _configs(
     identities: Identities, section: Section, store: Path | None
 ) -> Iterator[dict[str, str | int | float | bool]]:
-    for name, key in identities.private.items():
-        yield dict(node_config(name, section, (key, identities.roster), store))
+    for name in identities.private:
+        yield dict(node_config(name, section, identities.keys_of(name), store))
 
 
 def run_client(content: bytes, metadata: Metadata, context: Context) -> Answer:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from calyx.secagg.keys import KEY_BYTES, identity_of
 from calyx.secagg.roster import make_roster, write_roster
+from client.config import RunKeys
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,10 @@ class Identities:
 
     private: dict[str, bytes] = field(repr=False)
     roster: str
+
+    def keys_of(self, name: str) -> RunKeys:
+        """The keys of one client."""
+        return RunKeys(self.private[name], self.roster)
 
 
 def throw_away(clients: Sequence[str]) -> Identities:

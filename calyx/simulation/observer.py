@@ -4,11 +4,11 @@ It influences nothing and does not exist in deployment: the protocol shows a ser
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from calyx.files.plain import append_lines
-from calyx.run.folder import Row, RunFolder, make_event
+from calyx.run.folder import RunFolder
+from calyx.run.json_rows import as_json, gather
+from calyx.run.rows import ClientRow, Event, make_event
 from calyx.simulation.embedded import Answer
 from calyx.vector.figures import finite_row
 from calyx.words.sentences import join_names
@@ -25,8 +25,8 @@ class Observer:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._rows: list[Row] = []
-        self._events: list[Row] = []
+        self._rows: list[ClientRow] = []
+        self._events: list[Event] = []
         self._said: set[tuple[str, str]] = set()
         self._failures: dict[str, list[str]] = {}  # clients by what they said, since the last flush
 
@@ -50,8 +50,10 @@ class Observer:
         if note.kind == "statistics" or is_of_fold:
             return
         if note.kind in _ROW_KINDS:
-            head = {"kind": note.kind, "round": 0, "client": client}
-            self._rows.append(head | fields | {"seconds": round(seconds, 4)})
+            values = gather(ClientRow, {"round": 0} | fields)
+            self._rows.append(
+                ClientRow(kind=note.kind, client=client, seconds=round(seconds, 4), **values)
+            )
             return
         message = str(fields.pop("message"))
         if (client, message) in self._said:
@@ -72,11 +74,11 @@ class Observer:
             log.warning("%s: %s", join_names(sorted(clients)), message)
         self._failures = {}
         if self._events:
-            append_lines(self._folder.events, sorted(self._events, key=_client))
+            append_lines(self._folder.events, map(as_json, sorted(self._events, key=_client)))
         if self._rows:
-            append_lines(self._folder.clients, sorted(self._rows, key=_client))
+            append_lines(self._folder.clients, map(as_json, sorted(self._rows, key=_client)))
         self._rows, self._events = [], []
 
 
-def _client(row: Mapping[str, Any]) -> str:
-    return str(row["client"])
+def _client(row: ClientRow | Event) -> str:
+    return str(row.client)

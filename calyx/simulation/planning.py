@@ -6,20 +6,20 @@ It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 
-from calyx.config.section import NonNegativeInt, PositiveInt, RunConfig, Section, config, parse
+from calyx.config.section import parse
 from calyx.data.faults import parse_faults
 from calyx.data.schema import split_of
 from calyx.errors import ConfigError, DataError, UserError
-from calyx.machine.hardware import HardwareConfig, check, cores
-from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
+from calyx.machine.hardware import check
+from calyx.model.training_config import MIN_VALIDATION_ROWS
 from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
-from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, Terms, terms_of
+from calyx.simulation.engine import EngineConfig, check_installed, read_engine
 from calyx.simulation.progress import Progress, silent
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, WarnedFolder, own_split
@@ -35,6 +35,7 @@ from client.rows.checks import UNLABELLED
 from client.rows.data import describe, prepare_rows
 from client.rows.part_checks import INFLATING
 from server.baseline import read_baseline
+from server.config import RunConfig
 from server.phase_order import check_phases
 from server.sampling import check_cv, check_folds, check_replies, check_sizes
 from server.stopping import check_monitor
@@ -43,61 +44,29 @@ from strategies.base import check_strategy
 _BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA, FailureCode.MISSING_VALUES)
 
 
-@config
-class EmbeddedConfig:
-    """The section `engine` of clients on this machine, or on their own (superlink)."""
-
-    name: Literal["embedded", "superlink"]
-    workers: NonNegativeInt | None  # processes; null is one a core; 0 runs clients in this process
-
-    def __post_init__(self) -> None:
-        """Refuse workers where each site is a process of its own."""
-        if self.name == "superlink" and self.workers is not None:
-            raise ValueError(
-                "workers is of simulations; on engine=superlink each site is a process"
-            )
-
-    def count(self, clients: int) -> int:
-        """Processes to start for so many clients."""
-        if self.workers is not None:
-            return min(self.workers, clients)
-        return max(1, min(cores(), clients))
-
-
-@config
-class RayConfig:
-    """The section `engine` of Flower's simulation on Ray."""
-
-    name: Literal["ray"]
-    workers: PositiveInt | None  # actors at once, a core each; null is one a core
-    address: str | None  # of a cluster, as `ray.init` takes it; null starts Ray on this machine
-
-    def count(self, clients: int) -> int | None:
-        """Actors to start for so many clients; None is as many as the cluster has cores."""
-        if self.workers is not None:
-            return min(self.workers, clients)
-        return None if self.address else max(1, min(cores(), clients))
-
-
-EngineConfig = EmbeddedConfig | RayConfig
-
-
 @dataclass(frozen=True)
-class Plan:
-    """A run that can start: its config, parsed and checked against this machine and its data."""
+class Checked:
+    """A run's config, typed once, with all that can be checked of it without data."""
 
     config: dict[str, Any]  # resolved; JSON values
     run: RunConfig
-    terms: Terms
+    terms: Terms  # what its orders say of it, as far as it is known before one is sent
     task: Task
+    preprocessing: PreprocessingConfig
     engine: EngineConfig
+
+
+@dataclass(frozen=True)
+class Plan(Checked):
+    """A run that can start: it was checked against this machine and its data, too."""
+
     sites: tuple[Site, ...]  # the clients that can train
     notes: tuple[tuple[str, journal.Note], ...]  # (client, what it wrote when it read its data)
     warnings: tuple[str, ...] = ()  # sentences for the one who starts it
 
 
-def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]:
-    """Parse every section and check what can be checked without data. Raises UserError."""
+def check_config(config: dict[str, Any]) -> Checked:
+    """Type a resolved config and check what can be checked without data. Raises UserError."""
     run = parse(RunConfig, config, "")
     for key in ("tensorboard", "mlflow"):
         if getattr(run, key) and find_spec(key) is None:
@@ -107,41 +76,41 @@ def check_config(config: dict[str, Any]) -> tuple[RunConfig, Task, EngineConfig]
         raise ConfigError(
             f"task={task.name} has no clients: see task.clients, and what lies in task.data_dir."
         )
-    engine = _parse_engine(run.engine)
+    engine = read_engine(run.engine)
+    check_installed(engine)
     parse_faults(run.task.get("faults"), task.clients, task.schema)
-    if run.task.get("faults") and run.engine["name"] == "superlink":
+    if run.task.get("faults") and engine.clients_remember:
         raise ConfigError("task.faults are for simulations; sites refuse them.")
-    parse(TrainingConfig, run.training, "training")
-    choice = choose(run.preprocessing, task.schema, run.phases)
-    run = replace(run, preprocessing=choice.section)
-    preprocessing = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
+    preprocessing = choose(run.preprocessing, task.schema, run.phases).cfg
     if preprocessing.fitted is not None:
         raise ConfigError("preprocessing.fitted is what a run fits itself; leave it out.")
     check_ranges(task.schema, preprocessing)
     check_fill(task.schema, preprocessing)
     check_phases(run.phases, preprocessing.name)
-    privacy = parse(PrivacyConfig, run.privacy, "privacy")
-    check_strategy(run, privacy, len(task.clients))
-    check_monitor(run, task.schema)
-    check_sizes(privacy, len(task.clients), run.cohort_size, len(task.clients))
-    check_cv(run.cv.k, privacy, len(task.clients), run.cohort_size, len(task.clients))
+    terms, clients = terms_of(config), len(task.clients)
+    terms = replace(terms, preprocessing=terms.preprocessing | {"name": preprocessing.name})
+    check_strategy(terms, run.strategy.server, run.privacy, clients)
+    check_monitor(run, task)
+    check_sizes(run.privacy, clients, run.cohort_size, clients)
+    check_cv(run.cv.k, run.privacy, clients, run.cohort_size, clients)
     check_folds(run.cv.k, own_split(task))
-    check_replies(run, len(task.clients))
+    check_replies(run, clients)
     if run.audit.baseline is not None:
         if "audit" not in run.phases:
             raise ConfigError("audit.baseline needs the phase audit, which does the comparison.")
         read_baseline(run.audit.baseline, task, run.audit.bins)
-    check(parse(HardwareConfig, run.hardware, "hardware"))
+    check(run.hardware)
     check(read_site(node_config("any", run.client)).hardware)
-    return run, task, engine
+    return Checked(config, run, terms, task, preprocessing, engine)
 
 
-def check_simulated(run: RunConfig) -> None:
+def check_simulated(checked: Checked) -> None:
     """Refuse what only separate machines have, and a policy that no order of this run would meet.
 
     Raises ConfigError.
     """
-    if run.engine["name"] == "superlink":
+    run = checked.run
+    if checked.engine.clients_remember:
         raise ConfigError("engine=superlink is what `calyx submit` runs on; simulate without it.")
     for key in ("identity", "roster", "state_dir"):
         if run.client.get(key) is not None:
@@ -149,8 +118,7 @@ def check_simulated(run: RunConfig) -> None:
                 f"client.{key} is of a site's own file; a simulation's clients have keys that are made "
                 "for the run, and leave nothing but the run's folder."
             )
-    privacy = parse(PrivacyConfig, run.privacy, "privacy")
-    policy = read_site(node_config("any", run.client)).policy
+    privacy, policy = run.privacy, read_site(node_config("any", run.client)).policy
     if policy.privacy != privacy.name:
         raise ConfigError(
             f"client.policy.privacy={policy.privacy} refuses every order of privacy={privacy.name}; set "
@@ -167,25 +135,17 @@ def check_simulated(run: RunConfig) -> None:
         raise ConfigError(
             "client.policy.leave_one_out=false refuses cv.k=clients; set one of them."
         )
-    outside = all_beyond(asked_of(run), (run.rounds, run.deadline_s), policy)
-    if found := "; ".join(outside):
+    asked = asked_of(run, checked.terms)
+    if outside := "; ".join(all_beyond(asked, (run.rounds, run.deadline_s), policy)):
         raise ConfigError(
-            f"client.policy.bounds refuse every order of this run: {found}. Change these keys, or the bounds."
+            f"client.policy.bounds refuse every order of this run: {outside}. Change these keys, or "
+            "the bounds."
         )
 
 
-def asked_of(run: RunConfig) -> Terms:
-    """What the run's orders say of it, as far as it is known before one is sent."""
-    terms = terms_of(run)
+def asked_of(run: RunConfig, terms: Terms) -> Terms:
+    """The terms of those orders of a run that ask the most of a site."""
     return terms if run.cv.k is None else replace(terms, cv=Cv(k=run.cv.k, fold=None))
-
-
-def _parse_engine(section: Section) -> EngineConfig:
-    if section.get("name") != "ray":
-        return parse(EmbeddedConfig, section, "engine")
-    if find_spec("ray") is None:
-        raise ConfigError(f"engine=ray needs the extra ray: {advise_extra('ray')}")
-    return parse(RayConfig, section, "engine")
 
 
 def plan(
@@ -196,11 +156,11 @@ def plan(
     Data is prepared here, before workers are forked, so that they inherit it; not that of clients
     that a run goes on `without`.
     """
-    run, task, engine = check_config(config)
-    check_simulated(run)
-    terms, sites, notes = terms_of(run), [], []
+    checked = check_config(config)
+    check_simulated(checked)
+    run, task = checked.run, checked.task
+    sites, notes, sizes = [], [], []
     failures: list[ClientFailure] = []
-    privacy, sizes = parse(PrivacyConfig, run.privacy, "privacy"), []
     unheard = 0  # clients whose validation rows say too little about when to stop
     left = [name for name in task.clients if name not in without]
     if not left:
@@ -209,7 +169,7 @@ def plan(
         progress("reading", number, len(left))
         site = read_site(node_config(name, run.client))
         try:
-            prepared = prepare_rows(terms, name, site.data_dir)
+            prepared = prepare_rows(checked.terms, name, site.data_dir)
             check_folds(run.cv.k, split_of(prepared.raw["train"]))
             notes += [(name, note) for note in describe(prepared)]
             sizes.append(len(prepared.parts["train"]))
@@ -223,24 +183,23 @@ def plan(
         raise DataError(str(broken[0])) from broken[0]
     if not sites:
         raise DataError(f"No client can train; the first says: {failures[0]}")
-    capped = sum(privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
+    capped = sum(run.privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
     warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
     if unheard and _stops_early(run):
         warnings.append(
             f"Local early stopping is off at {unheard} of {len(sizes)} clients, which have fewer than "
-            f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training['epochs']} epochs."
+            f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training.epochs} epochs."
         )
     warnings += [*_of_splits(notes, len(task.clients)), *_of_unlabelled(notes)]
     if isinstance(task, WarnedFolder) and sites[0].data_dir is not None:
         warnings += task.warnings_of(sites[0].data_dir)
-    return Plan(config, run, terms, task, engine, tuple(sites), tuple(notes), tuple(warnings))
+    return Plan(**vars(checked), sites=tuple(sites), notes=tuple(notes), warnings=tuple(warnings))
 
 
 def _stops_early(run: RunConfig) -> bool:
     """Whether a client may stop before its last local epoch."""
-    training = parse(TrainingConfig, run.training, "training")
-    patience = training.early_stopping.patience
-    return "train" in run.phases and patience is not None and patience + 1 < training.epochs
+    patience = run.training.early_stopping.patience
+    return "train" in run.phases and patience is not None and patience + 1 < run.training.epochs
 
 
 def _of_splits(notes: Sequence[tuple[str, Note]], clients: int) -> list[str]:

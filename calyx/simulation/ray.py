@@ -19,8 +19,9 @@ from calyx.flower.bundle import code_hash
 from calyx.flower.messages import as_task
 from calyx.machine.proxies import past_proxies
 from calyx.simulation.embedded import Onlooker
+from calyx.simulation.engine import RayConfig
 from calyx.simulation.identities import Identities
-from calyx.simulation.planning import Plan, RayConfig
+from calyx.simulation.planning import Plan
 from calyx.wire.messages import engine_failure
 from client.config import node_config
 
@@ -44,9 +45,8 @@ class SimulatedClients:
         if _code_here() != self.code:
             return engine_failure("its machine has other code than the launcher", message)
         name = list(self.identities.private)[int(context.node_config[PARTITION])]
-        keys = (self.identities.private[name], self.identities.roster)
         config = dict[str, str | int | float | bool](
-            node_config(name, self.section, keys, self.store)
+            node_config(name, self.section, self.identities.keys_of(name), self.store)
         )
         own = Context(
             context.run_id, context.node_id, config, context.state, dict(context.run_config)

@@ -21,14 +21,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from calyx.config.section import parse
 from calyx.data.schema import Part
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import resolve
 from calyx.model.evaluation import evaluate
 from calyx.model.makeup import Makeup, find_left_behind, makeup_of
+from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import Weights, hash_weights, initial_model, weights_of
-from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Terms
 from calyx.simulation.planning import Plan
 from calyx.simulation.trial import (
@@ -63,12 +62,14 @@ _CHILD = "import json, sys; from client.rows.data import version_of; print(versi
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What a worker is asked: the terms of a run, its clients, and whether it trains."""
+    """What a worker is asked: a run, its clients, and whether it trains."""
 
     terms: Terms
+    training: TrainingConfig
+    clip: float  # of the section `privacy`
     sites: tuple[Site, ...]
     is_trained: bool
-    needed: int = 1  # clients of a round, without which it cannot be summed
+    needed: int  # clients of a round, without which it cannot be summed
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,7 @@ def rehearse(pool: WorkerPool, plan: Plan) -> Found:
         if isinstance(result, Done):
             found.append(result.value)
 
-    asked = Rehearsal(plan.terms, plan.sites, "train" in plan.run.phases, _count_needed(plan))
-    pool.run([Job(0, look, (asked,))], _PATIENCE_S, on_result)
+    pool.run([Job(0, look, (rehearsal_of(plan),))], _PATIENCE_S, on_result)
     for one in found:
         if one.refused:
             raise ConfigError(one.refused)
@@ -115,10 +115,18 @@ def rehearse(pool: WorkerPool, plan: Plan) -> Found:
     return Found()
 
 
-def _count_needed(plan: Plan) -> int:
-    privacy = parse(PrivacyConfig, plan.run.privacy, "privacy")
-    replies = required_replies(plan.run.min_replies, plan.run.cohort_size or len(plan.task.clients))
-    return max(replies, privacy.n_min if privacy.is_encrypted else 1)
+def rehearsal_of(plan: Plan) -> Rehearsal:
+    """What is rehearsed of a run."""
+    run, privacy = plan.run, plan.run.privacy
+    replies = required_replies(run.min_replies, run.cohort_size or len(plan.task.clients))
+    return Rehearsal(
+        plan.terms,
+        run.training,
+        privacy.clip,
+        plan.sites,
+        is_trained="train" in run.phases,
+        needed=max(replies, privacy.n_min if privacy.is_encrypted else 1),
+    )
 
 
 def look(asked: Rehearsal) -> Found:
@@ -145,7 +153,8 @@ def _try_out(asked: Rehearsal, said: tuple[str, ...]) -> Found:
             f"The model of task={task.name} begins with other weights each time that it is made, so that "
             f"no two clients begin alike; {_WAY_OUT}."
         )
-    trial = make_trial(terms, task, models[0], resolve(asked.sites[0].hardware))
+    hardware = resolve(asked.sites[0].hardware)
+    trial = make_trial(task, models[0], asked.training, hardware, terms.seed)
     unable = unable_clients(trial, people)
     _check_enough(asked, unable)
     names = {name for one in unable for name in one.clients}
@@ -163,7 +172,7 @@ def _try_out(asked: Rehearsal, said: tuple[str, ...]) -> Found:
         said=(*said, *_check_repeats(trial, rows, trained)),
         unable=tuple(one.sentence for one in unable),
         odd=tuple(odd),
-        cut=_explain_cut(terms, makeup, ways),
+        cut=_explain_cut(asked.clip, makeup, ways),
     )
 
 
@@ -249,9 +258,8 @@ def _check_repeats(trial: Trial, rows: Part, trained: nn.Module) -> list[str]:
     return [_sentence("The same model on the same rows is judged differently each time")]
 
 
-def _explain_cut(terms: Terms, makeup: Makeup, after: Weights) -> tuple[str, ...]:
+def _explain_cut(clip: float, makeup: Makeup, after: Weights) -> tuple[str, ...]:
     """Of buffers that one batch moves beyond privacy.clip, to which all that is sent is cut."""
-    clip = parse(PrivacyConfig, terms.privacy, "privacy").clip
     ways = {k: float(np.abs(after[k] - makeup.weights[k]).max(initial=0)) for k in makeup.still}
     return tuple(
         f"One batch moves the model's {name} by {way:g}, and what is sent of a round is cut to "

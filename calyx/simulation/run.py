@@ -6,23 +6,26 @@ run the clients, the observer looks on, baselines are trained beside it.
 
 import logging
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid
 
-from calyx.config.section import parse
-from calyx.files.plain import read_lines, write_json
+from calyx.errors import UserError
+from calyx.files.plain import read_lines
 from calyx.flower.messages import SERVER_NODE, quiet_flower
 from calyx.machine.hardware import cores
 from calyx.model.metrics import PERSONAL
-from calyx.model.training_config import TrainingConfig
-from calyx.run.folder import Row, RunFolder
-from calyx.simulation.baselines import Federated, Figure, Question, as_row, compute_baselines
+from calyx.run.folder import RunFolder
+from calyx.run.rows import ClientRow
+from calyx.run.summary import Summary
+from calyx.simulation.baselines import Federated, Figure, compute_baselines, question_of, scores_of
 from calyx.simulation.embedded import RUN_ID, Answer, EmbeddedGrid
+from calyx.simulation.engine import RayConfig, tell
 from calyx.simulation.identities import Identities, throw_away
 from calyx.simulation.observer import Observer
-from calyx.simulation.planning import Plan, RayConfig
+from calyx.simulation.planning import Plan
 from calyx.simulation.progress import Progress
 from calyx.simulation.ray import open_grid
 from calyx.simulation.rehearsal import Found, rehearse
@@ -30,7 +33,7 @@ from calyx.simulation.workers import WorkerPool
 from client.learning.store import Store
 from client.rows.begun import Beginning, begin
 from client.rows.data import read_rows
-from server.attendance import explained
+from server.attendance import explain
 from server.checkpoints import load_newest
 from server.job import to_run_config
 
@@ -54,9 +57,10 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         for _, sentence in found.events:
             log.warning(sentence)
         identities = throw_away(plan.task.clients)
-        run_config = to_run_config(plan.config, folder, resume=resume, roster=identities.roster)
+        roster, engine = identities.roster, tell(plan.engine)
+        job = to_run_config(plan.config, folder, resume=resume, roster=roster, engine=engine)
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
-            app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
+            app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
         onlooker.flush()
         for event, sentence in said:
             run_folder.event(event, "warning", sentence)
@@ -91,8 +95,8 @@ def _compute_elsewhere() -> None:
 
 def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder, progress: Progress) -> None:
     summary = folder.read_summary()
-    epochs = int(parse(TrainingConfig, plan.run.training, "training").epochs) * plan.run.rounds
-    found = compute_baselines(pool, Question(plan.terms, epochs, plan.sites), progress)
+    epochs = plan.run.training.epochs * plan.run.rounds
+    found = compute_baselines(pool, question_of(plan, epochs), progress)
     is_none = isinstance(found, str)
     failed = {"all rows in one place": found} if isinstance(found, str) else found.failed
     for whose, why in failed.items():
@@ -102,56 +106,61 @@ def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder, progress: Pr
         folder.event("baselines-failed", "warning", sentence)
     if isinstance(found, str):
         return
-    row = as_row(found, _federated(folder, summary, plan))
-    write_json(folder.summary, summary | {"baselines": row})
+    scores = scores_of(found, _federated(folder, summary, plan))
+    folder.write_summary(replace(summary, baselines=scores))
 
 
-def _federated(folder: RunFolder, summary: Row, plan: Plan) -> Federated:
+def _federated(folder: RunFolder, summary: Summary, plan: Plan) -> Federated:
     """The run's figures, by whose models they are of; only an observer knows who has its own."""
-    models = summary["models"]
 
-    def figure(prefix: str, tested_on: str) -> Figure:
-        name, on = f"{prefix}{summary['metric']}", summary[tested_on]
-        return Figure((summary[name], summary["absent"].get(name)), on["clients"], on["rows"])
+    def figure(prefix: str) -> Figure:
+        name = f"{prefix}{summary.metric}"
+        of = summary.whose(name)
+        if of is None:
+            raise UserError(f"{folder.summary} is damaged: it does not say of whom {name} is.")
+        score = summary.figure(name), summary.absent.get(name)
+        return Figure(score, of.clients, of.rows)
 
-    common = None if models == "own" else figure("test_", "tested_on")
-    if models == "common":
+    common = None if summary.models == "own" else figure("test_")
+    if summary.models == "common":
         return Federated(common)
-    own = figure(PERSONAL, "tested_on" if models == "own" else f"{PERSONAL}tested_on")
-    store, number = folder.path / "clients", summary["released_round"]
+    own = figure(PERSONAL)
+    store, number = folder.path / "clients", summary.released_round or 0
     there = [site.name for site in plan.sites]
-    kept = {name: Store(store, summary["run"], name).round_of(number) for name in there}
+    kept = {name: Store(store, str(summary.run), name).round_of(number) for name in there}
     return Federated(common, own, tuple(name for name in kept if kept[name] is not None))
 
 
 def _add_causes(folder: RunFolder) -> None:
     """Why clients were away in their own words, where the server knows a code."""
     summary = folder.read_summary()
-    if "absentees" in summary:
-        told = explained(summary["absentees"], read_lines(folder.events))
-        write_json(folder.summary, summary | {"absentees": told})
+    if summary.absentees:
+        told = explain(summary.absentees, folder.read_events())
+        folder.write_summary(replace(summary, absentees=told))
 
 
 def _add_left_out(folder: RunFolder) -> None:
     """Each left-out client's score, which only an observer of a simulation sees."""
     summary = folder.read_summary()
-    cv = summary.get("cv")
-    if not cv or cv["k"] != "clients":
+    cv = summary.cv
+    if cv is None or cv.k != "clients":
         return
-    rows = {r["client"]: r for r in read_lines(folder.clients) if r["kind"] == "cv"}
-    scores = [rows.get(name, {}).get(f"test_{cv['metric']}") for name in cv["clients"]]
+    rows = {row.client: row for row in folder.read_clients() if row.kind == "cv"}
+    own = [rows.get(name) for name in cv.clients]
+    scores = tuple(row.score("test_") if row else None for row in own)
     if rows:
-        absent = {name: why for name, why in cv.get("absent", {}).items() if name != "folds"}
+        absent = {name: why for name, why in cv.absent.items() if name != "folds"}
         absent |= {
-            f"folds.{i}": _why_none(rows.get(name), f"test_{cv['metric']}")
-            for i, name in enumerate(cv["clients"])
+            f"folds.{i}": _why_none(row, f"test_{cv.metric}")
+            for i, row in enumerate(own)
             if scores[i] is None
         }
-        write_json(folder.summary, summary | {"cv": cv | {"folds": scores, "absent": absent}})
+        known = replace(cv, folds=scores, absent=absent)
+        folder.write_summary(replace(summary, cv=known))
 
 
-def _why_none(row: Row | None, name: str) -> str:
-    return "it gave no answer" if row is None else str(row.get("absent", {}).get(name, "unknown"))
+def _why_none(row: ClientRow | None, name: str) -> str:
+    return "it gave no answer" if row is None else row.absent.get(name, "unknown")
 
 
 def _keep_beginnings(plan: Plan, folder: RunFolder) -> None:

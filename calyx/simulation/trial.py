@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from calyx.config.section import parse
 from calyx.data.schema import Part, Schema
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import Hardware
@@ -280,15 +279,16 @@ def check_objective(trial: Trial, terms: Terms, makeup: Makeup, person: ClientDa
             )
 
 
-def make_trial(terms: Terms, task: Task, model: nn.Module, hardware: Hardware) -> Trial:
-    """What a run of these terms is tried with: on this processor, in the run's precision.
+def make_trial(
+    task: Task, model: nn.Module, training: TrainingConfig, hardware: Hardware, seed: int
+) -> Trial:
+    """What a run is tried with: on this processor, in the run's precision.
 
     The step is a small one: a learning rate that makes training diverge is no mistake of the model's,
     and the run itself says so.
     """
-    cfg = parse(TrainingConfig, terms.training, "training")
-    cfg = replace(cfg, lr=min(cfg.lr, SMALL_LR))
-    return Trial(task, model, cfg, replace(hardware, device="cpu", threads=1), terms.seed)
+    cfg = replace(training, lr=min(training.lr, SMALL_LR))
+    return Trial(task, model, cfg, replace(hardware, device="cpu", threads=1), seed)
 
 
 def some(part: Part, rows: int) -> Part:

@@ -132,14 +132,6 @@ def told(total: int, *, is_up: bool, of: int | None = None) -> int:
     return -(-total >> grain) << grain if is_up else total >> grain << grain
 
 
-def to_float(total: int, bits: int, over: int = 1) -> float:
-    """`total` steps of 2^-`bits` divided by `over` > 0, rounded once; ±infinity beyond float64."""
-    try:
-        return float(Fraction(total, over << bits))
-    except OverflowError:
-        return float("inf") if total > 0 else float("-inf")
-
-
 def root(numerator: int, denominator: int) -> float:
     """The square root of a ratio that is not negative, for integers that no float64 holds."""
     places = 2 * max(0, 64 - (numerator.bit_length() - denominator.bit_length()) // 2)

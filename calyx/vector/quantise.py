@@ -108,11 +108,6 @@ def signed(total: Residues, fixed: FixedPoint) -> NDArray[np.int64]:
     return found
 
 
-def dequantise(total: Residues, fixed: FixedPoint) -> NDArray[np.float64]:
-    """Decode a sum [D] of at most n_max encodings into Σ weight·x."""
-    return signed(total, fixed).astype(np.float64) * fixed.step
-
-
 def encode_unsigned(values: NDArray[Any], maximum: int, fixed: FixedPoint) -> Residues:
     """Encode integers [K], each 0 … `maximum`, as [K·limbs] limbs, least significant first.
 

@@ -36,7 +36,7 @@ from client.rows.begun import compare
 from client.rows.data import Rows, check_agreed, task_of
 from client.rows.renewal import read_settled
 from strategies.loading import load_objective
-from strategies.local import LocalObjective, contents_of, not_kept
+from strategies.local import LocalObjective, contents_of, select_unkept
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,7 +71,9 @@ class AssignedModel:
         """
         left = find_left_behind(self.fresh, trained)
         shapes = dict(self.makeup.shapes)
-        check_left(not_kept(left, shapes, self.objective.suited(self.makeup).shared(list(shapes))))
+        check_left(
+            select_unkept(left, shapes, self.objective.suited(self.makeup).shared(list(shapes)))
+        )
 
 
 @dataclass(frozen=True)

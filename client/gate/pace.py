@@ -59,7 +59,7 @@ def wait(clock: Clock, came: float, pace_s: float) -> int:
 
 def note_rows(context: Context, site: Site) -> None:
     """Rows are about to be looked at: from here on whatever leaves, also a failure, waits."""
-    if site.state_dir is not None and site.policy.pace_s > 0:
+    if site.is_deployed and site.policy.pace_s > 0:
         context.state[_NOTE] = ConfigRecord()
 
 

@@ -1,6 +1,6 @@
-"""Between an answer and the vector that leaves a client: bound → quantise; the mask comes in stage 2.
+"""The last step of an answer: bound → quantise → one vector; it is masked in stage 2 of the protocol.
 
-The one place for it, whatever the question (decision 0065). Pure.
+No other code makes vectors, whatever the question (decision 0065). Pure.
 
 Shapes: D elements of a vector, P parameters.
 """
@@ -23,10 +23,10 @@ Answer = tuple[Contribution, ...]  # one for each segment of the vector, in thei
 
 
 def contribute(assignments: Sequence[Assignment], answers: Sequence[Answer]) -> list[Residues]:
-    """The vector [D] of each client's answer.
+    """Encode each client's answer as its vector [D].
 
-    Raises ClientFailure for an update that is not finite, and ValueError for statistics that no vector
-    holds.
+    Raises ClientFailure for an update that is not finite, and ValueError for counts without a model that
+    are outside their range.
     """
     return [_contribute(*pair) for pair in zip(assignments, answers, strict=True)]
 
@@ -53,9 +53,9 @@ def _contribute(assignment: Assignment, answer: Answer) -> Residues:
 
 
 def bound(part: Contribution, segment: Layout, privacy: PrivacyConfig) -> Contribution:
-    """The contribution with counts of what its segment cuts; unchanged where the segment has none.
+    """Count what the segment will cut of a contribution; a segment without such counts cuts nothing.
 
-    Cut are coordinates beyond ±clip, which are added to those that the strategy has cut itself, and
+    It cuts coordinates beyond ±clip, which are added to those that the strategy has cut itself, and
     the weight of a client that has more than `w_max` rows.
     """
     if CAPPED not in segment.counts:

@@ -1,7 +1,7 @@
-"""The answer to an evaluation: what each client's models are judged by, as counts for a sum.
+"""The answer to an evaluation: counts over each client's rows, from whose sums the figures follow.
 
-Judged are the common model, and a client's own where the strategy has such. A model of which a client
-has not all layers is none: it adds a count, and no figure. See docs/decisions/0033.
+The common model is judged, and a client's own where the strategy has such. A client that lacks layers
+of its model adds to a count of such clients, and to no figure (decision 0033).
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,10 +45,11 @@ class _Subject:
 
 
 def judge(clients: Sequence[Client]) -> list[Answer]:
-    """What the models of each client's order are judged by on its validation or test rows.
+    """Judge the models of each client's order on its validation or test rows: a contribution a model.
 
-    A scoring of folds is of each fold's model on the rows that it has not seen; or of this client's own
-    fold only. Of a training it is the incoming model, which is that of the round before.
+    A scoring of folds judges each fold's model on the rows that it has not seen; where folds leave
+    clients out, the one model that has not seen this client. A training judges the incoming model,
+    which is that of the round before.
     """
     return [tuple(map(_judge, _models_of(client))) for client in clients]
 

@@ -1,4 +1,4 @@
-"""The answer to an order for statistics: counts of each client's rows, of no model.
+"""The answer to an order for statistics: counts over each client's rows, without a model.
 
 Small cells are hidden here, and what the site's policy does not list is withheld.
 """
@@ -21,7 +21,7 @@ from client.rows.versions import keep_version, last_version
 
 
 def measure(assignments: Sequence[Assignment]) -> list[Answer]:
-    """What is counted of each client's rows. Raises ClientFailure where they cannot be dealt."""
+    """Count each client's rows. Raises ClientFailure where they cannot be dealt into folds."""
     return [_measure(assignment) for assignment in assignments]
 
 
@@ -41,9 +41,9 @@ def _measure(assignment: Assignment) -> Answer:
 
 
 def _look(rows: Rows, site: Site) -> None:
-    """For this client's own eyes: what the checks before every training do not look for.
+    """Write into the journal what the checks before a training do not look for.
 
-    On a site a new version of the rows is also held against the last one.
+    On a site a new version of the rows is also compared with the last one.
     """
     folder = site.state_dir
     last = None if folder is None else last_version(folder, rows.task.name)

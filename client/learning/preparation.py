@@ -1,4 +1,4 @@
-"""From what the gate let through to what a model sees: rows preprocessed, beside the model."""
+"""The first step of an answer: the rows that the gate has admitted, as the model sees them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,9 +24,9 @@ class Client:
 
 
 def prepare(assignments: Sequence[Assignment]) -> list[Client]:
-    """Each client with its rows as the model sees them; in a scoring of folds, those of the first.
+    """Preprocess each client's rows as its order asks; for a scoring of folds, those of the first fold.
 
-    Raises ClientFailure, and ValueError for statistics, which are of no model.
+    Raises ClientFailure where a value would be missing, and ValueError for an order without a model.
     """
     return [_prepare(assignment) for assignment in assignments]
 
@@ -42,9 +42,9 @@ def _prepare(assignment: Assignment) -> Client:
 
 
 def select_fold(client: Client, fold: int) -> Client:
-    """The same client with one fold's model of a cross-validation, and the rows it has not seen."""
+    """Give the client one fold's model of a cross-validation, and as test rows those it has not seen."""
     order, site, model = client.assignment.order, client.assignment.site, client.model
-    run = order.run  # in which nothing is kept: who is left out has no model of its own
+    run = order.run  # nothing is kept in it: a client that is left out has no model of its own
     if order.terms.cv is None or isinstance(order.terms.cv.k, int):
         unseen = prepare_rows(order.terms, site.name, site.data_dir, fold)
         run = fold_run(order.run.removesuffix(CV_RUN), fold)

@@ -30,8 +30,8 @@ class Store:
 
     def until(self, number: int) -> Weights:
         """What belongs to the model of round `number`, as `round_of` says; nothing if there is none."""
-        found = self.round_of(number)
-        return {} if found is None else load_weights(self._files()[found])
+        kept = self.round_of(number)
+        return {} if kept is None else load_weights(self._files()[kept])
 
     def round_of(self, number: int) -> int | None:
         """The round whose file belongs to the model of round `number`: the last kept until then.
@@ -61,13 +61,10 @@ class Store:
 
     def _files(self) -> dict[int, Path]:
         """Files by round, oldest first."""
-        if not self.folder.is_dir():
-            return {}
-        names = [p.name for p in self.folder.iterdir() if p.name.startswith(self._head)]
-        found = {name.removeprefix(self._head).removesuffix(".safetensors"): name for name in names}
+        paths = self.folder.glob(f"{self._head}*.safetensors")
+        numbered = [(path.stem.removeprefix(self._head), path) for path in paths]
         # By number: the name of a round beyond 999,999 stands before that of an earlier one.
-        rounds = sorted((int(n), name) for n, name in found.items() if n.isdecimal())
-        return {number: self.folder / name for number, name in rounds}
+        return dict(sorted((int(number), path) for number, path in numbered if number.isdecimal()))
 
 
 def file_label(client: str) -> str:

@@ -75,14 +75,15 @@ def train(
     for number in range(1, job.cfg.epochs + 1):
         on_epoch(number)
         loss = loop.epoch()
-        found = evaluate(model, validation, device).loss
-        now = math.inf if found is None else found  # an output that is not finite is never better
+        validation_loss = evaluate(model, validation, device).loss
+        # An output that is not finite is never better.
+        now = math.inf if validation_loss is None else validation_loss
         is_better = best.epochs == 0 or now < lowest - job.cfg.early_stopping.min_delta
         is_better, epochs = is_better and not has_stopped, epochs + (not has_stopped)
         if is_better or job.hides_stopping:  # a copy takes time, too
             copy = {k: v.clone() for k, v in model.state_dict().items()}
         if is_better:
-            best, lowest, kept = Trained(loss, found, epochs, loop.steps), now, copy
+            best, lowest, kept = Trained(loss, validation_loss, epochs, loop.steps), now, copy
         elif epochs - best.epochs >= (job.cfg.early_stopping.patience or math.inf):
             has_stopped = True
         if has_stopped and not job.hides_stopping:

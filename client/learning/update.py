@@ -1,4 +1,4 @@
-"""The answer to a training: each client's model, trained on its rows, as what the strategy sends."""
+"""The answer to a training: what the strategy sends of each client's model, trained on its rows."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,14 +15,14 @@ from client.learning.contribution import Answer
 from client.learning.judgement import judge
 from client.learning.preparation import Client
 from client.learning.training import LocalJob, Trained, train
-from strategies.local import Finished, sent_by
+from strategies.local import Finished, select_sent
 
 
 def learn(clients: Sequence[Client]) -> list[Answer]:
-    """The update of each client, and what its incoming weights are judged by where the order says so.
+    """Train each client's model; answer with its update, and with a validation of the weights before it.
 
-    What a strategy keeps of a client is written to its store. Raises ConfigError where a training has
-    moved what neither travels nor stays.
+    The validation is there where the order asks for it. What a strategy keeps of a client is written
+    to its store. Raises ConfigError where a training has moved what neither travels nor stays.
     """
     return [_learn(client) for client in clients]
 
@@ -56,7 +56,7 @@ def _learn(client: Client) -> Answer:
         lr=cfg.lr,
     )
     model.check_left(net)
-    sent = sent_by(model.objective, model.makeup, done)
+    sent = select_sent(model.objective, model.makeup, done)
     kept = sent.own | _train_personal(client, job)
     if model.store and kept:
         model.store.write(order.round, kept, best=order.best)
@@ -70,7 +70,7 @@ def _learn(client: Client) -> Answer:
 
 
 def _losses(trained: Trained, num_validation: int) -> dict[str, object]:
-    """Of this client's journal; why there is no loss on its validation rows, if there is none."""
+    """The losses for this client's journal, and why there is none on its validation rows, if so."""
     values: dict[str, object] = {"train_loss": trained.loss, "val_loss": trained.validation_loss}
     if trained.validation_loss is not None:
         return values
@@ -82,7 +82,7 @@ def _losses(trained: Trained, num_validation: int) -> dict[str, object]:
 
 
 def _train_personal(client: Client, job: LocalJob) -> Weights:
-    """The weights of this client's own model after the round, where the strategy has one."""
+    """Train this client's own model, where the strategy has one; return its weights."""
     model, parts = client.model, client.data.parts
     objective = model.objective.personal()
     if objective is None:

@@ -18,13 +18,13 @@ def with_stand_ins(
     """
     columns = enumerate(fitted.schema.columns)
     instead = {column.name: stand_in(fitted, i, parts["train"]) for i, column in columns}
-    found = []
+    told = []
     for finding in findings:
         what = instead.get(finding.column or "")
         if finding.check == "missing" and what is not None:
             message = f"{finding.message.removesuffix('.')}; they are coded as {what}."
             finding = replace(finding, message=message)
-        found.append(finding)
+        told.append(finding)
     counts: dict[str, int] = {}
     for part in parts.values():
         for column, count in unread(fitted, part.x):
@@ -32,5 +32,5 @@ def with_stand_ins(
     for column in fitted.schema.columns:
         if rows := counts.get(column.name):
             message = unread_sentence(column, rows)
-            found.append(LocalFinding("unread-values", "warning", column.name, rows, message))
-    return tuple(found)
+            told.append(LocalFinding("unread-values", "warning", column.name, rows, message))
+    return tuple(told)

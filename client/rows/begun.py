@@ -93,10 +93,10 @@ class Beginning:
 
     def read(self) -> Begun | None:
         """What was kept; None if nothing was. Raises UserError for a file that is damaged."""
-        found = parse_file(Begun, self.path, _MAX_BYTES)
-        if found is not None and (found.run, found.client) != (self.run, self.client):
+        begun = parse_file(Begun, self.path, _MAX_BYTES)
+        if begun is not None and (begun.run, begun.client) != (self.run, self.client):
             raise UserError(f"{self.path} is of another client or run; restore it from a copy.")
-        return found
+        return begun
 
     def write(self, begun: Begun) -> None:
         """Keep it, whole or not at all; of a client's runs only the last `_KEPT` are."""
@@ -157,7 +157,7 @@ def compare(site: Site, order: Order, rows: Rows) -> None:
         try:
             begin(where, rows, order.terms.preprocessing)
         except OSError:
-            if site.state_dir is not None:
+            if site.is_deployed:
                 raise
             # A machine of a cluster that does not share the run's folder: the launcher keeps it.
             log.debug("%s cannot be written.", where.path, exc_info=True)

@@ -60,8 +60,8 @@ def _candidates(ends: NDArray[np.int64], wanted: tuple[int, int]) -> NDArray[np.
         *(left + (total - left) * ((wanted[1] - wanted[0]) / max(total - wanted[0], 1))),
     ]
     near = np.searchsorted(ends, shares)[:, None] + np.arange(-2, 3)
-    found: NDArray[np.int64] = ends[np.unique(np.clip([*near.flat, 1, last - 1], 0, last))]
-    return found
+    candidates: NDArray[np.int64] = ends[np.unique(np.clip([*near.flat, 1, last - 1], 0, last))]
+    return candidates
 
 
 def _misses(

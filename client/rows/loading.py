@@ -32,21 +32,21 @@ def load(task: Task, client: str, data_dir: Path | None, seed: int) -> Table:
     # A scope seeds what is imported: loading is what has imported PyTorch here, so do it again.
     if not before and "torch" in sys.modules:
         return load(task, client, data_dir, seed)
-    return _checked(table, task, client)
+    return _check_table(table, task, client)
 
 
-def _checked(table: object, task: Task, client: str) -> Table:
+def _check_table(table: object, task: Task, client: str) -> Table:
     """The table, if it is one. Raises DataError that says what it is instead."""
     if not isinstance(table, Table):
-        raise _wrong(task, client, f"returns {_shown(table)}, and not a calyx.data.schema.Table")
+        raise _wrong(task, client, f"returns {_describe(table)}, and not a calyx.data.schema.Table")
     columns = len(task.schema.columns)
     label = "float64" if task.schema.target else "int64"
     if not _is_array(table.x, "float64", 2) or table.x.shape[1] != columns:
         wanted = f"float64 [rows, {columns}], one of each of the schema's columns"
-        raise _wrong(task, client, f"gives x as {_shown(table.x)}, and not {wanted}")
+        raise _wrong(task, client, f"gives x as {_describe(table.x)}, and not {wanted}")
     if not _is_array(table.y, label, 1) or len(table.y) != len(table.x):
         wanted = f"{label} [{len(table.x)}], one a row"
-        raise _wrong(task, client, f"gives y as {_shown(table.y)}, and not {wanted}")
+        raise _wrong(task, client, f"gives y as {_describe(table.y)}, and not {wanted}")
     classes = task.schema.classes
     outside = table.y[(table.y < 0) | (table.y >= len(classes))] if classes else table.y[:0]
     if len(outside):
@@ -64,7 +64,7 @@ def _is_array(value: object, dtype: str, dimensions: int) -> bool:
     return isinstance(value, np.ndarray) and (value.dtype, value.ndim) == (dtype, dimensions)
 
 
-def _shown(value: object) -> str:
+def _describe(value: object) -> str:
     """`int64 [80, 3]` of an array, else the name of its type."""
     if isinstance(value, np.ndarray):
         array: NDArray[Any] = value

@@ -87,15 +87,15 @@ def _few_groups(parts: Mapping[PartName, Table]) -> list[LocalFinding]:
 
 def _near(parts: Mapping[PartName, Table], schema: Schema) -> list[LocalFinding]:
     judged = join([parts["validation"], parts["test"]])
-    found = near_copies(parts["train"], judged, schema)
-    if found is None:
+    near = near_copies(parts["train"], judged, schema)
+    if near is None:
         return []
     message = (
-        f"{found.count} of {found.looked_at} validation and test rows are nearly a training row (the "
-        f"nearest at {found.nearest:.2g} of the distance to its 20th), so that their figures may be "
+        f"{near.count} of {near.looked_at} validation and test rows are nearly a training row (the "
+        f"nearest at {near.nearest:.2g} of the distance to its 20th), so that their figures may be "
         f"too good. If these rows belong together, {_TOGETHER}."
     )
-    return [LocalFinding("near-copies", "warning", None, found.count, message)]
+    return [LocalFinding("near-copies", "warning", None, near.count, message)]
 
 
 def _repeating(table: Table, schema: Schema) -> list[LocalFinding]:

@@ -42,19 +42,19 @@ def read_settled(site: Site, order: Order) -> Rows:
     before = ""
     for _ in range(READINGS):
         _look_again(site, order.run)
-        found: Rows | ClientFailure
+        result: Rows | ClientFailure
         try:
-            found = read_rows(order.terms, site.name, site.data_dir)
+            result = read_rows(order.terms, site.name, site.data_dir)
         except ClientFailure as failure:
-            found = failure
-        version = found.version if isinstance(found, Rows) else ""
-        is_still = site.state_dir is None or tuple(_files(site)) == _seen.files
-        if is_still and isinstance(found, ClientFailure):
+            result = failure
+        version = result.version if isinstance(result, Rows) else ""
+        is_still = not site.is_deployed or tuple(_files(site)) == _seen.files
+        if is_still and isinstance(result, ClientFailure):
             read = [order.terms.task, order.terms.seed, [list(state) for state in _seen.files]]
-            found.cause = digest([found.code, *read])
-            raise found
-        if isinstance(found, Rows) and (is_still or version == before):
-            return found
+            result.cause = digest([result.code, *read])
+            raise result
+        if isinstance(result, Rows) and (is_still or version == before):
+            return result
         before = version
     forget()
     raise ClientFailure(
@@ -66,7 +66,7 @@ def read_settled(site: Site, order: Order) -> Rows:
 
 def _look_again(site: Site, run: str) -> None:
     """Forget the rows in memory where the run is a new one, or a file below the folder has changed."""
-    if site.state_dir is None:
+    if not site.is_deployed:
         return
     files, own = tuple(_files(site)), own_run(run)
     if files != _seen.files:
@@ -88,10 +88,10 @@ def _files(site: Site) -> Iterator[State]:
     while waiting:
         path = waiting.pop()
         try:
-            found, real = path.stat(), path.resolve()
+            stat, real = path.stat(), path.resolve()
             if not path.is_dir():
-                times = found.st_mtime_ns, found.st_ctime_ns
-                yield str(path), found.st_ino, found.st_size, *times
+                times = stat.st_mtime_ns, stat.st_ctime_ns
+                yield str(path), stat.st_ino, stat.st_size, *times
             elif real not in known and real != own:
                 known.add(real)
                 waiting += [path / name for name in sorted(os.listdir(path))]

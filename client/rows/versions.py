@@ -59,8 +59,8 @@ def last_version(folder: Path, task: str) -> Version | None:
 def keep_version(folder: Path, rows: Rows) -> None:
     """Remember these rows as the last version of their task; those of other tasks stay."""
     kept = _read(folder / FILE) or {}
-    made = reference_of(rows.table, rows.task.schema)
-    kept[rows.task.name] = {"version": rows.version} | asdict(made)
+    reference = reference_of(rows.table, rows.task.schema)
+    kept[rows.task.name] = {"version": rows.version} | asdict(reference)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomically(folder / FILE, strict_json(kept).encode(), _MODE)
 

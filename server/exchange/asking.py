@@ -8,13 +8,14 @@ from flwr.serverapp import Grid
 
 from calyx.files.plain import append_lines
 from calyx.model.weights import Weights
-from calyx.run.folder import Row, make_event
+from calyx.run.json_rows import as_json
+from calyx.run.rows import Event, make_event
 from calyx.wire import messages as wire
 from calyx.wire import records
 from server.exchange.cohort_grid import Answer, CohortGrid
 from server.exchange.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.exchange.giving_up import take_up
-from server.federation import Federation, Place
+from server.federation import Federation, Training
 from server.left_out import read_left_out
 from server.sampling import Groups
 from server.weighing import say_capped
@@ -24,20 +25,20 @@ FEW_CUT = 0.01  # of all coordinates of the clients' updates
 Configure = Callable[[int, ArrayRecord, ConfigRecord, Grid], Iterable[Message]]
 
 
-def ask(federation: Federation, exchange: Exchange, weights: Weights) -> Answer:
+def ask(training: Training, exchange: Exchange, weights: Weights) -> Answer:
     """The outcome of an exchange, and one reply a group for the strategy.
 
     Raises TooFewReplies after `retries` repeats, or at once where a repeat is not allowed: a
     client gives one masked vector for a model, unless the old sum can never be opened.
     """
-    strategy = federation.strategy
+    strategy = training.strategy
     configure: Configure = (
         strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
     )
-    return _attempt_until(federation, exchange, weights, configure)
+    return _attempt_until(training, exchange, weights, configure)
 
 
-def ask_all(where: Place, exchange: Exchange, weights: Weights) -> Outcome:
+def ask_all(federation: Federation, exchange: Exchange, weights: Weights) -> Outcome:
     """The outcome of an exchange that is no strategy's business. Raises TooFewReplies, as `ask`."""
 
     def configure(
@@ -46,32 +47,31 @@ def ask_all(where: Place, exchange: Exchange, weights: Weights) -> Outcome:
         content = wire.strategy_content(arrays, settings)
         return [Message(content, node, "query") for node in grid.get_node_ids()]
 
-    return _attempt_until(where, exchange, weights, configure).outcome
+    return _attempt_until(federation, exchange, weights, configure).outcome
 
 
 def _attempt_until(
-    where: Place, exchange: Exchange, weights: Weights, configure: Configure
+    federation: Federation, exchange: Exchange, weights: Weights, configure: Configure
 ) -> Answer:
     """Attempt an exchange until it has enough replies, or may not be repeated."""
-    setting = where.setting
-    if setting.underway is not None:
-        exchange = take_up(setting, setting.underway, exchange)
+    if federation.underway is not None:
+        exchange = take_up(federation, federation.underway, exchange)
     while True:
-        grid, arrays = CohortGrid(setting, exchange), records.weights_record(weights)
+        grid, arrays = CohortGrid(federation, exchange), records.weights_record(weights)
         messages = configure(exchange.round, arrays, ConfigRecord(), grid)
         try:
             answer = grid.attempt(messages)
         except TooFewReplies as error:
-            _note(where, error.outcome)
-            if exchange.attempt > where.run.retries or not error.outcome.sums.is_repeatable:
+            _note(federation, error.outcome)
+            if exchange.attempt > federation.run.retries or not error.outcome.sums.is_repeatable:
                 raise
             message = f"{error}; it is repeated."
-            where.folder.event("retry", "warning", message, round=exchange.round)
+            federation.folder.event("retry", "warning", message, round=exchange.round)
             exchange = _next_attempt(exchange, error.outcome)
             # A client that crashed or lost its link may be back in a moment.
-            setting.channel.wait_for(exchange.cohort)
+            federation.clients.channel.wait_for(exchange.cohort)
         else:
-            _note(where, answer.outcome)
+            _note(federation, answer.outcome)
             return answer
 
 
@@ -89,16 +89,19 @@ def _without(groups: Groups, accused: frozenset[str]) -> Groups:
     return tuple(tuple(name for name in group if name not in accused) for group in groups)
 
 
-def _note(where: Place, outcome: Outcome) -> None:
-    folder, exchange = where.folder, outcome.exchange
+def _note(federation: Federation, outcome: Outcome) -> None:
+    folder, exchange = federation.folder, outcome.exchange
     number = exchange.round
     events = []
     gone = {one.client for one in read_left_out(folder)} if outcome.dropped else set()
     for name, why in sorted(outcome.dropped.items()):
         reason = "it is left out, since its rows have changed" if name in gone else why
         message = f"{name} is not in the sums of round {number} ({exchange.kind}): {reason}."
-        details = {"round": number, "client": name, "reason": reason}
-        events.append(make_event("client-dropped", "warning", message, **details))
+        events.append(
+            make_event(
+                "client-dropped", "warning", message, round=number, client=name, reason=reason
+            )
+        )
     for name in sorted(outcome.sums.accused):
         message = (
             f"More clients accuse {name} than may collude; it is left out of the next attempt."
@@ -118,12 +121,12 @@ def _note(where: Place, outcome: Outcome) -> None:
     events += [make_event("bad-shares", "error", note, round=number) for note in outcome.sums.notes]
     events += _clip_events(outcome)
     if outcome.num_capped:
-        say_capped(folder, outcome.num_capped, len(exchange.cohort), where.setting.contents.w_max)
+        say_capped(folder, outcome.num_capped, len(exchange.cohort), federation.contents.w_max)
     if events:
-        append_lines(folder.events, events)  # at once: each append is synced
+        append_lines(folder.events, map(as_json, events))  # at once: each append is synced
 
 
-def _clip_events(outcome: Outcome) -> list[Row]:
+def _clip_events(outcome: Outcome) -> list[Event]:
     """How many coordinates were cut to ±clip: a few are what the clip is for, many are a warning."""
     cut = int(total_counts(outcome.trained)["clipped"][0]) if outcome.trained else 0
     if not cut:

@@ -25,8 +25,8 @@ from calyx.wire import records
 from server.exchange.exchange import Exchange, GroupSums, OddSum, Outcome, TooFewReplies
 from server.exchange.plain_sums import collect_plain
 from server.exchange.secure_sums import SecureSums
-from server.exchange.setting import Setting
 from server.exchange.soundness import decode_sums
+from server.federation import Federation
 from server.sampling import required_replies
 
 _REFUSED = "Only send_and_receive is possible: a strategy sees sums of replies."
@@ -44,13 +44,13 @@ class Answer:
 class CohortGrid(Grid):
     """The grid of one exchange, as Flower's strategies take it."""
 
-    def __init__(self, setting: Setting, exchange: Exchange) -> None:
-        self._setting, self._exchange = setting, exchange
-        self._inner, self._schema = setting.channel.grid, setting.contents.task.schema
+    def __init__(self, federation: Federation, exchange: Exchange) -> None:
+        self._federation, self._exchange = federation, exchange
+        self._inner, self._schema = federation.clients.channel.grid, federation.contents.task.schema
 
     def get_node_ids(self) -> Iterable[int]:
         """Nodes of the cohort's clients that are connected, in the order of their names."""
-        return self._setting.channel.nodes_of(self._exchange.cohort)
+        return self._federation.clients.channel.nodes_of(self._exchange.cohort)
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
@@ -65,16 +65,16 @@ class CohortGrid(Grid):
         Raises TooFewReplies, and CalyxError if the strategy's messages are not one for each node
         of the cohort with the same weights for all.
         """
-        setting, exchange, sent = self._setting, self._exchange, list(messages)
+        federation, exchange, sent = self._federation, self._exchange, list(messages)
         weights, parts = self._read_weights(sent), self._parts()
         order = self._write_order(weights)
         content = wire.order_content(weights, order)
-        if setting.roster is None:
-            sums = collect_plain(setting.channel, exchange, content, parts)
+        if federation.clients.roster is None:
+            sums = collect_plain(federation.clients.channel, exchange, content, parts)
         else:
-            sums = SecureSums(setting, exchange, order, parts).collect(content)
+            sums = SecureSums(federation, exchange, order, parts).collect(content)
         outcome = self._read_sums(sums, parts)
-        required = required_replies(setting.min_replies, len(exchange.cohort))
+        required = required_replies(federation.run.min_replies, len(exchange.cohort))
         if outcome.replies < required:
             raise TooFewReplies(outcome, required)
         # Addressed as replies to any message: Flower's strategies look at contents only.
@@ -95,14 +95,14 @@ class CohortGrid(Grid):
         first = sent[0].content
         if any(m.content is not first and m.content != first for m in sent):
             raise CalyxError("The strategy sent different messages to the clients of one cohort.")
-        return records.read_weights(wire.only_arrays(first), self._setting.template)
+        return records.read_weights(wire.only_arrays(first), self._federation.template)
 
     def _write_order(self, weights: Weights) -> str:
-        setting, exchange = self._setting, self._exchange
+        federation, exchange = self._federation, self._exchange
         return to_json(
             Order(
                 protocol="calyx/1",
-                run=setting.run,
+                run=federation.run_id,
                 kind=exchange.kind,
                 round=exchange.round,
                 attempt=exchange.attempt,
@@ -111,20 +111,22 @@ class CohortGrid(Grid):
                 previous=exchange.previous,
                 abandoned=exchange.abandoned,
                 groups=exchange.groups,
-                members=setting.members if len(exchange.groups) > 1 else None,
-                rounds=setting.rounds,
+                members=federation.clients.members if len(exchange.groups) > 1 else None,
+                rounds=federation.run.rounds,
                 best=exchange.best,
-                deadline_s=setting.channel.deadline_s,
-                terms=setting.terms,
+                deadline_s=federation.clients.channel.deadline_s,
+                terms=federation.terms,
             )
         )
 
     def _parts(self) -> Parts:
-        setting, exchange, terms = self._setting, self._exchange, self._setting.terms
+        federation, exchange, terms = self._federation, self._exchange, self._federation.terms
         if exchange.kind == "statistics":
-            return statistics_parts(setting.privacy, survey_of(setting.contents.task, terms))
+            return statistics_parts(
+                federation.run.privacy, survey_of(federation.contents.task, terms)
+            )
         kind, is_validated = exchange.kind, exchange.is_validated
-        return parts_of(kind, is_validated, setting.privacy, setting.contents, terms.cv)
+        return parts_of(kind, is_validated, federation.run.privacy, federation.contents, terms.cv)
 
     def _read_sums(self, sums: GroupSums, parts: Parts) -> Outcome:
         """What the sums say, without those that honest clients cannot have made."""
@@ -145,7 +147,7 @@ class CohortGrid(Grid):
 
     def _watch(self, names: tuple[str, ...], ours: list[Aggregate], parts: Parts) -> list[str]:
         """Sentences about what looks wrong in the sum of the clients `names`, which is used."""
-        kind, watch = self._exchange.kind, self._setting.watch
+        kind, watch = self._exchange.kind, self._federation.watch
         sentences = []
         if parts.train is not None:
             sentences += watch.of_training(names, ours[0], parts.train.fixed.clip)

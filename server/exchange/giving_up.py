@@ -15,8 +15,8 @@ from calyx.secagg.roster import Roster
 from calyx.wire import messages as wire
 from server.exchange.exchange import Exchange
 from server.exchange.sending import Channel
-from server.exchange.setting import Setting
 from server.exchange.underway import MaskedSum, Underway
+from server.federation import Federation
 
 
 @dataclass(frozen=True)
@@ -62,21 +62,23 @@ def _collect_signatures(
     return Abandoned(ctx=one.ctx.hex(), root=one.root.hex(), signatures=signatures)
 
 
-def take_up(setting: Setting, underway: Underway, exchange: Exchange) -> Exchange:
+def take_up(federation: Federation, underway: Underway, exchange: Exchange) -> Exchange:
     """The exchange as it must be asked for now, if an earlier server has begun it.
 
     A sum that was being opened is opened; one that was not is given up, and the next attempt
     begins. Raises RoundFailed where neither is possible.
     """
     record = underway.find(exchange)
-    if record is None or setting.roster is None:
+    if record is None or federation.clients.roster is None:
         return exchange
     again = replace(exchange, groups=record.groups, abandoned=record.abandoned)
     if record.reveals and underway.is_bound(record):
         return replace(again, attempt=record.attempt)
     proofs: Mapping[bytes, Abandoned] = {}
     if record.masked:
-        proofs = abandon(setting.channel, setting.roster, record.masked).proofs
+        proofs = abandon(
+            federation.clients.channel, federation.clients.roster, record.masked
+        ).proofs
     for one in record.masked:
         signed = len(proofs[one.ctx].signatures)
         if signed < one.needed:

@@ -18,8 +18,8 @@ from calyx.wire import messages as wire
 from server.exchange.exchange import LOST_GROUP, Exchange, GroupSum, GroupSums
 from server.exchange.giving_up import abandon
 from server.exchange.sending import Delivery
-from server.exchange.setting import Setting
 from server.exchange.underway import Record, Underway, masked_sum
+from server.federation import Federation
 from server.sampling import required_replies
 
 Take = Callable[[Aggregator, Bodies], dict[int, bytes]]
@@ -28,14 +28,20 @@ Take = Callable[[Aggregator, Bodies], dict[int, bytes]]
 class SecureSums:
     """The sums of one attempt: an aggregator a group, and what became of each client.
 
-    Raises ValueError for a setting without a roster.
+    Raises ValueError for a federation without a roster.
     """
 
-    def __init__(self, setting: Setting, exchange: Exchange, order: str, parts: Parts) -> None:
-        if setting.roster is None:
+    def __init__(
+        self, federation: Federation, exchange: Exchange, order: str, parts: Parts
+    ) -> None:
+        if federation.clients.roster is None:
             raise ValueError("encrypted sums need a roster")
-        self._setting, self._exchange, self._roster = setting, exchange, setting.roster
-        self._required = required_replies(setting.min_replies, len(exchange.cohort))
+        self._federation, self._exchange, self._roster = (
+            federation,
+            exchange,
+            federation.clients.roster,
+        )
+        self._required = required_replies(federation.run.min_replies, len(exchange.cohort))
         self._index = {name: i for i, group in enumerate(exchange.groups) for name in group}
         digest = hashlib.sha256(order.encode()).digest()
         self._groups = {i: self._aggregator(i, digest, parts) for i in range(len(exchange.groups))}
@@ -50,14 +56,14 @@ class SecureSums:
 
     def collect(self, content: RecordDict) -> GroupSums:
         """Send the order in `content`, and bring the protocol to its end or give its sums up."""
-        exchange, underway = self._exchange, self._setting.underway
+        exchange, underway = self._exchange, self._federation.underway
         if underway is not None:
             record = underway.find(exchange)
             if record and record.reveals and record.attempt == exchange.attempt:
                 return self._reopen(underway, record)
             underway.note_order(exchange)
         orders = dict.fromkeys(exchange.cohort, content)
-        delivery = self._setting.channel.send(orders, wire.ORDER_TYPES[exchange.kind])
+        delivery = self._federation.clients.channel.send(orders, wire.ORDER_TYPES[exchange.kind])
         absent = (name for name in exchange.cohort if name not in delivery.asked)
         self._missing = dict.fromkeys(absent, "not connected")
         requests = self._advance(self._read(0, delivery), Aggregator.take_advertisements)
@@ -96,7 +102,9 @@ class SecureSums:
         for i, reveal in record.reveals.items():
             self._groups[i] = underway.restore(record, i, self._groups[i].rules)
             names = [self._roster.name(u) for u in self._groups[i].summed]
-            requests |= {n: reveal.request for n in names if n in self._setting.channel.nodes}
+            requests |= {
+                n: reveal.request for n in names if n in self._federation.clients.channel.nodes
+            }
         lost = self._groups.keys() - record.reveals.keys()
         self._failed = dict.fromkeys(lost, "it had failed before the server was started again")
         return self._open(requests)
@@ -107,7 +115,9 @@ class SecureSums:
         Without enough signatures for a sum that holds vectors, no attempt may follow.
         """
         masked = {i: masked_sum(a) for i, a in self._groups.items() if a.root}
-        answer = abandon(self._setting.channel, self._roster, masked.values(), self._silent)
+        answer = abandon(
+            self._federation.clients.channel, self._roster, masked.values(), self._silent
+        )
         self._bytes_up += answer.bytes_up
         self._bytes_down += answer.bytes_down
         proofs = []
@@ -129,7 +139,7 @@ class SecureSums:
             name: wire.stage_content(self._group_of(name).ctx, body)
             for name, body in requests.items()
         }
-        delivery = self._setting.channel.send(contents, wire.STAGE_TYPES[stage])
+        delivery = self._federation.clients.channel.send(contents, wire.STAGE_TYPES[stage])
         return self._read(stage, delivery)
 
     def _read(self, stage: int, delivery: Delivery) -> dict[str, bytes]:
@@ -179,10 +189,10 @@ class SecureSums:
 
     def _aggregator(self, index: int, order: bytes, parts: Parts) -> Aggregator:
         """Of the group with this index, before stage 0; `order` is the order's digest."""
-        setting, exchange, roster = self._setting, self._exchange, self._roster
+        federation, exchange, roster = self._federation, self._exchange, self._roster
         subject = Subject(
-            task=setting.contents.task.name,
-            run=setting.run,
+            task=federation.contents.task.name,
+            run=federation.run_id,
             kind=exchange.kind,
             round=exchange.round,
             attempt=exchange.attempt,
@@ -190,7 +200,9 @@ class SecureSums:
             order=order,
         )
         names = exchange.groups[index]
-        rules = rules_of(setting.privacy, parts, len(roster), (len(exchange.groups), len(names)))
+        rules = rules_of(
+            federation.run.privacy, parts, len(roster), (len(exchange.groups), len(names))
+        )
         members = tuple(sorted(roster.indices[name] for name in names))
         return Aggregator(context(subject, roster.digest, rules), rules, roster, members)
 

@@ -6,9 +6,9 @@ The sums are in statistics.json, what they say in audit.json. Nothing of a singl
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from calyx.config.section import digest, parse
+from calyx.config.section import digest
 from calyx.errors import CalyxError, RoundFailed, quote_command
-from calyx.files.plain import read_lines, user_folder, write_json
+from calyx.files.plain import user_folder, write_json
 from calyx.findings.baseline import compare_figures
 from calyx.findings.drift import Drift
 from calyx.findings.drift_findings import column_of, drift_findings
@@ -16,18 +16,17 @@ from calyx.findings.figures import Figures, read_sums
 from calyx.findings.figures_json import as_json
 from calyx.findings.finding import SEVERITIES, AuditFinding
 from calyx.findings.findings import find
-from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import unsure_modes
 from calyx.questions.layouts import survey_of
-from calyx.run.folder import Severity
 from calyx.run.order import Cv, Terms
+from calyx.run.rows import Severity
 from calyx.secagg.refusals import RefusalCode
 from calyx.survey.blocks import ALL, TRAIN, Survey
 from calyx.words.sentences import join_names
 from server.baseline import holds, read_baseline, read_stored
 from server.exchange.asking import ask_all
 from server.exchange.exchange import Exchange, TooFewReplies, total_counts
-from server.work import Counted, Work
+from server.run_context import Counted, RunContext
 
 KEPT = "audit-kept"  # the event that the sums are an earlier run's, and the check
 
@@ -36,7 +35,7 @@ class AuditFailed(CalyxError):
     """The data has faults for which the config wants a run to stop."""
 
 
-def run(work: Work) -> Work:
+def run(work: RunContext) -> RunContext:
     """Audit once a run; a resumed one reads what was found. Raises AuditFailed, RoundFailed."""
     terms, path = _terms(work), work.folder.statistics
     is_new = not path.exists()
@@ -52,7 +51,7 @@ def run(work: Work) -> Work:
     findings = sorted(findings, key=lambda f: SEVERITIES.index(f.severity))
     head = {
         "task": work.task.name,
-        "clients": len(work.nodes),
+        "clients": len(work.clients.nodes),
         "bins": survey.bins,
         "classes": list(work.task.schema.classes),
     }
@@ -68,14 +67,15 @@ def run(work: Work) -> Work:
     return replace(work, counted=counted)
 
 
-def _terms(work: Work) -> Terms:
+def _terms(work: RunContext) -> Terms:
     """With the folds that federated constants are wanted of: sites give statistics once."""
     k = work.run.cv.k
-    is_federated = work.run.preprocessing["name"] == "federated"
-    return work.terms(Cv(k=k, fold=None) if isinstance(k, int) and is_federated else None)
+    if not isinstance(k, int) or not work.preprocessing.is_federated:
+        return work.terms
+    return replace(work.terms, cv=Cv(k=k, fold=None))
 
 
-def _say(work: Work, finding: AuditFinding, drifts: list[Drift]) -> None:
+def _say(work: RunContext, finding: AuditFinding, drifts: list[Drift]) -> None:
     """One event; that the sums are an earlier run's was said when they were taken."""
     severity: Severity = finding.severity
     if finding.check == KEPT:
@@ -89,9 +89,9 @@ def _say(work: Work, finding: AuditFinding, drifts: list[Drift]) -> None:
         work.folder.event("audit", severity, finding.message, **details)
 
 
-def _unsure(work: Work, counted: Counted) -> list[AuditFinding]:
+def _unsure(work: RunContext, counted: Counted) -> list[AuditFinding]:
     """Of which columns the most frequent category, which is wanted for holes, is not known."""
-    cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
+    cfg = work.preprocessing
     if not cfg.is_federated:
         return []
     survey = survey_of(work.task, _terms(work))
@@ -99,17 +99,17 @@ def _unsure(work: Work, counted: Counted) -> list[AuditFinding]:
     return list(unsure_modes(fitted, work.task.schema, cfg))
 
 
-def _kept(work: Work) -> list[AuditFinding]:
+def _kept(work: RunContext) -> list[AuditFinding]:
     """What was warned of when the sums of an earlier run were taken; a resumed run knows it too."""
-    events = read_lines(work.folder.events) if work.folder.events.exists() else []
-    warned = [e["message"] for e in events if e["event"] == KEPT and e["severity"] == "warning"]
+    events = work.folder.read_events()
+    warned = [e.message for e in events if e.event == KEPT and e.severity == "warning"]
     advice = "Have the other sites deliver a new version of their rows, or go on with the earlier."
     return [AuditFinding(KEPT, "warning", None, None, m, advice) for m in dict.fromkeys(warned)]
 
 
-def _left_out(work: Work, counted: Counted) -> list[AuditFinding]:
+def _left_out(work: RunContext, counted: Counted) -> list[AuditFinding]:
     """That sites are in no figure: a site whose rows nobody has looked at does not count as sound."""
-    sites, missing = len(work.nodes), len(work.nodes) - counted.sites
+    sites, missing = len(work.clients.nodes), len(work.clients.nodes) - counted.sites
     if missing <= 0:
         return []
     message = (
@@ -119,7 +119,7 @@ def _left_out(work: Work, counted: Counted) -> list[AuditFinding]:
     return [AuditFinding("left-out", "warning", None, missing, message, advice)]
 
 
-def _drift(work: Work, figures: Figures) -> list[Drift] | None:
+def _drift(work: RunContext, figures: Figures) -> list[Drift] | None:
     """How the data differs from the baseline's. Raises UserError for one that cannot be compared."""
     audit = work.run.audit
     if audit.baseline is None:
@@ -128,7 +128,7 @@ def _drift(work: Work, figures: Figures) -> list[Drift] | None:
     return compare_figures(earlier, figures, audit.bins)
 
 
-def _stop_if_wanted(work: Work, findings: list[AuditFinding]) -> None:
+def _stop_if_wanted(work: RunContext, findings: list[AuditFinding]) -> None:
     fail_on = work.run.audit.fail_on
     if fail_on == "never":
         return
@@ -142,33 +142,33 @@ def _stop_if_wanted(work: Work, findings: list[AuditFinding]) -> None:
         )
 
 
-def count(work: Work, terms: Terms, run: str) -> Counted:
+def count(work: RunContext, terms: Terms, run: str) -> Counted:
     """Ask all clients for the statistics of these terms, in a run of its own. Raises RoundFailed."""
-    place = work.place(run, terms, {}, work.folder)
-    outcome = ask_all(place, Exchange("statistics", 0, work.dealt), {})
+    federation = work.federation(run, terms, {})
+    outcome = ask_all(federation, Exchange("statistics", 0, work.clients.dealt), {})
     sites = sum(a.weight for a in outcome.counted)
     folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
     return Counted(total_counts(outcome.counted), sites, folds, terms.seed)
 
 
-def _ask_or_keep(work: Work, terms: Terms) -> Counted:
+def _ask_or_keep(work: RunContext, terms: Terms) -> Counted:
     """Fresh sums; or those that an earlier run got of sites that give them once."""
-    is_lasting = work.run.engine["name"] == "superlink"
+    clients_remember = work.engine.clients_remember
     kept = _kept_file(work, terms)
     try:
         counted = count(work, terms, f"{work.state.run}-audit")
     except TooFewReplies as error:
-        if is_lasting and kept.exists():
+        if clients_remember and kept.exists():
             _say_kept(work, kept, error)
             return _read(work, kept)
         raise RoundFailed(_why_none(error)) from None
-    if is_lasting:
+    if clients_remember:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_counted(kept, counted)
     return counted
 
 
-def _say_kept(work: Work, kept: Path, error: TooFewReplies) -> None:
+def _say_kept(work: RunContext, kept: Path, error: TooFewReplies) -> None:
     """A warning where sites have rows that the sums of an earlier run do not have."""
     changed = error.answered if _is_refused(error) else []
     if not changed:
@@ -203,10 +203,10 @@ def _is_refused(error: TooFewReplies) -> bool:
     return any(reason.startswith(code) for reason in error.at_fault.values())
 
 
-def _kept_file(work: Work, terms: Terms) -> Path:
+def _kept_file(work: RunContext, terms: Terms) -> Path:
     base = user_folder("XDG_STATE_HOME", ".local/state")
-    federation = work.roster.digest.hex() if work.roster else ""
-    name = digest([terms.task, work.run.audit.bins, sorted(work.nodes), federation])
+    federation = work.clients.roster.digest.hex() if work.clients.roster else ""
+    name = digest([terms.task, work.run.audit.bins, sorted(work.clients.nodes), federation])
     return base / "calyx" / "statistics" / f"{name}.json"
 
 
@@ -216,7 +216,7 @@ def write_counted(path: Path, counted: Counted) -> None:
     write_json(path, vars(counted) | {"sums": sums})
 
 
-def _read(work: Work, path: Path) -> Counted:
+def _read(work: RunContext, path: Path) -> Counted:
     """The sums in a file, if they are of what this run counts. Raises CalyxError."""
     counted = read_counted(path)
     survey = Survey(work.task.schema, work.run.audit.bins, (ALL, TRAIN))

@@ -8,66 +8,71 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from calyx.config.section import Section, parse
 from calyx.errors import CalyxError
 from calyx.findings.figures import read_sums
-from calyx.preprocessing.choice import fallen_back
-from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.choice import fall_back
+from calyx.preprocessing.config import Constants
 from calyx.preprocessing.federated import check_given, find_lacking, fit_sums, shortcomings, unshown
 from calyx.preprocessing.fitting import constants_of
 from calyx.questions.layouts import survey_of
-from calyx.run.order import Cv
+from calyx.run.order import Cv, Terms
 from calyx.survey.blocks import TRAIN, fold_name
 from server.checkpoints import save
+from server.run_context import Counted, RunContext
 from server.weighing import find_w_max
-from server.work import Counted, Work
 
 log = logging.getLogger(__name__)
 
 
-def run(work: Work) -> Work:
+def run(work: RunContext) -> RunContext:
     """What this run's orders carry of the sums: constants, and how much one client may weigh.
 
     Raises CalyxError, ConfigError.
     """
-    work = _decided(_weighed(work))
-    cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
-    if not cfg.is_federated:
-        return replace(work, preprocessing=work.run.preprocessing)
+    work = _decide(_weigh(work))
+    if not work.preprocessing.is_federated:
+        return work
     if work.counted is None:
         raise CalyxError("preprocessing=federated needs the audit's sums; see phases.")
-    return replace(work, preprocessing=fitted_section(work, work.counted, [TRAIN]))
+    fits = fit_samples(work, work.counted, [TRAIN])
+    return replace(
+        work,
+        preprocessing=replace(work.preprocessing, fitted=fits),
+        terms=with_constants_of(work.terms, fits),
+    )
 
 
-def _weighed(work: Work) -> Work:
+def _weigh(work: RunContext) -> RunContext:
     """With the largest weight, which is saved before an order has it."""
     w_max = find_w_max(work)
     state = replace(work.state, w_max=w_max)
     if w_max != work.state.w_max:
         save(work.folder.checkpoints, state, work.run.keep_checkpoints)
-    return replace(work, w_max=w_max, state=state)
+    return replace(work, terms=replace(work.terms, w_max=w_max), state=state)
 
 
-def _decided(work: Work) -> Work:
+def _decide(work: RunContext) -> RunContext:
     """With what `preprocessing=auto` stands for, now that it is known which sums there are."""
     choice = work.choice
     if choice.is_default and (why := _why_none(work)):
-        choice = fallen_back(choice, why)
+        choice = fall_back(choice, why)
     if choice.warning and work.folder.event_once("preprocessing", "warning", choice.warning):
         log.warning(choice.warning)
-    return replace(work, choice=choice, run=replace(work.run, preprocessing=choice.section))
+    section = work.terms.preprocessing | {"name": choice.cfg.name}
+    terms = replace(work.terms, preprocessing=section)
+    return replace(work, choice=choice, preprocessing=choice.cfg, terms=terms)
 
 
-def _why_none(work: Work) -> str:
+def _why_none(work: RunContext) -> str:
     """Why constants cannot be had of all that this run fits them on, as a clause; "" where they can."""
-    cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
+    cfg = work.preprocessing
     if work.counted is None:
         return "there are no sums of the audit"
     counted, k = work.counted, work.run.cv.k
     is_by_rows = isinstance(k, int) and (counted.folds, counted.seed) == (k, work.run.seed)
     cv = Cv(k=k, fold=None) if isinstance(k, int) and is_by_rows else None
     samples = [TRAIN, *(fold_name(i) for i in range(counted.folds) if cv is not None)]
-    survey = survey_of(work.task, work.terms(cv))
+    survey = survey_of(work.task, replace(work.terms, cv=cv))
     schema = work.task.schema
     figures = (read_sums(counted.sums, survey, counted.sites, sample) for sample in samples)
     return next(
@@ -75,27 +80,33 @@ def _why_none(work: Work) -> str:
     )
 
 
-def fitted_section(
-    work: Work, counted: Counted, samples: list[str], cv: Cv | None = None
-) -> Section:
-    """The section with constants fitted on each of these samples of a survey.
+def fit_samples(
+    work: RunContext, counted: Counted, samples: list[str], cv: Cv | None = None
+) -> tuple[tuple[Constants, ...], ...]:
+    """Constants of every column, fitted on each of these samples of a survey.
 
     Raises ConfigError where no site gives what they are made of.
     """
-    cfg = parse(PreprocessingConfig, work.run.preprocessing, "preprocessing")
-    survey = survey_of(work.task, work.terms(cv))
-    fits: list[JsonValue] = []
+    cfg = work.choice.cfg
+    survey = survey_of(work.task, replace(work.terms, cv=cv))
+    fits = []
     for i, sample in enumerate(samples):
         figures = read_sums(counted.sums, survey, counted.sites, sample)
         check_given(figures, work.task.schema, cfg)
         fitted = fit_sums(figures, work.task.schema, cfg)
         if i == 0:
             _say(work, shortcomings(figures, work.task.schema, cfg))
-        fits.append([list(row) for row in constants_of(fitted)])
-    return dict(work.run.preprocessing) | {"fitted": fits}
+        fits.append(constants_of(fitted))
+    return tuple(fits)
 
 
-def _say(work: Work, sentences: list[str]) -> None:
+def with_constants_of(terms: Terms, fits: tuple[tuple[Constants, ...], ...]) -> Terms:
+    """The terms with constants in their preprocessing: one set, or one a fold."""
+    rows: list[JsonValue] = [[list(row) for row in fitted] for fitted in fits]
+    return replace(terms, preprocessing=terms.preprocessing | {"fitted": rows})
+
+
+def _say(work: RunContext, sentences: list[str]) -> None:
     """What the sums do not tell, once a run."""
     for sentence in sentences:
         work.folder.event("constants", "warning", sentence)

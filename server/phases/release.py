@@ -2,107 +2,113 @@
 
 import platform
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
-from calyx.config.section import RunConfig, Section, parse
+from calyx.config.section import Section
 from calyx.files.foreign import read_object
-from calyx.files.plain import read_lines, write_json
+from calyx.files.plain import write_json
 from calyx.findings.finding import SEVERITIES
 from calyx.model.metrics import metric_name
 from calyx.model.released import describe, save
 from calyx.model.weights import Weights
-from calyx.preprocessing.config import PreprocessingConfig
-from calyx.vector.figures import Reasons
+from calyx.run.json_rows import as_json
+from calyx.run.summary import AuditSummary, CrossValidation, Summary
 from server.attendance import absentees
-from server.crossvalidation import cv_file
-from server.history import history_of
+from server.checkpoints import Best
+from server.config import RunConfig
+from server.crossvalidation import read_cv
+from server.history import with_rounds
 from server.left_out import read_left_out
+from server.run_context import RunContext
 from server.stopping import choose_model
-from server.work import Work
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 
 
-def run(work: Work) -> Work:
+def run(work: RunContext) -> RunContext:
     """Write model.safetensors, then summary.json, which says "finished"."""
-    state, folder, task = work.state, work.folder, work.task
-    best, rows = choose_model(state), read_lines(folder.rounds)
-    federation = work.federation()
-    tested = dict(best.test or {})
-    reasons: Reasons = tested.pop("absent", {})
-    figures = tested | {
-        "num_clients": len(work.nodes),
-        "left_out_changed": [asdict(one) for one in read_left_out(folder)],
-        "classes": list(task.schema.classes),
-        "metric": metric_name(task.schema),
-        "models": federation.setting.contents.models,
-        "model_sha256": _save_model(work, federation.of_model(best.weights)),
-        "privacy": work.run.privacy["name"],
-        "preprocessing": work.run.preprocessing["name"],
-        "training": _settings(work.run),
-        "w_max": work.privacy.w_max(federation.setting.contents.w_max),
-        "engine": work.run.engine["name"],
-        "run": state.run,
-        "versions": versions(),
-        "cv": _cross_validated(work),
-    }
-    head = {
-        "task": task.name,
-        "strategy": work.run.strategy.name,
-        "seed": work.run.seed,
-        "stopped_because": work.why,
-    }
-    history = history_of(work.run, state, rows, len(work.nodes))
-    rest: dict[str, Any] = {"baselines": None, "absent": history.absent | reasons}
-    if why := work.choice.why_local:
-        rest["preprocessing_why"] = why
-    if missing := absentees(rows, read_lines(folder.events)):
-        rest["absentees"] = missing
-    write_json(folder.summary, head | history.figures | figures | rest)
+    state, folder, contents = work.state, work.folder, work.contents
+    model, rows = choose_model(state), folder.read_rounds()
+    summary = replace(
+        _summary(work, model),
+        models=contents.models,
+        model_sha256=_save_model(work, model.weights),
+        w_max=work.run.privacy.w_max(contents.w_max),
+        absentees=absentees(rows, folder.read_events()),
+    )
+    whole = with_rounds(summary, work.run, state, rows, len(work.clients.nodes))
+    folder.write_summary(whole)
     return work
+
+
+def _summary(work: RunContext, model: Best) -> Summary:
+    """What a run came to, without its rounds. Raises ValueError where its model is not tested."""
+    run, test = work.run, model.test
+    if test is None:
+        raise ValueError("a model is tested before it is released")
+    return Summary(
+        task=work.task.name,
+        strategy=run.strategy.name,
+        seed=run.seed,
+        stopped_because=work.why,
+        tested=test.figures,
+        test_confusion=test.test_confusion,
+        test_clients_scored=test.test_clients_scored,
+        test_clients_unscored=test.test_clients_unscored,
+        tested_on=test.tested_on,
+        num_clients=len(work.clients.nodes),
+        left_out_changed=read_left_out(work.folder),
+        classes=work.task.schema.classes,
+        metric=metric_name(work.task.schema),
+        privacy=run.privacy.name,
+        preprocessing=work.preprocessing.name,
+        training=_settings(run),
+        engine=work.engine.name,
+        run=work.state.run,
+        versions=versions(),
+        cv=_cross_validated(work),
+        absent=test.absent,
+        preprocessing_why=work.choice.why_local,
+    )
 
 
 def _settings(run: RunConfig) -> Section:
     """How it was trained, also where the config left that to the task."""
     names = ("epochs", "batch_size", "lr", "optimizer", "momentum", "weight_decay")
-    found = {name: run.training[name] for name in names}
+    found = {name: getattr(run.training, name) for name in names}
     return found | {"rounds": run.rounds, "patience": run.stopping.patience}
 
 
-def _cross_validated(work: Work) -> dict[str, Any] | None:
-    path = cv_file(work.folder)
-    if work.run.cv.k is None or not path.exists():
-        return None
-    own = ("rounds", "models")  # the file's own account
-    return {k: v for k, v in read_object(path).items() if k not in own}
+def _cross_validated(work: RunContext) -> CrossValidation | None:
+    """The folds' scores, without what their file keeps for itself."""
+    cv = read_cv(work.folder) if work.run.cv.k is not None else None
+    return cv and replace(cv, rounds=None, models=None)
 
 
-def close_audit(work: Work) -> None:
+def close_audit(work: RunContext) -> None:
     """The summary of a run that trains nothing; it says "finished" all the same."""
     findings = read_object(work.folder.audit)["findings"]
-    counts = {s: sum(f["severity"] == s for f in findings) for s in SEVERITIES}
-    head = {
-        "task": work.task.name,
-        "seed": work.run.seed,
-        "phases": list(work.run.phases),
-        "num_clients": len(work.nodes),
-        "engine": work.run.engine["name"],
-        "privacy": work.run.privacy["name"],
-        "run": work.state.run,
-        "stopped_because": "the audit is done",
-        "findings": counts,
-        "absent": {},
-        "versions": versions(),
-    }
-    write_json(work.folder.summary, head)
+    summary = AuditSummary(
+        task=work.task.name,
+        seed=work.run.seed,
+        phases=work.run.phases,
+        num_clients=len(work.clients.nodes),
+        engine=work.engine.name,
+        privacy=work.run.privacy.name,
+        run=work.state.run,
+        stopped_because="the audit is done",
+        findings={s: sum(f["severity"] == s for f in findings) for s in SEVERITIES},
+        versions=versions(),
+    )
+    write_json(work.folder.summary, as_json(summary))
 
 
-def _save_model(work: Work, weights: Weights) -> str:
-    """Write the model's file; returns its SHA-256 in hex."""
-    cfg = parse(PreprocessingConfig, work.preprocessing or {}, "preprocessing")
-    return save(work.folder.model, weights, describe(work.task, work.run.task, cfg), cfg)
+def _save_model(work: RunContext, weights: Weights) -> str:
+    """Write the model's file, without what travels beside the model; returns its SHA-256 in hex."""
+    own = {name: weights[name] for name in work.initial.makeup.weights}
+    description = describe(work.task, work.run.task, work.preprocessing)
+    return save(work.folder.model, own, description, work.preprocessing)
 
 
 def versions() -> dict[str, str]:

@@ -3,23 +3,23 @@
 import logging
 from dataclasses import replace
 
-from calyx.config.section import RunConfig
 from calyx.words.sentences import say_count
+from server.config import RunConfig
 from server.phases.validate import test_best
 from server.rounds import run_rounds
-from server.work import Work
+from server.run_context import RunContext
 
 log = logging.getLogger(__name__)
 
 
-def run(work: Work) -> Work:
+def run(work: RunContext) -> RunContext:
     """All rounds that are left; each is on disk before the next begins. Raises RoundFailed."""
-    federation, state = work.federation(), work.state
+    training, state = work.training(), work.state
     if work.folder.event_once("training", "info", sentence := settings_of(work.run)):
         log.info(sentence)
-    if federation.setting.begun and federation.setting.begun.kind == "test":
-        state = test_best(federation, state)  # it is asked for once, also in a longer run
-    state, why = run_rounds(federation, state)
+    if training.begun and training.begun.kind == "test":
+        state = test_best(training, state)  # it is asked for once, also in a longer run
+    state, why = run_rounds(training, state)
     return replace(work, state=state, why=why)
 
 
@@ -30,7 +30,7 @@ def settings_of(run: RunConfig) -> str:
     if stopping.patience is not None and stopping.patience + 1 < run.rounds:
         ends = f"{say_count(stopping.patience, 'round')} without a better {stopping.monitor} end it"
     return (
-        f"Training: {say_count(run.rounds, 'round')} at most, {training['epochs']} local epochs in batches "
-        f"of {training['batch_size']}, {training['optimizer']} with a learning rate of "
-        f"{training['lr']}; {ends}."
+        f"Training: {say_count(run.rounds, 'round')} at most, {training.epochs} local epochs in batches "
+        f"of {training.batch_size}, {training.optimizer} with a learning rate of "
+        f"{training.lr}; {ends}."
     )

@@ -1,30 +1,31 @@
 """validate: the released model on everybody's test part, and cross-validation where it is wanted."""
 
 from dataclasses import replace
-from typing import Any
 
 from calyx.model.details import details
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population
 from calyx.model.spread import client_spread
 from calyx.questions.layouts import Contents
+from calyx.run.rows import ClientRow
+from calyx.run.summary import Tested
 from calyx.vector.figures import Figures, none_of
 from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
 from server.exchange.asking import ask
 from server.exchange.exchange import Exchange, Outcome, judged, populations, total_counts
-from server.federation import Federation
+from server.federation import Training
+from server.run_context import RunContext
 from server.stopping import choose_model
-from server.work import Work
 
 
-def run(work: Work) -> Work:
+def run(work: RunContext) -> RunContext:
     """Test once; the figures are in the state, and of the folds in their folder."""
-    work = replace(work, state=test_best(work.federation(), work.state))
+    work = replace(work, state=test_best(work.training(), work.state))
     return cross_validate(work) if work.run.cv.k is not None else work
 
 
-def test_best(federation: Federation, state: RunState) -> RunState:
+def test_best(training: Training, state: RunState) -> RunState:
     """Have the released model tested, once; the state that knows its figures is saved.
 
     Raises ValueError before the first round.
@@ -32,19 +33,21 @@ def test_best(federation: Federation, state: RunState) -> RunState:
     best = choose_model(state)
     if best.test is not None:
         return state
-    clients = federation.folder.clients
-    federation.folder.truncate(clients, lambda row: row["kind"] != "test")  # of an earlier best
-    exchange = Exchange("test", best.round, federation.dealt)
-    outcome = ask(federation, exchange, best.weights).outcome
-    _say_untrained(federation, outcome, best.round)
-    tested = replace(state, best=replace(best, test=_figures(outcome, federation.setting.contents)))
-    save(federation.folder.checkpoints, tested, federation.run.keep_checkpoints)
+    clients = training.folder.clients
+    training.folder.truncate(
+        clients, ClientRow, lambda row: row.kind != "test"
+    )  # of an earlier best
+    exchange = Exchange("test", best.round, training.clients.dealt)
+    outcome = ask(training, exchange, best.weights).outcome
+    _say_untrained(training, outcome, best.round)
+    tested = replace(state, best=replace(best, test=_figures(outcome, training.contents)))
+    save(training.folder.checkpoints, tested, training.run.keep_checkpoints)
     return tested
 
 
-def _say_untrained(federation: Federation, outcome: Outcome, number: int) -> None:
+def _say_untrained(training: Training, outcome: Outcome, number: int) -> None:
     """That figures of own models are not of everybody, where somebody has none."""
-    of = populations(outcome, federation.setting.contents)
+    of = populations(outcome, training.contents)
     own = of.get(PERSONAL, of[""])
     if own.untrained:
         has = "has" if own.untrained == 1 else "have"
@@ -53,11 +56,10 @@ def _say_untrained(federation: Federation, outcome: Outcome, number: int) -> Non
             f"in no round: the figures of own models are over the {own.clients} others. More rounds, "
             "or a larger cohort_size, give everybody one."
         )
-        federation.folder.event("untrained", "warning", message, round=number)
+        training.folder.event("untrained", "warning", message, round=number)
 
 
-def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
-    """As JSON values; the reasons of what cannot be told are under `absent`."""
+def _figures(outcome: Outcome, contents: Contents) -> Tested:
     schema, counts = contents.task.schema, total_counts(outcome.evaluated)
     spread: Figures = client_spread(schema, counts)
     whose = populations(outcome, contents)
@@ -67,14 +69,15 @@ def _figures(outcome: Outcome, contents: Contents) -> dict[str, Any]:
     # What each client's own model does is no figure of this model.
     found = told.named("test_", PERSONAL)
     more, reasons = details(schema, counts)
-    return {
-        **found.values,
-        **{f"test_{name}": value for name, value in more.items()},
-        "test_clients_scored": int(counts["scored"][0]),
-        "test_clients_unscored": int(counts["unscored"][0]),
-        **{f"{k}tested_on": v.to_json() for k, v in whose.items()},
-        "absent": found.absent | {f"test_{name}": why for name, why in reasons.items()},
-    }
+    confusion = more.pop("confusion", None)  # [K, K]
+    return Tested(
+        figures=found.values | {f"test_{name}": value for name, value in more.items()},
+        test_confusion=confusion and tuple(map(tuple, confusion)),
+        test_clients_scored=int(counts["scored"][0]),
+        test_clients_unscored=int(counts["unscored"][0]),
+        tested_on={f"{k}tested_on": v for k, v in whose.items()},
+        absent=found.absent | {f"test_{name}": why for name, why in reasons.items()},
+    )
 
 
 def _majority(name: str, of: Population) -> Figures:

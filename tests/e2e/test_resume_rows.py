@@ -138,8 +138,8 @@ def test_in_a_deployment_it_is_the_sites_who_say_it(tmp_path):
     ]
     folder.rounds.write_text("".join(json.dumps(row) + "\n" for row in rounds))
 
-    run = SimpleNamespace(engine={"name": "superlink"})
-    assert find_changed(folder, run, "run") == {"b": "as its site says"}
+    run = SimpleNamespace(engine={"name": "superlink", "workers": None})
+    assert find_changed(folder, run, None, "run") == {"b": "as its site says"}
 
 
 def test_what_is_said_can_be_pasted_whatever_the_folder_is_called(here, calyx):

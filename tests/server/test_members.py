@@ -12,13 +12,14 @@ from support.flows import ALL, SEVEN, SMALL, down
 from support.sites import Sites
 from support.taps import Tap, run_server
 
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError, RoundFailed
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
 from client.gate import ledger, memory
 from server.app import _with_members
 from server.checkpoints import RunState, load_newest
+from server.config import RunConfig
 from server.crossvalidation import check_unseen, numbered
 from server.sampling import deal_members
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.privacy.section import PrivacyConfig
+from server.config import RunConfig
 from server.sampling import (
     check_replies,
     check_sizes,

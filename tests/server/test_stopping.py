@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import RunConfig, Stopping, parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.model.populations import Population
 from calyx.tasks.registry import load_task
 from server.checkpoints import Best, RunState, load_newest, save
+from server.config import RunConfig, Stopping
 from server.stopping import (
     Validated,
     are_nearly_the_same,
@@ -173,7 +174,7 @@ def test_the_last_model_is_released_where_no_round_is_called_best():
 def test_layers_that_stay_at_home_make_own_models_too():
     for name in ("monitor", "objective"):
         run = config_of("strategy=fedbn", f"stopping.{name}=val_personal_accuracy")
-        check_monitor(run, load_task(run.task).schema)
+        check_monitor(run, load_task(run.task))
 
 
 def config_of(*words):
@@ -207,4 +208,4 @@ def test_figures_of_the_next_cohort_do_not_rank(words, ranks):
 def test_a_monitor_that_a_run_does_not_have_is_refused_with_those_it_has(words):
     run = config_of(*words)
     with pytest.raises(ConfigError, match=r"is no figure of task=digits.*val_loss, val_accuracy"):
-        check_monitor(run, load_task(run.task).schema)
+        check_monitor(run, load_task(run.task))

@@ -9,7 +9,7 @@ from calyx.errors import ConfigError
 from calyx.model.makeup import Makeup, makeup_of
 from calyx.model.weights import weights_of
 from strategies.fedbn import FedBNLocal
-from strategies.local import contents_of, not_kept
+from strategies.local import contents_of, select_unkept
 
 NET = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
 NAMES = [k for k, v in weights_of(NET).items() if v.dtype.kind == "f"]
@@ -81,4 +81,4 @@ def test_a_model_that_is_a_normalisation_is_one_at_its_root():
 def test_a_counter_stays_where_all_of_its_layer_stays():
     floats = {"a.total": (), "b.total": ()}
     left = ("a.count (int64)", "b.count (int64)", "count (int64)")
-    assert not_kept(left, floats, ["b.total"]) == ("b.count (int64)", "count (int64)")
+    assert select_unkept(left, floats, ["b.total"]) == ("b.count (int64)", "count (int64)")

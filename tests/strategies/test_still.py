@@ -13,18 +13,19 @@ from flwr.app import ConfigRecord, Message
 from flwr.serverapp import strategy as flowers
 
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.flower.messages import as_nobody
 from calyx.model.makeup import Makeup
 from calyx.privacy.section import PrivacyConfig
+from calyx.run.order import terms_of
 from calyx.wire import messages as wire
 from calyx.wire import records
 from strategies.base import make_strategy
 from strategies.fedbn import FedBNLocal
 from strategies.fednova import TAU, FedNovaLocal
 from strategies.flower import HOME
-from strategies.local import Finished, LocalObjective, sent_by
+from strategies.local import Finished, LocalObjective, select_sent
 from strategies.scaffold import ScaffoldLocal
 
 START = {
@@ -66,8 +67,9 @@ def nobody():
 
 def made(words, beside=None):
     config = resolve(compose(["privacy=none", "privacy.groups=all", *words]))
-    run, privacy = parse(RunConfig, config, ""), parse(PrivacyConfig, config["privacy"], "privacy")
-    return make_strategy(run, privacy, START | (beside or {}), MAKEUP, 5)
+    terms, privacy = terms_of(config), parse(PrivacyConfig, config["privacy"], "privacy")
+    own, start = config["strategy"]["server"], START | (beside or {})
+    return make_strategy(terms, own, privacy, start, MAKEUP, clients=5)
 
 
 def stock(name, *more):
@@ -174,7 +176,7 @@ def finished(**more):
 
 
 def test_a_client_divides_by_its_steps_what_it_stepped_and_nothing_else():
-    sent = sent_by(FedNovaLocal(rho=0.0), MAKEUP, finished())
+    sent = select_sent(FedNovaLocal(rho=0.0), MAKEUP, finished())
     assert {k: v.tolist() for k, v in sent.update.items()} == {
         "w": [0.5, 0.5],
         "norm.running_var": [2, 2],
@@ -188,19 +190,19 @@ def test_a_control_variate_is_of_parameters_only():
     assert list(objective.beside(MAKEUP.parameters)) == ["control/w"]
     done = finished()
     done = Finished(**(vars(done) | {"beside": {"control/w": np.zeros(2, np.float32)}}))
-    sent = sent_by(objective, MAKEUP, done)
+    sent = select_sent(objective, MAKEUP, done)
     assert list(sent.update) == ["w", "norm.running_var", "code", "control/w"]
     assert list(sent.own) == ["w"]
     assert sent.own["w"].tolist() == [-1, -1]  # −2 in four steps of 0.5
 
 
 def test_plain_training_sends_all_that_travels_in_the_models_order():
-    sent = sent_by(LocalObjective(), MAKEUP, finished())
+    sent = select_sent(LocalObjective(), MAKEUP, finished())
     assert list(sent.update) == [name for name, _ in MAKEUP.shapes]
     assert sent.own == {}
 
 
 def test_what_stays_at_home_stays_with_its_counters():
-    sent = sent_by(FedBNLocal(keep=("norm.*",)), MAKEUP, finished())
+    sent = select_sent(FedBNLocal(keep=("norm.*",)), MAKEUP, finished())
     assert list(sent.update) == ["w", "code"]
     assert set(sent.own) == {"norm.running_var", "norm.num_batches_tracked", "mask", "order"}

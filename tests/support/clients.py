@@ -34,7 +34,7 @@ class Clients:
 
     def fresh(self, name, **section):
         """A client that has just been started."""
-        keys = (self.federation.identities.private[name], self.federation.identities.roster)
+        keys = self.federation.identities.keys_of(name)
         node = self.federation.nodes[name]
         config = dict(node_config(name, self.section | section, keys))
         return Context(1, node, config, RecordDict(), {})
@@ -88,12 +88,14 @@ class Clients:
         """An honest server's half for a group of an order."""
         setting = self.federation.setting
         if order.kind == "statistics":
-            parts = statistics_parts(setting.privacy, survey_of(setting.contents.task, order.terms))
+            parts = statistics_parts(
+                setting.run.privacy, survey_of(setting.contents.task, order.terms)
+            )
         else:
-            parts = parts_of(order.kind, order.is_validated, setting.privacy, setting.contents)
+            parts = parts_of(order.kind, order.is_validated, setting.run.privacy, setting.contents)
         names = order.groups[group]
         sizes = (len(order.groups), len(names))
-        rules = rules_of(setting.privacy, parts, len(self.roster), sizes)
+        rules = rules_of(setting.run.privacy, parts, len(self.roster), sizes)
         ctx = context(subject_of(order, group), self.roster.digest, rules)
         members = tuple(sorted(self.roster.indices[n] for n in names))
         return Aggregator(ctx, rules, self.roster, members)

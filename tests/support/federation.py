@@ -3,28 +3,27 @@
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 from flwr.app import ConfigRecord
 
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import parse
 from calyx.model.makeup import makeup_of
 from calyx.model.weights import initial_model
-from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
-from calyx.privacy.section import PrivacyConfig
-from calyx.run.order import terms_of
+from calyx.run.folder import RunFolder
 from calyx.secagg.roster import read_roster
 from calyx.simulation.embedded import EmbeddedGrid
+from calyx.simulation.engine import read_engine
 from calyx.simulation.identities import throw_away
 from calyx.simulation.planning import plan
 from calyx.simulation.workers import WorkerPool
 from calyx.wire import records
+from server import federation as server_federation
 from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import Exchange
 from server.exchange.nodes import read_nodes
 from server.exchange.sending import Channel
-from server.exchange.setting import Setting
 from server.exchange.watch import Watch
 from strategies.local import LocalObjective, contents_of
 
@@ -64,38 +63,40 @@ class Federation:
             self.plan = replace(
                 self.plan,
                 run=replace(self.plan.run, engine=engine),
+                engine=read_engine(engine),
                 config=self.plan.config | {"engine": engine},
             )
         run, task = self.plan.run, self.plan.task
         self.identities = throw_away(task.clients)
         self.inner = EmbeddedGrid(WorkerPool(0), self.identities, run.client, Silent(), store)
-        preprocessing = parse(PreprocessingConfig, run.preprocessing, "preprocessing")
-        width = num_inputs(task.schema, preprocessing)
+        width = num_inputs(task.schema, self.plan.preprocessing)
         makeup = makeup_of(initial_model(task, width, run.seed), width)
         self.template = makeup.weights
-        privacy = parse(PrivacyConfig, run.privacy, "privacy")
-        self.is_encrypted = privacy.is_encrypted
-        terms = terms_of(run)
-        contents = contents_of(task, makeup, LocalObjective(), run.training)
+        self.is_encrypted = run.privacy.is_encrypted
+        terms = self.plan.terms
+        contents = contents_of(task, makeup, LocalObjective(), terms.training)
         if task.w_max is None:  # there is no audit before these exchanges
             terms, contents = replace(terms, w_max=256), replace(contents, w_max=256)
         self.nodes = read_nodes(self.inner, 60.0)
-        self.setting = Setting(
-            run="run",
-            channel=Channel(self.inner, self.nodes, 60.0),
+        roster = read_roster(self.identities.roster) if self.is_encrypted else None
+        channel = Channel(self.inner, self.nodes, 60.0)
+        self.setting = server_federation.Federation(
+            run=replace(run, rounds=5, deadline_s=60.0),
+            run_id="run",
+            clients=server_federation.Clients(channel, roster, (), None),
             terms=terms,
             contents=contents,
-            privacy=privacy,
             template=self.template,
-            rounds=5,
-            min_replies=None,
-            roster=read_roster(self.identities.roster) if self.is_encrypted else None,
+            folder=RunFolder(Path("nowhere")),
+            underway=None,
         )
 
     def over(self, grid, min_replies=None):
         """The setting over another grid, with another number of replies."""
-        channel = replace(self.setting.channel, grid=grid)
-        return replace(self.setting, channel=channel, min_replies=min_replies, watch=Watch())
+        clients = self.setting.clients
+        clients = replace(clients, channel=replace(clients.channel, grid=grid))
+        run = replace(self.setting.run, min_replies=min_replies)
+        return replace(self.setting, run=run, clients=clients, watch=Watch())
 
     def exchange(self, kind="train", groups=None):
         """The first round, with all clients in one group or in the groups given."""

@@ -3,7 +3,7 @@
 from functools import partial
 
 from calyx.config.section import parse
-from calyx.simulation.planning import EmbeddedConfig, RayConfig
+from calyx.simulation.engine import EmbeddedConfig, RayConfig
 from support.option_effects import (
     dealt,
     harmed,

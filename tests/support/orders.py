@@ -1,10 +1,9 @@
 """Orders of a run as an honest server writes them; without rows, models or clients."""
 
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import RunConfig, parse
 from calyx.run.order import Link, Order, terms_of
 
-TERMS = terms_of(parse(RunConfig, resolve(compose([])), ""))
+TERMS = terms_of(resolve(compose([])))
 NAMES = tuple("abcdef")
 
 

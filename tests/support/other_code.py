@@ -7,7 +7,7 @@ from pathlib import Path
 
 from calyx.composing.compose import compose, resolve
 from calyx.flower.messages import Operator, build_bundle
-from server.job import to_run_config
+from server.job import Engine, to_run_config
 
 TEXT = """\
 [project]
@@ -34,7 +34,9 @@ def main(control_port, roster, *overrides):
     evil = build_bundle(files | {"LICENSE": b"x", "README.md": b"x"})
     config = resolve(compose([*overrides, "engine=superlink"]))
     text = Path(roster).read_text()
-    run_id = operator.start(evil, to_run_config(config, Path("evil"), resume=False, roster=text))
+    engine = Engine(name="superlink", clients_remember=True)
+    job = to_run_config(config, Path("evil"), resume=False, roster=text, engine=engine)
+    run_id = operator.start(evil, job)
     deadline = time.monotonic() + 90
     while operator.status(run_id)[0] != "finished" and time.monotonic() < deadline:
         time.sleep(0.5)

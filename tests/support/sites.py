@@ -24,7 +24,7 @@ class Sites(Federation):
     def _start(self):
         for name, node in self.nodes.items():
             section = self.plan.run.client | {"state_dir": str(self._folder / name)}
-            keys = (self.identities.private[name], self.identities.roster)
+            keys = self.identities.keys_of(name)
             self.inner._contexts[node].node_config.update(node_config(name, section, keys))
 
     def restart(self, name):

@@ -5,6 +5,7 @@ from flwr.serverapp import Grid
 
 from calyx.flower.messages import SERVER_NODE
 from calyx.simulation.embedded import RUN_ID
+from calyx.simulation.engine import tell
 from calyx.wire import messages as wire
 from server.app import app
 from server.job import to_run_config
@@ -85,6 +86,7 @@ def run_server(federation, grid, folder, resume=False, **changes):
     """
     phases = {"phases": ["preprocess", "train", "validate", "release"]}
     config = federation.plan.config | phases | changes
-    run_config = to_run_config(config, folder, resume=resume, roster=federation.identities.roster)
-    app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(run_config)))
+    roster, engine = federation.identities.roster, tell(federation.plan.engine)
+    job = to_run_config(config, folder, resume=resume, roster=roster, engine=engine)
+    app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
     return folder

@@ -12,10 +12,12 @@ from calyx.cli.changed_rows import describe_changed, find_changed
 from calyx.cli.sweep.folders import Todo
 from calyx.cli.sweep.outcomes import find_outcomes
 from calyx.composing.defaults import fill_in_defaults
-from calyx.config.section import RunConfig, canonical_json, parse
+from calyx.config.section import canonical_json, parse
 from calyx.errors import UserError
 from calyx.run.folder import RunFolder
+from calyx.run.order import Terms, terms_of
 from server.checkpoints import load_newest
+from server.config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,17 @@ class BegunJob:
 
     folder: RunFolder
     run: RunConfig
+    terms: Terms
     todo: Todo
 
 
 def trials_below(folder: Path) -> list[BegunJob]:
     """The finished trials of a search, which repeats none."""
     done = [RunFolder(one.folder) for one in find_outcomes(folder) if one.status == "finished"]
+    configs = [fill_in_defaults(one.read_config()) for one in done]
     return [
-        BegunJob(one, parse(RunConfig, fill_in_defaults(one.read_config()), ""), "nothing")
-        for one in done
+        BegunJob(one, parse(RunConfig, config, ""), terms_of(config), "nothing")
+        for one, config in zip(done, configs, strict=True)
     ]
 
 
@@ -44,13 +48,13 @@ def check_rows(jobs: Sequence[BegunJob]) -> None:
             continue
         if job.todo == "nothing":
             source = canonical_json({"task": job.run.task, "client": job.run.client})
-            run_id = str(job.folder.read_summary().get("run"))
+            run_id = str(job.folder.read_summary().run)
             if source in seen:
                 continue
             seen.add(source)
         else:
             run_id = load_newest(job.folder.checkpoints)[0].run
-        changed = find_changed(job.folder, job.run, run_id)
+        changed = find_changed(job.folder, job.run, job.terms, run_id)
         if changed:
             raise UserError(
                 f"{describe_changed(changed, f'the job in {job.folder.path}')}. Put them back, or "

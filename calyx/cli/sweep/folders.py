@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from calyx.cli.sweep.outcomes import FILE
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError, UserError
 from calyx.files.foreign import check_own, check_plain
 from calyx.files.plain import read_plain
@@ -13,6 +13,7 @@ from calyx.run.folder import RunFolder
 from calyx.run.order import run_digest
 from calyx.simulation.planning import Plan
 from server.checkpoints import load_newest
+from server.config import RunConfig
 
 Todo = Literal["nothing", "resume", "begin"]
 
@@ -35,7 +36,7 @@ def what_to_do(folder: RunFolder, wanted: RunConfig, config: dict[str, Any]) -> 
             f"The folder {folder.path} holds a run of another version of Calyx ({error}) Go on with the "
             "version that began it, or choose another hydra.sweep.dir."
         ) from None
-    if run_digest(run, found) != run_digest(wanted, config):
+    if run_digest(found) != run_digest(config):
         raise UserError(
             f"The folder {folder.path} holds a run of another config; give the sweep the overrides "
             "that it was begun with, or another hydra.sweep.dir."
@@ -55,7 +56,7 @@ def make_ready(folder: RunFolder, plan: Plan) -> Todo:
     todo = what_to_do(folder, plan.run, plan.config)
     if todo == "resume":
         state, _ = load_newest(folder.checkpoints)
-        if state.config != run_digest(plan.run, plan.config):
+        if state.config != run_digest(plan.config):
             raise UserError(
                 f"The checkpoints in {folder.path} are of another run than its config.yaml; remove "
                 "the folder, and the job begins anew."

@@ -13,12 +13,18 @@ from calyx.cli.main import accept_any_terminal
 from calyx.cli.meanings import explain
 from calyx.cli.settling import settle
 from calyx.cli.sweep.folders import make_ready
-from calyx.cli.sweep.outcomes import Outcome, objective_of, settings_of, write_outcome
+from calyx.cli.sweep.outcomes import (
+    Outcome,
+    compared_figure,
+    objective_of,
+    settings_of,
+    write_outcome,
+)
 from calyx.cli.sweep.pruning import Pruned, watch_trial
 from calyx.errors import CalyxError
 from calyx.machine.hardware import cores
-from calyx.pages.ranking.entries import figure_of, number_of
-from calyx.run.folder import Row, RunFolder
+from calyx.run.folder import RunFolder
+from calyx.run.summary import Summary
 from calyx.simulation.planning import Plan, plan
 from calyx.words.digits import number_texts
 
@@ -94,28 +100,23 @@ def _run(checked: Plan, before: Outcome, *, is_alone: bool) -> float:
     write_outcome(replace(before, status="finished"))
     _say(
         before,
-        f"{_figures(summary, objective)} after {summary['rounds']} rounds in {_time(summary)}",
+        f"{_figures(summary, objective)} after {summary.rounds} rounds in {summary.seconds or 0:.1f} s",
     )
     return _objective(summary, objective)
 
 
-def _objective(summary: Row, objective: str) -> float:
+def _objective(summary: Summary, objective: str) -> float:
     """What the sweep compares; NaN if there is no such figure."""
     value = objective_of(summary, objective)
     return math.nan if value is None else value
 
 
-def _figures(summary: Row, objective: str) -> str:
+def _figures(summary: Summary, objective: str) -> str:
     """What is compared, and what a test says of it."""
-    watched = f"best_{figure_of(summary, objective)}"
-    own = [f"{model}_{summary.get('metric', 'accuracy')}" for model in ("test", "personal")]
-    names = [watched, *(name for name in own if name in summary)]
-    texts = number_texts([number_of(summary, name) for name in names])
+    own = [f"{model}_{summary.metric}" for model in ("test", "personal")]
+    names = [compared_figure(summary, objective), *(n for n in own if n in summary.tested)]
+    texts = number_texts([summary.figure(name) for name in names])
     return ", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
-
-
-def _time(summary: Row) -> str:
-    return f"{summary['seconds']:.1f} s"
 
 
 def _say(outcome: Outcome, what: str) -> None:

@@ -4,7 +4,7 @@ In a narrow terminal figures give way to names: they are left to sweep.csv, whic
 the names have no room in a table it becomes a list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
@@ -15,7 +15,6 @@ from rich.table import Table
 from rich.text import Text
 
 from calyx.cli.sweep.outcomes import Outcome, entries_of, settings_of, swept_keys
-from calyx.pages.ranking.entries import number_of
 from calyx.pages.ranking.remarks import (
     Result,
     describe_group,
@@ -24,6 +23,7 @@ from calyx.pages.ranking.remarks import (
     without_effect,
 )
 from calyx.pages.ranking.standings import Group, Line, Standing, rank
+from calyx.run.summary import Summary
 from calyx.words.digits import ABSENT, count_texts, number_texts, shorten_values, spread_texts
 
 SHOWN = 20  # lines of a group; the rest is in sweep.csv
@@ -80,9 +80,9 @@ def find_remarks(outcomes: Sequence[Outcome], groups: Sequence[Group], objective
     """The remarks on a sweep's ranking, one sentence each."""
     entries = entries_of(outcomes, objective)
     results = [
-        Result(entry.settings, entry.seed, entry.model, job.figures)
+        Result(entry.settings, entry.seed, entry.model, job.summary.figures)
         for entry, job in zip(entries, outcomes, strict=True)
-        if job.status == "finished"
+        if job.summary is not None
     ]
     idle = without_effect(results) if len(results) == len(outcomes) else []
     return [*remarks(groups), *missing_figures(entries), *idle]
@@ -97,7 +97,7 @@ def _list_figures(groups: Sequence[Group], objective: str) -> str:
 def board_of(group: Group, outcomes: Sequence[Outcome], *, is_alone: bool) -> Board:
     """What a group's table holds. Only a leader whose lead is its own, of all, is marked as one."""
     lines = group.lines[:SHOWN]
-    figures = {str(job.job): job.figures for job in outcomes}
+    summaries = {str(job.job): job.summary for job in outcomes}
     keys = tuple(key for key, _ in lines[0].standing.settings)
     texts = [shorten_values([dict(one.standing.settings)[key] for one in lines]) for key in keys]
     columns = [
@@ -106,7 +106,7 @@ def board_of(group: Group, outcomes: Sequence[Outcome], *, is_alone: bool) -> Bo
         (_heading(group), tuple(spread_texts([line.values for line in lines]))),
     ]
     for key in (*_SCORES, *_COSTS):
-        samples = [_sample(line, figures, key) for line in lines]
+        samples = [_sample(line, summaries, key) for line in lines]
         if any(samples):
             shown = count_texts if key in _COSTS else number_texts
             columns.append((key, tuple(spread_texts(samples, shown))))
@@ -152,12 +152,13 @@ def seeds_text(one: Standing, group: Group) -> str:
     return text if jobs == len(one.seeds) else f"{text} ({jobs} jobs)"
 
 
-def _sample(line: Line, figures: dict[str, dict[str, object]], key: str) -> list[float]:
+def _sample(line: Line, summaries: Mapping[str, Summary | None], key: str) -> list[float]:
     """One value a seed: the mean of its runs."""
     found = []
     for seed in line.seeds:
-        known = [number_of(figures[e.name], key) for e in line.standing.seeds[seed]]
-        values = [value for value in known if value is not None]
+        own = [summaries[entry.name] for entry in line.standing.seeds[seed]]
+        figures = [one.figure(key) for one in own if one]
+        values = [value for value in figures if value is not None]
         if values:
             found.append(mean(values))
     return found

@@ -59,7 +59,7 @@ class OptunaSweeper(Sweeper):
         print(f"a search of {total} trials in {folder}", flush=True)
         while batch := self._next(study, space, total):
             for number, outcome in self._launch(study, space, batch):
-                value = objective_of(outcome.figures, wanted["monitor"])
+                value = objective_of(outcome.summary, wanted["monitor"])
                 state = {"pruned": optuna.trial.TrialState.PRUNED}.get(
                     outcome.status, optuna.trial.TrialState.FAIL
                 )

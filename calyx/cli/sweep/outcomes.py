@@ -1,25 +1,18 @@
 """What became of a job: said by one small file in its folder, whichever process ran it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from calyx.errors import CalyxError, for_terminal, printable
 from calyx.files.foreign import read_object
 from calyx.files.plain import write_json
-from calyx.model.populations import read_population
-from calyx.pages.ranking.entries import (
-    PERSONAL,
-    Entry,
-    figure_of,
-    kind_of,
-    model_of,
-    number_of,
-    rows_of,
-    why_absent,
-)
-from calyx.run.folder import Row, RunFolder
+from calyx.model.metrics import PERSONAL
+from calyx.pages.ranking.entries import Entry, figure_of, kind_of, why_absent
+from calyx.run.folder import RunFolder
+from calyx.run.json_rows import as_json, parse_row
+from calyx.run.summary import Summary
 
 FILE = "job.json"
 Status = Literal["finished", "failed", "pruned", "unfinished", "not run"]
@@ -27,14 +20,14 @@ Status = Literal["finished", "failed", "pruned", "unfinished", "not run"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """A job at the end of its sweep. `figures` are those of summary.json; none if not finished."""
+    """A job at the end of its sweep."""
 
     job: int
     folder: Path
     overrides: tuple[str, ...]
     status: Status
     error: str = ""  # why it failed, in one line
-    figures: Row = field(default_factory=dict)
+    summary: Summary | None = None  # None if it is not finished
 
 
 def write_outcome(outcome: Outcome) -> None:
@@ -60,7 +53,7 @@ def read_outcome(folder: Path, job: int, overrides: Sequence[str] = ()) -> Outco
     if run.summary.exists() and run.report.exists():
         try:
             return Outcome(
-                job, folder, words, "finished", figures=_make_printable(run.read_summary())
+                job, folder, words, "finished", summary=_make_printable(run.read_summary())
             )
         except CalyxError as error:
             return Outcome(job, folder, words, "failed", str(error))
@@ -70,12 +63,16 @@ def read_outcome(folder: Path, job: int, overrides: Sequence[str] = ()) -> Outco
     return Outcome(job, folder, words, cast(Status, status), printable(str(said.get("error", ""))))
 
 
-def _make_printable(value: Any) -> Any:  # noqa: ANN401 - JSON
+def _make_printable(summary: Summary) -> Summary:
     """A summary whose texts can be put on a terminal and into a file, whoever wrote it."""
+    return parse_row(Summary, _printable(as_json(summary)))
+
+
+def _printable(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
-        return {_make_printable(key): _make_printable(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_make_printable(inner) for inner in value]
+        return {_printable(key): _printable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(inner) for inner in value]
     return printable(value) if isinstance(value, str) else value
 
 
@@ -86,19 +83,26 @@ def find_outcomes(folder: Path) -> list[Outcome]:
     return [read_outcome(path, job) for job, path in sorted(numbered)]
 
 
-def _read_state(folder: Path) -> Row:
+def _read_state(folder: Path) -> dict[str, Any]:
     try:
         return read_object(folder / FILE)
     except (OSError, ValueError):
         return {}
 
 
-def objective_of(figures: Row, objective: str) -> float | None:
+def compared_figure(summary: Summary | None, objective: str) -> str:
     """What jobs are compared by: `objective` of the best round, of a regression in the target's unit.
 
-    `figures` are those of summary.json; None if there is no such finite figure.
+    A summary names its own objective.
     """
-    return number_of(figures, f"best_{figure_of(figures, objective)}")
+    if summary is None:
+        return f"best_{objective}"
+    return f"best_{figure_of(summary.objective or objective, summary.metric)}"
+
+
+def objective_of(summary: Summary | None, objective: str) -> float | None:
+    """The value of `compared_figure`; None if there is no such finite figure."""
+    return summary.figure(compared_figure(summary, objective)) if summary else None
 
 
 def settings_of(overrides: Iterable[str]) -> dict[str, str]:
@@ -118,43 +122,43 @@ def entries_of(outcomes: Sequence[Outcome], objective: str) -> list[Entry]:
     """Jobs as they are ranked, by the overrides that differ."""
     keys = [key for key in swept_keys(outcomes) if key != "seed"]
     # Where no job names a seed they have the config's, which every finished one tells.
-    known = {str(job.figures["seed"]) for job in outcomes if "seed" in job.figures}
+    known = {str(job.summary.seed) for job in outcomes if job.summary}
     default = next(iter(known)) if len(known) == 1 else ""
     names = _figures_compared(outcomes, objective)
-    return [
-        _entry(one, keys, default, f"best_{name}")
-        for one, name in zip(outcomes, names, strict=True)
-    ]
+    return [_entry(one, keys, default, name) for one, name in zip(outcomes, names, strict=True)]
 
 
 def _figures_compared(outcomes: Sequence[Outcome], objective: str) -> list[str]:
-    """The figure of each job, without its `best_`.
+    """The figure of each job.
 
     Classifiers of clients' own are compared by accuracy (`composing/defaults`), common ones by loss: beside
     each other all are compared by accuracy.
     """
-    names = [figure_of(one.figures, objective) for one in outcomes]
+    names = [compared_figure(one.summary, objective) for one in outcomes]
     finished = {
         name
         for one, name in zip(outcomes, names, strict=True)
-        if one.figures.get("metric") == "accuracy"
+        if one.summary and one.summary.metric == "accuracy"
     }
-    if finished != {"val_loss", f"val_{PERSONAL}accuracy"}:
+    if finished != {"best_val_loss", f"best_val_{PERSONAL}accuracy"}:
         return names
     return [name.replace("loss", "accuracy") for name in names]
 
 
 def _entry(one: Outcome, keys: Sequence[str], seed: str, name: str) -> Entry:
-    settings, figures = settings_of(one.overrides), one.figures
-    is_finished = one.status == "finished"
+    settings, summary = settings_of(one.overrides), one.summary
+    named = tuple((key, settings.get(key, "")) for key in keys)
+    if summary is None:
+        own = settings.get("seed", seed)
+        return Entry(str(one.job), named, own, why=f"it is {one.status}", figure=name)
     return Entry(
         name=str(one.job),
-        settings=tuple((key, settings.get(key, "")) for key in keys),
-        seed=str(figures.get("seed", settings.get("seed", seed))),
-        value=number_of(figures, name) if is_finished else None,
-        why=why_absent(figures, name) if is_finished else f"it is {one.status}",
+        settings=named,
+        seed=str(summary.seed),
+        value=summary.figure(name),
+        why=why_absent(summary, name),
         figure=name,
-        kind=kind_of(figures, name) if is_finished else None,
-        rows=read_population(rows_of(figures, name)),
-        model=model_of(figures),
+        kind=kind_of(summary, name),
+        rows=summary.whose(name),
+        model=summary.model_sha256,
     )

@@ -21,10 +21,12 @@ from calyx.cli.sweep.begun_jobs import BegunJob, check_rows, trials_below
 from calyx.cli.sweep.folders import refuse_foreign_files, what_to_do
 from calyx.cli.sweep.overrides import candidates, parse_overrides, read_params
 from calyx.composing.compose import compose, compose_master
-from calyx.config.section import RunConfig, canonical_json
+from calyx.config.section import canonical_json
 from calyx.errors import ConfigError, UserError
 from calyx.run.folder import RunFolder, held
+from calyx.run.order import terms_of
 from calyx.words.extras import advise_extra
+from server.config import RunConfig
 
 EXTRAS = {  # of `hydra/launcher=` and `hydra/sweeper=`: the distribution, and the extra that has it
     "joblib": ("hydra-joblib-launcher", "sweep"),
@@ -191,15 +193,15 @@ def _check_jobs(
         try:
             cfg = compose([*words, *extra], with_hydra=True)
             config = settle(cfg, single=False)
-            run, _, _ = check_config(config)
-            check_simulated(run)
+            checked = check_config(config)
+            check_simulated(checked)
         except ConfigError as error:
             raise ConfigError(f"{_of_job(words, jobs)}{error}") from error
         except ValueError as error:  # Hydra's word for a group that is null, for instance
             raise ConfigError(f"The config cannot be composed: {error}") from error
         with open_dict(cfg.hydra.job):
             cfg.hydra.job.num = number
-        runs.append(run)
+        runs.append(checked.run)
         there = set(collect_written(words, config).values())
         idle.append((there, dict(idle_words(words, config))))
         undone.append((there, dict(undone_words(words, config))))
@@ -212,7 +214,8 @@ def _check_jobs(
         folder = home / str(cfg.hydra.sweep.subdir)
         if are_jobs:
             held_job = RunFolder(folder)
-            begun.append(BegunJob(held_job, run, what_to_do(held_job, run, config)))
+            todo = what_to_do(held_job, checked.run, config)
+            begun.append(BegunJob(held_job, checked.run, terms_of(config), todo))
             refuse_data_folder(folder, config)
         if any(folder == other.folder for other in planned) and are_jobs:
             raise ConfigError(

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calyx.config.section import RunConfig
 from calyx.model.populations import read_population
-from calyx.pages.ranking.entries import figure_of, is_same_rows, number_of, rows_of
-from calyx.run.folder import Row
+from calyx.pages.ranking.entries import figure_of, is_same_rows
+from calyx.run.rows import RoundRow, whose_of
 from calyx.words.digits import number_texts
+from server.config import RunConfig
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -59,34 +59,35 @@ class RoundListener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a round's row. Raises Pruned."""
-        row = getattr(record, "row", None)
+        row: RoundRow | None = getattr(record, "row", None)
         if row is None:
             return
         from calyx.cli.sweep.study import storage_errors
 
-        metric = "r2" if any(key.endswith("_rmse") for key in row) else "accuracy"
-        figure = figure_of({"metric": metric}, self._objective)
-        value = number_of(row, figure)
-        if value is None or row.get("best_round", 0) is None:
+        metric = "r2" if any(name.endswith("_rmse") for name in row.figures) else "accuracy"
+        figure = figure_of(self._objective, metric)
+        value = row.figure(figure)
+        if value is None or row.best_round is None:
             return
         try:
             if not self._is_comparable(row):
                 return
-            if row["round"] not in self._reported:  # a resumed run repeats its last round
-                self._reported.add(row["round"])
-                self._trial.report(value, row["round"])
+            if row.round not in self._reported:  # a resumed run repeats its last round
+                self._reported.add(row.round)
+                self._trial.report(value, row.round)
             is_given_up = self._trial.should_prune()
         except storage_errors() as error:
             log.warning("Optuna's storage does not answer, so nothing is pruned: %s", error)
             return
         if is_given_up:
-            raise Pruned(f"{figure} {number_texts([value])[0]} after round {row['round']}")
+            raise Pruned(f"{figure} {number_texts([value])[0]} after round {row.round}")
 
-    def _is_comparable(self, row: Row) -> bool:
+    def _is_comparable(self, row: RoundRow) -> bool:
         """Whether the row is of the rows that the study's first trial of this seed was judged on."""
-        rows, key = rows_of(row, self._objective), f"validated_on, seed {self._seed}"
+        whose = whose_of(row.validated_on, self._objective)
+        key = f"validated_on, seed {self._seed}"
         first = self._trial.study.user_attrs.get(key)
-        if first is None and rows is not None:
-            self._trial.study.set_user_attr(key, rows)
+        if first is None and whose is not None:
+            self._trial.study.set_user_attr(key, whose.to_json())
             return True
-        return is_same_rows(read_population(first), read_population(rows))
+        return is_same_rows(read_population(first), whose)

@@ -12,8 +12,8 @@ from calyx.cli.sweep.space import Space, read_space
 from calyx.cli.sweep.study import check_no_other_study, check_space, read_settings
 from calyx.composing.compose import resolve
 from calyx.composing.defaults import stopping_of
-from calyx.config.section import better_is
 from calyx.errors import ConfigError, UserError
+from calyx.model.metrics import better_is
 from calyx.pages.ranking.remarks import remarks
 from calyx.pages.ranking.standings import rank
 from calyx.words.digits import number_texts

@@ -1,15 +1,11 @@
 """A run as far as it is compared: its setting and seed, its figure, and of which rows that is."""
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population, is_same_population
+from calyx.run.summary import Summary
 from calyx.words.digits import number_texts
-
-Figures = Mapping[str, Any]  # summary.json
-PERSONAL = "personal_"
 
 
 @dataclass(frozen=True)
@@ -43,15 +39,15 @@ class Entry:
     model: str | None = None  # SHA-256
 
 
-def figure_of(figures: Figures, objective: str) -> str:
-    """The figure by which jobs are compared, without its `best_`; `objective` where they do not say.
+def figure_of(objective: str, metric: str) -> str:
+    """The figure by which jobs of such an objective are compared, without its `best_`.
 
     A regression's loss is in units of its target's scale, which a schema may choose; two are
     compared by their error in the target's own unit, which has the same order on the same rows.
     """
-    name = str(figures.get("objective") or objective)
-    is_regression = figures.get("metric", "accuracy") != "accuracy"
-    return f"{name.removesuffix('loss')}rmse" if is_regression and name.endswith("loss") else name
+    is_regression = metric != "accuracy"
+    is_loss = is_regression and objective.endswith("loss")
+    return f"{objective.removesuffix('loss')}rmse" if is_loss else objective
 
 
 def is_smaller_better(figure: str) -> bool:
@@ -59,52 +55,24 @@ def is_smaller_better(figure: str) -> bool:
     return not figure.endswith(("accuracy", "r2"))
 
 
-def number_of(figures: Figures, name: str) -> float | None:
-    """A figure that is a finite number; None for all else."""
-    value = figures.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:  # a whole number beyond all floats
-        return None
-
-
-def why_absent(figures: Figures, name: str) -> str:
+def why_absent(summary: Summary, name: str) -> str:
     """Why a summary has no such figure, as a clause."""
-    reasons = figures.get("absent")
-    said = reasons.get(name) if isinstance(reasons, Mapping) else None
-    return str(said) if said else f"its summary.json has no {name}"
+    return summary.absent.get(name) or f"its summary.json has no {name}"
 
 
-def model_of(figures: Figures) -> str | None:
-    """The SHA-256 of the model of a summary; None if it tells none."""
-    value = figures.get("model_sha256")
-    return value if isinstance(value, str) else None
-
-
-def kind_of(figures: Figures, figure: str) -> Kind:
+def kind_of(summary: Summary, figure: str) -> Kind:
     """What `figure` of a summary is."""
-    classes = figures.get("classes")
-    rows = rows_of(figures, figure)
-    over = rows.get("over", "rows") if isinstance(rows, Mapping) else "rows"
+    whose = summary.whose(figure)
     # Own models answer for the same rows as the common one: of these two either may be the better.
     plain = f"test_{figure}" if figure.startswith(PERSONAL) else figure
     plain = plain.replace(PERSONAL, "", 1)
     return Kind(
-        task=str(figures.get("task", "")),
+        task=summary.task,
         figure=plain,
-        over=str(over),
-        classes=tuple(map(str, classes)) if isinstance(classes, list | tuple) else (),
+        over=whose.over if whose else "rows",
+        classes=summary.classes,
         is_smaller_better=is_smaller_better(plain),
     )
-
-
-def rows_of(figures: Figures, figure: str) -> object:
-    """Of whom `figure` is, as a file says: own models beside a common one may be of fewer clients."""
-    key = "validated_on" if "val_" in figure else "tested_on"
-    own = figures.get(f"{PERSONAL}{key}") if PERSONAL in figure else None
-    return figures.get(key) if own is None else own
 
 
 def is_same_rows(one: Population | None, other: Population | None) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calyx.pages.ranking.entries import PERSONAL, Entry, rows_text
+from calyx.model.metrics import PERSONAL
+from calyx.pages.ranking.entries import Entry, rows_text
 from calyx.pages.ranking.standings import Group, Settings, Standing
 
 _MOST_NAMED = 3  # settings or keys in one remark

@@ -36,7 +36,9 @@ NOT_WRITTEN = {  # made by the program for itself: what travels, and what a repo
         "ScaffoldLocal",
         "PersonalObjective",
         "Begun",
+        "Engine",
         "LeftOut",
+        "WrittenPreprocessing",  # its keys are those of PreprocessingConfig
     ),
 }
 PACKAGES = (calyx, client, server, strategies)

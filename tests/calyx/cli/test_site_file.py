@@ -16,17 +16,17 @@ from calyx.cli.overrides import quote_overrides
 from calyx.cli.site_file import task_template
 from calyx.cli.template_check import outside_template
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import RunConfig, parse
+from calyx.config.section import parse
 from calyx.errors import ConfigError, UserError
 from calyx.fleet.site import read_site_config
 from calyx.preprocessing.choice import choose
-from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, terms_of
 from calyx.simulation.planning import asked_of
 from calyx.tasks.registry import load_task
 from client.gate.admission import closed
 from client.gate.policy import all_beyond, check_policy
 from client.gate.templates import around
+from server.config import RunConfig
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
@@ -50,10 +50,12 @@ OWN = {
 
 
 def default_run(overrides):
-    """The run of a config as the server would have it before anything was counted."""
-    run = parse(RunConfig, resolve(compose(quote_overrides(overrides))), "")
-    schema = load_task(run.task).schema
-    return replace(run, preprocessing=choose(run.preprocessing, schema, run.phases).section)
+    """A run as the server would have it before anything was counted: its config, terms and task."""
+    config = resolve(compose(quote_overrides(overrides)))
+    run, terms = parse(RunConfig, config, ""), terms_of(config)
+    task = load_task(run.task)
+    name = choose(run.preprocessing, task.schema, run.phases).cfg.name
+    return run, replace(terms, preprocessing=terms.preprocessing | {"name": name}), task
 
 
 @pytest.fixture(scope="module")
@@ -103,21 +105,20 @@ def test_a_tasks_template_is_that_of_csv_around_its_own_defaults(task):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_order_of_a_tasks_default_run_is_within_its_template(task, strategy, rows):
     place = [f"task.data_dir={rows}"] if task == "csv" else []
-    run = default_run([f"task={task}", f"strategy={strategy}", *place])
-    policy, privacy = task_template(task).policy, parse(PrivacyConfig, run.privacy, "privacy")
-    terms = replace(terms_of(run), w_max=1024)  # as a survey found it
+    run, terms, own = default_run([f"task={task}", f"strategy={strategy}", *place])
+    policy, terms = task_template(task).policy, replace(terms, w_max=1024)  # as a survey found it
     constants = [[[0.0, None, None, 0.0, 1.0]]]
-    federated = run.preprocessing | {"name": "federated", "fitted": constants}
+    federated = terms.preprocessing | {"name": "federated", "fitted": constants}
     lasting = {"rounds": run.rounds, "deadline_s": run.deadline_s}
     for kind, cv in [
         *((kind, None) for kind in ("train", "evaluate", "test", "statistics")),
         *((kind, Cv(k=k, fold=0)) for kind in ("train", "test") for k in (5, 10)),
         *((kind, Cv(k=5, fold=None)) for kind in ("statistics", "cv")),
     ]:
-        for preprocessing in (run.preprocessing, federated):
+        for preprocessing in (terms.preprocessing, federated):
             of = replace(terms, preprocessing=preprocessing, cv=cv)
-            check_policy(order(kind, terms=of, **lasting), privacy, policy, is_site=True)
-    assert outside_template(run) == []
+            check_policy(order(kind, terms=of, **lasting), run.privacy, policy, is_site=True)
+    assert outside_template(run, terms, own) == []
 
 
 def test_what_the_pages_start_is_within_the_template_of_its_task(monkeypatch, rows):
@@ -139,7 +140,7 @@ def test_what_the_pages_start_is_within_the_template_of_its_task(monkeypatch, ro
     assert ("task=csv", "seed=7", "rounds=20") in found  # deploy.md's own submit
     for words in found:
         place = [f"task.data_dir={rows}"] if "task=csv" in words else []
-        assert outside_template(default_run([*words, *place])) == [], words
+        assert outside_template(*default_run([*words, *place])) == [], words
 
 
 def test_the_pages_lines_let_in_what_the_templates_refuse_by_name():
@@ -153,20 +154,20 @@ def test_the_pages_lines_let_in_what_the_templates_refuse_by_name():
     experiments = [f"experiment={p.stem}" for p in (ROOT / "conf" / "experiment").glob("*.yaml")]
     refused = set()
     for words in (recommended, *([word] for word in (*others, *experiments))):
-        run = default_run(words)
-        template = task_template(str(run.task["name"]))
+        run, terms, task = default_run(words)
+        template = task_template(task.name)
         bounds = template.bounds | {k: v for line in lines for k, v in line.items()}
         bounds["strategy.name"] = [*names, run.strategy.name] if words[0] in others else [*names]
         policy = replace(template.policy, bounds=bounds)
-        assert all_beyond(asked_of(run), (run.rounds, run.deadline_s), policy) == [], words
-        refused |= {words[-1]} if outside_template(run) else set()
+        assert all_beyond(asked_of(run, terms), (run.rounds, run.deadline_s), policy) == [], words
+        refused |= {words[-1]} if outside_template(run, terms, task) else set()
     named = {"experiment=digits-scaffold", "experiment=robust-median", "strategy=median"}
     assert refused == named | set(others)
 
 
 def test_a_run_outside_the_template_is_told_key_by_key():
     run = default_run(["task=heart", "training.lr=0.3", "rounds=200", "privacy.n_min=3", "cv.k=3"])
-    (said,) = outside_template(run)
+    (said,) = outside_template(*run)
     for words in (
         "calyx keys site NAME --task heart",
         "training.lr is 0.3, outside the bound of {min: 0.001, max: 0.2}",
@@ -176,10 +177,10 @@ def test_a_run_outside_the_template_is_told_key_by_key():
     ):
         assert words in said
     assert "--drawn" not in said
-    (said,) = outside_template(default_run(["task=heart", "cohort_size=4"]))
+    (said,) = outside_template(*default_run(["task=heart", "cohort_size=4"]))
     assert "cohort_size is 4, outside the bound of [null]" in said
     assert "With --drawn, that command writes one that allows cohort_size." in said
-    assert "refuse privacy=none" in outside_template(default_run(["privacy=none"]))[0]
+    assert "refuse privacy=none" in outside_template(*default_run(["privacy=none"]))[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from support.csv_files import write_folder
 
 from calyx.cli import resume, submit
 from calyx.cli.following import _why
-from calyx.config.section import RunConfig, parse
 from calyx.errors import UserError
 from calyx.run.folder import RunFolder
 from calyx.run.order import run_digest
@@ -61,7 +60,7 @@ def test_more_rounds_than_the_template_allows_are_said_when_a_run_goes_on(
     folder = RunFolder(Path("run"))
     folder.path.mkdir()
     folder.write_config(config)
-    digest = run_digest(parse(RunConfig, config, ""), config)
+    digest = run_digest(config)
     weights = {"w": np.zeros(1, np.float32)}
     save(folder.checkpoints, RunState("id", digest, 2, weights, {}, None), keep=1)
     driven = []

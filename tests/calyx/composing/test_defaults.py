@@ -5,9 +5,11 @@ import pytest
 
 from calyx.composing.compose import compose, resolve
 from calyx.composing.defaults import fill_in_defaults, learning_rate
-from calyx.config.section import RunConfig, better_is, parse
+from calyx.config.section import parse
 from calyx.data.schema import Column, Schema, Target
 from calyx.errors import ConfigError
+from calyx.model.metrics import better_is
+from server.config import RunConfig
 from server.phases.train import settings_of
 
 
@@ -111,7 +113,7 @@ def test_every_figure_has_its_direction():
 def test_a_sum_has_room_for_the_clients_that_there_are(words, room):
     """200 clients are no mistake of who has never heard of a sum's room."""
     small = ["privacy=none", "task.min_rows=1", "task.partition=iid"]
-    assert settled(*small, *words).privacy["n_max"] == room
+    assert settled(*small, *words).privacy.n_max == room
 
 
 def schema_of(columns, classes=("a", "b")):
@@ -185,9 +187,9 @@ def rows(tmp_path_factory):
 )
 def test_a_table_of_ones_own_gets_the_rules_learning_rate_unless_it_is_written(rows, words, lr):
     run = settled("task=csv", rows, *words)
-    assert run.training["lr"] == lr
+    assert run.training.lr == lr
     assert (run.rounds, run.stopping.patience) == (100, 30)
-    assert (run.training["epochs"], run.training["batch_size"]) == (2, 8)
+    assert (run.training.epochs, run.training.batch_size) == (2, 8)
 
 
 def test_what_is_filled_in_stays_when_a_run_goes_on(rows):
@@ -198,8 +200,8 @@ def test_what_is_filled_in_stays_when_a_run_goes_on(rows):
 
 
 def test_other_tasks_keep_their_own_learning_rate_and_can_ask_for_the_rules():
-    assert settled().training["lr"] == 0.5
-    assert settled("training.lr=null").training["lr"] == 0.1
+    assert settled().training.lr == 0.5
+    assert settled("training.lr=null").training.lr == 0.1
 
 
 @pytest.mark.parametrize(

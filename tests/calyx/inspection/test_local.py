@@ -97,20 +97,6 @@ def test_the_last_version_tells_more_and_the_same_thing_once(heart_dir):
     assert warned(local_findings(sound, HEART.schema, before)) == []
 
 
-def test_constant_columns_are_one_finding():
-    schema = Schema(tuple(Column(f"p{i}", "numeric") for i in range(9)), ("a", "b"))
-    x = np.ones((50, 9))
-    x[:, 8] = np.linspace(0, 1, 50) ** 2
-    (finding,) = local_findings(Table(x, np.zeros(50, np.int64)), schema)
-    assert (finding.check, finding.severity, finding.column, finding.count) == (
-        "constant",
-        "info",
-        None,
-        8,
-    )
-    assert "and 4 more" in finding.message
-
-
 def test_the_same_rows_give_the_same_findings():
     task = digits()
     rows = task.load(task.clients[0], None, 1)

@@ -3,8 +3,10 @@
 import pytest
 
 from calyx.composing.compose import compose, resolve
+from calyx.config.section import parse
 from calyx.data.schema import Column, Schema
-from calyx.preprocessing.choice import choose, fallen_back
+from calyx.preprocessing.choice import choose, fall_back
+from calyx.preprocessing.config import PreprocessingConfig, WrittenPreprocessing
 from calyx.tasks.registry import load_task
 
 PHASES = ("audit", "preprocess", "train", "validate", "release")
@@ -19,13 +21,17 @@ PIXEL = Column("p", "image", low=0, high=16)
 
 
 def chosen(*columns, phases=PHASES, **changes):
-    return choose(AUTO | changes, Schema(columns, ("no", "yes")), phases)
+    return choose(written(AUTO | changes), Schema(columns, ("no", "yes")), phases)
+
+
+def written(section):
+    return parse(WrittenPreprocessing, section, "preprocessing")
 
 
 @pytest.mark.parametrize("columns", [(AGE,), (AGE, SEX), (SEX,), (AGE, PIXEL)])
 def test_columns_of_declared_ranges_are_scaled_by_everybodys_sums(columns):
     choice = chosen(*columns)
-    assert choice.section == AUTO | {"name": "federated"}
+    assert choice.cfg == parse(PreprocessingConfig, AUTO | {"name": "federated"}, "")
     assert (choice.is_default, choice.why_local) == (True, "")
 
 
@@ -39,43 +45,44 @@ def test_columns_of_declared_ranges_are_scaled_by_everybodys_sums(columns):
 )
 def test_where_nothing_is_learnt_each_clients_own_costs_nothing_and_is_not_said(columns, changes):
     choice = chosen(*columns, **changes)
-    assert (choice.section["name"], choice.why_local) == ("local", "")
+    assert (choice.cfg.name, choice.why_local) == ("local", "")
     assert not choice.is_default
 
 
 def test_a_column_without_a_range_is_named_with_the_cure():
     choice = chosen(AGE, BARE, SEX)
-    assert choice.section["name"] == "local"
+    assert choice.cfg.name == "local"
     assert "no range of the numeric column mass: with low and high" in choice.why_local
 
 
 @pytest.mark.parametrize("phases", [PHASES[1:], ("preprocess", "audit", *PHASES[2:])])
 def test_without_an_audit_before_it_there_are_no_sums(phases):
     choice = chosen(AGE, phases=phases)
-    assert choice.section["name"] == "local"
+    assert choice.cfg.name == "local"
     assert "put audit first in phases" in choice.why_local
 
 
 def test_an_audit_alone_counts_what_a_run_would_fit_on():
-    assert chosen(AGE, phases=("audit",)).section["name"] == "federated"
+    assert chosen(AGE, phases=("audit",)).cfg.name == "federated"
 
 
 @pytest.mark.parametrize("name", ["local", "federated", "none"])
 def test_what_is_written_by_hand_is_taken_as_it_is(name):
     choice = chosen(BARE, name=name)
-    assert (choice.section["name"], choice.is_default, choice.why_local) == (name, False, "")
+    assert (choice.cfg.name, choice.is_default, choice.why_local) == (name, False, "")
 
 
 @pytest.mark.parametrize(("task", "name"), [("digits", "local"), ("heart", "federated")])
 def test_the_tasks_that_are_delivered_get_what_suits_them(task, name):
     config = resolve(compose([f"task={task}"]))
-    choice = choose(config["preprocessing"], load_task(config["task"]).schema, config["phases"])
-    assert (choice.section["name"], choice.why_local) == (name, "")
+    section, schema = written(config["preprocessing"]), load_task(config["task"]).schema
+    choice = choose(section, schema, config["phases"])
+    assert (choice.cfg.name, choice.why_local) == (name, "")
 
 
 def test_sums_that_lack_are_said_and_each_client_fits_its_own():
-    choice = fallen_back(chosen(AGE), "no site gives moments of age")
-    assert choice.section == AUTO | {"name": "local"}
+    choice = fall_back(chosen(AGE), "no site gives moments of age")
+    assert choice.cfg == parse(PreprocessingConfig, AUTO | {"name": "local"}, "")
     assert choice.why_local.startswith(
         "No site gives moments of age. A site gives sums where it has"
     )

@@ -9,7 +9,7 @@ from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import append_lines, read_lines, write_atomically
 from calyx.run.folder import RunFolder, claim, held
-from server.job import read_job, to_run_config
+from server.job import Engine, read_job, to_run_config
 
 
 def test_a_folder_is_free_until_a_run_has_written_into_it(tmp_path):
@@ -107,13 +107,15 @@ def test_an_event_has_its_time_kind_severity_and_sentence(tmp_path):
 
 
 def test_a_job_goes_through_flowers_run_config(tmp_path):
-    job = read_job(to_run_config(resolve(compose([])), tmp_path, resume=True, roster=None))
-    assert (job.run.rounds, job.run_dir, job.resume) == (40, str(tmp_path), True)
+    config, engine = resolve(compose([])), Engine(name="embedded", clients_remember=False)
+    job = read_job(to_run_config(config, tmp_path, resume=True, roster=None, engine=engine))
+    assert (job.run.rounds, job.run_dir, job.resume) == (40, tmp_path, True)
+    assert (job.config, job.engine) == (config, engine)
 
 
 def test_flwr_run_gives_overrides_and_cannot_encrypt():
     job = read_job({"config": "privacy=none rounds=3"})
-    assert (job.run.rounds, job.run.privacy["name"], job.resume) == (3, "none", False)
+    assert (job.run.rounds, job.run.privacy.name, job.resume) == (3, "none", False)
     for empty in ({}, {"config": ""}):
         with pytest.raises(ConfigError, match="`flwr run` has no keys"):
             read_job(empty)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.protocol import Cohort, rules
 
 from calyx.vector.contribution import Contribution, Count, Layout, Metric, decode, encode
-from calyx.vector.quantise import FixedPoint, dequantise, quantise
+from calyx.vector.quantise import FixedPoint, quantise, signed
 
 LENGTHS = st.sampled_from([1, 2, 7, 100]) | st.integers(1, 300)
 
@@ -77,7 +77,7 @@ def test_a_power_of_two_clients_all_at_the_clip_are_summed_without_overflow(bits
     x = np.full(5, sign * 3.0, dtype=np.float32)
     vectors = {u: quantise(x, 1.0, np.zeros(5, dtype=np.float32), fixed) for u in range(8)}
     total = Cohort(8, rules(5, modulus_bits=bits), vectors=vectors).run()
-    np.testing.assert_allclose(dequantise(total, fixed), sign * 8.0, atol=8 * fixed.step)
+    np.testing.assert_allclose(signed(total, fixed) * fixed.step, sign * 8.0, atol=8 * fixed.step)
 
 
 LAYOUT = Layout(FixedPoint(32, 8, 1.0), 16, (("w", (2,)), ("empty", (0,))), (), ())

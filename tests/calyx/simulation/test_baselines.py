@@ -12,10 +12,10 @@ from calyx.simulation.baselines import (
     Baselines,
     Federated,
     Figure,
-    Question,
     Tested,
     as_row,
     compute_baselines,
+    question_of,
 )
 from calyx.simulation.workers import WorkerPool
 from client.rows.data import prepare_rows
@@ -93,7 +93,7 @@ def test_why_a_baseline_could_not_be_trained_is_in_its_authors_words(monkeypatch
     monkeypatch.setattr("calyx.simulation.baselines.train", lambda *_: {}["colour"])
     plan = Federation().plan
     with WorkerPool(0) as pool:
-        found = compute_baselines(pool, Question(plan.terms, 1, plan.sites))
+        found = compute_baselines(pool, question_of(plan, 1))
     assert found.startswith("KeyError: 'colour' (simulation/test_baselines.py, line ")
 
 
@@ -117,7 +117,7 @@ def test_a_client_alone_is_as_good_at_home_as_scikit_learns_model(tmp_path):
     plan = Federation("task=csv", f"task.data_dir={tmp_path}").plan
     with WorkerPool(0) as pool:
         told = []
-        asked = Question(plan.terms, 20, plan.sites)
+        asked = question_of(plan, 20)
         found = compute_baselines(pool, asked, lambda *progress: told.append(progress))
     _check_told(told)
     right = rows = 0

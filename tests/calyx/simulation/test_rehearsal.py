@@ -9,13 +9,12 @@ import torch
 from torch import nn
 
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import RunConfig, parse
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError
 from calyx.run.order import terms_of
 from calyx.simulation import rehearsal
 from calyx.simulation.planning import plan
-from calyx.simulation.rehearsal import Found, Rehearsal, look, rehearse
+from calyx.simulation.rehearsal import Found, look, rehearsal_of, rehearse
 from calyx.simulation.trial import some
 from calyx.simulation.workers import WorkerPool
 from calyx.tasks.digits import Digits
@@ -31,7 +30,7 @@ def checked():
 
 @pytest.fixture
 def asked(checked):
-    return Rehearsal(checked.terms, checked.sites, is_trained=True)
+    return rehearsal_of(checked)
 
 
 def test_a_regression_is_rehearsed_on_its_exact_targets():
@@ -123,7 +122,7 @@ def test_rows_that_are_others_each_time_are_said(asked, monkeypatch):
         return Table(np.random.default_rng().random((20, 64)), np.arange(20) % 10)
 
     monkeypatch.setattr(Digits, "load", load)
-    (said,) = look(Rehearsal(asked.terms, asked.sites, is_trained=False)).said
+    (said,) = look(replace(asked, is_trained=False)).said
     assert "are others each time they are loaded: the same seed will not give" in said
 
 
@@ -162,7 +161,7 @@ def test_rows_in_the_order_of_a_set_are_others_in_another_process(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
     config = resolve(compose(["task.num_clients=3"]))
-    terms = replace(terms_of(parse(RunConfig, config, "")), task={"name": name})
+    terms = replace(terms_of(config), task={"name": name})
     site = read_site(node_config("a", config["client"]))
     version = read_rows(terms, "a", None).version
     assert rehearsal._repeats_elsewhere(terms, site, version) is repeats

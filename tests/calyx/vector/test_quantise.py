@@ -11,10 +11,10 @@ from calyx.vector.quantise import (
     FixedPoint,
     add,
     decode_unsigned,
-    dequantise,
     encode_unsigned,
     pack,
     quantise,
+    signed,
     unpack,
 )
 
@@ -41,13 +41,13 @@ def test_a_sum_of_residues_equals_the_sum_of_signed_integers(fixed, n, random):
     for _ in range(n):
         x = (rng.standard_normal(d) * fixed.clip).astype(np.float32)
         vector = quantise(x, rng.integers(257) / 256, rng.random(d, dtype=np.float32), fixed)
-        signed = [
+        steps = [
             int(v) - (int(v) >> (fixed.modulus_bits - 1) << fixed.modulus_bits) for v in vector
         ]
-        assert all(abs(s) < 2 ** (fixed.bits - 1) for s in signed)
-        oracle = [a + b for a, b in zip(oracle, signed, strict=True)]
+        assert all(abs(s) < 2 ** (fixed.bits - 1) for s in steps)
+        oracle = [a + b for a, b in zip(oracle, steps, strict=True)]
         total = add(total, vector, fixed)
-    assert dequantise(total, fixed).tolist() == [value * fixed.step for value in oracle]
+    assert signed(total, fixed).tolist() == oracle
 
 
 @pytest.mark.parametrize("bits", [16, 24, 32])
@@ -61,7 +61,7 @@ def test_the_largest_cohort_all_at_the_clip_does_not_overflow(bits, n_max, clip,
         x = np.full(3, sign * 1e9, dtype=np.float32)
         total = add(total, quantise(x, 1.0, np.zeros(3, dtype=np.float32), fixed), fixed)
     np.testing.assert_allclose(
-        dequantise(total, fixed), sign * n_max * clip, atol=n_max * fixed.step
+        signed(total, fixed) * fixed.step, sign * n_max * clip, atol=n_max * fixed.step
     )
 
 

@@ -14,7 +14,7 @@ from support.orders import TERMS, digit, link, order
 
 from calyx.model.weights import hash_weights
 from calyx.run.order import Cv
-from server.work import initial_template
+from server.run_context import make_initial
 
 
 @pytest.fixture
@@ -130,7 +130,8 @@ def test_what_travels_beside_a_model_makes_no_other_model_of_it(tmp_path):
     clients = Clients(federation)
     for name in clients.names:
         clients.contexts[name] = clients.fresh(name, state_dir=str(tmp_path / name))
-    weights = initial_template(federation.plan.run, federation.plan.task)
+    plan = federation.plan
+    weights = make_initial(plan.task, plan.terms, plan.preprocessing).template
     (beside, *_) = [name for name in weights if name not in federation.template]
     other = weights | {beside: weights[beside] + weights[beside].dtype.type(1e-30)}
     assert hash_weights(other) != hash_weights(weights)

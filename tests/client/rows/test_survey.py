@@ -58,7 +58,7 @@ def test_folds_are_counted_in_the_same_vector_as_all_rows(clients):
     task = clients.federation.plan.task
     survey = survey_of(task, terms)
     assert survey.samples == ("all", "train", "fold-0", "fold-1", "fold-2")
-    layout = statistics_parts(clients.federation.setting.privacy, survey).layouts[0]
+    layout = statistics_parts(clients.federation.setting.run.privacy, survey).layouts[0]
     counts = decode(total, len(clients.names), layout).counts
     for fold in range(3):
         parts = [data.read_rows(terms, n, None, fold).parts["train"] for n in clients.names]
@@ -92,7 +92,7 @@ def test_the_sites_own_minimum_and_list_of_items_count():
     from calyx.vector.contribution import decode
 
     task = narrow.plan.task
-    parts = statistics_parts(narrow.setting.privacy, survey_of(task, terms))
+    parts = statistics_parts(narrow.setting.run.privacy, survey_of(task, terms))
     for reply in replies:
         layout = parts.layouts[0]
         vector = wire.read_vector(reply, parts.length, layout.fixed)

@@ -6,11 +6,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDic
 from flwr.serverapp.strategy import FedAdam, FedAvg
 from support.federation import Federation
 
-from calyx.config.section import parse
 from calyx.errors import CalyxError
 from calyx.flower.messages import rebuild_message
 from calyx.machine.hardware import Hardware
-from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import initial_model, load_into, weights_of
 from calyx.questions.layouts import parts_of
 from calyx.vector.figures import IMPOSSIBLE
@@ -39,9 +37,8 @@ def plain(federation):
         participant = prepare_rows(federation.setting.terms, name, None)
         model = initial_model(participant.task, participant.num_inputs, run.seed)
         load_into(model, federation.template)
-        cfg = parse(TrainingConfig, run.training, "training")
         job = LocalJob(
-            cfg, LocalObjective(), Hardware("cpu", 1, "float32", True), run.seed, 1, name
+            run.training, LocalObjective(), Hardware("cpu", 1, "float32", True), run.seed, 1, name
         )
         train(model, participant.parts["train"], participant.parts["validation"], job)
         found[name] = (weights_of(model), len(participant.parts["train"]))
@@ -144,12 +141,9 @@ def lie(reply):
     return [reply]
 
 
-def replacing_error(reply):
-    metadata = reply.metadata
-    error = wire.engine_failure("x", reply)
-    error.__dict__["_metadata"] = metadata
-    error.__dict__["_error"] = Error(2, "my row 5")
-    return [error]
+def fail(reply):
+    """An error of Flower's own in place of the reply, with words of the client's."""
+    return [Message(metadata=reply.metadata, error=Error(2, "my row 5"))]
 
 
 def another(reply):
@@ -171,7 +165,7 @@ def test_the_order_of_replies_and_a_second_reply_change_no_byte(federation):
     ("change", "reason"),
     [
         (lambda reply: [], "no reply before the deadline"),
-        (replacing_error, "Flower's error 2"),
+        (fail, "Flower's error 2"),
         (spoil, "bytes, not"),
     ],
 )
@@ -199,7 +193,7 @@ def test_a_group_whose_sum_is_unsound_counts_as_dropped(federation):
 
 def rows_more(setting, kind):
     """A client's vector in an evaluation, where it counts one row more than it has labels."""
-    (evaluation,) = parts_of(kind, False, setting.privacy, setting.contents).evaluations
+    (evaluation,) = parts_of(kind, False, setting.run.privacy, setting.contents).evaluations
     cells = np.cumsum([c.size * evaluation.fixed.limbs(c.maximum) for c in evaluation.counts])
     place = evaluation.ends[2] + cells[[c.name for c in evaluation.counts].index("rows") - 1]
 

@@ -253,7 +253,9 @@ def test_too_few_replies_are_known_before_anything_is_opened(sums):
     federation = Federation(*TEN)
     tap = Tap(federation.inner)
     tap.request = lambda m: None if stage_of(m) == 2 and m.metadata.dst_node_id < 4 else m
-    algorithm = load_algorithm(federation.plan.run, federation.setting.privacy)
+    algorithm = load_algorithm(
+        federation.plan.terms, federation.plan.run.strategy.server, federation.plan.run.privacy
+    )
     strategy = AlgorithmStrategy(algorithm, federation.template)
     with pytest.raises(TooFewReplies, match="has 0 of 10 clients"):
         federation.attempt(strategy, federation.exchange(), federation.over(tap, min_replies=9))

@@ -1,0 +1,150 @@
+"""How a row of a run folder is written and read: a frozen dataclass, an object of JSON.
+
+A writer makes a row and hands it to `as_json`, unchecked: it is its own. A reader gets rows from
+`parse_row` or `read_rows`, which take nothing on trust: a wrong type or an impossible value is one
+sentence, and unknown keys pass. In a file the keys stand in the order of the fields. The decision is
+docs/decisions/0067.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, dataclass_transform, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from calyx.errors import UserError, printable
+from calyx.files.plain import read_plain, split_lines
+
+T = TypeVar("T")
+STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Marks a mapping that has no key of its own: its entries stand in the row itself.
+
+    They are those keys of a file that are no field's and begin with one of the prefixes; of several
+    such mappings the one with the longest prefix has them.
+    """
+
+    prefixes: tuple[str, ...]
+
+
+class IfAny:
+    """Marks a field that has no key in a file where it is empty, and `absent` does not say why."""
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def row(cls: type[T]) -> type[T]:
+    """Make `cls` a frozen, keyword-only dataclass; only what is read is checked."""
+    cls.__pydantic_config__ = STRICT  # type: ignore[attr-defined]
+    return dataclass(frozen=True, kw_only=True)(cls)
+
+
+@cache
+def _marks(cls: Any) -> dict[str, Named | type[IfAny]]:  # noqa: ANN401 - a class
+    """The marked fields of a row, by name."""
+    hints = get_type_hints(cls, include_extras=True)
+    marks = {
+        n: [m for m in getattr(h, "__metadata__", ()) if _is_mark(m)] for n, h in hints.items()
+    }
+    return {name: own[0] for name, own in marks.items() if own}
+
+
+def _is_mark(value: object) -> bool:
+    return isinstance(value, Named) or value is IfAny
+
+
+def as_json(of: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
+    """A row as a JSON object, its keys in the order of the fields."""
+    values: dict[str, Any] = {}
+    marks = _marks(type(of))  # type: ignore[arg-type] # a class has a hash
+    absent = getattr(of, "absent", {})
+    for one in fields(of):
+        value, mark = _plain(getattr(of, one.name)), marks.get(one.name)
+        if isinstance(mark, Named):
+            values |= value
+        elif mark is None or value not in (None, (), {}, "") or one.name in absent:
+            values[one.name] = value
+    return values
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values, with rows in them
+    if is_dataclass(value):
+        return as_json(value)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
+
+
+def gather(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a JSON object by the fields of `cls`; keys of no field are left out."""
+    named = [(p, n) for n, m in _marks(cls).items() if isinstance(m, Named) for p in m.prefixes]
+    names = {one.name for one in fields(cls)} - {name for _, name in named}
+    gathered = {key: value for key, value in values.items() if key in names}
+    gathered |= {name: {} for _, name in named}
+    for key, value in values.items():
+        fitting = [(len(p), name) for p, name in named if key.startswith(p) and key not in names]
+        if fitting:
+            gathered[max(fitting)[1]][key] = value
+    return gathered
+
+
+@cache
+def _adapter(cls: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - a class
+    return TypeAdapter(cls)
+
+
+def parse_row(cls: type[T], values: object) -> T:
+    """A row from a JSON value. Raises ValueError that says in a clause what is wrong with it."""
+    if isinstance(values, dict):
+        values = gather(cls, values)
+    try:
+        parsed: T = _adapter(cls).validate_json(json.dumps(values))  # type: ignore[arg-type]
+    except ValidationError as error:
+        named = [name for name, mark in _marks(cls).items() if isinstance(mark, Named)]  # type: ignore[arg-type]
+        raise ValueError(reason_of(error, named)) from None
+    return parsed
+
+
+def reason_of(error: ValidationError, but: Sequence[str] = ()) -> str:
+    """What is wrong first, in a clause that begins with its key; keys `but` are in no file."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"] if part not in but)
+    said = first["msg"].removeprefix("Value error, ")
+    reason = said[:1].lower() + said[1:]
+    return f"{key}: {reason}" if key else reason
+
+
+def read_rows(path: Path, cls: type[T], *, is_finished: bool = False) -> Iterator[T]:
+    """The rows of a JSON-lines file, none if it is absent. Raises UserError.
+
+    While a run is unfinished, a last line without its newline is still being written (or was cut
+    off by a crash) and is left out; in a finished run it is damage.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        *lines, rest = split_lines(read_plain(path), path.name)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise damaged(path, "", str(error)) from None
+    if rest and is_finished:
+        lines.append(rest)
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield parse_row(cls, from_json(line, allow_inf_nan=False))
+        except ValueError as error:
+            raise damaged(path, f"line {number}", str(error)) from None
+
+
+def damaged(path: Path, where: str, reason: str) -> UserError:
+    """That a file of a run is damaged: where, and why."""
+    place = f"{path}, {where}," if where else str(path)
+    return UserError(f"{place} is damaged ({printable(reason)}); restore the file or run again.")
