@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import apply
-from calyx.model.details import no_details, told_details
+from calyx.model.details import coarsen_details, no_details
 from calyx.model.evaluation import evaluate
 from calyx.model.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.model.spread import spread_counts
@@ -85,7 +85,7 @@ def _judge(subject: _Subject) -> Contribution:
         counts |= spread_counts(schema, None, 0) | no_details(schema, over)
     elif subject.rows == "test" and result is not None:
         counts |= spread_counts(schema, result.score, len(part))
-        counts |= told_details(result.beside, client.assignment.site.policy.min_cell)
+        counts |= coarsen_details(result.beside, client.assignment.site.policy.min_cell)
     about = {"round": subject.round, **subject.fold, **as_row(told)}
     journal.write(subject.question.kind, **about, num_examples=len(part))
     # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
