@@ -13,14 +13,13 @@ from support.run_folders import round_of
 from support.sites import Sites
 from support.taps import Tap, run_server
 
-from calyx.config.section import parse
 from calyx.errors import ConfigError, RoundFailed
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
 from client.gate import ledger, memory
 from server.app import _with_members
 from server.checkpoints import RunState, load_newest
-from server.config import RunConfig
+from server.config import read_run
 from server.crossvalidation import check_unseen, numbered
 from server.sampling import deal_members
 
@@ -106,7 +105,7 @@ def test_a_site_that_is_down_in_each_third_round_ends_nobodys_run(tmp_path):
 
 def test_who_comes_after_the_groups_were_dealt_is_in_none_and_an_older_run_deals_them(tmp_path):
     folder, names = RunFolder(tmp_path), list("abcd")
-    run = parse(RunConfig, deepcopy(config_of("privacy.groups=2")), "")
+    run = read_run(deepcopy(config_of("privacy.groups=2")))
     weights = {"a": np.zeros(1, np.float32)}
     state = RunState(
         "run", "digest", 1, weights, {}, None, members=deal_members(names, 2, run.seed)

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.model.populations import Population
 from calyx.run.summary import ModelTest
 from calyx.tasks.registry import load_task
 from server.checkpoints import Best, RunState, load_newest, save
-from server.config import RunConfig, Stopping
+from server.config import Stopping, read_run
 from server.stopping import (
     Validated,
     are_nearly_the_same,
@@ -186,7 +185,7 @@ def test_layers_that_stay_at_home_make_own_models_too():
 
 
 def config_of(*words):
-    return parse(RunConfig, resolve(compose(list(words))), "")
+    return read_run(resolve(compose(list(words))))
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_a_round_is_reported_to_the_study_and_may_end_the_trial(here, storage):
     good.report(0.2, 1)
     good.report(0.1, 2)
     study.tell(good, 0.1)
-    listener = RoundListener(load_trial(settings, here, (bad.number, 5)), "val_loss", 1)
+    listener = RoundListener(load_trial(settings, here, bad.number, 5), "val_loss", 1)
 
     def log(number, loss):
         record = logging.makeLogRecord({"row": round_of(number, val_loss=loss)})
