@@ -15,8 +15,8 @@ from typing import Any
 from calyx.cli.arguments import path_of
 from calyx.cli.changed_rows import WITHOUT_CHANGED, check_changed, find_changed
 from calyx.cli.overrides import parse_override, quote_overrides, why_unreadable
+from calyx.cli.stages import Waiting
 from calyx.cli.template_check import outside_template
-from calyx.cli.waiting import Waiting
 from calyx.composing.compose import PATH_KEYS
 from calyx.composing.defaults import fill_in_defaults
 from calyx.errors import UserError, printable, quote_command

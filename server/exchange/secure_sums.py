@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from flwr.app import Message, RecordDict
 
 from calyx.errors import WireError
-from calyx.questions.layouts import Parts, rules_of
+from calyx.questions.segments import Segments, rules_of
 from calyx.run.order import Abandoned, Link
 from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, named_liars
 from calyx.secagg.rules import Subject, context
@@ -32,19 +32,19 @@ class SecureSums:
     """
 
     def __init__(
-        self, federation: Federation, exchange: Exchange, order: str, parts: Parts
+        self, federation: Federation, exchange: Exchange, order: str, segments: Segments
     ) -> None:
-        if federation.clients.roster is None:
+        clients = federation.clients
+        if clients.roster is None:
             raise ValueError("encrypted sums need a roster")
-        self._federation, self._exchange, self._roster = (
-            federation,
-            exchange,
-            federation.clients.roster,
-        )
+        self._federation, self._exchange = federation, exchange
+        self._channel, self._roster = clients.channel, clients.roster
         self._required = required_replies(federation.run.min_replies, len(exchange.cohort))
         self._index = {name: i for i, group in enumerate(exchange.groups) for name in group}
         digest = hashlib.sha256(order.encode()).digest()
-        self._groups = {i: self._aggregator(i, digest, parts) for i in range(len(exchange.groups))}
+        self._groups = {
+            i: self._aggregator(i, digest, segments) for i in range(len(exchange.groups))
+        }
         self._sums: dict[int, GroupSum] = {}
         self._failed: dict[int, str] = {}  # group → why it has no sum
         self._missing: dict[str, str] = {}  # client → why it gave nothing
@@ -63,7 +63,7 @@ class SecureSums:
                 return self._reopen(underway, record)
             underway.note_order(exchange)
         orders = dict.fromkeys(exchange.cohort, content)
-        delivery = self._federation.clients.channel.send(orders, wire.ORDER_TYPES[exchange.kind])
+        delivery = self._channel.send(orders, exchange.question.message_type)
         absent = (name for name in exchange.cohort if name not in delivery.asked)
         self._missing = dict.fromkeys(absent, "not connected")
         requests = self._advance(self._read(0, delivery), Aggregator.take_advertisements)
@@ -102,9 +102,7 @@ class SecureSums:
         for i, reveal in record.reveals.items():
             self._groups[i] = underway.restore(record, i, self._groups[i].rules)
             names = [self._roster.name(u) for u in self._groups[i].summed]
-            requests |= {
-                n: reveal.request for n in names if n in self._federation.clients.channel.nodes
-            }
+            requests |= {n: reveal.request for n in names if n in self._channel.nodes}
         lost = self._groups.keys() - record.reveals.keys()
         self._failed = dict.fromkeys(lost, "it had failed before the server was started again")
         return self._open(requests)
@@ -115,9 +113,7 @@ class SecureSums:
         Without enough signatures for a sum that holds vectors, no attempt may follow.
         """
         masked = {i: masked_sum(a) for i, a in self._groups.items() if a.root}
-        answer = abandon(
-            self._federation.clients.channel, self._roster, masked.values(), self._silent
-        )
+        answer = abandon(self._channel, self._roster, masked.values(), self._silent)
         self._bytes_up += answer.bytes_up
         self._bytes_down += answer.bytes_down
         proofs = []
@@ -139,7 +135,7 @@ class SecureSums:
             name: wire.stage_content(self._group_of(name).ctx, body)
             for name, body in requests.items()
         }
-        delivery = self._federation.clients.channel.send(contents, wire.STAGE_TYPES[stage])
+        delivery = self._channel.send(contents, wire.STAGE_TYPES[stage])
         return self._read(stage, delivery)
 
     def _read(self, stage: int, delivery: Delivery) -> dict[str, bytes]:
@@ -187,7 +183,7 @@ class SecureSums:
                 self._failed[i] = str(error)
         return requests
 
-    def _aggregator(self, index: int, order: bytes, parts: Parts) -> Aggregator:
+    def _aggregator(self, index: int, order: bytes, segments: Segments) -> Aggregator:
         """Of the group with this index, before stage 0; `order` is the order's digest."""
         federation, exchange, roster = self._federation, self._exchange, self._roster
         subject = Subject(
@@ -201,7 +197,7 @@ class SecureSums:
         )
         names = exchange.groups[index]
         rules = rules_of(
-            federation.run.privacy, parts, len(roster), (len(exchange.groups), len(names))
+            federation.run.privacy, segments, len(roster), len(exchange.groups), len(names)
         )
         members = tuple(sorted(roster.indices[name] for name in names))
         return Aggregator(context(subject, roster.digest, rules), rules, roster, members)

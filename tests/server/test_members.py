@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.federation import Federation, config_of
 from support.flows import ALL, SEVEN, SMALL, down
+from support.run_folders import round_of
 from support.sites import Sites
 from support.taps import Tap, run_server
 
@@ -123,7 +124,7 @@ def test_folds_of_clients_keep_their_numbers_whoever_is_away():
 
 
 def test_nobody_is_judged_by_a_model_that_has_seen_its_rows():
-    rows = [{"cohort": ["a", "c"]}, {}]
+    rows = [round_of(1, cohort=["a", "c"])]
     check_unseen("b", rows)
     check_unseen("", rows)
     with pytest.raises(RoundFailed, match="c would be judged by a model that it has trained"):

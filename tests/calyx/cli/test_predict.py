@@ -19,14 +19,12 @@ from hypothesis import strategies as st
 from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
 from calyx.cli import main, predict, simulate
-from calyx.cli.fitted import fitted_for
-from calyx.cli.new_rows import NewRows, faults, read_new_rows, said_of
+from calyx.cli.new_rows import NewRows, describe_faults, find_faults, read_new_rows
 from calyx.cli.own_models import Answering
 from calyx.cli.predictions import as_csv, header_of, probabilities
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import UserError
-from calyx.model.weights import load_weights
-from calyx.preprocessing.fitting import apply
+from calyx.model.weights import load_weights, save_weights
 from calyx.run.folder import RunFolder
 from client.rows.splitting import split
 
@@ -68,7 +66,7 @@ def test_a_clients_rows_are_predicted_as_the_run_judged_them(made, capsys):
     found = predictions(capsys, folder, file, "client=site-3")
     true = [line["sick"] for line in csv.DictReader(file.read_text().splitlines())]
     right = np.mean([p["predicted"] == t for p, t in zip(found, true, strict=True)])
-    assert right == pytest.approx(RunFolder(folder).read_summary()["test_accuracy"], abs=0.12)
+    assert right == pytest.approx(RunFolder(folder).read_summary().score(), abs=0.12)
     for line in found:
         shares = {name: float(line[f"p({name})"]) for name in ("no", "yes")}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
@@ -154,7 +152,7 @@ def test_a_summary_that_names_no_preprocessing_of_the_default_is_damaged(made, t
     summary = json.loads((there / "summary.json").read_text())
     assert summary["preprocessing"] == "local"
     assert "low and high" in summary["preprocessing_why"]
-    for name in ("none", "auto", None, ["local"]):
+    for name in ("none", "auto", None):
         (there / "summary.json").write_text(json.dumps(summary | {"preprocessing": name}))
         assert main.run(["predict", str(there), str(rows / "site-0.csv"), "client=site-3"]) == 2
         assert "summary.json does not say which preprocessing" in capsys.readouterr().err
@@ -264,17 +262,20 @@ def test_rows_that_the_schema_does_not_allow_are_said_with_their_lines(tmp_path)
         ]
     )
     rows = NewRows(tmp_path / "new.csv", x, np.array([2, 3, 6, 7, 8, 9]), None)
-    assert said_of(faults(Schema(columns, ("x", "y")), rows), rows) == (
+    assert describe_faults(find_faults(Schema(columns, ("x", "y")), rows), rows) == (
         "5 of 6 rows hold what the schema does not allow, and are predicted all the same: a lies outside "
         "0 … 9 (lines 6, 7, 8 and 1 more); a is missing, and may not be (line 3); b is none of the "
         "categories that are declared (line 6); d is none of the categories that are declared (line 6)."
     )
-    assert said_of(faults(Schema(columns, ("x", "y")), replace(rows, x=x[:1])), rows) == ""
+    assert (
+        describe_faults(find_faults(Schema(columns, ("x", "y")), replace(rows, x=x[:1])), rows)
+        == ""
+    )
     strict = (columns[0], replace(columns[1], unknown="refuse"), *columns[2:])
     with pytest.raises(
         UserError, match=r"b is none .*\(line 6\), and the schema says `unknown: ref"
     ):
-        said_of(faults(Schema(strict, ("x", "y")), rows), rows)
+        describe_faults(find_faults(Schema(strict, ("x", "y")), rows), rows)
 
 
 def test_a_file_without_rows_has_no_predictions(made, tmp_path, capsys):
@@ -287,13 +288,14 @@ def test_a_file_without_rows_has_no_predictions(made, tmp_path, capsys):
 
 
 def test_a_run_of_an_earlier_version_predicts_the_same(made, tmp_path, capsys):
-    """Its config has no `stopping.objective`, which predicting does not need."""
+    """Its config has no `stopping.objective`, and its model's file does not say what it is."""
     folder, rows = made
     older = tmp_path / "older"
     shutil.copytree(folder, older)
     config = yaml.safe_load((older / "config.yaml").read_text())
     del config["stopping"]["objective"]
     (older / "config.yaml").write_text(yaml.safe_dump(config))
+    save_weights(older / "model.safetensors", load_weights(older / "model.safetensors"))
     arguments = rows / "site-3.csv", "client=site-3"
     assert predictions(capsys, older, *arguments) == predictions(capsys, folder, *arguments)
 
@@ -307,7 +309,7 @@ def test_a_regression_predicts_in_the_targets_own_unit(tmp_path, rows, capsys):
     true = [float(r["cost"]) for r in csv.DictReader(file.read_text().splitlines())]
     assert np.corrcoef(found, true)[0, 1] > 0.7
     rmse = np.sqrt(np.mean((np.array(found) - true) ** 2))
-    assert rmse == pytest.approx(RunFolder(folder).read_summary()["test_rmse"], rel=0.5)
+    assert rmse == pytest.approx(RunFolder(folder).read_summary().figure("test_rmse"), rel=0.5)
 
 
 def test_without_local_preprocessing_no_client_is_needed(tmp_path, rows, capsys):
@@ -324,23 +326,6 @@ def test_the_words_of_a_command_stand_in_any_order(made, tmp_path, capsys):
     capsys.readouterr()
     expected = predictions(capsys, folder, file, "client=site-3", "--ids", "age")
     assert list(csv.DictReader(out.read_text().splitlines())) == expected
-
-
-def test_holes_that_a_client_fills_by_its_own_rows_are_not_called_unfilled():
-    section = {
-        "name": "local",
-        "numeric_imputation": "median",
-        "categorical_imputation": "mode",
-        "fill_value": 0.0,
-        "scaling": "none",
-        "outliers": "keep",
-        "iqr_factor": 3.0,
-    }
-    task = SimpleNamespace(schema=Schema((Column("age", "numeric"),), ("no", "yes")))
-    terms = SimpleNamespace(preprocessing=section)
-    fitted = fitted_for(task, terms, "run", None, None)
-    with pytest.raises(ValueError, match=r"numeric_imputation=median .*: give client=NAME"):
-        apply(fitted, Table(np.array([[np.nan]]), np.zeros(1, dtype=np.int64)))
 
 
 def test_layers_that_stayed_at_home_are_those_of_the_client(tmp_path, rows, capsys):
@@ -373,7 +358,7 @@ def test_a_personal_strategy_predicts_with_the_clients_own_model(tmp_path, capsy
     rows, new = opposite(tmp_path)
     chosen = ["strategy=ditto", "strategy.local.lam=0.01", f"preprocessing={preprocessing}"]
     folder = trained(tmp_path, rows, *chosen)
-    best = RunFolder(folder).read_summary()["best_round"]
+    best = RunFolder(folder).read_summary().best_round
     wins = []
     for name in ("site-0", "site-1"):
         found = predictions(capsys, folder, new, f"client={name}")
@@ -394,7 +379,7 @@ def test_a_personal_strategy_predicts_with_the_clients_own_model(tmp_path, capsy
 def test_a_prediction_says_on_stderr_whose_model_it_is(tmp_path, capsys):
     schema = Schema((Column("a", "numeric"),), (), target=Target("day", 2_450_000, 30))
     rows = NewRows(tmp_path, np.zeros((2, 1)), np.array([2, 5]), None)
-    answering = Answering({}, "This is site-0's own model.")
+    answering = Answering(None, "This is site-0's own model.")
     predict._explain(answering, np.array([[1.0], [np.nan]]), rows, "")
     said = capsys.readouterr()
     assert not said.out
