@@ -21,7 +21,7 @@ from calyx.questions.judging import figures_of
 from calyx.run.folder import RunFolder
 from calyx.run.folds import CV_RUN, fold_run, stacked
 from calyx.run.json_rows import as_json, damaged, parse_row
-from calyx.run.order import Cv, Terms
+from calyx.run.order import Cv, Terms, with_preprocessing
 from calyx.run.rows import ClientRow, RoundRow
 from calyx.run.summary import CrossValidation
 from calyx.survey.blocks import fold_name
@@ -144,11 +144,10 @@ def check_unseen(left_out: str, rows: Iterable[RoundRow]) -> None:
 
 def _of_fold(terms: Terms, fold: int) -> Terms:
     """The terms of one fold's training, of whose constants it has its own set."""
-    section, fits = terms.preprocessing, terms.preprocessing.get("fitted")
+    fits = terms.preprocessing.get("fitted")
     if isinstance(fits, list) and len(fits) > 1:
-        section = section | {"fitted": [fits[fold]]}
-    cv = terms.cv and replace(terms.cv, fold=fold)
-    return replace(terms, preprocessing=section, cv=cv)
+        terms = with_preprocessing(terms, fitted=[fits[fold]])
+    return replace(terms, cv=terms.cv and replace(terms.cv, fold=fold))
 
 
 def _without(dealt: Groups, name: str) -> Groups:

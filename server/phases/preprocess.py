@@ -15,7 +15,7 @@ from calyx.preprocessing.config import Constants
 from calyx.preprocessing.federated import check_given, find_lacking, fit_sums, shortcomings, unshown
 from calyx.preprocessing.fitting import constants_of
 from calyx.questions.statistics import survey_of
-from calyx.run.order import Cv, Terms
+from calyx.run.order import Cv, Terms, with_preprocessing
 from calyx.survey.blocks import TRAIN, fold_name
 from server.checkpoints import save
 from server.run_context import Counted, RunContext
@@ -58,8 +58,7 @@ def _decide(work: RunContext) -> RunContext:
         choice = fall_back(choice, why)
     if choice.warning and work.folder.event_once("preprocessing", "warning", choice.warning):
         log.warning(choice.warning)
-    section = work.terms.preprocessing | {"name": choice.cfg.name}
-    terms = replace(work.terms, preprocessing=section)
+    terms = with_preprocessing(work.terms, name=choice.cfg.name)
     return replace(work, choice=choice, preprocessing=choice.cfg, terms=terms)
 
 
@@ -103,7 +102,7 @@ def fit_samples(
 def with_constants_of(terms: Terms, fits: tuple[tuple[Constants, ...], ...]) -> Terms:
     """The terms with constants in their preprocessing: one set, or one a fold."""
     rows: list[JsonValue] = [[list(row) for row in fitted] for fitted in fits]
-    return replace(terms, preprocessing=terms.preprocessing | {"fitted": rows})
+    return with_preprocessing(terms, fitted=rows)
 
 
 def _say(work: RunContext, sentences: list[str]) -> None:
