@@ -43,6 +43,7 @@ SHARED_BY_STRATEGIES = {
     "withheld",
 }
 VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
+ENGINES = {path.stem for path in (ROOT / "conf/engine").glob("*.yaml")}
 SEEDED_IN = "calyx/seeding.py"
 GLOBAL_STATE = {"seed", "get_state", "set_state"}  # of NumPy's global generator, to put it back
 NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state
@@ -227,6 +228,13 @@ def vague_name(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield 1, f"is called {part}"
 
 
+def engine_by_name(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """A server that asks which engine it runs on, and not what that engine claims (decision 0071)."""
+    for node in ast.walk(tree):
+        if path.startswith("server/") and isinstance(node, ast.Constant) and node.value in ENGINES:
+            yield node.lineno, f"names the engine {node.value}"
+
+
 def missing_name(path: str, text: str) -> str | None:
     """What is wrong with the `name` of a config file below a group's folder."""
     group, stem = PurePath(path).parts[1], PurePath(path).stem
@@ -275,6 +283,7 @@ RULES: list[Rule] = [
     dangerous,
     file_out_of_place,
     vague_name,
+    engine_by_name,
 ]
 
 
@@ -422,6 +431,7 @@ PLANTED = [
     (file_out_of_place, "calyx/x.py", "with path.open(encoding='utf-8') as file: pass"),
     (vague_name, "calyx/utils.py", ""),
     (vague_name, "calyx/helpers/x.py", ""),
+    (engine_by_name, "server/x.py", "is_lasting = run.engine['name'] == 'superlink'"),
 ]
 
 
