@@ -13,6 +13,7 @@ from calyx.cli.results import print_results
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model
 from calyx.pages.page import write_report
+from calyx.run.folder import RunFolder
 from calyx.vector.figures import none_of
 from client.learning.store import Store
 from client.rows.data import prepare_rows
@@ -76,7 +77,7 @@ def test_what_the_next_cohort_says_does_not_rank_and_the_last_model_is_released(
     ).read_bytes()
     assert "unranked" in [event["event"] for event in read_lines(folder / "events.jsonl")]
     assert "No round is called best" in write_report(folder).read_text()
-    print_results(summary, folder, None)
+    print_results(RunFolder(folder).read_summary(), folder, None)
     assert "no round is called best: with evaluate=with_training" in capsys.readouterr().out
     run_server(federation, federation.inner, folder, resume=True, rounds=4)
     assert result_of(folder)[0]["released_round"] == 4

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from calyx.cli.changed_rows import describe_changed, find_changed
 from calyx.cli.sweep.outcomes import FILE, find_outcomes
 from calyx.composing.defaults import fill_in_defaults
-from calyx.config.section import canonical_json, parse
+from calyx.config.section import canonical_json
 from calyx.errors import ConfigError, UserError
 from calyx.files.foreign import check_own, check_plain
 from calyx.files.plain import read_plain
@@ -22,7 +22,7 @@ from calyx.run.folder import RunFolder
 from calyx.run.order import Terms, run_digest, terms_of
 from calyx.simulation.planning import Plan
 from server.checkpoints import load_newest
-from server.config import RunConfig
+from server.config import RunConfig, read_run
 
 Todo = Literal["nothing", "resume", "begin"]
 
@@ -39,7 +39,7 @@ def what_to_do(folder: RunFolder, wanted: RunConfig, config: dict[str, Any]) -> 
         return "begin"
     found = folder.read_config()
     try:
-        run = parse(RunConfig, found, "")
+        run = read_run(found)
     except ConfigError as error:
         raise UserError(
             f"The folder {folder.path} holds a run of another version of Calyx ({error}) Go on with the "
@@ -112,7 +112,7 @@ def trials_below(folder: Path) -> list[BegunJob]:
     done = [RunFolder(one.folder) for one in find_outcomes(folder) if one.status == "finished"]
     configs = [fill_in_defaults(one.read_config()) for one in done]
     return [
-        BegunJob(one, parse(RunConfig, config, ""), terms_of(config), "nothing")
+        BegunJob(one, read_run(config), terms_of(config), "nothing")
         for one, config in zip(done, configs, strict=True)
     ]
 
