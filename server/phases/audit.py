@@ -9,9 +9,8 @@ from pathlib import Path
 from calyx.config.section import digest
 from calyx.errors import CalyxError, RoundFailed, quote_command
 from calyx.files.plain import user_folder, write_json
-from calyx.findings.baseline import compare_figures
+from calyx.findings.baseline import column_of, compare_figures, drift_findings
 from calyx.findings.drift import Drift
-from calyx.findings.drift_findings import column_of, drift_findings
 from calyx.findings.figures import Figures, read_sums
 from calyx.findings.figures_json import as_json
 from calyx.findings.finding import SEVERITIES, AuditFinding
