@@ -16,6 +16,8 @@ from calyx.files.plain import write_json
 from calyx.model.metrics import metric_name
 from calyx.model.spread import client_spread
 from calyx.model.weights import Weights, hash_weights
+from calyx.questions.cv import say
+from calyx.questions.judging import figures_of
 from calyx.run.folder import RunFolder
 from calyx.run.folds import CV_RUN, fold_run, stacked
 from calyx.run.json_rows import as_json, damaged, parse_row
@@ -25,7 +27,7 @@ from calyx.run.summary import CrossValidation
 from calyx.survey.blocks import fold_name
 from server.checkpoints import load_newest, save
 from server.exchange.asking import ask_all
-from server.exchange.exchange import Exchange, Outcome, judged, total_counts
+from server.exchange.exchange import Exchange, Outcome, total_counts
 from server.federation import Clients
 from server.phases.preprocess import fit_samples, with_constants_of
 from server.rounds import run_rounds
@@ -169,7 +171,7 @@ def _figures(work: RunContext, outcome: Outcome, names: list[str]) -> CrossValid
     if not isinstance(k, int):
         return _of_clients(work, outcome, names)
     folds = [tuple(ours[i] for ours in outcome.folds) for i in range(len(outcome.folds[0]))]
-    told = [judged(groups, work.contents, "rows in this fold") for groups in folds]
+    told = [say(work.contents, total_counts(groups)) for groups in folds]
     scores = [one.values[metric] for one in told]
     known = [score for score in scores if score is not None]
     absent = {
@@ -194,9 +196,9 @@ def _figures(work: RunContext, outcome: Outcome, names: list[str]) -> CrossValid
 def _of_clients(work: RunContext, outcome: Outcome, names: list[str]) -> CrossValidation:
     """One client's score is nobody's business but its own: the sums give mean and spread."""
     groups = tuple(folds[0] for folds in outcome.folds)
-    schema, counts = work.task.schema, total_counts(groups)
+    schema, contents, counts = work.task.schema, work.contents, total_counts(groups)
     spread = client_spread(schema, counts, of_sample=True)
-    rows = judged(groups, work.contents, "rows")
+    rows = figures_of(contents, counts, "rows")
     metric = metric_name(schema)
     renamed = {"client_mean": "mean", "client_sd": "sd"}
     absent = {renamed[name]: why for name, why in spread.absent.items() if name in renamed}

@@ -43,6 +43,7 @@ SHARED_BY_STRATEGIES = {
     "withheld",
 }
 VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
+ENGINES = {path.stem for path in (ROOT / "conf/engine").glob("*.yaml")}
 SEEDED_IN = "calyx/seeding.py"
 GLOBAL_STATE = {"seed", "get_state", "set_state"}  # of NumPy's global generator, to put it back
 NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state

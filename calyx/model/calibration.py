@@ -39,7 +39,7 @@ def reliability(
     return counts
 
 
-def coarsened(counts: NDArray[np.int64], least: int) -> tuple[NDArray[np.int64], int]:
+def coarsen(counts: NDArray[np.int64], least: int) -> tuple[NDArray[np.int64], int]:
     """Counts [3, B] in which no small bin tells how sure a model was of its rows, and those rows.
 
     Of a bin with fewer than `least` rows the sum of confidences is that of its middle: the sum over a

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Schema
-from calyx.model.calibration import STEP, coarsened, expected_calibration_error, margin
+from calyx.model.calibration import STEP, coarsen, expected_calibration_error, margin
 from calyx.model.metrics import PERSONAL, ROWS_MAX, Counts, Over, figures
 from calyx.model.spread import client_spread
 from calyx.vector.contribution import Cells, Count
@@ -33,16 +33,16 @@ def detail_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
     )
 
 
-def told_details(found: Counts, min_cell: int) -> dict[str, Cells]:
+def coarsen_details(counts: Counts, min_cell: int) -> dict[str, Cells]:
     """What a client tells of its counts: confidences of at least `min_cell` rows together.
 
     Cells of the confusion matrix stay as small as they are: of a small site nothing would be left.
     """
-    if "reliability" not in found:
-        return dict(found)
-    counts, coarse = coarsened(found["reliability"].reshape(3, -1), min_cell)
-    beside = {"reliability": counts.reshape(-1), "coarse": np.array([coarse], dtype=object)}
-    return {**found, **beside}
+    if "reliability" not in counts:
+        return dict(counts)
+    bins, coarse = coarsen(counts["reliability"].reshape(3, -1), min_cell)
+    beside = {"reliability": bins.reshape(-1), "coarse": np.array([coarse], dtype=object)}
+    return {**counts, **beside}
 
 
 def no_details(schema: Schema, over: Over) -> dict[str, Cells]:
@@ -67,12 +67,12 @@ def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, s
     sure = counts["reliability"].reshape(3, -1).astype(np.float64)
     confusion = counts["confusion"].reshape(len(schema.classes), -1)
     rows, coarse = int(counts["rows"][0]), int(counts["coarse"][0])
-    found = {
+    values = {
         "calibration_error": expected_calibration_error(sure),
         "calibration_error_margin": margin(coarse, rows, RELIABILITY_BINS),
         "confusion": confusion.astype(np.int64).tolist(),
     }
-    return found, {}
+    return values, {}
 
 
 def contradicts_itself(schema: Schema, counts: Counts) -> bool:

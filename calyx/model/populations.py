@@ -81,15 +81,19 @@ def read_population(value: object) -> Population | None:
     if not isinstance(value, dict):
         return None
     try:
-        found: Population = _reader().validate_json(json.dumps(value), strict=True)
+        population: Population = _reader().validate_json(json.dumps(value), strict=True)
     except (ValueError, RecursionError):
         return None
-    numbers = [*(found.labels or ()), found.target_mean or 0.0, found.target_sd or 0.0]
+    numbers = [
+        *(population.labels or ()),
+        population.target_mean or 0.0,
+        population.target_sd or 0.0,
+    ]
     if not all(map(math.isfinite, numbers)):
         return None
     # Whole numbers stay whole: the file is written again, with the same bytes.
     labels = value.get("labels")
-    return replace(found, labels=None if labels is None else tuple(labels))
+    return replace(population, labels=None if labels is None else tuple(labels))
 
 
 @cache

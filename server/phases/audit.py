@@ -17,7 +17,7 @@ from calyx.findings.figures_json import as_json
 from calyx.findings.finding import SEVERITIES, AuditFinding
 from calyx.findings.findings import find
 from calyx.preprocessing.federated import unsure_modes
-from calyx.questions.layouts import survey_of
+from calyx.questions.statistics import survey_of
 from calyx.run.order import Cv, Terms
 from calyx.run.rows import Severity
 from calyx.secagg.refusals import RefusalCode

@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from calyx.config.section import Section
 from calyx.files.plain import write_json
 from calyx.findings.finding import SEVERITIES
-from calyx.model.constants import with_constants
 from calyx.model.metrics import metric_name
-from calyx.model.weights import Weights, save_weights
+from calyx.model.released import describe, save
+from calyx.model.weights import Weights
 from calyx.run.audit import read_audit
 from calyx.run.json_rows import as_json
 from calyx.run.summary import AuditSummary, CrossValidation, Summary
@@ -33,7 +33,7 @@ def run(work: RunContext) -> RunContext:
     summary = replace(
         _summary(work, model),
         models=contents.models,
-        model_sha256=save_weights(folder.model, _released(work, model.weights)),
+        model_sha256=_save_model(work, model.weights),
         w_max=work.run.privacy.w_max(contents.w_max),
         absentees=absentees(rows, folder.read_events()),
     )
@@ -104,11 +104,11 @@ def close_audit(work: RunContext) -> None:
     write_json(work.folder.summary, as_json(summary))
 
 
-def _released(work: RunContext, weights: Weights) -> Weights:
-    """The model, with what its inputs were preprocessed by where that is the same for all clients."""
+def _save_model(work: RunContext, weights: Weights) -> str:
+    """Write the model's file, without what travels beside the model; returns its SHA-256 in hex."""
     own = {name: weights[name] for name in work.initial.makeup.weights}
-    fitted = work.preprocessing.fitted
-    return with_constants(own, fitted[0]) if fitted else own
+    description = describe(work.task, work.run.task, work.preprocessing)
+    return save(work.folder.model, own, description, work.preprocessing)
 
 
 def versions() -> dict[str, str]:
