@@ -98,7 +98,7 @@ sites = {"north": (folder / "north.pub").read_bytes()}
 limits = Limits(head_s=2.0)
 app = make_gateway(
     Behind(f"127.0.0.1:{behind}", folder / "ca.crt", None, sites), folder / "audit.jsonl", limits)
-GatewayServer(app, ("127.0.0.1", port), folder, limits).run()
+GatewayServer(app, "127.0.0.1", port, folder, limits).run()
 """
 
 

@@ -26,7 +26,6 @@ from torch import nn
 from benchmarks import imprint
 from benchmarks.leakage_page import Example, Figures, Sum, View, render, tables
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import parse
 from calyx.data.schema import Part
 from calyx.files.plain import write_atomically
 from calyx.machine.hardware import Hardware, apply
@@ -44,7 +43,7 @@ from calyx.vector.weighing import UNKNOWN_W_MAX
 from client.learning.training import LocalJob, train
 from client.rows.data import prepare_rows
 from client.rows.splitting import PART_NAMES
-from server.config import RunConfig
+from server.config import read_run
 from strategies.local import LocalObjective
 
 COHORTS = (1, 2, 5, 10, 20, 50, 100)  # clients in a sum
@@ -94,7 +93,7 @@ def bench_of(seed: int, overrides: Sequence[str] = ()) -> Bench:
     ]  # of pixels it learns nothing; nothing is cut
     fixed.append(f"seed={seed}")
     config = resolve(compose([*fixed, *overrides]))
-    run = parse(RunConfig, config, "")
+    run = read_run(config)
     task, privacy = load_task(run.task), run.privacy
     model = initial_model(task, len(task.schema.columns), seed)
     shapes, w_max = float_shapes(weights_of(model)), privacy.w_max(task.w_max or UNKNOWN_W_MAX)

@@ -27,7 +27,7 @@ from server.exchange.underway import check_rounds, read_record
 from server.federation import Clients
 from server.job import Job, read_job
 from server.left_out import read_left_out
-from server.phase_order import check_phases
+from server.phase_order import check_phases, run_phases
 from server.run_context import InitialModel, RunContext, begin_state, make_initial
 from server.sampling import (
     check_cv,
@@ -41,7 +41,6 @@ from server.sampling import (
     too_small,
 )
 from server.stopping import check_monitor, why_unranked
-from server.workflow import run_phases
 
 log = logging.getLogger(__name__)
 app = ServerApp()

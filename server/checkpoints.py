@@ -28,7 +28,7 @@ from calyx.model.weights import Weights, load_weights, save_weights
 from calyx.run.json_rows import as_json, parse_row
 from calyx.run.order import Link
 from calyx.run.rows import RoundRow
-from calyx.run.summary import Tested
+from calyx.run.summary import ModelTest
 from server.sampling import Groups
 from strategies.algorithm import State
 
@@ -49,7 +49,7 @@ class Best:
     weights: Weights
     clients: tuple[str, ...] = ()  # who validated it, sorted
     population: Population | None = None  # the rows that the value is over; None where it is None
-    test: Tested | None = None  # its figures on everybody's test part, once they are known
+    test: ModelTest | None = None  # its figures on everybody's test part, once they are known
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _load(path: Path) -> RunState:
         weights=load_weights(path / "best.safetensors", body["names"]),
         clients=tuple(body["best"]["clients"]),
         population=read_population(body["best"]["population"]),
-        test=body["best"]["test"] and parse_row(Tested, body["best"]["test"]),
+        test=body["best"]["test"] and parse_row(ModelTest, body["best"]["test"]),
     )
     weights = load_weights(path / "weights.safetensors", body["names"])
     return RunState(

@@ -5,7 +5,8 @@ they were written, because others read them: a task makes itself of `task`, each
 `client` beside its own files, and the launcher reads `engine`. See docs/decisions/0066.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ from calyx.config.section import (
     PositiveInt,
     Section,
     config,
+    parse,
 )
 from calyx.machine.hardware import HardwareConfig
 from calyx.model.metrics import Mode, Monitor, better_is
@@ -101,3 +103,8 @@ class RunConfig:
     phases: tuple[str, ...]  # what a run consists of, in order
     audit: Audit
     cv: CrossValidation
+
+
+def read_run(config: Mapping[str, Any]) -> RunConfig:
+    """A resolved config, typed: each section once, here. Raises ConfigError."""
+    return parse(RunConfig, config, "")

@@ -10,7 +10,7 @@ from typing import Any
 from calyx.config.section import Section, canonical_json, config, parse
 from calyx.errors import ConfigError
 from calyx.run.folder import claim
-from server.config import RunConfig
+from server.config import RunConfig, read_run
 
 _KEY = "config"  # the one key of Flower's run config
 
@@ -70,7 +70,7 @@ def read_job(run_config: Mapping[str, object]) -> Job:
     if not words.startswith("{"):
         words = _compose_job(words)
     told = parse(_Told, json.loads(words), "")
-    run = parse(RunConfig, told.config, "")
+    run = read_run(told.config)
     return Job(run, told.config, Path(told.run_dir), told.resume, told.roster, told.engine)
 
 

@@ -1,8 +1,17 @@
-"""Which phases there are, and what each needs before it; without loading any."""
+"""A run is a row of phases, chosen and ordered by `phases`; each can be replaced alone.
+
+audit → preprocess → train → validate → release, each a file of its name in `server/phases`. One that
+was done before a run was stopped finds its result in the run folder and goes on from there.
+"""
 
 from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from calyx.errors import ConfigError
+
+if TYPE_CHECKING:
+    from server.run_context import RunContext
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "audit": (),
@@ -22,6 +31,15 @@ ASKS: dict[str, tuple[str, ...]] = {  # kinds of questions to clients
 def list_questions(phases: Sequence[str], *, has_folds: bool) -> list[str]:
     """The kinds of all questions that a run of these phases asks its clients."""
     return [kind for name in phases for kind in ASKS.get(name, ())] + ["cv"] * has_folds
+
+
+def run_phases(context: "RunContext") -> None:
+    """Run all phases of the config, in order. Raises CalyxError."""
+    # By name and late: whoever only checks an order of phases needs nothing of what they load.
+    for name in context.run.phases:
+        context = import_module(f"server.phases.{name}").run(context)
+    if "release" not in context.run.phases:
+        import_module("server.phases.release").close_audit(context)
 
 
 def check_phases(phases: Sequence[str], preprocessing: str) -> None:

@@ -71,6 +71,8 @@ OPENS_FILES = (
 )
 MAX_LINES, MAX_FUNCTION_LINES = 350, 60
 MAX_PARAMETERS, MAX_POSITIONAL = 6, 5
+ENGINES = {path.stem for path in (ROOT / "conf" / "engine").glob("*.yaml")}
+SECTIONS = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
 
 Rule = Callable[[str, ast.Module], Iterator[tuple[int, str]]]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
@@ -267,6 +269,19 @@ def unfinished_strategies(root: Path) -> list[str]:
     return offences + [f"{n}: no entry point" for n in sorted((modules | configs) - entries)]
 
 
+def untyped_run(path: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """On the server an engine's name, and a key of a section: docs/decisions/0066 and 0071."""
+    for node in ast.walk(tree) if path.startswith("server/") else ():
+        if isinstance(node, ast.Constant) and node.value in ENGINES:
+            yield node.lineno, f"knows the engine {node.value}"
+        match node:
+            case ast.Subscript(
+                value=ast.Attribute(attr=section), slice=ast.Constant(value=str(key))
+            ):
+                if section in SECTIONS:
+                    yield node.lineno, f"reads {section}[{key!r}]"
+
+
 RULES: list[Rule] = [
     import_by_string_upwards,
     flower_out_of_place,
@@ -275,6 +290,7 @@ RULES: list[Rule] = [
     dangerous,
     file_out_of_place,
     vague_name,
+    untyped_run,
 ]
 
 
@@ -422,6 +438,8 @@ PLANTED = [
     (file_out_of_place, "calyx/x.py", "with path.open(encoding='utf-8') as file: pass"),
     (vague_name, "calyx/utils.py", ""),
     (vague_name, "calyx/helpers/x.py", ""),
+    (untyped_run, "server/x.py", "engine.name == 'superlink'"),
+    (untyped_run, "server/x.py", "run.privacy['name'] == 'secagg'"),
 ]
 
 
@@ -446,6 +464,7 @@ SOUND = [
     (dangerous, "client/x.py", "model.eval()\nre.compile('a')"),
     (file_out_of_place, "cli/x.py", "open(path, 'rb', opener=plain)\ngrid.open(exchange)"),
     (vague_name, "calyx/commons_law.py", ""),
+    (untyped_run, "server/x.py", "row.absent['name'] = 'embedded in words'"),
 ]
 
 

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn
 
+from typing_extensions import override
+
 from calyx.errors import UserError
 from calyx.files.plain import at_home
 
@@ -15,8 +17,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **named)
         self.register("type", Path, path_of)
 
+    @override
     def error(self, message: str) -> NoReturn:
-        """A user's mistake."""
         raise UserError(f"{self.prog}: {message}; see `{self.prog} --help`.")
 
 

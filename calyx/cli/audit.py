@@ -5,8 +5,8 @@ from pathlib import Path
 
 from calyx.cli.arguments import Parser
 from calyx.cli.outputs import add_output, claim
-from calyx.data.drafting.draft import Draft, draft
 from calyx.data.drafting.sources import files_of
+from calyx.data.drafting.writing import Draft, draft
 from calyx.errors import printable, quote_command
 from calyx.words.sentences import join_names, say_count
 

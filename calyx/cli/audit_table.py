@@ -12,6 +12,7 @@ from rich.text import Text
 from calyx.errors import printable
 from calyx.words.digits import ABSENT as NOT_TOLD
 from calyx.words.digits import percent_text, share, with_spread
+from calyx.words.sentences import list_first
 
 _NAMED = 4  # columns in one sentence
 _FIGURES = {  # that are named where they are not told
@@ -81,9 +82,7 @@ def _not_told(audit: Mapping[str, Any]) -> Iterator[str]:
     if bare:
         names["all but holes, since no range is declared"] = bare
     for figure, of in names.items():
-        columns = list(dict.fromkeys(of))
-        more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
-        yield f"{figure}: {', '.join(columns[:_NAMED])}{more} (audit.json says why)"
+        yield f"{figure}: {list_first(list(dict.fromkeys(of)), _NAMED)} (audit.json says why)"
 
 
 def _is_measured(column: Mapping[str, Any]) -> bool:

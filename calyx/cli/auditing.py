@@ -10,8 +10,8 @@ from calyx.cli.display import Display
 from calyx.cli.hydra_program import compose_config
 from calyx.cli.idle import idle_settings
 from calyx.cli.places import run_place
-from calyx.cli.settling import settle
-from calyx.cli.waiting import Waiting
+from calyx.cli.stages import Waiting
+from calyx.composing.compose import settle
 from calyx.errors import CalyxError, ConfigError
 from calyx.files.foreign import read_object
 from calyx.pages.page import write_report

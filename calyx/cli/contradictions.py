@@ -102,5 +102,5 @@ def collect_written(overrides: Sequence[str], config: Mapping[str, Any]) -> dict
 
 
 def no_effect(word: str, why: str) -> str:
-    """The sentence of a refusal."""
+    """The sentence that refuses an override, `word`, which nothing would obey."""
     return f"{word} would have no effect: {why}."

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,18 +10,20 @@ from pathlib import Path
 from calyx.cli.arguments import Parser
 from calyx.cli.checks import Check, attempt, private_folder, show
 from calyx.cli.doctor import packages
-from calyx.cli.doctor_code import manifest_row
-from calyx.cli.doctor_ledger import ledger_row
 from calyx.cli.doctor_policy import policy_checks
 from calyx.cli.doctor_reach import reach
 from calyx.cli.doctor_rows import look
-from calyx.errors import CalyxError, ConfigError, UserError, quote_command
+from calyx.errors import CalyxError, ConfigError, UserError, printable, quote_command
 from calyx.files.plain import plain
-from calyx.fleet.site import SiteConfig, check_keys, read_site_config
+from calyx.fleet.site import SiteConfig, check_keys, check_manifest, read_site_config
+from calyx.secagg.refusals import Refusal
 from calyx.secagg.roster import Roster
 from calyx.trust.certificates import read_private
 from calyx.trust.key_files import PRIVATE_MODE
+from client.code import unmeasured
 from client.config import Site, node_config, read_site
+from client.gate.ledger import read_ledger
+from client.gate.limits import clock_sentence
 
 MIN_DISK_BYTES = 200 * 2**20
 MAX_FILES = 10_000  # of the data that are looked at
@@ -47,13 +50,14 @@ def _checks(cfg: SiteConfig) -> Iterator[Check]:
     except ConfigError as error:
         yield Check("file", "problem", str(error), PAGE)
     else:
+        roster = _roster(cfg)
         keys = attempt("identity, roster", lambda: _keys(cfg))
         yield keys
         yield attempt("manifest", lambda: manifest_row(cfg, keys))
         yield attempt("state", lambda: _state(site))
-        yield attempt("ledger", lambda: _ledger(cfg, site))
+        yield attempt("ledger", lambda: _ledger(roster, site))
         yield attempt("data", lambda: _data(site))
-        yield from policy_checks(site.policy, _roster_size(cfg))
+        yield from policy_checks(site.policy, None if roster is None else len(roster))
     yield attempt("node key", lambda: _node_key(Path(cfg.node_key)))
     yield from reach(cfg)
 
@@ -78,16 +82,10 @@ def _roster(cfg: SiteConfig) -> Roster | None:
     return None if member is None else member.roster
 
 
-def _roster_size(cfg: SiteConfig) -> int | None:
-    """How many sites it names."""
-    roster = _roster(cfg)
-    return None if roster is None else len(roster)
-
-
-def _ledger(cfg: SiteConfig, site: Site) -> Check:
+def _ledger(roster: Roster | None, site: Site) -> Check:
     if site.state_dir is None:
         return Check("ledger", "note", "there is no client.state_dir to keep one in")
-    return ledger_row(site.state_dir / "ledger.jsonl", _roster(cfg))
+    return ledger_row(site.state_dir / "ledger.jsonl", roster)
 
 
 def _node_key(path: Path) -> Check:
@@ -145,3 +143,40 @@ def _size(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} bytes"
+
+
+def manifest_row(cfg: SiteConfig, keys: Check) -> Check:
+    """Whether the manifest allows what is installed. Raises CalyxError."""
+    if cfg.manifest is None:
+        found = "none: this site runs any code that the operator has too"
+        return Check(
+            "manifest", "note", found, "ask the consortium for one, and name it in the file"
+        )
+    if keys.state == "problem":
+        return Check("manifest", "note", "not looked at: its signer is named by the roster")
+    manifest = check_manifest(Path(cfg.manifest), check_keys(cfg))
+    packages = f", with {', '.join(manifest.packages)}" if manifest.packages else ""
+    found = f"version {manifest.version}{packages}; the installed files are what it allows"
+    return Check("manifest", "ok", f"{found}; {unmeasured()}")
+
+
+def ledger_row(path: Path, roster: Roster | None, now: float | None = None) -> Check:
+    """Whether what a site has answered lets it answer again. Raises OSError."""
+    now = time.time() if now is None else now
+    if not path.exists():
+        return Check("ledger", "ok", "none yet: this site has answered nothing")
+    try:
+        ledger = read_ledger(path)
+    except ValueError as error:
+        return Check("ledger", "problem", printable(str(error)), "put a copy of the file back")
+    try:
+        if roster is not None:
+            ledger.check_roster(roster)
+    except Refusal as error:
+        mend = "every order is refused until a newer roster is there"
+        return Check("ledger", "problem", printable(str(error)), mend)
+    if latest := ledger.ahead(now):
+        return Check("ledger", "note", clock_sentence(latest, now), "compare with `date`")
+    runs, vectors = len(ledger.runs), len(ledger.vectors)
+    version = f", roster version {ledger.roster_version}" if ledger.roster_version else ""
+    return Check("ledger", "ok", f"runs: {runs}, answers that left: {vectors}{version}")

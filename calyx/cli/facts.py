@@ -5,12 +5,12 @@ from rich.text import Text
 
 
 def say(sentence: str, style: str = "") -> None:
-    """One sentence on one line."""
+    """Print a sentence on one line, whatever it holds and however long it is."""
     Console(soft_wrap=True).print(Text(sentence, style=style))
 
 
 def warn(sentence: str) -> None:
-    """The same on standard error, where it is seen if the output goes to a file."""
+    """Print a warning on one line of standard error, where it is seen if the output goes to a file."""
     Console(soft_wrap=True, stderr=True).print(Text(f"warning: {sentence}", style="yellow"))
 
 

@@ -14,7 +14,6 @@ from calyx.cli.meanings import explain
 from calyx.cli.operating import AUTHORITY, CONTROL_PORT, connect
 from calyx.cli.running import show
 from calyx.cli.tracking import track
-from calyx.config.section import parse
 from calyx.errors import CalyxError, UserError, quote_command
 from calyx.files.foreign import check_plain
 from calyx.files.plain import write_atomically
@@ -27,7 +26,7 @@ from calyx.secagg.roster import Roster, write_roster
 from calyx.simulation.engine import read_engine, tell
 from calyx.trust.key_files import read_roster_file
 from server.attendance import AWAY
-from server.config import RunConfig
+from server.config import read_run
 from server.job import to_run_config
 
 POLL_S = 1.0
@@ -89,7 +88,7 @@ def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume
     """
     roster = read_pinned(options, folder)
     text = write_roster(roster) if roster else None
-    run = parse(RunConfig, config, "")
+    run = read_run(config)
     engine = tell(read_engine(run.engine))
     job = to_run_config(config, folder.path, resume=resume, roster=text, engine=engine)
     console = Console(highlight=False, markup=False, emoji=False)

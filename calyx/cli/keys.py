@@ -110,7 +110,7 @@ def _make_site(options: argparse.Namespace) -> None:
         refuse_existing(identity)
     for pair in missing:
         refuse_existing(pair)  # before anything is made
-    _make_keys(options, missing, (identity, node))
+    _make_keys(options, missing, identity, node)
     if file is not None:
         write_whole(*file, 0o644)
         say(
@@ -120,9 +120,11 @@ def _make_site(options: argparse.Namespace) -> None:
         say("Read its policy: what this site asks of every order is its own to decide.")
 
 
-def _make_keys(options: argparse.Namespace, missing: list[Pair], pairs: tuple[Pair, Pair]) -> None:
-    """Those that are missing of the two `pairs`."""
-    name, folder, (identity, node) = options.name, options.folder, pairs
+def _make_keys(
+    options: argparse.Namespace, missing: list[Pair], identity: Pair, node: Pair
+) -> None:
+    """Make those of the two pairs that are `missing`."""
+    name, folder = options.name, options.folder
     if identity in missing:
         _make_identity(options)
     else:

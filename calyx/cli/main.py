@@ -38,8 +38,11 @@ COMMANDS = {
     "server": ("calyx.cli.server", "the operator's gateway for clients on separate machines"),
     "client": ("calyx.cli.client", "a site's client: CONFIG.yaml"),
     "submit": ("calyx.cli.submit", "a run on separate machines: --roster=FILE [overrides]"),
-    "runs": ("calyx.cli.runs", "the server's runs and sites, on the operator's machine"),
-    "stop": ("calyx.cli.stop", "end a run of the server: RUN_ID"),
+    "runs": (
+        "calyx.cli.operating:list_runs",
+        "the server's runs and sites, on the operator's machine",
+    ),
+    "stop": ("calyx.cli.operating:stop_run", "end a run of the server: RUN_ID"),
     "keys": ("calyx.cli.keys", "identity keys, the signed roster, fingerprints to compare"),
     "doctor": (
         "calyx.cli.doctor",
@@ -82,8 +85,9 @@ def _run_guarded(command: str, arguments: list[str], debug: bool) -> int:
         logging.getLogger().setLevel(logging.DEBUG)
     try:
         _check_here()
-        module = importlib.import_module(COMMANDS[command][0])
-        return int(module.main(arguments))
+        name, _, function = COMMANDS[command][0].partition(":")
+        run_command = getattr(importlib.import_module(name), function or "main")
+        return int(run_command(arguments))
     except CalyxError as error:
         if debug:
             traceback.print_exc()

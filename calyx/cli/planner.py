@@ -74,12 +74,9 @@ def _table(found: Sequence[Choice]) -> Table:
             choice.withstands,
         )
         sign = "[red]✗[/]" if choice.problems else "[green]✓[/]"
-        table.add_row(sign, *map(str, row), "; ".join(choice.problems), style=_style(choice))
+        style = "dim" if choice.problems else ""
+        table.add_row(sign, *map(str, row), "; ".join(choice.problems), style=style)
     return table
-
-
-def _style(choice: Choice) -> str:
-    return "dim" if choice.problems else ""
 
 
 def _advice(sound: Sequence[Choice], federation: Federation, privacy: PrivacyConfig) -> str:

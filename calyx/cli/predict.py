@@ -18,7 +18,6 @@ from calyx.cli.outputs import add_output, claim, rows_of
 from calyx.cli.own_models import Answering, model_of
 from calyx.cli.predictions import as_csv, header_of, predict
 from calyx.composing.defaults import fill_in_defaults
-from calyx.config.section import parse
 from calyx.data.schema import Table
 from calyx.data.words import one_form
 from calyx.errors import UserError, for_terminal
@@ -34,7 +33,7 @@ from calyx.run.summary import Summary
 from calyx.simulation.engine import read_engine
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task
-from server.config import RunConfig
+from server.config import RunConfig, read_run
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -62,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     folders += [options.state_dir] if options.state_dir else []
     out = claim(options, [options.file, *files], folders)
     config = fill_in_defaults(config)  # a run of before may lack keys
-    run = parse(RunConfig, config, "")
+    run = read_run(config)
     summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")

@@ -15,11 +15,10 @@ from typing import Any
 from calyx.cli.arguments import path_of
 from calyx.cli.changed_rows import WITHOUT_CHANGED, check_changed, find_changed
 from calyx.cli.overrides import parse_override, quote_overrides, why_unreadable
+from calyx.cli.stages import Waiting
 from calyx.cli.template_check import outside_template
-from calyx.cli.waiting import Waiting
 from calyx.composing.compose import PATH_KEYS
 from calyx.composing.defaults import fill_in_defaults
-from calyx.config.section import parse
 from calyx.errors import UserError, printable, quote_command
 from calyx.files.foreign import check_own
 from calyx.files.outputs import is_same
@@ -30,7 +29,7 @@ from calyx.simulation.engine import read_engine
 from calyx.simulation.planning import plan
 from calyx.tasks.registry import load_task
 from server.checkpoints import RunState, load_newest
-from server.config import RunConfig
+from server.config import RunConfig, read_run
 from server.exchange.underway import check_rounds, read_record
 from server.left_out import leave_out, read_left_out
 from server.stopping import reason_to_stop
@@ -69,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     folder = RunFolder(path_of(folders[0]))
     # Nothing follows anew: but of an older run the config lacks keys, and its checkpoints say why.
     config = fill_in_defaults(_apply(_read_config(folder, overrides), overrides))
-    run = parse(RunConfig, config, "")
+    run = read_run(config)
     if run.audit.baseline is not None and is_same(folder.path, Path(run.audit.baseline)):
         raise UserError(
             f"audit.baseline={run.audit.baseline} is this run itself; name another one."

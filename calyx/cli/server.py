@@ -1,6 +1,7 @@
 """`calyx server`: the operator's one command. A gateway with TLS; everything else on loopback."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -34,10 +35,9 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(highlight=False, markup=False, emoji=False)
     if aside := say_left_aside():
         console.print(aside)
-    with console.status("starting the SuperLink on loopback"):
-        processes = Processes(serving)
-        processes.__enter__()
-    try:
+    with ExitStack() as stack:
+        with console.status("starting the SuperLink on loopback"):
+            processes = stack.enter_context(Processes(serving))
         for change in settle_sites(serving):
             console.print(change)
         console.print(
@@ -45,8 +45,6 @@ def main(arguments: Sequence[str]) -> int:
             f"(control port {serving.control_port}). Ctrl-C stops everything.",
         )
         serve_gateway(serving, processes, lambda line: console.print(line))
-    finally:
-        processes.__exit__()
     return 0
 
 

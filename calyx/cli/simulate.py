@@ -19,8 +19,8 @@ from calyx.cli.hydra_program import (
 from calyx.cli.idle import idle_settings
 from calyx.cli.overrides import quote_overrides, quote_value
 from calyx.cli.places import run_place
-from calyx.cli.settling import settle
-from calyx.cli.waiting import Waiting
+from calyx.cli.stages import Waiting
+from calyx.composing.compose import settle
 from calyx.errors import ConfigError
 from calyx.files.plain import at_home
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from calyx.composing.defaults import fill_in_defaults
 from calyx.errors import ConfigError
-from calyx.files.plain import at_home
+from calyx.files.plain import absolute, at_home
 from calyx.tasks.registry import load_class
 from calyx.tasks.task import CompletedSection
 
@@ -101,4 +101,30 @@ def _complete(config: dict[str, Any]) -> dict[str, Any]:
         cls = load_class("task", task["name"])
         if isinstance(cls, CompletedSection):
             return config | {"task": cls.completed(task)}
+    return config
+
+
+def settle(
+    cfg: Any,  # noqa: ANN401 - OmegaConf's DictConfig
+    *,
+    single: bool,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Plain values: absolute folders, baselines in a `single` run only, null as a choice made.
+
+    `workers` takes the place of an `engine.workers` of null, where jobs share the machine.
+    """
+    config = resolve(cfg)
+    if config["baselines"] is None:
+        config["baselines"] = single
+    if workers is not None and config["engine"].get("workers") is None:
+        config["engine"]["workers"] = workers
+    paths = (  # the home folder is in place of `~` already
+        (config["task"], "data_dir"),
+        (config["client"], "data_dir"),
+        (config["audit"], "baseline"),
+    )
+    for section, key in paths:
+        if isinstance(section.get(key), str):
+            section[key] = str(absolute(section[key]))
     return config

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from typing_extensions import override
 
 GROUP = "calyx.configs"
 
@@ -15,17 +16,17 @@ GROUP = "calyx.configs"
 class InstalledConfigs(SearchPathPlugin):
     """Adds every installed package's configs behind our own."""
 
+    @override
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """As Hydra asks for it."""
         for point in installed():
             search_path.append(provider=point.name, path=f"pkg://{point.value}")
 
 
 def installed() -> list[EntryPoint]:
-    """The entry points, by name."""
+    """The entry points of installed packages with configs, sorted by name."""
     return sorted(entry_points(group=GROUP), key=lambda point: point.name)
 
 
 def register() -> None:
-    """Tell Hydra, once."""
+    """Make Hydra look for configs in installed packages; a second call changes nothing."""
     Plugins.instance().register(InstalledConfigs)

@@ -15,7 +15,7 @@ from pydantic import Field
 from calyx.config.section import PositiveFloat, PositiveInt, config
 from calyx.errors import ConfigError
 from calyx.seeding import rng
-from calyx.vector.weighing import check_w_max
+from calyx.vector.weighing import TaskSection
 
 Rows = NDArray[np.int64]
 Partition = tuple[Rows, ...]
@@ -24,21 +24,14 @@ MAX_DRAWS = 1000  # 1.5 s with 100 clients
 
 
 @config
-class PartitionConfig:
+class PartitionConfig(TaskSection):
     """The section `task` of a task whose rows are dealt to clients that do not exist in nature."""
 
-    name: str
     num_clients: Annotated[int, Field(ge=1)]
     partition: Literal["dirichlet", "iid", "shards", "quantity"]
     alpha: PositiveFloat  # α of `dirichlet` (labels) and `quantity` (sizes); small is uneven
     shards_per_client: PositiveInt  # of `shards`: pieces of one label, nearly, that a client gets
     min_rows: PositiveInt  # every client has at least so many rows
-    # Largest weight of a client, in training rows: a power of two; null: the least that none exceeds.
-    w_max: PositiveInt | None
-
-    def __post_init__(self) -> None:
-        """Check the power of two."""
-        check_w_max(self.w_max)
 
     def check_rows(self, rows: int) -> None:
         """Refuse what cannot go round. Raises ConfigError."""

@@ -228,6 +228,13 @@ def split_of(table: Table) -> str | None:
     return "the time of the rows" if table.times is not None else None
 
 
+def is_inside(values: Values, bounds: Column | Target) -> NDArray[np.bool_]:
+    """Which values [N] lie from `low` to `high`, ends included; None is no bound, and NaN is outside."""
+    low = -math.inf if bounds.low is None else bounds.low
+    high = math.inf if bounds.high is None else bounds.high
+    return np.asarray((values >= low) & (values <= high))
+
+
 def without_codes(values: Values, column: Column) -> Values:
     """The values [N] of a column with its codes for "missing" as NaN."""
     if not column.missing_codes and not column.categories:

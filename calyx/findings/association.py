@@ -55,7 +55,7 @@ def of_classes(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Associatio
     shown = square * rows**2 - 2 * total * sum(sums) * rows + sum(counts) * total**2
     unseen = max(0.0, rows - float(Fraction(shown, variance)))
     own = sd * 2.0 ** (unit(bounds) - STEPS)  # in the column's unit
-    return _bound(np.array(counts, dtype=np.float64), scores, unseen, (rows, moved, own))
+    return _bound(np.array(counts, dtype=np.float64), scores, unseen, rows, moved, sd=own)
 
 
 def _exact(value: float, rows: int, classes: int) -> Association:
@@ -67,7 +67,7 @@ def _exact(value: float, rows: int, classes: int) -> Association:
 
 
 def _bound(
-    counts: Values, scores: Values, unseen: float, of: tuple[int, Moved, float]
+    counts: Values, scores: Values, unseen: float, rows: int, moved: Moved, *, sd: float
 ) -> Association:
     """η from the shown rows, and how far the others can move it.
 
@@ -75,7 +75,6 @@ def _bound(
     sum of squares of all other rows, whose classes are not known. A part of them adds up to less
     than √(their squares · their number); Σ of class means' squares grows by `unseen` at most.
     """
-    rows, moved, sd = of
     hidden = rows - counts.sum()
     center = -scores.sum()  # the sum of the hidden rows: all together have none
     width = (max(0.0, unseen * hidden - center**2)) ** 0.5 / 2

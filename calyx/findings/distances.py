@@ -84,25 +84,25 @@ def chi_square(expected: Values, observed: Values) -> tuple[Values, Values]:
 
 
 def fill_hidden(
-    expected: Values, observed: Values, hidden: tuple[int, int]
+    expected: Values, observed: Values, unseen_before: int, unseen_now: int
 ) -> tuple[Values, Values]:
     """Counts [… B] of both sides as like each other as suppression leaves them room to be.
 
-    `hidden` is the most rows of one cell that suppression may have kept back, on either side. A
-    cell that is behind the other side's share is raised towards it by at most so many rows: what
+    `unseen_before` and `unseen_now` are the most rows of one cell that suppression may have kept back
+    on a side. A cell that is behind the other side's share is raised towards it by at most so many rows: what
     may be hidden can then raise no alarm, and what is left of a difference is real. The shares
     are those of the filled counts, found by a fixed point.
     """
     e, o = expected.astype(np.float64), observed.astype(np.float64)
-    if hidden == (0, 0):
+    if not unseen_before and not unseen_now:
         return e, o
     full_e, full_o = e, o
     for _ in range(_STEPS):
         n, m = full_e.sum(-1, keepdims=True), full_o.sum(-1, keepdims=True)
         scale = np.where(n > 0, m / np.where(n > 0, n, 1.0), 1.0)
         scale = np.where(scale > 0, scale, 1.0)
-        full_o = np.clip(scale * e, o, o + hidden[1])
-        full_e = np.clip(o / scale, e, e + hidden[0])
+        full_o = np.clip(scale * e, o, o + unseen_now)
+        full_e = np.clip(o / scale, e, e + unseen_before)
     return full_e, full_o
 
 

@@ -48,7 +48,7 @@ class Distribution:
 
     @property
     def rows(self) -> int:
-        """In cells."""
+        """How many rows are in the cells."""
         return int(self.middle[-1])
 
     def below(self, x: float) -> tuple[int, int]:

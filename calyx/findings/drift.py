@@ -115,7 +115,7 @@ def compare(pairs: Sequence[Pair], limits: Limits = LIMITS) -> list[Drift]:
         highest = max((int(judged[i]) for judged in worst), default=0)
         is_open = level == 0 and _could_be_told(pair, most[i], highest, limits)
         severity: Severity = "unknown" if is_open else SEVERITIES[level]
-        found.append(_drift(pair, (least[i], most[i]), severity))
+        found.append(_drift(pair, least[i], most[i], severity))
     return found
 
 
@@ -131,9 +131,14 @@ def _stack(measures: Sequence[Measures]) -> Measures:
     return Measures(*(np.array([getattr(m, name) for m in measures]) for name in names))
 
 
-def measure(expected: Values, observed: Values, hidden: tuple[int, int]) -> Measures:
-    """Effects and p-values of ordered columns [… B + 1], of which the last cell is "missing"."""
-    e, o = fill_hidden(expected, observed, hidden)
+def measure(
+    expected: Values, observed: Values, unseen_before: int = 0, unseen_now: int = 0
+) -> Measures:
+    """Effects and p-values of ordered columns [… B + 1], of which the last cell is "missing".
+
+    The unseen rows of a side are where they make both as like each other as they can.
+    """
+    e, o = fill_hidden(expected, observed, unseen_before, unseen_now)
     statistic, ks_p = ks(e[..., :-1], o[..., :-1])
     return Measures(psi(e, o), statistic, ks_p, chi_square(e, o)[1])
 
@@ -189,7 +194,7 @@ def _measure_one(pair: Pair) -> Measures:
         np.append(side.cells, side.missing).astype(np.float64)
         for side in (pair.expected, pair.observed)
     )
-    return measure(expected, observed, (pair.expected.unseen, pair.observed.unseen))
+    return measure(expected, observed, pair.expected.unseen, pair.observed.unseen)
 
 
 def _most(pair: Pair) -> list[Measures]:
@@ -203,28 +208,27 @@ def _most(pair: Pair) -> list[Measures]:
     if first is not None and second is not None:
         ends = ((first, pair.expected.missing), (second, pair.observed.missing))
         most = [np.append(cells, missing).astype(np.float64) for cells, missing in ends]
-        return [measure(most[0], most[1], (0, 0))]
-    unseen = (pair.expected.unseen, pair.observed.unseen)
-    if not any(unseen):
+        return [measure(most[0], most[1])]
+    before, now = pair.expected.unseen, pair.observed.unseen
+    if not before and not now:
         return []
     e, o = (np.append(s.cells, s.missing).astype(float) for s in (pair.expected, pair.observed))
-    own = (np.append([unseen[0], 0.0], e), np.append([0.0, unseen[1]], o))
+    own = measure(np.append([before, 0.0], e), np.append([0.0, now], o))
     gap = o / max(1.0, o.sum()) - e / max(1.0, e.sum())
     more_e, more_o = e.copy(), o.copy()
-    more_e[gap.argmin()] += unseen[0]
-    more_o[gap.argmax()] += unseen[1]
-    return [measure(own[0], own[1], (0, 0)), measure(more_e, more_o, (0, 0))]
+    more_e[gap.argmin()] += before
+    more_o[gap.argmax()] += now
+    return [own, measure(more_e, more_o)]
 
 
-def _describe_hidden(sides: tuple[Counts, Counts], rows: list[int]) -> str:
-    before, now = (side.unseen for side in sides)
+def _describe_hidden(pair: Pair, rows: list[int]) -> str:
+    before, now = pair.expected.unseen, pair.observed.unseen
     if not before and not now:
         return "sites do not tell of some rows on which side of a bin's edge they lie"
     return f"{now} of {rows[1] + now} rows are hidden, and {before} of {rows[0] + before} in the baseline"
 
 
-def _drift(pair: Pair, of: tuple[Measures, list[Measures]], severity: Severity) -> Drift:
-    least, most = of
+def _drift(pair: Pair, least: Measures, most: list[Measures], severity: Severity) -> Drift:
     sides = (pair.expected, pair.observed)
     rows = [int(side.cells.sum()) + side.missing for side in sides]
     if not all(rows):
@@ -234,7 +238,7 @@ def _drift(pair: Pair, of: tuple[Measures, list[Measures]], severity: Severity) 
     chance = (cells - 1) * (1 / rows[0] + 1 / rows[1])
     psi_most = max((float(m.psi) for m in most), default=None)
     if severity == "unknown":
-        reason = f"{_describe_hidden(sides, rows)}: PSI {float(least.psi):.2f} to {psi_most:.2f}"
+        reason = f"{_describe_hidden(pair, rows)}: PSI {float(least.psi):.2f} to {psi_most:.2f}"
         absent = dict.fromkeys(("psi", "chi2_p"), reason)
         return Drift(
             pair.name, None, None, None, None, severity, psi_most, chance, absent, pair.role

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from calyx.findings.drift import Drift
-from calyx.findings.finding import AuditFinding, Severity, names_of
+from calyx.findings.finding import SHOWN, AuditFinding, Severity
+from calyx.words.sentences import list_first
 
 _SEVERITIES: dict[str, Severity] = {"alert": "error", "warning": "warning"}
 
@@ -32,19 +33,19 @@ def drift_findings(drifts: Sequence[Drift]) -> Iterator[AuditFinding]:
             "info",
             column_of(first) if len(open_ones) == 1 else None,
             len(open_ones),
-            f"Whether {names_of(names)} drifted cannot be told: "
+            f"Whether {list_first(names, SHOWN)} drifted cannot be told: "
             f"{example}{first.absent.get('psi', 'no rows are shown')}.",
             "Do not take it for unchanged: ask the sites, who see their own rows.",
         )
 
 
 def column_of(drift: Drift) -> str | None:
-    """Of a finding: the label is no column, whatever columns are called."""
+    """The column of a finding; None for the label, even where a column has its name."""
     return None if drift.role == "label" else drift.name
 
 
 def name_of(drift: Drift) -> str:
-    """In a sentence."""
+    """How a variable is called in a sentence."""
     return "the label" if drift.role == "label" else drift.name
 
 

@@ -9,26 +9,78 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import numpy as np
+
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError
 from calyx.findings.association import of_classes, of_target
-from calyx.findings.category_figures import Categories, read_categories
 from calyx.findings.label_association import (
     FEW_SITES,
     NO_MARK,
     Association,
     absent,
     categories_tell,
+    categories_tell_target,
+    mark_tells,
     marks_tell,
 )
 from calyx.findings.numbers import Numbers, read_numbers
 from calyx.findings.possible import check_sums
 from calyx.findings.single import LEAST, is_single, without_single
-from calyx.findings.target_association import categories_tell_target, mark_tells
 from calyx.survey.blocks import ALL, ITEMS, MEAN_STEPS, WITHHELD, Cells, Item, Survey
 from calyx.survey.spread import Shift, shift_of_shares, with_farthest
 from calyx.survey.variables import Bounds, Variable, categorical, numeric, variables
 from calyx.vector.exact import root
+
+
+@dataclass(frozen=True)
+class Categories:
+    """A categorical variable: rows by category, and of none that is declared.
+
+    `hidden` rows more are of rare categories, or have none: of which and how many is not known.
+    """
+
+    names: tuple[float, ...]
+    words: tuple[str, ...]  # the same for a person
+    counts: tuple[int, ...]
+    unknown: int
+    hidden: int = 0
+    spread: tuple[Shift | None, ...] = ()  # of each category's share
+
+    @property
+    def rows(self) -> int:
+        """Of all kinds: 0 where no site has, or tells of, any."""
+        return sum(self.counts) + self.unknown + self.hidden
+
+    @property
+    def mode(self) -> float | None:
+        """The most frequent category; None where another is as frequent, or hidden rows could make it so."""
+        if not any(self.counts):
+            return None
+        first = int(np.argmax(self.counts))
+        rest = max((n for i, n in enumerate(self.counts) if i != first), default=0)
+        return self.names[first] if self.counts[first] > rest + self.hidden else None
+
+
+def read_categories(
+    cells: Mapping[str, Cells], named: tuple[Variable, ...], variable: Variable
+) -> tuple[Categories, slice]:
+    """A variable's categories, and where they stand among those of all variables."""
+    c = named.index(variable)
+    start = sum(len(v.categories) for v in named[:c])
+    where = slice(start, start + len(variable.categories))
+    powers = cells.get("powers_category")
+    places = range(where.start, where.stop)
+    found = Categories(
+        names=variable.categories,
+        words=variable.words,
+        counts=tuple(int(n) for n in cells["category"][where]),
+        unknown=int(cells["unknown"][c]) if "unknown" in cells else 0,
+        hidden=int(cells["hidden_rows"][c]),
+        spread=() if powers is None else tuple(shift_of_shares(powers, p) for p in places),
+    )
+    return found, where
+
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
 IS_TARGET = "it is the target itself"
@@ -57,7 +109,7 @@ class VariableFigures:
 
     @property
     def missing_share(self) -> float | None:
-        """Of all rows; None where other sites tell what is missing than how many rows they have."""
+        """The share of all rows without a value; None where not the same sites tell both numbers."""
         return self.missing / self.rows if self.rows else None
 
 
@@ -78,7 +130,7 @@ class Figures:
 
     @property
     def duplicates_share(self) -> float | None:
-        """Of all rows; None where other sites tell them than how many rows they have."""
+        """The share of all rows that repeat another; None where not the same sites tell both numbers."""
         return self.duplicates / self.rows if self.rows and self.is_of_all("duplicates") else None
 
     def is_given(self, item: Item) -> bool:
@@ -91,7 +143,7 @@ class Figures:
         return self.withheld.get(item, 0) == self.withheld.get("rows", 0) == least
 
     def of(self, name: str) -> VariableFigures:
-        """A variable's. Raises KeyError."""
+        """The figures of the variable `name`. Raises StopIteration where there is none."""
         return next(v for v in self.variables if v.variable.name == name)
 
 

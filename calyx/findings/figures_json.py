@@ -59,7 +59,7 @@ def as_json(figures: Figures) -> dict[str, Any]:
 
 
 def _margins_of_all(figures: Figures) -> Iterator[tuple[str, float]]:
-    """More, never less: what sites hide."""
+    """By how much counts of all rows may be too small, since sites hide small ones."""
     if figures.duplicates_open:
         yield "duplicates", figures.duplicates_open
         yield "duplicates_share", figures.duplicates_open / max(1, figures.rows)
@@ -165,7 +165,7 @@ def _margins(of: VariableFigures) -> Iterator[tuple[str, float]]:
 
 
 def _absent(of: VariableFigures, found: dict[str, Any], nobody: Set[str]) -> dict[str, str]:
-    """Why a figure is null."""
+    """A reason for each figure that is null, by its name in JSON."""
     reasons = {
         "declared": "nothing is declared",
         "association": of.tells.reason,

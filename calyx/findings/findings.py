@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from calyx.data.schema import Schema
 from calyx.findings.figures import Figures, VariableFigures
-from calyx.findings.finding import SEVERITIES, AuditFinding, names_of, sites_of
+from calyx.findings.finding import SEVERITIES, SHOWN, AuditFinding
 from calyx.findings.number_findings import number_findings, ranges
 from calyx.findings.shifts import FAR_MISSING, is_far, label_shifts, shifts
-from calyx.findings.telling import find_telling
 from calyx.words.digits import plain
+from calyx.words.sentences import list_first, say_count
 
 MOSTLY = 0.5  # share of missing rows above which a column says little
 UNEVEN = 0.25  # sd over sites of a share of missing rows
@@ -46,7 +46,7 @@ def _labels(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
             "info",
             None,
             figures.hidden_labels,
-            f"{sites_of(figures.hidden_labels)} hid how many rows a rare class has: the classes of "
+            f"{say_count(figures.hidden_labels, 'site')} hid how many rows a rare class has: the classes of "
             f"{figures.hidden_label_rows} rows are not told.",
             "Nothing; the counts of labels are lower by these rows.",
         )
@@ -90,7 +90,7 @@ def _whole(figures: Figures) -> Iterator[AuditFinding]:
             "info",
             None,
             sites,
-            f"{sites_of(sites)} gave no {', '.join(figures.withheld)}: by its policy, or because it "
+            f"{say_count(sites, 'site')} gave no {', '.join(figures.withheld)}: by its policy, or because it "
             "has too few rows.",
             "Nothing; these figures are of the other sites.",
         )
@@ -101,7 +101,7 @@ def _whole(figures: Figures) -> Iterator[AuditFinding]:
             "info",
             None,
             len(hidden),
-            f"Cells of few rows were hidden by their sites in {names_of(hidden)}.",
+            f"Cells of few rows were hidden by their sites in {list_first(hidden, SHOWN)}.",
             "Nothing; histograms and counts are lower by these rows, and figures that they could change "
             "have a margin or are left out.",
         )
@@ -202,3 +202,40 @@ def _uneven(one: VariableFigures) -> str:
     if spread is None or not _is_uneven(one):
         return ""
     return f", and unevenly: {spread.mean:.0%} of a site's on average, with a sd of {spread.sd:.0%}"
+
+
+TELLS = 0.95  # Cramér's V, or |r| with a number
+# η of a number with classes. An id that was dealt out class by class has 0.87 for two classes; two
+# normal ones of the same spread that are told apart in 99 of 100 pairs, 0.85.
+TELLS_BY_NUMBER = 0.85
+
+
+def find_telling(one: VariableFigures, schema: Schema) -> Iterator[AuditFinding]:
+    """A warning for the values, and one for the mark "is missing"."""
+    what = f"the label {schema.target.name}" if schema.target else "the label"
+    name, is_number = one.variable.name, one.numbers is not None
+    limit = TELLS_BY_NUMBER if is_number and schema.classes else TELLS
+    by_class, by_target = ("η", "|r|") if is_number else ("V", "η")
+    measure = by_class if schema.classes else by_target
+    value, mark = one.tells.value, one.marks.value
+    if value is not None and value >= limit:
+        yield AuditFinding(
+            "tells-label",
+            "warning",
+            name,
+            None,
+            f"{name} tells {what} almost wholly ({measure} {value:.2f}).",
+            "Is it known before the label is? If not, leave it out of the schema: a model that has it "
+            "is of no use where it is to be used.",
+        )
+    if mark is not None and mark >= TELLS:
+        yield AuditFinding(
+            "tells-label",
+            "warning",
+            name,
+            one.missing,
+            f"Whether {name} is missing tells {what} almost wholly "
+            f"({'V' if schema.classes else '|r|'} {mark:.2f}).",
+            "Is it looked for only when the label is known? Then leave it out of the schema: models "
+            "get a mark for missing values.",
+        )

@@ -8,6 +8,7 @@ from calyx.findings.numbers import Numbers
 from calyx.survey.variables import REACH, Variable
 from calyx.words.digits import outside as outside_of
 from calyx.words.digits import plain
+from calyx.words.sentences import join_names
 
 _QUANTILES = {"median": "median", "q1": "first quartile", "q3": "third quartile"}
 _MOMENTS = {"mean": "mean", "sd": "standard deviation"}
@@ -44,8 +45,8 @@ def number_findings(one: VariableFigures) -> Iterator[AuditFinding]:
             "info",
             name,
             None,
-            f"The {_list_words(lacking)} of {name} {'is' if len(lacking) == 1 else 'are'} not told: "
-            f"{reason}.",
+            f"The {join_names(lacking, len(lacking))} of {name} "
+            f"{'is' if len(lacking) == 1 else 'are'} not told: {reason}.",
             "Nothing; what is not told is not used either. More rows a site, or a smaller "
             "client.policy.min_cell, would tell it.",
         )
@@ -80,7 +81,3 @@ def ranges(variable: Variable, n: Numbers) -> Iterator[AuditFinding]:
             "Nothing is wrong with the rows for that. Write a typical value and a typical distance "
             "from it as center and scale of the target into the schema, so that they are counted.",
         )
-
-
-def _list_words(words: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

@@ -69,19 +69,26 @@ def is_near(margin: float, sd: float | None) -> bool:
     return sd is not None and margin <= MOST * sd
 
 
+@dataclass(frozen=True)
+class _Notes:
+    """What is gathered while figures are read: how far each may be off, and why one is not told."""
+
+    margins: dict[str, float] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+
 def read_numbers(cells: Mapping[str, Cells], r: int, bounds: Bounds, bins: int) -> Numbers:
     """The `r`th variable of the sums, drawn in so many `bins`. Raises CalyxError for impossible sums."""
     count, moved = int(cells["present"][r]), read_moved(cells, r, bounds)
-    moments = read_moments(count, (int(cells["sum"][r]), int(cells["square"][r])), bounds, moved)
+    moments = read_moments(count, int(cells["sum"][r]), int(cells["square"][r]), bounds, moved)
     known = None
     if cells["cells"][r, 0, 0].sum():
         known = read(cells["cells"][r], bounds, Uncertain(*map(int, cells["open"][r])))
-    margins: dict[str, float] = {}
-    absent: dict[str, str] = {}
-    mean, sd = _moments(moments, moved, margins, absent)
+    notes = _Notes()
+    mean, sd = _moments(moments, moved, notes)
     scale = moments.sd if moments else None  # what says how exact a figure must be, told or not
-    quartiles = _quartiles(known, scale, margins, absent)
-    histogram, edges = _histogram(known, moments, (bounds, bins), margins, absent)
+    quartiles = _quartiles(known, scale, notes)
+    histogram, edges = _histogram(known, moments, bounds, bins, notes)
     return Numbers(
         low=bounds[0],
         high=bounds[1],
@@ -91,16 +98,16 @@ def read_numbers(cells: Mapping[str, Cells], r: int, bounds: Bounds, bins: int) 
         mean=mean,
         sd=sd,
         quartiles=quartiles,
-        outlier_share=_outliers(known, quartiles, margins, absent),
-        least=_end("least", known, scale, margins, absent),
-        greatest=_end("greatest", known, scale, margins, absent),
+        outlier_share=_outliers(known, quartiles, notes),
+        least=_end("least", known, scale, notes),
+        greatest=_end("greatest", known, scale, notes),
         histogram=histogram,
         edges=edges,
         moved=moved,
         moments=moments,
         distribution=known,
-        margins=margins,
-        absent=absent,
+        margins=notes.margins,
+        absent=notes.absent,
     )
 
 
@@ -113,11 +120,9 @@ def read_moved(cells: Mapping[str, Cells], r: int, bounds: Bounds) -> Moved:
     return Moved(joined, share, left, changed, change)
 
 
-def _moments(
-    of: Moments | None, moved: Moved, margins: dict[str, float], absent: dict[str, str]
-) -> tuple[float | None, float | None]:
+def _moments(of: Moments | None, moved: Moved, notes: _Notes) -> tuple[float | None, float | None]:
     if of is None:
-        absent |= dict.fromkeys(("mean", "sd"), _NONE)
+        notes.absent.update(dict.fromkeys(("mean", "sd"), _NONE))
         return None, None
     found = []
     named = (("mean", of.mean, of.mean_margin), ("sd", of.sd, of.sd_margin))
@@ -125,33 +130,34 @@ def _moments(
         is_told = margin == 0 or is_near(margin, of.sd)
         found.append(value if is_told else None)
         if not is_told:
-            absent[name] = (
+            notes.absent[name] = (
                 f"sites counted up to {moved.joined + moved.left + moved.changed} rows otherwise, to "
                 "hide small numbers, and it could be off by more than half a standard deviation"
             )
         elif margin:
-            margins[name] = margin
+            notes.margins[name] = margin
     return found[0], found[1]
 
 
 def _quartiles(
     known: Distribution | None,
     sd: float | None,
-    margins: dict[str, float],
-    absent: dict[str, str],
+    notes: _Notes,
 ) -> dict[str, Told]:
     found = {}
     for name, q in QUARTILES.items():
         told = known.quantile(q) if known else None
         if told is None:
-            absent[name] = _NONE
+            notes.absent[name] = _NONE
         elif sd is None:
-            absent[name] = "the standard deviation, which says how exact it must be, is not known"
+            notes.absent[name] = (
+                "the standard deviation, which says how exact it must be, is not known"
+            )
         elif is_near(told.margin, sd) or sd == 0:
             found[name] = told
-            margins[name] = told.margin
+            notes.margins[name] = told.margin
         else:
-            absent[name] = (
+            notes.absent[name] = (
                 f"it is known to within {told.margin:.4g} only, more than half a standard deviation"
             )
     return found
@@ -160,16 +166,15 @@ def _quartiles(
 def _outliers(
     known: Distribution | None,
     quartiles: Mapping[str, Told],
-    margins: dict[str, float],
-    absent: dict[str, str],
+    notes: _Notes,
 ) -> float | None:
     """The share of rows far out, by the bounds of the quartiles and of the rows beyond them."""
     if known is None or "q1" not in quartiles or "q3" not in quartiles:
-        absent["outlier_share"] = "the quartiles are not known"
+        notes.absent["outlier_share"] = "the quartiles are not known"
         return None
     first, third = quartiles["q1"], quartiles["q3"]
     if not are_apart(first, third):
-        absent["outlier_share"] = "the quartiles cannot be told apart"
+        notes.absent["outlier_share"] = "the quartiles cannot be told apart"
         return None
     reach = FAR * (third.value - first.value)
     off = FAR * (first.margin + third.margin)
@@ -185,12 +190,12 @@ def _outliers(
     share = float(min(max(below + rows - above, fewest), most) / rows)
     margin = max(most / rows - share, share - fewest / rows)
     if margin > MOST_SHARE:
-        absent["outlier_share"] = (
+        notes.absent["outlier_share"] = (
             f"sites do not tell their farthest values, so that it is known to within {margin:.0%} only"
         )
         return None
     if margin:
-        margins["outlier_share"] = margin
+        notes.margins["outlier_share"] = margin
     return share
 
 
@@ -203,31 +208,30 @@ def _end(
     name: str,
     known: Distribution | None,
     sd: float | None,
-    margins: dict[str, float],
-    absent: dict[str, str],
+    notes: _Notes,
 ) -> float | None:
     """The least or greatest value, where no site hides its own."""
     told = None if known is None else known.quantile(0.0 if name == "least" else 1.0)
     if known is None or told is None:
-        absent[name] = _NONE
+        notes.absent[name] = _NONE
         return None
     is_hidden = known.uncertain.below if name == "least" else known.uncertain.above
     if is_hidden or not (is_near(told.margin, sd) or sd == 0):
-        absent[name] = "sites do not tell their farthest values, which could be one row's"
+        notes.absent[name] = "sites do not tell their farthest values, which could be one row's"
         return None
-    margins[name] = told.margin
+    notes.margins[name] = told.margin
     return told.value
 
 
 def _histogram(
     known: Distribution | None,
     moments: Moments | None,
-    drawn: tuple[Bounds, int],
-    margins: dict[str, float],
-    absent: dict[str, str],
+    bounds: Bounds,
+    bins: int,
+    notes: _Notes,
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Rows in bins between the range's ends; of a wide range all but two lie about the mean."""
-    (low, high), bins = drawn
+    low, high = bounds
     edges = np.linspace(low, high, bins + 1)
     if moments and moments.sd and high - low > _DRAWN * moments.sd:
         reach = _DRAWN / 4 * moments.sd
@@ -236,15 +240,15 @@ def _histogram(
         edges[0], edges[-1] = low, high
     shown = tuple(edges.tolist())
     if known is None:
-        absent["histogram"] = _NONE
+        notes.absent["histogram"] = _NONE
         return (), shown
-    bounds = np.array([known.below(edge) for edge in edges[1:-1]]).reshape(-1, 2)
-    least, most = (_with_ends(side, known.rows) for side in bounds.T)
+    below = np.array([known.below(edge) for edge in edges[1:-1]]).reshape(-1, 2)
+    least, most = (_with_ends(side, known.rows) for side in below.T)
     guess = _with_ends(np.rint(known.guess(edges[1:-1])).astype(np.int64), known.rows)
     counts = np.diff(np.clip(guess, least, np.maximum(most, least)))
     off = np.maximum(most[1:] - least[:-1] - counts, counts - np.maximum(least[1:] - most[:-1], 0))
     if off.any():
-        margins["histogram"] = float(off.max())
+        notes.margins["histogram"] = float(off.max())
     return tuple(counts.tolist()), shown
 
 

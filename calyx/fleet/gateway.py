@@ -138,8 +138,11 @@ class Gate:
             return None, 409
 
     async def _drain(self, request: Request) -> None:
-        """Let a stranger finish a small body, of which nothing is kept: he may be an honest site
-        whose clock is wrong, and who is cut off in the middle is not told so."""
+        """Read a small body to its end, and keep nothing of it.
+
+        The stranger may be an honest site whose clock is wrong. Cut off in the middle, it would not see
+        the status that says so.
+        """
         declared = request.headers.get("content-length", "")
         if not declared.isdecimal() or len(declared) > 6:
             return
@@ -194,7 +197,7 @@ class Gate:
         return answer
 
     def _note(self, name: str, site: str, body: bytes, answer: "Answer") -> None:
-        """What went down to a site, and what came of it."""
+        """Count what was handed to a site, and note which part it has pushed."""
         self.waiting.note(name, site)
         if name == PULL and answer.body:
             content = bytes(answer.body)

@@ -18,7 +18,7 @@ class Guest:
 
 
 class Guests:
-    """All connections, oldest first."""
+    """All open connections, the oldest first, and how many of whom there may be."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

@@ -19,6 +19,7 @@ from typing import Any
 import h11
 import uvicorn
 from starlette.applications import Starlette
+from typing_extensions import override
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -49,8 +50,8 @@ class BoundedProtocol(H11Protocol):
             self.guest.end = transport.abort
         self._await_head()
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
-        """It has ended."""
         self._set_timer(None)
         if self.guest is not None:
             self._guests.remove(self.guest)
@@ -102,8 +103,8 @@ class BoundedProtocol(H11Protocol):
         except h11.LocalProtocolError:
             self.transport.abort()
 
+    @override
     def on_response_complete(self) -> None:
-        """The next request may come."""
         if self.transport.is_closing():
             self._set_timer(_LINGER_S)
         else:
@@ -166,11 +167,11 @@ _GONE = _Gone()
 class GatewayServer(uvicorn.Server):
     """uvicorn with an `accept` of its own: it counts connections before their handshake."""
 
-    def __init__(self, app: Starlette, where: tuple[str, int], keys: Path, limits: Limits) -> None:
+    def __init__(self, app: Starlette, host: str, port: int, keys: Path, limits: Limits) -> None:
         config = uvicorn.Config(
             app,
-            host=where[0],
-            port=where[1],
+            host=host,
+            port=port,
             http="h11",
             h11_max_incomplete_event_size=limits.head_bytes,
             ws="none",

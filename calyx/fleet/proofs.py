@@ -64,7 +64,7 @@ class Replays:
         self._seen: dict[int, float] = {}
 
     def is_one(self, nonce: int) -> bool:
-        """Whether this signature has served."""
+        """Whether a signature with this number has served before."""
         return nonce in self._seen
 
     def note(self, nonce: int, now: float) -> None:

@@ -48,7 +48,7 @@ class Serving:
 
     @property
     def behind(self) -> str:
-        """HOST:PORT of the SuperLink."""
+        """HOST:PORT of the SuperLink's control interface, on loopback."""
         return f"127.0.0.1:{self.control_port}"
 
     @property
@@ -250,7 +250,7 @@ def serve_gateway(serving: Serving, processes: Processes, tell: Callable[[str], 
     limits = with_files(Limits())
     behind = Behind(serving.behind, serving.authority, processes.bell, _node_keys(serving))
     app = make_gateway(behind, serving.state / "audit.jsonl", limits)
-    server = GatewayServer(app, (serving.host, serving.port), serving.keys, limits)
+    server = GatewayServer(app, serving.host, serving.port, serving.keys, limits)
     failed: list[CalyxError] = []
 
     def watch() -> None:

@@ -11,9 +11,10 @@ PULL = "pull-messages"
 
 
 class Waiting:
-    """Sites that ask for messages are answered when there is one, or after HOLD_S.
+    """Holds a site's question for messages until there is one, or HOLD_S have passed.
 
-    Who has sent something and now asks for more has sent all of it: that is when apps are rung.
+    A site that asks for messages after it has sent some has sent the whole of them. Only then are the
+    server apps told that something has come, and not at each part.
     """
 
     def __init__(self) -> None:
@@ -23,13 +24,13 @@ class Waiting:
         self._is_closing = False
 
     def note(self, name: str, site: str) -> None:
-        """A site has called one of the Fleet paths, and the SuperLink knows it."""
+        """Note that the SuperLink has taken a call of a site to the Fleet path `name`."""
         if name.startswith("push-") and self.bell is not None:
             self._senders.add(site)
             self._asked.setdefault(site, -1)
 
     async def begin(self, name: str, site: str) -> asyncio.Event | None:
-        """Before a question is asked: what `hold` will wait for."""
+        """Take a question of a site; returns the ring that `hold` is to wait for, None to answer at once."""
         bell = self.bell
         if bell is None or name != PULL or self._is_closing:
             return None
@@ -43,13 +44,13 @@ class Waiting:
         return bell.next_ring
 
     def release(self) -> None:
-        """The gateway is about to end: hold nobody any more."""
+        """Answer everybody who waits, and hold nobody any more: the gateway is about to end."""
         self._is_closing = True
         if self.bell is not None:
             self.bell.next_ring.set()
 
     async def hold(self, ring: asyncio.Event | None, until: float) -> bool:
-        """Whether it is worth asking again: there was a ring."""
+        """Wait for a ring until `until` (s, monotonic); returns whether there was one."""
         if ring is None:
             return False
         try:

@@ -15,6 +15,8 @@ import time
 from functools import lru_cache
 from typing import cast
 
+from typing_extensions import override
+
 PORT_VARIABLE = "CALYX_BELL_PORT"
 LOOPBACK = "127.0.0.1"
 RING = b"\0"  # asyncio does not send an empty datagram
@@ -31,13 +33,13 @@ def bind_bell() -> socket.socket:
 
 
 class AppBell:
-    """The server app's end."""
+    """The end of the bell in a server app: it rings when something was sent to sites."""
 
     def __init__(self, port: int) -> None:
         self._socket, self._gateway = bind_bell(), (LOOPBACK, port)
 
     def ring(self) -> None:
-        """Something was sent to sites."""
+        """Tell the gateway that something was sent to sites."""
         try:
             self._socket.sendto(RING, self._gateway)
         except OSError:
@@ -78,17 +80,18 @@ class GatewayBell(asyncio.DatagramProtocol):
 
     @classmethod
     async def listen(cls, own: socket.socket) -> "GatewayBell":
-        """Over the socket of `bind_bell`."""
+        """Listen on the socket that `bind_bell` has made."""
         _, bell = await asyncio.get_running_loop().create_datagram_endpoint(cls, sock=own)
         return bell
 
+    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's."""
         # Python 3.11's own is no subclass of it.
         self._transport = cast(asyncio.DatagramTransport, transport)
 
+    @override
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """An app has sent something: wake all who wait, and remember it."""
+        """Wake all who wait for a ring, and count it: an app has sent something."""
         self._apps.pop(addr, None)
         self._apps[addr] = None
         for silent in list(self._apps)[:-_MAX_APPS]:
@@ -97,11 +100,12 @@ class GatewayBell(asyncio.DatagramProtocol):
         rung, self._rung = self._rung, asyncio.Event()
         rung.set()
 
+    @override
     def error_received(self, exc: Exception) -> None:
-        """An app that has ended is no trouble."""
+        """Do nothing: an app that has ended is no trouble."""
 
     def ring(self) -> None:
-        """A site has sent something."""
+        """Tell every server app that a site has sent something."""
         if self._transport is not None:
             for app in self._apps:
                 self._transport.sendto(RING, app)
@@ -112,6 +116,6 @@ class GatewayBell(asyncio.DatagramProtocol):
         return self._rung
 
     def close(self) -> None:
-        """No more."""
+        """Stop listening."""
         if self._transport is not None:
             self._transport.close()

@@ -117,7 +117,7 @@ class Patience:
         self.reset()
 
     def reset(self) -> None:
-        """Something happened."""
+        """Wait as briefly as at first: something has happened."""
         self._wait_s, self._since = _SHORTEST_WAIT_S, time.monotonic()
 
     def sleep(self) -> None:
@@ -150,7 +150,7 @@ def build_bundle(files: Mapping[str, bytes]) -> bytes:
 
 @dataclass(frozen=True)
 class Node:
-    """A site that may connect."""
+    """A site that is registered with the SuperLink, and whether it is connected."""
 
     name: str
     node_id: int

@@ -34,6 +34,7 @@ from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME, NOOP_FEDERATION_ID
 from flwr.supercore.object_store import ObjectStoreFactory
 from flwr.superlink.federation import NoOpFederationManager
 from flwr.superlink.grid import InMemoryGrid
+from typing_extensions import override
 
 from calyx.errors import CalyxError, ConfigError
 from calyx.flower.messages import SERVER_NODE, as_task, empty_run
@@ -247,8 +248,8 @@ class _Bell(threading.Event):
         """There is something to deliver."""
         self._rung.set()
 
+    @override
     def set(self) -> None:
-        """Stop."""
         super().set()
         self._rung.set()
 

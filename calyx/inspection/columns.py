@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.data.schema import Column
+from calyx.data.schema import Column, is_inside
 from calyx.inspection.finding import LocalFinding, Severity
 from calyx.words.digits import plain
 from calyx.words.sentences import say_rows
@@ -36,7 +36,7 @@ _FITS = 0.99  # share of values that lie in the declared range in the right unit
 
 
 def column_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
-    """Findings about one numeric column."""
+    """Outliers, an undeclared code for "missing" and a wrong unit, of one numeric column."""
     severity: Severity
     if len(present) < MIN_VALUES:
         return
@@ -60,7 +60,7 @@ def column_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
         )
         # What the schema calls plausible on both sides is rare there, and not wrong.
         is_bounded = column.low is not None and column.high is not None
-        severity = "info" if is_bounded and _inside(far, column).all() else "warning"
+        severity = "info" if is_bounded and is_inside(far, column).all() else "warning"
         yield LocalFinding("outliers", severity, column.name, len(far), message)
 
 
@@ -103,7 +103,7 @@ def undeclared_code(present: Values, column: Column) -> float | None:
 
 def _is_plausible(code: float, column: Column) -> bool:
     is_declared = column.low is not None or column.high is not None
-    return is_declared and bool(_inside(np.array([code]), column)[0])
+    return is_declared and bool(is_inside(np.array([code]), column)[0])
 
 
 def unit_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
@@ -114,7 +114,7 @@ def unit_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
     values = present[present != 0]
     if len(values) < MIN_VALUES:
         return
-    outside = ~_inside(values, column)
+    outside = ~is_inside(values, column)
     if np.median(outside) >= 1:
         count, factor = int(outside.sum()), _fitting_factor(values, column)
         why = f"as if multiplied by {factor:g}" if factor else "of another unit or another column"
@@ -141,15 +141,9 @@ def find_factor(ratio: float) -> float | None:
 def _fitting_factor(values: Values, column: Column) -> float | None:
     for factor in FACTORS:
         for f in (factor, 1 / factor):
-            if _inside(values / f, column).mean() >= _FITS:
+            if is_inside(values / f, column).mean() >= _FITS:
                 return f
     return None
-
-
-def _inside(values: Values, column: Column) -> NDArray[np.bool_]:
-    low = -np.inf if column.low is None else column.low
-    high = np.inf if column.high is None else column.high
-    return np.asarray((values >= low) & (values <= high))
 
 
 def _huddles(values: Values, column: Column) -> bool:

@@ -8,9 +8,9 @@ Severity = Literal["info", "warning"]
 
 @dataclass(frozen=True)
 class LocalFinding:
-    """Something odd in a site's data: what, how much, and a sentence for a person.
+    """Something odd in a site's rows: which check found it, how many rows it is of, and a sentence.
 
-    No sentence holds a value of a row, but for the well-known codes of `columns.CODES`.
+    A sentence holds no value of a row, but for the well-known codes of `columns.CODES`.
     """
 
     check: str

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.data.schema import Column, Schema, Table, present_values
+from calyx.data.schema import Column, Schema, Table, is_inside, present_values
 from calyx.inspection.columns import MIN_VALUES, find_factor
 from calyx.inspection.finding import LocalFinding
 from calyx.words.sentences import say_rows
@@ -154,9 +154,7 @@ def _outside(values: Values, column: Column) -> float:
     """Share of values that the schema does not allow in this column."""
     if column.kind == "categorical":
         return float((~np.isin(values, column.categories)).mean())
-    low = -np.inf if column.low is None else column.low
-    high = np.inf if column.high is None else column.high
-    return float(((values < low) | (values > high)).mean())
+    return float((~is_inside(values, column)).mean())
 
 
 def _distance(values: Values, quantiles: Values) -> float:

@@ -28,7 +28,7 @@ class Proxy:
     address: httpx.Proxy = field(repr=False)
 
     def __str__(self) -> str:
-        """For a sentence."""
+        """The address for a sentence, without a password."""
         return f"the proxy {self.shown} (from {self.variable})"
 
 

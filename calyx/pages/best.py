@@ -1,6 +1,6 @@
 """Which setting of a comparison is best, and whether that is more than seeds do by themselves. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import mean
 
 from calyx.model.metrics import PERSONAL
@@ -35,11 +35,7 @@ def verdict_of(groups: Sequence[Group], metric: str) -> Verdict:
 
 def score_texts(values: Sequence[float | None], metric: str) -> list[str]:
     """Scores as they are read: an accuracy in percent, an R² as it is."""
-    return _choose_format(metric)(values)
-
-
-def _choose_format(metric: str) -> Callable[[Sequence[float | None]], list[str]]:
-    return percent_texts if metric == "accuracy" else number_texts
+    return percent_texts(values) if metric == "accuracy" else number_texts(values)
 
 
 def _say_settings(groups: Sequence[Group]) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -17,6 +18,15 @@ LINE = 17.0  # least distance of two names
 LETTERS = 11  # of a name
 FAINT = 0.02  # of a class's rows
 _ACROSS = 0.62  # height and width of a slanting letter, in its length along the line
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Where the cells are: their width and height, and the upper edge of the first row, in units."""
+
+    cell: float
+    tall: float
+    head: float
 
 
 def confusion_map(
@@ -35,13 +45,14 @@ def confusion_map(
     cell = min(LARGE, max(SMALL, (WIDTH - NAMES - slant) / num))
     head = TOP + (slant + 12 if slant else 20.0)
     tall = max(cell, ROW) if num * ROW <= WIDTH else cell
+    grid = _Grid(cell, tall, head)
     width = max(float(WIDTH), NAMES + num * cell + slant)
     parts = [
         text(NAMES - 10, head - 8, "true class", "axis end"),
         text(NAMES, 14, "what the model said", "axis start"),
-        *_rows(names, (head, tall)),
-        *_columns(names, (cell, head), is_level=not slant),
-        *_cells(counts, sizes, (cell, tall, head)),
+        *_rows(names, grid),
+        *_columns(names, grid, is_level=not slant),
+        *_cells(counts, sizes, grid),
     ]
     return draw(caption, width, head + num * tall + 6, parts, wide=width > WIDTH)
 
@@ -53,17 +64,23 @@ def share_level(count: int, size: int) -> int:
     return 1 if count < FAINT * size else 1 + math.ceil((LEVELS - 1) * count / size)
 
 
-def _rows(names: Sequence[str], place: tuple[float, float]) -> list[Markup]:
-    head, tall = place
+def _rows(names: Sequence[str], grid: _Grid) -> list[Markup]:
+    every = math.ceil(LINE / grid.tall)
     return [
-        text(NAMES - 10, head + (i + 0.5) * tall + 5, shorten(name, LETTERS), "tick end", name)
+        text(
+            NAMES - 10,
+            grid.head + (i + 0.5) * grid.tall + 5,
+            shorten(name, LETTERS),
+            "tick end",
+            name,
+        )
         for i, name in enumerate(names)
-        if i % math.ceil(LINE / tall) == 0
+        if i % every == 0
     ]
 
 
-def _columns(names: Sequence[str], place: tuple[float, float], *, is_level: bool) -> list[Markup]:
-    cell, head = place
+def _columns(names: Sequence[str], grid: _Grid, *, is_level: bool) -> list[Markup]:
+    cell, head = grid.cell, grid.head
     if is_level:
         return [
             text(NAMES + (j + 0.5) * cell, head - 8, name, "tick middle")
@@ -79,10 +96,8 @@ def _columns(names: Sequence[str], place: tuple[float, float], *, is_level: bool
     return found
 
 
-def _cells(
-    counts: Sequence[Sequence[int]], sizes: Sequence[int], place: tuple[float, float, float]
-) -> list[Markup]:
-    cell, tall, head = place
+def _cells(counts: Sequence[Sequence[int]], sizes: Sequence[int], grid: _Grid) -> list[Markup]:
+    cell, tall, head = grid.cell, grid.tall, grid.head
     most = max((count for row in counts for count in row), default=0)
     has_numbers = tall >= ROW and len(str(most)) * LETTER <= cell - 2
     gap = 1.5 if cell > SMALL else 0.75

@@ -1,5 +1,7 @@
 """Says in words where an accuracy hides how a classifier treats its classes. Pure."""
 
+from dataclasses import dataclass
+
 from calyx.pages.classes import COMMON, Classes, ClassLine, classes_of
 from calyx.pages.folder import Run
 from calyx.pages.remark import Remark
@@ -12,6 +14,15 @@ _JUDGE = (
     "accuracy alone."
 )
 _LETTERS = 40  # of a class's name in a sentence
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """How the models are called that a sentence is about, and the verbs that go with it."""
+
+    name: str
+    says: str
+    finds: str
 
 
 def class_remark(run: Run) -> Remark | None:
@@ -36,17 +47,17 @@ def class_remark(run: Run) -> Remark | None:
 
 
 _WHO = {
-    "common": ("The model", "says", "finds"),
-    "own": ("The clients' own models", "say", "find"),
-    "both": ("The common model", "says", "finds"),
+    "common": _Subject("The model", "says", "finds"),
+    "own": _Subject("The clients' own models", "say", "find"),
+    "both": _Subject("The common model", "says", "finds"),
 }
 
 
-def _always(known: Classes, only: ClassLine, who: tuple[str, str, str]) -> Remark:
+def _always(known: Classes, only: ClassLine, who: _Subject) -> Remark:
     name, missed = _name(only), known.rows - only.rows
     share = percent_text(only.rows / known.rows)
     commonest = ", the commonest class," if only.rows == known.commonest.rows else ""
-    head = f"{who[0]} {who[1]} {name}{commonest} of every row"
+    head = f"{who.name} {who.says} {name}{commonest} of every row"
     others = [line for line in known.filled if line is not only]
     of = _name(others[0]) if len(others) == 1 else "other classes"
     seen = (
@@ -57,9 +68,7 @@ def _always(known: Classes, only: ClassLine, who: tuple[str, str, str]) -> Remar
     return Remark("classes", seen, "", brief)
 
 
-def _no_better(
-    known: Classes, who: tuple[str, str, str], accuracy: float, majority: float
-) -> Remark:
+def _no_better(known: Classes, who: _Subject, accuracy: float, majority: float) -> Remark:
     ours, zero = percent_texts([accuracy, majority])
     words = "no better than" if accuracy == majority else "worse than"
     head = f"An accuracy of {ours} is {words} always saying {_name(known.commonest)} ({zero})"
@@ -67,7 +76,7 @@ def _no_better(
     return Remark("classes", f"{head}. {found}", _JUDGE, head)
 
 
-def _uneven(known: Classes, who: tuple[str, str, str], accuracy: float, majority: float) -> Remark:
+def _uneven(known: Classes, who: _Subject, accuracy: float, majority: float) -> Remark:
     weakest, found = known.weakest, _describe_found(known, who)
     share = percent_text(weakest.recall, " %") if weakest.hits else "no row"
     least = f"{share} of {_name(weakest)} is found"
@@ -81,12 +90,12 @@ def _uneven(known: Classes, who: tuple[str, str, str], accuracy: float, majority
     return Remark("classes", f"The {head}. {found}", _JUDGE, f"{head}; {least}")
 
 
-def _describe_found(known: Classes, who: tuple[str, str, str]) -> str:
+def _describe_found(known: Classes, who: _Subject) -> str:
     """How much of the class that it knows least a model finds."""
     weakest = known.weakest
     least = "" if len(known.filled) == 2 else ", the least of all classes"
     return (
-        f"{who[0]} {who[2]} {percent_text(weakest.recall)} of {_name(weakest)} ({weakest.hits} of "
+        f"{who.name} {who.finds} {percent_text(weakest.recall)} of {_name(weakest)} ({weakest.hits} of "
         f"{weakest.rows} rows){least}; the balanced accuracy is "
         f"{percent_text(known.balanced_accuracy)}."
     )

@@ -43,7 +43,7 @@ class Classes:
 
     @property
     def rows(self) -> int:
-        """Of the test."""
+        """How many rows the test has."""
         return sum(line.rows for line in self.lines)
 
     @property

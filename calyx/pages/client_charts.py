@@ -41,7 +41,7 @@ def dot_plot(
     x = Scale(max(least, low), min(1.0, high), NAMES + 8, EDGE - 8, is_bounded=True)
     height = row_height(len(rows))
     bottom = TOP + len(rows) * height
-    parts = [*_names([row.name for row in rows]), *_shares(x, step, (bottom, reference), metric)]
+    parts = [*_names([row.name for row in rows]), *_shares(x, step, bottom, reference, metric)]
     if reference is not None:
         side = "start" if x(reference) < (NAMES + EDGE) / 2 else "end"
         label = f"federated {score_text(reference, metric)}"
@@ -96,9 +96,11 @@ def row_height(num_clients: int) -> int:
     return ROW if num_clients <= MOST_NAMED else THIN_ROW
 
 
-def _shares(x: Scale, step: float, place: tuple[float, float | None], metric: str) -> list[Markup]:
+def _shares(
+    x: Scale, step: float, bottom: float, reference: float | None, metric: str
+) -> list[Markup]:
     """The grid; a tick's label gives way to the reference line that would strike it through."""
-    (bottom, reference), parts = place, []
+    parts = []
     for value in ticks(x.low, x.high, step):
         parts.append(line((x(value), TOP), (x(value), bottom), "grid"))
         if reference is None or abs(x(value) - x(reference)) > 2 * LETTER:

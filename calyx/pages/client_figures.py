@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from calyx.pages.classes import class_names
 from calyx.pages.client_charts import ClientDots, dot_plot, heat_map
 from calyx.pages.figures import Figure, title_of
 from calyx.pages.folder import Run
@@ -137,8 +138,7 @@ def _heat(run: Run, shown: list[ClientLine]) -> Figure | None:
     known = max((len(line.label_counts) for line in shown), default=0)
     if known == 0:
         return None
-    given = run.summary.classes if run.summary else ()
-    classes = [given[j] if j < len(given) else str(j) for j in range(known)]
+    classes = class_names(run.summary.classes if run.summary else (), known)
     padded = [[*line.label_counts, *[0] * (known - len(line.label_counts))] for line in shown]
     totals = [sum(column) for column in zip(*padded, strict=True)]
     kept = sorted(sorted(range(known), key=lambda j: -totals[j])[:MOST_CLASSES])

@@ -11,15 +11,24 @@ from pathlib import Path
 from markupsafe import Markup
 
 from calyx.errors import UserError
-from calyx.files.plain import write_atomically
 from calyx.pages.best import score_texts, verdict_of
 from calyx.pages.comparison_charts import learning_figures
 from calyx.pages.comparison_table import Row, head_of, rows_of
 from calyx.pages.figures import Figure
 from calyx.pages.folder import Run, read_run
-from calyx.pages.groups import Lost, Runs, entries_of, is_personal, runs_of, score_name, target_of
-from calyx.pages.marks import STRONG, kind_of, letter_of
-from calyx.pages.page import encode, resource, template
+from calyx.pages.groups import (
+    STRONG,
+    Lost,
+    Runs,
+    colour_of,
+    entries_of,
+    is_personal,
+    letter_of,
+    runs_of,
+    score_name,
+    target_of,
+)
+from calyx.pages.page import encode, resource, save_page, template
 from calyx.pages.ranking.entries import Entry
 from calyx.pages.ranking.remarks import (
     Result,
@@ -63,12 +72,7 @@ def write_comparison(folders: Sequence[Path], target: Path, lost: Lost | None = 
 
     Raises UserError as that does, or where `target` cannot be written.
     """
-    page = compare_runs(folders, target, lost)
-    try:
-        write_atomically(target, page)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}.") from None
-    return target
+    return save_page(target, compare_runs(folders, target, lost))
 
 
 def compare_runs(folders: Sequence[Path], target: Path, lost: Lost | None = None) -> bytes:
@@ -138,7 +142,7 @@ def _section(number: int, groups: Sequence[Group], runs: Runs) -> Section:
     return Section(
         title=f"Group {prefix}: {describe_group(group)}" if prefix else "",
         key=tuple(
-            (kind_of(i), letter_of(i, prefix), _label_line(line, group))
+            (colour_of(i), letter_of(i, prefix), _label_line(line, group))
             for i, line in enumerate(group.lines[:STRONG])
         ),
         num_grey=max(0, len(group.lines) - STRONG),

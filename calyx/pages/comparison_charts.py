@@ -1,28 +1,29 @@
 """The curves of a comparison's settings, against rounds and against bytes."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calyx.pages.charts import Axes, Band, Series, line_chart
 from calyx.pages.figures import BY_BYTES, BY_ROUND, Figure
 from calyx.pages.folder import Run
 from calyx.pages.groups import (
+    STRONG,
     Runs,
     by_round,
     bytes_so_far,
+    colour_of,
     curve,
+    letter_of,
     points,
     repetitions,
     runs_of,
     validation_error,
     validation_score,
 )
-from calyx.pages.marks import STRONG, kind_of, letter_of
-from calyx.pages.ranking.standings import Group, Line
+from calyx.pages.ranking.standings import Group
 from calyx.pages.scales import byte_unit
 from calyx.pages.svg import Caption
-from calyx.run.rows import RoundRow
 
 Curve = list[tuple[float, float, float]]
 
@@ -59,7 +60,10 @@ def learning_figures(group: Group, runs: Runs, prefix: str) -> list[Figure]:
     found = []
     for label, xs, whole in along:
         for kind, figure, percent in kinds:
-            curves = [(i, _curve(line, runs, figure, xs)) for i, line in enumerate(group.lines)]
+            curves = [
+                (i, curve(repetitions(line, runs), figure, xs))
+                for i, line in enumerate(group.lines)
+            ]
             drawn = [(i, rows) for i, rows in reversed(curves) if rows]  # the best on top
             if drawn:
                 axes = Axes(label, x_whole=whole, y_percent=percent)
@@ -67,22 +71,13 @@ def learning_figures(group: Group, runs: Runs, prefix: str) -> list[Figure]:
     return found
 
 
-def _curve(
-    line: Line,
-    runs: Runs,
-    figure: Callable[[Run, RoundRow], float | None],
-    xs: Callable[[Run], list[float]],
-) -> Curve:
-    return curve(repetitions(line, runs), figure, xs)
-
-
 def _figure(kind: _Kind, axes: Axes, drawn: Sequence[tuple[int, Curve]], prefix: str) -> Figure:
     series = [
-        Series(letter_of(i, prefix).strip("–"), kind_of(i), points(rows)) for i, rows in drawn
+        Series(letter_of(i, prefix).strip("–"), colour_of(i), points(rows)) for i, rows in drawn
     ]
     (low, high), name = kind.possible, kind.name
     bands = [
-        Band(kind_of(i), [(x, max(low, y - sd), min(high, y + sd)) for x, y, sd in rows])
+        Band(colour_of(i), [(x, max(low, y - sd), min(high, y + sd)) for x, y, sd in rows])
         for i, rows in drawn
         if i < STRONG and any(sd for _, _, sd in rows)
     ]

@@ -8,14 +8,14 @@ from calyx.pages.folder import Run
 from calyx.pages.groups import (
     Runs,
     bytes_so_far,
+    colour_of,
     find_reached,
+    letter_of,
     repetitions,
     runs_of,
-    sample,
     target_of,
 )
-from calyx.pages.marks import kind_of, letter_of
-from calyx.pages.ranking.standings import Group, Line
+from calyx.pages.ranking.standings import Group, Line, sample
 from calyx.pages.scales import bytes_text, seconds_text
 from calyx.words.digits import ABSENT, count_texts, number_texts, percent_texts, spread_texts
 
@@ -51,8 +51,9 @@ def head_of(group: Group, runs: Runs) -> tuple[str, ...]:
 
 def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
     """The lines of a group's table; a figure has the digits that tell the settings apart."""
+    summaries = {name: run.summary for name, run in runs.items()}
     columns = [
-        spread_texts([sample(line, runs, column.name) for line in group.lines], column.texts)
+        spread_texts([sample(line, summaries, column.name) for line in group.lines], column.texts)
         for column in _columns(group, runs)
     ]
     target = target_of(runs_of(group.lines, runs))
@@ -62,8 +63,8 @@ def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
         found.append(
             Row(
                 letter=letter_of(place, prefix),
-                kind=kind_of(place),
-                place=_place_text(line, group),
+                kind=colour_of(place),
+                place=group.place_text(line),
                 label=line.standing.label,
                 seeds=_seeds_text(line, group, runs),
                 cells=(*figures, *_costs(repetitions(line, runs), target)),
@@ -102,12 +103,6 @@ def _columns(group: Group, runs: Runs) -> list[Column]:
         if column.name in always
         or any(run.summary and run.summary.figure(column.name) is not None for run in members)
     ]
-
-
-def _place_text(line: Line, group: Group) -> str:
-    if line.place is None or len(group.lines) < 2:
-        return ABSENT
-    return f"{line.place}{'=' if line.is_tied else ''}"
 
 
 def _seeds_text(line: Line, group: Group, runs: Runs) -> str:

@@ -33,7 +33,7 @@ Number = Annotated[float, Field(ge=-1e300, le=1e300)]
 
 @checked(frozen=True, kw_only=True, config=STRICT)
 class Spread:
-    """Over sites."""
+    """Mean and standard deviation of a figure over sites."""
 
     mean: Number
     sd: Number
@@ -41,7 +41,7 @@ class Spread:
 
 @checked(frozen=True, kw_only=True, config=STRICT)
 class AuditRow:
-    """One finding."""
+    """One finding of audit.json."""
 
     check: str
     severity: Severity
@@ -82,7 +82,7 @@ class ColumnRow:
 
 @checked(frozen=True, kw_only=True, config=STRICT)
 class DriftRow:
-    """One column against the baseline."""
+    """How far one column has drifted from the baseline, in audit.json."""
 
     name: str
     psi: Number | None
@@ -95,7 +95,7 @@ class DriftRow:
 
 @checked(frozen=True, kw_only=True, config=STRICT)
 class Audit:
-    """audit.json."""
+    """The file audit.json, as far as the page shows it."""
 
     sites: Count
     rows: Count | None

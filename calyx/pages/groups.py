@@ -91,17 +91,6 @@ def repetitions(line: Line, runs: Runs) -> list[Run]:
     ]
 
 
-def sample(line: Line, runs: Runs, name: str) -> list[float]:
-    """A figure of summary.json, one value a seed that has it: the mean of the seed's runs."""
-    found = []
-    for members in _by_seed(line, runs):
-        known = [run.summary.figure(name) for run in members if run.summary]
-        values = [value for value in known if value is not None]
-        if values:
-            found.append(mean(values))
-    return found
-
-
 def _by_seed(line: Line, runs: Runs) -> list[list[Run]]:
     seeds = (line.standing.seeds[seed] for seed in line.seeds)
     found = [[runs[entry.name] for entry in entries if entry.name in runs] for entries in seeds]
@@ -127,7 +116,7 @@ def curve(
 
 
 def by_round(run: Run) -> list[float]:
-    """The rounds' numbers."""
+    """The number of each round, to draw figures against."""
     return [float(row.round) for row in run.rounds]
 
 
@@ -155,5 +144,19 @@ def find_reached(run: Run, target: float | None) -> tuple[float, float] | None:
 
 
 def points(rows: Sequence[tuple[float, float, float]]) -> list[Point]:
-    """The means of a curve."""
+    """The means of a curve as points, without deviations."""
     return [(x, y) for x, y, _ in rows]
+
+
+STRONG = 8  # settings of a group that have a colour; the others are grey
+_LETTERS = "ABCDEFGH"
+
+
+def letter_of(place: int, prefix: str = "") -> str:
+    """A, B, …; behind the number of its group where there are several; a dash for a grey one."""
+    return f"{prefix}{_LETTERS[place]}" if place < STRONG else "–"
+
+
+def colour_of(place: int) -> str:
+    """The class of its lines and letters in the style sheet."""
+    return f"g{place}" if place < STRONG else "grey"

@@ -41,7 +41,11 @@ def write_report(run: Path) -> Path:
     """
     page = render(read_run(run))
     check_own(run)
-    path = run / "report.html"
+    return save_page(run / "report.html", page)
+
+
+def save_page(path: Path, page: bytes) -> Path:
+    """Write a page whole or not at all, over whatever is there; returns its path. Raises UserError."""
     try:
         write_atomically(path, page)
     except OSError as error:

@@ -132,7 +132,7 @@ def common_power(values: Sequence[float], step: float) -> int:
 
 
 def power_text(power: int) -> str:
-    """× 10⁶"""
+    """A power of ten as it stands beside an axis: ×10⁶."""
     return f"×{THIN}10{str(power).translate(_RAISED)}"
 
 

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from calyx.data.schema import Column, Table, present_values
-from calyx.preprocessing.fitting import Fitted
+from calyx.preprocessing.fitting import NOISE, Fitted
 from calyx.preprocessing.imputation import unknown_category
-from calyx.preprocessing.scaling import NOISE
 
 NO_CATEGORY = {"categorical": "no category (zeros)", "ordinal": "the middle of its ranks"}
 _NUMBERS = {

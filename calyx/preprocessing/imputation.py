@@ -6,7 +6,7 @@ See docs/decisions/0042-absence-is-no-category.md. Shapes: N rows that have a va
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.data.schema import Column, Schema
+from calyx.data.schema import Column, Schema, is_inside
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.words.digits import plain
@@ -61,9 +61,7 @@ def is_fill(fill: float, column: Column, cfg: PreprocessingConfig) -> bool:
         return is_one or fill == unknown_category(column)
     if cfg.numeric_imputation == "constant":
         return bool(np.array_equal(fill, constant_fill(column, cfg), equal_nan=True))
-    low = -np.inf if column.low is None else column.low
-    high = np.inf if column.high is None else column.high
-    return low <= fill <= high
+    return bool(is_inside(np.asarray(fill), column))
 
 
 def constant_fill(column: Column, cfg: PreprocessingConfig) -> float:

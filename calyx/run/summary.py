@@ -33,7 +33,7 @@ _Confusion = Annotated[
 
 
 @row
-class Tested:
+class ModelTest:
     """What a test on everybody's test rows came to; kept in checkpoints, and part of a summary."""
 
     # test_loss, test_accuracy …; test_client_mean, _sd and _worst_decile over clients; test_majority;
@@ -130,7 +130,7 @@ class Summary:
     bytes_up: Count | None = None  # of all rounds
     bytes_down: Count | None = None
     seconds: Seconds | None = None
-    tested: _TestFigures = field(default_factory=dict)  # as in `Tested`
+    tested: _TestFigures = field(default_factory=dict)  # as in `ModelTest`
     test_confusion: _Confusion = None
     test_clients_scored: Count | None = None
     test_clients_unscored: Count | None = None

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from flwr.app import Context, Message, Metadata, RecordDict
 from flwr.serverapp import Grid
+from typing_extensions import override
 
 from calyx.config.section import Section
 from calyx.flower.messages import (
@@ -77,8 +78,8 @@ class EmbeddedGrid(Grid):
         self._run = empty_run(RUN_ID)
         as_task(RUN_ID)
 
+    @override
     def get_node_ids(self) -> Iterable[int]:
-        """All clients' nodes."""
         return list(self._names)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
@@ -142,8 +143,8 @@ class EmbeddedGrid(Grid):
         """A run that no SuperLink knows."""
         return self._run
 
+    @override
     def set_run(self, run: Run) -> None:
-        """Take another description."""
         self._run = run
 
     def create_message(

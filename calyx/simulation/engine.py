@@ -1,4 +1,7 @@
-"""The section `engine`: where the clients of a run are, and how many of them work at once."""
+"""The section `engine`: where the clients of a run are, and how many of them work at once.
+
+The server knows no engine: what it must know of one it is told (docs/decisions/0071).
+"""
 
 from importlib.util import find_spec
 from typing import ClassVar, Literal

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
-from calyx.config.section import parse
 from calyx.data.faults import parse_faults
 from calyx.data.schema import split_of
 from calyx.errors import ConfigError, DataError, UserError
@@ -35,7 +34,7 @@ from client.rows.checks import UNLABELLED
 from client.rows.data import describe, prepare_rows
 from client.rows.part_checks import INFLATING
 from server.baseline import read_baseline
-from server.config import RunConfig
+from server.config import RunConfig, read_run
 from server.phase_order import check_phases, list_questions
 from server.sampling import check_cv, check_folds, check_replies, check_sizes
 from server.stopping import check_monitor
@@ -67,7 +66,7 @@ class Plan(Checked):
 
 def check_config(config: dict[str, Any]) -> Checked:
     """Type a resolved config and check what can be checked without data. Raises UserError."""
-    run = parse(RunConfig, config, "")
+    run = read_run(config)
     for key in ("tensorboard", "mlflow"):
         if getattr(run, key) and find_spec(key) is None:
             raise ConfigError(f"{key}=true needs the extra {key}: {advise_extra(key)}")

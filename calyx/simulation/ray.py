@@ -65,13 +65,14 @@ def open_grid(
     engine: RayConfig,
     identities: Identities,
     onlooker: Onlooker,
-    run: tuple[int, Path],
+    run_id: int,
+    *,
+    store: Path,
 ) -> Iterator[Grid]:
-    """A grid over Ray's actors for `run`, its id and the folder of what its clients keep.
+    """A grid over Ray's actors for a run, whose clients keep what they need in the folder `store`.
 
     Raises CalyxError; leaving it ends what it started.
     """
-    run_id, store = run
     _settle_environment(is_ours=engine.address is None)
     from calyx.flower.ray import Cluster, Simulation  # late: it imports Ray
 

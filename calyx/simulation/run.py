@@ -82,7 +82,7 @@ def _grid(
     plan: Plan, pool: WorkerPool, identities: Identities, onlooker: "_Onlooker", store: Path
 ) -> AbstractContextManager[Grid]:
     if isinstance(plan.engine, RayConfig):
-        return open_grid(plan, plan.engine, identities, onlooker, (RUN_ID, store))
+        return open_grid(plan, plan.engine, identities, onlooker, RUN_ID, store=store)
     return nullcontext(EmbeddedGrid(pool, identities, plan.run.client, onlooker, store))
 
 

@@ -69,7 +69,7 @@ class Block:
 
     @property
     def size(self) -> int:
-        """Number of cells."""
+        """How many cells the block has."""
         return int(np.prod(self.shape))
 
     @property

@@ -36,7 +36,7 @@ class Classes:
         flat = np.bincount(groups * k + self.of_rows, minlength=count * k)
         return flat.reshape(count, k).astype(np.int64)
 
-    def merged(self, table: Cells) -> Cells:
+    def merge(self, table: Cells) -> Cells:
         """`table` [… K] with all classes that are not shown as one, the last."""
         rest = table[..., ~self.is_shown].sum(axis=-1, keepdims=True)
         return np.concatenate([table[..., self.is_shown], rest], axis=-1)
@@ -79,7 +79,7 @@ def measure_categories(
         groups[raw == category] = place + 1
     groups[np.isnan(raw)] = 0
     true = classes.cross(groups, len(known) + 2)
-    shown, hidden = hide(classes.merged(true), minimum)
+    shown, hidden = hide(classes.merge(true), minimum)
     sizes, unseen = shown.sum(axis=1), int(hidden.sum())
     missing, counts = int(sizes[0]), sizes[1:-1]
     present = n - missing
@@ -116,11 +116,12 @@ def _shares(counts: Cells, present: int, unseen: int, minimum: int) -> Shares:
 def _by_class(shown: Cells, unseen: int, classes: Classes, minimum: int) -> Arrays:
     """Rows by group and class, as far as no small number follows; `shown` is merged, [G, K + 1]."""
     rows = shown[:-1]
-    labels, k = classes.merged(classes.counts), len(classes.counts)
+    labels, k = classes.merge(classes.counts), len(classes.counts)
     is_told = np.arange(shown.shape[1]) < shown.shape[1] - 1  # all classes but the merged ones
-    known = (np.asarray(rows.any(axis=1), dtype=np.bool_), is_told)
+    groups = np.asarray(rows.any(axis=1), dtype=np.bool_)
     crossed = np.zeros((len(rows), k), dtype=np.int64)
-    crossed[:, classes.is_shown] = suppress_crossed(rows, labels, known, minimum)[:, :-1]
+    shown_rows = suppress_crossed(rows, labels, groups, is_told, minimum)
+    crossed[:, classes.is_shown] = shown_rows[:, :-1]
     missing, table = crossed[0], crossed[1:]
     is_whole = table.sum() == shown[1:].sum() and unseen == 0
     if not is_whole and table.any(axis=1).sum() < 2:

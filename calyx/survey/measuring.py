@@ -17,18 +17,19 @@ from calyx.data.schema import Column, Schema, Table
 from calyx.inspection.repeats import row_hashes
 from calyx.survey.blocks import ALL, ITEMS, WITHHELD, Cells, Item, Survey
 from calyx.survey.categories import Classes, measure_categories
+from calyx.survey.moments import Bounds, power_sums
 from calyx.survey.numeric_measuring import Beside, measure_numbers
 from calyx.survey.regrouping import regroup
 from calyx.survey.spread import Shares, powers, shares_of
 from calyx.survey.suppression import coarse, suppress, suppress_part
-from calyx.survey.target_sums import is_safe, target_sums
 from calyx.survey.variables import Variable, numeric, target_of, values_of, variables
 from calyx.vector.weighing import SITES_BY_ROWS, site_by_rows
 
 Measured = dict[str, Cells]  # cells [size] by a block's name
 
-
+Values = NDArray[np.float64]
 Arrays = dict[str, NDArray[np.generic]]
+FEW = 12  # different values of a target, up to which its sums tell how often each stands
 
 
 @dataclass(frozen=True)
@@ -192,5 +193,29 @@ def _target_sums(
         groups[values == category] = place + 1
     is_told = not is_hidden and is_safe(y, target.bounds)
     at = groups if is_told else np.full(len(groups), -1)  # of no group
-    found = target_sums(y, at, (len(known), target.bounds))
+    found = target_sums(y, at, len(known), target.bounds)
     return found | {"shown_target": np.array([is_told])}
+
+
+def target_sums(y: Values, groups: Cells, count: int, bounds: Bounds) -> Arrays:
+    """Of a target y [N] its rows, Σ and Σ of squares, as they are told, by `groups` [N].
+
+    0 is missing, 1 … J are the `count` categories, J + 1 is what is none of them, and a row of -1 is
+    in no sum. `bounds` are the target's.
+    """
+    lines = []
+    for group in range(count + 2):
+        values = y[groups == group]
+        lines.append([len(values), *power_sums(values, bounds)])
+    table = np.array(lines, dtype=object)
+    return {
+        "target_whole": table.sum(axis=0),
+        "target_missing": table[0],
+        "target_category": table[1 : count + 1].reshape(-1),
+    }
+
+
+def is_safe(y: Values, bounds: Bounds) -> bool:
+    """Whether sums of a target [N] tell no counts of rows: it is within its bounds, and of many values."""
+    is_inside = bool((y >= bounds[0]).all() and (y <= bounds[1]).all())
+    return len(y) > 0 and is_inside and len(np.unique(y)) > FEW

@@ -123,12 +123,13 @@ class Moments:
     sd_margin: float
 
 
-def read_moments(count: int, sums: tuple[int, int], bounds: Bounds, moved: Moved) -> Moments | None:
+def read_moments(
+    count: int, total: int, square: int, bounds: Bounds, moved: Moved
+) -> Moments | None:
     """What sums over all sites say; None where there are no values.
 
     Raises CalyxError for sums that no values have.
     """
-    total, square = sums
     if count == 0:
         return None
     variance = count * square - total**2
@@ -140,16 +141,18 @@ def read_moments(count: int, sums: tuple[int, int], bounds: Bounds, moved: Moved
     sd = root(variance, count**2 << (2 * STEPS)) * float(size)
     if not moved.is_any:
         return Moments(count, mean, sd, 0.0, 0.0)
-    return Moments(count, mean, sd, *_margins(count, mean, sd, (bounds, moved)))
+    return Moments(count, mean, sd, *_margins(count, mean, sd, bounds, moved))
 
 
-def _margins(count: int, mean: float, sd: float, of: tuple[Bounds, Moved]) -> tuple[float, float]:
+def _margins(
+    count: int, mean: float, sd: float, bounds: Bounds, moved: Moved
+) -> tuple[float, float]:
     """How far the real mean and deviation may be from those of the rows as they were counted.
 
     Joined rows are of their site's middle, so that they have at most `share` of the others' squares
     about any centre. Cauchy and Schwarz: k of them move a sum by at most √(k · Σd²).
     """
-    (low, high), moved = of
+    low, high = bounds
     real = count - moved.joined
     if real <= 0:
         return float("inf"), float("inf")

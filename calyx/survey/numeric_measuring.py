@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.survey.blocks import MEAN_STEPS
-from calyx.survey.marks import mark
 from calyx.survey.moments import STEPS, Bounds, power_sums, product_sums, share_place, unit
 from calyx.survey.places import group, tables
 from calyx.survey.regrouping import Regrouped, is_few_valued, without_rare_values
+from calyx.survey.suppression import suppress_crossed
 from calyx.vector.exact import steps
 
 Values = NDArray[np.float64]
@@ -65,7 +65,7 @@ def measure_numbers(bounds: Bounds, counted: Regrouped, beside: Beside) -> Array
     }
     if beside.target is not None:
         return found | _with_target(common.values, inside, bounds, beside)
-    return found | _by_class(common.values, (inside, np.isnan(counted.values)), bounds, beside)
+    return found | _by_class(common.values, inside, np.isnan(counted.values), bounds, beside)
 
 
 def wide(*values: int) -> NDArray[np.object_]:
@@ -83,16 +83,17 @@ def _mean_steps(count: int, total: int, bounds: Bounds) -> tuple[int, int, int]:
     return mean, mean**2, 1
 
 
-def _by_class(values: Values, which: tuple[Mask, Mask], bounds: Bounds, beside: Beside) -> Arrays:
+def _by_class(
+    values: Values, inside: Mask, missing: Mask, bounds: Bounds, beside: Beside
+) -> Arrays:
     """Rows and sums by class, of the classes in which no small number of rows can be told.
 
-    `which` rows [N] have a value within the range, and which none at all.
+    Rows `inside` [N] have a value within the range, and those `missing` [N] none at all.
     """
-    inside, missing = which
     y, k = beside.y[inside].astype(np.int64), len(beside.labels)
     holes = np.bincount(beside.y[missing].astype(np.int64), minlength=k)
-    counted, known = np.bincount(y, minlength=k), (beside.labels, beside.is_shown)
-    marked = mark(counted, holes, known, beside.minimum)
+    counted = np.bincount(y, minlength=k)
+    marked = mark(counted, holes, beside)
     shown = marked.present
     if is_few_valued(values) and _has_small_crossing(values, y, beside.minimum):
         shown = np.zeros_like(shown)  # a class's sum would tell how often it has a value
@@ -127,7 +128,7 @@ def _with_target(
     both = (t >= target[0]) & (t <= target[1])
     count, lacking = int(both.sum()), int((~both).sum())
     is_small = count < beside.minimum or 0 < lacking < beside.minimum
-    if is_small or _tells_rare_pairs((values, both), inside, target, beside):
+    if is_small or _tells_rare_pairs(values, both, inside, target, beside):
         count, both = 0, np.zeros_like(both)
     first, second, square, other, product = product_sums(values[both], t[both], (bounds, target))
     return {
@@ -139,10 +140,9 @@ def _with_target(
 
 
 def _tells_rare_pairs(
-    pairs: tuple[Values, Mask], inside: Mask, target: Bounds, beside: Beside
+    values: Values, both: Mask, inside: Mask, target: Bounds, beside: Beside
 ) -> bool:
     """Whether sums over the rows with `both` [M] of `values` [M] tell how often a rare value stands."""
-    values, both = pairs
     y, is_paired = beside.y, np.zeros(len(beside.y), dtype=np.bool_)
     is_paired[np.flatnonzero(inside)[both]] = True
     # A column of many values is one group: its sums tell no counts.
@@ -153,3 +153,29 @@ def _tells_rare_pairs(
     return _has_small_crossing(
         x, in_pairs, beside.minimum, both.astype(np.int64)
     ) or _has_small_crossing(t[others], is_paired[others].astype(np.int64), beside.minimum)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What may be shown, 0 where it may not."""
+
+    present: Cells  # [K] rows that have a value within its range
+    missing: Cells  # [K] rows that have none
+    total: Cells  # [K] all rows, where `missing` is known
+
+
+def mark(present: Cells, missing: Cells, beside: Beside) -> Marked:
+    """Rows [K] with and without a value, as far as they may be shown.
+
+    Both together where no small number follows from both; else those with a value alone.
+    """
+    labels, is_shown, all_groups = beside.labels, beside.is_shown, np.ones(2, dtype=np.bool_)
+    both = np.stack([missing, present])
+    if missing.any():
+        shown = suppress_crossed(both, labels, all_groups, is_shown, beside.minimum)
+        if shown[0].any():
+            # A class in which nothing is shown may have been hidden.
+            return Marked(shown[1], shown[0], np.where(shown.any(axis=0), labels, 0))
+    alone = suppress_crossed(present[None], labels, all_groups[:1], is_shown, beside.minimum)[0]
+    total = np.zeros_like(labels) if missing.any() else np.where(is_shown, labels, 0)
+    return Marked(alone, np.zeros_like(missing), total)

@@ -39,11 +39,13 @@ def suppress_part(part: int, total: int, minimum: int) -> int:
     return total if 0 < total - part < minimum else part
 
 
-def suppress_crossed(table: Cells, labels: Cells, known: tuple[Mask, Mask], minimum: int) -> Cells:
+def suppress_crossed(
+    table: Cells, labels: Cells, groups: Mask, classes: Mask, minimum: int
+) -> Cells:
     """`table` [J, K] of rows by group and class, 0 where a small number of rows could be told.
 
-    `labels` [K] are the classes of all rows, also of those in none of the groups. `known` says of
-    which groups [J] and classes [K] the totals are known; the rows of all other classes together
+    `labels` [K] are the classes of all rows, also of those in none of the groups. `groups` [J] and
+    `classes` [K] are those of which the totals are known; the rows of all other classes together
     follow from the rest. Shown are whole groups, in some of the classes: each cell, what is left
     of a group, and what is left of each class is 0 or not small. What is left of both is then a
     table of which others know nothing but totals.
@@ -52,9 +54,9 @@ def suppress_crossed(table: Cells, labels: Cells, known: tuple[Mask, Mask], mini
     added to other clients' parts, it would make a difference between clients look like one
     between groups.
     """
-    groups, classes = known[0] & table.any(axis=1), known[1].copy()
+    groups, classes = groups & table.any(axis=1), classes.copy()
     while classes.any():
-        shown = _safe_groups(table, labels, (groups, classes), minimum)
+        shown = _safe_groups(table, labels, groups, classes, minimum)
         if shown.any():
             found: Cells = np.where(np.outer(shown, classes), table, 0)
             axis = 0 if len(table) == 1 else 1
@@ -70,15 +72,14 @@ def suppress_crossed(table: Cells, labels: Cells, known: tuple[Mask, Mask], mini
     return np.zeros_like(table)
 
 
-def _safe_groups(table: Cells, labels: Cells, known: tuple[Mask, Mask], minimum: int) -> Mask:
-    """Which groups [J] can be shown in all of these classes."""
-    groups, classes = known
+def _safe_groups(table: Cells, labels: Cells, groups: Mask, classes: Mask, minimum: int) -> Mask:
+    """Which of the `groups` [J] can be shown in all of the `classes` [K]."""
 
-    def merged(cells: Cells) -> Cells:
+    def merge(cells: Cells) -> Cells:
         rest = cells[..., ~classes].sum(axis=-1, keepdims=True)
         return np.concatenate([cells[..., classes], rest], axis=-1)
 
-    parts, total = merged(table), merged(labels)
+    parts, total = merge(table), merge(labels)
     shown = groups & ~_is_small(parts, minimum).any(axis=1)
     sizes = parts.sum(axis=1)
     while shown.any() and _is_small(total - parts[shown].sum(axis=0), minimum).any():

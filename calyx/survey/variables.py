@@ -111,12 +111,12 @@ def target_of(schema: Schema) -> Variable | None:
 
 
 def numeric(schema: Schema) -> tuple[Variable, ...]:
-    """Those with a declared range."""
+    """The variables that have a declared range."""
     return tuple(v for v in variables(schema) if v.bounds is not None)
 
 
 def categorical(schema: Schema) -> tuple[Variable, ...]:
-    """Those with categories."""
+    """The variables that have categories."""
     return tuple(v for v in variables(schema) if v.categories)
 
 

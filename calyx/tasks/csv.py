@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
-from calyx.config.section import PositiveInt, config, parse
+from calyx.config.section import config, parse
 from calyx.data.csv.folder import (
     check_name,
     clients_in,
@@ -47,7 +48,7 @@ from calyx.data.schema import Schema, Table, Target, join
 from calyx.data.tables import Rows, all_rows, inputs, read_chunks, read_header
 from calyx.data.words import one_form, show_word
 from calyx.errors import ConfigError, DataError, printable
-from calyx.vector.weighing import check_w_max
+from calyx.vector.weighing import TaskSection
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,28 +57,25 @@ LARGEST_HIDDEN = 2**14  # units; of a thousand inputs that are 64 MB of model
 
 
 @config
-class CsvConfig:
+class CsvConfig(TaskSection):
     """The section `task`."""
 
-    name: str
     schema: SchemaConfig
     clients: tuple[str, ...]  # in simulation; the launcher lists the folder
     hidden: Annotated[
         int, Field(ge=0, le=LARGEST_HIDDEN)
     ]  # units of the hidden layer; 0 is a linear model
-    # Largest weight of a client, in training rows: a power of two; null: the least that none exceeds.
-    w_max: PositiveInt | None
 
+    @override
     def __post_init__(self) -> None:
-        """Check the power of two, and that each client can be told from the others."""
-        check_w_max(self.w_max)
+        super().__post_init__()
         names = [check_name(one_form(client)) for client in self.clients]
         if len(set(names)) < len(names):
             raise ValueError("clients names one twice; name each of them once")
 
 
 class Csv:
-    """The user's own rows."""
+    """A task on the user's own CSV files, by the schema of the config."""
 
     name = "csv"
     section = CsvConfig
@@ -184,7 +182,7 @@ class Csv:
 
     @property
     def dialect(self) -> Dialect:
-        """How the files are written."""
+        """Encoding, delimiter, decimal sign and words for missing of the files."""
         return dialect_of(self._cfg.schema)
 
     def model(self, num_inputs: int) -> "nn.Module":

@@ -4,19 +4,16 @@ The data is in scikit-learn's own package: nothing is downloaded. Origin: Alpayd
 UCI Machine Learning Repository, doi:10.24432/C50P49.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import distribution
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
 
-from calyx.config.section import parse
-from calyx.data.partitions import Partition, PartitionConfig, client_names, partition
 from calyx.data.schema import Column, Schema, Table
-from calyx.errors import ConfigError
-from calyx.tasks.strangers import refuse_stranger
+from calyx.tasks.partitioned import PartitionedTask
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,11 +22,12 @@ _ROWS = 1797
 _HIDDEN = 64
 
 
-class Digits:
+class Digits(PartitionedTask):
     """The default task: ten classes, 64 pixels of 0 (paper) to 1 (ink), an MLP with one hidden layer."""
 
     name = "digits"
-    section = PartitionConfig
+    source = "scikit-learn"
+    num_rows = _ROWS
     schema = Schema(
         columns=tuple(
             Column(f"pixel_{row}_{column}", "image", low=0, high=1)
@@ -39,24 +37,16 @@ class Digits:
         classes=tuple("0123456789"),
     )
 
-    def __init__(self, section: Mapping[str, Any]) -> None:
-        self._cfg = parse(PartitionConfig, section, "task")
-        self._cfg.check_rows(_ROWS)
-        self.w_max, self.clients = self._cfg.w_max, client_names(self._cfg.num_clients)
+    @staticmethod
+    @override
+    def labels() -> NDArray[np.int64]:
+        labels: NDArray[np.int64] = _digits().y
+        return labels
 
-    def check_client(self, client: str, data_dir: Path | None) -> None:
-        """Raise ConfigError for a client that is none of this task's, and for a folder."""
-        refuse_stranger(self.name, client, self.clients)
-        if data_dir is not None:
-            raise ConfigError(
-                "task=digits has its data in scikit-learn and reads no folder; leave task.data_dir out."
-            )
-
-    def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
-        """The rows of `client` in the partition drawn from `seed`. Raises ConfigError."""
-        self.check_client(client, data_dir)
-        table = _digits()
-        return table.take(_partition(self._cfg, seed)[self.clients.index(client)])
+    @staticmethod
+    @override
+    def take(rows: NDArray[np.int64]) -> Table:
+        return _digits().take(rows)
 
     def model(self, num_inputs: int) -> "nn.Module":
         """MLP: inputs → 64, ReLU → 10 logits."""
@@ -75,8 +65,3 @@ def _digits() -> Table:
     file = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
     rows = np.loadtxt(str(file), delimiter=",")
     return Table(rows[:, :-1] / 16.0, rows[:, -1].astype(np.int64))
-
-
-@lru_cache(maxsize=16)
-def _partition(cfg: PartitionConfig, seed: int) -> Partition:
-    return partition(cfg, _digits().y, seed)

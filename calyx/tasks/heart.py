@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calyx.config.section import PositiveInt, config, parse
+from calyx.config.section import parse
 from calyx.data.download import Source, fetch, read_checked
 from calyx.data.schema import Column, Schema, Table
 from calyx.errors import DataError
-from calyx.tasks.strangers import refuse_stranger
-from calyx.vector.weighing import check_w_max
+from calyx.tasks.task import refuse_stranger
+from calyx.vector.weighing import TaskSection
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,29 +66,16 @@ COLUMNS = (
 )
 
 
-@config
-class HeartConfig:
-    """The section `task`."""
-
-    name: str
-    # Largest weight of a hospital, in training rows: a power of two; null: the least that none exceeds.
-    w_max: PositiveInt | None
-
-    def __post_init__(self) -> None:
-        """Check the power of two."""
-        check_w_max(self.w_max)
-
-
 class Heart:
     """Logistic regression on 13 columns; the clients are the four hospitals."""
 
     name = "heart"
-    section = HeartConfig
+    section = TaskSection
     clients = tuple(sorted(SHA256))
     schema = Schema(COLUMNS, ("healthy", "disease"))
 
     def __init__(self, section: Mapping[str, Any]) -> None:
-        self.w_max = parse(HeartConfig, section, "task").w_max
+        self.w_max = parse(TaskSection, section, "task").w_max
 
     def check_client(self, client: str, data_dir: Path | None) -> None:
         """Raise ConfigError for a client that is none of this task's."""

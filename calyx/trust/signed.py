@@ -35,7 +35,7 @@ class Signed:
 
     @property
     def day(self) -> str:
-        """When, as YYYY-MM-DD."""
+        """The day on which it was signed, as YYYY-MM-DD."""
         return self.time[:10]
 
 
@@ -68,7 +68,7 @@ def note_signed(key: Path, what: What, version: int, digest: str) -> None:
 
 
 def is_register(path: Path) -> bool:
-    """Whether a file has the name of one."""
+    """Whether a file has the name of a register."""
     return path.name.endswith(_END)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sized
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.config.section import PositiveInt, config
+
 LARGEST_W_MAX = 2**24  # training rows
 UNKNOWN_W_MAX = 2**20  # where not all sites have said how many rows they have
 SITES_BY_ROWS = "train/sites_by_rows"  # sites by the power of two that their training rows reach
@@ -53,3 +55,16 @@ def check_w_max(w_max: int | None) -> None:
     """
     if w_max is not None and (w_max & (w_max - 1) or not 1 <= w_max <= LARGEST_W_MAX):
         raise ValueError(f"w_max={w_max} is not a power of two from 1 to {LARGEST_W_MAX}")
+
+
+@config
+class TaskSection:
+    """What the section `task` of a config says of every task of ours; a task adds its own keys."""
+
+    name: str
+    # Largest weight of a client, in training rows: a power of two; null: the least that none exceeds.
+    w_max: PositiveInt | None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless `w_max` is a power of two."""
+        check_w_max(self.w_max)

@@ -7,12 +7,12 @@ client's own eyes.
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.data.schema import Column, Schema, Table, Target, present_values
+from calyx.data.schema import Column, Schema, Table, Target, is_inside, present_values
 from calyx.inspection.finding import LocalFinding, Severity
 from calyx.inspection.repeats import row_hashes
 from calyx.wire.messages import FailureCode
 from calyx.words.digits import outside
-from calyx.words.sentences import say_rows
+from calyx.words.sentences import list_first, say_rows
 from client.failures import ClientFailure
 
 UNLABELLED = "unlabelled"  # the check of rows that have no label
@@ -141,9 +141,7 @@ def _out_of_schema(
         what = "an unknown category in the column"
         words = [word for name, word in table.strange if name == column.name][:SHOWN]
     else:
-        low = -np.inf if column.low is None else column.low
-        high = np.inf if column.high is None else column.high
-        count = int(((present < low) | (present > high)).sum())
+        count = int((~is_inside(present, column)).sum())
         verbs, check = ("lies", "lie"), "range"
         what = f"{outside(column.low, column.high)} in the column"
     if count == 0:
@@ -154,9 +152,7 @@ def _out_of_schema(
 
 
 def _outside_of_target(table: Table, target: Target) -> list[LocalFinding]:
-    low = -np.inf if target.low is None else target.low
-    high = np.inf if target.high is None else target.high
-    count = int(((table.y < low) | (table.y > high)).sum())
+    count = int((~is_inside(table.y, target)).sum())
     if count == 0:
         return []
     where = outside(target.low, target.high)
@@ -165,8 +161,5 @@ def _outside_of_target(table: Table, target: Target) -> list[LocalFinding]:
 
 
 def _names(names: list[str], one: str, many: str) -> str:
-    shown = ", ".join(names[:SHOWN])
-    if len(names) == 1:
-        return f"the {one} {shown}"
-    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{len(names)} {many}: {shown}{rest}"
+    shown = list_first(names, SHOWN)
+    return f"the {one} {shown}" if len(names) == 1 else f"{len(names)} {many}: {shown}"

@@ -68,17 +68,15 @@ def take_up(federation: Federation, underway: Underway, exchange: Exchange) -> E
     A sum that was being opened is opened; one that was not is given up, and the next attempt
     begins. Raises RoundFailed where neither is possible.
     """
-    record = underway.find(exchange)
-    if record is None or federation.clients.roster is None:
+    record, clients = underway.find(exchange), federation.clients
+    if record is None or clients.roster is None:
         return exchange
     again = replace(exchange, groups=record.groups, abandoned=record.abandoned)
     if record.reveals and underway.is_bound(record):
         return replace(again, attempt=record.attempt)
     proofs: Mapping[bytes, Abandoned] = {}
     if record.masked:
-        proofs = abandon(
-            federation.clients.channel, federation.clients.roster, record.masked
-        ).proofs
+        proofs = abandon(clients.channel, clients.roster, record.masked).proofs
     for one in record.masked:
         signed = len(proofs[one.ctx].signatures)
         if signed < one.needed:

@@ -34,13 +34,11 @@ class SecureSums:
     def __init__(
         self, federation: Federation, exchange: Exchange, order: str, segments: Segments
     ) -> None:
-        if federation.clients.roster is None:
+        clients = federation.clients
+        if clients.roster is None:
             raise ValueError("encrypted sums need a roster")
-        self._federation, self._exchange, self._roster = (
-            federation,
-            exchange,
-            federation.clients.roster,
-        )
+        self._federation, self._exchange = federation, exchange
+        self._channel, self._roster = clients.channel, clients.roster
         self._required = required_replies(federation.run.min_replies, len(exchange.cohort))
         self._index = {name: i for i, group in enumerate(exchange.groups) for name in group}
         digest = hashlib.sha256(order.encode()).digest()
@@ -65,8 +63,7 @@ class SecureSums:
                 return self._reopen(underway, record)
             underway.note_order(exchange)
         orders = dict.fromkeys(exchange.cohort, content)
-        channel = self._federation.clients.channel
-        delivery = channel.send(orders, exchange.question.message_type)
+        delivery = self._channel.send(orders, exchange.question.message_type)
         absent = (name for name in exchange.cohort if name not in delivery.asked)
         self._missing = dict.fromkeys(absent, "not connected")
         requests = self._advance(self._read(0, delivery), Aggregator.take_advertisements)
@@ -105,9 +102,7 @@ class SecureSums:
         for i, reveal in record.reveals.items():
             self._groups[i] = underway.restore(record, i, self._groups[i].rules)
             names = [self._roster.name(u) for u in self._groups[i].summed]
-            requests |= {
-                n: reveal.request for n in names if n in self._federation.clients.channel.nodes
-            }
+            requests |= {n: reveal.request for n in names if n in self._channel.nodes}
         lost = self._groups.keys() - record.reveals.keys()
         self._failed = dict.fromkeys(lost, "it had failed before the server was started again")
         return self._open(requests)
@@ -118,9 +113,7 @@ class SecureSums:
         Without enough signatures for a sum that holds vectors, no attempt may follow.
         """
         masked = {i: masked_sum(a) for i, a in self._groups.items() if a.root}
-        answer = abandon(
-            self._federation.clients.channel, self._roster, masked.values(), self._silent
-        )
+        answer = abandon(self._channel, self._roster, masked.values(), self._silent)
         self._bytes_up += answer.bytes_up
         self._bytes_down += answer.bytes_down
         proofs = []
@@ -142,7 +135,7 @@ class SecureSums:
             name: wire.stage_content(self._group_of(name).ctx, body)
             for name, body in requests.items()
         }
-        delivery = self._federation.clients.channel.send(contents, wire.STAGE_TYPES[stage])
+        delivery = self._channel.send(contents, wire.STAGE_TYPES[stage])
         return self._read(stage, delivery)
 
     def _read(self, stage: int, delivery: Delivery) -> dict[str, bytes]:

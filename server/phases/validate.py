@@ -7,7 +7,7 @@ from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population
 from calyx.questions.segments import Contents
 from calyx.run.rows import ClientRow
-from calyx.run.summary import Tested
+from calyx.run.summary import ModelTest
 from calyx.vector.figures import Figures, none_of
 from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
@@ -32,10 +32,8 @@ def test_best(training: Training, state: RunState) -> RunState:
     best = choose_model(state)
     if best.test is not None:
         return state
-    clients = training.folder.clients
-    training.folder.truncate(
-        clients, ClientRow, lambda row: row.kind != "test"
-    )  # of an earlier best
+    clients = training.folder.clients  # its test rows are of an earlier best
+    training.folder.truncate(clients, ClientRow, lambda row: row.kind != "test")
     exchange = Exchange("test", best.round, training.clients.dealt)
     outcome = ask(training, exchange, best.weights).outcome
     _say_untrained(training, outcome, best.round)
@@ -58,7 +56,7 @@ def _say_untrained(training: Training, outcome: Outcome, number: int) -> None:
         training.folder.event("untrained", "warning", message, round=number)
 
 
-def _figures(outcome: Outcome, contents: Contents) -> Tested:
+def _figures(outcome: Outcome, contents: Contents) -> ModelTest:
     schema, counts = contents.task.schema, total_counts(outcome.evaluated)
     whose = populations(outcome, contents)
     told = outcome.figures(contents)
@@ -68,7 +66,7 @@ def _figures(outcome: Outcome, contents: Contents) -> Tested:
     found = told.named("test_", PERSONAL)
     more, reasons = details(schema, counts)
     confusion = more.pop("confusion", None)  # [K, K]
-    return Tested(
+    return ModelTest(
         figures=found.values | {f"test_{name}": value for name, value in more.items()},
         test_confusion=confusion and tuple(map(tuple, confusion)),
         test_clients_scored=int(counts["scored"][0]),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.run_folders import round_of
 
 from calyx.config.section import digest
 from calyx.errors import UserError
@@ -96,7 +97,7 @@ def test_without_a_sound_checkpoint_a_run_cannot_be_resumed(tmp_path):
 
 def test_what_awaits_its_validation_comes_back_and_is_older_than_what_has_it(tmp_path):
     link = Link(ctx="1" * 64, root="2" * 64)
-    row = {"round": 5, "train_loss": 0.5, "bytes_up": 3}
+    row = round_of(5, train_loss=0.5)
     waiting = replace(state(5), pending=row, links=(link,), is_stalled=True)
     save(tmp_path, waiting, keep=3)
     loaded, _ = load_newest(tmp_path)

@@ -13,10 +13,10 @@ from calyx.cli.results import print_results
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model
 from calyx.pages.page import write_report
+from calyx.run.folder import RunFolder
 from calyx.vector.figures import none_of
 from client.learning.store import Store
 from client.rows.data import prepare_rows
-from server import rounds as rounds_module
 
 SIX = ["task.num_clients=6", "task.min_rows=40", "rounds=3"]
 
@@ -76,7 +76,7 @@ def test_what_the_next_cohort_says_does_not_rank_and_the_last_model_is_released(
     ).read_bytes()
     assert "unranked" in [event["event"] for event in read_lines(folder / "events.jsonl")]
     assert "No round is called best" in write_report(folder).read_text()
-    print_results(summary, folder, None)
+    print_results(RunFolder(folder).read_summary(), folder, None)
     assert "no round is called best: with evaluate=with_training" in capsys.readouterr().out
     run_server(federation, federation.inner, folder, resume=True, rounds=4)
     assert result_of(folder)[0]["released_round"] == 4
@@ -114,7 +114,7 @@ def test_a_round_that_misses_its_worst_client_is_not_the_best(tmp_path):
 
 def test_a_run_in_which_nothing_can_be_validated_ends_and_says_so(tmp_path, monkeypatch):
     nothing = none_of(("loss", "accuracy"), "no client of this round has validation rows")
-    monkeypatch.setattr(rounds_module, "judged", lambda *_: nothing)
+    monkeypatch.setattr("calyx.questions.evaluate.figures_of", lambda *_: nothing)
     federation = Federation("rounds=2", "stopping.patience=1")
     folder = run_server(federation, federation.inner, tmp_path / "run")
     summary, rows = result_of(folder)

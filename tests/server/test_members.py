@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from support.federation import Federation, config_of
 from support.flows import ALL, SEVEN, SMALL, down
+from support.run_folders import round_of
 from support.sites import Sites
 from support.taps import Tap, run_server
 
-from calyx.config.section import parse
 from calyx.errors import ConfigError, RoundFailed
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
 from client.gate import ledger, memory
 from server.app import _with_members
 from server.checkpoints import RunState, load_newest
-from server.config import RunConfig
+from server.config import read_run
 from server.crossvalidation import check_unseen, numbered
 from server.sampling import deal_members
 
@@ -105,7 +105,7 @@ def test_a_site_that_is_down_in_each_third_round_ends_nobodys_run(tmp_path):
 
 def test_who_comes_after_the_groups_were_dealt_is_in_none_and_an_older_run_deals_them(tmp_path):
     folder, names = RunFolder(tmp_path), list("abcd")
-    run = parse(RunConfig, deepcopy(config_of("privacy.groups=2")), "")
+    run = read_run(deepcopy(config_of("privacy.groups=2")))
     weights = {"a": np.zeros(1, np.float32)}
     state = RunState(
         "run", "digest", 1, weights, {}, None, members=deal_members(names, 2, run.seed)
@@ -124,7 +124,7 @@ def test_folds_of_clients_keep_their_numbers_whoever_is_away():
 
 
 def test_nobody_is_judged_by_a_model_that_has_seen_its_rows():
-    rows = [{"cohort": ["a", "c"]}, {}]
+    rows = [round_of(1, cohort=["a", "c"])]
     check_unseen("b", rows)
     check_unseen("", rows)
     with pytest.raises(RoundFailed, match="c would be judged by a model that it has trained"):

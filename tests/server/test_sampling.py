@@ -10,7 +10,7 @@ from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.privacy.section import PrivacyConfig
-from server.config import RunConfig
+from server.config import read_run
 from server.sampling import (
     check_replies,
     check_sizes,
@@ -108,7 +108,7 @@ def test_more_replies_than_a_round_has_clients_are_refused(words, most):
         config = resolve(compose([*words, f"min_replies={number}"]))
         refused = pytest.raises(ConfigError, match=f"use min_replies={most}")
         with refused if is_refused else nullcontext():
-            check_replies(parse(RunConfig, config, ""), 10)
+            check_replies(read_run(config), 10)
 
 
 @pytest.mark.parametrize(

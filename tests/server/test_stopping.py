@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import parse
 from calyx.errors import ConfigError
 from calyx.model.populations import Population
+from calyx.run.summary import ModelTest
 from calyx.tasks.registry import load_task
 from server.checkpoints import Best, RunState, load_newest, save
-from server.config import RunConfig, Stopping
+from server.config import Stopping, read_run
 from server.stopping import (
     Validated,
     are_nearly_the_same,
@@ -166,7 +166,14 @@ def test_the_last_model_is_released_where_no_round_is_called_best():
     assert reason_to_stop(state, LOSS) is None
     with pytest.raises(ValueError, match="no rounds"):
         choose_model(before())
-    tested = Best(2, None, state.weights, test={"test_loss": 1.0})
+    told = ModelTest(
+        figures={"test_loss": 1.0},
+        test_clients_scored=1,
+        test_clients_unscored=0,
+        tested_on={},
+        absent={},
+    )
+    tested = Best(2, None, state.weights, test=told)
     assert choose_model(replace(state, best=tested)) is tested
     assert choose_model(replace(state, best=tested, round=3)).test is None
 
@@ -178,7 +185,7 @@ def test_layers_that_stay_at_home_make_own_models_too():
 
 
 def config_of(*words):
-    return parse(RunConfig, resolve(compose(list(words))), "")
+    return read_run(resolve(compose(list(words))))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import yaml
 
-from calyx.data.drafting.draft import draft
+from calyx.data.drafting.writing import draft
 
 HEAD = "age,sex,sick\n"
 SITES = 5

@@ -6,6 +6,31 @@ from calyx.files.plain import append_lines, read_lines, write_json
 from calyx.pages.folder import read_run
 from calyx.pages.groups import entries_of
 from calyx.pages.ranking.standings import rank
+from calyx.run.json_rows import parse_row
+from calyx.run.rows import RoundRow
+from calyx.run.summary import Summary
+
+HEAD = {"task": "digits", "strategy": "fedavg", "seed": 1, "stopped_because": "all rounds are done"}
+ROW = {
+    "train_loss": 1.0,
+    "cohort": ["a", "b"],
+    "replies": 2,
+    "dropped": [],
+    "bytes_up": 100,
+    "bytes_down": 200,
+    "seconds": 0.5,
+    "best_round": 1,
+}
+
+
+def summary_of(**figures):
+    """A summary that says this, as it is read from a file."""
+    return parse_row(Summary, HEAD | figures)
+
+
+def round_of(number, **figures):
+    """A line of rounds.jsonl that says this, as it is read from there."""
+    return parse_row(RoundRow, {"round": number} | ROW | figures)
 
 
 def make(
@@ -25,19 +50,11 @@ def make(
         "seed": seed,
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(values | config))
+    known = {key: value for key, value in ROW.items() if key != "best_round"}
     rows = [
-        {
-            "round": n,
-            "train_loss": 1 / n,
-            "val_loss": 1.2 / n,
-            "val_accuracy": accuracy * n / rounds,
-            "cohort": ["a", "b"],
-            "replies": 2,
-            "dropped": [],
-            "bytes_up": 100,
-            "bytes_down": 200,
-            "seconds": 0.5,
-        }
+        {"round": n, "val_loss": 1.2 / n, "val_accuracy": accuracy * n / rounds}
+        | known
+        | {"train_loss": 1 / n}
         for n in range(1, rounds + 1)
     ]
     append_lines(folder / "rounds.jsonl", rows)

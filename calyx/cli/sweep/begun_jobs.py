@@ -12,12 +12,12 @@ from calyx.cli.changed_rows import describe_changed, find_changed
 from calyx.cli.sweep.folders import Todo
 from calyx.cli.sweep.outcomes import find_outcomes
 from calyx.composing.defaults import fill_in_defaults
-from calyx.config.section import canonical_json, parse
+from calyx.config.section import canonical_json
 from calyx.errors import UserError
 from calyx.run.folder import RunFolder
 from calyx.run.order import Terms, terms_of
 from server.checkpoints import load_newest
-from server.config import RunConfig
+from server.config import RunConfig, read_run
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def trials_below(folder: Path) -> list[BegunJob]:
     done = [RunFolder(one.folder) for one in find_outcomes(folder) if one.status == "finished"]
     configs = [fill_in_defaults(one.read_config()) for one in done]
     return [
-        BegunJob(one, parse(RunConfig, config, ""), terms_of(config), "nothing")
+        BegunJob(one, read_run(config), terms_of(config), "nothing")
         for one, config in zip(done, configs, strict=True)
     ]
 

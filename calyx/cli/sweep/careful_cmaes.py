@@ -10,6 +10,7 @@ from typing import Any
 
 from optuna.samplers import CmaEsSampler
 from optuna.trial import FrozenTrial
+from typing_extensions import override
 
 from calyx.errors import UserError
 
@@ -29,7 +30,8 @@ _MADE_OF = {  # module (of NumPy 1, of NumPy 2) → names
 class _State(pickle.Unpickler):
     """Reads the state of CMA-ES. Raises UnpicklingError for anything else."""
 
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as the standard library has it
+    @override
+    def find_class(self, module: str, name: str) -> Any:
         if name in _MADE_OF.get(module, ()):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"{module}.{name} is no part of it")
@@ -38,8 +40,8 @@ class _State(pickle.Unpickler):
 class CarefulCmaEs(CmaEsSampler):
     """Optuna's sampler, whose state is read with care."""
 
-    def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> Any:  # noqa: ANN401 - CMA
-        """The state in the newest trial that has one; None before the first. Raises UserError."""
+    @override
+    def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> Any:
         for trial in reversed(completed_trials):
             parts = [key for key in trial.system_attrs if key.startswith(_STATE)]
             if parts:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from calyx.cli.sweep.outcomes import FILE
-from calyx.config.section import parse
 from calyx.errors import ConfigError, UserError
 from calyx.files.foreign import check_own, check_plain
 from calyx.files.plain import read_plain
@@ -13,7 +12,7 @@ from calyx.run.folder import RunFolder
 from calyx.run.order import run_digest
 from calyx.simulation.planning import Plan
 from server.checkpoints import load_newest
-from server.config import RunConfig
+from server.config import RunConfig, read_run
 
 Todo = Literal["nothing", "resume", "begin"]
 
@@ -30,7 +29,7 @@ def what_to_do(folder: RunFolder, wanted: RunConfig, config: dict[str, Any]) -> 
         return "begin"
     found = folder.read_config()
     try:
-        run = parse(RunConfig, found, "")
+        run = read_run(found)
     except ConfigError as error:
         raise UserError(
             f"The folder {folder.path} holds a run of another version of Calyx ({error}) Go on with the "

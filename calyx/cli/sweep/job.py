@@ -11,7 +11,6 @@ from typing import Any
 
 from calyx.cli.main import accept_any_terminal
 from calyx.cli.meanings import explain
-from calyx.cli.settling import settle
 from calyx.cli.sweep.folders import make_ready
 from calyx.cli.sweep.outcomes import (
     Outcome,
@@ -21,6 +20,7 @@ from calyx.cli.sweep.outcomes import (
     write_outcome,
 )
 from calyx.cli.sweep.pruning import Pruned, watch_trial
+from calyx.composing.compose import settle
 from calyx.errors import CalyxError
 from calyx.machine.hardware import cores
 from calyx.run.folder import RunFolder

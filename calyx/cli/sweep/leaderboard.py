@@ -4,9 +4,8 @@ In a narrow terminal figures give way to names: they are left to sweep.csv, whic
 the names have no room in a table it becomes a list.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -22,9 +21,8 @@ from calyx.pages.ranking.remarks import (
     remarks,
     without_effect,
 )
-from calyx.pages.ranking.standings import Group, Line, Standing, rank
-from calyx.run.summary import Summary
-from calyx.words.digits import ABSENT, count_texts, number_texts, shorten_values, spread_texts
+from calyx.pages.ranking.standings import Group, Line, Standing, rank, sample
+from calyx.words.digits import count_texts, number_texts, shorten_values, spread_texts
 
 SHOWN = 20  # lines of a group; the rest is in sweep.csv
 WIDE = 160  # columns where no terminal says how many there are
@@ -101,12 +99,12 @@ def board_of(group: Group, outcomes: Sequence[Outcome], *, is_alone: bool) -> Bo
     keys = tuple(key for key, _ in lines[0].standing.settings)
     texts = [shorten_values([dict(one.standing.settings)[key] for one in lines]) for key in keys]
     columns = [
-        ("place", tuple(_place_text(line, group) for line in lines)),
+        ("place", tuple(group.place_text(line) for line in lines)),
         ("seeds", tuple(seeds_text(line.standing, group) for line in lines)),
         (_heading(group), tuple(spread_texts([line.values for line in lines]))),
     ]
     for key in (*_SCORES, *_COSTS):
-        samples = [_sample(line, summaries, key) for line in lines]
+        samples = [sample(line, summaries, key) for line in lines]
         if any(samples):
             shown = count_texts if key in _COSTS else number_texts
             columns.append((key, tuple(spread_texts(samples, shown))))
@@ -137,12 +135,6 @@ def _style(line: Line, *, is_led: bool) -> str | None:
     return "bold green" if is_led and line.place == 1 else None
 
 
-def _place_text(line: Line, group: Group) -> str:
-    if line.place is None or len(group.lines) < 2:
-        return ABSENT
-    return f"{line.place}{'=' if line.is_tied else ''}"
-
-
 def seeds_text(one: Standing, group: Group) -> str:
     """How many seeds have a figure, of how many, and how many jobs that took if it is not the same."""
     needed = set(one.seeds) | (set(group.seeds) if group.kind else set())
@@ -150,18 +142,6 @@ def seeds_text(one: Standing, group: Group) -> str:
     text = str(done) if done == len(needed) else f"{done} of {len(needed)}"
     jobs = len(one.entries)
     return text if jobs == len(one.seeds) else f"{text} ({jobs} jobs)"
-
-
-def _sample(line: Line, summaries: Mapping[str, Summary | None], key: str) -> list[float]:
-    """One value a seed: the mean of its runs."""
-    found = []
-    for seed in line.seeds:
-        own = [summaries[entry.name] for entry in line.standing.seeds[seed]]
-        figures = [one.figure(key) for one in own if one]
-        values = [value for value in figures if value is not None]
-        if values:
-            found.append(mean(values))
-    return found
 
 
 def _print_board(console: Console, board: Board) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
+from typing_extensions import override
 
 from calyx.cli.facts import say
 from calyx.cli.sweep.outcomes import Outcome, find_outcomes, objective_of, read_outcome
@@ -38,8 +39,8 @@ class OptunaSweeper(Sweeper):
         self._launcher: Launcher
         self._config: Any  # OmegaConf's DictConfig
 
-    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:  # noqa: ANN401 - Hydra's types
-        """Take what Hydra gives to a sweeper."""
+    @override
+    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
         from hydra.core.plugins import Plugins
 
         self._config, self._settings = config, read_settings(config.hydra.sweeper)
@@ -47,8 +48,8 @@ class OptunaSweeper(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
+    @override
     def sweep(self, arguments: list[str]) -> None:
-        """Go on until the study has its trials. Raises UserError if it is another study."""
         import optuna
 
         space = space_of(self._config, arguments)

@@ -52,9 +52,8 @@ def read_outcome(folder: Path, job: int, overrides: Sequence[str] = ()) -> Outco
     words = tuple(for_terminal(str(word)) for word in named) if isinstance(named, Sequence) else ()
     if run.summary.exists() and run.report.exists():
         try:
-            return Outcome(
-                job, folder, words, "finished", summary=_make_printable(run.read_summary())
-            )
+            summary = parse_row(Summary, _make_printable(as_json(run.read_summary())))
+            return Outcome(job, folder, words, "finished", summary=summary)
         except CalyxError as error:
             return Outcome(job, folder, words, "failed", str(error))
     status = said.get("status")
@@ -63,16 +62,12 @@ def read_outcome(folder: Path, job: int, overrides: Sequence[str] = ()) -> Outco
     return Outcome(job, folder, words, cast(Status, status), printable(str(said.get("error", ""))))
 
 
-def _make_printable(summary: Summary) -> Summary:
+def _make_printable(value: Any) -> Any:  # noqa: ANN401 - JSON
     """A summary whose texts can be put on a terminal and into a file, whoever wrote it."""
-    return parse_row(Summary, _printable(as_json(summary)))
-
-
-def _printable(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
-        return {_printable(key): _printable(inner) for key, inner in value.items()}
+        return {_make_printable(key): _make_printable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_printable(inner) for inner in value]
+        return [_make_printable(inner) for inner in value]
     return printable(value) if isinstance(value, str) else value
 
 

@@ -16,11 +16,10 @@ from calyx.cli.idle import check_search, idle_in_all, idle_words
 from calyx.cli.outputs import refuse_data_folder
 from calyx.cli.overrides import quote_value
 from calyx.cli.places import chosen_folder
-from calyx.cli.settling import settle
 from calyx.cli.sweep.begun_jobs import BegunJob, check_rows, trials_below
 from calyx.cli.sweep.folders import refuse_foreign_files, what_to_do
 from calyx.cli.sweep.overrides import candidates, parse_overrides, read_params
-from calyx.composing.compose import compose, compose_master
+from calyx.composing.compose import compose, compose_master, settle
 from calyx.config.section import canonical_json
 from calyx.errors import ConfigError, UserError
 from calyx.run.folder import RunFolder, held

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from calyx.model.populations import read_population
 from calyx.pages.ranking.entries import figure_of, is_same_rows
 from calyx.run.rows import RoundRow, whose_of
@@ -35,7 +37,7 @@ def watch_trial(hydra: Any, run: RunConfig, number: int) -> Iterator[None]:  # n
     if settings.pruner == "none":
         yield
         return
-    trial = load_trial(settings, Path(str(hydra.sweep.dir)), (number, run.rounds))
+    trial = load_trial(settings, Path(str(hydra.sweep.dir)), number, run.rounds)
     listener = RoundListener(trial, run.stopping.objective, run.seed)
     logging.getLogger().addHandler(listener)
     try:
@@ -57,8 +59,8 @@ class RoundListener(logging.Handler):
         self._trial, self._objective, self._seed = trial, objective, seed
         self._reported = set(trial.study.trials[trial.number].intermediate_values)
 
+    @override
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a round's row. Raises Pruned."""
         row: RoundRow | None = getattr(record, "row", None)
         if row is None:
             return

@@ -57,7 +57,7 @@ class Space:
         return [self.words(values) for values in (first, *others)]
 
     def described(self) -> dict[str, Any]:
-        """As JSON values; equal for equal spaces."""
+        """The space as JSON values, which are equal for equal spaces."""
         return {key: [type(part).__name__, *_plain(part)] for key, part in self.parts.items()}
 
 
@@ -107,7 +107,7 @@ def _part(override: Any) -> Choice | Numbers:  # noqa: ANN401 - Hydra's Override
 
 
 def distribution(part: Choice | Numbers) -> "BaseDistribution":
-    """The part in Optuna's words."""
+    """What is searched of one key, as a distribution of Optuna's."""
     from optuna import distributions as of
 
     if isinstance(part, Choice):

@@ -122,12 +122,11 @@ def open_study(settings: Settings, folder: Path, wanted: dict[str, Any]) -> "Stu
     return study
 
 
-def load_trial(settings: Settings, folder: Path, which: tuple[int, int]) -> "Trial":
-    """A trial that was asked for by another process: `which` is its number, and rounds at most."""
+def load_trial(settings: Settings, folder: Path, number: int, rounds: int) -> "Trial":
+    """Trial `number`, which another process has asked for; it has so many `rounds` at most."""
     from optuna import load_study
     from optuna.trial import Trial
 
-    number, rounds = which
     place = _place(settings, folder)
 
     def load() -> Trial:
@@ -178,7 +177,7 @@ def _pruner(settings: Settings, rounds: int) -> "BasePruner":
 
 
 def storage_errors() -> tuple[type[Exception], ...]:
-    """What Optuna's storages raise."""
+    """The exceptions that Optuna's storages raise."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 

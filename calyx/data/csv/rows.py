@@ -27,7 +27,7 @@ DOUBLED = 'double a mark that is part of a text ("")'
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file is written."""
+    """How a CSV file is written: encoding, delimiter, decimal sign, and which words stand for missing."""
 
     delimiter: str = ","
     decimal: str = "."
@@ -72,8 +72,8 @@ def _rows(path: Path, file: TextIO, dialect: Dialect) -> Iterator[tuple[int, lis
         for row in rows:
             end = rows.line_num + above
             if end > begin:
-                _check_breaks(path, dialect, (begin, row), width)
-            if len(row) > 1 or not _is_empty(path, begin, (row, last[0]), width):
+                _check_breaks(path, dialect, begin, row, width)
+            if len(row) > 1 or not _is_empty(path, begin, row, last[0], width):
                 if width is None:
                     _check_names(path, begin, row)
                     width = _Width(path, dialect.delimiter, row)
@@ -83,7 +83,7 @@ def _rows(path: Path, file: TextIO, dialect: Dialect) -> Iterator[tuple[int, lis
             begin = end + 1
     except csv.Error as error:
         end = rows.line_num + above
-        raise DataError(_fault(path, dialect, (begin, end), str(error), width)) from None
+        raise DataError(_fault(path, dialect, begin, end, str(error), width=width)) from None
     if width is None:
         raise DataError(f"{path} is empty; its first line must name the columns.")
 
@@ -157,9 +157,8 @@ def _lines(path: Path, file: Iterable[str], last: list[str]) -> Iterator[str]:
         yield last[0]
 
 
-def _is_empty(path: Path, begin: int, seen: tuple[list[str], str], width: _Width | None) -> bool:
+def _is_empty(path: Path, begin: int, row: list[str], line: str, width: _Width | None) -> bool:
     """Whether a line has nothing in it. Raises DataError where that could be a missing value."""
-    row, line = seen
     if row and (row != [""] or line.strip()):
         return False
     if width is not None and width.names == 1:
@@ -180,7 +179,7 @@ def _check_names(path: Path, line: int, row: list[str]) -> None:
 
 
 def _check_breaks(
-    path: Path, dialect: Dialect, place: tuple[int, list[str]], width: _Width | None
+    path: Path, dialect: Dialect, line: int, row: list[str], width: _Width | None
 ) -> None:
     """Refuse a row over several lines that could be several rows, of which marks have made one.
 
@@ -188,7 +187,6 @@ def _check_breaks(
     cells of several lines as a row has: with fewer, such a cell is a text with line ends and nothing
     else. What stands in a cell of one line has joined nothing.
     """
-    line, row = place
     inside = sum(cell.count(dialect.delimiter) for cell in row if BREAK.search(cell))
     if dialect.line_breaks or inside < (width.names - 1 if width else min(1, len(row) - 1)):
         return
@@ -204,10 +202,9 @@ def _check_breaks(
 
 
 def _fault(
-    path: Path, dialect: Dialect, lines: tuple[int, int], error: str, width: _Width | None
+    path: Path, dialect: Dialect, begin: int, end: int, error: str, *, width: _Width | None
 ) -> str:
-    """What is wrong with a cell of the row in these lines, in a sentence, where csv says `error`."""
-    begin, end = lines
+    """What is wrong with a cell of the row in lines `begin` to `end`, of which csv says `error`."""
     with open(path, encoding=dialect.encoding, newline="", opener=plain) as file:
         text = "".join(islice(file, begin - 1, end))
     blanks = "" if dialect.delimiter == " " else " *"

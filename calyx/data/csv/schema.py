@@ -27,7 +27,7 @@ Same = Annotated[dict[str, Word], Range(max_length=10_000)]  # words of the file
 
 @config
 class ColumnConfig:
-    """An input column."""
+    """An input column as a schema file declares it."""
 
     kind: Literal["numeric", "categorical", "ordinal"]
     categories: tuple[Word, ...] = ()  # as they are written; of an ordinal one in their order
@@ -88,7 +88,7 @@ class TargetConfig:
     unit: str = ""  # may stand before or after a number, which is the same with it
 
     def __post_init__(self) -> None:
-        """Either or."""
+        """Raise ValueError unless the target has either classes or a center and a scale."""
         numbers = [self.center is not None, self.scale is not None]
         is_number = all(numbers)
         if is_number == bool(self.classes) or len(self.classes) == 1 or any(numbers) != is_number:
@@ -116,7 +116,7 @@ def _check_words(words: tuple[Word, ...]) -> None:
 
 @config
 class SchemaConfig:
-    """The schema's file."""
+    """A schema file, or the section `task.schema` of a config."""
 
     target: TargetConfig
     columns: Annotated[dict[str, ColumnConfig], Range(min_length=1)]

@@ -12,7 +12,7 @@ from calyx.errors import DataError, printable
 
 @dataclass(frozen=True)
 class Client:
-    """The client column."""
+    """The column that says whose a row is."""
 
     name: str
     is_guess: bool

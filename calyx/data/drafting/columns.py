@@ -33,13 +33,13 @@ ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cell stands."""
+    """In which file and line a cell stands."""
 
     path: Path
     line: int
 
     def __str__(self) -> str:
-        """As it begins a sentence."""
+        """The place as the beginning of a sentence."""
         return f"{self.path}, line {self.line}"
 
 
@@ -67,7 +67,7 @@ class Column:
 
     @property
     def present(self) -> int:
-        """Cells with a value."""
+        """How many cells have a value."""
         return self.rows - self.missing
 
     @property

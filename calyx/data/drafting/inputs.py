@@ -21,7 +21,7 @@ MANY = 20  # different numbers and more
 
 @dataclass(frozen=True)
 class Input:
-    """A column of the draft."""
+    """An input column as the draft proposes it."""
 
     name: str
     left_out: str = ""  # the reason; "" of an input

@@ -10,14 +10,14 @@ from calyx.data.csv.folder import copies, describe_left_out, files_by_client, li
 from calyx.data.csv.rows import Dialect
 from calyx.data.csv.split import part_folders
 from calyx.data.tables import read_header
-from calyx.data.words import exact
+from calyx.data.words import exact, fold
 from calyx.errors import DataError, printable
 from calyx.words.sentences import join_names
 
 
 @dataclass(frozen=True)
 class Headings:
-    """The names of the columns."""
+    """The names of the columns that all files have, and why others are left out."""
 
     names: tuple[str, ...]  # those that every file has, once
     left_out: Mapping[str, str]  # the others, each with the reason
@@ -69,11 +69,11 @@ def _check_is_alike(path: Path, header: Sequence[str], usual: Sequence[str], who
     shared = sum(name in header for name in usual)
     if 2 * shared >= len(usual):
         return
-    folded = {_folded(name): name for name in usual}
-    others = [name for name in header if _folded(name) in folded and name not in usual]
+    folded = {fold(name): name for name in usual}
+    others = [name for name in header if fold(name) in folded and name not in usual]
     cure = "if it is a site's, name its columns as the others do; else put it elsewhere"
     if others:
-        alike = [f"{name!r} to {folded[_folded(name)]!r}" for name in others]
+        alike = [f"{name!r} to {folded[fold(name)]!r}" for name in others]
         cure = f"rename {printable(join_names(alike), 300)} in it"
     raise DataError(
         f"{path} has {shared} of the {len(usual)} columns that {whose} ({list_names(usual)}); {cure}."
@@ -91,18 +91,13 @@ def _why_not(name: str, headers: Mapping[Path, Counter[str]]) -> str:
         return ""
     for path in without:
         for other in headers[path]:
-            if _folded(other) == _folded(name):
+            if fold(other) == fold(name):
                 return (
                     f"{printable(path.name, 60)} calls it {printable(other, 60)!r}, if it is the same; left "
                     "out until it has one name"
                 )
     more = f" and {len(without) - 1} more" if len(without) > 1 else ""
     return f"not in {printable(without[0].name, 60)}{more}, and a column must be in each file; left out"
-
-
-def _folded(name: str) -> str:
-    """What is left of a name without its case and its blanks."""
-    return "".join(name.casefold().split())
 
 
 def _check_is_header(path: Path, names: Sequence[str]) -> None:

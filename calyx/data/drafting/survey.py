@@ -1,16 +1,47 @@
 """All rows of all files, looked at once; what a draft is written from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from calyx.data.csv.rows import Dialect
 from calyx.data.drafting.columns import Column, Piece, look
 from calyx.data.drafting.dialects import with_marks, writing_of
-from calyx.data.drafting.sample import Sample
 from calyx.data.drafting.sources import files_of, headings_of, nearest
 from calyx.data.tables import read_chunks
 from calyx.errors import DataError, printable
+
+MOST_ROWS = 20_000
+MOST_CELLS = 1_000_000
+LONGEST = 200  # signs that are kept of a cell
+
+
+class Sample:
+    """Every first, second, fourth … row, by column: which ones depends on the rows' number alone."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.cells: dict[str, list[str | None]] = {name: [] for name in names}
+        self.files: list[int] = []  # of each row
+        self.step, self._rows = 1, 0  # rows from one of the sample to the next
+        self._most = max(100, min(MOST_ROWS, MOST_CELLS // max(len(names), 1)))
+
+    def __len__(self) -> int:
+        """How many rows the sample holds."""
+        return len(self.files)
+
+    def add(self, cells: Mapping[str, Sequence[str | None]], file: int) -> None:
+        """Take what is due of some rows of a file."""
+        count = len(next(iter(cells.values())))
+        begin = -self._rows % self.step
+        self._rows += count
+        for name, kept in self.cells.items():
+            kept.extend(cell and cell[:LONGEST] for cell in cells[name][begin :: self.step])
+        self.files.extend([file] * len(range(begin, count, self.step)))
+        while len(self) > self._most:
+            self.step *= 2
+            self.cells = {name: kept[::2] for name, kept in self.cells.items()}
+            self.files = self.files[::2]
+
 
 MISSING_WORDS = (
     *("", "NA", "NaN", "nan", "N/A", "n/a", "#N/A", "<NA>", "?", "-", "."),
@@ -35,7 +66,7 @@ class Survey:
 
     @property
     def is_folder(self) -> bool:
-        """Whether a folder was named."""
+        """Whether a folder was named on the command line, and not one file."""
         return self.path not in self.files
 
 

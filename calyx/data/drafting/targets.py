@@ -24,7 +24,7 @@ SURE = 50  # from which on a name alone says what is predicted
 
 @dataclass(frozen=True)
 class Answer:
-    """What is predicted."""
+    """The column that is predicted, and how sure that is."""
 
     name: str
     reason: str  # why it was taken; "" where a person named it
@@ -34,7 +34,7 @@ class Answer:
 
     @property
     def holes(self) -> int:
-        """Rows without a label."""
+        """How many rows have no label."""
         return self.column.missing
 
 

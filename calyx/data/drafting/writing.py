@@ -1,18 +1,23 @@
-"""A draft as YAML with comments. Of single rows it shows nothing: see `categories` and `ranges`."""
+"""A draft of a schema as YAML with comments. Of single rows it shows nothing: see `categories` and `ranges`.
+
+See docs/decisions/0049.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from calyx.data.drafting.categories import Categories
-from calyx.data.drafting.clients import Client
+from calyx.data.drafting.clients import Client, client_of
 from calyx.data.drafting.columns import FEWEST, numbers_of
-from calyx.data.drafting.inputs import Input
+from calyx.data.drafting.inputs import Input, inputs_of
 from calyx.data.drafting.ranges import short, typical
-from calyx.data.drafting.survey import Survey
-from calyx.data.drafting.targets import Answer
-from calyx.errors import printable
+from calyx.data.drafting.survey import Survey, survey
+from calyx.data.drafting.targets import Answer, find_target, guess_target
+from calyx.errors import DataError, printable
 from calyx.words.sentences import say_count
 
 LONGEST_KEY = 1000  # characters of a name that YAML takes before a colon
@@ -21,7 +26,7 @@ LONGEST_KEY = 1000  # characters of a name that YAML takes before a colon
 def write_schema(
     survey: Survey, answer: Answer, client: Client | None, inputs: Sequence[Input]
 ) -> str:
-    """The schema's text."""
+    """The schema as YAML text, with comments on what was guessed."""
     lines = [
         *_beginning(survey),
         *_target(survey, answer),
@@ -148,3 +153,48 @@ def word(text: str) -> str:
     """As YAML reads it back as the same text: JSON's strings are YAML's, if all is printable."""
     as_json = json.dumps(text, ensure_ascii=False)
     return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in as_json)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A schema as YAML with comments, and what it was made of."""
+
+    text: str
+    survey: Survey
+    answer: Answer
+    client: Client | None
+    inputs: tuple[Input, ...]
+
+    @property
+    def sites(self) -> int:
+        """How many sites the rows are of."""
+        files, client = self.survey.files, self.client
+        if client is not None:
+            return len(self.survey.columns[client.name].words)
+        return len({path.stem for path in files})
+
+
+def draft(path: Path, target: str | None = None, client: str | None = None) -> Draft:
+    """A first schema of the CSV files at `path`. Raises DataError where none can be written."""
+    seen = survey(path)
+    column = client_of(seen, client)
+    name = None if column is None else column.name
+    if target is not None and target == name:
+        raise DataError(
+            f"--target and --client are both {printable(target, 40)}; name two columns."
+        )
+    answer = guess_target(seen, name) if target is None else find_target(seen, target)
+    inputs = tuple(inputs_of(seen, answer, name))
+    if all(one.left_out for one in inputs):
+        raise DataError(_explain_nothing_left(seen, inputs))
+    return Draft(write_schema(seen, answer, column, inputs), seen, answer, column, inputs)
+
+
+def _explain_nothing_left(seen: Survey, inputs: tuple[Input, ...]) -> str:
+    reasons = [f"{printable(one.name, 40)} ({printable(one.left_out, 300)})" for one in inputs[:3]]
+    reasons += [
+        f"{printable(name, 40) or repr('')} ({why})"
+        for name, why in list(seen.left_out.items())[:2]
+    ]
+    what = f": {', '.join(reasons)}" if reasons else ""
+    return f"{seen.path} has no column to predict from beside the target{what}."

@@ -10,6 +10,7 @@ from typing import Any
 from calyx.model.metrics import PERSONAL
 from calyx.pages.ranking.entries import Entry, rows_text
 from calyx.pages.ranking.standings import Group, Settings, Standing
+from calyx.words.sentences import join_names
 
 _MOST_NAMED = 3  # settings or keys in one remark
 
@@ -171,7 +172,7 @@ def _ties(groups: Sequence[Group]) -> list[str]:
             settings = [dict(line.standing.settings) for line in leaders]
             varied = [k for k in _keys(settings) if len({one.get(k) for one in settings}) > 1]
             found.append(
-                f"all {len(leaders)} settings{of} tie: {_names(varied)} "
+                f"all {len(leaders)} settings{of} tie: {join_names(varied, len(varied))} "
                 f"{'does' if len(varied) == 1 else 'do'} not change what is compared"
             )
         else:
@@ -200,7 +201,9 @@ def without_effect(results: Sequence[Result]) -> list[str]:
     if not idle:
         return []
     has = "has" if len(idle) == 1 else "have"
-    return [f"{_names(idle)} {has} no effect: the models are the same whatever the value"]
+    return [
+        f"{join_names(idle, len(idle))} {has} no effect: the models are the same whatever the value"
+    ]
 
 
 def _is_idle(key: str, results: Sequence[Result]) -> bool:
@@ -244,10 +247,6 @@ def missing_figures(entries: Sequence[Entry], what: str = "job") -> list[str]:
 
 def _seeds(seeds: Sequence[str]) -> str:
     return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(seeds)}"
-
-
-def _names(keys: Sequence[str]) -> str:
-    return " and ".join(keys) if len(keys) < 3 else f"{', '.join(keys[:-1])} and {keys[-1]}"
 
 
 def _shorten(found: list[str]) -> list[str]:

@@ -5,12 +5,14 @@ other rows, units or kinds are not sorted in one column: such settings stand in 
 See docs/decisions/0030.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import mean
 
 from calyx.pages.ranking.entries import Entry, Kind, is_same_rows
+from calyx.run.summary import Summary
+from calyx.words.digits import ABSENT
 
 Settings = tuple[tuple[str, str], ...]
 
@@ -93,7 +95,7 @@ class Group:
 
     @property
     def placed(self) -> tuple[Line, ...]:
-        """Those with a place."""
+        """The lines that have a place."""
         return tuple(line for line in self.lines if line.place is not None)
 
     @property
@@ -102,10 +104,30 @@ class Group:
         entries = (e for line in self.lines for e in line.standing.entries)
         return tuple(dict.fromkeys(e.figure for e in entries if e.value is not None))
 
+    def place_text(self, line: Line) -> str:
+        """The place of one of its lines; a dash where it has none, or there is nothing beside it."""
+        if line.place is None or len(self.lines) < 2:
+            return ABSENT
+        return f"{line.place}{'=' if line.is_tied else ''}"
+
     @property
     def leaders(self) -> tuple[Line, ...]:
         """The first, or all that share the lead."""
         return tuple(line for line in self.lines if line.place == 1)
+
+
+def sample(line: Line, summaries: Mapping[str, Summary | None], name: str) -> list[float]:
+    """A figure, one value a seed that has it: the mean of the seed's runs.
+
+    `summaries` are by the name of an entry; None, or no such name, of a run that has not ended.
+    """
+    found = []
+    for seed in line.seeds:
+        known = [summaries.get(entry.name) for entry in line.standing.seeds[seed]]
+        figures = [summary.figure(name) for summary in known if summary]
+        if values := [value for value in figures if value is not None]:
+            found.append(mean(values))
+    return found
 
 
 def standings(entries: Iterable[Entry]) -> list[Standing]:

@@ -10,7 +10,7 @@ import pytest
 from calyx.cli.contradictions import refuse_undone
 from calyx.cli.hydra_program import compose_config
 from calyx.cli.main import run
-from calyx.cli.settling import settle
+from calyx.composing.compose import settle
 from calyx.errors import UserError, quote_command
 from calyx.simulation.planning import plan
 

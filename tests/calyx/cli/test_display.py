@@ -6,6 +6,7 @@ import logging
 import pytest
 from rich.console import Console
 from support.federation import config_of
+from support.run_folders import round_of
 
 from calyx.cli.display import Display, sparkline
 from calyx.simulation.planning import plan
@@ -30,8 +31,7 @@ def shown(*rows, columns=120):
 
 def row(number, personal, best):
     figures = {"val_loss": 0.5, "val_accuracy": 0.75, "val_personal_loss": personal}
-    rest = {"train_loss": 1.0, "dropped": [], "seconds": 1.0, "best_round": best}
-    return {"round": number} | figures | rest
+    return round_of(number, best_round=best, **figures)
 
 
 def test_the_best_round_is_shown_by_the_figure_that_is_watched():

@@ -186,7 +186,7 @@ def at(address):
 
 
 def test_a_port_that_another_program_has_is_a_problem(federation, capsys, monkeypatch):
-    monkeypatch.setattr("calyx.cli.doctor_ports.ANSWER_S", 0.1)
+    monkeypatch.setattr("calyx.cli.doctor_server.ANSWER_S", 0.1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -9,7 +9,7 @@ from support.site_files import POLICY, changed, site_values, write_site
 from support.tls import served
 
 from calyx.cli import doctor
-from calyx.cli.doctor_ledger import ledger_row
+from calyx.cli.doctor_site import ledger_row
 from calyx.errors import UserError
 from calyx.secagg.roster import make_roster
 from client.gate.ledger import open_ledger

@@ -13,7 +13,7 @@ from support.run_folders import make
 
 from calyx.cli import main
 from calyx.cli.hydra_program import compose_config
-from calyx.cli.settling import settle
+from calyx.composing.compose import settle
 from calyx.files import foreign
 from calyx.run.folder import RunFolder
 

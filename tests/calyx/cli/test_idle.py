@@ -3,8 +3,7 @@
 import pytest
 
 from calyx.cli.idle import idle_settings
-from calyx.cli.settling import settle
-from calyx.composing.compose import compose
+from calyx.composing.compose import compose, settle
 
 
 def said(*words):

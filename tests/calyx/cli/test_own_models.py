@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.run_folders import HEAD
 
 from calyx.cli import own_models
 from calyx.cli.fitted import Whose
@@ -24,7 +25,7 @@ COMMON = {
     "seen": np.array(0),
 }
 RUN_ID = "a-run"
-SUMMARY = {"run": RUN_ID, "best_round": None, "released_round": 5}
+SUMMARY = HEAD | {"run": RUN_ID, "best_round": None, "released_round": 5}
 MAKEUP = Makeup(COMMON, trained=frozenset(COMMON) - {"seen"}, head=("1.weight",))
 
 

@@ -3,6 +3,8 @@
 import pytest
 
 from calyx.cli.results import print_results
+from calyx.run.json_rows import parse_row
+from calyx.run.summary import Summary
 
 BASELINES = {
     "local_worst": 0.5,
@@ -14,6 +16,8 @@ BASELINES = {
     "own_clients": 8,
 }
 SUMMARY = {
+    "task": "digits",
+    "seed": 1,
     "metric": "accuracy",
     "test_accuracy": 0.8698,
     "baselines": BASELINES,
@@ -31,7 +35,7 @@ def shown(tmp_path, capsys, monkeypatch):
 
     def printed(**changes):
         monkeypatch.setenv("COLUMNS", "140")
-        print_results(SUMMARY | changes, tmp_path, None)
+        print_results(parse_row(Summary, SUMMARY | changes), tmp_path, None)
         found, heading = {}, ""
         for line in capsys.readouterr().out.split("stopped after")[0].splitlines():
             words = line.replace("━", "").replace("╸", "").strip()
@@ -61,7 +65,7 @@ def test_own_layers_stand_beside_local_models_on_the_same_rows(shown):
 
 
 def test_personal_models_stand_beside_local_models_on_the_same_rows(shown):
-    on = {"clients": 10, "asked": 20, "untrained": 10}
+    on = {"over": "rows", "clients": 10, "asked": 20, "who": "x", "rows": 9, "untrained": 10}
     found = shown(models="both", personal_accuracy=0.9, personal_tested_on=on)
     everybody, own = found.values()
     assert everybody["federated"] == "0.8698"
@@ -83,7 +87,7 @@ def test_an_accuracy_stands_beside_that_of_knowing_nothing(shown):
 
 def printed_at(columns, changes, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
-    print_results(SUMMARY | changes, tmp_path, None)
+    print_results(parse_row(Summary, SUMMARY | changes), tmp_path, None)
     return capsys.readouterr().out
 
 
@@ -126,9 +130,8 @@ def test_brackets_and_colons_of_paths_and_clients_are_no_markup(tmp_path, capsys
     """To rich, `[mg]` is a style and `:a:` a picture."""
     monkeypatch.setenv("COLUMNS", "200")
     gone = [{"client": "[/x] ward:a:", "since_round": 2, "why": "\x1b[2J"}]
-    print_results(
-        SUMMARY | {"left_out_changed": gone}, tmp_path / "dose [mg]", tmp_path / "[/b].html"
-    )
+    summary = parse_row(Summary, SUMMARY | {"left_out_changed": gone})
+    print_results(summary, tmp_path / "dose [mg]", tmp_path / "[/b].html")
     said = capsys.readouterr().out
     assert "without [/x] ward:a:, whose rows changed" in said
     assert f"{tmp_path}/dose [mg]/model.safetensors" in said
@@ -139,7 +142,8 @@ def test_a_preprocessing_that_fell_back_is_said_once_with_its_cure(tmp_path, cap
     why = "The schema gives no range of the numeric column age: declare one."
     line = f"inputs  each client's are scaled by its own rows alone. {why}"
     for said in ((), (line,)):
-        print_results(SUMMARY | {"preprocessing_why": why}, tmp_path, None, said)
+        summary = parse_row(Summary, SUMMARY | {"preprocessing_why": why})
+        print_results(summary, tmp_path, None, said)
         assert " ".join(capsys.readouterr().out.split()).count(" ".join(line.split())) == 1
-    print_results(SUMMARY, tmp_path, None)
+    print_results(parse_row(Summary, SUMMARY), tmp_path, None)
     assert "inputs" not in capsys.readouterr().out

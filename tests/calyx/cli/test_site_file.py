@@ -16,7 +16,6 @@ from calyx.cli.overrides import quote_overrides
 from calyx.cli.site_file import task_template
 from calyx.cli.template_check import outside_template
 from calyx.composing.compose import compose, resolve
-from calyx.config.section import parse
 from calyx.errors import ConfigError, UserError
 from calyx.fleet.site import read_site_config
 from calyx.preprocessing.choice import choose
@@ -26,7 +25,7 @@ from calyx.tasks.registry import load_task
 from client.gate.admission import closed
 from client.gate.policy import all_beyond, check_policy
 from client.gate.templates import around
-from server.config import RunConfig
+from server.config import read_run
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
@@ -52,7 +51,7 @@ OWN = {
 def default_run(overrides):
     """A run as the server would have it before anything was counted: its config, terms and task."""
     config = resolve(compose(quote_overrides(overrides)))
-    run, terms = parse(RunConfig, config, ""), terms_of(config)
+    run, terms = read_run(config), terms_of(config)
     task = load_task(run.task)
     name = choose(run.preprocessing, task.schema, run.phases).cfg.name
     return run, replace(terms, preprocessing=terms.preprocessing | {"name": name}), task

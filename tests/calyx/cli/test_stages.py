@@ -5,8 +5,7 @@ import io
 import pytest
 from support.federation import config_of
 
-from calyx.cli.stages import progress_line
-from calyx.cli.waiting import Waiting
+from calyx.cli.stages import Waiting, progress_line
 from calyx.simulation.planning import plan
 
 

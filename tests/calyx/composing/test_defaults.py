@@ -5,17 +5,16 @@ import pytest
 
 from calyx.composing.compose import compose, resolve
 from calyx.composing.defaults import fill_in_defaults, learning_rate
-from calyx.config.section import parse
 from calyx.data.schema import Column, Schema, Target
 from calyx.errors import ConfigError
 from calyx.model.metrics import better_is
-from server.config import RunConfig
+from server.config import read_run
 from server.phases.train import settings_of
 
 
 def settled(*words):
     config = resolve(compose(list(words)))
-    return parse(RunConfig, config, "")
+    return read_run(config)
 
 
 @pytest.mark.parametrize(

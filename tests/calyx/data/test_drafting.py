@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from calyx.composing.compose import compose, resolve
 from calyx.data import tables
 from calyx.data.csv.schema import read_schema
-from calyx.data.drafting.draft import draft as draft_of
 from calyx.data.drafting.ranges import codes_in, outwards
+from calyx.data.drafting.writing import draft as draft_of
 from calyx.errors import DataError
 from calyx.tasks import heart
 from calyx.tasks.csv import Csv

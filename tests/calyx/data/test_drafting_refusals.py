@@ -5,7 +5,7 @@ import os
 import pytest
 from support.drafts import HEAD, SITES, drafted, rows, write
 
-from calyx.data.drafting.draft import draft
+from calyx.data.drafting.writing import draft
 from calyx.errors import DataError
 
 LINES = "site,x,sick\n" + "".join(f"{{}},{i % 7}.5,{'yes' if i % 2 else 'no'}\n" for i in range(60))

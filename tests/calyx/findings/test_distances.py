@@ -128,7 +128,7 @@ def test_what_suppression_hides_of_an_equal_distribution_is_no_distance(one, tim
     seen = (hide(times * one, least), hide(one, least))
     assume(min(side.sum() for side in seen) > 0)
     assume((one >= least).any())
-    filled = fill_hidden(*seen, (least - 1, least - 1))
+    filled = fill_hidden(*seen, least - 1, least - 1)
     assert psi(*filled) <= psi(*seen) + 1e-12
     assert chi_square(*filled)[1] > 0.5
 
@@ -136,7 +136,7 @@ def test_what_suppression_hides_of_an_equal_distribution_is_no_distance(one, tim
 @given(counts, counts, st.integers(0, 30), st.integers(0, 30))
 def test_a_cell_is_filled_by_no_more_than_may_be_hidden(one, other, left, right):
     for side, filled, most in zip(
-        (one, other), fill_hidden(one, other, (left, right)), (left, right), strict=True
+        (one, other), fill_hidden(one, other, left, right), (left, right), strict=True
     ):
         assert (filled >= side - 1e-9).all()
         assert (filled <= side + most + 1e-9).all()
@@ -144,6 +144,6 @@ def test_a_cell_is_filled_by_no_more_than_may_be_hidden(one, other, left, right)
 
 def test_what_suppression_cannot_explain_stays_a_distance():
     one, other = np.array([500, 500, 0]), np.array([500, 500, 400])
-    filled = fill_hidden(one, other, (9, 9))
+    filled = fill_hidden(one, other, 9, 9)
     assert psi(*filled) > 0.5
     assert chi_square(*filled)[1] < 1e-9

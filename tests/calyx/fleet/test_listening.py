@@ -44,7 +44,7 @@ def gateway(tmp_path_factory):
     with served(Starlette(routes=routes), folder) as superlink:
         behind = Behind(superlink, folder / "ca.crt", None, {"north": site.public})
         app = make_gateway(behind, folder / "audit.jsonl", LIMITS)
-        server = GatewayServer(app, ("127.0.0.1", 0), folder, LIMITS)
+        server = GatewayServer(app, "127.0.0.1", 0, folder, LIMITS)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started:

@@ -43,8 +43,8 @@ def folder(tmp_path: Path) -> Path:
 def test_figures_of_a_folder_are_read(folder: Path) -> None:
     run = read_run(folder)
     assert [row.round for row in run.rounds] == [1, 2]
-    assert run.rounds[0].val_accuracy == 0.25
-    assert run.clients.val_accuracy == {1: {"a": 0.5, "b": 0.5}}
+    assert run.rounds[0].score() == 0.25
+    assert run.clients.val_score == {1: {"a": 0.5, "b": 0.5}}
     assert run.events[0].client is None
     assert run.summary is not None
     assert run.summary.baselines is None
@@ -53,7 +53,7 @@ def test_figures_of_a_folder_are_read(folder: Path) -> None:
 def test_round_that_was_repeated_counts_once(folder: Path) -> None:
     with (folder / "rounds.jsonl").open("a") as file:
         file.write(json.dumps({"round": 2, **ROUND, "val_loss": 0.125}) + "\n")
-    assert [row.val_loss for row in read_run(folder).rounds] == [0.5, 0.125]
+    assert [row.figure("val_loss") for row in read_run(folder).rounds] == [0.5, 0.125]
 
 
 @pytest.mark.parametrize(

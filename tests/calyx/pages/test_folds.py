@@ -1,14 +1,13 @@
 """The section "Cross-validation" of report.html."""
 
-import json
 import re
 from types import SimpleNamespace
 
 import pytest
-from pydantic import TypeAdapter
 
 from calyx.pages.folds import folds
-from calyx.pages.rows import CrossValidation
+from calyx.run.json_rows import parse_row
+from calyx.run.summary import CrossValidation
 
 
 def test_a_fold_below_zero_is_drawn_where_it_is(tmp_path):
@@ -25,4 +24,4 @@ def test_a_fold_below_zero_is_drawn_where_it_is(tmp_path):
 
 
 def summary_with(cv):
-    return SimpleNamespace(cv=TypeAdapter(CrossValidation).validate_json(json.dumps(cv)))
+    return SimpleNamespace(cv=parse_row(CrossValidation, cv))

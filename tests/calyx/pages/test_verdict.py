@@ -3,49 +3,50 @@
 from dataclasses import replace
 
 from calyx.pages.findings import count_severities, group_events
-from calyx.pages.rows import Baselines, Event, Severity
 from calyx.pages.scales import bytes_text, push_apart, seconds_text, shorten
 from calyx.pages.verdict import judge, judge_values
+from calyx.run.rows import Event, Severity
+from calyx.run.summary import BaselineScores
 from calyx.words.digits import number_text
 
 
 def test_clear_gain_is_a_yes_with_the_share_of_the_gap() -> None:
-    verdict = judge(Baselines(local_mean=0.5, federated=0.9, pooled=1.0), 1000)
+    verdict = judge(BaselineScores(local_mean=0.5, federated=0.9, pooled=1.0), 1000)
     assert verdict.answer == "Yes"
     assert "40.0 points more" in verdict.reason
     assert "80\u202f%" in verdict.reason
 
 
 def test_clear_loss_is_a_no() -> None:
-    verdict = judge(Baselines(local_mean=0.9, federated=0.5, pooled=0.95), 1000)
+    verdict = judge(BaselineScores(local_mean=0.9, federated=0.5, pooled=0.95), 1000)
     assert verdict.answer == "No"
     assert "40.0 points less" in verdict.reason
 
 
 def test_gain_within_two_standard_errors_is_too_close_to_call() -> None:
     # 2 sqrt((0.25 + 0.24) / 100) = 0.14, more than the 0.10 gained; with 1000 rows 0.044.
-    baselines = Baselines(local_mean=0.5, federated=0.6, pooled=0.62)
+    baselines = BaselineScores(local_mean=0.5, federated=0.6, pooled=0.62)
     assert judge(baselines, 100).answer == "Too close to call"
     assert judge(baselines, 1000).answer == "Yes"
 
 
 def test_equal_models_are_too_close_without_a_count_of_rows() -> None:
-    assert judge(Baselines(local_mean=0.5, federated=0.5), None).answer == "Too close to call"
+    assert judge(BaselineScores(local_mean=0.5, federated=0.5), None).answer == "Too close to call"
 
 
 def test_nothing_to_compare_with_is_not_measured() -> None:
     assert judge(None, 100).answer == "Not measured"
-    assert judge(Baselines(federated=0.5), 100).answer == "Not measured"
+    assert judge(BaselineScores(federated=0.5), 100).answer == "Not measured"
 
 
 def test_pooled_below_federated_needs_no_share_of_the_gap() -> None:
-    verdict = judge(Baselines(local_mean=0.5, federated=0.9, pooled=0.5), None)
+    verdict = judge(BaselineScores(local_mean=0.5, federated=0.9, pooled=0.5), None)
     assert "would not do measurably better" in verdict.reason
 
 
 def test_a_gap_to_pooled_is_put_into_words_whatever_the_answer() -> None:
-    close = Baselines(local_mean=0.5, federated=0.51, pooled=0.75)
-    worse = Baselines(local_mean=0.6, federated=0.4, pooled=0.9)
+    close = BaselineScores(local_mean=0.5, federated=0.51, pooled=0.75)
+    worse = BaselineScores(local_mean=0.6, federated=0.4, pooled=0.9)
     for baselines, answer, gap in (
         (close, "Not yet", "24.0 points more accurate"),
         (worse, "No", "50.0 points more accurate"),
@@ -59,17 +60,17 @@ def test_a_gap_to_pooled_is_put_into_words_whatever_the_answer() -> None:
 
 def test_a_gap_to_pooled_within_chance_is_not_passed_over() -> None:
     # Wine: 2 sqrt((0.857 0.143 + 0.971 0.029) / 35) = 0.131, more than the 0.114 missing.
-    wine = judge(Baselines(local_mean=0.8, federated=0.857, pooled=0.971), 35)
+    wine = judge(BaselineScores(local_mean=0.8, federated=0.857, pooled=0.971), 35)
     assert wine.answer == "Too close to call"
     assert "11.4 points more accurate; on 35 test rows chance alone can do that" in wine.reason
     assert wine.is_behind  # it is more than half of that margin, so that causes are looked for
-    near = judge(Baselines(local_mean=0.5, federated=0.957, pooled=0.971), 35)
+    near = judge(BaselineScores(local_mean=0.5, federated=0.957, pooled=0.971), 35)
     assert "would not do measurably better" in near.reason
     assert not near.is_behind
 
 
 def test_an_r2_of_pooled_rows_at_zero_is_a_figure() -> None:
-    verdict = judge_values(Baselines(local_mean=-0.5, federated=-0.4, pooled=0.0))
+    verdict = judge_values(BaselineScores(local_mean=-0.5, federated=-0.4, pooled=0.0))
     assert verdict.brief == ("No: R² 0.100 above a client alone, 0.400 below one model of all rows")
     assert "has 0.000, 0.400 more" in verdict.reason
 
@@ -78,7 +79,7 @@ def test_own_models_are_compared_with_what_each_client_gets_alone_on_the_same_ro
     # fedbn of eight sites, odd ones with the opposite label: 167 of 192 rows both ways, while local
     # models are at 0.503 on everybody's rows.
     share = 167 / 192
-    baselines = Baselines(
+    baselines = BaselineScores(
         local_mean=0.503, pooled=0.521, personal=share, local_own=share, pooled_own=0.521
     )
     for models in ("own", "both"):
@@ -95,7 +96,7 @@ def test_own_models_are_compared_with_what_each_client_gets_alone_on_the_same_ro
 
 
 def test_a_common_model_that_is_worse_at_home_is_said() -> None:
-    baselines = Baselines(local_mean=0.503, federated=0.521, pooled=0.5, local_own=0.87)
+    baselines = BaselineScores(local_mean=0.503, federated=0.521, pooled=0.5, local_own=0.87)
     assert "each client's own model is 34.9 points more accurate" in judge(baselines, 192).reason
     assert "own model" not in judge(replace(baselines, local_own=0.53), 192).reason
     values = judge_values(replace(baselines, local_mean=0.1))
@@ -104,16 +105,16 @@ def test_a_common_model_that_is_worse_at_home_is_said() -> None:
 
 
 def test_a_negative_r2_is_no_share_of_a_variance() -> None:
-    below = judge_values(Baselines(local_mean=-3.0, federated=-0.086, pooled=0.4))
+    below = judge_values(BaselineScores(local_mean=-3.0, federated=-0.086, pooled=0.4))
     assert (below.answer, below.tone) == ("No", "no")
     assert below.reason == (
         "R² is -0.086 for the federated model and -3.000 for the average client that trains alone. "
         "One model of all data in one place has 0.400, 0.486 more. Neither predicts better than the "
         "mean of all targets would."
     )
-    assert judge_values(Baselines(local_mean=-3.0, federated=0.2)).answer == "Yes"
-    assert judge_values(Baselines(local_mean=0.9, federated=0.5)).answer == "No"
-    near = judge_values(Baselines(local_mean=0.99996, federated=0.99998, pooled=0.99999))
+    assert judge_values(BaselineScores(local_mean=-3.0, federated=0.2)).answer == "Yes"
+    assert judge_values(BaselineScores(local_mean=0.9, federated=0.5)).answer == "No"
+    near = judge_values(BaselineScores(local_mean=0.99996, federated=0.99998, pooled=0.99999))
     assert near.answer == "Too close to call"
     assert "0.99998" in near.reason
     assert "not do measurably better" in near.reason
@@ -122,14 +123,14 @@ def test_a_negative_r2_is_no_share_of_a_variance() -> None:
 def test_an_absent_figure_is_said_with_its_reason() -> None:
     why = {"federated": "2 of 10 rows have an output that is not finite"}
     for verdict in (
-        judge(Baselines(local_mean=0.5, pooled=0.9, absent=why), 100),
-        judge_values(Baselines(local_mean=0.5, absent=why)),
+        judge(BaselineScores(local_mean=0.5, pooled=0.9, absent=why), 100),
+        judge_values(BaselineScores(local_mean=0.5, absent=why)),
     ):
         assert verdict.answer == "It cannot be told"
         assert (
             "the federated model: 2 of 10 rows have an output that is not finite" in verdict.reason
         )
-    assert judge(Baselines(personal=0.5, absent={"local_own": "x"}), 9, "own").tone == "open"
+    assert judge(BaselineScores(personal=0.5, absent={"local_own": "x"}), 9, "own").tone == "open"
 
 
 def event(severity: Severity, client: str | None, number: int | None) -> Event:

@@ -8,14 +8,15 @@ from support.federation import Federation
 
 from calyx.data.schema import Column, Schema
 from calyx.model.metrics import Evaluation, counts_of
+from calyx.run.json_rows import as_json
 from calyx.simulation.baselines import (
     Baselines,
     Federated,
     Figure,
     Tested,
-    as_row,
     compute_baselines,
     question_of,
+    scores_of,
 )
 from calyx.simulation.workers import WorkerPool
 from client.rows.data import prepare_rows
@@ -42,51 +43,51 @@ def two():
 
 
 def test_local_models_are_judged_on_everybodys_rows_and_on_their_own(two):
-    row = as_row(two, Federated(Figure((0.55, None), 2, 40)))
-    assert row["local"] == {"a": 12 / 40, "b": 28 / 40}
-    assert row["local_mean"] == pytest.approx(0.5)
-    assert row["local_worst"] == 12 / 40
-    assert row["local_own"] == 36 / 40  # 9 of 10 and 27 of 30, all rows together
-    assert row["local_own_by_client"] == {"a": 0.9, "b": 0.9}
-    assert row["pooled"] == row["pooled_own"] == 23 / 40
-    assert row["federated"] == 0.55
-    assert "personal" not in row
-    assert row["absent"] == {}
+    row = scores_of(two, Federated(Figure((0.55, None), 2, 40)))
+    assert row.local == {"a": 12 / 40, "b": 28 / 40}
+    assert row.local_mean == pytest.approx(0.5)
+    assert row.local_worst == 12 / 40
+    assert row.local_own == 36 / 40  # 9 of 10 and 27 of 30, all rows together
+    assert row.local_own_by_client == {"a": 0.9, "b": 0.9}
+    assert row.pooled == row.pooled_own == 23 / 40
+    assert row.federated == 0.55
+    assert "personal" not in as_json(row)
+    assert row.absent == {}
 
 
 def test_beside_own_models_stand_those_of_the_same_clients(two):
     own = Figure((28 / 30, None), 1, 30)
-    row = as_row(two, Federated(Figure(TOLD, 2, 40), own, ("b",)))
-    assert (row["personal"], row["local_own"], row["pooled_own"]) == (28 / 30, 27 / 30, 18 / 30)
-    assert (row["own_clients"], row["own_rows"]) == (1, 30)
-    assert row["pooled"] == 23 / 40
+    row = scores_of(two, Federated(Figure(TOLD, 2, 40), own, ("b",)))
+    assert (row.personal, row.local_own, row.pooled_own) == (28 / 30, 27 / 30, 18 / 30)
+    assert (row.own_clients, row.own_rows) == (1, 30)
+    assert row.pooled == 23 / 40
 
 
 def test_a_strategy_without_a_common_model_has_no_figure_of_one(two):
-    row = as_row(two, Federated(None, Figure((0.9, None), 2, 40), ("a", "b")))
-    assert row["federated"] is None
-    assert "no common model" in row["absent"]["federated"]
-    nobody = as_row(two, Federated(None, Figure((None, "why"), 0, 0), ()))
-    assert nobody["local_own"] is None
-    assert nobody["absent"]["personal"] == "why"
-    assert nobody["absent"]["local_own"] == "no client has a model of its own"
+    row = scores_of(two, Federated(None, Figure((0.9, None), 2, 40), ("a", "b")))
+    assert row.federated is None
+    assert "no common model" in row.absent["federated"]
+    nobody = scores_of(two, Federated(None, Figure((None, "why"), 0, 0), ()))
+    assert nobody.local_own is None
+    assert nobody.absent["personal"] == "why"
+    assert nobody.absent["local_own"] == "no client has a model of its own"
 
 
 def test_a_figure_of_other_rows_stands_not_beside(two):
-    row = as_row(two, Federated(Figure(TOLD, 1, 10)))
-    assert row["federated"] is None
-    assert row["absent"]["federated"].startswith("its test is over 1 of 2 clients")
+    row = scores_of(two, Federated(Figure(TOLD, 1, 10)))
+    assert row.federated is None
+    assert row.absent["federated"].startswith("its test is over 1 of 2 clients")
 
 
 def test_a_client_without_a_model_alone_takes_no_other_figure_away(two):
     lacking = Baselines({"a": two.local["a"]}, two.pooled, {"b": "ValueError: one row"})
-    row = as_row(lacking, Federated(Figure((0.55, None), 2, 40)))
-    assert (row["pooled"], row["federated"]) == (23 / 40, 0.55)
-    assert row["local"] == {"a": 12 / 40, "b": None}
-    assert row["local_mean"] is row["local_worst"] is row["local_own"] is None
-    assert row["absent"]["local.b"] == "ValueError: one row"
-    assert row["absent"]["local_mean"] == "1 of 2 clients' own models have no score"
-    assert row["absent"]["local_own"] == "b has no model alone: ValueError: one row"
+    row = scores_of(lacking, Federated(Figure((0.55, None), 2, 40)))
+    assert (row.pooled, row.federated) == (23 / 40, 0.55)
+    assert row.local == {"a": 12 / 40, "b": None}
+    assert row.local_mean is row.local_worst is row.local_own is None
+    assert row.absent["local.b"] == "ValueError: one row"
+    assert row.absent["local_mean"] == "1 of 2 clients' own models have no score"
+    assert row.absent["local_own"] == "b has no model alone: ValueError: one row"
 
 
 def test_why_a_baseline_could_not_be_trained_is_in_its_authors_words(monkeypatch):

@@ -8,10 +8,9 @@ import pytest
 from support.oracles import is_printed, read
 from support.wild import make
 
-from calyx.cli.settling import settle
 from calyx.cli.sweep.leaderboard import print_leaderboard
 from calyx.cli.sweep.outcomes import Outcome
-from calyx.composing.compose import compose
+from calyx.composing.compose import compose, settle
 from calyx.pages.comparison import write_comparison
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate

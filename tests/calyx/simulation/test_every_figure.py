@@ -34,8 +34,7 @@ from support.oracles import (
 )
 from support.wild import make
 
-from calyx.cli.settling import settle
-from calyx.composing.compose import compose
+from calyx.composing.compose import compose, settle
 from calyx.files.plain import read_lines
 from calyx.pages.folder import read_run
 from calyx.pages.page import render

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from calyx.cli.settling import settle
-from calyx.composing.compose import compose
+from calyx.composing.compose import compose, settle
 from calyx.errors import ConfigError
 from calyx.simulation.planning import plan
 from calyx.tasks.csv import Csv

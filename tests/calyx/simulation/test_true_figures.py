@@ -18,6 +18,7 @@ from calyx.data.schema import Table
 from calyx.files.plain import read_lines
 from calyx.model.weights import initial_model, load_into, load_weights
 from calyx.pages.page import write_report
+from calyx.run.folder import RunFolder
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
 from client.rows.data import prepare_rows
@@ -200,7 +201,7 @@ def test_a_run_in_which_nobody_can_validate_or_test_ends_and_says_so(tmp_path, c
     assert summary["absent"]["test_accuracy"] == nobody.format("test")
     assert summary["absent"]["test_client_mean"] == "no client has rows"
     write_report(tmp_path / "run")
-    print_results(summary, tmp_path / "run", None)
+    print_results(RunFolder(tmp_path / "run").read_summary(), tmp_path / "run", None)
     assert nobody.format("test") in (tmp_path / "run" / "report.html").read_text()
     assert "—" in capsys.readouterr().out
 

@@ -2,8 +2,7 @@
 
 from support.csv_files import CLASSES, write_folder
 
-from calyx.cli.settling import settle
-from calyx.composing.compose import compose
+from calyx.composing.compose import compose, settle
 from calyx.simulation.planning import plan
 from client.rows.data import read_again
 

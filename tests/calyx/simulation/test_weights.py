@@ -6,8 +6,7 @@ import logging
 import numpy as np
 import pytest
 
-from calyx.cli.settling import settle
-from calyx.composing.compose import compose
+from calyx.composing.compose import compose, settle
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
 from calyx.pages.folder import read_run

@@ -298,22 +298,22 @@ def test_codes_are_all_or_none_of_the_missing_where_one_of_both_is_few(part, tot
 def test_a_group_is_hidden_with_another_one_where_what_is_left_of_a_class_would_be_small():
     table = np.array([[106, 36], [49, 91], [40, 60], [9, 12]])
     known = (np.ones(4, dtype=bool), np.ones(2, dtype=bool))
-    shown = suppress_crossed(table, table.sum(axis=0), known, MINIMUM)
+    shown = suppress_crossed(table, table.sum(axis=0), *known, MINIMUM)
     assert shown.tolist() == [[106, 36], [49, 91], [0, 0], [0, 0]]
 
 
 def test_a_lone_group_is_not_shown_since_it_would_compare_clients_and_not_groups():
     table = np.array([[106, 36], [49, 91], [9, 12]])
     known = (np.ones(3, dtype=bool), np.ones(2, dtype=bool))
-    assert not suppress_crossed(table, table.sum(axis=0), known, MINIMUM).any()
+    assert not suppress_crossed(table, table.sum(axis=0), *known, MINIMUM).any()
 
 
 def test_only_the_class_that_would_be_told_is_hidden_with_one_more():
     present, labels = np.array([[50, 40, 30, 20]]), np.array([50, 43, 30, 20])
     known = (np.ones(1, dtype=bool), np.ones(4, dtype=bool))
-    assert not suppress_crossed(present, labels, known, MINIMUM).any()  # 3 follows from the totals
+    assert not suppress_crossed(present, labels, *known, MINIMUM).any()  # 3 follows from the totals
     labels = np.array([50, 43, 30, 29])
-    shown = suppress_crossed(present, labels, known, MINIMUM)
+    shown = suppress_crossed(present, labels, *known, MINIMUM)
     assert shown.tolist() == [[50, 0, 30, 0]]
 
 

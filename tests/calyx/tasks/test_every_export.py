@@ -10,7 +10,7 @@ import yaml
 from support.wild_exports import make
 
 from calyx.composing.compose import compose, resolve
-from calyx.data.drafting.draft import draft
+from calyx.data.drafting.writing import draft
 from calyx.tasks.registry import load_task
 
 EXPORTS = int(os.environ.get("CALYX_EXPORTS", "40"))

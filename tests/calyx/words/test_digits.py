@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support.run_folders import round_of
 
-from calyx.run.folder import shown_figures
+from calyx.run.rows import round_line
 from calyx.words import digits
 
 DRAW = np.random.default_rng(5)
@@ -105,13 +106,12 @@ def test_a_column_has_the_digits_of_its_spread():
 
 def test_a_rounds_figures_keep_their_digits_whatever_their_size():
     row = {"val_loss": 0.00012345, "val_r2": 0.99996, "val_rmse": 34279.4389, "val_mae": 4.59172}
-    assert (
-        shown_figures(row)
-        == "val_loss 0.0001234  val_r2 0.999960  val_rmse 34279.4  val_mae 4.5917"
+    assert round_line(round_of(3, **row), 40) == (
+        "round 3/40  train_loss 1.0000  val_loss 0.0001234  val_r2 0.999960  val_rmse 34279.4  "
+        "val_mae 4.5917  clients 2/2  0.50 s"
     )
-    assert (
-        shown_figures({"val_loss": 1e-9, "val_accuracy": None})
-        == "val_loss 1.000e-09  val_accuracy —"
+    assert "  val_loss 1.000e-09  val_accuracy —  " in round_line(
+        round_of(1, val_loss=1e-9, val_accuracy=None)
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from support.run_folders import summary_of
 
 from calyx.cli.sweep import leaderboard
 from calyx.cli.sweep.leaderboard import print_leaderboard, rank_settings
@@ -36,7 +37,9 @@ def finished(job, words, value, objective="val_loss", **figures):
         "validated_on": ROWS,
     }
     folder = Path(f"s/{job}")
-    return Outcome(job, folder, tuple(words.split()), "finished", figures=known | figures)
+    return Outcome(
+        job, folder, tuple(words.split()), "finished", summary=summary_of(**known | figures)
+    )
 
 
 def failed(job, words, error="why"):
@@ -149,7 +152,7 @@ def test_regressions_are_compared_in_the_targets_own_unit(capsys):
         regression(1, "task.schema=s400.yaml", 0.0143, 47.9, test_r2=-0.0861),
     ]
     assert places(jobs) == [{"task.schema=s100.yaml": 1, "task.schema=s400.yaml": 2}]
-    assert objective_of(jobs[1].figures, "val_loss") == 47.9
+    assert objective_of(jobs[1].summary, "val_loss") == 47.9
     text = said(jobs, capsys)
     assert "best_val_rmse" in text
     assert "-0.0861" in text

@@ -12,6 +12,7 @@ import optuna
 import pytest
 from optuna.storages.journal import JournalFileSymlinkLock
 from support.program import run_here
+from support.run_folders import round_of
 
 from calyx.cli.sweep import study as study_module
 from calyx.cli.sweep.pruning import Pruned, RoundListener
@@ -154,10 +155,10 @@ def test_a_round_is_reported_to_the_study_and_may_end_the_trial(here, storage):
     good.report(0.2, 1)
     good.report(0.1, 2)
     study.tell(good, 0.1)
-    listener = RoundListener(load_trial(settings, here, (bad.number, 5)), "val_loss", 1)
+    listener = RoundListener(load_trial(settings, here, bad.number, 5), "val_loss", 1)
 
     def log(number, loss):
-        record = logging.makeLogRecord({"row": {"round": number, "val_loss": loss}})
+        record = logging.makeLogRecord({"row": round_of(number, val_loss=loss)})
         listener.handle(record)
 
     log(1, 0.2)
@@ -176,8 +177,8 @@ def test_only_rounds_that_compare_with_other_trials_are_reported(here):
     def reported(seed, **row):
         trial = study.ask()
         listener = RoundListener(trial, "val_loss", seed)
-        figures = {"round": 1, "val_loss": 0.01, "val_rmse": 4.0, "validated_on": rows}
-        listener.handle(logging.makeLogRecord({"row": figures | row}))
+        figures = {"val_loss": 0.01, "val_rmse": 4.0, "validated_on": rows} | row
+        listener.handle(logging.makeLogRecord({"row": round_of(1, **figures)}))
         return study.trials[trial.number].intermediate_values
 
     assert reported(1) == {1: 4.0}

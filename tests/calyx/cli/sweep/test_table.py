@@ -5,15 +5,21 @@ import json
 from pathlib import Path
 
 import pytest
+from support.run_folders import HEAD, summary_of
 
 from calyx.cli.sweep.outcomes import Outcome, find_outcomes, read_outcome, write_outcome
 from calyx.cli.sweep.table import write_table
-from calyx.pages.ranking.entries import number_of
 
 
 def finished(job, words, loss, **figures):
     known = {"best_val_loss": loss, "best_val_accuracy": 1 - loss, "test_accuracy": 0.5}
-    return Outcome(job, Path(f"s/{job}"), tuple(words.split()), "finished", figures=known | figures)
+    return Outcome(
+        job,
+        Path(f"s/{job}"),
+        tuple(words.split()),
+        "finished",
+        summary=summary_of(**known | figures),
+    )
 
 
 JOBS = [
@@ -46,7 +52,7 @@ def test_a_swept_key_of_a_figures_name_is_told_apart(tmp_path):
 
 def test_a_task_without_accuracy_has_its_own_figures_in_the_table(tmp_path):
     figures = {"best_val_loss": 1.0, "best_val_r2": 0.5, "test_r2": 0.4}
-    jobs = [Outcome(0, tmp_path / "0", (), "finished", figures=figures)]
+    jobs = [Outcome(0, tmp_path / "0", (), "finished", summary=summary_of(metric="r2", **figures))]
     (row,) = rows_of(write_table(tmp_path, jobs))
     assert (row["best_val_r2"], row["test_r2"]) == ("0.5", "0.4")
     assert "test_accuracy" not in row
@@ -60,10 +66,10 @@ def test_what_became_of_a_job_is_read_from_its_folder(tmp_path):
     write_outcome(written)
     assert read_outcome(folder, 3) == written
     assert find_outcomes(tmp_path) == [written]
-    (folder / "summary.json").write_text(json.dumps({"rounds": 2}))
+    (folder / "summary.json").write_text(json.dumps(HEAD | {"rounds": 2}))
     (folder / "report.html").touch()  # finished since, by `calyx resume`
     again = read_outcome(folder, 3)
-    assert (again.status, again.error, again.figures) == ("finished", "", {"rounds": 2})
+    assert (again.status, again.error, again.summary) == ("finished", "", summary_of(rounds=2))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"status": "odd"}', "\x00"])
@@ -83,10 +89,12 @@ def test_what_somebody_else_wrote_of_a_job_is_text_and_numbers(tmp_path):
     failed = read_outcome(folder, 0)
     assert (failed.overrides, failed.error) == (("a=?[2J??",), "?[2J??")
     (folder / "report.html").touch()
-    figures = {"objective": odd, "test_loss": odd, "seconds": 10**400, "best_val_loss": 10**400}
-    (folder / "summary.json").write_text(json.dumps(figures))
+    summary = folder / "summary.json"
+    summary.write_text(json.dumps(HEAD | {"objective": odd[:2], "model_sha256": odd[:5]}))
     [job] = find_outcomes(tmp_path)
-    assert "?[2J" in write_table(tmp_path, [job]).read_text()
-    assert number_of(job.figures, "seconds") is None
+    assert "?[2J?" in write_table(tmp_path, [job]).read_text()
+    for figures in ({"test_loss": odd}, {"seconds": 10**400}, {"best_val_loss": 10**400}):
+        summary.write_text(json.dumps(HEAD | figures))
+        assert "is missing or damaged" in find_outcomes(tmp_path)[0].error
     (folder / "job.json").write_text('{"job": 0, "overrides": 5}')
     assert read_outcome(folder, 0).overrides == ()

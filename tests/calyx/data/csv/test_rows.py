@@ -7,7 +7,7 @@ import os
 import pytest
 
 from calyx.data.csv.rows import Dialect, read_rows
-from calyx.data.drafting.draft import draft
+from calyx.data.drafting.writing import draft
 from calyx.data.tables import CHUNK_ROWS, Field, all_rows, read_header
 from calyx.errors import DataError
 

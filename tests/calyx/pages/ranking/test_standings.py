@@ -1,9 +1,10 @@
 """Places: over which seeds, and which settings have none."""
 
 import pytest
+from support.run_folders import summary_of
 
 from calyx.model.populations import read_population
-from calyx.pages.ranking.entries import Entry, Kind, rows_of
+from calyx.pages.ranking.entries import Entry, Kind
 from calyx.pages.ranking.remarks import describe_group, remarks
 from calyx.pages.ranking.standings import rank
 
@@ -60,12 +61,15 @@ def test_what_is_compared_over_some_seeds_only_is_said():
 
 def test_figures_of_own_models_are_of_those_who_have_one():
     """Of 20 clients 10 have a model of their own: a personal figure is of other rows than a common one."""
-    everybody, own = {"clients": 20}, {"clients": 10}
-    both = {"tested_on": everybody, "personal_tested_on": own, "validated_on": everybody}
-    assert rows_of(both, "test_accuracy") is everybody
-    assert rows_of(both, "personal_accuracy") is own
-    assert rows_of(both, "best_val_personal_loss") is everybody  # an older file, without the key
-    assert rows_of({"tested_on": own}, "personal_accuracy") is own  # no common model
+    everybody, own = (
+        {"over": "rows", "clients": n, "asked": 20, "who": "x", "rows": 90} for n in (20, 10)
+    )
+    on = {"tested_on": everybody, "personal_tested_on": own, "validated_on": everybody}
+    both = summary_of(**on)
+    assert both.whose("test_accuracy").clients == 20
+    assert both.whose("personal_accuracy").clients == 10
+    assert both.whose("best_val_personal_loss").clients == 20  # an older file, without the key
+    assert summary_of(tested_on=own).whose("personal_accuracy").clients == 10  # no common model
 
 
 def test_a_group_is_described_by_rows_that_all_of_it_has():
