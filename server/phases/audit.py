@@ -55,11 +55,11 @@ def run(work: RunContext) -> RunContext:
         "bins": survey.bins,
         "classes": list(work.task.schema.classes),
     }
-    found = {
+    judgement = {
         "findings": [asdict(finding) for finding in findings],
         "drift": None if drifts is None else [asdict(drift) for drift in drifts],
     }
-    write_json(work.folder.audit, head | as_json(figures) | found)
+    write_json(work.folder.audit, head | as_json(figures) | judgement)
     if is_new:
         for finding in findings:
             _say(work, finding, drifts or [])
