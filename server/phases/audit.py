@@ -54,11 +54,11 @@ def run(context: RunContext) -> RunContext:
         "bins": survey.bins,
         "classes": list(context.task.schema.classes),
     }
-    found = {
+    judgement = {
         "findings": [asdict(finding) for finding in findings],
         "drift": None if drifts is None else [asdict(drift) for drift in drifts],
     }
-    write_json(context.folder.audit, head | as_json(figures) | found)
+    write_json(context.folder.audit, head | as_json(figures) | judgement)
     if is_new:
         for finding in findings:
             _say(context, finding, drifts or [])
