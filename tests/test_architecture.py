@@ -72,7 +72,6 @@ OPENS_FILES = (
 )
 MAX_LINES, MAX_FUNCTION_LINES = 350, 60
 MAX_PARAMETERS, MAX_POSITIONAL = 6, 5
-ENGINES = {path.stem for path in (ROOT / "conf" / "engine").glob("*.yaml")}
 SECTIONS = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
 
 Rule = Callable[[str, ast.Module], Iterator[tuple[int, str]]]
