@@ -12,7 +12,7 @@ from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
 from client import journal
 from client.config import Site, read_site
-from client.failures import ClientFailure, told
+from client.failures import ClientFailure, tell_cause
 from client.gate import secure_mod
 from client.gate.assignment import Assignment, open_assignment
 from client.gate.policy import accept
@@ -30,7 +30,7 @@ def reply_to(message: Message, context: Context, question: Question) -> Message:
     site = read_site(node_values(context))
     journal.keep_in(site.state_dir)
     try:
-        with told(site.name, is_site=site.is_deployed):
+        with tell_cause(site.name, is_site=site.is_deployed):
             return Message(_content(message, context, site, question), reply_to=message)
     except Refusal as error:
         return secure_mod.refuse(error, message, (bytes(32), 0), site)
@@ -46,7 +46,7 @@ def _content(message: Message, context: Context, site: Site, question: Question)
     order = accept(message, site.name, question.kind)
     assignments = [open_assignment(message, context, site, order)]
     (assignment,) = assignments
-    with told(site.name, assignment.rows.task, is_site=site.is_deployed):
+    with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
         (vector,) = contribute(assignments, _answer(assignments, question))
     if assignment.opening is not None:
         return secure_mod.advertise(assignment.opening, vector)

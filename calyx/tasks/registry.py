@@ -79,15 +79,17 @@ def _not_one(kind: str, name: str, where: str, lacks: list[str]) -> ConfigError:
     )
 
 
-def load_task(section: Section) -> Task:
-    """The task of a config section, without what is none of its own.
+def own_section(section: Section) -> Section:
+    """What a task is made from: without a machine's `data_dir`, and the `faults` of a simulation."""
+    return {k: v for k, v in section.items() if k not in ("data_dir", "faults")}
 
-    That is `data_dir`, which belongs to a machine, and `faults`, which a simulation makes in rows.
-    """
+
+def load_task(section: Section) -> Task:
+    """The task of a config section. Raises ConfigError."""
     name = section.get("name")
     if not isinstance(name, str):
         raise ConfigError("The config key task.name is missing; give it a task's name.")
-    own = {k: v for k, v in section.items() if k not in ("data_dir", "faults")}
+    own = own_section(section)
     cls = load_class("task", name)
     where = f"{cls.__module__}:{cls.__qualname__}"
     try:

@@ -18,7 +18,7 @@ from flwr.app import Context, Message
 from calyx.config.section import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import Hardware, apply, resolve
-from calyx.model.makeup import Makeup, check_left, left_behind, makeup_of
+from calyx.model.makeup import Makeup, check_left, find_left_behind, makeup_of
 from calyx.model.weights import Weights, hash_weights, initial_model, load_into
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
@@ -79,7 +79,7 @@ class AssignedModel:
 
         The makeup has tried it on a few made-up rows; these are real ones.
         """
-        left = left_behind(self.fresh, trained)
+        left = find_left_behind(self.fresh, trained)
         shapes = dict(self.makeup.shapes)
         check_left(
             select_unkept(left, shapes, self.objective.suited(self.makeup).shared(list(shapes)))

@@ -27,11 +27,10 @@ def _count(assignment: Assignment, function: Count) -> dict[str, Cells]:
     if assignment.model is None:
         return dict(function(Basis(schema, table, None, None, min_cell)))
     (client,) = prepare([assignment])
-    model = client.model
-    own = model.store.until(number) if model.store else {}
-    if not model.objective.has_layers(model.makeup, own):
+    net = client.load(client.kept(number))
+    if net is None:
         counts = assignment.segments.layouts[0].counts
         return {one.name: np.zeros(one.size, object) for one in counts}
-    net = model.load(model.objective.localised(model.weights, own)).to(apply(model.hardware))
     part = None if question.part == "all" else client.data.parts[question.part]
-    return dict(function(Basis(schema, table, part, net.eval(), min_cell)))
+    net = net.to(apply(client.model.hardware)).eval()
+    return dict(function(Basis(schema, table, part, net, min_cell)))

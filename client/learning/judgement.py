@@ -6,15 +6,14 @@ of its model adds to a count of such clients, and to no figure (decision 0033).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from calyx.data.schema import Part, Schema
+from calyx.data.schema import Part
 from calyx.machine.hardware import apply
-from calyx.model.details import no_details, told_details
+from calyx.model.details import coarsen_details, no_details
 from calyx.model.evaluation import evaluate
 from calyx.model.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.model.spread import spread_counts
-from calyx.model.weights import Weights
 from calyx.questions.cv import scored_folds
 from calyx.questions.evaluate import QUESTION as EVALUATE
 from calyx.questions.question import Question
@@ -24,6 +23,9 @@ from calyx.vector.figures import Figures, as_row, none_of
 from client import journal
 from client.learning.contribution import Answer
 from client.learning.preparation import Client, select_fold
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -68,26 +70,22 @@ def _models_of(client: Client) -> Iterator[_Subject]:
 
 
 def _judge(subject: _Subject) -> Contribution:
-    client, model, part = subject.client, subject.client.model, subject.part
-    schema = client.data.task.schema
+    client, part, schema = subject.client, subject.part, subject.client.data.task.schema
     over = over_of(client.assignment.sections.privacy)
-    own = model.store.until(subject.round) if model.store else {}
-    # Layers that nobody trained are no model: a client that lacks its own is counted, and not judged.
-    result = None
-    if model.objective.has_layers(model.makeup, own):
-        result = _evaluate(subject, model.objective.localised(model.weights, own))
+    own = client.kept(subject.round)
+    result = _evaluate(subject, client.load(own))
     prefix = "val_" if subject.rows == "validation" else "test_"
     told = _figures(subject, result).named(prefix)
     counts = counts_of(result, schema, over)
-    if model.objective.personal() is not None:
-        personal = _evaluate(subject, own) if own else None
+    if client.model.objective.personal() is not None:
+        personal = _evaluate(subject, client.model.load(own) if own else None)
         told |= _figures(subject, personal).named(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
     if subject.rows == "test" and result is None:
         counts |= spread_counts(schema, None, 0) | no_details(schema, over)
     elif subject.rows == "test" and result is not None:
         counts |= spread_counts(schema, result.score, len(part))
-        counts |= told_details(result.beside, client.assignment.site.policy.min_cell)
+        counts |= coarsen_details(result.beside, client.assignment.site.policy.min_cell)
     about = {"round": subject.round, **subject.fold, **as_row(told)}
     journal.write(subject.question.kind, **about, num_examples=len(part))
     # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
@@ -96,8 +94,8 @@ def _judge(subject: _Subject) -> Contribution:
 
 
 def _figures(subject: _Subject, result: Evaluation | None) -> Figures:
-    """This client's own figures, for its journal: loss and score; None is a model that it lacks."""
-    schema: Schema = subject.client.data.task.schema
+    """Loss and score of this client alone, for its journal; without a `result` it lacks the model."""
+    schema = subject.client.data.task.schema
     names = ("loss", metric_name(schema))
     if result is None:
         return none_of(names, "it took part in no round, and has no model of its own")
@@ -105,7 +103,8 @@ def _figures(subject: _Subject, result: Evaluation | None) -> Figures:
     return figures(schema, counts_of(result, schema, "rows"), empty=empty).only(names)
 
 
-def _evaluate(subject: _Subject, weights: Weights) -> Evaluation:
-    model = subject.client.model
-    net = model.load(weights).to(model.hardware.device)
-    return evaluate(net, subject.part, apply(model.hardware), is_test=subject.rows == "test")
+def _evaluate(subject: _Subject, net: "nn.Module | None") -> Evaluation | None:
+    if net is None:
+        return None
+    device = apply(subject.client.model.hardware)
+    return evaluate(net.to(device), subject.part, device, is_test=subject.rows == "test")
