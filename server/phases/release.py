@@ -6,12 +6,12 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 from calyx.config.section import Section
-from calyx.files.foreign import read_object
 from calyx.files.plain import write_json
 from calyx.findings.finding import SEVERITIES
 from calyx.model.metrics import metric_name
 from calyx.model.released import describe, save
 from calyx.model.weights import Weights
+from calyx.run.audit import read_audit
 from calyx.run.json_rows import as_json
 from calyx.run.summary import AuditSummary, CrossValidation, Summary
 from server.attendance import absentees
@@ -88,7 +88,7 @@ def _cross_validated(context: RunContext) -> CrossValidation | None:
 
 def close_audit(context: RunContext) -> None:
     """The summary of a run that trains nothing; it says "finished" all the same."""
-    findings = read_object(context.folder.audit)["findings"]
+    severities = [finding.severity for finding in read_audit(context.folder.audit).findings]
     summary = AuditSummary(
         task=context.task.name,
         seed=context.run.seed,
@@ -98,7 +98,7 @@ def close_audit(context: RunContext) -> None:
         privacy=context.run.privacy.name,
         run=context.state.run,
         stopped_because="the audit is done",
-        findings={s: sum(f["severity"] == s for f in findings) for s in SEVERITIES},
+        findings={one: severities.count(one) for one in SEVERITIES},
         versions=versions(),
     )
     write_json(context.folder.summary, as_json(summary))
