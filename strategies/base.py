@@ -123,8 +123,8 @@ def make_strategy(
 
     Raises ConfigError, for a strategy of Flower's also where it cannot make a round of this model.
     """
-    check_strategy(terms, server, privacy, clients)
     if terms.strategy.name == "flower":
+        check_strategy(terms, server, privacy, clients)
         rehearse_stock(server, makeup)
         return StockStrategy(make_stock(server), makeup)
     algorithm = load_algorithm(terms, server, privacy, clients)

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from calyx.cli.audit_table import print_audit
-from calyx.cli.contradictions import refuse_undone
 from calyx.cli.display import Display
 from calyx.cli.hydra_program import compose_config
-from calyx.cli.idle import idle_settings
-from calyx.cli.places import run_place
+from calyx.cli.idle import idle_settings, refuse_undone
+from calyx.cli.outputs import run_place
 from calyx.cli.stages import Waiting
 from calyx.composing.compose import settle
 from calyx.errors import CalyxError, ConfigError

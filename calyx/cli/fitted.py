@@ -11,7 +11,7 @@ from client.rows.begun import Beginning
 
 @dataclass(frozen=True)
 class Whose:
-    """A client of a run, and the folder of what it keeps of its runs; None: that is at its site."""
+    """A client of a run, and the folder of what it keeps of its runs; None where that is at its site."""
 
     client: str
     kept: Path | None

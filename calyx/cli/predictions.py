@@ -32,8 +32,8 @@ def as_csv(
 ) -> str:
     """One line a row: its id, then the class and every class's probability, or the value.
 
-    A value has the digits of the target's scale; probabilities as many as show the winner. Of a NaN
-    nothing is said.
+    A value has the digits of the target's scale; probabilities as many as show the winner. A row
+    without finite numbers has empty cells.
     """
     beside = [()] * len(outputs) if ids is None else [(cell,) for cell in ids]
     rows = ([*first, *_cells(schema, row)] for first, row in zip(beside, outputs, strict=True))

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from calyx.cli.contradictions import refuse_undone
 from calyx.cli.hydra_program import (
     blame_experiment,
     compose_config,
@@ -16,9 +15,9 @@ from calyx.cli.hydra_program import (
     run_hydra,
     search_path,
 )
-from calyx.cli.idle import idle_settings
+from calyx.cli.idle import idle_settings, refuse_undone
+from calyx.cli.outputs import run_place
 from calyx.cli.overrides import quote_overrides, quote_value
-from calyx.cli.places import run_place
 from calyx.cli.stages import Waiting
 from calyx.composing.compose import settle
 from calyx.errors import ConfigError

@@ -1,4 +1,4 @@
-"""The stages of a run in words, how far one is, and how often that is said where nothing is live."""
+"""How far a stage of a run is, in words: as a line that goes away, or one every ten seconds."""
 
 import sys
 import time

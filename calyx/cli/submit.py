@@ -9,11 +9,10 @@ KEY=VALUE                  overrides, as of `calyx simulate`
 from collections.abc import Sequence
 from typing import Any
 
-from calyx.cli.contradictions import refuse_undone
 from calyx.cli.following import drive, helped, read_pinned, split_options
 from calyx.cli.hydra_program import compose_config
-from calyx.cli.idle import idle_settings
-from calyx.cli.places import chosen_folder, run_place
+from calyx.cli.idle import idle_settings, refuse_undone
+from calyx.cli.outputs import chosen_folder, run_place
 from calyx.cli.template_check import a_days_runs, outside_template
 from calyx.composing.compose import resolve
 from calyx.composing.defaults import room_of_sums

@@ -53,10 +53,10 @@ class Makeup:
 
 
 def makeup_of(model: "nn.Module", num_inputs: int) -> Makeup:
-    """What a fresh model is made of; it is left as it is.
+    """Find out what the tensors of a fresh model are; the model itself is not changed.
 
-    A copy of it sees a few rows of zeros and ones, in training. Where it cannot take them, what
-    needs a look at its computation stays empty.
+    A copy computes a few rows of zeros and ones in training mode. Where it cannot take them, what is
+    seen of a computation only (`head`, `left`, `plain`) stays empty.
     """
     from torch.nn.modules.batchnorm import _NormBase
 
@@ -97,10 +97,10 @@ def check_left(left: tuple[str, ...]) -> None:
 
 
 def find_left_behind(before: "nn.Module", after: "nn.Module") -> list[str]:
-    """`NAME (TYPE)` of each buffer that differs and does not travel; of the same model, trained.
+    """List the buffers that a training has changed and that do not travel, as `NAME (TYPE)`.
 
-    A normalisation's count of batches is none of them: it decides at most how its running mean
-    begins, and no prediction.
+    `after` is the model `before`, trained. A normalisation's count of batches is not listed: it
+    decides at most how a running mean begins, and no prediction.
     """
     from torch.nn.modules.batchnorm import _NormBase
 
@@ -135,7 +135,7 @@ def _try_model(model: "nn.Module", num_inputs: int) -> "tuple[nn.Module, Tensor 
 
 
 def find_moved(before: "nn.Module", after: "nn.Module") -> tuple[str, ...]:
-    """Attributes that are plain numbers or tensors, and not those they were."""
+    """Name the attributes (plain numbers, and tensors that are no buffers) that have changed."""
     modules = dict(before.named_modules())
     return tuple(
         _in(name, key)
@@ -156,7 +156,7 @@ def _differs(old: object, new: object) -> bool:
 
 
 def _is_moved(old: "Tensor", new: "Tensor") -> bool:
-    """Whether values differ; what has another shape is something that a model notes in passing."""
+    """Whether tensors of one shape differ; one of another shape is a model's note on its last rows."""
     if old.shape != new.shape:
         return False
     one, other = old.detach().cpu(), new.detach().cpu()
@@ -210,5 +210,5 @@ def _in(module: str, name: str) -> str:
 
 
 def clip_variances(weights: Mapping[str, Array], variances: frozenset[str]) -> Weights:
-    """Running variances that the rounding of a sum has taken below 0 are 0."""
+    """Set running variances to 0 that the rounding of a sum has taken below it."""
     return {k: np.maximum(v, 0) if k in variances else v for k, v in weights.items()}

@@ -157,9 +157,9 @@ def counts_of(
 
 
 def _round_sums(sums: Counts, rows: int) -> dict[str, Cells]:
-    """The sums to the digits that a client tells: of a mean and a deviation, 2^-40 of the deviation.
+    """Round a client's sums: mean and deviation of its targets to 2^-40 of that deviation.
 
-    Squares are rounded upwards and the errors themselves downwards: no sum becomes impossible.
+    Sums of squares are rounded up, and sums of absolute errors down, so that some rows can have them.
     """
     rounded = dict(sums)
     for name in _UPWARDS | _DOWNWARDS:
@@ -175,9 +175,9 @@ def _round_sums(sums: Counts, rows: int) -> dict[str, Cells]:
 
 
 def _means(sums: Counts, rows: int, good: int) -> dict[str, Cells]:
-    """The means of a client's own rows, to the digits that it tells; errors are over `good` rows.
+    """The means over a client's own rows, rounded; those of errors over its `good` rows.
 
-    Rounded after they are divided: all their digits would tell by how many rows.
+    They are rounded after the division: the digits of an exact mean tell the number of rows.
     """
 
     def mean(name: str, over: int, steps: int = 0) -> Cells:
@@ -257,7 +257,7 @@ def _of_regression(own: Counts, n: int, scale: float, word: str) -> Figures:
 def _drop_infinite(
     values: dict[str, float | None], absent: dict[str, str] | None = None
 ) -> Figures:
-    """Figures, of which one that no float64 holds is absent."""
+    """The figures, without those that are beyond a float64: these are absent, with that reason."""
     reasons = dict(absent or {})
     for name, value in values.items():
         if value is not None and not math.isfinite(value):

@@ -1,4 +1,7 @@
-"""Of whom a figure is. Only figures of one population can be compared. See docs/decisions/0029."""
+"""The rows that a figure was computed on. Only figures of the same rows can be compared.
+
+See docs/decisions/0029.
+"""
 
 import hashlib
 import json
@@ -38,9 +41,9 @@ class Population:
 
     @property
     def majority(self) -> float | None:
-        """The share of the commonest class: the accuracy of always naming it, which knows no column.
+        """The accuracy of naming the commonest class for every row, which needs no column.
 
-        None without rows. Of a regression the mean has an R² of 0 by definition.
+        None without rows, and of a regression: there naming the mean has an R² of 0 by definition.
         """
         if not self.labels or not sum(self.labels):
             return None
@@ -104,7 +107,7 @@ def _reader() -> "TypeAdapter[Population]":
 
 
 def is_same_population(one: Population | None, other: Population | None) -> bool:
-    """Whether figures of the two are of the same rows, as far as can be told; of None nothing is."""
+    """Whether figures of the two are of the same rows, as far as can be told; never where one is None."""
     if one is None or other is None:
         return False
     heads = [(p.over, p.clients, p.who, p.rows, p.labels is None) for p in (one, other)]

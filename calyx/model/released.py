@@ -195,7 +195,7 @@ def _read(path: Path, older: Description | None) -> tuple[Weights, Description]:
 
 
 def _fit_of(schema: Schema, cfg: PreprocessingConfig) -> Fitted | None:
-    """By the constants that go with a model, or of a preprocessing that needs none to be applied.
+    """The preprocessing by the constants that go with a model; None where those are each client's own.
 
     Raises ConfigError for constants that no rows can have given.
     """
@@ -207,7 +207,9 @@ def _fit_of(schema: Schema, cfg: PreprocessingConfig) -> Fitted | None:
 
 
 def _fit_nothing(column: Column, cfg: PreprocessingConfig) -> ColumnFit:
-    """Of a preprocessing that learns nothing from rows: a hole that rows would fill stays one."""
+    """What is applied to a column without constants: nothing is scaled or cut, and holes stay unless
+    one value fills them at all clients.
+    """
     fill = np.nan
     if column.kind == "numeric" and cfg.numeric_imputation == "constant":
         fill = constant_fill(column, cfg)
@@ -217,7 +219,7 @@ def _fit_nothing(column: Column, cfg: PreprocessingConfig) -> ColumnFit:
 
 
 def _in_order(path: Path, model: ReleasedModel) -> Weights:
-    """A model's weights in the order of its network's. Raises UserError where they are not of it."""
+    """The weights in the order of the network's tensors. Raises UserError where they are not these."""
     untrained, own = model.makeup.weights, model.weights
     wrong = sorted(untrained.keys() ^ own.keys())
     wrong = wrong or [name for name, array in untrained.items() if not _is_like(own[name], array)]

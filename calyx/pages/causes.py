@@ -7,8 +7,8 @@ show. Where a model is far behind and none is seen, that is said. See docs/decis
 from collections.abc import Sequence
 
 from calyx.pages.folder import Run, preprocessing_of
-from calyx.pages.remark import Remark
 from calyx.pages.scales import shorten
+from calyx.pages.verdict import Remark
 from calyx.run.rows import RoundRow
 from calyx.words.digits import number_texts
 from calyx.words.sentences import join_names

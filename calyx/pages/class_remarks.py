@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from calyx.pages.classes import COMMON, Classes, ClassLine, classes_of
 from calyx.pages.folder import Run
-from calyx.pages.remark import Remark
 from calyx.pages.scales import shorten
+from calyx.pages.verdict import Remark
 from calyx.run.summary import Summary
 from calyx.words.digits import percent_text, percent_texts
 

@@ -7,8 +7,7 @@ from calyx.errors import printable, quote_command
 from calyx.pages.causes import causes
 from calyx.pages.class_remarks import class_remark
 from calyx.pages.folder import Run
-from calyx.pages.remark import Remark
-from calyx.pages.verdict import Verdict, judge, judge_values
+from calyx.pages.verdict import Remark, Verdict, judge, judge_values
 
 MOST_LINES = 3  # on a terminal
 

@@ -15,6 +15,18 @@ from calyx.run.summary import BaselineScores
 from calyx.words import digits
 from calyx.words.digits import THIN, percent_text
 
+
+@dataclass(frozen=True)
+class Remark:
+    """`head` is one word of eight letters at most, which stands before it on a terminal."""
+
+    head: str
+    seen: str  # a sentence of what was seen
+    cure: str  # a sentence with the key to change; empty where none is known
+    brief: str  # both in a line for a terminal, without a full stop
+    resume: str = ""  # the override of a `calyx resume RUN` that ends that line
+
+
 CLOSE_R2 = 0.02  # a difference below this is called too close
 SIGMAS = 2.0  # a difference below this many standard errors is called too close
 # How far a model must be behind for its causes to be looked for: no less than a standard error.

@@ -7,9 +7,10 @@ a strategy) is not in it. See docs/decisions/0014.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, JsonValue
 
 from calyx.config.section import (
     DeadlineS,
@@ -135,6 +136,11 @@ def travelling(run: Mapping[str, Any]) -> dict[str, Any]:
         },
         "cv": None,
     }
+
+
+def with_preprocessing(terms: Terms, **values: JsonValue) -> Terms:
+    """The terms with these keys of the section `preprocessing` in place of what is written."""
+    return replace(terms, preprocessing=terms.preprocessing | values)
 
 
 def run_digest(run: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
-from calyx.run.order import Cv, Terms, terms_of
+from calyx.run.order import Cv, Terms, terms_of, with_preprocessing
 from calyx.simulation.engine import EngineConfig, check_installed, read_engine
 from calyx.simulation.progress import Progress, silent
 from calyx.tasks.registry import load_task
@@ -86,8 +86,8 @@ def check_config(config: dict[str, Any]) -> Checked:
     check_ranges(task.schema, preprocessing)
     check_fill(task.schema, preprocessing)
     check_phases(run.phases, preprocessing.name)
-    terms, clients = terms_of(config), len(task.clients)
-    terms = replace(terms, preprocessing=terms.preprocessing | {"name": preprocessing.name})
+    clients = len(task.clients)
+    terms = with_preprocessing(terms_of(config), name=preprocessing.name)
     check_strategy(terms, run.strategy.server, run.privacy, clients)
     check_monitor(run, task)
     check_sizes(run.privacy, clients, run.cohort_size, clients)

@@ -1,8 +1,9 @@
 """What one client's rows add to the blocks of a survey. Small cells are hidden here, by the client.
 
-No difference of totals of one sample is a small number of rows either, which holds by construction:
-a variable's small groups join others (`regrouping`), and of the rest is shown what `suppression`
-lets stand. A test solves for every part of the rows what the vector tells of it.
+Neither a total of a sample nor a difference of two totals is of a small number of rows. That holds by
+construction: small groups of a variable's rows join others (`regrouping`), and of the cells that are
+left only those are sent that `suppression` allows. A test solves, for every part of the rows, what the
+vector tells of it.
 
 Shapes: N rows, R variables with a range, B bins, K classes.
 """

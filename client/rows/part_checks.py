@@ -9,10 +9,9 @@ import numpy as np
 
 from calyx.data.schema import Schema, Table, join
 from calyx.errors import printable
-from calyx.inspection.alike_neighbours import alike_neighbours
 from calyx.inspection.finding import LocalFinding
 from calyx.inspection.near_copies import near_copies
-from calyx.inspection.repeating_column import are_alike
+from calyx.inspection.repeating_column import alike_neighbours, are_alike
 from calyx.inspection.repeats import row_hashes
 from calyx.wire.messages import FailureCode
 from calyx.words.sentences import say_rows

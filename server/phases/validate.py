@@ -18,10 +18,10 @@ from server.run_context import RunContext
 from server.stopping import choose_model
 
 
-def run(work: RunContext) -> RunContext:
+def run(context: RunContext) -> RunContext:
     """Test once; the figures are in the state, and of the folds in their folder."""
-    work = replace(work, state=test_best(work.training(), work.state))
-    return cross_validate(work) if work.run.cv.k is not None else work
+    context = replace(context, state=test_best(context.training(), context.state))
+    return cross_validate(context) if context.run.cv.k is not None else context
 
 
 def test_best(training: Training, state: RunState) -> RunState:

@@ -10,15 +10,26 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from calyx.cli.contradictions import collect_written, no_effect, refuse_undone, undone_words
 from calyx.cli.hydra_program import search_path
-from calyx.cli.idle import check_search, idle_in_all, idle_words
-from calyx.cli.outputs import refuse_data_folder
+from calyx.cli.idle import (
+    check_search,
+    collect_written,
+    idle_in_all,
+    idle_words,
+    no_effect,
+    refuse_undone,
+    undone_words,
+)
+from calyx.cli.outputs import chosen_folder, refuse_data_folder
 from calyx.cli.overrides import quote_value
-from calyx.cli.places import chosen_folder
-from calyx.cli.sweep.begun_jobs import BegunJob, check_rows, trials_below
-from calyx.cli.sweep.folders import refuse_foreign_files, what_to_do
-from calyx.cli.sweep.overrides import candidates, parse_overrides, read_params
+from calyx.cli.sweep.folders import (
+    BegunJob,
+    check_rows,
+    refuse_foreign_files,
+    trials_below,
+    what_to_do,
+)
+from calyx.cli.sweep.space import candidates, parse_overrides, read_params
 from calyx.composing.compose import compose, compose_master, settle
 from calyx.config.section import canonical_json
 from calyx.errors import ConfigError, UserError

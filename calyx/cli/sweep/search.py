@@ -7,8 +7,7 @@ from statistics import mean
 from typing import Any
 
 from calyx.cli.sweep.outcomes import Outcome, entries_of
-from calyx.cli.sweep.overrides import read_params
-from calyx.cli.sweep.space import Space, read_space
+from calyx.cli.sweep.space import Space, read_params, read_space
 from calyx.cli.sweep.study import check_no_other_study, check_space, read_settings
 from calyx.composing.compose import resolve
 from calyx.composing.defaults import stopping_of

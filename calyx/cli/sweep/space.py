@@ -1,14 +1,16 @@
-"""The search space of a sweep, read from overrides in Hydra's grammar, and in Optuna's words."""
+"""The overrides of a sweep in Hydra's grammar: what they may take, and the search space that they span."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from calyx.cli.sweep.overrides import candidates, parse_overrides
 from calyx.errors import ConfigError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+from contextlib import nullcontext
+
+from calyx.composing.compose import hydra_begun
 
 Value = str | int | float
 
@@ -137,3 +139,35 @@ def _plain(part: Choice | Numbers) -> list[Any]:
     if isinstance(part, Choice):
         return list(part.values)
     return [part.low, part.high, part.step, part.is_log]
+
+
+def parse_overrides(words: Sequence[str]) -> list[Any]:
+    """Hydra's parsed overrides; `glob` finds this program's config groups. Raises Hydra's errors."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    hydra = GlobalHydra.instance()
+    # Inside a sweep Hydra is at work already, and there is one of it a process.
+    begun = hydra.is_initialized()
+    with nullcontext() if begun else hydra_begun():
+        parser = OverridesParser.create(config_loader=hydra.config_loader())
+        return parser.parse_overrides(list(words))
+
+
+def candidates(override: Any) -> list[str]:  # noqa: ANN401 - Hydra's Override
+    """The values of a discrete sweep, as they are written. Raises ConfigError if there are none."""
+    from hydra.errors import HydraException
+
+    try:
+        values = [str(value) for value in override.sweep_string_iterator()]
+    except (ValueError, HydraException) as error:
+        raise ConfigError(f"{override.input_line} is no range of values: {error}.") from None
+    if not values:
+        raise ConfigError(f"The sweep has no jobs: {override.input_line} holds no value.")
+    return values
+
+
+def read_params(master: Any) -> list[str]:  # noqa: ANN401 - OmegaConf's DictConfig
+    """What `hydra.sweeper.params` of a config file sweeps over."""
+    params = master.hydra.sweeper.get("params") or {}
+    return [f"{key}={value}" for key, value in params.items()]

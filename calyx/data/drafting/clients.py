@@ -4,9 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from calyx.data.csv.folder import check_name, list_names
-from calyx.data.drafting.ids import FEW
 from calyx.data.drafting.survey import Survey, check_column
-from calyx.data.drafting.telling import PLACES, SITES, tokens
+from calyx.data.drafting.telling import FEW, PLACES, SITES, tokens
 from calyx.errors import DataError, printable
 
 

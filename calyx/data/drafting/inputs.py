@@ -8,10 +8,10 @@ from calyx.data.csv.rows import Dialect
 from calyx.data.drafting.answers import find_giveaways
 from calyx.data.drafting.categories import FEW_NUMBERS, Categories, categories
 from calyx.data.drafting.columns import FEWEST, Column, numbers_of
-from calyx.data.drafting.ids import is_id
 from calyx.data.drafting.ranges import WIDEST, codes_in, outwards
 from calyx.data.drafting.survey import Survey
 from calyx.data.drafting.targets import Answer
+from calyx.data.drafting.telling import is_id
 from calyx.errors import printable
 from calyx.words.sentences import join_names
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from calyx.data.drafting.categories import FEW_NUMBERS, Categories, categories
 from calyx.data.drafting.columns import FEWEST, Column
-from calyx.data.drafting.ids import is_id
 from calyx.data.drafting.survey import Survey, check_column
 from calyx.data.drafting.telling import (
     AT_TIMES,
@@ -15,6 +14,7 @@ from calyx.data.drafting.telling import (
     PERHAPS,
     SELDOM,
     SURELY,
+    is_id,
     tokens,
 )
 from calyx.errors import DataError, printable

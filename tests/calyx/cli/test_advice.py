@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from calyx.cli.contradictions import refuse_undone
 from calyx.cli.hydra_program import compose_config
+from calyx.cli.idle import refuse_undone
 from calyx.cli.main import run
 from calyx.composing.compose import settle
 from calyx.errors import UserError, quote_command

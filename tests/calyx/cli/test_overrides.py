@@ -12,8 +12,8 @@ from support.site_files import changed, site_values
 
 from calyx.cli.arguments import Parser
 from calyx.cli.hydra_program import compose_config
+from calyx.cli.outputs import run_place
 from calyx.cli.overrides import parse_override, quote_overrides, why_ambiguous, why_unreadable
-from calyx.cli.places import run_place
 from calyx.cli.resume import _value
 from calyx.composing.compose import PATH_KEYS, resolve
 from calyx.errors import UserError

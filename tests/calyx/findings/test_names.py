@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from support.surveys import figures
 
 from calyx.data.schema import Column, Schema, Table, Target
-from calyx.findings.baseline import compare_figures
-from calyx.findings.drift_findings import column_of, drift_findings
+from calyx.findings.baseline import column_of, compare_figures, drift_findings
 from calyx.findings.figures_json import as_json
 from calyx.findings.findings import find
 from calyx.preprocessing.config import PreprocessingConfig

@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
 from calyx.data.schema import Column, Repeating, Schema, Table, Target
-from calyx.inspection.alike_neighbours import alike_neighbours
+from calyx.inspection.repeating_column import alike_neighbours
 from calyx.seeding import rng
 from client.rows.part_checks import check_split
 from client.rows.splitting import split

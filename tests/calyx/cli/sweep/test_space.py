@@ -9,8 +9,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from calyx.cli.sweep.overrides import parse_overrides
-from calyx.cli.sweep.space import Numbers, distribution, read_space
+from calyx.cli.sweep.space import Numbers, distribution, parse_overrides, read_space
 from calyx.errors import ConfigError
 
 
