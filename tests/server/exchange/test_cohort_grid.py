@@ -11,7 +11,7 @@ from calyx.flower.messages import rebuild_message
 from calyx.machine.hardware import Hardware
 from calyx.model.weights import initial_model, load_into, weights_of
 from calyx.questions.registry import question_of
-from calyx.questions.segments import Asked
+from calyx.questions.segments import Inquiry
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.wire import messages as wire
 from calyx.wire import records
@@ -200,8 +200,8 @@ def test_a_group_whose_sum_is_unsound_counts_as_dropped(federation):
 
 def rows_more(setting, kind):
     """A client's vector in an evaluation, where it counts one row more than it has labels."""
-    asked = Asked(setting.contents, setting.run.privacy, setting.terms)
-    (evaluation,) = question_of(kind).segments(asked).evaluations
+    inquiry = Inquiry(setting.contents, setting.run.privacy, setting.terms)
+    (evaluation,) = question_of(kind).segments(inquiry).evaluations
     cells = np.cumsum([c.size * evaluation.fixed.limbs(c.maximum) for c in evaluation.counts])
     place = evaluation.ends[2] + cells[[c.name for c in evaluation.counts].index("rows") - 1]
 
