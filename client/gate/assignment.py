@@ -134,7 +134,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
         wanted = secure_mod.Wanted(privacy, segments, *_models(order, model, site.name))
         version: Callable[[], str] = (lambda: read().version) if question.needs_version else str
         opening = secure_mod.open_context(site, context, order, wanted, version)
-    compare(site, order, read())
+    compare(site, order, sections.preprocessing, read())
     return Assignment(site, order, sections, read(), segments, opening, model)
 
 
