@@ -131,8 +131,8 @@ def run_place(cfg: Any, config: Mapping[str, Any]) -> Iterator[RunFolder]:  # no
         refuse_data_folder(path, config)
     else:
         check_run_folder(RunFolder(path), config)
-    with held(path, is_new=is_new, key="hydra.run.dir") as made:
-        yield RunFolder(made)
+    with held(path, is_new=is_new, key="hydra.run.dir") as folder:
+        yield RunFolder(folder)
 
 
 def chosen_folder(section: Any) -> tuple[Path, bool]:  # noqa: ANN401 - OmegaConf's DictConfig

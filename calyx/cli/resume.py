@@ -107,9 +107,9 @@ def _read_config(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
     """
     config = folder.read_config()
     check_own(folder.path)
-    given = dict(one.split("=", 1) for one in overrides)
+    words = dict(one.split("=", 1) for one in overrides)
     address = _inner(config, "engine", "address")
-    if address is not None and "engine.address" not in given:
+    if address is not None and "engine.address" not in words:
         shown = printable(str(address), 100)
         raise UserError(
             f"The run in {folder.path} was at engine.address={shown}, and no address is taken from a "
@@ -117,7 +117,7 @@ def _read_config(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
         )
     target = _inner(config, "strategy", "server", TARGET)
     is_flowers = isinstance(target, str) and target.startswith(f"{HOME}.")
-    if target is not None and not is_flowers and given.get(_CLASS) != target:
+    if target is not None and not is_flowers and words.get(_CLASS) != target:
         shown = printable(str(target), 100)
         raise UserError(
             f"The run in {folder.path} is of the class {shown}, and nothing is imported because a folder "
@@ -166,13 +166,13 @@ def _set(config: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 
 def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it
     """Read as `calyx simulate` reads it. Raises UserError."""
     [word] = quote_overrides([override])
-    found = parse_override(word)
-    if found is None:
+    parsed = parse_override(word)
+    if parsed is None:
         raise UserError(why_unreadable(word))
-    if found.is_sweep_override():
+    if parsed.is_sweep_override():
         raise UserError(f"{printable(override)} has several values, and a run has one of each.")
-    value = found.value()
-    if isinstance(value, str) and value and found.key_or_group in PATH_KEYS:
+    value = parsed.value()
+    if isinstance(value, str) and value and parsed.key_or_group in PATH_KEYS:
         return str(absolute(value))
     return value
 

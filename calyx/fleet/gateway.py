@@ -87,12 +87,12 @@ def make_gateway(behind: Behind, audit: Path, limits: Limits) -> Starlette:
         request.app.state.audit.write(address, row)
         return response
 
-    made = Starlette(
+    gateway = Starlette(
         routes=[Route("/{path:path}", forward, methods=["POST", "GET", "PUT", "DELETE", "PATCH"])],
         lifespan=lifespan,
     )
-    made.state.waiting = waiting
-    return made
+    gateway.state.waiting = waiting
+    return gateway
 
 
 class Gate:

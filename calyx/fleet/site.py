@@ -73,7 +73,7 @@ def read_site_config(path: Path) -> SiteConfig:
 
 
 def _at_home(cfg: SiteConfig) -> SiteConfig:
-    """With the home folder in place of `~` in every path."""
+    """Put the home folder in place of `~` in every path."""
 
     def settle(value: JsonValue) -> JsonValue:
         return at_home(value) if isinstance(value, str) else value
@@ -156,7 +156,7 @@ class Worker:
         return reply
 
     def _wait(self, message: Message, context: Context, came: float) -> None:
-        """Until the reply to a message may leave; more than one multiple is a line of the journal."""
+        """Wait until the reply to a message may leave; more than one multiple is a line of the journal."""
         if not take_note(context):
             return
         number = wait(self._clock, came, self._pace_s)
@@ -218,7 +218,7 @@ def _read_node(path: Path) -> int | None:
 
 @contextmanager
 def alone(state_dir: Path) -> Iterator[None]:
-    """One process a site: a second one would answer twice. Raises UserError."""
+    """Hold the lock of a site inside the block: a second process would answer twice. Raises UserError."""
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in _KEPT:
         check_plain(state_dir / name)

@@ -37,7 +37,7 @@ class Signed:
 
     @classmethod
     def read(cls, key: str, time: str, signature: str) -> "Signed":
-        """From the texts of the three headers. Raises ValueError."""
+        """Read a signed request from the texts of its three headers. Raises ValueError."""
         try:
             return cls(b64decode(key, validate=True), time, b64decode(signature, validate=True))
         except binascii.Error:
@@ -138,11 +138,11 @@ def readable_keys(
 
     What is no key is left out: the SuperLink has refused it.
     """
-    found = {}
+    by_key = {}
     for name, pem in keys:
         try:
             carried, key = read_node_key(pem)
         except UserError:
             continue
-        found[carried] = (name, key)
-    return found
+        by_key[carried] = (name, key)
+    return by_key

@@ -31,10 +31,10 @@ _WANTED = {
 def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: ANN401 - its Protocol is the caller's
     """The class behind the entry point `name`. Raises ConfigError that lists what is installed."""
     group = {"task": "calyx.tasks", "strategy": "calyx.strategies"}[kind]
-    found = entry_points(group=group)
-    named = [point for point in found if point.name == name]
+    points = entry_points(group=group)
+    named = [point for point in points if point.name == name]
     if not named:
-        installed = ", ".join(sorted(found.names))
+        installed = ", ".join(sorted(points.names))
         raise ConfigError(f"There is no {kind} {name!r}; installed: {installed}.")
     if len({point.value for point in named}) > 1:
         packages = " and ".join(sorted(p.dist.name if p.dist else p.value for p in named))

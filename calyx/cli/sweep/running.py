@@ -96,14 +96,14 @@ def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> Path | None:
 def _find_lost(sweep: Sweep, outcomes: Sequence[Outcome]) -> dict[Path, tuple[str, ...]]:
     """Seeds of jobs that failed before they left a run, by the folder of a run of their setting."""
     jobs = {str(job.job): job for job in outcomes}
-    found = {}
+    lost = {}
     for one in standings(entries_of(outcomes, sweep.objective)):
         folders = [jobs[e.name].folder for e in one.entries]
         held = [folder for folder in folders if RunFolder(folder).holds_run]
         left = {e.seed for e in one.entries if jobs[e.name].folder in held}
         if held and left < set(one.seeds):
-            found[held[0]] = tuple(seed for seed in one.seeds if seed not in left)
-    return found
+            lost[held[0]] = tuple(seed for seed in one.seeds if seed not in left)
+    return lost
 
 
 def _here(sweep: Sweep) -> str:

@@ -33,7 +33,7 @@ class Numbers:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """All of them; none where there is no end of them."""
+        """All numbers, `step` apart; none where there is no step."""
         if self.step is None:
             return ()
         count = round((self.high - self.low) / self.step) + 1

@@ -84,7 +84,7 @@ def is_same_rows(one: Population | None, other: Population | None) -> bool:
 
 
 def rows_text(rows: Population) -> str:
-    """Of whom a figure is, in words: 1,200 rows of 20 clients."""
+    """The rows that a figure is of, in words: 1,200 rows of 20 clients."""
     whose = f"{rows.clients} client{'' if rows.clients == 1 else 's'}"
     of = whose if rows.rows is None else f"{rows.rows:,} rows of {whose}"
     if rows.target_mean is None or rows.target_sd is None:
