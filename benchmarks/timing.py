@@ -30,6 +30,7 @@ from benchmarks.fleet import Fleet
 from benchmarks.timing_questions import Asker, Question, Secrets, asker_of, questions, write_rows
 from calyx.files.plain import read_lines
 from calyx.flower.messages import as_task
+from calyx.questions.registry import question_of
 from calyx.wire import messages as wire
 
 HERE = Path(__file__).resolve().parent
@@ -185,7 +186,8 @@ def _by_journals(attack: Attack, data: Path) -> int:
         for site in SITES:
             section = attack.asker.client | {"data_dir": str(data)}
             node = node_config(site, section, keys.keys_of(site))
-            message = Message(wire.order_content(weights, text), 7, wire.ORDER_TYPES["train"])
+            content = wire.order_content(weights, text)
+            message = Message(content, 7, question_of("train").message_type)
             with journal.listening() as notes:
                 app(message, Context(1, 7, dict(node), RecordDict(), {}))
             (epochs,) = [note.fields["epochs"] for note in notes if note.kind == "train"]

@@ -18,6 +18,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from calyx.flower.bell import app_bell
 from calyx.flower.messages import Operator
+from calyx.questions.registry import question_of
 from calyx.wire import messages as wire
 from server.exchange.nodes import read_nodes
 
@@ -44,7 +45,7 @@ def _ask(grid: Grid, question: dict[str, Any], names: dict[int, str]) -> Iterato
     weights = {name: np.array(v, np.float32) for name, v in question["weights"].items()}
     asked = {}
     content = wire.order_content(weights, question["order"])
-    messages = [Message(content, node, wire.ORDER_TYPES["train"]) for node in names]
+    messages = [Message(content, node, question_of("train").message_type) for node in names]
     sent, started = time.time(), time.monotonic()
     for number, message in zip(grid.push_messages(messages), messages, strict=True):
         asked[number] = message

@@ -3,6 +3,8 @@
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
+from calyx.questions.question import Question
+from calyx.questions.registry import questions
 from calyx.wire import messages as wire
 from client.config import read_site
 from client.gate import secure_mod
@@ -12,34 +14,18 @@ from client.reply import reply_to
 app = ClientApp()
 
 
-@app.train()
-def on_train(message: Message, context: Context) -> Message:
-    """Train on the weights and answer with the update."""
-    return reply_to(message, context, "train")
+def add_door(question: Question) -> None:
+    """Answer messages of the question's type from now on."""
+    category, _, action = question.message_type.partition(".")
+
+    def on_order(message: Message, context: Context) -> Message:
+        return reply_to(message, context, question)
+
+    getattr(app, category)(action or "default")(on_order)
 
 
-@app.evaluate()
-def on_evaluate(message: Message, context: Context) -> Message:
-    """Evaluate the weights on this client's validation part."""
-    return reply_to(message, context, "evaluate")
-
-
-@app.evaluate("test")
-def on_test(message: Message, context: Context) -> Message:
-    """Evaluate the weights on this client's test part; once, at the end."""
-    return reply_to(message, context, "test")
-
-
-@app.evaluate("cv")
-def on_cross_validation(message: Message, context: Context) -> Message:
-    """Evaluate each fold's model on rows that it has not seen."""
-    return reply_to(message, context, "cv")
-
-
-@app.query("statistics")
-def on_statistics(message: Message, context: Context) -> Message:
-    """Count what the order asks of this client's rows."""
-    return reply_to(message, context, "statistics")
+for _question in questions().values():
+    add_door(_question)
 
 
 @app.query("share")

@@ -41,8 +41,8 @@ class ClientFailure(Exception):
 
 
 @contextmanager
-def told(client: str, task: Task | None = None, *, is_site: bool) -> Iterator[None]:
-    """Inside, whatever is raised that is no sentence yet becomes a ClientFailure with its cause.
+def tell_cause(client: str, task: Task | None = None, *, is_site: bool) -> Iterator[None]:
+    """Raise as a ClientFailure, with its cause, whatever is raised in the block and is no sentence yet.
 
     A site logs the traceback; in simulation, where the journal is listened to, only --debug does.
     """

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from calyx.errors import printable
 from calyx.files.plain import append_lines
@@ -21,28 +21,13 @@ from calyx.vector.figures import finite_row
 log = logging.getLogger(__name__)
 
 _MAX_BYTES = 32 * 2**20  # of the file, and of an older one; a server can cause lines
-NoteKind = Literal[
-    "data",
-    "finding",
-    "coded",
-    "statistics",
-    "train",
-    "evaluate",
-    "test",
-    "cv",
-    "pace",
-    "failure",
-    "refusal",
-    "chain",
-    "clock",
-]
 
 
 @dataclass(frozen=True)
 class Note:
     """One entry; `fields` are JSON values and never a row of data."""
 
-    kind: NoteKind
+    kind: str  # of a question, or another word: "data", "finding", "failure", "refusal" …
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -50,7 +35,7 @@ _listener: ContextVar[list[Note] | None] = ContextVar("journal_listener", defaul
 _folder: ContextVar[Path | None] = ContextVar("journal_folder", default=None)
 
 
-def write(kind: NoteKind, **fields: Any) -> None:  # noqa: ANN401 - JSON values
+def write(kind: str, **fields: Any) -> None:  # noqa: ANN401 - JSON values
     """Write an entry."""
     notes = _listener.get()
     if notes is not None:

@@ -6,18 +6,18 @@ Nothing of this client leaves it outside the vector of that message, and a failu
 from flwr.app import Context, Message, RecordDict
 
 from calyx.errors import ConfigError
-from calyx.run.order import Kind
+from calyx.questions.question import Question
 from calyx.secagg.refusals import Refusal
 from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
 from client import journal
 from client.config import Site, read_site
-from client.failures import ClientFailure, told
+from client.failures import ClientFailure, tell_cause
 from client.gate import secure_mod
 from client.gate.assignment import Assignment, open_assignment
 from client.gate.policy import accept
-from client.gate.statistics import open_survey
 from client.learning.contribution import Answer, contribute
+from client.learning.counting import count
 from client.learning.judgement import judge
 from client.learning.measurement import measure
 from client.learning.preparation import prepare
@@ -25,13 +25,13 @@ from client.learning.update import learn
 from client.partition import node_values
 
 
-def reply_to(message: Message, context: Context, kind: Kind) -> Message:
-    """This client's contribution to an order of this `kind`, or one code of why there is none."""
+def reply_to(message: Message, context: Context, question: Question) -> Message:
+    """This client's contribution to an order of this `question`, or one code of why there is none."""
     site = read_site(node_values(context))
     journal.keep_in(site.state_dir)
     try:
-        with told(site.name, is_site=site.is_deployed):
-            return Message(_content(message, context, site, kind), reply_to=message)
+        with tell_cause(site.name, is_site=site.is_deployed):
+            return Message(_content(message, context, site, question), reply_to=message)
     except Refusal as error:
         return secure_mod.refuse(error, message, (bytes(32), 0), site)
     except ClientFailure as error:
@@ -42,26 +42,27 @@ def reply_to(message: Message, context: Context, kind: Kind) -> Message:
         return _fail(ClientFailure(FailureCode.ORDER_REFUSED, str(error)), message)
 
 
-def _content(message: Message, context: Context, site: Site, kind: Kind) -> RecordDict:
-    order = accept(message, site.name, kind)
-    pass_gate = open_survey if kind == "statistics" else open_assignment
-    assignments = [pass_gate(message, context, site, order)]
+def _content(message: Message, context: Context, site: Site, question: Question) -> RecordDict:
+    order = accept(message, site.name, question.kind)
+    assignments = [open_assignment(message, context, site, order)]
     (assignment,) = assignments
-    with told(site.name, assignment.rows.task, is_site=site.is_deployed):
-        (vector,) = contribute(assignments, _answer(assignments, kind))
+    with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
+        (vector,) = contribute(assignments, _answer(assignments, question))
     if assignment.opening is not None:
         return secure_mod.advertise(assignment.opening, vector)
     return wire.vector_content(vector, assignment.fixed)
 
 
-def _answer(assignments: list[Assignment], kind: Kind) -> list[Answer]:
-    match kind:
-        case "statistics":
+def _answer(assignments: list[Assignment], question: Question) -> list[Answer]:
+    match question.answer:
+        case "measure":
             return measure(assignments)
-        case "train":
+        case "learn":
             return learn(prepare(assignments))
-        case _:
+        case "judge":
             return judge(prepare(assignments))
+        case own:
+            return count(assignments, own)
 
 
 def _fail(error: ClientFailure, message: Message) -> Message:

@@ -12,7 +12,7 @@ from calyx.model.makeup import Makeup
 from calyx.preprocessing.choice import choose
 from calyx.privacy.section import guarantee, weaknesses
 from calyx.run.folder import RunFolder
-from calyx.run.order import Terms, run_digest, terms_of
+from calyx.run.order import Terms, run_digest, terms_of, with_preprocessing
 from calyx.run.rows import ClientRow, RoundRow, Severity
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.registry import load_task
@@ -59,7 +59,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     run = job.run
     task, terms = load_task(run.task), terms_of(job.config)
     choice = choose(run.preprocessing, task.schema, run.phases)
-    terms = replace(terms, preprocessing=terms.preprocessing | {"name": choice.cfg.name})
+    terms = with_preprocessing(terms, name=choice.cfg.name)
     check_phases(run.phases, choice.cfg.name)
     check_monitor(run, task)
     if not job.resume:

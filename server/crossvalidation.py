@@ -16,16 +16,18 @@ from calyx.files.plain import write_json
 from calyx.model.metrics import metric_name
 from calyx.model.spread import client_spread
 from calyx.model.weights import Weights, hash_weights
+from calyx.questions.cv import say
+from calyx.questions.judging import figures_of
 from calyx.run.folder import RunFolder
 from calyx.run.folds import CV_RUN, fold_run, stacked
 from calyx.run.json_rows import as_json, damaged, parse_row
-from calyx.run.order import Cv, Terms
+from calyx.run.order import Cv, Terms, with_preprocessing
 from calyx.run.rows import ClientRow, RoundRow
 from calyx.run.summary import CrossValidation
 from calyx.survey.blocks import fold_name
 from server.checkpoints import load_newest, save
 from server.exchange.asking import ask_all
-from server.exchange.exchange import Exchange, Outcome, judged, total_counts
+from server.exchange.exchange import Exchange, Outcome, total_counts
 from server.federation import Clients
 from server.phases.preprocess import fit_samples, with_constants_of
 from server.rounds import run_rounds
@@ -34,27 +36,27 @@ from server.sampling import Groups
 from server.stopping import choose_model
 
 
-def cross_validate(work: RunContext) -> RunContext:
+def cross_validate(context: RunContext) -> RunContext:
     """Train and score all folds; the figures are in `folds/cv.json`. Raises RoundFailed.
 
     A run that goes on for more rounds trains its folds for more, too; models that were scored
     already are not scored again, which clients would refuse.
     """
-    k, known = work.run.cv.k, read_cv(work.folder)
-    if k is None or (known is not None and known.rounds == work.run.rounds):
-        return work
-    folds = numbered(work.clients) if k == "clients" else dict.fromkeys(range(k), "")
+    k, known = context.run.cv.k, read_cv(context.folder)
+    if k is None or (known is not None and known.rounds == context.run.rounds):
+        return context
+    folds = numbered(context.clients) if k == "clients" else dict.fromkeys(range(k), "")
     names = list(folds.values())
-    terms = replace(_preprocess(work, k), cv=Cv(k=k, fold=None))
-    models = [_train(work, _of_fold(terms, i), name) for i, name in folds.items()]
+    terms = replace(_preprocess(context, k), cv=Cv(k=k, fold=None))
+    models = [_train(context, _of_fold(terms, i), name) for i, name in folds.items()]
     digest = hash_weights(stacked(models))
     if known is None or known.models != digest:
-        outcome = _score(work, terms, models)
-        known = _figures(work, outcome, names)
-    capped = max(_num_capped(work, i) for i in folds)
-    known = replace(known, capped_clients=capped, rounds=work.run.rounds, models=digest)
-    write_json(_file(work.folder), as_json(known))
-    return work
+        outcome = _score(context, terms, models)
+        known = _figures(context, outcome, names)
+    capped = max(_num_capped(context, i) for i in folds)
+    known = replace(known, capped_clients=capped, rounds=context.run.rounds, models=digest)
+    write_json(_file(context.folder), as_json(known))
+    return context
 
 
 def numbered(clients: Clients) -> dict[int, str]:
@@ -81,46 +83,46 @@ def _file(folder: RunFolder) -> Path:
     return folder.folds / "cv.json"
 
 
-def _num_capped(work: RunContext, fold: int) -> int:
+def _num_capped(context: RunContext, fold: int) -> int:
     """Clients that counted as fewer rows than they have in a fold's training; most in one round."""
-    rows = RunFolder(work.folder.folds / str(fold)).read_rounds()
+    rows = RunFolder(context.folder.folds / str(fold)).read_rounds()
     return max(row.capped_clients for row in rows)
 
 
-def _preprocess(work: RunContext, k: int | str) -> Terms:
+def _preprocess(context: RunContext, k: int | str) -> Terms:
     """The run's terms with constants for each fold, from sums over the rows that its model may see."""
-    is_federated = work.preprocessing.is_federated
-    if not is_federated or not isinstance(k, int) or work.counted is None:
-        return work.terms
-    if (work.counted.folds, work.counted.seed) != (k, work.run.seed):
+    is_federated = context.preprocessing.is_federated
+    if not is_federated or not isinstance(k, int) or context.counted is None:
+        return context.terms
+    if (context.counted.folds, context.counted.seed) != (k, context.run.seed):
         message = (
             f"The sites gave their statistics before, and not of these {k} folds: all folds use the "
             "constants of training parts, in which some of their test rows are."
         )
-        work.folder.event("folds-share-constants", "warning", message)
-        return work.terms
+        context.folder.event("folds-share-constants", "warning", message)
+        return context.terms
     samples = [fold_name(i) for i in range(k)]
-    fits = fit_samples(work, work.counted, samples, Cv(k=k, fold=None))
-    return with_constants_of(work.terms, fits)
+    fits = fit_samples(context, context.counted, samples, Cv(k=k, fold=None))
+    return with_constants_of(context.terms, fits)
 
 
-def _train(work: RunContext, terms: Terms, left_out: str) -> Weights:
+def _train(context: RunContext, terms: Terms, left_out: str) -> Weights:
     """The model that one fold's training would release, which goes on where it was stopped."""
     fold = terms.cv.fold if terms.cv and terms.cv.fold else 0
-    folder = RunFolder(work.folder.folds / str(fold))
-    initial = make_initial(work.task, terms, work.preprocessing, fold)
+    folder = RunFolder(context.folder.folds / str(fold))
+    initial = make_initial(context.task, terms, context.preprocessing, fold)
     if any(folder.checkpoints.glob("round-*")):  # a kill may have left an empty folder
         state, _ = load_newest(folder.checkpoints)
         folder.truncate(folder.rounds, RoundRow, lambda row: row.round <= state.rows)
         pending = [state.pending] if state.pending else []
         check_unseen(left_out, [*folder.read_rounds(), *pending])
     else:
-        name = fold_run(work.state.run, fold)
-        state = begin_state(work.run, terms, initial, name, work.state.config)
+        name = fold_run(context.state.run, fold)
+        state = begin_state(context.run, terms, initial, name, context.state.config)
         folder.path.mkdir(parents=True, exist_ok=True)
-        save(folder.checkpoints, state, work.run.keep_checkpoints)
-    clients = replace(work.clients, dealt=_without(work.clients.dealt, left_out))
-    own = replace(work, terms=terms, clients=clients)
+        save(folder.checkpoints, state, context.run.keep_checkpoints)
+    clients = replace(context.clients, dealt=_without(context.clients.dealt, left_out))
+    own = replace(context, terms=terms, clients=clients)
     training = replace(own.training_from(state, initial, folder), label=f"fold {fold + 1} ")
     state, _ = run_rounds(training, state)
     check_unseen(left_out, folder.read_rounds())  # its first round may have been under way
@@ -142,34 +144,33 @@ def check_unseen(left_out: str, rows: Iterable[RoundRow]) -> None:
 
 def _of_fold(terms: Terms, fold: int) -> Terms:
     """The terms of one fold's training, of whose constants it has its own set."""
-    section, fits = terms.preprocessing, terms.preprocessing.get("fitted")
+    fits = terms.preprocessing.get("fitted")
     if isinstance(fits, list) and len(fits) > 1:
-        section = section | {"fitted": [fits[fold]]}
-    cv = terms.cv and replace(terms.cv, fold=fold)
-    return replace(terms, preprocessing=section, cv=cv)
+        terms = with_preprocessing(terms, fitted=[fits[fold]])
+    return replace(terms, cv=terms.cv and replace(terms.cv, fold=fold))
 
 
 def _without(dealt: Groups, name: str) -> Groups:
     return tuple(tuple(n for n in group if n != name) for group in dealt)
 
 
-def _score(work: RunContext, terms: Terms, models: list[Weights]) -> Outcome:
+def _score(context: RunContext, terms: Terms, models: list[Weights]) -> Outcome:
     """All models at once: a client gives one vector, and nothing of one fold alone."""
-    clients = work.folder.clients
-    work.folder.truncate(clients, ClientRow, lambda row: row.kind != "cv")
+    clients = context.folder.clients
+    context.folder.truncate(clients, ClientRow, lambda row: row.kind != "cv")
     weights = stacked(models)
-    federation = work.federation(f"{work.state.run}{CV_RUN}", terms, weights)
-    exchange = Exchange("cv", work.run.rounds, work.clients.dealt)
+    federation = context.federation(f"{context.state.run}{CV_RUN}", terms, weights)
+    exchange = Exchange("cv", context.run.rounds, context.clients.dealt)
     return ask_all(federation, exchange, weights)
 
 
-def _figures(work: RunContext, outcome: Outcome, names: list[str]) -> CrossValidation:
+def _figures(context: RunContext, outcome: Outcome, names: list[str]) -> CrossValidation:
     """The folds' scores and what they come to. A fold that cannot be told is in no mean."""
-    metric, k = metric_name(work.task.schema), work.run.cv.k
+    metric, k = metric_name(context.task.schema), context.run.cv.k
     if not isinstance(k, int):
-        return _of_clients(work, outcome, names)
+        return _of_clients(context, outcome, names)
     folds = [tuple(ours[i] for ours in outcome.folds) for i in range(len(outcome.folds[0]))]
-    told = [judged(groups, work.contents, "rows in this fold") for groups in folds]
+    told = [say(context.contents, total_counts(groups)) for groups in folds]
     scores = [one.values[metric] for one in told]
     known = [score for score in scores if score is not None]
     absent = {
@@ -191,12 +192,12 @@ def _figures(work: RunContext, outcome: Outcome, names: list[str]) -> CrossValid
     )
 
 
-def _of_clients(work: RunContext, outcome: Outcome, names: list[str]) -> CrossValidation:
+def _of_clients(context: RunContext, outcome: Outcome, names: list[str]) -> CrossValidation:
     """One client's score is nobody's business but its own: the sums give mean and spread."""
     groups = tuple(folds[0] for folds in outcome.folds)
-    schema, counts = work.task.schema, total_counts(groups)
+    schema, contents, counts = context.task.schema, context.contents, total_counts(groups)
     spread = client_spread(schema, counts, of_sample=True)
-    rows = judged(groups, work.contents, "rows")
+    rows = figures_of(contents, counts, "rows")
     metric = metric_name(schema)
     renamed = {"client_mean": "mean", "client_sd": "sd"}
     absent = {renamed[name]: why for name, why in spread.absent.items() if name in renamed}

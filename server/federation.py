@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from calyx.model.weights import Weights
-from calyx.questions.layouts import Contents
+from calyx.questions.segments import Contents
 from calyx.run.folder import RunFolder
 from calyx.run.order import Terms
 from calyx.secagg.roster import Roster

@@ -21,6 +21,17 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "release": ("validate",),
 }
 
+ASKS: dict[str, tuple[str, ...]] = {  # kinds of questions to clients
+    "audit": ("statistics",),
+    "train": ("train", "evaluate"),
+    "validate": ("test",),
+}
+
+
+def list_questions(phases: Sequence[str], *, has_folds: bool) -> list[str]:
+    """The kinds of all questions that a run of these phases asks its clients."""
+    return [kind for name in phases for kind in ASKS.get(name, ())] + ["cv"] * has_folds
+
 
 def run_phases(context: "RunContext") -> None:
     """Run all phases of the config, in order. Raises CalyxError."""

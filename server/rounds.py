@@ -29,7 +29,7 @@ from server.checkpoints import RunState, save
 from server.config import RunConfig
 from server.exchange.asking import ask
 from server.exchange.cohort_grid import Answer
-from server.exchange.exchange import Exchange, Outcome, judged, mean_loss, populations
+from server.exchange.exchange import Exchange, Outcome, mean_loss, populations
 from server.exchange.underway import Record
 from server.federation import Training
 from server.sampling import sample_cohort
@@ -197,7 +197,7 @@ def _complete(federation: Training, state: RunState, answer: Answer) -> RunState
     contents, outcome = federation.contents, answer.outcome
     if answer.evaluated:  # a strategy of Flower's divides by their rows
         federation.strategy.aggregate_evaluate(state.round, answer.evaluated)
-    figures = judged(outcome.evaluated, contents).named("val_")
+    figures = outcome.figures(contents).named("val_")
     whose = populations(outcome, contents)
     row = replace(
         _pending(state),

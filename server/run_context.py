@@ -8,7 +8,7 @@ from calyx.model.weights import Weights, initial_model
 from calyx.preprocessing.choice import Choice
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
-from calyx.questions.layouts import Contents, weighed
+from calyx.questions.segments import Contents, weigh
 from calyx.run.folder import RunFolder
 from calyx.run.order import Terms
 from calyx.tasks.task import Task
@@ -76,7 +76,7 @@ class RunContext:
     @property
     def contents(self) -> Contents:
         """What clients add up, and how much one of them may weigh."""
-        return weighed(self.initial.contents, self.terms)
+        return weigh(self.initial.contents, self.terms)
 
     def federation(self, run_id: str, terms: Terms, template: Weights) -> Federation:
         """Of a question beside the training, whose orders carry this id and these terms."""

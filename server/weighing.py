@@ -18,53 +18,54 @@ log = logging.getLogger(__name__)
 NARROW = 32  # bits on the wire, below which a bound far above the rows costs accuracy
 
 
-def find_w_max(work: RunContext) -> int | None:
+def find_w_max(context: RunContext) -> int | None:
     """The largest weight as this run's orders carry it; None where nothing is left to find.
 
     It is the least power of two that no site's training rows exceed, of the audit's sums; or 2^20
     where some site has not said how many it has, and that is said. Once found it stays: a run's orders
     have one, whoever is there when it is resumed.
     """
-    if work.task.w_max is not None or work.run.privacy.weighting == "equal":
+    if context.task.w_max is not None or context.run.privacy.weighting == "equal":
         return None
-    if work.state.w_max is not None:
-        return work.state.w_max
-    cells = work.counted.sums.get(SITES_BY_ROWS) if work.counted else None
-    if work.counted is None or cells is None:
-        _say_unknown(work, "No audit has asked how many training rows the sites have")
+    if context.state.w_max is not None:
+        return context.state.w_max
+    cells = context.counted.sums.get(SITES_BY_ROWS) if context.counted else None
+    if context.counted is None or cells is None:
+        _say_unknown(context, "No audit has asked how many training rows the sites have")
         return UNKNOWN_W_MAX
-    sites = max(len(work.clients.nodes), work.counted.sites)
+    sites = max(len(context.clients.nodes), context.counted.sites)
     missing = sites - int(cells.sum())
     if missing > 0:
         _say_unknown(
-            work, f"{missing} of {sites} sites did not say how many training rows they have"
+            context, f"{missing} of {sites} sites did not say how many training rows they have"
         )
         return UNKNOWN_W_MAX
-    if not is_possible(cells, sites, int(work.counted.sums[f"{ALL}/rows"][0])):
+    if not is_possible(cells, sites, int(context.counted.sums[f"{ALL}/rows"][0])):
         _say_unknown(
-            work, "What the sites said of their training rows contradicts how many rows they have"
+            context,
+            "What the sites said of their training rows contradicts how many rows they have",
         )
         return UNKNOWN_W_MAX
-    k = work.run.cv.k
+    k = context.run.cv.k
     # Folds leave less out than the test part does, never so much that a training part doubles.
-    is_doubled = isinstance(k, int) and work.counted.folds != k
+    is_doubled = isinstance(k, int) and context.counted.folds != k
     w_max = min(LARGEST_W_MAX, least_w_max(cells) * (2 if is_doubled else 1))
     message = (
         f"A client weighs up to {w_max} training rows in the mean, the least power of two that no "
         "site exceeds."
     )
-    work.folder.event_once("w-max", "info", message)
+    context.folder.event_once("w-max", "info", message)
     return w_max
 
 
-def _say_unknown(work: RunContext, why: str) -> None:
-    severity: Severity = "info" if work.run.privacy.bits >= NARROW else "warning"
+def _say_unknown(context: RunContext, why: str) -> None:
+    severity: Severity = "info" if context.run.privacy.bits >= NARROW else "warning"
     message = (
         f"{why}: a client weighs up to {UNKNOWN_W_MAX} rows in the mean, and its update is sent in "
         "coarser steps for it; task.w_max, a power of two above the training rows of all clients, "
         "makes them finer."
     )
-    work.folder.event_once("w-max", severity, message)
+    context.folder.event_once("w-max", severity, message)
 
 
 def say_capped(folder: RunFolder, capped: int, cohort: int, w_max: int) -> None:

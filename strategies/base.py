@@ -14,7 +14,7 @@ from flwr.serverapp.strategy import Strategy
 
 from calyx.config.section import Section, parse
 from calyx.errors import ConfigError, RoundFailed
-from calyx.model.makeup import Makeup, never_negative
+from calyx.model.makeup import Makeup, clip_variances
 from calyx.model.weights import Weights, apply_update
 from calyx.privacy.planning import Federation, groups_to_see
 from calyx.privacy.section import PrivacyConfig
@@ -123,8 +123,8 @@ def make_strategy(
 
     Raises ConfigError, for a strategy of Flower's also where it cannot make a round of this model.
     """
-    check_strategy(terms, server, privacy, clients)
     if terms.strategy.name == "flower":
+        check_strategy(terms, server, privacy, clients)
         rehearse_stock(server, makeup)
         return StockStrategy(make_stock(server), makeup)
     algorithm = load_algorithm(terms, server, privacy, clients)
@@ -190,7 +190,7 @@ class AlgorithmStrategy(Strategy):
         mean = Mean(moving, means, min(1.0, share))
         stepped, self.state = self.algorithm.apply(self._moving, mean, self.state)
         weights = apply_update(self._weights, {k: update[k] for k in update.keys() & self._still})
-        return records.weights_record(never_negative(weights | stepped, self._variances)), metrics
+        return records.weights_record(clip_variances(weights | stepped, self._variances)), metrics
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

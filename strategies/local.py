@@ -17,7 +17,7 @@ from calyx.errors import ConfigError
 from calyx.model.evaluation import loss_of
 from calyx.model.makeup import Makeup, check_left
 from calyx.model.weights import Weights, float_shapes
-from calyx.questions.layouts import Contents
+from calyx.questions.segments import Contents
 from calyx.tasks.task import Task
 from calyx.vector.contribution import Metric
 from calyx.vector.weighing import UNKNOWN_W_MAX

@@ -13,7 +13,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from flwr.serverapp.strategy import Bulyan, FedMedian, FedTrimmedAvg, MultiKrum, Strategy
 
 from calyx.flower.messages import rebuild_message
-from calyx.model.makeup import Makeup, never_negative
+from calyx.model.makeup import Makeup, clip_variances
 from calyx.model.weights import Weights
 from calyx.wire import messages as wire
 from calyx.wire import records
@@ -63,7 +63,7 @@ class Withheld:
             for k in self._means
         }
         rounded = {k: v.astype(self._like[k].dtype) for k, v in means.items()}
-        return never_negative(rounded, self._variances)
+        return clip_variances(rounded, self._variances)
 
     def _read(self, arrays: ArrayRecord) -> Weights:
         return records.read_weights(arrays, self._like)

@@ -43,6 +43,7 @@ SHARED_BY_STRATEGIES = {
     "withheld",
 }
 VAGUE_NAMES = re.compile(r"(util|helper|common|manager|handler)s?")
+ENGINES = {path.stem for path in (ROOT / "conf/engine").glob("*.yaml")}
 SEEDED_IN = "calyx/seeding.py"
 GLOBAL_STATE = {"seed", "get_state", "set_state"}  # of NumPy's global generator, to put it back
 NUMPY_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "Philox"}  # no global state
@@ -71,7 +72,6 @@ OPENS_FILES = (
 )
 MAX_LINES, MAX_FUNCTION_LINES = 350, 60
 MAX_PARAMETERS, MAX_POSITIONAL = 6, 5
-ENGINES = {path.stem for path in (ROOT / "conf" / "engine").glob("*.yaml")}
 SECTIONS = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
 
 Rule = Callable[[str, ast.Module], Iterator[tuple[int, str]]]

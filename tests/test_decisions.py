@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[1]
 HOME = ROOT / "docs" / "decisions"
 PAGES = {path.name[:4]: path for path in HOME.glob("[0-9]*.md")}
 INDEX = dict(re.findall(r"^\| \[(\d{4})\]\((.*)$", (HOME / "README.md").read_text(), re.MULTILINE))
-NAMED = re.compile(r"decisions?(?:/| (?:and )?)(\d{4})\b", re.IGNORECASE)
+NAMED = re.compile(r"(?:decisions?[/ ]|(?<=\d{4} )and )(\d{4})\b", re.IGNORECASE)
 FORM = re.compile(
     r"# \d{4}: [A-Z`\"].*\n\n(.*\n\n)?\*\*Context\.\*\* .*\n\n\*\*Choice\.\*\*.*\n\n\*\*Price\.\*\* .*",
     re.S,

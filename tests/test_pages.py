@@ -1,6 +1,7 @@
 """What names a page, or a file of ours, names one that is there: configs, README, pages, code."""
 
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,8 +69,14 @@ def test_a_page_that_is_not_there_is_found():
     assert missing(text, ROOT) == ["README.md#no", "docs/nope.md", "gone.md"]
 
 
-def test_the_picture_of_the_rooms_has_every_room_and_no_other():
+def test_the_picture_of_the_rooms_has_every_room_from_top_to_bottom():
     drawn = re.findall(r'<text class="r"[^>]*>(\w+)<', (ROOT / "docs/rooms.svg").read_text())
     homes = ("calyx", "client", "server")
     there = [one.parent.name for home in homes for one in (ROOT / home).glob("*/__init__.py")]
     assert sorted(drawn) == sorted(there)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(one["layers"] for one in contracts if one["id"] == "rooms")
+    floors = [room for row in layers for room in row.split(" | ") if room in drawn]
+    assert floors == [room for room in drawn if room in floors]

@@ -12,8 +12,8 @@ from calyx.cli.outputs import run_place
 from calyx.cli.stages import Waiting
 from calyx.composing.compose import settle
 from calyx.errors import CalyxError, ConfigError
-from calyx.files.foreign import read_object
 from calyx.pages.page import write_report
+from calyx.run.audit import read_audit
 from calyx.run.folder import RunFolder
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
@@ -50,7 +50,7 @@ def _audited(config: dict[str, Any], folder: RunFolder) -> int:
             if not folder.audit.exists():
                 raise
             stopped = error
-    print_audit(read_object(folder.audit), folder.path)
+    print_audit(read_audit(folder.audit), folder.path)
     own = [one for one in folder.read_events() if one.event == "finding"]
     if own:
         print(

@@ -55,13 +55,13 @@ def read_new_rows(task: Task, path: Path, ids: str | None) -> NewRows:
     return NewRows(path, rows.x, rows.lines, cells)
 
 
-def faults(schema: Schema, rows: NewRows) -> list[Fault]:
+def find_faults(schema: Schema, rows: NewRows) -> list[Fault]:
     """What is impossible by the schema, column by column."""
     pairs = zip(schema.columns, rows.x.T, strict=True)
-    return [fault for column, values in pairs for fault in _faults(column, values)]
+    return [fault for column, values in pairs for fault in _find_faults(column, values)]
 
 
-def _faults(column: Column, values: NDArray[np.float64]) -> Iterator[Fault]:
+def _find_faults(column: Column, values: NDArray[np.float64]) -> Iterator[Fault]:
     if column.kind in ("image", "text"):
         return
     is_missing = np.isnan(values) | np.isin(values, column.missing_codes)
@@ -81,31 +81,31 @@ def _faults(column: Column, values: NDArray[np.float64]) -> Iterator[Fault]:
         yield Fault(column, what, np.flatnonzero(is_missing), is_refused=False)
 
 
-def said_of(found: list[Fault], rows: NewRows) -> str:
+def describe_faults(faults: list[Fault], rows: NewRows) -> str:
     """A sentence about rows that are impossible, "" where there are none.
 
     Raises UserError where the schema says that such rows are refused.
     """
-    refused = [fault for fault in found if fault.is_refused]
+    refused = [fault for fault in faults if fault.is_refused]
     if refused:
         raise UserError(
             f"{rows.path}: {_clauses(refused, rows)}, and the schema says `unknown: refuse`; mend these "
             "rows, or take them out."
         )
-    if not found:
+    if not faults:
         return ""
-    count = len(np.unique(np.concatenate([fault.rows for fault in found])))
+    count = len(np.unique(np.concatenate([fault.rows for fault in faults])))
     of = "1 row" if len(rows.x) == 1 else f"{len(rows.x)} rows"
     return (
         f"{count} of {of} {'holds' if count == 1 else 'hold'} what the schema does not allow, and "
-        f"{'is' if count == 1 else 'are'} predicted all the same: {_clauses(found, rows)}."
+        f"{'is' if count == 1 else 'are'} predicted all the same: {_clauses(faults, rows)}."
     )
 
 
-def _clauses(found: list[Fault], rows: NewRows) -> str:
+def _clauses(faults: list[Fault], rows: NewRows) -> str:
     return "; ".join(
         f"{printable(fault.column.name, 40)} {fault.what} ({_lines(rows.lines[fault.rows])})"
-        for fault in found
+        for fault in faults
     )
 
 

@@ -1,10 +1,10 @@
 """Which model of a run answers for a client: the common one, or its own as the run judged it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calyx.cli.fitted import Whose
 from calyx.errors import UserError
-from calyx.model.makeup import Makeup
+from calyx.model.released import ReleasedModel
 from calyx.model.weights import Weights
 from calyx.run.folder import RunFolder
 from client.learning.store import Store
@@ -14,29 +14,25 @@ from strategies.loading import load_objective
 
 @dataclass(frozen=True)
 class Answering:
-    """The weights that predict, and a sentence on whose they are, "" where there is one model only."""
+    """The model that predicts, and a sentence on whose it is, "" where there is one model only."""
 
-    weights: Weights
+    model: ReleasedModel
     note: str = ""
 
 
 def model_of(
-    folder: RunFolder,
-    run: RunConfig,
-    makeup: Makeup,
-    common: Weights,
-    whose: Whose | None,
+    folder: RunFolder, run: RunConfig, model: ReleasedModel, whose: Whose | None
 ) -> Answering:
-    """The released model of a run for the client `whose`, or the common one without a client.
+    """The released `model` of a run as it is for the client `whose`, or the common one without a client.
 
     By the strategy's interface: where it has personal models, the client's; where layers stay at
     the clients, the common model with the client's own. Raises UserError where there is none.
     """
     strategy = run.strategy.name
     objective = load_objective(strategy, run.strategy.local)
-    is_personal = objective.personal() is not None
+    is_personal, makeup = objective.personal() is not None, model.makeup
     if not (is_personal or objective.is_localised(makeup)):
-        return Answering(common)
+        return Answering(model)
     if whose is None:
         if objective.kept(makeup):
             raise UserError(
@@ -44,7 +40,7 @@ def model_of(
                 "give client=NAME."
             )
         return Answering(
-            common,
+            model,
             "This is the common model of all clients; the summary's figures named personal_* are of "
             "the clients' own models: give client=NAME for one of them.",
         )
@@ -54,25 +50,25 @@ def model_of(
         raise UserError(
             f"{folder.summary} says of no round that its model is released; is it whole?"
         )
-    own, number = _own(Store(whose.folder, str(summary.run), whose.client), best)
+    own, number = _read_own(Store(whose.folder, str(summary.run), whose.client), best)
     if not (is_personal or objective.has_layers(makeup, own)):
         raise UserError(
             f"{whose.folder} holds not all that {whose.client}'s own model is made of; was the "
             "file written by another run?"
         )
-    weights = own if is_personal else objective.localised(common, own)
+    weights = own if is_personal else objective.localised(model.weights, own)
     what = (
         "This is {}'s own model" if is_personal else "These are {}'s own layers in the common model"
     )
     later = "" if number == best else f", the run's model being that of round {best}"
     return Answering(
-        _like(common, weights, whose),
+        replace(model, weights=_take_names_of(model.weights, weights, whose)),
         f"{what.format(whose.client)}, of round {number}{later}; the summary's "
         f"{'personal_*' if is_personal else 'test_*'} figures are of these.",
     )
 
 
-def _own(store: Store, best: int) -> tuple[Weights, int]:
+def _read_own(store: Store, best: int) -> tuple[Weights, int]:
     """What the client kept that belongs to the best round, and the round it is of."""
     number = store.round_of(best)
     if number is None and not store.folder.is_dir():
@@ -94,7 +90,7 @@ def _own(store: Store, best: int) -> tuple[Weights, int]:
         ) from None
 
 
-def _like(common: Weights, own: Weights, whose: Whose) -> Weights:
+def _take_names_of(common: Weights, own: Weights, whose: Whose) -> Weights:
     """`own` by the common model's names, whose shapes it must have. Raises UserError."""
     wrong = [k for k, v in common.items() if k not in own or own[k].shape != v.shape]
     if wrong:

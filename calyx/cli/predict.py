@@ -9,26 +9,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from calyx.cli.arguments import Parser
 from calyx.cli.fitted import Whose, fitted_for
-from calyx.cli.new_rows import NewRows, faults, read_new_rows, said_of
+from calyx.cli.new_rows import NewRows, describe_faults, find_faults, read_new_rows
 from calyx.cli.outputs import add_output, claim, rows_of
 from calyx.cli.own_models import Answering, model_of
-from calyx.cli.predictions import as_csv, header_of, predict
+from calyx.cli.predictions import as_csv, header_of
 from calyx.composing.defaults import fill_in_defaults
-from calyx.data.schema import Table
+from calyx.config.section import parse
 from calyx.data.words import one_form
 from calyx.errors import UserError, for_terminal
-from calyx.model.constants import without_constants
-from calyx.model.makeup import makeup_of
-from calyx.model.weights import initial_model, load_weights
+from calyx.model.released import ReleasedModel, describe, load
 from calyx.preprocessing.absence import unread, unread_sentence
 from calyx.preprocessing.choice import AUTO
-from calyx.preprocessing.fitting import Fitted, apply
+from calyx.preprocessing.config import PreprocessingConfig
 from calyx.run.folder import RunFolder
-from calyx.run.order import Terms, terms_of
 from calyx.run.summary import Summary
 from calyx.simulation.engine import read_engine
 from calyx.tasks.registry import load_task
@@ -65,22 +61,19 @@ def main(arguments: Sequence[str]) -> int:
     summary = folder.read_summary()  # says that the run has ended
     if not folder.model.is_file():
         raise UserError(f"{folder.path} holds no model; name a run that has trained to its end.")
-    task, terms = load_task(run.task), _terms_of(config, run, summary)
+    task = load_task(run.task)
+    older = describe(task, run.task, _preprocessing_of(config, summary))
+    model = load(folder.model, run.seed, older)
     whose = _whose(options, folder, run, task)
-    header = header_of(task.schema, options.ids)
-    rows = read_new_rows(task, options.file, options.ids)
-    impossible = said_of(faults(task.schema, rows), rows)
-    try:
-        weights, constants = without_constants(load_weights(folder.model))
-    except (ValueError, SafetensorError):
-        raise UserError(f"{folder.model} is damaged; restore it from a copy.") from None
-    fitted = fitted_for(task, terms, str(summary.run), constants, whose)
-    x = _prepared(fitted, rows)
-    makeup = makeup_of(initial_model(task, x.shape[1], terms.seed), x.shape[1])
-    common = {name: weights[name] for name in makeup.weights}  # in the model's order
-    answering = model_of(folder, run, makeup, common, None if options.common else whose)
-    outputs = predict(task, terms.seed, answering.weights, x)
-    text = as_csv(task.schema, header, outputs, rows.ids)
+    schema = model.task.schema
+    header = header_of(schema, options.ids)
+    rows = read_new_rows(model.task, options.file, options.ids)
+    impossible = describe_faults(find_faults(schema, rows), rows)
+    model = replace(model, fitted=fitted_for(model, str(summary.run), whose))
+    inputs = _prepare(model, rows)
+    answering = model_of(folder, run, model, None if options.common else whose)
+    outputs = answering.model.compute(inputs)
+    text = as_csv(schema, header, outputs, rows.ids)
     _explain(answering, outputs, rows, impossible)
     if out is None:
         sys.stdout.write(for_terminal(text) if sys.stdout.isatty() else text)
@@ -91,18 +84,20 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _terms_of(config: dict[str, Any], run: RunConfig, summary: Summary) -> Terms:
-    """What the run's orders had in common; a run has decided what `preprocessing=auto` is.
+def _preprocessing_of(config: dict[str, Any], summary: Summary) -> PreprocessingConfig:
+    """The section, typed; a run has decided what `preprocessing=auto` is.
 
     Raises UserError where its summary does not say.
     """
-    if run.preprocessing.name != AUTO:
-        return terms_of(config)
-    used = summary.preprocessing
-    if used not in ("local", "federated"):  # a summary may come from a stranger
-        raise UserError("summary.json does not say which preprocessing the run had; it is damaged.")
-    terms = terms_of(config)
-    return replace(terms, preprocessing=terms.preprocessing | {"name": used})
+    section = config["preprocessing"]
+    if section["name"] == AUTO:
+        used = summary.preprocessing
+        if used not in ("local", "federated"):  # a summary may come from a stranger
+            raise UserError(
+                "summary.json does not say which preprocessing the run had; it is damaged."
+            )
+        section = section | {"name": used}
+    return parse(PreprocessingConfig, section, "preprocessing")
 
 
 def _whose(options: Namespace, folder: RunFolder, run: RunConfig, task: Task) -> Whose | None:
@@ -150,11 +145,12 @@ def _client(argument: str | None) -> str | None:
     return name
 
 
-def _prepared(fitted: Fitted, rows: NewRows) -> NDArray[np.float32]:
-    table = Table(rows.x, np.zeros(len(rows.x), dtype=np.int64))
-    for column, count in unread(fitted, table):
-        print(unread_sentence(column, count), file=sys.stderr)
+def _prepare(model: ReleasedModel, rows: NewRows) -> NDArray[np.float32]:
+    """The network's inputs; on stderr, which values it is not told. Raises UserError."""
+    if model.fitted is not None:
+        for column, count in unread(model.fitted, rows.x):
+            print(unread_sentence(column, count), file=sys.stderr)
     try:
-        return apply(fitted, table)
+        return model.prepare(rows.x)
     except ValueError as error:
         raise UserError(f"{rows.path}: {error}.") from None

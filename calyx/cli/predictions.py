@@ -1,4 +1,4 @@
-"""What a model says of new rows, and how that is written: one line a row, in the rows' order."""
+"""How predictions are written: as CSV, one line a row, in the rows' order."""
 
 import csv
 import io
@@ -8,30 +8,9 @@ from numpy.typing import NDArray
 
 from calyx.data.schema import Schema
 from calyx.errors import UserError
-from calyx.model.weights import Weights, initial_model, load_into
-from calyx.seeding import global_scope
-from calyx.tasks.task import Task
 from calyx.words.digits import by_scale, decimals_of, format_fixed
 
-BATCH_ROWS = 4096
 SMALL_DIGITS = 3  # of a small probability
-
-
-def predict(task: Task, seed: int, weights: Weights, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probabilities [N, K] of a classifier, or values [N, 1] in the target's own unit."""
-    import torch
-
-    model = initial_model(task, x.shape[1], seed)
-    load_into(model, weights)
-    model.eval()
-    parts = [np.zeros((0, task.schema.num_outputs))]
-    with global_scope(0, "evaluation"), torch.no_grad():  # the draws that it was judged by
-        for start in range(0, len(x), BATCH_ROWS):
-            output = model(torch.from_numpy(x[start : start + BATCH_ROWS])).double()
-            parts.append((output if task.schema.target else output.softmax(dim=1)).numpy())
-    found = np.concatenate(parts)
-    target = task.schema.target
-    return found if target is None else found * target.scale + target.center
 
 
 def header_of(schema: Schema, ids: str | None) -> list[str]:
@@ -53,8 +32,8 @@ def as_csv(
 ) -> str:
     """One line a row: its id, then the class and every class's probability, or the value.
 
-    A value has the digits of the target's scale; probabilities as many as show the winner. Of a NaN
-    nothing is said.
+    A value has the digits of the target's scale; probabilities as many as show the winner. A row
+    without finite numbers has empty cells.
     """
     beside = [()] * len(outputs) if ids is None else [(cell,) for cell in ids]
     rows = ([*first, *_cells(schema, row)] for first, row in zip(beside, outputs, strict=True))

@@ -8,10 +8,10 @@ from calyx.cli.display import Display
 from calyx.cli.results import print_results
 from calyx.cli.tracking import track
 from calyx.errors import CalyxError, quote_command
-from calyx.files.foreign import read_object
 from calyx.pages.conclusions import conclude, terminal_lines
 from calyx.pages.folder import read_run
 from calyx.pages.page import write_report
+from calyx.run.audit import read_audit
 from calyx.run.folder import RunFolder
 from calyx.run.summary import Summary
 from calyx.simulation.planning import Plan
@@ -34,7 +34,7 @@ def show(summary: Summary, folder: Path, report: Path | None) -> None:
     if summary.model_sha256 is not None:
         print_results(summary, folder, report, _conclusions(folder))
     else:
-        print_audit(read_object(RunFolder(folder).audit), folder)
+        print_audit(read_audit(RunFolder(folder).audit), folder)
 
 
 def _conclusions(folder: Path) -> list[str]:

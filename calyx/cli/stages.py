@@ -6,13 +6,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO
 
+from calyx.questions.registry import questions
+
 EVERY_S = 10.0  # between two lines that say only how far something is
 _WHAT = {
     "reading": "reading rows",
     "query.name": "asking for names",
-    "train": "training",
-    "evaluate": "validating",
-    "evaluate.test": "testing the best model",
     "baselines": "training baselines",
     "query.share": "encryption",
     "query.mask": "encryption",
@@ -24,7 +23,8 @@ _WHAT = {
 
 def stage_name(what: str) -> str:
     """How a stage is called on the screen, by the name that an engine gives it."""
-    return _WHAT.get(what, what)
+    asked = {question.message_type: question.shown for question in questions().values()}
+    return (_WHAT | asked).get(what, what)
 
 
 def progress_line(what: str, done: int, total: int, detail: str = "") -> str:

@@ -39,11 +39,11 @@ def reliability(
     return counts
 
 
-def coarsened(counts: NDArray[np.int64], least: int) -> tuple[NDArray[np.int64], int]:
-    """Counts [3, B] in which no small bin tells how sure a model was of its rows, and those rows.
+def coarsen(counts: NDArray[np.int64], least: int) -> tuple[NDArray[np.int64], int]:
+    """Hide in counts [3, B] how sure a model was of the rows of small bins.
 
-    Of a bin with fewer than `least` rows the sum of confidences is that of its middle: the sum over a
-    single row would be a value of that row.
+    In a bin of 1 … `least` - 1 rows each row counts with the confidence at the bin's middle: the sum
+    over a single row would be a value of that row. Returns the counts, and how many rows that was.
     """
     told = counts.copy()
     rows, bins = counts[0], counts.shape[1]

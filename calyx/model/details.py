@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Schema
-from calyx.model.calibration import STEP, coarsened, expected_calibration_error, margin
+from calyx.model.calibration import STEP, coarsen, expected_calibration_error, margin
 from calyx.model.metrics import PERSONAL, ROWS_MAX, Counts, Over, figures
 from calyx.model.spread import client_spread
 from calyx.vector.contribution import Cells, Count
@@ -33,25 +33,28 @@ def detail_terms(schema: Schema, over: Over) -> tuple[Count, ...]:
     )
 
 
-def told_details(found: Counts, min_cell: int) -> dict[str, Cells]:
-    """What a client tells of its counts: confidences of at least `min_cell` rows together.
+def coarsen_details(counts: Counts, min_cell: int) -> dict[str, Cells]:
+    """A client's counts as it sends them: without the confidences of bins below `min_cell` rows.
 
-    Cells of the confusion matrix stay as small as they are: of a small site nothing would be left.
+    Small cells of the confusion matrix are sent as they are: of a small site nothing would be left.
     """
-    if "reliability" not in found:
-        return dict(found)
-    counts, coarse = coarsened(found["reliability"].reshape(3, -1), min_cell)
-    beside = {"reliability": counts.reshape(-1), "coarse": np.array([coarse], dtype=object)}
-    return {**found, **beside}
+    if "reliability" not in counts:
+        return dict(counts)
+    bins, coarse = coarsen(counts["reliability"].reshape(3, -1), min_cell)
+    beside = {"reliability": bins.reshape(-1), "coarse": np.array([coarse], dtype=object)}
+    return {**counts, **beside}
 
 
 def no_details(schema: Schema, over: Over) -> dict[str, Cells]:
-    """The counts of `detail_terms` of a client that is not judged."""
+    """The counts of `detail_terms` of a client that has nothing to be judged: zeros."""
     return {t.name: np.zeros(t.size, dtype=object) for t in detail_terms(schema, over)}
 
 
 def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, str]]:
-    """What else is kept of a classifier's test, as JSON values, and why some of it is absent."""
+    """What is kept of a classifier's test beside its figures, from the summed counts.
+
+    Returns JSON values by name, and for each that is None the reason; nothing of a regression.
+    """
     if schema.target is not None:
         return {}, {}
     names, reason = ("calibration_error", "calibration_error_margin", "confusion"), None
@@ -67,16 +70,16 @@ def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, s
     sure = counts["reliability"].reshape(3, -1).astype(np.float64)
     confusion = counts["confusion"].reshape(len(schema.classes), -1)
     rows, coarse = int(counts["rows"][0]), int(counts["coarse"][0])
-    found = {
+    values = {
         "calibration_error": expected_calibration_error(sure),
         "calibration_error_margin": margin(coarse, rows, RELIABILITY_BINS),
         "confusion": confusion.astype(np.int64).tolist(),
     }
-    return found, {}
+    return values, {}
 
 
 def contradicts_itself(schema: Schema, counts: Counts) -> bool:
-    """Whether no rows can have the sums of an evaluation: docs/secagg.md §13, C2."""
+    """Whether the sums of an evaluation are those of no rows at all: docs/secagg.md §13, C2."""
     reasons = set(details(schema, counts)[1].values()) if "reliability" in counts else set()
     if "scored" in counts:
         reasons |= set(client_spread(schema, counts).absent.values())
@@ -87,7 +90,7 @@ def contradicts_itself(schema: Schema, counts: Counts) -> bool:
 
 
 def _fits(counts: Counts) -> bool:
-    """Whether a test's details are of the rows that its other counts are of."""
+    """Whether the sums of a test's details can be of the same rows as its other counts."""
     labels, hits, rows = counts["labels"], int(counts["hits"][0]), int(counts["rows"][0])
     confusion = counts["confusion"].reshape(len(labels), -1)
     size, correct, sure = counts["reliability"].reshape(3, -1)

@@ -39,7 +39,7 @@ def loss_of(output: "Tensor", y: "Tensor", reduction: str = "mean") -> "Tensor":
 def evaluate(
     model: "nn.Module", part: Part, device: "torch.device", *, is_test: bool = False
 ) -> Evaluation:
-    """What `calyx.model.metrics` judges a model by; zero rows give sums of 0.
+    """Compute the sums that `calyx.model.metrics` judges a model by; without rows they are 0.
 
     A test of a classifier also counts which classes it took for which, and how sure it was.
     """

@@ -53,24 +53,24 @@ class Makeup:
 
 
 def makeup_of(model: "nn.Module", num_inputs: int) -> Makeup:
-    """What a fresh model is made of; it is left as it is.
+    """Find out what the tensors of a fresh model are; the model itself is not changed.
 
-    A copy of it sees a few rows of zeros and ones, in training. Where it cannot take them, what
-    needs a look at its computation stays empty.
+    A copy computes a few rows of zeros and ones in training mode. Where it cannot take them, what is
+    seen of a computation only (`head`, `left`, `plain`) stays empty.
     """
     from torch.nn.modules.batchnorm import _NormBase
 
     weights = weights_of(model)
     named = model.named_parameters(remove_duplicate=False)
     norms = {n: m for n, m in model.named_modules() if isinstance(m, _NormBase)}
-    after, output = _tried(model, num_inputs)
+    after, output = _try_model(model, num_inputs)
     return Makeup(
         weights=weights,
         trained=frozenset(n for n, p in named if p.requires_grad and p.is_floating_point()),
         variances=frozenset(_in(n, "running_var") for n in norms) & weights.keys(),
         head=_head(after, output) if output is not None else (),
-        left=tuple(left_behind(model, after)),
-        plain=_moved(model, after),
+        left=tuple(find_left_behind(model, after)),
+        plain=find_moved(model, after),
         counted=tuple(
             _in(n, "num_batches_tracked")
             for n, m in norms.items()
@@ -80,7 +80,7 @@ def makeup_of(model: "nn.Module", num_inputs: int) -> Makeup:
 
 
 def check_left(left: tuple[str, ...]) -> None:
-    """Raise ConfigError where training moves tensors that do not travel, by `left_behind`."""
+    """Raise ConfigError where training moves tensors that do not travel, by `find_left_behind`."""
     if not left:
         return
     more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
@@ -96,11 +96,11 @@ def check_left(left: tuple[str, ...]) -> None:
     )
 
 
-def left_behind(before: "nn.Module", after: "nn.Module") -> list[str]:
-    """`NAME (TYPE)` of each buffer that differs and does not travel; of the same model, trained.
+def find_left_behind(before: "nn.Module", after: "nn.Module") -> list[str]:
+    """List the buffers that a training has changed and that do not travel, as `NAME (TYPE)`.
 
-    A normalisation's count of batches is none of them: it decides at most how its running mean
-    begins, and no prediction.
+    `after` is the model `before`, trained. A normalisation's count of batches is not listed: it
+    decides at most how a running mean begins, and no prediction.
     """
     from torch.nn.modules.batchnorm import _NormBase
 
@@ -119,7 +119,7 @@ def left_behind(before: "nn.Module", after: "nn.Module") -> list[str]:
     ]
 
 
-def _tried(model: "nn.Module", num_inputs: int) -> "tuple[nn.Module, Tensor | None]":
+def _try_model(model: "nn.Module", num_inputs: int) -> "tuple[nn.Module, Tensor | None]":
     """A copy that has seen a few rows in training, and its output with its graph, if it took them."""
     import torch
 
@@ -134,8 +134,8 @@ def _tried(model: "nn.Module", num_inputs: int) -> "tuple[nn.Module, Tensor | No
     return copy, output if isinstance(output, torch.Tensor) else None
 
 
-def _moved(before: "nn.Module", after: "nn.Module") -> tuple[str, ...]:
-    """Attributes that are plain numbers or tensors, and not those they were."""
+def find_moved(before: "nn.Module", after: "nn.Module") -> tuple[str, ...]:
+    """Name the attributes (plain numbers, and tensors that are no buffers) that have changed."""
     modules = dict(before.named_modules())
     return tuple(
         _in(name, key)
@@ -156,7 +156,7 @@ def _differs(old: object, new: object) -> bool:
 
 
 def _is_moved(old: "Tensor", new: "Tensor") -> bool:
-    """Whether values differ; what has another shape is something that a model notes in passing."""
+    """Whether tensors of one shape differ; one of another shape is a model's note on its last rows."""
     if old.shape != new.shape:
         return False
     one, other = old.detach().cpu(), new.detach().cpu()
@@ -209,6 +209,6 @@ def _in(module: str, name: str) -> str:
     return f"{module}.{name}" if module else name
 
 
-def never_negative(weights: Mapping[str, Array], variances: frozenset[str]) -> Weights:
-    """Running variances that the rounding of a sum has taken below 0 are 0."""
+def clip_variances(weights: Mapping[str, Array], variances: frozenset[str]) -> Weights:
+    """Set running variances to 0 that the rounding of a sum has taken below it."""
     return {k: np.maximum(v, 0) if k in variances else v for k, v in weights.items()}

@@ -150,45 +150,45 @@ def counts_of(
         counts["clients"][0] = int(rows > 0)
         counts["not_finite"][0] = bad if over == "rows" else int(bad > 0)
         if over == "rows":
-            counts |= _told_sums(evaluation.sums, rows) | {"rows": np.array([rows], dtype=object)}
+            counts |= _round_sums(evaluation.sums, rows) | {"rows": np.array([rows], dtype=object)}
         elif rows > bad:
             counts |= _means(evaluation.sums, rows, rows - bad)
     return {f"{prefix}{t.name}": counts[t.name] for t in terms}
 
 
-def _told_sums(sums: Counts, rows: int) -> dict[str, Cells]:
-    """The sums to the digits that a client tells: of a mean and a deviation, 2^-40 of the deviation.
+def _round_sums(sums: Counts, rows: int) -> dict[str, Cells]:
+    """Round a client's sums: mean and deviation of its targets to 2^-40 of that deviation.
 
-    Squares are rounded upwards and the errors themselves downwards: no sum becomes impossible.
+    Sums of squares are rounded up, and sums of absolute errors down, so that some rows can have them.
     """
-    found = dict(sums)
+    rounded = dict(sums)
     for name in _UPWARDS | _DOWNWARDS:
         if name in sums:
             size = told(int(sums[name][0]), is_up=name in _UPWARDS)
-            found[name] = np.array([size], dtype=object)
+            rounded[name] = np.array([size], dtype=object)
     if "target" in sums:
         total = int(sums["target"][0]) - int(sums["target"][1])
         total, square = scatter_of(rows, total, int(sums["target_square"][0])).sums
-        found["target"] = np.array(to_cell(total), dtype=object)
-        found["target_square"] = np.array([square], dtype=object)
-    return found
+        rounded["target"] = np.array(to_cell(total), dtype=object)
+        rounded["target_square"] = np.array([square], dtype=object)
+    return rounded
 
 
 def _means(sums: Counts, rows: int, good: int) -> dict[str, Cells]:
-    """The means of a client's own rows, to the digits that it tells; errors are over `good` rows.
+    """The means over a client's own rows, rounded; those of errors over its `good` rows.
 
-    Rounded after they are divided: all their digits would tell by how many rows.
+    They are rounded after the division: the digits of an exact mean tell the number of rows.
     """
 
     def mean(name: str, over: int, steps: int = 0) -> Cells:
-        found = [round(Fraction(int(v) << steps, over)) for v in sums[name]]
-        return np.array(found, dtype=object)
+        means = [round(Fraction(int(v) << steps, over)) for v in sums[name]]
+        return np.array(means, dtype=object)
 
     if "loss" in sums:
         shares = {"labels": mean("labels", rows, SHARE_STEPS)}
         shares["hits"] = mean("hits", good, SHARE_STEPS)
-        return _told_sums({"loss": mean("loss", good)}, 1) | shares
-    errors = _told_sums({n: mean(n, good) for n in ("square_error", "absolute_error")}, 1)
+        return _round_sums({"loss": mean("loss", good)}, 1) | shares
+    errors = _round_sums({n: mean(n, good) for n in ("square_error", "absolute_error")}, 1)
     total = int(sums["target"][0]) - int(sums["target"][1])
     known = scatter_of(rows, total, int(sums["target_square"][0]))
     deviation = math.isqrt(known.scatter // rows)
@@ -222,7 +222,7 @@ def figures(
     if schema.target is None:
         loss = _mean(own["loss"][0], n, FLOAT_STEPS)
         accuracy = _mean(own["hits"][0], n, 0 if is_rows else SHARE_STEPS)
-        return _told({"loss": loss, "accuracy": accuracy})
+        return _drop_infinite({"loss": loss, "accuracy": accuracy})
     return _of_regression(own, n, schema.target.scale, word)
 
 
@@ -241,26 +241,28 @@ def _is_possible(own: Counts, n: int) -> bool:
 def _of_regression(own: Counts, n: int, scale: float, word: str) -> Figures:
     loss = _mean(own["square_error"][0], n, SQUARE_STEPS)
     r2 = _r2(own, n)
-    found = {
+    values = {
         "loss": loss,
         "r2": r2,
         "rmse": math.sqrt(loss) * scale,
         "mae": _mean(own["absolute_error"][0], n, FLOAT_STEPS) * scale,
     }
     if r2 is not None:
-        return _told(found)
+        return _drop_infinite(values)
     of_one = "a single row has no spread that R² could be measured by"
     of_all = "all targets are equal, so that there is no spread that R² could be measured by"
-    return _told(found, {"r2": of_one if n == 1 and word == "row" else of_all})
+    return _drop_infinite(values, {"r2": of_one if n == 1 and word == "row" else of_all})
 
 
-def _told(found: dict[str, float | None], absent: dict[str, str] | None = None) -> Figures:
-    """Figures, of which one that no float64 holds is absent."""
+def _drop_infinite(
+    values: dict[str, float | None], absent: dict[str, str] | None = None
+) -> Figures:
+    """The figures, without those that are beyond a float64: these are absent, with that reason."""
     reasons = dict(absent or {})
-    for name, value in found.items():
+    for name, value in values.items():
         if value is not None and not math.isfinite(value):
             reasons[name] = "it is too large for a number of 64 bits"
-    return Figures({k: None if k in reasons else v for k, v in found.items()}, reasons)
+    return Figures({k: None if k in reasons else v for k, v in values.items()}, reasons)
 
 
 def _have(count: int) -> str:

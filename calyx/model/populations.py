@@ -1,4 +1,7 @@
-"""Of whom a figure is. Only figures of one population can be compared. See docs/decisions/0029."""
+"""The rows that a figure was computed on. Only figures of the same rows can be compared.
+
+See docs/decisions/0029.
+"""
 
 import hashlib
 import json
@@ -38,9 +41,9 @@ class Population:
 
     @property
     def majority(self) -> float | None:
-        """The share of the commonest class: the accuracy of always naming it, which knows no column.
+        """The accuracy of naming the commonest class for every row, which needs no column.
 
-        None without rows. Of a regression the mean has an R² of 0 by definition.
+        None without rows, and of a regression: there naming the mean has an R² of 0 by definition.
         """
         if not self.labels or not sum(self.labels):
             return None
@@ -81,15 +84,19 @@ def read_population(value: object) -> Population | None:
     if not isinstance(value, dict):
         return None
     try:
-        found: Population = _reader().validate_json(json.dumps(value), strict=True)
+        population: Population = _reader().validate_json(json.dumps(value), strict=True)
     except (ValueError, RecursionError):
         return None
-    numbers = [*(found.labels or ()), found.target_mean or 0.0, found.target_sd or 0.0]
+    numbers = [
+        *(population.labels or ()),
+        population.target_mean or 0.0,
+        population.target_sd or 0.0,
+    ]
     if not all(map(math.isfinite, numbers)):
         return None
     # Whole numbers stay whole: the file is written again, with the same bytes.
     labels = value.get("labels")
-    return replace(found, labels=None if labels is None else tuple(labels))
+    return replace(population, labels=None if labels is None else tuple(labels))
 
 
 @cache
@@ -100,7 +107,7 @@ def _reader() -> "TypeAdapter[Population]":
 
 
 def is_same_population(one: Population | None, other: Population | None) -> bool:
-    """Whether figures of the two are of the same rows, as far as can be told; of None nothing is."""
+    """Whether figures of the two are of the same rows, as far as can be told; never where one is None."""
     if one is None or other is None:
         return False
     heads = [(p.over, p.clients, p.who, p.rows, p.labels is None) for p in (one, other)]

@@ -1,4 +1,4 @@
-"""How a model's score differs between clients, as sums. Of a handful they tell the set of scores.
+"""How a model's score differs between clients, as sums. Those over a few clients give their scores away.
 
 An accuracy lies in 0 … 1; an R² has no lower end, and neither is cut. A client whose score cannot be
 told (no spread in its targets, an output that is not finite) is counted apart and is in no mean.
@@ -36,7 +36,7 @@ def spread_terms(schema: Schema) -> tuple[Count, ...]:
 
 
 def spread_counts(schema: Schema, score: float | None, num_examples: int) -> dict[str, Cells]:
-    """One client's counts of `spread_terms`; nothing of a client without rows."""
+    """One client's counts of `spread_terms`; zeros of a client without rows."""
     counts: dict[str, Cells] = {
         t.name: np.zeros(t.size, dtype=object) for t in spread_terms(schema)
     }

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.errors import CalyxError, ConfigError
+from calyx.files.foreign import parse_json
 from calyx.files.plain import MOST_TENSOR_BYTES, read_plain, write_atomically
 from calyx.seeding import global_scope
 from calyx.tasks.causes import cause_of, place_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]  # float32, float64 in a strategy's state, or an integer buffer
 Weights = dict[str, Array]
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+_DESCRIPTION = "calyx"  # the only key of a file's metadata
 
 
 def initial_model(task: Task, num_inputs: int, seed: int, fold: int | None = None) -> "nn.Module":
@@ -50,9 +52,9 @@ def initial_model(task: Task, num_inputs: int, seed: int, fold: int | None = Non
             f"The `model` of task={task.name} returns {kind} "
             f"({place_of(task, 'model')}), and must return a torch.nn.Module."
         )
-    made: nn.Module = model
-    _check_state(made, task)
-    return made
+    network: nn.Module = model
+    _check_state(network, task)
+    return network
 
 
 def _check_state(model: "nn.Module", task: Task) -> None:
@@ -121,11 +123,15 @@ def apply_update(
     }
 
 
-def save_weights(path: Path, weights: Mapping[str, Array]) -> str:
-    """Write a safetensors file without metadata, atomically; returns its SHA-256 in hex."""
+def save_weights(path: Path, weights: Mapping[str, Array], description: str | None = None) -> str:
+    """Write a safetensors file atomically; returns its SHA-256 in hex.
+
+    Its metadata are a `description` of the weights, or there are none.
+    """
     from safetensors.numpy import save
 
-    data = save({k: np.asarray(v, order="C") for k, v in weights.items()})
+    metadata = None if description is None else {_DESCRIPTION: description}
+    data = save({k: np.asarray(v, order="C") for k, v in weights.items()}, metadata)
     write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
 
@@ -133,12 +139,25 @@ def save_weights(path: Path, weights: Mapping[str, Array]) -> str:
 def load_weights(path: Path, order: list[str] | None = None) -> Weights:
     """Read a safetensors file; `order` restores the model's own order of names.
 
-    Raises OSError, or safetensors' own error for a damaged file.
+    Raises OSError; ValueError or safetensors' own error for a damaged file.
     """
+    loaded = _decode(read_plain(path, MOST_TENSOR_BYTES))
+    return {k: loaded[k] for k in (order or loaded)}
+
+
+def load_with_description(path: Path) -> tuple[Weights, str | None]:
+    """Read a safetensors file and the description in its metadata, if any. Raises as `load_weights`."""
+    data = read_plain(path, MOST_TENSOR_BYTES)
+    weights = _decode(data)
+    # The first eight bytes are the length of a JSON header, which safetensors has read by now.
+    header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return weights, header.get("__metadata__", {}).get(_DESCRIPTION)
+
+
+def _decode(data: bytes) -> Weights:
     from safetensors.numpy import load
 
     try:
-        loaded = load(read_plain(path, MOST_TENSOR_BYTES))
+        return load(data)
     except KeyError as error:  # a type of numbers that NumPy has not
         raise ValueError(f"tensors of the type {error}") from None
-    return {k: loaded[k] for k in (order or loaded)}

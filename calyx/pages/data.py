@@ -4,110 +4,20 @@ Everything is read as untrusted: text is escaped by the template, numbers are ch
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
 
 from markupsafe import Markup
-from pydantic import Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked
 
-from calyx.errors import UserError
-from calyx.files.plain import read_plain
 from calyx.pages.scales import shorten
-from calyx.run.json_rows import STRICT
-from calyx.run.rows import Count, Severity
+from calyx.run.audit import Audit, ColumnRow
 from calyx.words import digits
 from calyx.words.digits import percent_text
 
 MOST_COLUMNS = 200  # in the table
 OPEN_COLUMNS = 40  # before the rest is folded
-MOST_BYTES = 64 * 2**20
 FINE = (
     0.01  # of the standard deviation: a figure that is right to so much is shown without its margin
 )
 _PICTURE = (132, 34)  # of a histogram, in pixels
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Number = Annotated[float, Field(ge=-1e300, le=1e300)]
-
-
-@checked(frozen=True, kw_only=True, config=STRICT)
-class Spread:
-    """Mean and standard deviation of a figure over sites."""
-
-    mean: Number
-    sd: Number
-
-
-@checked(frozen=True, kw_only=True, config=STRICT)
-class AuditRow:
-    """One finding of audit.json."""
-
-    check: str
-    severity: Severity
-    column: str | None
-    message: str
-    advice: str
-
-
-@checked(frozen=True, kw_only=True, config=STRICT)
-class ColumnRow:
-    """One column; what its kind does not have is None."""
-
-    unit: str
-    role: Literal["column", "image", "target"] = "column"
-    declared: tuple[Number | str | None, ...] | None = None
-    missing: Count | None
-    missing_share: Share | None
-    coded_missing: Count | None
-    missing_spread: Spread | None = None
-    hidden_at: Count | None = 0
-    association: Share | None = None
-    association_chance: Share | None = None
-    mark_association: Share | None = None
-    mark_chance: Share | None = None
-    hidden_rows: Count | None = None
-    absent: dict[str, str] = Field(default_factory=dict)
-    margins: dict[str, Number] = Field(default_factory=dict)
-    mean: Number | None = None
-    sd: Number | None = None
-    median: Number | None = None
-    range: tuple[Number, Number] | None = None
-    outside: Count | None = None
-    outlier_share: Share | None = None
-    histogram: tuple[Count, ...] | None = None
-    categories: dict[str, Count] | None = None
-    unknown: Count | None = None
-
-
-@checked(frozen=True, kw_only=True, config=STRICT)
-class DriftRow:
-    """How far one column has drifted from the baseline, in audit.json."""
-
-    name: str
-    psi: Number | None
-    ks: Number | None
-    severity: str
-    role: Literal["column", "image", "target", "label"] = "column"
-    psi_chance: Number | None = None
-    absent: dict[str, str] = Field(default_factory=dict)
-
-
-@checked(frozen=True, kw_only=True, config=STRICT)
-class Audit:
-    """The file audit.json, as far as the page shows it."""
-
-    sites: Count
-    rows: Count | None
-    duplicates: Count | None
-    duplicates_share: Share | None = 0.0
-    margins: dict[str, Number] = Field(default_factory=dict)
-    labels: tuple[Count, ...] | None
-    classes: tuple[str, ...] = ()
-    label_spread: tuple[Spread | None, ...]
-    columns: dict[str, ColumnRow]
-    findings: tuple[AuditRow, ...]
-    drift: tuple[DriftRow, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,21 +34,6 @@ class Line:
     association: str
     why: str  # there is no association; empty where there is one
     picture: Markup
-
-
-def read_audit(path: Path) -> Audit | None:
-    """The audit of a run folder, if it has one. Raises UserError for a damaged file."""
-    if not path.is_file():
-        return None
-    try:
-        return TypeAdapter(Audit).validate_json(read_plain(path, MOST_BYTES))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])[:80]
-        reason = f"{key}: {first['msg'].lower()}"
-        raise UserError(f"{path} is damaged ({reason}); restore the file or run again.") from None
 
 
 def lines(audit: Audit) -> list[Line]:

@@ -15,7 +15,7 @@ from calyx.errors import UserError
 from calyx.files.foreign import MOST_CONFIG_BYTES, MOST_SUMMARY_BYTES, parse_json, parse_yaml
 from calyx.files.plain import MOST_BYTES, read_plain
 from calyx.pages.configured import Settings
-from calyx.pages.data import Audit, read_audit
+from calyx.run.audit import Audit, read_audit
 from calyx.run.folder import RunFolder
 from calyx.run.json_rows import damaged, parse_row, read_rows, reason_of
 from calyx.run.rows import ClientRow, Event, RoundRow
@@ -83,7 +83,7 @@ def read_run(path: Path) -> Run:
         events=list(read_rows(path / "events.jsonl", Event, is_finished=is_finished)),
         summary=summary,
         metric="R²" if any("val_r2" in row.figures for row in rounds.values()) else "accuracy",
-        audit=read_audit(path / "audit.json"),
+        audit=read_audit(path / "audit.json") if (path / "audit.json").is_file() else None,
     )
 
 

@@ -3,12 +3,13 @@
 Absence is coded as nothing in particular: no category, the middle of a range. Whatever else stands in
 its place (a median, the commonest category) is said.
 
-Shapes: N rows.
+Shapes: N rows, C columns.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calyx.data.schema import Column, Table, present_values
 from calyx.preprocessing.fitting import NOISE, Fitted
@@ -43,8 +44,8 @@ def stand_in(fitted: Fitted, place: int, train: Table) -> str | None:
     return "the middle of the declared range"
 
 
-def unread(fitted: Fitted, table: Table) -> Iterator[tuple[Column, int]]:
-    """Columns of which rows of `table` have a value that says nothing to a model, and how many rows.
+def unread(fitted: Fitted, x: NDArray[np.float64]) -> Iterator[tuple[Column, int]]:
+    """Columns of which rows of `x` [N, C] have a value that says nothing to a model, and how many rows.
 
     The training part had no two different values, and the schema declares no range: nothing tells how
     much a difference means, so that all are read as one.
@@ -52,7 +53,7 @@ def unread(fitted: Fitted, table: Table) -> Iterator[tuple[Column, int]]:
     for i, (column, learnt) in enumerate(zip(fitted.schema.columns, fitted.columns, strict=True)):
         if np.isfinite(learnt.scale):
             continue
-        off = np.abs(present_values(table.x[:, i], column) - learnt.mean)
+        off = np.abs(present_values(x[:, i], column) - learnt.mean)
         count = int((off > NOISE * abs(learnt.mean)).sum())
         if count:
             yield column, count

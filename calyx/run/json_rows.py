@@ -8,11 +8,11 @@ docs/decisions/0067.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -22,54 +22,40 @@ from calyx.files.plain import read_plain, split_lines
 
 T = TypeVar("T")
 STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+_PREFIXES, _IF_ANY = "prefixes", "if_any"  # keys of a field's metadata
+_EMPTY: tuple[object, ...] = (None, (), {}, "")  # and not 0
 
 
-@dataclass(frozen=True)
-class Named:
-    """Marks a mapping that has no key of its own: its entries stand in the row itself.
+def named(*prefixes: str) -> Any:  # noqa: ANN401 - a field specifier
+    """A field, a dict, that has no key of its own: its entries stand in the row itself.
 
     They are those keys of a file that are no field's and begin with one of the prefixes; of several
-    such mappings the one with the longest prefix has them.
+    such fields the one with the longest prefix has them.
     """
-
-    prefixes: tuple[str, ...]
-
-
-class IfAny:
-    """Marks a field that has no key in a file where it is empty, and `absent` does not say why."""
+    return field(default_factory=dict, metadata={_PREFIXES: prefixes})
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
+def if_any(empty: Callable[[], Any] = lambda: None) -> Any:  # noqa: ANN401 - a field specifier
+    """A field that has no key in a file where it is empty and `absent` does not say why."""
+    return field(default_factory=empty, metadata={_IF_ANY: True})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def row(cls: type[T]) -> type[T]:
     """Make `cls` a frozen, keyword-only dataclass; only what is read is checked."""
     cls.__pydantic_config__ = STRICT  # type: ignore[attr-defined]
     return dataclass(frozen=True, kw_only=True)(cls)
 
 
-@cache
-def _marks(cls: Any) -> dict[str, Named | type[IfAny]]:  # noqa: ANN401 - a class
-    """The marked fields of a row, by name."""
-    hints = get_type_hints(cls, include_extras=True)
-    marks = {
-        n: [m for m in getattr(h, "__metadata__", ()) if _is_mark(m)] for n, h in hints.items()
-    }
-    return {name: own[0] for name, own in marks.items() if own}
-
-
-def _is_mark(value: object) -> bool:
-    return isinstance(value, Named) or value is IfAny
-
-
 def as_json(of: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
     """A row as a JSON object, its keys in the order of the fields."""
     values: dict[str, Any] = {}
-    marks = _marks(type(of))  # type: ignore[arg-type] # a class has a hash
     absent = getattr(of, "absent", {})
     for one in fields(of):
-        value, mark = _plain(getattr(of, one.name)), marks.get(one.name)
-        if isinstance(mark, Named):
+        value = _plain(getattr(of, one.name))
+        if _PREFIXES in one.metadata:
             values |= value
-        elif mark is None or value not in (None, (), {}, "") or one.name in absent:
+        elif _IF_ANY not in one.metadata or value not in _EMPTY or one.name in absent:
             values[one.name] = value
     return values
 
@@ -82,16 +68,16 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values, with rows in them
     return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
-def gather(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+def gather(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a row's class
     """The values of a JSON object by the fields of `cls`; keys of no field are left out."""
-    named = [(p, n) for n, m in _marks(cls).items() if isinstance(m, Named) for p in m.prefixes]
-    names = {one.name for one in fields(cls)} - {name for _, name in named}
+    prefixes = [(p, one.name) for one in fields(cls) for p in one.metadata.get(_PREFIXES, ())]
+    names = {one.name for one in fields(cls)} - {name for _, name in prefixes}
     gathered = {key: value for key, value in values.items() if key in names}
-    gathered |= {name: {} for _, name in named}
-    for key, value in values.items():
-        fitting = [(len(p), name) for p, name in named if key.startswith(p) and key not in names]
+    gathered |= {name: {} for _, name in prefixes}
+    for key in [key for key in values if key not in names]:
+        fitting = [(len(prefix), name) for prefix, name in prefixes if key.startswith(prefix)]
         if fitting:
-            gathered[max(fitting)[1]][key] = value
+            gathered[max(fitting)[1]][key] = values[key]
     return gathered
 
 
@@ -107,8 +93,8 @@ def parse_row(cls: type[T], values: object) -> T:
     try:
         parsed: T = _adapter(cls).validate_json(json.dumps(values))  # type: ignore[arg-type]
     except ValidationError as error:
-        named = [name for name, mark in _marks(cls).items() if isinstance(mark, Named)]  # type: ignore[arg-type]
-        raise ValueError(reason_of(error, named)) from None
+        own = [one.name for one in fields(cls) if _PREFIXES in one.metadata]  # type: ignore[arg-type]
+        raise ValueError(reason_of(error, own)) from None
     return parsed
 
 

@@ -7,9 +7,10 @@ a strategy) is not in it. See docs/decisions/0014.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, JsonValue
 
 from calyx.config.section import (
     DeadlineS,
@@ -25,8 +26,7 @@ from calyx.vector.weighing import LARGEST_W_MAX
 MAX_MEMBERS = 4096  # names that an order lists by group; a larger roster is a simulation's
 MAX_ORDER_BYTES = 4 * 2**20  # a roster of some 100,000 names; more is refused unread
 
-# cv: the models of all folds, each on rows that it has not seen.
-Kind = Literal["train", "evaluate", "test", "statistics", "cv"]
+KIND = r"[a-z][a-z0-9_-]{0,39}"  # of a question, which is a file of `calyx.questions`
 Hex32 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # 32 bytes
 LONGEST_NAME = 200  # characters; ledger and journal keep some of an order's names
 
@@ -98,7 +98,7 @@ class Order:
 
     protocol: Literal["calyx/1"]
     run: Name  # Calyx's own id of the run
-    kind: Kind
+    kind: Annotated[str, Field(pattern=f"^{KIND}$")]
     round: Annotated[int, Field(ge=0, lt=2**31)]
     attempt: Annotated[int, Field(ge=1, lt=2**31)]
     weights: Hex32  # SHA-256 of the weights that the message carries
@@ -136,6 +136,11 @@ def travelling(run: Mapping[str, Any]) -> dict[str, Any]:
         },
         "cv": None,
     }
+
+
+def with_preprocessing(terms: Terms, **values: JsonValue) -> Terms:
+    """The terms with these keys of the section `preprocessing` in place of what is written."""
+    return replace(terms, preprocessing=terms.preprocessing | values)
 
 
 def run_digest(run: Mapping[str, Any]) -> str:

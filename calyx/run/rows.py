@@ -5,7 +5,6 @@ Figures are named in the files as people ask for them, and by task and strategy:
 """
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -13,11 +12,19 @@ from pydantic import AfterValidator, Field, PlainValidator
 
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population, read_population
-from calyx.run.json_rows import IfAny, Named, row
+from calyx.run.json_rows import if_any, named, row
 from calyx.words import digits
 
-_AT_MOST_1 = ("accuracy", "r2", "client_mean", "worst_decile", "majority", "error", "error_margin")
-_AT_LEAST_0 = ("client_sd", "majority", "error", "error_margin")
+_AT_MOST_1 = (
+    "accuracy",
+    "r2",
+    "client_mean",
+    "worst_decile",
+    "majority",
+    "calibration_error",
+    "error_margin",
+)
+_AT_LEAST_0 = ("client_sd", "majority", "calibration_error", "error_margin")
 
 
 def _in_range(figures: dict[str, float | None]) -> dict[str, float | None]:
@@ -46,7 +53,6 @@ Severity = Literal["info", "warning", "error"]
 Models = Literal["common", "own", "both"]
 """Of whom a run's figures are: all of one model; test_* of the clients' own models; test_* of one
 model and personal_* of the clients' own. Own models are judged each on its client's own rows."""
-Validated = Annotated[Whose, Named(("validated_on", "personal_validated_on"))]
 
 
 def whose_of(whose: Whose, name: str) -> Population | None:
@@ -70,7 +76,7 @@ class RoundRow:
     train_loss: Number | None  # mean over rows, in units of the task's loss
     # val_loss; val_accuracy, or val_r2 and, in the target's own unit, val_rmse and val_mae; of clients'
     # own models val_personal_loss and so on. Empty while the model is not validated yet.
-    figures: Annotated[Figures, Named(("val_",))] = field(default_factory=dict)
+    figures: Figures = named("val_")
     capped_clients: Count = 0  # that count as fewer rows than they have
     cohort: Names  # who was asked
     replies: Count  # clients in the sums
@@ -78,8 +84,8 @@ class RoundRow:
     bytes_up: Count  # clients to server, for training and validation
     bytes_down: Count
     seconds: Seconds
-    absent: Annotated[Absent, IfAny] = field(default_factory=dict)
-    validated_on: Validated = field(default_factory=dict)
+    absent: Absent = if_any(dict)
+    validated_on: Whose = named("validated_on", "personal_validated_on")
     best_round: Count | None = None  # so far; null where none is called best
 
     def figure(self, name: str) -> float | None:
@@ -112,15 +118,13 @@ class ClientRow:
     kind: str  # "data" before round 1, or the kind of the question that was answered
     round: Count = 0
     client: str
-    rows: Annotated[Split | None, IfAny] = None  # of the kind "data", as the next
-    label_counts: Annotated[tuple[Count, ...], IfAny] = ()  # rows of each class, all parts
-    fold: Annotated[Count | None, IfAny] = None  # whose model is scored, from 0
+    rows: Split | None = if_any()  # of the kind "data", as the next
+    label_counts: tuple[Count, ...] = if_any(tuple)  # rows of each class, all parts
+    fold: Count | None = if_any()  # whose model is scored, from 0
     # train_loss; val_loss and so on as in a round's row; test_loss, test_accuracy or test_r2 …
-    figures: Annotated[Figures, Named(("train_loss", "val_", "test_"))] = field(
-        default_factory=dict
-    )
-    absent: Annotated[Absent, IfAny] = field(default_factory=dict)
-    details: Annotated[dict[str, Any], Named(("",))] = field(default_factory=dict)  # whatever else
+    figures: Figures = named("train_loss", "val_", "test_")
+    absent: Absent = if_any(dict)
+    details: dict[str, Any] = named("")  # whatever else
     seconds: Seconds = 0.0
 
     def score(self, name: str) -> float | None:
@@ -137,7 +141,7 @@ class Event:
     severity: Severity
     round: Count | None = None
     client: str | None = None
-    details: Annotated[dict[str, Any], Named(("",))] = field(default_factory=dict)  # JSON values
+    details: dict[str, Any] = named("")  # JSON values
     message: str  # one sentence
 
 

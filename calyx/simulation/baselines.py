@@ -18,7 +18,7 @@ from calyx.model.training_config import EarlyStopping, TrainingConfig
 from calyx.model.weights import initial_model
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import Fitted, fit
-from calyx.questions.layouts import over_of
+from calyx.questions.segments import over_of
 from calyx.run.order import Terms
 from calyx.run.summary import BaselineScores
 from calyx.simulation.planning import Plan

@@ -29,7 +29,7 @@ class EmbeddedConfig:
 
     @property
     def clients_remember(self) -> bool:
-        """Whether clients outlive the server and know what they have answered, as sites do."""
+        """Whether clients outlive the server and know what they have answered (decision 0071)."""
         return self.name == "superlink"
 
     def count(self, clients: int) -> int:

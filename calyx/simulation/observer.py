@@ -6,6 +6,7 @@ It influences nothing and does not exist in deployment: the protocol shows a ser
 import logging
 
 from calyx.files.plain import append_lines
+from calyx.questions.registry import questions
 from calyx.run.folder import RunFolder
 from calyx.run.json_rows import as_json, gather
 from calyx.run.rows import ClientRow, Event, make_event
@@ -16,7 +17,6 @@ from client.journal import Note
 
 log = logging.getLogger(__name__)
 
-_ROW_KINDS = ("data", "train", "evaluate", "test", "cv")
 _EVENTS = {"finding": "finding", "coded": "coded", "refusal": "client-refused"}
 
 
@@ -43,13 +43,11 @@ class Observer:
 
     def note(self, client: str, note: Note, seconds: float = 0.0) -> None:
         """Take one entry of a client's journal."""
-        fields = finite_row(note.fields)
-        is_of_fold = (
-            "fold" in fields and note.kind != "cv"
-        )  # of its training: the run's own is shown
-        if note.kind == "statistics" or is_of_fold:
+        fields, question = finite_row(note.fields), questions().get(note.kind)
+        # Of a fold's training nothing is shown: the run's own is.
+        if question and (question.model == "none" or (question.is_of_round and "fold" in fields)):
             return
-        if note.kind in _ROW_KINDS:
+        if question or note.kind == "data":
             values = gather(ClientRow, {"round": 0} | fields)
             self._rows.append(
                 ClientRow(kind=note.kind, client=client, seconds=round(seconds, 4), **values)

@@ -17,7 +17,7 @@ from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
-from calyx.run.order import Cv, Terms, terms_of
+from calyx.run.order import Cv, Terms, terms_of, with_preprocessing
 from calyx.simulation.engine import EngineConfig, check_installed, read_engine
 from calyx.simulation.progress import Progress, silent
 from calyx.tasks.registry import load_task
@@ -28,14 +28,14 @@ from calyx.words.sentences import say_count, say_rows
 from client import journal
 from client.config import Site, node_config, read_site
 from client.failures import ClientFailure
-from client.gate.policy import all_beyond
+from client.gate.policy import PolicyConfig, all_beyond
 from client.journal import Note
 from client.rows.checks import UNLABELLED
 from client.rows.data import describe, prepare_rows
 from client.rows.part_checks import INFLATING
 from server.baseline import read_baseline
 from server.config import RunConfig, read_run
-from server.phase_order import check_phases
+from server.phase_order import check_phases, list_questions
 from server.sampling import check_cv, check_folds, check_replies, check_sizes
 from server.stopping import check_monitor
 from strategies.base import check_strategy
@@ -86,8 +86,8 @@ def check_config(config: dict[str, Any]) -> Checked:
     check_ranges(task.schema, preprocessing)
     check_fill(task.schema, preprocessing)
     check_phases(run.phases, preprocessing.name)
-    terms, clients = terms_of(config), len(task.clients)
-    terms = replace(terms, preprocessing=terms.preprocessing | {"name": preprocessing.name})
+    clients = len(task.clients)
+    terms = with_preprocessing(terms_of(config), name=preprocessing.name)
     check_strategy(terms, run.strategy.server, run.privacy, clients)
     check_monitor(run, task)
     check_sizes(run.privacy, clients, run.cohort_size, clients)
@@ -123,6 +123,7 @@ def check_simulated(checked: Checked) -> None:
             f"client.policy.privacy={policy.privacy} refuses every order of privacy={privacy.name}; set "
             "one of them, and the other follows."
         )
+    _check_questions(run, policy)
     for key in ("n_min", "h_min"):
         least, given = getattr(policy, key), getattr(privacy, key)
         if privacy.is_encrypted and least > given:
@@ -140,6 +141,14 @@ def check_simulated(checked: Checked) -> None:
             f"client.policy.bounds refuse every order of this run: {outside}. Change these keys, or "
             "the bounds."
         )
+
+
+def _check_questions(run: RunConfig, policy: PolicyConfig) -> None:
+    for kind in list_questions(run.phases, has_folds=run.cv.k is not None):
+        if kind not in policy.answered:
+            raise ConfigError(
+                f"client.policy.questions does not list {kind}, which this run asks; add it there."
+            )
 
 
 def asked_of(run: RunConfig, terms: Terms) -> Terms:

@@ -25,7 +25,7 @@ from calyx.data.schema import Part
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import resolve
 from calyx.model.evaluation import evaluate
-from calyx.model.makeup import Makeup, left_behind, makeup_of
+from calyx.model.makeup import Makeup, find_left_behind, makeup_of
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import Weights, hash_weights, initial_model, weights_of
 from calyx.run.order import Terms
@@ -162,7 +162,7 @@ def _try_out(asked: Rehearsal, said: tuple[str, ...]) -> Found:
     rows = some(able.parts["train"], min(MAX_ROWS, trial.cfg.batch_size))
     trained = train_once(trial, rows)
     makeup = makeup_of(models[1], width)
-    moved = left_behind(models[1], trained)
+    moved = find_left_behind(models[1], trained)
     objective = load_objective(terms.strategy.name, terms.strategy.local)
     contents_of(task, replace(makeup, left=tuple(moved)), objective, terms.training)
     check_objective(trial, terms, makeup, able)

@@ -125,6 +125,7 @@ class Csv:
 
     def __init__(self, section: Mapping[str, Any]) -> None:
         self._cfg = parse(CsvConfig, section, "task")
+        self.model_section = {**section, "clients": [], "w_max": None}
         self.w_max = self._cfg.w_max
         self.clients = tuple(sorted(map(one_form, self._cfg.clients)))
         target = self._cfg.schema.target

@@ -1,4 +1,4 @@
-"""Tasks and strategies by name: what is installed as an entry point is all that can be named."""
+"""Tasks, strategies and questions by name: what is installed as an entry point is all that can be named."""
 
 import inspect
 from functools import lru_cache
@@ -13,6 +13,8 @@ from calyx.tasks.task import Task
 from calyx.trust.measured import may_load
 from calyx.vector.weighing import check_w_max
 
+Kind = Literal["task", "strategy", "question"]
+GROUPS = {"task": "calyx.tasks", "strategy": "calyx.strategies", "question": "calyx.questions"}
 # What a class must have to be one: a look at its names, which finds an entry point that is another
 # thing altogether. Whether a task's attributes are right is seen when it is made and used.
 _METHODS = {
@@ -30,8 +32,17 @@ _WANTED = {
 @lru_cache(maxsize=64)  # reading the metadata of all installed packages takes milliseconds
 def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: ANN401 - its Protocol is the caller's
     """The class behind the entry point `name`. Raises ConfigError that lists what is installed."""
-    group = {"task": "calyx.tasks", "strategy": "calyx.strategies"}[kind]
-    points = entry_points(group=group)
+    cls = load_point(kind, name)
+    lacks = [method for method in _METHODS[kind] if not hasattr(cls, method)]
+    if not inspect.isclass(cls) or lacks:
+        (point,) = {point.value for point in entry_points(group=GROUPS[kind], name=name)}
+        raise _not_one(kind, name, point, lacks)
+    return cls
+
+
+def load_point(kind: Kind, name: str) -> Any:  # noqa: ANN401 - what it is, the caller looks at
+    """What the entry point `name` of a kind names. Raises ConfigError that lists what is installed."""
+    points = entry_points(group=GROUPS[kind])
     named = [point for point in points if point.name == name]
     if not named:
         installed = ", ".join(sorted(points.names))
@@ -41,7 +52,7 @@ def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: AN
         raise ConfigError(f"{packages} both bring a {kind} {name!r}; uninstall one of them.")
     _check_measured(kind, name, named[0])
     try:
-        cls = named[0].load()
+        return named[0].load()
     except Exception as error:
         package = named[0].dist.name if named[0].dist else named[0].value
         cause = printable(f"{type(error).__name__}: {error}", 200)
@@ -49,10 +60,6 @@ def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: AN
             f"The {kind} {name!r} of the package {package} cannot be imported ({cause}); mend "
             f"{named[0].value.partition(':')[0]}, or install the package again."
         ) from error
-    lacks = [method for method in _METHODS[kind] if not hasattr(cls, method)]
-    if not inspect.isclass(cls) or lacks:
-        raise _not_one(kind, name, named[0].value, lacks)
-    return cls
 
 
 def _check_measured(kind: str, name: str, point: EntryPoint) -> None:
@@ -72,15 +79,17 @@ def _not_one(kind: str, name: str, where: str, lacks: list[str]) -> ConfigError:
     )
 
 
-def load_task(section: Section) -> Task:
-    """The task of a config section, without what is none of its own.
+def own_section(section: Section) -> Section:
+    """What a task is made from: without a machine's `data_dir`, and the `faults` of a simulation."""
+    return {k: v for k, v in section.items() if k not in ("data_dir", "faults")}
 
-    That is `data_dir`, which belongs to a machine, and `faults`, which a simulation makes in rows.
-    """
+
+def load_task(section: Section) -> Task:
+    """The task of a config section. Raises ConfigError."""
     name = section.get("name")
     if not isinstance(name, str):
         raise ConfigError("The config key task.name is missing; give it a task's name.")
-    own = {k: v for k, v in section.items() if k not in ("data_dir", "faults")}
+    own = own_section(section)
     cls = load_class("task", name)
     where = f"{cls.__module__}:{cls.__qualname__}"
     try:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from calyx.config.section import Section
 from calyx.data.schema import Schema, Table
 from calyx.errors import ConfigError, printable
 
@@ -121,6 +122,16 @@ class OwnSplit(Protocol):
 def own_split(task: Task) -> str | None:
     """What of a task decides how rows are split, in words; None where nothing does."""
     return task.own_split if isinstance(task, OwnSplit) else None
+
+
+@runtime_checkable
+class OwnModelSection(Protocol):
+    """A task whose section names clients, or says what else a model does not follow from."""
+
+    @property
+    def model_section(self) -> Section:
+        """A section without that, of which the same model is made: it stands in the model's file."""
+        ...
 
 
 @runtime_checkable

@@ -42,14 +42,6 @@ _REFUSAL = re.compile(r"([a-z-]{1,40}) stage=([0-4]) ctx=([0-9a-f]{64}) accused=
 
 WEIGHT_KEY = "num-examples"  # what Flower's strategies weigh replies by
 NAME_QUERY = "query.name"
-TEST_TYPE = "evaluate.test"
-ORDER_TYPES = {  # by kind
-    "train": "train",
-    "evaluate": "evaluate",
-    "test": TEST_TYPE,
-    "statistics": "query.statistics",
-    "cv": "evaluate.cv",
-}
 STAGE_TYPES = {1: "query.share", 2: "query.mask", 3: "query.consent", 4: "query.reveal"}
 ABANDON_TYPE = "query.abandon"
 MAX_BODY_BYTES = 2**33  # of one stage: 2^30 elements of 4 bytes and their control data

@@ -1,10 +1,16 @@
-"""What one message asks of this client, all of it checked before any training."""
+"""The gate: what one order asks of this client, all of it checked before rows are worked on.
+
+Every question passes in one order: policy, agreed schema, weights, segments, context, ledger, and
+only then rows. Where the ledger counts by the version of the rows, they are read inside its step, once
+all else is admitted (decisions 0026 and 0064).
+"""
 
 import json
 import logging
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from flwr.app import Context, Message
@@ -12,12 +18,15 @@ from flwr.app import Context, Message
 from calyx.config.section import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import Hardware, apply, resolve
-from calyx.model.makeup import Makeup, check_left, left_behind, makeup_of
+from calyx.model.makeup import Makeup, check_left, find_left_behind, makeup_of
 from calyx.model.weights import Weights, hash_weights, initial_model, load_into
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.imputation import check_fill
-from calyx.questions.layouts import Parts, parts_of, weighed
+from calyx.questions.cv import num_folds, scored_folds
+from calyx.questions.question import Question
+from calyx.questions.registry import question_of
+from calyx.questions.segments import Asked, Contents, Segments, weigh
 from calyx.run.folds import stacked, unstacked
 from calyx.run.order import Order
 from calyx.tasks.causes import cause_of
@@ -48,7 +57,7 @@ log = logging.getLogger(__name__)
 class AssignedModel:
     """The model that an order is about, and what it is trained and judged with."""
 
-    weights: Weights  # the global ones; in a cross-validation of all folds' models, stacked
+    weights: Weights  # the global ones; of a cross-validation those of all folds, stacked
     beside: Weights  # tensors that came beside them
     fresh: (
         "nn.Module"  # the task's model as its seed makes it; others use it too, so it never changes
@@ -57,6 +66,7 @@ class AssignedModel:
     objective: LocalObjective
     store: Store | None  # where the strategy keeps something of this client
     hardware: Hardware
+    contents: Contents  # what clients add up
 
     def load(self, weights: Weights) -> "nn.Module":
         """A model of the task with these weights."""
@@ -69,7 +79,7 @@ class AssignedModel:
 
         The makeup has tried it on a few made-up rows; these are real ones.
         """
-        left = left_behind(self.fresh, trained)
+        left = find_left_behind(self.fresh, trained)
         shapes = dict(self.makeup.shapes)
         check_left(
             select_unkept(left, shapes, self.objective.suited(self.makeup).shared(list(shapes)))
@@ -78,15 +88,20 @@ class AssignedModel:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one message asks of this client, all of it checked, and the rows that it is asked about."""
+    """What one order asks of this client, all of it admitted; the rows are those that were noted."""
 
     site: Site
     order: Order
     sections: Sections  # of the order's terms
     rows: Rows  # before preprocessing
-    segments: Parts  # of the vector that answers
+    segments: Segments  # of the vector that answers
     opening: secure_mod.Opening | None  # None where nothing is encrypted
-    model: AssignedModel | None = None  # None: statistics are of no model
+    model: AssignedModel | None  # None where the question is of no model
+
+    @property
+    def question(self) -> Question:
+        """What is asked."""
+        return question_of(self.order.kind)
 
     @property
     def fixed(self) -> FixedPoint:
@@ -97,72 +112,67 @@ class Assignment:
 def open_assignment(message: Message, context: Context, site: Site, order: Order) -> Assignment:
     """Everything that can be refused is refused here. Raises Refusal, ClientFailure, ConfigError.
 
-    Rows come last: an order that could fail on them is one that the ledger has counted.
+    An order that could fail on the rows is one that the ledger has counted.
     """
-    sections = read_sections(order.terms)
+    question, sections = question_of(order.kind), read_sections(order.terms)
     privacy = sections.privacy
     check_policy(order, privacy, site.policy, is_site=site.is_deployed)
     check_agreed(order.terms, site)
-    hardware, cv = resolve(site.hardware), order.terms.cv
-    apply(hardware)
-    objective = load_objective(order.terms.strategy.name, order.terms.strategy.local)
-    makeup = _makeup(order)
-    own = makeup.weights
-    contents = contents_of(task_of(order.terms), makeup, objective, order.terms.training)
-    contents = weighed(contents, order.terms)
-    template = own | objective.beside(makeup.parameters)
-    if order.kind == "cv":
-        template = stacked([own] * num_folds(order))
-    weights = _read_weights(message, order, template)
-    parts = parts_of(order.kind, order.is_validated, privacy, contents, cv)
-    opening = None
+    model = None if question.model == "none" else _assigned_model(message, site, order)
+    if model is None:
+        _read_weights(message, order, {})
+    contents = Contents(task_of(order.terms)) if model is None else model.contents
+    segments = question.segments(Asked(contents, privacy, order.terms, order.is_validated))
 
+    @cache  # what is answered from is what the ledger has noted
     def read() -> Rows:
         note_rows(context, site)
         return read_settled(site, order)
 
+    opening = None
     if privacy.is_encrypted:
-        wanted = secure_mod.Wanted(privacy, parts, *_models(order, weights, list(own), site.name))
-        # A fold's model is scored once for each version of the rows.
-        version = (lambda: read().version) if order.kind == "cv" else str
+        wanted = secure_mod.Wanted(privacy, segments, *_models(order, model, site.name))
+        version: Callable[[], str] = (lambda: read().version) if question.needs_version else str
         opening = secure_mod.open_context(site, context, order, wanted, version)
-    rows = read()
-    compare(site, order, rows)
-    is_one = order.kind != "cv"  # model
-    model = AssignedModel(
-        weights={k: weights[k] for k in own} if is_one else weights,
-        beside={k: weights[k] for k in template if k not in own and is_one},
-        fresh=_pristine(*_key(order))[0],
+    compare(site, order, read())
+    return Assignment(site, order, sections, read(), segments, opening, model)
+
+
+def _assigned_model(message: Message, site: Site, order: Order) -> AssignedModel:
+    """The model that the message brings, which is that of the order and of its task.
+
+    Raises ClientFailure, and ConfigError for a model or a strategy that cannot be used.
+    """
+    hardware = resolve(site.hardware)
+    apply(hardware)
+    objective = load_objective(order.terms.strategy.name, order.terms.strategy.local)
+    fresh, makeup = _fresh(order)
+    contents = contents_of(task_of(order.terms), makeup, objective, order.terms.training)
+    contents, own = weigh(contents, order.terms), makeup.weights
+    template = own | objective.beside(makeup.parameters)
+    if question_of(order.kind).model == "folds":
+        template = own = stacked([own] * num_folds(order))
+    weights = _read_weights(message, order, template)
+    return AssignedModel(
+        weights={name: weights[name] for name in own},
+        beside={name: weights[name] for name in template if name not in own},
+        fresh=fresh,
         makeup=makeup,
         objective=objective,
         store=_store(site, order) if objective.has_state else None,
         hardware=hardware,
+        contents=contents,
     )
-    return Assignment(site, order, sections, rows, parts, opening, model)
 
 
-def _models(
-    order: Order, weights: Weights, own: list[str], client: str
-) -> tuple[str, tuple[str, ...]]:
+def _models(order: Order, model: AssignedModel | None, client: str) -> tuple[str, tuple[str, ...]]:
     """The hash of the model's own tensors, and those of the folds' models that `client` scores."""
-    if order.kind == "cv":
-        folds = scored_folds(order, client)
-        return order.weights, tuple(hash_weights(unstacked(weights, fold)) for fold in folds)
-    is_all = len(own) == len(weights)
-    return order.weights if is_all else hash_weights({name: weights[name] for name in own}), ()
-
-
-def scored_folds(order: Order, client: str) -> list[int]:
-    """The folds whose models `client` scores in a cross-validation: all, or its own only."""
-    if order.terms.cv is not None and isinstance(order.terms.cv.k, int):
-        return list(range(num_folds(order)))
-    return [sorted(name for group in order.groups for name in group).index(client)]
-
-
-def num_folds(order: Order) -> int:
-    """Models that the order of a cross-validation carries: one a fold, or one a client."""
-    k = order.terms.cv.k if order.terms.cv else "clients"
-    return k if isinstance(k, int) else sum(map(len, order.groups))
+    if model is None:
+        return "", ()
+    if question_of(order.kind).model == "folds":
+        scored = scored_folds(order, client)
+        return order.weights, tuple(hash_weights(unstacked(model.weights, i)) for i in scored)
+    return hash_weights(model.weights) if model.beside else order.weights, ()
 
 
 def _read_weights(message: Message, order: Order, template: Weights) -> Weights:
@@ -171,8 +181,11 @@ def _read_weights(message: Message, order: Order, template: Weights) -> Weights:
     except CalyxError as error:
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, str(error)) from None
     if hash_weights(weights) != order.weights:
-        raise ClientFailure(FailureCode.WEIGHTS_REFUSED, "The weights are not those of the order.")
-    is_first = order.kind == "train" and order.round == 1
+        why = (
+            "The weights are not those of the order." if template else "Statistics are of no model."
+        )
+        raise ClientFailure(FailureCode.WEIGHTS_REFUSED, why)
+    is_first = question_of(order.kind).trains and order.round == 1
     if is_first and order.weights != hash_weights(template):
         raise ClientFailure(
             FailureCode.WEIGHTS_REFUSED,
@@ -190,10 +203,10 @@ def _store(site: Site, order: Order) -> Store:
     return Store(site.store, order.run, site.name)
 
 
-def _makeup(order: Order) -> Makeup:
-    """Of the order's model. Raises ClientFailure where it cannot be made, which no row decides."""
+def _fresh(order: Order) -> "tuple[nn.Module, Makeup]":
+    """The order's model before round 1. Raises ClientFailure where no row decides that there is none."""
     try:
-        return _pristine(*_key(order))[1]
+        return _pristine(*_key(order))
     except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
         log.debug("The model of an order cannot be made.", exc_info=True)
         raise ClientFailure(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from calyx.config.section import digest
+from calyx.questions.question import Question
+from calyx.questions.registry import question_of, recall
 from calyx.run.folds import CV_RUN, fold_run, own_run
 from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -33,7 +35,7 @@ class RunEntry:
     links: list[str] = field(default_factory=list)  # newest number, digest of what made its model
     trained: list[int] = field(default_factory=list)  # rounds
     evaluated: list[int] = field(default_factory=list)  # numbers of models
-    tested: list[int] = field(default_factory=list)  # numbers of models; of cv: rounds
+    scored: dict[str, list[int]] = field(default_factory=dict)  # kind → models; of folds: rounds
     seen: list[int] = field(default_factory=list)  # values of `rounds` in orders to train
     revealed: list[str] = field(default_factory=list)  # ctx, root, round of the last training
     is_joined: bool = False  # it was met in its middle, and counts as that
@@ -41,34 +43,33 @@ class RunEntry:
 
     @property
     def has_begun(self) -> bool:
-        """Whether it has asked for anything but statistics."""
-        return any(kind != "statistics" for kind in self.last)
+        """Whether it has asked for anything of a model."""
+        return any(recall(kind).model != "none" for kind in self.last)
 
     def take(self, order: Mapping[str, object]) -> None:
         """Add an order of the ledger, as a line of its file holds it."""
         kind, at = str(order["kind"]), _numbers(order["at"])
+        question = recall(kind)
         self.last[kind], self.ctx = at, str(order["ctx"])
         self.is_joined |= "joined" in order
         if "weights" not in order:
             self.is_partly_known = True
             return
         self.members = str(order["members"])
-        number = _number(kind, at[0])
-        if kind != "statistics":
-            self.models.setdefault(_label(kind, at[0]), str(order["weights"]))
-        if kind == "cv":
-            _once(self.tested, at[0])
+        number = question.number(at[0])
+        if question.model != "none":
+            self.models.setdefault(_label(question, at[0]), str(order["weights"]))
+        if question.counted == "scores":
+            _once(self.scored.setdefault(kind, []), at[0])
         if number is None:
             return
-        if kind != "test":
+        if question.names_sums:
             self.links = [str(number), str(order["links"])]
-        if kind == "train":
+        if question.trains:
             _once(self.trained, at[0])
             _once(self.seen, int(str(order["rounds"])))
-        if kind == "evaluate" or order["validated"]:
+        if question.counted == "evaluations" or order["validated"]:
             _once(self.evaluated, number)
-        if kind == "test":
-            _once(self.tested, number)
 
 
 def line_of(order: Order) -> dict[str, object]:
@@ -92,19 +93,20 @@ def is_join(runs: Mapping[str, RunEntry], order: Order) -> bool:
     terms say so, since anybody can give a run such a name.
     """
     entry = runs.get(order.run)
-    if (entry is not None and entry.has_begun) or (order.kind, order.round) == ("train", 1):
+    question = question_of(order.kind)
+    if (entry is not None and entry.has_begun) or (question.trains and order.round == 1):
         return False
     own, cv = own_run(order.run), order.terms.cv
     is_fold = cv is not None and cv.fold is not None and order.run == fold_run(own, cv.fold)
     is_met = is_fold and any(one.is_joined for run, one in runs.items() if own_run(run) == own)
-    return order.kind in ("train", "evaluate", "test") and not is_met
+    return question.is_of_round and not is_met
 
 
 def check_cv_begins(order: Order, runs: Mapping[str, RunEntry]) -> None:
     """A2: folds are scored where one of them was trained. Raises ClientFailure (`order-refused`)."""
     known = runs.get(order.run)
-    if order.kind != "cv" or (known is not None and known.has_begun):
-        return  # of a run with this name nothing else is asked: `client.policy` says so
+    if question_of(order.kind).model != "folds" or (known is not None and known.has_begun):
+        return  # of a run with this name nothing else is asked: `client.gate.policy` says so
     base = re.escape(order.run.removesuffix(CV_RUN))
     folds = re.compile(rf"{base}-fold-[0-9]+")
     if not any(folds.fullmatch(run) and entry.has_begun for run, entry in runs.items()):
@@ -124,10 +126,11 @@ def check_order(entry: RunEntry | None, order: Order, tell: Callable[[str], obje
     _check_links(order)
     if entry is None:
         return
-    number = _number(order.kind, order.round)
-    if order.kind != "statistics":
+    question = question_of(order.kind)
+    number = question.number(order.round)
+    if question.model != "none":
         _check_model(entry, order)
-    if number is not None:
+    if number is not None and question.names_sums:
         _check_same_links(entry, order, number)
         _check_own_link(entry, order, number, tell)
     _check_forward(entry, order)
@@ -142,28 +145,27 @@ def check_scores(entry: RunEntry | None, order: Order, seen: int) -> None:
     Where cohorts are drawn they are as many as rounds: who was not drawn is tested all the same.
     Raises Refusal (`daily-limit`).
     """
-    if entry is None or entry.is_partly_known or order.kind not in ("test", "cv"):
+    question = question_of(order.kind)
+    if entry is None or entry.is_partly_known or question.counted != "scores":
         return
-    is_drawn = order.terms.cohort_size is not None and order.kind == "test"
+    is_drawn = order.terms.cohort_size is not None and question.is_of_round
     most = order.rounds if is_drawn else seen + _SPARE_TESTS
-    if order.round not in entry.tested and len(entry.tested) >= most:
+    scored = entry.scored.get(order.kind, [])
+    if order.round not in scored and len(scored) >= most:
         raise _refusal(
             RefusalCode.DAILY_LIMIT,
-            f"{_what(order)} would be number {len(entry.tested) + 1} of this run, and {most} are answered: "
+            f"{_what(order)} would be number {len(scored) + 1} of this run, and {most} are answered: "
             "one, and one more for each number of `rounds` that it was trained for.",
         )
 
 
 def _check_links(order: Order) -> None:
     """A3: a model that was trained names the sums that made it, each once."""
-    contexts = [link.ctx for link in order.previous]
-    is_first = order.kind in ("statistics", "test", "cv") or (order.kind, order.round) == (
-        "train",
-        1,
-    )
-    if is_first and contexts:
+    contexts, question = [link.ctx for link in order.previous], question_of(order.kind)
+    has_links = question.names_sums and not (question.trains and order.round == 1)
+    if not has_links and contexts:
         raise _broken(f"{_what(order)} names sums that it cannot have come from")
-    if not is_first and not 1 <= len(contexts) <= len(order.groups):
+    if has_links and not 1 <= len(contexts) <= len(order.groups):
         raise _broken(
             f"{_what(order)} names {len(contexts)} sums of the training before, and 1 to "
             f"{len(order.groups)} are expected"
@@ -174,7 +176,7 @@ def _check_links(order: Order) -> None:
 
 def _check_model(entry: RunEntry, order: Order) -> None:
     """A5: a number stands for one model, in whatever kind of order and attempt; so of all folds."""
-    label = _label(order.kind, order.round)
+    label = _label(question_of(order.kind), order.round)
     if entry.models.get(label, order.weights) != order.weights:
         raise ClientFailure(
             FailureCode.WEIGHTS_REFUSED,
@@ -184,7 +186,7 @@ def _check_model(entry: RunEntry, order: Order) -> None:
 
 def _check_same_links(entry: RunEntry, order: Order, number: int) -> None:
     """A3: training t and evaluation t - 1 are of one model, which the same sums made."""
-    if order.kind == "test" or not entry.links:
+    if not entry.links:
         return
     newest, links = entry.links
     if newest == str(number) and links != _links(order):
@@ -195,7 +197,7 @@ def _check_own_link(
     entry: RunEntry, order: Order, number: int, tell: Callable[[str], object]
 ) -> None:
     """A4: the model after a sum that this client helped to open comes from that sum."""
-    if order.kind == "test" or not entry.revealed:
+    if not entry.revealed:
         return
     ctx, root, last = entry.revealed
     named = {link.ctx: link.root for link in order.previous}
@@ -217,10 +219,11 @@ def _check_own_link(
 
 def _check_forward(entry: RunEntry, order: Order) -> None:
     """A6: nothing is trained again that was judged, nor judged that was trained on since."""
-    is_back = (order.kind == "train" and order.round <= max(entry.evaluated, default=-1)) or (
-        order.kind == "evaluate" and order.round < max(entry.trained, default=0)
-    )
-    if is_back:
+    is_back = {
+        "trainings": order.round <= max(entry.evaluated, default=-1),
+        "evaluations": order.round < max(entry.trained, default=0),
+    }
+    if is_back.get(question_of(order.kind).counted, False):
         raise _refusal(
             RefusalCode.ROUND_REPLAYED, f"{_what(order)} comes after orders of a later model."
         )
@@ -228,10 +231,11 @@ def _check_forward(entry: RunEntry, order: Order) -> None:
 
 def _check_evaluations(entry: RunEntry, order: Order) -> None:
     """A7: no more models are judged than were trained, or than a run of drawn cohorts has rounds."""
-    if order.kind != "evaluate" and not order.is_validated:
+    question = question_of(order.kind)
+    if question.counted != "evaluations" and not order.is_validated:
         return
-    number = _number(order.kind, order.round)
-    most = len({*entry.trained, order.round} if order.kind == "train" else entry.trained)
+    number = question.number(order.round)
+    most = len({*entry.trained, order.round} if question.trains else entry.trained)
     most += _SPARE_EVALUATIONS
     if order.terms.cohort_size is not None:
         most = order.rounds
@@ -243,15 +247,10 @@ def _check_evaluations(entry: RunEntry, order: Order) -> None:
         )
 
 
-def _number(kind: str, round: int) -> int | None:
-    """Of the model that an order is about; None of statistics and of all folds' scores."""
-    return {"train": round - 1, "evaluate": round, "test": round}.get(kind)
-
-
-def _label(kind: str, round: int) -> str:
+def _label(question: Question, round: int) -> str:
     """Of the models that an order carries: a number, or all folds' after a round."""
-    number = _number(kind, round)
-    return f"{kind} {round}" if number is None else str(number)
+    number = question.number(round)
+    return f"{question.kind} {round}" if number is None else str(number)
 
 
 def _links(order: Order) -> str:
@@ -259,13 +258,7 @@ def _links(order: Order) -> str:
 
 
 def _what(order: Order) -> str:
-    names = {
-        "train": "training",
-        "evaluate": "evaluation",
-        "test": "test",
-        "cv": "scoring of folds",
-    }
-    return f"The {names.get(order.kind, 'audit')} of round {order.round}"
+    return f"The {question_of(order.kind).noun} of round {order.round}"
 
 
 def _once(numbers: list[int], number: int) -> None:

@@ -20,6 +20,7 @@ from calyx.files.plain import (
     strict_json,
     write_atomically,
 )
+from calyx.questions.registry import question_of, recall
 from calyx.run.folds import own_run
 from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -103,7 +104,7 @@ class Ledger:
             check_continues(entry, order, group, ctx)
         check_order(entry, order, tell)
         runs = self.runs
-        if order.kind == "cv":
+        if question_of(order.kind).model == "folds":
             runs = {run: one for run, one in runs.items() if own_run(run) == own_run(order.run)}
         elif entry is not None:
             runs = {order.run: entry}
@@ -123,7 +124,7 @@ class Ledger:
             self._write({"event": "clock", "time": now})
         starts, met, sums, failures = (self._of_day(name, now) for name in _COUNTED)
         day = Day(starts, met, sums, failures, _recent(self.unfinished.values(), now))
-        is_start = order.kind != "statistics" and not self._has_begun(order.run)
+        is_start = question_of(order.kind).model != "none" and not self._has_begun(order.run)
         joins = limits.joins is not None and is_join(self.runs, order)
         check_day(limits, day, now, is_start=is_start, is_join=joins)
         if limits.joins is not None:
@@ -140,7 +141,7 @@ class Ledger:
         return to_come(kept, now)
 
     def _has_begun(self, run: str) -> bool:
-        """Whether the run has asked for anything but statistics."""
+        """Whether the run has asked for anything of a model."""
         return run in self.runs and self.runs[run].has_begun
 
     def check_scored(self, folds: Sequence[str], data: str) -> None:
@@ -244,7 +245,7 @@ class Ledger:
     def _apply_order(self, line: dict[str, object], now: float) -> None:
         run, ctx = str(line["run"]), str(line["ctx"])
         # An audit belongs to a run, and is answered once for the same rows.
-        if line["kind"] != "statistics" and not self._has_begun(run):
+        if recall(str(line["kind"])).model != "none" and not self._has_begun(run):
             note(self.starts, now)
         if "joined" in line:
             note(self.joins, now)

@@ -61,6 +61,7 @@ def _limits(policy: PolicyConfig, usual: PolicyConfig, roster: int | None) -> It
     wrong += ["privacy"] * (policy.privacy == "none")
     wrong += ["sampling"] * (policy.sampling == "trusted")
     wrong += ["leave_one_out"] * policy.leave_one_out
+    wrong += ["questions"] * bool({*policy.answered} - {*usual.answered})
     wrong += ["max_colluders"] * _withstands_fewer(policy.max_colluders, roster)
     for key in sorted(wrong, key=list(vars(usual)).index):
         yield Looser(key, value_shown(getattr(policy, key)), value_shown(getattr(usual, key)))

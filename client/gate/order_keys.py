@@ -24,12 +24,11 @@ from calyx.preprocessing.config import PreprocessingConfig
 from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import Cv, Order, Terms
 from calyx.survey.blocks import StatisticsConfig
-from calyx.tasks.registry import load_class
+from calyx.tasks.registry import GROUPS, load_class
 from calyx.tasks.task import TypedSection
 from calyx.trust.measured import may_load
 
 NAME = "{}"
-GROUPS = {"task": "calyx.tasks", "strategy": "calyx.strategies"}
 ALIKE = 0.75  # how near a key is to one that there is, of 1, for it to be what is meant
 Kinds = Mapping[str, Types]  # annotations of what may be there, by pattern
 
@@ -44,7 +43,7 @@ def order_keys(tasks: tuple[str, ...] | None) -> Kinds:
     own = {key: order[key] for key in ("rounds", "deadline_s")} | {"seed": terms["seed"]}
     own |= {"cv.k": fields_of(Cv)["k"], "task.w_max": terms["w_max"]}
     own |= {"cohort_size": terms["cohort_size"]}
-    own |= {f"{kind}.name": _one_of(_installed(kind)) for kind in GROUPS}
+    own |= {f"{kind}.name": _one_of(_installed(kind)) for kind in ("task", "strategy")}
     own |= {"task.faults": object, f"task.faults.{NAME}": object}  # of simulations
     found = {key: [kind] for key, kind in own.items()}
     sections = {

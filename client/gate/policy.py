@@ -19,8 +19,10 @@ from calyx.config.section import (
 )
 from calyx.errors import CalyxError, printable
 from calyx.privacy.section import Mode, PrivacyConfig
+from calyx.questions.question import Question
+from calyx.questions.registry import kinds, question_of
 from calyx.run.folds import CV_RUN
-from calyx.run.order import Kind, Order, Terms, from_json
+from calyx.run.order import Order, Terms, from_json
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Sampling, default_colluders
@@ -34,6 +36,7 @@ from client.gate.sections import read_sections
 _NO_BOUND = "there is no bound for "
 SHOWN = 80  # characters of a key or value in a sentence
 ADDED = {"joins_a_day": 2, "unfinished_a_day": 100, "pace_s": 2}  # keys that older files lack
+ANSWERED = ("train", "evaluate", "test", "cv", "statistics")  # where `questions` is null
 SHORTEST_PACE_S = 0.01
 PACES = 3  # multiples of `pace_s` that a deadline leaves for a reply at least
 
@@ -56,6 +59,8 @@ class PolicyConfig:
     # are run; 0: at once, and early stopping shows. In simulation nobody waits.
     pace_s: NonNegativeFloat
     leave_one_out: bool  # whether it scores a model meant for it alone, as cv.k=clients asks
+    # Kinds of orders that it answers; null, and absent in older files: `ANSWERED`.
+    questions: tuple[str, ...] | None = None
     statistics: tuple[Item, ...] | None  # what may be measured of its rows; null: everything
     min_cell: (
         PositiveInt  # rows that a statistic's cell stands for at least; smaller ones are hidden
@@ -65,13 +70,27 @@ class PolicyConfig:
     bounds: dict[str, JsonValue] | None
 
     def __post_init__(self) -> None:
-        """Refuse a bound that would bound nothing, and a pace that no clock keeps."""
+        """Refuse a bound that would bound nothing, a pace that no clock keeps, an unknown question."""
         if 0 < self.pace_s < SHORTEST_PACE_S:
             raise ValueError(f"pace_s must be 0 or at least {SHORTEST_PACE_S}")
         check_bounds(self.bounds or {})
+        if self.questions is None:
+            return
+        if not self.questions:
+            raise ValueError("questions is empty, which refuses every order: list what is answered")
+        installed = kinds()
+        for kind in self.questions:
+            if kind not in installed:
+                listed = ", ".join(installed)
+                raise ValueError(f"questions lists {kind!r:.80}, which is none of {listed}")
+
+    @property
+    def answered(self) -> tuple[str, ...]:
+        """Kinds of orders that it answers."""
+        return ANSWERED if self.questions is None else self.questions
 
 
-def accept(message: Message, client: str, kind: Kind) -> Order:
+def accept(message: Message, client: str, kind: str) -> Order:
     """The order of `message`, every field checked for sense. Raises ClientFailure."""
     try:
         order = from_json(wire.read_order(message))
@@ -95,29 +114,30 @@ def _check_cohort(order: Order, client: str) -> None:
 
 def _check_round(order: Order) -> None:
     """Rule A1 of docs/secagg.md §10, and what else no run asks for."""
-    if (order.round == 0) != (order.kind == "statistics"):
+    question = question_of(order.kind)
+    if (order.round == 0) != (question.model == "none"):
         raise _senseless(f"no run asks for {order.kind} in round {order.round}")
     if order.round > order.rounds:
         raise _senseless(f"its round {order.round} is after the last, {order.rounds}")
     if order.best and order.best >= order.round:
         raise _senseless(f"its best round {order.best} is none before its round {order.round}")
-    if order.is_validated and order.kind != "train":
+    if order.is_validated and not question.trains:
         raise _senseless("only a training can also validate")
-    _check_folds(order)
+    _check_folds(order, question)
 
 
-def _check_folds(order: Order) -> None:
+def _check_folds(order: Order, question: Question) -> None:
     """The same of cross-validation: a run of its own for each fold, and one that scores them all."""
-    cv = order.terms.cv
-    if order.kind == "cv" and cv is None:
+    cv, is_of_folds = order.terms.cv, question.model == "folds"
+    if is_of_folds and cv is None:
         raise _senseless("it scores a cross-validation and has none")
-    if order.kind == "cv" and not order.run.endswith(CV_RUN):
+    if is_of_folds and not order.run.endswith(CV_RUN):
         raise _senseless(f"a run that scores folds has a name in {CV_RUN}")
-    if order.kind != "cv" and order.run.endswith(CV_RUN):
+    if not is_of_folds and order.run.endswith(CV_RUN):
         raise _senseless(f"a run with a name in {CV_RUN} scores folds, and does no {order.kind}")
-    if cv is not None and (cv.fold is None) != (order.kind in ("cv", "statistics")):
+    if cv is not None and (cv.fold is not None) != question.is_of_round:
         raise _senseless("a training is of one fold, and statistics and scores are of all")
-    if order.kind == "cv" and order.round != order.rounds:
+    if is_of_folds and order.round != order.rounds:
         raise _senseless(f"it scores folds in round {order.round} of {order.rounds}")
     if cv is not None and cv.fold is not None and isinstance(cv.k, int) and cv.fold >= cv.k:
         raise _senseless(f"it names fold {cv.fold} of {cv.k}, which are counted from 0")
@@ -134,6 +154,10 @@ def check_policy(
 
     Raises Refusal.
     """
+    if order.kind not in policy.answered:
+        raise _outside(
+            f"it asks for {order.kind}, which this site's policy.questions does not list"
+        )
     if privacy.name != policy.privacy:
         raise _outside(f"it wants privacy={privacy.name}, and this site allows {policy.privacy}")
     if is_site and order.terms.task.get("faults") is not None:
@@ -182,7 +206,7 @@ def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, rost
     ):  # which may have lost one
         raise _senseless(f"it leaves out client {cv.fold}, and the roster has {len(roster)}")
     drawn, cohort = order.terms.cohort_size, sum(map(len, order.groups))
-    if order.kind == "train" and drawn is not None and cohort > drawn:
+    if question_of(order.kind).trains and drawn is not None and cohort > drawn:
         raise _senseless(f"its cohort has {cohort} clients, and cohort_size is {drawn}")
     if privacy.groups == "all" or len(order.groups) != privacy.groups:
         raise _outside(f"it has {len(order.groups)} groups and privacy.groups={privacy.groups}")

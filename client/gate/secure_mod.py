@@ -15,7 +15,8 @@ from flwr.app import Context, Message, RecordDict
 
 from calyx.errors import WireError
 from calyx.privacy.section import PrivacyConfig
-from calyx.questions.layouts import Parts, rules_of
+from calyx.questions.registry import question_of
+from calyx.questions.segments import Segments, rules_of
 from calyx.run.order import Order, to_json
 from calyx.secagg.participant import Call, Member, abandon, answer, begin
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -56,7 +57,7 @@ class Wanted:
     """What an order asks for, as its other fields say it."""
 
     privacy: PrivacyConfig
-    parts: Parts
+    segments: Segments
     model: str = ""  # hash of the model's own tensors; of folds, of all their models together
     folds: tuple[str, ...] = ()  # hashes of the folds' models that this client would score
 
@@ -69,7 +70,7 @@ def open_context(
     It comes before any training: what would be refused later costs nothing now. `data` is asked
     for a digest of this client's rows, once nothing else speaks against reading them.
     """
-    member, privacy, parts = site.member, wanted.privacy, wanted.parts
+    member, privacy = site.member, wanted.privacy
     if member is None:
         raise Refusal(
             RefusalCode.OUTSIDE_POLICY, "This client has no key or roster; see client.identity."
@@ -77,8 +78,8 @@ def open_context(
     check_rules(order, privacy, site.policy, member.roster)
     group = next(i for i, names in enumerate(order.groups) if site.name in names)
     names = order.groups[group]
-    size = (len(order.groups), len(names))
-    rules = rules_of(privacy, parts, len(member.roster), size)
+    everybody, groups = len(member.roster), len(order.groups)
+    rules = rules_of(privacy, wanted.segments, everybody, groups, len(names))
     if len(names) < rules.smallest_sum(len(names)):
         raise Refusal(
             RefusalCode.TOO_FEW_CLIENTS,
@@ -140,7 +141,7 @@ def advertise(opening: Opening, vector: Residues) -> RecordDict:
     body = begin(opening.member, opening.session, vector, os.urandom)
     patience = _GRACE * order.deadline_s
     roster = opening.member.roster.digest.hex()
-    number = order.round if order.kind == "train" else 0
+    number = order.round if question_of(order.kind).trains else 0
     head = (opening.session, order.run, number, roster, opening.answers, tuple(gone))
     memory.keep(Open(*head, expires=now + patience, patience=patience))
     return wire.stage_content(opening.session.ctx, body)

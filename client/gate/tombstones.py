@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from calyx.config.section import digest
+from calyx.questions.evaluate import QUESTION as EVALUATE
+from calyx.questions.registry import question_of
 from calyx.run.order import Abandoned, Order
 from calyx.secagg.keys import verify
 from calyx.secagg.roster import Roster
@@ -35,11 +37,11 @@ def vector_keys(order: Order, model: str, data: str) -> tuple[str, ...]:
     this client's rows, takes its place. So a client gives them once for each version of its data,
     whatever the run and its settings.
     """
-    task = order.terms.task["name"]
-    if order.kind == "statistics":
-        return (digest([task, order.kind, data]),)
-    quantities = [order.kind, "evaluate"] if order.is_validated else [order.kind]
-    return tuple(digest([task, q, model]) for q in quantities)
+    task, subject = order.terms.task["name"], model
+    if question_of(order.kind).model == "none":
+        subject = data
+    quantities = [order.kind, EVALUATE.kind] if order.is_validated else [order.kind]
+    return tuple(digest([task, quantity, subject]) for quantity in quantities)
 
 
 def proves(proof: Abandoned, stone: Tombstone | None, roster: Roster) -> bool:

@@ -6,22 +6,26 @@ of its model adds to a count of such clients, and to no figure (decision 0033).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from calyx.data.schema import Part, Schema
+from calyx.data.schema import Part
 from calyx.machine.hardware import apply
-from calyx.model.details import no_details, told_details
+from calyx.model.details import coarsen_details, no_details
 from calyx.model.evaluation import evaluate
 from calyx.model.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.model.spread import spread_counts
-from calyx.model.weights import Weights
-from calyx.questions.layouts import over_of
+from calyx.questions.cv import scored_folds
+from calyx.questions.evaluate import QUESTION as EVALUATE
+from calyx.questions.question import Question
+from calyx.questions.segments import over_of
 from calyx.vector.contribution import Contribution
 from calyx.vector.figures import Figures, as_row, none_of
 from client import journal
-from client.gate.assignment import scored_folds
 from client.learning.contribution import Answer
 from client.learning.preparation import Client, select_fold
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,13 @@ class _Subject:
 
     client: Client
     round: int  # whose model it is
-    kind: Literal["evaluate", "test", "cv"]
+    question: Question
     fold: dict[str, int]  # for the journal
 
     @property
     def rows(self) -> Literal["validation", "test"]:
         """The part of the client's rows."""
-        return "validation" if self.kind == "evaluate" else "test"
+        return "test" if self.question.part == "test" else "validation"
 
     @property
     def part(self) -> Part:
@@ -55,50 +59,43 @@ def judge(clients: Sequence[Client]) -> list[Answer]:
 
 
 def _models_of(client: Client) -> Iterator[_Subject]:
-    order, name = client.assignment.order, client.assignment.site.name
-    match order.kind:
-        case "cv":
-            for fold in scored_folds(order, name):
-                yield _Subject(select_fold(client, fold), order.rounds, "cv", {"fold": fold})
-        case "test":
-            yield _Subject(client, order.round, "test", client.fold)
-        case "train":
-            yield _Subject(client, order.round - 1, "evaluate", client.fold)
-        case _:
-            yield _Subject(client, order.round, "evaluate", client.fold)
+    assignment = client.assignment
+    question, order = assignment.question, assignment.order
+    if question.model == "folds":
+        for fold in scored_folds(order, assignment.site.name):
+            yield _Subject(select_fold(client, fold), order.rounds, question, {"fold": fold})
+        return
+    number = question.number(order.round) or 0
+    yield _Subject(client, number, EVALUATE if question.trains else question, client.fold)
 
 
 def _judge(subject: _Subject) -> Contribution:
-    client, model, part = subject.client, subject.client.model, subject.part
-    schema = client.data.task.schema
+    client, part, schema = subject.client, subject.part, subject.client.data.task.schema
     over = over_of(client.assignment.sections.privacy)
-    own = model.store.until(subject.round) if model.store else {}
-    # Layers that nobody trained are no model: a client that lacks its own is counted, and not judged.
-    result = None
-    if model.objective.has_layers(model.makeup, own):
-        result = _evaluate(subject, model.objective.localised(model.weights, own))
+    own = client.kept(subject.round)
+    result = _evaluate(subject, client.load(own))
     prefix = "val_" if subject.rows == "validation" else "test_"
     told = _figures(subject, result).named(prefix)
     counts = counts_of(result, schema, over)
-    if model.objective.personal() is not None:
-        personal = _evaluate(subject, own) if own else None
+    if client.model.objective.personal() is not None:
+        personal = _evaluate(subject, client.model.load(own) if own else None)
         told |= _figures(subject, personal).named(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
     if subject.rows == "test" and result is None:
         counts |= spread_counts(schema, None, 0) | no_details(schema, over)
     elif subject.rows == "test" and result is not None:
         counts |= spread_counts(schema, result.score, len(part))
-        counts |= told_details(result.beside, client.assignment.site.policy.min_cell)
+        counts |= coarsen_details(result.beside, client.assignment.site.policy.min_cell)
     about = {"round": subject.round, **subject.fold, **as_row(told)}
-    journal.write(subject.kind, **about, num_examples=len(part))
+    journal.write(subject.question.kind, **about, num_examples=len(part))
     # Outputs that are not finite are a count in the sum: a failure here would answer, of this client
     # alone, whether its rows make a chosen model diverge.
     return Contribution(1, {}, {}, counts)
 
 
 def _figures(subject: _Subject, result: Evaluation | None) -> Figures:
-    """This client's own figures, for its journal: loss and score; None is a model that it lacks."""
-    schema: Schema = subject.client.data.task.schema
+    """Loss and score of this client alone, for its journal; without a `result` it lacks the model."""
+    schema = subject.client.data.task.schema
     names = ("loss", metric_name(schema))
     if result is None:
         return none_of(names, "it took part in no round, and has no model of its own")
@@ -106,7 +103,8 @@ def _figures(subject: _Subject, result: Evaluation | None) -> Figures:
     return figures(schema, counts_of(result, schema, "rows"), empty=empty).only(names)
 
 
-def _evaluate(subject: _Subject, weights: Weights) -> Evaluation:
-    model = subject.client.model
-    net = model.load(weights).to(model.hardware.device)
-    return evaluate(net, subject.part, apply(model.hardware), is_test=subject.rows == "test")
+def _evaluate(subject: _Subject, net: "nn.Module | None") -> Evaluation | None:
+    if net is None:
+        return None
+    device = apply(subject.client.model.hardware)
+    return evaluate(net.to(device), subject.part, device, is_test=subject.rows == "test")

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from calyx.data.schema import Table
 from calyx.inspection.local import local_findings
-from calyx.questions.layouts import survey_of
+from calyx.questions.statistics import survey_of
 from calyx.survey.blocks import ALL, ITEMS, TRAIN, fold_name
 from calyx.survey.measuring import measure as measure_samples
 from calyx.vector.contribution import Contribution
@@ -36,7 +36,7 @@ def _measure(assignment: Assignment) -> Answer:
         samples[fold_name(fold)] = parts["train"]
     allowed = ITEMS if site.policy.statistics is None else site.policy.statistics
     counts = measure_samples(survey, samples, site.policy.min_cell, allowed)
-    journal.write("statistics", samples=list(survey.samples), rows=len(rows.table))
+    journal.write(assignment.question.kind, samples=list(survey.samples), rows=len(rows.table))
     return (Contribution(1, {}, {}, counts),)
 
 

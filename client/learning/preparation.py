@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from calyx.model.weights import Weights
 from calyx.run.folds import CV_RUN, fold_run, unstacked
 from client.gate.assignment import AssignedModel, Assignment
 from client.rows.data import ClientData, prepare_rows, with_all_tested
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,20 @@ class Client:
         """For the journal: the fold whose training this is, if any."""
         cv = self.assignment.order.terms.cv
         return {} if cv is None or cv.fold is None else {"fold": cv.fold}
+
+    def kept(self, round: int) -> Weights:
+        """What the strategy keeps of this client with the model of a round; nothing where it keeps none."""
+        return self.model.store.until(round) if self.model.store else {}
+
+    def load(self, kept: Weights) -> "nn.Module | None":
+        """The model as this client has it; None where it lacks layers that nobody sends.
+
+        Layers that were never trained are no model (decision 0033).
+        """
+        model = self.model
+        if not model.objective.has_layers(model.makeup, kept):
+            return None
+        return model.load(model.objective.localised(model.weights, kept))
 
 
 def prepare(assignments: Sequence[Assignment]) -> list[Client]:

@@ -63,7 +63,9 @@ def _learn(client: Client) -> Answer:
     num_examples = len(parts["train"])
     losses = _losses(trained, len(parts["validation"]))
     about = {"round": order.round, **client.fold, **finite_row(losses)}
-    journal.write("train", **about, epochs=trained.epochs, num_examples=num_examples)
+    journal.write(
+        client.assignment.question.kind, **about, epochs=trained.epochs, num_examples=num_examples
+    )
     counts = {CLIPPED.name: np.array([sent.clipped])}
     update = Contribution(num_examples, sent.update, {"loss": trained.loss, **sent.metrics}, counts)
     return (update, *validation)

@@ -27,7 +27,7 @@ def with_stand_ins(
         told.append(finding)
     counts: dict[str, int] = {}
     for part in parts.values():
-        for column, count in unread(fitted, part):
+        for column, count in unread(fitted, part.x):
             counts[column.name] = counts.get(column.name, 0) + count
     for column in fitted.schema.columns:
         if rows := counts.get(column.name):

@@ -33,7 +33,7 @@ def ask(training: Training, exchange: Exchange, weights: Weights) -> Answer:
     """
     strategy = training.strategy
     configure: Configure = (
-        strategy.configure_train if exchange.kind == "train" else strategy.configure_evaluate
+        strategy.configure_train if exchange.question.trains else strategy.configure_evaluate
     )
     return _attempt_until(training, exchange, weights, configure)
 

@@ -17,7 +17,8 @@ from calyx.errors import CalyxError, RoundFailed
 from calyx.flower.messages import Run
 from calyx.model.metrics import figures
 from calyx.model.weights import Weights, apply_update, hash_weights
-from calyx.questions.layouts import Parts, parts_of, statistics_parts, survey_of
+from calyx.questions.evaluate import QUESTION as EVALUATE
+from calyx.questions.segments import Asked, Segments
 from calyx.run.order import Order, to_json
 from calyx.vector.contribution import Aggregate
 from calyx.wire import messages as wire
@@ -66,14 +67,14 @@ class CohortGrid(Grid):
         of the cohort with the same weights for all.
         """
         federation, exchange, sent = self._federation, self._exchange, list(messages)
-        weights, parts = self._read_weights(sent), self._parts()
+        weights, segments = self._read_weights(sent), self._segments()
         order = self._write_order(weights)
         content = wire.order_content(weights, order)
         if federation.clients.roster is None:
-            sums = collect_plain(federation.clients.channel, exchange, content, parts)
+            sums = collect_plain(federation.clients.channel, exchange, content, segments)
         else:
-            sums = SecureSums(federation, exchange, order, parts).collect(content)
-        outcome = self._read_sums(sums, parts)
+            sums = SecureSums(federation, exchange, order, segments).collect(content)
+        outcome = self._read_sums(sums, segments)
         required = required_replies(federation.run.min_replies, len(exchange.cohort))
         if outcome.replies < required:
             raise TooFewReplies(outcome, required)
@@ -119,40 +120,38 @@ class CohortGrid(Grid):
             )
         )
 
-    def _parts(self) -> Parts:
-        federation, exchange, terms = self._federation, self._exchange, self._federation.terms
-        if exchange.kind == "statistics":
-            return statistics_parts(
-                federation.run.privacy, survey_of(federation.contents.task, terms)
-            )
-        kind, is_validated = exchange.kind, exchange.is_validated
-        return parts_of(kind, is_validated, federation.run.privacy, federation.contents, terms.cv)
+    def _segments(self) -> Segments:
+        federation, is_validated = self._federation, self._exchange.is_validated
+        asked = Asked(federation.contents, federation.run.privacy, federation.terms, is_validated)
+        return self._exchange.question.segments(asked)
 
-    def _read_sums(self, sums: GroupSums, parts: Parts) -> Outcome:
+    def _read_sums(self, sums: GroupSums, segments: Segments) -> Outcome:
         """What the sums say, without those that honest clients cannot have made."""
-        decoded = decode_sums(sums, parts, self._schema)
+        decoded = decode_sums(sums, segments, self._schema)
         groups, odd = list(decoded.sound.values()), list(decoded.odd)
         for i, ours in decoded.sound.items():
-            odd += [OddSum(i, said) for said in self._watch(sums.sums[i].names, ours, parts)]
-        first = len(parts.layouts) - len(parts.evaluations)
+            odd += [OddSum(i, said) for said in self._watch(sums.sums[i].names, ours, segments)]
+        first = len(segments.layouts) - len(segments.evaluations)
         return Outcome(
             self._exchange,
             sums,
             dropped={**sums.dropped, **decoded.dropped},
-            trained=tuple(ours[0] for ours in groups if parts.train),
-            folds=tuple(tuple(ours[first:]) for ours in groups if parts.evaluations),
-            counted=tuple(ours[0] for ours in groups if parts.statistics),
+            trained=tuple(ours[0] for ours in groups if segments.train),
+            folds=tuple(tuple(ours[first:]) for ours in groups if segments.evaluations),
+            counted=tuple(ours[0] for ours in groups if segments.counts),
             odd=tuple(odd),
         )
 
-    def _watch(self, names: tuple[str, ...], ours: list[Aggregate], parts: Parts) -> list[str]:
+    def _watch(
+        self, names: tuple[str, ...], ours: list[Aggregate], segments: Segments
+    ) -> list[str]:
         """Sentences about what looks wrong in the sum of the clients `names`, which is used."""
-        kind, watch = self._exchange.kind, self._federation.watch
+        question, watch = self._exchange.question, self._federation.watch
         sentences = []
-        if parts.train is not None:
-            sentences += watch.of_training(names, ours[0], parts.train.fixed.clip)
-        if kind in ("train", "evaluate", "test") and parts.evaluations:
-            part = "test" if kind == "test" else "validation"
+        if segments.train is not None:
+            sentences += watch.of_training(names, ours[0], segments.train.fixed.clip)
+        if question.is_of_round and segments.evaluations:
+            part = EVALUATE.part if question.trains else question.part
             sentences += watch.of_evaluation(part, names, ours[-1])
         return sentences
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from calyx.errors import RoundFailed
-from calyx.model.metrics import PERSONAL, figures
+from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population, population_of
-from calyx.questions.layouts import Contents
-from calyx.run.order import Abandoned, Kind, Link
+from calyx.questions.evaluate import QUESTION as EVALUATE
+from calyx.questions.question import Question
+from calyx.questions.registry import question_of
+from calyx.questions.segments import Contents
+from calyx.run.order import Abandoned, Link
 from calyx.vector.contribution import Aggregate, Cells
 from calyx.vector.figures import Figures
 from calyx.vector.quantise import Residues
@@ -25,7 +28,7 @@ LOST_GROUP = "its group has no sum"  # how the reason of a client begins that di
 class Exchange:
     """One question to one cohort: what its order says beside what all orders of the run say."""
 
-    kind: Kind
+    kind: str
     round: int
     groups: Groups
     attempt: int = 1
@@ -33,6 +36,11 @@ class Exchange:
     previous: tuple[Link, ...] = ()  # the sums that made these weights
     abandoned: tuple[Abandoned, ...] = ()  # sums of earlier attempts that were given up
     best: int = 0  # the best round so far, of which clients keep what is their own; 0: none yet
+
+    @property
+    def question(self) -> Question:
+        """What is asked. Raises ConfigError for a kind that is not installed."""
+        return question_of(self.kind)
 
     @property
     def cohort(self) -> tuple[str, ...]:
@@ -80,13 +88,23 @@ class Outcome:
     dropped: Mapping[str, str]  # name → reason; those of unsound sums, too
     trained: tuple[Aggregate, ...] = ()  # one a group; none if nothing was trained
     folds: tuple[tuple[Aggregate, ...], ...] = ()  # evaluations of each group: one, or one a fold
-    counted: tuple[Aggregate, ...] = ()  # statistics, one a group
+    counted: tuple[Aggregate, ...] = ()  # of a question that neither learns nor judges, one a group
     odd: tuple[OddSum, ...] = ()
 
     @property
     def evaluated(self) -> tuple[Aggregate, ...]:
         """One a group; none if nothing was evaluated. Of a cross-validation, the first fold's."""
         return tuple(folds[0] for folds in self.folds)
+
+    def figures(self, contents: Contents) -> Figures:
+        """What the question says of its sums; of a training that also validated, what validates says.
+
+        Raises ValueError for a question whose sums are no figures.
+        """
+        question = EVALUATE if self.exchange.question.trains else self.exchange.question
+        if question.say is None:
+            raise ValueError(f"the sums of {question.kind} are no figures")
+        return question.say(contents, total_counts(self.counted or self.evaluated))
 
     @property
     def replies(self) -> int:
@@ -113,23 +131,6 @@ def mean_metrics(groups: tuple[Aggregate, ...]) -> dict[str, float]:
 def total_counts(groups: tuple[Aggregate, ...]) -> dict[str, Cells]:
     """Counts summed over all groups, by name."""
     return {k: np.sum([a.counts[k] for a in groups], axis=0) for k in groups[0].counts}
-
-
-def judged(
-    groups: tuple[Aggregate, ...], contents: Contents, part: str = "validation rows"
-) -> Figures:
-    """The figures of an evaluation over all groups, by name; those of own models too, if any.
-
-    `part` says in words which rows were asked for.
-    """
-    schema, counts = contents.task.schema, total_counts(groups)
-    empty = f"no client of this round has {part}"
-    found = figures(schema, counts, empty=empty)
-    if contents.is_localised:
-        found |= found.named(PERSONAL)
-    if contents.has_personal:
-        found |= figures(schema, counts, PERSONAL, empty).named(PERSONAL)
-    return found
 
 
 def populations(outcome: Outcome, contents: Contents) -> dict[str, Population]:

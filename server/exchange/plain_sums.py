@@ -5,7 +5,7 @@ from functools import partial, reduce
 from flwr.app import RecordDict
 
 from calyx.errors import CalyxError
-from calyx.questions.layouts import Parts
+from calyx.questions.segments import Segments
 from calyx.vector.quantise import FixedPoint, Residues, add
 from calyx.wire import messages as wire
 from server.exchange.exchange import Exchange, GroupSum, GroupSums
@@ -14,13 +14,12 @@ from server.sampling import Groups
 
 
 def collect_plain(
-    channel: Channel, exchange: Exchange, content: RecordDict, parts: Parts
+    channel: Channel, exchange: Exchange, content: RecordDict, segments: Segments
 ) -> GroupSums:
     """Send the order in `content` to the cohort, and add up the vectors of each group."""
-    fixed = parts.layouts[0].fixed
-    delivery = channel.send(
-        dict.fromkeys(exchange.cohort, content), wire.ORDER_TYPES[exchange.kind]
-    )
+    fixed = segments.layouts[0].fixed
+    orders = dict.fromkeys(exchange.cohort, content)
+    delivery = channel.send(orders, exchange.question.message_type)
     vectors: dict[str, Residues] = {}
     dropped: dict[str, str] = {}
     bytes_up = 0
@@ -30,7 +29,7 @@ def collect_plain(
             continue
         bytes_up += wire.payload_bytes(reply.content)
         try:
-            vectors[name] = wire.read_vector(reply, parts.length, fixed)
+            vectors[name] = wire.read_vector(reply, segments.length, fixed)
         except CalyxError as error:
             dropped[name] = str(error)
     for name in exchange.cohort:

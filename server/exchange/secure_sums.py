@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from flwr.app import Message, RecordDict
 
 from calyx.errors import WireError
-from calyx.questions.layouts import Parts, rules_of
+from calyx.questions.segments import Segments, rules_of
 from calyx.run.order import Abandoned, Link
 from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, named_liars
 from calyx.secagg.rules import Subject, context
@@ -32,7 +32,7 @@ class SecureSums:
     """
 
     def __init__(
-        self, federation: Federation, exchange: Exchange, order: str, parts: Parts
+        self, federation: Federation, exchange: Exchange, order: str, segments: Segments
     ) -> None:
         clients = federation.clients
         if clients.roster is None:
@@ -42,7 +42,9 @@ class SecureSums:
         self._required = required_replies(federation.run.min_replies, len(exchange.cohort))
         self._index = {name: i for i, group in enumerate(exchange.groups) for name in group}
         digest = hashlib.sha256(order.encode()).digest()
-        self._groups = {i: self._aggregator(i, digest, parts) for i in range(len(exchange.groups))}
+        self._groups = {
+            i: self._aggregator(i, digest, segments) for i in range(len(exchange.groups))
+        }
         self._sums: dict[int, GroupSum] = {}
         self._failed: dict[int, str] = {}  # group → why it has no sum
         self._missing: dict[str, str] = {}  # client → why it gave nothing
@@ -61,7 +63,7 @@ class SecureSums:
                 return self._reopen(underway, record)
             underway.note_order(exchange)
         orders = dict.fromkeys(exchange.cohort, content)
-        delivery = self._channel.send(orders, wire.ORDER_TYPES[exchange.kind])
+        delivery = self._channel.send(orders, exchange.question.message_type)
         absent = (name for name in exchange.cohort if name not in delivery.asked)
         self._missing = dict.fromkeys(absent, "not connected")
         requests = self._advance(self._read(0, delivery), Aggregator.take_advertisements)
@@ -181,7 +183,7 @@ class SecureSums:
                 self._failed[i] = str(error)
         return requests
 
-    def _aggregator(self, index: int, order: bytes, parts: Parts) -> Aggregator:
+    def _aggregator(self, index: int, order: bytes, segments: Segments) -> Aggregator:
         """Of the group with this index, before stage 0; `order` is the order's digest."""
         federation, exchange, roster = self._federation, self._exchange, self._roster
         subject = Subject(
@@ -195,7 +197,7 @@ class SecureSums:
         )
         names = exchange.groups[index]
         rules = rules_of(
-            federation.run.privacy, parts, len(roster), (len(exchange.groups), len(names))
+            federation.run.privacy, segments, len(roster), len(exchange.groups), len(names)
         )
         members = tuple(sorted(roster.indices[name] for name in names))
         return Aggregator(context(subject, roster.digest, rules), rules, roster, members)

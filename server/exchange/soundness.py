@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from calyx.data.schema import Schema
 from calyx.model.details import contradicts_itself
-from calyx.questions.layouts import Parts
+from calyx.questions.segments import Segments
 from calyx.vector.contribution import Aggregate, decode
 from calyx.vector.figures import IMPOSSIBLE
 from server.exchange.exchange import UNSOUND, GroupSum, GroupSums, OddSum
@@ -24,7 +24,7 @@ class DecodedSums:
     odd: tuple[OddSum, ...]
 
 
-def decode_sums(sums: GroupSums, parts: Parts, schema: Schema) -> DecodedSums:
+def decode_sums(sums: GroupSums, segments: Segments, schema: Schema) -> DecodedSums:
     """Decode each group's sum, and leave out those that are unsound.
 
     The only group whose evaluation contradicts itself stays, and its figures will be absent: a test
@@ -34,10 +34,10 @@ def decode_sums(sums: GroupSums, parts: Parts, schema: Schema) -> DecodedSums:
     unsound: dict[int, str] = {}
     for group, one in sums.sums.items():
         try:
-            sound[group] = _decode(one, parts)
+            sound[group] = _decode(one, segments)
         except ValueError as error:
             unsound[group] = str(error)
-    lying = [group for group, ours in sound.items() if _is_impossible(ours, parts, schema)]
+    lying = [group for group, ours in sound.items() if _is_impossible(ours, segments, schema)]
     odd: tuple[OddSum, ...] = ()
     if len(lying) < len(sound):
         unsound |= dict.fromkeys(lying, IMPOSSIBLE)
@@ -47,15 +47,15 @@ def decode_sums(sums: GroupSums, parts: Parts, schema: Schema) -> DecodedSums:
     return DecodedSums({i: s for i, s in sound.items() if i not in unsound}, dropped, odd)
 
 
-def _decode(one: GroupSum, parts: Parts) -> list[Aggregate]:
+def _decode(one: GroupSum, segments: Segments) -> list[Aggregate]:
     aggregates, start = [], 0
-    for layout in parts.layouts:
+    for layout in segments.layouts:
         segment = one.total[start : start + layout.length]
         aggregates.append(decode(segment, len(one.names), layout))
         start += layout.length
     return aggregates
 
 
-def _is_impossible(ours: list[Aggregate], parts: Parts, schema: Schema) -> bool:
-    evaluated = ours[len(ours) - len(parts.evaluations) :] if parts.statistics is None else []
+def _is_impossible(ours: list[Aggregate], segments: Segments, schema: Schema) -> bool:
+    evaluated = ours[len(ours) - len(segments.evaluations) :] if segments.counts is None else []
     return any(contradicts_itself(schema, one.counts) for one in evaluated)

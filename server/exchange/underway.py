@@ -15,6 +15,7 @@ from calyx.config.section import parse
 from calyx.errors import RoundFailed, UserError
 from calyx.files.foreign import parse_json
 from calyx.files.plain import MOST_TENSOR_BYTES, read_plain, strict_json, write_atomically
+from calyx.questions.registry import question_of
 from calyx.run.order import Abandoned
 from calyx.secagg.aggregator import Aggregator, from_bytes
 from calyx.secagg.encoding import enc, split
@@ -145,7 +146,8 @@ def read_record(path: Path, run: str) -> Record | None:
 
 def check_rounds(record: Record | None, done: int, rounds: int) -> None:
     """A training that sites may have answered cannot be left undone. Raises UserError."""
-    if record and (record.kind, record.round) == ("train", done + 1) and rounds < record.round:
+    is_training = record is not None and question_of(record.kind).trains
+    if record and is_training and rounds < record.round == done + 1:
         raise UserError(
             f"Round {record.round} is under way at the sites, which train for a model once; resume "
             f"with rounds={record.round} or more."

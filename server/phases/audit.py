@@ -16,7 +16,7 @@ from calyx.findings.figures_json import as_json
 from calyx.findings.finding import SEVERITIES, AuditFinding
 from calyx.findings.findings import find
 from calyx.preprocessing.federated import unsure_modes
-from calyx.questions.layouts import survey_of
+from calyx.questions.statistics import survey_of
 from calyx.run.order import Cv, Terms
 from calyx.run.rows import Severity
 from calyx.secagg.refusals import RefusalCode
@@ -34,47 +34,47 @@ class AuditFailed(CalyxError):
     """The data has faults for which the config wants a run to stop."""
 
 
-def run(work: RunContext) -> RunContext:
+def run(context: RunContext) -> RunContext:
     """Audit once a run; a resumed one reads what was found. Raises AuditFailed, RoundFailed."""
-    terms, path = _terms(work), work.folder.statistics
+    terms, path = _terms(context), context.folder.statistics
     is_new = not path.exists()
-    counted = _ask_or_keep(work, terms) if is_new else _read(work, path)
+    counted = _ask_or_keep(context, terms) if is_new else _read(context, path)
     if is_new:
         write_counted(path, counted)
-    survey = survey_of(work.task, terms)
+    survey = survey_of(context.task, terms)
     figures = read_sums(counted.sums, survey, counted.sites)
-    drifts = _drift(work, figures)
-    findings = [*find(figures, work.task.schema), *drift_findings(drifts or [])]
-    findings += _unsure(work, counted)
-    findings += [*_kept(work), *_left_out(work, counted)]
+    drifts = _drift(context, figures)
+    findings = [*find(figures, context.task.schema), *drift_findings(drifts or [])]
+    findings += _unsure(context, counted)
+    findings += [*_kept(context), *_left_out(context, counted)]
     findings = sorted(findings, key=lambda f: SEVERITIES.index(f.severity))
     head = {
-        "task": work.task.name,
-        "clients": len(work.clients.nodes),
+        "task": context.task.name,
+        "clients": len(context.clients.nodes),
         "bins": survey.bins,
-        "classes": list(work.task.schema.classes),
+        "classes": list(context.task.schema.classes),
     }
     found = {
         "findings": [asdict(finding) for finding in findings],
         "drift": None if drifts is None else [asdict(drift) for drift in drifts],
     }
-    write_json(work.folder.audit, head | as_json(figures) | found)
+    write_json(context.folder.audit, head | as_json(figures) | found)
     if is_new:
         for finding in findings:
-            _say(work, finding, drifts or [])
-    _stop_if_wanted(work, findings)
-    return replace(work, counted=counted)
+            _say(context, finding, drifts or [])
+    _stop_if_wanted(context, findings)
+    return replace(context, counted=counted)
 
 
-def _terms(work: RunContext) -> Terms:
+def _terms(context: RunContext) -> Terms:
     """With the folds that federated constants are wanted of: sites give statistics once."""
-    k = work.run.cv.k
-    if not isinstance(k, int) or not work.preprocessing.is_federated:
-        return work.terms
-    return replace(work.terms, cv=Cv(k=k, fold=None))
+    k = context.run.cv.k
+    if not isinstance(k, int) or not context.preprocessing.is_federated:
+        return context.terms
+    return replace(context.terms, cv=Cv(k=k, fold=None))
 
 
-def _say(work: RunContext, finding: AuditFinding, drifts: list[Drift]) -> None:
+def _say(context: RunContext, finding: AuditFinding, drifts: list[Drift]) -> None:
     """One event; that the sums are an earlier run's was said when they were taken."""
     severity: Severity = finding.severity
     if finding.check == KEPT:
@@ -83,32 +83,32 @@ def _say(work: RunContext, finding: AuditFinding, drifts: list[Drift]) -> None:
     if finding.check == "drift":
         drift = next(drift for drift in drifts if column_of(drift) == finding.column)
         figures = {"psi": drift.psi, "ks": drift.ks}
-        work.folder.event("drift", severity, finding.message, **details, **figures)
+        context.folder.event("drift", severity, finding.message, **details, **figures)
     else:
-        work.folder.event("audit", severity, finding.message, **details)
+        context.folder.event("audit", severity, finding.message, **details)
 
 
-def _unsure(work: RunContext, counted: Counted) -> list[AuditFinding]:
+def _unsure(context: RunContext, counted: Counted) -> list[AuditFinding]:
     """Of which columns the most frequent category, which is wanted for holes, is not known."""
-    cfg = work.preprocessing
+    cfg = context.preprocessing
     if not cfg.is_federated:
         return []
-    survey = survey_of(work.task, _terms(work))
+    survey = survey_of(context.task, _terms(context))
     fitted = read_sums(counted.sums, survey, counted.sites, TRAIN)
-    return list(unsure_modes(fitted, work.task.schema, cfg))
+    return list(unsure_modes(fitted, context.task.schema, cfg))
 
 
-def _kept(work: RunContext) -> list[AuditFinding]:
+def _kept(context: RunContext) -> list[AuditFinding]:
     """What was warned of when the sums of an earlier run were taken; a resumed run knows it too."""
-    events = work.folder.read_events()
+    events = context.folder.read_events()
     warned = [e.message for e in events if e.event == KEPT and e.severity == "warning"]
     advice = "Have the other sites deliver a new version of their rows, or go on with the earlier."
     return [AuditFinding(KEPT, "warning", None, None, m, advice) for m in dict.fromkeys(warned)]
 
 
-def _left_out(work: RunContext, counted: Counted) -> list[AuditFinding]:
+def _left_out(context: RunContext, counted: Counted) -> list[AuditFinding]:
     """That sites are in no figure: a site whose rows nobody has looked at does not count as sound."""
-    sites, missing = len(work.clients.nodes), len(work.clients.nodes) - counted.sites
+    sites, missing = len(context.clients.nodes), len(context.clients.nodes) - counted.sites
     if missing <= 0:
         return []
     message = (
@@ -118,48 +118,48 @@ def _left_out(work: RunContext, counted: Counted) -> list[AuditFinding]:
     return [AuditFinding("left-out", "warning", None, missing, message, advice)]
 
 
-def _drift(work: RunContext, figures: Figures) -> list[Drift] | None:
+def _drift(context: RunContext, figures: Figures) -> list[Drift] | None:
     """How the data differs from the baseline's. Raises UserError for one that cannot be compared."""
-    audit = work.run.audit
+    audit = context.run.audit
     if audit.baseline is None:
         return None
-    earlier = read_baseline(audit.baseline, work.task, audit.bins)
+    earlier = read_baseline(audit.baseline, context.task, audit.bins)
     return compare_figures(earlier, figures, audit.bins)
 
 
-def _stop_if_wanted(work: RunContext, findings: list[AuditFinding]) -> None:
-    fail_on = work.run.audit.fail_on
+def _stop_if_wanted(context: RunContext, findings: list[AuditFinding]) -> None:
+    fail_on = context.run.audit.fail_on
     if fail_on == "never":
         return
     grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
     stops = [finding for finding in findings if finding.severity in grave]
     if stops:
-        more = f" (and {len(stops) - 1} more, in {work.folder.audit})" if len(stops) > 1 else ""
+        more = f" (and {len(stops) - 1} more, in {context.folder.audit})" if len(stops) > 1 else ""
         raise AuditFailed(
             f"The audit found: {stops[0].message} {stops[0].advice}{more} To go on all the same: "
-            f"`{quote_command('calyx', 'resume', work.folder.path, 'audit.fail_on=never')}`."
+            f"`{quote_command('calyx', 'resume', context.folder.path, 'audit.fail_on=never')}`."
         )
 
 
-def count(work: RunContext, terms: Terms, run: str) -> Counted:
+def count(context: RunContext, terms: Terms, run: str) -> Counted:
     """Ask all clients for the statistics of these terms, in a run of its own. Raises RoundFailed."""
-    federation = work.federation(run, terms, {})
-    outcome = ask_all(federation, Exchange("statistics", 0, work.clients.dealt), {})
+    federation = context.federation(run, terms, {})
+    outcome = ask_all(federation, Exchange("statistics", 0, context.clients.dealt), {})
     sites = sum(a.weight for a in outcome.counted)
     folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
     return Counted(total_counts(outcome.counted), sites, folds, terms.seed)
 
 
-def _ask_or_keep(work: RunContext, terms: Terms) -> Counted:
+def _ask_or_keep(context: RunContext, terms: Terms) -> Counted:
     """Fresh sums; or those that an earlier run got of sites that give them once."""
-    clients_remember = work.engine.clients_remember
-    kept = _kept_file(work, terms)
+    clients_remember = context.engine.clients_remember
+    kept = _kept_file(context, terms)
     try:
-        counted = count(work, terms, f"{work.state.run}-audit")
+        counted = count(context, terms, f"{context.state.run}-audit")
     except TooFewReplies as error:
         if clients_remember and kept.exists():
-            _say_kept(work, kept, error)
-            return _read(work, kept)
+            _say_kept(context, kept, error)
+            return _read(context, kept)
         raise RoundFailed(_why_none(error)) from None
     if clients_remember:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -167,19 +167,19 @@ def _ask_or_keep(work: RunContext, terms: Terms) -> Counted:
     return counted
 
 
-def _say_kept(work: RunContext, kept: Path, error: TooFewReplies) -> None:
+def _say_kept(context: RunContext, kept: Path, error: TooFewReplies) -> None:
     """A warning where sites have rows that the sums of an earlier run do not have."""
     changed = error.answered if _is_refused(error) else []
     if not changed:
         message = f"The audit's sums are those of {kept}: {error}."
-        work.folder.event(KEPT, "info", message)
+        context.folder.event(KEPT, "info", message)
         return
     have = "has" if len(changed) == 1 else "have"
     message = (
         f"{join_names(changed)} {have} a new version of the rows, and the audit's figures are of the "
         f"earlier ones ({kept}): new figures come when all sites have a new version."
     )
-    work.folder.event(KEPT, "warning", message, clients=changed)
+    context.folder.event(KEPT, "warning", message, clients=changed)
 
 
 def _why_none(error: TooFewReplies) -> str:
@@ -202,10 +202,10 @@ def _is_refused(error: TooFewReplies) -> bool:
     return any(reason.startswith(code) for reason in error.at_fault.values())
 
 
-def _kept_file(work: RunContext, terms: Terms) -> Path:
+def _kept_file(context: RunContext, terms: Terms) -> Path:
     base = user_folder("XDG_STATE_HOME", ".local/state")
-    federation = work.clients.roster.digest.hex() if work.clients.roster else ""
-    name = digest([terms.task, work.run.audit.bins, sorted(work.clients.nodes), federation])
+    federation = context.clients.roster.digest.hex() if context.clients.roster else ""
+    name = digest([terms.task, context.run.audit.bins, sorted(context.clients.nodes), federation])
     return base / "calyx" / "statistics" / f"{name}.json"
 
 
@@ -215,10 +215,10 @@ def write_counted(path: Path, counted: Counted) -> None:
     write_json(path, vars(counted) | {"sums": sums})
 
 
-def _read(work: RunContext, path: Path) -> Counted:
+def _read(context: RunContext, path: Path) -> Counted:
     """The sums in a file, if they are of what this run counts. Raises CalyxError."""
     counted = read_counted(path)
-    survey = Survey(work.task.schema, work.run.audit.bins, (ALL, TRAIN))
+    survey = Survey(context.task.schema, context.run.audit.bins, (ALL, TRAIN))
     if not holds(counted.sums, survey):
         raise CalyxError(
             f"{path} holds the sums of another version of Calyx, or of another schema: go on with what "

@@ -14,8 +14,8 @@ from calyx.preprocessing.choice import fall_back
 from calyx.preprocessing.config import Constants
 from calyx.preprocessing.federated import check_given, find_lacking, fit_sums, shortcomings, unshown
 from calyx.preprocessing.fitting import constants_of
-from calyx.questions.layouts import survey_of
-from calyx.run.order import Cv, Terms
+from calyx.questions.statistics import survey_of
+from calyx.run.order import Cv, Terms, with_preprocessing
 from calyx.survey.blocks import TRAIN, fold_name
 from server.checkpoints import save
 from server.run_context import Counted, RunContext
@@ -24,56 +24,55 @@ from server.weighing import find_w_max
 log = logging.getLogger(__name__)
 
 
-def run(work: RunContext) -> RunContext:
+def run(context: RunContext) -> RunContext:
     """What this run's orders carry of the sums: constants, and how much one client may weigh.
 
     Raises CalyxError, ConfigError.
     """
-    work = _decide(_weigh(work))
-    if not work.preprocessing.is_federated:
-        return work
-    if work.counted is None:
+    context = _decide(_weigh(context))
+    if not context.preprocessing.is_federated:
+        return context
+    if context.counted is None:
         raise CalyxError("preprocessing=federated needs the audit's sums; see phases.")
-    fits = fit_samples(work, work.counted, [TRAIN])
+    fits = fit_samples(context, context.counted, [TRAIN])
     return replace(
-        work,
-        preprocessing=replace(work.preprocessing, fitted=fits),
-        terms=with_constants_of(work.terms, fits),
+        context,
+        preprocessing=replace(context.preprocessing, fitted=fits),
+        terms=with_constants_of(context.terms, fits),
     )
 
 
-def _weigh(work: RunContext) -> RunContext:
+def _weigh(context: RunContext) -> RunContext:
     """With the largest weight, which is saved before an order has it."""
-    w_max = find_w_max(work)
-    state = replace(work.state, w_max=w_max)
-    if w_max != work.state.w_max:
-        save(work.folder.checkpoints, state, work.run.keep_checkpoints)
-    return replace(work, terms=replace(work.terms, w_max=w_max), state=state)
+    w_max = find_w_max(context)
+    state = replace(context.state, w_max=w_max)
+    if w_max != context.state.w_max:
+        save(context.folder.checkpoints, state, context.run.keep_checkpoints)
+    return replace(context, terms=replace(context.terms, w_max=w_max), state=state)
 
 
-def _decide(work: RunContext) -> RunContext:
+def _decide(context: RunContext) -> RunContext:
     """With what `preprocessing=auto` stands for, now that it is known which sums there are."""
-    choice = work.choice
-    if choice.is_default and (why := _why_none(work)):
+    choice = context.choice
+    if choice.is_default and (why := _why_none(context)):
         choice = fall_back(choice, why)
-    if choice.warning and work.folder.event_once("preprocessing", "warning", choice.warning):
+    if choice.warning and context.folder.event_once("preprocessing", "warning", choice.warning):
         log.warning(choice.warning)
-    section = work.terms.preprocessing | {"name": choice.cfg.name}
-    terms = replace(work.terms, preprocessing=section)
-    return replace(work, choice=choice, preprocessing=choice.cfg, terms=terms)
+    terms = with_preprocessing(context.terms, name=choice.cfg.name)
+    return replace(context, choice=choice, preprocessing=choice.cfg, terms=terms)
 
 
-def _why_none(work: RunContext) -> str:
+def _why_none(context: RunContext) -> str:
     """Why constants cannot be had of all that this run fits them on, as a clause; "" where they can."""
-    cfg = work.preprocessing
-    if work.counted is None:
+    cfg = context.preprocessing
+    if context.counted is None:
         return "there are no sums of the audit"
-    counted, k = work.counted, work.run.cv.k
-    is_by_rows = isinstance(k, int) and (counted.folds, counted.seed) == (k, work.run.seed)
+    counted, k = context.counted, context.run.cv.k
+    is_by_rows = isinstance(k, int) and (counted.folds, counted.seed) == (k, context.run.seed)
     cv = Cv(k=k, fold=None) if isinstance(k, int) and is_by_rows else None
     samples = [TRAIN, *(fold_name(i) for i in range(counted.folds) if cv is not None)]
-    survey = survey_of(work.task, replace(work.terms, cv=cv))
-    schema = work.task.schema
+    survey = survey_of(context.task, replace(context.terms, cv=cv))
+    schema = context.task.schema
     figures = (read_sums(counted.sums, survey, counted.sites, sample) for sample in samples)
     return next(
         filter(None, (find_lacking(f, schema, cfg) or unshown(f, schema) for f in figures)), ""
@@ -81,21 +80,21 @@ def _why_none(work: RunContext) -> str:
 
 
 def fit_samples(
-    work: RunContext, counted: Counted, samples: list[str], cv: Cv | None = None
+    context: RunContext, counted: Counted, samples: list[str], cv: Cv | None = None
 ) -> tuple[tuple[Constants, ...], ...]:
     """Constants of every column, fitted on each of these samples of a survey.
 
     Raises ConfigError where no site gives what they are made of.
     """
-    cfg = work.choice.cfg
-    survey = survey_of(work.task, replace(work.terms, cv=cv))
+    cfg = context.choice.cfg
+    survey = survey_of(context.task, replace(context.terms, cv=cv))
     fits = []
     for i, sample in enumerate(samples):
         figures = read_sums(counted.sums, survey, counted.sites, sample)
-        check_given(figures, work.task.schema, cfg)
-        fitted = fit_sums(figures, work.task.schema, cfg)
+        check_given(figures, context.task.schema, cfg)
+        fitted = fit_sums(figures, context.task.schema, cfg)
         if i == 0:
-            _say(work, shortcomings(figures, work.task.schema, cfg))
+            _say(context, shortcomings(figures, context.task.schema, cfg))
         fits.append(constants_of(fitted))
     return tuple(fits)
 
@@ -103,10 +102,10 @@ def fit_samples(
 def with_constants_of(terms: Terms, fits: tuple[tuple[Constants, ...], ...]) -> Terms:
     """The terms with constants in their preprocessing: one set, or one a fold."""
     rows: list[JsonValue] = [[list(row) for row in fitted] for fitted in fits]
-    return replace(terms, preprocessing=terms.preprocessing | {"fitted": rows})
+    return with_preprocessing(terms, fitted=rows)
 
 
-def _say(work: RunContext, sentences: list[str]) -> None:
+def _say(context: RunContext, sentences: list[str]) -> None:
     """What the sums do not tell, once a run."""
     for sentence in sentences:
-        work.folder.event("constants", "warning", sentence)
+        context.folder.event("constants", "warning", sentence)

@@ -6,12 +6,12 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 from calyx.config.section import Section
-from calyx.files.foreign import read_object
 from calyx.files.plain import write_json
 from calyx.findings.finding import SEVERITIES
-from calyx.model.constants import with_constants
 from calyx.model.metrics import metric_name
-from calyx.model.weights import Weights, save_weights
+from calyx.model.released import describe, save
+from calyx.model.weights import Weights
+from calyx.run.audit import read_audit
 from calyx.run.json_rows import as_json
 from calyx.run.summary import AuditSummary, CrossValidation, Summary
 from server.attendance import absentees
@@ -26,50 +26,50 @@ from server.stopping import choose_model
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 
 
-def run(work: RunContext) -> RunContext:
+def run(context: RunContext) -> RunContext:
     """Write model.safetensors, then summary.json, which says "finished"."""
-    state, folder, contents = work.state, work.folder, work.contents
+    state, folder, contents = context.state, context.folder, context.contents
     model, rows = choose_model(state), folder.read_rounds()
     summary = replace(
-        _summary(work, model),
+        _summary(context, model),
         models=contents.models,
-        model_sha256=save_weights(folder.model, _released(work, model.weights)),
-        w_max=work.run.privacy.w_max(contents.w_max),
+        model_sha256=_save_model(context, model.weights),
+        w_max=context.run.privacy.w_max(contents.w_max),
         absentees=absentees(rows, folder.read_events()),
     )
-    whole = with_rounds(summary, work.run, state, rows, len(work.clients.nodes))
+    whole = with_rounds(summary, context.run, state, rows, len(context.clients.nodes))
     folder.write_summary(whole)
-    return work
+    return context
 
 
-def _summary(work: RunContext, model: Best) -> Summary:
+def _summary(context: RunContext, model: Best) -> Summary:
     """What a run came to, without its rounds. Raises ValueError where its model is not tested."""
-    run, test = work.run, model.test
+    run, test = context.run, model.test
     if test is None:
         raise ValueError("a model is tested before it is released")
     return Summary(
-        task=work.task.name,
+        task=context.task.name,
         strategy=run.strategy.name,
         seed=run.seed,
-        stopped_because=work.why,
+        stopped_because=context.why,
         tested=test.figures,
         test_confusion=test.test_confusion,
         test_clients_scored=test.test_clients_scored,
         test_clients_unscored=test.test_clients_unscored,
         tested_on=test.tested_on,
-        num_clients=len(work.clients.nodes),
-        left_out_changed=read_left_out(work.folder),
-        classes=work.task.schema.classes,
-        metric=metric_name(work.task.schema),
+        num_clients=len(context.clients.nodes),
+        left_out_changed=read_left_out(context.folder),
+        classes=context.task.schema.classes,
+        metric=metric_name(context.task.schema),
         privacy=run.privacy.name,
-        preprocessing=work.preprocessing.name,
+        preprocessing=context.preprocessing.name,
         training=_settings(run),
-        engine=work.engine.name,
-        run=work.state.run,
+        engine=context.engine.name,
+        run=context.state.run,
         versions=versions(),
-        cv=_cross_validated(work),
+        cv=_cross_validated(context),
         absent=test.absent,
-        preprocessing_why=work.choice.why_local,
+        preprocessing_why=context.choice.why_local,
     )
 
 
@@ -80,35 +80,35 @@ def _settings(run: RunConfig) -> Section:
     return found | {"rounds": run.rounds, "patience": run.stopping.patience}
 
 
-def _cross_validated(work: RunContext) -> CrossValidation | None:
+def _cross_validated(context: RunContext) -> CrossValidation | None:
     """The folds' scores, without what their file keeps for itself."""
-    cv = read_cv(work.folder) if work.run.cv.k is not None else None
+    cv = read_cv(context.folder) if context.run.cv.k is not None else None
     return cv and replace(cv, rounds=None, models=None)
 
 
-def close_audit(work: RunContext) -> None:
+def close_audit(context: RunContext) -> None:
     """The summary of a run that trains nothing; it says "finished" all the same."""
-    findings = read_object(work.folder.audit)["findings"]
+    severities = [finding.severity for finding in read_audit(context.folder.audit).findings]
     summary = AuditSummary(
-        task=work.task.name,
-        seed=work.run.seed,
-        phases=work.run.phases,
-        num_clients=len(work.clients.nodes),
-        engine=work.engine.name,
-        privacy=work.run.privacy.name,
-        run=work.state.run,
+        task=context.task.name,
+        seed=context.run.seed,
+        phases=context.run.phases,
+        num_clients=len(context.clients.nodes),
+        engine=context.engine.name,
+        privacy=context.run.privacy.name,
+        run=context.state.run,
         stopped_because="the audit is done",
-        findings={s: sum(f["severity"] == s for f in findings) for s in SEVERITIES},
+        findings={one: severities.count(one) for one in SEVERITIES},
         versions=versions(),
     )
-    write_json(work.folder.summary, as_json(summary))
+    write_json(context.folder.summary, as_json(summary))
 
 
-def _released(work: RunContext, weights: Weights) -> Weights:
-    """The model, with what its inputs were preprocessed by where that is the same for all clients."""
-    own = {name: weights[name] for name in work.initial.makeup.weights}
-    fitted = work.preprocessing.fitted
-    return with_constants(own, fitted[0]) if fitted else own
+def _save_model(context: RunContext, weights: Weights) -> str:
+    """Write the model's file, without what travels beside the model; returns its SHA-256 in hex."""
+    own = {name: weights[name] for name in context.initial.makeup.weights}
+    description = describe(context.task, context.run.task, context.preprocessing)
+    return save(context.folder.model, own, description, context.preprocessing)
 
 
 def versions() -> dict[str, str]:

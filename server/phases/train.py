@@ -12,15 +12,15 @@ from server.run_context import RunContext
 log = logging.getLogger(__name__)
 
 
-def run(work: RunContext) -> RunContext:
+def run(context: RunContext) -> RunContext:
     """All rounds that are left; each is on disk before the next begins. Raises RoundFailed."""
-    training, state = work.training(), work.state
-    if work.folder.event_once("training", "info", sentence := settings_of(work.run)):
+    training, state = context.training(), context.state
+    if context.folder.event_once("training", "info", sentence := settings_of(context.run)):
         log.info(sentence)
     if training.begun and training.begun.kind == "test":
         state = test_best(training, state)  # it is asked for once, also in a longer run
     state, why = run_rounds(training, state)
-    return replace(work, state=state, why=why)
+    return replace(context, state=state, why=why)
 
 
 def settings_of(run: RunConfig) -> str:

@@ -5,24 +5,23 @@ from dataclasses import replace
 from calyx.model.details import details
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population
-from calyx.model.spread import client_spread
-from calyx.questions.layouts import Contents
+from calyx.questions.segments import Contents
 from calyx.run.rows import ClientRow
 from calyx.run.summary import ModelTest
 from calyx.vector.figures import Figures, none_of
 from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
 from server.exchange.asking import ask
-from server.exchange.exchange import Exchange, Outcome, judged, populations, total_counts
+from server.exchange.exchange import Exchange, Outcome, populations, total_counts
 from server.federation import Training
 from server.run_context import RunContext
 from server.stopping import choose_model
 
 
-def run(work: RunContext) -> RunContext:
+def run(context: RunContext) -> RunContext:
     """Test once; the figures are in the state, and of the folds in their folder."""
-    work = replace(work, state=test_best(work.training(), work.state))
-    return cross_validate(work) if work.run.cv.k is not None else work
+    context = replace(context, state=test_best(context.training(), context.state))
+    return cross_validate(context) if context.run.cv.k is not None else context
 
 
 def test_best(training: Training, state: RunState) -> RunState:
@@ -59,9 +58,8 @@ def _say_untrained(training: Training, outcome: Outcome, number: int) -> None:
 
 def _figures(outcome: Outcome, contents: Contents) -> ModelTest:
     schema, counts = contents.task.schema, total_counts(outcome.evaluated)
-    spread: Figures = client_spread(schema, counts)
     whose = populations(outcome, contents)
-    told = judged(outcome.evaluated, contents, "test rows") | spread
+    told = outcome.figures(contents)
     for prefix, of in whose.items() if schema.classes else ():
         told |= _majority(f"{prefix}majority", of)
     # What each client's own model does is no figure of this model.

@@ -5,7 +5,7 @@ import pytest
 from flwr.serverapp.strategy import FedAvg
 from support.federation import Federation
 
-from server.exchange.exchange import judged, populations, total_counts
+from server.exchange.exchange import populations, total_counts
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_a_model_that_diverges_drops_nobody_and_has_no_figures(federation):
     weights = {k: np.full_like(v, 1e38) for k, v in federation.template.items()}
     outcome, replies = evaluated(federation, weights)
     assert outcome.dropped == {}
-    found = judged(outcome.evaluated, federation.setting.contents)
+    found = outcome.figures(federation.setting.contents)
     rows = populations(outcome, federation.setting.contents)[""].rows
     assert found.absent["loss"] == f"{rows} of {rows} rows have an output that is not finite"
     assert found.values == {"loss": None, "accuracy": None}
@@ -39,7 +39,7 @@ def test_figures_are_the_same_in_one_group_and_in_several(federation):
     groups = tuple((name,) for name in federation.nodes)
     several, replies = evaluated(federation, federation.template, groups=groups)
     contents = federation.setting.contents
-    assert judged(one.evaluated, contents) == judged(several.evaluated, contents)
+    assert one.figures(contents) == several.figures(contents)
     assert populations(one, contents)[""] == populations(several, contents)[""]
     assert len(replies) == 3
 

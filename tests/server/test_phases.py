@@ -12,7 +12,7 @@ from calyx.files.plain import read_lines
 from calyx.findings.figures import read_sums
 from calyx.model.constants import without_constants
 from calyx.model.weights import load_weights
-from calyx.questions.layouts import survey_of
+from calyx.questions.statistics import survey_of
 from client.rows.data import read_rows
 from server.phase_order import check_phases
 from server.phases.audit import AuditFailed, read_counted

@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 from calyx.model.makeup import makeup_of
-from calyx.questions.layouts import Contents
+from calyx.questions.segments import Contents
 from strategies.ditto import DittoLocal
 from strategies.fedbn import FedBNLocal
 from strategies.local import LocalObjective

@@ -8,7 +8,8 @@ from flwr.app import Context, Message, RecordDict
 from calyx.config.section import canonical_json
 from calyx.flower.messages import as_task
 from calyx.model.weights import hash_weights
-from calyx.questions.layouts import parts_of, rules_of, statistics_parts, survey_of
+from calyx.questions.registry import question_of
+from calyx.questions.segments import Asked, rules_of
 from calyx.run.order import Abandoned, Link, Order, to_json
 from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.roster import read_roster
@@ -74,7 +75,7 @@ class Clients:
         text = order if isinstance(order, str) else to_json(order)
         kind = "train" if isinstance(order, str) else order.kind
         content = wire.order_content(self.federation.template if weights is None else weights, text)
-        message = Message(content, self.federation.nodes[name], wire.ORDER_TYPES[kind])
+        message = Message(content, self.federation.nodes[name], question_of(kind).message_type)
         return app(message, context or self.contexts[name])
 
     def stage(self, name, stage, ctx, body, context=None):
@@ -87,15 +88,10 @@ class Clients:
     def aggregator(self, order, group=0):
         """An honest server's half for a group of an order."""
         setting = self.federation.setting
-        if order.kind == "statistics":
-            parts = statistics_parts(
-                setting.run.privacy, survey_of(setting.contents.task, order.terms)
-            )
-        else:
-            parts = parts_of(order.kind, order.is_validated, setting.run.privacy, setting.contents)
-        names = order.groups[group]
-        sizes = (len(order.groups), len(names))
-        rules = rules_of(setting.run.privacy, parts, len(self.roster), sizes)
+        asked = Asked(setting.contents, setting.run.privacy, order.terms, order.is_validated)
+        segments, names = question_of(order.kind).segments(asked), order.groups[group]
+        sizes = len(order.groups), len(names)
+        rules = rules_of(setting.run.privacy, segments, len(self.roster), *sizes)
         ctx = context(subject_of(order, group), self.roster.digest, rules)
         members = tuple(sorted(self.roster.indices[n] for n in names))
         return Aggregator(ctx, rules, self.roster, members)

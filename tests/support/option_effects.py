@@ -14,7 +14,7 @@ from calyx.model.training_config import TrainingConfig
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import apply, fit
 from calyx.privacy.section import PrivacyConfig, guarantee
-from calyx.questions.layouts import PRG_KEY_BYTES
+from calyx.questions.segments import PRG_KEY_BYTES
 from calyx.tasks.csv import Csv
 from calyx.tasks.registry import load_class
 from client.learning.training import LocalJob, train

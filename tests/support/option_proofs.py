@@ -277,6 +277,8 @@ ELSEWHERE = {
     "PolicyConfig.leave_one_out": "client/test_agreed.py::test_a_model_for_one_client_alone_is_"
     "scored_"
     "only_where_the_policy_says_so",
+    "PolicyConfig.questions": "calyx/questions/test_sixth_question.py::test_a_policy_that_does_not_list_"
+    "it_refuses_it",
     "PolicyConfig.statistics": "client/rows/test_survey.py::test_the_sites_own_minimum_and_list_"
     "of_items_count",
     "PolicyConfig.min_cell": "client/rows/test_survey.py::test_the_sites_own_minimum_and_list_of_"

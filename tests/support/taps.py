@@ -10,7 +10,7 @@ from calyx.wire import messages as wire
 from server.app import app
 from server.job import to_run_config
 
-STAGE_OF = {"train": 0, "evaluate": 0, wire.TEST_TYPE: 0, wire.ABANDON_TYPE: 5} | {
+STAGE_OF = {"train": 0, "evaluate": 0, "evaluate.test": 0, wire.ABANDON_TYPE: 5} | {
     kind: stage for stage, kind in wire.STAGE_TYPES.items()
 }
 

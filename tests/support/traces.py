@@ -26,6 +26,7 @@ from flwr.app import Message
 from calyx.config.section import parse
 from calyx.flower.messages import as_task
 from calyx.privacy.section import PrivacyConfig
+from calyx.questions.registry import question_of
 from calyx.run.order import Order, to_json
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules
@@ -148,7 +149,9 @@ class Trace:
 
     def _accept(self, order):
         """What a client checks before its ledger, whoever it is. A refusal is raised."""
-        message = Message(wire.order_content({}, to_json(order)), 1, wire.ORDER_TYPES[order.kind])
+        message = Message(
+            wire.order_content({}, to_json(order)), 1, question_of(order.kind).message_type
+        )
         accept(message, order.groups[0][0], order.kind)
         privacy = parse(PrivacyConfig, order.terms.privacy, "privacy")
         check_rules(order, privacy, _policy(), self.roster)

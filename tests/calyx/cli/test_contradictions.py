@@ -46,6 +46,7 @@ REFUSED = [
     ),
     ([*SMALL, "client.policy.h_min=4"], "refuses every sum of privacy.h_min=3"),
     ([*OPEN, "cv.k=clients", "client.policy.leave_one_out=false"], "refuses cv.k=clients"),
+    ([*SMALL, "client.policy.questions=[train,evaluate,statistics]"], "does not list test"),
     ([*SMALL, "preprocessing.name=fedrated"], "write preprocessing=fedrated"),
     ([*SMALL, "+preprocessing.fitted=[]"], "is what a run fits itself"),
     (

@@ -34,6 +34,7 @@ STRICTER = {
     "max_colluders": 2,
     "joins_a_day": 1,
     "pace_s": 3,
+    "questions": ["train", "evaluate"],
     "statistics": [],
     "training.epochs": {"max": 10},  # below 1 there is nothing
     "training.optimizer": ["sgd"],

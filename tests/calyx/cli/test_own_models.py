@@ -12,6 +12,7 @@ from calyx.cli.fitted import Whose
 from calyx.cli.own_models import model_of
 from calyx.errors import UserError
 from calyx.model.makeup import Makeup
+from calyx.model.released import ReleasedModel
 from calyx.run.folder import RunFolder
 from client.learning.store import Store
 from strategies.ditto import DittoLocal
@@ -63,7 +64,9 @@ def answer(tmp_path, monkeypatch):
         run = SimpleNamespace(strategy=strategy, engine={"name": engine})
         (tmp_path / "summary.json").write_text(json.dumps(SUMMARY))
         named = whose and Whose(whose, None if engine == "superlink" else tmp_path / "clients")
-        return model_of(RunFolder(tmp_path), run, MAKEUP, COMMON, named)
+        released = ReleasedModel(None, None, COMMON, None)
+        vars(released)["makeup"] = MAKEUP
+        return model_of(RunFolder(tmp_path), run, released, named)
 
     return asked
 
@@ -71,8 +74,8 @@ def answer(tmp_path, monkeypatch):
 def test_a_personal_model_is_that_of_the_round_that_was_judged(answer):
     files = {n: whole(n) for n in (2, 4, 7)}
     found = answer(DittoLocal(lam=0.0), "site-0", files)
-    assert (found.weights["0.weight"] == 4).all()  # the last that was kept until round 5
-    assert list(found.weights) == list(COMMON)
+    assert (found.model.weights["0.weight"] == 4).all()  # the last that was kept until round 5
+    assert list(found.model.weights) == list(COMMON)
     assert found.note == (
         "This is site-0's own model, of round 4, the run's model being that of round 5; the summary's "
         "personal_* figures are of these."
@@ -82,25 +85,27 @@ def test_a_personal_model_is_that_of_the_round_that_was_judged(answer):
 def test_what_was_dropped_already_is_answered_by_the_oldest_that_is_left(answer):
     # As the test of the best round read it: Store.until.
     found = answer(DittoLocal(lam=1.0), "site-0", {n: whole(n) for n in (8, 9)})
-    assert (found.weights["1.weight"] == 8).all()
+    assert (found.model.weights["1.weight"] == 8).all()
 
 
 def test_layers_of_a_client_stand_in_the_common_model(answer):
     own = {"1.weight": np.ones(2, np.float32), "seen": np.array(3)}
     found = answer(FedBNLocal(keep=("1.*",)), "site-0", {5: own})
-    assert (found.weights["1.weight"] == 1).all()
-    assert (found.weights["0.weight"] == 0).all()
+    assert (found.model.weights["1.weight"] == 1).all()
+    assert (found.model.weights["0.weight"] == 0).all()
     assert "own layers in the common model, of round 5; the summary's test_*" in found.note
 
 
 def test_strategies_of_ones_own_work_by_their_interface(answer):
-    assert (answer(Mixed(), "site-0", {5: whole(4)}).weights["0.weight"] == 2).all()
-    assert (answer(OwnAndLast(keep="last"), "site-0", {5: whole(4)}).weights["0.weight"] == 4).all()
+    assert (answer(Mixed(), "site-0", {5: whole(4)}).model.weights["0.weight"] == 2).all()
+    assert (
+        answer(OwnAndLast(keep="last"), "site-0", {5: whole(4)}).model.weights["0.weight"] == 4
+    ).all()
 
 
 def test_without_a_client_it_is_the_common_model_and_says_so(answer):
     found = answer(DittoLocal(lam=1.0), None)
-    assert found.weights is COMMON
+    assert found.model.weights is COMMON
     assert "personal_* are of the clients' own models: give client=NAME" in found.note
     with pytest.raises(UserError, match="so that there is no common model: give client=NAME"):
         answer(FedBNLocal(keep=("1.*",)), None)
@@ -109,7 +114,7 @@ def test_without_a_client_it_is_the_common_model_and_says_so(answer):
 @pytest.mark.parametrize("objective", [LocalObjective(), ScaffoldLocal()])
 def test_a_strategy_with_one_model_has_nothing_to_say(answer, objective):
     found = answer(objective, "site-0", {5: {"0.weight": np.ones(2, np.float32)}})
-    assert found.weights is COMMON
+    assert found.model.weights is COMMON
     assert not found.note
 
 

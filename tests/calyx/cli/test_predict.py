@@ -19,14 +19,12 @@ from hypothesis import strategies as st
 from support.csv_files import COLUMNS, NUMBER, write_folder, write_schema
 
 from calyx.cli import main, predict, simulate
-from calyx.cli.fitted import fitted_for
-from calyx.cli.new_rows import NewRows, faults, read_new_rows, said_of
+from calyx.cli.new_rows import NewRows, describe_faults, find_faults, read_new_rows
 from calyx.cli.own_models import Answering
 from calyx.cli.predictions import as_csv, header_of, probabilities
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import UserError
-from calyx.model.weights import load_weights
-from calyx.preprocessing.fitting import apply
+from calyx.model.weights import load_weights, save_weights
 from calyx.run.folder import RunFolder
 from client.rows.splitting import split
 
@@ -189,7 +187,7 @@ def test_on_a_machine_of_its_own_a_site_predicts_by_its_state_folder(made, tmp_p
     state.mkdir()
     (there / "clients").rename(state / "strategy")
     config = yaml.safe_load((there / "config.yaml").read_text())
-    config["engine"] = {"name": "superlink"}
+    config["engine"] = {"name": "superlink", "workers": None}
     (there / "config.yaml").write_text(yaml.safe_dump(config))
     file = rows / "site-3.csv"
     own = predictions(capsys, there, file, "client=site-3", "--state-dir", state)
@@ -264,17 +262,20 @@ def test_rows_that_the_schema_does_not_allow_are_said_with_their_lines(tmp_path)
         ]
     )
     rows = NewRows(tmp_path / "new.csv", x, np.array([2, 3, 6, 7, 8, 9]), None)
-    assert said_of(faults(Schema(columns, ("x", "y")), rows), rows) == (
+    assert describe_faults(find_faults(Schema(columns, ("x", "y")), rows), rows) == (
         "5 of 6 rows hold what the schema does not allow, and are predicted all the same: a lies outside "
         "0 … 9 (lines 6, 7, 8 and 1 more); a is missing, and may not be (line 3); b is none of the "
         "categories that are declared (line 6); d is none of the categories that are declared (line 6)."
     )
-    assert said_of(faults(Schema(columns, ("x", "y")), replace(rows, x=x[:1])), rows) == ""
+    assert (
+        describe_faults(find_faults(Schema(columns, ("x", "y")), replace(rows, x=x[:1])), rows)
+        == ""
+    )
     strict = (columns[0], replace(columns[1], unknown="refuse"), *columns[2:])
     with pytest.raises(
         UserError, match=r"b is none .*\(line 6\), and the schema says `unknown: ref"
     ):
-        said_of(faults(Schema(strict, ("x", "y")), rows), rows)
+        describe_faults(find_faults(Schema(strict, ("x", "y")), rows), rows)
 
 
 def test_a_file_without_rows_has_no_predictions(made, tmp_path, capsys):
@@ -287,13 +288,14 @@ def test_a_file_without_rows_has_no_predictions(made, tmp_path, capsys):
 
 
 def test_a_run_of_an_earlier_version_predicts_the_same(made, tmp_path, capsys):
-    """Its config has no `stopping.objective`, which predicting does not need."""
+    """Its config has no `stopping.objective`, and its model's file does not say what it is."""
     folder, rows = made
     older = tmp_path / "older"
     shutil.copytree(folder, older)
     config = yaml.safe_load((older / "config.yaml").read_text())
     del config["stopping"]["objective"]
     (older / "config.yaml").write_text(yaml.safe_dump(config))
+    save_weights(older / "model.safetensors", load_weights(older / "model.safetensors"))
     arguments = rows / "site-3.csv", "client=site-3"
     assert predictions(capsys, older, *arguments) == predictions(capsys, folder, *arguments)
 
@@ -324,23 +326,6 @@ def test_the_words_of_a_command_stand_in_any_order(made, tmp_path, capsys):
     capsys.readouterr()
     expected = predictions(capsys, folder, file, "client=site-3", "--ids", "age")
     assert list(csv.DictReader(out.read_text().splitlines())) == expected
-
-
-def test_holes_that_a_client_fills_by_its_own_rows_are_not_called_unfilled():
-    section = {
-        "name": "local",
-        "numeric_imputation": "median",
-        "categorical_imputation": "mode",
-        "fill_value": 0.0,
-        "scaling": "none",
-        "outliers": "keep",
-        "iqr_factor": 3.0,
-    }
-    task = SimpleNamespace(schema=Schema((Column("age", "numeric"),), ("no", "yes")))
-    terms = SimpleNamespace(preprocessing=section)
-    fitted = fitted_for(task, terms, "run", None, None)
-    with pytest.raises(ValueError, match=r"numeric_imputation=median .*: give client=NAME"):
-        apply(fitted, Table(np.array([[np.nan]]), np.zeros(1, dtype=np.int64)))
 
 
 def test_layers_that_stayed_at_home_are_those_of_the_client(tmp_path, rows, capsys):
@@ -394,7 +379,7 @@ def test_a_personal_strategy_predicts_with_the_clients_own_model(tmp_path, capsy
 def test_a_prediction_says_on_stderr_whose_model_it_is(tmp_path, capsys):
     schema = Schema((Column("a", "numeric"),), (), target=Target("day", 2_450_000, 30))
     rows = NewRows(tmp_path, np.zeros((2, 1)), np.array([2, 5]), None)
-    answering = Answering({}, "This is site-0's own model.")
+    answering = Answering(None, "This is site-0's own model.")
     predict._explain(answering, np.array([[1.0], [np.nan]]), rows, "")
     said = capsys.readouterr()
     assert not said.out

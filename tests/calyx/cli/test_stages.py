@@ -28,6 +28,7 @@ def waited(stream, times):
     [
         (("reading", 3, 100), "reading rows: 3 of 100 clients"),
         (("train", 0, 10), "training: 0 of 10 clients"),
+        (("query.statistics", 1, 10), "auditing the data: 1 of 10 clients"),
         (("baselines", 2, 11), "training baselines: 2 of 11 models"),
         (("baselines", 2, 11, "epoch 3"), "training baselines: 2 of 11 models · epoch 3"),
     ],

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calyx.model.calibration import STEP, coarsened, expected_calibration_error, margin, reliability
+from calyx.model.calibration import STEP, coarsen, expected_calibration_error, margin, reliability
 
 
 def by_definition(confidence, correct, bins):
@@ -91,7 +91,7 @@ def test_what_sites_tell_of_few_rows_leaves_the_pooled_error_within_the_margin(s
     exact, told, coarse = np.zeros((3, 15), np.int64), np.zeros((3, 15), np.int64), 0
     for confidences in sites:
         counts = reliability(np.array(confidences), rng.random(len(confidences)) < 0.7, 15)
-        found, rows = coarsened(counts, least)
+        found, rows = coarsen(counts, least)
         exact, told, coarse = exact + counts, told + found, coarse + rows
         small = (counts[0] > 0) & (counts[0] < least)
         middles = np.rint((np.arange(15) + 0.5) / 15 / STEP) * counts[0]

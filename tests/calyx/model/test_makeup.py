@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from calyx.errors import ConfigError
-from calyx.model.makeup import check_left, left_behind, makeup_of, never_negative
+from calyx.model.makeup import check_left, clip_variances, find_left_behind, makeup_of
 from calyx.model.weights import initial_model
 
 
@@ -178,20 +178,20 @@ def test_a_count_of_batches_decides_no_prediction(norm, counted):
 
 def test_a_buffer_that_only_real_rows_move_is_found_after_training():
     before, after = Counter("integer"), Counter("integer")
-    assert left_behind(before, after) == []
+    assert find_left_behind(before, after) == []
     after.count = after.count + 0.5  # which makes it a float on the way
-    assert left_behind(before, after) == ["count (int64)"]
+    assert find_left_behind(before, after) == ["count (int64)"]
 
 
 def test_a_constant_of_nan_has_not_moved():
     before, after = Counter("transient"), Counter("transient")
     before.count.fill_(float("nan")), after.count.fill_(float("nan"))
-    assert left_behind(before, after) == []
+    assert find_left_behind(before, after) == []
 
 
 def test_a_variance_that_rounding_took_below_zero_is_zero():
     weights = {"v": np.float32([-1e-7, 2]), "w": np.float32([-1])}
-    found = never_negative(weights, frozenset({"v"}))
+    found = clip_variances(weights, frozenset({"v"}))
     assert found["v"].tolist() == [0, 2]
     assert found["w"] is weights["w"]
 

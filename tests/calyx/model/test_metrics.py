@@ -11,7 +11,7 @@ from sklearn import metrics
 from support.evaluations import CLASSES, CPU, of_logits, of_values, told
 
 from calyx.data.schema import Part, Schema, Target
-from calyx.model.details import confusion_matrix, details, told_details
+from calyx.model.details import coarsen_details, confusion_matrix, details
 from calyx.model.evaluation import cross_entropy, evaluate
 from calyx.model.metrics import counts_of, evaluation_terms, figures
 from calyx.vector.contribution import Layout
@@ -187,7 +187,7 @@ def classified():
     logits = [[2.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0], [0.0, 2.0, 0.0]]
     part = Part(np.array(logits, dtype=np.float32), np.array([0, 0, 1, 2, 2]), 3)
     found = evaluate(torch.nn.Identity(), part, torch.device("cpu"), is_test=True)
-    return counts_of(found, THREE, "rows") | told_details(found.beside, 1)
+    return counts_of(found, THREE, "rows") | coarsen_details(found.beside, 1)
 
 
 @pytest.mark.parametrize(

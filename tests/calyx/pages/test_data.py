@@ -17,8 +17,10 @@ from calyx.errors import UserError
 from calyx.findings.baseline import compare_figures
 from calyx.findings.figures_json import as_json
 from calyx.findings.findings import find
-from calyx.pages.data import MOST_COLUMNS, lines, read_audit
+from calyx.pages.data import MOST_COLUMNS, lines
 from calyx.pages.page import write_report
+from calyx.run.audit import Audit, read_audit
+from calyx.run.json_rows import parse_row
 
 CONFIG = """
 task: {name: csv}
@@ -212,10 +214,6 @@ def test_a_damaged_audit_is_one_sentence(tmp_path, change):
     assert "\n" not in str(caught.value)
 
 
-def test_a_run_without_an_audit_has_none(tmp_path):
-    assert read_audit(tmp_path / "audit.json") is None
-
-
 def test_an_audit_without_the_newer_shares_is_still_read(tmp_path):
     audit = audit_of(SITES)
     audit.pop("duplicates_share")
@@ -249,7 +247,7 @@ def test_names_and_figures_of_an_audit_are_whole_at_every_width(tmp_path, monkey
     console = Console(width=columns, record=True)
     monkeypatch.setattr(audit_table, "Console", lambda **_: console)
     audit = audit_of(odd_sites())
-    audit_table.print_audit(audit, tmp_path)
+    audit_table.print_audit(parse_row(Audit, audit), tmp_path)
     text = console.export_text()
     assert not re.search(r"\S…", text)  # a range is written with spaces, a cut word without
     words = " ".join(text.split())
@@ -263,7 +261,7 @@ def test_brackets_and_colons_of_columns_and_folders_are_no_markup(tmp_path, monk
     audit = audit_of(odd_sites())
     audit["columns"] = {f"{name} [mg] :a: [/x]": of for name, of in audit["columns"].items()}
     monkeypatch.setenv("COLUMNS", "300")
-    audit_table.print_audit(audit, tmp_path / "[/run]")
+    audit_table.print_audit(parse_row(Audit, audit), tmp_path / "[/run]")
     said = capsys.readouterr().out
     assert "unknown all but holes, since no range is declared: note [mg] :a: [/x]" in said
     assert f"audit   {tmp_path}/[/run]/audit.json" in said
@@ -321,5 +319,5 @@ def test_a_mean_is_never_cut_in_the_middle(tmp_path):
 def terminal(audit, folder, monkeypatch):
     console = Console(width=160, record=True, highlight=False, file=io.StringIO())
     monkeypatch.setattr(audit_table, "Console", lambda **_: console)
-    audit_table.print_audit(audit, folder)
+    audit_table.print_audit(parse_row(Audit, audit), folder)
     return console.export_text()

@@ -143,9 +143,9 @@ def test_a_number_of_no_known_spread_and_range_says_nothing_and_that_is_said(tra
     how |= {"fill_value": 60.0} if imputation == "constant" else {}
     fitted = fit(table(train), schema(Column("height", "numeric")), config(**how))
     assert apply(fitted, table([120, NAN, train[0]])).tolist() == [[0], [0], [0]]
-    ((column, count),) = unread(fitted, table([120, NAN, train[0]]))
+    ((column, count),) = unread(fitted, table([120, NAN, train[0]]).x)
     assert (column.name, count) == ("height", 1)
-    assert list(unread(fitted, table(train))) == []
+    assert list(unread(fitted, table(train).x)) == []
     kept = json.loads(json.dumps(constants_of(fitted), allow_nan=False))
     assert recall_fit(fitted.schema, fitted.cfg, kept) == fitted
 

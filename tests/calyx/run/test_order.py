@@ -69,7 +69,7 @@ def test_an_order_comes_back_from_its_canonical_json():
         lambda o, t: canonical_json(o | {"round": 1.0}),
         lambda o, t: canonical_json(o | {"rounds": 0}),
         lambda o, t: canonical_json(o | {"deadline_s": 0.0}),
-        lambda o, t: canonical_json(o | {"kind": "predict"}),
+        lambda o, t: canonical_json(o | {"kind": "Train!"}),
         lambda o, t: canonical_json(o | {"groups": ["a", "b"]}),
         lambda o, t: canonical_json(o | {"run": ""}),
         lambda o, t: canonical_json(o | {"run": "x" * 201}),  # what a ledger's line would hold

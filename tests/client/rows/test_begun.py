@@ -15,6 +15,7 @@ from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.flower.messages import as_task
 from calyx.model.weights import hash_weights
+from calyx.questions.registry import question_of
 from calyx.run.order import Cv, Order, to_json
 from calyx.tasks.csv import Csv
 from calyx.wire import messages as wire
@@ -169,7 +170,7 @@ class Clinic:
             terms=federation.setting.terms,
         )
         content = wire.order_content(federation.template, to_json(order))
-        reply = app(Message(content, 2, wire.ORDER_TYPES[kind]), self.context)
+        reply = app(Message(content, 2, question_of(kind).message_type), self.context)
         return wire.failure_reason(reply) if reply.has_error() else ""
 
     def restart(self):

@@ -10,14 +10,15 @@ from calyx.errors import CalyxError
 from calyx.flower.messages import rebuild_message
 from calyx.machine.hardware import Hardware
 from calyx.model.weights import initial_model, load_into, weights_of
-from calyx.questions.layouts import parts_of
+from calyx.questions.registry import question_of
+from calyx.questions.segments import Asked
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.wire import messages as wire
 from calyx.wire import records
 from client.learning.training import LocalJob, train
 from client.rows.data import prepare_rows
 from server.exchange.cohort_grid import CohortGrid
-from server.exchange.exchange import TooFewReplies, judged, total_counts
+from server.exchange.exchange import TooFewReplies, total_counts
 from strategies.algorithm import NoKeys
 from strategies.base import AlgorithmStrategy
 from strategies.fedavg import FedAvg as OurFedAvg
@@ -193,7 +194,8 @@ def test_a_group_whose_sum_is_unsound_counts_as_dropped(federation):
 
 def rows_more(setting, kind):
     """A client's vector in an evaluation, where it counts one row more than it has labels."""
-    (evaluation,) = parts_of(kind, False, setting.run.privacy, setting.contents).evaluations
+    asked = Asked(setting.contents, setting.run.privacy, setting.terms)
+    (evaluation,) = question_of(kind).segments(asked).evaluations
     cells = np.cumsum([c.size * evaluation.fixed.limbs(c.maximum) for c in evaluation.counts])
     place = evaluation.ends[2] + cells[[c.name for c in evaluation.counts].index("rows") - 1]
 
@@ -215,7 +217,7 @@ def test_an_evaluation_that_no_rows_can_have_loses_its_group_or_its_figures(fede
         outcome = federation.attempt(theirs(), exchange, setting).outcome
         assert list(outcome.dropped) == lost
     assert [odd.group for odd in outcome.odd] == [0]
-    absent = judged(outcome.evaluated, setting.contents).absent
+    absent = outcome.figures(setting.contents).absent
     assert set(absent.values()) == {IMPOSSIBLE}
 
 

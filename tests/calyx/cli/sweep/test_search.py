@@ -199,7 +199,7 @@ def test_a_round_is_not_lost_when_the_storage_does_not_answer(here, caplog):
 
     Silent.study.ask()
     listener = RoundListener(Silent(), "val_loss", 1)
-    listener.handle(logging.makeLogRecord({"row": {"round": 1, "val_loss": 0.5}}))
+    listener.handle(logging.makeLogRecord({"row": round_of(1, val_loss=0.5)}))
     assert "nothing is pruned" in caplog.text
 
 

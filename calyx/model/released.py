@@ -1,0 +1,249 @@
+"""A released model: weights, what they are of, and the preprocessing of their inputs. It predicts rows.
+
+Its file is all that is needed of the run that made it, beside the task's installed code, which makes the
+network: no run folder, no server, client, Flower or Hydra. A file may come from a stranger, so that what
+no run can have written is refused in one sentence. See docs/decisions/0069.
+
+Shapes: N rows, C columns of the schema, F inputs and K outputs of the network.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from calyx.config.section import Section, canonical_json, config, parse
+from calyx.data.schema import Column, Schema, Table, Target
+from calyx.errors import ConfigError, UserError, printable
+from calyx.files.foreign import parse_json
+from calyx.model.constants import with_constants, without_constants
+from calyx.model.evaluation import BATCH_ROWS
+from calyx.model.makeup import Makeup, find_left_behind, find_moved, makeup_of
+from calyx.model.metrics import metric_name
+from calyx.model.weights import (
+    Array,
+    Weights,
+    initial_model,
+    load_into,
+    load_with_description,
+    save_weights,
+)
+from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, fit_by_config, num_inputs
+from calyx.preprocessing.imputation import constant_fill, unknown_category
+from calyx.seeding import global_scope
+from calyx.tasks.registry import load_task, own_section
+from calyx.tasks.task import OwnModelSection, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@config
+class Description:
+    """What a model's file says beside its tensors: one canonical JSON in its metadata."""
+
+    format: Literal["calyx-model/1"]
+    task: Section  # what its network, and how a file of rows is read, follow from
+    schema: Section  # columns, classes and target; what is not set is left out
+    metric: str  # the figure by which models of the task are compared
+    preprocessing: PreprocessingConfig  # without constants, which are a tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ReleasedModel:
+    """A model and the preprocessing of its inputs.
+
+    `dataclasses.replace` makes it one client's: with the `weights` of its own model, or with what it
+    `fitted` on its own rows.
+    """
+
+    task: Task
+    preprocessing: PreprocessingConfig  # with the constants that go with the model, if any do
+    weights: Weights  # by the network's names, in its order
+    fitted: Fitted | None  # None: each client fits its own
+    seed: int = 0  # of its run: a network may draw of it what is in no file
+
+    @cached_property
+    def makeup(self) -> Makeup:
+        """What the untrained network is made of."""
+        return makeup_of(self._untrained(), self._num_inputs)
+
+    @property
+    def _num_inputs(self) -> int:
+        return num_inputs(self.task.schema, self.preprocessing)
+
+    def _untrained(self) -> "nn.Module":
+        return initial_model(self.task, self._num_inputs, self.seed)
+
+    def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`compute` of rows [N, C] as the task reads them. Raises ValueError as `prepare` does."""
+        return self.compute(self.prepare(rows))
+
+    def prepare(self, rows: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The network's inputs [N, F] of rows [N, C] in the columns' own units, NaN for missing.
+
+        Raises ValueError where a missing value would be left, and where nothing is `fitted`.
+        """
+        if self.fitted is None:
+            raise ValueError("each client fits its own preprocessing, and this model has none")
+        return apply(self.fitted, Table(rows, np.zeros(len(rows), dtype=np.int64)))
+
+    def compute(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities [N, K] of a classifier, or values [N, 1] in the target's own unit."""
+        import torch
+
+        network, target = self._untrained(), self.task.schema.target
+        load_into(network, self.weights)
+        network.eval()
+        batches = [np.zeros((0, self.task.schema.num_outputs))]
+        with global_scope(0, "evaluation"), torch.no_grad():  # the draws that it was judged by
+            for start in range(0, len(inputs), BATCH_ROWS):
+                output = network(torch.from_numpy(inputs[start : start + BATCH_ROWS])).double()
+                batches.append((output if target else output.softmax(dim=1)).numpy())
+        outputs = np.concatenate(batches)
+        return outputs if target is None else outputs * target.scale + target.center
+
+
+def describe(task: Task, section: Section, preprocessing: PreprocessingConfig) -> Description:
+    """The description of a model of `task`, which was made from this section of a config."""
+    own = task.model_section if isinstance(task, OwnModelSection) else own_section(section)
+    return Description(
+        format="calyx-model/1",
+        task=own,
+        schema=_as_json(task.schema),
+        metric=metric_name(task.schema),
+        preprocessing=replace(preprocessing, fitted=None),
+    )
+
+
+def _as_json(schema: Schema) -> Section:
+    """The fields that are set, as JSON values; an infinite bound is null, and bounds nothing either."""
+    values = {
+        "columns": [_fields_set(column) for column in schema.columns],
+        "classes": schema.classes,
+        "target": schema.target and _fields_set(schema.target),
+    }
+    text = json.dumps(values, default=float)
+    tree: Section = json.loads(text, parse_constant=lambda _: None)
+    return tree
+
+
+def _fields_set(part: Column | Target) -> dict[str, object]:
+    values = {field: getattr(part, field.name) for field in fields(part)}
+    return {field.name: value for field, value in values.items() if value != field.default}
+
+
+def save(
+    path: Path, weights: Weights, description: Description, preprocessing: PreprocessingConfig
+) -> str:
+    """Write a model's file, with the constants of `preprocessing`; returns its SHA-256 in hex."""
+    constants = preprocessing.fitted
+    tensors = with_constants(weights, constants[0]) if constants else weights
+    return save_weights(path, tensors, canonical_json(asdict(description)))
+
+
+def load(path: Path, seed: int | None = None, older: Description | None = None) -> ReleasedModel:
+    """Read a model's file.
+
+    `seed` is that of its run; without it, a network that draws of a seed what the file does not hold
+    is refused. `older` describes the model of a file of an earlier version, which says nothing itself.
+    Raises UserError for a file that is damaged, or does not fit the task; and OSError.
+    """
+    try:
+        own, description = _read(path, older)
+    except (ValueError, ConfigError, SafetensorError):
+        raise UserError(f"{path} is damaged; restore it from a copy.") from None
+    task, cfg = load_task(description.task), description.preprocessing
+    known = describe(task, description.task, cfg)
+    if (known.schema, known.metric) != (description.schema, description.metric):
+        raise UserError(
+            f"{path} is of another task={task.name} than the one that is installed: its schema differs. "
+            "Install the version that the model was trained with."
+        )
+    model = ReleasedModel(task, cfg, own, _fit_of(task.schema, cfg), seed or 0)
+    if seed is None:
+        _check_drawn(path, model)
+    return replace(model, weights=_in_order(path, model))
+
+
+def _read(path: Path, older: Description | None) -> tuple[Weights, Description]:
+    """A file's weights, and its description with the constants.
+
+    Raises UserError where nothing describes it, and ValueError, ConfigError, OSError or safetensors'
+    own error.
+    """
+    tensors, text = load_with_description(path)
+    own, constants = without_constants(tensors)
+    description = older if text is None else parse(Description, parse_json(text.encode()), "")
+    if description is None:
+        raise UserError(
+            f"{path} does not say what it is a model of: an earlier version of Calyx wrote it. Use it in "
+            "the folder of its run."
+        )
+    if description.preprocessing.is_federated and constants is None:
+        raise ValueError("the constants are missing")
+    fitted = None if constants is None else (constants,)
+    return own, replace(
+        description, preprocessing=replace(description.preprocessing, fitted=fitted)
+    )
+
+
+def _fit_of(schema: Schema, cfg: PreprocessingConfig) -> Fitted | None:
+    """The preprocessing by the constants that go with a model; None where those are each client's own.
+
+    Raises ConfigError for constants that no rows can have given.
+    """
+    if cfg.fitted is not None:
+        return fit_by_config(schema, cfg)
+    if cfg.scaling != "none" or cfg.outliers != "keep":
+        return None
+    return Fitted(schema, cfg, tuple(_fit_nothing(column, cfg) for column in schema.columns))
+
+
+def _fit_nothing(column: Column, cfg: PreprocessingConfig) -> ColumnFit:
+    """What is applied to a column without constants: nothing is scaled or cut, and holes stay unless
+    one value fills them at all clients.
+    """
+    fill = np.nan
+    if column.kind == "numeric" and cfg.numeric_imputation == "constant":
+        fill = constant_fill(column, cfg)
+    elif column.categories and cfg.categorical_imputation == "constant":
+        fill = unknown_category(column)
+    return ColumnFit(fill=fill, low=-np.inf, high=np.inf, mean=0.0, scale=1.0)
+
+
+def _in_order(path: Path, model: ReleasedModel) -> Weights:
+    """The weights in the order of the network's tensors. Raises UserError where they are not these."""
+    untrained, own = model.makeup.weights, model.weights
+    wrong = sorted(untrained.keys() ^ own.keys())
+    wrong = wrong or [name for name, array in untrained.items() if not _is_like(own[name], array)]
+    if wrong:
+        raise UserError(
+            f"{path} does not fit the model of task={model.task.name}: the tensor "
+            f"{printable(wrong[0], 80)} is missing, unknown, of another shape or not finite. Restore the "
+            "file from a copy."
+        )
+    return {name: own[name] for name in untrained}
+
+
+def _is_like(array: Array, untrained: Array) -> bool:
+    """Whether type and shape are the same, and all is finite that is so before a training."""
+    is_same = (array.dtype, array.shape) == (untrained.dtype, untrained.shape)
+    return is_same and bool((np.isfinite(array) | ~np.isfinite(untrained)).all())
+
+
+def _check_drawn(path: Path, model: ReleasedModel) -> None:
+    """Raise UserError where the network has what follows from its run's seed, and is in no file."""
+    one, other = (replace(model, seed=seed)._untrained() for seed in (0, 1))
+    drawn = [*find_left_behind(one, other), *find_moved(one, other)]
+    if drawn:
+        raise UserError(
+            f"{path} does not hold all of its model: task={model.task.name} draws {drawn[0]} of the seed "
+            "of its run. Use it in the folder of its run."
+        )

@@ -1,0 +1,51 @@
+"""cv: judge the models of all folds of a cross-validation, each on the rows that it has not seen."""
+
+from collections.abc import Mapping
+
+from calyx.model.spread import spread_terms
+from calyx.questions.judging import evaluation_layout, figures_of
+from calyx.questions.question import Question
+from calyx.questions.segments import Asked, Contents, Segments
+from calyx.run.order import Order
+from calyx.vector.contribution import Cells
+from calyx.vector.figures import Figures
+
+
+def segments(asked: Asked) -> Segments:
+    """Counts of one evaluation a fold; with `cv.k=clients` of one, since each client scores its own."""
+    cv = asked.terms.cv
+    folds = cv.k if cv is not None and isinstance(cv.k, int) else 1
+    terms = spread_terms(asked.contents.task.schema)
+    return Segments(evaluations=(evaluation_layout(asked, terms),) * folds)
+
+
+def say(contents: Contents, counts: Mapping[str, Cells]) -> Figures:
+    """Loss and scores of one fold, over all its rows."""
+    return figures_of(contents, counts, "rows in this fold")
+
+
+def num_folds(order: Order) -> int:
+    """Models that the order of a cross-validation carries: one a fold, or one a client."""
+    k = order.terms.cv.k if order.terms.cv else "clients"
+    return k if isinstance(k, int) else sum(map(len, order.groups))
+
+
+def scored_folds(order: Order, client: str) -> list[int]:
+    """The folds whose models `client` scores in a cross-validation: all, or its own only."""
+    if order.terms.cv is not None and isinstance(order.terms.cv.k, int):
+        return list(range(num_folds(order)))
+    return [sorted(name for group in order.groups for name in group).index(client)]
+
+
+QUESTION = Question(
+    kind="cv",
+    message_type="evaluate.cv",
+    shown="scoring the folds",
+    noun="scoring of folds",
+    model="folds",
+    part="test",
+    answer="judge",
+    counted="scores",
+    segments=segments,
+    say=say,
+)

@@ -1,0 +1,113 @@
+"""What a server may ask of clients, as one object that both sides read. See decision 0064.
+
+A question is one file: its module makes a `Question`, and an entry point of the group
+`calyx.questions`, whose name is the question's kind, names it. Whoever installs no such package can
+neither ask it nor answer it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from calyx.data.schema import Part, Schema, Table
+from calyx.questions.segments import Asked, Contents, Segments
+from calyx.run.order import KIND
+from calyx.vector.contribution import Cells
+from calyx.vector.figures import Figures
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Which model an order brings: the one that its round begins with, its round's, those of all folds
+# of a cross-validation, or none.
+AboutModel = Literal["before", "after", "folds", "none"]
+# Which rows of a client it is about.
+RowsPart = Literal["train", "validation", "test", "all"]
+# What the ledger counts (docs/secagg.md §10): trainings go forward (A6); no more models are evaluated
+# than were trained (A7); scores are taken once for each number of `rounds` (A8); what is of no model,
+# once a version of the rows (A10).
+Counted = Literal["trainings", "evaluations", "scores", "versions"]
+_MESSAGE = re.compile(r"(train|evaluate|query)(\.[a-z][a-z0-9_]*)?")  # as Flower dispatches them
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a client answers from: its rows of the question's part, and the model that it is asked of."""
+
+    schema: Schema
+    table: Table  # before preprocessing
+    part: Part | None  # after it; None where the question is of no model
+    model: "nn.Module | None"  # on `part`'s task, in evaluation mode; None likewise
+    min_cell: int  # rows that a cell stands for at least, by the site's policy
+
+
+Count = Callable[[Basis], Mapping[str, Cells]]  # cells by the names of the segment `counts`
+# What a client computes: one of the answers that `client.learning` has, or a pure function of its
+# rows and the model, whose counts are the segment `counts`.
+Answer = Literal["learn", "judge", "measure"] | Count
+Say = Callable[[Contents, Mapping[str, Cells]], Figures]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question to the clients of a cohort, which each of them answers by one vector."""
+
+    kind: str  # in orders, ledgers and journals; the name of its entry point
+    message_type: str  # of Flower's message that carries an order of it
+    shown: str  # on a screen, while clients work on it
+    noun: str  # of one order in a sentence: "the training of round 3"
+    model: AboutModel
+    part: RowsPart
+    answer: Answer
+    counted: Counted
+    segments: Callable[[Asked], Segments]
+    # The figures of a sum's counts. None: a training's sum makes a model, which is a strategy's to
+    # do, and statistics are read by `calyx.findings`.
+    say: Say | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a question that no client could answer, or its ledger not count."""
+        if re.fullmatch(KIND, self.kind) is None:
+            raise ValueError(f"the kind {self.kind!r} is no word of small letters")
+        if _MESSAGE.fullmatch(self.message_type) is None:
+            raise ValueError(f"{self.message_type!r} is no type of Flower's messages")
+        if (self.counted == "versions") != (self.model == "none"):
+            raise ValueError(
+                "of no model are questions that are counted by versions, and no others"
+            )
+        is_training = {self.answer == "learn", self.model == "before", self.counted == "trainings"}
+        if len(is_training) > 1:
+            raise ValueError("what learns begins with the model before, and is counted as training")
+        if self.answer == "judge" and self.part not in ("validation", "test"):
+            raise ValueError("a model is judged on the validation or the test rows")
+        if self.model == "folds" and self.answer != "judge":
+            raise ValueError(
+                "the models of folds are judged, each on the rows that it has not seen"
+            )
+        if self.counted == "evaluations" and self.model != "after":
+            raise ValueError("evaluations are of the model of a round")
+
+    @property
+    def trains(self) -> bool:
+        """Whether its sum makes a new model."""
+        return self.answer == "learn"
+
+    @property
+    def is_of_round(self) -> bool:
+        """Whether it is of one model, which has a number in its run."""
+        return self.model in ("before", "after")
+
+    @property
+    def names_sums(self) -> bool:
+        """Whether its orders name the sums that made the model (A3, A4)."""
+        return self.counted in ("trainings", "evaluations")
+
+    @property
+    def needs_version(self) -> bool:
+        """Whether the ledger keeps the version of the rows that it was answered from (A10)."""
+        return self.model in ("folds", "none")
+
+    def number(self, round: int) -> int | None:
+        """Of the model that an order of `round` is about; None where it is not of one model."""
+        return round - (self.model == "before") if self.is_of_round else None

@@ -1,0 +1,41 @@
+"""statistics: measure the rows, for the audit and for what a preprocessing is fitted on; of no model."""
+
+from calyx.config.section import parse
+from calyx.privacy.section import PrivacyConfig
+from calyx.questions.question import Question
+from calyx.questions.segments import Asked, Segments, count_alike
+from calyx.run.order import Terms
+from calyx.survey.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
+from calyx.tasks.task import Task
+
+
+def survey_of(task: Task, terms: Terms) -> Survey:
+    """What the clients of a run measure of their rows: all of them, and those that models see.
+
+    The folds are in the same vector, since a client gives statistics once. How many rows the clients
+    train on is asked where their weights follow from it.
+    """
+    weighting = parse(PrivacyConfig, terms.privacy, "privacy").weighting
+    is_weighed = task.w_max is None and weighting == "examples"
+    bins = parse(StatisticsConfig, terms.statistics, "statistics").bins
+    folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
+    return Survey(task.schema, bins, (ALL, TRAIN, *map(fold_name, range(folds))), is_weighed)
+
+
+def segments(asked: Asked) -> Segments:
+    """Counts of every block of the survey."""
+    survey = survey_of(asked.contents.task, asked.terms)
+    return Segments(counts=count_alike(asked.privacy, survey.counts()))
+
+
+QUESTION = Question(
+    kind="statistics",
+    message_type="query.statistics",
+    shown="auditing the data",
+    noun="audit",
+    model="none",
+    part="all",
+    answer="measure",
+    counted="versions",
+    segments=segments,
+)

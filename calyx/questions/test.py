@@ -1,0 +1,38 @@
+"""test: judge the released model on the test rows, once, with more detail than a validation."""
+
+from collections.abc import Mapping
+
+from calyx.model.details import detail_terms
+from calyx.model.spread import client_spread, spread_terms
+from calyx.questions.judging import evaluation_layout, figures_of
+from calyx.questions.question import Question
+from calyx.questions.segments import Asked, Contents, Segments, over_of
+from calyx.vector.contribution import Cells
+from calyx.vector.figures import Figures
+
+
+def segments(asked: Asked) -> Segments:
+    """Counts of one evaluation, of clients' scores, and of a classifier's confusion and confidence."""
+    schema = asked.contents.task.schema
+    more = spread_terms(schema) + detail_terms(schema, over_of(asked.privacy))
+    return Segments(evaluations=(evaluation_layout(asked, more),))
+
+
+def say(contents: Contents, counts: Mapping[str, Cells]) -> Figures:
+    """Loss and scores over all rows, and how the clients' scores spread."""
+    spread: Figures = client_spread(contents.task.schema, counts)
+    return figures_of(contents, counts, "test rows") | spread
+
+
+QUESTION = Question(
+    kind="test",
+    message_type="evaluate.test",
+    shown="testing the best model",
+    noun="test",
+    model="after",
+    part="test",
+    answer="judge",
+    counted="scores",
+    segments=segments,
+    say=say,
+)
