@@ -37,10 +37,10 @@ def run_audit(arguments: Sequence[str]) -> int:
     with run_place(cfg, config) as place:
         for sentence in idle_settings(overrides, config):
             print(f"warning: {sentence}", flush=True)
-        return _audited(config, RunFolder(place.path.absolute()))
+        return _audit(config, RunFolder(place.path.absolute()))
 
 
-def _audited(config: dict[str, Any], folder: RunFolder) -> int:
+def _audit(config: dict[str, Any], folder: RunFolder) -> int:
     with Waiting() as waiting:
         checked, stopped = plan(config, progress=waiting.progress), None
     with Display(checked) as display:

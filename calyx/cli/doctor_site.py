@@ -22,7 +22,7 @@ from calyx.secagg.roster import Roster
 from calyx.trust.certificates import read_private
 from calyx.trust.key_files import PRIVATE_MODE
 from calyx.words.sentences import say_count
-from client.code import unmeasured
+from client.code import describe_unmeasured
 from client.config import Site, node_config, read_site
 from client.failures import ClientFailure
 from client.gate.ledger import read_ledger
@@ -160,7 +160,7 @@ def manifest_row(cfg: SiteConfig, keys: Check) -> Check:
     manifest = check_manifest(Path(cfg.manifest), check_keys(cfg))
     packages = f", with {', '.join(manifest.packages)}" if manifest.packages else ""
     words = f"version {manifest.version}{packages}; the installed files are what it allows"
-    return Check("manifest", "ok", f"{words}; {unmeasured()}")
+    return Check("manifest", "ok", f"{words}; {describe_unmeasured()}")
 
 
 def ledger_row(path: Path, roster: Roster | None, now: float | None = None) -> Check:

@@ -55,9 +55,9 @@ _CLASS = f"strategy.server.{TARGET}"
 
 def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
-    from calyx.cli.following import Options, drive, helped, split_options
+    from calyx.cli.following import Options, drive, show_help, split_options
 
-    if helped(arguments, __doc__):
+    if show_help(arguments, __doc__):
         return 0
     options, rest = split_options([a for a in arguments if a != WITHOUT_CHANGED], "resume")
     is_without = WITHOUT_CHANGED in arguments

@@ -9,7 +9,7 @@ KEY=VALUE                  overrides, as of `calyx simulate`
 from collections.abc import Sequence
 from typing import Any
 
-from calyx.cli.following import drive, helped, read_pinned, split_options
+from calyx.cli.following import drive, read_pinned, show_help, split_options
 from calyx.cli.hydra_program import compose_config
 from calyx.cli.idle import idle_settings, refuse_undone
 from calyx.cli.outputs import chosen_folder, run_place
@@ -30,7 +30,7 @@ ENGINE = "engine=superlink"
 
 def main(arguments: Sequence[str]) -> int:
     """Start a run, follow it to its end. Raises CalyxError."""
-    if helped(arguments, __doc__):
+    if show_help(arguments, __doc__):
         return 0
     options, overrides = split_options(list(arguments), "submit")
     for override in overrides:

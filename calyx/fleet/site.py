@@ -16,7 +16,7 @@ from pathlib import Path
 from flwr.app import Context, Message, RecordDict
 from pydantic import JsonValue
 
-from calyx.config.human_yaml import read_tree, typed
+from calyx.config.human_yaml import assign_types, read_tree
 from calyx.config.section import Section, config, parse
 from calyx.data.words import one_form
 from calyx.errors import ConfigError, UserError, printable
@@ -60,8 +60,8 @@ def read_site_config(path: Path) -> SiteConfig:
     Raises UserError.
     """
     tree = read_tree(path, "docs/deploy.md")
-    client = typed(tree.pop("client", None), ClientConfig, path)
-    values = typed(tree, SiteConfig, path)
+    client = assign_types(tree.pop("client", None), ClientConfig, path)
+    values = assign_types(tree, SiteConfig, path)
     if client is not None:
         values["client"] = client
     if isinstance(client, dict) and isinstance(client.get("name"), str):
@@ -177,7 +177,7 @@ def run_site(cfg: SiteConfig, site: Site, tell: Callable[[str], None]) -> None:
         node = site.state_dir / "node-id"  # there while a process of this site is connected
         link = SiteLink(door, tell)
         try:
-            with link.connected(_read_node(node)):
+            with link.hold_connection(_read_node(node)):
                 write_atomically(node, str(link.node_id).encode())
                 tell(f"connected to {cfg.server} as node {link.node_id}")
                 _answer_all(link, Worker(link, cfg), tell)

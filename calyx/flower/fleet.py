@@ -95,7 +95,7 @@ def is_own_reply(body: bytes) -> bool:
     return bool(metadata.reply_to_message_id) and metadata.src_node_id == request.node.node_id
 
 
-def delivered_messages(answer: bytes) -> list[str]:
+def read_delivered_messages(answer: bytes) -> list[str]:
     """Ids of the messages in an answer to pull-messages."""
     from flwr.proto.fleet_pb2 import PullMessagesResponse
 
@@ -103,21 +103,21 @@ def delivered_messages(answer: bytes) -> list[str]:
     return [message.metadata.message_id for message in response.messages_list] if response else []
 
 
-def confirmed_message(body: bytes) -> str:
+def read_confirmed_message(body: bytes) -> str:
     """Id of the message that a confirm-message-received is of: the SuperLink deletes it."""
     from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest
 
     return str(getattr(_read(ConfirmMessageReceivedRequest, body), "message_object_id", ""))
 
 
-def pulled_object(body: bytes) -> str:
+def read_pulled_object(body: bytes) -> str:
     """Id of the part that a pull-object asks for."""
     from flwr.proto.message_pb2 import PullObjectRequest
 
     return str(getattr(_read(PullObjectRequest, body), "object_id", ""))
 
 
-def pushed_object(body: bytes) -> str:
+def read_pushed_object(body: bytes) -> str:
     """Id of the part that a push-object brings."""
     from flwr.proto.message_pb2 import PushObjectRequest
 

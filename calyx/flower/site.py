@@ -119,7 +119,7 @@ class SiteLink:
             ) from None
 
     @contextmanager
-    def connected(self, earlier: int | None) -> Iterator[None]:
+    def hold_connection(self, earlier: int | None) -> Iterator[None]:
         """Connect, and say that this site is there; leaving the block says that it goes.
 
         Waits while the server is away. Raises NotAdmitted where the site is refused.

@@ -22,7 +22,7 @@ class Figures:
         if {name for name, value in self.values.items() if value is None} != set(self.absent):
             raise ValueError("a figure that is not told needs a reason, and no other has one")
 
-    def named(self, prefix: str, but: str | None = None) -> "Figures":
+    def with_prefix(self, prefix: str, but: str | None = None) -> "Figures":
         """These figures with `prefix` before each name that does not begin with `but`."""
 
         def name_of(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field as Range
 from pydantic import StringConstraints
 
-from calyx.config.human_yaml import read_tree, typed
+from calyx.config.human_yaml import assign_types, read_tree
 from calyx.config.key_types import Types, below, members
 from calyx.config.section import PositiveFloat, config
 from calyx.data.csv.rows import Dialect
@@ -226,7 +226,7 @@ def read_schema(path: object) -> dict[str, Any]:
             "task=csv needs task.data_dir, a folder of yours; or, for `calyx submit`, task.schema, the "
             "file that lies beside each site's rows."
         )
-    tree = typed(read_tree(Path(path), "docs/bring-your-own.md"), SchemaConfig, Path(path))
+    tree = assign_types(read_tree(Path(path), "docs/bring-your-own.md"), SchemaConfig, Path(path))
     values: dict[str, Any] = _in_one_form(tree, path)
     return values
 
