@@ -6,6 +6,7 @@ from typing import Any
 
 from calyx.cli.audit_table import print_audit
 from calyx.cli.display import Display
+from calyx.cli.facts import print_warnings
 from calyx.cli.hydra_program import compose_config
 from calyx.cli.idle import idle_settings, refuse_undone
 from calyx.cli.outputs import run_place
@@ -35,8 +36,7 @@ def run_audit(arguments: Sequence[str]) -> int:
     config = settle(cfg, single=True)
     refuse_undone(overrides, config, "audit")
     with run_place(cfg, config) as place:
-        for sentence in idle_settings(overrides, config):
-            print(f"warning: {sentence}", flush=True)
+        print_warnings(idle_settings(overrides, config))
         return _audit(config, RunFolder(place.path.absolute()))
 
 

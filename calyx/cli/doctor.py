@@ -21,6 +21,7 @@ from calyx.cli.checks import Check, show
 from calyx.errors import UserError
 from calyx.machine.cgroups import cpu_quota, memory_left
 from calyx.machine.hardware import cores, gpu_count
+from calyx.words.sentences import say_count
 
 _OTHERS = {
     "server": "calyx.cli.doctor_server",
@@ -99,7 +100,7 @@ def _processor() -> Check:
     quota, there = cpu_quota(), os.cpu_count() or count
     why = "" if quota is None else f", with a quota of {quota:g} (cgroup)"
     of = f" of {there}{why}" if count < there or why else ""
-    words = f"{count} core{'s' if count > 1 else ''}{of}: engine.workers={count} by default, one thread each"
+    words = f"{say_count(count, 'core')}{of}: engine.workers={count} by default, one thread each"
     if "fork" not in multiprocessing.get_all_start_methods():
         return Check(
             "processor", "note", words, "no fork here: workers start slowly, once a run (spawn)"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from calyx.cli.checks import Check
 from calyx.cli.site_file import task_template
 from calyx.errors import CalyxError
+from calyx.words.sentences import say_count
 from client.gate.admission import Closed, closed
 from client.gate.bounds import bound_of
 from client.gate.looseness import Looser, looser
@@ -39,7 +40,7 @@ def policy_checks(policy: PolicyConfig, roster: int | None) -> Iterator[Check]:
     if not loose:
         yield Check("policy", "ok", f"{said}; nothing is looser than in {against}")
         return
-    count = f"{len(loose)} value{'' if len(loose) == 1 else 's'}"
+    count = say_count(len(loose), "value")
     verb = "is" if len(loose) == 1 else "are"
     mend = f"calyx keys site NAME --task {tasks[0] if tasks else 'TASK'}{DRAWN if is_drawn else ''}"
     mend += " in another folder writes that template"

@@ -24,6 +24,7 @@ from calyx.trust.certificates import (
     is_of_authority,
 )
 from calyx.trust.key_files import PRIVATE_MODE, read_roster_file
+from calyx.words.sentences import say_count
 
 SOON_DAYS = 30
 MIN_DISK_BYTES = 2**30
@@ -111,7 +112,7 @@ def _nodes(folder: Path, roster: Path | None) -> Check:
         return Check(
             "nodes", "problem", f"{folder} holds no .node.pub", "ask each site for its own"
         )
-    count = f"{len(names)} site{'' if len(names) == 1 else 's'}"
+    count = say_count(len(names), "site")
     words = f"{count}: {', '.join(sorted(names))}"
     if roster is not None:
         members = {name for name, _ in read_roster_file(roster).clients}

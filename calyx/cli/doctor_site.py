@@ -127,7 +127,7 @@ def _data(site: Site) -> Check:
     if not sizes:
         return Check("data", "note", f"{folder} holds no file", "put what the task reads there")
     least = "at least " if len(sizes) == MAX_FILES else ""
-    files = f"{len(sizes)} file{'' if len(sizes) == 1 else 's'}"
+    files = say_count(len(sizes), "file")
     return look(site, folder, f"{folder}: {least}{files}, {_size(sum(sizes))}, readable")
 
 

@@ -277,7 +277,7 @@ def _show(path: Path) -> None:
 
 
 def _print_roster(path: Path, roster: Roster) -> None:
-    count = f"{len(roster)} client{'' if len(roster) == 1 else 's'}"
+    count = say_count(len(roster), "client")
     say(f"{show_path(path)}: roster, version {roster.version}, {count}", "bold")
     print_facts(("consortium", _lines(roster.consortium)))
     table = Table(box=None, padding=(0, 0, 0, 2))

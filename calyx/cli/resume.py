@@ -14,6 +14,7 @@ from typing import Any
 
 from calyx.cli.arguments import path_of
 from calyx.cli.changed_rows import WITHOUT_CHANGED, check_changed, find_changed
+from calyx.cli.facts import print_warnings
 from calyx.cli.overrides import parse_override, quote_overrides, why_unreadable
 from calyx.cli.stages import Waiting
 from calyx.cli.template_check import outside_template
@@ -80,8 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     if read_engine(run.engine).clients_remember:
         _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)
-        for sentence in outside_template(run, terms_of(config), load_task(run.task)):
-            print(f"warning: {sentence}", flush=True)
+        print_warnings(outside_template(run, terms_of(config), load_task(run.task)))
         drive(config, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
     if options != Options():

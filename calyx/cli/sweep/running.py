@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from calyx.cli.facts import say
+from calyx.cli.facts import print_warnings, say
 from calyx.cli.hydra_program import run_hydra
 from calyx.cli.sweep.job import run_job
 from calyx.cli.sweep.leaderboard import print_leaderboard, rank_settings
@@ -28,8 +28,7 @@ def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
     with plan_sweep(options) as sweep:
         if sweep.jobs is not None:
             print(f"a sweep of {len(sweep.jobs)} jobs in {sweep.folder}", flush=True)
-        for sentence in sweep.idle:
-            print(f"warning: {sentence}", flush=True)
+        print_warnings(sweep.idle)
         if sweep.sweeper == "optuna":
             from calyx.cli.sweep.optuna_sweeper import register
 
