@@ -103,14 +103,14 @@ def rehearse(pool: WorkerPool, plan: Plan) -> Found:
     not travel, where too few clients can make a step, and where a model cannot be evaluated. A worker
     that dies of it says nothing here: the run itself says what of its clients fails.
     """
-    found: list[Found] = []
+    answers: list[Found] = []
 
     def on_result(index: int, result: Result) -> None:
         if isinstance(result, Done):
-            found.append(result.value)
+            answers.append(result.value)
 
     pool.run([Job(0, look, (rehearsal_of(plan),))], _PATIENCE_S, on_result)
-    for one in found:
+    for one in answers:
         if one.refused:
             raise ConfigError(one.refused)
         return one
@@ -133,7 +133,7 @@ def rehearsal_of(plan: Plan) -> Rehearsal:
 
 
 def look(asked: Rehearsal) -> Found:
-    """In a worker: the rehearsal itself."""
+    """Rehearse in a worker process."""
     try:
         if not asked.is_trained:
             return Found(said=tuple(_rows(asked)))
@@ -263,7 +263,7 @@ def _check_repeats(trial: Trial, rows: Part, trained: nn.Module) -> list[str]:
 
 
 def _explain_cut(clip: float, makeup: Makeup, after: Weights) -> tuple[str, ...]:
-    """Of buffers that one batch moves beyond privacy.clip, to which all that is sent is cut."""
+    """Sentences on buffers that one batch moves beyond privacy.clip, to which all that is sent is cut."""
     ways = {k: float(np.abs(after[k] - makeup.weights[k]).max(initial=0)) for k in makeup.still}
     return tuple(
         f"One batch moves the model's {name} by {way:g}, and what is sent of a round is cut to "

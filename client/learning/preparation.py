@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from calyx.model.weights import Weights
-from calyx.run.folds import CV_RUN, fold_run, unstacked
+from calyx.run.folds import CV_RUN, fold_run, unstack
 from client.gate.assignment import AssignedModel, Assignment
 from client.rows.data import ClientData, prepare_rows, with_all_tested
 
@@ -75,5 +75,5 @@ def select_fold(client: Client, fold: int) -> Client:
     else:
         unseen = with_all_tested(client.data, client.assignment.rows)
     store = None if model.store is None else replace(model.store, run=run)
-    model = replace(model, weights=unstacked(model.weights, fold), store=store)
+    model = replace(model, weights=unstack(model.weights, fold), store=store)
     return replace(client, model=model, data=unseen)
