@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Task(Protocol):
     """A task, made from its section of the config (without `data_dir`, which each client owns).
 
-    The constructor parses the section and raises ConfigError. What a task may have beside these
-    members is in the protocols below: it has one of them by having its member.
+    The constructor parses the section and raises ConfigError. Members that a task may have beside
+    these stand in the protocols below, each with what it is for.
     """
 
     def __init__(self, section: Mapping[str, Any]) -> None: ...
@@ -31,7 +31,6 @@ class Task(Protocol):
     @property
     def name(self) -> str:
         """The entry point's name."""
-        ...
 
     @property
     def w_max(self) -> int | None:
@@ -39,33 +38,20 @@ class Task(Protocol):
 
         None follows the federation: the least that no client exceeds.
         """
-        ...
 
     @property
     def clients(self) -> tuple[str, ...]:
         """Stable names of the clients that a simulation starts, sorted."""
-        ...
 
     @property
     def schema(self) -> Schema:
         """Columns and classes, the same on every client."""
-        ...
 
     def load(self, client: str, data_dir: Path | None, seed: int) -> Table:
         """All rows of `client`. Raises DataError that says what is wrong and what to do."""
-        ...
 
     def model(self, num_inputs: int) -> "nn.Module":
         """A fresh model from `num_inputs` preprocessed inputs to the schema's `num_outputs`."""
-        ...
-
-
-def refuse_stranger(task: str, client: str, clients: Sequence[str]) -> None:
-    """Raise ConfigError unless a task of `NamedClients` has this one. See docs/decisions/0051."""
-    if client not in clients:
-        raise ConfigError(
-            f"task={task} has no client {printable(client, 60)}; it has {clients[0]} … {clients[-1]}."
-        )
 
 
 @runtime_checkable
@@ -85,7 +71,6 @@ class CompletedSection(Protocol):
     @staticmethod
     def completed(section: Mapping[str, Any]) -> dict[str, Any]:
         """The section with what was read. Raises DataError, ConfigError."""
-        ...
 
 
 @runtime_checkable
@@ -94,7 +79,6 @@ class AgreedReading(Protocol):
 
     def check_agreed(self, data_dir: Path | None) -> None:
         """Raise ConfigError unless this is how the rows of the folder are read; no row is read."""
-        ...
 
 
 @runtime_checkable
@@ -106,7 +90,14 @@ class NamedClients(Protocol):
 
     def check_client(self, client: str, data_dir: Path | None) -> None:
         """Raise ConfigError or DataError for a client that has no rows; none is read."""
-        ...
+
+
+def refuse_stranger(task: str, client: str, clients: Sequence[str]) -> None:
+    """Raise ConfigError unless `client` is one of the `clients` of a task. See docs/decisions/0051."""
+    if client not in clients:
+        raise ConfigError(
+            f"task={task} has no client {printable(client, 60)}; it has {clients[0]} … {clients[-1]}."
+        )
 
 
 @runtime_checkable
@@ -116,7 +107,6 @@ class OwnSplit(Protocol):
     @property
     def own_split(self) -> str | None:
         """What decides it, in words, so that what would undo it is refused early; None: nothing does."""
-        ...
 
 
 def own_split(task: Task) -> str | None:
@@ -131,7 +121,6 @@ class OwnModelSection(Protocol):
     @property
     def model_section(self) -> Section:
         """A section without that, of which the same model is made: it stands in the model's file."""
-        ...
 
 
 @runtime_checkable
@@ -140,7 +129,6 @@ class WarnedFolder(Protocol):
 
     def warnings_of(self, data_dir: Path) -> list[str]:
         """What whoever starts it should know, in sentences. Raises DataError."""
-        ...
 
 
 @runtime_checkable
@@ -150,8 +138,6 @@ class ReadsInputs(Protocol):
     @property
     def dialect(self) -> "Dialect":
         """How its files are written."""
-        ...
 
     def read_inputs(self, path: Path) -> "Rows":
         """All rows of a file. Raises DataError."""
-        ...
