@@ -197,7 +197,7 @@ def _complete(federation: Training, state: RunState, answer: Answer) -> RunState
     contents, outcome = federation.contents, answer.outcome
     if answer.evaluated:  # a strategy of Flower's divides by their rows
         federation.strategy.aggregate_evaluate(state.round, answer.evaluated)
-    figures = outcome.figures(contents).named("val_")
+    figures = outcome.figures(contents).with_prefix("val_")
     whose = outcome.populations(contents)
     row = replace(
         _pending(state),

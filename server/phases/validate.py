@@ -63,7 +63,7 @@ def _figures(outcome: Outcome, contents: Contents) -> ModelTest:
     for prefix, of in whose.items() if schema.classes else ():
         told |= _majority(f"{prefix}majority", of)
     # What each client's own model does is no figure of this model.
-    figures = told.named("test_", PERSONAL)
+    figures = told.with_prefix("test_", PERSONAL)
     more, reasons = details(schema, counts)
     confusion = more.pop("confusion", None)  # [K, K]
     return ModelTest(
