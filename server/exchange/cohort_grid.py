@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
+from typing_extensions import override
 
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError, RoundFailed
@@ -156,14 +157,15 @@ class CohortGrid(Grid):
         return sentences
 
     @property
+    @override
     def run(self) -> Run:
-        """The inner grid's."""
         return self._inner.run
 
+    @override
     def set_run(self, run: Run) -> None:
-        """Pass on."""
         self._inner.set_run(run)
 
+    @override
     def create_message(
         self,
         content: RecordDict,
@@ -172,7 +174,6 @@ class CohortGrid(Grid):
         group_id: str,
         ttl: float | None = None,
     ) -> Message:
-        """Pass on."""
         return self._inner.create_message(content, message_type, dst_node_id, group_id, ttl)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
