@@ -5,18 +5,18 @@ from collections.abc import Mapping
 from calyx.model.spread import spread_terms
 from calyx.questions.judging import evaluation_layout, figures_of
 from calyx.questions.question import Question
-from calyx.questions.segments import Asked, Contents, Segments
+from calyx.questions.segments import Contents, Inquiry, Segments
 from calyx.run.order import Order
 from calyx.vector.contribution import Cells
 from calyx.vector.figures import Figures
 
 
-def segments(asked: Asked) -> Segments:
+def segments(inquiry: Inquiry) -> Segments:
     """Counts of one evaluation a fold; with `cv.k=clients` of one, since each client scores its own."""
-    cv = asked.terms.cv
+    cv = inquiry.terms.cv
     folds = cv.k if cv is not None and isinstance(cv.k, int) else 1
-    terms = spread_terms(asked.contents.task.schema)
-    return Segments(evaluations=(evaluation_layout(asked, terms),) * folds)
+    terms = spread_terms(inquiry.contents.task.schema)
+    return Segments(evaluations=(evaluation_layout(inquiry, terms),) * folds)
 
 
 def say(contents: Contents, counts: Mapping[str, Cells]) -> Figures:

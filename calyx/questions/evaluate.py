@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from calyx.questions.judging import evaluation_layout, figures_of
 from calyx.questions.question import Question
-from calyx.questions.segments import Asked, Contents, Segments
+from calyx.questions.segments import Contents, Inquiry, Segments
 from calyx.vector.contribution import Cells
 from calyx.vector.figures import Figures
 
 
-def segments(asked: Asked) -> Segments:
+def segments(inquiry: Inquiry) -> Segments:
     """Counts of one evaluation."""
-    return Segments(evaluations=(evaluation_layout(asked),))
+    return Segments(evaluations=(evaluation_layout(inquiry),))
 
 
 def say(contents: Contents, counts: Mapping[str, Cells]) -> Figures:

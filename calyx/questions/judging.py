@@ -6,18 +6,18 @@ Questions that judge differ in the rows, and in what else they count: see their 
 from collections.abc import Iterable, Mapping
 
 from calyx.model.metrics import PERSONAL, evaluation_terms, figures
-from calyx.questions.segments import Asked, Contents, count_alike, over_of
+from calyx.questions.segments import Contents, Inquiry, count_alike, over_of
 from calyx.vector.contribution import Cells, Count, Layout
 from calyx.vector.figures import Figures
 
 
-def evaluation_layout(asked: Asked, more: Iterable[Count] = ()) -> Layout:
+def evaluation_layout(inquiry: Inquiry, more: Iterable[Count] = ()) -> Layout:
     """The segment of one evaluation: of the common model, of clients' own, and `more`."""
-    schema, over = asked.contents.task.schema, over_of(asked.privacy)
+    schema, over = inquiry.contents.task.schema, over_of(inquiry.privacy)
     counts = evaluation_terms(schema, over)
-    if asked.contents.has_personal:
+    if inquiry.contents.has_personal:
         counts += evaluation_terms(schema, over, PERSONAL)
-    return count_alike(asked.privacy, (*counts, *more))
+    return count_alike(inquiry.privacy, (*counts, *more))
 
 
 def figures_of(contents: Contents, counts: Mapping[str, Cells], rows: str) -> Figures:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from calyx.data.schema import Part, Schema, Table
-from calyx.questions.segments import Asked, Contents, Segments
+from calyx.questions.segments import Contents, Inquiry, Segments
 from calyx.run.order import KIND
 from calyx.vector.contribution import Cells
 from calyx.vector.figures import Figures
@@ -61,7 +61,7 @@ class Question:
     part: RowsPart
     answer: Answer
     counted: Counted
-    segments: Callable[[Asked], Segments]
+    segments: Callable[[Inquiry], Segments]
     # The figures of a sum's counts. None: a training's sum makes a model, which is a strategy's to
     # do, and statistics are read by `calyx.findings`.
     say: Say | None = None

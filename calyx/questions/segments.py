@@ -62,8 +62,8 @@ class Contents:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What decides the segments of a question's vector, beside the question itself."""
+class Inquiry:
+    """A question in the terms of a run: what its segments follow from, beside the question itself."""
 
     contents: Contents
     privacy: PrivacyConfig

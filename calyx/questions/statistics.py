@@ -3,7 +3,7 @@
 from calyx.config.section import parse
 from calyx.privacy.section import PrivacyConfig
 from calyx.questions.question import Question
-from calyx.questions.segments import Asked, Segments, count_alike
+from calyx.questions.segments import Inquiry, Segments, count_alike
 from calyx.run.order import Terms
 from calyx.survey.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.tasks.task import Task
@@ -22,10 +22,10 @@ def survey_of(task: Task, terms: Terms) -> Survey:
     return Survey(task.schema, bins, (ALL, TRAIN, *map(fold_name, range(folds))), is_weighed)
 
 
-def segments(asked: Asked) -> Segments:
+def segments(inquiry: Inquiry) -> Segments:
     """Counts of every block of the survey."""
-    survey = survey_of(asked.contents.task, asked.terms)
-    return Segments(counts=count_alike(asked.privacy, survey.counts()))
+    survey = survey_of(inquiry.contents.task, inquiry.terms)
+    return Segments(counts=count_alike(inquiry.privacy, survey.counts()))
 
 
 QUESTION = Question(

@@ -6,16 +6,16 @@ from calyx.model.details import detail_terms
 from calyx.model.spread import client_spread, spread_terms
 from calyx.questions.judging import evaluation_layout, figures_of
 from calyx.questions.question import Question
-from calyx.questions.segments import Asked, Contents, Segments, over_of
+from calyx.questions.segments import Contents, Inquiry, Segments, over_of
 from calyx.vector.contribution import Cells
 from calyx.vector.figures import Figures
 
 
-def segments(asked: Asked) -> Segments:
+def segments(inquiry: Inquiry) -> Segments:
     """Counts of one evaluation, of clients' scores, and of a classifier's confusion and confidence."""
-    schema = asked.contents.task.schema
-    more = spread_terms(schema) + detail_terms(schema, over_of(asked.privacy))
-    return Segments(evaluations=(evaluation_layout(asked, more),))
+    schema = inquiry.contents.task.schema
+    more = spread_terms(schema) + detail_terms(schema, over_of(inquiry.privacy))
+    return Segments(evaluations=(evaluation_layout(inquiry, more),))
 
 
 def say(contents: Contents, counts: Mapping[str, Cells]) -> Figures:

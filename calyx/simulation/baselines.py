@@ -233,7 +233,8 @@ def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, nam
 
 
 def _participants(question: Question) -> list[ClientData]:
-    return [prepare_rows(question.terms, site.name, site.data_dir) for site in question.sites]
+    terms, cfg = question.terms, question.preprocessing
+    return [prepare_rows(terms, cfg, site.name, site.data_dir) for site in question.sites]
 
 
 def scores_of(baselines: Baselines, federated: Federated) -> BaselineScores:

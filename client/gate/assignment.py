@@ -26,7 +26,7 @@ from calyx.preprocessing.imputation import check_fill
 from calyx.questions.cv import num_folds, scored_folds
 from calyx.questions.question import Question
 from calyx.questions.registry import question_of
-from calyx.questions.segments import Asked, Contents, Segments, weigh
+from calyx.questions.segments import Contents, Inquiry, Segments, weigh
 from calyx.run.folds import stack, unstack
 from calyx.run.order import Order
 from calyx.tasks.causes import cause_of
@@ -122,7 +122,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
     if model is None:
         _read_weights(message, order, {})
     contents = Contents(task_of(order.terms)) if model is None else model.contents
-    segments = question.segments(Asked(contents, privacy, order.terms, order.is_validated))
+    segments = question.segments(Inquiry(contents, privacy, order.terms, order.is_validated))
 
     @cache  # what is answered from is what the ledger has noted
     def read() -> Rows:
@@ -134,7 +134,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
         wanted = secure_mod.Wanted(privacy, segments, *_models(order, model, site.name))
         version: Callable[[], str] = (lambda: read().version) if question.needs_version else str
         opening = secure_mod.open_context(site, context, order, wanted, version)
-    compare(site, order, read())
+    compare(site, order, sections.preprocessing, read())
     return Assignment(site, order, sections, read(), segments, opening, model)
 
 
@@ -181,9 +181,9 @@ def _read_weights(message: Message, order: Order, template: Weights) -> Weights:
     except CalyxError as error:
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, str(error)) from None
     if hash_weights(weights) != order.weights:
-        why = (
-            "The weights are not those of the order." if template else "Statistics are of no model."
-        )
+        why = "The weights are not those of the order."
+        if not template:
+            why = f"{order.kind.capitalize()} are of no model."
         raise ClientFailure(FailureCode.WEIGHTS_REFUSED, why)
     is_first = question_of(order.kind).trains and order.round == 1
     if is_first and order.weights != hash_weights(template):

@@ -19,7 +19,7 @@ from calyx.flower.messages import Run
 from calyx.model.metrics import figures
 from calyx.model.weights import Weights, apply_update, hash_weights
 from calyx.questions.evaluate import QUESTION as EVALUATE
-from calyx.questions.segments import Asked, Segments
+from calyx.questions.segments import Inquiry, Segments
 from calyx.run.order import Order, to_json
 from calyx.vector.contribution import Aggregate
 from calyx.wire import messages as wire
@@ -123,8 +123,10 @@ class CohortGrid(Grid):
 
     def _segments(self) -> Segments:
         federation, is_validated = self._federation, self._exchange.is_validated
-        asked = Asked(federation.contents, federation.run.privacy, federation.terms, is_validated)
-        return self._exchange.question.segments(asked)
+        inquiry = Inquiry(
+            federation.contents, federation.run.privacy, federation.terms, is_validated
+        )
+        return self._exchange.question.segments(inquiry)
 
     def _read_sums(self, sums: GroupSums, segments: Segments) -> Outcome:
         """What the sums say, without those that honest clients cannot have made."""

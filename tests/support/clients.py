@@ -9,7 +9,7 @@ from calyx.config.section import canonical_json
 from calyx.flower.messages import as_task
 from calyx.model.weights import hash_weights
 from calyx.questions.registry import question_of
-from calyx.questions.segments import Asked, rules_of
+from calyx.questions.segments import Inquiry, rules_of
 from calyx.run.order import Abandoned, Link, Order, to_json
 from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.roster import read_roster
@@ -89,8 +89,8 @@ class Clients:
     def aggregator(self, order, group=0):
         """An honest server's half for a group of an order."""
         setting = self.federation.setting
-        asked = Asked(setting.contents, setting.run.privacy, order.terms, order.is_validated)
-        segments, names = question_of(order.kind).segments(asked), order.groups[group]
+        inquiry = Inquiry(setting.contents, setting.run.privacy, order.terms, order.is_validated)
+        segments, names = question_of(order.kind).segments(inquiry), order.groups[group]
         sizes = len(order.groups), len(names)
         rules = rules_of(setting.run.privacy, segments, len(self.roster), *sizes)
         ctx = context(subject_of(order, group), self.roster.digest, rules)

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 
 from calyx.questions.question import Basis, Question
-from calyx.questions.segments import Asked, Contents, Segments, count_alike
+from calyx.questions.segments import Contents, Inquiry, Segments, count_alike
 from calyx.vector.contribution import Cells, Count
 from calyx.vector.figures import Figures
 
 
-def segments(asked: Asked) -> Segments:
+def segments(inquiry: Inquiry) -> Segments:
     """The rows, and those of which the model names the class."""
-    return Segments(counts=count_alike(asked.privacy, [Count("rows", 1), Count("hits", 1)]))
+    return Segments(counts=count_alike(inquiry.privacy, [Count("rows", 1), Count("hits", 1)]))
 
 
 def count_hits(basis: Basis) -> Mapping[str, Cells]:

@@ -53,15 +53,15 @@ def test_who_gave_statistics_of_folds_gives_none_without_them_nor_of_others(clie
 def test_folds_are_counted_in_the_same_vector_as_all_rows(clients):
     terms = replace(clients.federation.setting.terms, cv=Cv(k=3, fold=None))
     _, total = clients.advance(statistics(clients, terms=terms), 4, weights={})
-    from calyx.questions.segments import Asked, Contents
+    from calyx.questions.segments import Contents, Inquiry
     from calyx.questions.statistics import segments, survey_of
     from calyx.vector.contribution import decode
 
     task = clients.federation.plan.task
     survey = survey_of(task, terms)
     assert survey.samples == ("all", "train", "fold-0", "fold-1", "fold-2")
-    asked = Asked(Contents(task), clients.federation.setting.run.privacy, terms)
-    layout = segments(asked).layouts[0]
+    inquiry = Inquiry(Contents(task), clients.federation.setting.run.privacy, terms)
+    layout = segments(inquiry).layouts[0]
     counts = decode(total, len(clients.names), layout).counts
     for fold in range(3):
         parts = [data.read_rows(terms, n, None, fold).parts["train"] for n in clients.names]
@@ -91,12 +91,12 @@ def test_the_sites_own_minimum_and_list_of_items_count():
     replies = survey_parts.send_and_receive(
         [_message(narrow, order, name) for name in narrow.nodes]
     )
-    from calyx.questions.segments import Asked, Contents
+    from calyx.questions.segments import Contents, Inquiry
     from calyx.questions.statistics import segments
     from calyx.vector.contribution import decode
 
     task = narrow.plan.task
-    parts = segments(Asked(Contents(task), narrow.setting.run.privacy, terms))
+    parts = segments(Inquiry(Contents(task), narrow.setting.run.privacy, terms))
     for reply in replies:
         layout = parts.layouts[0]
         vector = wire.read_vector(reply, parts.length, layout.fixed)

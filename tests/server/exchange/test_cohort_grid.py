@@ -11,7 +11,7 @@ from calyx.flower.messages import rebuild_message
 from calyx.machine.hardware import Hardware
 from calyx.model.weights import initial_model, load_into, weights_of
 from calyx.questions.registry import question_of
-from calyx.questions.segments import Asked
+from calyx.questions.segments import Inquiry
 from calyx.vector.figures import IMPOSSIBLE
 from calyx.wire import messages as wire
 from calyx.wire import records
@@ -35,7 +35,9 @@ def plain(federation):
     """Weights and examples of each client, trained by hand without any grid."""
     run, found = federation.plan.run, {}
     for name in federation.nodes:
-        participant = prepare_rows(federation.setting.terms, name, None)
+        participant = prepare_rows(
+            federation.setting.terms, federation.plan.preprocessing, name, None
+        )
         model = initial_model(participant.task, participant.num_inputs, run.seed)
         load_into(model, federation.template)
         job = LocalJob(
@@ -101,7 +103,11 @@ def test_an_evaluation_says_the_counts_of_all_rows(federation):
     strategy = theirs()
     answer = federation.attempt(strategy, federation.exchange("evaluate"))
     rows = sum(
-        len(prepare_rows(federation.setting.terms, n, None).parts["validation"])
+        len(
+            prepare_rows(federation.setting.terms, federation.plan.preprocessing, n, None).parts[
+                "validation"
+            ]
+        )
         for n in federation.nodes
     )
     counts = total_counts(answer.outcome.evaluated)
@@ -194,8 +200,8 @@ def test_a_group_whose_sum_is_unsound_counts_as_dropped(federation):
 
 def rows_more(setting, kind):
     """A client's vector in an evaluation, where it counts one row more than it has labels."""
-    asked = Asked(setting.contents, setting.run.privacy, setting.terms)
-    (evaluation,) = question_of(kind).segments(asked).evaluations
+    inquiry = Inquiry(setting.contents, setting.run.privacy, setting.terms)
+    (evaluation,) = question_of(kind).segments(inquiry).evaluations
     cells = np.cumsum([c.size * evaluation.fixed.limbs(c.maximum) for c in evaluation.counts])
     place = evaluation.ends[2] + cells[[c.name for c in evaluation.counts].index("rows") - 1]
 

@@ -1,0 +1,45 @@
+"""Every question passes one gate, in the order of docs/decisions/0064."""
+
+import pytest
+
+from calyx.model.weights import hash_weights
+from client.gate import assignment, secure_mod
+from client.gate.ledger import Ledger
+
+PLACES = {
+    "policy": (assignment, "check_policy"),
+    "agreed": (assignment, "check_agreed"),
+    "weights": (assignment, "_read_weights"),
+    "segments": (assignment, "Inquiry"),
+    "context": (secure_mod, "open_context"),
+    "ledger": (Ledger, "check_order"),
+    "rows": (assignment, "read_settled"),
+    "noted": (Ledger, "note_order"),
+}
+BEFORE = ["policy", "agreed", "weights", "segments", "context", "ledger"]
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """The steps of the gate, as they are begun."""
+    begun = []
+
+    def watch(step, function):
+        return lambda *args, **kwargs: begun.append(step) or function(*args, **kwargs)
+
+    for step, (place, name) in PLACES.items():
+        monkeypatch.setattr(place, name, watch(step, getattr(place, name)))
+    return begun
+
+
+def test_a_training_is_noted_before_its_rows_are_read(clients, steps):
+    assert clients.ask(clients.names[0], clients.order()).has_content()
+    assert steps == [*BEFORE, "noted", "rows"]
+
+
+def test_statistics_whose_key_is_the_version_of_the_rows_read_them_once_all_else_is_admitted(
+    clients, steps
+):
+    order = clients.order(kind="statistics", round=0, weights=hash_weights({}))
+    assert clients.ask(clients.names[0], order, weights={}).has_content()
+    assert steps == [*BEFORE, "rows", "noted"]
