@@ -23,8 +23,11 @@ SIX = ["task.num_clients=6", "task.min_rows=40", "rounds=3"]
 
 def rows_of(federation):
     """Everybody's validation rows, by client."""
-    terms, names = federation.plan.terms, federation.plan.task.clients
-    return {name: prepare_rows(terms, name, None).parts["validation"] for name in names}
+    plan = federation.plan
+    return {
+        name: prepare_rows(plan.terms, plan.preprocessing, name, None).parts["validation"]
+        for name in plan.task.clients
+    }
 
 
 def loss_sum(federation, weights, part):
