@@ -14,7 +14,7 @@ from typing import Any
 from calyx.errors import UserError
 from calyx.files.outputs import Output, claim_output, is_same, is_within, show_path
 from calyx.files.plain import absolute, at_home
-from calyx.run.folder import RunFolder, held
+from calyx.run.folder import RunFolder, hold
 
 _LEDGER = "ledger.jsonl"  # which every site's state folder has
 
@@ -131,8 +131,8 @@ def run_place(cfg: Any, config: Mapping[str, Any]) -> Iterator[RunFolder]:  # no
         refuse_data_folder(path, config)
     else:
         check_run_folder(RunFolder(path), config)
-    with held(path, is_new=is_new, key="hydra.run.dir") as made:
-        yield RunFolder(made)
+    with hold(path, is_new=is_new, key="hydra.run.dir") as folder:
+        yield RunFolder(folder)
 
 
 def chosen_folder(section: Any) -> tuple[Path, bool]:  # noqa: ANN401 - OmegaConf's DictConfig

@@ -202,6 +202,6 @@ def _evaluations(groups: tuple[Aggregate, ...], schema: Schema) -> list[RecordDi
     for group in groups:
         rows = int(group.counts.get("rows", group.counts["clients"])[0])
         if rows > 0:
-            judged.append((rows, figures(schema, group.counts).named("val_").values))
+            judged.append((rows, figures(schema, group.counts).with_prefix("val_").values))
     told = [k for k in judged[0][1] if all(f[k] is not None for _, f in judged)] if judged else []
     return [wire.group_content({}, n, {k: float(f[k] or 0.0) for k in told}) for n, f in judged]

@@ -47,7 +47,7 @@ def run(context: RunContext) -> RunContext:
     drifts = _drift(context, figures)
     findings = [*find(figures, context.task.schema), *drift_findings(drifts or [])]
     findings += _unsure(context, counted)
-    findings += [*_kept(context), *_left_out(context, counted)]
+    findings += [*_read_kept(context), *_find_left_out(context, counted)]
     findings = sorted(findings, key=lambda f: SEVERITIES.index(f.severity))
     head = {
         "task": context.task.name,
@@ -55,11 +55,11 @@ def run(context: RunContext) -> RunContext:
         "bins": survey.bins,
         "classes": list(context.task.schema.classes),
     }
-    found = {
+    judgement = {
         "findings": [asdict(finding) for finding in findings],
         "drift": None if drifts is None else [asdict(drift) for drift in drifts],
     }
-    write_json(context.folder.audit, head | as_json(figures) | found)
+    write_json(context.folder.audit, head | as_json(figures) | judgement)
     if is_new:
         for finding in findings:
             _say(context, finding, drifts or [])
@@ -99,7 +99,7 @@ def _unsure(context: RunContext, counted: Counted) -> list[AuditFinding]:
     return list(unsure_modes(fitted, context.task.schema, cfg))
 
 
-def _kept(context: RunContext) -> list[AuditFinding]:
+def _read_kept(context: RunContext) -> list[AuditFinding]:
     """What was warned of when the sums of an earlier run were taken; a resumed run knows it too."""
     events = context.folder.read_events()
     warned = [e.message for e in events if e.event == KEPT and e.severity == "warning"]
@@ -107,7 +107,7 @@ def _kept(context: RunContext) -> list[AuditFinding]:
     return [AuditFinding(KEPT, "warning", None, None, m, advice) for m in dict.fromkeys(warned)]
 
 
-def _left_out(context: RunContext, counted: Counted) -> list[AuditFinding]:
+def _find_left_out(context: RunContext, counted: Counted) -> list[AuditFinding]:
     """That sites are in no figure: a site whose rows nobody has looked at does not count as sound."""
     sites, missing = len(context.clients.nodes), len(context.clients.nodes) - counted.sites
     if missing <= 0:

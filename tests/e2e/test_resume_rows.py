@@ -136,7 +136,8 @@ def test_in_a_deployment_it_is_the_sites_who_say_it(tmp_path):
         {"round": 2, "cohort": ["a", "b", "c"], "dropped": ["a", "b", "c"]},
         {"round": 3, "cohort": ["a", "b", "c"], "dropped": ["b"]},
     ]
-    folder.rounds.write_text("".join(json.dumps(row) + "\n" for row in rounds))
+    other = {"train_loss": 1.0, "replies": 2, "bytes_up": 1, "bytes_down": 1, "seconds": 1.0}
+    folder.rounds.write_text("".join(json.dumps(row | other) + "\n" for row in rounds))
 
     run = SimpleNamespace(engine={"name": "superlink", "workers": None})
     assert find_changed(folder, run, None, "run") == {"b": "as its site says"}
