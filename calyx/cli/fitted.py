@@ -55,7 +55,7 @@ def _read_kept(model: ReleasedModel, beginning: Beginning) -> Fitted:
             "or run again."
         )
     try:
-        fitted = begun.fitted(model.task.schema)
+        fitted = begun.recall(model.task.schema)
         if begun.preprocessing != model.preprocessing:
             raise ConfigError("it is of another preprocessing than the run's")
     except ConfigError as error:

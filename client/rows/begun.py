@@ -58,7 +58,7 @@ class Begun:
 
     def difference(self, rows: Rows) -> str | None:
         """What is different about these rows, as a clause; None where they are the same."""
-        if self.version == rows.version and self.parts == rows.dealt:
+        if self.version == rows.version and self.parts == rows.part_digests:
             return None
         number = len(rows.table)
         if number != self.rows:
@@ -69,15 +69,16 @@ class Begun:
             return "the same rows in another order"
         return f"as many rows ({number:,}), with other values"
 
-    def fitted(self, schema: Schema) -> Fitted | None:
-        """What was fitted, for a task of this schema. Raises ConfigError where it cannot be of it."""
+    def recall(self, schema: Schema) -> Fitted | None:
+        """Make what was fitted from its constants; None where they were not finite.
+
+        Raises ConfigError where they cannot be of this schema.
+        """
         if self.schema != schema_digest(schema):
             raise ConfigError("it is of another schema")
-        return (
-            None
-            if self.constants is None
-            else recall_fit(schema, self.preprocessing, self.constants)
-        )
+        if self.constants is None:
+            return None
+        return recall_fit(schema, self.preprocessing, self.constants)
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def begin(where: Beginning, rows: Rows, preprocessing: PreprocessingConfig) -> N
             order=_order(rows.table),
             content=_content(rows.table),
             rows=len(rows.table),
-            parts=rows.dealt,
+            parts=rows.part_digests,
             preprocessing=own,
             constants=constants_of(fitted) if is_sound else None,
         )

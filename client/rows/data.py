@@ -58,7 +58,7 @@ class Rows:
         return state.hexdigest()
 
     @cached_property
-    def dealt(self) -> dict[str, str]:
+    def part_digests(self) -> dict[str, str]:
         """A digest of the rows of each part, in their order."""
         hashes = {name: row_hashes(part).tobytes() for name, part in self.parts.items()}
         return {name: hashlib.sha256(data).hexdigest() for name, data in hashes.items()}

@@ -31,7 +31,7 @@ def test_rows_without_a_label_are_said_before_the_start_and_change_nothing(tmp_p
     with_holes = read()
     assert with_holes.version != read_again(after.terms, "site-2", folder).version
     path.write_text(rows)
-    assert (read().version, read().dealt) == (with_holes.version, with_holes.dealt)
+    assert (read().version, read().part_digests) == (with_holes.version, with_holes.part_digests)
     # A label that comes later is another row, which a run that goes on refuses.
     path.write_text(rows + "8,50,120.0,no,yes,1.0\n")
     assert read().version != with_holes.version

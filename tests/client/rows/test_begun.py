@@ -89,7 +89,7 @@ def test_the_file_holds_constants_of_the_training_part_and_no_row(where):
     text = where.path.read_text()
     assert not [v for v in rows.table.x[:, 0] if v not in wanted and f"{v}" in text]
     assert stat.S_IMODE(os.stat(where.path).st_mode) == 0o600
-    assert where.read().fitted(SCHEMA).columns[0].fill == np.median(train)
+    assert where.read().recall(SCHEMA).columns[0].fill == np.median(train)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_constants_that_no_fit_has_given_are_refused(where, constants):
     value = json.loads(where.path.read_text()) | {"constants": constants}
     where.path.write_text(json.dumps(value))
     with pytest.raises(ConfigError, match="constants"):
-        where.read().fitted(SCHEMA)
+        where.read().recall(SCHEMA)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "{" * 9999, '{"rows": NaN}'], ids=range(5))
