@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         said = [*idle_settings(overrides, config), *outside_template(run, checked.terms, task)]
         for sentence in [*said, *(a_days_runs(run, task, len(pinned)) if pinned else [])]:
             print(f"warning: {sentence}", flush=True)
-        drive(config, folder, options, resume=False)
+        drive(config, run, folder, options, resume=False)
     return 0
 
 
