@@ -14,6 +14,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
+from typing_extensions import override
 
 from calyx.config.section import Section
 from calyx.errors import ConfigError, RoundFailed
@@ -198,16 +199,16 @@ class StockStrategy(Strategy):
             return None, metrics
         return self._withheld.result(arrays, replies), metrics
 
+    @override
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Its own."""
         return self._stock.configure_evaluate(server_round, arrays, config, grid)
 
+    @override
     def aggregate_evaluate(
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
-        """Its own."""
         return self._stock.aggregate_evaluate(server_round, list(replies))
 
     def summary(self) -> None:

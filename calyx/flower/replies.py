@@ -58,7 +58,10 @@ def send_and_wait(grid: Grid, messages: Iterable[Message], timeout: float | None
 
 
 def _asks_a_superlink(grid: Grid) -> bool:
-    """Whether it is Flower's own over HTTP. Its module takes 0.6 s to load: who has one has loaded it."""
+    """Whether the grid is Flower's own, over HTTP.
+
+    Its module takes 0.6 s to load, and is not loaded to look: without it no such grid can be there.
+    """
     module = sys.modules.get("flwr.superlink.grid.http_grid")
     return module is not None and isinstance(grid, module.HttpGrid)
 

@@ -22,7 +22,7 @@ class Optimizer(Protocol):
     """Moves parameters in place, given their gradients in the same order."""
 
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step."""
+        """Move the parameters by one step of these gradients."""
         ...
 
 
@@ -34,7 +34,7 @@ class Sgd:
         self._momentum: list[Tensor | None] = [None] * len(parameters)
 
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step."""
+        """Move the parameters by one step of these gradients."""
         with torch.no_grad():
             sgd(
                 self._parameters,
@@ -60,7 +60,7 @@ class Adam:
         self._steps = [torch.tensor(0.0) for _ in parameters]
 
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step."""
+        """Move the parameters by one step of these gradients."""
         with torch.no_grad():
             adam(
                 self._parameters,

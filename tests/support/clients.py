@@ -19,6 +19,7 @@ from client.app import app
 from client.config import node_config
 from client.gate import memory
 from client.gate.secure_mod import subject_of
+from support.protocol import takes_of
 
 LINKS = ({"ctx": "1" * 64, "root": "2" * 64},)  # of a sum in which no client here took part
 
@@ -100,8 +101,7 @@ class Clients:
         """Every client up to and with the replies of stage `until`; the server, its next requests."""
         server = self.aggregator(order)
         replies = {u: self.ask(n, order, weights) for u, n in enumerate(self.names)}
-        takes = [server.take_advertisements, server.take_shares, server.take_vectors]
-        takes += [server.take_consents, server.take_reveals]
+        takes = takes_of(server)
         for stage in range(until + 1):
             bodies = {u: wire.read_stage(reply)[1] for u, reply in replies.items()}
             requests = takes[stage](bodies)

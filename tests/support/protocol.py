@@ -45,6 +45,17 @@ def rules(length, colluders=1, **changes):
     return replace(base, **changes)
 
 
+def takes_of(server):
+    """What an honest server does with the replies of the stages 0 … 4."""
+    return (
+        server.take_advertisements,
+        server.take_shares,
+        server.take_vectors,
+        server.take_consents,
+        server.take_reveals,
+    )
+
+
 class Cohort:
     """`n` clients of one group and an honest server; tests drop, garble and replay in between."""
 
@@ -81,11 +92,18 @@ class Cohort:
 
     def reach(self, stage, absent=()):
         """The requests of a stage (1 … 4), after honest stages before it without `absent`."""
-        requests = self.server.take_advertisements(self.begin())
-        takes = (self.server.take_shares, self.server.take_vectors, self.server.take_consents)
-        for before, take in enumerate(takes[: stage - 1], start=1):
+        first, *others = takes_of(self.server)
+        requests = first(self.begin())
+        for before, take in enumerate(others[: stage - 1], start=1):
             requests = take(self.stage(before, requests, absent))
         return requests
+
+    def finish(self, stage, replies):
+        """The honest rest of a round, from the replies of a stage on. The sum."""
+        *takes, last = takes_of(self.server)
+        for number, take in list(enumerate(takes))[stage:]:
+            replies = self.stage(number + 1, take(replies))
+        return last(replies)
 
     def abandon(self, u):
         """One client's signature that its shares are gone."""
@@ -98,13 +116,11 @@ class Cohort:
         def gone(stage):
             return {u for u, since in absent.items() if since <= stage}
 
-        requests = self.server.take_advertisements(
-            self.begin([u for u in self.group if u not in gone(0)])
-        )
-        takes = (self.server.take_shares, self.server.take_vectors, self.server.take_consents)
-        for stage, take in enumerate(takes, start=1):
+        first, *others = takes_of(self.server)
+        requests = first(self.begin([u for u in self.group if u not in gone(0)]))
+        for stage, take in enumerate(others, start=1):
             requests = take(self.stage(stage, requests, gone(stage)))
-        return self.server.take_reveals(self.stage(4, requests, gone(4)))
+        return requests
 
     def oracle(self, clients):
         """The plain sum of these clients' vectors, in Python's integers."""

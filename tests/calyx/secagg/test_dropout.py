@@ -54,20 +54,6 @@ def test_one_dropout_beyond_the_bound_stops_the_round_and_names_the_stage(stage,
     assert failed.value.stage == stage
 
 
-def finish(cohort, stage, replies):
-    """The honest rest of a round, from the replies of a stage on."""
-    server = cohort.server
-    takes = (
-        server.take_advertisements,
-        server.take_shares,
-        server.take_vectors,
-        server.take_consents,
-    )
-    for number, take in list(enumerate(takes))[stage:]:
-        replies = cohort.stage(number + 1, take(replies))
-    return server.take_reveals(replies)
-
-
 # Worked out by hand for C = 1, n_min = 2, h_min = 1: a U0 of m needs ⌊(m + 1)/2⌋ + 1 ≤ m, and
 # then nobody drops; of 6 the threshold, the quorum and the smallest sum are all ⌊7/2⌋ + 1 = 4.
 @pytest.mark.parametrize(("stage", "least"), [(0, 2), (1, 4), (2, 4), (3, 4), (4, 4)])
@@ -80,10 +66,10 @@ def test_every_subset_of_six_at_every_stage_gives_the_exact_sum_or_fails_there(s
             given_replies = {u: replies[u] for u in present}
             if size < least:
                 with pytest.raises(GroupFailed) as failed:
-                    finish(cohort, stage, given_replies)
+                    cohort.finish(stage, given_replies)
                 assert failed.value.stage == stage
             else:
-                total = finish(cohort, stage, given_replies)
+                total = cohort.finish(stage, given_replies)
                 assert_sum_of(cohort, total, range(6) if stage > 2 else present)
 
 
@@ -137,7 +123,7 @@ def signed_by_five(cohort, tag, *items):
 def test_a_vector_of_a_client_that_fell_behind_is_not_summed(without_one):
     cohort, requests = without_one
     replies = cohort.stage(3, requests)
-    assert_sum_of(cohort, finish(cohort, 3, replies), range(5))
+    assert_sum_of(cohort, cohort.finish(3, replies), range(5))
 
 
 def test_a_signature_of_a_client_that_fell_behind_does_not_count(without_one):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from support import reference
-from support.protocol import rules
+from support.protocol import rules, takes_of
 
 from calyx.secagg import keys
 from calyx.secagg.aggregator import Aggregator
@@ -132,12 +132,12 @@ def played(bits):
     sessions = [Session(ctx, u, agreed, tuple(range(5))) for u in range(5)]
     members = [Member(u, private[u], roster) for u in range(5)]
     vectors = [[(u + 1) * (i + 1) * 3001 % 2**bits for i in range(7)] for u in range(5)]
-    stages, takes = [], [server.take_advertisements, server.take_shares, server.take_vectors]
+    stages = []
     replies = {
         u: begin(members[u], sessions[u], np.array(vectors[u], dtype=np.uint32), drawn[u])
         for u in range(5)
     }
-    for stage, take in enumerate([*takes, server.take_consents], start=1):
+    for stage, take in enumerate(takes_of(server)[:4], start=1):
         stages.append({str(u): reply.hex() for u, reply in replies.items()})
         requests = {u: body for u, body in take(replies).items() if u != 3 or stage < 2}
         replies = {

@@ -8,7 +8,7 @@ from functools import lru_cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.protocol import Cohort, flipped, rules, table
+from support.protocol import Cohort, flipped, rules, table, takes_of
 
 from calyx.secagg import advertisement
 from calyx.secagg.aggregator import Blame, GroupFailed, named_liars
@@ -35,20 +35,6 @@ def prepared(stage):
     return honest(stage)
 
 
-def finish(cohort, stage, replies):
-    """The honest rest of a round, from the replies of a stage on."""
-    server = cohort.server
-    takes = (
-        server.take_advertisements,
-        server.take_shares,
-        server.take_vectors,
-        server.take_consents,
-    )
-    for number, take in list(enumerate(takes))[stage:]:
-        replies = cohort.stage(number + 1, take(replies))
-    return server.take_reveals(replies)
-
-
 def lies(reveal, about, offset=1):
     """A reveal whose shares of these clients are wrong."""
     rows = dict(rows_from_bytes(reveal, SHARE_BYTES))
@@ -66,7 +52,7 @@ def test_a_dealer_of_another_seed_than_it_committed_to_is_named():
     adverts = cohort.begin()
     cohort.sessions[3].seed = bytes(32)
     with pytest.raises(GroupFailed, match="client-003's secret do not fit") as failed:
-        finish(cohort, 0, adverts)
+        cohort.finish(0, adverts)
     assert failed.value.stage == 4
     assert cohort.server.blames == []  # its holders told the truth
 
@@ -93,13 +79,13 @@ def test_a_dealer_of_another_mask_key_than_it_advertised_is_named_when_it_drops_
     inboxes = cohort.server.take_shares(cohort.stage(1, cohort.server.take_advertisements(adverts)))
     vectors = cohort.stage(2, inboxes, {3})
     with pytest.raises(GroupFailed, match="client-003's secret do not fit"):
-        finish(cohort, 2, vectors)
+        cohort.finish(2, vectors)
 
 
 def test_a_wrong_share_to_one_holder_spoils_nothing_and_blames_the_pair():
     cohort, reveals = honest(4)
     reveals[0] = lies(reveals[0], [3])
-    assert finish(cohort, 4, reveals).tolist() == cohort.oracle(range(6))
+    assert cohort.finish(4, reveals).tolist() == cohort.oracle(range(6))
     assert cohort.server.blames == [Blame(dealer=3, holder=0)]
     assert named_liars(cohort.server.blames, 1) == {}
 
@@ -115,7 +101,7 @@ def test_a_holder_that_reveals_wrong_shares_is_named_and_the_sum_is_right(droppe
     reveals = cohort.stage(4, cohort.server.take_consents(cohort.stage(3, requests)))
     reveals[0] = lies(reveals[0], range(8), offset=2**200)
     present = [u for u in range(8) if u not in dropped]
-    assert finish(cohort, 4, reveals).tolist() == cohort.oracle(present)
+    assert cohort.finish(4, reveals).tolist() == cohort.oracle(present)
     assert cohort.server.blames == [Blame(dealer, 0) for dealer in range(8)]
     assert set(named_liars(cohort.server.blames, 1)) == {0}
 
@@ -124,7 +110,7 @@ def test_two_liars_are_named_and_the_dealers_they_lied_about_are_not():
     cohort, reveals = honest(4, n=12, colluders=2)  # t = 8: of 12 reveals two may be wrong
     for liar in (1, 4):
         reveals[liar] = lies(reveals[liar], range(12), offset=liar)
-    assert finish(cohort, 4, reveals).tolist() == cohort.oracle(range(12))
+    assert cohort.finish(4, reveals).tolist() == cohort.oracle(range(12))
     assert set(named_liars(cohort.server.blames, 2)) == {1, 4}
 
 
@@ -138,7 +124,7 @@ def test_more_liars_than_decoding_can_bear_stop_the_round_and_nobody_is_blamed()
     for liar in (0, 1):
         reveals[liar] = lies(reveals[liar], [3], offset=liar + 1)
     with pytest.raises(GroupFailed, match="client-003") as failed:
-        finish(cohort, 4, reveals)
+        cohort.finish(4, reveals)
     assert (failed.value.stage, cohort.server.blames) == (4, [])
 
 
@@ -153,7 +139,7 @@ def test_shares_of_a_secret_above_its_limit_stop_the_round(dropped):
         rows[3] = (2**256 + 296).to_bytes(SHARE_BYTES, "little")
         zero[u] = table(rows)
     with pytest.raises(GroupFailed, match="client-003"):
-        finish(cohort, 4, zero)
+        cohort.finish(4, zero)
 
 
 # What is unsound is dropped, and the others are summed
@@ -225,7 +211,7 @@ def test_what_is_unsound_is_dropped_and_the_sum_of_the_others_is_exact(case):
     stage, forge = UNSOUND[case]
     cohort, replies = honest(stage)
     replies[5] = forge(cohort, replies[5])
-    total = finish(cohort, stage, replies)
+    total = cohort.finish(stage, replies)
     assert list(cohort.server.dropped) == [5]
     assert total.tolist() == cohort.oracle(range(5) if stage < 3 else range(6))
 
@@ -263,17 +249,9 @@ def test_garbage_at_any_stage_is_dropped_or_stops_the_group_and_nothing_else(sta
         replies[u] = data.draw(st.sampled_from([flipped(sound, at), sound[:at], sound + b"\0"]))
         replies[u] = data.draw(st.one_of(st.binary(max_size=300), st.just(replies[u])))
     replies |= data.draw(st.dictionaries(st.integers(6, 2**32), st.binary(max_size=9), max_size=2))
-    server = cohort.server
-    takes = (
-        server.take_advertisements,
-        server.take_shares,
-        server.take_vectors,
-        server.take_consents,
-        server.take_reveals,
-    )
     result = None
     with suppress(GroupFailed):
-        result = takes[stage](replies)
+        result = takes_of(cohort.server)[stage](replies)
     if result is None:
         assert len(garbled) > (1 if stage == 4 else 2)  # 4 of 6 are enough, and one wrong share
     elif stage == 4:

@@ -1,7 +1,7 @@
 """Bytes of a round beside the order, the weights and the masked vector itself (§8, group 9)."""
 
 import pytest
-from support.protocol import Cohort, rules
+from support.protocol import Cohort, rules, takes_of
 
 LENGTH = 4
 
@@ -12,13 +12,7 @@ def traffic():
     cohort = Cohort(100, rules(LENGTH, 10, n_min=5, h_min=3))
     up, down = dict.fromkeys(cohort.group, 0), dict.fromkeys(cohort.group, 0)
     server, replies = cohort.server, cohort.begin()
-    takes = (
-        server.take_advertisements,
-        server.take_shares,
-        server.take_vectors,
-        server.take_consents,
-    )
-    for stage, take in enumerate(takes):
+    for stage, take in enumerate(takes_of(server)[:4]):
         for u, reply in replies.items():
             up[u] += len(reply) - (4 * LENGTH if stage == 2 else 0)
         requests = take(replies)
