@@ -11,9 +11,8 @@ from importlib.metadata import entry_points
 from calyx.errors import ConfigError
 from calyx.questions.cv import QUESTION as FOLDS
 from calyx.questions.question import Question
-from calyx.tasks.registry import load_point
+from calyx.tasks.registry import GROUPS, load_point
 
-GROUP = "calyx.questions"
 log = logging.getLogger(__name__)
 
 
@@ -42,7 +41,7 @@ def recall(kind: str) -> Question:
 
 def kinds() -> tuple[str, ...]:
     """The kinds of all questions that are installed, whether they can be loaded or not."""
-    return tuple(sorted(entry_points(group=GROUP).names))
+    return tuple(sorted(entry_points(group=GROUPS["question"]).names))
 
 
 @lru_cache(maxsize=1)

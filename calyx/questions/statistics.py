@@ -9,14 +9,13 @@ from calyx.survey.blocks import ALL, TRAIN, StatisticsConfig, Survey, fold_name
 from calyx.tasks.task import Task
 
 
-def survey_of(task: Task, terms: Terms) -> Survey:
+def survey_of(task: Task, terms: Terms, privacy: PrivacyConfig) -> Survey:
     """What the clients of a run measure of their rows: all of them, and those that models see.
 
     The folds are in the same vector, since a client gives statistics once. How many rows the clients
     train on is asked where their weights follow from it.
     """
-    weighting = parse(PrivacyConfig, terms.privacy, "privacy").weighting
-    is_weighed = task.w_max is None and weighting == "examples"
+    is_weighed = task.w_max is None and privacy.weighting == "examples"
     bins = parse(StatisticsConfig, terms.statistics, "statistics").bins
     folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
     return Survey(task.schema, bins, (ALL, TRAIN, *map(fold_name, range(folds))), is_weighed)
@@ -24,7 +23,7 @@ def survey_of(task: Task, terms: Terms) -> Survey:
 
 def segments(inquiry: Inquiry) -> Segments:
     """Counts of every block of the survey."""
-    survey = survey_of(inquiry.contents.task, inquiry.terms)
+    survey = survey_of(inquiry.contents.task, inquiry.terms, inquiry.privacy)
     return Segments(counts=count_alike(inquiry.privacy, survey.counts()))
 
 

@@ -29,7 +29,7 @@ def _measure(assignment: Assignment) -> Answer:
     site, rows, terms = assignment.site, assignment.rows, assignment.order.terms
     if assignment.sections.statistics.thorough or site.is_deployed:
         _look(rows, site)
-    survey = survey_of(rows.task, terms)
+    survey = survey_of(rows.task, terms, assignment.sections.privacy)
     samples: dict[str, Table] = {ALL: rows.table, TRAIN: rows.parts["train"]}
     for fold in range(len(survey.samples) - len(samples)):
         parts = read_rows(terms, site.name, site.data_dir, fold).parts

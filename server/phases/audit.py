@@ -42,7 +42,7 @@ def run(context: RunContext) -> RunContext:
     counted = _ask_or_keep(context, terms) if is_new else _read(context, path)
     if is_new:
         write_counted(path, counted)
-    survey = survey_of(context.task, terms)
+    survey = survey_of(context.task, terms, context.run.privacy)
     figures = read_sums(counted.sums, survey, counted.sites)
     drifts = _drift(context, figures)
     findings = [*find(figures, context.task.schema), *drift_findings(drifts or [])]
@@ -94,7 +94,7 @@ def _unsure(context: RunContext, counted: Counted) -> list[AuditFinding]:
     cfg = context.preprocessing
     if not cfg.is_federated:
         return []
-    survey = survey_of(context.task, _terms(context))
+    survey = survey_of(context.task, _terms(context), context.run.privacy)
     fitted = read_sums(counted.sums, survey, counted.sites, TRAIN)
     return list(unsure_modes(fitted, context.task.schema, cfg))
 

@@ -72,7 +72,7 @@ def _why_none(context: RunContext) -> str:
     is_by_rows = isinstance(k, int) and (counted.folds, counted.seed) == (k, context.run.seed)
     cv = Cv(k=k, fold=None) if isinstance(k, int) and is_by_rows else None
     samples = [TRAIN, *(fold_name(i) for i in range(counted.folds) if cv is not None)]
-    survey = survey_of(context.task, replace(context.terms, cv=cv))
+    survey = survey_of(context.task, replace(context.terms, cv=cv), context.run.privacy)
     schema = context.task.schema
     figures = (read_sums(counted.sums, survey, counted.sites, sample) for sample in samples)
     return next(
@@ -88,7 +88,7 @@ def fit_samples(
     Raises ConfigError where no site gives what they are made of.
     """
     cfg = context.choice.cfg
-    survey = survey_of(context.task, replace(context.terms, cv=cv))
+    survey = survey_of(context.task, replace(context.terms, cv=cv), context.run.privacy)
     fits = []
     for i, sample in enumerate(samples):
         figures = read_sums(counted.sums, survey, counted.sites, sample)

@@ -57,7 +57,8 @@ def test_encrypted_sums_are_the_plain_ones_and_those_of_all_rows(tmp_path):
     assert audits[0]["rows"] == sum(map(len, tables))
     assert audits[0]["labels"] == np.bincount(np.concatenate([t.y for t in tables])).tolist()
     counted = read_counted(tmp_path / "secagg" / "statistics.json")
-    found = read_sums(counted.sums, survey_of(task, terms), counted.sites)
+    survey = survey_of(task, terms, federation.plan.run.privacy)
+    found = read_sums(counted.sums, survey, counted.sites)
     x = np.concatenate([t.x for t in tables])
     for i, column in enumerate(found.variables):
         if len(column.variable.columns) == 1 and column.numbers:

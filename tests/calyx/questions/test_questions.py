@@ -22,7 +22,7 @@ def install(monkeypatch):
 
     def only(**values):
         points = EntryPoints(
-            EntryPoint(kind, value, registry.GROUP) for kind, value in values.items()
+            EntryPoint(kind, value, "calyx.questions") for kind, value in values.items()
         )
         for module in ("calyx.questions.registry", "calyx.tasks.registry"):
             monkeypatch.setattr(f"{module}.entry_points", lambda **_: points)

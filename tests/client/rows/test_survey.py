@@ -58,7 +58,7 @@ def test_folds_are_counted_in_the_same_vector_as_all_rows(clients):
     from calyx.vector.contribution import decode
 
     task = clients.federation.plan.task
-    survey = survey_of(task, terms)
+    survey = survey_of(task, terms, clients.federation.setting.run.privacy)
     assert survey.samples == ("all", "train", "fold-0", "fold-1", "fold-2")
     inquiry = Inquiry(Contents(task), clients.federation.setting.run.privacy, terms)
     layout = segments(inquiry).layouts[0]
