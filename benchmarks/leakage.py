@@ -32,6 +32,8 @@ from calyx.machine.hardware import Hardware, apply
 from calyx.model.metrics import CLIPPED, LOSS
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import float_shapes, initial_model, weights_of
+from calyx.preprocessing.choice import choose
+from calyx.preprocessing.config import PreprocessingConfig
 from calyx.run.order import Terms, terms_of
 from calyx.secagg.masking import Mask, apply_masks
 from calyx.seeding import rng
@@ -70,6 +72,7 @@ class Bench:
     model: nn.Module
     layout: Layout
     training: TrainingConfig
+    preprocessing: PreprocessingConfig
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def bench_of(seed: int, overrides: Sequence[str] = ()) -> Bench:
         model=model,
         layout=Layout(privacy.fixed_point(), w_max, shapes, (LOSS,), (CLIPPED,)),
         training=run.training,
+        preprocessing=choose(run.preprocessing, task.schema, run.phases).cfg,
     )
 
 
@@ -227,7 +231,7 @@ def real_clients(bench: Bench) -> Population:
     """Clients with their real rows and training; images of their other parts are nobody's."""
     vectors, images, owners = [], [], []
     for i, client in enumerate(bench.task.clients):
-        parts = prepare_rows(bench.terms, client, None).parts
+        parts = prepare_rows(bench.terms, bench.preprocessing, client, None).parts
         vectors.append(vector_of(bench, parts["train"], parts["validation"], client))
         for name in PART_NAMES:
             images.append(parts[name].x.astype(np.float64))

@@ -188,7 +188,7 @@ def _by_journals(attack: Attack, data: Path) -> int:
             node = node_config(site, section, keys.keys_of(site))
             content = wire.order_content(weights, text)
             message = Message(content, 7, question_of("train").message_type)
-            with journal.listening() as notes:
+            with journal.collect_notes() as notes:
                 app(message, Context(1, 7, dict(node), RecordDict(), {}))
             (epochs,) = [note.fields["epochs"] for note in notes if note.kind == "train"]
             right += (epochs > WORTH_EPOCHS) == attack.secrets.of(site, question)

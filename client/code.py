@@ -74,7 +74,7 @@ def note_seen(manifest: Manifest, state_dir: Path) -> None:
     write_atomically(state_dir / _SEEN, f"{manifest.version} {manifest.code}".encode())
 
 
-def unmeasured() -> str:
+def describe_unmeasured() -> str:
     """What runs on a site beside the code that a manifest measures, as the end of a sentence."""
     at_start = runs_at_start()
     also = f"; run at each start of Python: {', '.join(at_start)}" if at_start else ""

@@ -44,7 +44,7 @@ def write(kind: str, **fields: Any) -> None:  # noqa: ANN401 - JSON values
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        row = {key: _kept(value) for key, value in finite_row(fields).items()}
+        row = {key: _cut(value) for key, value in finite_row(fields).items()}
         path = folder / "events.jsonl"
         if path.exists() and path.stat().st_size > _MAX_BYTES:
             path.replace(folder / "events.1.jsonl")
@@ -52,7 +52,7 @@ def write(kind: str, **fields: Any) -> None:  # noqa: ANN401 - JSON values
     log.debug("%s %s", kind, fields)
 
 
-def _kept(value: Any) -> Any:  # noqa: ANN401 - JSON values
+def _cut(value: Any) -> Any:  # noqa: ANN401 - JSON values
     """A value as it is written: without what a server could flood a terminal by."""
     return printable(value) if isinstance(value, str) else value
 
@@ -63,7 +63,7 @@ def keep_in(folder: Path | None) -> None:
 
 
 @contextmanager
-def listening() -> Iterator[list[Note]]:
+def collect_notes() -> Iterator[list[Note]]:
     """Collect what is written inside the block."""
     notes: list[Note] = []
     token = _listener.set(notes)

@@ -53,13 +53,11 @@ def explain(absent: Mapping[str, Absentee], events: Iterable[Event]) -> dict[str
 def sentences(absent: Mapping[str, Absentee]) -> list[str]:
     """Who was away, for a person: those who were away most often first, and the first few of many."""
     order = sorted(absent.items(), key=lambda item: (item[1].took_part / item[1].asked, item[0]))
-    found = [
+    said = [
         f"{name} took part in {one.took_part} of {one.asked} rounds: {one.why}"
         for name, one in order[:MOST_NAMED]
     ]
     more = len(order) - MOST_NAMED
     if more > 0:
-        found.append(
-            f"{more} more clients missed a round; summary.json names all under `absentees`"
-        )
-    return found
+        said.append(f"{more} more clients missed a round; summary.json names all under `absentees`")
+    return said

@@ -6,42 +6,15 @@ It is read before anything runs, and loads no PyTorch.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from calyx.errors import CalyxError, UserError
 from calyx.files.foreign import read_object
-from calyx.findings.figures import Figures, Sums, read_sums
+from calyx.findings.figures import Figures, read_sums
 from calyx.findings.figures_json import declare
 from calyx.run.folder import RunFolder
 from calyx.survey.blocks import ALL, Survey
 from calyx.survey.variables import variables
 from calyx.tasks.task import Task
-
-_WIDE = 2**62
-
-
-def read_stored(path: Path) -> tuple[Sums, int, int, int]:
-    """Sums, over how many sites, of how many folds, and by which seed. Raises OSError, ValueError."""
-    value = read_object(path)
-    try:
-        sums = {str(k): _cells(v) for k, v in value["sums"].items()}
-        return sums, int(value["sites"]), int(value["folds"]), int(value["seed"])
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError("no file of sums") from error
-
-
-def holds(sums: Sums, survey: Survey) -> bool:
-    """Whether the sums are of the survey's cells."""
-    return all(len(sums.get(count.name, ())) == count.size for count in survey.counts())
-
-
-def _cells(values: list[int]) -> NDArray[Any]:
-    """Whole numbers of any size. Raises ValueError for others."""
-    if not all(type(n) is int for n in values):
-        raise ValueError("a sum is no whole number")
-    is_wide = any(abs(n) >= _WIDE for n in values)
-    return np.array(values, dtype=object if is_wide else np.int64)
+from server.counted import holds, read_counted
 
 
 def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
@@ -54,17 +27,17 @@ def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
         raise UserError(f"{named} holds no audit; name the folder of a run whose phases have one.")
     try:
         head = read_object(folder.audit)
-        sums, sites, *_ = read_stored(folder.statistics)
+        counted = read_counted(folder.statistics)
         other = _misfit(head, task, bins)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{named} has a damaged audit; name the folder of another run.") from None
     survey = Survey(task.schema, bins, (ALL,))
-    if other is None and not holds(sums, survey):
+    if other is None and not holds(counted.sums, survey):
         other = "of other cells than this run's audit; name a run of the same version of Calyx"
     if other is not None:
         raise UserError(f"{named} is {other}.")
     try:
-        return read_sums(sums, survey, sites)
+        return read_sums(counted.sums, survey, counted.sites)
     except CalyxError as error:
         raise UserError(f"{named} is damaged: {error}. Name the folder of another run.") from None
 

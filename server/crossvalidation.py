@@ -19,7 +19,7 @@ from calyx.model.weights import Weights, hash_weights
 from calyx.questions.cv import say
 from calyx.questions.judging import figures_of
 from calyx.run.folder import RunFolder
-from calyx.run.folds import CV_RUN, fold_run, stacked
+from calyx.run.folds import CV_RUN, fold_run, stack
 from calyx.run.json_rows import as_json, damaged, parse_row
 from calyx.run.order import Cv, Terms, with_preprocessing
 from calyx.run.rows import ClientRow, RoundRow
@@ -45,11 +45,11 @@ def cross_validate(context: RunContext) -> RunContext:
     k, known = context.run.cv.k, read_cv(context.folder)
     if k is None or (known is not None and known.rounds == context.run.rounds):
         return context
-    folds = numbered(context.clients) if k == "clients" else dict.fromkeys(range(k), "")
+    folds = number_folds(context.clients) if k == "clients" else dict.fromkeys(range(k), "")
     names = list(folds.values())
     terms = replace(_preprocess(context, k), cv=Cv(k=k, fold=None))
     models = [_train(context, _of_fold(terms, i), name) for i, name in folds.items()]
-    digest = hash_weights(stacked(models))
+    digest = hash_weights(stack(models))
     if known is None or known.models != digest:
         outcome = _score(context, terms, models)
         known = _figures(context, outcome, names)
@@ -59,7 +59,7 @@ def cross_validate(context: RunContext) -> RunContext:
     return context
 
 
-def numbered(clients: Clients) -> dict[int, str]:
+def number_folds(clients: Clients) -> dict[int, str]:
     """Fold → who is left out of it, of those who are there, by name.
 
     They are counted over the roster, so that whoever is away changes no other's number.
@@ -158,7 +158,7 @@ def _score(context: RunContext, terms: Terms, models: list[Weights]) -> Outcome:
     """All models at once: a client gives one vector, and nothing of one fold alone."""
     clients = context.folder.clients
     context.folder.truncate(clients, ClientRow, lambda row: row.kind != "cv")
-    weights = stacked(models)
+    weights = stack(models)
     federation = context.federation(f"{context.state.run}{CV_RUN}", terms, weights)
     exchange = Exchange("cv", context.run.rounds, context.clients.dealt)
     return ask_all(federation, exchange, weights)

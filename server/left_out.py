@@ -21,8 +21,8 @@ class _File:
 
 def read_left_out(folder: RunFolder) -> tuple[LeftOut, ...]:
     """Who is left out, sorted by name. Raises UserError for a damaged file."""
-    found = parse_file(_File, folder.left_out, _MAX_BYTES)
-    return () if found is None else found.left_out_changed
+    file = parse_file(_File, folder.left_out, _MAX_BYTES)
+    return () if file is None else file.left_out_changed
 
 
 def leave_out(folder: RunFolder, why: Mapping[str, str], since_round: int) -> None:

@@ -29,7 +29,7 @@ from server.checkpoints import RunState, save
 from server.config import RunConfig
 from server.exchange.asking import ask
 from server.exchange.cohort_grid import Answer
-from server.exchange.exchange import Exchange, Outcome, mean_loss, populations
+from server.exchange.exchange import Exchange, Outcome, mean_loss
 from server.exchange.underway import Record
 from server.federation import Training
 from server.sampling import sample_cohort
@@ -66,7 +66,7 @@ def next_step(state: RunState, run: RunConfig, record: Record | None) -> Stop | 
     if state.pending is None:
         reason = _reason_to_stop(state, run)
         return Stop(reason) if reason else Train(validates=False)
-    is_begun = record is not None and (record.kind, record.round) == ("evaluate", state.round)
+    is_begun = record is not None and record.is_of("evaluate", state.round)
     is_last = state.is_stalled or state.round >= run.rounds
     if run.evaluate == "separate" or is_last or is_begun:
         return Validate()
@@ -197,8 +197,8 @@ def _complete(federation: Training, state: RunState, answer: Answer) -> RunState
     contents, outcome = federation.contents, answer.outcome
     if answer.evaluated:  # a strategy of Flower's divides by their rows
         federation.strategy.aggregate_evaluate(state.round, answer.evaluated)
-    figures = outcome.figures(contents).named("val_")
-    whose = populations(outcome, contents)
+    figures = outcome.figures(contents).with_prefix("val_")
+    whose = outcome.populations(contents)
     row = replace(
         _pending(state),
         figures=figures.values,
@@ -262,7 +262,7 @@ def _rank(
         trained = _names_that_trained([*folder.read_rounds(), row])
         clients = tuple(name for name in clients if name in trained)
         state = replace(state, best=drop_best_of_fewer(state.best, clients))
-    of = populations(outcome, contents)
+    of = outcome.populations(contents)
     rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
     validated = Validated(row.figure(monitor), clients, rows)
     state, sentence = compare(state, validated, run.stopping)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from calyx.findings.figures import Sums
 from calyx.model.makeup import Makeup, makeup_of
 from calyx.model.weights import Weights, initial_model
 from calyx.preprocessing.choice import Choice
@@ -14,6 +13,7 @@ from calyx.run.order import Terms
 from calyx.tasks.task import Task
 from server.checkpoints import RunState
 from server.config import RunConfig
+from server.counted import Counted
 from server.exchange.underway import Underway
 from server.federation import Clients, Federation, Training
 from server.job import Engine
@@ -21,16 +21,6 @@ from strategies.base import AlgorithmStrategy, make_strategy
 from strategies.flower import StockStrategy
 from strategies.loading import load_objective
 from strategies.local import contents_of
-
-
-@dataclass(frozen=True)
-class Counted:
-    """The sums of a survey, over how many sites, of how many folds beside all rows, by which seed."""
-
-    sums: Sums
-    sites: int
-    folds: int
-    seed: int  # deals training parts and folds
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def make_stock(server: Section) -> Strategy:
     except Exception as error:  # noqa: BLE001 - whatever a foreign constructor says of its arguments
         said = str(error).rstrip(".")
         raise ConfigError(
-            f"{cls.__name__} cannot be made of strategy.server: {said}; it takes {_taken(cls)}."
+            f"{cls.__name__} cannot be made of strategy.server: {said}; it takes {_list_arguments(cls)}."
         ) from None
 
 
@@ -125,7 +125,7 @@ def _class_of(target: object) -> type[Strategy]:
     return found
 
 
-def _taken(cls: type[Strategy]) -> str:
+def _list_arguments(cls: type[Strategy]) -> str:
     """The arguments that a config can give."""
     names = set(inspect.signature(cls).parameters) - _FORCED.keys()
     return ", ".join(sorted(n for n in names if not n.endswith(("_key", "_fn")))) or "none"
@@ -154,7 +154,7 @@ class StockStrategy(Strategy):
         """What its attributes hold, as named arrays; what cannot be saved is only named."""
         found: State = {}
         for name, value in vars(self._stock).items():
-            packed = _packed(value)
+            packed = _pack(value)
             if packed is not None:
                 found[f"{packed[0]}:{name}"] = packed[1]
         changed = {n for n, value in _constants(self._stock).items() if self._first.get(n) != value}
@@ -171,7 +171,7 @@ class StockStrategy(Strategy):
             )
         for key, arrays in state.items():
             kind, _, name = key.partition(":")
-            setattr(self._stock, name, _unpacked(kind, arrays))
+            setattr(self._stock, name, _unpack(kind, arrays))
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -192,7 +192,7 @@ class StockStrategy(Strategy):
                 check_groups(self._stock, len(replies))
             except ValueError as error:
                 raise RoundFailed(f"Round {server_round} has too few groups: {error}") from None
-        parts = [self._withheld.reduced(reply) for reply in replies]
+        parts = [self._withheld.reduce(reply) for reply in replies]
         arrays, metrics = self._stock.aggregate_train(server_round, parts)
         if arrays is None:
             return None, metrics
@@ -214,12 +214,12 @@ class StockStrategy(Strategy):
         """Nothing to log: the run's config says it."""
 
 
-def _packed(value: object) -> tuple[str, Weights] | None:
+def _pack(value: object) -> tuple[str, Weights] | None:
     """An attribute as named arrays, if that is what it is made of."""
     if isinstance(value, ArrayRecord):
-        return "record", _numbered({key: array.numpy() for key, array in value.items()})
+        return "record", _number({key: array.numpy() for key, array in value.items()})
     if isinstance(value, Mapping) and value and all(map(_is_array, value.values())):
-        return "dict", _numbered({str(key): _numpy(array) for key, array in value.items()})
+        return "dict", _number({str(key): _numpy(array) for key, array in value.items()})
     if isinstance(value, list) and value and all(map(_is_array, value)):
         return "list", {f"{i:06d}": _numpy(array) for i, array in enumerate(value)}
     if isinstance(value, np.ndarray):
@@ -227,7 +227,7 @@ def _packed(value: object) -> tuple[str, Weights] | None:
     return None
 
 
-def _numbered(arrays: Weights) -> Weights:
+def _number(arrays: Weights) -> Weights:
     """With its place before each name: a checkpoint sorts them."""
     return {f"{i:06d} {name}": array for i, (name, array) in enumerate(arrays.items())}
 
@@ -244,7 +244,7 @@ def _numpy(value: Any) -> np.ndarray[Any, Any]:  # noqa: ANN401 - an array or a 
     return np.asarray(value)
 
 
-def _unpacked(kind: str, arrays: Weights) -> object:
+def _unpack(kind: str, arrays: Weights) -> object:
     match kind:
         case "record":
             return ArrayRecord({key: Array(array) for key, array in _plain(arrays).items()})
@@ -258,4 +258,4 @@ def _unpacked(kind: str, arrays: Weights) -> object:
 def _constants(stock: Strategy) -> dict[str, str]:
     """The attributes that are no arrays, in words; None may become arrays later."""
     values = vars(stock).items()
-    return {name: repr(v) for name, v in values if v is not None and v != {} and not _packed(v)}
+    return {name: repr(v) for name, v in values if v is not None and v != {} and not _pack(v)}

@@ -30,7 +30,7 @@ class TrimmedMean(RobustAlgorithm[TrimmedMeanServer]):
 
     def check_groups(self, groups: int) -> None:
         """At least one value must remain of each coordinate."""
-        cut = trimmed(groups, self.server.beta)
+        cut = count_trimmed(groups, self.server.beta)
         if groups <= 2 * cut:
             raise ValueError(
                 f"strategy.server.beta={self.server.beta} cuts {cut} of {groups} groups at each end and "
@@ -39,7 +39,7 @@ class TrimmedMean(RobustAlgorithm[TrimmedMeanServer]):
 
     def combine(self, groups: Sequence[GroupUpdate]) -> Update:
         """The mean of each coordinate over the groups, without its k largest and k smallest."""
-        cut = trimmed(len(groups), self.server.beta)
+        cut = count_trimmed(len(groups), self.server.beta)
         kept = slice(cut, len(groups) - cut)
         return {
             k: np.sort([g.mean[k] for g in groups], axis=0)[kept].mean(axis=0)
@@ -47,7 +47,7 @@ class TrimmedMean(RobustAlgorithm[TrimmedMeanServer]):
         }
 
 
-def trimmed(groups: int, beta: float) -> int:
+def count_trimmed(groups: int, beta: float) -> int:
     """k = ⌈βG⌉ values that are cut at each end of G ≥ 1.
 
     The paper takes βG to be whole. Rounding up keeps its promise: a share of at most β of bad

@@ -44,7 +44,7 @@ class Withheld:
             for key, record in list(content.array_records.items()):
                 content[key] = self._whole(record, self._held)
 
-    def reduced(self, reply: Message) -> Message:
+    def reduce(self, reply: Message) -> Message:
         """A group's reply without what is withheld."""
         content: dict[str, ArrayRecord | MetricRecord | ConfigRecord] = {}
         content |= reply.content.metric_records

@@ -172,7 +172,7 @@ def _shares(column: ColumnRow, rows: int) -> Text:
 
 
 def _describe_association(column: ColumnRow) -> str:
-    """Of the label, by values and by marks."""
+    """What a column tells of the label, by its values and by its mark for missing ones."""
     parts = []
     for key, chance_key, word in (
         ("association", "association_chance", ""),

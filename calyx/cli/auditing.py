@@ -6,6 +6,7 @@ from typing import Any
 
 from calyx.cli.audit_table import print_audit
 from calyx.cli.display import Display
+from calyx.cli.facts import print_warnings
 from calyx.cli.hydra_program import compose_config
 from calyx.cli.idle import idle_settings, refuse_undone
 from calyx.cli.outputs import run_place
@@ -35,12 +36,11 @@ def run_audit(arguments: Sequence[str]) -> int:
     config = settle(cfg, single=True)
     refuse_undone(overrides, config, "audit")
     with run_place(cfg, config) as place:
-        for sentence in idle_settings(overrides, config):
-            print(f"warning: {sentence}", flush=True)
-        return _audited(config, RunFolder(place.path.absolute()))
+        print_warnings(idle_settings(overrides, config))
+        return _audit(config, RunFolder(place.path.absolute()))
 
 
-def _audited(config: dict[str, Any], folder: RunFolder) -> int:
+def _audit(config: dict[str, Any], folder: RunFolder) -> int:
     with Waiting() as waiting:
         checked, stopped = plan(config, progress=waiting.progress), None
     with Display(checked) as display:

@@ -30,12 +30,12 @@ def find_changed(folder: RunFolder, run: RunConfig, terms: Terms, run_id: str) -
     known = {one.client for one in read_left_out(folder)}
     if read_engine(run.engine).clients_remember:
         return dict.fromkeys(sorted(_find_reported(folder) - known), "as its site says")
-    found, unknown = dict[str, str](), list[str]()
+    changed, unknown = dict[str, str](), list[str]()
     for name in (name for name in load_task(run.task).clients if name not in known):
         try:
             begun = Beginning(folder.path / "clients", run_id, name).read()
         except UserError as error:
-            found[name] = f"they cannot be compared: {str(error).rstrip('.')}"
+            changed[name] = f"they cannot be compared: {str(error).rstrip('.')}"
             continue
         if begun is None:
             unknown.append(name)
@@ -46,10 +46,10 @@ def find_changed(folder: RunFolder, run: RunConfig, terms: Terms, run_id: str) -
         except ClientFailure as error:
             what = f"they cannot be used: {printable(str(error)).rstrip('.')}"
         if what is not None:
-            found[name] = what
+            changed[name] = what
     if lost := sorted(set(unknown) & _find_last_rounds(folder).keys()):
         _say_unknown(folder, lost)
-    return found
+    return changed
 
 
 def _find_reported(folder: RunFolder) -> set[str]:

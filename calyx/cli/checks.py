@@ -57,13 +57,13 @@ def private_folder(what: str, folder: Path, least_bytes: int) -> Check:
         elif not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(0, "Permission denied")
     except OSError as error:
-        found = f"{there} cannot be written ({error.strerror})"
-        return Check(what, "problem", found, "see its owner, its disk, and who runs this")
+        state = f"{there} cannot be written ({error.strerror})"
+        return Check(what, "problem", state, "see its owner, its disk, and who runs this")
     free = shutil.disk_usage(there).free
-    found = f"{folder}{'' if there == folder else ' will be made'}: {free / 2**30:.1f} GiB free"
+    state = f"{folder}{'' if there == folder else ' will be made'}: {free / 2**30:.1f} GiB free"
     if free < least_bytes:
-        return Check(what, "problem", found, f"free some space, or change {what}")
-    return Check(what, "ok", found)
+        return Check(what, "problem", state, f"free some space, or change {what}")
+    return Check(what, "ok", state)
 
 
 def show(checks: Iterable[Check], sound: str) -> int:

@@ -16,7 +16,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = Parser(prog="calyx client", description=__doc__)
     parser.add_argument("config", type=Path, help="this site's YAML file")
     options = parser.parse_args(arguments)
-    from client.code import check_first, unmeasured
+    from client.code import check_first, describe_unmeasured
 
     check_first(options.config)
     # PyTorch is imported by the app; once, and after arguments and code are known to be sound.
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         console.print(aside)
     if cfg.manifest is not None:
         console.print(
-            f"Calyx's files are what {show_path(Path(cfg.manifest))} allows; {unmeasured()}."
+            f"Calyx's files are what {show_path(Path(cfg.manifest))} allows; {describe_unmeasured()}."
         )
     through = f" through {proxy}" if (proxy := proxy_for(cfg.server)) else ""
     console.print(f"{site.name}: connecting to {cfg.server}{through}")

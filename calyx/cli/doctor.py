@@ -21,6 +21,7 @@ from calyx.cli.checks import Check, show
 from calyx.errors import UserError
 from calyx.machine.cgroups import cpu_quota, memory_left
 from calyx.machine.hardware import cores, gpu_count
+from calyx.words.sentences import say_count
 
 _OTHERS = {
     "server": "calyx.cli.doctor_server",
@@ -47,15 +48,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _python() -> Check:
-    found = f"{platform.python_version()} at {sys.prefix}"
+    where = f"{platform.python_version()} at {sys.prefix}"
     if sys.prefix == sys.base_prefix:
         return Check(
             "Python",
             "note",
-            found,
+            where,
             "use a virtual environment: Calyx installs packages called server, client, …",
         )
-    return Check("Python", "ok", found)
+    return Check("Python", "ok", where)
 
 
 def packages() -> Check:
@@ -86,12 +87,12 @@ def packages() -> Check:
 def _names() -> Check:
     tasks = sorted(entry_points(group="calyx.tasks").names)
     strategies = sorted(entry_points(group="calyx.strategies").names)
-    found = f"tasks: {', '.join(tasks)}; strategies: {', '.join(strategies)}"
+    known = f"tasks: {', '.join(tasks)}; strategies: {', '.join(strategies)}"
     if not tasks or not strategies:
         return Check(
-            "entry points", "problem", found, "install the project again: pip install -e ."
+            "entry points", "problem", known, "install the project again: pip install -e ."
         )
-    return Check("entry points", "ok", found)
+    return Check("entry points", "ok", known)
 
 
 def _processor() -> Check:
@@ -99,12 +100,12 @@ def _processor() -> Check:
     quota, there = cpu_quota(), os.cpu_count() or count
     why = "" if quota is None else f", with a quota of {quota:g} (cgroup)"
     of = f" of {there}{why}" if count < there or why else ""
-    found = f"{count} core{'s' if count > 1 else ''}{of}: engine.workers={count} by default, one thread each"
+    words = f"{say_count(count, 'core')}{of}: engine.workers={count} by default, one thread each"
     if "fork" not in multiprocessing.get_all_start_methods():
         return Check(
-            "processor", "note", found, "no fork here: workers start slowly, once a run (spawn)"
+            "processor", "note", words, "no fork here: workers start slowly, once a run (spawn)"
         )
-    return Check("processor", "ok", found)
+    return Check("processor", "ok", words)
 
 
 def _memory() -> Check:
@@ -115,28 +116,28 @@ def _memory() -> Check:
     limit = memory_left()
     within = "" if limit is None or limit > available else " within its limit (cgroup)"
     available = available if limit is None else min(limit, available)
-    found = f"{available / 2**30:.1f} GiB free{within}"
+    words = f"{available / 2**30:.1f} GiB free{within}"
     if available < MIN_MEMORY_BYTES:
         return Check(
             "memory",
             "problem",
-            found,
+            words,
             "close other programs, or use engine.workers=1: 1 GiB is needed",
         )
-    return Check("memory", "ok", found)
+    return Check("memory", "ok", words)
 
 
 def _gpu() -> Check:
     import torch
 
     if not torch.version.cuda:
-        found = "this PyTorch is a CPU build: hardware=auto takes the CPU, hardware=gpu is refused"
+        words = "this PyTorch is a CPU build: hardware=auto takes the CPU, hardware=gpu is refused"
         mend = (
             "for a GPU, install a CUDA build of the same torch version"
             if shutil.which("nvidia-smi")
             else ""
         )
-        return Check("GPU", "note" if mend else "ok", found, mend)
+        return Check("GPU", "note" if mend else "ok", words, mend)
     count = gpu_count()
     if count == 0:
         return Check("GPU", "ok", "none: hardware=auto takes the CPU, hardware=gpu is refused")
@@ -155,12 +156,12 @@ def _folder() -> Check:
             f"{here} cannot be written ({error.strerror})",
             "go elsewhere, or set hydra.run.dir",
         )
-    found = f"{here} is writable, {free / 2**30:.1f} GiB free"
+    words = f"{here} is writable, {free / 2**30:.1f} GiB free"
     if free < MIN_DISK_BYTES:
         return Check(
-            "folder", "problem", found, "free some space, or set hydra.run.dir to another disk"
+            "folder", "problem", words, "free some space, or set hydra.run.dir to another disk"
         )
-    return Check("folder", "ok", found)
+    return Check("folder", "ok", words)
 
 
 def _terminal() -> Check:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from calyx.cli.checks import Check
 from calyx.cli.site_file import task_template
 from calyx.errors import CalyxError
+from calyx.words.sentences import say_count
 from client.gate.admission import Closed, closed
 from client.gate.bounds import bound_of
 from client.gate.looseness import Looser, looser
@@ -32,29 +33,31 @@ def policy_checks(policy: PolicyConfig, roster: int | None) -> Iterator[Check]:
     except CalyxError as error:
         yield Check("policy", "note", f"{said}; not compared with a template: {error}")
         return
-    found = _in_all([looser(policy, template, roster) for template in templates])
+    loose = _in_all([looser(policy, template, roster) for template in templates])
     if policy.privacy == "none":  # nothing that it bounds would keep an update hidden
-        found = [one for one in found if one.key == "privacy"]
+        loose = [one for one in loose if one.key == "privacy"]
     against = f"the template of task={', '.join(tasks or [COMMON])}{DRAWN if is_drawn else ''}"
-    if not found:
+    if not loose:
         yield Check("policy", "ok", f"{said}; nothing is looser than in {against}")
         return
-    count = f"{len(found)} value{'' if len(found) == 1 else 's'}"
-    verb = "is" if len(found) == 1 else "are"
+    count = say_count(len(loose), "value")
+    verb = "is" if len(loose) == 1 else "are"
     mend = f"calyx keys site NAME --task {tasks[0] if tasks else 'TASK'}{DRAWN if is_drawn else ''}"
     mend += " in another folder writes that template"
     yield Check("policy", "note", f"{said}; {count} {verb} looser than in {against}", mend)
-    yield from (Check("", "note", one.sentence, one.risk) for one in found)
+    yield from (Check("", "note", one.sentence, one.risk) for one in loose)
 
 
 def _find_closed(policy: PolicyConfig, roster: int | None) -> list[Closed]:
     """Values with which no order of any task that it allows is answered."""
-    found = [list(closed(policy, template, roster)) for template in _templates(_tasks(policy))]
-    return found[0] if all(found) else []
+    by_template = [
+        list(closed(policy, template, roster)) for template in _templates(_tasks(policy))
+    ]
+    return by_template[0] if all(by_template) else []
 
 
 def _templates(tasks: list[str]) -> list[Template]:
-    """Those of the tasks; where any is allowed, or one has none, a common one without a task's own keys."""
+    """Templates of the tasks; a common one without a task's keys where any is allowed, or one has none."""
     try:
         return [task_template(task) for task in tasks] or [_taskless()]
     except CalyxError:
@@ -81,5 +84,5 @@ def _tasks(policy: PolicyConfig) -> list[str]:
 
 def _in_all(several: list[list[Looser]]) -> list[Looser]:
     """What is looser than in the template of each task: another task's default is no fault."""
-    keys = [{one.key for one in found} for found in several]
+    keys = [{one.key for one in one_template} for one_template in several]
     return [one for one in several[0] if all(one.key in names for names in keys)]

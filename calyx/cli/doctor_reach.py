@@ -31,8 +31,8 @@ def reach(cfg: SiteConfig) -> Iterator[Check]:
     try:
         proxy = proxy_for(cfg.server)
         if proxy is not None:
-            found = f"{proxy} stands between this site and {cfg.server}"
-            yield Check("proxy", "note", found, f"add {host} to no_proxy if it should not")
+            what = f"{proxy} stands between this site and {cfg.server}"
+            yield Check("proxy", "note", what, f"add {host} to no_proxy if it should not")
     except UserError as error:
         yield Check("proxy", "problem", str(error), "see this machine's network settings")
         return
@@ -52,18 +52,18 @@ def reach(cfg: SiteConfig) -> Iterator[Check]:
             mend = f"ask whoever runs it to let {cfg.server} through, or add {host} to no_proxy"
             yield Check("server", "problem", of_proxy, mend)
             return
-        found, mend = _why(error, cfg, left)
-        yield Check("server", "problem", f"{cfg.server} {found}", mend)
+        what, mend = _why(error, cfg, left)
+        yield Check("server", "problem", f"{cfg.server} {what}", mend)
 
 
 def _judge_answer(
     cfg: SiteConfig, answer: httpx.Response, authority_left: float
 ) -> Iterator[Check]:
     if answer.status_code not in (404, 429):  # a gateway has nothing at `/`, or counts too many
-        found = (
+        what = (
             f"{cfg.server} answers {answer.status_code} to GET /, which is not what a gateway does"
         )
-        yield Check("server", "note", found, "is the address right?")
+        yield Check("server", "note", what, "is the address right?")
     else:
         yield Check("server", "ok", f"{cfg.server} answers, with a certificate of {cfg.authority}")
     yield _certificate(answer, authority_left)
@@ -107,9 +107,9 @@ def _distrust(
         mend = f"ask the operator for `calyx keys renew --host {host}`, or mend `server`"
         return f"has a certificate that is not for {host}", mend
     if code in _NO_IDENTIFIER:
-        found = f"has certificates without key identifiers ({cause.verify_message})"
+        what = f"has certificates without key identifiers ({cause.verify_message})"
         mend = f"ask the operator for `calyx keys renew`, and for the new ca.crt; {_STRICT}"
-        return found, mend
+        return what, mend
     mend = "compare ca.crt with the operator's; a firewall that opens TLS would do this too"
     if code in _UNSIGNED:
         return f"has a certificate that was not signed by {authority}", mend
@@ -120,20 +120,20 @@ def _certificate(answer: httpx.Response, authority_left: float) -> Check:
     stream = answer.extensions["network_stream"]
     ends = ssl.cert_time_to_seconds(stream.get_extra_info("ssl_object").getpeercert()["notAfter"])
     left = (ends - datetime.now(UTC).timestamp()) / 86400
-    found = f"the server's ends in {left:.0f} days, its authority's in {authority_left:.0f}"
+    ends_words = f"the server's ends in {left:.0f} days, its authority's in {authority_left:.0f}"
     if left < SOON_DAYS:
-        return Check("certificate", "note", found, "tell the operator: `calyx keys renew`")
+        return Check("certificate", "note", ends_words, "tell the operator: `calyx keys renew`")
     if authority_left < SOON_DAYS:
-        return Check("certificate", "note", found, "ask the operator for a new ca.crt")
-    return Check("certificate", "ok", found)
+        return Check("certificate", "note", ends_words, "ask the operator for a new ca.crt")
+    return Check("certificate", "ok", ends_words)
 
 
 def _clock(answer: httpx.Response) -> Check:
     if "date" not in answer.headers:
         return Check("clock", "note", "the server does not say what time it is", "see NTP here")
     ahead = seconds_ahead(answer)
-    found = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
+    words = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
     if abs(ahead) > NOTE_CLOCK_S:
         is_bad = abs(ahead) > BAD_CLOCK_S
-        return Check("clock", "problem" if is_bad else "note", found, "set it by NTP")
-    return Check("clock", "ok", found)
+        return Check("clock", "problem" if is_bad else "note", words, "set it by NTP")
+    return Check("clock", "ok", words)

@@ -24,6 +24,7 @@ from calyx.trust.certificates import (
     is_of_authority,
 )
 from calyx.trust.key_files import PRIVATE_MODE, read_roster_file
+from calyx.words.sentences import say_count
 
 SOON_DAYS = 30
 MIN_DISK_BYTES = 2**30
@@ -58,30 +59,30 @@ def _authority(keys: Path) -> Check:
     mend = "calyx keys init --folder NEW, and its ca.crt to every site"
     aged = _judge_age("authority", path, describe(path), mend)
     if aged.state == "ok" and not has_identifier(path):
-        found = f"{path} has no key identifier, and sites on Python 3.13 or newer refuse it"
+        what = f"{path} has no key identifier, and sites on Python 3.13 or newer refuse it"
         renew = quote_command("calyx", "keys", "renew", "--folder", keys)
-        return Check("authority", "note", found, f"{renew}, and the new ca.crt to those sites")
+        return Check("authority", "note", what, f"{renew}, and the new ca.crt to those sites")
     return aged
 
 
 def _certificate(keys: Path) -> Check:
     path = keys / "server.crt"
-    found = describe(path)
+    described = describe(path)
     check_signed(path, keys / "ca.crt")
     check_pair(path, keys / "server.key")
     mend = quote_command("calyx", "keys", "renew", "--folder", keys)
-    aged = _judge_age("certificate", path, found, mend)
-    names = ", ".join(found.names)
-    if aged.state == "ok" and not set(found.names) - LOCAL:
+    aged = _judge_age("certificate", path, described, mend)
+    names = ", ".join(described.names)
+    if aged.state == "ok" and not set(described.names) - LOCAL:
         found_names = f"{path} is for {names or 'no host'} only"
         return Check("certificate", "note", found_names, f"{mend} --host HOST")
     return aged if aged.state == "problem" else replace(aged, found=f"{aged.found}; for {names}")
 
 
-def _judge_age(what: str, path: Path, found: Described, mend: str) -> Check:
+def _judge_age(what: str, path: Path, described: Described, mend: str) -> Check:
     now = datetime.now(UTC)
-    left = found.days_left(now)
-    if found.begins > now:
+    left = described.days_left(now)
+    if described.begins > now:
         return Check(what, "problem", f"{path} is not valid yet", "set the clock by NTP")
     if left < 0:
         return Check(what, "problem", f"{path} ended {-left:.0f} days ago", mend)
@@ -111,21 +112,21 @@ def _nodes(folder: Path, roster: Path | None) -> Check:
         return Check(
             "nodes", "problem", f"{folder} holds no .node.pub", "ask each site for its own"
         )
-    count = f"{len(names)} site{'' if len(names) == 1 else 's'}"
-    found = f"{count}: {', '.join(sorted(names))}"
+    count = say_count(len(names), "site")
+    words = f"{count}: {', '.join(sorted(names))}"
     if roster is not None:
         members = {name for name, _ in read_roster_file(roster).clients}
         if members - names:
             missing = ", ".join(sorted(members - names))
             mend = f"get their .node.pub: without it they cannot connect ({missing})"
-            return Check("nodes", "problem", found, mend)
+            return Check("nodes", "problem", words, mend)
         if names - members:
             strangers = ", ".join(sorted(names - members))
-            return Check("nodes", "note", found, f"not on the roster: {strangers}")
+            return Check("nodes", "note", words, f"not on the roster: {strangers}")
     strays = ", ".join(p.name for p in sorted(folder.iterdir()) if not p.name.endswith(ENDING))
     if strays:
-        return Check("nodes", "note", found, f"no public node keys, and not read: {strays}")
-    return Check("nodes", "ok", found)
+        return Check("nodes", "note", words, f"no public node keys, and not read: {strays}")
+    return Check("nodes", "ok", words)
 
 
 def _node_names(folder: Path) -> tuple[set[str], list[str]]:
@@ -155,13 +156,13 @@ def look_at_port(what: str, host: str, port: int, keys: Path) -> Check:
         return Check(what, "ok", f"{host}:{port} is free")
     presented = _fetch_certificate(_ANYWHERE.get(host, host), port)
     if presented is None or not is_of_authority(presented, keys / "ca.crt"):
-        found = f"{host}:{port} cannot be listened on ({reason}), and no server of {keys} is there"
+        words = f"{host}:{port} cannot be listened on ({reason}), and no server of {keys} is there"
         mend = f"end the program that has it, or choose another --{what}; see also --host"
-        return Check(what, "problem", found, mend)
+        return Check(what, "problem", words, mend)
     served = hashlib.sha256(ssl.PEM_cert_to_DER_cert(presented)).hexdigest()
     if served != describe(keys / "server.crt").fingerprint:
-        found = f"a server runs at {host}:{port} with another certificate than {keys}/server.crt"
-        return Check(what, "note", found, "stop `calyx server` and start it again")
+        words = f"a server runs at {host}:{port} with another certificate than {keys}/server.crt"
+        return Check(what, "note", words, "stop `calyx server` and start it again")
     return Check(what, "ok", f"{host}:{port} is taken by a server with {keys}/server.crt")
 
 

@@ -22,7 +22,7 @@ from calyx.secagg.roster import Roster
 from calyx.trust.certificates import read_private
 from calyx.trust.key_files import PRIVATE_MODE
 from calyx.words.sentences import say_count
-from client.code import unmeasured
+from client.code import describe_unmeasured
 from client.config import Site, node_config, read_site
 from client.failures import ClientFailure
 from client.gate.ledger import read_ledger
@@ -72,12 +72,12 @@ def _keys(cfg: SiteConfig) -> Check:
             "identity, roster", "note", "none: this site does not encrypt", "client.roster"
         )
     roster = site.member.roster
-    found = f"{site.name}, one of {len(roster)} on roster version {roster.version}"
-    return Check("identity, roster", "ok", found)
+    words = f"{site.name}, one of {len(roster)} on roster version {roster.version}"
+    return Check("identity, roster", "ok", words)
 
 
 def _roster(cfg: SiteConfig) -> Roster | None:
-    """None where there is none, or it cannot be read, which another check says."""
+    """The roster of the file; None where there is none, or it cannot be read, which another check says."""
     try:
         member = check_keys(cfg).member
     except (CalyxError, OSError):
@@ -127,7 +127,7 @@ def _data(site: Site) -> Check:
     if not sizes:
         return Check("data", "note", f"{folder} holds no file", "put what the task reads there")
     least = "at least " if len(sizes) == MAX_FILES else ""
-    files = f"{len(sizes)} file{'' if len(sizes) == 1 else 's'}"
+    files = say_count(len(sizes), "file")
     return look(site, folder, f"{folder}: {least}{files}, {_size(sum(sizes))}, readable")
 
 
@@ -151,16 +151,16 @@ def _size(count: int) -> str:
 def manifest_row(cfg: SiteConfig, keys: Check) -> Check:
     """Whether the manifest allows what is installed. Raises CalyxError."""
     if cfg.manifest is None:
-        found = "none: this site runs any code that the operator has too"
+        words = "none: this site runs any code that the operator has too"
         return Check(
-            "manifest", "note", found, "ask the consortium for one, and name it in the file"
+            "manifest", "note", words, "ask the consortium for one, and name it in the file"
         )
     if keys.state == "problem":
         return Check("manifest", "note", "not looked at: its signer is named by the roster")
     manifest = check_manifest(Path(cfg.manifest), check_keys(cfg))
     packages = f", with {', '.join(manifest.packages)}" if manifest.packages else ""
-    found = f"version {manifest.version}{packages}; the installed files are what it allows"
-    return Check("manifest", "ok", f"{found}; {unmeasured()}")
+    words = f"version {manifest.version}{packages}; the installed files are what it allows"
+    return Check("manifest", "ok", f"{words}; {describe_unmeasured()}")
 
 
 def ledger_row(path: Path, roster: Roster | None, now: float | None = None) -> Check:
@@ -210,14 +210,14 @@ def look(site: Site, folder: Path, files: str) -> Check:
     except (CalyxError, ClientFailure) as error:
         return Check("data", "problem", str(error), MEND)
     parts = ", ".join(f"{len(part)} to {name}" for name, part in rows.parts.items())
-    found = (
+    words = (
         f"{files}; {say_count(len(rows.table), 'row')} of {site.name} as schema.yaml says: {parts}"
     )
     odd = [finding for finding in rows.findings if finding.severity == "warning"]
     if len(rows.table) < site.policy.min_cell:
         few = f"fewer than client.policy.min_cell={site.policy.min_cell}: the audit hears nothing of them"
-        return Check("data", "note", found, f"{few}, and a model trained on so few says little")
+        return Check("data", "note", words, f"{few}, and a model trained on so few says little")
     if odd:
         more = f" ({say_count(len(odd) - 1, 'more warning')})" if len(odd) > 1 else ""
-        return Check("data", "note", found, f"{odd[0].message}{more}")
-    return Check("data", "ok", found)
+        return Check("data", "note", words, f"{odd[0].message}{more}")
+    return Check("data", "ok", words)

@@ -1,5 +1,7 @@
 """Sentences and facts on the terminal: nothing is broken or styled by what a file holds."""
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.text import Text
 
@@ -12,6 +14,12 @@ def say(sentence: str, style: str = "") -> None:
 def warn(sentence: str) -> None:
     """Print a warning on one line of standard error, where it is seen if the output goes to a file."""
     Console(soft_wrap=True, stderr=True).print(Text(f"warning: {sentence}", style="yellow"))
+
+
+def print_warnings(sentences: Iterable[str]) -> None:
+    """Print warnings among a command's lines, before what it warns of begins."""
+    for sentence in sentences:
+        print(f"warning: {sentence}", flush=True)
 
 
 def print_facts(*rows: tuple[str, str]) -> None:

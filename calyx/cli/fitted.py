@@ -1,6 +1,6 @@
 """How a run's model wants its inputs preprocessed: by constants of its training, never by rows of today."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from calyx.errors import ConfigError, UserError
@@ -56,7 +56,7 @@ def _read_kept(model: ReleasedModel, beginning: Beginning) -> Fitted:
         )
     try:
         fitted = begun.fitted(model.task.schema)
-        if begun.preprocessing != asdict(model.preprocessing):
+        if begun.preprocessing != model.preprocessing:
             raise ConfigError("it is of another preprocessing than the run's")
     except ConfigError as error:
         what = str(error).rstrip(".")

@@ -42,7 +42,7 @@ class Options:
     roster: Path | None = None
 
 
-def helped(arguments: Sequence[str], what: str | None) -> bool:
+def show_help(arguments: Sequence[str], what: str | None) -> bool:
     """Whether help was asked for, which is then printed: what a command does, and its options."""
     if not {"-h", "--help"} & set(arguments):
         return False

@@ -31,10 +31,10 @@ class Rule:
 
 def value_of(config: Config, key: str) -> Any:  # noqa: ANN401 - whatever the config holds
     """The value of a dotted key; None where there is none."""
-    found: Any = config
+    value: Any = config
     for name in key.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _is_one_of(key: str, *values: str) -> Callable[[Config], bool]:
@@ -111,7 +111,7 @@ def idle_settings(overrides: Sequence[str], config: Config) -> list[str]:
 
 
 def idle_words(overrides: Sequence[str], config: Config) -> Iterator[tuple[str, str]]:
-    """Of a run: each override that has no effect, and why."""
+    """Each override of a single run that has no effect, and why."""
     last = dict[str, str]()
     for word in (word.lstrip("+") for word in overrides):
         key = word.partition("=")[0]
@@ -123,7 +123,9 @@ def idle_words(overrides: Sequence[str], config: Config) -> Iterator[tuple[str, 
 
 
 def idle_in_all(jobs: Sequence[tuple[set[str], Mapping[str, str]]]) -> dict[str, str]:
-    """Of a sweep's jobs, each with its words and why some of them are idle: words idle wherever they stand.
+    """The words that have no effect in any job of a sweep where they stand, and why.
+
+    Of each job there are its words, and why some of these are idle.
 
     What has no effect in one job may be there for another.
     """
@@ -226,7 +228,7 @@ def _reasons(key: str, text: str, config: Mapping[str, Any], command: Command) -
 
 
 def undone_words(overrides: Sequence[str], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Of a run: each setting that another one undoes, and why."""
+    """Each setting of a single run that another one undoes, and why."""
     for key, word in collect_written(overrides, config).items():
         yield from ((word, rule.needs) for rule in _UNDONE if rule.is_idle(key, config))
 

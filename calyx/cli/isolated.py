@@ -36,7 +36,7 @@ def say_left_aside() -> str | None:
 
 
 class _Source(ExecutionLoader):
-    """One module from these bytes; it is compiled, and no cache is read."""
+    """Loads one module by compiling its source; no cache of compiled code is read."""
 
     def __init__(self, path: Path, source: bytes) -> None:
         self._path, self._source = path, source

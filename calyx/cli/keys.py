@@ -92,8 +92,8 @@ def _parser() -> Parser:
 
 
 def _make_identity(options: argparse.Namespace) -> None:
-    made = key_files.make_key("identity", options.name, options.folder)
-    _print_made(f"Made the identity key of {made.name}.", made, options.folder)
+    public = key_files.make_key("identity", options.name, options.folder)
+    _print_made(f"Made the identity key of {public.name}.", public, options.folder)
     say("Send the public file to the consortium, and read them the fingerprint over the phone.")
 
 
@@ -142,17 +142,17 @@ def _make_keys(
 
 
 def _make_consortium(options: argparse.Namespace) -> None:
-    made = key_files.make_key("consortium", key_files.CONSORTIUM, options.folder)
-    _print_made("Made the consortium's signing key.", made, options.folder)
+    public = key_files.make_key("consortium", key_files.CONSORTIUM, options.folder)
+    _print_made("Made the consortium's signing key.", public, options.folder)
     say("Every site compares this fingerprint over the phone before it pins a roster.")
 
 
-def _print_made(head: str, made: PublicKey, folder: Path) -> None:
+def _print_made(head: str, public: PublicKey, folder: Path) -> None:
     say(head, "bold")
     print_facts(
-        ("private", f"{show_path(folder / made.name)}.key (0600; never leaves this machine)"),
-        ("public", f"{show_path(folder / made.name)}.pub (give it away)"),
-        ("fingerprint", _lines(made.key)),
+        ("private", f"{show_path(folder / public.name)}.key (0600; never leaves this machine)"),
+        ("public", f"{show_path(folder / public.name)}.pub (give it away)"),
+        ("fingerprint", _lines(public.key)),
     )
 
 
@@ -194,15 +194,15 @@ def _read_sites(files: Sequence[Path]) -> dict[str, bytes]:
     clients: dict[str, bytes] = {}
     origins: dict[str | bytes, Path] = {}
     for file in files:
-        found = key_files.read_public(file)
-        for what, value in (("name", found.name), ("key", found.key)):
+        public = key_files.read_public(file)
+        for what, value in (("name", public.name), ("key", public.key)):
             if value in origins:
                 raise UserError(
                     f"{show_path(file)} has the same {what} as {show_path(origins[value])}; give every "
                     "site once, with a name and a key of its own."
                 )
             origins[value] = file
-        clients[found.name] = found.key
+        clients[public.name] = public.key
     if twins := lookalikes(clients):
         one, other = (f"{name!r} ({show_path(origins[name])})" for name in twins)
         raise UserError(
@@ -277,7 +277,7 @@ def _show(path: Path) -> None:
 
 
 def _print_roster(path: Path, roster: Roster) -> None:
-    count = f"{len(roster)} client{'' if len(roster) == 1 else 's'}"
+    count = say_count(len(roster), "client")
     say(f"{show_path(path)}: roster, version {roster.version}, {count}", "bold")
     print_facts(("consortium", _lines(roster.consortium)))
     table = Table(box=None, padding=(0, 0, 0, 2))

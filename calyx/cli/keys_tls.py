@@ -43,13 +43,13 @@ def _make(options: argparse.Namespace) -> None:
 
 def _renew(options: argparse.Namespace) -> None:
     changed = renew_server(options.folder, options.host or (), options.without or ())
-    made = describe(options.folder / "server.crt")
+    certificate = describe(options.folder / "server.crt")
     same = "; sites need nothing new" if not (changed.gone or changed.is_root_new) else ""
     say(f"Made a new certificate of the same authority{same}.", "bold")
     print_facts(
-        ("for", ", ".join(made.names)),
+        ("for", ", ".join(certificate.names)),
         *((("new among them", ", ".join(changed.added)),) if changed.added else ()),
-        ("certificate ends", _day(made.ends)),
+        ("certificate ends", _day(certificate.ends)),
         ("the old ones", ", ".join(changed.old) + ", beside them"),
     )
     if changed.gone:
@@ -76,30 +76,30 @@ def show(path: Path) -> bool:
     if b"-----BEGIN CERTIFICATE" in data[:4096]:
         _show_certificate(path)
     elif b"-----BEGIN PUBLIC KEY" in data[:4096]:
-        found = check_node_public(path)
+        fingerprint = check_node_public(path)
         say(f"{show_path(path)}: public key, a site's node key, for the operator", "bold")
-        print_facts(("fingerprint", in_groups(found)))
+        print_facts(("fingerprint", in_groups(fingerprint)))
     else:
         return False
     return True
 
 
 def _show_certificate(path: Path) -> None:
-    found, now = describe(path), datetime.now(UTC)
-    left = found.days_left(now)
+    certificate, now = describe(path), datetime.now(UTC)
+    left = certificate.days_left(now)
     still = f" ({left:.0f} days left)" if left > 0 else ""
-    say(f"{show_path(path)}: certificate of {found.subject}", "bold")
+    say(f"{show_path(path)}: certificate of {certificate.subject}", "bold")
     print_facts(
-        ("for", ", ".join(found.names) or "signing the server's"),
-        ("valid", f"{_day(found.begins)} to {_day(found.ends)}{still}"),
-        ("fingerprint", in_groups(found.fingerprint)),
+        ("for", ", ".join(certificate.names) or "signing the server's"),
+        ("valid", f"{_day(certificate.begins)} to {_day(certificate.ends)}{still}"),
+        ("fingerprint", in_groups(certificate.fingerprint)),
     )
     mend = "`calyx keys renew` makes a new one."
-    if found.is_authority:
+    if certificate.is_authority:
         mend = "make another with `calyx keys init --folder NEW`; every site needs its ca.crt."
     if left < 0:
         say(f"  It has ended: {mend}", "red")
-    elif found.begins > now:
+    elif certificate.begins > now:
         say("  It is not valid yet: is this machine's clock right?", "red")
     elif left < SOON_DAYS:
         say(f"  It ends in {left:.0f} days: {mend}", "yellow")

@@ -125,8 +125,8 @@ def _check_here() -> None:
 def _find_shadowed() -> str | None:
     """What Python finds before one of our own packages, as a sentence."""
     for name in ("client", "conf", "server", "strategies"):
-        found = importlib.util.find_spec(name)
-        origin = Path(found.origin or ".") if found else None
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin or ".") if spec else None
         if origin and Path(__file__).parents[2] not in origin.absolute().parents:
             return (
                 f"{origin} stands before Calyx's own package {name} in Python's path; rename it, or take "

@@ -2,7 +2,8 @@
 
 A run's folder is the one that its config names, or a new one where the clock names it: two runs that
 are started in one second have two folders, since a name made of the time gets a number behind it where
-it is taken. A folder that somebody has chosen is taken as it is. See docs/decisions/0045.
+it is taken. A folder that somebody has chosen is taken as it is. See docs/decisions/0044 and
+docs/decisions/0045.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from typing import Any
 from calyx.errors import UserError
 from calyx.files.outputs import Output, claim_output, is_same, is_within, show_path
 from calyx.files.plain import absolute, at_home
-from calyx.run.folder import RunFolder, held
+from calyx.run.folder import RunFolder, hold
 
 _LEDGER = "ledger.jsonl"  # which every site's state folder has
 
@@ -131,8 +132,8 @@ def run_place(cfg: Any, config: Mapping[str, Any]) -> Iterator[RunFolder]:  # no
         refuse_data_folder(path, config)
     else:
         check_run_folder(RunFolder(path), config)
-    with held(path, is_new=is_new, key="hydra.run.dir") as made:
-        yield RunFolder(made)
+    with hold(path, is_new=is_new, key="hydra.run.dir") as folder:
+        yield RunFolder(folder)
 
 
 def chosen_folder(section: Any) -> tuple[Path, bool]:  # noqa: ANN401 - OmegaConf's DictConfig

@@ -21,7 +21,7 @@ _VARIABLE = re.compile(r"\$(\{?)([A-Za-z_]\w*)(\}?)(?=/|$)")
 
 
 def quote_overrides(words: Sequence[str], *, sweeps: bool = False) -> list[str]:
-    """The same overrides with quotes where Hydra's grammar needs them; reading them again changes nothing.
+    """Put quotes around values where Hydra's grammar needs them; a second call changes nothing.
 
     In a sweep the commas of a path part several. Raises ConfigError where a shell's variable is left.
     """
@@ -54,19 +54,19 @@ def _value(value: str, *, is_path: bool, sweeps: bool = False) -> str:
         return quote_value(at_home(value))
     if not is_path or value.lower() in ("", "null") or value[:1] in "'\"" or "${" in value:
         return value
-    found = parse_override(f"key={value}")
-    if found is not None:
-        several = found.is_sweep_override() and (sweeps or "(" not in value)
-        if several or isinstance(found.value(), str):
+    override = parse_override(f"key={value}")
+    if override is not None:
+        several = override.is_sweep_override() and (sweeps or "(" not in value)
+        if several or isinstance(override.value(), str):
             return value
     return quote_value(value)
 
 
 def _check_variable(word: str, value: str) -> None:
-    found = _VARIABLE.match(value)
-    if found and found[2] in os.environ and bool(found[1]) == bool(found[3]):
+    variable = _VARIABLE.match(value)
+    if variable and variable[2] in os.environ and bool(variable[1]) == bool(variable[3]):
         raise ConfigError(
-            f"{printable(word)}: the shell has not put in what {found[0]} stands for; write it without "
+            f"{printable(word)}: the shell has not put in what {variable[0]} stands for; write it without "
             "quotes or in double ones, and not in single ones."
         )
 
@@ -119,7 +119,7 @@ def why_ambiguous(word: str) -> str:
 
 
 def _quote_items(value: str) -> str:
-    """As text; of a plain list each item that needs it."""
+    """Quote a value as text; in a plain list, each item that needs it."""
     items = value.strip()[1:-1].split(",")
     if value.strip()[:1] + value.strip()[-1:] == "[]":
         words = [

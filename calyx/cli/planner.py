@@ -35,11 +35,11 @@ def main(arguments: Sequence[str]) -> int:
     )
     if not 0 < federation.cohort <= roster:
         raise UserError(f"cohort={federation.cohort} is not within the roster's 1 to {roster}.")
-    found = choices(privacy, federation)
+    plans = choices(privacy, federation)
     console = Console()
-    console.print(_table(found))
+    console.print(_table(plans))
     console.print()
-    sound = [choice for choice in found if not choice.problems]
+    sound = [choice for choice in plans if not choice.problems]
     console.print(_advice(sound, federation, privacy))
     return 0 if sound else 1
 
@@ -57,13 +57,13 @@ def _split(arguments: Sequence[str]) -> tuple[dict[str, int], list[str]]:
     return numbers, overrides
 
 
-def _table(found: Sequence[Choice]) -> Table:
+def _table(plans: Sequence[Choice]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     heads = ("groups", "size", "collude", "sum ≥", "honest ≥", "may drop", "outvoted")
     for head in ("", *heads):
         table.add_column(head, justify="right")
     table.add_column("")
-    for choice in found:
+    for choice in plans:
         row = (
             choice.groups,
             choice.size,

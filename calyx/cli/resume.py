@@ -14,6 +14,7 @@ from typing import Any
 
 from calyx.cli.arguments import path_of
 from calyx.cli.changed_rows import WITHOUT_CHANGED, check_changed, find_changed
+from calyx.cli.facts import print_warnings
 from calyx.cli.overrides import parse_override, quote_overrides, why_unreadable
 from calyx.cli.stages import Waiting
 from calyx.cli.template_check import outside_template
@@ -55,9 +56,9 @@ _CLASS = f"strategy.server.{TARGET}"
 
 def main(arguments: Sequence[str]) -> int:
     """Resume; returns the exit code. Raises CalyxError."""
-    from calyx.cli.following import Options, drive, helped, split_options
+    from calyx.cli.following import Options, drive, show_help, split_options
 
-    if helped(arguments, __doc__):
+    if show_help(arguments, __doc__):
         return 0
     options, rest = split_options([a for a in arguments if a != WITHOUT_CHANGED], "resume")
     is_without = WITHOUT_CHANGED in arguments
@@ -81,8 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     if read_engine(run.engine).clients_remember:
         _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)
-        for sentence in outside_template(run, terms, load_task(run.task)):
-            print(f"warning: {sentence}", flush=True)
+        print_warnings(outside_template(run, terms, load_task(run.task)))
         drive(config, run, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
     if options != Options():
@@ -108,9 +108,9 @@ def _read_config(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
     """
     config = folder.read_config()
     check_own(folder.path)
-    given = dict(one.split("=", 1) for one in overrides)
+    words = dict(one.split("=", 1) for one in overrides)
     address = _inner(config, "engine", "address")
-    if address is not None and "engine.address" not in given:
+    if address is not None and "engine.address" not in words:
         shown = printable(str(address), 100)
         raise UserError(
             f"The run in {folder.path} was at engine.address={shown}, and no address is taken from a "
@@ -118,7 +118,7 @@ def _read_config(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
         )
     target = _inner(config, "strategy", "server", TARGET)
     is_flowers = isinstance(target, str) and target.startswith(f"{HOME}.")
-    if target is not None and not is_flowers and given.get(_CLASS) != target:
+    if target is not None and not is_flowers and words.get(_CLASS) != target:
         shown = printable(str(target), 100)
         raise UserError(
             f"The run in {folder.path} is of the class {shown}, and nothing is imported because a folder "
@@ -167,13 +167,13 @@ def _set(config: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 
 def _value(override: str) -> Any:  # noqa: ANN401 - as the config has it
     """Read as `calyx simulate` reads it. Raises UserError."""
     [word] = quote_overrides([override])
-    found = parse_override(word)
-    if found is None:
+    parsed = parse_override(word)
+    if parsed is None:
         raise UserError(why_unreadable(word))
-    if found.is_sweep_override():
+    if parsed.is_sweep_override():
         raise UserError(f"{printable(override)} has several values, and a run has one of each.")
-    value = found.value()
-    if isinstance(value, str) and value and found.key_or_group in PATH_KEYS:
+    value = parsed.value()
+    if isinstance(value, str) and value and parsed.key_or_group in PATH_KEYS:
         return str(absolute(value))
     return value
 

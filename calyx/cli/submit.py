@@ -9,7 +9,8 @@ KEY=VALUE                  overrides, as of `calyx simulate`
 from collections.abc import Sequence
 from typing import Any
 
-from calyx.cli.following import drive, helped, read_pinned, split_options
+from calyx.cli.facts import print_warnings
+from calyx.cli.following import drive, read_pinned, show_help, split_options
 from calyx.cli.hydra_program import compose_config
 from calyx.cli.idle import idle_settings, refuse_undone
 from calyx.cli.outputs import chosen_folder, run_place
@@ -30,7 +31,7 @@ ENGINE = "engine=superlink"
 
 def main(arguments: Sequence[str]) -> int:
     """Start a run, follow it to its end. Raises CalyxError."""
-    if helped(arguments, __doc__):
+    if show_help(arguments, __doc__):
         return 0
     options, overrides = split_options(list(arguments), "submit")
     for override in overrides:
@@ -53,8 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         checked = _check(config, pinned)
         run, task = checked.run, checked.task
         said = [*idle_settings(overrides, config), *outside_template(run, checked.terms, task)]
-        for sentence in [*said, *(a_days_runs(run, task, len(pinned)) if pinned else [])]:
-            print(f"warning: {sentence}", flush=True)
+        print_warnings([*said, *(a_days_runs(run, task, len(pinned)) if pinned else [])])
         drive(config, run, folder, options, resume=False)
     return 0
 

@@ -24,17 +24,17 @@ def outside_template(run: RunConfig, terms: Terms, task: Task) -> list[str]:
             f"Sites with the policy that `calyx keys site NAME --task {task.name}` writes refuse "
             "privacy=none."
         ]
-    found = [
+    outside = [
         *below(run.privacy, policy),
         *all_beyond(asked_of(run, terms), (run.rounds, run.deadline_s), policy),
     ]
-    if not found:
+    if not outside:
         return []
     is_drawn = not is_within(run.cohort_size, (policy.bounds or {}).get("cohort_size", ANY))
     drawn = " With --drawn, that command writes one that allows cohort_size." if is_drawn else ""
     return [
         f"Sites with the policy that `calyx keys site NAME --task {task.name}` writes refuse this run: "
-        f"{'; '.join(found)}. Ask the sites what they allow, or change these keys.{drawn}"
+        f"{'; '.join(outside)}. Ask the sites what they allow, or change these keys.{drawn}"
     ]
 
 

@@ -95,7 +95,7 @@ def _settle_path(config: dict[str, Any], section: str, key: str) -> None:
 
 
 def _complete(config: dict[str, Any]) -> dict[str, Any]:
-    """With what the task reads from the launcher's machine, so that all clients get the same."""
+    """Put into the config what the task reads on the launcher's machine, so that all clients get the same."""
     task = config.get("task")
     if isinstance(task, dict) and isinstance(task.get("name"), str):
         cls = load_class("task", task["name"])

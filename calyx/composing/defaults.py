@@ -23,20 +23,20 @@ def fill_in_defaults(config: dict[str, Any]) -> dict[str, Any]:
 
     Raises ConfigError for a task or strategy that there is not.
     """
-    found = dict(config)
+    filled = dict(config)
     if isinstance(config.get("stopping"), dict):
-        found["stopping"] = stopping_of(config)
+        filled["stopping"] = stopping_of(config)
     if "evaluate" in config and config["evaluate"] is None:
-        found["evaluate"] = _evaluation(config)
+        filled["evaluate"] = _evaluation(config)
     privacy, task = config.get("privacy"), config.get("task")
     training = config.get("training")
     if isinstance(training, dict) and isinstance(task, dict) and training.get("lr", 0) is None:
         lr = learning_rate(load_task(task).schema, is_linear=task.get("hidden") == 0)
-        found["training"] = training | {"lr": lr}
+        filled["training"] = training | {"lr": lr}
     if isinstance(privacy, dict) and isinstance(task, dict) and privacy.get("n_max", 0) is None:
         room = room_of_sums(len(load_task(task).clients), privacy.get("groups"))
-        found["privacy"] = privacy | {"n_max": room}
-    return found
+        filled["privacy"] = privacy | {"n_max": room}
+    return filled
 
 
 def room_of_sums(clients: int, groups: object) -> int:

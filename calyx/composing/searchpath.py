@@ -18,11 +18,11 @@ class InstalledConfigs(SearchPathPlugin):
 
     @override
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        for point in installed():
+        for point in list_installed():
             search_path.append(provider=point.name, path=f"pkg://{point.value}")
 
 
-def installed() -> list[EntryPoint]:
+def list_installed() -> list[EntryPoint]:
     """The entry points of installed packages with configs, sorted by name."""
     return sorted(entry_points(group=GROUP), key=lambda point: point.name)
 

@@ -66,13 +66,13 @@ def read_tree(path: Path, page: str) -> dict[str, Any]:
 
     Raises ConfigError with file and line, also for a key that stands twice.
     """
-    text = _decoded(path, read_bounded(path, MOST_BYTES))
+    text = _decode(path, read_bounded(path, MOST_BYTES))
     try:
         with suppress(yaml.YAMLError):  # what is no YAML is told with its place below
             check_size(text)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        raise ConfigError(f"{path}{_told(error)}; {page} shows such a file.") from None
+        raise ConfigError(f"{path}{_describe(error)}; {page} shows such a file.") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(
@@ -93,25 +93,25 @@ def _too_much(path: Path) -> ConfigError:
     )
 
 
-def typed(tree: Any, cls: Any, path: Path | None = None) -> Any:  # noqa: ANN401 - JSON, and a type
+def assign_types(tree: Any, cls: Any, path: Path | None = None) -> Any:  # noqa: ANN401 - JSON, and a type
     """A tree of `read_tree` as JSON values: its plain words are what the type `cls` wants there.
 
     What fits no type stays text, and is refused where it is parsed. Raises ConfigError.
     """
-    return _typed(tree, members(cls), f"{path}, " if path else "")
+    return _assign(tree, members(cls), f"{path}, " if path else "")
 
 
-def _typed(tree: Any, kinds: Types, where: str) -> Any:  # noqa: ANN401 - JSON
+def _assign(tree: Any, kinds: Types, where: str) -> Any:  # noqa: ANN401 - JSON
     if isinstance(tree, dict):
-        return {key: _typed(value, below(kinds, key), where) for key, value in tree.items()}
+        return {key: _assign(value, below(kinds, key), where) for key, value in tree.items()}
     if isinstance(tree, list):
-        return [_typed(value, below(kinds, i), where) for i, value in enumerate(tree)]
+        return [_assign(value, below(kinds, i), where) for i, value in enumerate(tree)]
     if isinstance(tree, Plain):
-        return _meant(tree, kinds, where)
+        return _interpret(tree, kinds, where)
     return tree
 
 
-def _meant(word: Plain, kinds: Types, where: str) -> Any:  # noqa: ANN401 - JSON
+def _interpret(word: Plain, kinds: Types, where: str) -> Any:  # noqa: ANN401 - JSON
     """A plain word where one of `kinds` is wanted."""
     text = str(word)
     is_any = object in kinds or Any in kinds
@@ -152,7 +152,7 @@ def _number(word: Plain, where: str) -> int | float:
     return found
 
 
-def _decoded(path: Path, data: bytes) -> str:
+def _decode(path: Path, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -164,7 +164,7 @@ def _decoded(path: Path, data: bytes) -> str:
         ) from None
 
 
-def _told(error: yaml.MarkedYAMLError) -> str:
+def _describe(error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     begun, context = "", error.context_mark

@@ -41,27 +41,27 @@ class Place:
 def sentence(cls: type[Any], error: ValidationError, section: Mapping[str, Any], where: str) -> str:
     """The first mistake: its key below `where`, what it got and what is allowed."""
     errors = error.errors(include_url=False)
-    first = _telling(errors)
+    first = _choose(errors)
     place = _place(cls, first, section)
     match first["type"]:
         case "unexpected_keyword_argument":
-            return f"{_named(place, where)} does not exist; {_allowed(place)}"
+            return f"{_name(place, where)} does not exist; {_list_allowed(place)}"
         case "missing":
-            return f"{_named(place, where)} is missing; give it a value."
+            return f"{_name(place, where)} is missing; give it a value."
         case "value_error":
-            key = _dotted(place.keys, where) or "at the top"
+            key = _join_keys(place.keys, where) or "at the top"
             return f"The config section {key} cannot be used: {first['ctx']['error']}."
     same = [e for e in errors if _place(cls, e, section).keys == place.keys]
-    expected = " or ".join(dict.fromkeys(map(_expected, same)))
+    expected = " or ".join(dict.fromkeys(map(_say_expected, same)))
     verb = "" if expected.startswith("have ") else "be "
     value = printable(json.dumps(first["input"], ensure_ascii=False, default=str), SHOWN)
     quotes = ""
     if isinstance(first["input"], _NO_WORD) and any(e["type"] == "string_type" for e in same):
         quotes = "; put it in quotes where a word is meant"
-    return f"{_named(place, where)} is {value}, but must {verb}{expected}{quotes}."
+    return f"{_name(place, where)} is {value}, but must {verb}{expected}{quotes}."
 
 
-def _telling(errors: Sequence[ErrorDetails]) -> ErrorDetails:
+def _choose(errors: Sequence[ErrorDetails]) -> ErrorDetails:
     """The first; of a key that is missing where another is misspelt, the misspelt one."""
     first = errors[0]
     if first["type"] == "missing":
@@ -97,13 +97,13 @@ def _place(cls: type[Any], error: ErrorDetails, section: Any) -> Place:  # noqa:
     return Place(tuple(keys), kinds, around)
 
 
-def _named(place: Place, where: str) -> str:
+def _name(place: Place, where: str) -> str:
     if place.keys and isinstance(place.keys[-1], int):
-        return f"Item {place.keys[-1] + 1} of the config key {_dotted(place.keys[:-1], where)}"
-    return f"The config key {_dotted(place.keys, where)}"
+        return f"Item {place.keys[-1] + 1} of the config key {_join_keys(place.keys[:-1], where)}"
+    return f"The config key {_join_keys(place.keys, where)}"
 
 
-def _dotted(keys: Sequence[str | int], where: str) -> str:
+def _join_keys(keys: Sequence[str | int], where: str) -> str:
     """`task.pieces (item 2).size`; items are counted from 1."""
     text = where
     for key in keys:
@@ -112,14 +112,14 @@ def _dotted(keys: Sequence[str | int], where: str) -> str:
     return text
 
 
-def _allowed(place: Place) -> str:
+def _list_allowed(place: Place) -> str:
     allowed = keys_of(place.around)
     text = f"allowed here: {', '.join(allowed) or 'none'}."
     near = get_close_matches(str(place.keys[-1]).lower(), allowed, 1, ALIKE)
     return f"{text} Perhaps {near[0]} is meant." if near else text
 
 
-def _expected(error: ErrorDetails) -> str:
+def _say_expected(error: ErrorDetails) -> str:
     if error["type"] in _WORDS:
         return _WORDS[error["type"]]
     text = error["msg"].removeprefix("Input should be ").removeprefix("a valid ")

@@ -103,7 +103,7 @@ def shards(labels: Rows, cfg: PartitionConfig, draw: np.random.Generator) -> Par
 
 
 def dirichlet(labels: Rows, cfg: PartitionConfig, draw: np.random.Generator) -> Partition:
-    """Of each label, shares drawn from Dirichlet(α). Source: Hsu et al. 2019, arXiv:1909.06335.
+    """Deal each label by shares drawn from Dirichlet(α). Source: Hsu et al. 2019, arXiv:1909.06335.
 
     Redrawn from the same generator until each client has `min_rows`. Raises ConfigError.
     """

@@ -117,11 +117,11 @@ class Schema:
     def __post_init__(self) -> None:
         """Raise ValueError for a schema that is none, in the words of who writes a task."""
         for field, kind in (("columns", Column), ("classes", str)):
-            found: Any = getattr(self, field)
-            of_kind = isinstance(found, tuple) and all(isinstance(one, kind) for one in found)
+            values: Any = getattr(self, field)
+            of_kind = isinstance(values, tuple) and all(isinstance(one, kind) for one in values)
             if not of_kind:
                 raise ValueError(
-                    f"a schema's {field} are a tuple of {kind.__name__}, and not {found!r:.80}"
+                    f"a schema's {field} are a tuple of {kind.__name__}, and not {values!r:.80}"
                 )
         if self.target is None and len(self.classes) < 2:
             raise ValueError("a schema has two classes or more, or a target")
@@ -174,14 +174,18 @@ class Table:
 
     def __post_init__(self) -> None:
         """Check what decides the split: lengths, values, and that it is one thing."""
-        given = {name: getattr(self, name) for name in _BESIDE if getattr(self, name) is not None}
-        for name, values in given.items():
+        deciding = {
+            name: getattr(self, name) for name in _BESIDE if getattr(self, name) is not None
+        }
+        for name, values in deciding.items():
             if values.shape != (len(self),):
                 raise ValueError(
                     f"{name} is of shape {values.shape}, and there are {len(self)} rows"
                 )
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} each decide the split of the rows: give one")
+        if len(deciding) > 1:
+            raise ValueError(
+                f"{' and '.join(deciding)} each decide the split of the rows: give one"
+            )
         if self.parts is not None and not np.isin(self.parts, (0, 1, 2)).all():
             raise ValueError("parts are 0 (training), 1 (validation) and 2 (test)")
         if self.times is not None and not np.isfinite(self.times).all():
@@ -211,10 +215,10 @@ def join(tables: Sequence[Table]) -> Table:
         raise ValueError("there is no table to join")
     beside: dict[str, Any] = {}
     for name in _BESIDE:
-        found = [getattr(table, name) for table in tables]
-        if any(of is None for of in found) and any(of is not None for of in found):
+        columns = [getattr(table, name) for table in tables]
+        if any(of is None for of in columns) and any(of is not None for of in columns):
             raise ValueError(f"some tables have {name}, and some have none")
-        beside[name] = None if found[0] is None else np.concatenate(found)
+        beside[name] = None if columns[0] is None else np.concatenate(columns)
     x, y = np.concatenate([t.x for t in tables]), np.concatenate([t.y for t in tables])
     strange = tuple(dict.fromkeys(pair for table in tables for pair in table.strange))
     left = sum(table.unlabelled for table in tables)

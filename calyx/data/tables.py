@@ -67,9 +67,9 @@ def read_chunks(path: Path, names: Sequence[str], dialect: Dialect) -> Iterator[
     Raises DataError, also in the middle.
     """
     rows = read_rows(path, dialect)
-    found = [one_form(name) for name in next(rows)[1]]
-    _check_names(path, names, found)
-    at = {name: i for i, name in enumerate(found)}
+    header = [one_form(name) for name in next(rows)[1]]
+    _check_names(path, names, header)
+    at = {name: i for i, name in enumerate(header)}
     places = {name: at[one_form(name)] for name in names}
     missing = frozenset(word.strip() for word in dialect.missing)
     is_first = True
@@ -88,14 +88,14 @@ def _cells(
     return [None if cell in missing else cell for cell in cells]
 
 
-def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None:
-    counts = Counter(found)
+def _check_names(path: Path, names: Sequence[str], header: Sequence[str]) -> None:
+    counts = Counter(header)
     absent = [name for name in names if not counts[one_form(name)]]
     if absent:
-        has = printable(", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else ""))
-        marks = [mark for mark in ",;\t|" if len(found) == 1 and mark in found[0]]
+        has = printable(", ".join(header[:SHOWN]) + (", …" if len(header) > SHOWN else ""))
+        marks = [mark for mark in ",;\t|" if len(header) == 1 and mark in header[0]]
         advice = f"; is {marks[0]!r} the file's delimiter?" if marks else "."
-        likely = [name for name in found if fold(name) == fold(absent[0])]
+        likely = [name for name in header if fold(name) == fold(absent[0])]
         if likely:
             advice += (
                 f" Perhaps {printable(likely[0], 40)!r} is meant: give it one name everywhere."
@@ -113,20 +113,20 @@ def _check_names(path: Path, names: Sequence[str], found: Sequence[str]) -> None
 def numbers(path: Path, chunk: Chunk, of: Field, dialect: Dialect) -> Values:
     """A column [N] as numbers, NaN for missing. Raises DataError naming the first other cell."""
     name, cells = of.name, chunk.cells[of.name]
-    found = read_numbers(cells, dialect, of.unit)
-    wrong = np.flatnonzero(np.isinf(found))
+    parsed = read_numbers(cells, dialect, of.unit)
+    wrong = np.flatnonzero(np.isinf(parsed))
     if len(wrong):
         said = no_number(str(cells[wrong[0]]), dialect, of.unit)
         raise DataError(f"{_place(path, chunk, name, wrong[0])}: {said}.")
     coded = read_numbers([w for w in dialect.missing if w.strip()], dialect, of.unit)
-    missed = np.flatnonzero(np.isin(found, coded[np.isfinite(coded)]))
+    missed = np.flatnonzero(np.isin(parsed, coded[np.isfinite(coded)]))
     if len(missed):
         raise DataError(
             f"{_place(path, chunk, name, missed[0])}: {printable(str(cells[missed[0]]), 40)!r} is a number "
             "that the schema's missing writes otherwise; name it there as it is written here too, or as "
             "a number under the column's own missing."
         )
-    return found
+    return parsed
 
 
 def _place(path: Path, chunk: Chunk, name: str, row: np.int64) -> str:
@@ -139,8 +139,8 @@ def codes(words: Sequence[str | None], of: Field, decimal: str = ".") -> Values:
     Texts are compared as texts; a number among the categories is any way of writing it.
     """
     places = Places(of.categories, decimal, of.same)
-    found = {word: places.of(word) for word in set(words) if word is not None}
-    known = {word: UNKNOWN if place is None else float(place) for word, place in found.items()}
+    by_word = {word: places.of(word) for word in set(words) if word is not None}
+    known = {word: UNKNOWN if place is None else float(place) for word, place in by_word.items()}
     return np.array([np.nan if word is None else known[word] for word in words], dtype=np.float64)
 
 

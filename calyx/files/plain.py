@@ -46,7 +46,7 @@ def plain(path: str, flags: int) -> int:
 
 
 def inner(path: str, flags: int) -> int:
-    """The same for a file that lies in a run's or a site's own folder, where no name is a link."""
+    """As `plain`, an opener of a file in a run's or a site's own folder, where no name is a link."""
     try:
         return plain(path, flags | os.O_NOFOLLOW)
     except OSError as error:
@@ -200,7 +200,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def each_line(path: Path) -> Iterator[dict[str, Any]]:
-    """The same, one object at a time: a long file's take more room than its text."""
+    """As `read_lines`, one object at a time: those of a long file take more room than its text."""
     if not os.path.lexists(path):
         return
     lines = split_lines(read_plain(path), path.name)[:-1]

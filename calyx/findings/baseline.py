@@ -63,7 +63,7 @@ _SEVERITIES: dict[str, Severity] = {"alert": "error", "warning": "warning"}
 
 
 def drift_findings(drifts: Sequence[Drift]) -> Iterator[AuditFinding]:
-    """One of each column that drifted, and one of all for which that cannot be told."""
+    """A finding of each column that drifted, and one of all for which that cannot be told."""
     for drift in drifts:
         if drift.severity in _SEVERITIES:
             who = "The label" if drift.role == "label" else drift.name

@@ -24,7 +24,7 @@ SEVERITIES: tuple[Severity, ...] = ("none", "warning", "alert")
 
 @dataclass(frozen=True)
 class Limits:
-    """From which effect on, and how sure.
+    """From which effect on a drift is told, and how sure that must be.
 
     A shift of the mean by d standard deviations of a normal column has a PSI of d² and a KS of
     about 0.4 d. The limits are Cohen's small and medium effects, d = 0.2 and d = 0.5 (Cohen 1988,
@@ -109,14 +109,14 @@ def compare(pairs: Sequence[Pair], limits: Limits = LIMITS) -> list[Drift]:
     ordered = np.array([pair.is_ordered for pair in pairs])
     least, most = [_measure_one(pair) for pair in pairs], [_most(pair) for pair in pairs]
     levels = judge(_stack(least), ordered, limits).tolist()
-    found = []
+    drifts = []
     for i, (pair, level) in enumerate(zip(pairs, levels, strict=True)):
         worst = [judge(_stack([*least[:i], m, *least[i + 1 :]]), ordered, limits) for m in most[i]]
         highest = max((int(judged[i]) for judged in worst), default=0)
         is_open = level == 0 and _could_be_told(pair, most[i], highest, limits)
         severity: Severity = "unknown" if is_open else SEVERITIES[level]
-        found.append(_drift(pair, least[i], most[i], severity))
-    return found
+        drifts.append(_drift(pair, least[i], most[i], severity))
+    return drifts
 
 
 def _could_be_told(pair: Pair, most: list[Measures], level: int, limits: Limits) -> bool:
@@ -169,9 +169,9 @@ def holm(p: Values, alpha: float, tests: int) -> NDArray[np.bool_]:
     left = np.maximum(tests - np.arange(p.shape[-1]), 1)
     passes = np.take_along_axis(p, order, -1) * left <= alpha
     passes = np.logical_and.accumulate(passes, axis=-1)
-    found = np.zeros(p.shape, dtype=np.bool_)
-    np.put_along_axis(found, order, passes, -1)
-    return found
+    is_significant = np.zeros(p.shape, dtype=np.bool_)
+    np.put_along_axis(is_significant, order, passes, -1)
+    return is_significant
 
 
 def _check(pair: Pair) -> None:

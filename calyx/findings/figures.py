@@ -49,7 +49,7 @@ class Categories:
 
     @property
     def rows(self) -> int:
-        """Of all kinds: 0 where no site has, or tells of, any."""
+        """How many rows there are of all categories; 0 where no site has any, or tells of them."""
         return sum(self.counts) + self.unknown + self.hidden
 
     @property
@@ -71,7 +71,7 @@ def read_categories(
     where = slice(start, start + len(variable.categories))
     powers = cells.get("powers_category")
     places = range(where.start, where.stop)
-    found = Categories(
+    categories = Categories(
         names=variable.categories,
         words=variable.words,
         counts=tuple(int(n) for n in cells["category"][where]),
@@ -79,7 +79,7 @@ def read_categories(
         hidden=int(cells["hidden_rows"][c]),
         spread=() if powers is None else tuple(shift_of_shares(powers, p) for p in places),
     )
-    return found, where
+    return categories, where
 
 
 Sums = Mapping[str, Cells]  # by the names of `Survey.counts()`
@@ -163,11 +163,11 @@ def _figures(sums: Sums, survey: Survey, sites: int, sample: str) -> Figures:
     cells = {b.name: sums[f"{sample}/{b.name}"].reshape(b.shape) for b in blocks}
     cells = without_single(cells, schema)
     withheld = sums[f"{sample}/{WITHHELD}"].tolist()
-    given = {item: sites - int(n) for item, n in zip(ITEMS, withheld, strict=True)}
+    sites_by_item = {item: sites - int(n) for item, n in zip(ITEMS, withheld, strict=True)}
     is_audit = "duplicates" in cells
     classes = len(schema.classes) if is_audit else 0
     shifts = [shift_of_shares(cells["powers_label"], k) for k in range(classes)]
-    found = Figures(
+    figures = Figures(
         sites=sites,
         rows=int(cells["rows"][0]),
         duplicates=int(cells["duplicates"][0]) if is_audit else 0,
@@ -176,16 +176,19 @@ def _figures(sums: Sums, survey: Survey, sites: int, sample: str) -> Figures:
         hidden_labels=int(cells["hidden_labels"][0]) if classes else 0,
         hidden_label_rows=int(cells["hidden_label_rows"][0]) if classes else 0,
         label_spread=tuple(shifts),
-        withheld={item: sites - n for item, n in given.items() if n < sites},
-        variables=tuple(_variable(v, cells, survey, given) for v in variables(schema)),
+        withheld={item: sites - n for item, n in sites_by_item.items() if n < sites},
+        variables=tuple(_variable(v, cells, survey, sites_by_item) for v in variables(schema)),
     )
-    if found.is_of_all("missing"):
-        return found
-    return replace(found, variables=tuple(replace(v, rows=0) for v in found.variables))
+    if figures.is_of_all("missing"):
+        return figures
+    return replace(figures, variables=tuple(replace(v, rows=0) for v in figures.variables))
 
 
 def _variable(
-    variable: Variable, cells: Mapping[str, Cells], survey: Survey, given: Mapping[Item, int]
+    variable: Variable,
+    cells: Mapping[str, Cells],
+    survey: Survey,
+    sites_by_item: Mapping[Item, int],
 ) -> VariableFigures:
     schema = survey.schema
     i, ranged, named = variables(schema).index(variable), numeric(schema), categorical(schema)
@@ -203,7 +206,7 @@ def _variable(
         numbers = replace(numbers, spread=shift, is_few_valued=_is_few_valued(cells, r))
         if variable.role == "target":
             tells = absent(IS_TARGET)
-        elif given["moments"] != given["correlation"]:
+        elif sites_by_item["moments"] != sites_by_item["correlation"]:
             tells = absent("not the same sites give moments and correlation")
         else:
             of = of_classes if schema.classes else of_target

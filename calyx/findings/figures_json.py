@@ -86,7 +86,7 @@ def declare(variable: Variable) -> list[float | None] | list[str] | None:
 
 def _as_json(of: VariableFigures, nobody: Set[str]) -> dict[str, Any]:
     """`nobody` are counts of items that no site gives."""
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         "role": of.variable.role,
         "unit": of.variable.unit,
         "declared": declare(of.variable),
@@ -104,7 +104,7 @@ def _as_json(of: VariableFigures, nobody: Set[str]) -> dict[str, Any]:
     if of.numbers:
         n = of.numbers
         told = {name: known.value for name, known in n.quartiles.items()}
-        found |= {
+        values |= {
             "count": None if of.is_single and not n.count else n.count,
             "mean": n.mean,
             "sd": n.sd,
@@ -122,7 +122,7 @@ def _as_json(of: VariableFigures, nobody: Set[str]) -> dict[str, Any]:
         }
     if of.categories:
         words, spread = of.categories.words, of.categories.spread
-        found |= {
+        values |= {
             "categories": dict(zip(words, of.categories.counts, strict=True)),
             "unknown": of.categories.unknown,
             "hidden_rows": of.hidden_rows,
@@ -131,11 +131,11 @@ def _as_json(of: VariableFigures, nobody: Set[str]) -> dict[str, Any]:
             else None,
         }
     elif of.variable.categories:
-        found |= dict.fromkeys(("categories", "unknown", "category_spread"))
-        found["hidden_rows"] = of.hidden_rows
-    lost = dict.fromkeys(sorted(nobody & found.keys()), _NOT_GIVEN)
-    found |= dict.fromkeys(lost)
-    return found | {"margins": dict(_margins(of)), "absent": _absent(of, found, nobody) | lost}
+        values |= dict.fromkeys(("categories", "unknown", "category_spread"))
+        values["hidden_rows"] = of.hidden_rows
+    lost = dict.fromkeys(sorted(nobody & values.keys()), _NOT_GIVEN)
+    values |= dict.fromkeys(lost)
+    return values | {"margins": dict(_margins(of)), "absent": _absent(of, values, nobody) | lost}
 
 
 def _shift(shift: Shift | None) -> dict[str, Any] | None:
@@ -164,7 +164,7 @@ def _margins(of: VariableFigures) -> Iterator[tuple[str, float]]:
                 yield "missing_share", rows / of.rows
 
 
-def _absent(of: VariableFigures, found: dict[str, Any], nobody: Set[str]) -> dict[str, str]:
+def _absent(of: VariableFigures, values: dict[str, Any], nobody: Set[str]) -> dict[str, str]:
     """A reason for each figure that is null, by its name in JSON."""
     reasons = {
         "declared": "nothing is declared",
@@ -184,7 +184,7 @@ def _absent(of: VariableFigures, found: dict[str, Any], nobody: Set[str]) -> dic
     other = _ONE_SITE if of.is_single else _TOO_COARSE
     if of.numbers and not of.numbers.count and not of.is_single:
         other = _NO_VALUES
-    spread = found.get("mean_spread")
+    spread = values.get("mean_spread")
     inner = {f"mean_spread.{k}": _TOO_FINE for k, v in (spread or {}).items() if v is None}
-    absent = {name: reasons.get(name) or other for name, value in found.items() if value is None}
+    absent = {name: reasons.get(name) or other for name, value in values.items() if value is None}
     return absent | inner

@@ -18,11 +18,16 @@ HIDDEN = 0.05  # share of rows of rare categories, above which it is said of a c
 
 def find(figures: Figures, schema: Schema) -> list[AuditFinding]:
     """All findings, the worst first."""
-    found = [*_labels(figures, schema), *_whole(figures)]
+    findings = [*_labels(figures, schema), *_whole(figures)]
     for one in figures.variables:
-        found += [*_missing(one, figures), *_values(one), *shifts(one), *find_telling(one, schema)]
-        found += number_findings(one)
-    return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
+        findings += [
+            *_missing(one, figures),
+            *_values(one),
+            *shifts(one),
+            *find_telling(one, schema),
+        ]
+        findings += number_findings(one)
+    return sorted(findings, key=lambda f: SEVERITIES.index(f.severity))
 
 
 def _labels(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
@@ -53,7 +58,7 @@ def _labels(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
 
 
 def _targets(figures: Figures) -> Iterator[AuditFinding]:
-    """Of a regression whose targets are all one number, as far as rows are within its range."""
+    """Say of a regression that all its targets are one number, as far as they lie within its range."""
     for one in figures.variables:
         n = one.numbers
         if n is None or one.variable.role != "target" or n.count < LEAST_ROWS:

@@ -39,10 +39,10 @@ def number_counts(
     is_up = (high - other_low).max(initial=0.0) > (other_high - low).max(initial=0.0)
     ends = (high, other_low) if is_up else (low, other_high)
     missing = _missing(before, after)
-    found = []
+    both = []
     for of, shares, end, holes in zip(sides, alike(*bounds), ends, missing, strict=True):
-        found.append(Counts(_cells(shares, of), holes, most=None if is_sure else _cells(end, of)))
-    return found[0], found[1]
+        both.append(Counts(_cells(shares, of), holes, most=None if is_sure else _cells(end, of)))
+    return both[0], both[1]
 
 
 def alike(first: tuple[Values, Values], second: tuple[Values, Values]) -> tuple[Values, Values]:
@@ -114,10 +114,10 @@ def _shares(of: Distribution, edges: Values) -> tuple[Values, Values]:
 def _missing(before: VariableFigures, after: VariableFigures) -> tuple[int, int]:
     """Rows without a value, as like each other's share as rows that sites counted otherwise allow."""
     shares = [of.missing / max(1, of.rows) for of in (before, after)]
-    found = []
+    missing_rows = []
     for of, other in zip((before, after), reversed(shares), strict=True):
         moved = of.numbers.moved if of.numbers else None
         joined, left = (moved.joined, moved.left) if moved else (0, 0)
         wanted = round(other * of.rows)
-        found.append(min(max(wanted, of.missing - left), of.missing + joined))
-    return max(0, found[0]), max(0, found[1])
+        missing_rows.append(min(max(wanted, of.missing - left), of.missing + joined))
+    return max(0, missing_rows[0]), max(0, missing_rows[1])

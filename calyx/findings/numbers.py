@@ -124,11 +124,11 @@ def _moments(of: Moments | None, moved: Moved, notes: _Notes) -> tuple[float | N
     if of is None:
         notes.absent.update(dict.fromkeys(("mean", "sd"), _NONE))
         return None, None
-    found = []
+    told = []
     named = (("mean", of.mean, of.mean_margin), ("sd", of.sd, of.sd_margin))
     for name, value, margin in named:
         is_told = margin == 0 or is_near(margin, of.sd)
-        found.append(value if is_told else None)
+        told.append(value if is_told else None)
         if not is_told:
             notes.absent[name] = (
                 f"sites counted up to {moved.joined + moved.left + moved.changed} rows otherwise, to "
@@ -136,7 +136,7 @@ def _moments(of: Moments | None, moved: Moved, notes: _Notes) -> tuple[float | N
             )
         elif margin:
             notes.margins[name] = margin
-    return found[0], found[1]
+    return told[0], told[1]
 
 
 def _quartiles(
@@ -144,7 +144,7 @@ def _quartiles(
     sd: float | None,
     notes: _Notes,
 ) -> dict[str, Told]:
-    found = {}
+    quartiles = {}
     for name, q in QUARTILES.items():
         told = known.quantile(q) if known else None
         if told is None:
@@ -154,13 +154,13 @@ def _quartiles(
                 "the standard deviation, which says how exact it must be, is not known"
             )
         elif is_near(told.margin, sd) or sd == 0:
-            found[name] = told
+            quartiles[name] = told
             notes.margins[name] = told.margin
         else:
             notes.absent[name] = (
                 f"it is known to within {told.margin:.4g} only, more than half a standard deviation"
             )
-    return found
+    return quartiles
 
 
 def _outliers(

@@ -49,7 +49,7 @@ def label_shifts(figures: Figures, schema: Schema) -> Iterator[AuditFinding]:
 
 
 def shifts(one: VariableFigures) -> Iterator[AuditFinding]:
-    """Of one column: the category whose share differs most, or the mean."""
+    """Say in what the sites differ most in one column: a category's share, or the mean."""
     if one.categories is not None:
         yield from _category_shift(one)
     if one.numbers is not None:

@@ -24,7 +24,7 @@ _OF = {
 
 def without_single(cells: Mapping[str, Cells], schema: Schema) -> dict[str, Cells]:
     """The cells of a sample, by block, as if the one site that shows a variable did not."""
-    found = dict(cells)
+    left = dict(cells)
     sizes = [len(v.categories) for v in categorical(schema)]
     for count, names in _OF.items():
         if count not in cells:
@@ -33,10 +33,10 @@ def without_single(cells: Mapping[str, Cells], schema: Schema) -> dict[str, Cell
         for name in names:
             kept = np.repeat(is_enough, sizes) if name == "category" else is_enough
             wide = kept.reshape(-1, *[1] * (cells[name].ndim - 1))
-            found[name] = np.where(wide, cells[name], 0)
+            left[name] = np.where(wide, cells[name], 0)
     if "spread_mean" in cells and "shown_moments" in cells:
-        found["spread_mean"] = np.where(cells["shown_moments"] >= LEAST, cells["spread_mean"], 0)
-    return found
+        left["spread_mean"] = np.where(cells["shown_moments"] >= LEAST, cells["spread_mean"], 0)
+    return left
 
 
 def is_single(variable: Variable, cells: Mapping[str, Cells], schema: Schema) -> bool:

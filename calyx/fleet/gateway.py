@@ -26,11 +26,11 @@ from calyx.fleet.quotas import Quotas
 from calyx.fleet.waiting import HOLD_S, PULL, Waiting
 from calyx.flower.bell import GatewayBell
 from calyx.flower.fleet import (
-    confirmed_message,
-    delivered_messages,
     is_own_reply,
-    pulled_object,
-    pushed_object,
+    read_confirmed_message,
+    read_delivered_messages,
+    read_pulled_object,
+    read_pushed_object,
 )
 from calyx.flower.messages import FLEET_PATHS, FLEET_PREFIX
 
@@ -87,12 +87,12 @@ def make_gateway(behind: Behind, audit: Path, limits: Limits) -> Starlette:
         request.app.state.audit.write(address, row)
         return response
 
-    made = Starlette(
+    gateway = Starlette(
         routes=[Route("/{path:path}", forward, methods=["POST", "GET", "PUT", "DELETE", "PATCH"])],
         lifespan=lifespan,
     )
-    made.state.waiting = waiting
-    return made
+    gateway.state.waiting = waiting
+    return gateway
 
 
 class Gate:
@@ -189,7 +189,7 @@ class Gate:
         name = request.url.path.removeprefix(FLEET_PREFIX)
         if name == PUSH and not is_own_reply(body):
             return Answer(status_code=400)
-        if name == CONFIRM and not self._quotas.has_message(site, confirmed_message(body)):
+        if name == CONFIRM and not self._quotas.has_message(site, read_confirmed_message(body)):
             return Answer(status_code=403)
         answer = await self._forward(request, site, body)
         if answer.status_code == 200:
@@ -201,11 +201,13 @@ class Gate:
         self.waiting.note(name, site)
         if name == PULL and answer.body:
             content = bytes(answer.body)
-            self._quotas.note_messages(site, delivered_messages(content), len(content))
+            self._quotas.note_messages(site, read_delivered_messages(content), len(content))
         elif name == PULL_PART:
-            self._quotas.note_part(site, pulled_object(body), len(answer.body))
+            self._quotas.note_part(site, read_pulled_object(body), len(answer.body))
         elif name in (PUSH, PUSH_PART):
-            answer.pushed = pushed_object(body) if name == PUSH_PART else sha256(body).hexdigest()
+            answer.pushed = (
+                read_pushed_object(body) if name == PUSH_PART else sha256(body).hexdigest()
+            )
 
     async def _forward(self, request: Request, site: str, body: bytes) -> "Answer":
         name = request.url.path.removeprefix(FLEET_PREFIX)

@@ -86,12 +86,12 @@ class Held:
 def neighbourhood(address: str) -> str:
     """What counts as one address: of IPv6 the 64 bits that one subscriber has."""
     try:
-        found = ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return address
-    if found.version == 4:
+    if parsed.version == 4:
         return address
-    return str(found.ipv4_mapped or ip_network((int(found) >> 64 << 64, 64)))
+    return str(parsed.ipv4_mapped or ip_network((int(parsed) >> 64 << 64, 64)))
 
 
 class Audit:

@@ -147,7 +147,7 @@ class BoundedProtocol(H11Protocol):
 
 
 class _Gone(asyncio.Transport):
-    """In place of the transport of a connection that has ended."""
+    """Stands for the transport of a connection that has ended: what is written to it is lost."""
 
     def is_closing(self) -> bool:
         return True

@@ -16,7 +16,7 @@ from pathlib import Path
 from flwr.app import Context, Message, RecordDict
 from pydantic import JsonValue
 
-from calyx.config.human_yaml import read_tree, typed
+from calyx.config.human_yaml import assign_types, read_tree
 from calyx.config.section import Section, config, parse
 from calyx.data.words import one_form
 from calyx.errors import ConfigError, UserError, printable
@@ -60,8 +60,8 @@ def read_site_config(path: Path) -> SiteConfig:
     Raises UserError.
     """
     tree = read_tree(path, "docs/deploy.md")
-    client = typed(tree.pop("client", None), ClientConfig, path)
-    values = typed(tree, SiteConfig, path)
+    client = assign_types(tree.pop("client", None), ClientConfig, path)
+    values = assign_types(tree, SiteConfig, path)
     if client is not None:
         values["client"] = client
     if isinstance(client, dict) and isinstance(client.get("name"), str):
@@ -73,7 +73,7 @@ def read_site_config(path: Path) -> SiteConfig:
 
 
 def _at_home(cfg: SiteConfig) -> SiteConfig:
-    """With the home folder in place of `~` in every path."""
+    """Put the home folder in place of `~` in every path."""
 
     def settle(value: JsonValue) -> JsonValue:
         return at_home(value) if isinstance(value, str) else value
@@ -156,7 +156,7 @@ class Worker:
         return reply
 
     def _wait(self, message: Message, context: Context, came: float) -> None:
-        """Until the reply to a message may leave; more than one multiple is a line of the journal."""
+        """Wait until the reply to a message may leave; more than one multiple is a line of the journal."""
         if not take_note(context):
             return
         number = wait(self._clock, came, self._pace_s)
@@ -177,7 +177,7 @@ def run_site(cfg: SiteConfig, site: Site, tell: Callable[[str], None]) -> None:
         node = site.state_dir / "node-id"  # there while a process of this site is connected
         link = SiteLink(door, tell)
         try:
-            with link.connected(_read_node(node)):
+            with link.hold_connection(_read_node(node)):
                 write_atomically(node, str(link.node_id).encode())
                 tell(f"connected to {cfg.server} as node {link.node_id}")
                 _answer_all(link, Worker(link, cfg), tell)
@@ -218,7 +218,7 @@ def _read_node(path: Path) -> int | None:
 
 @contextmanager
 def alone(state_dir: Path) -> Iterator[None]:
-    """One process a site: a second one would answer twice. Raises UserError."""
+    """Hold the lock of a site inside the block: a second process would answer twice. Raises UserError."""
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in _KEPT:
         check_plain(state_dir / name)

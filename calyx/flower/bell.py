@@ -26,10 +26,10 @@ _MAX_APPS = 64  # server apps that are rung; the longest silent is forgotten
 
 def bind_bell() -> socket.socket:
     """The gateway's end; its port goes to the server apps by PORT_VARIABLE."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.bind((LOOPBACK, 0))
-    made.setblocking(False)
-    return made
+    bell = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bell.bind((LOOPBACK, 0))
+    bell.setblocking(False)
+    return bell
 
 
 class AppBell:
@@ -46,7 +46,7 @@ class AppBell:
             return  # the gateway is away; sites will ask by themselves
 
     def wait(self, seconds: float, rings: int) -> None:
-        """Until so many sites have sent something, or `seconds` have passed.
+        """Wait until so many sites have sent something, or `seconds` have passed.
 
         Once the first has rung the others have GATHER_S: one question then serves them all.
         """

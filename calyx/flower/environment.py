@@ -11,7 +11,7 @@ from calyx.trust.measured import ROOT
 
 
 def flower_environment(state: Path, bell_port: int) -> dict[str, str]:
-    """For SuperLink and superexec, and for the server app of each run, which the latter starts."""
+    """The environment of SuperLink, of superexec, and of the server apps that superexec starts."""
     programs = Path(sys.executable).parent
     return without_python(past_proxies(os.environ), ROOT) | {
         "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -25,7 +25,7 @@ def flower_environment(state: Path, bell_port: int) -> dict[str, str]:
 
 
 def without_python(environment: Mapping[str, str], root: Path) -> dict[str, str]:
-    """Without Python's own variables, which can bring other code than is installed.
+    """This process's environment without Python's variables, which can bring other code than is installed.
 
     Where PYTHONPATH names `root`, the folder that this process has our packages from, it goes on to
     name that folder alone: a checkout that its developers run is no installed package.

@@ -37,7 +37,7 @@ class Signed:
 
     @classmethod
     def read(cls, key: str, time: str, signature: str) -> "Signed":
-        """From the texts of the three headers. Raises ValueError."""
+        """Read a signed request from the texts of its three headers. Raises ValueError."""
         try:
             return cls(b64decode(key, validate=True), time, b64decode(signature, validate=True))
         except binascii.Error:
@@ -95,7 +95,7 @@ def is_own_reply(body: bytes) -> bool:
     return bool(metadata.reply_to_message_id) and metadata.src_node_id == request.node.node_id
 
 
-def delivered_messages(answer: bytes) -> list[str]:
+def read_delivered_messages(answer: bytes) -> list[str]:
     """Ids of the messages in an answer to pull-messages."""
     from flwr.proto.fleet_pb2 import PullMessagesResponse
 
@@ -103,21 +103,21 @@ def delivered_messages(answer: bytes) -> list[str]:
     return [message.metadata.message_id for message in response.messages_list] if response else []
 
 
-def confirmed_message(body: bytes) -> str:
+def read_confirmed_message(body: bytes) -> str:
     """Id of the message that a confirm-message-received is of: the SuperLink deletes it."""
     from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest
 
     return str(getattr(_read(ConfirmMessageReceivedRequest, body), "message_object_id", ""))
 
 
-def pulled_object(body: bytes) -> str:
+def read_pulled_object(body: bytes) -> str:
     """Id of the part that a pull-object asks for."""
     from flwr.proto.message_pb2 import PullObjectRequest
 
     return str(getattr(_read(PullObjectRequest, body), "object_id", ""))
 
 
-def pushed_object(body: bytes) -> str:
+def read_pushed_object(body: bytes) -> str:
     """Id of the part that a push-object brings."""
     from flwr.proto.message_pb2 import PushObjectRequest
 
@@ -138,11 +138,11 @@ def readable_keys(
 
     What is no key is left out: the SuperLink has refused it.
     """
-    found = {}
+    by_key = {}
     for name, pem in keys:
         try:
             carried, key = read_node_key(pem)
         except UserError:
             continue
-        found[carried] = (name, key)
-    return found
+        by_key[carried] = (name, key)
+    return by_key

@@ -177,10 +177,10 @@ class Operator:
         """Every site that may connect."""
         from flwr.proto.control_pb2 import ListNodesRequest
 
-        found = self._client.ListNodes(ListNodesRequest()).nodes_info
+        infos = self._client.ListNodes(ListNodesRequest()).nodes_info
         return [
             Node(node.name, node.node_id, node.status, bytes(node.public_key))
-            for node in found
+            for node in infos
             if node.status != "unregistered"
         ]
 
@@ -218,7 +218,7 @@ class Operator:
         return int(self._client.StartRun(request).run_id)
 
     def status(self, run_id: int) -> tuple[str, str, str]:
-        """Of a run its status, how it ended, and in which words."""
+        """The status of a run, how it ended, and in which words."""
         from flwr.proto.control_pb2 import ListRunsRequest
 
         (run,) = self._client.ListRuns(ListRunsRequest(run_id=run_id)).run_dict.values()
@@ -228,8 +228,8 @@ class Operator:
         """Status of every run that the SuperLink knows."""
         from flwr.proto.control_pb2 import ListRunsRequest
 
-        found = self._client.ListRuns(ListRunsRequest()).run_dict
-        return {run_id: f"{r.status.status} {r.status.sub_status}" for run_id, r in found.items()}
+        runs = self._client.ListRuns(ListRunsRequest()).run_dict
+        return {run_id: f"{r.status.status} {r.status.sub_status}" for run_id, r in runs.items()}
 
     def stop(self, run_id: int) -> None:
         """Stop a run."""

@@ -46,9 +46,9 @@ def send_and_wait(grid: Grid, messages: Iterable[Message], timeout: float | None
     replies: list[Message] = []
     while waiting and time.monotonic() < deadline:
         # Each reply is delivered once: an id that was answered is never pulled again.
-        found = pulls.pull(time.monotonic())
-        replies += found
-        if found:
+        pulled = pulls.pull(time.monotonic())
+        replies += pulled
+        if pulled:
             patience.reset()
         elif waiting and bell is not None:
             bell.wait(_BELL_WAIT_S, len(waiting))
@@ -64,7 +64,7 @@ def _asks_a_superlink(grid: Grid) -> bool:
 
 
 def registered_names(grid: Grid) -> dict[int, str]:
-    """By node the name that the operator gave its key; empty where there is no SuperLink."""
+    """The name that the operator gave the key of each node; empty where there is no SuperLink."""
     if not _asks_a_superlink(grid):
         return {}
     inner: Any = grid

@@ -119,7 +119,7 @@ class SiteLink:
             ) from None
 
     @contextmanager
-    def connected(self, earlier: int | None) -> Iterator[None]:
+    def hold_connection(self, earlier: int | None) -> Iterator[None]:
         """Connect, and say that this site is there; leaving the block says that it goes.
 
         Waits while the server is away. Raises NotAdmitted where the site is refused.
@@ -199,17 +199,17 @@ class SiteLink:
         with ThreadPoolExecutor(MAX_PULLS) as pool:
             stop, ask = Event(), partial(self._pull_part, run_id)
             futures = {p: pool.submit(ask, p, stop) for p in dict.fromkeys(parts)}
-            found, left = {}, MAX_MESSAGE_BYTES
+            objects, left = {}, MAX_MESSAGE_BYTES
             try:
                 for part, future in futures.items():
-                    found[part] = future.result()
-                    left -= len(found[part])
+                    objects[part] = future.result()
+                    left -= len(objects[part])
                     if left < 0:
                         raise CalyxError(f"A message has more than {MAX_MESSAGE_BYTES} bytes.")
             finally:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
-        return found
+        return objects
 
     def _pull_part(self, run_id: int, part: str, stop: Event) -> bytes:
         from flwr.proto.message_pb2 import PullObjectRequest

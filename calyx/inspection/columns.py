@@ -116,7 +116,7 @@ def unit_findings(present: Values, column: Column) -> Iterator[LocalFinding]:
         return
     outside = ~is_inside(values, column)
     if np.median(outside) >= 1:
-        count, factor = int(outside.sum()), _fitting_factor(values, column)
+        count, factor = int(outside.sum()), _find_factor(values, column)
         why = f"as if multiplied by {factor:g}" if factor else "of another unit or another column"
         message = (
             f"{say_rows(count, 'lies', 'lie')} outside the declared range in the column {column.name}, "
@@ -138,7 +138,7 @@ def find_factor(ratio: float) -> float | None:
     return nearest if abs(np.log(ratio / nearest)) < 0.14 else None
 
 
-def _fitting_factor(values: Values, column: Column) -> float | None:
+def _find_factor(values: Values, column: Column) -> float | None:
     for factor in FACTORS:
         for f in (factor, 1 / factor):
             if is_inside(values / f, column).mean() >= _FITS:

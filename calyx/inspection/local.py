@@ -32,14 +32,14 @@ def local_findings(
 def findings_in_columns(
     table: Table, schema: Schema, previous: Reference | None = None
 ) -> list[LocalFinding]:
-    """Those of `local_findings` that are of columns, and not of whole rows or their labels."""
-    found = [
+    """The findings about columns: `local_findings` without those about whole rows or labels."""
+    findings = [
         *_columns(table, schema),
         *find_swapped_by_range(table, schema),
         *(version_findings(table, schema, previous) if previous is not None else ()),
     ]
-    first = {(f.check, f.severity, f.column): f for f in reversed(found)}
-    return [f for f in found if first[f.check, f.severity, f.column] is f]
+    first = {(f.check, f.severity, f.column): f for f in reversed(findings)}
+    return [f for f in findings if first[f.check, f.severity, f.column] is f]
 
 
 def _columns(table: Table, schema: Schema) -> Iterator[LocalFinding]:

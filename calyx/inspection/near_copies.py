@@ -121,7 +121,7 @@ def _others(table: Table, used: list[int]) -> NDArray[np.uint64]:
 
 
 def _dimension(distances: Values) -> float:
-    """Of the space about the rows, by the outer half of their neighbours, which are no copies.
+    """The dimension of the space about the rows, by the outer half of their neighbours, which are no copies.
 
     In D dimensions D·j·log(d_{j+1}/d_j) is exponential with mean 1, whatever the density. Source:
     Levina and Bickel, NeurIPS 2004, Maximum likelihood estimation of intrinsic dimension.

@@ -42,13 +42,15 @@ class Reference:
 def reference_of(table: Table, schema: Schema, quantiles: int = QUANTILES) -> Reference:
     """A site's own data as a reference for its next version; columns with few values are left out."""
     at = np.arange(1, quantiles + 1) / (quantiles + 1)
-    found, missing = {}, {}
+    quantile_values, missing = {}, {}
     for i, column in enumerate(schema.columns):
         present = present_values(table.x[:, i], column)
         missing[column.name] = 1 - len(present) / max(1, len(table))
         if len(present) >= MIN_VALUES and column.kind != "text":
-            found[column.name] = tuple(np.quantile(present, at, method="inverted_cdf").tolist())
-    return Reference(found, missing, len(table))
+            quantile_values[column.name] = tuple(
+                np.quantile(present, at, method="inverted_cdf").tolist()
+            )
+    return Reference(quantile_values, missing, len(table))
 
 
 def find_swapped_by_range(table: Table, schema: Schema) -> Iterator[LocalFinding]:

@@ -29,7 +29,7 @@ def are_alike(table: Table, schema: Schema, words: NDArray[np.int64]) -> bool:
     if not repeats(words):
         return False
     rows = _some(words)
-    found = words[rows]
+    own_words = words[rows]
     x = features(table.take(rows), schema)
     if x.shape[1] == 0:
         return False
@@ -38,7 +38,7 @@ def are_alike(table: Table, schema: Schema, words: NDArray[np.int64]) -> bool:
     np.fill_diagonal(distances, np.inf)
     # Of rows that are equally near, each counts for its share: equal ones have no order.
     nearest = distances <= distances.min(axis=1, keepdims=True) + 1e-9
-    same = found[:, None] == found
+    same = own_words[:, None] == own_words
     share = float(((nearest & same).sum(axis=1) / nearest.sum(axis=1)).mean())
     chance = (same.sum() - len(rows)) / (len(rows) * (len(rows) - 1))
     return share > max(_ALIKE, _ABOVE_CHANCE * float(chance))

@@ -4,7 +4,7 @@ import socket
 
 
 def why_taken(host: str, port: int) -> str | None:
-    """In the system's words, or None where the port is free."""
+    """Why a port cannot be listened on, in the system's words; None where it is free."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family) as probe:

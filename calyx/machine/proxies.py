@@ -72,10 +72,10 @@ def past_proxies(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if not _is_proxy(name) or _address(value) is not None
     }
-    given = list(_exceptions(environment))
-    if not given and not any(map(_is_proxy, kept)):
+    exempt = list(_exceptions(environment))
+    if not exempt and not any(map(_is_proxy, kept)):
         return kept
-    exceptions = [one for one in given if _PLAIN_EXCEPTION.fullmatch(one)]
+    exceptions = [one for one in exempt if _PLAIN_EXCEPTION.fullmatch(one)]
     words = ",".join(dict.fromkeys([*HERE, *exceptions]))
     # Whoever knows one of the two spellings looks at that.
     return kept | {"no_proxy": words, "NO_PROXY": words}
@@ -95,7 +95,7 @@ def _find_variable(environment: Mapping[str, str], scheme: str) -> tuple[str, st
 
 
 def _address(value: str) -> httpx.Proxy | None:
-    """None where it is no proxy that is spoken to by plain HTTP."""
+    """The address of a proxy; None of one that is not spoken to by plain HTTP."""
     text = value.strip()
     try:
         proxy = httpx.Proxy(text if "://" in text else f"http://{text}")

@@ -77,15 +77,15 @@ def _whose(group: Group) -> str:
 
 
 def _judge(first: Standing, second: Standing, metric: str, whose: str) -> Verdict:
-    found = difference(first.values, second.values)
+    gap = difference(first.values, second.values)
     words = _words(first, second, metric, whose)
     fewest = min(_independent(one, other) for one, other in ((first, second), (second, first)))
-    if fewest < FEWEST or found.margin is None:
-        return Verdict("It cannot be told", "open", f"{words} {_too_few(found, fewest)}")
-    [margin] = score_texts([found.margin], metric)
+    if fewest < FEWEST or gap.margin is None:
+        return Verdict("It cannot be told", "open", f"{words} {_too_few(gap, fewest)}")
+    [margin] = score_texts([gap.margin], metric)
     if metric == "accuracy":
         margin = f"{margin.split()[0]} points"
-    if found.ahead <= found.margin:
+    if gap.ahead <= gap.margin:
         return Verdict(
             "Too close to call", "open", f"{words} Seeds alone can do that (±{margin} at 95 %)."
         )
@@ -103,11 +103,11 @@ def _independent(one: Standing, other: Standing) -> int:
     return len({model for model in models if model is not None}) + models.count(None)
 
 
-def _too_few(found: Difference, fewest: int) -> str:
-    if fewest < found.num_seeds:
+def _too_few(gap: Difference, fewest: int) -> str:
+    if fewest < gap.num_seeds:
         models = "the same model" if fewest == 1 else f"only {fewest} different models"
         return (
-            f"All {found.num_seeds} seeds gave {models}, so that they do not tell what chance does."
+            f"All {gap.num_seeds} seeds gave {models}, so that they do not tell what chance does."
         )
     if fewest < FEWEST:
         seeds = "one seed each" if fewest == 1 else f"{fewest} seeds each"

@@ -23,12 +23,12 @@ MOST_COLUMNS = 3  # named in a sentence
 
 
 def causes(run: Run, *, is_behind: bool) -> list[Remark]:
-    """What of a finished run may be changed; more is looked for where the model `is_behind`."""
+    """What may be changed of a finished run, and why; more is looked for where its model `is_behind`."""
     always = [_last(run), _overfitted(run)]
     if not is_behind:
         return [one for one in always if one]
-    found = [_scaled(run), *always, _few_clients(run), _missing(run), _clipped(run)]
-    return [one for one in found if one] or [_NOTHING]
+    possible = [_scaled(run), *always, _few_clients(run), _missing(run), _clipped(run)]
+    return [one for one in possible if one] or [_NOTHING]
 
 
 _MORE = "More rounds may help:"
@@ -62,10 +62,10 @@ def _scaled(run: Run) -> Remark | None:
 
 
 def _shifts(run: Run) -> str:
-    """In what the audit found sites to differ, in words."""
-    found = [f for f in run.audit.findings if f.check.endswith("-shift")] if run.audit else []
-    labels = ["the shares of labels"] if any(f.check == "label-shift" for f in found) else []
-    columns = list(dict.fromkeys(shorten(f.column, 40) for f in found if f.column))
+    """The columns, and the labels, in which the audit found sites to differ."""
+    shifts = [f for f in run.audit.findings if f.check.endswith("-shift")] if run.audit else []
+    labels = ["the shares of labels"] if any(f.check == "label-shift" for f in shifts) else []
+    columns = list(dict.fromkeys(shorten(f.column, 40) for f in shifts if f.column))
     more = len(columns) - MOST_COLUMNS
     shown = columns[:MOST_COLUMNS] + ([f"{more} more"] if more > 0 else [])
     return ", ".join(labels + shown)

@@ -86,14 +86,14 @@ def _columns(names: Sequence[str], grid: _Grid, *, is_level: bool) -> list[Marku
             text(NAMES + (j + 0.5) * cell, head - 8, name, "tick middle")
             for j, name in enumerate(names)
         ]
-    found = []
+    labels = []
     for j, name in enumerate(names):
         if j % math.ceil(LINE / cell) == 0:
             x, y = round(NAMES + (j + 0.5) * cell, 1), round(head - 8, 1)
             full = tag("title", shorten(name, 200)) if len(name) > LETTERS else Markup("")
             turn, words = f"rotate(-45 {x:g} {y:g})", shorten(name, LETTERS)
-            found.append(tag("text", words, full, x=x, y=y, transform=turn, class_="tick start"))
-    return found
+            labels.append(tag("text", words, full, x=x, y=y, transform=turn, class_="tick start"))
+    return labels
 
 
 def _cells(counts: Sequence[Sequence[int]], sizes: Sequence[int], grid: _Grid) -> list[Markup]:
@@ -111,9 +111,9 @@ def _cells(counts: Sequence[Sequence[int]], sizes: Sequence[int], grid: _Grid) -
             if has_numbers and (count or i == j):
                 label = text(round(x + cell / 2, 1), round(y + 5, 1), str(count), "count middle")
                 figures.setdefault(kind, []).append(label)
-    found = [
+    paths = [
         tag("path", d="".join(squares[kind]), class_=kind, stroke_width=tall - gap)
         for kind in sorted(squares)
     ]
     names = {kind: kind.replace("heat", "on").replace("miss", "on-miss") for kind in figures}
-    return found + [tag("g", *figures[kind], class_=names[kind]) for kind in sorted(figures)]
+    return paths + [tag("g", *figures[kind], class_=names[kind]) for kind in sorted(figures)]

@@ -72,22 +72,22 @@ def _no_better(known: Classes, who: _Subject, accuracy: float, majority: float) 
     ours, zero = percent_texts([accuracy, majority])
     words = "no better than" if accuracy == majority else "worse than"
     head = f"An accuracy of {ours} is {words} always saying {_name(known.commonest)} ({zero})"
-    found = _describe_found(known, who)
-    return Remark("classes", f"{head}. {found}", _JUDGE, head)
+    hits = _describe_found(known, who)
+    return Remark("classes", f"{head}. {hits}", _JUDGE, head)
 
 
 def _uneven(known: Classes, who: _Subject, accuracy: float, majority: float) -> Remark:
-    weakest, found = known.weakest, _describe_found(known, who)
+    weakest, hits = known.weakest, _describe_found(known, who)
     share = percent_text(weakest.recall, " %") if weakest.hits else "no row"
     least = f"{share} of {_name(weakest)} is found"
     if majority > COMMON:
         ours, zero = percent_texts([accuracy, majority])
         but = f"but always saying {_name(known.commonest)} has {zero}"
-        seen = f"The classes are of very unequal size: the accuracy is {ours}, {but}. {found}"
+        seen = f"The classes are of very unequal size: the accuracy is {ours}, {but}. {hits}"
         return Remark("classes", seen, _JUDGE, f"accuracy {ours}, {but}; {least}")
     sizes = sorted(line.rows for line in known.lines)
     head = f"classes have {sizes[0]} to {sizes[-1]} test rows, and the large ones make the accuracy"
-    return Remark("classes", f"The {head}. {found}", _JUDGE, f"{head}; {least}")
+    return Remark("classes", f"The {head}. {hits}", _JUDGE, f"{head}; {least}")
 
 
 def _describe_found(known: Classes, who: _Subject) -> str:
@@ -102,7 +102,7 @@ def _describe_found(known: Classes, who: _Subject) -> str:
 
 
 def _by_accuracy(summary: Summary) -> Remark | None:
-    """Without a matrix: a test that is as good as knowing nothing."""
+    """A remark where a test without a confusion matrix is no better than naming the commonest class."""
     accuracy, majority = summary.score(), summary.figure("test_majority")
     if accuracy is None or majority is None or accuracy > majority + 1e-9:
         return None

@@ -58,7 +58,7 @@ class Classes:
 
     @property
     def weakest(self) -> ClassLine:
-        """Of the classes with rows the one of which the smallest share is found; of several the largest."""
+        """The class with rows of which the smallest share is found; the largest of several such."""
         return min(self.filled, key=lambda line: (line.hits / line.rows, -line.rows))
 
     @property
@@ -103,6 +103,6 @@ def why_unknown(summary: Summary | None) -> str:
     return known or "the run's summary.json does not say which class was taken for which"
 
 
-def class_names(given: Sequence[str], num: int) -> list[str]:
+def class_names(names: Sequence[str], num: int) -> list[str]:
     """The names of `num` classes; a number stands for one that has none."""
-    return [given[k] if k < len(given) else str(k) for k in range(num)]
+    return [names[k] if k < len(names) else str(k) for k in range(num)]

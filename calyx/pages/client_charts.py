@@ -121,7 +121,7 @@ def _names(names: Sequence[str]) -> list[Markup]:
 
 
 def _columns(classes: Sequence[str], cell: float) -> list[Markup]:
-    """As many column names as have room side by side, shortened to it."""
+    """The names of the columns, as many as have room side by side, and shortened to it."""
     wanted = min(max((len(name) for name in classes), default=0), 6) + 0.5
     every = math.ceil(wanted * LETTER / cell)
     letters = max(2, int(every * cell / LETTER))

@@ -54,7 +54,7 @@ def client_lines(run: Run) -> list[ClientLine]:
 
 
 def order_text(lines: list[ClientLine]) -> str:
-    """In which order `client_lines` gives the clients, and how many are drawn, in words."""
+    """A sentence on the order of the clients, and on how many of them are drawn."""
     few = "" if len(lines) <= MOST_ROWS else f" {MOST_ROWS} of {len(lines)} are drawn."
     if any(line.local is not None for line in lines):
         return f"The clients that are weakest alone come first.{few}"

@@ -169,7 +169,7 @@ def _label_line(line: Line, group: Group) -> str:
 
 
 def _members(groups: Sequence[Group], runs: Runs, home: Path) -> list[Member]:
-    found = []
+    rows = []
     for number, group in enumerate(groups, start=1):
         prefix = str(number) if len(groups) > 1 else ""
         members = [
@@ -179,11 +179,11 @@ def _members(groups: Sequence[Group], runs: Runs, home: Path) -> list[Member]:
         ]
         known = [r.summary.figure(score_name(r)) if r.summary else None for _, r in members]
         texts = score_texts(known, members[0][1].metric)
-        found += [
+        rows += [
             _member(letter, run, f"{text} (own models)" if is_personal(run) else text, home)
             for (letter, run), text in zip(members, texts, strict=True)
         ]
-    return found
+    return rows
 
 
 def _member(letter: str, run: Run, score: str, home: Path) -> Member:

@@ -57,7 +57,7 @@ def learning_figures(group: Group, runs: Runs, prefix: str) -> list[Figure]:
             is_share,
         ),
     )
-    found = []
+    figures = []
     for label, xs, whole in along:
         for kind, figure, percent in kinds:
             curves = [
@@ -67,8 +67,8 @@ def learning_figures(group: Group, runs: Runs, prefix: str) -> list[Figure]:
             drawn = [(i, rows) for i, rows in reversed(curves) if rows]  # the best on top
             if drawn:
                 axes = Axes(label, x_whole=whole, y_percent=percent)
-                found.append(_figure(kind, axes, drawn, prefix))
-    return found
+                figures.append(_figure(kind, axes, drawn, prefix))
+    return figures
 
 
 def _figure(kind: _Kind, axes: Axes, drawn: Sequence[tuple[int, Curve]], prefix: str) -> Figure:

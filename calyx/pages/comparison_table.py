@@ -57,10 +57,10 @@ def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
         for column in _columns(group, runs)
     ]
     target = target_of(runs_of(group.lines, runs))
-    found = []
+    rows = []
     for place, line in enumerate(group.lines):
         figures = [texts[place] for texts in columns]
-        found.append(
+        rows.append(
             Row(
                 letter=letter_of(place, prefix),
                 kind=colour_of(place),
@@ -70,7 +70,7 @@ def rows_of(group: Group, runs: Runs, prefix: str) -> list[Row]:
                 cells=(*figures, *_costs(repetitions(line, runs), target)),
             )
         )
-    return found
+    return rows
 
 
 def _columns(group: Group, runs: Runs) -> list[Column]:

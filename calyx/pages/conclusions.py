@@ -26,17 +26,17 @@ def conclude(run: Run) -> Conclusions:
     if run.summary is None or not run.has_training:
         return Conclusions(verdict, ())
     first = class_remark(run)
-    found = causes(run, is_behind=verdict.is_behind)
-    return Conclusions(verdict, (*([first] if first else []), *found))
+    remarks = causes(run, is_behind=verdict.is_behind)
+    return Conclusions(verdict, (*([first] if first else []), *remarks))
 
 
-def terminal_lines(found: Conclusions, folder: Path) -> list[str]:
+def terminal_lines(conclusions: Conclusions, folder: Path) -> list[str]:
     """At most MOST_LINES lines; how many remarks have no line is said in the last one."""
-    lines = [f"worth   {found.verdict.brief}"] if found.verdict.brief else []
+    lines = [f"worth   {conclusions.verdict.brief}"] if conclusions.verdict.brief else []
     room = MOST_LINES - len(lines)
-    shown = found.remarks[:room]
+    shown = conclusions.remarks[:room]
     lines += [f"{r.head:<8}{_line(r, folder)}" for r in shown]
-    if rest := len(found.remarks) - len(shown):
+    if rest := len(conclusions.remarks) - len(shown):
         lines[-1] += f" ({rest} more in the report)"
     return lines
 

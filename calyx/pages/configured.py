@@ -51,7 +51,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Stopping:
-    """By which figure of a round's validation the best round is chosen, and runs are compared."""
+    """The section `stopping`: the figure by which the best round is chosen, and runs are compared."""
 
     monitor: Monitor
     mode: Mode

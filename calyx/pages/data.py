@@ -145,11 +145,11 @@ def _bars(counts: list[int]) -> Markup:
 
 
 def label_lines(audit: Audit) -> list[tuple[str, int, str]]:
-    """Of each class its name, rows, and spread over sites."""
-    found = []
+    """The name, the rows and the spread over sites of each class."""
+    label_rows = []
     for k, rows in enumerate((audit.labels or ())[:MOST_COLUMNS]):
         name = audit.classes[k] if k < len(audit.classes) else str(k)
         spread = audit.label_spread[k] if k < len(audit.label_spread) else None
         text = f"{percent_text(spread.mean)} ± {percent_text(spread.sd)}" if spread else "—"
-        found.append((name, rows, text))
-    return found
+        label_rows.append((name, rows, text))
+    return label_rows

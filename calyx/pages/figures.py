@@ -68,12 +68,14 @@ def same_rows(run: Run) -> str:
     if run.summary.models == "common" or run.summary.baselines is None:
         every = "Every model on the same rows: all clients' test rows."
         return every if run.summary.baselines else "On all clients' test rows."
-    found = "Every model on the same rows: each client's models on its own test rows, all together."
+    sentence = (
+        "Every model on the same rows: each client's models on its own test rows, all together."
+    )
     asked = run.summary.num_clients
     known = run.summary.baselines.own_clients
     if asked and known is not None and known < asked:
-        found += f" Of {known} of {asked} clients; the others have no model of their own, or no test rows."
-    return found
+        sentence += f" Of {known} of {asked} clients; the others have no model of their own, or no test rows."
+    return sentence
 
 
 def learning_figures(run: Run) -> list[Figure]:
@@ -162,7 +164,7 @@ def has_own_beside(run: Run) -> bool:
 
 
 def _chosen(run: Run) -> str:
-    """By which models the best round was chosen, where there are two kinds."""
+    """A sentence on which models the best round was chosen by, where there are two kinds."""
     if not has_own_beside(run):
         return ""
     is_own = "personal" in run.settings.stopping.monitor

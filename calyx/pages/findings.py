@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from calyx.run.rows import Event, Severity
+from calyx.words.sentences import say_count
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
@@ -38,7 +39,7 @@ def count_severities(events: Iterable[Event]) -> str:
     """In words: "1 error, 3 warnings"; "none" where there is neither."""
     severities = [event.severity for event in events]
     counts = [(name, severities.count(name)) for name in ("error", "warning")]
-    words = [f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts if count]
+    words = [say_count(count, name) for name, count in counts if count]
     return ", ".join(words) or "none"
 
 

@@ -25,11 +25,11 @@ def entries_of(runs: Sequence[Run], lost: Lost | None = None) -> list[Entry]:
     A seed that is lost is an entry without a run.
     """
     settings = settings_of(runs)
-    found = [_entry(run, named) for run, named in zip(runs, settings, strict=True)]
+    entries = [_entry(run, named) for run, named in zip(runs, settings, strict=True)]
     for run, named in zip(runs, settings, strict=True):
         for seed in (lost or {}).get(run.path, ()):
-            found.append(Entry(f"{run.path}, seed {seed}", named, seed))
-    return found
+            entries.append(Entry(f"{run.path}, seed {seed}", named, seed))
+    return entries
 
 
 def runs_of(lines: Iterable[Line], runs: Runs) -> list[Run]:
@@ -84,7 +84,7 @@ def _whose(run: Run) -> str:
 
 
 def repetitions(line: Line, runs: Runs) -> list[Run]:
-    """One run a seed that the line is about: of copies the one that is furthest."""
+    """One run for each seed that the line is about; of several copies, the one that is furthest."""
     return [
         max(members, key=lambda run: (run.summary is not None, len(run.rounds)))
         for members in _by_seed(line, runs)
@@ -93,8 +93,8 @@ def repetitions(line: Line, runs: Runs) -> list[Run]:
 
 def _by_seed(line: Line, runs: Runs) -> list[list[Run]]:
     seeds = (line.standing.seeds[seed] for seed in line.seeds)
-    found = [[runs[entry.name] for entry in entries if entry.name in runs] for entries in seeds]
-    return [members for members in found if members]
+    by_seed = [[runs[entry.name] for entry in entries if entry.name in runs] for entries in seeds]
+    return [members for members in by_seed if members]
 
 
 def curve(
@@ -106,13 +106,13 @@ def curve(
     columns = [
         [(x, figure(run, row)) for x, row in zip(xs(run), run.rounds, strict=True)] for run in runs
     ]
-    found = []
+    curve_rows = []
     for row in zip(*columns, strict=False):
         values = [y for _, y in row if y is not None]
         if len(values) == len(row):
             x = mean(x for x, _ in row)
-            found.append((x, mean(values), stdev(values) if len(values) > 1 else 0.0))
-    return found
+            curve_rows.append((x, mean(values), stdev(values) if len(values) > 1 else 0.0))
+    return curve_rows
 
 
 def by_round(run: Run) -> list[float]:

@@ -63,11 +63,11 @@ def _test_figures(run: Run) -> list[KeyFigure]:
         tested = {own: (summary.score(), f"test_{name}")}
     if summary.models == "both":
         tested[own] = (summary.score(PERSONAL), f"personal_{name}")
-    found = [
+    results = [
         KeyFigure(label, score_text(value, run.metric), summary.absent.get(key, ""))
         for label, (value, key) in tested.items()
     ]
-    return found if run.metric == "accuracy" else [*found, *_errors(summary)]
+    return results if run.metric == "accuracy" else [*results, *_errors(summary)]
 
 
 def _balance_figures(run: Run) -> list[KeyFigure]:
@@ -103,11 +103,11 @@ def _best(run: Run, best: RoundRow | None) -> list[KeyFigure]:
     if best is None:
         return [KeyFigure("Best round", ABSENT, absent.get("best_round", ""))]
     words = {"min": "the lowest", "max": "the highest"}[stopping.mode]
-    found = [KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}")]
+    results = [KeyFigure("Best round", str(best.round), f"the one with {words} {stopping.monitor}")]
     if stopping.monitor != "val_loss":
-        found.append(_watched_figure(run, best))
+        results.append(_watched_figure(run, best))
     loss = number_text(best.figure("val_loss"))
-    return [*found, KeyFigure("Its validation loss", loss, absent.get("best_val_loss", ""))]
+    return [*results, KeyFigure("Its validation loss", loss, absent.get("best_val_loss", ""))]
 
 
 def _watched_figure(run: Run, best: RoundRow) -> KeyFigure:
@@ -125,10 +125,10 @@ def _between_clients(run: Run) -> list[KeyFigure]:
     summary, metric = run.summary, run.metric
     if summary is None:
         return []
-    found, name = [], "On a client's own rows"
+    results, name = [], "On a client's own rows"
     if summary.figure("test_client_mean") is None:
         if why := summary.absent.get("test_client_mean"):
-            found.append(KeyFigure(name, ABSENT, why))
+            results.append(KeyFigure(name, ABSENT, why))
     else:
         mean, sd = (
             score_text(summary.figure(name), metric)
@@ -137,7 +137,7 @@ def _between_clients(run: Run) -> list[KeyFigure]:
         tenth = score_text(summary.figure("test_client_worst_decile"), metric)
         whose = "the clients' own models" if summary.models == "own" else "the common model"
         full = f"test of {whose}, mean and sd over clients; the worst tenth of clients is at most {tenth}"
-        found.append(KeyFigure(name, f"{mean} ± {sd}", full))
+        results.append(KeyFigure(name, f"{mean} ± {sd}", full))
     error_of, margin = (
         summary.figure(f"test_calibration_{name}") for name in ("error", "error_margin")
     )
@@ -146,8 +146,8 @@ def _between_clients(run: Run) -> list[KeyFigure]:
         if margin is not None:
             error = f"{error} ± {percent_text(margin)}"
             why += "; ± since clients do not tell the confidences of a few rows"
-        found.append(KeyFigure("Calibration error", error, why))
-    return found
+        results.append(KeyFigure("Calibration error", error, why))
+    return results
 
 
 def _costs(run: Run) -> list[KeyFigure]:

@@ -56,7 +56,7 @@ def save_page(path: Path, page: bytes) -> Path:
 def render(run: Run) -> bytes:
     """The page as UTF-8. Raises UserError if it would have more than MOST_BYTES."""
     lines = client_figures.client_lines(run)
-    findings, found = group_events(run.events), conclude(run)
+    findings, conclusions = group_events(run.events), conclude(run)
     html = template(
         "page.html.j2"
     ).render(
@@ -66,8 +66,8 @@ def render(run: Run) -> bytes:
         data=_data(run),
         status=_status(run),
         absentees=_absentees(run),
-        verdict=found.verdict,
-        remarks=found.remarks,
+        verdict=conclusions.verdict,
+        remarks=conclusions.remarks,
         comparison=figures.comparison(run),
         same_rows=figures.same_rows(run),
         score=partial(score_text, metric=run.metric),

@@ -22,7 +22,7 @@ _ABSENT = "–"  # in a config that has no such key
 
 
 def settings_of(runs: Sequence[Run]) -> list[Settings]:
-    """For each run the settings by which it is told from the others, but for the seed."""
+    """The settings, without the seed, by which each run is told from the others."""
     flat = [_flat(_config(run)) for run in runs]
     keys = [key for key in sorted({key for one in flat for key in one}) if key != "seed"]
     differ = [key for key in keys if len({one.get(key, _ABSENT) for one in flat}) > 1]
@@ -68,11 +68,11 @@ def _config(run: Run) -> dict[str, Any]:
 
 
 def _flat(values: Mapping[str, Any], head: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for key, value in values.items():
         path = f"{head}{key}"
         if isinstance(value, dict):
-            found |= _flat(value, f"{path}.")
+            flat |= _flat(value, f"{path}.")
         else:
-            found[path] = "null" if value is None else str(value)
-    return found
+            flat[path] = "null" if value is None else str(value)
+    return flat

@@ -257,7 +257,7 @@ def _describe_pooled_values(contest: Contest) -> str:
 
 
 def _at_home(baselines: BaselineScores, models: Models, num_test_rows: int | None) -> str:
-    """Of a common model: whether clients do better alone where they need it, on their own rows."""
+    """A sentence where clients do better alone on their own rows than with the common model."""
     own, ours = baselines.local_own, baselines.federated
     if models != "common" or own is None or ours is None:
         return ""

@@ -60,7 +60,7 @@ def unread(fitted: Fitted, x: NDArray[np.float64]) -> Iterator[tuple[Column, int
 
 
 def unread_sentence(column: Column, count: int) -> str:
-    """Of `unread`, and what to do about it."""
+    """A sentence on the values that `unread` has found, with what to do about it."""
     return (
         f"{count} {'row has a value' if count == 1 else 'rows have values'} of {column.name} that the "
         "model is not told: the training part has no two different ones, and no range of it is "

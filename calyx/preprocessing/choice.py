@@ -42,22 +42,22 @@ class Choice:
 def choose(written: WrittenPreprocessing, schema: Schema, phases: Sequence[str]) -> Choice:
     """What `auto` stands for in a run of these phases; any other preprocessing as it is written."""
     if written.name != AUTO:
-        return Choice(_named(written, written.name))
-    own = _named(written, "local")
+        return Choice(_name_columns(written, written.name))
+    own = _name_columns(written, "local")
     if not _learns(schema, own):
         return Choice(own)
     if why := _why_local(schema, phases):
         return Choice(own, why_local=why)
-    return Choice(_named(written, "federated"), is_default=True)
+    return Choice(_name_columns(written, "federated"), is_default=True)
 
 
 def fall_back(choice: Choice, why: str) -> Choice:
     """Each client's own constants after all, since sums lack; `why` is a clause."""
     cause = f"{why[:1].upper()}{why[1:]}. {FROM_SITES}"
-    return Choice(_named(choice.cfg, "local"), why_local=cause)
+    return Choice(_name_columns(choice.cfg, "local"), why_local=cause)
 
 
-def _named(
+def _name_columns(
     written: WrittenPreprocessing, name: Literal["local", "federated", "none"]
 ) -> PreprocessingConfig:
     values = {field.name: getattr(written, field.name) for field in fields(written)}

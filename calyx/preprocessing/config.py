@@ -11,7 +11,7 @@ Constants = tuple[float | None, float | None, float | None, float | None, float 
 
 @config
 class WrittenPreprocessing:
-    """As a person writes it: `auto` leaves to Calyx whose rows constants are fitted on."""
+    """The section as a person writes it: `auto` leaves to Calyx whose rows constants are fitted on."""
 
     name: Literal["auto", "local", "federated", "none"]
     numeric_imputation: Literal["median", "mode", "constant", "none"]
@@ -39,7 +39,7 @@ class WrittenPreprocessing:
 
 @config
 class PreprocessingConfig(WrittenPreprocessing):
-    """As a run carries it out; the width of a model's input follows from it and the schema."""
+    """The section as a run carries it out; with the schema it says how wide a model's input is."""
 
     name: Literal["local", "federated", "none"]
 

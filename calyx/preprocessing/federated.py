@@ -52,10 +52,10 @@ def find_lacking(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> 
         "categorical": coded,
         "ordinal": coded,
     }
-    found = [(c.name, i) for c in schema.columns for i in needed.get(c.kind, ()) if i in withheld]
-    if not found:
+    pairs = [(c.name, i) for c in schema.columns for i in needed.get(c.kind, ()) if i in withheld]
+    if not pairs:
         return ""
-    names, items = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
+    names, items = (list(dict.fromkeys(part)) for part in zip(*pairs, strict=True))
     return f"no site gives {join_names(items)} of {join_names(names, SHOWN)}"
 
 
@@ -96,17 +96,17 @@ def _fits(
 ) -> Iterator[tuple[ColumnFit, list[str]]]:
     known = {v.variable.columns: v for v in figures.variables}
     for i, column in enumerate(schema.columns):
-        found = known.get((i,))
-        if column.kind == "numeric" and found is not None:
-            yield _fit_numbers(found, column, cfg)
+        variable = known.get((i,))
+        if column.kind == "numeric" and variable is not None:
+            yield _fit_numbers(variable, column, cfg)
         else:
-            yield _fit(column, found, cfg), []
+            yield _fit(column, variable, cfg), []
 
 
-def _fit(column: Column, found: VariableFigures | None, cfg: PreprocessingConfig) -> ColumnFit:
+def _fit(column: Column, variable: VariableFigures | None, cfg: PreprocessingConfig) -> ColumnFit:
     fill = np.nan  # text, pixels: as they are
     if column.categories and cfg.categorical_imputation != "none":
-        mode = found.categories.mode if found and found.categories else None
+        mode = variable.categories.mode if variable and variable.categories else None
         is_mode = cfg.categorical_imputation == "mode" and mode is not None
         fill = mode if mode is not None and is_mode else unknown_category(column)
     return ColumnFit(fill, -np.inf, np.inf, 0.0, 1.0)
@@ -120,11 +120,11 @@ def unsure_modes(
         return
     known = {v.variable.columns: v for v in figures.variables}
     for i, column in enumerate(schema.columns):
-        found = known.get((i,))
-        counted = found.categories if found else None
-        if found is None or counted is None or counted.mode is not None:
+        variable = known.get((i,))
+        counted = variable.categories if variable else None
+        if variable is None or counted is None or counted.mode is not None:
             continue
-        if not (found.missing or column.may_be_missing):
+        if not (variable.missing or column.may_be_missing):
             continue
         why = "several are equally frequent"
         if counted.hidden:
@@ -141,11 +141,11 @@ def unsure_modes(
 
 
 def _fit_numbers(
-    found: VariableFigures, column: Column, cfg: PreprocessingConfig
+    variable: VariableFigures, column: Column, cfg: PreprocessingConfig
 ) -> tuple[ColumnFit, list[str]]:
-    name, numbers = found.variable.name, found.numbers
+    name, numbers = variable.variable.name, variable.numbers
     if numbers is None or numbers.moments is None:
-        return _of_range(found, column, cfg), [
+        return _of_range(variable, column, cfg), [
             f"{name} is scaled by its declared range: it has no sums."
         ]
     mean, sd = numbers.moments.mean, numbers.moments.sd
@@ -193,11 +193,11 @@ def _fill(numbers: Numbers, column: Column, cfg: PreprocessingConfig) -> float |
             return np.nan
 
 
-def _of_range(found: VariableFigures, column: Column, cfg: PreprocessingConfig) -> ColumnFit:
+def _of_range(variable: VariableFigures, column: Column, cfg: PreprocessingConfig) -> ColumnFit:
     """Constants without sums: the declared range becomes -1 … 1, its middle fills holes."""
-    low, high = found.variable.bounds or (-1.0, 1.0)
+    low, high = variable.variable.bounds or (-1.0, 1.0)
     middle, reach = (low + high) / 2, (high - low) / 2
-    given = {"constant": constant_fill(column, cfg), "none": np.nan}
-    fill = given.get(cfg.numeric_imputation, middle)
+    fills = {"constant": constant_fill(column, cfg), "none": np.nan}
+    fill = fills.get(cfg.numeric_imputation, middle)
     mean, scale = (0.0, 1.0) if cfg.scaling == "none" else (middle, reach)
     return ColumnFit(fill, -np.inf, np.inf, mean, scale)

@@ -97,35 +97,35 @@ def fit_by_config(schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -> Fi
 
 def _fit_by_config(column: Column, constants: Constants, cfg: PreprocessingConfig) -> ColumnFit:
     fill, low, high, mean, scale = constants
-    found = ColumnFit(
+    fitted = ColumnFit(
         np.nan if fill is None else fill,
         -np.inf if low is None else low,
         np.inf if high is None else high,
         0.0 if mean is None else mean,
         1.0 if scale is None else scale,
     )
-    if not _is_sound(found, column, cfg):
+    if not _is_sound(fitted, column, cfg):
         raise ConfigError(f"preprocessing.fitted has impossible values for {column.name}.")
-    return found
+    return fitted
 
 
-def _is_sound(found: ColumnFit, column: Column, cfg: PreprocessingConfig) -> bool:
+def _is_sound(fitted: ColumnFit, column: Column, cfg: PreprocessingConfig) -> bool:
     is_number = column.kind == "numeric"
     how = cfg.numeric_imputation if is_number else cfg.categorical_imputation
-    if not (column.kind in ("image", "text") or how == "none" or is_fill(found.fill, column, cfg)):
+    if not (column.kind in ("image", "text") or how == "none" or is_fill(fitted.fill, column, cfg)):
         return False
     if not is_number or column.low is None or column.high is None:
-        is_plain = (found.low, found.high) == (-np.inf, np.inf)
-        return is_plain and (found.mean, found.scale) == (0.0, 1.0)
+        is_plain = (fitted.low, fitted.high) == (-np.inf, np.inf)
+        return is_plain and (fitted.mean, fitted.scale) == (0.0, 1.0)
     width = column.high - column.low
-    if found.high - found.low < LEAST_SCALE * width:
+    if fitted.high - fitted.low < LEAST_SCALE * width:
         return False
-    if found.low > column.high or found.high < column.low:  # every value would become one
+    if fitted.low > column.high or fitted.high < column.low:  # every value would become one
         return False
     if cfg.scaling == "none":
-        return (found.mean, found.scale) == (0.0, 1.0)
-    is_inside = column.low <= found.mean <= column.high
-    return is_inside and LEAST_SCALE * width <= found.scale <= width
+        return (fitted.mean, fitted.scale) == (0.0, 1.0)
+    is_inside = column.low <= fitted.mean <= column.high
+    return is_inside and LEAST_SCALE * width <= fitted.scale <= width
 
 
 def constants_of(fitted: Fitted) -> tuple[Constants, ...]:

@@ -28,7 +28,7 @@ def figures_of(contents: Contents, counts: Mapping[str, Cells], rows: str) -> Fi
     schema, empty = contents.task.schema, f"no client of this round has {rows}"
     told = figures(schema, counts, empty=empty)
     if contents.is_localised:
-        told |= told.named(PERSONAL)
+        told |= told.with_prefix(PERSONAL)
     if contents.has_personal:
-        told |= figures(schema, counts, PERSONAL, empty).named(PERSONAL)
+        told |= figures(schema, counts, PERSONAL, empty).with_prefix(PERSONAL)
     return told

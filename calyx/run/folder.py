@@ -233,7 +233,7 @@ def claim(folder: Path) -> Path:
 
 
 @contextmanager
-def held(folder: Path, *, is_new: bool, key: str) -> Iterator[Path]:
+def hold(folder: Path, *, is_new: bool, key: str) -> Iterator[Path]:
     """A folder, and those above it, for as long as something is in them; `key` says who names it.
 
     One that must be new has another number behind its name where it is there already. What was

@@ -21,12 +21,12 @@ def own_run(run: str) -> str:
     return re.sub(r"(-fold-[0-9]+|-audit|-cv)$", "", run)
 
 
-def stacked(models: Sequence[Mapping[str, Array]]) -> Weights:
+def stack(models: Sequence[Mapping[str, Array]]) -> Weights:
     """The models of all folds under names of their own."""
     return {f"{i}/{name}": array for i, one in enumerate(models) for name, array in one.items()}
 
 
-def unstacked(weights: Mapping[str, Array], fold: int) -> Weights:
-    """One fold's model of `stacked`."""
+def unstack(weights: Mapping[str, Array], fold: int) -> Weights:
+    """One fold's model of `stack`."""
     head = f"{fold}/"
     return {k.removeprefix(head): v for k, v in weights.items() if k.startswith(head)}

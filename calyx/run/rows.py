@@ -105,11 +105,6 @@ class Split:
     validation: Count
     test: Count
 
-    @property
-    def total(self) -> int:
-        """All rows of the client."""
-        return self.train + self.validation + self.test
-
 
 @row
 class ClientRow:

@@ -48,8 +48,8 @@ class Tested:
         metric, empty = metric_name(self.schema), "no client has test rows"
         if not names:
             return None, "no client has a model of its own"
-        found = [self.counts[name] for name in names]
-        total = {k: np.sum([counts[k] for counts in found], axis=0) for k in found[0]}
+        sums = [self.counts[name] for name in names]
+        total = {k: np.sum([counts[k] for counts in sums], axis=0) for k in sums[0]}
         told = figures(self.schema, total, empty=empty)
         return told.values[metric], told.absent.get(metric)
 
@@ -86,13 +86,13 @@ class Baselines:
         return tuple(self.pooled.counts)
 
     def score_alone(self, name: str) -> Score:
-        """Of the model of one client's rows, on everybody's test rows."""
+        """The score on everybody's test rows of the model that one client's rows have trained."""
         if name in self.failed:
             return None, self.failed[name]
         return self.local[name].score(self.names)
 
     def score_own(self, names: tuple[str, ...]) -> Score:
-        """Of the models of the clients `names`, each on its own test rows, all rows together."""
+        """The score of the own models of the clients `names`, each on its own test rows, all together."""
         lacking = [name for name in names if name in self.failed]
         if lacking:
             return None, f"{lacking[0]} has no model alone: {self.failed[lacking[0]]}"
@@ -137,7 +137,7 @@ class Question:
 
 
 def question_of(plan: Plan, epochs: int) -> Question:
-    """Of the baselines of a run: models that are trained to their end, for `epochs` at most."""
+    """What the baselines of a run are asked: models trained to their end, for `epochs` at most."""
     early_stopping = EarlyStopping(patience=PATIENCE, min_delta=0.0)
     training = replace(plan.run.training, epochs=epochs, early_stopping=early_stopping)
     return Question(plan.terms, training, plan.preprocessing, over_of(plan.run.privacy), plan.sites)
@@ -233,7 +233,8 @@ def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, nam
 
 
 def _participants(question: Question) -> list[ClientData]:
-    return [prepare_rows(question.terms, site.name, site.data_dir) for site in question.sites]
+    terms, cfg = question.terms, question.preprocessing
+    return [prepare_rows(terms, cfg, site.name, site.data_dir) for site in question.sites]
 
 
 def scores_of(baselines: Baselines, federated: Federated) -> BaselineScores:

@@ -172,6 +172,6 @@ def run_client(content: bytes, metadata: Metadata, context: Context) -> Answer:
     started = time.monotonic()
     # Packed by the engine itself a moment ago.
     message = rebuild_message(metadata, pickle.loads(content))  # noqa: S301
-    with journal.listening() as notes:
+    with journal.collect_notes() as notes:
         reply = app(message, context)
     return Answer(reply, context.state, list(notes), time.monotonic() - started)

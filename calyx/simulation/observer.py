@@ -48,10 +48,8 @@ class Observer:
         if question and (question.model == "none" or (question.is_of_round and "fold" in fields)):
             return
         if question or note.kind == "data":
-            values = gather(ClientRow, {"round": 0} | fields)
-            self._rows.append(
-                ClientRow(kind=note.kind, client=client, seconds=round(seconds, 4), **values)
-            )
+            own = {"kind": note.kind, "client": client, "seconds": round(seconds, 4)}
+            self._rows.append(ClientRow(**gather(ClientRow, {"round": 0} | fields | own)))
             return
         message = str(fields.pop("message"))
         if (client, message) in self._said:

@@ -177,7 +177,7 @@ def plan(
         progress("reading", number, len(left))
         site = read_site(node_config(name, run.client))
         try:
-            prepared = prepare_rows(checked.terms, name, site.data_dir)
+            prepared = prepare_rows(checked.terms, checked.preprocessing, name, site.data_dir)
             check_folds(run.cv.k, split_of(prepared.raw["train"]))
             notes += [(name, note) for note in describe(prepared)]
             sizes.append(len(prepared.parts["train"]))

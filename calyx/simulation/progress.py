@@ -11,4 +11,4 @@ class Progress(Protocol):
 
 
 def silent(what: str, done: int, total: int, detail: str = "") -> None:
-    """For who does not want to know."""
+    """Tell nobody how far something is."""

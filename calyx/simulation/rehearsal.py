@@ -28,6 +28,7 @@ from calyx.model.evaluation import evaluate
 from calyx.model.makeup import Makeup, find_left_behind, makeup_of
 from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import Weights, hash_weights, initial_model, weights_of
+from calyx.preprocessing.config import PreprocessingConfig
 from calyx.run.order import Terms
 from calyx.simulation.planning import Plan
 from calyx.simulation.trial import (
@@ -65,6 +66,7 @@ class Rehearsal:
     """What a worker is asked: a run, its clients, and whether it trains."""
 
     terms: Terms
+    preprocessing: PreprocessingConfig
     training: TrainingConfig
     clip: float  # of the section `privacy`
     sites: tuple[Site, ...]
@@ -101,14 +103,14 @@ def rehearse(pool: WorkerPool, plan: Plan) -> Found:
     not travel, where too few clients can make a step, and where a model cannot be evaluated. A worker
     that dies of it says nothing here: the run itself says what of its clients fails.
     """
-    found: list[Found] = []
+    answers: list[Found] = []
 
     def on_result(index: int, result: Result) -> None:
         if isinstance(result, Done):
-            found.append(result.value)
+            answers.append(result.value)
 
     pool.run([Job(0, look, (rehearsal_of(plan),))], _PATIENCE_S, on_result)
-    for one in found:
+    for one in answers:
         if one.refused:
             raise ConfigError(one.refused)
         return one
@@ -121,6 +123,7 @@ def rehearsal_of(plan: Plan) -> Rehearsal:
     replies = required_replies(run.min_replies, run.cohort_size or len(plan.task.clients))
     return Rehearsal(
         plan.terms,
+        plan.preprocessing,
         run.training,
         privacy.clip,
         plan.sites,
@@ -130,7 +133,7 @@ def rehearsal_of(plan: Plan) -> Rehearsal:
 
 
 def look(asked: Rehearsal) -> Found:
-    """In a worker: the rehearsal itself."""
+    """Rehearse in a worker process."""
     try:
         if not asked.is_trained:
             return Found(said=tuple(_rows(asked)))
@@ -144,7 +147,8 @@ def look(asked: Rehearsal) -> Found:
 def _try_out(asked: Rehearsal, said: tuple[str, ...]) -> Found:
     """What comes of the model on the clients' rows. Raises ConfigError."""
     terms = asked.terms
-    people = [prepare_rows(terms, site.name, site.data_dir) for site in asked.sites]
+    cfg = asked.preprocessing
+    people = [prepare_rows(terms, cfg, site.name, site.data_dir) for site in asked.sites]
     people.sort(key=lambda person: -len(person.parts["train"]))
     task, width = people[0].task, people[0].num_inputs
     models = [initial_model(task, width, terms.seed) for _ in range(2)]
@@ -193,7 +197,7 @@ def _rows(asked: Rehearsal) -> list[str]:
     terms = asked.terms
     site = min(
         asked.sites,
-        key=lambda site: len(prepare_rows(terms, site.name, site.data_dir).raw["train"]),
+        key=lambda site: len(read_rows(terms, site.name, site.data_dir).parts["train"]),
     )
     version = read_rows(terms, site.name, site.data_dir).version
     if read_again(terms, site.name, site.data_dir).version != version:
@@ -259,7 +263,7 @@ def _check_repeats(trial: Trial, rows: Part, trained: nn.Module) -> list[str]:
 
 
 def _explain_cut(clip: float, makeup: Makeup, after: Weights) -> tuple[str, ...]:
-    """Of buffers that one batch moves beyond privacy.clip, to which all that is sent is cut."""
+    """Sentences on buffers that one batch moves beyond privacy.clip, to which all that is sent is cut."""
     ways = {k: float(np.abs(after[k] - makeup.weights[k]).max(initial=0)) for k in makeup.still}
     return tuple(
         f"One batch moves the model's {name} by {way:g}, and what is sent of a round is cut to "

@@ -170,7 +170,7 @@ def _keep_beginnings(plan: Plan, folder: RunFolder) -> None:
         where = Beginning(folder.path / "clients", run, site.name)
         if not where.path.exists():
             rows = read_rows(plan.terms, site.name, site.data_dir)
-            begin(where, rows, plan.terms.preprocessing)
+            begin(where, rows, plan.preprocessing)
 
 
 class _Onlooker:

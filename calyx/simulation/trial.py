@@ -81,13 +81,13 @@ def unable_clients(trial: Trial, people: Sequence[ClientData]) -> list[Unable]:
         failed |= {
             n: why for n in numbers if n not in told and (why := _why_not(trial, kinds[n], n))
         }
-    found: list[Unable] = []
+    unable: list[Unable] = []
     for number in sorted(failed, reverse=True):
-        known = {name for one in found for name in one.clients}
+        known = {name for one in unable for name in one.clients}
         names = tuple(p.name for p in kinds[number] if p.name not in known)
         if names:
-            found.append(Unable(names, _sentence(trial, names, number, failed[number])))
-    return found
+            unable.append(Unable(names, _sentence(trial, names, number, failed[number])))
+    return unable
 
 
 def _kinds(trial: Trial, people: Sequence[ClientData]) -> dict[int, list[ClientData]]:
@@ -250,13 +250,13 @@ def _are_probabilities(outputs: Tensor) -> bool:
 
 
 def _outputs(model: nn.Module, rows: Part, schema: Schema) -> Tensor:
-    """As evaluation and prediction ask for them."""
+    """The model's outputs as evaluation and prediction ask for them."""
     model.eval()
     with global_scope(0, "evaluation"), torch.no_grad():
         output = model(torch.tensor(rows.x))
     check_output(output, len(rows), schema)
-    found: Tensor = output.double()
-    return found
+    outputs: Tensor = output.double()
+    return outputs
 
 
 def check_objective(trial: Trial, terms: Terms, makeup: Makeup, person: ClientData) -> None:

@@ -61,7 +61,7 @@ _telling: ContextVar[Callable[[Any], None] | None] = ContextVar("telling", defau
 
 
 def tell(value: object) -> None:
-    """From within a job: how far it is, to whom has given it to a pool; else to nobody."""
+    """Tell from within a job how far it is; outside of a pool, nobody is told."""
     said = _telling.get()
     if said is not None:
         said(value)

@@ -94,14 +94,14 @@ class Survey:
 
     def counts(self) -> tuple[Count, ...]:
         """Everything, as the vector names it: of each sample its blocks, and who withheld an item."""
-        found = []
+        counts = []
         for sample in self.samples:
             blocks = self.blocks(sample)
-            found += [Count(f"{sample}/{b.name}", b.size, b.maximum) for b in blocks]
-            found.append(Count(f"{sample}/{WITHHELD}", len(ITEMS)))
+            counts += [Count(f"{sample}/{b.name}", b.size, b.maximum) for b in blocks]
+            counts.append(Count(f"{sample}/{WITHHELD}", len(ITEMS)))
         if self.is_weighed:
-            found.append(Count(SITES_BY_ROWS, POWERS, 1))
-        return tuple(found)
+            counts.append(Count(SITES_BY_ROWS, POWERS, 1))
+        return tuple(counts)
 
 
 def _blocks(schema: Schema) -> list[Block]:

@@ -84,7 +84,7 @@ def measure_categories(
     missing, counts = int(sizes[0]), sizes[1:-1]
     present = n - missing
     holes = shares_of(np.array([missing, present - unseen]), minimum, unseen)
-    found: Arrays = {
+    cells: Arrays = {
         "missing": sizes[:1],
         "coded": np.array([suppress_part(min(coded, missing), missing, minimum)]),
         "absent": np.array([np.isnan(raw).all()]),
@@ -97,13 +97,13 @@ def measure_categories(
         "hidden": np.array([unseen > 0]),
     }
     shares = _shares(counts, present, unseen, minimum)
-    found |= {"share_category": shares.values, "margin_category": shares.margins}
-    found["rows_category"] = shares.rows
-    return found | _by_class(shown, unseen, classes, minimum)
+    cells |= {"share_category": shares.values, "margin_category": shares.margins}
+    cells["rows_category"] = shares.rows
+    return cells | _by_class(shown, unseen, classes, minimum)
 
 
 def _shares(counts: Cells, present: int, unseen: int, minimum: int) -> Shares:
-    """Of each category in the rows that have a value; `unseen` of them may be of any category."""
+    """The share of each category in the rows that have a value, of which `unseen` may be of any category."""
     total = coarse(present, minimum)
     values = np.array([coarse(int(c), minimum) for c in counts]) / max(total, 1)
     margin = (unseen + (minimum if minimum > 1 else 0)) / max(total, 1)

@@ -58,19 +58,19 @@ def measure(
     Items that are not allowed, and samples of fewer rows than `minimum`, are zero, and `withheld`
     says so.
     """
-    found = {}
+    own_blocks = {}
     for sample in survey.samples:
         table, blocks = samples[sample], survey.blocks(sample)
         own = _sample(table, survey, minimum) if len(table) >= minimum else {}
         for block in blocks:
             cells = own[block.name] if own and block.item in allowed else np.zeros(block.size, int)
             kind = object if block.is_wide else np.int64
-            found[f"{sample}/{block.name}"] = cells.astype(kind).reshape(-1)
+            own_blocks[f"{sample}/{block.name}"] = cells.astype(kind).reshape(-1)
         absent = [not own or item not in allowed for item in ITEMS]
-        found[f"{sample}/{WITHHELD}"] = np.array(absent, dtype=np.int64)
+        own_blocks[f"{sample}/{WITHHELD}"] = np.array(absent, dtype=np.int64)
     if survey.is_weighed:
-        found[SITES_BY_ROWS] = site_by_rows(samples, ALL, minimum) * int("rows" in allowed)
-    return found
+        own_blocks[SITES_BY_ROWS] = site_by_rows(samples, ALL, minimum) * int("rows" in allowed)
+    return own_blocks
 
 
 def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
@@ -81,33 +81,33 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
     shown, is_hidden = suppress(labels, minimum)
     rows = _Rows(table, schema, minimum, labels, shown == labels)
     parts = [_variable(v, rows) for v in variables(schema)]
-    found: Arrays = {
+    cells: Arrays = {
         name: np.concatenate([np.atleast_1d(p[name]) for p in parts if name in p] or [np.zeros(0)])
         for name in dict.fromkeys(key for part in parts for key in part)
     }
-    found["rows"] = np.array([n])
+    cells["rows"] = np.array([n])
     repeated = n - len(np.unique(row_hashes(table)))
     told, is_open = suppress(np.array([repeated, n - repeated]), minimum)
     most = minimum - 1 if repeated < minimum else n
-    found["duplicates"], found["duplicates_open"] = told[:1], np.array([most * is_open])
+    cells["duplicates"], cells["duplicates_open"] = told[:1], np.array([most * is_open])
     if schema.classes:
-        found["labels"], found["hidden_labels"] = shown, np.array([is_hidden])
-        found["hidden_label_rows"] = np.array([n - shown.sum()])
-        found["powers_label"] = powers(shares_of(labels, minimum))
-    found["powers_missing"] = _powers(found, "missing", np.full(len(found["missing"]), n), minimum)
-    if "share_category" in found:
-        found["powers_category"] = _powers(found, "category", found["rows_category"], minimum)
-    if "mean" in found:
-        found["spread_mean"] = found.pop("mean").reshape(-1, 3).T
-        means = found.pop("share_mean").astype(np.float64)
-        behind = np.array([coarse(int(count), minimum) for count in found["present"]])
-        found["powers_mean"] = powers(Shares(means, np.zeros(len(means)), behind, 1))
-    return found
+        cells["labels"], cells["hidden_labels"] = shown, np.array([is_hidden])
+        cells["hidden_label_rows"] = np.array([n - shown.sum()])
+        cells["powers_label"] = powers(shares_of(labels, minimum))
+    cells["powers_missing"] = _powers(cells, "missing", np.full(len(cells["missing"]), n), minimum)
+    if "share_category" in cells:
+        cells["powers_category"] = _powers(cells, "category", cells["rows_category"], minimum)
+    if "mean" in cells:
+        cells["spread_mean"] = cells.pop("mean").reshape(-1, 3).T
+        means = cells.pop("share_mean").astype(np.float64)
+        behind = np.array([coarse(int(count), minimum) for count in cells["present"]])
+        cells["powers_mean"] = powers(Shares(means, np.zeros(len(means)), behind, 1))
+    return cells
 
 
-def _powers(found: Arrays, what: str, rows: NDArray[np.generic], minimum: int) -> Cells:
-    """Of the shares that all variables left under this name, which are taken out."""
-    values, margins = (found.pop(f"{key}_{what}").astype(np.float64) for key in ("share", "margin"))
+def _powers(cells: Arrays, what: str, rows: NDArray[np.generic], minimum: int) -> Cells:
+    """Take out the shares that all variables have left under this name; returns sums of their powers."""
+    values, margins = (cells.pop(f"{key}_{what}").astype(np.float64) for key in ("share", "margin"))
     return powers(Shares(values, margins, rows.astype(np.float64), minimum))
 
 
@@ -127,16 +127,16 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
     values = regrouped.values
     missing = int(np.isnan(values).sum())
     told = suppress_part(coded, missing, minimum)
-    found: Arrays = {
+    cells: Arrays = {
         "missing": np.array([missing]),
         "coded": np.array([told]),
         "coded_open": np.array([(minimum - 1) * (told != coded)]),
         "absent": np.array([np.isnan(raw).all()]),
     }
     holes = shares_of(np.array([missing, n - missing]), minimum)
-    found["share_missing"] = holes.values[:1]
+    cells["share_missing"] = holes.values[:1]
     moved = minimum / n if regrouped.is_changed else 0.0
-    found["margin_missing"] = holes.margins[:1] + moved
+    cells["margin_missing"] = holes.margins[:1] + moved
     more = {}
     if variable.bounds is not None:
         more = measure_numbers(variable.bounds, regrouped, _beside(rows))
@@ -150,8 +150,8 @@ def _variable(variable: Variable, rows: _Rows) -> Arrays:
     blank = np.zeros(len(rows.labels), dtype=np.int64)
     more = {"class_missing": blank, "class_total": blank} | more
     more["shown_marks"] = np.array([more["class_total"].any()])
-    found |= _target_sums(values, variable, rows, regrouped.is_changed)
-    return found | more | {"hidden": np.array([is_hidden])}
+    cells |= _target_sums(values, variable, rows, regrouped.is_changed)
+    return cells | more | {"hidden": np.array([is_hidden])}
 
 
 def _has_codes(column: Column) -> bool:
@@ -184,7 +184,7 @@ def _near(share: NDArray[np.generic], variable: Variable) -> NDArray[np.float64]
 def _target_sums(
     values: NDArray[np.float64], variable: Variable, rows: _Rows, is_hidden: bool
 ) -> Arrays:
-    """Of a regression: the target by missing, and by category; nothing where rows are hidden."""
+    """Sums of a regression's target by missing, and by category; nothing where rows are hidden."""
     target, known = target_of(rows.schema), variable.categories
     if target is None or target.bounds is None:
         return {}
@@ -194,12 +194,12 @@ def _target_sums(
         groups[values == category] = place + 1
     is_told = not is_hidden and is_safe(y, target.bounds)
     at = groups if is_told else np.full(len(groups), -1)  # of no group
-    found = target_sums(y, at, len(known), target.bounds)
-    return found | {"shown_target": np.array([is_told])}
+    sums = target_sums(y, at, len(known), target.bounds)
+    return sums | {"shown_target": np.array([is_told])}
 
 
 def target_sums(y: Values, groups: Cells, count: int, bounds: Bounds) -> Arrays:
-    """Of a target y [N] its rows, Σ and Σ of squares, as they are told, by `groups` [N].
+    """Rows, Σ and Σ of squares of a target y [N] by `groups` [N], to the digits that are told.
 
     0 is missing, 1 … J are the `count` categories, J + 1 is what is none of them, and a row of -1 is
     in no sum. `bounds` are the target's.

@@ -64,8 +64,8 @@ def _above_low(values: Values, bounds: Bounds) -> Scatter:
     for part in _parts(_scale(values, bounds)):
         total += exact_sum(part, STEPS)
         square += exact_square_sum(part, 2 * STEPS)
-    found = scatter_of(len(values), total, square)
-    return replace(found, total=max(0, found.total - len(values) * low))
+    scatter = scatter_of(len(values), total, square)
+    return replace(scatter, total=max(0, scatter.total - len(values) * low))
 
 
 def _low(bounds: Bounds) -> int:
@@ -101,10 +101,10 @@ class Moved:
 def share_place(share: float) -> NDArray[np.int64]:
     """[SHARES] 1 in the place of the least bound that holds `share`; zeros for none."""
     bounds = share_bounds()
-    found = np.zeros(SHARES, dtype=np.int64)
+    place = np.zeros(SHARES, dtype=np.int64)
     if share > 0:
-        found[max(0, int((bounds >= share).sum()) - 1)] = 1
-    return found
+        place[max(0, int((bounds >= share).sum()) - 1)] = 1
+    return place
 
 
 def share_bounds() -> Values:

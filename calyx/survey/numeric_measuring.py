@@ -46,7 +46,7 @@ def measure_numbers(bounds: Bounds, counted: Regrouped, beside: Beside) -> Array
     total, square = power_sums(common.values, bounds)
     cells = group(values, bounds, beside.minimum)
     size = Fraction(2) ** (2 * unit(bounds))
-    found: Arrays = {
+    sums: Arrays = {
         "outside": np.array([(counted.values < low).sum(), (counted.values > high).sum()]),
         "present": np.array([len(values)]),
         "sum": wide(total),
@@ -64,8 +64,8 @@ def measure_numbers(bounds: Bounds, counted: Regrouped, beside: Beside) -> Array
         "share_mean": np.array([mean[0] / 2**MEAN_STEPS if mean[2] else np.nan]),
     }
     if beside.target is not None:
-        return found | _with_target(common.values, inside, bounds, beside)
-    return found | _by_class(common.values, inside, np.isnan(counted.values), bounds, beside)
+        return sums | _with_target(common.values, inside, bounds, beside)
+    return sums | _by_class(common.values, inside, np.isnan(counted.values), bounds, beside)
 
 
 def wide(*values: int) -> NDArray[np.object_]:

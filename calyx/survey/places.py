@@ -83,11 +83,11 @@ def _grain(values: Values, width: float) -> int:
 
 def tables(of: Groups, columns: int) -> Cells:
     """[2, L, B] rows by the place in which their cell begins, and in which it ends."""
-    found = np.zeros(shape(columns), dtype=np.int64)
-    _, levels, bins = found.shape
+    counts = np.zeros(shape(columns), dtype=np.int64)
+    _, levels, bins = counts.shape
     for level in range(levels):
         finer = FACTOR ** (levels - 1 - level)
         for side, places in enumerate((of.first, of.last)):
             # Rows as float64 are exact below 2^53.
-            found[side, level] = np.bincount(places // finer % bins, of.rows, bins)
-    return found
+            counts[side, level] = np.bincount(places // finer % bins, of.rows, bins)
+    return counts

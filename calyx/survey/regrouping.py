@@ -1,4 +1,4 @@
-"""Of numbers, rows of small groups are counted in another group, before anything is counted.
+"""Rows of small groups of numbers are moved to another group, before anything is counted.
 
 A numeric variable's rows are present, missing, below or above its range. A group of fewer rows than the
 minimum would be told by the sizes of the others, so that its rows join one that is large enough.

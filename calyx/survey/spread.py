@@ -37,7 +37,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Shares:
-    """One site's: NaN where it has none, each right to its margin, and made of so many rows."""
+    """The shares of one site: NaN where it has none, each right to its margin, and made of so many rows."""
 
     values: Values  # [P] 0 … 1
     margins: Values  # [P]

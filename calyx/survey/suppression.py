@@ -58,11 +58,11 @@ def suppress_crossed(
     while classes.any():
         shown = _safe_groups(table, labels, groups, classes, minimum)
         if shown.any():
-            found: Cells = np.where(np.outer(shown, classes), table, 0)
+            kept: Cells = np.where(np.outer(shown, classes), table, 0)
             axis = 0 if len(table) == 1 else 1
-            is_whole = (found == table).all()
-            is_telling = is_whole or found.any(axis=axis).sum() > 1
-            return found if is_telling else np.zeros_like(table)
+            is_whole = (kept == table).all()
+            is_telling = is_whole or kept.any(axis=axis).sum() > 1
+            return kept if is_telling else np.zeros_like(table)
         cells = np.vstack([table[groups], labels - table[groups].sum(axis=0)])
         most = np.iinfo(np.int64).max
         least = np.where(cells > 0, cells, most).min(axis=0)

@@ -69,13 +69,13 @@ class Variable:
 @lru_cache(maxsize=16)
 def variables(schema: Schema) -> tuple[Variable, ...]:
     """All variables of a schema: its columns in order, its image, a regression's target."""
-    found, pixels = [], []
+    columns, pixels = [], []
     for i, column in enumerate(schema.columns):
         if column.kind == "image":
             pixels.append(i)
             continue
         is_number = column.kind == "numeric"
-        found.append(
+        columns.append(
             Variable(
                 column.name,
                 (i,),
@@ -87,16 +87,16 @@ def variables(schema: Schema) -> tuple[Variable, ...]:
             )
         )
     if pixels:
-        first, taken = schema.columns[pixels[0]], {v.name for v in found}
+        first, taken = schema.columns[pixels[0]], {v.name for v in columns}
         if schema.target is not None:
             taken.add(schema.target.name)
         name = next(n for n in _image_names() if n not in taken)
         shown = Variable(name, tuple(pixels), "mean pixel", first.low, first.high, role="image")
-        found.append(shown)
+        columns.append(shown)
     if schema.target is not None:
         of = schema.target
-        found.append(Variable(of.name, (), low=of.low, high=of.high, role="target", target=of))
-    return tuple(found)
+        columns.append(Variable(of.name, (), low=of.low, high=of.high, role="target", target=of))
+    return tuple(columns)
 
 
 def _image_names() -> Iterator[str]:

@@ -37,8 +37,8 @@ def cause_of(error: BaseException, task: Task | type[Task] | None = None) -> str
 def place_of(task: Task | type[Task], method: str) -> str:
     """`fleet/task.py, line 31`: where a task's method begins; "" where that cannot be told."""
     try:
-        found = inspect.unwrap(getattr(_class(task), method))
-        return _place(inspect.getfile(found), found.__code__.co_firstlineno)
+        function = inspect.unwrap(getattr(_class(task), method))
+        return _place(inspect.getfile(function), function.__code__.co_firstlineno)
     except (AttributeError, OSError, TypeError):
         return ""
 
@@ -62,9 +62,9 @@ def _line(frames: list[tuple[FrameType, int]], task: Task | type[Task] | None) -
     # What has called us, such as a script of the user's, is not what we have called.
     ours = max((i for i, name in enumerate(modules) if name.partition(".")[0] in _OURS), default=-1)
     others = [i for i in range(ours + 1, len(frames)) if _is_foreign(frames[i][0])]
-    for found in (of_task, others):
-        if found:
-            frame, line = frames[found[-1]]
+    for some_frames in (of_task, others):
+        if some_frames:
+            frame, line = frames[some_frames[-1]]
             return _place(frame.f_code.co_filename, line)
     in_model = any(_is_model(frame) for frame, _ in frames)
     return place_of(task, "model") if task is not None and in_model else ""

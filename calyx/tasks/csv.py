@@ -166,16 +166,16 @@ class Csv:
 
     def warnings_of(self, data_dir: Path) -> list[str]:
         """What whoever starts a simulation should know of the folder. Raises DataError for copies."""
-        found = parts_by_name(self.clients)
+        sentences = parts_by_name(self.clients)
         folders = list(part_folders(data_dir).values())
         for folder in dict.fromkeys([data_dir, *folders]):
             left = describe_left_out(folder, folders)
-            found += [f"{left}."] if left else []
+            sentences += [f"{left}."] if left else []
         for folder in folders or [data_dir]:
             if self._cfg.schema.client is None:
                 files = files_by_client(folder)
-                found += copies({name: files[name] for name in self.clients if name in files})
-        return found
+                sentences += copies({name: files[name] for name in self.clients if name in files})
+        return sentences
 
     def read_inputs(self, path: Path) -> Rows:
         """The rows of a file without a target. Raises DataError."""
@@ -218,7 +218,7 @@ class Csv:
 
     def tables(self, path: Path) -> dict[str | None, Table]:
         """A file's rows by client, or all under None; read in pieces. Raises DataError."""
-        schema, found = self._cfg.schema, dict[str | None, list[Table]]()
+        schema, pieces_by_client = self._cfg.schema, dict[str | None, list[Table]]()
         deciding = SplitReader(path, schema, self.dialect)
         beside = [name for name in (schema.client, deciding.column) if name is not None]
         names = [*schema.columns, schema.target.name, *beside]
@@ -234,7 +234,7 @@ class Csv:
                 rows = place[own[is_read[own]]]
                 part = replace(table.take(rows), unlabelled=len(own) - len(rows))
                 strange_here = strange.of(rows.tolist())
-                found.setdefault(client, []).append(replace(part, strange=strange_here))
+                pieces_by_client.setdefault(client, []).append(replace(part, strange=strange_here))
         header, used = read_header(path, self.dialect), set(names)
         unread = tuple(printable(name, 40) for name in header if name not in used)
         beside_by = {}
@@ -242,7 +242,7 @@ class Csv:
             beside_by = find_repeating(path, names, schema, self.dialect)
         return {
             client: replace(join_pieces(pieces), unread=unread, repeating=beside_by.get(client, ()))
-            for client, pieces in found.items()
+            for client, pieces in pieces_by_client.items()
         }
 
 
@@ -267,8 +267,8 @@ def _no_file(folder: Path, client: str) -> DataError:
 
 def _state(path: Path) -> tuple[int, ...]:
     """What tells that a file has changed: two times in ns, its bytes, its inode."""
-    found = path.stat()
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+    status = path.stat()
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 @lru_cache(maxsize=4)  # a simulation's clients may share one file, or one a part
@@ -277,7 +277,7 @@ def _tables(reader: _Reader, path: Path, state: tuple[int, ...]) -> dict[str | N
 
 
 def _clients(folder: Path, schema: SchemaConfig) -> list[str]:
-    """Of a benchmark's own folders train/, validation/ and test/: the clients in any of them."""
+    """The clients of a folder, or of any of its folders train/, validation/ and test/."""
     folders = part_folders(folder)
     check_folders(folders, schema)
     return clients_in(list(folders.values()) or [folder], schema.client, dialect_of(schema))

@@ -1,4 +1,7 @@
-"""A task whose rows are one installed data set, dealt to clients that do not exist in nature."""
+"""A task whose rows are one installed data set, dealt to clients that do not exist in nature.
+
+See docs/decisions/0070.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache

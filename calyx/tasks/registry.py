@@ -42,10 +42,10 @@ def load_class(kind: Literal["task", "strategy"], name: str) -> Any:  # noqa: AN
 
 def load_point(kind: Kind, name: str) -> Any:  # noqa: ANN401 - what it is, the caller looks at
     """What the entry point `name` of a kind names. Raises ConfigError that lists what is installed."""
-    found = entry_points(group=GROUPS[kind])
-    named = [point for point in found if point.name == name]
+    points = entry_points(group=GROUPS[kind])
+    named = [point for point in points if point.name == name]
     if not named:
-        installed = ", ".join(sorted(found.names))
+        installed = ", ".join(sorted(points.names))
         raise ConfigError(f"There is no {kind} {name!r}; installed: {installed}.")
     if len({point.value for point in named}) > 1:
         packages = " and ".join(sorted(p.dist.name if p.dist else p.value for p in named))

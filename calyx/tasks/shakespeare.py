@@ -113,11 +113,11 @@ def speeches_by_role(text: str) -> dict[str, list[str]]:
     The first line of a speech names its role. Names are lowered and hyphenated: "First Citizen"
     and "FIRST CITIZEN" are first-citizen. One of two plays' roles of one name is both.
     """
-    found: dict[str, list[str]] = defaultdict(list)
+    speeches: dict[str, list[str]] = defaultdict(list)
     for block in text.strip().split("\n\n"):
         role, _, speech = block.strip("\n").partition("\n")
-        found[re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-")].append(speech + "\n")
-    return dict(found)
+        speeches[re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-")].append(speech + "\n")
+    return dict(speeches)
 
 
 def read_speeches(speeches: list[str]) -> Table:

@@ -44,14 +44,14 @@ class Described:
     is_authority: bool  # signs others
 
     def days_left(self, now: datetime) -> float:
-        """Until it ends; negative when it has ended."""
+        """Days until the certificate ends; negative when it has ended."""
         return (self.ends - now).total_seconds() / 86400
 
 
 def has_identifier(certificate: Path) -> bool:
     """Whether it has the key identifier that Python 3.13 and other strict verifiers ask for."""
-    found = read_certificate(certificate).extensions
-    return any(isinstance(one.value, x509.SubjectKeyIdentifier) for one in found)
+    extensions = read_certificate(certificate).extensions
+    return any(isinstance(one.value, x509.SubjectKeyIdentifier) for one in extensions)
 
 
 def check_pair(certificate: Path, key: Path) -> None:
@@ -69,10 +69,10 @@ def check_signed(certificate: Path, authority: Path) -> None:
 def is_of_authority(presented: str, authority: Path) -> bool:
     """Whether a server's certificate (PEM, from a handshake) is the authority's, ended or not."""
     try:
-        found = x509.load_pem_x509_certificate(presented.encode())
+        certificate = x509.load_pem_x509_certificate(presented.encode())
     except ValueError:
         return False
-    return _is_issued(found, read_certificate(authority))
+    return _is_issued(certificate, read_certificate(authority))
 
 
 def _is_issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -85,22 +85,24 @@ def _is_issued(certificate: x509.Certificate, authority: x509.Certificate) -> bo
 
 def describe(path: Path) -> Described:
     """What a certificate says. Raises UserError."""
-    found = read_certificate(path)
+    certificate = read_certificate(path)
     try:
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         hosts = tuple(str(name.value) for name in names)
     except x509.ExtensionNotFound:
         hosts = ()
     try:
-        is_authority = found.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        is_authority = certificate.extensions.get_extension_for_class(
+            x509.BasicConstraints
+        ).value.ca
     except x509.ExtensionNotFound:
         is_authority = False
     return Described(
-        found.subject.rfc4514_string(),
+        certificate.subject.rfc4514_string(),
         hosts,
-        found.not_valid_before_utc,
-        found.not_valid_after_utc,
-        found.fingerprint(SHA256()).hex(),
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+        certificate.fingerprint(SHA256()).hex(),
         is_authority,
     )
 
@@ -125,9 +127,9 @@ def make_node_key(name: str, folder: Path) -> None:
     key = ec.generate_private_key(CURVE)
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     folder.mkdir(parents=True, exist_ok=True)
-    private, given = node_files(name, folder)
+    private, public_file = node_files(name, folder)
     write_whole(private, private_pem(key), PRIVATE_MODE)
-    write_whole(given, public, 0o644)
+    write_whole(public_file, public, 0o644)
 
 
 def node_files(name: str, folder: Path) -> tuple[Path, Path]:

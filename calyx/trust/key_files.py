@@ -88,7 +88,7 @@ def make_key(kind: Kind, name: str, folder: Path) -> PublicKey:
     refuse_existing((private, public))
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    made = PublicKey(kind, name, key.public_key().public_bytes_raw())
+    public_key = PublicKey(kind, name, key.public_key().public_bytes_raw())
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -96,11 +96,11 @@ def make_key(kind: Kind, name: str, folder: Path) -> PublicKey:
     header = f"{_ADVICE}\nkind: {kind}\nname: {name}\n".encode()
     write_whole(private, header + pem, PRIVATE_MODE)
     try:
-        write_whole(public, _public_text(made, key.private_bytes_raw()).encode())
+        write_whole(public, _public_text(public_key, key.private_bytes_raw()).encode())
     except BaseException:
         private.unlink()  # nobody has seen its public half
         raise
-    return made
+    return public_key
 
 
 def refuse_existing(paths: Iterable[Path]) -> None:
@@ -153,8 +153,8 @@ def parse_private(path: Path, data: bytes, mode: int, cure: str) -> PrivateKey:
     """The private key in the bytes of a file, whatever its role and mode. Raises UserError."""
     if not data.strip():
         raise UserError(f"{show_path(path)} is empty; restore it from a copy, or {cure}.")
-    before, found, _ = data.partition(_PEM)
-    if not found:
+    before, mark, _ = data.partition(_PEM)
+    if not mark:
         raise UserError(f"{show_path(path)} is no private key; {cure}.")
     try:
         key = load_pem_private_key(data, password=None)

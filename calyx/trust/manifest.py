@@ -150,11 +150,11 @@ def _differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
     ]
     added = [f"{name} is not in it" for name in here.keys() - there.keys()]
     missing = [f"{name} is missing" for name in there.keys() - here.keys()]
-    found = sorted(changed + added + missing)
-    more = [f"{len(found) - _NAMED} more"] if len(found) > _NAMED else []
-    return _plain(f" ({', '.join(found[:_NAMED] + more)})")
+    files = sorted(changed + added + missing)
+    more = [f"{len(files) - _NAMED} more"] if len(files) > _NAMED else []
+    return _plain(f" ({', '.join(files[:_NAMED] + more)})")
 
 
 def _plain(text: str) -> str:
-    """For a terminal, with escapes in place of letters that look like others."""
+    """A text for a terminal, with escapes in place of letters that look like others."""
     return printable(text.encode("ascii", "backslashreplace").decode())

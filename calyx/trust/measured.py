@@ -31,7 +31,7 @@ MAX_SOURCE_BYTES = 2**24
 
 @dataclass(frozen=True)
 class Contents:
-    """Of some packages: SHA-256 in hex by the file's name, and what has no place in them."""
+    """The files of some packages: SHA-256 in hex by name, and names of what has no place in them."""
 
     digests: Mapping[str, str]  # "calyx/fleet/site.py" → 64 hex digits
     sources: Mapping[str, bytes]  # of those that are Python: the bytes that were digested
@@ -134,7 +134,7 @@ class Importer(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Of a module of a covered package. Raises ModuleNotFoundError where it has no such one."""
+        """How a module of a covered package is loaded. Raises ModuleNotFoundError where there is none."""
         package, *inner = fullname.split(".")
         if package not in self._places:
             return None

@@ -202,14 +202,14 @@ def _check_coordinates(q: NDArray[np.int64], room: tuple[int, int], layout: Layo
 
 
 def _metrics(total: Residues, weight: int, layout: Layout) -> dict[str, float]:
-    found, start = {}, 0
+    metrics, start = {}, 0
     for metric in layout.metrics:
         maximum = metric.maximum * layout.w_max
         end = start + layout.fixed.limbs(maximum)
         value = decode_unsigned(total[start:end], maximum, layout.fixed)[0]
-        found[metric.name] = metric.mean_of(value, weight)
+        metrics[metric.name] = metric.mean_of(value, weight)
         start = end
-    return found
+    return metrics
 
 
 def _split(mean: NDArray[np.float64], layout: Layout) -> dict[str, NDArray[np.float64]]:

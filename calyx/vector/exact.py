@@ -77,7 +77,7 @@ def exact_square_sum(values: Values, bits: int) -> int:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Of n numbers in steps: Σ, and Σ of their squared distances from the mean, as they are told.
+    """Σ of n numbers in steps, and Σ of their squared distances from the mean, to the digits that are told.
 
     Floats of decimals differ from them by a rounding that tells each decimal from all others, so
     that exact sums could be solved for the numbers themselves. So a mean is told to 2^-40 of the

@@ -22,8 +22,8 @@ class Figures:
         if {name for name, value in self.values.items() if value is None} != set(self.absent):
             raise ValueError("a figure that is not told needs a reason, and no other has one")
 
-    def named(self, prefix: str, but: str | None = None) -> "Figures":
-        """The same, with `prefix` before each name that does not begin with `but`."""
+    def with_prefix(self, prefix: str, but: str | None = None) -> "Figures":
+        """These figures with `prefix` before each name that does not begin with `but`."""
 
         def name_of(name: str) -> str:
             return name if but is not None and name.startswith(but) else f"{prefix}{name}"
@@ -34,7 +34,7 @@ class Figures:
         )
 
     def only(self, names: tuple[str, ...]) -> "Figures":
-        """Those with these names."""
+        """The figures that have these names."""
         absent = {name: why for name, why in self.absent.items() if name in names}
         return Figures({name: self.values[name] for name in names}, absent)
 

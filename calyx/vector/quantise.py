@@ -103,9 +103,9 @@ def quantise(
 
 def signed(total: Residues, fixed: FixedPoint) -> NDArray[np.int64]:
     """A sum [D] of at most n_max encodings as steps, in two's complement."""
-    found = total.astype(np.int64)
-    found[found >= 1 << (fixed.modulus_bits - 1)] -= 1 << fixed.modulus_bits
-    return found
+    numbers = total.astype(np.int64)
+    numbers[numbers >= 1 << (fixed.modulus_bits - 1)] -= 1 << fixed.modulus_bits
+    return numbers
 
 
 def encode_unsigned(values: NDArray[Any], maximum: int, fixed: FixedPoint) -> Residues:

@@ -206,11 +206,11 @@ def refusal(note: RefusalNote, message: Message) -> Message:
 
 def read_refusal(message: Message) -> RefusalNote | None:
     """The refusal in a reply without content, if that is what it is."""
-    found = _REFUSAL.fullmatch(message.error.reason or "")
-    if found is None or found[1] not in [c.value for c in RefusalCode]:
+    note = _REFUSAL.fullmatch(message.error.reason or "")
+    if note is None or note[1] not in [c.value for c in RefusalCode]:
         return None
-    accused = None if found[4] == "none" else int(found[4])
-    return RefusalNote(RefusalCode(found[1]), int(found[2]), bytes.fromhex(found[3]), accused)
+    accused = None if note[4] == "none" else int(note[4])
+    return RefusalNote(RefusalCode(note[1]), int(note[2]), bytes.fromhex(note[3]), accused)
 
 
 def failure_reason(message: Message) -> str:

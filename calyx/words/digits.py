@@ -56,7 +56,7 @@ def with_spread(value: float, spread: float) -> str:
 
 
 def number_text(value: float | None, digits: int = FEWEST) -> str:
-    """So many significant digits at least, and whole before the point; a dash for None."""
+    """A number with so many significant digits at least, and all before the point; a dash for None."""
     return ABSENT if value is None else format_fixed(value, decimals_of(value, digits))
 
 
@@ -119,7 +119,7 @@ def percent_texts(shares: Sequence[float | None], unit: str = " %") -> list[str]
 
 
 def apart(values: Iterable[float], least: int = 3, most: int = 6) -> int:
-    """So many decimals of shares, `least` to `most`, that no two different ones read alike."""
+    """How many decimals, `least` to `most`, shares need so that no two different ones read alike."""
     known = sorted({round(v, most) for v in values if math.isfinite(v)})
     decimals = least + _more(known, lambda v, more: format_fixed(v, least + more), most - least)
     return max([decimals, *(_share_decimals(v, decimals) for v in known)])
@@ -142,7 +142,7 @@ def spread_texts(
     samples: Sequence[Sequence[float]],
     shown: Callable[[Sequence[float | None]], list[str]] = number_texts,
 ) -> list[str]:
-    """Of each sample its mean ± sample standard deviation; of one value only that, of none a dash.
+    """The mean ± sample standard deviation of each sample; only the mean of one value, a dash of none.
 
     Where all values are one whole number, and are written as one, it stands alone: 6, and not 6 ± 0.
     """
@@ -166,9 +166,9 @@ def shorten_values(values: Sequence[str]) -> dict[str, str]:
     """A key's values for a table: numbers of many digits with fewer, as long as all still differ."""
     different = list(dict.fromkeys(values))
     for digits in range(FEWEST, MOST_DIGITS):
-        found = {value: _fewer(value, digits) for value in different}
-        if len({_as_number(text) for text in found.values()}) == len(different):
-            return found
+        shortened = {value: _fewer(value, digits) for value in different}
+        if len({_as_number(text) for text in shortened.values()}) == len(different):
+            return shortened
     return {value: value for value in different}
 
 

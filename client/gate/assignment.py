@@ -27,7 +27,7 @@ from calyx.questions.cv import num_folds, scored_folds
 from calyx.questions.question import Question
 from calyx.questions.registry import question_of
 from calyx.questions.segments import Contents, Inquiry, Segments, weigh
-from calyx.run.folds import stacked, unstacked
+from calyx.run.folds import stack, unstack
 from calyx.run.order import Order
 from calyx.tasks.causes import cause_of
 from calyx.tasks.registry import load_task
@@ -134,7 +134,7 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
         wanted = secure_mod.Wanted(privacy, segments, *_models(order, model, site.name))
         version: Callable[[], str] = (lambda: read().version) if question.needs_version else str
         opening = secure_mod.open_context(site, context, order, wanted, version)
-    compare(site, order, read())
+    compare(site, order, sections.preprocessing, read())
     return Assignment(site, order, sections, read(), segments, opening, model)
 
 
@@ -151,7 +151,7 @@ def _assigned_model(message: Message, site: Site, order: Order) -> AssignedModel
     contents, own = weigh(contents, order.terms), makeup.weights
     template = own | objective.beside(makeup.parameters)
     if question_of(order.kind).model == "folds":
-        template = own = stacked([own] * num_folds(order))
+        template = own = stack([own] * num_folds(order))
     weights = _read_weights(message, order, template)
     return AssignedModel(
         weights={name: weights[name] for name in own},
@@ -171,7 +171,7 @@ def _models(order: Order, model: AssignedModel | None, client: str) -> tuple[str
         return "", ()
     if question_of(order.kind).model == "folds":
         scored = scored_folds(order, client)
-        return order.weights, tuple(hash_weights(unstacked(model.weights, i)) for i in scored)
+        return order.weights, tuple(hash_weights(unstack(model.weights, i)) for i in scored)
     return hash_weights(model.weights) if model.beside else order.weights, ()
 
 

@@ -75,11 +75,11 @@ def _judge(subject: _Subject) -> Contribution:
     own = client.kept(subject.round)
     result = _evaluate(subject, client.load(own))
     prefix = "val_" if subject.rows == "validation" else "test_"
-    told = _figures(subject, result).named(prefix)
+    told = _figures(subject, result).with_prefix(prefix)
     counts = counts_of(result, schema, over)
     if client.model.objective.personal() is not None:
         personal = _evaluate(subject, client.model.load(own) if own else None)
-        told |= _figures(subject, personal).named(f"{prefix}{PERSONAL}")
+        told |= _figures(subject, personal).with_prefix(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
     if subject.rows == "test" and result is None:
         counts |= spread_counts(schema, None, 0) | no_details(schema, over)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from calyx.model.weights import Weights
-from calyx.run.folds import CV_RUN, fold_run, unstacked
+from calyx.run.folds import CV_RUN, fold_run, unstack
 from client.gate.assignment import AssignedModel, Assignment
 from client.rows.data import ClientData, prepare_rows, with_all_tested
 
@@ -53,22 +53,27 @@ def prepare(assignments: Sequence[Assignment]) -> list[Client]:
 def _prepare(assignment: Assignment) -> Client:
     if assignment.model is None:
         raise ValueError("only a question about a model needs prepared rows")
-    order, site, fold = assignment.order, assignment.site, None
-    if (cv := order.terms.cv) is not None:
+    fold = None
+    if (cv := assignment.order.terms.cv) is not None:
         fold = 0 if cv.fold is None and isinstance(cv.k, int) else cv.fold
-    prepared = prepare_rows(order.terms, site.name, site.data_dir, fold)
-    return Client(assignment, assignment.model, prepared)
+    return Client(assignment, assignment.model, _prepare_rows(assignment, fold))
+
+
+def _prepare_rows(assignment: Assignment, fold: int | None) -> ClientData:
+    terms, site = assignment.order.terms, assignment.site
+    cfg = assignment.sections.preprocessing
+    return prepare_rows(terms, cfg, site.name, site.data_dir, fold)
 
 
 def select_fold(client: Client, fold: int) -> Client:
     """Give the client one fold's model of a cross-validation, and as test rows those it has not seen."""
-    order, site, model = client.assignment.order, client.assignment.site, client.model
+    order, model = client.assignment.order, client.model
     run = order.run  # nothing is kept in it: a client that is left out has no model of its own
     if order.terms.cv is None or isinstance(order.terms.cv.k, int):
-        unseen = prepare_rows(order.terms, site.name, site.data_dir, fold)
+        unseen = _prepare_rows(client.assignment, fold)
         run = fold_run(order.run.removesuffix(CV_RUN), fold)
     else:
         unseen = with_all_tested(client.data, client.assignment.rows)
     store = None if model.store is None else replace(model.store, run=run)
-    model = replace(model, weights=unstacked(model.weights, fold), store=store)
+    model = replace(model, weights=unstack(model.weights, fold), store=store)
     return replace(client, model=model, data=unseen)

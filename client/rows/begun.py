@@ -10,13 +10,13 @@ import hashlib
 import json
 import logging
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from calyx.config.section import NonNegativeInt, Section, config, digest, parse, parse_file
+from calyx.config.section import NonNegativeInt, config, digest, parse_file
 from calyx.data.schema import Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import strict_json, write_atomically
@@ -53,7 +53,7 @@ class Begun:
     content: Hex32  # of the rows in any order
     rows: NonNegativeInt
     parts: dict[str, Hex32]  # of the rows of training, validation and test
-    preprocessing: Section
+    preprocessing: PreprocessingConfig
     constants: tuple[Constants, ...] | None  # what it fits itself; None: not finite
 
     def difference(self, rows: Rows) -> str | None:
@@ -73,8 +73,11 @@ class Begun:
         """What was fitted, for a task of this schema. Raises ConfigError where it cannot be of it."""
         if self.schema != schema_digest(schema):
             raise ConfigError("it is of another schema")
-        cfg = parse(PreprocessingConfig, self.preprocessing, "preprocessing")
-        return None if self.constants is None else recall_fit(schema, cfg, self.constants)
+        return (
+            None
+            if self.constants is None
+            else recall_fit(schema, self.preprocessing, self.constants)
+        )
 
 
 @dataclass(frozen=True)
@@ -108,17 +111,14 @@ class Beginning:
             old.unlink(missing_ok=True)
 
 
-def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
+def begin(where: Beginning, rows: Rows, preprocessing: PreprocessingConfig) -> None:
     """Keep what a run begins with: these rows, and what a client fits on their training part itself.
 
     That is kept where constants are to come with the model, too: they may not be had.
     """
-    own = preprocessing | {"fitted": None}
-    if preprocessing["name"] == "federated":
-        own |= {"name": "local"}
-    fitted = fit(
-        rows.parts["train"], rows.task.schema, parse(PreprocessingConfig, own, "preprocessing")
-    )
+    name = "local" if preprocessing.is_federated else preprocessing.name
+    own = replace(preprocessing, name=name, fitted=None)
+    fitted = fit(rows.parts["train"], rows.task.schema, own)
     is_sound = all(np.isfinite(c.mean) and c.scale > 0 for c in fitted.columns)
     where.write(
         Begun(
@@ -138,7 +138,7 @@ def begin(where: Beginning, rows: Rows, preprocessing: Section) -> None:
     )
 
 
-def compare(site: Site, order: Order, rows: Rows) -> None:
+def compare(site: Site, order: Order, preprocessing: PreprocessingConfig, rows: Rows) -> None:
     """Before a client works on an order: its `rows` are those that it began the run with.
 
     The first order of a run begins it. Raises ClientFailure where the rows have changed since, and
@@ -155,7 +155,7 @@ def compare(site: Site, order: Order, rows: Rows) -> None:
         raise ClientFailure(FailureCode.ROWS_CHANGED, sentence) from None
     if begun is None:
         try:
-            begin(where, rows, order.terms.preprocessing)
+            begin(where, rows, preprocessing)
         except OSError:
             if site.is_deployed:
                 raise

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from calyx.config.section import Section, canonical_json, digest, parse
+from calyx.config.section import Section, canonical_json, digest
 from calyx.data.faults import corrupt, parse_faults
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError, DataError, UserError
@@ -153,11 +153,14 @@ def _task(section: str) -> Task:
 
 
 def prepare_rows(
-    terms: Terms, client: str, data_dir: Path | None, fold: int | None = None
+    terms: Terms,
+    preprocessing: PreprocessingConfig,
+    client: str,
+    data_dir: Path | None,
+    fold: int | None = None,
 ) -> ClientData:
-    """This client's data as the terms of a run want it, in a fold or not. Raises ClientFailure."""
-    reading = _reading(terms, client, data_dir, fold)
-    return _prepare(reading, canonical_json(terms.preprocessing), fold)
+    """This client's data as a run of these terms wants it, in a fold or not. Raises ClientFailure."""
+    return _prepare(_reading(terms, client, data_dir, fold), preprocessing, fold)
 
 
 @dataclass(frozen=True)
@@ -202,9 +205,8 @@ def _read(reading: _Reading) -> Rows:
 
 
 @lru_cache(maxsize=4096)
-def _prepare(reading: _Reading, preprocessing: str, fold: int | None) -> ClientData:
+def _prepare(reading: _Reading, cfg: PreprocessingConfig, fold: int | None) -> ClientData:
     rows = _read(reading)
-    cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
     fitted = fit(rows.parts["train"], rows.task.schema, cfg, fold or 0)
     parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
     findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
+from typing_extensions import override
 
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError, RoundFailed
@@ -49,10 +50,12 @@ class CohortGrid(Grid):
         self._federation, self._exchange = federation, exchange
         self._inner, self._schema = federation.clients.channel.grid, federation.contents.task.schema
 
+    @override
     def get_node_ids(self) -> Iterable[int]:
         """Nodes of the cohort's clients that are connected, in the order of their names."""
         return self._federation.clients.channel.nodes_of(self._exchange.cohort)
 
+    @override
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
@@ -158,14 +161,15 @@ class CohortGrid(Grid):
         return sentences
 
     @property
+    @override
     def run(self) -> Run:
-        """The inner grid's."""
         return self._inner.run
 
+    @override
     def set_run(self, run: Run) -> None:
-        """Pass on."""
         self._inner.set_run(run)
 
+    @override
     def create_message(
         self,
         content: RecordDict,
@@ -174,15 +178,14 @@ class CohortGrid(Grid):
         group_id: str,
         ttl: float | None = None,
     ) -> Message:
-        """Pass on."""
         return self._inner.create_message(content, message_type, dst_node_id, group_id, ttl)
 
+    @override
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Refused: replies of single clients are not to be had."""
         raise NotImplementedError(_REFUSED)
 
+    @override
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Refused: replies of single clients are not to be had."""
         raise NotImplementedError(_REFUSED)
 
 
@@ -202,6 +205,6 @@ def _evaluations(groups: tuple[Aggregate, ...], schema: Schema) -> list[RecordDi
     for group in groups:
         rows = int(group.counts.get("rows", group.counts["clients"])[0])
         if rows > 0:
-            judged.append((rows, figures(schema, group.counts).named("val_").values))
+            judged.append((rows, figures(schema, group.counts).with_prefix("val_").values))
     told = [k for k in judged[0][1] if all(f[k] is not None for _, f in judged)] if judged else []
     return [wire.group_content({}, n, {k: float(f[k] or 0.0) for k in told}) for n, f in judged]

@@ -106,6 +106,16 @@ class Outcome:
             raise ValueError(f"the sums of {question.kind} are no figures")
         return question.say(contents, total_counts(self.counted or self.evaluated))
 
+    def populations(self, contents: Contents) -> dict[str, Population]:
+        """Of whom the figures of its evaluation are: by "", and `PERSONAL` of models beside."""
+        cohort, counts = self.exchange.cohort, total_counts(self.evaluated)
+        names = [name for name in cohort if name not in self.dropped]
+        populations = {}
+        for prefix in ("", PERSONAL) if contents.has_personal else ("",):
+            own = {k.removeprefix(prefix): v for k, v in counts.items() if k.startswith(prefix)}
+            populations[prefix] = population_of(contents.task.schema, own, names, len(cohort))
+        return populations
+
     @property
     def replies(self) -> int:
         """Clients in the sums."""
@@ -119,29 +129,13 @@ class Outcome:
 
 def mean_loss(groups: tuple[Aggregate, ...]) -> float:
     """Mean loss over all groups, weighted by examples."""
-    return mean_metrics(groups)["loss"]
-
-
-def mean_metrics(groups: tuple[Aggregate, ...]) -> dict[str, float]:
-    """Means over all groups, weighted by examples, by name."""
     weight = sum(a.weight for a in groups)
-    return {k: sum(a.metrics[k] * a.weight for a in groups) / weight for k in groups[0].metrics}
+    return sum(a.metrics["loss"] * a.weight for a in groups) / weight
 
 
 def total_counts(groups: tuple[Aggregate, ...]) -> dict[str, Cells]:
     """Counts summed over all groups, by name."""
     return {k: np.sum([a.counts[k] for a in groups], axis=0) for k in groups[0].counts}
-
-
-def populations(outcome: Outcome, contents: Contents) -> dict[str, Population]:
-    """Of whom the figures of an outcome's evaluation are: by "", and `PERSONAL` of models beside."""
-    cohort, counts = outcome.exchange.cohort, total_counts(outcome.evaluated)
-    names = [name for name in cohort if name not in outcome.dropped]
-    found = {}
-    for prefix in ("", PERSONAL) if contents.has_personal else ("",):
-        own = {k.removeprefix(prefix): v for k, v in counts.items() if k.startswith(prefix)}
-        found[prefix] = population_of(contents.task.schema, own, names, len(cohort))
-    return found
 
 
 class TooFewReplies(RoundFailed):

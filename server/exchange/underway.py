@@ -61,6 +61,10 @@ class Record:
     masked: tuple[MaskedSum, ...]
     reveals: Mapping[int, Reveal]  # of the groups whose sums were being opened
 
+    def is_of(self, kind: str, round: int) -> bool:
+        """Whether it is of this question about this round, in whichever attempt."""
+        return (self.kind, self.round) == (kind, round)
+
 
 class Underway:
     """The file of one run's record. Raises RoundFailed if it is damaged."""
@@ -91,8 +95,8 @@ class Underway:
 
     def find(self, exchange: Exchange) -> Record | None:
         """What an earlier server wrote of this exchange, in whichever attempt."""
-        record, wanted = self._begun, (exchange.kind, exchange.round)
-        return record if record and (record.kind, record.round) == wanted else None
+        record = self._begun
+        return record if record and record.is_of(exchange.kind, exchange.round) else None
 
     def is_bound(self, record: Record) -> bool:
         """Whether its contexts are bound to the roster of today."""

@@ -36,24 +36,24 @@ class Watch:
 
     def of_training(self, names: Names, total: Aggregate, clip: float) -> list[str]:
         """Sentences about the sum of a training over the clients `names`."""
-        found = self._constant("training rows", names, (total.weight,))
+        sentences = self._constant("training rows", names, (total.weight,))
         if "capped" in total.counts and not any(total.counts["capped"]):
             self.trained[frozenset(names)] = total.weight
-        parts = [mean.reshape(-1) for mean in total.update.values()]
-        means = np.concatenate(parts) if parts else np.zeros(0)
+        flat = [mean.reshape(-1) for mean in total.update.values()]
+        means = np.concatenate(flat) if flat else np.zeros(0)
         number, near = means.size, int((np.abs(means) > NEAR * clip).sum())
         if near > MANY * number:
-            found.append(
+            sentences.append(
                 f"{near} of {number} coordinates of its mean update are near ±privacy.clip={clip:g}: hardly "
                 "any honest client's are"
             )
         way = float(np.median(means)) if number >= ENOUGH else 0.0
         if abs(way) > ONE_WAY * clip:
-            found.append(
+            sentences.append(
                 f"half of the {number} coordinates of its mean update move by {way:+.2g} or more: a "
                 f"client that sends {np.sign(way) * clip:+g} everywhere does that"
             )
-        return found
+        return sentences
 
     def of_evaluation(self, part: str, names: Names, total: Aggregate) -> list[str]:
         """Sentences about the sum of an evaluation on the clients' validation or test rows (`part`)."""
@@ -61,13 +61,13 @@ class Watch:
         if "rows" not in counts or any(counts["untrained"]):
             return []  # confidential, or of those only who have a model of their own by now
         rows = tuple(int(n) for n in (*counts["rows"], *counts.get("labels", ())))
-        found = self._constant(f"{part} rows and their labels", names, rows)
+        sentences = self._constant(f"{part} rows and their labels", names, rows)
         trained = self.trained.get(frozenset(names))
         if trained is not None and rows[0] > MORE * trained:
-            found.append(
+            sentences.append(
                 f"{rows[0]} {part} rows are counted, and the same clients train on {trained}"
             )
-        return found
+        return sentences
 
     def of_step(self, before: Weights, after: Weights) -> list[str]:
         """Sentences about the step from one round's model to the next."""

@@ -22,10 +22,11 @@ from calyx.run.rows import Severity
 from calyx.secagg.refusals import RefusalCode
 from calyx.survey.blocks import ALL, TRAIN, Survey
 from calyx.words.sentences import join_names
-from server.baseline import holds, read_baseline, read_stored
+from server.baseline import read_baseline
+from server.counted import Counted, holds, read_counted, write_counted
 from server.exchange.asking import ask_all
 from server.exchange.exchange import Exchange, TooFewReplies, total_counts
-from server.run_context import Counted, RunContext
+from server.run_context import RunContext
 
 KEPT = "audit-kept"  # the event that the sums are an earlier run's, and the check
 
@@ -46,7 +47,7 @@ def run(context: RunContext) -> RunContext:
     drifts = _drift(context, figures)
     findings = [*find(figures, context.task.schema), *drift_findings(drifts or [])]
     findings += _unsure(context, counted)
-    findings += [*_kept(context), *_left_out(context, counted)]
+    findings += [*_read_kept(context), *_find_left_out(context, counted)]
     findings = sorted(findings, key=lambda f: SEVERITIES.index(f.severity))
     head = {
         "task": context.task.name,
@@ -54,11 +55,11 @@ def run(context: RunContext) -> RunContext:
         "bins": survey.bins,
         "classes": list(context.task.schema.classes),
     }
-    found = {
+    judgement = {
         "findings": [asdict(finding) for finding in findings],
         "drift": None if drifts is None else [asdict(drift) for drift in drifts],
     }
-    write_json(context.folder.audit, head | as_json(figures) | found)
+    write_json(context.folder.audit, head | as_json(figures) | judgement)
     if is_new:
         for finding in findings:
             _say(context, finding, drifts or [])
@@ -98,7 +99,7 @@ def _unsure(context: RunContext, counted: Counted) -> list[AuditFinding]:
     return list(unsure_modes(fitted, context.task.schema, cfg))
 
 
-def _kept(context: RunContext) -> list[AuditFinding]:
+def _read_kept(context: RunContext) -> list[AuditFinding]:
     """What was warned of when the sums of an earlier run were taken; a resumed run knows it too."""
     events = context.folder.read_events()
     warned = [e.message for e in events if e.event == KEPT and e.severity == "warning"]
@@ -106,7 +107,7 @@ def _kept(context: RunContext) -> list[AuditFinding]:
     return [AuditFinding(KEPT, "warning", None, None, m, advice) for m in dict.fromkeys(warned)]
 
 
-def _left_out(context: RunContext, counted: Counted) -> list[AuditFinding]:
+def _find_left_out(context: RunContext, counted: Counted) -> list[AuditFinding]:
     """That sites are in no figure: a site whose rows nobody has looked at does not count as sound."""
     sites, missing = len(context.clients.nodes), len(context.clients.nodes) - counted.sites
     if missing <= 0:
@@ -209,15 +210,14 @@ def _kept_file(context: RunContext, terms: Terms) -> Path:
     return base / "calyx" / "statistics" / f"{name}.json"
 
 
-def write_counted(path: Path, counted: Counted) -> None:
-    """Keep sums, atomically."""
-    sums = {name: cells.tolist() for name, cells in counted.sums.items()}
-    write_json(path, vars(counted) | {"sums": sums})
-
-
 def _read(context: RunContext, path: Path) -> Counted:
     """The sums in a file, if they are of what this run counts. Raises CalyxError."""
-    counted = read_counted(path)
+    try:
+        counted = read_counted(path)
+    except (OSError, ValueError):
+        raise CalyxError(
+            f"{path} is damaged; remove it, and the statistics are asked for again."
+        ) from None
     survey = Survey(context.task.schema, context.run.audit.bins, (ALL, TRAIN))
     if not holds(counted.sums, survey):
         raise CalyxError(
@@ -225,13 +225,3 @@ def _read(context: RunContext, path: Path) -> Counted:
             "made it, or begin a run without an audit (phases=[preprocess,train,validate,release])."
         )
     return counted
-
-
-def read_counted(path: Path) -> Counted:
-    """The sums of `write_counted`. Raises CalyxError for a damaged file."""
-    try:
-        return Counted(*read_stored(path))
-    except (OSError, ValueError):
-        raise CalyxError(
-            f"{path} is damaged; remove it, and the statistics are asked for again."
-        ) from None

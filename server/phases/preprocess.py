@@ -18,7 +18,8 @@ from calyx.questions.statistics import survey_of
 from calyx.run.order import Cv, Terms, with_preprocessing
 from calyx.survey.blocks import TRAIN, fold_name
 from server.checkpoints import save
-from server.run_context import Counted, RunContext
+from server.counted import Counted
+from server.run_context import RunContext
 from server.weighing import find_w_max
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from calyx.vector.figures import Figures, none_of
 from server.checkpoints import RunState, save
 from server.crossvalidation import cross_validate
 from server.exchange.asking import ask
-from server.exchange.exchange import Exchange, Outcome, populations, total_counts
+from server.exchange.exchange import Exchange, Outcome, total_counts
 from server.federation import Training
 from server.run_context import RunContext
 from server.stopping import choose_model
@@ -44,7 +44,7 @@ def test_best(training: Training, state: RunState) -> RunState:
 
 def _say_untrained(training: Training, outcome: Outcome, number: int) -> None:
     """That figures of own models are not of everybody, where somebody has none."""
-    of = populations(outcome, training.contents)
+    of = outcome.populations(training.contents)
     own = of.get(PERSONAL, of[""])
     if own.untrained:
         has = "has" if own.untrained == 1 else "have"
@@ -58,21 +58,21 @@ def _say_untrained(training: Training, outcome: Outcome, number: int) -> None:
 
 def _figures(outcome: Outcome, contents: Contents) -> ModelTest:
     schema, counts = contents.task.schema, total_counts(outcome.evaluated)
-    whose = populations(outcome, contents)
+    whose = outcome.populations(contents)
     told = outcome.figures(contents)
     for prefix, of in whose.items() if schema.classes else ():
         told |= _majority(f"{prefix}majority", of)
     # What each client's own model does is no figure of this model.
-    found = told.named("test_", PERSONAL)
+    figures = told.with_prefix("test_", PERSONAL)
     more, reasons = details(schema, counts)
     confusion = more.pop("confusion", None)  # [K, K]
     return ModelTest(
-        figures=found.values | {f"test_{name}": value for name, value in more.items()},
+        figures=figures.values | {f"test_{name}": value for name, value in more.items()},
         test_confusion=confusion and tuple(map(tuple, confusion)),
         test_clients_scored=int(counts["scored"][0]),
         test_clients_unscored=int(counts["unscored"][0]),
         tested_on={f"{k}tested_on": v for k, v in whose.items()},
-        absent=found.absent | {f"test_{name}": why for name, why in reasons.items()},
+        absent=figures.absent | {f"test_{name}": why for name, why in reasons.items()},
     )
 
 

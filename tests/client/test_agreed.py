@@ -8,7 +8,7 @@ from support.csv_files import write_folder, write_schema
 from support.federation import Federation
 
 from calyx.model.weights import hash_weights
-from calyx.run.folds import stacked
+from calyx.run.folds import stack
 from calyx.run.order import Cv
 
 
@@ -206,7 +206,7 @@ def test_scores_are_of_a_cross_validation_that_the_order_names(clients):
     policy = clients.section["policy"] | {"leave_one_out": False}
     clients.contexts[name] = clients.fresh(name, policy=policy)
     model = clients.federation.template
-    models = stacked([model] * len(clients.names))
+    models = stack([model] * len(clients.names))
     order = clients.order(kind="cv", run="run-cv", weights=hash_weights(models))
     assert code_of(clients.ask(name, order, weights=models)) == "order-refused"
 

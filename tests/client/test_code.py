@@ -4,7 +4,7 @@ import site
 import sys
 from types import ModuleType
 
-from client.code import runs_at_start, unmeasured
+from client.code import describe_unmeasured, runs_at_start
 
 
 def test_what_the_environment_runs_at_each_start_is_named_and_folders_are_not(
@@ -22,7 +22,7 @@ def test_what_the_environment_runs_at_each_start_is_named_and_folders_are_not(
     named = ["/elsewhere/site?customize.py"]
     named += [f"{tmp_path}/{name}" for name in ("sitecustomize.py", "runs.pth", "tab.pth")]
     assert list(runs_at_start()) == named
-    assert unmeasured().endswith(f"; run at each start of Python: {', '.join(named)}")
+    assert describe_unmeasured().endswith(f"; run at each start of Python: {', '.join(named)}")
 
 
 def test_nothing_is_said_of_an_environment_that_runs_nothing(tmp_path, monkeypatch):
@@ -30,4 +30,4 @@ def test_nothing_is_said_of_an_environment_that_runs_nothing(tmp_path, monkeypat
     monkeypatch.setattr("sysconfig.get_paths", dict)
     monkeypatch.delitem(sys.modules, "sitecustomize", raising=False)
     assert runs_at_start() == ()
-    assert unmeasured() == "libraries and Python itself are measured by no manifest"
+    assert describe_unmeasured() == "libraries and Python itself are measured by no manifest"

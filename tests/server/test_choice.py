@@ -17,15 +17,17 @@ from calyx.run.folder import RunFolder
 from calyx.vector.figures import none_of
 from client.learning.store import Store
 from client.rows.data import prepare_rows
-from server.exchange.exchange import Outcome
 
 SIX = ["task.num_clients=6", "task.min_rows=40", "rounds=3"]
 
 
 def rows_of(federation):
     """Everybody's validation rows, by client."""
-    terms, names = federation.plan.terms, federation.plan.task.clients
-    return {name: prepare_rows(terms, name, None).parts["validation"] for name in names}
+    plan = federation.plan
+    return {
+        name: prepare_rows(plan.terms, plan.preprocessing, name, None).parts["validation"]
+        for name in plan.task.clients
+    }
 
 
 def loss_sum(federation, weights, part):
@@ -118,12 +120,7 @@ def test_a_round_that_misses_its_worst_client_is_not_the_best(tmp_path):
 
 def test_a_run_in_which_nothing_can_be_validated_ends_and_says_so(tmp_path, monkeypatch):
     nothing = none_of(("loss", "accuracy"), "no client of this round has validation rows")
-    say = Outcome.figures
-
-    def figures(outcome, contents):
-        return say(outcome, contents) if outcome.exchange.kind == "test" else nothing
-
-    monkeypatch.setattr(Outcome, "figures", figures)
+    monkeypatch.setattr("calyx.questions.evaluate.figures_of", lambda *_: nothing)
     federation = Federation("rounds=2", "stopping.patience=1")
     folder = run_server(federation, federation.inner, tmp_path / "run")
     summary, rows = result_of(folder)

@@ -5,7 +5,7 @@ import pytest
 from flwr.serverapp.strategy import FedAvg
 from support.federation import Federation
 
-from server.exchange.exchange import populations, total_counts
+from server.exchange.exchange import total_counts
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_a_model_that_diverges_drops_nobody_and_has_no_figures(federation):
     outcome, replies = evaluated(federation, weights)
     assert outcome.dropped == {}
     found = outcome.figures(federation.setting.contents)
-    rows = populations(outcome, federation.setting.contents)[""].rows
+    rows = outcome.populations(federation.setting.contents)[""].rows
     assert found.absent["loss"] == f"{rows} of {rows} rows have an output that is not finite"
     assert found.values == {"loss": None, "accuracy": None}
     assert [next(iter(reply.content.metric_records.values())) for reply in replies] == [
@@ -40,7 +40,7 @@ def test_figures_are_the_same_in_one_group_and_in_several(federation):
     several, replies = evaluated(federation, federation.template, groups=groups)
     contents = federation.setting.contents
     assert one.figures(contents) == several.figures(contents)
-    assert populations(one, contents)[""] == populations(several, contents)[""]
+    assert one.populations(contents)[""] == several.populations(contents)[""]
     assert len(replies) == 3
 
 
@@ -48,5 +48,5 @@ def test_whose_rows_they_are_is_part_of_the_population(federation):
     whole, _ = evaluated(federation, federation.template)
     few, _ = evaluated(federation, federation.template, groups=(("client-00", "client-01"),))
     contents = federation.setting.contents
-    assert populations(whole, contents)[""].who != populations(few, contents)[""].who
-    assert sum(populations(whole, contents)[""].labels) == total_counts(whole.evaluated)["rows"][0]
+    assert whole.populations(contents)[""].who != few.populations(contents)[""].who
+    assert sum(whole.populations(contents)[""].labels) == total_counts(whole.evaluated)["rows"][0]

@@ -20,7 +20,7 @@ from client.gate import ledger, memory
 from server.app import _with_members
 from server.checkpoints import RunState, load_newest
 from server.config import read_run
-from server.crossvalidation import check_unseen, numbered
+from server.crossvalidation import check_unseen, number_folds
 from server.sampling import deal_members
 
 LOCAL = "preprocessing=local"  # with an audit or without one
@@ -119,8 +119,8 @@ def test_who_comes_after_the_groups_were_dealt_is_in_none_and_an_older_run_deals
 
 def test_folds_of_clients_keep_their_numbers_whoever_is_away():
     nodes, roster = {"a": 1, "c": 2}, SimpleNamespace(indices={"a": 0, "b": 1, "c": 2})
-    assert numbered(SimpleNamespace(nodes=nodes, roster=roster)) == {0: "a", 2: "c"}
-    assert numbered(SimpleNamespace(nodes=nodes, roster=None)) == {0: "a", 1: "c"}
+    assert number_folds(SimpleNamespace(nodes=nodes, roster=roster)) == {0: "a", 2: "c"}
+    assert number_folds(SimpleNamespace(nodes=nodes, roster=None)) == {0: "a", 1: "c"}
 
 
 def test_nobody_is_judged_by_a_model_that_has_seen_its_rows():

@@ -38,7 +38,7 @@ def right_by_hand(made, folder, summary):
             summary["released_round"]
         )
         if own:
-            part = prepare_rows(terms, name, None).parts["test"]
+            part = prepare_rows(terms, made.plan.preprocessing, name, None).parts["test"]
             model = initial_model(made.plan.task, part.x.shape[1], 0)
             load_into(model, common | own)
             model.eval()

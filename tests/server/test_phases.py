@@ -14,8 +14,9 @@ from calyx.model.constants import without_constants
 from calyx.model.weights import load_weights
 from calyx.questions.statistics import survey_of
 from client.rows.data import read_rows
+from server.counted import read_counted
 from server.phase_order import check_phases
-from server.phases.audit import AuditFailed, read_counted
+from server.phases.audit import AuditFailed
 
 ALL_PHASES = ["audit", "preprocess", "train", "validate", "release"]
 SIX = ("task.num_clients=6", "client.policy.min_cell=1", "audit.thorough=false")

@@ -23,7 +23,7 @@ def after(round, pending=False, best=None, **changes):
 
 
 def begun(kind, round):
-    return SimpleNamespace(kind=kind, round=round)
+    return SimpleNamespace(is_of=lambda *exchange: exchange == (kind, round))
 
 
 @pytest.mark.parametrize(

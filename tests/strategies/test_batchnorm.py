@@ -53,7 +53,10 @@ def test_fedavgm_is_momentum_on_parameters_and_a_mean_of_running_statistics(tmp_
     """A plain loop: local epochs, weighted means, v ← βv + Δ for what a gradient moves."""
     made, losses, _ = run(tmp_path / "run", "strategy=fedavgm", *SERVER)
     terms = made.plan.terms
-    people = [prepare_rows(terms, site.name, site.data_dir) for site in made.plan.sites]
+    people = [
+        prepare_rows(terms, made.plan.preprocessing, site.name, site.data_dir)
+        for site in made.plan.sites
+    ]
     cfg = parse(TrainingConfig, terms.training, "training")
     model = initial_model(made.plan.task, people[0].num_inputs, terms.seed)
     trained = {name for name, _ in model.named_parameters()}
@@ -109,7 +112,10 @@ def test_flowers_fedavg_runs_and_is_ours(tmp_path):
 def test_a_client_takes_part_whatever_its_number_of_rows_leaves_over(tmp_path, words):
     """By batches of one less than the rows of the least client, which leave it one row."""
     made = Federation().plan
-    few = min(len(prepare_rows(made.terms, s.name, None).parts["train"]) for s in made.sites)
+    few = min(
+        len(prepare_rows(made.terms, made.preprocessing, s.name, None).parts["train"])
+        for s in made.sites
+    )
     federation = Federation(
         f"training.batch_size={few - 1}", "rounds=1", *words, store=tmp_path / "own"
     )

@@ -9,7 +9,7 @@ from scipy.stats import trim_mean
 from calyx.config.section import parse
 from calyx.errors import ConfigError
 from strategies.algorithm import GroupUpdate
-from strategies.trimmed_mean import TrimmedMean, TrimmedMeanServer, trimmed
+from strategies.trimmed_mean import TrimmedMean, TrimmedMeanServer, count_trimmed
 
 
 def combine(rows, beta):
@@ -32,7 +32,7 @@ def test_where_the_share_is_whole_it_is_scipys():
     [(5, 0.2, 1), (5, 0.1, 1), (5, 0.0, 0), (30, 0.1, 3), (100, 0.07, 7), (11, 0.2, 3)],
 )
 def test_a_fraction_of_a_group_is_cut_as_a_whole_one(groups, beta, cut):
-    assert trimmed(groups, beta) == cut
+    assert count_trimmed(groups, beta) == cut
 
 
 @given(

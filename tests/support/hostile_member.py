@@ -79,7 +79,7 @@ def main(address, authority, key, name, *deeds):
     """Answer with each deed in turn, and print what came of them."""
     link = SiteLink(Door(address, Path(authority), Path(key).read_bytes()), print)
     found, deeds = [], list(deeds)
-    with link.connected(None):
+    with link.hold_connection(None):
         while deeds:
             message = link.receive()
             if message is None:

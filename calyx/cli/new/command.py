@@ -30,9 +30,9 @@ def main(arguments: Sequence[str]) -> int:
     if os.path.lexists(target):
         raise UserError(f"There is a {target} here already; choose another name.")
     with tempfile.TemporaryDirectory(dir=".", prefix=f".{name}.") as beside:
-        made = Path(beside) / name
-        write_package(made, name)
-        made.rename(target)
+        package = Path(beside) / name
+        write_package(package, name)
+        package.rename(target)
     print(f"{name}/ is a package with a task. Go on with:")
     print(f"  pip install -e {name}")
     print(f"  calyx simulate task={name}")

@@ -37,15 +37,15 @@ def what_to_do(folder: RunFolder, wanted: RunConfig, config: dict[str, Any]) -> 
     if not folder.holds_run:
         folder.refuse_if_used()
         return "begin"
-    found = folder.read_config()
+    old = folder.read_config()
     try:
-        run = read_run(found)
+        run = read_run(old)
     except ConfigError as error:
         raise UserError(
             f"The folder {folder.path} holds a run of another version of Calyx ({error}) Go on with the "
             "version that began it, or choose another hydra.sweep.dir."
         ) from None
-    if run_digest(found) != run_digest(config):
+    if run_digest(old) != run_digest(config):
         raise UserError(
             f"The folder {folder.path} holds a run of another config; give the sweep the overrides "
             "that it was begun with, or another hydra.sweep.dir."

@@ -33,7 +33,7 @@ from calyx.cli.sweep.space import candidates, parse_overrides, read_params
 from calyx.composing.compose import compose, compose_master, settle
 from calyx.config.section import canonical_json
 from calyx.errors import ConfigError, UserError
-from calyx.run.folder import RunFolder, held
+from calyx.run.folder import RunFolder, hold
 from calyx.run.order import terms_of
 from calyx.words.extras import advise_extra
 from server.config import RunConfig
@@ -78,7 +78,7 @@ def plan_sweep(options: Namespace) -> Iterator[Sweep]:
     refuse_undone(words, {}, "sweep")
     path, is_new = chosen_folder(master.hydra.sweep)
     _check_folder(path)
-    with held(path, is_new=is_new, key="hydra.sweep.dir") as folder:
+    with hold(path, is_new=is_new, key="hydra.sweep.dir") as folder:
         yield _plan(options, master, folder)
 
 

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from calyx.cli.facts import say
+from calyx.cli.facts import print_warnings, say
 from calyx.cli.hydra_program import run_hydra
 from calyx.cli.sweep.job import run_job
 from calyx.cli.sweep.leaderboard import print_leaderboard, rank_settings
@@ -28,8 +28,7 @@ def run_sweep(options: Namespace, flags: Sequence[str]) -> int:
     with plan_sweep(options) as sweep:
         if sweep.jobs is not None:
             print(f"a sweep of {len(sweep.jobs)} jobs in {sweep.folder}", flush=True)
-        for sentence in sweep.idle:
-            print(f"warning: {sentence}", flush=True)
+        print_warnings(sweep.idle)
         if sweep.sweeper == "optuna":
             from calyx.cli.sweep.optuna_sweeper import register
 
@@ -96,14 +95,14 @@ def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> Path | None:
 def _find_lost(sweep: Sweep, outcomes: Sequence[Outcome]) -> dict[Path, tuple[str, ...]]:
     """Seeds of jobs that failed before they left a run, by the folder of a run of their setting."""
     jobs = {str(job.job): job for job in outcomes}
-    found = {}
+    lost = {}
     for one in standings(entries_of(outcomes, sweep.objective)):
         folders = [jobs[e.name].folder for e in one.entries]
         held = [folder for folder in folders if RunFolder(folder).holds_run]
         left = {e.seed for e in one.entries if jobs[e.name].folder in held}
         if held and left < set(one.seeds):
-            found[held[0]] = tuple(seed for seed in one.seeds if seed not in left)
-    return found
+            lost[held[0]] = tuple(seed for seed in one.seeds if seed not in left)
+    return lost
 
 
 def _here(sweep: Sweep) -> str:

@@ -55,7 +55,7 @@ def describe_study(master: Any, space: Space) -> dict[str, Any]:  # noqa: ANN401
     """What a study is about, as JSON values: another one must not go on with its trials."""
     stopping = _stopping(master)
     return {
-        "space": space.described(),
+        "space": space.describe(),
         "fixed": sorted(space.fixed),
         "unit": "the target's own",  # an earlier version's trials of regressions had another one
         "monitor": stopping["objective"],

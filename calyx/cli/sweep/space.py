@@ -33,7 +33,7 @@ class Numbers:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """All of them; none where there is no end of them."""
+        """All numbers, `step` apart; none where there is no step."""
         if self.step is None:
             return ()
         count = round((self.high - self.low) / self.step) + 1
@@ -58,7 +58,7 @@ class Space:
         others = [first | {key: v} for key, values in ends.items() for v in values[1:]]
         return [self.words(values) for values in (first, *others)]
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """The space as JSON values, which are equal for equal spaces."""
         return {key: [type(part).__name__, *_plain(part)] for key, part in self.parts.items()}
 

@@ -222,10 +222,10 @@ def _refuse_locked(place: str) -> None:
 def _read_lock(lock: Path) -> tuple[int, int] | None:
     """Which lock it is and when it was taken; it is a link that leads to the journal, or nowhere yet."""
     try:
-        found = lock.lstat()
+        status = lock.lstat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns
+    return status.st_ino, status.st_mtime_ns
 
 
 def _ask(place: str, ask: Callable[[], T]) -> T:

@@ -68,7 +68,7 @@ def files_by_client(folder: Path) -> dict[str, Path]:
 
     Raises DataError for two files that would be one client, here or on another disk.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     seen: dict[str, Path] = {}
     for path in tables_in(folder):
         name = one_form(path.stem)
@@ -78,30 +78,30 @@ def files_by_client(folder: Path) -> dict[str, Path]:
                 f"{folder}: {list_names([first.name, path.name])} are of one client, or would be on another "
                 "disk; rename or remove one."
             )
-        found[_check_name(name, f"the file {path}")] = path
-    return found
+        files[_check_name(name, f"the file {path}")] = path
+    return files
 
 
 def only_file(folder: Path) -> Path:
     """The one CSV file of a folder. Raises DataError."""
-    found = tables_in(folder)
-    if len(found) != 1:
-        names = f": {list_names([path.name for path in found])}" if found else ""
+    tables = tables_in(folder)
+    if len(tables) != 1:
+        names = f": {list_names([path.name for path in tables])}" if tables else ""
         raise DataError(
-            f"{folder} holds {len(found)} CSV files{names}; with a client column there must be one, and "
+            f"{folder} holds {len(tables)} CSV files{names}; with a client column there must be one, and "
             "without one each client has its own."
         )
-    return found[0]
+    return tables[0]
 
 
 def clients_in(folders: Sequence[Path], column: str | None, dialect: Dialect) -> list[str]:
     """The clients whose rows folders hold, sorted. Raises DataError where there are fewer than two."""
-    found = [_names_in(folder, column, dialect) for folder in folders]
-    names = sorted(set().union(*(names for names, _ in found)))
+    per_folder = [_names_in(folder, column, dialect) for folder in folders]
+    names = sorted(set().union(*(names for names, _ in per_folder)))
     if len(names) < 2:
         left = describe_left_out(folders[0])
         beside = f" ({left})" if left else ""
-        raise DataError(f"{found[0][1]}{beside}, and a federation has two clients at least.")
+        raise DataError(f"{per_folder[0][1]}{beside}, and a federation has two clients at least.")
     return names
 
 
@@ -110,10 +110,10 @@ def _names_in(folder: Path, column: str | None, dialect: Dialect) -> tuple[list[
     if column is None:
         names = sorted(files_by_client(folder))
         return names, f"{folder} holds {len(names)} CSV files"
-    path, found = only_file(folder), set[str]()
+    path, seen = only_file(folder), set[str]()
     for chunk in read_chunks(path, [column], dialect):
-        found.update(map(str, rows_by_client(path, chunk, column)))
-    return sorted(found), f"{path} names {len(found)} clients in its column {printable(column, 40)}"
+        seen.update(map(str, rows_by_client(path, chunk, column)))
+    return sorted(seen), f"{path} names {len(seen)} clients in its column {printable(column, 40)}"
 
 
 def rows_by_client(path: Path, chunk: Chunk, column: str | None) -> dict[str | None, list[int]]:
@@ -226,11 +226,11 @@ def _equal(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
     by_size: dict[int, list[Path]] = {}
     for path in paths:
         by_size.setdefault(path.stat().st_size, []).append(path)
-    found = []
+    pairs = []
     for same in by_size.values():
         digests = {path: _digest(path) for path in same} if len(same) > 1 else {}
-        found += [(a, b) for a, b in combinations(digests, 2) if digests[a] == digests[b]]
-    return found
+        pairs += [(a, b) for a, b in combinations(digests, 2) if digests[a] == digests[b]]
+    return pairs
 
 
 def _digest(path: Path) -> bytes:

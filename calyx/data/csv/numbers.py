@@ -36,16 +36,16 @@ UNSEEN = ("Zs", "Cf", "Pd", "Sm", "Nd", "Co", "Cn")  # spaces, dashes, digits â€
 def numbers(cells: Sequence[str | None], dialect: Dialect, unit: str = "") -> NDArray[np.float64]:
     """The cells [N] as numbers, NaN for missing and infinite for what is no number."""
     texts = [cell for cell in cells if cell is not None]
-    found = _at_once(texts, dialect)
-    if found is None and unit:
+    parsed = _at_once(texts, dialect)
+    if parsed is None and unit:
         texts = [_alone(text, unit) for text in texts]
-        found = _at_once(texts, dialect)
-    if found is None:
+        parsed = _at_once(texts, dialect)
+    if parsed is None:
         values = (number(text, dialect) for text in texts)
-        found = [math.inf if value is None else value for value in values]
-    if len(found) == len(cells):
-        return np.array(found, dtype=np.float64)
-    values_of = iter(found)
+        parsed = [math.inf if value is None else value for value in values]
+    if len(parsed) == len(cells):
+        return np.array(parsed, dtype=np.float64)
+    values_of = iter(parsed)
     return np.array([math.nan if cell is None else next(values_of) for cell in cells])
 
 
@@ -58,8 +58,8 @@ def number(text: str, dialect: Dialect, unit: str = "") -> float | None:
         if not start:
             return None
         text = re.sub(f"[{re.escape(marks)}]", "", start.group()) + text[start.end() :]
-    found = _at_once([text], replace(dialect, thousands=None) if marks else dialect)
-    return found[0] if found and math.isfinite(found[0]) else None
+    parsed = _at_once([text], replace(dialect, thousands=None) if marks else dialect)
+    return parsed[0] if parsed and math.isfinite(parsed[0]) else None
 
 
 def _at_once(texts: Sequence[str], dialect: Dialect) -> list[float] | None:
@@ -92,10 +92,10 @@ def _with_unit(unit: str) -> re.Pattern[str] | None:
 def _alone(text: str, unit: str) -> str:
     """A cell's number as it is written, without the unit; the cell itself where it has none."""
     form = _with_unit(unit) if len(text) <= LONGEST + len(unit) else None
-    found = form.fullmatch(unicodedata.normalize("NFC", text)) if form else None
-    if found is None:
+    match = form.fullmatch(unicodedata.normalize("NFC", text)) if form else None
+    if match is None:
         return text
-    sign, last, first = found.groups()
+    sign, last, first = match.groups()
     return first or sign + last
 
 
@@ -124,7 +124,7 @@ def no_number(text: str, dialect: Dialect, unit: str = "") -> str:
 def _keys(text: str, dialect: Dialect) -> list[str]:
     """What would read a text, with the fewest keys changed: [""] where nothing need be changed."""
     marks = [m for m, signs in MARKS.items() if any(sign in text for sign in signs)]
-    found = list[tuple[int, str]]()
+    keys = list[tuple[int, str]]()
     for decimal in (dialect.decimal, "," if dialect.decimal == "." else "."):
         for thousands in dict.fromkeys([dialect.thousands, *marks, None]):
             way = replace(dialect, decimal=decimal, thousands=thousands)
@@ -133,9 +133,9 @@ def _keys(text: str, dialect: Dialect) -> list[str]:
             said = [f'decimal: "{decimal}"'] * (decimal != dialect.decimal)
             if thousands != dialect.thousands:
                 said.append(f'thousands: "{thousands}"' if thousands else "thousands: null")
-            found.append((len(said), " and ".join(said)))
-    least = min(found, default=(0, ""))[0]
-    return [said for count, said in found if count == least]
+            keys.append((len(said), " and ".join(said)))
+    least = min(keys, default=(0, ""))[0]
+    return [said for count, said in keys if count == least]
 
 
 def _odd(text: str) -> str:

@@ -33,21 +33,21 @@ def find_repeating(
         return {}
     client, target = schema.client, schema.target
     wanted = [*names, target.name] if client is None else [*names, target.name, client]
-    found = dict[str | None, tuple[Repeating, ...]]()
+    by_client = dict[str | None, tuple[Repeating, ...]]()
     for piece in islice(read_chunks(path, wanted, dialect), 1):
         chunk = piece.take(np.flatnonzero(find_labelled(piece, target)))
         for name, rows in rows_by_client(path, chunk, client).items():
             columns = (_column(chunk, column, rows) for column in names)
             kept = (column for column in columns if column is not None)
-            found[name] = tuple(islice(kept, MOST_REPEATING))
-    return found
+            by_client[name] = tuple(islice(kept, MOST_REPEATING))
+    return by_client
 
 
 def _column(chunk: Chunk, name: str, rows: Sequence[int]) -> Repeating | None:
     """The column, if two of its words are one, and others differ."""
     numbers, cells = dict[str, int](), chunk.cells[name]
     words = [cells[row] for row in rows]
-    found = [-1 if word is None else numbers.setdefault(word, len(numbers)) for word in words]
-    if not 1 < len(numbers) < sum(number >= 0 for number in found):
+    places = [-1 if word is None else numbers.setdefault(word, len(numbers)) for word in words]
+    if not 1 < len(numbers) < sum(number >= 0 for number in places):
         return None
-    return Repeating(name, np.array(found, dtype=np.int64))
+    return Repeating(name, np.array(places, dtype=np.int64))

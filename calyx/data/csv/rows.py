@@ -90,8 +90,8 @@ def _rows(path: Path, file: TextIO, dialect: Dialect) -> Iterator[tuple[int, lis
 
 def declared_delimiter(line: str) -> str:
     """The delimiter that a file's first line says to Excel, such as `sep=;`; "" of another line."""
-    found = SEPARATOR.fullmatch(line)
-    return found[1].replace("\\t", "\t") if found else ""
+    match = SEPARATOR.fullmatch(line)
+    return match[1].replace("\\t", "\t") if match else ""
 
 
 TITLE = "if the first line is a title, take it out, so that the columns' names come first"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field as Range
 from pydantic import StringConstraints
 
-from calyx.config.human_yaml import read_tree, typed
+from calyx.config.human_yaml import assign_types, read_tree
 from calyx.config.key_types import Types, below, members
 from calyx.config.section import PositiveFloat, config
 from calyx.data.csv.rows import Dialect
@@ -67,8 +67,8 @@ class ColumnConfig:
             raise ValueError(
                 "unknown is missing or refuse in an ordinal column: no rank stands for another category"
             )
-        given = {"low": self.low, "high": self.high, "unit": self.unit or None}
-        for key, value in given.items():
+        written = {"low": self.low, "high": self.high, "unit": self.unit or None}
+        for key, value in written.items():
             if self.kind != "numeric" and value is not None:
                 raise ValueError(f"{key} is for numbers, and the column is {self.kind}")
 
@@ -134,7 +134,7 @@ class SchemaConfig:
     line_breaks: bool = False  # whether a quoted cell may hold lines that could be rows
 
     def __post_init__(self) -> None:
-        """One column, one role; one sign, one meaning."""
+        """Raise ValueError where a column has two roles, or a sign two meanings."""
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             raise ValueError(
                 'the delimiter is one sign, and no quotation mark or line end; a tab is "\\t" in double '
@@ -226,7 +226,7 @@ def read_schema(path: object) -> dict[str, Any]:
             "task=csv needs task.data_dir, a folder of yours; or, for `calyx submit`, task.schema, the "
             "file that lies beside each site's rows."
         )
-    tree = typed(read_tree(Path(path), "docs/bring-your-own.md"), SchemaConfig, Path(path))
+    tree = assign_types(read_tree(Path(path), "docs/bring-your-own.md"), SchemaConfig, Path(path))
     values: dict[str, Any] = _in_one_form(tree, path)
     return values
 
@@ -263,12 +263,12 @@ def _check_composed(value: object, kinds: Types, where: str) -> None:
 
 def _in_one_form(value: Any, where: str) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
-        found = {one_form(k): _in_one_form(v, where) for k, v in value.items()}
-        if len(found) < len(value):
+        renamed = {one_form(k): _in_one_form(v, where) for k, v in value.items()}
+        if len(renamed) < len(value):
             raise ConfigError(
                 f"{where} names a key twice, with blanks around it or in two ways of writing an accent."
             )
-        return found
+        return renamed
     if isinstance(value, list):
         return [_in_one_form(item, where) for item in value]
     return unicodedata.normalize("NFC", value) if isinstance(value, str) else value

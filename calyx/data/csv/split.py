@@ -57,8 +57,8 @@ class SplitReader:
         words = self._complete(chunk)
         match self._key:
             case "group":
-                found = [self._groups.setdefault(word, len(self._groups)) for word in words]
-                return replace(table, blocks=np.array(found, dtype=np.int64))
+                groups = [self._groups.setdefault(word, len(self._groups)) for word in words]
+                return replace(table, blocks=np.array(groups, dtype=np.int64))
             case "split":
                 return replace(table, parts=self._parts(words, chunk.lines))
             case _:
@@ -89,10 +89,10 @@ class SplitReader:
             self._form = _form_of(words[0]), int(lines[0])
         form, first = self._form
         if form == _NUMBER:
-            found = numbers(words, self._dialect, self._unit)
+            times = numbers(words, self._dialect, self._unit)
         else:
-            found = _seconds(words, _FORMS[form])
-        wrong = np.flatnonzero(~np.isfinite(found))
+            times = _seconds(words, _FORMS[form])
+        wrong = np.flatnonzero(~np.isfinite(times))
         if len(wrong):
             said, line = printable(words[wrong[0]], 40), int(lines[wrong[0]])
             if form != _NUMBER and _FORMS[form].fullmatch(words[wrong[0]]):
@@ -102,7 +102,7 @@ class SplitReader:
                     line, f"says {said!r}; a time is {', '.join(_FORMS)}, or {_NUMBER}"
                 )
             raise self._wrong(line, f"says {said!r}, where line {first} has {form}; write one way")
-        return found
+        return times
 
     def _wrong(self, line: int, what: str) -> DataError:
         name = printable(str(self.column), 40)
@@ -110,7 +110,7 @@ class SplitReader:
 
 
 def join_pieces(pieces: Sequence[Table]) -> Table:
-    """One client's rows; its groups are numbered as they come, whatever stands between its rows."""
+    """Join the pieces of one client's rows; its groups keep their numbers, whatever stands between them."""
     table = join(pieces)
     if table.blocks is None:
         return table
@@ -155,12 +155,12 @@ def part_folders(folder: Path) -> Mapping[int, Path]:
             f"{folder} holds CSV files beside those in {' and '.join(names)}; keep the ones that are "
             "meant, or name the part of each row with `split` in the schema."
         )
-    found = {PARTS[path.name.lower()]: path for path in folders}
-    if len(found) < len(folders):
+    by_part = {PARTS[path.name.lower()]: path for path in folders}
+    if len(by_part) < len(folders):
         raise DataError(f"{folder} holds {' and '.join(names)}, of which two are one part.")
-    if 0 not in found:
+    if 0 not in by_part:
         raise DataError(f"{folder} holds {' and '.join(names)} and no train/, so nothing trains.")
-    return found
+    return by_part
 
 
 def parts_by_name(clients: Sequence[str]) -> list[str]:

@@ -51,18 +51,18 @@ class Strange:
 
     def of(self, rows: Sequence[int]) -> tuple[tuple[str, str], ...]:
         """Columns and the first words of them that stand in these rows."""
-        found = list[tuple[str, str]]()
+        pairs = list[tuple[str, str]]()
         for name, words in self.words.items():
             distinct = dict.fromkeys(words[row] for row in rows if row in words)
-            found += [(name, word) for word in list(distinct)[:SHOWN]]
-        return tuple(found)
+            pairs += [(name, word) for word in list(distinct)[:SHOWN]]
+        return tuple(pairs)
 
 
 def strange_words(
     path: Path, chunk: Chunk, columns: Mapping[str, ColumnConfig], x: NDArray[np.float64]
 ) -> Strange:
     """What is strange in rows `x` [N, C]. Raises DataError where a column refuses such words."""
-    found = dict[str, Mapping[int, str]]()
+    strange = dict[str, Mapping[int, str]]()
     for i, (name, column) in enumerate(columns.items()):
         rows = np.flatnonzero(x[:, i] == UNKNOWN)
         if not column.categories or not len(rows):
@@ -77,5 +77,5 @@ def strange_words(
         told_of = {
             cell: describe_strange(str(cell), words) for cell in {cells[row] for row in rows}
         }
-        found[name] = {int(row): told_of[cells[row]] for row in rows}
-    return Strange(found)
+        strange[name] = {int(row): told_of[cells[row]] for row in rows}
+    return Strange(strange)

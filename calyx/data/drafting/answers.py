@@ -27,12 +27,12 @@ Cells = Sequence[str | None]
 
 
 def find_giveaways(survey: Survey, answer: Answer, names: Sequence[str]) -> dict[str, str]:
-    """Those of the columns that tell the answer, each with the reason."""
+    """The columns that tell the answer, each with the reason why it is thought so."""
     rows = survey.sample.cells
     same = dict(answer.categories.same)
     labels = [None if cell is None else same.get(cell, cell) for cell in rows[answer.name]]
     if not answer.is_number:
-        found = {name: _of_classes(survey, rows[name], labels, answer.name) for name in names}
+        reasons = {name: _of_classes(survey, rows[name], labels, answer.name) for name in names}
     else:
         y = numbers_of(labels, survey.dialect)
         values = {
@@ -40,11 +40,11 @@ def find_giveaways(survey: Survey, answer: Answer, names: Sequence[str]) -> dict
             for name in names
             if survey.columns[name].is_number
         }
-        found = {name: _of_number(x, y, answer.name) for name, x in values.items()}
-        rest = {name: x for name, x in values.items() if not found[name]}
-        found |= _sums(rest, y, answer.name)
-    times = {name: _by_name(name, answer.name) for name in names if not found.get(name)}
-    return {name: reason for name, reason in (found | times).items() if reason}
+        reasons = {name: _of_number(x, y, answer.name) for name, x in values.items()}
+        rest = {name: x for name, x in values.items() if not reasons[name]}
+        reasons |= _sums(rest, y, answer.name)
+    times = {name: _by_name(name, answer.name) for name in names if not reasons.get(name)}
+    return {name: reason for name, reason in (reasons | times).items() if reason}
 
 
 def _by_name(name: str, target: str) -> str:

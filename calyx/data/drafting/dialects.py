@@ -62,14 +62,14 @@ def _begins_with_mark(path: Path) -> bool:
     return any(first.startswith(mark) for mark in BEGINNINGS)
 
 
-def _one(found: Mapping[Path, str], key: str) -> str | None:
+def _one(by_file: Mapping[Path, str], key: str) -> str | None:
     """What all files have; None of no file. Raises DataError naming one that differs from most."""
-    if not found:
+    if not by_file:
         return None
-    commonest = Counter(found.values()).most_common(1)[0][0]
-    for path, value in found.items():
+    commonest = Counter(by_file.values()).most_common(1)[0][0]
+    for path, value in by_file.items():
         if value != commonest:
-            other = next(path for path, value in found.items() if value == commonest)
+            other = next(path for path, value in by_file.items() if value == commonest)
             here, there = SAID.get(value, value), SAID.get(commonest, commonest)
             raise DataError(
                 f"{path} is written with {here}, and {other.name} with {there}; the schema's {key} is one "
@@ -79,7 +79,7 @@ def _one(found: Mapping[Path, str], key: str) -> str | None:
 
 
 def with_marks(paths: Sequence[Path], names: Sequence[str], dialect: Dialect) -> Writing:
-    """With the marks before decimals and in thousands by which most cells of the first rows are numbers.
+    """Choose the marks of decimals and thousands by which most cells of the first rows are numbers.
 
     Raises DataError where a file is written in another way than the others.
     """
@@ -116,14 +116,14 @@ def _find_marked(path: Path, names: Sequence[str], dialect: Dialect) -> dict[str
     rows = read_rows(path, dialect)
     header = [name.strip() for name in next(rows)[1]]
     at = {name: header.index(name) for name in names if name in header}
-    found: dict[str, list[str]] = {name: [] for name in names}
+    cells: dict[str, list[str]] = {name: [] for name in names}
     for _, row in islice(rows, MARKED_ROWS):
         for name, place in at.items():
             cell = row[place].strip()
             if MARKED.search(cell):
                 apart = without_unit(cell)
-                found[name].append(apart[0] if apart else cell)
-    return found
+                cells[name].append(apart[0] if apart else cell)
+    return cells
 
 
 def _read(cells: Mapping[str, Sequence[str]], way: Dialect) -> int:
@@ -131,7 +131,7 @@ def _read(cells: Mapping[str, Sequence[str]], way: Dialect) -> int:
 
 
 def _encoding(path: Path) -> str:
-    """By its first bytes; "ascii" where every usual encoding reads the same. Raises DataError."""
+    """A file's encoding; "ascii" where every usual encoding reads the same. Raises DataError."""
     check_is_kept(path)
     try:
         with open(path, "rb", opener=plain) as file:
@@ -149,8 +149,8 @@ def _encoding(path: Path) -> str:
         if shown and _is_text(path, shown):
             return shown
         raise DataError(f"{path} is no text: it holds zero bytes.")
-    found = (_is_text(path, name) for name in ("utf-8", "cp1252"))
-    return next((name for name in found if name), "latin-1")
+    is_text = (_is_text(path, name) for name in ("utf-8", "cp1252"))
+    return next((name for name in is_text if name), "latin-1")
 
 
 def _is_text(path: Path, encoding: str) -> str:

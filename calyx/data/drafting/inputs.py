@@ -41,10 +41,10 @@ def inputs_of(survey: Survey, answer: Answer, client: str | None) -> list[Input]
     tell = find_giveaways(survey, answer, usable)
     if len(tell) < len(usable):
         reasons |= tell
-    found = [
+    inputs = [
         Input(name, reasons[name]) if reasons[name] else _input(survey, name) for name in names
     ]
-    return [replace(one, tells=tell.get(one.name, "")) for one in found]
+    return [replace(one, tells=tell.get(one.name, "")) for one in inputs]
 
 
 def _useless(survey: Survey, name: str, client: str | None) -> str:
@@ -121,24 +121,24 @@ def _is_site(survey: Survey, name: str, client: str | None) -> bool:
         only = survey.columns[name].only
         words = {only.get(i) for i in range(len(survey.files))}
         return len(words) > 1 and None not in words
-    found: dict[str | None, set[str | None]] = {}
+    sites: dict[str | None, set[str | None]] = {}
     rows = survey.sample.cells
     for site, cell in zip(rows[client], rows[name], strict=True):
-        found.setdefault(site, set()).add(cell)
-    values = set[str | None]().union(*found.values())
+        sites.setdefault(site, set()).add(cell)
+    values = set[str | None]().union(*sites.values())
     return (
         len(values) > 1
-        and all(len(cells) == 1 for cells in found.values())
-        and len(survey.sample) >= FEWEST * len(found)
+        and all(len(cells) == 1 for cells in sites.values())
+        and len(survey.sample) >= FEWEST * len(sites)
     )
 
 
 def _input(survey: Survey, name: str) -> Input:
     column = survey.columns[name]
-    found, holes = categories(column), column.missing > 0
-    is_few = column.is_whole and 0 < len(found.words) <= FEW_NUMBERS and not found.rare
+    words, holes = categories(column), column.missing > 0
+    is_few = column.is_whole and 0 < len(words.words) <= FEW_NUMBERS and not words.rare
     if not column.is_number or is_few:
-        return Input(name, categories=found, may_be_missing=holes)
+        return Input(name, categories=words, may_be_missing=holes)
     values = numbers_of(survey.sample.cells[name], survey.dialect)
     codes = codes_in(values[np.isfinite(values)], FEWEST)
     low, high = column.bounds(codes)

@@ -12,19 +12,19 @@ WIDEST = 1e29  # numbers of a range, with what is to spare
 
 
 def codes_in(values: NDArray[np.float64], fewest: int = 3) -> list[float]:
-    """Those of the usual codes that stand repeatedly, and far from all other values [N]."""
-    found: list[float] = []
+    """The usual codes for "missing" that stand repeatedly, and far from all other values [N]."""
+    codes: list[float] = []
     for code in CODES:
         is_code = values == code
-        others = values[~is_code & ~np.isin(values, found)]
+        others = values[~is_code & ~np.isin(values, codes)]
         if is_code.sum() < max(fewest, REPEATED * len(values)) or len(others) < 10:
             continue
         low, high = np.quantile(others, [0.01, 0.99])
         gap = min(abs(others - code).min(), 1e300)
         # Nothing between the code and the rest, and a gap as wide as what a value is used to.
         if (code < others.min() or code > others.max()) and gap >= FAR * (high - low) / 4:
-            found.append(code)
-    return found
+            codes.append(code)
+    return codes
 
 
 def outwards(low: float, high: float) -> tuple[float, float]:
@@ -61,6 +61,6 @@ def typical(values: NDArray[np.float64]) -> tuple[str, str]:
 
 
 def short(value: float) -> str:
-    """With all digits that tell values apart, and as YAML reads a number: 1e+06 is a text to it."""
+    """A number with all digits that tell values apart, as YAML reads it: 1e+06 is a text to YAML."""
     text = f"{value:.15g}"
     return text if "e" not in text or "." in text else text.replace("e", ".0e")

@@ -31,8 +31,8 @@ def files_of(path: Path) -> tuple[Path, ...]:
     if not path.is_dir():
         return (path,)
     folders = list(part_folders(path).values()) or [path]
-    found = [table for folder in folders for table in tables_in(folder)]
-    if not found:
+    tables = [table for folder in folders for table in tables_in(folder)]
+    if not tables:
         left = describe_left_out(path)
         raise DataError(
             f"{path} holds no CSV file{f' ({left})' if left else ''}; put one in it for each site, named "
@@ -40,7 +40,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
         )
     for folder in folders:
         copies(files_by_client(folder))
-    return tuple(found)
+    return tuple(tables)
 
 
 def headings_of(paths: Sequence[Path], dialect: Dialect) -> Headings:

@@ -91,15 +91,15 @@ def _fault(survey: Survey, name: str) -> str:
         return f"{survey.path}: {shown} holds dates; make a number or classes of it to predict it."
     if _is_number(column, name):
         return ""
-    found = categories(column)
-    if found.rare:
-        word, count, place = min(found.rare, key=lambda rare: rare[1])
+    words = categories(column)
+    if words.rare:
+        word, count, place = min(words.rare, key=lambda rare: rare[1])
         return (
             f"{place}: {printable(word, 40)!r} is a class of {shown} that only {count} of all rows have, "
             "and a draft tells nothing of so few. Correct the word, take such rows out, or write the "
             "schema's classes by hand (docs/bring-your-own.md)."
         )
-    if len(found.words) < 2:
+    if len(words.words) < 2:
         mixed = f", and {column.text} is the first text" if column.text and column.codes else ""
         return f"{survey.path}: {shown} has too many words to be classes, and is no number{mixed}."
     return ""
@@ -113,13 +113,13 @@ def _is_number(column: Column, name: str) -> bool:
     """
     if not column.is_number:
         return False
-    found = categories(column)
-    if not column.is_whole or found.rare or len(found.words) < 2:
+    listing = categories(column)
+    if not column.is_whole or listing.rare or len(listing.words) < 2:
         return True
-    if len(found.words) <= FEW_NUMBERS:
+    if len(listing.words) <= FEW_NUMBERS:
         return False
     counts = column.words.values()
-    is_even = len(found.words) <= 2 * FEW_NUMBERS and max(counts) < 2 * min(counts)
+    is_even = len(listing.words) <= 2 * FEW_NUMBERS and max(counts) < 2 * min(counts)
     words = set(tokens(name))
     return not ((is_even and not words & OF_NUMBERS) or words & OF_CLASSES)
 

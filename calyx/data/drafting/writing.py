@@ -130,19 +130,19 @@ def _column(one: Input) -> Iterator[str]:
     yield f"{begin} {{{', '.join(parts)}}}"
 
 
-def _list_words(found: Categories) -> list[str]:
+def _list_words(categories: Categories) -> list[str]:
     """Words as YAML: whole numbers without quotes, so that a site's 1.0 is 1."""
-    return [_declare(found, one) for one in found.words]
+    return [_declare(categories, one) for one in categories.words]
 
 
-def _declare(found: Categories, one: str) -> str:
-    is_number = not found.are_codes and one.removeprefix("-").isdecimal() and one.isascii()
+def _declare(categories: Categories, one: str) -> str:
+    is_number = not categories.are_codes and one.removeprefix("-").isdecimal() and one.isascii()
     return one if is_number else word(one)
 
 
-def _same(found: Categories) -> str:
-    pairs: Mapping[str, str] = dict(found.same)
-    return "{" + ", ".join(f"{word(a)}: {_declare(found, b)}" for a, b in pairs.items()) + "}"
+def _same(categories: Categories) -> str:
+    pairs: Mapping[str, str] = dict(categories.same)
+    return "{" + ", ".join(f"{word(a)}: {_declare(categories, b)}" for a, b in pairs.items()) + "}"
 
 
 def _rows(count: int) -> str:
@@ -150,7 +150,7 @@ def _rows(count: int) -> str:
 
 
 def word(text: str) -> str:
-    """As YAML reads it back as the same text: JSON's strings are YAML's, if all is printable."""
+    """A word in quotes that YAML reads back as the same text: as JSON's strings are, if all is printable."""
     as_json = json.dumps(text, ensure_ascii=False)
     return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in as_json)
 

@@ -6,6 +6,7 @@ from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population, is_same_population
 from calyx.run.summary import Summary
 from calyx.words.digits import number_texts
+from calyx.words.sentences import say_count
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def is_same_rows(one: Population | None, other: Population | None) -> bool:
 
 
 def rows_text(rows: Population) -> str:
-    """Of whom a figure is, in words: 1,200 rows of 20 clients."""
-    whose = f"{rows.clients} client{'' if rows.clients == 1 else 's'}"
+    """The rows that a figure is of, in words: 1,200 rows of 20 clients."""
+    whose = say_count(rows.clients, "client")
     of = whose if rows.rows is None else f"{rows.rows:,} rows of {whose}"
     if rows.target_mean is None or rows.target_sd is None:
         return of

@@ -39,7 +39,7 @@ def _apart(groups: Sequence[Group]) -> list[str]:
 
 def _own_models(groups: Sequence[Group]) -> list[str]:
     """Where common and own models stand in one column."""
-    found = []
+    sentences = []
     for group in groups:
         own = [name for name in group.figures if PERSONAL in name]
         if own and len(group.figures) > len(own):
@@ -48,8 +48,10 @@ def _own_models(groups: Sequence[Group]) -> list[str]:
                 for line in group.lines
                 if any(e.value is not None and e.figure in own for e in line.standing.entries)
             ]
-            found.append(f"{'; '.join(owners[:_MOST_NAMED])}: by {own[0]}, of clients' own models")
-    return found
+            sentences.append(
+                f"{'; '.join(owners[:_MOST_NAMED])}: by {own[0]}, of clients' own models"
+            )
+    return sentences
 
 
 def _why_apart(groups: Sequence[Group]) -> str:
@@ -84,7 +86,7 @@ def describe_group(group: Group) -> str:
 
 
 def _copies(standings: Sequence[Standing], what: str) -> list[str]:
-    found = []
+    sentences = []
     for one in standings:
         for seed, runs in one.seeds.items():
             known = [e for e in runs if e.value is not None]
@@ -97,50 +99,50 @@ def _copies(standings: Sequence[Standing], what: str) -> list[str]:
                 why = "the same model: copies, which count once"
             else:
                 why = "models that differ; their mean counts as one"
-            found.append(f"{one.label}: {len(known)} {what}s have seed {seed} and {why}")
-    return _shorten(found)
+            sentences.append(f"{one.label}: {len(known)} {what}s have seed {seed} and {why}")
+    return _shorten(sentences)
 
 
 def _without_spread(standings: Sequence[Standing]) -> list[str]:
     """Seeds that change nothing are no repetitions."""
-    found = []
+    sentences = []
     for one in standings:
         num = len(one.values)
         if num < 2:
             continue
         if one.num_independent == 1:
-            found.append(
+            sentences.append(
                 f"{one.label}: all {num} seeds gave the same model: the seed has no effect"
             )
         elif one.num_independent < num:
-            found.append(
+            sentences.append(
                 f"{one.label}: {num} seeds gave only {one.num_independent} different models"
             )
         elif len(set(one.values.values())) == 1:
-            found.append(
+            sentences.append(
                 f"{one.label}: all {num} seeds gave exactly the same figure, which is a reason to "
                 "look and no certainty"
             )
-    return _shorten(found)
+    return _shorten(sentences)
 
 
 def _seeds_compared(groups: Sequence[Group]) -> list[str]:
-    found = []
+    sentences = []
     for group in groups:
         if group.lost:
-            found.append(f"no setting has a figure of {_seeds(group.lost)}")
+            sentences.append(f"no setting has a figure of {_seeds(group.lost)}")
         if len(group.placed) > 1 and any(
             len(line.values) < len(line.standing.values) for line in group.placed
         ):
-            found.append(
+            sentences.append(
                 f"the settings have other seeds each; they are compared over {_seeds(group.seeds)}, "
                 "which all of those with a place have"
             )
-    return found
+    return sentences
 
 
 def _without_place(groups: Sequence[Group]) -> list[str]:
-    found = []
+    sentences = []
     for group in groups:
         behind = [line for line in group.lines if line.place is None and line.values]
         if not behind or len(group.lines) < 2:
@@ -148,13 +150,15 @@ def _without_place(groups: Sequence[Group]) -> list[str]:
         if group.placed:
             names = "; ".join(_missing(line.standing, group.seeds) for line in behind[:_MOST_NAMED])
             more = f" and {len(behind) - _MOST_NAMED} more" if len(behind) > _MOST_NAMED else ""
-            found.append(
+            sentences.append(
                 f"no place for {names}{more}: a mean over some seeds is not ranked beside a mean "
                 "over all"
             )
         else:
-            found.append("no setting has a place, because there is no seed that all of them have")
-    return found
+            sentences.append(
+                "no setting has a place, because there is no seed that all of them have"
+            )
+    return sentences
 
 
 def _missing(one: Standing, seeds: Sequence[str]) -> str:
@@ -163,7 +167,7 @@ def _missing(one: Standing, seeds: Sequence[str]) -> str:
 
 
 def _ties(groups: Sequence[Group]) -> list[str]:
-    found, is_alone = [], len([group for group in groups if group.kind]) < 2
+    sentences, is_alone = [], len([group for group in groups if group.kind]) < 2
     for number, group in enumerate(groups, start=1):
         leaders, of = group.leaders, "" if is_alone else f" of group {number}"
         if len(leaders) < 2:
@@ -171,13 +175,13 @@ def _ties(groups: Sequence[Group]) -> list[str]:
         if len(leaders) == len(group.placed):
             settings = [dict(line.standing.settings) for line in leaders]
             varied = [k for k in _keys(settings) if len({one.get(k) for one in settings}) > 1]
-            found.append(
+            sentences.append(
                 f"all {len(leaders)} settings{of} tie: {join_names(varied, len(varied))} "
                 f"{'does' if len(varied) == 1 else 'do'} not change what is compared"
             )
         else:
-            found.append(f"{len(leaders)} settings share the lead{of}")
-    return found
+            sentences.append(f"{len(leaders)} settings share the lead{of}")
+    return sentences
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,7 @@ class Result:
 
 
 def without_effect(results: Sequence[Result]) -> list[str]:
-    """Of each varied key whose values all give the same model and figures: that it has no effect.
+    """Say which varied keys have no effect: all their values give the same model and figures.
 
     Runs are compared that differ in this key only. Where a strategy has models of clients' own, the
     common one is not all there is, so the figures are compared too.
@@ -235,13 +239,13 @@ def _select_figures(figures: Mapping[str, Any]) -> dict[str, float]:
 
 def missing_figures(entries: Sequence[Entry], what: str = "job") -> list[str]:
     """Why finished runs have no figure to be compared by."""
-    found: dict[str, list[str]] = {}
+    jobs_by_reason: dict[str, list[str]] = {}
     for one in entries:
         if one.value is None and one.kind is not None:
-            found.setdefault(one.why, []).append(one.name)
+            jobs_by_reason.setdefault(one.why, []).append(one.name)
     return [
         f"{what}{'' if len(names) == 1 else 's'} {', '.join(names)} cannot be ranked: {why}"
-        for why, names in found.items()
+        for why, names in jobs_by_reason.items()
     ]
 
 
@@ -249,7 +253,9 @@ def _seeds(seeds: Sequence[str]) -> str:
     return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(seeds)}"
 
 
-def _shorten(found: list[str]) -> list[str]:
+def _shorten(sentences: list[str]) -> list[str]:
     """The first few of a kind, and how many more there are."""
-    more = len(found) - _MOST_NAMED
-    return found if more <= 0 else [*found[:_MOST_NAMED], f"and {more} more settings likewise"]
+    more = len(sentences) - _MOST_NAMED
+    return (
+        sentences if more <= 0 else [*sentences[:_MOST_NAMED], f"and {more} more settings likewise"]
+    )

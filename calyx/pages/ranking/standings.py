@@ -48,12 +48,12 @@ class Standing:
         Runs of one seed are one repetition, whose figure is the mean of theirs; there is none if they
         are of different kinds, or of different rows.
         """
-        found = {}
+        by_seed = {}
         for seed, runs in self.seeds.items():
             known = [e for e in runs if e.value is not None and e.kind == self.kind]
             if known and all(is_same_rows(known[0].rows, e.rows) for e in known):
-                found[seed] = mean(e.value for e in known if e.value is not None)
-        return found
+                by_seed[seed] = mean(e.value for e in known if e.value is not None)
+        return by_seed
 
     @property
     def is_whole(self) -> bool:
@@ -121,21 +121,21 @@ def sample(line: Line, summaries: Mapping[str, Summary | None], name: str) -> li
 
     `summaries` are by the name of an entry; None, or no such name, of a run that has not ended.
     """
-    found = []
+    means = []
     for seed in line.seeds:
         known = [summaries.get(entry.name) for entry in line.standing.seeds[seed]]
         figures = [summary.figure(name) for summary in known if summary]
         if values := [value for value in figures if value is not None]:
-            found.append(mean(values))
-    return found
+            means.append(mean(values))
+    return means
 
 
 def standings(entries: Iterable[Entry]) -> list[Standing]:
     """Entries by setting, in the order in which they are given."""
-    found: dict[Settings, list[Entry]] = {}
+    by_settings: dict[Settings, list[Entry]] = {}
     for entry in entries:
-        found.setdefault(entry.settings, []).append(entry)
-    return [Standing(settings, tuple(runs)) for settings, runs in found.items()]
+        by_settings.setdefault(entry.settings, []).append(entry)
+    return [Standing(settings, tuple(runs)) for settings, runs in by_settings.items()]
 
 
 def rank(entries: Iterable[Entry]) -> list[Group]:
@@ -179,8 +179,8 @@ def ranking_seeds(group: Sequence[Standing]) -> tuple[str, ...]:
         return ()
     union = set().union(*(one.values for one in group))
     has_all = sum(seeds == union for seeds in whole)
-    found = union if has_all >= min(2, len(whole)) else set.intersection(*whole)
-    return tuple(sorted(found, key=_seed_order))
+    shared = union if has_all >= min(2, len(whole)) else set.intersection(*whole)
+    return tuple(sorted(shared, key=_seed_order))
 
 
 def lost_seeds(group: Sequence[Standing]) -> tuple[str, ...]:

@@ -312,12 +312,6 @@ def test_a_regression_predicts_in_the_targets_own_unit(tmp_path, rows, capsys):
     assert rmse == pytest.approx(RunFolder(folder).read_summary().figure("test_rmse"), rel=0.5)
 
 
-def test_without_local_preprocessing_no_client_is_needed(tmp_path, rows, capsys):
-    write_schema(rows, columns={k: v for k, v in COLUMNS.items() if k != "pressure"})
-    folder = trained(tmp_path, rows, "preprocessing=none")
-    assert len(predictions(capsys, folder, rows / "site-0.csv")) == 60
-
-
 def test_the_words_of_a_command_stand_in_any_order(made, tmp_path, capsys):
     folder, rows = made
     file, out = rows / "site-3.csv", tmp_path / "out.csv"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calyx.config import human_yaml
-from calyx.config.human_yaml import read_tree, typed
+from calyx.config.human_yaml import assign_types, read_tree
 from calyx.config.section import Section, config
 from calyx.errors import ConfigError
 from calyx.files import foreign
@@ -33,7 +33,7 @@ class Wants:
 def read(tmp_path, text):
     path = tmp_path / "x.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    values = typed(read_tree(path, "docs/x.md"), Wants, path)
+    values = assign_types(read_tree(path, "docs/x.md"), Wants, path)
     assert json.loads(json.dumps(values)) == values
     return values
 
@@ -159,7 +159,7 @@ def test_values_are_counted_before_they_are_kept(tmp_path, monkeypatch, where):
 def test_what_json_writes_is_read_back_to_the_letter(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("json") / "x.yaml"
     path.write_text(json.dumps({"a": values}))
-    assert typed(read_tree(path, "docs/x.md"), dict, path) == {"a": values}
+    assert assign_types(read_tree(path, "docs/x.md"), dict, path) == {"a": values}
 
 
 def test_a_schema_of_thirty_thousand_columns_is_not_too_long(tmp_path):

@@ -200,7 +200,7 @@ def test_an_answer_that_unpacks_to_more_is_refused(server, link):
 
 
 def test_a_site_signs_its_crashed_process_off_before_it_connects(server, link):
-    with link.connected(earlier=5):
+    with link.hold_connection(earlier=5):
         assert link.node_id == 7
     paths = [path.rsplit("/", 1)[1] for path in server.calls if "heartbeat" not in path]
     assert paths == ["deactivate-node", "activate-node", "deactivate-node"]
@@ -208,7 +208,7 @@ def test_a_site_signs_its_crashed_process_off_before_it_connects(server, link):
 
 
 def test_a_site_that_could_not_say_goodbye_knows_it(server, link):
-    with link.connected(earlier=None):
+    with link.hold_connection(earlier=None):
         server.script["/v1/fleet/deactivate-node"] = [Response(status_code=503)]
     assert not link.has_left
 

@@ -10,7 +10,7 @@ from support.run_folders import ROW
 from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import append_lines, read_lines
-from calyx.run.folder import RunFolder, claim, held
+from calyx.run.folder import RunFolder, claim, hold
 from calyx.run.rows import RoundRow
 from server.job import Engine, read_job, to_run_config
 
@@ -41,12 +41,12 @@ def test_of_many_that_want_one_name_at_once_each_gets_a_folder_of_its_own(tmp_pa
 def test_a_folder_of_a_run_that_was_refused_goes_again_and_what_was_there_stays(tmp_path):
     mine, new = tmp_path / "mine", tmp_path / "a" / "b"
     mine.mkdir()
-    with held(mine, is_new=False, key="k"), held(new, is_new=True, key="k"):
+    with hold(mine, is_new=False, key="k"), hold(new, is_new=True, key="k"):
         assert new.is_dir()
     assert list(tmp_path.iterdir()) == [mine]
-    with held(new, is_new=True, key="k") as first:
+    with hold(new, is_new=True, key="k") as first:
         (first / "config.yaml").touch()
-        with held(new, is_new=True, key="k") as second:
+        with hold(new, is_new=True, key="k") as second:
             assert second == tmp_path / "a" / "b-2"
     assert list(new.parent.iterdir()) == [first]
 
@@ -57,7 +57,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
         with pytest.raises(
             UserError, match=r"file/x cannot be made \(Not a dir.* another hydra.run.dir"
         ):
-            held(tmp_path / "file" / "x", is_new=is_new, key="hydra.run.dir").__enter__()
+            hold(tmp_path / "file" / "x", is_new=is_new, key="hydra.run.dir").__enter__()
 
 
 @pytest.mark.parametrize("text", ["[1]", "a: [", "", "\xff", "a: &x [1]\nb: *x"])

@@ -123,7 +123,7 @@ def test_a_client_alone_is_as_good_at_home_as_scikit_learns_model(tmp_path):
     _check_told(told)
     right = rows = 0
     for site in plan.sites:
-        parts = prepare_rows(plan.terms, site.name, site.data_dir).parts
+        parts = prepare_rows(plan.terms, plan.preprocessing, site.name, site.data_dir).parts
         model = LogisticRegression(C=1e6).fit(parts["train"].x, parts["train"].y)
         right += (model.predict(parts["test"].x) == parts["test"].y).sum()
         rows += len(parts["test"])

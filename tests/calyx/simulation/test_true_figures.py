@@ -60,7 +60,7 @@ def predictions(folder, planned):
     """The pooled test rows' targets, and the released model's predictions of them, float64."""
     true, predicted = [], []
     for site in planned.sites:
-        one = prepare_rows(planned.terms, site.name, site.data_dir)
+        one = prepare_rows(planned.terms, planned.preprocessing, site.name, site.data_dir)
         model = initial_model(one.task, one.num_inputs, 1)
         load_into(model, load_weights(folder / "model.safetensors"))
         with torch.no_grad():

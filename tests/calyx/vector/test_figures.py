@@ -17,7 +17,7 @@ def test_a_figure_without_its_reason_or_a_reason_too_many_is_refused(absent):
 
 def test_names_and_reasons_get_their_prefix_but_for_those_that_have_another():
     both = SOME | none_of(("personal_r2",), "nobody has one")
-    named = both.named("test_", but="personal_")
+    named = both.with_prefix("test_", but="personal_")
     assert list(named.values) == ["test_loss", "test_r2", "personal_r2"]
     assert set(named.absent) == {"test_r2", "personal_r2"}
 

@@ -141,7 +141,7 @@ def test_a_server_sees_the_same_times_whatever_the_work_was(
 def test_work_of_more_than_one_multiple_leaves_at_the_next_and_is_in_the_journal(
     clients, tmp_path, monkeypatch
 ):
-    with journal.listening() as notes:
+    with journal.collect_notes() as notes:
         found = exchanges(clients, tmp_path, monkeypatch, working(4.5), "train")
     assert found == [("asks", 0), ("replies", 11), ("asks", 11)]
     (line,) = [note.fields for note in notes if note.kind == "pace"]

@@ -15,6 +15,7 @@ from calyx.data.schema import Column, Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.flower.messages import as_task
 from calyx.model.weights import hash_weights
+from calyx.preprocessing.config import PreprocessingConfig
 from calyx.questions.registry import question_of
 from calyx.run.order import Cv, Order, to_json
 from calyx.tasks.csv import Csv
@@ -40,15 +41,15 @@ def rows_of(*values, blocks=None):
     return Rows("a", Task(), table, split(table, 1, "a"), ())
 
 
-LOCAL = {
-    "name": "local",
-    "numeric_imputation": "median",
-    "categorical_imputation": "mode",
-    "fill_value": 0.0,
-    "scaling": "standard",
-    "outliers": "clip",
-    "iqr_factor": 3.0,
-}
+LOCAL = PreprocessingConfig(
+    name="local",
+    numeric_imputation="median",
+    categorical_imputation="mode",
+    fill_value=0.0,
+    scaling="standard",
+    outliers="clip",
+    iqr_factor=3.0,
+)
 VALUES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 
 

@@ -35,7 +35,9 @@ def plain(federation):
     """Weights and examples of each client, trained by hand without any grid."""
     run, found = federation.plan.run, {}
     for name in federation.nodes:
-        participant = prepare_rows(federation.setting.terms, name, None)
+        participant = prepare_rows(
+            federation.setting.terms, federation.plan.preprocessing, name, None
+        )
         model = initial_model(participant.task, participant.num_inputs, run.seed)
         load_into(model, federation.template)
         job = LocalJob(
@@ -101,7 +103,11 @@ def test_an_evaluation_says_the_counts_of_all_rows(federation):
     strategy = theirs()
     answer = federation.attempt(strategy, federation.exchange("evaluate"))
     rows = sum(
-        len(prepare_rows(federation.setting.terms, n, None).parts["validation"])
+        len(
+            prepare_rows(federation.setting.terms, federation.plan.preprocessing, n, None).parts[
+                "validation"
+            ]
+        )
         for n in federation.nodes
     )
     counts = total_counts(answer.outcome.evaluated)
