@@ -20,7 +20,7 @@ from calyx.questions.cv import say
 from calyx.questions.judging import figures_of
 from calyx.run.folder import RunFolder
 from calyx.run.folds import CV_RUN, fold_run, stack
-from calyx.run.json_rows import as_json, damaged, parse_row
+from calyx.run.json_rows import as_json, damage_of, parse_row
 from calyx.run.order import Cv, Terms, with_preprocessing
 from calyx.run.rows import ClientRow, RoundRow
 from calyx.run.summary import CrossValidation
@@ -76,7 +76,7 @@ def read_cv(folder: RunFolder) -> CrossValidation | None:
     try:
         return parse_row(CrossValidation, read_object(path))
     except (OSError, ValueError) as error:
-        raise damaged(path, "", str(error)) from None
+        raise damage_of(path, "", str(error)) from None
 
 
 def _file(folder: RunFolder) -> Path:

@@ -9,7 +9,7 @@ from server.config import RunConfig
 from server.stopping import choose_model, why_unranked
 
 
-def with_rounds(
+def add_rounds(
     summary: Summary, run: RunConfig, state: RunState, rows: list[RoundRow], clients: int
 ) -> Summary:
     """The summary of a run whose rounds are done, with what they say; `clients` might take part in it.
@@ -41,15 +41,15 @@ def with_rounds(
 
 def _reasons(best: RoundRow | None, last: RoundRow, run: RunConfig, clients: int) -> Absent:
     """Why figures of the best round or of the last one are not told."""
-    absent = _with_prefix(last, "final_")
+    absent = _prefix_names(last, "final_")
     if best is not None:
-        return _with_prefix(best, "best_") | absent
+        return _prefix_names(best, "best_") | absent
     unranked = why_unranked(run, clients)
     why = unranked or f"no round has a {run.stopping.monitor}"
     names = ["best_round", "validated_on", *(f"best_{name}" for name in last.figures)]
-    own = {} if unranked else _with_prefix(last, "best_")  # as the last round's model is released
+    own = {} if unranked else _prefix_names(last, "best_")  # as the last round's model is released
     return dict.fromkeys(names, why) | own | absent
 
 
-def _with_prefix(row: RoundRow, prefix: str) -> Absent:
+def _prefix_names(row: RoundRow, prefix: str) -> Absent:
     return {f"{prefix}{name}": why for name, why in row.absent.items()}

@@ -17,7 +17,7 @@ from calyx.files.plain import MOST_BYTES, read_plain
 from calyx.pages.configured import Settings
 from calyx.run.audit import Audit, read_audit
 from calyx.run.folder import RunFolder
-from calyx.run.json_rows import damaged, parse_row, read_rows, reason_of
+from calyx.run.json_rows import damage_of, parse_row, read_rows, reason_of
 from calyx.run.rows import ClientRow, Event, RoundRow
 from calyx.run.summary import Summary
 
@@ -112,7 +112,7 @@ def _read_summary(path: Path) -> Summary | None:
     try:
         return parse_row(Summary, parse_json(_bytes(path)))
     except ValueError as error:
-        raise damaged(path, "", str(error)) from None
+        raise damage_of(path, "", str(error)) from None
 
 
 def _settings(path: Path, text: str) -> Settings:
@@ -122,11 +122,11 @@ def _settings(path: Path, text: str) -> Settings:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f"line {mark.line + 1}" if mark else ""
-        raise damaged(path, line, error.problem or "not YAML") from None
+        raise damage_of(path, line, error.problem or "not YAML") from None
     except ValidationError as error:
-        raise damaged(path, "", reason_of(error)) from None
+        raise damage_of(path, "", reason_of(error)) from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise damaged(path, "", str(error).splitlines()[0]) from None
+        raise damage_of(path, "", str(error).splitlines()[0]) from None
 
 
 def _bytes(path: Path) -> bytes:
@@ -141,4 +141,4 @@ def _text(path: Path) -> str:
         return _bytes(path).decode()
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise damaged(path, f"line {line}", "not UTF-8") from None
+        raise damage_of(path, f"line {line}", "not UTF-8") from None

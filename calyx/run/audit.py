@@ -11,7 +11,7 @@ from pydantic import Field
 
 from calyx.errors import UserError
 from calyx.files.foreign import read_object
-from calyx.run.json_rows import damaged, parse_row, row
+from calyx.run.json_rows import damage_of, parse_row, row
 from calyx.run.rows import Absent, Count, Names, Number, Severity
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -105,4 +105,4 @@ def read_audit(path: Path) -> Audit:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
-        raise damaged(path, "", str(error)) from None
+        raise damage_of(path, "", str(error)) from None

@@ -22,11 +22,11 @@ from calyx.files.plain import read_plain, split_lines
 
 T = TypeVar("T")
 STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
-_PREFIXES, _IF_ANY = "prefixes", "if_any"  # keys of a field's metadata
+_PREFIXES, _OPTIONAL = "prefixes", "optional"  # keys of a field's metadata
 _EMPTY: tuple[object, ...] = (None, (), {}, "")  # and not 0
 
 
-def named(*prefixes: str) -> Any:  # noqa: ANN401 - a field specifier
+def entries(*prefixes: str) -> Any:  # noqa: ANN401 - a field specifier
     """A field, a dict, that has no key of its own: its entries stand in the row itself.
 
     They are those keys of a file that are no field's and begin with one of the prefixes; of several
@@ -35,9 +35,9 @@ def named(*prefixes: str) -> Any:  # noqa: ANN401 - a field specifier
     return field(default_factory=dict, metadata={_PREFIXES: prefixes})
 
 
-def if_any(empty: Callable[[], Any] = lambda: None) -> Any:  # noqa: ANN401 - a field specifier
+def optional(empty: Callable[[], Any] = lambda: None) -> Any:  # noqa: ANN401 - a field specifier
     """A field that has no key in a file where it is empty and `absent` does not say why."""
-    return field(default_factory=empty, metadata={_IF_ANY: True})
+    return field(default_factory=empty, metadata={_OPTIONAL: True})
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
@@ -52,20 +52,20 @@ def as_json(of: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
     values: dict[str, Any] = {}
     absent = getattr(of, "absent", {})
     for one in fields(of):
-        value = _plain(getattr(of, one.name))
+        value = _to_json(getattr(of, one.name))
         if _PREFIXES in one.metadata:
             values |= value
-        elif _IF_ANY not in one.metadata or value not in _EMPTY or one.name in absent:
+        elif _OPTIONAL not in one.metadata or value not in _EMPTY or one.name in absent:
             values[one.name] = value
     return values
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values, with rows in them
+def _to_json(value: Any) -> Any:  # noqa: ANN401 - JSON values, with rows in them
     if is_dataclass(value):
         return as_json(value)
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
+        return {key: _to_json(inner) for key, inner in value.items()}
+    return tuple(map(_to_json, value)) if isinstance(value, tuple) else value
 
 
 def gather(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a row's class
@@ -120,17 +120,17 @@ def read_rows(path: Path, cls: type[T], *, is_finished: bool = False) -> Iterato
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
-        raise damaged(path, "", str(error)) from None
+        raise damage_of(path, "", str(error)) from None
     if rest and is_finished:
         lines.append(rest)
     for number, line in enumerate(lines, start=1):
         try:
             yield parse_row(cls, from_json(line, allow_inf_nan=False))
         except ValueError as error:
-            raise damaged(path, f"line {number}", str(error)) from None
+            raise damage_of(path, f"line {number}", str(error)) from None
 
 
-def damaged(path: Path, where: str, reason: str) -> UserError:
+def damage_of(path: Path, where: str, reason: str) -> UserError:
     """That a file of a run is damaged: where, and why."""
     place = f"{path}, {where}," if where else str(path)
     return UserError(f"{place} is damaged ({printable(reason)}); restore the file or run again.")

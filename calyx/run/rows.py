@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, PlainValidator
 
 from calyx.model.metrics import PERSONAL
 from calyx.model.populations import Population, read_population
-from calyx.run.json_rows import if_any, named, row
+from calyx.run.json_rows import entries, optional, row
 from calyx.words import digits
 
 _AT_MOST_1 = (
@@ -27,7 +27,7 @@ _AT_MOST_1 = (
 _AT_LEAST_0 = ("client_sd", "majority", "calibration_error", "error_margin")
 
 
-def _in_range(figures: dict[str, float | None]) -> dict[str, float | None]:
+def _check_ranges(figures: dict[str, float | None]) -> dict[str, float | None]:
     for name, value in figures.items():
         if value is not None and value > 1 and name.endswith(_AT_MOST_1):
             raise ValueError(f"{name} is above 1")
@@ -43,7 +43,7 @@ Number = Annotated[float, Field(ge=-1e300, le=1e300)]  # so that differences of 
 Spread = Annotated[float, Field(ge=0, le=1e300)]
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 Names = tuple[str, ...]
-Figures = Annotated[dict[str, Number | None], AfterValidator(_in_range)]
+Figures = Annotated[dict[str, Number | None], AfterValidator(_check_ranges)]
 Scores = dict[str, Score | None]  # by client
 Absent = dict[str, str]  # why a figure is null, by its name: a clause without a full stop
 Whose = dict[str, Annotated[Population | None, PlainValidator(read_population)]]
@@ -76,7 +76,7 @@ class RoundRow:
     train_loss: Number | None  # mean over rows, in units of the task's loss
     # val_loss; val_accuracy, or val_r2 and, in the target's own unit, val_rmse and val_mae; of clients'
     # own models val_personal_loss and so on. Empty while the model is not validated yet.
-    figures: Figures = named("val_")
+    figures: Figures = entries("val_")
     capped_clients: Count = 0  # that count as fewer rows than they have
     cohort: Names  # who was asked
     replies: Count  # clients in the sums
@@ -84,8 +84,8 @@ class RoundRow:
     bytes_up: Count  # clients to server, for training and validation
     bytes_down: Count
     seconds: Seconds
-    absent: Absent = if_any(dict)
-    validated_on: Whose = named("validated_on", "personal_validated_on")
+    absent: Absent = optional(dict)
+    validated_on: Whose = entries("validated_on", "personal_validated_on")
     best_round: Count | None = None  # so far; null where none is called best
 
     def figure(self, name: str) -> float | None:
@@ -113,13 +113,13 @@ class ClientRow:
     kind: str  # "data" before round 1, or the kind of the question that was answered
     round: Count = 0
     client: str
-    rows: Split | None = if_any()  # of the kind "data", as the next
-    label_counts: tuple[Count, ...] = if_any(tuple)  # rows of each class, all parts
-    fold: Count | None = if_any()  # whose model is scored, from 0
+    rows: Split | None = optional()  # of the kind "data", as the next
+    label_counts: tuple[Count, ...] = optional(tuple)  # rows of each class, all parts
+    fold: Count | None = optional()  # whose model is scored, from 0
     # train_loss; val_loss and so on as in a round's row; test_loss, test_accuracy or test_r2 …
-    figures: Figures = named("train_loss", "val_", "test_")
-    absent: Absent = if_any(dict)
-    details: dict[str, Any] = named("")  # whatever else
+    figures: Figures = entries("train_loss", "val_", "test_")
+    absent: Absent = optional(dict)
+    details: dict[str, Any] = entries("")  # whatever else
     seconds: Seconds = 0.0
 
     def score(self, name: str) -> float | None:
@@ -136,7 +136,7 @@ class Event:
     severity: Severity
     round: Count | None = None
     client: str | None = None
-    details: dict[str, Any] = named("")  # JSON values
+    details: dict[str, Any] = entries("")  # JSON values
     message: str  # one sentence
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from calyx.model.populations import Population
-from calyx.run.json_rows import if_any, named, row
+from calyx.run.json_rows import entries, optional, row
 from calyx.run.rows import (
     Absent,
     Count,
@@ -33,11 +33,11 @@ class ModelTest:
 
     # test_loss, test_accuracy …; test_client_mean, _sd and _worst_decile over clients; test_majority;
     # of a classifier test_calibration_error and its _margin. personal_* of models beside the common one.
-    figures: Figures = named("test_", "personal_")
-    test_confusion: _Confusion = if_any()
+    figures: Figures = entries("test_", "personal_")
+    test_confusion: _Confusion = optional()
     test_clients_scored: Count
     test_clients_unscored: Count  # that have no test rows, or no model
-    tested_on: Whose = named("tested_on", "personal_tested_on")
+    tested_on: Whose = entries("tested_on", "personal_tested_on")
     absent: Absent
 
 
@@ -56,7 +56,7 @@ class BaselineScores:
     pooled: Score | None = None
     local_own: Score | None = None
     pooled_own: Score | None = None
-    personal: Score | None = if_any()
+    personal: Score | None = optional()
     own_clients: Count | None = None
     own_rows: Count | None = None  # null where numbers of rows are confidential
     local: Scores = field(default_factory=dict)  # each alone, on the union of all test parts
@@ -72,15 +72,15 @@ class CrossValidation:
     metric: Literal["accuracy", "r2"] = "accuracy"
     mean: Score | None
     sd: Spread | None
-    all_rows: Score | None = if_any()  # of k=clients: over rows, not over clients
-    clients: Names = if_any(tuple)  # who is left out of each fold, where k=clients
+    all_rows: Score | None = optional()  # of k=clients: over rows, not over clients
+    clients: Names = optional(tuple)  # who is left out of each fold, where k=clients
     folds: tuple[Score | None, ...] | None = None
     scored: Count | None = None  # folds, or clients, that the mean is over
     unscored: Count = 0  # those of which the score cannot be told
     absent: Absent = field(default_factory=dict)
-    capped_clients: Count | None = if_any()  # as a round's; most of any fold
-    rounds: Count | None = if_any()  # in cv.json only: of each fold's training
-    models: str | None = if_any()  # in cv.json only: SHA-256 of the folds' models
+    capped_clients: Count | None = optional()  # as a round's; most of any fold
+    rounds: Count | None = optional()  # in cv.json only: of each fold's training
+    models: str | None = optional()  # in cv.json only: SHA-256 of the folds' models
 
 
 @row
@@ -115,19 +115,19 @@ class Summary:
     objective: str | None = None  # by which runs are compared
     best_round: Count | None = None
     released_round: Count | None = None
-    best: Figures = named("best_val_")
-    validated_on: Whose = named("validated_on", "personal_validated_on")  # the best round's
+    best: Figures = entries("best_val_")
+    validated_on: Whose = entries("validated_on", "personal_validated_on")  # the best round's
     final_train_loss: Number | None = None
     capped_clients: Count | None = None  # most in one round
-    final: Figures = named("final_val_")  # of the last round
+    final: Figures = entries("final_val_")  # of the last round
     bytes_up: Count | None = None  # of all rounds
     bytes_down: Count | None = None
     seconds: Seconds | None = None
-    tested: Figures = named("test_", "personal_")  # as in `ModelTest`
-    test_confusion: _Confusion = if_any()
+    tested: Figures = entries("test_", "personal_")  # as in `ModelTest`
+    test_confusion: _Confusion = optional()
     test_clients_scored: Count | None = None
     test_clients_unscored: Count | None = None
-    tested_on: Whose = named("tested_on", "personal_tested_on")
+    tested_on: Whose = entries("tested_on", "personal_tested_on")
     num_clients: Count | None = None  # that might take part
     left_out_changed: tuple[LeftOut, ...] = ()
     classes: Names = ()  # none of a regression
@@ -145,9 +145,9 @@ class Summary:
     baselines: BaselineScores | None = None  # of a simulation
     absent: Absent = field(default_factory=dict)
     # Why it is not the one that would be chosen first.
-    preprocessing_why: str | None = if_any()
-    absentees: dict[str, Absentee] = if_any(dict)
-    phases: Names = if_any(tuple)  # of an audit's
+    preprocessing_why: str | None = optional()
+    absentees: dict[str, Absentee] = optional(dict)
+    phases: Names = optional(tuple)  # of an audit's
 
     def __post_init__(self) -> None:
         """Raise ValueError for an accuracy below 0: only an R² has no lower end."""

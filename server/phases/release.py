@@ -18,7 +18,7 @@ from server.attendance import absentees
 from server.checkpoints import Best
 from server.config import RunConfig
 from server.crossvalidation import read_cv
-from server.history import with_rounds
+from server.history import add_rounds
 from server.left_out import read_left_out
 from server.run_context import RunContext
 from server.stopping import choose_model
@@ -37,7 +37,7 @@ def run(context: RunContext) -> RunContext:
         w_max=context.run.privacy.w_max(contents.w_max),
         absentees=absentees(rows, folder.read_events()),
     )
-    whole = with_rounds(summary, context.run, state, rows, len(context.clients.nodes))
+    whole = add_rounds(summary, context.run, state, rows, len(context.clients.nodes))
     folder.write_summary(whole)
     return context
 
