@@ -4,12 +4,11 @@ It is read before anything runs, and loads no PyTorch.
 """
 
 from pathlib import Path
-from typing import Any
 
 from calyx.errors import CalyxError, UserError
-from calyx.files.foreign import read_object
 from calyx.findings.figures import Figures, read_sums
 from calyx.findings.figures_json import declare
+from calyx.run.audit import Audit, read_audit
 from calyx.run.folder import RunFolder
 from calyx.survey.blocks import ALL, Survey
 from calyx.survey.variables import variables
@@ -26,10 +25,9 @@ def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
     if not folder.audit.is_file() or not folder.statistics.is_file():
         raise UserError(f"{named} holds no audit; name the folder of a run whose phases have one.")
     try:
-        head = read_object(folder.audit)
         counted = read_counted(folder.statistics)
-        other = _misfit(head, task, bins)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        other = _misfit(read_audit(folder.audit), task, bins)
+    except (OSError, ValueError, UserError):
         raise UserError(f"{named} has a damaged audit; name the folder of another run.") from None
     survey = Survey(task.schema, bins, (ALL,))
     if other is None and not holds(counted.sums, survey):
@@ -42,18 +40,18 @@ def read_baseline(baseline: str, task: Task, bins: int) -> Figures:
         raise UserError(f"{named} is damaged: {error}. Name the folder of another run.") from None
 
 
-def _misfit(head: dict[str, Any], task: Task, bins: int) -> str | None:
-    """Why this run's figures cannot be compared with those of an audit.json, if they cannot."""
-    if head["task"] != task.name:
-        return f"of the task {head['task']}, and this run's is {task.name}; name another run"
-    if head["bins"] != bins:
-        return f"counted in {head['bins']} bins; set audit.bins={head['bins']}, or name another run"
-    theirs = {name: column["declared"] for name, column in head["columns"].items()}
-    ours = {v.name: declare(v) for v in variables(task.schema)}
-    reach = {v.name: list(v.bounds) for v in variables(task.schema) if v.target and v.bounds}
-    different = [n for n in (ours | theirs) if n not in ours or ours[n] != theirs.get(n, ...)]
-    different += [n for n, ends in reach.items() if head["columns"][n]["range"] != ends]
-    if different or head["classes"] != list(task.schema.classes):
+def _misfit(audit: Audit, task: Task, bins: int) -> str | None:
+    """Why this run's figures cannot be compared with those of an earlier audit, if they cannot."""
+    if audit.task != task.name:
+        return f"of the task {audit.task}, and this run's is {task.name}; name another run"
+    if audit.bins != bins:
+        return f"counted in {audit.bins} bins; set audit.bins={audit.bins}, or name another run"
+    theirs = {name: list(column.declared or ()) for name, column in audit.columns.items()}
+    ours = {v.name: declare(v) or [] for v in variables(task.schema)}
+    reach = {v.name: v.bounds for v in variables(task.schema) if v.target and v.bounds}
+    different = [n for n in (ours | theirs) if n not in ours or ours[n] != theirs.get(n)]
+    different += [n for n, ends in reach.items() if n in theirs and audit.columns[n].range != ends]
+    if different or audit.classes != task.schema.classes:
         what = f"the column {different[0]}" if different else "the classes"
         return f"of another schema: {what} is declared otherwise; name a run of the same schema"
     return None

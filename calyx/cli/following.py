@@ -26,7 +26,7 @@ from calyx.secagg.roster import Roster, write_roster
 from calyx.simulation.engine import read_engine, tell
 from calyx.trust.key_files import read_roster_file
 from server.attendance import AWAY
-from server.config import read_run
+from server.config import RunConfig
 from server.job import to_run_config
 
 POLL_S = 1.0
@@ -81,14 +81,15 @@ def read_pinned(options: Options, folder: RunFolder) -> Roster | None:
     return read_roster_file(path) if options.roster or path.exists() else None
 
 
-def drive(config: dict[str, Any], folder: RunFolder, options: Options, *, resume: bool) -> None:
-    """Run a job on the sites to its end, with report and results.
+def drive(
+    config: dict[str, Any], run: RunConfig, folder: RunFolder, options: Options, *, resume: bool
+) -> None:
+    """Run a job on the sites to its end, with report and results; `run` is its config, typed.
 
     Raises CalyxError where it fails; Ctrl-C stops it.
     """
     roster = read_pinned(options, folder)
     text = write_roster(roster) if roster else None
-    run = read_run(config)
     engine = tell(read_engine(run.engine))
     job = to_run_config(config, folder.path, resume=resume, roster=text, engine=engine)
     console = Console(highlight=False, markup=False, emoji=False)

@@ -2,7 +2,8 @@
 
 A run's folder is the one that its config names, or a new one where the clock names it: two runs that
 are started in one second have two folders, since a name made of the time gets a number behind it where
-it is taken. A folder that somebody has chosen is taken as it is. See docs/decisions/0045.
+it is taken. A folder that somebody has chosen is taken as it is. See docs/decisions/0044 and
+docs/decisions/0045.
 """
 
 import argparse

@@ -76,13 +76,14 @@ def main(arguments: Sequence[str]) -> int:
         )
     state, _ = load_newest(folder.checkpoints)
     _refuse(folder, run, config, state)
-    changed = find_changed(folder, run, terms_of(config), state.run)
+    terms = terms_of(config)
+    changed = find_changed(folder, run, terms, state.run)
     check_changed(folder, run, changed, overrides, is_without=is_without)
     if read_engine(run.engine).clients_remember:
         _refuse_on_sites(overrides)
         leave_out(folder, changed if is_without else {}, state.round + 1)
-        print_warnings(outside_template(run, terms_of(config), load_task(run.task)))
-        drive(config, RunFolder(folder.path.absolute()), options, resume=True)
+        print_warnings(outside_template(run, terms, load_task(run.task)))
+        drive(config, run, RunFolder(folder.path.absolute()), options, resume=True)
         return 0
     if options != Options():
         raise UserError(

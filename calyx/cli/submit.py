@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         run, task = checked.run, checked.task
         said = [*idle_settings(overrides, config), *outside_template(run, checked.terms, task)]
         print_warnings([*said, *(a_days_runs(run, task, len(pinned)) if pinned else [])])
-        drive(config, folder, options, resume=False)
+        drive(config, run, folder, options, resume=False)
     return 0
 
 

@@ -32,7 +32,6 @@ from calyx.trust.manifest import Manifest
 from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
 from client import journal
-from client.app import app
 from client.code import check_code, note_seen
 from client.config import ClientConfig, Site, node_config, read_site
 from client.gate.pace import Clock, take_note, wait
@@ -122,7 +121,10 @@ class Worker:
     """Answers messages one after another; a context of Flower's for each run."""
 
     def __init__(self, link: SiteLink, cfg: SiteConfig, clock: Clock = Clock()) -> None:  # noqa: B008 - frozen
-        self._link, self._clock = link, clock
+        # Once the code is compared: it imports packages that bring questions (docs/decisions/0061).
+        from client.app import app
+
+        self._app, self._link, self._clock = app, link, clock
         self._config = dict(node_config(str(cfg.client["name"]), cfg.client))
         self._pace_s = parse(ClientConfig, cfg.client, "client").policy.pace_s
         self._installed = bundle_hash()  # now: files may change while this process runs
@@ -148,7 +150,7 @@ class Worker:
         context = self._contexts[run_id]
         came = self._clock.now()  # from here on the server is asked nothing, and can delay nothing
         try:
-            reply = app(message, context)
+            reply = self._app(message, context)
         except Exception:
             self._wait(message, context, came)
             raise

@@ -81,8 +81,10 @@ class DriftRow:
 
 @row
 class Audit:
-    """The file audit.json, as far as a page or a terminal shows it."""
+    """The file audit.json, as far as it is shown, or compared with a later one."""
 
+    task: str = ""
+    bins: Count = 0  # of numbers' histograms
     sites: Count
     rows: Count | None
     duplicates: Count | None

@@ -116,7 +116,9 @@ class Importer(MetaPathFinder):
         self._sources: dict[str, bytes] = {}
         self._folders: set[str] = set()
         self.contents: Contents | None = None  # of our own packages
-        self.is_sealed = False  # whether tasks and strategies of other packages are refused
+        self.is_sealed = (
+            False  # whether tasks, strategies and questions of other packages are refused
+        )
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -202,7 +204,7 @@ def install(root: Path) -> Contents:
 
 
 def may_load(module: str) -> bool:
-    """Whether a task or strategy of this module may be loaded: with a manifest, what it covers."""
+    """Whether a task, strategy or question of this module may be loaded: with a manifest, what it covers."""
     importer = active()
     if importer is None or not importer.is_sealed:
         return True

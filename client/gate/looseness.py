@@ -121,4 +121,6 @@ def ends_of(bound: Mapping[str, JsonValue], widest: tuple[float, float]) -> tupl
 def value_shown(value: Any) -> str:  # noqa: ANN401 - of a policy
     """As a site's file has it: 2, not 2.0."""
     is_whole = isinstance(value, float) and value.is_integer()
+    if isinstance(value, tuple):
+        value = list(value)
     return shown(int(value) if is_whole else value)

@@ -50,10 +50,12 @@ class CohortGrid(Grid):
         self._federation, self._exchange = federation, exchange
         self._inner, self._schema = federation.clients.channel.grid, federation.contents.task.schema
 
+    @override
     def get_node_ids(self) -> Iterable[int]:
         """Nodes of the cohort's clients that are connected, in the order of their names."""
         return self._federation.clients.channel.nodes_of(self._exchange.cohort)
 
+    @override
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
@@ -178,12 +180,12 @@ class CohortGrid(Grid):
     ) -> Message:
         return self._inner.create_message(content, message_type, dst_node_id, group_id, ttl)
 
+    @override
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Refused: replies of single clients are not to be had."""
         raise NotImplementedError(_REFUSED)
 
+    @override
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Refused: replies of single clients are not to be had."""
         raise NotImplementedError(_REFUSED)
 
 

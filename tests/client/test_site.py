@@ -186,7 +186,7 @@ def test_a_run_of_the_installed_code_is_answered(folder, five):
 
 
 def test_a_run_of_other_code_is_refused_without_running_anything(folder, monkeypatch):
-    monkeypatch.setattr(sites, "app", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr("client.app.app", lambda *_: pytest.fail("it ran"))
     worker = Worker(Link("0" * 64), with_changes(folder))
     reply = worker.answer(question())
     assert wire.failure_reason(reply) == "bundle-refused"

@@ -1,15 +1,18 @@
 """Ask clients the question `hits`, which nothing here imports, and print what they answer as JSON."""
 
 import json
+from dataclasses import replace
 
 from flwr.app import ConfigRecord, Message
 from support.clients import Clients, code_of
 from support.federation import Federation
 
+from calyx.cli.site_file import task_template
 from calyx.cli.stages import progress_line
 from calyx.model.weights import hash_weights
 from calyx.wire import messages as wire
 from calyx.wire import records
+from client.gate.looseness import looser
 from server.exchange.cohort_grid import CohortGrid
 
 LISTED = "client.policy.questions=[statistics,train,evaluate,test,hits]"
@@ -40,11 +43,19 @@ def refusals(federation):
     return {what: code_of(reply) for what, reply in replies.items()}
 
 
+def looser_than_usual():
+    """What `calyx doctor site` says of a policy that lists the question."""
+    template = task_template("csv")
+    policy = replace(template.policy, questions=("train", "hits"))
+    return [one.sentence for one in looser(policy, template, 5)]
+
+
 federation = Federation("privacy=secagg", "task.num_clients=5", LISTED)
 answers = {
     "hits": figures(federation, "hits")["accuracy"],
     "test": figures(federation, "test")["accuracy"],
     "shown": progress_line("query.hits", 2, 5),
     "refused": refusals(federation),
+    "looser": looser_than_usual(),
 }
 print(json.dumps(answers))

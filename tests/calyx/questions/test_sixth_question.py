@@ -50,3 +50,7 @@ def test_the_ledger_counts_it_once_a_model_and_as_often_as_a_test(answers):
 
 def test_a_policy_that_does_not_list_it_refuses_it(answers):
     assert answers["refused"]["not listed"] == "outside-policy"
+
+
+def test_a_policy_that_lists_it_is_looser_than_a_template(answers):
+    assert answers["looser"] == ["questions is [train, hits], and null in the template"]

@@ -10,7 +10,7 @@ import pytest
 from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
 from calyx.tasks import registry
-from calyx.tasks.registry import load_class, load_task
+from calyx.tasks.registry import load_class, load_point, load_task
 from calyx.trust.measured import Importer
 
 
@@ -56,8 +56,7 @@ def installed(monkeypatch):
         module = ModuleType("fleet_of_tests")
         module.Fleet = thing
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        group = {"task": "calyx.tasks", "strategy": "calyx.strategies"}[kind]
-        point = EntryPoint("fleet", "fleet_of_tests:Fleet", group)
+        point = EntryPoint("fleet", "fleet_of_tests:Fleet", registry.GROUPS[kind])
         monkeypatch.setattr(registry, "entry_points", lambda **_: EntryPoints([point]))
         load_class.cache_clear()
 
@@ -175,7 +174,7 @@ def test_every_task_and_strategy_that_is_installed_is_one():
             assert load_class(kind, name).__name__
 
 
-@pytest.mark.parametrize("kind", ["task", "strategy"])
+@pytest.mark.parametrize("kind", registry.GROUPS)
 def test_where_a_manifest_holds_a_package_that_it_does_not_cover_is_not_imported(
     installed, monkeypatch, kind
 ):
@@ -185,4 +184,4 @@ def test_where_a_manifest_holds_a_package_that_it_does_not_cover_is_not_imported
     importer.is_sealed = True
     monkeypatch.setattr(sys, "meta_path", [importer, *sys.meta_path])
     with pytest.raises(ConfigError, match=r"keys manifest --package fleet_of_tests`\.$"):
-        load_class(kind, "fleet")
+        load_point(kind, "fleet")
