@@ -13,12 +13,11 @@ from calyx.errors import CalyxError, UserError
 from calyx.fleet.site import SiteConfig
 from calyx.machine.proxies import Proxy, proxy_for
 from calyx.trust.bounded_http import blame, bounded_client, root_of, seconds_ahead
-from calyx.trust.certificates import describe
+from calyx.trust.certificates import SOON_DAYS, describe
 
 ANSWER_S = 5.0
 _STRICT = "Python 3.13 and newer refuse those"
 NOTE_CLOCK_S, BAD_CLOCK_S = 30, 240  # node keys are believed for 300 s
-SOON_DAYS = 30
 # OpenSSL's numbers of what is wrong with a certificate (x509_vfy.h).
 _NOT_YET, _ENDED, _OTHER_HOST, _UNSIGNED = 9, 10, (62, 64), (7, 18, 19, 20, 21)
 _NO_IDENTIFIER = (85, 86)  # of the signer, of its own

@@ -15,6 +15,7 @@ from calyx.cli.server import make_parser
 from calyx.errors import UserError, quote_command
 from calyx.machine.ports import why_taken
 from calyx.trust.certificates import (
+    SOON_DAYS,
     Described,
     check_node_public,
     check_pair,
@@ -26,7 +27,6 @@ from calyx.trust.certificates import (
 from calyx.trust.key_files import PRIVATE_MODE, read_roster_file
 from calyx.words.sentences import say_count
 
-SOON_DAYS = 30
 MIN_DISK_BYTES = 2**30
 LOCAL = {"localhost", "127.0.0.1", "::1"}
 ENDING = ".node.pub"

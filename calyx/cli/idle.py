@@ -5,7 +5,7 @@ that another setting undoes, a group's name without its contents, an option of a
 default that has no effect is nobody's mistake, so that only overrides are looked at.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -122,18 +122,24 @@ def idle_words(overrides: Sequence[str], config: Config) -> Iterator[tuple[str, 
         yield from ((word, rule.needs) for rule in _RULES if rule.is_idle(key, config))
 
 
-def idle_in_all(jobs: Sequence[tuple[set[str], Mapping[str, str]]]) -> dict[str, str]:
-    """The words that have no effect in any job of a sweep where they stand, and why.
+@dataclass(frozen=True)
+class JobWords:
+    """What is written for one job of a sweep, and why some of it has no effect there."""
 
-    Of each job there are its words, and why some of these are idle.
+    written: Set[str]
+    reasons: Mapping[str, str]
+
+
+def idle_in_all(jobs: Sequence[JobWords]) -> dict[str, str]:
+    """The words that have no effect in any job of a sweep where they stand, and why.
 
     What has no effect in one job may be there for another.
     """
-    idle = {word: why for _, reasons in jobs for word, why in reasons.items()}
+    idle = {word: why for job in jobs for word, why in job.reasons.items()}
     return {
         word: why
         for word, why in idle.items()
-        if all(word in reasons for words, reasons in jobs if word in words)
+        if all(word in job.reasons for job in jobs if word in job.written)
     }
 
 

@@ -9,10 +9,8 @@ from calyx.cli.facts import print_facts, say
 from calyx.errors import UserError
 from calyx.files.outputs import show_path
 from calyx.trust.authority import make_server, renew_server
-from calyx.trust.certificates import check_node_public, describe
+from calyx.trust.certificates import SOON_DAYS, check_node_public, describe
 from calyx.trust.key_files import read_bytes
-
-SOON_DAYS = 30
 
 
 def add_to(actions: "argparse._SubParsersAction[Parser]") -> None:

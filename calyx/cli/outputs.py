@@ -9,6 +9,7 @@ docs/decisions/0045.
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,22 @@ def claim(
     return output
 
 
-def rows_of(config: Mapping[str, Any]) -> tuple[list[Path], list[Path]]:
+@dataclass(frozen=True)
+class Read:
+    """What a command or a run reads, and no output may destroy."""
+
+    files: tuple[Path, ...]
+    folders: tuple[Path, ...]  # of rows: nothing in them is touched
+
+
+def read_by(config: Mapping[str, Any]) -> Read:
     """The files and the folders outside its own that a run reads, by its config."""
     sections = (config.get("task"), config.get("client"))
     task, client = (one if isinstance(one, Mapping) else {} for one in sections)
     named = [task.get("data_dir"), client.get("data_dir")]
     folders = dict.fromkeys(value for value in named if isinstance(value, str))
     schema = task.get("schema")
-    return [Path(schema)] if isinstance(schema, str) else [], [Path(one) for one in folders]
+    return Read((Path(schema),) if isinstance(schema, str) else (), tuple(map(Path, folders)))
 
 
 def check_run_folder(folder: RunFolder, config: Mapping[str, Any]) -> None:
@@ -69,8 +78,8 @@ def check_run_folder(folder: RunFolder, config: Mapping[str, Any]) -> None:
 
 def refuse_data_folder(folder: Path, config: Mapping[str, Any], *, is_sweep: bool = False) -> None:
     """Raise UserError where a run's folder holds the rows that are read, or a sweep's is theirs."""
-    files, folders = rows_of(config)
-    for one in [*folders, *files]:
+    rows = read_by(config)
+    for one in [*rows.folders, *rows.files]:
         if is_same(folder, one) or (is_within(one, folder) and not is_sweep):
             raise UserError(
                 f"{show_path(folder)} holds the data ({show_path(one)}), and a run has a folder of its own; "

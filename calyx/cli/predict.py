@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from calyx.cli.arguments import Parser
 from calyx.cli.fitted import Whose, fitted_for
 from calyx.cli.new_rows import NewRows, describe_faults, find_faults, read_new_rows
-from calyx.cli.outputs import add_output, claim, rows_of
+from calyx.cli.outputs import add_output, claim, read_by
 from calyx.cli.own_models import Answering, model_of
 from calyx.cli.predictions import as_csv, header_of
 from calyx.composing.defaults import fill_in_defaults
@@ -53,9 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_intermixed_args(arguments)  # options stand anywhere
     folder = RunFolder(options.run)
     config = folder.read_config()
-    files, folders = rows_of(config)
-    folders += [options.state_dir] if options.state_dir else []
-    out = claim(options, [options.file, *files], folders)
+    trained = read_by(config)
+    folders = [*trained.folders, *([options.state_dir] if options.state_dir else [])]
+    out = claim(options, [options.file, *trained.files], folders)
     config = fill_in_defaults(config)  # a run of before may lack keys
     run = read_run(config)
     summary = folder.read_summary()  # says that the run has ended

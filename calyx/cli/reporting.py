@@ -1,11 +1,10 @@
 """`calyx report RUN` writes a run's report again; `calyx report RUN RUN…` compares them on one page."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from calyx.cli.arguments import Parser
-from calyx.cli.outputs import add_output, claim, rows_of
+from calyx.cli.outputs import Read, add_output, claim, read_by
 from calyx.errors import UserError
 from calyx.pages.comparison import compare_runs
 from calyx.pages.page import write_report
@@ -25,7 +24,10 @@ def main(arguments: Sequence[str]) -> int:
             "ones; name another run too, or this one once."
         )
     if len(folders) > 1:
-        out = claim(options, *_read_by(folders), usual=Path("comparison.html"))
+        rows = [one for run in folders for one in _rows_of(run)]
+        files = [*folders, *(path for one in rows for path in one.files)]
+        data = [path for one in rows for path in one.folders]
+        out = claim(options, files, data, usual=Path("comparison.html"))
         if out is not None:
             out.write(compare_runs(folders, out.path))
             print(out.path)
@@ -36,12 +38,9 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _read_by(runs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The files and the folders of rows of runs, as far as they say."""
-    files, folders = [*runs], []
-    for run in runs:
-        with suppress(UserError):  # a damaged run is said on the page
-            named = rows_of(RunFolder(run).read_config())
-            files += named[0]
-            folders += named[1]
-    return files, folders
+def _rows_of(run: Path) -> list[Read]:
+    """What a run has read; nothing of one that is damaged, which the page says."""
+    try:
+        return [read_by(RunFolder(run).read_config())]
+    except UserError:
+        return []

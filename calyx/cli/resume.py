@@ -15,6 +15,7 @@ from typing import Any
 from calyx.cli.arguments import path_of
 from calyx.cli.changed_rows import WITHOUT_CHANGED, check_changed, find_changed
 from calyx.cli.facts import print_warnings
+from calyx.cli.idle import value_of
 from calyx.cli.overrides import parse_override, quote_overrides, why_unreadable
 from calyx.cli.stages import Waiting
 from calyx.cli.template_check import outside_template
@@ -109,14 +110,14 @@ def _read_config(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
     config = folder.read_config()
     check_own(folder.path)
     words = dict(one.split("=", 1) for one in overrides)
-    address = _inner(config, "engine", "address")
+    address = value_of(config, "engine.address")
     if address is not None and "engine.address" not in words:
         shown = printable(str(address), 100)
         raise UserError(
             f"The run in {folder.path} was at engine.address={shown}, and no address is taken from a "
             "folder: if you trust it, give it again; engine.address=null is this machine."
         )
-    target = _inner(config, "strategy", "server", TARGET)
+    target = value_of(config, _CLASS)
     is_flowers = isinstance(target, str) and target.startswith(f"{HOME}.")
     if target is not None and not is_flowers and words.get(_CLASS) != target:
         shown = printable(str(target), 100)
@@ -128,17 +129,10 @@ def _read_config(folder: RunFolder, overrides: Sequence[str]) -> dict[str, Any]:
     return config
 
 
-def _inner(config: Any, *keys: str) -> Any:  # noqa: ANN401 - whatever a folder holds
-    """The value below some keys; None where there is none."""
-    for key in keys:
-        config = config.get(key) if isinstance(config, dict) else None
-    return config
-
-
 def _apply(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         key = override.partition("=")[0]
-        if key == _CLASS and _inner(config, *key.split(".")) == override.partition("=")[2]:
+        if key == _CLASS and value_of(config, key) == override.partition("=")[2]:
             continue  # the same, repeated
         if key not in MAY_CHANGE:
             raise UserError(

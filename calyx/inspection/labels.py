@@ -50,7 +50,7 @@ def label_findings(table: Table, schema: Schema) -> Iterator[LocalFinding]:
     order = np.argsort(two[:, 0] - two[:, 1], kind="stable")
     sure = order[: int(_SURE * len(table))]
     count = int(wrong[sure].sum())
-    if _is_more(count, len(sure)):
+    if is_beyond(count, len(sure), _TOLERATED, _CHANCE):
         message = (
             f"{count} of the {len(sure)} labels that a model is surest of are not what it says: "
             "about as many of all labels may be wrong, or the columns cannot tell the classes apart."
@@ -109,7 +109,8 @@ def _model() -> Any:  # noqa: ANN401 - scikit-learn ships no types
     return LogisticRegression(C=0.1, max_iter=500)
 
 
-def _is_more(count: int, of: int) -> bool:
+def is_beyond(count: int, of: int, chance: float, unlikely: float) -> bool:
+    """Whether so many `of` some, each with a `chance`, are less likely than `unlikely`: the binomial tail."""
     from scipy.special import bdtrc
 
-    return bool(bdtrc(count - 1, of, _TOLERATED) < _CHANCE) if count else False
+    return bool(bdtrc(count - 1, of, chance) < unlikely) if count else False

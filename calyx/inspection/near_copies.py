@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Column, Schema, Table, present_values
+from calyx.inspection.labels import is_beyond
 from calyx.inspection.repeats import row_hashes
 from calyx.seeding import rng
 
@@ -61,7 +62,7 @@ def near_copies(known: Table, judged: Table, schema: Schema) -> NearCopies | Non
         count = int(is_near.any(axis=1).sum())
         by_chance = 1 - (1 - near_by**dimension) ** (NEIGHBOURS - 1)
         enough = count >= max(_FEWEST, _SHARE * len(judged))
-        if enough and _is_beyond(count, len(judged), by_chance):
+        if enough and is_beyond(count, len(judged), by_chance, _CHANCE):
             return NearCopies(count, len(judged), float(share[is_near].min()))
     return None
 
@@ -131,9 +132,3 @@ def _dimension(distances: Values) -> float:
     gaps = places * np.log(np.maximum(distances[:, places], 1e-300) / inner)
     mean = float(gaps.mean())
     return np.inf if mean <= 0 else 1 / mean
-
-
-def _is_beyond(count: int, of: int, chance: float) -> bool:
-    from scipy.special import bdtrc
-
-    return bool(bdtrc(count - 1, of, chance) < _CHANCE)

@@ -29,6 +29,7 @@ from calyx.trust.key_files import (
     refuse_existing,
 )
 
+SOON_DAYS = 30  # before its end, from which on a certificate is said to end soon
 CURVE = ec.SECP384R1()  # the one that Flower takes for node keys
 
 

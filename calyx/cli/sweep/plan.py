@@ -12,6 +12,7 @@ from typing import Any
 
 from calyx.cli.hydra_program import search_path
 from calyx.cli.idle import (
+    JobWords,
     check_search,
     collect_written,
     idle_in_all,
@@ -195,8 +196,8 @@ def _check_jobs(
 
     planned: list[PlannedJob] = []
     runs: list[RunConfig] = []
-    idle: list[tuple[set[str], dict[str, str]]] = []
-    undone: list[tuple[set[str], dict[str, str]]] = []
+    idle: list[JobWords] = []
+    undone: list[JobWords] = []
     seen: set[str] = set()  # data that has been read
     begun: list[BegunJob] = []
     for number, words in enumerate(jobs):
@@ -213,8 +214,8 @@ def _check_jobs(
             cfg.hydra.job.num = number
         runs.append(checked.run)
         there = set(collect_written(words, config).values())
-        idle.append((there, dict(idle_words(words, config))))
-        undone.append((there, dict(undone_words(words, config))))
+        idle.append(JobWords(there, dict(idle_words(words, config))))
+        undone.append(JobWords(there, dict(undone_words(words, config))))
         source = canonical_json([config[key] for key in ("task", "client", "preprocessing")])
         if source not in seen:  # seeds split the same rows otherwise, which takes its time
             seen.add(source)

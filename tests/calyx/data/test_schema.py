@@ -13,7 +13,7 @@ from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
 from calyx.data.schema import Column, Table, join
 from calyx.preprocessing.choice import choose
-from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.config import WrittenPreprocessing
 from calyx.preprocessing.fitting import num_inputs
 from calyx.tasks.registry import load_task
 from calyx.vector.weighing import check_w_max
@@ -50,8 +50,8 @@ def test_a_task_describes_itself_before_any_data_is_read(name):
 def test_a_tasks_model_takes_what_its_own_preprocessing_gives(name):
     config = resolve(compose([f"task={name}"]))
     task = load_task(config["task"])
-    section = choose(config["preprocessing"], task.schema, config["phases"]).section
-    cfg = parse(PreprocessingConfig, section, "preprocessing")
+    written = parse(WrittenPreprocessing, config["preprocessing"], "preprocessing")
+    cfg = choose(written, task.schema, config["phases"]).cfg
     width = num_inputs(task.schema, cfg)
     assert task.model(width)(torch.zeros(3, width)).shape == (3, task.schema.num_outputs)
 
