@@ -107,7 +107,7 @@ def exchanges(clients, tmp_path, monkeypatch, app, *kinds, pace_s=PACE_S):
     where = {"server": "127.0.0.1:1", "authority": "", "node_key": "", "manifest": None}
     cfg = SiteConfig(**where, client=section)
     site = sites.read_site(sites.node_config("a", section))
-    monkeypatch.setattr(sites, "app", lambda m, context: app(m, context, site, time))
+    monkeypatch.setattr("client.app.app", lambda m, context: app(m, context, site, time))
     monkeypatch.setattr(sites, "Patience", NoPatience)
     link = Link(time, kinds)
     with pytest.raises(NotAdmitted):
