@@ -143,13 +143,13 @@ def _twofold(word: Plain, where: str, advice: str) -> ConfigError:
 def _number(word: Plain, where: str) -> int | float:
     """Where a word may be text or a number. Raises ConfigError for one that is not kept exactly."""
     is_short = len(word) <= LONGEST
-    found = (float(word) if "." in word else int(word)) if is_short else 0
-    if not is_short or Decimal(repr(found)) != Decimal(str(word)):
+    value = (float(word) if "." in word else int(word)) if is_short else 0
+    if not is_short or Decimal(repr(value)) != Decimal(str(word)):
         raise ConfigError(
             f"{where}line {word.line}: {printable(word, SHOWN)} has more digits than a number keeps; "
             "put it in quotes, and it is compared as it is written."
         )
-    return found
+    return value
 
 
 def _decode(path: Path, data: bytes) -> str:
@@ -206,7 +206,7 @@ class _Tree:
             raise self._refused(node, "half a letter stands there; write the whole one") from None
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -219,8 +219,8 @@ class _Tree:
                     "keep one of them",
                 )
             lines[name] = self._line(key)
-            found[name] = inner
-        return found
+            mapping[name] = inner
+        return mapping
 
     def _line(self, node: yaml.Node) -> int:
         return int(node.start_mark.line) + 1

@@ -40,30 +40,30 @@ def keys_of(kinds: Types) -> list[str]:
 
 def literals(kinds: Types) -> Types:
     """The values that are listed one by one: those of `Literal["a", "b"]`."""
-    found: list[Any] = []
+    values: list[Any] = []
     for kind in kinds:
         origin: Any = get_origin(kind)
-        found += get_args(kind) if origin is Literal else ()
-    return tuple(found)
+        values += get_args(kind) if origin is Literal else ()
+    return tuple(values)
 
 
 def below(kinds: Types, key: str | int) -> Types:
     """What may be at a key, or at a place of a list, where one of `kinds` is; () if nothing may."""
-    found: list[Any] = []
+    below_kinds: list[Any] = []
     for kind in kinds:
         origin: Any = get_origin(kind)
         origin, inner = origin if origin is not None else kind, get_args(kind)
         if dataclasses.is_dataclass(kind) and isinstance(key, str):
-            found += members(fields_of(kind)[key]) if key in fields_of(kind) else ()
+            below_kinds += members(fields_of(kind)[key]) if key in fields_of(kind) else ()
         elif kind is object or kind is Any:
-            found.append(object)
+            below_kinds.append(object)
         elif not isinstance(origin, type):
             continue
         elif issubclass(origin, Mapping):
-            found += members(inner[1]) if len(inner) == 2 else (object,)
+            below_kinds += members(inner[1]) if len(inner) == 2 else (object,)
         elif isinstance(key, int) and issubclass(origin, Sequence) and origin not in (str, bytes):
-            found += _at(inner, key)
-    return tuple(dict.fromkeys(found))
+            below_kinds += _at(inner, key)
+    return tuple(dict.fromkeys(below_kinds))
 
 
 def _at(inner: tuple[Any, ...], place: int) -> Types:

@@ -42,13 +42,13 @@ class Choice:
 
 def choices(privacy: PrivacyConfig, federation: Federation) -> list[Choice]:
     """Every number of groups from one up to the first whose groups are too small for any sum."""
-    found: list[Choice] = []
+    options: list[Choice] = []
     for groups in range(1, federation.cohort + 1):
         choice = _choice(privacy, federation, groups)
-        found.append(choice)
+        options.append(choice)
         if choice.size < choice.smallest_sum:
             break
-    return found
+    return options
 
 
 def groups_to_see(privacy: PrivacyConfig, federation: Federation, fewest: int) -> str | None:

@@ -70,8 +70,8 @@ class PrivacyConfig:
 
     def colluders(self, roster: int, group: int) -> int:
         """C of a group of `group` clients out of `roster`."""
-        given = self.max_colluders
-        total = default_colluders(roster) if given is None else given
+        number = self.max_colluders
+        total = default_colluders(roster) if number is None else number
         return group_colluders(roster, total, group, self.sampling)
 
 
@@ -91,7 +91,7 @@ def weaknesses(privacy: PrivacyConfig, roster: int) -> list[str]:
     """What was written by hand that asks for less than `calyx-secagg/1` does by itself (§4)."""
     if not privacy.is_encrypted:
         return []
-    found = [
+    sentences = [
         f"privacy.{key}={value} is below the protocol's own {usual}"
         for key, value, usual in (
             ("n_min", privacy.n_min, USUAL_N_MIN),
@@ -101,8 +101,8 @@ def weaknesses(privacy: PrivacyConfig, roster: int) -> list[str]:
         if value is not None and value < usual
     ]
     if privacy.sampling == "trusted":
-        found.append("privacy.sampling=trusted believes the server to draw cohorts at random")
-    return found
+        sentences.append("privacy.sampling=trusted believes the server to draw cohorts at random")
+    return sentences
 
 
 def smallest_sound_group(privacy: PrivacyConfig, roster: int) -> int:
@@ -150,10 +150,10 @@ def _weaker(privacy: PrivacyConfig, roster: int, group: int) -> list[str]:
         ("max_colluders", list(range(most - 1, -1, -1))),
         ("sampling", ["trusted"]),
     )
-    found = []
+    weaker = []
     for key, values in choices:
         for value in values:
             if is_sound(replace(privacy, **{key: value}), roster, group):
-                found.append(f"privacy.{key}={value}")
+                weaker.append(f"privacy.{key}={value}")
                 break
-    return found
+    return weaker

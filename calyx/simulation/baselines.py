@@ -150,12 +150,12 @@ def compute_baselines(
     names = [site.name for site in question.sites]
     jobs = [Job(0, attempt, (question, None))]
     jobs += [Job(i + 1, attempt, (question, name)) for i, name in enumerate(names)]
-    found: dict[int, Tested] = {}
+    tested: dict[int, Tested] = {}
     failed: dict[int, str] = {}
     of_pooled = ""  # how far the longest of them is
 
     def show() -> None:
-        done = len(found) + len(failed)
+        done = len(tested) + len(failed)
         progress("baselines", done, len(jobs), of_pooled)
 
     def on_told(index: int, epoch: int) -> None:
@@ -170,7 +170,7 @@ def compute_baselines(
         nonlocal of_pooled
         value = result.value if isinstance(result, Done) else result.reason
         if isinstance(value, Tested):
-            found[index] = value
+            tested[index] = value
         else:
             failed[index] = value
         if index == 0:
@@ -181,9 +181,9 @@ def compute_baselines(
     pool.run(jobs, None, on_result, on_told)
     if 0 in failed:
         return failed[0]
-    local = {name: found[i] for i, name in enumerate(names, 1) if i in found}
+    local = {name: tested[i] for i, name in enumerate(names, 1) if i in tested}
     return Baselines(
-        local, found[0], {name: failed[i] for i, name in enumerate(names, 1) if i in failed}
+        local, tested[0], {name: failed[i] for i, name in enumerate(names, 1) if i in failed}
     )
 
 
