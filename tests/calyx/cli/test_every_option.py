@@ -36,12 +36,14 @@ NOT_WRITTEN = {  # made by the program for itself: what travels, and what a repo
         "ScaffoldLocal",
         "PersonalObjective",
         "Begun",
+        "Description",  # of a model in its own file
         "Engine",
         "LeftOut",
         "WrittenPreprocessing",  # its keys are those of PreprocessingConfig
     ),
 }
 PACKAGES = (calyx, client, server, strategies)
+OF_RUNS = ("calyx.pages", "calyx.run.audit", "calyx.run.rows", "calyx.run.summary")  # rows of files
 
 
 @cache
@@ -54,7 +56,7 @@ def keys():
                 is_own = inspect.isclass(cls) and cls.__module__ == module.name
                 if not is_own or not hasattr(cls, "__pydantic_config__") or cls.__name__[0] == "_":
                     continue
-                if cls.__name__ not in NOT_WRITTEN and not module.name.startswith("calyx.pages"):
+                if cls.__name__ not in NOT_WRITTEN and not module.name.startswith(OF_RUNS):
                     found |= {f"{cls.__name__}.{f.name}" for f in dataclasses.fields(cls)}
     return found
 
