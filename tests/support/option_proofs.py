@@ -307,6 +307,6 @@ SECTIONS = {  # of other classes here, whose own keys are listed
     *("CsvConfig.schema", "SchemaConfig.target"),
 }
 NAMES = {  # of a group's file, which brings its settings; `GROUP.name=` alone is refused
-    *(f"{cls}Config.name" for cls in ("Training", "Hardware", "Csv", "Heart", "Partition")),
+    *(f"{cls}Config.name" for cls in ("Training", "Hardware", "Csv", "Partition")),
     *("ShakespeareConfig.name", "TaskSection.name", "StrategySection.name", "Settings.name"),
 }
