@@ -244,9 +244,7 @@ ELSEWHERE = {
     **{
         f"{cls}.w_max": "client/rows/test_survey.py::test_a_weight_that_is_no_power_of_two_or_not_the_"
         "tasks_is_refused"
-        for cls in (
-            *("CsvConfig", "HeartConfig", "PartitionConfig", "ShakespeareConfig", "VowelConfig"),
-        )
+        for cls in (*("CsvConfig", "PartitionConfig", "ShakespeareConfig", "TaskSection"),)
     },
     "ColumnConfig.same": f"{WORDS}::test_words_of_the_files_are_the_categories_that_the_schema_says",
     "TargetConfig.same": f"{WORDS}::test_words_of_the_files_are_the_categories_that_the_schema_says",
@@ -309,6 +307,6 @@ SECTIONS = {  # of other classes here, whose own keys are listed
     *("CsvConfig.schema", "SchemaConfig.target"),
 }
 NAMES = {  # of a group's file, which brings its settings; `GROUP.name=` alone is refused
-    *(f"{cls}Config.name" for cls in ("Training", "Hardware", "Csv", "Heart", "Partition")),
-    *("ShakespeareConfig.name", "VowelConfig.name", "StrategySection.name", "Settings.name"),
+    *(f"{cls}Config.name" for cls in ("Training", "Hardware", "Csv", "Partition")),
+    *("ShakespeareConfig.name", "TaskSection.name", "StrategySection.name", "Settings.name"),
 }

@@ -12,6 +12,7 @@ from calyx.cli.sweep.leaderboard import print_leaderboard
 from calyx.cli.sweep.outcomes import Outcome
 from calyx.composing.compose import compose, settle
 from calyx.pages.comparison import write_comparison
+from calyx.run.folder import RunFolder
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
 
@@ -78,7 +79,7 @@ def test_a_leaderboard_has_the_mean_and_the_deviation_of_each_settings_seeds(
             (f"training.lr={one['rate']}", f"seed={one['seed']}"),
             "finished",
             "",
-            one,
+            RunFolder(one["folder"]).read_summary(),
         )
         for i, one in enumerate(summaries)
     ]
