@@ -27,23 +27,13 @@ from calyx.cli.resume import MAY_CHANGE, WITHOUT_CHANGED
 
 HERE = Path(__file__)
 TESTS = HERE.parents[2]
-NOT_WRITTEN = {  # made by the program for itself: what travels, and what a report reads
-    *("Order", "Terms", "Cv", "Link", "Abandoned", "StrategyHalf", "StatisticsConfig", "Job"),
-    *(
-        "Version",
-        "NoKeys",
-        "LocalObjective",
-        "ScaffoldLocal",
-        "PersonalObjective",
-        "Begun",
-        "Description",  # of a model in its own file
-        "Engine",
-        "LeftOut",
-        "WrittenPreprocessing",  # its keys are those of PreprocessingConfig
-    ),
+NOT_WRITTEN = {  # made by the program for itself
+    *("StatisticsConfig", "Version", "NoKeys", "Begun", "Engine", "LeftOut"),
+    *("LocalObjective", "ScaffoldLocal", "PersonalObjective"),
+    "WrittenPreprocessing",  # its keys are those of PreprocessingConfig
 }
+ROWS = ("calyx.pages", "calyx.run", "calyx.model.released")  # what travels, and what rests of a run
 PACKAGES = (calyx, client, server, strategies)
-OF_RUNS = ("calyx.pages", "calyx.run.audit", "calyx.run.rows", "calyx.run.summary")  # rows of files
 
 
 @cache
@@ -56,7 +46,7 @@ def keys():
                 is_own = inspect.isclass(cls) and cls.__module__ == module.name
                 if not is_own or not hasattr(cls, "__pydantic_config__") or cls.__name__[0] == "_":
                     continue
-                if cls.__name__ not in NOT_WRITTEN and not module.name.startswith(OF_RUNS):
+                if cls.__name__ not in NOT_WRITTEN and not module.name.startswith(ROWS):
                     found |= {f"{cls.__name__}.{f.name}" for f in dataclasses.fields(cls)}
     return found
 
