@@ -55,7 +55,7 @@ def on_reveal(message: Message, context: Context) -> Message:
 @app.query("abandon")
 def on_abandon(message: Message, context: Context) -> Message:
     """Give a sum up for good."""
-    return secure_mod.on_abandon(message, context)
+    return secure_mod.on_stage(message, context, None)
 
 
 @app.query("name")

@@ -86,6 +86,16 @@ def line_of(order: Order) -> dict[str, object]:
     }
 
 
+def terms_digest(order: Order) -> str:
+    """By which the terms of an order are known again."""
+    terms = order.terms
+    cv = vars(terms.cv) if terms.cv else None
+    value = vars(terms) | {"strategy": vars(terms.strategy), "cv": cv}
+    if terms.cohort_size is None:
+        del value["cohort_size"]  # as ledgers have it that were begun before it travelled
+    return digest(value)
+
+
 def is_join(runs: Mapping[str, RunEntry], order: Order) -> bool:
     """A2: whether the order is the first that this client gets of a run that is under way.
 
@@ -113,6 +123,24 @@ def check_cv_begins(order: Order, runs: Mapping[str, RunEntry]) -> None:
         raise ClientFailure(
             FailureCode.ORDER_REFUSED,
             "The order asks for the scores of a cross-validation of which this client knows no fold.",
+        )
+
+
+def check_continues(entry: RunEntry, order: Order, group: int, ctx: bytes) -> None:
+    """(round, attempt) after the last of its kind, and the run's own terms and group. Raises Refusal."""
+    if entry.ctx == ctx.hex():
+        raise Refusal(RefusalCode.CONTEXT_REUSED, "The order's context was used before.")
+    last = entry.last.get(order.kind)
+    if last is not None and [order.round, order.attempt] <= last:
+        raise Refusal(
+            RefusalCode.ROUND_REPLAYED,
+            f"Round {order.round}, attempt {order.attempt} is not after the last ({order.kind}).",
+        )
+    if entry.terms != terms_digest(order):
+        raise Refusal(RefusalCode.RULES_CHANGED, "The run's terms have changed.")
+    if entry.group != group:
+        raise Refusal(
+            RefusalCode.SECOND_GROUP, f"It was in group {entry.group} of this run, not {group}."
         )
 
 
@@ -152,7 +180,7 @@ def check_scores(entry: RunEntry | None, order: Order, seen: int) -> None:
     most = order.rounds if is_drawn else seen + _SPARE_TESTS
     scored = entry.scored.get(order.kind, [])
     if order.round not in scored and len(scored) >= most:
-        raise _refusal(
+        raise Refusal(
             RefusalCode.DAILY_LIMIT,
             f"{_what(order)} would be number {len(scored) + 1} of this run, and {most} are answered: "
             "one, and one more for each number of `rounds` that it was trained for.",
@@ -224,7 +252,7 @@ def _check_forward(entry: RunEntry, order: Order) -> None:
         "evaluations": order.round < max(entry.trained, default=0),
     }
     if is_back.get(question_of(order.kind).counted, False):
-        raise _refusal(
+        raise Refusal(
             RefusalCode.ROUND_REPLAYED, f"{_what(order)} comes after orders of a later model."
         )
 
@@ -240,7 +268,7 @@ def _check_evaluations(entry: RunEntry, order: Order) -> None:
     if order.terms.cohort_size is not None:
         most = order.rounds
     if number not in entry.evaluated and len(entry.evaluated) >= most:
-        raise _refusal(
+        raise Refusal(
             RefusalCode.DAILY_LIMIT,
             f"{_what(order)} would bring the models of this run that are evaluated here to "
             f"{len(entry.evaluated) + 1}, and {most} are answered: {len(entry.trained)} were trained here.",
@@ -271,11 +299,7 @@ def _numbers(value: object) -> list[int]:
 
 
 def _broken(reason: str) -> Refusal:
-    return _refusal(
+    return Refusal(
         RefusalCode.CHAIN_BROKEN,
         f"The chain of this run is broken: {reason}. Ask the server's operator why; a new run begins anew.",
     )
-
-
-def _refusal(code: RefusalCode, sentence: str) -> Refusal:
-    return Refusal(code, sentence)

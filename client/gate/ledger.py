@@ -26,8 +26,16 @@ from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.session import Session
-from client.gate.chain import RunEntry, check_cv_begins, check_order, check_scores, is_join, line_of
-from client.gate.continuing import check_continues, terms_digest
+from client.gate.chain import (
+    RunEntry,
+    check_continues,
+    check_cv_begins,
+    check_order,
+    check_scores,
+    is_join,
+    line_of,
+    terms_digest,
+)
 from client.gate.limits import (
     DAY_S,
     KEPT,

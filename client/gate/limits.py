@@ -46,8 +46,6 @@ class Day:
 
 def check_day(limits: Limits, day: Day, now: float, *, is_start: bool, is_join: bool) -> None:
     """Whether one more order fits into the day before `now`. Raises Refusal (`daily-limit`)."""
-    if limits.is_open:
-        return
     if now < EARLIEST:
         raise _refusal(
             f"This machine's clock says {_local(now)}: set it by NTP; limits of a day need it."

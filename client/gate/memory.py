@@ -96,7 +96,7 @@ class Memory:
         }
         record = ConfigRecord({"session": opened.session.to_bytes(), "rest": json.dumps(rest)})
         self._context.state[_SESSION] = record
-        self._keep_ledger()
+        self.save_ledger()
 
     def finish(self, opened: Open) -> None:
         """All is revealed: a simulation forgets the context, a site keeps its last reply only.
@@ -114,7 +114,7 @@ class Memory:
             _open.pop((self._node, opened.run), None)
         if not self._is_site:
             self._context.state.pop(_SESSION, None)
-            self._keep_ledger()
+            self.save_ledger()
 
     def _record(self, key: str) -> ConfigRecord | None:
         found = self._context.state.get(key)
@@ -122,11 +122,7 @@ class Memory:
 
     def save_ledger(self) -> None:
         """Remember what the ledger now says; a site's is on disk already."""
-        if not self._is_site:
-            self._keep_ledger()
-
-    def _keep_ledger(self) -> None:
-        if "ledger" in vars(self) and self.ledger.is_changed:
+        if not self._is_site and "ledger" in vars(self) and self.ledger.is_changed:
             self._context.state[_LEDGER] = ConfigRecord({"text": self.ledger.to_text()})
 
     def stub(self, opened: Open) -> None:

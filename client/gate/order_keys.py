@@ -43,7 +43,7 @@ def order_keys(tasks: tuple[str, ...] | None) -> Kinds:
     own = {key: order[key] for key in ("rounds", "deadline_s")} | {"seed": terms["seed"]}
     own |= {"cv.k": fields_of(Cv)["k"], "task.w_max": terms["w_max"]}
     own |= {"cohort_size": terms["cohort_size"]}
-    own |= {f"{kind}.name": _one_of(_installed(kind)) for kind in ("task", "strategy")}
+    own |= {f"{kind}.name": cast(Any, Literal)[_installed(kind)] for kind in ("task", "strategy")}
     own |= {"task.faults": object, f"task.faults.{NAME}": object}  # of simulations
     found = {key: [kind] for key, kind in own.items()}
     sections = {
@@ -88,10 +88,6 @@ def nearest(key: str, known: Kinds) -> str:
 
 def _installed(kind: str) -> tuple[str, ...]:
     return tuple(sorted(entry_points(group=GROUPS[kind]).names))
-
-
-def _one_of(names: tuple[str, ...]) -> Any:  # noqa: ANN401 - an annotation
-    return cast(Any, Literal)[names]
 
 
 def _classes(

@@ -147,17 +147,11 @@ def advertise(opening: Opening, vector: Residues) -> RecordDict:
     return wire.stage_content(opening.session.ctx, body)
 
 
-def on_stage(message: Message, context: Context, stage: int) -> Message:
-    """Answer one of stages 1 to 4, or refuse it with a code."""
-    return _guarded(message, context, stage)
+def on_stage(message: Message, context: Context, stage: int | None) -> Message:
+    """Answer one of stages 1 to 4, or refuse it with a code.
 
-
-def on_abandon(message: Message, context: Context) -> Message:
-    """Erase the shares of the open context and sign that they are gone, or refuse."""
-    return _guarded(message, context, None)
-
-
-def _guarded(message: Message, context: Context, stage: int | None) -> Message:
+    None asks for no stage, but to erase the shares of the open context and to sign that they are gone.
+    """
     site, ctx = read_site(node_values(context)), bytes(32)
     journal.keep_in(site.state_dir)
     memory, opened = Memory(context, site), None
