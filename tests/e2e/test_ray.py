@@ -13,7 +13,6 @@ import pytest
 from support.program import calyx_command, environment, run_here
 
 from calyx.files.plain import read_lines
-from calyx.simulation import planning
 from calyx.words.extras import advise_extra
 
 pytestmark = [
@@ -124,7 +123,7 @@ def test_a_refused_config_is_one_sentence_and_leaves_nothing(tmp_path, calyx, ov
 
 
 def test_without_the_extra_the_answer_is_how_to_install_it(tmp_path, calyx, monkeypatch):
-    monkeypatch.setattr(planning, "find_spec", lambda _: None)
+    monkeypatch.setattr("calyx.simulation.engine.find_spec", lambda _: None)
     monkeypatch.chdir(tmp_path)  # the script is named from there
     ended = calyx("simulate", "engine=ray", "hydra.run.dir=run")
     assert ended.stderr == f"calyx: engine=ray needs the extra ray: {advise_extra('ray')}\n"
