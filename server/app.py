@@ -1,6 +1,5 @@
 """The server: config → who is there → the phases of the run, each in `server/phases/`."""
 
-import logging
 import uuid
 from dataclasses import replace
 
@@ -42,7 +41,6 @@ from server.sampling import (
 )
 from server.stopping import check_monitor, why_unranked
 
-log = logging.getLogger(__name__)
 app = ServerApp()
 
 
@@ -71,7 +69,8 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     nodes = {name: node for name, node in nodes.items() if name not in gone}
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
-        _say_away(folder, who_is_away(roster.indices, {*nodes, *gone}))
+        if away := who_is_away(roster.indices, {*nodes, *gone}):
+            folder.warn(AWAY, away)
     state = _with_members(folder, run, state, list(roster.indices if roster else nodes))
     known, size = len(roster or nodes), run.cohort_size
     members = state.members
@@ -135,15 +134,8 @@ def _with_members(folder: RunFolder, run: RunConfig, state: RunState, names: lis
             f"{join_names(late)} came after the groups of this run were dealt: it goes on without. A new run "
             "deals them anew."
         )
-        log.warning(sentence)
-        folder.event("no-group", "warning", sentence, round=state.round)
+        folder.warn("no-group", sentence, round=state.round)
     return state
-
-
-def _say_away(folder: RunFolder, sentence: str) -> None:
-    if sentence:
-        log.warning(sentence)
-        folder.event(AWAY, "warning", sentence)
 
 
 def _begin(job: Job, folder: RunFolder, terms: Terms, initial: InitialModel) -> RunState:
@@ -162,8 +154,7 @@ def _say_what_stays(folder: RunFolder, makeup: Makeup) -> None:
             "does not travel, and begins anew in each round at each client; make it a float32 buffer, which "
             "is averaged, or leave it where the model's output does not depend on it."
         )
-        log.warning(sentence)
-        folder.event("stays-behind", "warning", sentence)
+        folder.warn("stays-behind", sentence)
     if makeup.counted:
         folder.event(
             "stays-behind",
@@ -218,8 +209,7 @@ def _say_small(context: RunContext, index: int) -> None:
         "A group has too few clients for a sum until more of it are there: "
         f"it has {join_names(here) if here else 'nobody'}, and lacks {join_names(away)}."
     )
-    log.warning(sentence)
-    context.folder.event("group-too-small", "warning", sentence, round=context.state.round)
+    context.folder.warn("group-too-small", sentence, round=context.state.round)
 
 
 def _say_unranked(context: RunContext) -> None:
@@ -230,8 +220,7 @@ def _say_unranked(context: RunContext) -> None:
             f"{why[0].upper()}{why[1:]}: no round is called best, early stopping is off, and the last "
             "model is released. With evaluate=separate everybody validates each round's model."
         )
-        context.folder.event("unranked", "warning", message)
-        log.warning(message)
+        context.folder.warn("unranked", message)
 
 
 def _read_roster(job: Job) -> Roster | None:

@@ -282,8 +282,7 @@ def _say_jumps(federation: Training, number: int, sentences: list[str]) -> None:
             f"In round {number} {sentence}: a training.lr that is too high does that, and so does a member "
             "that sends what it likes."
         )
-        log.warning(message)
-        federation.folder.event("jump", "warning", message, round=number)
+        federation.folder.warn("jump", message, round=number)
 
 
 def _is_same(left: Weights, right: Weights, names: Iterable[str]) -> bool:

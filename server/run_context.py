@@ -19,8 +19,7 @@ from server.federation import Clients, Federation, Training
 from server.job import Engine
 from strategies.base import AlgorithmStrategy, make_strategy
 from strategies.flower import StockStrategy
-from strategies.loading import load_objective
-from strategies.local import contents_of
+from strategies.local import contents_of, load_objective
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from calyx.tasks.task import Task
 from calyx.words.sentences import join_names
 from server.checkpoints import Best, RunState
 from server.config import RunConfig, Stopping
-from strategies.loading import load_objective
-from strategies.local import LocalObjective
+from strategies.local import LocalObjective, load_objective
 
 # Two rounds are compared where fewer than one client in so many validated only one of them.
 ONE_IN = 20

@@ -31,7 +31,7 @@ from strategies.flower import (
     rehearse_stock,
     works_on_sums,
 )
-from strategies.loading import load_objective
+from strategies.local import load_objective
 from strategies.robust import RobustAlgorithm
 from strategies.stock import fewest_groups
 

@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from calyx.config.section import config
+from calyx.config.section import config, parse
 from calyx.errors import ConfigError
 from calyx.model.evaluation import loss_of
 from calyx.model.makeup import Makeup, check_left
 from calyx.model.weights import Weights, float_shapes
 from calyx.questions.segments import Contents
+from calyx.tasks.registry import load_class
 from calyx.tasks.task import Task
 from calyx.vector.contribution import Metric
 from calyx.vector.weighing import UNKNOWN_W_MAX
@@ -183,6 +184,12 @@ class LocalObjective:
     def send(self, done: Finished) -> Sent:
         """What goes into the sum: local − global of the shared parameters."""
         return Sent({k: done.local[k] - array for k, array in done.start.items()})
+
+
+def load_objective(name: str, local: Mapping[str, Any]) -> LocalObjective:
+    """The client's half of the installed algorithm `name`, as an order gives it. Raises ConfigError."""
+    cls: type[LocalObjective] = load_class("strategy", name).local_objective
+    return parse(cls, local, "strategy.local")
 
 
 def contents_of(

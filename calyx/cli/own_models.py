@@ -9,7 +9,7 @@ from calyx.model.weights import Weights
 from calyx.run.folder import RunFolder
 from client.learning.store import Store
 from server.config import RunConfig
-from strategies.loading import load_objective
+from strategies.local import load_objective
 
 
 @dataclass(frozen=True)

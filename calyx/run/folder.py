@@ -1,5 +1,6 @@
 """The run folder: what a run leaves on disk, and the names of its files."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ from calyx.run.json_rows import as_json, parse_row, read_rows
 from calyx.run.rows import ClientRow, Event, RoundRow, Severity, make_event
 from calyx.run.summary import Summary
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 _MAX_VANISHED = 20
 
@@ -182,6 +184,11 @@ class RunFolder:
     ) -> None:
         """Append one event to events.jsonl; the arguments are those of `make_event`."""
         append_lines(self.events, [as_json(make_event(event, severity, message, **details))])
+
+    def warn(self, event: str, message: str, **details: Any) -> None:  # noqa: ANN401 - JSON values
+        """Append a warning as `event` does, and say it on the screen."""
+        log.warning(message)
+        self.event(event, "warning", message, **details)
 
     def event_once(self, event: str, severity: Severity, message: str) -> bool:
         """Append an event of no round unless the file holds its message; whether it did so."""

@@ -47,8 +47,7 @@ from calyx.tasks.task import Task
 from client.config import Site
 from client.rows.data import prepare_rows, read_rows, rows_of, task_of
 from server.sampling import required_replies
-from strategies.loading import load_objective
-from strategies.local import contents_of
+from strategies.local import contents_of, load_objective
 
 log = logging.getLogger(__name__)
 

@@ -102,8 +102,7 @@ def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder, progress: Pr
     for whose, why in failed.items():
         rows = whose if is_none else f"{whose}'s rows alone"
         sentence = f"The baseline of {rows} could not be trained: {why}."
-        log.warning(sentence)
-        folder.event("baselines-failed", "warning", sentence)
+        folder.warn("baselines-failed", sentence)
     if isinstance(found, str):
         return
     scores = scores_of(found, _federated(folder, summary, plan))

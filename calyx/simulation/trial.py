@@ -33,8 +33,7 @@ from calyx.words.sentences import join_names, say_count
 from client.learning.batching import batch_sizes, is_last_joined
 from client.learning.training import LocalJob, train
 from client.rows.data import ClientData
-from strategies.loading import load_objective
-from strategies.local import LocalObjective
+from strategies.local import LocalObjective, load_objective
 
 log = logging.getLogger(__name__)
 

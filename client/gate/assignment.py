@@ -44,8 +44,7 @@ from client.learning.store import Store
 from client.rows.begun import compare
 from client.rows.data import Rows, check_agreed, task_of
 from client.rows.renewal import read_settled
-from strategies.loading import load_objective
-from strategies.local import LocalObjective, contents_of, select_unkept
+from strategies.local import LocalObjective, contents_of, load_objective, select_unkept
 
 if TYPE_CHECKING:
     from torch import nn

@@ -45,9 +45,9 @@ from client.gate.limits import (
     clock_sentence,
     forget,
     note,
+    recent,
     to_come,
 )
-from client.gate.limits import recent as _recent
 from client.gate.membership import check_members
 from client.gate.tombstones import Answers, Tombstone, proves
 
@@ -131,7 +131,7 @@ class Ledger:
             tell(clock_sentence(latest, now))
             self._write({"event": "clock", "time": now})
         starts, met, sums, failures = (self._of_day(name, now) for name in _COUNTED)
-        day = Day(starts, met, sums, failures, _recent(self.unfinished.values(), now))
+        day = Day(starts, met, sums, failures, recent(self.unfinished.values(), now))
         is_start = question_of(order.kind).model != "none" and not self._has_begun(order.run)
         joins = limits.joins is not None and is_join(self.runs, order)
         check_day(limits, day, now, is_start=is_start, is_join=joins)
@@ -141,7 +141,7 @@ class Ledger:
     def _of_day(self, name: str, now: float) -> list[float]:
         """By the clock as it was set, or as it was before: a clock that is set right frees nothing."""
         before = [time for time in self.moved.get(name, ()) if time <= now]
-        return max(_recent(getattr(self, name), now), _recent(before, now), key=len)
+        return max(recent(getattr(self, name), now), recent(before, now), key=len)
 
     def ahead(self, now: float) -> float:
         """The latest time that it holds, if that is to come; else 0."""

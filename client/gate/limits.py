@@ -5,7 +5,7 @@ ahead and is set right makes none of them forgotten, and one that is set back ma
 See docs/decisions/0026.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,21 @@ DAY_S = 86400.0
 CLOCK_S = 300.0  # that a clock may be set back without its being worth a line
 KEPT = 100_000  # times of one kind; a day in which more happens ends no limit
 EARLIEST = 1_767_225_600.0  # 2026-01-01: a clock that is before it is wrong
+
+_RUNS = "{limit} runs have begun within a day; {again}."
+_SUMS = "{limit} sums were answered within a day; {again}."
+_JOINS = (
+    "This client has met {limit} runs in their middle within a day, and cannot know how those "
+    "began; {again}, or see client.policy.joins_a_day."
+)
+_FAILURES = (
+    "{limit} orders failed on this client's rows within a day, and each tells something of "
+    "them; {again}, or see client.policy.failures_a_day."
+)
+_UNFINISHED = (
+    "{limit} orders were taken within a day for which no vector left, and each answer says when "
+    "its work was done; {again}, or see client.policy.unfinished_a_day."
+)
 
 
 @dataclass(frozen=True)
@@ -50,11 +65,11 @@ def check_day(limits: Limits, day: Day, now: float, *, is_start: bool, is_join: 
         raise _refusal(
             f"This machine's clock says {_local(now)}: set it by NTP; limits of a day need it."
         )
-    _check(limits.runs if is_start else None, day.starts, _runs)
-    _check(limits.joins if is_join else None, day.joins, _joins)
-    _check(limits.sums, day.sums, lambda n, again: f"{n} sums were answered within a day; {again}.")
-    _check(limits.failures, day.failures, _failures)
-    _check(limits.unfinished, day.unfinished, _unfinished)
+    _check(limits.runs if is_start else None, day.starts, _RUNS)
+    _check(limits.joins if is_join else None, day.joins, _JOINS)
+    _check(limits.sums, day.sums, _SUMS)
+    _check(limits.failures, day.failures, _FAILURES)
+    _check(limits.unfinished, day.unfinished, _UNFINISHED)
 
 
 def recent(times: Iterable[float], now: float) -> list[float]:
@@ -93,35 +108,11 @@ def _local(time: float) -> str:
     return f"{datetime.fromtimestamp(time).astimezone():%Y-%m-%d %H:%M %Z}"
 
 
-def _check(limit: int | None, times: Sequence[float], sentence: Callable[[int, str], str]) -> None:
+def _check(limit: int | None, times: Sequence[float], sentence: str) -> None:
+    """Raise Refusal where the limit is reached; `sentence` has places for `limit` and `again`."""
     if limit is not None and len(times) >= limit:
         again = f"the next is answered from {_local(sorted(times)[-limit] + DAY_S)} on"
-        raise _refusal(sentence(limit, again))
-
-
-def _runs(limit: int, again: str) -> str:
-    return f"{limit} runs have begun within a day; {again}."
-
-
-def _joins(limit: int, again: str) -> str:
-    return (
-        f"This client has met {limit} runs in their middle within a day, and cannot know how those "
-        f"began; {again}, or see client.policy.joins_a_day."
-    )
-
-
-def _failures(limit: int, again: str) -> str:
-    return (
-        f"{limit} orders failed on this client's rows within a day, and each tells something of "
-        f"them; {again}, or see client.policy.failures_a_day."
-    )
-
-
-def _unfinished(limit: int, again: str) -> str:
-    return (
-        f"{limit} orders were taken within a day for which no vector left, and each answer says when "
-        f"its work was done; {again}, or see client.policy.unfinished_a_day."
-    )
+        raise _refusal(sentence.format(limit=limit, again=again))
 
 
 def _refusal(sentence: str) -> Refusal:

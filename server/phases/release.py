@@ -13,15 +13,15 @@ from calyx.model.released import describe, save
 from calyx.model.weights import Weights
 from calyx.run.audit import read_audit
 from calyx.run.json_rows import as_json
+from calyx.run.rows import Absent, RoundRow
 from calyx.run.summary import AuditSummary, CrossValidation, Summary
 from server.attendance import absentees
-from server.checkpoints import Best
+from server.checkpoints import Best, RunState
 from server.config import RunConfig
 from server.crossvalidation import read_cv
-from server.history import add_rounds
 from server.left_out import read_left_out
 from server.run_context import RunContext
-from server.stopping import choose_model
+from server.stopping import choose_model, why_unranked
 
 PACKAGES = ("calyx", "flwr", "torch", "numpy", "scikit-learn", "hydra-core")
 
@@ -37,7 +37,7 @@ def run(context: RunContext) -> RunContext:
         w_max=context.run.privacy.w_max(contents.w_max),
         absentees=absentees(rows, folder.read_events()),
     )
-    whole = add_rounds(summary, context.run, state, rows, len(context.clients.nodes))
+    whole = _add_rounds(summary, context.run, state, rows, len(context.clients.nodes))
     folder.write_summary(whole)
     return context
 
@@ -71,6 +71,52 @@ def _summary(context: RunContext, model: Best) -> Summary:
         absent=test.absent,
         preprocessing_why=context.choice.why_local,
     )
+
+
+def _add_rounds(
+    summary: Summary, run: RunConfig, state: RunState, rows: list[RoundRow], clients: int
+) -> Summary:
+    """The summary of a run whose rounds are done, with what they say; `clients` might take part in it.
+
+    Raises ValueError for a run of no rounds.
+    """
+    model, last = choose_model(state), rows[-1]
+    best = rows[model.round - 1] if model.value is not None else None
+    figures = best.figures if best else dict.fromkeys(last.figures)
+    return replace(
+        summary,
+        rounds=len(rows),
+        monitor=run.stopping.monitor,
+        mode=run.stopping.mode,
+        objective=run.stopping.objective,
+        best_round=model.round if best else None,
+        released_round=model.round,
+        best={f"best_{name}": value for name, value in figures.items()},
+        validated_on=best.validated_on if best else dict.fromkeys(last.validated_on),
+        final_train_loss=last.train_loss,
+        capped_clients=max(row.capped_clients for row in rows),
+        final={f"final_{name}": value for name, value in last.figures.items()},
+        bytes_up=sum(row.bytes_up for row in rows),
+        bytes_down=sum(row.bytes_down for row in rows),
+        seconds=round(sum(row.seconds for row in rows), 3),
+        absent=_reasons(best, last, run, clients) | summary.absent,
+    )
+
+
+def _reasons(best: RoundRow | None, last: RoundRow, run: RunConfig, clients: int) -> Absent:
+    """Why figures of the best round or of the last one are not told."""
+    absent = _prefix_names(last, "final_")
+    if best is not None:
+        return _prefix_names(best, "best_") | absent
+    unranked = why_unranked(run, clients)
+    why = unranked or f"no round has a {run.stopping.monitor}"
+    names = ["best_round", "validated_on", *(f"best_{name}" for name in last.figures)]
+    own = {} if unranked else _prefix_names(last, "best_")  # as the last round's model is released
+    return dict.fromkeys(names, why) | own | absent
+
+
+def _prefix_names(row: RoundRow, prefix: str) -> Absent:
+    return {f"{prefix}{name}": why for name, why in row.absent.items()}
 
 
 def _settings(run: RunConfig) -> Section:
