@@ -25,7 +25,7 @@ from calyx.run.json_rows import as_json
 from calyx.run.rows import RoundRow, round_line
 from calyx.seeding import global_scope
 from calyx.wire import records
-from server.checkpoints import RunState, save
+from server.checkpoints import Best, RunState, save
 from server.config import RunConfig
 from server.exchange.asking import ask
 from server.exchange.cohort_grid import Answer
@@ -33,7 +33,7 @@ from server.exchange.exchange import Exchange, Outcome, mean_loss
 from server.exchange.underway import Record
 from server.federation import Training
 from server.sampling import sample_cohort
-from server.stopping import Validated, compare, drop_best_of_fewer, reason_to_stop, why_unranked
+from server.stopping import compare, drop_best_of_fewer, reason_to_stop, why_unranked
 
 log = logging.getLogger(__name__)
 
@@ -264,8 +264,8 @@ def _rank(
         state = replace(state, best=drop_best_of_fewer(state.best, clients))
     of = outcome.populations(contents)
     rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
-    validated = Validated(row.figure(monitor), clients, rows)
-    state, sentence = compare(state, validated, run.stopping)
+    this = Best(state.round, row.figure(monitor), state.weights, clients, rows)
+    state, sentence = compare(state, this, run.stopping)
     if sentence:
         folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
     return state

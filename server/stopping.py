@@ -5,11 +5,11 @@ clients: a minimum over differently drawn clients is the luckiest draw, and not 
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from calyx.errors import ConfigError
 from calyx.model.metrics import PERSONAL
-from calyx.model.populations import Population, is_same_population
+from calyx.model.populations import is_same_population
 from calyx.tasks.task import Task
 from calyx.words.sentences import join_names
 from server.checkpoints import Best, RunState
@@ -19,15 +19,6 @@ from strategies.local import LocalObjective, load_objective
 # Two rounds are compared where fewer than one client in so many validated only one of them.
 ONE_IN = 20
 APART = 3  # rounds in a row by other clients, after which the best one is given up
-
-
-@dataclass(frozen=True)
-class Validated:
-    """What a round's model got."""
-
-    value: float | None  # of the figure that is watched; None where it cannot be told
-    clients: tuple[str, ...]  # who answered, sorted
-    population: Population  # the rows that it is over
 
 
 def check_monitor(run: RunConfig, task: Task) -> None:
@@ -58,19 +49,19 @@ def why_unranked(run: RunConfig, clients: int) -> str | None:
     )
 
 
-def compare(state: RunState, validated: Validated, stopping: Stopping) -> tuple[RunState, str]:
+def compare(state: RunState, this: Best, stopping: Stopping) -> tuple[RunState, str]:
     """`state` after the validation of its round, and a sentence where that was out of the ordinary.
+
+    `this` is the round's model, which is the best one if it is better than the best so far.
 
     A round of other rows is neither better than the best one nor counted as one that is not. The
     comparison begins anew with the second such round in a row by the same clients, or the third by
     whomever: who has left for good does not keep an early model the best. A round without a figure
     changes nothing.
     """
-    value, best = validated.value, state.best
+    value, best = this.value, state.best
     if value is None or not math.isfinite(value):
         return replace(state, apart=()), ""
-    who = (validated.clients, validated.population)
-    this = Best(state.round, value, state.weights, *who)
     if best is None or best.value is None:
         return replace(state, best=this, waited=0, apart=()), ""
     if _can_compare(best, this):

@@ -215,7 +215,7 @@ class AlgorithmStrategy(Strategy):
             for k, v in self._weights.items()
             if v.dtype.kind == "f"
         }
-        return GroupUpdate(update, int(_metrics(reply)[wire.WEIGHT_KEY]))
+        return GroupUpdate(update, int(wire.read_metrics(reply)[wire.WEIGHT_KEY]))
 
 
 def _check_groups(algorithm: Algorithm[object], groups: int) -> None:
@@ -228,13 +228,8 @@ def _to_all(arrays: ArrayRecord, config: ConfigRecord, grid: Grid, kind: str) ->
     return [Message(content, node, kind) for node in grid.get_node_ids()]
 
 
-def _metrics(reply: Message) -> dict[str, float]:
-    record = next(iter(reply.content.metric_records.values()))
-    return {k: float(v) for k, v in record.items() if not isinstance(v, list)}
-
-
 def _mean_metrics(replies: list[Message]) -> MetricRecord:
-    groups = [_metrics(reply) for reply in replies]
+    groups = [wire.read_metrics(reply) for reply in replies]
     total = sum(g[wire.WEIGHT_KEY] for g in groups)
     names = [k for k in groups[0] if k != wire.WEIGHT_KEY]
     return MetricRecord({k: sum(g[k] * g[wire.WEIGHT_KEY] for g in groups) / total for k in names})

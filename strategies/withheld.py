@@ -57,7 +57,7 @@ class Withheld:
 
     def _mean(self, replies: Sequence[Message]) -> Weights:
         groups = [self._read(wire.only_arrays(reply.content)) for reply in replies]
-        counts = [_weight(reply) for reply in replies]
+        counts = [wire.read_metrics(reply)[wire.WEIGHT_KEY] for reply in replies]
         means = {
             k: np.sum([g[k] * (n / sum(counts)) for g, n in zip(groups, counts, strict=True)], 0)
             for k in self._means
@@ -76,9 +76,3 @@ class Withheld:
         known = {k: own[k] if k in own else made.get(k) for k in self._like}
         rest = {k: v for k, v in made.items() if k not in self._like}
         return ArrayRecord({k: v for k, v in (known | rest).items() if v is not None})
-
-
-def _weight(reply: Message) -> float:
-    values = next(iter(reply.content.metric_records.values()))
-    weight = values[wire.WEIGHT_KEY]
-    return 0.0 if isinstance(weight, list) else float(weight)

@@ -3,7 +3,7 @@
 A package with a task of its own names there the package that holds `task/NAME.yaml`.
 """
 
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
@@ -18,13 +18,8 @@ class InstalledConfigs(SearchPathPlugin):
 
     @override
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        for point in list_installed():
+        for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
             search_path.append(provider=point.name, path=f"pkg://{point.value}")
-
-
-def list_installed() -> list[EntryPoint]:
-    """The entry points of installed packages with configs, sorted by name."""
-    return sorted(entry_points(group=GROUP), key=lambda point: point.name)
 
 
 def register() -> None:

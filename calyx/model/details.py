@@ -45,11 +45,6 @@ def coarsen_details(counts: Counts, min_cell: int) -> dict[str, Cells]:
     return {**counts, **beside}
 
 
-def no_details(schema: Schema, over: Over) -> dict[str, Cells]:
-    """The counts of `detail_terms` of a client that has nothing to be judged: zeros."""
-    return {t.name: np.zeros(t.size, dtype=object) for t in detail_terms(schema, over)}
-
-
 def details(schema: Schema, counts: Counts) -> tuple[dict[str, Any], dict[str, str]]:
     """What is kept of a classifier's test beside its figures, from the summed counts.
 

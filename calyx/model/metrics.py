@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from calyx.data.schema import Schema
-from calyx.vector.contribution import Cells, Count, Metric
+from calyx.vector.contribution import Cells, Count, Metric, make_zeros
 from calyx.vector.exact import (
     FLOAT_MAX,
     FLOAT_STEPS,
@@ -142,7 +142,7 @@ def counts_of(
 ) -> dict[str, Cells]:
     """One client's counts of `evaluation_terms`; None is a client that has no such model."""
     terms = evaluation_terms(schema, over)
-    counts: dict[str, Cells] = {t.name: np.zeros(t.size, dtype=object) for t in terms}
+    counts = make_zeros(terms)
     if evaluation is None:
         counts["untrained"][0] = 1
     else:
@@ -215,7 +215,7 @@ def figures(
         return none_of(figure_names(schema), reason)
     if bad := int(own["not_finite"][0]):
         what = "an output" if is_rows else "rows with an output"
-        reason = f"{bad} of {n} {word}s {_have(bad)} {what} that is not finite"
+        reason = f"{bad} of {n} {word}s {'has' if bad == 1 else 'have'} {what} that is not finite"
         return none_of(figure_names(schema), reason)
     if not _is_possible(own, n):
         return none_of(figure_names(schema), IMPOSSIBLE)
@@ -263,10 +263,6 @@ def _drop_infinite(
         if value is not None and not math.isfinite(value):
             reasons[name] = "it is too large for a number of 64 bits"
     return Figures({k: None if k in reasons else v for k, v in values.items()}, reasons)
-
-
-def _have(count: int) -> str:
-    return "has" if count == 1 else "have"
 
 
 def _mean(total: Any, n: int, steps: int) -> float:  # noqa: ANN401 - an integer of any width

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from calyx.data.schema import Schema
-from calyx.vector.contribution import Cells, Count
+from calyx.vector.contribution import Cells, Count, make_zeros
 from calyx.vector.exact import root, to_cell
 from calyx.vector.figures import IMPOSSIBLE, Figures, none_of
 
@@ -37,9 +37,7 @@ def spread_terms(schema: Schema) -> tuple[Count, ...]:
 
 def spread_counts(schema: Schema, score: float | None, num_examples: int) -> dict[str, Cells]:
     """One client's counts of `spread_terms`; zeros of a client without rows."""
-    counts: dict[str, Cells] = {
-        t.name: np.zeros(t.size, dtype=object) for t in spread_terms(schema)
-    }
+    counts = make_zeros(spread_terms(schema))
     if num_examples and score is None:
         counts["unscored"][0] = 1
     elif score is not None:

@@ -7,7 +7,7 @@ Metrics and counts are exact whatever their size: each has as many limbs as its 
 Shapes: D elements, P parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -71,6 +71,11 @@ class Count:
     def is_wide(self) -> bool:
         """Whether its cells are Python's integers, since int64 would not hold their sums."""
         return self.maximum >= _NARROW
+
+
+def make_zeros(counts: Iterable[Count]) -> dict[str, Cells]:
+    """Zeros in the cells of these counts, by name: what a client adds that has nothing to count."""
+    return {count.name: np.zeros(count.size, dtype=object) for count in counts}
 
 
 @dataclass(frozen=True)

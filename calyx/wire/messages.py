@@ -180,6 +180,12 @@ def group_content(
     return records
 
 
+def read_metrics(reply: Message) -> dict[str, float]:
+    """The weight and the metrics of a group's reply to a strategy."""
+    record = next(iter(reply.content.metric_records.values()))
+    return {k: float(v) for k, v in record.items() if not isinstance(v, list)}
+
+
 def failure(code: FailureCode, message: Message) -> Message:
     """The reply of a client that does not contribute: a code, and no text of an exception."""
     return Message(Error(_ERROR_BASE + list(FailureCode).index(code), code.value), reply_to=message)

@@ -13,8 +13,8 @@ from pydantic import JsonValue
 from calyx.errors import printable
 from calyx.secagg.rules import default_colluders, group_colluders, smallest_group
 from calyx.words.sentences import join_names
-from client.gate.bounds import ANY, bound_of, is_within, rule_of, shown
-from client.gate.looseness import ends_of, reach_of, value_shown
+from client.gate.bounds import ANY, bound_of, ends_of, is_within, rule_of, shown
+from client.gate.looseness import reach_of, value_shown
 from client.gate.order_keys import Kinds, covered, order_keys
 from client.gate.policy import PACES, PolicyConfig
 from client.gate.templates import Template

@@ -165,14 +165,19 @@ def _ranges(kind: Any, low: float, high: float) -> Iterator[tuple[float, float]]
                 yield from _ranges(inner, low, high)
 
 
+def ends_of(bound: Mapping[str, JsonValue], widest: tuple[float, float]) -> tuple[float, float]:
+    """The least and the largest number that {min, max} leaves of `widest`, which the key can hold at all."""
+    ends: Mapping[str, Any] = bound
+    return max(ends.get("min", -math.inf), widest[0]), min(ends.get("max", math.inf), widest[1])
+
+
 def _overlaps(bound: Mapping[str, JsonValue], kind: Any) -> bool:  # noqa: ANN401 - an annotation
     own, kinds = own_range(kind), members(kind)
     if own is None:
         return False
     if not {int, float, object} & set(kinds):  # but a few that are listed
         return any(is_within(value, dict(bound)) for value in literals(kinds))
-    low: Any = max(bound.get("min", -math.inf), own[0])  # type: ignore[type-var]
-    high: Any = min(bound.get("max", math.inf), own[1])  # type: ignore[type-var]
+    low, high = ends_of(bound, own)
     is_between = _is_whole(kind) and max(abs(low), abs(high)) < math.inf
     return bool(math.ceil(low) <= math.floor(high) if is_between else low <= high)
 

@@ -4,7 +4,7 @@ A policy is its site's own to decide. This says what is looser, for a person to 
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,16 @@ from pydantic import JsonValue
 from calyx.config.key_types import Types
 from calyx.errors import printable
 from calyx.secagg.rules import default_colluders
-from client.gate.bounds import ANY, bound_of, is_within, keys_under, own_range, rule_of, shown
+from client.gate.bounds import (
+    ANY,
+    bound_of,
+    ends_of,
+    is_within,
+    keys_under,
+    own_range,
+    rule_of,
+    shown,
+)
 from client.gate.order_keys import NAME, covered
 from client.gate.policy import PolicyConfig
 from client.gate.templates import GUARDS, UNLIMITED, Template
@@ -110,12 +119,6 @@ def _is_inside(own: JsonValue, usual: JsonValue, widest: tuple[float, float]) ->
     low, high = ends_of(own, widest)
     least, most = ends_of(usual, widest)
     return least <= low and high <= most
-
-
-def ends_of(bound: Mapping[str, JsonValue], widest: tuple[float, float]) -> tuple[float, float]:
-    """The least and the largest number that {min, max} leaves of `widest`, which the key can hold at all."""
-    ends: Mapping[str, Any] = bound
-    return max(ends.get("min", -math.inf), widest[0]), min(ends.get("max", math.inf), widest[1])
 
 
 def value_shown(value: Any) -> str:  # noqa: ANN401 - of a policy

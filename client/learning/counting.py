@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from calyx.machine.hardware import apply
 from calyx.questions.question import Basis, Count
-from calyx.vector.contribution import Cells, Contribution
+from calyx.vector.contribution import Cells, Contribution, make_zeros
 from client import journal
 from client.gate.assignment import Assignment
 from client.learning.contribution import Answer
@@ -29,8 +27,7 @@ def _count(assignment: Assignment, function: Count) -> dict[str, Cells]:
     (client,) = prepare([assignment])
     net = client.load(client.kept(number))
     if net is None:
-        counts = assignment.segments.layouts[0].counts
-        return {one.name: np.zeros(one.size, object) for one in counts}
+        return make_zeros(assignment.segments.layouts[0].counts)
     part = None if question.part == "all" else client.data.parts[question.part]
     net = net.to(apply(client.model.hardware)).eval()
     return dict(function(Basis(schema, table, part, net, min_cell)))

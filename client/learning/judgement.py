@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import apply
-from calyx.model.details import coarsen_details, no_details
+from calyx.model.details import coarsen_details, detail_terms
 from calyx.model.evaluation import evaluate
 from calyx.model.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
 from calyx.model.spread import spread_counts
@@ -18,7 +18,7 @@ from calyx.questions.cv import scored_folds
 from calyx.questions.evaluate import QUESTION as EVALUATE
 from calyx.questions.question import Question
 from calyx.questions.segments import over_of
-from calyx.vector.contribution import Contribution
+from calyx.vector.contribution import Contribution, make_zeros
 from calyx.vector.figures import Figures, as_row, none_of
 from client import journal
 from client.learning.contribution import Answer
@@ -82,7 +82,7 @@ def _judge(subject: _Subject) -> Contribution:
         told |= _figures(subject, personal).with_prefix(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
     if subject.rows == "test" and result is None:
-        counts |= spread_counts(schema, None, 0) | no_details(schema, over)
+        counts |= spread_counts(schema, None, 0) | make_zeros(detail_terms(schema, over))
     elif subject.rows == "test" and result is not None:
         counts |= spread_counts(schema, result.score, len(part))
         counts |= coarsen_details(result.beside, client.assignment.site.policy.min_cell)

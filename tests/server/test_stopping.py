@@ -14,7 +14,6 @@ from calyx.tasks.registry import load_task
 from server.checkpoints import Best, RunState, load_newest, save
 from server.config import Stopping, read_run
 from server.stopping import (
-    Validated,
     are_nearly_the_same,
     check_monitor,
     choose_model,
@@ -46,8 +45,8 @@ def ranked(values, stopping=LOSS, state=None):
         weights = {"w": np.full(1, state.round + 1, np.float32)}
         state = replace(state, round=state.round + 1, weights=weights)
         names = tuple(sorted(clients))
-        validated = Validated(value, names, population(names, *rows))
-        state, sentence = compare(state, validated, stopping)
+        this = Best(state.round, value, weights, names, population(names, *rows))
+        state, sentence = compare(state, this, stopping)
         said.append(sentence)
     return state, said
 
@@ -112,7 +111,8 @@ def test_who_has_no_validation_rows_may_be_missing():
     names, rows = ALL[1:], population(ALL)
     state, _ = ranked([(0.5, ALL)])
     state = replace(state, round=2)
-    state, said = compare(state, Validated(0.4, names, replace(rows, who="others")), LOSS)
+    others = Best(2, 0.4, state.weights, names, replace(rows, who="others"))
+    state, said = compare(state, others, LOSS)
     assert (state.best.round, said) == (2, "")
 
 
