@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
@@ -48,7 +49,7 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Run a job to its end. Raises CalyxError; what is on disk can then be resumed."""
     job = read_job(context.run_config)
-    folder = RunFolder(job.run_dir)
+    folder = RunFolder(Path(job.run_dir))
     with folder.alone():
         _run(job, folder, grid)
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,23 +26,19 @@ class Engine:
 class _Told:
     """The content of Flower's run config: one canonical JSON."""
 
-    config: Section  # resolved, with every group's name
+    # Resolved, with every group's name: what rests in the run's folder, and what travels is taken from.
+    config: Section
     run_dir: str
     resume: bool
     roster: str | None  # JSON of a signed roster; null where nothing is encrypted
     engine: Engine
 
 
-@dataclass(frozen=True)
-class Job:
+@config
+class Job(_Told):
     """A run to begin, or to go on with; its config typed, and as it was written."""
 
     run: RunConfig
-    config: Section  # what rests in the run's folder, and what travels is taken from
-    run_dir: Path
-    resume: bool
-    roster: str | None  # JSON of a signed roster; None where nothing is encrypted
-    engine: Engine
 
 
 def to_run_config(
@@ -70,8 +65,7 @@ def read_job(run_config: Mapping[str, object]) -> Job:
     if not words.startswith("{"):
         words = _compose_job(words)
     told = parse(_Told, json.loads(words), "")
-    run = read_run(told.config)
-    return Job(run, told.config, Path(told.run_dir), told.resume, told.roster, told.engine)
+    return Job(**vars(told), run=read_run(told.config))
 
 
 def _compose_job(words: str) -> str:

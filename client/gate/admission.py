@@ -1,7 +1,7 @@
 """Where a site's policy leaves no order that the site would answer: which value, why, and its cure.
 
 Each of these is certain, whatever a server asks. A policy that leaves few orders is its site's own to
-decide. Nothing here decides about an order: `client.policy` does.
+decide. Nothing here decides about an order: `client.gate.policy` does.
 """
 
 import math

@@ -1,1 +1,1 @@
-"""What a run consists of: one file a phase, each `run(context) -> Work`."""
+"""What a run consists of: one file a phase, each `run(context) -> RunContext`."""
