@@ -13,10 +13,8 @@ from calyx.vector.figures import Figures
 
 def segments(inquiry: Inquiry) -> Segments:
     """Counts of one evaluation a fold; with `cv.k=clients` of one, since each client scores its own."""
-    cv = inquiry.terms.cv
-    folds = cv.k if cv is not None and isinstance(cv.k, int) else 1
-    terms = spread_terms(inquiry.contents.task.schema)
-    return Segments(evaluations=(evaluation_layout(inquiry, terms),) * folds)
+    spread = spread_terms(inquiry.contents.task.schema)
+    return Segments(evaluations=(evaluation_layout(inquiry, spread),) * (inquiry.terms.folds or 1))
 
 
 def say(contents: Contents, counts: Mapping[str, Cells]) -> Figures:
@@ -26,14 +24,13 @@ def say(contents: Contents, counts: Mapping[str, Cells]) -> Figures:
 
 def num_folds(order: Order) -> int:
     """Models that the order of a cross-validation carries: one a fold, or one a client."""
-    k = order.terms.cv.k if order.terms.cv else "clients"
-    return k if isinstance(k, int) else sum(map(len, order.groups))
+    return order.terms.folds or sum(map(len, order.groups))
 
 
 def scored_folds(order: Order, client: str) -> list[int]:
     """The folds whose models `client` scores in a cross-validation: all, or its own only."""
-    if order.terms.cv is not None and isinstance(order.terms.cv.k, int):
-        return list(range(num_folds(order)))
+    if order.terms.folds:
+        return list(range(order.terms.folds))
     return [sorted(name for group in order.groups for name in group).index(client)]
 
 

@@ -17,8 +17,7 @@ def survey_of(task: Task, terms: Terms, privacy: PrivacyConfig) -> Survey:
     """
     is_weighed = task.w_max is None and privacy.weighting == "examples"
     bins = parse(StatisticsConfig, terms.statistics, "statistics").bins
-    folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
-    return Survey(task.schema, bins, (ALL, TRAIN, *map(fold_name, range(folds))), is_weighed)
+    return Survey(task.schema, bins, (ALL, TRAIN, *map(fold_name, range(terms.folds))), is_weighed)
 
 
 def segments(inquiry: Inquiry) -> Segments:

@@ -74,6 +74,11 @@ class Terms:
     cohort_size: Annotated[int, Field(ge=1, lt=2**31)] | None
     seed: Annotated[int, Field(ge=0, lt=2**63)]
 
+    @property
+    def folds(self) -> int:
+        """Folds that each client's rows are dealt into for a cross-validation; 0 where they are not."""
+        return self.cv.k if self.cv is not None and isinstance(self.cv.k, int) else 0
+
 
 @config
 class Abandoned:

@@ -168,8 +168,7 @@ class _Reading:
 
 
 def _reading(terms: Terms, client: str, data_dir: Path | None, fold: int | None) -> _Reading:
-    k = None if terms.cv is None else terms.cv.k
-    own = Fold(fold, k) if fold is not None and isinstance(k, int) else None
+    own = Fold(fold, terms.folds) if fold is not None and terms.folds else None
     return _Reading(_settings(terms.task, terms.seed), client, data_dir, own)
 
 

@@ -147,8 +147,7 @@ def count(context: RunContext, terms: Terms, run: str) -> Counted:
     federation = context.federation(run, terms, {})
     outcome = ask_all(federation, Exchange("statistics", 0, context.clients.dealt), {})
     sites = sum(a.weight for a in outcome.counted)
-    folds = terms.cv.k if terms.cv is not None and isinstance(terms.cv.k, int) else 0
-    return Counted(total_counts(outcome.counted), sites, folds, terms.seed)
+    return Counted(total_counts(outcome.counted), sites, terms.folds, terms.seed)
 
 
 def _ask_or_keep(context: RunContext, terms: Terms) -> Counted:
