@@ -32,7 +32,7 @@ from server.federation import Clients
 from server.phases.preprocess import fit_samples, with_constants_of
 from server.rounds import run_rounds
 from server.run_context import RunContext, begin_state, make_initial
-from server.sampling import Groups
+from server.sampling import present
 from server.stopping import choose_model
 
 
@@ -121,7 +121,8 @@ def _train(context: RunContext, terms: Terms, left_out: str) -> Weights:
         state = begin_state(context.run, terms, initial, name, context.state.config)
         folder.path.mkdir(parents=True, exist_ok=True)
         save(folder.checkpoints, state, context.run.keep_checkpoints)
-    clients = replace(context.clients, dealt=_without(context.clients.dealt, left_out))
+    others = context.clients.nodes.keys() - {left_out}
+    clients = replace(context.clients, dealt=present(context.clients.dealt, others))
     own = replace(context, terms=terms, clients=clients)
     training = replace(own.training_from(state, initial, folder), label=f"fold {fold + 1} ")
     state, _ = run_rounds(training, state)
@@ -148,10 +149,6 @@ def _of_fold(terms: Terms, fold: int) -> Terms:
     if isinstance(fits, list) and len(fits) > 1:
         terms = with_preprocessing(terms, fitted=[fits[fold]])
     return replace(terms, cv=terms.cv and replace(terms.cv, fold=fold))
-
-
-def _without(dealt: Groups, name: str) -> Groups:
-    return tuple(tuple(n for n in group if n != name) for group in dealt)
 
 
 def _score(context: RunContext, terms: Terms, models: list[Weights]) -> Outcome:

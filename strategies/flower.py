@@ -8,7 +8,6 @@ attributes is saved with the checkpoint, or resuming is refused.
 import importlib
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -220,9 +219,9 @@ def _pack(value: object) -> tuple[str, Weights] | None:
     if isinstance(value, ArrayRecord):
         return "record", _number({key: array.numpy() for key, array in value.items()})
     if isinstance(value, Mapping) and value and all(map(_is_array, value.values())):
-        return "dict", _number({str(key): _numpy(array) for key, array in value.items()})
+        return "dict", _number({str(key): np.asarray(array) for key, array in value.items()})
     if isinstance(value, list) and value and all(map(_is_array, value)):
-        return "list", {f"{i:06d}": _numpy(array) for i, array in enumerate(value)}
+        return "list", {f"{i:06d}": np.asarray(array) for i, array in enumerate(value)}
     if isinstance(value, np.ndarray):
         return "array", {"": value}
     return None
@@ -239,10 +238,6 @@ def _plain(arrays: Weights) -> Weights:
 
 def _is_array(value: object) -> bool:
     return isinstance(value, np.ndarray | np.generic)
-
-
-def _numpy(value: Any) -> np.ndarray[Any, Any]:  # noqa: ANN401 - an array or a scalar of numpy's
-    return np.asarray(value)
 
 
 def _unpack(kind: str, arrays: Weights) -> object:

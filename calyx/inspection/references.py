@@ -4,7 +4,7 @@ Shapes: N rows, C columns, Q inner quantiles at the probabilities 1/(Q+1) … Q/
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -35,8 +35,8 @@ class Reference:
     """What is kept of a version of a site's rows, by column; it never leaves the site."""
 
     quantiles: Mapping[str, tuple[float, ...]]  # inner ones, of the values that are not missing
-    missing: Mapping[str, float] = field(default_factory=dict)  # shares 0 … 1
-    rows: int = 0  # behind `missing`
+    missing: Mapping[str, float]  # shares 0 … 1
+    rows: int  # behind `missing`
 
 
 def reference_of(table: Table, schema: Schema, quantiles: int = QUANTILES) -> Reference:

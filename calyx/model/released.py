@@ -8,6 +8,7 @@ Shapes: N rows, C columns of the schema, F inputs and K outputs of the network.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,6 @@ from calyx.config.section import Section, canonical_json, config, parse
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import ConfigError, UserError, printable
 from calyx.files.foreign import parse_json
-from calyx.model.constants import with_constants, without_constants
 from calyx.model.evaluation import BATCH_ROWS
 from calyx.model.makeup import Makeup, find_left_behind, find_moved, makeup_of
 from calyx.model.metrics import metric_name
@@ -33,7 +33,7 @@ from calyx.model.weights import (
     load_with_description,
     save_weights,
 )
-from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.config import Constants, PreprocessingConfig
 from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, fit_by_config, num_inputs
 from calyx.preprocessing.imputation import constant_fill, unknown_category
 from calyx.seeding import global_scope
@@ -42,6 +42,8 @@ from calyx.tasks.task import OwnModelSection, Task
 
 if TYPE_CHECKING:
     from torch import nn
+
+STORED = "preprocessing/constants"  # [C, 5], a row for each column of the schema, as in `Constants`
 
 
 @config
@@ -146,6 +148,27 @@ def save(
     constants = preprocessing.fitted
     tensors = with_constants(weights, constants[0]) if constants else weights
     return save_weights(path, tensors, canonical_json(asdict(description)))
+
+
+def with_constants(weights: Mapping[str, Array], constants: tuple[Constants, ...]) -> Weights:
+    """The tensors of a model, and float64 `STORED`, which has NaN where there is no constant."""
+    values = [[np.nan if v is None else v for v in row] for row in constants]
+    return dict(weights) | {STORED: np.array(values, dtype=np.float64)}
+
+
+def without_constants(weights: Mapping[str, Array]) -> tuple[Weights, tuple[Constants, ...] | None]:
+    """The tensors of a model, and its constants; None where `STORED` is absent.
+
+    Raises ValueError where `STORED` has another type or shape.
+    """
+    own = {name: array for name, array in weights.items() if name != STORED}
+    stored = weights.get(STORED)
+    if stored is None:
+        return own, None
+    if stored.dtype != np.float64 or stored.ndim != 2 or stored.shape[1] != 5:
+        raise ValueError(f"{STORED} is {stored.dtype} {stored.shape}, not float64 [C, 5]")
+    rows = [[None if np.isnan(v) else float(v) for v in row] for row in stored]
+    return own, tuple((a, b, c, d, e) for a, b, c, d, e in rows)
 
 
 def load(path: Path, seed: int | None = None, older: Description | None = None) -> ReleasedModel:

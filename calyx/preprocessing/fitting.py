@@ -96,14 +96,7 @@ def fit_by_config(schema: Schema, cfg: PreprocessingConfig, fold: int = 0) -> Fi
 
 
 def _fit_by_config(column: Column, constants: Constants, cfg: PreprocessingConfig) -> ColumnFit:
-    fill, low, high, mean, scale = constants
-    fitted = ColumnFit(
-        np.nan if fill is None else fill,
-        -np.inf if low is None else low,
-        np.inf if high is None else high,
-        0.0 if mean is None else mean,
-        1.0 if scale is None else scale,
-    )
+    fitted = _read_constants(constants, unscaled=1.0)
     if not _is_sound(fitted, column, cfg):
         raise ConfigError(f"preprocessing.fitted has impossible values for {column.name}.")
     return fitted
@@ -128,6 +121,18 @@ def _is_sound(fitted: ColumnFit, column: Column, cfg: PreprocessingConfig) -> bo
     return is_inside and LEAST_SCALE * width <= fitted.scale <= width
 
 
+def _read_constants(constants: Constants, unscaled: float) -> ColumnFit:
+    """A column's constants; `unscaled` is the scale where there is none."""
+    fill, low, high, mean, scale = constants
+    return ColumnFit(
+        fill=np.nan if fill is None else fill,
+        low=-np.inf if low is None else low,
+        high=np.inf if high is None else high,
+        mean=0.0 if mean is None else mean,
+        scale=unscaled if scale is None else scale,
+    )
+
+
 def constants_of(fitted: Fitted) -> tuple[Constants, ...]:
     """The constants of each column, in the form of `preprocessing.fitted`."""
 
@@ -138,6 +143,40 @@ def constants_of(fitted: Fitted) -> tuple[Constants, ...]:
         (finite(c.fill), finite(c.low), finite(c.high), c.mean, finite(c.scale))
         for c in fitted.columns
     )
+
+
+def recall_fit(
+    schema: Schema, cfg: PreprocessingConfig, constants: tuple[Constants, ...]
+) -> Fitted:
+    """What `constants_of` was of: a client's own fit, in a file of its run.
+
+    A run folder may come from a stranger, and a file may be damaged. Raises ConfigError where no fit
+    of this schema has given them.
+    """
+    if len(constants) != len(schema.columns):
+        raise ConfigError(
+            f"there are constants of {len(constants)} columns, and the schema has {len(schema.columns)}"
+        )
+    pairs = zip(schema.columns, constants, strict=True)
+    return Fitted(schema, cfg, tuple(_recall_column(column, row) for column, row in pairs))
+
+
+def _recall_column(column: Column, constants: Constants) -> ColumnFit:
+    _, _, _, mean, scale = constants
+    is_scale = scale > 0 if scale is not None else column.kind == "numeric"
+    if mean is None or not is_scale or not _is_plain(column, constants):
+        raise ConfigError(f"the constants of the column {column.name} are impossible")
+    return _read_constants(constants, unscaled=np.inf)
+
+
+def _is_plain(column: Column, constants: Constants) -> bool:
+    """Whether all are finite; a column that is no number has neither bounds nor a scale."""
+    _, low, high, mean, scale = constants
+    if not all(value is None or np.isfinite(value) for value in constants):
+        return False
+    if column.kind == "numeric":
+        return low is None or high is None or low <= high
+    return (low, high, mean, scale) == (None, None, 0.0, 1.0)
 
 
 def _columns(x: Values, schema: Schema) -> list[Values]:

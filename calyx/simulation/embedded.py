@@ -6,7 +6,7 @@ algorithm and no round: messages go in, replies come out.
 
 import pickle
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -70,8 +70,14 @@ class EmbeddedGrid(Grid):
         self._pool, self._onlooker = pool, onlooker
         self._names = {SERVER_NODE + 1 + i: name for i, name in enumerate(identities.private)}
         self._contexts = {
-            node: Context(RUN_ID, node, config, RecordDict(), {})
-            for node, config in zip(self._names, _configs(identities, section, store), strict=True)
+            node: Context(
+                RUN_ID,
+                node,
+                dict(node_config(name, section, identities.keys_of(name), store)),
+                RecordDict(),
+                {},
+            )
+            for node, name in self._names.items()
         }
         self._sent: dict[str, Message] = {}
         self._count = 0
@@ -157,13 +163,6 @@ class EmbeddedGrid(Grid):
     ) -> Message:
         """A message, as Flower's own grids make it."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
-
-
-def _configs(
-    identities: Identities, section: Section, store: Path | None
-) -> Iterator[dict[str, str | int | float | bool]]:
-    for name in identities.private:
-        yield dict(node_config(name, section, identities.keys_of(name), store))
 
 
 def run_client(content: bytes, metadata: Metadata, context: Context) -> Answer:

@@ -45,7 +45,7 @@ from calyx.simulation.trial import (
 from calyx.simulation.workers import Done, Job, Result, WorkerPool
 from calyx.tasks.task import Task
 from client.config import Site
-from client.rows.data import prepare_rows, read_again, read_rows, task_of
+from client.rows.data import prepare_rows, read_rows, rows_of, task_of
 from server.sampling import required_replies
 from strategies.loading import load_objective
 from strategies.local import contents_of
@@ -200,7 +200,7 @@ def _rows(asked: Rehearsal) -> list[str]:
         key=lambda site: len(read_rows(terms, site.name, site.data_dir).parts["train"]),
     )
     version = read_rows(terms, site.name, site.data_dir).version
-    if read_again(terms, site.name, site.data_dir).version != version:
+    if rows_of(terms.task, terms.seed, site.name, site.data_dir).version != version:
         return [_sentence(f"The rows of {site.name} are others each time they are loaded")]
     if _repeats_elsewhere(terms, site, version):
         return []

@@ -48,7 +48,7 @@ def _look(rows: Rows, site: Site) -> None:
     folder = site.state_dir
     last = None if folder is None else last_version(folder, rows.task.name)
     is_new = last is None or last.version != rows.version
-    previous = last.reference if last is not None and is_new else None
+    previous = last if is_new else None
     known = {(finding.check, finding.column) for finding in rows.findings}
     for finding in local_findings(rows.table, rows.task.schema, previous):
         if (finding.check, finding.column) not in known:

@@ -22,8 +22,7 @@ from calyx.errors import ConfigError, UserError
 from calyx.files.plain import strict_json, write_atomically
 from calyx.inspection.repeats import row_hashes
 from calyx.preprocessing.config import Constants, PreprocessingConfig
-from calyx.preprocessing.fitting import Fitted, constants_of, fit
-from calyx.preprocessing.kept_constants import recall_fit
+from calyx.preprocessing.fitting import Fitted, constants_of, fit, recall_fit
 from calyx.run.folds import own_run
 from calyx.run.order import Hex32, Order
 from calyx.secagg.refusals import Refusal, RefusalCode

@@ -4,12 +4,17 @@ Pure. A failure names the column and never a row's content; oddities are finding
 client's own eyes.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Column, Schema, Table, Target, is_inside, present_values
 from calyx.inspection.finding import LocalFinding, Severity
 from calyx.inspection.repeats import row_hashes
+from calyx.preprocessing.absence import stand_in, unread, unread_sentence
+from calyx.preprocessing.fitting import Fitted
 from calyx.wire.messages import FailureCode
 from calyx.words.digits import outside
 from calyx.words.sentences import list_first, say_rows
@@ -43,6 +48,33 @@ def check_table(table: Table, schema: Schema) -> list[LocalFinding]:
         message = f"There are no rows of {_names(empty, 'class', 'classes')}."
         findings.append(LocalFinding("classes", "info", None, len(empty), message))
     return findings
+
+
+def with_stand_ins(
+    findings: Sequence[LocalFinding], fitted: Fitted, parts: Mapping[str, Table]
+) -> tuple[LocalFinding, ...]:
+    """The findings about raw rows; those of missing values say what stands in their place.
+
+    And one of each column whose values the model is not told.
+    """
+    columns = enumerate(fitted.schema.columns)
+    instead = {column.name: stand_in(fitted, i, parts["train"]) for i, column in columns}
+    told = []
+    for finding in findings:
+        what = instead.get(finding.column or "")
+        if finding.check == "missing" and what is not None:
+            message = f"{finding.message.removesuffix('.')}; they are coded as {what}."
+            finding = replace(finding, message=message)
+        told.append(finding)
+    counts: dict[str, int] = {}
+    for part in parts.values():
+        for column, count in unread(fitted, part.x):
+            counts[column.name] = counts.get(column.name, 0) + count
+    for column in fitted.schema.columns:
+        if rows := counts.get(column.name):
+            message = unread_sentence(column, rows)
+            told.append(LocalFinding("unread-values", "warning", column.name, rows, message))
+    return tuple(told)
 
 
 def _unread(table: Table) -> list[LocalFinding]:

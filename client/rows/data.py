@@ -28,8 +28,7 @@ from client import journal
 from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
-from client.rows.absence import with_stand_ins
-from client.rows.checks import check_table
+from client.rows.checks import check_table, with_stand_ins
 from client.rows.loading import load
 from client.rows.part_checks import check_parts, check_split
 from client.rows.splitting import Fold, PartName, split, split_fold
@@ -101,11 +100,6 @@ def read_rows(terms: Terms, client: str, data_dir: Path | None, fold: int | None
     With a `fold` of a cross-validation of the rows, the test part is that fold.
     """
     return _read(_reading(terms, client, data_dir, fold))
-
-
-def read_again(terms: Terms, client: str, data_dir: Path | None) -> Rows:
-    """As `read_rows`, from the start whatever is kept. Raises ClientFailure."""
-    return rows_of(terms.task, terms.seed, client, data_dir)
 
 
 def forget() -> None:

@@ -22,18 +22,12 @@ _MODE = 0o600
 
 
 @config
-class Version:
-    """A version of a task's rows: which, and what is compared with."""
+class Version(Reference):
+    """A version of a task's rows: which, and what the next one is held against."""
 
     version: str  # digest of the rows
-    quantiles: dict[str, tuple[float, ...]]
     missing: dict[str, float]
     rows: NonNegativeInt
-
-    @property
-    def reference(self) -> Reference:
-        """What the next version is held against."""
-        return Reference(self.quantiles, self.missing, self.rows)
 
 
 def last_version(folder: Path, task: str) -> Version | None:

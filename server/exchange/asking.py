@@ -17,7 +17,7 @@ from server.exchange.exchange import Exchange, Outcome, TooFewReplies, total_cou
 from server.exchange.giving_up import take_up
 from server.federation import Federation, Training
 from server.left_out import read_left_out
-from server.sampling import Groups
+from server.sampling import present
 from server.weighing import say_capped
 
 FEW_CUT = 0.01  # of all coordinates of the clients' updates
@@ -80,13 +80,9 @@ def _next_attempt(exchange: Exchange, outcome: Outcome) -> Exchange:
     return replace(
         exchange,
         attempt=exchange.attempt + 1,
-        groups=_without(exchange.groups, outcome.sums.accused),
+        groups=present(exchange.groups, {*exchange.cohort} - outcome.sums.accused),
         abandoned=(*exchange.abandoned, *outcome.sums.abandoned),
     )
-
-
-def _without(groups: Groups, accused: frozenset[str]) -> Groups:
-    return tuple(tuple(name for name in group if name not in accused) for group in groups)
 
 
 def _note(federation: Federation, outcome: Outcome) -> None:

@@ -71,7 +71,8 @@ class Underway:
 
     def __init__(self, path: Path, run: str, roster: Roster) -> None:
         self._path, self._run, self._roster = path, run, roster
-        self._begun = read_record(path, run)
+        # What an earlier server had begun; None once this one has begun something itself.
+        self.begun = read_record(path, run)
 
     def note_order(self, exchange: Exchange) -> None:
         """Before an attempt's orders are sent."""
@@ -88,14 +89,9 @@ class Underway:
         reveals = {i: Reveal(groups[i].to_bytes(), request) for i, request in requests.items()}
         self._write(exchange, [masked_sum(a) for a in groups.values()], reveals)
 
-    @property
-    def begun(self) -> Record | None:
-        """What an earlier server had begun; None once this one has begun something itself."""
-        return self._begun
-
     def find(self, exchange: Exchange) -> Record | None:
         """What an earlier server wrote of this exchange, in whichever attempt."""
-        record = self._begun
+        record = self.begun
         return record if record and record.is_of(exchange.kind, exchange.round) else None
 
     def is_bound(self, record: Record) -> bool:
@@ -122,7 +118,7 @@ class Underway:
             "abandoned": [vars(proof) for proof in exchange.abandoned],
             "masked": [one.to_json() for one in masked],
         }
-        self._begun = None
+        self.begun = None
         flat = [item for i, one in reveals.items() for item in (i, one.aggregator, one.request)]
         write_atomically(self._path, enc(strict_json(head), *flat))
 

@@ -10,7 +10,7 @@ from support.taps import Tap, run_server
 from calyx.errors import CalyxError, ConfigError, RoundFailed
 from calyx.files.plain import read_lines
 from calyx.findings.figures import read_sums
-from calyx.model.constants import without_constants
+from calyx.model.released import without_constants
 from calyx.model.weights import load_weights
 from calyx.questions.statistics import survey_of
 from client.rows.data import read_rows

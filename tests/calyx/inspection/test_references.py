@@ -151,7 +151,7 @@ def test_a_reference_holds_quantiles_without_codes_and_shares_with_them():
 
 
 def test_a_column_that_nothing_is_known_of_is_passed_over():
-    nothing = Reference({})
+    nothing = Reference({}, {}, 0)
     assert pairs(swapped("age", "chol"), nothing) == []
     assert list(unit_by_reference(times("age", 10), SCHEMA, nothing)) == []
     assert list(version_findings(table(), SCHEMA, nothing)) == []

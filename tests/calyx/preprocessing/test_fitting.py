@@ -18,8 +18,14 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from calyx.data.schema import Column, Schema, Table
 from calyx.preprocessing.absence import unread
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import apply, constants_of, feature_names, fit, num_inputs
-from calyx.preprocessing.kept_constants import recall_fit
+from calyx.preprocessing.fitting import (
+    apply,
+    constants_of,
+    feature_names,
+    fit,
+    num_inputs,
+    recall_fit,
+)
 
 NAN = np.nan
 PLAIN = {

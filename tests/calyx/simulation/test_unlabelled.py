@@ -4,7 +4,7 @@ from support.csv_files import CLASSES, write_folder
 
 from calyx.composing.compose import compose, settle
 from calyx.simulation.planning import plan
-from client.rows.data import read_again
+from client.rows.data import rows_of
 
 
 def planned(folder):
@@ -26,10 +26,12 @@ def test_rows_without_a_label_are_said_before_the_start_and_change_nothing(tmp_p
     )
 
     def read():
-        return read_again(after.terms, "site-1", folder)
+        return rows_of(after.terms.task, after.terms.seed, "site-1", folder)
 
     with_holes = read()
-    assert with_holes.version != read_again(after.terms, "site-2", folder).version
+    assert (
+        with_holes.version != rows_of(after.terms.task, after.terms.seed, "site-2", folder).version
+    )
     path.write_text(rows)
     assert (read().version, read().part_digests) == (with_holes.version, with_holes.part_digests)
     # A label that comes later is another row, which a run that goes on refuses.

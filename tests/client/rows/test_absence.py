@@ -6,8 +6,7 @@ import pytest
 from calyx.data.schema import Column, Schema, Table
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import fit
-from client.rows.absence import with_stand_ins
-from client.rows.checks import check_table
+from client.rows.checks import check_table, with_stand_ins
 
 NAN = np.nan
 GRADES = {"categories": (0.0, 1.0), "words": ("severe", "mild")}
