@@ -5,8 +5,8 @@
 --control-port=PORT        where its server listens to its operator
 --authority=FILE           the certificate that says so
 KEY=VALUE                  what may change: rounds, baselines, task.data_dir, engine.workers, …
-See docs/decisions/0060.
 """
+# Why rows may have changed, and for whom: see docs/decisions/0060.
 
 from collections.abc import Sequence
 from pathlib import Path

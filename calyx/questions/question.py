@@ -8,7 +8,7 @@ neither ask it nor answer it.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from calyx.data.schema import Part, Schema, Table
 from calyx.questions.segments import Contents, Inquiry, Segments
@@ -28,7 +28,10 @@ RowsPart = Literal["train", "validation", "test", "all"]
 # than were trained (A7); scores are taken once for each number of `rounds` (A8); what is of no model,
 # once a version of the rows (A10).
 Counted = Literal["trainings", "evaluations", "scores", "versions"]
-_MESSAGE = re.compile(r"(train|evaluate|query)(\.[a-z][a-z0-9_]*)?")  # as Flower dispatches them
+# As Flower dispatches them: what has no action has the action `default`.
+_MESSAGE = re.compile(r"(train|evaluate|query)(\.(?!default$)[a-z][a-z0-9_]*)?")
+# Doors that every client has beside those of questions (calyx/wire/messages.py).
+_TAKEN = re.compile(r"query\.(name|share|mask|consent|reveal|abandon)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Basis:
 Count = Callable[[Basis], Mapping[str, Cells]]  # cells by the names of the segment `counts`
 # What a client computes: one of the answers that `client.learning` has, or a pure function of its
 # rows and the model, whose counts are the segment `counts`.
-Answer = Literal["learn", "judge", "measure"] | Count
+Own = Literal["learn", "judge", "measure"]
+Answer = Own | Count
 Say = Callable[[Contents, Mapping[str, Cells]], Figures]
 
 
@@ -72,6 +76,11 @@ class Question:
             raise ValueError(f"the kind {self.kind!r} is no word of small letters")
         if _MESSAGE.fullmatch(self.message_type) is None:
             raise ValueError(f"{self.message_type!r} is no type of Flower's messages")
+        if _TAKEN.fullmatch(self.message_type):
+            raise ValueError(
+                f"{self.message_type!r} is a stage's type of message, and no question's"
+            )
+        self._check_words()
         if (self.counted == "versions") != (self.model == "none"):
             raise ValueError(
                 "of no model are questions that are counted by versions, and no others"
@@ -87,6 +96,23 @@ class Question:
             )
         if self.counted == "evaluations" and self.model != "after":
             raise ValueError("evaluations are of the model of a round")
+
+    def _check_words(self) -> None:
+        """Raise ValueError for a value that is none of its field's, which no checker of types has seen."""
+        for field, kind in (("model", AboutModel), ("part", RowsPart), ("counted", Counted)):
+            value, allowed = getattr(self, field), get_args(kind)
+            if value not in allowed:
+                raise ValueError(f"{field} is {value!r:.80}, which is none of {', '.join(allowed)}")
+        own = get_args(Own)
+        if not callable(self.answer) and self.answer not in own:
+            words = ", ".join(own)
+            raise ValueError(
+                f"answer is {self.answer!r:.80}, which is no function and none of {words}"
+            )
+        if not callable(self.segments):
+            raise ValueError(f"segments is {self.segments!r:.80}, and no function")
+        if not (self.say is None or callable(self.say)):
+            raise ValueError(f"say is {self.say!r:.80}, and no function")
 
     @property
     def trains(self) -> bool:

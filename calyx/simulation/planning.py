@@ -17,6 +17,7 @@ from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
+from calyx.questions.registry import question_of
 from calyx.run.order import Cv, Terms, terms_of, with_preprocessing
 from calyx.simulation.engine import EngineConfig, check_installed, read_engine
 from calyx.simulation.progress import Progress, silent
@@ -145,6 +146,7 @@ def check_simulated(checked: Checked) -> None:
 
 def _check_questions(run: RunConfig, policy: PolicyConfig) -> None:
     for kind in list_questions(run.phases, has_folds=run.cv.k is not None):
+        question_of(kind)  # two packages may bring it, or none: say so now, and not after the audit
         if kind not in policy.answered:
             raise ConfigError(
                 f"client.policy.questions does not list {kind}, which this run asks; add it there."

@@ -104,6 +104,20 @@ def test_a_config_that_contradicts_itself_is_one_sentence(
 
 
 @pytest.mark.e2e
+def test_a_question_that_cannot_be_loaded_is_said_before_the_start(tmp_path, monkeypatch, capsys):
+    """Not after the audit, when the first client is asked it."""
+
+    def both(kind):
+        raise UserError(f"calyx and another both bring a question {kind!r}; uninstall one of them.")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("calyx.simulation.planning.question_of", both)
+    assert main.run(SMALL) == 2
+    assert "both bring a question 'statistics'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.e2e
 def test_holes_that_no_preprocessing_fills_are_refused_before_the_start(
     tmp_path, monkeypatch, capsys
 ):

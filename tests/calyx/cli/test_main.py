@@ -71,4 +71,6 @@ def test_names_in_another_encoding_than_the_terminals_are_one_sentence(capsys):
 def test_every_command_says_what_it_takes(command, capsys):
     with suppress(SystemExit):  # argparse's own
         assert run([command, "--help"]) == 0
-    assert f"calyx {command}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"calyx {command}" in said
+    assert "docs/decisions" not in said  # which is for readers of the code

@@ -11,8 +11,10 @@ from calyx.errors import ConfigError
 from calyx.questions import registry
 from calyx.questions.evaluate import QUESTION as EVALUATE
 from calyx.questions.registry import question_of, questions, recall
+from calyx.wire import messages as wire
 from client.gate.policy import ANSWERED, PolicyConfig
 
+TAKEN = (wire.NAME_QUERY, wire.ABANDON_TYPE, *wire.STAGE_TYPES.values())
 FORGOTTEN = (registry.question_of, registry.questions, registry.recall)
 
 
@@ -61,6 +63,14 @@ def test_a_list_that_answers_nothing_or_names_nothing_is_refused(listed, said):
         {"model": "folds"},
         {"part": "all"},
         {"answer": len, "model": "folds", "counted": "scores"},
+        {"message_type": "evaluate.default"},  # Flower's name of the door `evaluate`
+        *[{"message_type": taken} for taken in TAKEN],
+        {"model": "later"},
+        {"part": "tset"},
+        {"counted": "score"},
+        {"answer": "count"},
+        {"segments": 3},
+        {"say": "figures"},
     ],
 )
 def test_a_question_that_no_rule_covers_is_refused(change):

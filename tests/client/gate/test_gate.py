@@ -1,7 +1,11 @@
 """Every question passes one gate, in the order of docs/decisions/0064."""
 
-import pytest
+from contextlib import suppress
 
+import pytest
+from support.clients import code_of
+
+from calyx.errors import CalyxError
 from calyx.model.weights import hash_weights
 from client.gate import assignment, secure_mod
 from client.gate.ledger import Ledger
@@ -43,3 +47,28 @@ def test_statistics_whose_key_is_the_version_of_the_rows_read_them_once_all_else
     order = clients.order(kind="statistics", round=0, weights=hash_weights({}))
     assert clients.ask(clients.names[0], order, weights={}).has_content()
     assert steps == [*BEFORE, "rows", "noted"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"round": 3},  # a training without its links
+        {"weights": "0" * 64},
+        {"kind": "evaluate"},
+        {"kind": "cv"},
+        {"kind": "sing"},
+        {"kind": "statistics"},  # of round 1
+        {"groups": ()},
+        {"best": 7},
+    ],
+    ids=str,
+)
+def test_an_order_that_is_refused_is_not_noted_and_no_row_is_read(clients, steps, change):
+    name, sound = clients.names[0], clients.order()
+    kept = {**clients.contexts[name].state}
+    order = clients.order(**change)
+    with suppress(CalyxError):  # of a kind that nobody can send
+        assert code_of(clients.ask(name, order))
+    assert not {"noted", "rows"} & {*steps}
+    assert {**clients.contexts[name].state} == kept
+    assert clients.ask(name, sound).has_content()
