@@ -182,14 +182,19 @@ def load(path: Path, seed: int | None = None, older: Description | None = None) 
         own, description = _read(path, older)
     except (ValueError, ConfigError, SafetensorError):
         raise UserError(f"{path} is damaged; restore it from a copy.") from None
-    task, cfg = load_task(description.task), description.preprocessing
-    known = describe(task, description.task, cfg)
+    cfg = description.preprocessing
+    try:
+        task = load_task(description.task)
+        known = describe(task, description.task, cfg)
+        fitted = _fit_of(task.schema, cfg)
+    except ConfigError as error:
+        raise UserError(f"{path} cannot be used here: {error}") from None
     if (known.schema, known.metric) != (description.schema, description.metric):
         raise UserError(
             f"{path} is of another task={task.name} than the one that is installed: its schema differs. "
             "Install the version that the model was trained with."
         )
-    model = ReleasedModel(task, cfg, own, _fit_of(task.schema, cfg), seed or 0)
+    model = ReleasedModel(task, cfg, own, fitted, seed or 0)
     if seed is None:
         _check_drawn(path, model)
     return replace(model, weights=_in_order(path, model))

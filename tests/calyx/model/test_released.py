@@ -13,7 +13,7 @@ from support.csv_files import write_folder
 from torch import nn, rand
 
 from calyx.config.section import canonical_json
-from calyx.errors import ConfigError, UserError
+from calyx.errors import UserError
 from calyx.model import released
 from calyx.model.released import describe, load, save
 from calyx.model.weights import initial_model, save_weights, weights_of
@@ -157,12 +157,14 @@ NAN = np.full((2, 3), np.nan, np.float32)
         ({}, {"task": {"name": "nobody's"}}, "There is no task"),
         ({}, {"task": section(hidden=7)}, "the tensor 0.bias is missing"),
         ({}, {"task": section(color="red")}, "task.color does not exist"),
+        ({}, {"task": {}}, "task.name is missing"),
     ],
 )
 def test_a_file_that_no_run_has_written_is_one_sentence(path, weights, description, words):
     rewrite(path, weights, description)
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=words) as refused:
         load(path)
+    assert str(refused.value).startswith(str(path))
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "NaN", '{"format":1,"format":2}', "[" * 100_000])
@@ -236,5 +238,5 @@ def test_an_infinite_bound_of_somebodys_schema_is_none():
 
 def test_constants_are_refused_that_are_of_other_columns(path):
     rewrite(path, {"preprocessing/constants": np.zeros((3, 5))})
-    with pytest.raises(ConfigError, match="does not have the columns of the task's schema"):
+    with pytest.raises(UserError, match="does not have the columns of the task's schema"):
         load(path)
