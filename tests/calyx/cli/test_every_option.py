@@ -28,7 +28,7 @@ from calyx.cli.resume import MAY_CHANGE, WITHOUT_CHANGED
 HERE = Path(__file__)
 TESTS = HERE.parents[2]
 NOT_WRITTEN = {  # made by the program for itself
-    *("StatisticsConfig", "Version", "NoKeys", "Begun", "Engine", "LeftOut"),
+    *("StatisticsConfig", "Version", "NoKeys", "Begun", "Engine", "Job", "LeftOut"),
     *("LocalObjective", "ScaffoldLocal", "PersonalObjective"),
     "WrittenPreprocessing",  # its keys are those of PreprocessingConfig
 }

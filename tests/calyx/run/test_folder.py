@@ -116,7 +116,7 @@ def test_an_event_has_its_time_kind_severity_and_sentence(tmp_path):
 def test_a_job_goes_through_flowers_run_config(tmp_path):
     config, engine = resolve(compose([])), Engine(name="embedded", clients_remember=False)
     job = read_job(to_run_config(config, tmp_path, resume=True, roster=None, engine=engine))
-    assert (job.run.rounds, job.run_dir, job.resume) == (40, tmp_path, True)
+    assert (job.run.rounds, job.run_dir, job.resume) == (40, str(tmp_path), True)
     assert (job.config, job.engine) == (config, engine)
 
 
