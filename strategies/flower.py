@@ -56,10 +56,10 @@ class Flower(Algorithm[NoKeys]):
 def make_stock(server: Section) -> Strategy:
     """The strategy that the section `strategy.server` names. Raises ConfigError."""
     cls = _class_of(server.get(TARGET))
-    given = {key: value for key, value in server.items() if key != TARGET}
+    arguments = {key: value for key, value in server.items() if key != TARGET}
     if cls.__module__.startswith(HOME) and cls.__name__ in REFUSED:
         raise ConfigError(f"{cls.__name__} cannot be used: {REFUSED[cls.__name__]}.")
-    for key in given.keys() & _FORCED.keys():
+    for key in arguments.keys() & _FORCED.keys():
         raise ConfigError(
             f"strategy.server.{key} has no effect here: clients are sampled by cohort_size and awaited "
             "by min_replies; leave it out."
@@ -68,9 +68,9 @@ def make_stock(server: Section) -> Strategy:
         signature = inspect.signature(cls)
         known = set(signature.parameters)
         forced = {key: value for key, value in _FORCED.items() if key in known}
-        signature.bind(**given, **forced)
-        check_arguments(cls, given)
-        return cls(**given, **forced)
+        signature.bind(**arguments, **forced)
+        check_arguments(cls, arguments)
+        return cls(**arguments, **forced)
     except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a foreign constructor says of its arguments
@@ -113,16 +113,16 @@ def _class_of(target: object) -> type[Strategy]:
         )
     module, _, name = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        cls = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError, TypeError):
         raise ConfigError(
             f"There is no {target} to import; see strategy.server.{TARGET}."
         ) from None
-    if not (inspect.isclass(found) and issubclass(found, Strategy)) or inspect.isabstract(found):
+    if not (inspect.isclass(cls) and issubclass(cls, Strategy)) or inspect.isabstract(cls):
         raise ConfigError(
             f"{target} is no strategy of Flower's kind (a subclass of {HOME}.Strategy)."
         )
-    return found
+    return cls
 
 
 def _list_arguments(cls: type[Strategy]) -> str:
@@ -152,13 +152,13 @@ class StockStrategy(Strategy):
     @property
     def state(self) -> State:
         """What its attributes hold, as named arrays; what cannot be saved is only named."""
-        found: State = {}
+        packed_values: State = {}
         for name, value in vars(self._stock).items():
             packed = _pack(value)
             if packed is not None:
-                found[f"{packed[0]}:{name}"] = packed[1]
+                packed_values[f"{packed[0]}:{name}"] = packed[1]
         changed = {n for n, value in _constants(self._stock).items() if self._first.get(n) != value}
-        return found | {f"{_UNSAVED}{name}": {"": np.zeros(0)} for name in sorted(changed)}
+        return packed_values | {f"{_UNSAVED}{name}": {"": np.zeros(0)} for name in sorted(changed)}
 
     @state.setter
     def state(self, state: State) -> None:

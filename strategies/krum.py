@@ -49,5 +49,5 @@ def scores(vectors: Vectors, f: int) -> NDArray[np.float64]:
     """s(i) [G] of rows [G, P]: the sum of squared distances to the G − f − 2 nearest other rows."""
     near = len(vectors) - f - 2
     ordered = np.sort(squared_distances(vectors), axis=1)
-    found: NDArray[np.float64] = ordered[:, 1 : near + 1].sum(axis=1)  # the first is its own 0
-    return found
+    sums: NDArray[np.float64] = ordered[:, 1 : near + 1].sum(axis=1)  # the first is its own 0
+    return sums

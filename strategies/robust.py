@@ -45,7 +45,7 @@ def squared_distances(vectors: Vectors) -> NDArray[np.float64]:
 
     Differences, not a product of matrices: its bytes would depend on the number of threads.
     """
-    found = np.zeros((len(vectors), len(vectors)))
+    upper = np.zeros((len(vectors), len(vectors)))
     for i, row in enumerate(vectors[:-1]):
-        found[i, i + 1 :] = np.square(vectors[i + 1 :] - row).sum(axis=1)
-    return found + found.T
+        upper[i, i + 1 :] = np.square(vectors[i + 1 :] - row).sum(axis=1)
+    return upper + upper.T

@@ -58,13 +58,13 @@ def check_arguments(cls: type[Strategy], given: Mapping[str, Any]) -> None:
 
 def _hints(cls: type[Strategy]) -> dict[str, Any]:
     """The types of the constructors' arguments, those that a subclass hands on as `**kwargs` too."""
-    found: dict[str, Any] = {}
+    hints: dict[str, Any] = {}
     for ancestor in reversed(inspect.getmro(cls)):
         try:
-            found |= get_type_hints(vars(ancestor).get("__init__", object))
+            hints |= get_type_hints(vars(ancestor).get("__init__", object))
         except (NameError, TypeError, AttributeError):  # a foreign class's, which may be anything
             continue
-    return found
+    return hints
 
 
 def _type_problem(hint: Any, value: object) -> str | None:  # noqa: ANN401 - a type as it is written
@@ -72,10 +72,10 @@ def _type_problem(hint: Any, value: object) -> str | None:  # noqa: ANN401 - a t
     try:
         TypeAdapter(hint, config=_TYPES).validate_python(value)
     except ValidationError as error:
-        found = error.errors()
-        if any(one["type"] == "callable_type" for one in found):
+        errors = error.errors()
+        if any(one["type"] == "callable_type" for one in errors):
             return "function"
-        words = [one["msg"].removeprefix("Input should be ") for one in found]
+        words = [one["msg"].removeprefix("Input should be ") for one in errors]
         return " or ".join(dict.fromkeys(words))
     except PydanticUserError:
         return None
@@ -128,12 +128,12 @@ def rehearse(stock: Strategy, groups: int, model: Weights) -> None:
             messages = list(stock.configure_train(1, first, ConfigRecord(), nodes))
             replies = [_reply(message, i, model) for i, message in enumerate(messages, 1)]
             arrays, _ = stock.aggregate_train(1, replies)
-            made = records.read_weights(arrays, model) if arrays is not None else {}
+            trained = records.read_weights(arrays, model) if arrays is not None else {}
     except Exception as error:  # noqa: BLE001 - whatever a foreign strategy says of its arguments
         raise _unusable(stock, model, f"{type(error).__name__}: {error}") from None
-    if not made:
+    if not trained:
         raise _unusable(stock, model, "it makes no model of plain updates")
-    for name, array in made.items():
+    for name, array in trained.items():
         if not np.isfinite(array).all():
             what = "model" if model is TOY else name
             raise _unusable(stock, model, f"it makes no finite {what} of plain updates")

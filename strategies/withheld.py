@@ -51,9 +51,9 @@ class Withheld:
         content |= {k: self._without(v) for k, v in reply.content.array_records.items()}
         return rebuild_message(reply.metadata, RecordDict(content))
 
-    def result(self, made: ArrayRecord, replies: Sequence[Message]) -> ArrayRecord:
+    def result(self, model: ArrayRecord, replies: Sequence[Message]) -> ArrayRecord:
         """The strategy's model with what was withheld of it."""
-        return self._whole(made, self._held | self._mean(replies))
+        return self._whole(model, self._held | self._mean(replies))
 
     def _mean(self, replies: Sequence[Message]) -> Weights:
         groups = [self._read(wire.only_arrays(reply.content)) for reply in replies]

@@ -72,22 +72,22 @@ def _end(summary: Summary) -> str:
 
 def _lines(summary: Summary, folder: Path) -> list[str]:
     """What else was found out: of own models, of the folds, and of the data."""
-    found, population = [], _own_population(summary)
+    lines, population = [], _own_population(summary)
     if summary.left_out_changed:
         names = printable(join_names([one.client for one in summary.left_out_changed]))
-        found.append(f"without {names}, whose rows changed while the run was stopped")
+        lines.append(f"without {names}, whose rows changed while the run was stopped")
     untrained = population.untrained if population else 0
     if untrained:
         who = "1 client has" if untrained == 1 else f"{untrained} clients have"
-        found.append(f"own models: {who} none, having taken part in no round")
+        lines.append(f"own models: {who} none, having taken part in no round")
     if summary.cv:
-        found.append(_cross_validated(summary.cv, summary.models))
+        lines.append(_cross_validated(summary.cv, summary.models))
     events = [e for e in RunFolder(folder).read_events() if e.event in ("audit", "drift")]
     grave = [e for e in events if e.severity != "info"]
     if grave:
         what = "1 finding" if len(grave) == 1 else f"{len(grave)} findings"
-        found.append(f"data    {what} of the audit to look at, in the report")
-    return found
+        lines.append(f"data    {what} of the audit to look at, in the report")
+    return lines
 
 
 def _cross_validated(cv: CrossValidation, models: Models) -> str:

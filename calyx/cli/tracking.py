@@ -121,12 +121,12 @@ def _flat(values: dict[str, Any], head: str = "") -> Iterator[tuple[str, str]]:
 
 def parameters(config: dict[str, Any]) -> dict[str, str]:
     """A config's values under names that MLflow takes and that differ: columns may be called anything."""
-    found: dict[str, str] = {}
+    named: dict[str, str] = {}
     for key, value in _flat(config):
         plain = _NOT_IN_NAMES.sub("_", key).replace("/", "_")[:_MOST_LETTERS]
         names = chain([plain], (f"{plain}.{i}" for i in count(2)))
-        found[next(name for name in names if name not in found)] = value
-    return found
+        named[next(name for name in names if name not in named)] = value
+    return named
 
 
 def _whole_or_cut(text: str) -> str:

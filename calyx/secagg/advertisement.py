@@ -46,8 +46,8 @@ def read(data: bytes, ctx: bytes, u: int, key: bytes) -> Advertisement | None:
     """The advertisement of client `u`, or None where it is malformed or not signed by `key`."""
     if len(data) != SIGNED_BYTES:
         return None
-    found = _parse(data)
-    return found if verify(key, found.signature, "adv", ctx, u, found.body) else None
+    advertised = _parse(data)
+    return advertised if verify(key, advertised.signature, "adv", ctx, u, advertised.body) else None
 
 
 def _parse(data: bytes) -> Advertisement:

@@ -74,20 +74,20 @@ class Aggregator:
 
     def take_advertisements(self, replies: Bodies) -> dict[int, bytes]:
         """Verify each before it is forwarded, fix U0; stage 1's requests, the same for all."""
-        found = {}
+        advertised = {}
         for u, data in _of(self.group, replies):
             read = advertisement.read(data, self.ctx, u, self.roster.key(u))
             if read is None:
                 self.dropped[u] = "its advertisement is malformed or not signed by it"
             else:
-                found[u] = read
-        for u in _sharing_keys(found):
+                advertised[u] = read
+        for u in _sharing_keys(advertised):
             self.dropped[u] = "it advertised a key that is not its alone"
-            del found[u]
-        self.advertised = found
-        self._demand(0, len(found))
-        self.root = advertisement.root_of(self.ctx, found)
-        return dict.fromkeys(found, advertisement.to_rows(found))
+            del advertised[u]
+        self.advertised = advertised
+        self._demand(0, len(advertised))
+        self.root = advertisement.root_of(self.ctx, advertised)
+        return dict.fromkeys(advertised, advertisement.to_rows(advertised))
 
     def take_shares(self, replies: Bodies) -> dict[int, bytes]:
         """Fix U1: who sent one ciphertext to each other; stage 2's requests, an inbox each."""
@@ -185,9 +185,9 @@ class Aggregator:
         """b of a client in the sum, s_sk of another, checked against what it advertised."""
         t = self.rules.threshold(self.n)
         points = {u + 1: int.from_bytes(share, "little") for u, share in shares.items()}
-        found = _key_bytes(combine(points, t))
-        if self._fits(v, found):
-            return found
+        candidate = _key_bytes(combine(points, t))
+        if self._fits(v, candidate):
+            return candidate
         decoded = decode(points, t)
         if decoded is not None:
             secret, wrong = decoded
@@ -207,18 +207,18 @@ class Aggregator:
 def from_bytes(data: bytes, rules: Rules, roster: Roster) -> Aggregator:
     """The aggregator of `to_bytes`, from this server's own disk. Raises ValueError."""
     ctx, rows, group, shared, summed, total = split(data)
-    made = Aggregator(ctx, rules, roster, _members(group))
+    aggregator = Aggregator(ctx, rules, roster, _members(group))
     for u, signed in advertisement.rows_of(rows).items():
-        found = advertisement.read(signed, ctx, u, roster.key(u))
-        if found is None:
+        read = advertisement.read(signed, ctx, u, roster.key(u))
+        if read is None:
             raise ValueError(f"the advertisement of {roster.name(u)} is not signed by it")
-        made.advertised[u] = found
-    made.root = advertisement.root_of(ctx, made.advertised)
-    made.shared, made.summed = _members(shared), _members(summed)
-    made._total = unpack(total, rules.modulus_bits)
-    if len(made._total) != rules.length:
+        aggregator.advertised[u] = read
+    aggregator.root = advertisement.root_of(ctx, aggregator.advertised)
+    aggregator.shared, aggregator.summed = _members(shared), _members(summed)
+    aggregator._total = unpack(total, rules.modulus_bits)
+    if len(aggregator._total) != rules.length:
         raise ValueError("its vector has another length")
-    return made
+    return aggregator
 
 
 def _members(data: bytes) -> tuple[int, ...]:
@@ -254,9 +254,9 @@ def _table(data: bytes, width: int) -> dict[int, bytes] | None:
         return None
 
 
-def _sharing_keys(found: Mapping[int, advertisement.Advertisement]) -> list[int]:
+def _sharing_keys(advertised: Mapping[int, advertisement.Advertisement]) -> list[int]:
     owners: dict[bytes, list[int]] = {}
-    for u, adv in found.items():
+    for u, adv in advertised.items():
         for part in (adv.share_public, adv.mask_public, adv.commitment):
             owners.setdefault(part, []).append(u)
     return sorted({u for several in owners.values() if len(several) > 1 for u in several})

@@ -78,9 +78,9 @@ def begin(member: Member, session: Session, vector: Residues, entropy: Entropy) 
     session.vector = pack(vector, session.rules.modulus_bits)
     commitment = advertisement.commit(session.ctx, session.seed)
     body = public_of(session.share_private) + public_of(session.mask_private) + commitment
-    made = advertisement.make(member.identity, session.ctx, session.u, body)
-    session.advertisements = {session.u: made.to_bytes()}
-    return made.to_bytes()
+    own = advertisement.make(member.identity, session.ctx, session.u, body)
+    session.advertisements = {session.u: own.to_bytes()}
+    return own.to_bytes()
 
 
 def answer(member: Member, session: Session, call: Call) -> bytes:
@@ -138,7 +138,7 @@ def _check_cohort(
         raise Refusal(
             RefusalCode.OWN_ADVERTISEMENT, "Its own advertisement is missing or was altered."
         )
-    found = {}
+    advertised = {}
     for v, data in rows.items():
         if v not in session.group:
             raise Refusal(RefusalCode.UNKNOWN_CLIENT, f"Client {v} is not of this group.", v)
@@ -149,17 +149,17 @@ def _check_cohort(
                 f"The advertisement of client {v} is not signed by it.",
                 v,
             )
-        found[v] = read
-    if advertisement.has_repeats(found):
+        advertised[v] = read
+    if advertisement.has_repeats(advertised):
         raise Refusal(RefusalCode.REPEATED_KEY, "Two advertisements share a key.")
-    n, rules = len(found), session.rules
+    n, rules = len(advertised), session.rules
     if n < rules.smallest_sum(n):
         raise Refusal(
             RefusalCode.TOO_FEW_CLIENTS, f"{n} clients are fewer than {rules.smallest_sum(n)}."
         )
     if n > min(rules.n_max, MAX_GROUP):
         raise Refusal(RefusalCode.TOO_MANY_CLIENTS, f"{n} clients are more than {rules.n_max}.")
-    return found
+    return advertised
 
 
 def _mask(member: Member, session: Session, call: Call) -> bytes:

@@ -69,8 +69,8 @@ def from_bytes(data: bytes) -> Session:
     for item, part in zip(fields(Session), split(data), strict=True):
         values[item.name] = part
         if item.type is Rules:
-            found = json.loads(part)
-            values["rules"] = Rules(**found | {"layout": bytes.fromhex(found["layout"])})
+            rules = json.loads(part)
+            values["rules"] = Rules(**rules | {"layout": bytes.fromhex(rules["layout"])})
         elif item.type == dict[int, bytes]:
             flat = split(part)
             values[item.name] = dict(zip(map(_integer, flat[::2]), flat[1::2], strict=True))

@@ -60,15 +60,15 @@ def agree_with(
     session: Session, private: bytes, which: slice, others: Iterable[int]
 ) -> dict[int, bytes]:
     """prk with each other client's c_pub or s_pub (`which` = SHARE_KEY or MASK_KEY). Raises Refusal."""
-    agreement, found = Agreement(private, session.ctx), {}
+    agreement, agreed = Agreement(private, session.ctx), {}
     for v in others:
         try:
-            found[v] = agreement.with_public(session.advertisements[v][which])
+            agreed[v] = agreement.with_public(session.advertisements[v][which])
         except ValueError:
             raise Refusal(
                 RefusalCode.REPEATED_KEY, f"Client {v} has a key that agrees on nothing.", v
             ) from None
-    return found
+    return agreed
 
 
 def _deal(secret: bytes, t: int, holders: list[int], entropy: Entropy) -> dict[int, bytes]:

@@ -52,9 +52,9 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
     run_folder = RunFolder(folder)
     onlooker = _Onlooker(run_folder, plan, progress, resume)
     with WorkerPool(_workers(plan)) as pool:
-        found = Found() if resume else rehearse(pool, plan)
-        said = [] if resume else [("start", one) for one in plan.warnings] + found.events
-        for _, sentence in found.events:
+        rehearsed = Found() if resume else rehearse(pool, plan)
+        said = [] if resume else [("start", one) for one in plan.warnings] + rehearsed.events
+        for _, sentence in rehearsed.events:
             log.warning(sentence)
         identities = throw_away(plan.task.clients)
         roster, engine = identities.roster, tell(plan.engine)
@@ -96,16 +96,18 @@ def _compute_elsewhere() -> None:
 def _add_baselines(pool: WorkerPool, plan: Plan, folder: RunFolder, progress: Progress) -> None:
     summary = folder.read_summary()
     epochs = plan.run.training.epochs * plan.run.rounds
-    found = compute_baselines(pool, question_of(plan, epochs), progress)
-    is_none = isinstance(found, str)
-    failed = {"all rows in one place": found} if isinstance(found, str) else found.failed
+    baselines = compute_baselines(pool, question_of(plan, epochs), progress)
+    is_none = isinstance(baselines, str)
+    failed = (
+        {"all rows in one place": baselines} if isinstance(baselines, str) else baselines.failed
+    )
     for whose, why in failed.items():
         rows = whose if is_none else f"{whose}'s rows alone"
         sentence = f"The baseline of {rows} could not be trained: {why}."
         folder.warn("baselines-failed", sentence)
-    if isinstance(found, str):
+    if isinstance(baselines, str):
         return
-    scores = scores_of(found, _federated(folder, summary, plan))
+    scores = scores_of(baselines, _federated(folder, summary, plan))
     folder.write_summary(replace(summary, baselines=scores))
 
 

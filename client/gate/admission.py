@@ -53,8 +53,8 @@ class _Reach:
 
     def bound(self, key: str) -> JsonValue:
         """The one that counts; `any` where there is none."""
-        found = bound_of(key, self.policy.bounds or {})
-        return ANY if found is None else found
+        bound = bound_of(key, self.policy.bounds or {})
+        return ANY if bound is None else bound
 
     def told(self, key: str) -> str:
         """The bound as the file has it; of `any`, what an order can hold at all."""

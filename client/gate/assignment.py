@@ -226,9 +226,9 @@ def _key(order: Order) -> tuple[str, str, int, int | None]:
 def _pristine(
     task: str, preprocessing: str, seed: int, fold: int | None
 ) -> "tuple[nn.Module, Makeup]":
-    made = load_task(json.loads(task))
+    loaded = load_task(json.loads(task))
     cfg = parse(PreprocessingConfig, json.loads(preprocessing), "preprocessing")
-    check_fill(made.schema, cfg)
-    width = num_inputs(made.schema, cfg)
-    model = initial_model(made, width, seed, fold)
+    check_fill(loaded.schema, cfg)
+    width = num_inputs(loaded.schema, cfg)
+    model = initial_model(loaded, width, seed, fold)
     return model, makeup_of(model, width)

@@ -117,8 +117,8 @@ class Memory:
             self.save_ledger()
 
     def _record(self, key: str) -> ConfigRecord | None:
-        found = self._context.state.get(key)
-        return found if isinstance(found, ConfigRecord) else None
+        record = self._context.state.get(key)
+        return record if isinstance(record, ConfigRecord) else None
 
     def save_ledger(self) -> None:
         """Remember what the ledger now says; a site's is on disk already."""

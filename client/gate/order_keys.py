@@ -45,7 +45,7 @@ def order_keys(tasks: tuple[str, ...] | None) -> Kinds:
     own |= {"cohort_size": terms["cohort_size"]}
     own |= {f"{kind}.name": cast(Any, Literal)[_installed(kind)] for kind in ("task", "strategy")}
     own |= {"task.faults": object, f"task.faults.{NAME}": object}  # of simulations
-    found = {key: [kind] for key, kind in own.items()}
+    kinds_of = {key: [kind] for key, kind in own.items()}
     sections = {
         "training": TrainingConfig,
         "preprocessing": PreprocessingConfig,
@@ -59,20 +59,20 @@ def order_keys(tasks: tuple[str, ...] | None) -> Kinds:
         pairs += _of_task(name, cls)
     for key, kind in pairs:
         if key not in own or key == "task.w_max":
-            found.setdefault(key, []).append(kind)
-    return {key: tuple(dict.fromkeys(kinds)) for key, kinds in found.items()}
+            kinds_of.setdefault(key, []).append(kind)
+    return {key: tuple(dict.fromkeys(kinds)) for key, kinds in kinds_of.items()}
 
 
 def covered(key: str, known: Kinds) -> Types:
     """What the keys may hold that a bound for `key` is of, `a.*` being all below a; () if none is."""
     section = key.removesuffix(".*")
     is_wide = section != key
-    found = (
+    covered_kinds = (
         kinds
         for pattern, kinds in known.items()
         if any(_is(section, head) for head in (_heads(pattern) if is_wide else (pattern,)))
     )
-    return tuple(kind for kinds in found for kind in kinds)
+    return tuple(kind for kinds in covered_kinds for kind in kinds)
 
 
 def nearest(key: str, known: Kinds) -> str:

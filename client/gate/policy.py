@@ -214,12 +214,12 @@ def check_rules(order: Order, privacy: PrivacyConfig, policy: PolicyConfig, rost
 
 def all_beyond(run: Terms, lasting: tuple[int, float], policy: PolicyConfig) -> list[str]:
     """As `beyond`, with the keys that no bound covers in one clause."""
-    found: list[str] = []
+    reasons: list[str] = []
     lacks: list[str] = []
     for reason in beyond(run, lasting, policy):
         key = reason.removeprefix(_NO_BOUND)
-        (found if key == reason else lacks).append(key)
-    return [*found, *([f"{_NO_BOUND}{', '.join(lacks)}"] if lacks else [])]
+        (reasons if key == reason else lacks).append(key)
+    return [*reasons, *([f"{_NO_BOUND}{', '.join(lacks)}"] if lacks else [])]
 
 
 def below(privacy: PrivacyConfig, policy: PolicyConfig) -> Iterator[str]:

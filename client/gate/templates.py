@@ -160,7 +160,7 @@ def around(bound: JsonValue, value: JsonValue) -> JsonValue:
 
 def _at(defaults: Mapping[str, Any], key: str) -> JsonValue:
     """The default of a key, null where there is none, or more than one."""
-    found: Any = {**defaults, "statistics": {}}
+    value: Any = {**defaults, "statistics": {}}
     for part in key.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return None if isinstance(found, Mapping) else found
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return None if isinstance(value, Mapping) else value

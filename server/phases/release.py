@@ -122,8 +122,8 @@ def _prefix_names(row: RoundRow, prefix: str) -> Absent:
 def _settings(run: RunConfig) -> Section:
     """How it was trained, also where the config left that to the task."""
     names = ("epochs", "batch_size", "lr", "optimizer", "momentum", "weight_decay")
-    found = {name: getattr(run.training, name) for name in names}
-    return found | {"rounds": run.rounds, "patience": run.stopping.patience}
+    used = {name: getattr(run.training, name) for name in names}
+    return used | {"rounds": run.rounds, "patience": run.stopping.patience}
 
 
 def _cross_validated(context: RunContext) -> CrossValidation | None:
@@ -159,13 +159,13 @@ def _save_model(context: RunContext, weights: Weights) -> str:
 
 def versions() -> dict[str, str]:
     """What ran: Python, the machine's kind, and the packages that decide results."""
-    found = {
+    versions_of = {
         "python": platform.python_version(),
         "platform": f"{sys.platform}-{platform.machine()}",
     }
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions_of[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            versions_of[package] = "not installed"
+    return versions_of
