@@ -211,8 +211,8 @@ def _read(path: Path, older: Description | None) -> tuple[Weights, Description]:
     description = older if text is None else parse(Description, parse_json(text.encode()), "")
     if description is None:
         raise UserError(
-            f"{path} does not say what it is a model of: an earlier version of Calyx wrote it. Use it in "
-            "the folder of its run."
+            f"{path} does not say what it is a model of: an earlier version of Calyx, or another "
+            "program, wrote it. Use it in the folder of its run."
         )
     if description.preprocessing.is_federated and constants is None:
         raise ValueError("the constants are missing")
