@@ -1,9 +1,9 @@
 """docs/decisions: one form, one index, and in each a file that is so because of it."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from support.texts import ROOT, read_texts
+
 HOME = ROOT / "docs" / "decisions"
 PAGES = {path.name[:4]: path for path in HOME.glob("[0-9]*.md")}
 INDEX = dict(re.findall(r"^\| \[(\d{4})\]\((.*)$", (HOME / "README.md").read_text(), re.MULTILINE))
@@ -12,25 +12,6 @@ FORM = re.compile(
     r"# \d{4}: [A-Z`\"].*\n\n(.*\n\n)?\*\*Context\.\*\* .*\n\n\*\*Choice\.\*\*.*\n\n\*\*Price\.\*\* .*",
     re.S,
 )
-
-
-def texts():
-    """The text of each file of the project that people write, by its path."""
-    homes = (
-        "benchmarks",
-        "calyx",
-        "client",
-        "conf",
-        "docs",
-        "scripts",
-        "server",
-        "strategies",
-        "tests",
-    )
-    below = [path for home in homes for path in (ROOT / home).rglob("*")]
-    ends = {".py", ".yaml", ".md", ".toml", ".css", ".js", ".html", ".sh"}
-    paths = [path for path in [*below, *ROOT.glob("*")] if path.suffix in ends and path.is_file()]
-    return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
 
 
 def test_every_decision_has_a_context_a_choice_and_a_price():
@@ -57,6 +38,6 @@ def test_the_file_that_the_index_gives_a_decision_names_it():
 
 
 def test_every_decision_that_is_named_anywhere_is_there():
-    named = {(path, n) for path, text in texts().items() for n in NAMED.findall(text)}
+    named = {(path, n) for path, text in read_texts().items() for n in NAMED.findall(text)}
     assert len(named) > len(PAGES)
     assert sorted((path, n) for path, n in named if n not in PAGES) == []

@@ -53,7 +53,7 @@ def load_point(kind: Kind, name: str) -> Any:  # noqa: ANN401 - what it is, the 
     _check_measured(kind, name, named[0])
     try:
         return named[0].load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that was named by mistake ends its process
         package = named[0].dist.name if named[0].dist else named[0].value
         cause = printable(f"{type(error).__name__}: {error}", 200)
         raise ConfigError(
@@ -101,7 +101,7 @@ def load_task(section: Section) -> Task:
         lacks = [attribute for attribute in _ATTRIBUTES if not hasattr(task, attribute)]
     except CalyxError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that was named by mistake ends its process
         raise ConfigError(
             f"task={name} cannot be made: {cause_of(error, cls)}. Mend it."
         ) from error

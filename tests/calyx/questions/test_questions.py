@@ -86,6 +86,19 @@ def test_what_is_no_question_or_of_another_kind_is_refused(install):
     assert questions() == {}
 
 
+@pytest.mark.parametrize("code", ["1 / 0", "raise SystemExit(3)", "(", "import nobodys_package"])
+def test_a_package_that_cannot_be_imported_is_a_warning_that_names_it(
+    install, monkeypatch, tmp_path, caplog, code
+):
+    """Every client looks at every question, though nobody asks it."""
+    (tmp_path / "broken_singing.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    install(evaluate="calyx.questions.evaluate:QUESTION", sing="broken_singing:QUESTION")
+    assert [*questions()] == ["evaluate"]
+    assert "of the kind sing are not answered" in caplog.text
+    assert "mend broken_singing" in caplog.text
+
+
 def test_two_questions_of_one_type_of_message_are_refused(install, monkeypatch):
     again = dataclasses.replace(EVALUATE, kind="again")
     monkeypatch.setattr("calyx.questions.evaluate.AGAIN", again, raising=False)

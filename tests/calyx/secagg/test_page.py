@@ -3,20 +3,10 @@
 import re
 from pathlib import Path
 
+from support.texts import ROOT, read_texts
+
 from calyx.secagg.refusals import RefusalCode
 
-ROOT = Path(__file__).parents[3]
-HOMES = (
-    "benchmarks",
-    "calyx",
-    "client",
-    "conf",
-    "docs",
-    "scripts",
-    "server",
-    "strategies",
-    "tests",
-)
 SECTION = re.compile(
     r"§(\d+)(\.\d)?(?:, (?:rule )?(?:([A-C]\d{1,2})\b|(group|groups) (\d)|\"(\w+)\"))?"
 )
@@ -49,10 +39,10 @@ def lost(text, there):
 
 def test_every_section_of_the_protocol_that_is_named_is_on_its_page():
     there = sections((ROOT / "docs" / "secagg.md").read_text())
-    paths = [path for home in HOMES for path in (ROOT / home).rglob("*") if path != Path(__file__)]
-    texts = {path: path.read_text() for path in paths if path.suffix in {".py", ".md", ".yaml"}}
+    texts = read_texts({".py", ".md", ".yaml"})
+    del texts[str(Path(__file__).relative_to(ROOT))]
     assert sum("§" in text for text in texts.values()) > 50
-    assert {str(path): lost(text, there) for path, text in texts.items() if lost(text, there)} == {}
+    assert {path: lost(text, there) for path, text in texts.items() if lost(text, there)} == {}
 
 
 def test_a_section_that_is_not_there_is_found():
