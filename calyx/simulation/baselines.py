@@ -148,8 +148,7 @@ def compute_baselines(
 ) -> Baselines | str:
     """Train all baselines in the pool; why there are none, in words, if the pooled one failed."""
     names = [site.name for site in question.sites]
-    jobs = [Job(0, attempt, (question, None))]
-    jobs += [Job(i + 1, attempt, (question, name)) for i, name in enumerate(names)]
+    jobs = [Job(None, attempt, (question, name)) for name in (None, *names)]
     tested: dict[int, Tested] = {}
     failed: dict[int, str] = {}
     of_pooled = ""  # how far the longest of them is

@@ -10,7 +10,7 @@ from calyx.questions.registry import questions
 from calyx.run.folder import RunFolder
 from calyx.run.json_rows import as_json, gather
 from calyx.run.rows import ClientRow, Event, make_event
-from calyx.simulation.embedded import Answer
+from calyx.simulation.clients import Account
 from calyx.vector.figures import finite_row
 from calyx.words.sentences import join_names
 from client.journal import Note
@@ -30,11 +30,11 @@ class Observer:
         self._said: set[tuple[str, str]] = set()
         self._failures: dict[str, list[str]] = {}  # clients by what they said, since the last flush
 
-    def on_answer(self, client: str, answer: Answer) -> None:
+    def on_answer(self, client: str, account: Account) -> None:
         """Note what a client wrote in its journal while it worked on one message."""
-        for note in answer.notes:
+        for note in account.notes:
             if note.kind != "data":  # told once, before round 1
-                self.note(client, note, answer.seconds)
+                self.note(client, note, account.seconds)
 
     def on_progress(self, kind: str, done: int, total: int) -> None:
         """Write the rows of a stage when its last client is done."""

@@ -21,7 +21,8 @@ from calyx.run.folder import RunFolder
 from calyx.run.rows import ClientRow
 from calyx.run.summary import Summary
 from calyx.simulation.baselines import Federated, Figure, compute_baselines, question_of, scores_of
-from calyx.simulation.embedded import RUN_ID, Answer, EmbeddedGrid
+from calyx.simulation.clients import RUN_ID, Account
+from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.engine import RayConfig, tell
 from calyx.simulation.identities import Identities, throw_away
 from calyx.simulation.observer import Observer
@@ -185,9 +186,13 @@ class _Onlooker:
         told = folder.events if is_ray else folder.clients
         self._told_data = resume and bool(read_lines(told))
 
-    def on_answer(self, client: str, answer: Answer) -> None:
+    def on_answer(self, client: str, account: Account) -> None:
         """Let the observer see it."""
-        self._observer.on_answer(client, answer)
+        self._observer.on_answer(client, account)
+
+    def on_death(self, client: str, reason: str) -> None:
+        """Say at once that a client's work is done again."""
+        self._folder.warn("worker-died", f"{client} is asked again: {reason}.", client=client)
 
     def on_progress(self, kind: str, done: int, total: int) -> None:
         """Tell the display; write what was seen when a stage ends."""
