@@ -6,7 +6,7 @@ algorithm and no round: messages go in, replies come out.
 
 import pickle
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,14 +17,13 @@ from typing_extensions import override
 
 from calyx.config.section import Section
 from calyx.flower.messages import (
-    SERVER_NODE,
     Run,
     as_task,
     empty_run,
     label_message,
     rebuild_message,
 )
-from calyx.simulation.identities import Identities
+from calyx.simulation.identities import Identities, NumberedNodes
 from calyx.simulation.workers import Done, Job, Result, WorkerPool
 from calyx.wire import messages as wire
 from client import journal
@@ -56,8 +55,23 @@ class Onlooker(Protocol):
         ...
 
 
+class Contexts(dict[int, Context]):
+    """Flower's context of each client that was asked, by its node: begun when it is first asked."""
+
+    def __init__(self, begin: Callable[[int], Context]) -> None:
+        self._begin = begin
+
+    def __missing__(self, node: int) -> Context:
+        """Begin."""
+        context = self[node] = self._begin(node)
+        return context
+
+
 class EmbeddedGrid(Grid):
-    """A grid over the clients of a simulation, which share the section `client` of the config."""
+    """A grid over the clients of a simulation, which share the section `client` of the config.
+
+    It knows which node each client is, so that nobody asks all of them for their names.
+    """
 
     def __init__(
         self,
@@ -68,17 +82,14 @@ class EmbeddedGrid(Grid):
         store: Path | None = None,
     ) -> None:
         self._pool, self._onlooker = pool, onlooker
-        self._names = {SERVER_NODE + 1 + i: name for i, name in enumerate(identities.private)}
-        self._contexts = {
-            node: Context(
-                RUN_ID,
-                node,
-                dict(node_config(name, section, identities.keys_of(name), store)),
-                RecordDict(),
-                {},
-            )
-            for node, name in self._names.items()
-        }
+        self.client_nodes = NumberedNodes(identities.clients)
+
+        def begin(node: int) -> Context:
+            name = self.client_nodes.name_of(node)
+            config = node_config(name, section, identities.keys_of(name), store)
+            return Context(RUN_ID, node, dict(config), RecordDict(), {})
+
+        self._contexts = Contexts(begin)
         self._sent: dict[str, Message] = {}
         self._count = 0
         self._run = empty_run(RUN_ID)
@@ -86,7 +97,7 @@ class EmbeddedGrid(Grid):
 
     @override
     def get_node_ids(self) -> Iterable[int]:
-        return list(self._names)
+        return self.client_nodes.ids
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Take messages for their clients, which run when the replies are pulled."""
@@ -141,7 +152,7 @@ class EmbeddedGrid(Grid):
         node = message.metadata.dst_node_id
         # The state that counts is here, so that a client outlives its worker.
         self._contexts[node].state = answer.state
-        self._onlooker.on_answer(self._names[node], answer)
+        self._onlooker.on_answer(self.client_nodes.name_of(node), answer)
         return answer.reply
 
     @property
