@@ -213,7 +213,7 @@ def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, nam
     task = participants[0].task
     hardware = resolve(question.sites[0].hardware)
     device = apply(hardware)
-    model = initial_model(task, participants[0].num_inputs, terms.seed)
+    model = initial_model(task, participants[0].num_inputs, terms.seed).to(device)
     job = LocalJob(question.training, LocalObjective(), hardware, terms.seed, 0, f"baseline {name}")
     train(
         model,

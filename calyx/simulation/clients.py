@@ -17,8 +17,8 @@ from flwr.app import Message, Metadata, RecordDict
 from flwr.clientapp import ClientApp
 
 from calyx.config.section import Section
-from calyx.flower.messages import SERVER_NODE, as_task, rebuild_message
-from calyx.simulation.identities import Identities
+from calyx.flower.messages import as_task, rebuild_message
+from calyx.simulation.identities import Identities, NumberedNodes
 from calyx.simulation.workers import Done, Failed, attempt, find_parcel, mark, tell
 from client import journal
 from client.config import node_config
@@ -91,7 +91,7 @@ class Clients:
         self, identities: Identities, section: Section, store: Path | None, app: str = APP
     ) -> None:
         self.app = app
-        self.names = {SERVER_NODE + 1 + i: name for i, name in enumerate(identities.private)}
+        self.nodes = NumberedNodes(identities.clients)
         self._identities, self._section, self._store = identities, section, store
         self._contexts: dict[int, LivingContext] = {}
 
@@ -102,7 +102,7 @@ class Clients:
     def context_of(self, node: int, state: RecordDict | None) -> LivingContext:
         """The context of one client, which this process keeps; a new one begins with `state`."""
         if node not in self._contexts:
-            name = self.names[node]
+            name = self.nodes.name_of(node)
             keys = self._identities.keys_of(name)
             values = node_config(name, self._section, keys, self._store)
             self._contexts[node] = LivingContext(RUN_ID, node, values)

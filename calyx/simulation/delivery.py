@@ -113,7 +113,7 @@ class Delivery:
                 self._attempts[culprit] = died
             else:
                 clients = self._clients.value
-                self._onlooker.on_death(clients.names[self._node(culprit)], died.reason)
+                self._onlooker.on_death(clients.nodes.name_of(self._node(culprit)), died.reason)
         for i in [i for i in self._attempts if self._home(i) == home]:
             if isinstance(attempt := self._attempts[i], Done) and attempt.value.is_rooted:
                 del self._attempts[i]

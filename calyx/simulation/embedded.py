@@ -21,7 +21,10 @@ from calyx.wire import messages as wire
 
 
 class EmbeddedGrid(Grid):
-    """A grid over the clients of a simulation, which share the section `client` of the config."""
+    """A grid over the clients of a simulation, which share the section `client` of the config.
+
+    It knows which node each client is, so that nobody asks all of them for their names.
+    """
 
     def __init__(
         self,
@@ -35,6 +38,7 @@ class EmbeddedGrid(Grid):
     ) -> None:
         self._pool, self._onlooker = pool, onlooker
         self.clients = Clients(identities, section, store, app)
+        self.client_nodes = self.clients.nodes
         self._parcel = Parcel(CLIENTS, self.clients)
         self._states: dict[int, RecordDict] = {}  # that clients have written, by node
         self._sent: dict[str, Message] = {}
@@ -44,7 +48,7 @@ class EmbeddedGrid(Grid):
 
     @override
     def get_node_ids(self) -> Iterable[int]:
-        return list(self.clients.names)
+        return self.client_nodes.ids
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Take messages for their clients, which run when the replies are pulled."""
@@ -87,7 +91,7 @@ class EmbeddedGrid(Grid):
         node = message.metadata.dst_node_id
         if answer.state is not None:
             self._states[node] = answer.state
-        self._onlooker.on_answer(self.clients.names[node], answer.account)
+        self._onlooker.on_answer(self.client_nodes.name_of(node), answer.account)
         return answer.reply
 
     @property

@@ -64,15 +64,18 @@ class Observer:
     def flush(self) -> None:
         """Write what was seen so far, sorted, so that the order of arrival leaves no trace.
 
-        What clients failed by is said on the screen, too: once, whatever the round.
+        What clients failed by is said on the screen, too: once, whatever the round. Nothing is synced: a loss
+        of power may take the lines of the last seconds with it, of which no figure of a run is made.
         """
         for message, clients in sorted(self._failures.items()):
             log.warning("%s: %s", join_names(sorted(clients)), message)
         self._failures = {}
         if self._events:
-            append_lines(self._folder.events, map(as_json, sorted(self._events, key=_client)))
+            events = map(as_json, sorted(self._events, key=_client))
+            append_lines(self._folder.events, events, is_synced=False)
         if self._rows:
-            append_lines(self._folder.clients, map(as_json, sorted(self._rows, key=_client)))
+            rows = map(as_json, sorted(self._rows, key=_client))
+            append_lines(self._folder.clients, rows, is_synced=False)
         self._rows, self._events = [], []
 
 

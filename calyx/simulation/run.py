@@ -57,7 +57,8 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         said = [] if resume else [("start", one) for one in plan.warnings] + rehearsed.events
         for _, sentence in rehearsed.events:
             log.warning(sentence)
-        identities = throw_away(plan.task.clients)
+        is_encrypted = plan.run.privacy.is_encrypted
+        identities = throw_away(plan.task.clients, is_encrypted=is_encrypted)
         roster, engine = identities.roster, tell(plan.engine)
         job = to_run_config(plan.config, folder, resume=resume, roster=roster, engine=engine)
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:

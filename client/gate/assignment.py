@@ -12,7 +12,6 @@ is one client's own. A process of many simulated clients does the first once for
 import json
 import logging
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from calyx.config.section import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
 from calyx.machine.hardware import Hardware, HardwareConfig, apply, resolve
 from calyx.model.makeup import Makeup, check_left, find_left_behind, makeup_of
-from calyx.model.weights import Weights, hash_weights, initial_model, load_into
+from calyx.model.weights import Weights, hash_weights, initial_model
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.imputation import check_fill
@@ -53,6 +52,8 @@ from strategies.local import LocalObjective, contents_of, load_objective, select
 if TYPE_CHECKING:
     from torch import nn
 
+    from calyx.model.working_copy import WorkingCopy
+
 log = logging.getLogger(__name__)
 
 
@@ -72,10 +73,8 @@ class AssignedModel:
     contents: Contents  # what clients add up
 
     def load(self, weights: Weights) -> "nn.Module":
-        """A model of the task with these weights."""
-        model = deepcopy(self.fresh)
-        load_into(model, weights)
-        return model
+        """The task's model with these weights, on its device; the one that was loaded before is gone."""
+        return _working_copy(self.fresh, self.hardware).load(weights)
 
     def check_left(self, trained: "nn.Module") -> None:
         """Raise ConfigError where training has moved what neither travels nor stays here.
@@ -83,10 +82,10 @@ class AssignedModel:
         The makeup has tried it on a few made-up rows; these are real ones.
         """
         left = find_left_behind(self.fresh, trained)
-        shapes = dict(self.makeup.shapes)
-        check_left(
-            select_unkept(left, shapes, self.objective.suited(self.makeup).shared(list(shapes)))
-        )
+        if left:
+            shapes = dict(self.makeup.shapes)
+            shared = self.objective.suited(self.makeup).shared(list(shapes))
+            check_left(select_unkept(left, shapes, shared))
 
 
 @dataclass(frozen=True)
@@ -282,6 +281,13 @@ def _key(order: Order) -> tuple[str, str, int, int | None]:
     preprocessing = canonical_json(terms.preprocessing | {"fitted": None})
     fold = terms.cv.fold if terms.cv else None
     return canonical_json(terms.task), preprocessing, terms.seed, fold
+
+
+@lru_cache(maxsize=4)  # one of each model of `_pristine`: a process answers one order at a time
+def _working_copy(fresh: "nn.Module", hardware: Hardware) -> "WorkingCopy":
+    from calyx.model.working_copy import WorkingCopy
+
+    return WorkingCopy(fresh, apply(hardware))
 
 
 @lru_cache(maxsize=4)  # every message needs the model's shapes, and most its layers
