@@ -19,6 +19,7 @@ from calyx.model.metrics import PERSONAL
 from calyx.run.folder import RunFolder
 from calyx.run.rows import ClientRow
 from calyx.run.summary import Summary
+from calyx.secagg import blackboard
 from calyx.simulation.baselines import Federated, Figure, compute_baselines, question_of, scores_of
 from calyx.simulation.clients import RUN_ID, Account
 from calyx.simulation.embedded import EmbeddedGrid
@@ -51,7 +52,7 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
 
     run_folder = RunFolder(folder)
     onlooker = _Onlooker(run_folder, plan, progress, resume)
-    with WorkerPool(_workers(plan)) as pool:
+    with blackboard.share(), WorkerPool(_workers(plan)) as pool:
         rehearsed = Found() if resume else rehearse(pool, plan)
         said = [] if resume else [("start", one) for one in plan.warnings] + rehearsed.events
         for _, sentence in rehearsed.events:
