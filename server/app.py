@@ -1,6 +1,7 @@
 """The server: config → who is there → the phases of the run, each in `server/phases/`."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from calyx.errors import ConfigError, RoundFailed, quote_command
+from calyx.flower.nodes import names_of
 from calyx.model.makeup import Makeup
 from calyx.preprocessing.choice import choose
 from calyx.privacy.section import guarantee, weaknesses
@@ -34,10 +36,12 @@ from server.sampling import (
     check_folds,
     check_replies,
     check_sizes,
+    check_whole,
     deal_groups,
     deal_members,
     present,
     sample_cohort,
+    smallest_parts,
     too_small,
 )
 from server.stopping import check_monitor, why_unranked
@@ -67,21 +71,25 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
     state = _resume(job, folder) if job.resume else _begin(job, folder, terms, initial)
     nodes, roster = read_nodes(grid, run.deadline_s), _read_roster(job)
     gone = {one.client for one in read_left_out(folder)}
-    nodes = {name: node for name, node in nodes.items() if name not in gone}
+    if gone:
+        nodes = {name: node for name, node in nodes.items() if name not in gone}
     if roster is not None:
         nodes = {name: node for name, node in nodes.items() if name in roster.indices}
         if away := who_is_away(roster.indices, {*nodes, *gone}):
             folder.warn(AWAY, away)
-    state = _with_members(folder, run, state, list(roster.indices if roster else nodes))
+    everybody = tuple(roster.indices) if roster else names_of(nodes)
+    state = _with_members(folder, run, state, everybody)
     known, size = len(roster or nodes), run.cohort_size
     members = state.members
     num_clients = sum(map(len, members)) if members else len(nodes)
     check_sizes(run.privacy, num_clients, size, known)
+    if job.engine.clients_remember:
+        check_whole(run.privacy, num_clients)
     check_cv(run.cv.k, run.privacy, num_clients, size, known)
     check_folds(run.cv.k, own_split(task))
     check_replies(run, len(nodes))
     if members is None:
-        dealt = deal_groups(list(nodes), run.privacy.groups, run.seed)
+        dealt = deal_groups(names_of(nodes), run.privacy.groups, run.seed)
     else:
         dealt = present(members, nodes)
     context = RunContext(
@@ -108,7 +116,9 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         ) from None
 
 
-def _with_members(folder: RunFolder, run: RunConfig, state: RunState, names: list[str]) -> RunState:
+def _with_members(
+    folder: RunFolder, run: RunConfig, state: RunState, names: Sequence[str]
+) -> RunState:
     """The state that knows who is in which group, now and after each resume.
 
     `names` are all that may take part. Those who came since the groups were dealt are in none.
@@ -191,14 +201,20 @@ def _resume(job: Job, folder: RunFolder) -> RunState:
 def _say_guarantee(context: RunContext) -> None:
     privacy, roster = context.run.privacy, len(context.clients.roster or context.clients.nodes)
     cohort = sample_cohort(context.clients.dealt, context.run.cohort_size, 0, 1)
+    parts = smallest_parts(context.clients.asked, privacy.n_max)
     small = too_small(privacy, cohort, roster)
     for i in small:
         _say_small(context, i)
-    smallest = min(len(group) for i, group in enumerate(cohort) if i not in small)
+    smallest = min(
+        min(len(group), part)
+        for i, (group, part) in enumerate(zip(cohort, parts, strict=True))
+        if i not in small
+    )
     severity: Severity = "info" if privacy.is_encrypted else "warning"
     context.folder.event("privacy", severity, guarantee(privacy, roster, smallest))
-    for weakness in weaknesses(privacy, roster):
-        context.folder.event("privacy", "warning", f"{weakness}; it was written by hand.")
+    is_simulated = not context.engine.clients_remember
+    for weakness in weaknesses(privacy, roster, is_simulated=is_simulated):
+        context.folder.event("privacy", "warning", weakness)
 
 
 def _say_small(context: RunContext, index: int) -> None:

@@ -23,7 +23,8 @@ from calyx.flower.messages import (
     label_message,
     rebuild_message,
 )
-from calyx.simulation.identities import Identities, NumberedNodes
+from calyx.flower.nodes import NumberedNodes
+from calyx.simulation.identities import Identities
 from calyx.simulation.workers import Done, Job, Result, WorkerPool
 from calyx.wire import messages as wire
 from client import journal

@@ -145,7 +145,7 @@ def _stop_if_wanted(context: RunContext, findings: list[AuditFinding]) -> None:
 def count(context: RunContext, terms: Terms, run: str) -> Counted:
     """Ask all clients for the statistics of these terms, in a run of its own. Raises RoundFailed."""
     federation = context.federation(run, terms, {})
-    outcome = ask_all(federation, Exchange("statistics", 0, context.clients.dealt), {})
+    outcome = ask_all(federation, Exchange("statistics", 0, context.clients.everybody), {})
     sites = sum(a.weight for a in outcome.counted)
     return Counted(total_counts(outcome.counted), sites, terms.folds, terms.seed)
 
