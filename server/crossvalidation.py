@@ -32,7 +32,7 @@ from server.federation import Clients
 from server.phases.preprocess import fit_samples, with_constants_of
 from server.rounds import run_rounds
 from server.run_context import RunContext, begin_state, make_initial
-from server.sampling import present
+from server.sampling import listed, present
 from server.stopping import choose_model
 
 
@@ -163,7 +163,9 @@ def _score(context: RunContext, terms: Terms, models: list[Weights]) -> Outcome:
     context.folder.truncate(clients, ClientRow, lambda row: row.kind != "cv")
     weights = stack(models)
     federation = context.federation(f"{context.state.run}{CV_RUN}", terms, weights)
-    exchange = Exchange("cv", context.run.rounds, context.clients.everybody)
+    is_of_clients = context.run.cv.k == "clients"  # each judges the model that it has not trained
+    asked = context.clients.dealt if is_of_clients else context.clients.asked
+    exchange = Exchange("cv", context.run.rounds, listed(asked))
     return ask_all(federation, exchange, weights)
 
 

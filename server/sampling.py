@@ -123,7 +123,29 @@ def check_replies(run: RunConfig, clients: int) -> None:
         )
 
 
-def check_sizes(privacy: PrivacyConfig, clients: int, cohort_size: int | None, roster: int) -> None:
+def draw_census(dealt: Dealt, census_size: int | None, seed: int) -> Groups | None:
+    """Whom questions to everybody ask, in their groups, throughout a run; None where they ask all.
+
+    Raises ConfigError for a size that they cannot give.
+    """
+    clients, groups = sum(map(len, dealt)), len(dealt)
+    if census_size is None:
+        return None
+    if census_size > clients or (census_size % groups and clients > groups):
+        raise ConfigError(
+            f"census_size={census_size} cannot take equally many clients from each of {groups} groups of "
+            f"{clients} clients; use a multiple of privacy.groups that there are."
+        )
+    return sample_cohort(dealt, census_size, seed, 0)
+
+
+def check_sizes(
+    privacy: PrivacyConfig,
+    clients: int,
+    cohort_size: int | None,
+    roster: int,
+    census_size: int | None = None,
+) -> None:
     """Refuse before the start what `deal_groups` and `sample_cohort` would, and sums that cannot be.
 
     `clients` are connected (of several groups: in one of them), `roster` are known. Raises ConfigError.
@@ -135,7 +157,8 @@ def check_sizes(privacy: PrivacyConfig, clients: int, cohort_size: int | None, r
     if cohort_size is not None and sum(map(len, sampled)) < cohort_size:
         raise _uneven(cohort_size, dealt)
     _check_room(privacy, max(map(len, sampled)), sum(map(len, sampled)))
-    parts = smallest_parts(dealt, privacy.n_max)
+    census = draw_census(dealt, census_size, seed=0)
+    parts = smallest_parts(dealt if census is None else census, privacy.n_max)
     check_group(privacy, roster, min(*map(len, sampled), *parts))
 
 

@@ -44,19 +44,23 @@ def fill_in_defaults(config: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Clients:
-    """How many clients a run has, and how many of them train in a round."""
+    """How many clients a run has, how many of them train in a round, and how many are "everybody"."""
 
     roster: int
     cohort: int
+    census: int  # whom questions to everybody ask
     is_simulated: bool
 
     @staticmethod
     def of(config: Mapping[str, Any]) -> "_Clients":
-        clients, size = len(load_task(config["task"]).clients), config.get("cohort_size")
-        cohort = min(size, clients) if isinstance(size, int) and size > 0 else clients
+        clients = len(load_task(config["task"]).clients)
+        cohort, census = (
+            min(size, clients) if isinstance(size, int) and size > 0 else clients
+            for size in (config.get("cohort_size"), config.get("census_size"))
+        )
         engine = config.get("engine")
         is_simulated = not (isinstance(engine, dict) and engine.get("name") == "superlink")
-        return _Clients(clients, cohort, is_simulated)
+        return _Clients(clients, cohort, census, is_simulated)
 
 
 def _settle_sums(filled: dict[str, Any], clients: _Clients) -> None:
@@ -81,8 +85,8 @@ def _sampling(section: dict[str, Any], clients: _Clients) -> Sampling:
         return "adversarial"  # what is wrong is said where the section is parsed
     if not clients.is_simulated or privacy.groups == "all":
         return "adversarial"
-    whole = clients.roster // privacy.groups
-    parts = -(-clients.roster // (privacy.groups * privacy.n_max))  # of a question to everybody
+    whole = clients.census // privacy.groups
+    parts = -(-clients.census // (privacy.groups * privacy.n_max))
     smallest = min(clients.cohort // privacy.groups, whole // max(1, parts))
     return default_sampling(privacy, clients.roster, smallest)
 
