@@ -154,7 +154,7 @@ def run_digest(run: Mapping[str, Any]) -> str:
     A resume compares it: engine, hardware, folders and the choice of baselines may change. What
     preprocessing=auto comes to follows from the rest, and counts as it is written.
     """
-    server = ("cohort_size", "min_replies", "evaluate", "stopping", "cv")
+    server = ("cohort_size", "census_size", "min_replies", "evaluate", "stopping", "cv")
     return digest(
         travelling(run) | {"server": run["strategy"]["server"]} | {k: run[k] for k in server}
     )
