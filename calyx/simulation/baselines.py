@@ -153,8 +153,7 @@ def compute_baselines(
     """Train all baselines in the pool; why there are none, in words, if the pooled one failed."""
     question = _of_readable(pool, question)
     names = [site.name for site in question.sites]
-    jobs = [Job(0, attempt, (question, None))]
-    jobs += [Job(i + 1, attempt, (question, name)) for i, name in enumerate(names)]
+    jobs = [Job(None, attempt, (question, name)) for name in (None, *names)]
     tested: dict[int, Tested] = {}
     failed: dict[int, str] = {}
     of_pooled = ""  # how far the longest of them is
@@ -240,7 +239,7 @@ def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, nam
     task = participants[0].task
     hardware = resolve(question.sites[0].hardware)
     device = apply(hardware)
-    model = initial_model(task, participants[0].num_inputs, terms.seed)
+    model = initial_model(task, participants[0].num_inputs, terms.seed).to(device)
     job = LocalJob(question.training, LocalObjective(), hardware, terms.seed, 0, f"baseline {name}")
     train(
         model,

@@ -10,7 +10,7 @@ from calyx.questions.registry import questions
 from calyx.run.folder import RunFolder
 from calyx.run.json_rows import as_json, gather
 from calyx.run.rows import ClientRow, Event, make_event
-from calyx.simulation.embedded import Answer
+from calyx.simulation.clients import Account
 from calyx.vector.figures import finite_row
 from calyx.words.sentences import join_names
 from client.journal import Note
@@ -35,10 +35,10 @@ class Observer:
             self._said = {(one.client, one.message) for one in of_rows}
         self._failures: dict[str, list[str]] = {}  # clients by what they said, since the last flush
 
-    def on_answer(self, client: str, answer: Answer) -> None:
+    def on_answer(self, client: str, account: Account) -> None:
         """Note what a client wrote in its journal while it worked on one message."""
-        for note in answer.notes:
-            self.note(client, note, answer.seconds)
+        for note in account.notes:
+            self.note(client, note, account.seconds)
 
     def knows(self, client: str) -> bool:
         """Whether the client has read its rows, in this run or before it was resumed."""
@@ -77,15 +77,18 @@ class Observer:
     def flush(self) -> None:
         """Write what was seen so far, sorted, so that the order of arrival leaves no trace.
 
-        What clients failed by is said on the screen, too: once, whatever the round.
+        What clients failed by is said on the screen, too: once, whatever the round. Nothing is synced: a loss
+        of power may take the lines of the last seconds with it, of which no figure of a run is made.
         """
         for message, clients in sorted(self._failures.items()):
             log.warning("%s: %s", join_names(sorted(clients)), message)
         self._failures = {}
         if self._events:
-            append_lines(self._folder.events, map(as_json, sorted(self._events, key=_client)))
+            events = map(as_json, sorted(self._events, key=_client))
+            append_lines(self._folder.events, events, is_synced=False)
         if self._rows:
-            append_lines(self._folder.clients, map(as_json, sorted(self._rows, key=_client)))
+            rows = map(as_json, sorted(self._rows, key=_client))
+            append_lines(self._folder.clients, rows, is_synced=False)
         self._rows, self._events = [], []
 
 

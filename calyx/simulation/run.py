@@ -21,8 +21,10 @@ from calyx.model.metrics import PERSONAL
 from calyx.run.folder import RunFolder
 from calyx.run.rows import ClientRow
 from calyx.run.summary import Summary
+from calyx.secagg import blackboard
 from calyx.simulation.baselines import Federated, Figure, compute_baselines, question_of, scores_of
-from calyx.simulation.embedded import RUN_ID, Answer, EmbeddedGrid
+from calyx.simulation.clients import RUN_ID, Account
+from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.engine import RayConfig, tell
 from calyx.simulation.identities import Identities, throw_away
 from calyx.simulation.observer import Observer
@@ -52,12 +54,13 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
 
     run_folder = RunFolder(folder)
     onlooker = _Onlooker(run_folder, plan, progress, resume)
-    with _frozen(), WorkerPool(_workers(plan)) as pool:
+    with _frozen(), blackboard.share(), WorkerPool(_workers(plan)) as pool:
         rehearsed = Found() if resume else rehearse(pool, plan)
         said = [] if resume else [("start", one) for one in plan.warnings] + rehearsed.events
         for _, sentence in rehearsed.events:
             log.warning(sentence)
-        identities = throw_away(plan.task.clients)
+        is_encrypted = plan.run.privacy.is_encrypted
+        identities = throw_away(plan.task.clients, is_encrypted=is_encrypted)
         roster, engine = identities.roster, tell(plan.engine)
         job = to_run_config(plan.config, folder, resume=resume, roster=roster, engine=engine)
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
@@ -199,18 +202,22 @@ class _Onlooker:
             self._has_begun = True
             self._observer.flush()
 
-    def on_answer(self, client: str, answer: Answer) -> None:
+    def on_answer(self, client: str, account: Account) -> None:
         """Let the observer see it. Raises DataError where the client could not read its rows.
 
         Nobody had read them before, so that this is no failure of a round: the data is the user's own.
         """
         self._begin()
-        for note in answer.notes:
+        for note in account.notes:
             if note.kind == "failure" and not self._observer.knows(client):
                 self._check(client, note)
             if note.kind in ("data", "finding"):
                 self._new.setdefault(client, []).append(note)
-        self._observer.on_answer(client, answer)
+        self._observer.on_answer(client, account)
+
+    def on_death(self, client: str, reason: str) -> None:
+        """Say at once that a client's work is done again."""
+        self._folder.warn("worker-died", f"{client} is asked again: {reason}.", client=client)
 
     def _check(self, client: str, note: Note) -> None:
         why = why_broken(client, FailureCode(note.fields["code"]), note.fields["message"])
