@@ -19,8 +19,9 @@ from flwr.clientapp import ClientApp
 
 from calyx.config.section import Section
 from calyx.flower.messages import as_task, rebuild_message
+from calyx.flower.nodes import NumberedNodes
 from calyx.questions.registry import questions
-from calyx.simulation.identities import Identities, NumberedNodes
+from calyx.simulation.identities import Identities
 from calyx.simulation.workers import Done, Failed, attempt, find_parcel, mark, tell
 from calyx.vector.quantise import FixedPoint, Residues
 from calyx.wire import messages as wire
