@@ -59,7 +59,11 @@ class Answer:
 class Content:
     """What a message holds, packed by the engine itself."""
 
-    packed: bytes
+    packed: bytes | bytearray
+
+    def __reduce__(self) -> tuple[type["Content"], tuple[pickle.PickleBuffer]]:
+        """As a buffer, which goes to a worker without being packed again."""
+        return Content, (pickle.PickleBuffer(self.packed),)
 
     @classmethod
     def pack(cls, records: RecordDict) -> "Content":
