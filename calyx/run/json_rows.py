@@ -51,7 +51,7 @@ def as_json(of: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
     """A row as a JSON object, its keys in the order of the fields."""
     values: dict[str, Any] = {}
     absent = getattr(of, "absent", {})
-    for key in _keys(type(of)):
+    for key in _keys(of.__class__):
         value = _to_json(getattr(of, key.name))
         if key.prefixes:
             values |= value
