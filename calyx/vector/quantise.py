@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Residues = NDArray[np.uint32]
 _WIRE_TYPES = {16: "<u2", 32: "<u4"}
-_CHUNK = 2**14  # elements; a chunk and its buffers fit the first-level caches
+CHUNK = 2**14  # elements; a chunk and its buffers fit the first-level caches
 _FEW = 64  # numbers that Python encodes sooner than NumPy
 _SIGN = np.uint32(1 << 31)  # of a float32
 _DITHER_STEP = np.float32(2.0**-24)
@@ -82,8 +82,8 @@ def draw_dither(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     dither = np.empty(size, dtype=np.float32)
     words: NDArray[np.uint64] = rng.bit_generator.random_raw(size // 2)
     halves = words.astype("<u8", copy=False).view("<u4")
-    for start in range(0, len(halves), _CHUNK):
-        part = halves[start : start + _CHUNK]
+    for start in range(0, len(halves), CHUNK):
+        part = halves[start : start + CHUNK]
         np.right_shift(part, 8, out=part)
         out = dither[start : start + len(part)]
         np.copyto(out, part.view("<i4"), casting="unsafe")
@@ -112,10 +112,10 @@ def quantise(
     if float(np.float32(weight)) != weight:
         raise ValueError(f"the weight {weight} needs more than 24 bits")
     residues = np.empty(len(x), dtype=np.uint32) if out is None else out
-    buffers = np.empty((3, min(_CHUNK, len(x))), dtype=np.float32)
+    buffers = np.empty((3, min(CHUNK, len(x))), dtype=np.float32)
     per_step, clip, scale = np.float32(1 / fixed.step), fixed.clip32, np.float32(weight)
-    for start in range(0, len(x), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    for start in range(0, len(x), CHUNK):
+        part = slice(start, start + CHUNK)
         z, q, rest = buffers[:, : len(x[part])]
         np.clip(x[part], -clip, clip, out=z)
         np.multiply(z, scale, out=z)
@@ -138,11 +138,10 @@ def quantise(
     return residues
 
 
-def signed(total: Residues, fixed: FixedPoint) -> NDArray[np.int64]:
+def signed(total: Residues, fixed: FixedPoint) -> NDArray[np.int32]:
     """A sum [D] of at most n_max encodings as steps, in two's complement."""
-    numbers = total.astype(np.int64)
-    numbers[numbers >= 1 << (fixed.modulus_bits - 1)] -= 1 << fixed.modulus_bits
-    return numbers
+    shift = np.uint32(32 - fixed.modulus_bits)  # the sign's bit to the top, and back with the sign
+    return np.right_shift((total << shift).view(np.int32), shift.astype(np.int32))
 
 
 def encode_unsigned(values: NDArray[Any], maximum: int, fixed: FixedPoint) -> Residues:
