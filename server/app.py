@@ -15,7 +15,7 @@ from calyx.preprocessing.choice import choose
 from calyx.privacy.section import guarantee, weaknesses
 from calyx.run.folder import RunFolder
 from calyx.run.order import Terms, run_digest, terms_of, with_preprocessing
-from calyx.run.rows import ClientRow, RoundRow, Severity
+from calyx.run.rows import ClientRow, Severity
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import own_split
@@ -30,6 +30,7 @@ from server.federation import Clients
 from server.job import Job, read_job
 from server.left_out import read_left_out
 from server.phase_order import check_phases, run_phases
+from server.round_log import restore
 from server.run_context import InitialModel, RunContext, begin_state, make_initial
 from server.sampling import (
     check_cv,
@@ -200,7 +201,7 @@ def _resume(job: Job, folder: RunFolder) -> RunState:
     # The rest is validated as far as there are rows.
     tested = state.best.round if state.best and state.best.test else -1
     done = {"train": state.round, "test": tested}
-    folder.truncate(folder.rounds, RoundRow, lambda row: row.round <= state.rows)
+    state = restore(folder, state)
     folder.truncate(
         folder.clients, ClientRow, lambda row: row.round <= done.get(row.kind, state.rows)
     )

@@ -97,7 +97,7 @@ class RunConfig:
     evaluate: Literal["with_training", "separate"]
     retries: NonNegativeInt  # times that a failed round is repeated
     deadline_s: DeadlineS  # seconds that the server waits for a stage
-    keep_checkpoints: PositiveInt  # the last K are kept
+    keep_checkpoints: PositiveInt  # the last K are kept; short rounds of a simulation may share one
     tensorboard: bool  # write events of TensorBoard into the run folder when the run ends
     mlflow: bool  # and a run of MLflow's
     baselines: bool | None  # train them too; null lets `calyx simulate` decide: not in a sweep

@@ -30,6 +30,7 @@ from server.exchange.asking import ask_all
 from server.exchange.exchange import Exchange, Outcome, total_counts
 from server.federation import Clients
 from server.phases.preprocess import fit_samples, with_constants_of
+from server.round_log import restore
 from server.rounds import run_rounds
 from server.run_context import RunContext, begin_state, make_initial
 from server.sampling import listed, present
@@ -112,8 +113,7 @@ def _train(context: RunContext, terms: Terms, left_out: str) -> Weights:
     folder = RunFolder(context.folder.folds / str(fold))
     initial = make_initial(context.task, terms, context.preprocessing, fold)
     if any(folder.checkpoints.glob("round-*")):  # a kill may have left an empty folder
-        state, _ = load_newest(folder.checkpoints)
-        folder.truncate(folder.rounds, RoundRow, lambda row: row.round <= state.rows)
+        state = restore(folder, load_newest(folder.checkpoints)[0])
         pending = [state.pending] if state.pending else []
         check_unseen(left_out, [*folder.read_rounds(), *pending])
     else:

@@ -18,7 +18,7 @@ from calyx.config.section import Section
 from calyx.flower.bundle import code_hash
 from calyx.flower.messages import as_task
 from calyx.machine.proxies import past_proxies
-from calyx.simulation.embedded import Onlooker
+from calyx.simulation.delivery import Onlooker
 from calyx.simulation.engine import RayConfig
 from calyx.simulation.identities import Identities
 from calyx.simulation.planning import Plan

@@ -5,6 +5,8 @@ Everything is derived from (task, preprocessing, seed, client), and kept while t
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -29,7 +31,7 @@ from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
 from client.rows.checks import check_table, with_stand_ins
-from client.rows.loading import load
+from client.rows.loading import load, too_large
 from client.rows.part_checks import check_parts, check_split
 from client.rows.splitting import Fold, PartName, split, split_fold
 
@@ -176,6 +178,17 @@ def _settings(task: Section, seed: int) -> str:
     return canonical_json({"task": task, "seed": seed})
 
 
+@contextmanager
+def _in_memory(client: str, table: Table) -> Iterator[None]:
+    """Raise ClientFailure where memory does not hold what is made of these rows in the block."""
+    try:
+        yield
+    except MemoryError as error:
+        rows, columns = table.x.shape
+        size = f"{rows:,} rows of {columns:,} columns, {table.x.nbytes / 2**20:,.0f} MiB as they are read"
+        raise ClientFailure(FailureCode.DATA_UNREADABLE, too_large(client, size)) from error
+
+
 @lru_cache(maxsize=4096)
 def _read(reading: _Reading) -> Rows:
     values: dict[str, Any] = json.loads(reading.settings)
@@ -191,17 +204,19 @@ def _read(reading: _Reading) -> Rows:
         table = corrupt(table, task.schema, faults, client, seed)
     except DataError as error:
         raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from error
-    parts = split(table, seed, client)
-    findings = check_table(table, task.schema) + check_parts(parts)
-    findings += check_split(table, parts, task.schema)
+    with _in_memory(client, table):
+        parts = split(table, seed, client)
+        findings = check_table(table, task.schema) + check_parts(parts)
+        findings += check_split(table, parts, task.schema)
     return Rows(client, task, table, parts, tuple(findings), digest(values))
 
 
 @lru_cache(maxsize=4096)
 def _prepare(reading: _Reading, cfg: PreprocessingConfig, fold: int | None) -> ClientData:
     rows = _read(reading)
-    fitted = fit(rows.parts["train"], rows.task.schema, cfg, fold or 0)
-    parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
+    with _in_memory(rows.name, rows.table):
+        fitted = fit(rows.parts["train"], rows.task.schema, cfg, fold or 0)
+        parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
     findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
     data = ClientData(rows.name, rows.task, rows.parts, parts, fitted, findings)
     notes = describe(data)

@@ -134,7 +134,9 @@ def _note(federation: Federation, outcome: Outcome) -> None:
     if outcome.num_capped:
         say_capped(folder, outcome.num_capped, len(exchange.cohort), federation.contents.w_max)
     if events:
-        append_lines(folder.events, map(as_json, events))  # at once: each append is synced
+        append_lines(
+            folder.events, map(as_json, events), is_synced=False
+        )  # the round's end does that
 
 
 def _clip_events(outcome: Outcome) -> list[Event]:

@@ -26,7 +26,9 @@ class Sites(Federation):
         for name, node in self.nodes.items():
             section = self.plan.run.client | {"state_dir": str(self._folder / name)}
             keys = self.identities.keys_of(name)
-            self.inner._contexts[node].node_config.update(node_config(name, section, keys))
+            self.inner.clients.context_of(node, None).node_config.update(
+                node_config(name, section, keys)
+            )
 
     def restart(self, name):
         """A client's process is gone, and with it its memory."""

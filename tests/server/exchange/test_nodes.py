@@ -11,6 +11,11 @@ from calyx.simulation.workers import WorkerPool
 from server.exchange.nodes import read_nodes
 
 
+def borrow_name(grid, node, other):
+    contexts = [grid.clients.context_of(one, None) for one in (node, other)]
+    contexts[0].node_config = contexts[1].node_config
+
+
 def test_names_are_asked_for_and_sorted():
     grid = Federation().inner
     assert list(read_nodes(Tap(grid), 5.0)) == ["client-00", "client-01", "client-02"]
@@ -26,7 +31,7 @@ def test_a_grid_that_knows_its_clients_is_asked_for_nobody():
 def test_two_nodes_of_one_name_are_refused():
     grid = Federation().inner
     first, second, _ = grid.get_node_ids()
-    grid._contexts[second].node_config = grid._contexts[first].node_config
+    borrow_name(grid, second, first)
     with pytest.raises(CalyxError, match="call themselves client-00"):
         read_nodes(Tap(grid), 5.0)
 
@@ -36,7 +41,7 @@ def test_a_member_that_calls_itself_like_another_is_left_out_and_ends_no_run(mon
     federation = Federation()
     grid, nodes = federation.inner, dict(federation.nodes)
     first, second, _ = grid.get_node_ids()
-    grid._contexts[second].node_config = grid._contexts[first].node_config
+    borrow_name(grid, second, first)
     registered = {node: name for name, node in nodes.items()}
     monkeypatch.setattr("server.exchange.nodes.registered_names", lambda _: registered)
     assert read_nodes(Tap(grid), 5.0) == {n: i for n, i in nodes.items() if i != second}
