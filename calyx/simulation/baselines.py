@@ -17,7 +17,8 @@ from calyx.model.metrics import Counts, Over, counts_of, figures, metric_name
 from calyx.model.training_config import EarlyStopping, TrainingConfig
 from calyx.model.weights import initial_model
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import Fitted, fit
+from calyx.preprocessing.fitted import Fitted
+from calyx.preprocessing.fitting import fit
 from calyx.questions.segments import over_of
 from calyx.run.order import Terms
 from calyx.run.summary import BaselineScores

@@ -9,7 +9,6 @@ See docs/decisions/0041.
 import hashlib
 import json
 import logging
-import math
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
@@ -22,9 +21,9 @@ from calyx.config.section import NonNegativeInt, config, digest, parse_file
 from calyx.data.schema import Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import strict_json, write_atomically
-from calyx.inspection.repeats import row_hashes
 from calyx.preprocessing.config import Constants, PreprocessingConfig
-from calyx.preprocessing.fitting import Fitted, constants_of, recall_fit
+from calyx.preprocessing.constants import recall_fit
+from calyx.preprocessing.fitted import Fitted, constants_of
 from calyx.run.folds import own_run
 from calyx.run.order import Hex32, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -126,8 +125,8 @@ def begin(where: Beginning, rows: Rows, preprocessing: PreprocessingConfig) -> N
     """
     name = "local" if preprocessing.is_federated else preprocessing.name
     own = replace(preprocessing, name=name, fitted=None)
-    fitted, hashes = rows.fit(own), row_hashes(rows.table)
-    is_sound = all(math.isfinite(c.mean) and c.scale > 0 for c in fitted.columns)
+    fitted, hashes = rows.fit(own), rows.table.hashes
+    is_sound = bool((np.isfinite(fitted.mean) & (fitted.scale > 0)).all())
     where.write(
         Begun(
             format="calyx-begun/1",
@@ -209,11 +208,11 @@ def schema_digest(schema: Schema) -> str:
 
 
 def _order(table: Table) -> str:
-    return _digest(row_hashes(table).tobytes())
+    return _digest(table.hashes.tobytes())
 
 
 def _content(table: Table) -> str:
-    return _digest(np.sort(row_hashes(table)).tobytes())
+    return _digest(np.sort(table.hashes).tobytes())
 
 
 def _digest(data: bytes) -> str:

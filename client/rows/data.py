@@ -19,9 +19,9 @@ from calyx.data.faults import corrupt, parse_faults
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError, DataError, UserError
 from calyx.inspection.finding import LocalFinding
-from calyx.inspection.repeats import row_hashes
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import Fitted, apply, fit
+from calyx.preprocessing.fitted import Fitted
+from calyx.preprocessing.fitting import apply, fit
 from calyx.run.order import Terms
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import AgreedReading, NamedClients, Task
@@ -64,7 +64,7 @@ class Rows:
     @cached_property
     def part_digests(self) -> dict[str, str]:
         """A digest of the rows of each part, in their order."""
-        hashes = {name: row_hashes(part).tobytes() for name, part in self.parts.items()}
+        hashes = {name: part.hashes.tobytes() for name, part in self.parts.items()}
         return {name: hashlib.sha256(data).hexdigest() for name, data in hashes.items()}
 
     @cached_property
@@ -226,9 +226,9 @@ def _read_anew(reading: _Reading) -> Rows:
     except DataError as error:
         raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from error
     with _in_memory(client, table):
+        findings = check_table(table, task.schema)  # which hashes the rows, for their parts too
         parts = split(table, seed, client)
-        findings = check_table(table, task.schema) + check_parts(parts)
-        findings += check_split(table, parts, task.schema)
+        findings += check_parts(parts) + check_split(table, parts, task.schema)
     return Rows(client, task, table, parts, tuple(findings), digest(values))
 
 
