@@ -239,11 +239,10 @@ def _prepare_anew(wanted: _Preparing) -> ClientData:
         parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
     findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
     data = ClientData(rows.name, rows.task, rows.parts, parts, fitted, findings)
-    notes = describe(data)
-    if cfg.is_federated and cfg.fitted is not None:  # the rest was said when sums were asked for
-        notes = [Note("coded", asdict(f)) for f in findings if f not in rows.findings]
-    for note in notes:
-        journal.write(note.kind, **note.fields)
+    said = [Note("finding", asdict(finding)) for finding in rows.findings]
+    for note in describe(data):
+        is_coded = cfg.fitted is not None and note.kind == "finding" and note not in said
+        journal.write("coded" if is_coded else note.kind, **note.fields)
     return data
 
 
