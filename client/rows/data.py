@@ -119,8 +119,8 @@ def read_rows(terms: Terms, client: str, data_dir: Path | None, fold: int | None
 
 def forget() -> None:
     """Read and prepare rows anew from now on."""
-    _read.clear()
-    _prepare.clear()
+    _read.cache_clear()
+    _prepare.cache_clear()
 
 
 def version_of(task: Section, seed: int, client: str, data_dir: str | None) -> str:

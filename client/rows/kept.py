@@ -41,8 +41,8 @@ class Kept(Generic[K, V]):
             self._bytes -= self._size(self._values.popitem(last=False)[1])
         return value
 
-    def clear(self) -> None:
-        """Keep nothing."""
+    def cache_clear(self) -> None:
+        """Keep nothing, as of `functools.lru_cache`."""
         self._values.clear()
         self._bytes = 0
 

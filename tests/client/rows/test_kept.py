@@ -29,7 +29,7 @@ def test_one_that_is_too_large_is_kept_alone():
 def test_nothing_is_kept_after_clearing():
     made, kept = made_by(10)
     kept(3)
-    kept.clear()
+    kept.cache_clear()
     kept(3)
     assert made == [3, 3]
 
