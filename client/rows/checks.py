@@ -23,6 +23,7 @@ from client.failures import ClientFailure
 UNLABELLED = "unlabelled"  # the check of rows that have no label
 MOSTLY_MISSING = 0.5  # share of rows above which a column says little
 SHOWN = 4  # names in one sentence
+_FIRST_ROWS = 1000
 
 
 def check_table(table: Table, schema: Schema) -> list[LocalFinding]:
@@ -131,15 +132,22 @@ def _columns(table: Table, schema: Schema) -> list[LocalFinding]:
     for i in np.flatnonzero((missing > 0) | (odd > 0)).tolist():
         findings += _missing(schema.columns[i], int(missing[i]), len(table))
         findings += _out_of_schema(schema.columns[i], int(odd[i]), table)
-    # Without a value both are NaN, which equals nothing.
-    is_constant = np.fmin.reduce(x, axis=0) == np.fmax.reduce(x, axis=0)
-    constant = [schema.columns[i].name for i in np.flatnonzero(is_constant)]
+    constant = [schema.columns[i].name for i in _constant(x)]
     if constant:
         names = _names(constant, "column", "columns")
         message = f"Only one value stands in {names}."
         only = constant[0] if len(constant) == 1 else None
         findings.append(LocalFinding("constant", "info", only, len(constant), message))
     return findings
+
+
+def _constant(x: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The columns of `x` [N, C] with one value alone; NaN is none."""
+    some = np.arange(x.shape[1])
+    for rows in (x[:_FIRST_ROWS], x):  # the first rows mostly tell
+        least, greatest = (of.reduce(rows[:, some], axis=0) for of in (np.fmin, np.fmax))
+        some = some[~(least < greatest)]
+    return some[~np.isnan(x[:, some]).all(axis=0)]
 
 
 def _count_odd(x: NDArray[np.float64], schema: Schema) -> NDArray[np.int64]:
