@@ -175,13 +175,16 @@ def _validate(federation: Training, rounds: RoundLog, state: RunState) -> RunSta
 
     The last one is asked of the cohort whose training would have validated it.
     """
-    started, run, cohort = time.monotonic(), federation.run, federation.clients.dealt
+    started, run = time.monotonic(), federation.run
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
         return _record(federation, rounds, state, _row_of_same_model(rounds, state))
     # 1. Sample, 2. ask.
     if run.evaluate == "with_training":
-        cohort = sample_cohort(cohort, run.cohort_size, run.seed, state.round + 1)
+        dealt = federation.clients.dealt
+        cohort = sample_cohort(dealt, run.cohort_size, run.seed, state.round + 1)
+    else:
+        cohort = federation.clients.everybody
     exchange = Exchange("evaluate", state.round, cohort, previous=state.links)
     answer = ask(federation, exchange, state.weights)
     # 3. Validate, and 5. record: the round costs this exchange, too. There is nothing to aggregate.

@@ -118,7 +118,8 @@ def apply_update(
 ) -> Weights:
     """`weights` + `update`, rounded once to each tensor's own type; other tensors unchanged."""
     return {
-        k: (v.astype(np.float64) + update[k]).astype(v.dtype) if k in update else v
+        # Added in float64 and rounded on its way out, piece by piece: no copies in float64.
+        k: np.add(v, update[k], out=np.empty_like(v), casting="same_kind") if k in update else v
         for k, v in weights.items()
     }
 

@@ -8,72 +8,67 @@ it trusts no other. See docs/decisions/0076.
 """
 
 import mmap
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from zlib import crc32
 
-_VALUE_BYTES, _NAME_BYTES, _SLOT_BYTES = 32, 16, 64
+_SLOT_BYTES, _VALUE_BYTES, _CHECK_BYTES = 64, 32, 4
 _SLOTS = 2**17  # 8 MiB; a cohort of 100 leaves 10,000 values a round, of which few meet in a slot
-_SIGNED = bytes(_VALUE_BYTES)
+_SIGNED, _EMPTY = bytes(_VALUE_BYTES), bytes(_SLOT_BYTES)
 
 
-class _Table:
-    """Values by what they depend on, in memory that processes share without a lock.
+class _Slot:
+    """Where the value of one key may lie: a name (of SHA-256 of the key), the value, a checksum.
 
-    A slot is a name (16 bytes of SHA-256 of the key), the value, and a checksum of both, by which one
-    that another process is just overwriting is passed over. What is lost is computed again.
+    By the checksum one that another process is just overwriting is passed over; what is lost is
+    computed again.
     """
 
-    def __init__(self) -> None:
-        self.memory = mmap.mmap(-1, _SLOTS * _SLOT_BYTES)
+    def __init__(self, memory: mmap.mmap, key: bytes) -> None:
+        digest = sha256(key).digest()
+        at = int.from_bytes(digest[:4], "little") % _SLOTS * _SLOT_BYTES
+        self._memory, self._name = memory, digest[4:]
+        self._place = slice(at, at + _SLOT_BYTES)
 
-    def leave(self, key: bytes, value: bytes) -> None:
+    def write(self, value: bytes) -> None:
         """Leave `value`, of 32 bytes."""
-        name, at = _place(key)
-        self.memory[at : at + _SLOT_BYTES] = _slot(name, value)
+        self._memory[self._place] = self._checked(self._name + value)
 
-    def look(self, key: bytes) -> bytes | None:
+    def read(self) -> bytes | None:
         """The value that was left, if it is still there."""
-        name, at = _place(key)
-        slot = self.memory[at : at + _SLOT_BYTES]
-        value = slot[_NAME_BYTES : _NAME_BYTES + _VALUE_BYTES]
-        return value if slot == _slot(name, value) else None
+        slot = self._memory[self._place]
+        named = slot[:-_CHECK_BYTES]
+        is_there = slot.startswith(self._name) and slot == self._checked(named)
+        return named[len(self._name) :] if is_there else None
 
-    def erase(self, key: bytes) -> None:
+    def erase(self) -> None:
         """Nothing is left of it."""
-        _, at = _place(key)
-        self.memory[at : at + _SLOT_BYTES] = bytes(_SLOT_BYTES)
+        self._memory[self._place] = _EMPTY
+
+    @staticmethod
+    def _checked(named: bytes) -> bytes:
+        return named + crc32(named).to_bytes(_CHECK_BYTES, "little")
 
 
-def _place(key: bytes) -> tuple[bytes, int]:
-    digest = sha256(key).digest()
-    number = int.from_bytes(digest[_NAME_BYTES : _NAME_BYTES + 4], "little")
-    return digest[:_NAME_BYTES], number % _SLOTS * _SLOT_BYTES
-
-
-def _slot(name: bytes, value: bytes) -> bytes:
-    return (name + value + zlib.crc32(name + value).to_bytes(4, "little")).ljust(_SLOT_BYTES, b"\0")
-
-
-_table: _Table | None = None
+_memory: mmap.mmap | None = None
 
 
 @contextmanager
 def share() -> Iterator[None]:
     """Open it for this process and for those that are forked from it; all is erased at the end."""
-    global _table
-    before, _table = _table, _Table()
+    global _memory
+    before, _memory = _memory, mmap.mmap(-1, _SLOTS * _SLOT_BYTES)
     try:
         yield
     finally:
-        _table.memory.close()
-        _table = before
+        _memory.close()
+        _memory = before
 
 
 def is_open() -> bool:
     """Whether anything is shared in this process."""
-    return _table is not None
+    return _memory is not None
 
 
 def compute_for_both(key: bytes, compute: Callable[[], bytes]) -> bytes:
@@ -81,23 +76,23 @@ def compute_for_both(key: bytes, compute: Callable[[], bytes]) -> bytes:
 
     Who takes it is the second to need it, and the last: nothing of it stays.
     """
-    if _table is None:
+    if _memory is None:
         return compute()
-    value = _table.look(key)
-    if value is not None:
-        _table.erase(key)
-        return value
-    value = compute()
-    _table.leave(key, value)
+    slot = _Slot(_memory, key)
+    if (value := slot.read()) is not None:
+        slot.erase()
+    else:
+        value = compute()
+        slot.write(value)
     return value
 
 
 def note_signed(key: bytes) -> None:
     """A signature fits, of which `key` says everything: whose, of what, and its bytes."""
-    if _table is not None:
-        _table.leave(key, _SIGNED)
+    if _memory is not None:
+        _Slot(_memory, key).write(_SIGNED)
 
 
 def is_signed(key: bytes) -> bool:
     """Whether that is known here."""
-    return _table is not None and _table.look(key) is not None
+    return _memory is not None and _Slot(_memory, key).read() is not None

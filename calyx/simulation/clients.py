@@ -18,7 +18,8 @@ from flwr.clientapp import ClientApp
 
 from calyx.config.section import Section
 from calyx.flower.messages import as_task, rebuild_message
-from calyx.simulation.identities import Identities, NumberedNodes
+from calyx.flower.nodes import NumberedNodes
+from calyx.simulation.identities import Identities
 from calyx.simulation.workers import Done, Failed, attempt, find_parcel, mark, tell
 from client import journal
 from client.config import node_config

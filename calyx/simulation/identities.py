@@ -5,49 +5,14 @@ outside this process is meant to believe them.
 """
 
 import os
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from typing_extensions import override
-
 from calyx.data.names import NumberedNames
-from calyx.flower.messages import SERVER_NODE
 from calyx.secagg.encoding import enc
 from calyx.secagg.keys import KEY_BYTES, expand, identity_of
 from calyx.secagg.roster import make_roster, write_roster
 from client.config import RunKeys
-
-
-@dataclass(frozen=True)
-class NumberedNodes(Mapping[str, int]):
-    """Client name → node id: those of sorted names follow one another, and none is held."""
-
-    names: Sequence[str]  # sorted
-
-    @override
-    def __getitem__(self, name: str) -> int:
-        place = bisect_left(self.names, name)
-        if place == len(self.names) or self.names[place] != name:
-            raise KeyError(name)
-        return self.ids[place]
-
-    @override
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
-
-    @override
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @property
-    def ids(self) -> range:
-        """All nodes; Flower's server is the one before."""
-        return range(SERVER_NODE + 1, SERVER_NODE + 1 + len(self.names))
-
-    def name_of(self, node: int) -> str:
-        """The client that a node is."""
-        return self.names[self.ids.index(node)]
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,9 @@ def check_config(config: dict[str, Any]) -> Checked:
     terms = with_preprocessing(terms_of(config), name=preprocessing.name)
     check_strategy(terms, run.strategy.server, run.privacy, clients)
     check_monitor(run, task)
-    check_sizes(run.privacy, clients, run.cohort_size, clients)
+    check_sizes(run.privacy, clients, run.cohort_size, clients, run.census_size)
+    if run.census_size is not None and engine.clients_remember:
+        raise ConfigError("census_size is for simulations; sites are asked all.")
     check_cv(run.cv.k, run.privacy, clients, run.cohort_size, clients)
     check_folds(run.cv.k, own_split(task))
     check_replies(run, clients)

@@ -4,8 +4,10 @@ It assembles what others do: the program composes the config, the server runs th
 run the clients, the observer looks on, baselines are trained beside it.
 """
 
+import gc
 import logging
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +54,7 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
 
     run_folder = RunFolder(folder)
     onlooker = _Onlooker(run_folder, plan, progress, resume)
-    with blackboard.share(), WorkerPool(_workers(plan)) as pool:
+    with _frozen(), blackboard.share(), WorkerPool(_workers(plan)) as pool:
         rehearsed = Found() if resume else rehearse(pool, plan)
         said = [] if resume else [("start", one) for one in plan.warnings] + rehearsed.events
         for _, sentence in rehearsed.events:
@@ -86,6 +88,20 @@ def _grid(
     if isinstance(plan.engine, RayConfig):
         return open_grid(plan, plan.engine, identities, onlooker, RUN_ID, store=store)
     return nullcontext(EmbeddedGrid(pool, identities, plan.run.client, onlooker, store))
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Inside, no search for garbage looks at what there is by now, which is modules and data.
+
+    It costs time in each process, and workers would copy the pages that they share.
+    """
+    gc.freeze()
+    gc.enable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _compute_elsewhere() -> None:

@@ -64,6 +64,16 @@ class Rows:
         hashes = {name: part.hashes.tobytes() for name, part in self.parts.items()}
         return {name: hashlib.sha256(data).hexdigest() for name, data in hashes.items()}
 
+    @cached_property
+    def _fits(self) -> dict[PreprocessingConfig, Fitted]:
+        return {}
+
+    def fit(self, cfg: PreprocessingConfig) -> Fitted:
+        """What the training part gives by itself, without constants in `cfg`; fitted once a config."""
+        if cfg not in self._fits:
+            self._fits[cfg] = fit(self.parts["train"], self.task.schema, cfg)
+        return self._fits[cfg]
+
 
 @dataclass(frozen=True)
 class ClientData:
@@ -215,7 +225,7 @@ def _read(reading: _Reading) -> Rows:
 def _prepare(reading: _Reading, cfg: PreprocessingConfig, fold: int | None) -> ClientData:
     rows = _read(reading)
     with _in_memory(rows.name, rows.table):
-        fitted = fit(rows.parts["train"], rows.task.schema, cfg, fold or 0)
+        fitted = _fit(rows, cfg, fold or 0)
         parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
     findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
     data = ClientData(rows.name, rows.task, rows.parts, parts, fitted, findings)
@@ -225,6 +235,12 @@ def _prepare(reading: _Reading, cfg: PreprocessingConfig, fold: int | None) -> C
     for note in notes:
         journal.write(note.kind, **note.fields)
     return data
+
+
+def _fit(rows: Rows, cfg: PreprocessingConfig, fold: int) -> Fitted:
+    if cfg.fitted is None:
+        return rows.fit(cfg)
+    return fit(rows.parts["train"], rows.task.schema, cfg, fold)
 
 
 def with_all_tested(data: ClientData, rows: Rows) -> ClientData:

@@ -1,11 +1,19 @@
 """A malicious inbox: refused before anything is masked, its sender named (docs/secagg.md §8, group 4)."""
 
-import hashlib
 from copy import deepcopy
 from dataclasses import replace
 
 import pytest
-from support.protocol import SUBJECT, Cohort, flipped, is_answered, refusal_of, rules, table
+from support.protocol import (
+    SUBJECT,
+    Cohort,
+    Repeating,
+    flipped,
+    is_answered,
+    refusal_of,
+    rules,
+    table,
+)
 
 from calyx.secagg.advertisement import Gathering
 from calyx.secagg.encoding import rows_from_bytes
@@ -88,17 +96,6 @@ def test_a_share_of_another_direction_is_refused(inboxes, sender, receiver):
     rows[3] = sent(cohort, requests, sender, receiver)
     refusal = refusal_of(cohort, 0, 2, table(rows))
     assert (refusal.code, refusal.accused) == (RefusalCode.SEALED_SHARE, 3)
-
-
-class Repeating:
-    """Entropy that gives every cohort the same bytes."""
-
-    def __init__(self):
-        self.counter = 0
-
-    def __call__(self, count):
-        self.counter += 1
-        return hashlib.shake_256(self.counter.to_bytes(8, "little")).digest(count)
 
 
 @pytest.mark.parametrize(
