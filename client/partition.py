@@ -3,7 +3,7 @@
 On a machine of its own a client has a name and a config, and never comes here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from flwr.app import Context
@@ -31,6 +31,6 @@ def node_values(context: Context) -> Mapping[str, object]:
 
 
 @lru_cache(maxsize=2)
-def _clients(overrides: str) -> tuple[tuple[str, ...], Section]:
+def _clients(overrides: str) -> tuple[Sequence[str], Section]:
     config = resolve(compose(overrides.split()))
     return load_task(config["task"]).clients, config["client"]

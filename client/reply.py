@@ -14,8 +14,7 @@ from client import journal
 from client.config import Site, read_site
 from client.failures import ClientFailure, tell_cause
 from client.gate import secure_mod
-from client.gate.assignment import Assignment, open_assignment
-from client.gate.policy import accept
+from client.gate.assignment import Assignment, admit, open_assignment
 from client.learning.contribution import Answer, contribute
 from client.learning.counting import count
 from client.learning.judgement import judge
@@ -43,9 +42,8 @@ def reply_to(message: Message, context: Context, question: Question) -> Message:
 
 
 def _content(message: Message, context: Context, site: Site, question: Question) -> RecordDict:
-    order = accept(message, site.name, question.kind)
-    assignments = [open_assignment(message, context, site, order)]
-    (assignment,) = assignments
+    assignment = open_assignment(admit(message, site, question.kind), context, site)
+    assignments = [assignment]
     with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
         (vector,) = contribute(assignments, _answer(assignments, question))
     if assignment.opening is not None:

@@ -1,6 +1,7 @@
 """The server: config → who is there → the phases of the run, each in `server/phases/`."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,36 +9,42 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from calyx.errors import ConfigError, RoundFailed, quote_command
+from calyx.flower.nodes import names_of
 from calyx.model.makeup import Makeup
 from calyx.preprocessing.choice import choose
 from calyx.privacy.section import guarantee, weaknesses
 from calyx.run.folder import RunFolder
 from calyx.run.order import Terms, run_digest, terms_of, with_preprocessing
-from calyx.run.rows import ClientRow, RoundRow, Severity
+from calyx.run.rows import ClientRow, Severity
 from calyx.secagg.roster import Roster, read_roster
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import own_split
-from calyx.words.sentences import join_names
+from calyx.words.sentences import join_names, say_count
 from server.attendance import AWAY, who_is_away
 from server.checkpoints import RunState, load_newest, save
 from server.config import RunConfig
-from server.exchange.nodes import read_nodes
+from server.exchange.nodes import Nodes, read_nodes
 from server.exchange.sending import Channel
 from server.exchange.underway import check_rounds, read_record
 from server.federation import Clients
 from server.job import Job, read_job
 from server.left_out import read_left_out
 from server.phase_order import check_phases, run_phases
+from server.round_log import restore
 from server.run_context import InitialModel, RunContext, begin_state, make_initial
 from server.sampling import (
     check_cv,
     check_folds,
     check_replies,
     check_sizes,
+    check_whole,
+    count_parts,
     deal_groups,
     deal_members,
+    draw_census,
     present,
     sample_cohort,
+    smallest_parts,
     too_small,
 )
 from server.stopping import check_monitor, why_unranked
@@ -65,30 +72,34 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         folder.refuse_if_used()
     initial = make_initial(task, terms, choice.cfg)
     state = _resume(job, folder) if job.resume else _begin(job, folder, terms, initial)
-    nodes, roster = read_nodes(grid, run.deadline_s), _read_roster(job)
-    gone = {one.client for one in read_left_out(folder)}
-    nodes = {name: node for name, node in nodes.items() if name not in gone}
-    if roster is not None:
-        nodes = {name: node for name, node in nodes.items() if name in roster.indices}
-        if away := who_is_away(roster.indices, {*nodes, *gone}):
-            folder.warn(AWAY, away)
-    state = _with_members(folder, run, state, list(roster.indices if roster else nodes))
+    roster = _read_roster(job)
+    nodes = _find_nodes(grid, run, folder, roster)
+    everybody = tuple(roster.indices) if roster else names_of(nodes)
+    state = _with_members(folder, run, state, everybody)
     known, size = len(roster or nodes), run.cohort_size
     members = state.members
     num_clients = sum(map(len, members)) if members else len(nodes)
-    check_sizes(run.privacy, num_clients, size, known)
+    check_sizes(run.privacy, num_clients, size, known, run.census_size)
+    if job.engine.clients_remember:
+        check_whole(run.privacy, num_clients)
     check_cv(run.cv.k, run.privacy, num_clients, size, known)
     check_folds(run.cv.k, own_split(task))
     check_replies(run, len(nodes))
     if members is None:
-        dealt = deal_groups(list(nodes), run.privacy.groups, run.seed)
+        dealt = deal_groups(names_of(nodes), run.privacy.groups, run.seed)
     else:
         dealt = present(members, nodes)
     context = RunContext(
         run=run,
         engine=job.engine,
         folder=folder,
-        clients=Clients(Channel(grid, nodes, run.deadline_s), roster, dealt, members),
+        clients=Clients(
+            Channel(grid, nodes, run.deadline_s),
+            roster,
+            dealt,
+            members,
+            draw_census(dealt, run.census_size, run.seed),
+        ),
         task=task,
         initial=initial,
         state=state,
@@ -97,6 +108,7 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         terms=terms,
     )
     _say_guarantee(context)
+    _say_asked(context)
     _say_unranked(context)
     try:
         run_phases(context)
@@ -108,7 +120,22 @@ def _run(job: Job, folder: RunFolder, grid: Grid) -> None:
         ) from None
 
 
-def _with_members(folder: RunFolder, run: RunConfig, state: RunState, names: list[str]) -> RunState:
+def _find_nodes(grid: Grid, run: RunConfig, folder: RunFolder, roster: Roster | None) -> Nodes:
+    """Who is there, may take part and is not left out; who of the roster is not there is said."""
+    nodes = read_nodes(grid, run.deadline_s)
+    gone = {one.client for one in read_left_out(folder)}
+    if gone:
+        nodes = {name: node for name, node in nodes.items() if name not in gone}
+    if roster is not None:
+        nodes = {name: node for name, node in nodes.items() if name in roster.indices}
+        if away := who_is_away(roster.indices, {*nodes, *gone}):
+            folder.warn(AWAY, away)
+    return nodes
+
+
+def _with_members(
+    folder: RunFolder, run: RunConfig, state: RunState, names: Sequence[str]
+) -> RunState:
     """The state that knows who is in which group, now and after each resume.
 
     `names` are all that may take part. Those who came since the groups were dealt are in none.
@@ -174,7 +201,7 @@ def _resume(job: Job, folder: RunFolder) -> RunState:
     # The rest is validated as far as there are rows.
     tested = state.best.round if state.best and state.best.test else -1
     done = {"train": state.round, "test": tested}
-    folder.truncate(folder.rounds, RoundRow, lambda row: row.round <= state.rows)
+    state = restore(folder, state)
     folder.truncate(
         folder.clients, ClientRow, lambda row: row.round <= done.get(row.kind, state.rows)
     )
@@ -191,14 +218,20 @@ def _resume(job: Job, folder: RunFolder) -> RunState:
 def _say_guarantee(context: RunContext) -> None:
     privacy, roster = context.run.privacy, len(context.clients.roster or context.clients.nodes)
     cohort = sample_cohort(context.clients.dealt, context.run.cohort_size, 0, 1)
+    parts = smallest_parts(context.clients.asked, privacy.n_max)
     small = too_small(privacy, cohort, roster)
     for i in small:
         _say_small(context, i)
-    smallest = min(len(group) for i, group in enumerate(cohort) if i not in small)
+    smallest = min(
+        min(len(group), part)
+        for i, (group, part) in enumerate(zip(cohort, parts, strict=True))
+        if i not in small
+    )
     severity: Severity = "info" if privacy.is_encrypted else "warning"
     context.folder.event("privacy", severity, guarantee(privacy, roster, smallest))
-    for weakness in weaknesses(privacy, roster):
-        context.folder.event("privacy", "warning", f"{weakness}; it was written by hand.")
+    is_simulated = not context.engine.clients_remember
+    for weakness in weaknesses(privacy, roster, is_simulated=is_simulated):
+        context.folder.event("privacy", "warning", weakness)
 
 
 def _say_small(context: RunContext, index: int) -> None:
@@ -211,6 +244,23 @@ def _say_small(context: RunContext, index: int) -> None:
         f"it has {join_names(here) if here else 'nobody'}, and lacks {join_names(away)}."
     )
     context.folder.warn("group-too-small", sentence, round=context.state.round)
+
+
+def _say_asked(context: RunContext) -> None:
+    """Of whom the figures are that are of everybody, where not everybody is asked, or not at once."""
+    asked, n_max = context.clients.asked, context.run.privacy.n_max
+    parts, number = count_parts(asked, n_max), sum(map(len, asked))
+    known = len(context.clients.nodes)
+    if parts == 1 and number == known:
+        return
+    who = f"all {known} clients"
+    if number < known:
+        who = f"the same {number} of {known} clients (census_size), of whom alone their figures are"
+    message = (
+        f"Audit, separate validation, test and folds ask {who}, in {say_count(parts, 'part')} of at most "
+        f"{n_max} clients a sum."
+    )
+    context.folder.event_once("census", "info", message)
 
 
 def _say_unranked(context: RunContext) -> None:

@@ -24,7 +24,7 @@ from calyx.files.plain import (
     write_synced,
 )
 from calyx.model.populations import Population, read_population
-from calyx.model.weights import Weights, load_weights, save_weights
+from calyx.model.weights import Weights, load_weights, to_bytes
 from calyx.run.json_rows import as_json, parse_row
 from calyx.run.order import Link
 from calyx.run.rows import RoundRow
@@ -70,10 +70,11 @@ class RunState:
     is_stalled: bool = False  # the last round changed nothing, and encrypted ones cannot go on
     waited: int = 0  # rounds since the best one that were compared with it
     apart: tuple[tuple[str, ...], ...] = ()  # clients of the last rounds that were not compared
+    untold: tuple[RoundRow, ...] = ()  # rounds that are done, and perhaps not in rounds.jsonl yet
 
     @property
     def rows(self) -> int:
-        """Rounds that are done and have their row in rounds.jsonl."""
+        """Rounds that are done: each has its row in rounds.jsonl, or in `untold`."""
         return self.round - (self.pending is not None)
 
 
@@ -116,10 +117,11 @@ def _write(beside: Path, state: RunState) -> None:
     flat = {f"{name}/{key}": v for name, part in state.strategy.items() for key, v in part.items()}
     best = state.best.weights if state.best else {}
     tensors = (state.weights, flat, best)
-    hashes = {
-        name: save_weights(beside / name, weights)
-        for name, weights in zip(_FILES, tensors, strict=True)
-    }
+    hashes = {}
+    for name, weights in zip(_FILES, tensors, strict=True):
+        data = to_bytes(weights)
+        write_synced(beside / name, data)
+        hashes[name] = hashlib.sha256(data).hexdigest()
     body: dict[str, Any] = {
         "format": _FORMAT,
         "run": state.run,
@@ -131,6 +133,7 @@ def _write(beside: Path, state: RunState) -> None:
         "is_stalled": state.is_stalled,
         "waited": state.waited,
         "apart": state.apart,
+        "untold": [as_json(row) for row in state.untold],
         "links": [[link.ctx, link.root] for link in state.links],
         "members": state.members,
         "w_max": state.w_max,
@@ -226,6 +229,7 @@ def _load(path: Path) -> RunState:
         is_stalled=body["is_stalled"],
         waited=body["waited"],
         apart=tuple(tuple(names) for names in body["apart"]),
+        untold=tuple(parse_row(RoundRow, row) for row in body.get("untold", ())),
     )
 
 

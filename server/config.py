@@ -89,13 +89,15 @@ class RunConfig:
     rounds: PositiveInt  # rounds at most
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     cohort_size: PositiveInt | None  # clients a round; null takes all
+    # Clients that audit, separate validation, test and folds ask, the same each time; null asks all.
+    census_size: PositiveInt | None
     min_replies: PositiveInt | None  # clients in a round's sums at least; null is half + 1
     # When the aggregated model is validated, and by whom: by the next round's clients, with their
     # training; or by everybody, before it. Null in the config is filled in by `calyx.composing.defaults`.
     evaluate: Literal["with_training", "separate"]
     retries: NonNegativeInt  # times that a failed round is repeated
     deadline_s: DeadlineS  # seconds that the server waits for a stage
-    keep_checkpoints: PositiveInt  # the last K are kept
+    keep_checkpoints: PositiveInt  # the last K are kept; short rounds of a simulation may share one
     tensorboard: bool  # write events of TensorBoard into the run folder when the run ends
     mlflow: bool  # and a run of MLflow's
     baselines: bool | None  # train them too; null lets `calyx simulate` decide: not in a sweep

@@ -6,7 +6,7 @@ left out of the preprocessing: sums with and without one client would give that 
 """
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,9 +30,10 @@ from server.exchange.asking import ask_all
 from server.exchange.exchange import Exchange, Outcome, total_counts
 from server.federation import Clients
 from server.phases.preprocess import fit_samples, with_constants_of
+from server.round_log import restore
 from server.rounds import run_rounds
 from server.run_context import RunContext, begin_state, make_initial
-from server.sampling import present
+from server.sampling import listed, present
 from server.stopping import choose_model
 
 
@@ -112,8 +113,7 @@ def _train(context: RunContext, terms: Terms, left_out: str) -> Weights:
     folder = RunFolder(context.folder.folds / str(fold))
     initial = make_initial(context.task, terms, context.preprocessing, fold)
     if any(folder.checkpoints.glob("round-*")):  # a kill may have left an empty folder
-        state, _ = load_newest(folder.checkpoints)
-        folder.truncate(folder.rounds, RoundRow, lambda row: row.round <= state.rows)
+        state = restore(folder, load_newest(folder.checkpoints)[0])
         pending = [state.pending] if state.pending else []
         check_unseen(left_out, [*folder.read_rounds(), *pending])
     else:
@@ -122,12 +122,18 @@ def _train(context: RunContext, terms: Terms, left_out: str) -> Weights:
         folder.path.mkdir(parents=True, exist_ok=True)
         save(folder.checkpoints, state, context.run.keep_checkpoints)
     others = context.clients.nodes.keys() - {left_out}
-    clients = replace(context.clients, dealt=present(context.clients.dealt, others))
+    clients = _present(context.clients, others)
     own = replace(context, terms=terms, clients=clients)
     training = replace(own.training_from(state, initial, folder), label=f"fold {fold + 1} ")
     state, _ = run_rounds(training, state)
     check_unseen(left_out, folder.read_rounds())  # its first round may have been under way
     return training.of_model(choose_model(state).weights)
+
+
+def _present(clients: Clients, names: Collection[str]) -> Clients:
+    """The clients of a fold, of which those with these names are."""
+    census = None if clients.census is None else present(clients.census, names)
+    return replace(clients, dealt=present(clients.dealt, names), census=census)
 
 
 def check_unseen(left_out: str, rows: Iterable[RoundRow]) -> None:
@@ -157,7 +163,9 @@ def _score(context: RunContext, terms: Terms, models: list[Weights]) -> Outcome:
     context.folder.truncate(clients, ClientRow, lambda row: row.kind != "cv")
     weights = stack(models)
     federation = context.federation(f"{context.state.run}{CV_RUN}", terms, weights)
-    exchange = Exchange("cv", context.run.rounds, context.clients.dealt)
+    is_of_clients = context.run.cv.k == "clients"  # each judges the model that it has not trained
+    asked = context.clients.dealt if is_of_clients else context.clients.asked
+    exchange = Exchange("cv", context.run.rounds, listed(asked))
     return ask_all(federation, exchange, weights)
 
 

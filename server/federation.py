@@ -12,7 +12,7 @@ from server.exchange.nodes import Nodes
 from server.exchange.sending import Channel
 from server.exchange.underway import Record, Underway
 from server.exchange.watch import Watch
-from server.sampling import Groups
+from server.sampling import Dealt, Groups, listed
 from strategies.base import AlgorithmStrategy
 from strategies.flower import StockStrategy
 
@@ -23,8 +23,19 @@ class Clients:
 
     channel: Channel
     roster: Roster | None  # who may take part; None where nothing is encrypted
-    dealt: Groups  # those who are there, in their groups
+    dealt: Dealt  # those who are there, in their groups
     members: Groups | None  # all of the roster in their groups, where there are several
+    census: Dealt | None = None  # whom questions to everybody ask of them; None asks all
+
+    @property
+    def asked(self) -> Dealt:
+        """Whom a question to everybody asks, in their groups."""
+        return self.dealt if self.census is None else self.census
+
+    @property
+    def everybody(self) -> Groups:
+        """The same with every name in sight."""
+        return listed(self.asked)
 
     @property
     def nodes(self) -> Nodes:

@@ -18,20 +18,19 @@ import numpy as np
 from flwr.app import Message
 
 from calyx.errors import RoundFailed
-from calyx.files.plain import append_lines
 from calyx.model.metrics import PERSONAL
 from calyx.model.weights import Weights
-from calyx.run.json_rows import as_json
 from calyx.run.rows import RoundRow, round_line
 from calyx.seeding import global_scope
 from calyx.wire import records
-from server.checkpoints import Best, RunState, save
+from server.checkpoints import Best, RunState
 from server.config import RunConfig
 from server.exchange.asking import ask
 from server.exchange.cohort_grid import Answer
 from server.exchange.exchange import Exchange, Outcome, mean_loss
 from server.exchange.underway import Record
 from server.federation import Training
+from server.round_log import RoundLog
 from server.sampling import sample_cohort
 from server.stopping import compare, drop_best_of_fewer, reason_to_stop, why_unranked
 
@@ -83,25 +82,34 @@ def _reason_to_stop(state: RunState, run: RunConfig) -> str | None:
 def run_rounds(federation: Training, state: RunState) -> tuple[RunState, str]:
     """Run rounds from `state` on; the last state, and why it ended.
 
-    Each round is on disk before the next begins. Raises RoundFailed if a round has too few replies
-    after all retries; the state before it is saved.
+    Each round is told when it is on disk. Raises RoundFailed if a round has too few replies after all
+    retries; the state before it is saved.
     """
-    run = federation.run
+    run, label = federation.run, federation.label
+
+    def tell(row: RoundRow) -> None:
+        log.info(f"{label}{round_line(row, run.rounds)}", extra={"row": row, "fold": label})
+
     step = next_step(state, run, federation.begun)
-    while not isinstance(step, Stop):
-        if isinstance(step, Train):
-            state = _train(federation, state, step.validates)
-        else:
-            state = _validate(federation, state)
-        step = next_step(state, run, federation.begun)
-        # 6. Save before anything else is asked. Between a training and an exchange that validates it,
-        # only clients that remember it need that: they would not train for it a second time.
-        if federation.underway is not None or not isinstance(step, Validate):
-            save(federation.folder.checkpoints, state, run.keep_checkpoints)
+    with RoundLog(federation.folder, run.keep_checkpoints, tell) as rounds:
+        while not isinstance(step, Stop):
+            if isinstance(step, Train):
+                state = _train(federation, rounds, state, validates=step.validates)
+            else:
+                state = _validate(federation, rounds, state)
+            step = next_step(state, run, federation.begun)
+            # 6. Save, beside the next training. Between a training and an exchange that validates it,
+            # only clients that remember it need that: they would not train for it a second time, so
+            # that nothing may be asked of them before it is durable.
+            if federation.underway is not None:
+                rounds.keep(state)
+                rounds.drain()
+            elif not isinstance(step, Validate):
+                rounds.keep(state)
     return state, step.reason
 
 
-def _train(federation: Training, state: RunState, validates: bool) -> RunState:
+def _train(federation: Training, rounds: RoundLog, state: RunState, *, validates: bool) -> RunState:
     """Train the next round; with `validates`, complete the round before by the same vectors.
 
     The new round's row is pending. Raises RoundFailed, also if the strategy makes no sound model.
@@ -122,7 +130,7 @@ def _train(federation: Training, state: RunState, validates: bool) -> RunState:
     # 3. Validate the model that this training began with. Only now is it known whether that one was
     # the last that is wanted: then the training is discarded.
     if validates:
-        state = _complete(federation, state, answer)
+        state = _complete(federation, rounds, state, answer)
         if _reason_to_stop(state, run):
             return state
     # 4. Aggregate: the strategy's step on the groups' means.
@@ -162,28 +170,31 @@ def _watch_step(federation: Training, before: Weights, after: Weights) -> list[s
     return federation.watch.of_step(before, step)
 
 
-def _validate(federation: Training, state: RunState) -> RunState:
+def _validate(federation: Training, rounds: RoundLog, state: RunState) -> RunState:
     """Complete the pending round by an evaluation: of every model, or only of the last one.
 
     The last one is asked of the cohort whose training would have validated it.
     """
-    started, run, cohort = time.monotonic(), federation.run, federation.clients.dealt
+    started, run = time.monotonic(), federation.run
     if state.is_stalled and state.round > 1:
         # The model is that of the round before, and clients answer for a model once.
-        return _record(federation, state, _row_of_same_model(federation, state))
+        return _record(federation, rounds, state, _row_of_same_model(rounds, state))
     # 1. Sample, 2. ask.
     if run.evaluate == "with_training":
-        cohort = sample_cohort(cohort, run.cohort_size, run.seed, state.round + 1)
+        dealt = federation.clients.dealt
+        cohort = sample_cohort(dealt, run.cohort_size, run.seed, state.round + 1)
+    else:
+        cohort = federation.clients.everybody
     exchange = Exchange("evaluate", state.round, cohort, previous=state.links)
     answer = ask(federation, exchange, state.weights)
     # 3. Validate, and 5. record: the round costs this exchange, too. There is nothing to aggregate.
     row = _with_bytes(_pending(state), answer.outcome)
     row = replace(row, seconds=row.seconds + time.monotonic() - started)
-    return _complete(federation, replace(state, pending=row), answer)
+    return _complete(federation, rounds, replace(state, pending=row), answer)
 
 
-def _row_of_same_model(federation: Training, state: RunState) -> RoundRow:
-    before = federation.folder.read_rounds()[-1]
+def _row_of_same_model(rounds: RoundLog, state: RunState) -> RoundRow:
+    before = rounds.last or _pending(state)
     return replace(
         _pending(state),
         figures=before.figures,
@@ -192,7 +203,7 @@ def _row_of_same_model(federation: Training, state: RunState) -> RoundRow:
     )
 
 
-def _complete(federation: Training, state: RunState, answer: Answer) -> RunState:
+def _complete(federation: Training, rounds: RoundLog, state: RunState, answer: Answer) -> RunState:
     """Complete the pending round by what was evaluated."""
     contents, outcome = federation.contents, answer.outcome
     if answer.evaluated:  # a strategy of Flower's divides by their rows
@@ -205,29 +216,31 @@ def _complete(federation: Training, state: RunState, answer: Answer) -> RunState
         absent=figures.absent,
         validated_on={f"{prefix}validated_on": of for prefix, of in whose.items()},
     )
-    return _record(federation, state, row, outcome)
+    return _record(federation, rounds, state, row, outcome)
 
 
 def _record(
-    federation: Training, state: RunState, row: RoundRow, outcome: Outcome | None = None
+    federation: Training,
+    rounds: RoundLog,
+    state: RunState,
+    row: RoundRow,
+    outcome: Outcome | None = None,
 ) -> RunState:
-    """Write the row of the round that was pending, and rank its model.
+    """Rank the model of the round that was pending, and have its row written.
 
     Without an outcome the figures are those of the round before, whose model this round's still is.
     """
     run = federation.run
     watch = federation.watch
     _say_jumps(federation, state.round, watch.of_loss(row.figure("val_loss")))
-    state = _rank(federation, replace(state, pending=None), row, outcome)
+    state = _rank(federation, rounds, replace(state, pending=None), row, outcome)
     if outcome and outcome.trained and _reason_to_stop(state, run):
         # That training is no row of its own: what it cost was spent on this one's figures.
         row = _with_bytes(row, outcome)
     best = state.best.round if state.best else None
     row = replace(row, best_round=best, seconds=round(row.seconds, 4))
     federation.folder.unfinish()
-    append_lines(federation.folder.rounds, [as_json(row)])
-    label = federation.label
-    log.info(f"{label}{round_line(row, run.rounds)}", extra={"row": row, "fold": label})
+    rounds.add(row)
     return state
 
 
@@ -247,7 +260,11 @@ def _with_bytes(row: RoundRow, outcome: Outcome) -> RoundRow:
 
 
 def _rank(
-    federation: Training, state: RunState, row: RoundRow, outcome: Outcome | None
+    federation: Training,
+    rounds: RoundLog,
+    state: RunState,
+    row: RoundRow,
+    outcome: Outcome | None,
 ) -> RunState:
     """The state that knows whether this round is the best so far, where rounds can be compared."""
     run, folder = federation.run, federation.folder
@@ -259,8 +276,8 @@ def _rank(
     contents, monitor = federation.contents, run.stopping.monitor
     is_personal = monitor.startswith(f"val_{PERSONAL}")
     if contents.is_localised or is_personal:
-        trained = _names_that_trained([*folder.read_rounds(), row])
-        clients = tuple(name for name in clients if name in trained)
+        now = rounds.trained.union(name for name in row.cohort if name not in row.dropped)
+        clients = tuple(name for name in clients if name in now)
         state = replace(state, best=drop_best_of_fewer(state.best, clients))
     of = outcome.populations(contents)
     rows = of.get(PERSONAL, of[""]) if is_personal else of[""]
@@ -269,11 +286,6 @@ def _rank(
     if sentence:
         folder.event("other-rows", "warning", f"{sentence}.", round=state.round)
     return state
-
-
-def _names_that_trained(rows: list[RoundRow]) -> set[str]:
-    """Who took part in a training so far, and has a model of its own by that."""
-    return {name for row in rows for name in row.cohort if name not in row.dropped}
 
 
 def _say_jumps(federation: Training, number: int, sentences: list[str]) -> None:

@@ -211,7 +211,7 @@ class AlgorithmStrategy(Strategy):
     def _group(self, reply: Message) -> GroupUpdate:
         mean = records.read_weights(wire.only_arrays(reply.content), self._weights)
         update = {
-            k: mean[k].astype(np.float64) - v.astype(np.float64)
+            k: np.subtract(mean[k], v, dtype=np.float64)
             for k, v in self._weights.items()
             if v.dtype.kind == "f"
         }

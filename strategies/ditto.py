@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class PersonalObjective(LocalObjective):
     """What a personal model v is trained with: (λ/2)·‖v − w‖² is added (eq. 1)."""
 
+    draws: ClassVar[bool] = False
+
     lam: Annotated[float, Field(ge=0, le=1e6)]
 
     def penalty(self, parameters: "Mapping[str, Tensor]", start: Start) -> "Tensor | None":

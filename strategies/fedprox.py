@@ -1,7 +1,7 @@
 """FedProx: FedAvg with a proximal term. Li et al., MLSys 2020, arXiv:1812.06127, eq. 2."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 @config
 class FedProxLocal(LocalObjective):
     """The client's half: it adds (μ/2)·‖w − w_t‖² to the loss."""
+
+    draws: ClassVar[bool] = False
 
     mu: Annotated[float, Field(ge=0, le=1e6)]  # μ in eq. 2; 0 is FedAvg
 

@@ -120,6 +120,18 @@ class LocalObjective:
 
     metrics: ClassVar[tuple[Metric, ...]] = ()  # further means that ride in the sum
     has_state: ClassVar[bool] = False  # whether a client keeps something between rounds
+    draws: ClassVar[bool] = True  # whether its own loss may draw; no class inherits another's word
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its loss is that of the rows alone."""
+        kind = type(self)
+        return (kind.loss, kind.penalty) == (LocalObjective.loss, LocalObjective.penalty)
+
+    @property
+    def may_draw(self) -> bool:
+        """Whether its loss may draw random numbers: unless it is plain, or its class itself says no."""
+        return not self.is_plain and vars(type(self)).get("draws", True)
 
     def check(self, training: Mapping[str, object]) -> None:
         """Raise ValueError where this section `training` does not suit the algorithm."""

@@ -26,6 +26,7 @@ class ScaffoldLocal(LocalObjective):
     """The client's half: each gradient is corrected by c − c_i (alg. 1, line 10)."""
 
     has_state: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     def check(self, training: Mapping[str, object]) -> None:
         """Option II takes a mean gradient from the way that plain SGD went."""

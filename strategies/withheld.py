@@ -69,10 +69,10 @@ class Withheld:
         return records.read_weights(arrays, self._like)
 
     def _without(self, arrays: ArrayRecord) -> ArrayRecord:
-        return ArrayRecord({k: v for k, v in arrays.items() if k not in self._names})
+        return records.record_of({k: v for k, v in arrays.items() if k not in self._names})
 
     def _whole(self, made: ArrayRecord, held: Mapping[str, np.ndarray]) -> ArrayRecord:
         own = records.weights_record(held)
         known = {k: own[k] if k in own else made.get(k) for k in self._like}
         rest = {k: v for k, v in made.items() if k not in self._like}
-        return ArrayRecord({k: v for k, v in (known | rest).items() if v is not None})
+        return records.record_of({k: v for k, v in (known | rest).items() if v is not None})

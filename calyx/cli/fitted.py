@@ -5,7 +5,7 @@ from pathlib import Path
 
 from calyx.errors import ConfigError, UserError
 from calyx.model.released import ReleasedModel
-from calyx.preprocessing.fitting import Fitted
+from calyx.preprocessing.fitted import Fitted
 from client.rows.begun import Beginning
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calyx.cli.overrides import quote_overrides, quote_value, why_ambiguous, why_unreadable
-from calyx.composing.compose import CONFIG_MODULE, CONFIG_NAME, compose
+from calyx.composing.compose import CONFIG_MODULE, CONFIG_NAME, compose, hydra_begun
 from calyx.errors import CalyxError, ConfigError
 
 
@@ -22,6 +22,39 @@ def run_hydra(arguments: Sequence[str], job: Callable[[Any], float]) -> None:
 
     sys.argv = ["calyx simulate", *arguments]
     hydra.main(f"pkg://{CONFIG_MODULE}", CONFIG_NAME, version_base="1.3")(job)()
+
+
+def run_composed(cfg: Any, folder: Path, job: Callable[[], None]) -> None:  # noqa: ANN401 - OmegaConf's DictConfig
+    """Run a `job` in its folder as Hydra's `main` does, which would first compose the same config twice.
+
+    Logging, environment and callbacks are those of Hydra's own part of the config. Raises what it raises.
+    """
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.utils import configure_log, run_job
+    from hydra.types import HydraContext, RunMode
+    from omegaconf import read_write
+
+    if cfg.hydra.mode == RunMode.MULTIRUN:
+        raise ConfigError("hydra.mode=MULTIRUN is a sweep; start one with `calyx simulate -m`.")
+    failures: list[Exception] = []
+
+    def run(_: Any) -> None:  # noqa: ANN401 - OmegaConf's DictConfig
+        try:
+            job()
+        except Exception as error:  # noqa: BLE001 - raised below: Hydra would add lines of its own
+            failures.append(error)
+
+    with read_write(cfg.hydra):
+        cfg.hydra.run.dir = str(folder)  # Hydra's clock would have gone on
+    with hydra_begun():
+        context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(cfg))
+    configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
+    context.callbacks.on_run_start(config=cfg, config_name=CONFIG_NAME)
+    ended = run_job(run, cfg, "hydra.run.dir", None, context)
+    context.callbacks.on_run_end(config=cfg, config_name=CONFIG_NAME, job_return=ended)
+    if failures:
+        raise failures[0]
 
 
 def search_path(config_dir: str | None) -> list[str]:

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     left_out = {*changed, *(one.client for one in read_left_out(folder))}
     with Waiting() as waiting:
-        checked = plan(config, left_out, waiting.progress)
+        checked = plan(config, left_out, waiting.progress, state.round + 1)
     # A path of this machine is for who resumes the run, and not for its summary.
     leave_out(folder, {k: v.partition(": ")[0] for k, v in changed.items()}, state.round + 1)
     from calyx.cli.running import run_plan  # late: it loads PyTorch

@@ -3,15 +3,8 @@
 import errno
 from pathlib import Path
 
-from calyx.cli.audit_table import print_audit
 from calyx.cli.display import Display
-from calyx.cli.results import print_results
-from calyx.cli.tracking import track
 from calyx.errors import CalyxError, quote_command
-from calyx.pages.conclusions import conclude, terminal_lines
-from calyx.pages.folder import read_run
-from calyx.pages.page import write_report
-from calyx.run.audit import read_audit
 from calyx.run.folder import RunFolder
 from calyx.run.summary import Summary
 from calyx.simulation.planning import Plan
@@ -31,6 +24,10 @@ def run_plan(plan: Plan, folder: Path, *, resume: bool) -> Summary:
 
 def show(summary: Summary, folder: Path, report: Path | None) -> None:
     """Print the figures of a finished run: of its model, or of its audit where it has none."""
+    from calyx.cli.audit_table import print_audit
+    from calyx.cli.results import print_results
+    from calyx.run.audit import read_audit
+
     if summary.model_sha256 is not None:
         print_results(summary, folder, report, _conclusions(folder))
     else:
@@ -39,6 +36,9 @@ def show(summary: Summary, folder: Path, report: Path | None) -> None:
 
 def _conclusions(folder: Path) -> list[str]:
     """What the report says of the run; nothing of a folder that it cannot be made of."""
+    from calyx.pages.conclusions import conclude, terminal_lines
+    from calyx.pages.folder import read_run
+
     try:
         return terminal_lines(conclude(read_run(folder)), folder)
     except CalyxError:
@@ -63,6 +63,9 @@ def run_shown(
         if error.errno not in FULL:
             raise
         raise CalyxError(_how_to_make_room(folder, error)) from error
+    from calyx.cli.tracking import track  # late, as what shows a run: no round waits for it
+    from calyx.pages.page import write_report
+
     summary = RunFolder(folder).read_summary()
     try:
         report: Path | None = write_report(folder)

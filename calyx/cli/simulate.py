@@ -1,23 +1,23 @@
-"""`calyx simulate`: check everything, then let Hydra run the job; `-m` is `calyx/cli/sweep/`."""
+"""`calyx simulate`: check everything, then run the job; `-m` is `calyx/cli/sweep/`."""
 
+import gc
 import math
 import os
 from argparse import ArgumentError, Namespace
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from calyx.cli.hydra_program import (
     blame_experiment,
     compose_config,
     one_sentence,
+    run_composed,
     run_hydra,
     search_path,
 )
 from calyx.cli.idle import idle_settings, refuse_undone
 from calyx.cli.outputs import run_place
-from calyx.cli.overrides import quote_overrides, quote_value
+from calyx.cli.overrides import quote_overrides
 from calyx.cli.stages import Waiting
 from calyx.composing.compose import settle
 from calyx.errors import ConfigError
@@ -36,17 +36,20 @@ def main(arguments: Sequence[str]) -> int:
     only_shows = any(
         (options.help, options.hydra_help, options.cfg, options.info, options.shell_completion)
     )
+    gc.disable()  # until the run begins: it would look for garbage in what is only being loaded
     try:
         if options.multirun and not only_shows:
             from calyx.cli.sweep.running import run_sweep
 
             return run_sweep(options, flags)
         if only_shows:
-            run_hydra([*flags, *options.overrides], _job)
+            run_hydra([*flags, *options.overrides], lambda _: math.nan)
         else:
-            _check_and_run(options, flags)
+            _check_and_run(options)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_sentence(error)) from error
+    finally:
+        gc.enable()
     return 0
 
 
@@ -91,8 +94,8 @@ def _refuse_flags(options: Namespace) -> None:
         raise ConfigError("--run is a single run and --multirun a sweep; give one of them.")
 
 
-def _check_and_run(options: Namespace, flags: Sequence[str]) -> None:
-    """Refuse what cannot run, and then let Hydra run it. Raises CalyxError; no empty folder is left."""
+def _check_and_run(options: Namespace) -> None:
+    """Refuse what cannot run, and then run it. Raises CalyxError; no empty folder is left."""
     from calyx.simulation.planning import plan
 
     cfg = compose_config([*options.overrides, *search_path(options.config_dir)])
@@ -101,38 +104,13 @@ def _check_and_run(options: Namespace, flags: Sequence[str]) -> None:
         refuse_undone(options.overrides, config, "simulate")
     with run_place(cfg, config) as folder:
         with blame_experiment(cfg, options.overrides), Waiting() as waiting:
-            plan(config, progress=waiting.progress)
-        place = f"hydra.run.dir={quote_value(str(folder.path))}"  # Hydra's clock would have gone on
-        _run_one([*flags, *options.overrides, place])
+            checked = plan(config, progress=waiting.progress)
+        idle = idle_settings(cfg.hydra.overrides.task, config)
+        checked = replace(checked, warnings=(*checked.warnings, *idle))
 
+        def job() -> None:
+            from calyx.cli.running import run_plan
 
-def _run_one(arguments: Sequence[str]) -> None:
-    """Raises the job's failure as it is: Hydra would add lines of its own."""
-    failures: list[Exception] = []
+            run_plan(checked, folder.path, resume=False)
 
-    def job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
-        try:
-            return _job(cfg)
-        except Exception as error:  # noqa: BLE001 - raised below
-            failures.append(error)
-            return math.nan
-
-    run_hydra(arguments, job)
-    if failures:
-        raise failures[0]
-
-
-def _job(cfg: Any) -> float:  # noqa: ANN401 - OmegaConf's DictConfig
-    """One run in the folder that Hydra made; returns what `stopping` watches."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from calyx.cli.running import run_plan
-    from calyx.cli.sweep.outcomes import objective_of
-    from calyx.simulation.planning import plan
-
-    checked, hydra = plan(settle(cfg, single=True)), HydraConfig.get()
-    idle = idle_settings(hydra.overrides.task, checked.config)
-    checked = replace(checked, warnings=(*checked.warnings, *idle))
-    summary = run_plan(checked, Path(hydra.runtime.output_dir), resume=False)
-    value = objective_of(summary, checked.run.stopping.objective)
-    return math.nan if value is None else value
+        run_composed(cfg, folder.path, job)

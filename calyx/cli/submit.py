@@ -24,7 +24,7 @@ from calyx.secagg.roster import Roster, write_roster
 from calyx.simulation.planning import Checked, check_config
 from calyx.tasks.task import NamedClients, Task
 from calyx.words.sentences import join_names
-from server.sampling import check_sizes
+from server.sampling import check_sizes, check_whole
 
 ENGINE = "engine=superlink"
 
@@ -109,6 +109,8 @@ def _check(config: dict[str, Any], roster: Roster | None) -> Checked:
     """The run, with everything checked that can be known before a site is asked. Raises UserError."""
     checked = check_config(config)
     _refuse_strangers(checked.task, roster)
+    sites = len(checked.task.clients if roster is None else roster)
+    check_whole(checked.run.privacy, sites)
     if roster is not None:
-        check_sizes(checked.run.privacy, len(roster), checked.run.cohort_size, len(roster))
+        check_sizes(checked.run.privacy, sites, checked.run.cohort_size, sites)
     return checked

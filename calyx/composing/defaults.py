@@ -5,13 +5,15 @@ the values that were filled in, so that a resumed run, a report and a sweep see 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from calyx.config.section import parse
 from calyx.data.schema import Schema
 from calyx.errors import ConfigError
 from calyx.model.metrics import better_is
-from calyx.secagg.rules import MAX_GROUP
+from calyx.privacy.section import PrivacyConfig, default_sampling
+from calyx.secagg.rules import MAX_GROUP, Sampling
 from calyx.tasks.registry import load_class, load_task
 
 LEAST_ROOM = 128
@@ -19,28 +21,81 @@ LEAST_LR = 0.001  # what a site's policy allows at least, in the template
 
 
 def fill_in_defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """The resolved `config` with `stopping`, `evaluate`, `training.lr` and `privacy.n_max` filled in.
+    """The resolved `config` with what is null in it and follows from the rest.
 
-    Raises ConfigError for a task or strategy that there is not.
+    That is `stopping`, `evaluate`, `training.lr`, `privacy.n_max` and `privacy.sampling`. Raises
+    ConfigError for a task or strategy that there is not.
     """
     filled = dict(config)
     if isinstance(config.get("stopping"), dict):
         filled["stopping"] = stopping_of(config)
     if "evaluate" in config and config["evaluate"] is None:
         filled["evaluate"] = _evaluation(config)
-    privacy, task = config.get("privacy"), config.get("task")
+    task = config.get("task")
     training = config.get("training")
     if isinstance(training, dict) and isinstance(task, dict) and training.get("lr", 0) is None:
         lr = learning_rate(load_task(task).schema, is_linear=task.get("hidden") == 0)
         filled["training"] = training | {"lr": lr}
-    if isinstance(privacy, dict) and isinstance(task, dict) and privacy.get("n_max", 0) is None:
-        room = room_of_sums(len(load_task(task).clients), privacy.get("groups"))
-        filled["privacy"] = privacy | {"n_max": room}
+    privacy = config.get("privacy") if isinstance(task, dict) else None
+    if isinstance(privacy, dict) and None in (privacy.get("n_max", 0), privacy.get("sampling", "")):
+        _settle_sums(filled, _Clients.of(config))
     return filled
+
+
+@dataclass(frozen=True)
+class _Clients:
+    """How many clients a run has, how many of them train in a round, and how many are "everybody"."""
+
+    roster: int
+    cohort: int
+    census: int  # whom questions to everybody ask
+    is_simulated: bool
+
+    @staticmethod
+    def of(config: Mapping[str, Any]) -> "_Clients":
+        clients = len(load_task(config["task"]).clients)
+        cohort, census = (
+            min(size, clients) if isinstance(size, int) and size > 0 else clients
+            for size in (config.get("cohort_size"), config.get("census_size"))
+        )
+        engine = config.get("engine")
+        is_simulated = not (isinstance(engine, dict) and engine.get("name") == "superlink")
+        return _Clients(clients, cohort, census, is_simulated)
+
+
+def _settle_sums(filled: dict[str, Any], clients: _Clients) -> None:
+    """Fill in `privacy.n_max` and `privacy.sampling`, and with it a simulated client's policy."""
+    privacy = filled["privacy"] = dict(filled["privacy"])
+    if privacy.get("n_max", 0) is None:
+        asked = clients.cohort if clients.is_simulated else clients.roster
+        privacy["n_max"] = room_of_sums(asked, privacy.get("groups"))
+    if privacy.get("sampling", 0) is None:
+        privacy["sampling"] = _sampling(privacy, clients)
+    client: Any = filled.get("client")
+    policy: Any = client.get("policy") if isinstance(client, dict) else None
+    if isinstance(policy, dict) and policy.get("sampling", 0) is None:
+        filled["client"] = client | {"policy": policy | {"sampling": privacy.get("sampling")}}
+
+
+def _sampling(section: dict[str, Any], clients: _Clients) -> Sampling:
+    """On sites adversarial, and in a simulation too where its sums are large enough for that."""
+    try:
+        privacy = parse(PrivacyConfig, section | {"sampling": "adversarial"}, "privacy")
+    except ConfigError:
+        return "adversarial"  # what is wrong is said where the section is parsed
+    if not clients.is_simulated or privacy.groups == "all":
+        return "adversarial"
+    whole = clients.census // privacy.groups
+    parts = -(-clients.census // (privacy.groups * privacy.n_max))
+    smallest = min(clients.cohort // privacy.groups, whole // max(1, parts))
+    return default_sampling(privacy, clients.roster, smallest)
 
 
 def room_of_sums(clients: int, groups: object) -> int:
     """`privacy.n_max` where it is null: a power of two that so many clients, in `groups`, fit into.
+
+    In simulation they are those of a round: everybody is asked in as many sums as it takes. Of sites they
+    are the roster.
 
     At least 128, so that a few clients more change no byte; at most what one sum can hold.
     """

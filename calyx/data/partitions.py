@@ -43,12 +43,6 @@ class PartitionConfig(TaskSection):
             )
 
 
-def client_names(num_clients: int) -> tuple[str, ...]:
-    """`client-00` …; sorted names are in the order of their numbers."""
-    width = max(2, len(str(num_clients - 1)))
-    return tuple(f"client-{i:0{width}d}" for i in range(num_clients))
-
-
 def partition(cfg: PartitionConfig, labels: Rows, seed: int) -> Partition:
     """The partition of rows with these `labels` [N] that `cfg` asks for. Raises ConfigError."""
     draw = rng(seed, "partition")

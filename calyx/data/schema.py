@@ -4,18 +4,22 @@ Shapes: N rows, C columns of the schema, F model inputs, K classes.
 """
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.row_hashes import Hashes, hash_rows
 from calyx.words.digits import plain
 
 Values = NDArray[np.float64]
 Kind = Literal["numeric", "categorical", "ordinal", "image", "text"]
 Unknown = Literal["other", "missing", "refuse"]
+_BLOCK_CELLS = 2**17  # a megabyte
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,14 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """Columns that are read and coded alike, so that one call over a block of cells serves them all."""
+
+    first: Column  # the others differ from it in name, words, unit and bounds
+    places: NDArray[np.int64]  # [k] among the schema's columns, in their order
+
+
+@dataclass(frozen=True)
 class Schema:
     """Columns in the order of the table's, and what is predicted.
 
@@ -131,6 +143,32 @@ class Schema:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"the schema names {twice} twice among its columns and its target")
+
+    @cached_property
+    def alike(self) -> tuple[Alike, ...]:
+        """All columns, those together that are read and coded alike. See docs/decisions/0079."""
+        places = defaultdict(list)
+        for i, c in enumerate(self.columns):
+            key = c.kind, c.categories, c.missing_codes, c.may_be_missing, c.unknown
+            places[key].append(i)
+        return tuple(Alike(self.columns[own[0]], np.array(own)) for own in places.values())
+
+    def blocks(self, rows: int) -> Iterator[Alike]:
+        """`alike` in pieces of so few columns that a block of so many rows stays in a processor's cache."""
+        columns = max(1, _BLOCK_CELLS // max(1, rows))
+        for group in self.alike:
+            for begin in range(0, len(group.places), columns):
+                yield Alike(group.first, group.places[begin : begin + columns])
+
+    @cached_property
+    def low(self) -> Values:
+        """The least plausible value [C] of each column; -infinity where nothing bounds it."""
+        return np.array([-math.inf if c.low is None else c.low for c in self.columns])
+
+    @cached_property
+    def high(self) -> Values:
+        """The greatest plausible value [C] of each column; infinity where nothing bounds it."""
+        return np.array([math.inf if c.high is None else c.high for c in self.columns])
 
     @property
     def num_outputs(self) -> int:
@@ -195,12 +233,20 @@ class Table:
         """Number of rows."""
         return len(self.y)
 
+    @cached_property
+    def hashes(self) -> Hashes:
+        """A number [N] for each row with its label, which equal rows share (`hash_rows`)."""
+        return hash_rows(self.x, self.y)
+
     def take(self, rows: NDArray[np.int64]) -> "Table":
-        """The rows with these indices, in their order."""
+        """The rows with these indices, in their order; hashes that are known need not be made again."""
         kept: dict[str, Any] = {"x": self.x[rows], "y": self.y[rows], "repeating": ()}
         beside = {name: getattr(self, name) for name in _BESIDE}
         kept |= {name: of[rows] for name, of in beside.items() if of is not None}
-        return replace(self, **kept)
+        taken = replace(self, **kept)
+        if "hashes" in self.__dict__:  # a cached property's value
+            taken.__dict__["hashes"] = self.hashes[rows]
+        return taken
 
 
 _BESIDE = ("blocks", "parts", "times")  # [N] each, or None; at most one of them is given
@@ -239,10 +285,27 @@ def is_inside(values: Values, bounds: Column | Target) -> NDArray[np.bool_]:
     return np.asarray((values >= low) & (values <= high))
 
 
+def mark_missing(x: Values, schema: Schema) -> Values:
+    """The cells [N, C] with NaN for each that is missing: `without_codes` of all columns.
+
+    `x` itself where no column has codes; else a copy.
+    """
+    coded = [group for group in schema.alike if _has_codes(group.first)]
+    if coded:
+        x = x.copy()
+    for group in coded:
+        x[:, group.places] = without_codes(x[:, group.places], group.first)
+    return x
+
+
+def _has_codes(column: Column) -> bool:
+    return bool(column.missing_codes or column.categories)
+
+
 def without_codes(values: Values, column: Column) -> Values:
-    """The values [N] of a column with its codes for "missing" as NaN."""
-    if not column.missing_codes and not column.categories:
-        return values.copy()  # of hundreds of pixels, looking for no code takes seconds
+    """Values of a column, in an array of any shape, with its codes for "missing" as NaN."""
+    if not _has_codes(column):
+        return values.copy()
     is_missing = np.isin(values, column.missing_codes)
     if column.categories and (column.unknown == "missing" or column.kind == "ordinal"):
         is_missing |= ~np.isin(values, column.categories)

@@ -93,6 +93,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_lines(path: Path) -> None:
+    """Make lines that were appended unsynced survive a loss of power, where there are any."""
+    if os.path.lexists(path):
+        with name_in_errors(path), open(path, "ab", opener=inner) as file:
+            os.fsync(file.fileno())
+
+
 @contextmanager
 def name_in_errors(path: Path) -> Iterator[None]:
     """The system's error of a full disk names no file, or one beside `path` that nobody knows."""
@@ -171,10 +178,11 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_atomically(path, (strict_json(value, indent=2) + "\n").encode())
 
 
-def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def append_lines(path: Path, rows: Iterable[Mapping[str, Any]], *, is_synced: bool = True) -> None:
     """Append one JSON object a line, and fsync. What a full disk cut off is taken back.
 
-    A file that has another name elsewhere, as copies by hard links have, is first made one of its own.
+    Lines that are not synced survive a kill, and a loss of power after `sync_lines`. A file that has
+    another name elsewhere, as copies by hard links have, is first made one of its own.
     """
     data = "".join(strict_json(row) + "\n" for row in rows).encode()
     with name_in_errors(path):
@@ -185,7 +193,8 @@ def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             try:
                 while data:
                     data = data[file.write(data) or 0 :]
-                os.fsync(file.fileno())
+                if is_synced:
+                    os.fsync(file.fileno())
             except OSError:
                 os.ftruncate(file.fileno(), start)
                 raise

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.data.schema import Column, Schema, Table, present_values
+from calyx.data.schema import Schema, Table, mark_missing
 from calyx.inspection.labels import is_beyond
-from calyx.inspection.repeats import row_hashes
 from calyx.seeding import rng
 
 Values = NDArray[np.float64]
@@ -47,18 +46,20 @@ def near_copies(known: Table, judged: Table, schema: Schema) -> NearCopies | Non
     """
     if len(known) < _FEWEST_KNOWN or len(judged) < _FEWEST_JUDGED:
         return None
-    used = [i for i, c in enumerate(schema.columns) if _is_continuous(known.x[:, i], c)]
-    if not used:
+    used = _continuous(known.x, schema)
+    if not len(used):
         return None
     known = _some(known, MOST_CELLS // len(used), "known")
     judged = _some(judged, MOST_JUDGED, "judged")
     is_image = all(schema.columns[i].kind == "image" for i in used)
     near, distances = _neighbours(*_scale(known.x[:, used], judged.x[:, used], is_image))
-    alike = _others(judged, used)[:, None] == _others(known, used)[near]
     share = distances / np.maximum(distances[:, -1:], 1e-300)
+    is_copy = (distances > 0) & (share < max(NEAR))
+    known_rest, judged_rest = (np.delete(table.x, used, axis=1) for table in (known, judged))
+    is_copy = _agree(known_rest, judged_rest, near, is_copy)
     dimension = _CAUTION * min(_dimension(distances), len(used))
     for near_by in NEAR:
-        is_near = (distances > 0) & (share < near_by) & alike
+        is_near = is_copy & (share < near_by)
         count = int(is_near.any(axis=1).sum())
         by_chance = 1 - (1 - near_by**dimension) ** (NEIGHBOURS - 1)
         enough = count >= max(_FEWEST, _SHARE * len(judged))
@@ -67,17 +68,31 @@ def near_copies(known: Table, judged: Table, schema: Schema) -> NearCopies | Non
     return None
 
 
-def _is_continuous(values: Values, column: Column) -> bool:
-    """Whether a column has numbers that are rarely equal; of pixels, any that differ."""
-    if column.kind not in ("numeric", "image"):
-        return False
-    present = present_values(values, column)
-    if len(present) < (1 - _MOST_MISSING) * len(values):
-        return False
-    counts = np.unique(present, return_counts=True)[1]
-    if column.kind == "image":
-        return len(counts) > 1
-    return len(counts) > _FEWEST_VALUES and bool(counts.max() <= _MOST_EQUAL * len(values))
+def _continuous(x: Values, schema: Schema) -> NDArray[np.int64]:
+    """The columns of `x` [N, C] with numbers that are rarely equal; of pixels, any that differ."""
+    x, rows = mark_missing(x, schema), len(x)
+    is_used = np.isnan(x).sum(axis=0) <= _MOST_MISSING * rows
+    for group in schema.blocks(rows):
+        places = group.places
+        match group.first.kind:
+            case "image":
+                own = x[:, places]
+                is_used[places] &= np.fmin.reduce(own, axis=0) != np.fmax.reduce(own, axis=0)
+            case "numeric":
+                is_used[places] &= _is_continuous(np.ascontiguousarray(x[:, places].T))
+            case _:
+                is_used[places] = False
+    return np.flatnonzero(is_used)
+
+
+def _is_continuous(block: Values) -> NDArray[np.bool_]:
+    """Whether columns [k, N] have many different values, and none of them often; NaN is none."""
+    rows = block.shape[1]
+    ordered = np.sort(block, axis=1)  # NaN last
+    distinct = 1 + (ordered[:, 1:] > ordered[:, :-1]).sum(axis=1)
+    reach = int(_MOST_EQUAL * rows)  # equal ones stand beside each other: so far apart are too many
+    is_often = (ordered[:, reach:] == ordered[:, : rows - reach]).any(axis=1)
+    return np.asarray((distinct > _FEWEST_VALUES) & ~is_often)
 
 
 def _some(table: Table, most: int, which: str) -> Table:
@@ -115,10 +130,16 @@ def _neighbours(known: Values, judged: Values) -> tuple[NDArray[np.int64], Value
     return near, distances
 
 
-def _others(table: Table, used: list[int]) -> NDArray[np.uint64]:
-    """A number for what stands in each row's other columns, labels left out."""
-    rest = np.delete(table.x, used, axis=1)
-    return row_hashes(Table(rest, np.zeros(len(table))))
+def _agree(
+    known: Values, judged: Values, near: NDArray[np.int64], is_asked: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Of the pairs [J, K] that are asked about, those whose cells are all equal; so are two NaN."""
+    agree = np.zeros_like(is_asked)
+    for row in np.flatnonzero(is_asked.any(axis=1)):
+        own, other = judged[row], known[near[row, is_asked[row]]]
+        is_equal = (own == other) | (np.isnan(own) & np.isnan(other))
+        agree[row, is_asked[row]] = is_equal.all(axis=1)
+    return agree
 
 
 def _dimension(distances: Values) -> float:

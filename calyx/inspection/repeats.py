@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.data.row_hashes import Hashes
 from calyx.data.schema import Table
 from calyx.inspection.finding import LocalFinding, Severity
 from calyx.seeding import rng
@@ -16,15 +17,6 @@ from calyx.words.sentences import say_rows
 _CHANCE = 0.001  # a count this unlikely is none of chance
 _MIN_COLUMNS = 5  # below, rows that agree in all but one column say nothing
 _MAX_CELLS = 20_000_000  # of a table whose near repeats are looked for: seconds
-
-_CELLS_AT_ONCE = 100_000  # a call of NumPy takes longer than a few cells do
-_MIXING = (
-    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
-    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
-    (np.uint64(31), None),
-)
-
-Hashes = NDArray[np.uint64]
 
 
 def repeat_findings(table: Table) -> Iterator[LocalFinding]:
@@ -51,35 +43,6 @@ def repeat_findings(table: Table) -> Iterator[LocalFinding]:
     if near and _is_beyond(near, pairs * np.exp(logs.sum() - logs).sum()):
         message = f"{say_rows(near, 'differs', 'differ')} from another in one column only."
         yield LocalFinding("near-duplicates", "info", None, near, message)
-
-
-def row_hashes(table: Table) -> Hashes:
-    """A number [N] for each row with its label: equal rows have equal ones.
-
-    Others differ, but for one pair in 2^64: in ten million rows, a chance of three in a million.
-    To sort whole rows instead takes several times as long. The mixing is splitmix64's. Source: Steele, Lea
-    and Flood 2014, Fast splittable pseudorandom number generators.
-    """
-    total = np.zeros(len(table), dtype=np.uint64)
-    shifted = np.empty_like(total)
-    for bits in _bits(table):
-        total += bits
-        for shift, factor in _MIXING:
-            np.right_shift(total, shift, out=shifted)
-            total ^= shifted
-            if factor is not None:
-                total *= factor
-    return total
-
-
-def _bits(table: Table) -> Iterator[Hashes]:
-    """The cells [N] of each column and of the label as numbers, each made odd by a constant."""
-    at_once = max(1, _CELLS_AT_ONCE // max(1, len(table)))
-    cells = table.x.T
-    for block in (*(cells[i : i + at_once] for i in range(0, len(cells), at_once)), table.y[None]):
-        # Adding zero makes -0 the same as 0, and all missing values are one.
-        values = np.where(np.isnan(block), np.nan, block) + 0.0
-        yield from np.ascontiguousarray(values).view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
 
 
 def _near(hashes: Hashes, whole: Hashes) -> int:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from calyx.data.schema import Part
 from calyx.model.calibration import reliability
 from calyx.model.details import RELIABILITY_BINS, confusion_matrix
+from calyx.model.layers import seeded
 from calyx.model.metrics import Evaluation
-from calyx.seeding import global_scope
 from calyx.vector.exact import FLOAT_STEPS, SQUARE_STEPS, exact_square_sum, exact_sum, to_cell
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ def loss_of(output: "Tensor", y: "Tensor", reduction: str = "mean") -> "Tensor":
     return functional.cross_entropy(output, y, reduction=reduction)
 
 
-@global_scope(0, "evaluation")  # a model that draws is judged by the same draws each time
 def evaluate(
     model: "nn.Module", part: Part, device: "torch.device", *, is_test: bool = False
 ) -> Evaluation:
@@ -47,7 +46,8 @@ def evaluate(
 
     batches = []
     model.eval()
-    with torch.no_grad():
+    # A model that draws is judged by the same draws each time.
+    with torch.no_grad(), seeded(model, 0, "evaluation"):
         for start in range(0, len(part), BATCH_ROWS):
             # A copy: a model may write into its input, and these rows are judged again.
             x = torch.tensor(part.x[start : start + BATCH_ROWS], device=device)

@@ -34,7 +34,9 @@ from calyx.model.weights import (
     save_weights,
 )
 from calyx.preprocessing.config import Constants, PreprocessingConfig
-from calyx.preprocessing.fitting import ColumnFit, Fitted, apply, fit_by_config, num_inputs
+from calyx.preprocessing.constants import fit_by_config
+from calyx.preprocessing.fitted import ColumnFit, Fitted, fitted_of
+from calyx.preprocessing.fitting import apply, num_inputs
 from calyx.preprocessing.imputation import constant_fill, unknown_category
 from calyx.seeding import global_scope
 from calyx.tasks.registry import load_task, own_section
@@ -231,7 +233,7 @@ def _fit_of(schema: Schema, cfg: PreprocessingConfig) -> Fitted | None:
         return fit_by_config(schema, cfg)
     if cfg.scaling != "none" or cfg.outliers != "keep":
         return None
-    return Fitted(schema, cfg, tuple(_fit_nothing(column, cfg) for column in schema.columns))
+    return fitted_of(schema, cfg, (_fit_nothing(column, cfg) for column in schema.columns))
 
 
 def _fit_nothing(column: Column, cfg: PreprocessingConfig) -> ColumnFit:

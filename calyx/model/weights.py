@@ -118,7 +118,8 @@ def apply_update(
 ) -> Weights:
     """`weights` + `update`, rounded once to each tensor's own type; other tensors unchanged."""
     return {
-        k: (v.astype(np.float64) + update[k]).astype(v.dtype) if k in update else v
+        # Added in float64 and rounded on its way out, piece by piece: no copies in float64.
+        k: np.add(v, update[k], out=np.empty_like(v), casting="same_kind") if k in update else v
         for k, v in weights.items()
     }
 
@@ -128,12 +129,17 @@ def save_weights(path: Path, weights: Mapping[str, Array], description: str | No
 
     Its metadata are a `description` of the weights, or there are none.
     """
+    data = to_bytes(weights, description)
+    write_atomically(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def to_bytes(weights: Mapping[str, Array], description: str | None = None) -> bytes:
+    """A safetensors file's bytes, as `save_weights` writes them."""
     from safetensors.numpy import save
 
     metadata = None if description is None else {_DESCRIPTION: description}
-    data = save({k: np.asarray(v, order="C") for k, v in weights.items()}, metadata)
-    write_atomically(path, data)
-    return hashlib.sha256(data).hexdigest()
+    return save({k: np.asarray(v, order="C") for k, v in weights.items()}, metadata)
 
 
 def load_weights(path: Path, order: list[str] | None = None) -> Weights:

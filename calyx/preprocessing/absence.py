@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Column, Table, present_values
-from calyx.preprocessing.fitting import NOISE, Fitted
+from calyx.preprocessing.fitted import Fitted
 from calyx.preprocessing.imputation import unknown_category
+from calyx.preprocessing.spread import NOISE
 
 NO_CATEGORY = {"categorical": "no category (zeros)", "ordinal": "the middle of its ranks"}
 _NUMBERS = {
@@ -28,12 +29,12 @@ def stand_in(fitted: Fitted, place: int, train: Table) -> str | None:
 
     `train` are the rows that it was fitted on. None also before all clients' constants are known.
     """
-    column, learnt, cfg = fitted.schema.columns[place], fitted.columns[place], fitted.cfg
-    if np.isnan(learnt.fill) or (cfg.is_federated and cfg.fitted is None):
+    column, fill, cfg = fitted.schema.columns[place], float(fitted.fill[place]), fitted.cfg
+    if np.isnan(fill) or (cfg.is_federated and cfg.fitted is None):
         return None
     if column.categories:
-        is_one = learnt.fill in column.categories and learnt.fill != unknown_category(column)
-        word = f"{column.word(learnt.fill)}, the most frequent one" if is_one else ""
+        is_one = fill in column.categories and fill != unknown_category(column)
+        word = f"{column.word(fill)}, the most frequent one" if is_one else ""
         return word or NO_CATEGORY[column.kind]
     if cfg.is_federated:
         return "the same number at all clients"
@@ -50,11 +51,10 @@ def unread(fitted: Fitted, x: NDArray[np.float64]) -> Iterator[tuple[Column, int
     The training part had no two different values, and the schema declares no range: nothing tells how
     much a difference means, so that all are read as one.
     """
-    for i, (column, learnt) in enumerate(zip(fitted.schema.columns, fitted.columns, strict=True)):
-        if np.isfinite(learnt.scale):
-            continue
-        off = np.abs(present_values(x[:, i], column) - learnt.mean)
-        count = int((off > NOISE * abs(learnt.mean)).sum())
+    for i in np.flatnonzero(~np.isfinite(fitted.scale)).tolist():
+        column, mean = fitted.schema.columns[i], float(fitted.mean[i])
+        off = np.abs(present_values(x[:, i], column) - mean)
+        count = int((off > NOISE * abs(mean)).sum())
         if count:
             yield column, count
 

@@ -18,13 +18,10 @@ from calyx.findings.finding import AuditFinding
 from calyx.findings.numbers import Numbers
 from calyx.preprocessing.absence import NO_CATEGORY
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import (
-    LEAST_SCALE,
-    ColumnFit,
-    Fitted,
-    outlier_bounds,
-)
+from calyx.preprocessing.constants import LEAST_SCALE
+from calyx.preprocessing.fitted import ColumnFit, Fitted, fitted_of
 from calyx.preprocessing.imputation import constant_fill, unknown_category
+from calyx.preprocessing.spread import outlier_bounds
 from calyx.words.sentences import join_names
 
 SHOWN = 4  # names in one sentence
@@ -83,7 +80,7 @@ def check_given(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> N
 
 def fit_sums(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> Fitted:
     """What `fit` would learn from all clients' training rows in one place, as far as it is told."""
-    return Fitted(schema, cfg, tuple(fit for fit, _ in _fits(figures, schema, cfg)))
+    return fitted_of(schema, cfg, (fit for fit, _ in _fits(figures, schema, cfg)))
 
 
 def shortcomings(figures: Figures, schema: Schema, cfg: PreprocessingConfig) -> list[str]:

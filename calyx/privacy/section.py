@@ -87,12 +87,12 @@ def guarantee(privacy: PrivacyConfig, roster: int, group: int) -> str:
     )
 
 
-def weaknesses(privacy: PrivacyConfig, roster: int) -> list[str]:
-    """What was written by hand that asks for less than `calyx-secagg/1` does by itself (§4)."""
+def weaknesses(privacy: PrivacyConfig, roster: int, *, is_simulated: bool = False) -> list[str]:
+    """What asks for less than `calyx-secagg/1` does by itself (§4), in sentences."""
     if not privacy.is_encrypted:
         return []
     sentences = [
-        f"privacy.{key}={value} is below the protocol's own {usual}"
+        f"privacy.{key}={value} is below the protocol's own {usual}; it was written by hand."
         for key, value, usual in (
             ("n_min", privacy.n_min, USUAL_N_MIN),
             ("h_min", privacy.h_min, USUAL_H_MIN),
@@ -101,8 +101,29 @@ def weaknesses(privacy: PrivacyConfig, roster: int) -> list[str]:
         if value is not None and value < usual
     ]
     if privacy.sampling == "trusted":
-        sentences.append("privacy.sampling=trusted believes the server to draw cohorts at random")
+        sentences.append(_trust(privacy, roster, is_simulated=is_simulated))
     return sentences
+
+
+def _trust(privacy: PrivacyConfig, roster: int, *, is_simulated: bool) -> str:
+    believed = "privacy.sampling=trusted believes the server to draw cohorts at random"
+    if not is_simulated:
+        return f"{believed}; it was written by hand."
+    least = smallest_sound_group(replace(privacy, sampling="adversarial"), roster)
+    return (
+        f"{believed}, as this simulation does for itself; sites that believe no server, as they do by "
+        f"default, need {least} clients in a sum."
+    )
+
+
+def default_sampling(privacy: PrivacyConfig, roster: int, group: int) -> Sampling:
+    """What `privacy.sampling` of null is in a simulation whose smallest sum is over `group` of `roster`.
+
+    adversarial, where such a sum is possible then; trusted where it is only so. See docs/decisions/0077.
+    """
+    options: tuple[Sampling, Sampling] = ("adversarial", "trusted")
+    sound = (o for o in options if is_sound(replace(privacy, sampling=o), roster, group))
+    return next(sound, "adversarial")
 
 
 def smallest_sound_group(privacy: PrivacyConfig, roster: int) -> int:

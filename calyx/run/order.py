@@ -8,7 +8,8 @@ a strategy) is not in it. See docs/decisions/0014.
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue
 
@@ -22,6 +23,9 @@ from calyx.config.section import (
 )
 from calyx.errors import ConfigError
 from calyx.vector.weighing import LARGEST_W_MAX
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 MAX_MEMBERS = 4096  # names that an order lists by group; a larger roster is a simulation's
 MAX_ORDER_BYTES = 4 * 2**20  # a roster of some 100,000 names; more is refused unread
@@ -154,7 +158,7 @@ def run_digest(run: Mapping[str, Any]) -> str:
     A resume compares it: engine, hardware, folders and the choice of baselines may change. What
     preprocessing=auto comes to follows from the rest, and counts as it is written.
     """
-    server = ("cohort_size", "min_replies", "evaluate", "stopping", "cv")
+    server = ("cohort_size", "census_size", "min_replies", "evaluate", "stopping", "cv")
     return digest(
         travelling(run) | {"server": run["strategy"]["server"]} | {k: run[k] for k in server}
     )
@@ -162,9 +166,14 @@ def run_digest(run: Mapping[str, Any]) -> str:
 
 def to_json(order: Order) -> str:
     """The canonical JSON of an order."""
+    return canonical_json(_adapter().dump_python(order, mode="json"))
+
+
+@cache
+def _adapter() -> "TypeAdapter[Order]":
     from pydantic import TypeAdapter
 
-    return canonical_json(TypeAdapter(Order).dump_python(order, mode="json"))
+    return TypeAdapter(Order)
 
 
 def from_json(text: str) -> Order:

@@ -5,9 +5,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from calyx.secagg.encoding import hash_of, rows_from_bytes, rows_to_bytes
-from calyx.secagg.keys import KEY_BYTES, SIGNATURE_BYTES, sign, verify
+from calyx.secagg.encoding import enc, hash_of, rows_from_bytes, rows_to_bytes
+from calyx.secagg.keys import KEY_BYTES, SIGNATURE_BYTES, Identity, Pairs, verify
 
 ADVERTISEMENT_BYTES = 3 * KEY_BYTES
 SIGNED_BYTES = ADVERTISEMENT_BYTES + SIGNATURE_BYTES
@@ -32,14 +33,47 @@ class Advertisement:
         return self.body + self.signature
 
 
+@dataclass(frozen=True, eq=False)
+class Gathering:
+    """U0 of a context, and what of it all its members encode alike."""
+
+    ctx: bytes
+    advertised: Mapping[int, Advertisement]  # ascending
+
+    @property
+    def n(self) -> int:
+        """|U0|."""
+        return len(self.advertised)
+
+    @cached_property
+    def root(self) -> bytes:
+        """H("root", …), 32 bytes."""
+        return root_of(self.ctx, self.advertised)
+
+    @cached_property
+    def share_pairs(self) -> Pairs:
+        """Of the keys that seal shares."""
+        return Pairs({u: adv.share_public for u, adv in self.advertised.items()}, self.root)
+
+    @cached_property
+    def mask_pairs(self) -> Pairs:
+        """Of the keys that agree on masks."""
+        return Pairs({u: adv.mask_public for u, adv in self.advertised.items()}, self.root)
+
+    @cached_property
+    def bound(self) -> bytes:
+        """enc(ctx, root)."""
+        return enc(self.ctx, self.root)
+
+
 def commit(ctx: bytes, seed: bytes) -> bytes:
     """com = H("com", ctx, b)."""
     return hash_of("com", ctx, seed)
 
 
-def make(identity: bytes, ctx: bytes, u: int, body: bytes) -> Advertisement:
+def make(identity: Identity, ctx: bytes, u: int, body: bytes) -> Advertisement:
     """Sign adv with this client's identity key."""
-    return _parse(body + sign(identity, "adv", ctx, u, body))
+    return _parse(body + identity.sign("adv", ctx, u, body))
 
 
 def read(data: bytes, ctx: bytes, u: int, key: bytes) -> Advertisement | None:

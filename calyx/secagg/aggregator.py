@@ -20,9 +20,9 @@ from calyx.secagg.keys import (
     KEY_BYTES,
     SIGNATURE_BYTES,
     Agreement,
+    Pairs,
     expand,
     mask_key,
-    pair_of,
     public_of,
     self_mask_key,
     verify,
@@ -123,8 +123,7 @@ class Aggregator:
 
     def take_consents(self, replies: Bodies) -> dict[int, bytes]:
         """Gather Q signatures on U2; stage 4's requests to those who signed."""
-        agreed = set_hash(self.summed)
-        signed = []
+        agreed, signed = set_hash(self.summed), []
         for u, signature in _of(self.summed, replies):
             if verify(self.roster.key(u), signature, "u2", self.ctx, self.root, agreed):
                 signed.append((u, signature))
@@ -148,7 +147,9 @@ class Aggregator:
         t = self.rules.threshold(self.n)
         if len(held) < t:
             raise GroupFailed(4, f"{len(held)} clients revealed their shares, and {t} must")
-        masks = [mask for v in self.shared for mask in self._masks_of(v, held)]
+        publics = {u: adv.mask_public for u, adv in self.advertised.items()}
+        pairs = Pairs(publics, self.root)
+        masks = [mask for v in self.shared for mask in self._masks_of(v, held, pairs)]
         if self._total is None:
             raise RuntimeError("no vectors were taken")
         return apply_masks(self._total, masks, self.rules.modulus_bits)
@@ -165,19 +166,18 @@ class Aggregator:
         if count < needed:
             raise GroupFailed(stage, f"{count} clients are left, and {needed} are needed")
 
-    def _masks_of(self, v: int, held: dict[int, dict[int, bytes]]) -> list[Mask]:
+    def _masks_of(self, v: int, held: dict[int, dict[int, bytes]], pairs: Pairs) -> list[Mask]:
         """What undoes the masks that client `v` left in the sum."""
         length = self.rules.mask_key_bytes
         secret = self._secret(v, {u: rows[v] for u, rows in held.items()})
         if v in self.summed:
             prk, info = self_mask_key(secret, self.ctx, v, self.root)
             return [Mask(expand(prk, info, length), is_added=False)]
-        mine = (v, self.advertised[v].mask_public)
-        agreement, undoing = Agreement(secret, self.ctx), []
+        agreement = Agreement(secret, self.advertised[v].mask_public, self.ctx)
+        undoing = []
         for u in self.summed:
-            other = self.advertised[u].mask_public
-            pair = pair_of(mine, (u, other), self.root)
-            key = mask_key(agreement.with_public(other), pair, length)
+            prk = agreement.with_public(self.advertised[u].mask_public)
+            key = mask_key(prk, pairs.of(u, v), length)
             undoing.append(Mask(key, is_added=v < u))  # `u` added it where u < v
         return undoing
 
@@ -240,7 +240,7 @@ def named_liars(blames: list[Blame], colluders: int) -> dict[int, int]:
 
 def _of(asked: Collection[int], replies: Bodies) -> list[tuple[int, bytes]]:
     """The replies of those who were asked, ascending: who fell behind cannot come back (§5)."""
-    return sorted((u, data) for u, data in replies.items() if u in asked)
+    return [(u, replies[u]) for u in sorted(asked) if u in replies]
 
 
 def _key_bytes(secret: int) -> bytes:

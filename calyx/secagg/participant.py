@@ -9,20 +9,20 @@ See docs/decisions/0011.
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from calyx.secagg import advertisement
+from calyx.secagg.advertisement import Gathering
 from calyx.secagg.encoding import rows_from_bytes, rows_to_bytes, set_hash
 from calyx.secagg.keys import (
     KEY_BYTES,
     SIGNATURE_BYTES,
+    Identity,
     expand,
-    identity_of,
     mask_key,
-    pair_of,
     public_of,
     self_mask_key,
-    sign,
     verify,
 )
 from calyx.secagg.masking import Mask, apply_masks
@@ -31,14 +31,7 @@ from calyx.secagg.roster import Roster
 from calyx.secagg.rules import MAX_GROUP
 from calyx.secagg.session import Session
 from calyx.secagg.shamir import SHARE_BYTES, Entropy
-from calyx.secagg.sharing import (
-    MASK_KEY,
-    SEALED_BYTES,
-    agree_with,
-    deal_shares,
-    open_shares,
-    seal_shares,
-)
+from calyx.secagg.sharing import SEALED_BYTES, agree_with, deal_shares, open_shares, seal_shares
 from calyx.vector.quantise import Residues, pack, unpack
 
 T = TypeVar("T")
@@ -55,7 +48,12 @@ class Member:
     @property
     def owns_its_key(self) -> bool:
         """Whether the roster holds the public half of this identity at this index."""
-        return identity_of(self.identity) == self.roster.key(self.u)
+        return self.signer.public == self.roster.key(self.u)
+
+    @cached_property
+    def signer(self) -> Identity:
+        """Its identity, read once."""
+        return Identity(self.identity)
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,9 @@ def begin(member: Member, session: Session, vector: Residues, entropy: Entropy) 
     session.vector = pack(vector, session.rules.modulus_bits)
     commitment = advertisement.commit(session.ctx, session.seed)
     body = public_of(session.share_private) + public_of(session.mask_private) + commitment
-    own = advertisement.make(member.identity, session.ctx, session.u, body)
-    session.advertisements = {session.u: own.to_bytes()}
-    return own.to_bytes()
+    own = advertisement.make(member.signer, session.ctx, session.u, body)
+    session.advertisement = own.to_bytes()
+    return session.advertisement
 
 
 def answer(member: Member, session: Session, call: Call) -> bytes:
@@ -116,33 +114,44 @@ def abandon(member: Member, session: Session) -> bytes:
     session.erase()
     if not session.root:
         raise Refusal(RefusalCode.WRONG_STAGE, "There is no sum to abandon: nothing was shared.")
-    return sign(member.identity, "abandon", session.ctx, session.root)
+    return member.signer.sign("abandon", session.ctx, session.root)
 
 
 def _share(member: Member, session: Session, call: Call) -> bytes:
     """Stage 1: check U0, then deal b and s_sk to it (fig. 4, round 1)."""
-    advertised = _check_cohort(member, session, call.body)
-    session.members = tuple(sorted(advertised))
-    session.root = advertisement.root_of(session.ctx, advertised)
-    session.advertisements = {v: a.to_bytes() for v, a in advertised.items()}
-    sealed = seal_shares(session, deal_shares(session, call.entropy))
+    gathering = _check_cohort(member, session, call.body)
+    session.members, session.root = tuple(gathering.advertised), gathering.root
+    session.gathered = call.body
+    sealed = seal_shares(session, gathering, deal_shares(session, call.entropy))
     session.share_private = b""
     return rows_to_bytes(sealed.items())
 
 
-def _check_cohort(
-    member: Member, session: Session, body: bytes
-) -> dict[int, advertisement.Advertisement]:
+def _check_cohort(member: Member, session: Session, body: bytes) -> Gathering:
     rows = _rows(lambda: advertisement.rows_of(body), RefusalCode.UNKNOWN_CLIENT)
-    if rows.get(session.u) != session.advertisements[session.u]:
+    if rows.get(session.u) != session.advertisement:
         raise Refusal(
             RefusalCode.OWN_ADVERTISEMENT, "Its own advertisement is missing or was altered."
         )
-    advertised = {}
-    for v, data in rows.items():
-        if v not in session.group:
+    gathering = _gather(body, session.ctx, session.group, member.roster)
+    n, rules = gathering.n, session.rules
+    if n < rules.smallest_sum(n):
+        raise Refusal(
+            RefusalCode.TOO_FEW_CLIENTS, f"{n} clients are fewer than {rules.smallest_sum(n)}."
+        )
+    if n > min(rules.n_max, MAX_GROUP):
+        raise Refusal(RefusalCode.TOO_MANY_CLIENTS, f"{n} clients are more than {rules.n_max}.")
+    return gathering
+
+
+@lru_cache(maxsize=8)  # it is asked for at two stages, and by all clients of a process
+def _gather(body: bytes, ctx: bytes, group: tuple[int, ...], roster: Roster) -> Gathering:
+    """U0 of stage 1's request: of this group, signed, each key used once. Raises Refusal."""
+    advertised, may_be = {}, set(group)
+    for v, data in sorted(advertisement.rows_of(body).items()):
+        if v not in may_be:
             raise Refusal(RefusalCode.UNKNOWN_CLIENT, f"Client {v} is not of this group.", v)
-        read = advertisement.read(data, session.ctx, v, member.roster.key(v))
+        read = advertisement.read(data, ctx, v, roster.key(v))
         if read is None:
             raise Refusal(
                 RefusalCode.BAD_SIGNATURE,
@@ -152,52 +161,45 @@ def _check_cohort(
         advertised[v] = read
     if advertisement.has_repeats(advertised):
         raise Refusal(RefusalCode.REPEATED_KEY, "Two advertisements share a key.")
-    n, rules = len(advertised), session.rules
-    if n < rules.smallest_sum(n):
-        raise Refusal(
-            RefusalCode.TOO_FEW_CLIENTS, f"{n} clients are fewer than {rules.smallest_sum(n)}."
-        )
-    if n > min(rules.n_max, MAX_GROUP):
-        raise Refusal(RefusalCode.TOO_MANY_CLIENTS, f"{n} clients are more than {rules.n_max}.")
-    return advertised
+    return Gathering(ctx, advertised)
 
 
 def _mask(member: Member, session: Session, call: Call) -> bytes:
     """Stage 2: open every share now, make the tombstone, mask, forget (fig. 4, round 2)."""
     rows = dict(_rows(lambda: rows_from_bytes(call.body, SEALED_BYTES), RefusalCode.BAD_INBOX))
+    gathering = _gather(session.gathered, session.ctx, session.group, member.roster)
     for v, sealed in rows.items():
-        if v == session.u or v not in session.members:
+        if v == session.u or v not in gathering.advertised:
             raise Refusal(
                 RefusalCode.BAD_INBOX, f"The inbox holds shares of {v}, which is no peer."
             )
-        session.held[v] = open_shares(session, v, sealed)
+        session.held[v] = open_shares(session, gathering, v, sealed)
     least = session.rules.smallest_sum(len(session.members))
     if len(rows) + 1 < least:
         raise Refusal(
             RefusalCode.TOO_FEW_SHARES,
             f"{len(rows)} clients have shared; with itself at least {least} are needed.",
         )
-    bits, masks = session.rules.modulus_bits, _masks(session)
+    bits, masks = session.rules.modulus_bits, _masks(session, gathering)
     call.commit()
     masked = apply_masks(unpack(session.vector, bits), masks, bits)
     y = pack(masked, bits)
     session.mask_private = session.seed = session.vector = b""
-    session.channels, session.advertisements = {}, {}
-    return y + sign(
-        member.identity, "y", session.ctx, session.root, session.u, hashlib.sha256(y).digest()
-    )
+    session.channels, session.advertisement, session.gathered = {}, b"", b""
+    digest = hashlib.sha256(y).digest()
+    return y + member.signer.sign("y", session.ctx, session.root, session.u, digest)
 
 
-def _masks(session: Session) -> list[Mask]:
+def _masks(session: Session, gathering: Gathering) -> list[Mask]:
     """PRG(b_u), and PRG(s_uv) of each peer, added where u < v (Bonawitz et al. 2017, §4.1)."""
     u, length = session.u, session.rules.mask_key_bytes
     prk, info = self_mask_key(session.seed, session.ctx, u, session.root)
     masks = [Mask(expand(prk, info, length), is_added=True)]
-    publics = {v: a[MASK_KEY] for v, a in session.advertisements.items()}
-    agreed = agree_with(session, session.mask_private, MASK_KEY, session.held)
+    publics = {v: adv.mask_public for v, adv in gathering.advertised.items()}
+    agreed = agree_with(session, session.mask_private, publics, session.held)
     for v, prk in agreed.items():
-        pair = pair_of((u, publics[u]), (v, publics[v]), session.root)
-        masks.append(Mask(mask_key(prk, pair, length), is_added=u < v))
+        key = mask_key(prk, gathering.mask_pairs.of(u, v), length)
+        masks.append(Mask(key, is_added=u < v))
     return masks
 
 
@@ -219,7 +221,7 @@ def _consent(member: Member, session: Session, call: Call) -> bytes:
             RefusalCode.SUM_TOO_SMALL, f"The sum is over {len(summed)} clients, not {least}."
         )
     session.signed_sum = tuple(sorted(summed))
-    return sign(member.identity, "u2", session.ctx, session.root, set_hash(summed))
+    return member.signer.sign("u2", session.ctx, session.root, set_hash(summed))
 
 
 def _reveal(member: Member, session: Session, call: Call) -> bytes:
@@ -227,13 +229,10 @@ def _reveal(member: Member, session: Session, call: Call) -> bytes:
     agreed, body = call.body[:KEY_BYTES], call.body[KEY_BYTES:]
     if agreed != set_hash(session.signed_sum):
         raise Refusal(RefusalCode.SUM_CHANGED, "The sum is not the one that this client signed.")
-    rows = _rows(lambda: rows_from_bytes(body, SIGNATURE_BYTES), RefusalCode.TOO_FEW_SIGNATURES)
-    signed = {
-        v
-        for v, signature in rows
-        if v in session.signed_sum
-        and verify(member.roster.key(v), signature, "u2", session.ctx, session.root, agreed)
-    }
+    signed = _rows(
+        lambda: _signers(body, session.ctx, session.root, session.signed_sum, roster=member.roster),
+        RefusalCode.TOO_FEW_SIGNATURES,
+    )
     needed = session.rules.threshold(len(session.members))
     if len(signed) < needed:
         raise Refusal(
@@ -247,6 +246,19 @@ def _reveal(member: Member, session: Session, call: Call) -> bytes:
     session.erase()
     session.stage = 4  # `answer` counts on
     return rows_to_bytes(sorted(shares.items()))
+
+
+@lru_cache(maxsize=8)  # by all clients of a process
+def _signers(
+    table: bytes, ctx: bytes, root: bytes, summed: tuple[int, ...], *, roster: Roster
+) -> frozenset[int]:
+    """Distinct members of U2 of which `table` holds a signature on it. Raises ValueError."""
+    agreed = set_hash(summed)
+    return frozenset(
+        v
+        for v, signature in rows_from_bytes(table, SIGNATURE_BYTES)
+        if v in summed and verify(roster.key(v), signature, "u2", ctx, root, agreed)
+    )
 
 
 _STAGES: Mapping[int, Callable[[Member, Session, Call], bytes]] = {

@@ -38,6 +38,10 @@ class Roster:
         """u of each name."""
         return {name: u for u, (name, _) in enumerate(self.clients)}
 
+    def __hash__(self) -> int:
+        """By its digest, which is computed once: what is verified against it is cached by it."""
+        return hash(self.digest)
+
     def __len__(self) -> int:
         """Number of clients."""
         return len(self.clients)

@@ -30,12 +30,13 @@ class Session:
     has_revealed: bool = False
     last_request: bytes = b""  # SHA-256 of what was answered last, and the answer
     last_reply: bytes = b""
+    advertisement: bytes = b""  # its own, as it was sent
+    gathered: bytes = b""  # stage 1's request, the advertisements of U0
     # Secrets
     share_private: bytes = b""  # c
     mask_private: bytes = b""  # s
     seed: bytes = b""  # b
     vector: bytes = b""  # x, packed; gone once it is masked
-    advertisements: dict[int, bytes] = field(default_factory=dict)  # public, but needed as long
     channels: dict[int, bytes] = field(default_factory=dict)  # prk of c with each other client
     own_share: bytes = b""  # of b
     held: dict[int, bytes] = field(default_factory=dict)  # dealer → both shares, 66 bytes
@@ -44,7 +45,8 @@ class Session:
         """Forget every secret; ctx, root and what was signed remain, as a tombstone needs them."""
         self.share_private = self.mask_private = self.seed = self.vector = b""
         self.own_share = self.last_request = self.last_reply = b""
-        self.advertisements, self.channels, self.held = {}, {}, {}
+        self.advertisement = self.gathered = b""
+        self.channels, self.held = {}, {}
         self.stage = 5
 
     def to_bytes(self) -> bytes:

@@ -41,8 +41,8 @@ def evaluate(polynomial: Polynomial, x: int) -> int:
     """The polynomial's value at x (Horner)."""
     value = 0
     for coefficient in reversed(polynomial):
-        value = (value * x + coefficient) % P
-    return value
+        value = value * x + coefficient  # x is small: one reduction at the end costs less than all
+    return value % P
 
 
 def combine(shares: Mapping[int, int], threshold: int) -> int:

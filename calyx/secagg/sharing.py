@@ -5,14 +5,13 @@ Source: Bonawitz et al. 2017, fig. 4, round 1. A channel is the prk of X25519(c_
 
 from collections.abc import Iterable, Mapping
 
-from calyx.secagg.encoding import enc
-from calyx.secagg.keys import KEY_BYTES, TAG_BYTES, Agreement, pair_of, seal, share_key, unseal
+from calyx.secagg.advertisement import Gathering
+from calyx.secagg.keys import TAG_BYTES, Agreement, seal, share_key, unseal
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.session import Session
 from calyx.secagg.shamir import SHARE_BYTES, Entropy, P, deal
 
 SEALED_BYTES = 2 * SHARE_BYTES + TAG_BYTES
-SHARE_KEY, MASK_KEY = slice(0, KEY_BYTES), slice(KEY_BYTES, 2 * KEY_BYTES)  # in an advertisement
 
 
 def deal_shares(session: Session, entropy: Entropy) -> dict[int, bytes]:
@@ -27,23 +26,29 @@ def deal_shares(session: Session, entropy: Entropy) -> dict[int, bytes]:
     return {v: seeds[v] + keys[v] for v in others}
 
 
-def seal_shares(session: Session, dealt: Mapping[int, bytes]) -> dict[int, bytes]:
+def seal_shares(
+    session: Session, gathering: Gathering, dealt: Mapping[int, bytes]
+) -> dict[int, bytes]:
     """For each receiver its one ciphertext, 82 bytes; channels are kept for what comes back.
 
     Raises Refusal for a public key that agrees on nothing.
     """
-    session.channels = agree_with(session, session.share_private, SHARE_KEY, dealt)
-    sealed = {}
+    publics = {v: adv.share_public for v, adv in gathering.advertised.items()}
+    session.channels = agree_with(session, session.share_private, publics, dealt)
+    u, pairs, sealed = session.u, gathering.share_pairs, {}
     for v, both in dealt.items():
-        key, bound = _bound_key(session, session.u, v)
-        sealed[v] = seal(key, both, bound)
+        direction = pairs.direction(u, v)
+        key = share_key(session.channels[v], pairs.of(u, v), direction)
+        sealed[v] = seal(key, both, gathering.bound + direction)
     return sealed
 
 
-def open_shares(session: Session, sender: int, sealed: bytes) -> bytes:
+def open_shares(session: Session, gathering: Gathering, sender: int, sealed: bytes) -> bytes:
     """Both shares that `sender` dealt to this client, 66 bytes. Raises Refusal, accusing the sender."""
-    key, bound = _bound_key(session, sender, session.u)
-    both = unseal(key, sealed, bound)
+    pairs = gathering.share_pairs
+    direction = pairs.direction(sender, session.u)
+    key = share_key(session.channels[sender], pairs.of(sender, session.u), direction)
+    both = unseal(key, sealed, gathering.bound + direction)
     if both is None or len(both) != 2 * SHARE_BYTES:
         raise Refusal(
             RefusalCode.SEALED_SHARE, f"The shares from client {sender} do not open.", sender
@@ -57,13 +62,13 @@ def open_shares(session: Session, sender: int, sealed: bytes) -> bytes:
 
 
 def agree_with(
-    session: Session, private: bytes, which: slice, others: Iterable[int]
+    session: Session, private: bytes, publics: Mapping[int, bytes], others: Iterable[int]
 ) -> dict[int, bytes]:
-    """prk with each other client's c_pub or s_pub (`which` = SHARE_KEY or MASK_KEY). Raises Refusal."""
-    agreement, agreed = Agreement(private, session.ctx), {}
+    """prk with each of `others`, where `publics` are c_pub or s_pub of all of U0. Raises Refusal."""
+    agreement, agreed = Agreement(private, publics[session.u], session.ctx), {}
     for v in others:
         try:
-            agreed[v] = agreement.with_public(session.advertisements[v][which])
+            agreed[v] = agreement.with_public(publics[v])
         except ValueError:
             raise Refusal(
                 RefusalCode.REPEATED_KEY, f"Client {v} has a key that agrees on nothing.", v
@@ -76,12 +81,3 @@ def _deal(secret: bytes, t: int, holders: list[int], entropy: Entropy) -> dict[i
     shares = deal(int.from_bytes(secret, "little"), t, points, entropy)
     encoded = [share.to_bytes(SHARE_BYTES, "little") for share in shares]
     return dict(zip(holders, encoded, strict=True))
-
-
-def _bound_key(session: Session, sender: int, receiver: int) -> tuple[bytes, bytes]:
-    """Key and bound data of the one ciphertext from `sender` to `receiver`."""
-    other = receiver if sender == session.u else sender
-    publics = {v: session.advertisements[v][SHARE_KEY] for v in (sender, receiver)}
-    pair = pair_of((sender, publics[sender]), (receiver, publics[receiver]), session.root)
-    bound = enc(session.ctx, session.root, sender, receiver)
-    return share_key(session.channels[other], pair, sender, receiver), bound

@@ -17,15 +17,17 @@ from calyx.model.metrics import Counts, Over, counts_of, figures, metric_name
 from calyx.model.training_config import EarlyStopping, TrainingConfig
 from calyx.model.weights import initial_model
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import Fitted, fit
+from calyx.preprocessing.fitted import Fitted
+from calyx.preprocessing.fitting import fit
 from calyx.questions.segments import over_of
 from calyx.run.order import Terms
 from calyx.run.summary import BaselineScores
-from calyx.simulation.planning import Plan
+from calyx.simulation.planning import Plan, site_of
 from calyx.simulation.progress import Progress, silent
 from calyx.simulation.workers import Done, Job, Result, WorkerPool, tell
 from calyx.tasks.causes import cause_of
 from client.config import Site
+from client.failures import ClientFailure
 from client.learning.training import LocalJob, train
 from client.rows.data import ClientData, prepare_rows, task_of, to_part
 from client.rows.splitting import PART_NAMES, PartName
@@ -140,16 +142,19 @@ def question_of(plan: Plan, epochs: int) -> Question:
     """What the baselines of a run are asked: models trained to their end, for `epochs` at most."""
     early_stopping = EarlyStopping(patience=PATIENCE, min_delta=0.0)
     training = replace(plan.run.training, epochs=epochs, early_stopping=early_stopping)
-    return Question(plan.terms, training, plan.preprocessing, over_of(plan.run.privacy), plan.sites)
+    sites = plan.sites
+    if plan.others:  # whose rows this process has not read
+        sites = tuple(site_of(name, plan.run) for name in plan.names)
+    return Question(plan.terms, training, plan.preprocessing, over_of(plan.run.privacy), sites)
 
 
 def compute_baselines(
     pool: WorkerPool, question: Question, progress: Progress = silent
 ) -> Baselines | str:
     """Train all baselines in the pool; why there are none, in words, if the pooled one failed."""
+    question = _of_readable(pool, question)
     names = [site.name for site in question.sites]
-    jobs = [Job(0, attempt, (question, None))]
-    jobs += [Job(i + 1, attempt, (question, name)) for i, name in enumerate(names)]
+    jobs = [Job(None, attempt, (question, name)) for name in (None, *names)]
     tested: dict[int, Tested] = {}
     failed: dict[int, str] = {}
     of_pooled = ""  # how far the longest of them is
@@ -187,6 +192,27 @@ def compute_baselines(
     )
 
 
+def _of_readable(pool: WorkerPool, question: Question) -> Question:
+    """The question to those clients whose rows can be used: why others' cannot, the run has said."""
+    answers: list[Result] = []
+    pool.run([Job(0, find_readable, (question,))], None, lambda _, result: answers.append(result))
+    (answer,) = answers
+    return replace(question, sites=answer.value) if isinstance(answer, Done) else question
+
+
+def find_readable(question: Question) -> tuple[Site, ...]:
+    """In a worker: the sites whose rows can be prepared."""
+
+    def is_readable(site: Site) -> bool:
+        try:
+            prepare_rows(question.terms, question.preprocessing, site.name, site.data_dir)
+        except ClientFailure:
+            return False
+        return True
+
+    return tuple(filter(is_readable, question.sites))
+
+
 def attempt(question: Question, name: str | None) -> Tested | str:
     """In a worker: a client's baseline, or the pooled one without a name; or why there is none."""
     try:
@@ -214,7 +240,7 @@ def _test(question: Question, raw: Mapping[PartName, Table], fitted: Fitted, nam
     task = participants[0].task
     hardware = resolve(question.sites[0].hardware)
     device = apply(hardware)
-    model = initial_model(task, participants[0].num_inputs, terms.seed)
+    model = initial_model(task, participants[0].num_inputs, terms.seed).to(device)
     job = LocalJob(question.training, LocalObjective(), hardware, terms.seed, 0, f"baseline {name}")
     train(
         model,

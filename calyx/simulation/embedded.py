@@ -4,60 +4,27 @@ The same `server.app:app` and `client.app:app` run on it as on separate machines
 algorithm and no round: messages go in, replies come out.
 """
 
-import pickle
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from flwr.app import Context, Message, Metadata, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from typing_extensions import override
 
 from calyx.config.section import Section
-from calyx.flower.messages import (
-    SERVER_NODE,
-    Run,
-    as_task,
-    empty_run,
-    label_message,
-    rebuild_message,
-)
+from calyx.flower.messages import Run, as_task, empty_run, label_message
+from calyx.simulation.clients import APP, CLIENTS, RUN_ID, Answer, Attempt, Clients
+from calyx.simulation.delivery import Delivery, Onlooker
 from calyx.simulation.identities import Identities
-from calyx.simulation.workers import Done, Job, Result, WorkerPool
+from calyx.simulation.workers import Failed, Parcel, WorkerPool
 from calyx.wire import messages as wire
-from client import journal
-from client.app import app
-from client.config import node_config
-
-RUN_ID = 1
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What comes back from a client: its reply, its state, and what an onlooker may see."""
-
-    reply: Message
-    state: RecordDict
-    notes: list[journal.Note]
-    seconds: float
-
-
-class Onlooker(Protocol):
-    """Who looks on from outside; it influences nothing."""
-
-    def on_answer(self, client: str, answer: Answer) -> None:
-        """A client has answered."""
-        ...
-
-    def on_progress(self, kind: str, done: int, total: int) -> None:
-        """So many of a stage's clients have answered or failed."""
-        ...
 
 
 class EmbeddedGrid(Grid):
-    """A grid over the clients of a simulation, which share the section `client` of the config."""
+    """A grid over the clients of a simulation, which share the section `client` of the config.
+
+    It knows which node each client is, so that nobody asks all of them for their names.
+    """
 
     def __init__(
         self,
@@ -66,19 +33,14 @@ class EmbeddedGrid(Grid):
         section: Section,
         onlooker: Onlooker,
         store: Path | None = None,
+        *,
+        app: str = APP,
     ) -> None:
         self._pool, self._onlooker = pool, onlooker
-        self._names = {SERVER_NODE + 1 + i: name for i, name in enumerate(identities.private)}
-        self._contexts = {
-            node: Context(
-                RUN_ID,
-                node,
-                dict(node_config(name, section, identities.keys_of(name), store)),
-                RecordDict(),
-                {},
-            )
-            for node, name in self._names.items()
-        }
+        self.clients = Clients(identities, section, store, app)
+        self.client_nodes = self.clients.nodes
+        self._parcel = Parcel(CLIENTS, self.clients)
+        self._states: dict[int, RecordDict] = {}  # that clients have written, by node
         self._sent: dict[str, Message] = {}
         self._count = 0
         self._run = empty_run(RUN_ID)
@@ -86,7 +48,7 @@ class EmbeddedGrid(Grid):
 
     @override
     def get_node_ids(self) -> Iterable[int]:
-        return list(self._names)
+        return self.client_nodes.ids
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Take messages for their clients, which run when the replies are pulled."""
@@ -110,38 +72,26 @@ class EmbeddedGrid(Grid):
         return self._deliver([self._sent.pop(i) for i in ids], timeout)
 
     def _deliver(self, messages: list[Message], timeout: float | None) -> list[Message]:
-        replies: list[Message] = []
-
-        def on_result(index: int, result: Result) -> None:
-            message = messages[index]
-            replies.append(self._reply(message, result))
-            self._onlooker.on_progress(message.metadata.message_type, len(replies), len(messages))
-
-        self._pool.run(self._jobs(messages), timeout, on_result)
+        delivery = Delivery(self._pool, self._parcel, self._onlooker)
+        attempts = delivery.run(messages, self._states, timeout)
         as_task(RUN_ID)  # without workers the clients have run in this process
+        replies = [
+            self._reply(message, attempt)
+            for message, attempt in zip(messages, attempts, strict=True)
+        ]
+        if messages:
+            kind = messages[0].metadata.message_type
+            self._onlooker.on_progress(kind, len(messages), len(messages))
         return replies
 
-    def _jobs(self, messages: list[Message]) -> list[Job]:
-        packed: dict[int, bytes] = {}  # a cohort shares one content: pickle it once
-        jobs = []
-        for message in messages:
-            key = id(message.content)
-            if key not in packed:
-                packed[key] = pickle.dumps(message.content)
-            node = message.metadata.dst_node_id
-            jobs.append(
-                Job(node, run_client, (packed[key], message.metadata, self._contexts[node]))
-            )
-        return jobs
-
-    def _reply(self, message: Message, result: Result) -> Message:
-        if not isinstance(result, Done):
-            return wire.engine_failure(result.reason, message)
-        answer: Answer = result.value
+    def _reply(self, message: Message, attempt: Attempt) -> Message:
+        if isinstance(attempt, Failed):
+            return wire.engine_failure(attempt.reason, message)
+        answer: Answer = attempt.value
         node = message.metadata.dst_node_id
-        # The state that counts is here, so that a client outlives its worker.
-        self._contexts[node].state = answer.state
-        self._onlooker.on_answer(self._names[node], answer)
+        if answer.state is not None:
+            self._states[node] = answer.state
+        self._onlooker.on_answer(self.client_nodes.name_of(node), answer.account)
         return answer.reply
 
     @property
@@ -163,14 +113,3 @@ class EmbeddedGrid(Grid):
     ) -> Message:
         """A message, as Flower's own grids make it."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
-
-
-def run_client(content: bytes, metadata: Metadata, context: Context) -> Answer:
-    """In a worker: run the client app on one message."""
-    as_task(RUN_ID, metadata.dst_node_id)
-    started = time.monotonic()
-    # Packed by the engine itself a moment ago.
-    message = rebuild_message(metadata, pickle.loads(content))  # noqa: S301
-    with journal.collect_notes() as notes:
-        reply = app(message, context)
-    return Answer(reply, context.state, list(notes), time.monotonic() - started)

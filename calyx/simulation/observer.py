@@ -10,7 +10,7 @@ from calyx.questions.registry import questions
 from calyx.run.folder import RunFolder
 from calyx.run.json_rows import as_json, gather
 from calyx.run.rows import ClientRow, Event, make_event
-from calyx.simulation.embedded import Answer
+from calyx.simulation.clients import Account
 from calyx.vector.figures import finite_row
 from calyx.words.sentences import join_names
 from client.journal import Note
@@ -23,18 +23,26 @@ _EVENTS = {"finding": "finding", "coded": "coded", "refusal": "client-refused"}
 class Observer:
     """Turns clients' journals into clients.jsonl, and findings and failures into events.jsonl."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, *, resume: bool = False) -> None:
         self._folder = folder
         self._rows: list[ClientRow] = []
         self._events: list[Event] = []
-        self._said: set[tuple[str, str]] = set()
+        self._told: set[str | None] = set()  # clients whose row `data` is written, or will be
+        self._said: set[tuple[str | None, str]] = set()
+        if resume:
+            self._told = {row.client for row in folder.read_clients() if row.kind == "data"}
+            of_rows = (one for one in folder.read_events() if one.event in ("finding", "coded"))
+            self._said = {(one.client, one.message) for one in of_rows}
         self._failures: dict[str, list[str]] = {}  # clients by what they said, since the last flush
 
-    def on_answer(self, client: str, answer: Answer) -> None:
+    def on_answer(self, client: str, account: Account) -> None:
         """Note what a client wrote in its journal while it worked on one message."""
-        for note in answer.notes:
-            if note.kind != "data":  # told once, before round 1
-                self.note(client, note, answer.seconds)
+        for note in account.notes:
+            self.note(client, note, account.seconds)
+
+    def knows(self, client: str) -> bool:
+        """Whether the client has read its rows, in this run or before it was resumed."""
+        return client in self._told
 
     def on_progress(self, kind: str, done: int, total: int) -> None:
         """Write the rows of a stage when its last client is done."""
@@ -42,8 +50,13 @@ class Observer:
             self.flush()
 
     def note(self, client: str, note: Note, seconds: float = 0.0) -> None:
-        """Take one entry of a client's journal."""
+        """Take one entry of a client's journal; what it says of its rows once, whichever worker read them."""
         fields, question = finite_row(note.fields), questions().get(note.kind)
+        if note.kind == "data":
+            if client in self._told:
+                return
+            self._told.add(client)
+            seconds = 0.0  # of no answer
         # Of a fold's training nothing is shown: the run's own is.
         if question and (question.model == "none" or (question.is_of_round and "fold" in fields)):
             return
@@ -64,15 +77,18 @@ class Observer:
     def flush(self) -> None:
         """Write what was seen so far, sorted, so that the order of arrival leaves no trace.
 
-        What clients failed by is said on the screen, too: once, whatever the round.
+        What clients failed by is said on the screen, too: once, whatever the round. Nothing is synced: a loss
+        of power may take the lines of the last seconds with it, of which no figure of a run is made.
         """
         for message, clients in sorted(self._failures.items()):
             log.warning("%s: %s", join_names(sorted(clients)), message)
         self._failures = {}
         if self._events:
-            append_lines(self._folder.events, map(as_json, sorted(self._events, key=_client)))
+            events = map(as_json, sorted(self._events, key=_client))
+            append_lines(self._folder.events, events, is_synced=False)
         if self._rows:
-            append_lines(self._folder.clients, map(as_json, sorted(self._rows, key=_client)))
+            rows = map(as_json, sorted(self._rows, key=_client))
+            append_lines(self._folder.clients, rows, is_synced=False)
         self._rows, self._events = [], []
 
 

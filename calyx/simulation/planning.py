@@ -1,4 +1,4 @@
-"""A run is planned before it is begun: everything checked, the data read, nothing on disk.
+"""A run is planned before it is begun: everything checked, the first rows read, nothing on disk.
 
 It loads neither PyTorch nor the apps, so that a mistake is answered at once.
 """
@@ -12,36 +12,29 @@ from calyx.data.faults import parse_faults
 from calyx.data.schema import split_of
 from calyx.errors import ConfigError, DataError, UserError
 from calyx.machine.hardware import check
-from calyx.model.training_config import MIN_VALIDATION_ROWS
 from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
 from calyx.questions.registry import question_of
 from calyx.run.order import Cv, Terms, terms_of, with_preprocessing
-from calyx.simulation.engine import EngineConfig, check_installed, read_engine
+from calyx.simulation.engine import EngineConfig, RayConfig, check_installed, read_engine
 from calyx.simulation.progress import Progress, silent
+from calyx.simulation.reading import Remarks, first_asked, why_broken
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import Task, WarnedFolder, own_split
-from calyx.wire.messages import FailureCode
 from calyx.words.extras import advise_extra
-from calyx.words.sentences import say_count, say_rows
 from client import journal
 from client.config import Site, node_config, read_site
 from client.failures import ClientFailure
 from client.gate.policy import PolicyConfig, all_beyond
-from client.journal import Note
-from client.rows.checks import UNLABELLED
 from client.rows.data import describe, prepare_rows
-from client.rows.part_checks import INFLATING
 from server.baseline import read_baseline
 from server.config import RunConfig, read_run
 from server.phase_order import check_phases, list_questions
 from server.sampling import check_cv, check_folds, check_replies, check_sizes
 from server.stopping import check_monitor
 from strategies.base import check_strategy
-
-_BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA, FailureCode.MISSING_VALUES)
 
 
 @dataclass(frozen=True)
@@ -60,7 +53,9 @@ class Checked:
 class Plan(Checked):
     """A run that can start: it was checked against this machine and its data, too."""
 
-    sites: tuple[Site, ...]  # the clients that can train
+    names: Sequence[str]  # of the clients that take part
+    sites: tuple[Site, ...]  # of the clients whose rows were read, those that can train
+    others: int  # clients whose rows nobody has read yet
     notes: tuple[tuple[str, journal.Note], ...]  # (client, what it wrote when it read its data)
     warnings: tuple[str, ...] = ()  # sentences for the one who starts it
 
@@ -91,7 +86,9 @@ def check_config(config: dict[str, Any]) -> Checked:
     terms = with_preprocessing(terms_of(config), name=preprocessing.name)
     check_strategy(terms, run.strategy.server, run.privacy, clients)
     check_monitor(run, task)
-    check_sizes(run.privacy, clients, run.cohort_size, clients)
+    check_sizes(run.privacy, clients, run.cohort_size, clients, run.census_size)
+    if run.census_size is not None and engine.clients_remember:
+        raise ConfigError("census_size is for simulations; sites are asked all.")
     check_cv(run.cv.k, run.privacy, clients, run.cohort_size, clients)
     check_folds(run.cv.k, own_split(task))
     check_replies(run, clients)
@@ -159,89 +156,58 @@ def asked_of(run: RunConfig, terms: Terms) -> Terms:
 
 
 def plan(
-    config: dict[str, Any], without: Collection[str] = (), progress: Progress = silent
+    config: dict[str, Any],
+    without: Collection[str] = (),
+    progress: Progress = silent,
+    round: int = 1,
 ) -> Plan:
-    """Check a resolved config and read the clients' data; nothing is written. Raises UserError.
+    """Check a resolved config and read the rows of who is asked first; nothing is written.
 
-    Data is prepared here, before workers are forked, so that they inherit it; not that of clients
-    that a run goes on `without`.
+    `round` is the run's next one, and `without` who takes no part in it. Rows are prepared here, before
+    workers are forked, so that these inherit them. Raises UserError.
     """
     checked = check_config(config)
     check_simulated(checked)
     run, task = checked.run, checked.task
-    sites, notes, sizes = [], [], []
-    failures: list[ClientFailure] = []
-    unheard = 0  # clients whose validation rows say too little about when to stop
-    left = [name for name in task.clients if name not in without]
-    if not left:
+    names = [name for name in task.clients if name not in without] if without else task.clients
+    if not names:
         raise UserError("Every client is left out of the rest of the run; start a new one.")
-    for number, name in enumerate(left):
-        progress("reading", number, len(left))
-        site = read_site(node_config(name, run.client))
+    # What Ray's actors say of their rows reaches nobody, so that nobody is left for later.
+    is_seen = not isinstance(checked.engine, RayConfig)
+    first = first_asked(run, names, round) if is_seen else names
+    sites, notes, remarks = [], [], Remarks(run, task)
+    failures: list[ClientFailure] = []
+    for number, name in enumerate(first):
+        progress("reading", number, len(first))
+        site = site_of(name, run)
         try:
             prepared = prepare_rows(checked.terms, checked.preprocessing, name, site.data_dir)
             check_folds(run.cv.k, split_of(prepared.raw["train"]))
-            notes += [(name, note) for note in describe(prepared)]
-            sizes.append(len(prepared.parts["train"]))
-            unheard += len(prepared.parts["validation"]) < MIN_VALIDATION_ROWS
+            own = describe(prepared)
+            remarks.take(name, *own)
+            notes += [(name, note) for note in own]
             sites.append(site)
         except ClientFailure as error:
-            is_setting = error.code == FailureCode.MISSING_VALUES  # says no more than the column
-            failures.append(ClientFailure(error.code, f"{name}: {error}.") if is_setting else error)
-    broken = [error for error in failures if error.code in _BROKEN_DATA]
-    if broken:
-        raise DataError(str(broken[0])) from broken[0]
+            if why := why_broken(name, error.code, str(error)):
+                raise DataError(why) from error
+            remarks.take(name)
+            failures.append(error)
     if not sites:
-        raise DataError(f"No client can train; the first says: {failures[0]}")
-    capped = sum(run.privacy.is_capped(n, task.w_max) for n in sizes if task.w_max is not None)
-    warnings = [_of_capped(capped, len(sizes), task)] if capped and "train" in run.phases else []
-    if unheard and _stops_early(run):
-        warnings.append(
-            f"Local early stopping is off at {unheard} of {len(sizes)} clients, which have fewer than "
-            f"{MIN_VALIDATION_ROWS} validation rows: they train all {run.training.epochs} epochs."
-        )
-    warnings += [*_of_splits(notes, len(task.clients)), *_of_unlabelled(notes)]
+        whose = "client" if len(first) == len(task.clients) else "client of those asked first"
+        raise DataError(f"No {whose} can train; the first says: {failures[0]}")
+    warnings = remarks.draw()
     if isinstance(task, WarnedFolder) and sites[0].data_dir is not None:
         warnings += task.warnings_of(sites[0].data_dir)
-    return Plan(**vars(checked), sites=tuple(sites), notes=tuple(notes), warnings=tuple(warnings))
-
-
-def _stops_early(run: RunConfig) -> bool:
-    """Whether a client may stop before its last local epoch."""
-    patience = run.training.early_stopping.patience
-    return "train" in run.phases and patience is not None and patience + 1 < run.training.epochs
-
-
-def _of_splits(notes: Sequence[tuple[str, Note]], clients: int) -> list[str]:
-    """What clients say of their splits that makes all figures too good: a sentence for each check."""
-    findings = [(name, note.fields) for name, note in notes if note.kind == "finding"]
-    by_check = {c: [(n, f["message"]) for n, f in findings if f["check"] == c] for c in INFLATING}
-    return [
-        f"{len(told)} of {clients} clients, such as {told[0][0]}: {told[0][1]}"
-        for told in by_check.values()
-        if told
-    ]
-
-
-def _of_unlabelled(notes: Sequence[tuple[str, Note]]) -> list[str]:
-    """A sentence about the rows that clients leave out because they have no label."""
-    counts = {
-        name: note.fields["count"]
-        for name, note in notes
-        if note.kind == "finding" and note.fields["check"] == UNLABELLED
-    }
-    if not counts:
-        return []
-    total, most = sum(counts.values()), max(counts, key=lambda name: counts[name])
-    return [
-        f"{say_rows(total, 'has', 'have')} no label and {'is' if total == 1 else 'are'} left out, as the "
-        f"schema says: at {say_count(len(counts), 'client')}, of which {most} has {counts[most]}."
-    ]
-
-
-def _of_capped(capped: int, clients: int, task: Task) -> str:
-    have, count = ("has", "counts") if capped == 1 else ("have", "count")
-    return (
-        f"{capped} of {clients} clients {have} more training rows than task.w_max={task.w_max} and "
-        f"{count} as {task.w_max}; task.w_max=null follows the federation."
+    return Plan(
+        **vars(checked),
+        names=names,
+        sites=tuple(sites),
+        others=len(names) - len(first),
+        notes=tuple(notes),
+        warnings=tuple(warnings),
     )
+
+
+def site_of(client: str, run: RunConfig) -> Site:
+    """A client of a simulated run, as it has no keys and no folder yet."""
+    return read_site(node_config(client, run.client))

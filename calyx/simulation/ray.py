@@ -18,7 +18,7 @@ from calyx.config.section import Section
 from calyx.flower.bundle import code_hash
 from calyx.flower.messages import as_task
 from calyx.machine.proxies import past_proxies
-from calyx.simulation.embedded import Onlooker
+from calyx.simulation.delivery import Onlooker
 from calyx.simulation.engine import RayConfig
 from calyx.simulation.identities import Identities
 from calyx.simulation.planning import Plan
@@ -44,7 +44,7 @@ class SimulatedClients:
         as_task(context.run_id, context.node_id)
         if _code_here() != self.code:
             return engine_failure("its machine has other code than the launcher", message)
-        name = list(self.identities.private)[int(context.node_config[PARTITION])]
+        name = self.identities.clients[int(context.node_config[PARTITION])]
         config = dict[str, str | int | float | bool](
             node_config(name, self.section, self.identities.keys_of(name), self.store)
         )
@@ -81,7 +81,7 @@ def open_grid(
     simulation = Simulation(
         Cluster(engine.address, workers),
         clients,
-        len(identities.private),
+        len(identities.clients),
         run_id,
         onlooker.on_progress,
     )

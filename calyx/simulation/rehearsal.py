@@ -68,7 +68,8 @@ class Rehearsal:
     preprocessing: PreprocessingConfig
     training: TrainingConfig
     clip: float  # of the section `privacy`
-    sites: tuple[Site, ...]
+    sites: tuple[Site, ...]  # whose rows were read
+    others: int  # clients whose rows nobody has read yet
     is_trained: bool
     needed: int  # clients of a round, without which it cannot be summed
 
@@ -126,6 +127,7 @@ def rehearsal_of(plan: Plan) -> Rehearsal:
         run.training,
         privacy.clip,
         plan.sites,
+        others=plan.others,
         is_trained="train" in run.phases,
         needed=max(replies, privacy.n_min if privacy.is_encrypted else 1),
     )
@@ -184,7 +186,7 @@ def _check_enough(asked: Rehearsal, unable: list[Unable]) -> None:
     able = len(asked.sites) - sum(len(one.clients) for one in unable)
     if able == 0:
         raise ConfigError(unable[0].sentence)
-    if unable and able < asked.needed:
+    if unable and able + asked.others < asked.needed:
         raise ConfigError(
             f"{able} of {len(asked.sites)} clients can train, and a round needs {asked.needed}. "
             f"{unable[0].sentence}"

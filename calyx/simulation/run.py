@@ -4,37 +4,40 @@ It assembles what others do: the program composes the config, the server runs th
 run the clients, the observer looks on, baselines are trained beside it.
 """
 
+import gc
 import logging
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid
 
-from calyx.errors import UserError
-from calyx.files.plain import read_lines
+from calyx.errors import DataError, UserError, quote_command
 from calyx.flower.messages import SERVER_NODE, quiet_flower
 from calyx.machine.hardware import cores
 from calyx.model.metrics import PERSONAL
 from calyx.run.folder import RunFolder
 from calyx.run.rows import ClientRow
 from calyx.run.summary import Summary
+from calyx.secagg import blackboard
 from calyx.simulation.baselines import Federated, Figure, compute_baselines, question_of, scores_of
-from calyx.simulation.embedded import RUN_ID, Answer, EmbeddedGrid
+from calyx.simulation.clients import RUN_ID, Account
+from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.engine import RayConfig, tell
 from calyx.simulation.identities import Identities, throw_away
 from calyx.simulation.observer import Observer
 from calyx.simulation.planning import Plan
 from calyx.simulation.progress import Progress
 from calyx.simulation.ray import open_grid
+from calyx.simulation.reading import Remarks, why_broken
 from calyx.simulation.rehearsal import Found, rehearse
 from calyx.simulation.workers import WorkerPool
+from calyx.wire.messages import FailureCode
+from client.journal import Note
 from client.learning.store import Store
-from client.rows.begun import Beginning, begin
-from client.rows.data import read_rows
 from server.attendance import explain
-from server.checkpoints import load_newest
 from server.job import to_run_config
 
 log = logging.getLogger(__name__)
@@ -51,12 +54,13 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
 
     run_folder = RunFolder(folder)
     onlooker = _Onlooker(run_folder, plan, progress, resume)
-    with WorkerPool(_workers(plan)) as pool:
+    with _frozen(), blackboard.share(), WorkerPool(_workers(plan)) as pool:
         rehearsed = Found() if resume else rehearse(pool, plan)
         said = [] if resume else [("start", one) for one in plan.warnings] + rehearsed.events
         for _, sentence in rehearsed.events:
             log.warning(sentence)
-        identities = throw_away(plan.task.clients)
+        is_encrypted = plan.run.privacy.is_encrypted
+        identities = throw_away(plan.task.clients, is_encrypted=is_encrypted)
         roster, engine = identities.roster, tell(plan.engine)
         job = to_run_config(plan.config, folder, resume=resume, roster=roster, engine=engine)
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
@@ -84,6 +88,20 @@ def _grid(
     if isinstance(plan.engine, RayConfig):
         return open_grid(plan, plan.engine, identities, onlooker, RUN_ID, store=store)
     return nullcontext(EmbeddedGrid(pool, identities, plan.run.client, onlooker, store))
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Inside, no search for garbage looks at what there is by now, which is modules and data.
+
+    It costs time in each process, and workers would copy the pages that they share.
+    """
+    gc.freeze()
+    gc.enable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _compute_elsewhere() -> None:
@@ -127,8 +145,7 @@ def _federated(folder: RunFolder, summary: Summary, plan: Plan) -> Federated:
         return Federated(common)
     own = figure(PERSONAL)
     store, number = folder.path / "clients", summary.released_round or 0
-    there = [site.name for site in plan.sites]
-    kept = {name: Store(store, str(summary.run), name).round_of(number) for name in there}
+    kept = {name: Store(store, str(summary.run), name).round_of(number) for name in plan.names}
     return Federated(common, own, tuple(name for name in kept if kept[name] is not None))
 
 
@@ -164,40 +181,64 @@ def _why_none(row: ClientRow | None, name: str) -> str:
     return "it gave no answer" if row is None else row.absent.get(name, "unknown")
 
 
-def _keep_beginnings(plan: Plan, folder: RunFolder) -> None:
-    """What each client began with, also of those that no round has asked yet."""
-    run = load_newest(folder.checkpoints)[0].run
-    for site in plan.sites:
-        where = Beginning(folder.path / "clients", run, site.name)
-        if not where.path.exists():
-            rows = read_rows(plan.terms, site.name, site.data_dir)
-            begin(where, rows, plan.preprocessing)
-
-
 class _Onlooker:
-    """Passes what the engine sees to the observer and to the display."""
+    """Passes what the engine sees to the observer and to the display, and ends a run whose data is broken."""
 
     def __init__(self, folder: RunFolder, plan: Plan, progress: Progress, resume: bool) -> None:
-        self._observer, self._progress = Observer(folder), progress
-        self._plan, self._folder = plan, folder
+        self._observer, self._progress = Observer(folder, resume=resume), progress
+        self._folder, self._remarks = folder, Remarks(plan.run, plan.task)
+        self._new: dict[str, list[Note]] = {}  # of clients that have read their rows meanwhile
         is_ray = isinstance(plan.engine, RayConfig)  # there nobody sees what single clients do
-        self._notes = [n for n in plan.notes if not (is_ray and n[1].kind == "data")]
-        told = folder.events if is_ray else folder.clients
-        self._told_data = resume and bool(read_lines(told))
+        for client, note in plan.notes:
+            self._remarks.take(client, note)
+            if not (is_ray and note.kind == "data"):
+                self._observer.note(client, note)
+        self._remarks.draw()  # the plan has said these
+        self._has_begun = False
 
-    def on_answer(self, client: str, answer: Answer) -> None:
-        """Let the observer see it."""
-        self._observer.on_answer(client, answer)
+    def _begin(self) -> None:
+        """Write what the plan has read before all else, in the folder that the server has made by now."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._observer.flush()
+
+    def on_answer(self, client: str, account: Account) -> None:
+        """Let the observer see it. Raises DataError where the client could not read its rows.
+
+        Nobody had read them before, so that this is no failure of a round: the data is the user's own.
+        """
+        self._begin()
+        for note in account.notes:
+            if note.kind == "failure" and not self._observer.knows(client):
+                self._check(client, note)
+            if note.kind in ("data", "finding"):
+                self._new.setdefault(client, []).append(note)
+        self._observer.on_answer(client, account)
+
+    def on_death(self, client: str, reason: str) -> None:
+        """Say at once that a client's work is done again."""
+        self._folder.warn("worker-died", f"{client} is asked again: {reason}.", client=client)
+
+    def _check(self, client: str, note: Note) -> None:
+        why = why_broken(client, FailureCode(note.fields["code"]), note.fields["message"])
+        if why is None:
+            return
+        self._folder.event("stopped", "error", why, client=client)
+        again = quote_command("calyx", "resume", self._folder.path)
+        raise DataError(
+            f"{why} What was done before it is saved: mend it, and go on with `{again}`."
+        )
 
     def on_progress(self, kind: str, done: int, total: int) -> None:
-        """Tell the display; write what was seen when a stage ends."""
-        if not self._told_data:
-            # The server makes the folder; it exists by the time that clients are asked anything.
-            self._told_data = True
-            for client, note in self._notes:
-                self._observer.note(client, note)
-            _keep_beginnings(self._plan, self._folder)
+        """Tell the display; write what was seen when a stage ends, whatever came first."""
+        self._begin()
         self._observer.on_progress(kind, done, total)
+        if done == total and self._new:
+            for client in sorted(self._new):
+                self._remarks.take(client, *self._new[client])
+            self._new = {}
+            for sentence in self._remarks.draw():
+                self._folder.warn("start", sentence)
         self._progress(kind, done, total)
 
     def flush(self) -> None:

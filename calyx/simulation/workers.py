@@ -1,7 +1,8 @@
 """Persistent worker processes that run one job at a time, and are replaced when they die.
 
 Forked before any thread is started and before PyTorch computes anything (spawned where fork is
-not to be had). A pool knows nothing of clients or rounds: it runs functions. See docs/decisions/0008.
+not to be had). A pool knows nothing of clients or rounds: it runs functions. What many jobs need goes
+to each worker once, as a parcel. See docs/decisions/0008 and 0073.
 """
 
 import logging
@@ -14,21 +15,35 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """What many jobs need: it goes to a worker once, and takes the place of an earlier one there."""
+
+    place: str  # by which `find_parcel` finds it
+    value: Any  # picklable
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The value as it goes through a pipe."""
+        return pickle.dumps(self.value)
+
+
 @dataclass(frozen=True)
 class Job:
-    """A function of a module, and its arguments, both picklable; `home` prefers a worker."""
+    """A function of a module, and its arguments, both picklable."""
 
-    home: int
+    home: int | None  # the one worker that can do it, counted round; None: whoever is idle
     function: Callable[..., Any]  # whatever the caller of the pool wants done
     arguments: tuple[Any, ...]
+    parcels: tuple[Parcel, ...] = ()  # what it finds in its worker
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,13 @@ class Failed:
     reason: str
 
 
+@dataclass(frozen=True)
+class Died(Failed):
+    """The worker of the job has died."""
+
+    at: int  # what the job had marked last; -1: nothing
+
+
 Result = Done | Failed
 OnResult = Callable[[int, Result], None]  # index of the job, its result
 
@@ -58,6 +80,8 @@ class Told:
 
 OnTold = Callable[[int, Any], None]  # index of the job, what it says
 _telling: ContextVar[Callable[[Any], None] | None] = ContextVar("telling", default=None)
+_marking: ContextVar[Callable[[int], None] | None] = ContextVar("marking", default=None)
+_parcels: ContextVar[dict[str, Any]] = ContextVar("parcels")
 
 
 def tell(value: object) -> None:
@@ -65,6 +89,18 @@ def tell(value: object) -> None:
     said = _telling.get()
     if said is not None:
         said(value)
+
+
+def mark(position: int) -> None:
+    """Note within a job where it is, so that one knows what it died of; it costs no message."""
+    noting = _marking.get()
+    if noting is not None:
+        noting(position)
+
+
+def find_parcel(place: str) -> Any:  # noqa: ANN401 - what the job's maker has packed
+    """Within a job: what one of its parcels holds; the same object until another takes its place."""
+    return _parcels.get()[place]
 
 
 class WorkerPool:
@@ -77,6 +113,12 @@ class WorkerPool:
         methods = multiprocessing.get_all_start_methods()
         self._context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
         self._workers = [_Worker(self._context) for _ in range(workers)]
+        self._parcels: dict[str, Any] = {}  # of a pool without workers
+
+    @property
+    def size(self) -> int:
+        """Processes that work at once; 1 where jobs run in this one."""
+        return max(1, len(self._workers))
 
     def __enter__(self) -> "WorkerPool":
         """The pool itself."""
@@ -103,14 +145,14 @@ class WorkerPool:
         if not self._workers:
             self._run_here(jobs, deadline, on_result, on_told)
             return
+        loose = deque[int]()
         queues = [deque[int]() for _ in self._workers]
         for index, job in enumerate(jobs):
-            queues[job.home % len(queues)].append(index)
+            (loose if job.home is None else queues[job.home % len(queues)]).append(index)
         running: dict[int, int] = {}  # worker → job
         while True:
             for number, own in enumerate(queues):
-                # An idle worker helps out: one job that hangs must not hold up those behind it.
-                queue = own or max(queues, key=len)
+                queue = own or loose
                 if number not in running and queue:
                     running[number] = queue.popleft()
                     self._workers[number].send(jobs[running[number]])
@@ -126,7 +168,9 @@ class WorkerPool:
                     on_result(running.pop(number), came)
             if not ready:
                 self._expire(
-                    [*running], on_result, [*running.values(), *(i for q in queues for i in q)]
+                    [*running],
+                    on_result,
+                    [*running.values(), *loose, *(i for q in queues for i in q)],
                 )
                 return
 
@@ -135,20 +179,27 @@ class WorkerPool:
     ) -> None:
         for index, job in enumerate(jobs):
             late = deadline is not None and time.monotonic() > deadline
-            before = _telling.set(partial(on_told, index))
+            self._parcels |= {parcel.place: parcel.value for parcel in job.parcels}
+            before = _telling.set(partial(on_told, index)), _parcels.set(self._parcels)
             try:
-                on_result(index, Failed("no reply before the deadline") if late else _perform(job))
+                on_result(
+                    index,
+                    Failed("no reply before the deadline")
+                    if late
+                    else attempt(job.function, *job.arguments),
+                )
             finally:
-                _telling.reset(before)
+                _telling.reset(before[0])
+                _parcels.reset(before[1])
 
     def _collect(self, number: int) -> Result | Told:
         worker = self._workers[number]
         try:
             result, records = worker.receive()
         except (EOFError, OSError):
-            reason = worker.cause_of_death()
+            reason, at = worker.cause_of_death(), worker.mark.value
             self._replace(number)
-            return Failed(f"its worker process died ({reason})")
+            return Died(f"its worker process died ({reason})", at)
         for record in records:
             logging.getLogger(record.name).handle(record)
         return result
@@ -169,14 +220,22 @@ class _Worker:
 
     def __init__(self, context: Any) -> None:  # noqa: ANN401 - multiprocessing's contexts share no public type
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.mark = context.RawValue("q", -1)
+        self._parcels: dict[str, Parcel] = {}  # that it has
+        self.process = context.Process(target=_serve, args=(theirs, self.mark), daemon=True)
         self.process.start()
         theirs.close()
 
     def send(self, job: Job) -> None:
         """Hand over a job; a worker that is already dead is found out when its result is read."""
+        self.mark.value = -1
         try:
-            self.connection.send_bytes(pickle.dumps(job))
+            for parcel in job.parcels:
+                if self._parcels.get(parcel.place) is not parcel:
+                    self.connection.send_bytes(pickle.dumps(parcel.place))
+                    self.connection.send_bytes(parcel.packed)
+                    self._parcels[parcel.place] = parcel
+            self.connection.send_bytes(pickle.dumps(replace(job, parcels=())))
         except OSError:
             log.debug("the worker %s is gone", self.process.pid)
 
@@ -201,7 +260,7 @@ class _Worker:
         self.process.join()
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, place: Any) -> None:  # noqa: ANN401 - a shared number
     """A worker's life: jobs in, results out, until its parent closes the pipe or dies."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
@@ -209,19 +268,26 @@ def _serve(connection: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     records = _keep_records()
     _telling.set(lambda value: connection.send_bytes(pickle.dumps((Told(value), []))))
+    _marking.set(lambda position: setattr(place, "value", position))
+    parcels: dict[str, Any] = {}
+    _parcels.set(parcels)
     while True:
         try:
             job = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own parent
+            if isinstance(job, str):
+                parcels[job] = pickle.loads(connection.recv_bytes())  # noqa: S301 - likewise
+                continue
         except EOFError:
             return
-        result = _perform(job)
+        result = attempt(job.function, *job.arguments)
         connection.send_bytes(pickle.dumps((result, list(records))))
         records.clear()
 
 
-def _perform(job: Job) -> Result:
+def attempt(function: Callable[..., Any], *arguments: Any) -> Done | Failed:  # noqa: ANN401 - its own
+    """What `function` returns, or that it failed: the log has the traceback, and the result none."""
     try:
-        return Done(job.function(*job.arguments))
+        return Done(function(*arguments))
     except Exception as error:
         log.exception("a job failed")
         return Failed(f"{type(error).__name__} in the engine")

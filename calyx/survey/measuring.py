@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.data.schema import Column, Schema, Table
-from calyx.inspection.repeats import row_hashes
 from calyx.survey.blocks import ALL, ITEMS, WITHHELD, Cells, Item, Survey
 from calyx.survey.categories import Classes, measure_categories
 from calyx.survey.moments import Bounds, power_sums
@@ -86,7 +85,7 @@ def _sample(table: Table, survey: Survey, minimum: int) -> Arrays:
         for name in dict.fromkeys(key for part in parts for key in part)
     }
     cells["rows"] = np.array([n])
-    repeated = n - len(np.unique(row_hashes(table)))
+    repeated = n - len(np.unique(table.hashes))
     told, is_open = suppress(np.array([repeated, n - repeated]), minimum)
     most = minimum - 1 if repeated < minimum else n
     cells["duplicates"], cells["duplicates_open"] = told[:1], np.array([most * is_open])

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calyx.config.section import parse
-from calyx.data.partitions import Partition, PartitionConfig, client_names, partition
+from calyx.data.names import client_names
+from calyx.data.partitions import Partition, PartitionConfig, partition
 from calyx.data.schema import Table
 from calyx.errors import ConfigError
 from calyx.tasks.task import refuse_stranger

@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from calyx.config.section import Section
+from calyx.data.names import NumberedNames
 from calyx.data.schema import Schema
 from calyx.errors import CalyxError, ConfigError, printable
 from calyx.tasks.causes import cause_of
@@ -120,7 +121,9 @@ def _check_types(task: Task, name: str) -> None:
         )
     clients: Any = task.clients
     schema: Any = task.schema
-    if not (isinstance(clients, tuple | list) and all(isinstance(c, str) and c for c in clients)):
+    is_numbered = isinstance(clients, NumberedNames)  # names, each once, by themselves
+    is_listed = isinstance(clients, tuple | list)
+    if not is_numbered and not (is_listed and all(isinstance(c, str) and c for c in clients)):
         raise ConfigError(
             f"The clients of task={name} are names, a tuple of texts, and not {clients!r:.80}."
         )
@@ -129,7 +132,8 @@ def _check_types(task: Task, name: str) -> None:
         raise ConfigError(
             f"The schema of task={name} is a {kind}, and no calyx.data.schema.Schema."
         )
-    for what, names in (("client", clients), ("class", schema.classes)):
+    listed = () if is_numbered else clients
+    for what, names in (("client", listed), ("class", schema.classes)):
         if len(set(names)) < len(names):
             twice = next(word for word in names if names.count(word) > 1)
             raise ConfigError(f"task={name} has the {what} {printable(twice, 80)} twice.")

@@ -40,8 +40,11 @@ class Task(Protocol):
         """
 
     @property
-    def clients(self) -> tuple[str, ...]:
-        """Stable names of the clients that a simulation starts, sorted."""
+    def clients(self) -> Sequence[str]:
+        """Stable names of the clients that a simulation starts, sorted.
+
+        Many that follow from numbers are `calyx.data.names.client_names(n)`, which holds none.
+        """
 
     @property
     def schema(self) -> Schema:

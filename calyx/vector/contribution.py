@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from calyx.vector.exact import FLOAT_STEPS, steps
 from calyx.vector.quantise import (
+    CHUNK,
     FixedPoint,
     Residues,
     decode_unsigned,
@@ -174,31 +175,39 @@ def decode(total: Residues, clients: int, layout: Layout, margin: int = 0) -> Ag
         raise ValueError(
             f"the sum of weights is {weight}, outside {clients} … {clients * layout.w_max}"
         )
-    q = signed(total[e_end:z_end], layout.fixed)
-    _check_coordinates(q, (weight, clients + margin), layout)
-    z = q.astype(np.float64) * layout.fixed.step
+    mean, largest = _means(total[e_end:z_end], weight, layout)
+    _check_coordinates(largest, (weight, clients + margin), layout)
     metrics = _metrics(total[z_end:m_end], weight, layout)
     return Aggregate(
         weight=weight,
-        update=_split(z * (layout.w_max / weight), layout),
+        update=_split(mean, layout),
         metrics=metrics,
         counts=_counts(total[m_end:], clients, layout),
     )
 
 
-def _check_coordinates(q: NDArray[np.int64], room: tuple[int, int], layout: Layout) -> None:
-    """|Σq_j| ≤ clip·Σe/(w_max·Δ)·(1 + 2^-23) + one step a client, for every j of `q` [P].
+def _means(total: Residues, weight: int, layout: Layout) -> tuple[NDArray[np.float64], int]:
+    """The weighted means of a sum [P], and the most steps of a coordinate; no second array so large."""
+    mean, largest = np.empty(len(total)), 0
+    for start in range(0, len(total), CHUNK):
+        part = slice(start, start + CHUNK)
+        q = signed(total[part], layout.fixed)
+        largest = max(largest, int(q.max()), -int(q.min()))
+        np.multiply(q, layout.fixed.step, out=mean[part])
+        mean[part] *= layout.w_max / weight
+    return mean, largest
+
+
+def _check_coordinates(largest: int, room: tuple[int, int], layout: Layout) -> None:
+    """|Σq_j| ≤ clip·Σe/(w_max·Δ)·(1 + 2^-23) + one step a client, for the `largest` |Σq_j|.
 
     A client's |z| is at most float32(e/w_max · clip), which the factor bounds: without it honest sums
     fail where b > 25. Its rounding adds less than a step.
     """
     weight, steps_more = room
-    if not len(q):
-        return
     fixed = layout.fixed
     exact = Fraction(fixed.clip) * weight / (layout.w_max * Fraction(fixed.step))
     most = int(exact * (1 + Fraction(1, 2**23))) + steps_more
-    largest = max(int(q.max()), -int(q.min()))
     if largest > most:
         raise ValueError(
             f"a coordinate of the sum has {largest} steps, and honest clients of this weight have {most} "

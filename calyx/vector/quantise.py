@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Residues = NDArray[np.uint32]
 _WIRE_TYPES = {16: "<u2", 32: "<u4"}
-_CHUNK = 2**14  # elements; a chunk and its buffers fit the first-level caches
+CHUNK = 2**14  # elements; a chunk and its buffers fit the first-level caches
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ def quantise(
     if float(np.float32(weight)) != weight:
         raise ValueError(f"the weight {weight} needs more than 24 bits")
     residues = np.empty(len(x), dtype=np.uint32)
-    buffers = np.empty((3, min(_CHUNK, len(x))), dtype=np.float32)
+    buffers = np.empty((3, min(CHUNK, len(x))), dtype=np.float32)
     per_step = np.float32(1 / fixed.step)
-    for start in range(0, len(x), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    for start in range(0, len(x), CHUNK):
+        part = slice(start, start + CHUNK)
         z, q, rest = buffers[:, : len(x[part])]
         np.clip(x[part], -fixed.clip32, fixed.clip32, out=z)
         np.multiply(z, np.float32(weight), out=z)
@@ -101,11 +101,10 @@ def quantise(
     return np.bitwise_and(residues, np.uint32(fixed.mask), out=residues)
 
 
-def signed(total: Residues, fixed: FixedPoint) -> NDArray[np.int64]:
+def signed(total: Residues, fixed: FixedPoint) -> NDArray[np.int32]:
     """A sum [D] of at most n_max encodings as steps, in two's complement."""
-    numbers = total.astype(np.int64)
-    numbers[numbers >= 1 << (fixed.modulus_bits - 1)] -= 1 << fixed.modulus_bits
-    return numbers
+    shift = np.uint32(32 - fixed.modulus_bits)  # the sign's bit to the top, and back with the sign
+    return np.right_shift((total << shift).view(np.int32), shift.astype(np.int32))
 
 
 def encode_unsigned(values: NDArray[Any], maximum: int, fixed: FixedPoint) -> Residues:

@@ -16,15 +16,45 @@ _NPY = "numpy.ndarray"
 _NPY_HEAD_BYTES = 512  # no honest head of an .npy array is longer
 
 
+class _Local(FlowerArray):
+    """An array that has not left this process: its bytes are made when somebody asks for them."""
+
+    values: Array
+
+    def __init__(self, values: Array) -> None:
+        """`values` are shared, and can be written to no more through this record."""
+        shared = values.view()
+        shared.flags.writeable = False
+        vars(self).update(values=shared, dtype=values.dtype.name, shape=values.shape, stype=_NPY)
+
+    @property
+    def data(self) -> bytes:  # type: ignore[override]  # a field there, and no less a value here
+        """As Flower writes an array of NumPy's."""
+        return FlowerArray(np.asarray(self.values, order="C")).data
+
+    def numpy(self) -> Array:
+        """A copy, which its reader may write to, as of Flower's own."""
+        return self.values.copy()
+
+
 def weights_record(weights: Mapping[str, Array]) -> ArrayRecord:
-    """Weights as Flower's record."""
-    return ArrayRecord({k: FlowerArray(np.asarray(v, order="C")) for k, v in weights.items()})
+    """Weights as Flower's record, without a copy."""
+    return record_of({k: _Local(v) for k, v in weights.items()})
+
+
+def record_of(arrays: Mapping[str, FlowerArray]) -> ArrayRecord:
+    """These arrays themselves in a record; Flower's own constructor copies all of their bytes."""
+    record = ArrayRecord()
+    for name, array in arrays.items():
+        record[name] = array
+    return record
 
 
 def read_weights(record: ArrayRecord, template: Mapping[str, Array]) -> Weights:
     """The weights in the template's order. Raises WireError if a name, type or shape differs.
 
-    Float tensors may come as float64, which some of Flower's strategies return; they are rounded.
+    Float tensors may come as float64, which some of Flower's strategies return; they are rounded. What
+    has not left this process is not copied, and cannot be written to.
     """
     if set(record) != set(template):
         raise WireError(
@@ -39,6 +69,8 @@ def _read_array(name: str, array: FlowerArray, like: Array) -> Array:
         raise WireError(
             f"The tensor {name} is {array.dtype}{list(array.shape)}, not {like.dtype}{list(like.shape)}."
         )
+    if isinstance(array, _Local):
+        return array.values.astype(like.dtype, copy=False)
     dtype = np.dtype(array.dtype)
     body = like.size * dtype.itemsize
     if not body < len(array.data) <= body + _NPY_HEAD_BYTES:

@@ -3,23 +3,26 @@
 Every question passes in one order: policy, agreed schema, weights, segments, context, ledger, and
 only then rows. Where the ledger counts by the version of the rows, they are read inside its step, once
 all else is admitted (decisions 0026 and 0064).
+
+It has two halves: `admit` looks at what an order asks of all clients alike, `open_assignment` at what
+is one client's own. A process of many simulated clients does the first once for all of them
+(decision 0073); a site does both for each order.
 """
 
 import json
 import logging
 from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 
 from calyx.config.section import canonical_json, parse
 from calyx.errors import CalyxError, ConfigError
-from calyx.machine.hardware import Hardware, apply, resolve
+from calyx.machine.hardware import Hardware, HardwareConfig, apply, resolve
 from calyx.model.makeup import Makeup, check_left, find_left_behind, makeup_of
-from calyx.model.weights import Weights, hash_weights, initial_model, load_into
+from calyx.model.weights import Weights, hash_weights, initial_model
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitting import num_inputs
 from calyx.preprocessing.imputation import check_fill
@@ -38,7 +41,7 @@ from client.config import Site
 from client.failures import ClientFailure
 from client.gate import secure_mod
 from client.gate.pace import note_rows
-from client.gate.policy import check_policy
+from client.gate.policy import PolicyConfig, accept, check_named, check_policy
 from client.gate.sections import Sections, read_sections
 from client.learning.store import Store
 from client.rows.begun import compare
@@ -48,6 +51,8 @@ from strategies.local import LocalObjective, contents_of, load_objective, select
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from calyx.model.working_copy import WorkingCopy
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +73,8 @@ class AssignedModel:
     contents: Contents  # what clients add up
 
     def load(self, weights: Weights) -> "nn.Module":
-        """A model of the task with these weights."""
-        model = deepcopy(self.fresh)
-        load_into(model, weights)
-        return model
+        """The task's model with these weights, on its device; the one that was loaded before is gone."""
+        return _working_copy(self.fresh, self.hardware).load(weights)
 
     def check_left(self, trained: "nn.Module") -> None:
         """Raise ConfigError where training has moved what neither travels nor stays here.
@@ -79,10 +82,21 @@ class AssignedModel:
         The makeup has tried it on a few made-up rows; these are real ones.
         """
         left = find_left_behind(self.fresh, trained)
-        shapes = dict(self.makeup.shapes)
-        check_left(
-            select_unkept(left, shapes, self.objective.suited(self.makeup).shared(list(shapes)))
-        )
+        if left:
+            shapes = dict(self.makeup.shapes)
+            shared = self.objective.suited(self.makeup).shared(list(shapes))
+            check_left(select_unkept(left, shapes, shared))
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """What an order asks of every client alike, all of it checked."""
+
+    order: Order
+    sections: Sections  # of the order's terms
+    segments: Segments  # of the vector that answers
+    model: AssignedModel | None  # without a store; None where the question is of no model
+    subject: str  # hash of the model's own tensors; "" of no model
 
 
 @dataclass(frozen=True)
@@ -108,20 +122,65 @@ class Assignment:
         return self.segments.layouts[0].fixed
 
 
-def open_assignment(message: Message, context: Context, site: Site, order: Order) -> Assignment:
-    """Everything that can be refused is refused here. Raises Refusal, ClientFailure, ConfigError.
+@dataclass(frozen=True)
+class _Last:
+    """What was admitted last in this process, for clients of a simulation that get the same message."""
 
-    An order that could fail on the rows is one that the ledger has counted.
+    content: RecordDict
+    policy: PolicyConfig
+    hardware: HardwareConfig
+    admitted: Admitted
+
+    def is_of(self, message: Message, site: Site, kind: str) -> bool:
+        """Whether it holds for this client, too: of the very same objects, and never at a site."""
+        same = self.content is message.content and self.policy is site.policy
+        same = same and self.hardware is site.hardware and not site.is_deployed
+        return same and self.admitted.order.kind == kind
+
+
+_last: list[_Last] = []  # one, or none
+
+
+def admit(message: Message, site: Site, kind: str) -> Admitted:
+    """The first half: what the order of `message` asks of all clients alike, and that this is one.
+
+    Raises Refusal, ClientFailure, ConfigError.
     """
+    for last in _last:
+        if last.is_of(message, site, kind):
+            check_named(last.admitted.order, site.name)
+            return last.admitted
+    _last.clear()
+    order = accept(message, site.name, kind)
     question, sections = question_of(order.kind), read_sections(order.terms)
-    privacy = sections.privacy
-    check_policy(order, privacy, site.policy, is_site=site.is_deployed)
+    check_policy(order, sections.privacy, site.policy, is_site=site.is_deployed)
     check_agreed(order.terms, site)
-    model = None if question.model == "none" else _assigned_model(message, site, order)
-    if model is None:
+    model, subject = None, ""
+    if question.model == "none":
         _read_weights(message, order, {})
-    contents = Contents(task_of(order.terms)) if model is None else model.contents
-    segments = question.segments(Inquiry(contents, privacy, order.terms, order.is_validated))
+        contents = Contents(task_of(order.terms))
+    else:
+        model = _assigned_model(message, site, order)
+        contents = model.contents
+        is_alone = question.model == "folds" or not model.beside
+        subject = order.weights if is_alone else hash_weights(model.weights)
+    segments = question.segments(
+        Inquiry(contents, sections.privacy, order.terms, order.is_validated)
+    )
+    admitted = Admitted(order, sections, segments, model, subject)
+    if not site.is_deployed:
+        _last.append(_Last(message.content, site.policy, site.hardware, admitted))
+    return admitted
+
+
+def open_assignment(admitted: Admitted, context: Context, site: Site) -> Assignment:
+    """The second half: this client's place in the order, its ledger, and its rows.
+
+    Everything that can be refused is refused by now: an order that could fail on the rows is one that
+    the ledger has counted. Raises Refusal, ClientFailure, ConfigError.
+    """
+    order, sections, segments = admitted.order, admitted.sections, admitted.segments
+    model = admitted.model and _with_store(admitted.model, site, order)
 
     @cache  # what is answered from is what the ledger has noted
     def read() -> Rows:
@@ -129,16 +188,18 @@ def open_assignment(message: Message, context: Context, site: Site, order: Order
         return read_settled(site, order)
 
     opening = None
-    if privacy.is_encrypted:
-        wanted = secure_mod.Wanted(privacy, segments, *_models(order, model, site.name))
-        version: Callable[[], str] = (lambda: read().version) if question.needs_version else str
+    if sections.privacy.is_encrypted:
+        folds = _scored(order, model, site.name)
+        wanted = secure_mod.Wanted(sections.privacy, segments, admitted.subject, folds)
+        needs_version = question_of(order.kind).needs_version
+        version: Callable[[], str] = (lambda: read().version) if needs_version else str
         opening = secure_mod.open_context(site, context, order, wanted, version)
     compare(site, order, sections.preprocessing, read())
     return Assignment(site, order, sections, read(), segments, opening, model)
 
 
 def _assigned_model(message: Message, site: Site, order: Order) -> AssignedModel:
-    """The model that the message brings, which is that of the order and of its task.
+    """The model that the message brings, which is that of the order and of its task; without a store.
 
     Raises ClientFailure, and ConfigError for a model or a strategy that cannot be used.
     """
@@ -158,20 +219,17 @@ def _assigned_model(message: Message, site: Site, order: Order) -> AssignedModel
         fresh=fresh,
         makeup=makeup,
         objective=objective,
-        store=_store(site, order) if objective.has_state else None,
+        store=None,
         hardware=hardware,
         contents=contents,
     )
 
 
-def _models(order: Order, model: AssignedModel | None, client: str) -> tuple[str, tuple[str, ...]]:
-    """The hash of the model's own tensors, and those of the folds' models that `client` scores."""
-    if model is None:
-        return "", ()
-    if question_of(order.kind).model == "folds":
-        scored = scored_folds(order, client)
-        return order.weights, tuple(hash_weights(unstack(model.weights, i)) for i in scored)
-    return hash_weights(model.weights) if model.beside else order.weights, ()
+def _scored(order: Order, model: AssignedModel | None, client: str) -> tuple[str, ...]:
+    """The hashes of the folds' models that `client` scores, where the order is of folds."""
+    if model is None or question_of(order.kind).model != "folds":
+        return ()
+    return tuple(hash_weights(unstack(model.weights, i)) for i in scored_folds(order, client))
 
 
 def _read_weights(message: Message, order: Order, template: Weights) -> Weights:
@@ -193,13 +251,16 @@ def _read_weights(message: Message, order: Order, template: Weights) -> Weights:
     return weights
 
 
-def _store(site: Site, order: Order) -> Store:
+def _with_store(model: AssignedModel, site: Site, order: Order) -> AssignedModel:
+    """The model with this client's store, where its strategy keeps something. Raises ConfigError."""
+    if not model.objective.has_state:
+        return model
     if site.store is None:
         raise ConfigError(
             f"strategy={order.terms.strategy.name} keeps something of each client between rounds: "
             "set client.state_dir."
         )
-    return Store(site.store, order.run, site.name)
+    return replace(model, store=Store(site.store, order.run, site.name))
 
 
 def _fresh(order: Order) -> "tuple[nn.Module, Makeup]":
@@ -220,6 +281,13 @@ def _key(order: Order) -> tuple[str, str, int, int | None]:
     preprocessing = canonical_json(terms.preprocessing | {"fitted": None})
     fold = terms.cv.fold if terms.cv else None
     return canonical_json(terms.task), preprocessing, terms.seed, fold
+
+
+@lru_cache(maxsize=4)  # one of each model of `_pristine`: a process answers one order at a time
+def _working_copy(fresh: "nn.Module", hardware: Hardware) -> "WorkingCopy":
+    from calyx.model.working_copy import WorkingCopy
+
+    return WorkingCopy(fresh, apply(hardware))
 
 
 @lru_cache(maxsize=4)  # every message needs the model's shapes, and most its layers

@@ -1,23 +1,26 @@
 """Where a client keeps a context between its stages: in its process, or in a simulation's hands.
 
-`calyx-secagg/1` §5: on a site secrets never leave the process, so that a crash is a dropout. A
-simulation's clients have no process of their own; theirs are throw-away and ride in
-`Context.state`, from which they are erased when the stages are done. See docs/decisions/0010.
+`calyx-secagg/1` §5: on a site secrets never leave the process, so that a crash is a dropout. Nor do
+those of a simulated client that lives in one worker. Where none lives anywhere, as on Ray, they are
+throw-away and ride in `Context.state`, from which they are erased when the stages are done.
+See docs/decisions/0010.
 """
 
 import json
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from flwr.app import ConfigRecord, Context
 
 from calyx.secagg.session import Session, from_bytes
 from client.config import Site
+from client.context import LivingContext
 from client.gate.ledger import Ledger, from_text, open_ledger
 from client.gate.tombstones import Answers
 
-_SESSION, _LEDGER = "secagg-session", "secagg-ledger"
+_SESSION, _LEDGER = "secagg-session", "secagg-ledger"  # in Flower's state, and of a living context
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Memory:
         self._context, self._is_site = context, site.state_dir is not None
         self._node = context.node_id
         self._folder = site.state_dir
+        self._kept: dict[str, Any] | None = None
+        if isinstance(context, LivingContext) and not self._is_site:
+            self._kept = context.kept
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -53,12 +59,19 @@ class Memory:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             return open_ledger(self._folder / "ledger.jsonl")
+        if self._kept is not None:
+            ledger: Ledger = self._kept.setdefault(_LEDGER, Ledger())
+            return ledger
         kept = self._record(_LEDGER)
         return from_text(str(kept["text"])) if kept else Ledger()
 
     def load(self, ctx: bytes) -> Open | None:
         """The open context `ctx`, if there is one."""
-        opened = self._find(ctx) if self._is_site else self._unpack()
+        opened: Open | None
+        if self._kept is not None:
+            opened = self._kept.get(_SESSION)
+        else:
+            opened = self._find(ctx) if self._is_site else self._unpack()
         return opened if opened is not None and opened.session.ctx == ctx else None
 
     def _find(self, ctx: bytes) -> Open | None:
@@ -86,6 +99,9 @@ class Memory:
             for oldest in mine[:-_MAX_OPEN]:
                 del _open[oldest]
             return
+        if self._kept is not None:
+            self._kept[_SESSION] = opened
+            return
         rest = {
             "run": opened.run,
             "roster": opened.roster,
@@ -112,7 +128,9 @@ class Memory:
         """Forget a context; only the ledger remains."""
         if opened is not None:
             _open.pop((self._node, opened.run), None)
-        if not self._is_site:
+        if self._kept is not None:
+            self._kept.pop(_SESSION, None)
+        elif not self._is_site:
             self._context.state.pop(_SESSION, None)
             self.save_ledger()
 
@@ -121,8 +139,9 @@ class Memory:
         return record if isinstance(record, ConfigRecord) else None
 
     def save_ledger(self) -> None:
-        """Remember what the ledger now says; a site's is on disk already."""
-        if not self._is_site and "ledger" in vars(self) and self.ledger.is_changed:
+        """Remember what the ledger now says: a site's is on disk, and one that lives needs nothing."""
+        travels = not self._is_site and self._kept is None
+        if travels and "ledger" in vars(self) and self.ledger.is_changed:
             self._context.state[_LEDGER] = ConfigRecord({"text": self.ledger.to_text()})
 
     def stub(self, opened: Open) -> None:

@@ -100,15 +100,16 @@ def accept(message: Message, client: str, kind: str) -> Order:
     if order.kind != kind:
         raise _senseless(f"it asks for {order.kind} in a message for {kind}")
     _check_round(order)
-    _check_cohort(order, client)
-    return order
-
-
-def _check_cohort(order: Order, client: str) -> None:
     names = [name for group in order.groups for name in group]
     if len(names) != len(set(names)):
         raise _senseless("it names a client twice")
-    if client not in names:
+    check_named(order, client)
+    return order
+
+
+def check_named(order: Order, client: str) -> None:
+    """Raise ClientFailure unless the order's cohort holds this client."""
+    if not any(client in group for group in order.groups):
         raise _senseless("its cohort does not hold this client")
 
 

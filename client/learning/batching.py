@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from calyx.machine.hardware import Hardware
+from calyx.model.layers import takes_rows_apart
 from calyx.seeding import global_scope
 from strategies.local import Batch
 
@@ -39,9 +40,7 @@ def is_last_joined(
     `x` [N, F] and `y` [N] are all rows of the training, on the model's device. The model is left as
     it is; nothing is tried where no such batch would be.
     """
-    if batch_sizes(len(y), batch_size, is_joined=True) == batch_sizes(
-        len(y), batch_size, is_joined=False
-    ):
+    if len(y) <= batch_size or len(y) % batch_size != 1 or takes_rows_apart(model):
         return False
     return not _trains(model, x[:1], y[:1], hardware) and _trains(model, x[:2], y[:2], hardware)
 

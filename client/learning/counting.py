@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from calyx.machine.hardware import apply
 from calyx.questions.question import Basis, Count
 from calyx.vector.contribution import Cells, Contribution, make_zeros
 from client import journal
@@ -29,5 +28,4 @@ def _count(assignment: Assignment, function: Count) -> dict[str, Cells]:
     if net is None:
         return make_zeros(assignment.segments.layouts[0].counts)
     part = None if question.part == "all" else client.data.parts[question.part]
-    net = net.to(apply(client.model.hardware)).eval()
-    return dict(function(Basis(schema, table, part, net, min_cell)))
+    return dict(function(Basis(schema, table, part, net.eval(), min_cell)))

@@ -107,4 +107,4 @@ def _evaluate(subject: _Subject, net: "nn.Module | None") -> Evaluation | None:
     if net is None:
         return None
     device = apply(subject.client.model.hardware)
-    return evaluate(net.to(device), subject.part, device, is_test=subject.rows == "test")
+    return evaluate(net, subject.part, device, is_test=subject.rows == "test")

@@ -32,9 +32,14 @@ class Sgd:
     def __init__(self, parameters: list[Tensor], cfg: "TrainingConfig") -> None:
         self._parameters, self._cfg = parameters, cfg
         self._momentum: list[Tensor | None] = [None] * len(parameters)
+        self._is_plain = cfg.momentum == cfg.weight_decay == 0
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Move the parameters by one step of these gradients."""
+        if self._is_plain and not any(gradient.is_sparse for gradient in gradients):
+            # What `sgd` comes to, without what it looks at first.
+            torch._foreach_add_(self._parameters, list(gradients), alpha=-self._cfg.lr)
+            return
         with torch.no_grad():
             sgd(
                 self._parameters,
@@ -82,5 +87,5 @@ class Adam:
 
 
 def make_optimizer(parameters: list[Tensor], cfg: "TrainingConfig") -> Optimizer:
-    """A fresh optimiser over `parameters`."""
+    """A fresh optimiser over `parameters`, which are detached."""
     return Sgd(parameters, cfg) if cfg.optimizer == "sgd" else Adam(parameters, cfg)

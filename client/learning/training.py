@@ -5,6 +5,7 @@ One loop for every algorithm; what differs is the local objective's loss.
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
 from calyx.model.evaluation import evaluate
+from calyx.model.layers import draws_nothing
 from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from calyx.model.weights import Weights
 from calyx.seeding import global_scope, rng
@@ -54,7 +56,7 @@ def train(
     job: LocalJob,
     on_epoch: Callable[[int], None] = lambda _: None,
 ) -> Trained:
-    """Train `model` in place, and leave it with its best weights by validation loss.
+    """Train `model`, on the job's device, in place; leave it with its best weights by validation loss.
 
     Early stopping is off below 20 validation rows: then all epochs are run and the last weights
     are kept. `on_epoch` is called with the number of each epoch, from 1, when it begins.
@@ -63,7 +65,7 @@ def train(
     what is kept or returned: how long a training takes would tell of its validation rows.
     """
     device = torch.device(job.hardware.device)
-    loop = _Loop(model.to(device), rows, job)
+    loop = _Loop(model, rows, job)
     if len(validation) < MIN_VALIDATION_ROWS:
         losses = []
         for number in range(1, job.cfg.epochs + 1):
@@ -101,17 +103,21 @@ class _Loop:
         self.x, self.y = torch.from_numpy(rows.x).to(device), torch.from_numpy(rows.y).to(device)
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.trained = list(self.parameters.values())
-        self.start = Start(
-            {name: p.detach().clone() for name, p in self.parameters.items()},
-            _tensors(job.beside, device),
-            _tensors(job.own, device),
-        )
+        self.start = Start({})
+        if not job.objective.is_plain:  # which looks at no start
+            self.start = Start(
+                {name: p.detach().clone() for name, p in self.parameters.items()},
+                _tensors(job.beside, device),
+                _tensors(job.own, device),
+            )
+        self.draws = not draws_nothing(model) or job.objective.may_draw
         self.optimizer = make_optimizer([p.detach() for p in self.trained], job.cfg)
         self.shuffle = rng(job.seed, "batches", job.round, job.client)
         self.epochs = self.steps = 0
         size = job.cfg.batch_size
         is_joined = is_last_joined(model, self.x, self.y, size, job.hardware)
         self.sizes = batch_sizes(len(rows), size, is_joined=is_joined)
+        self.weights = np.array(self.sizes)
 
     def epoch(self) -> float:
         """One pass in a fresh order; the mean loss over its rows."""
@@ -119,13 +125,14 @@ class _Loop:
         order = torch.from_numpy(self.shuffle.permutation(len(self.y))).to(self.y.device)
         x, y = self.x[order], self.y[order]
         self.model.train()
-        losses = []
-        with global_scope(self.job.seed, f"epoch-{self.epochs}", self.job.round, self.job.client):
+        losses, job = [], self.job
+        named = job.seed, f"epoch-{self.epochs}", job.round, job.client
+        with global_scope(*named) if self.draws else nullcontext():
             for batch in zip(torch.split(x, self.sizes), torch.split(y, self.sizes), strict=True):
                 losses.append(self._step(*batch))
         # Read once an epoch: on a GPU each read waits for the device.
         told = torch.stack(losses).double().cpu().numpy()
-        return float(np.average(told, weights=self.sizes))
+        return float((told * self.weights).sum() / self.weights.sum())
 
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
         batch = Batch(self.model, self.parameters, x, y, self.job.hardware.is_half)

@@ -10,7 +10,8 @@ import hashlib
 import json
 import logging
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -20,9 +21,9 @@ from calyx.config.section import NonNegativeInt, config, digest, parse_file
 from calyx.data.schema import Schema, Table
 from calyx.errors import ConfigError, UserError
 from calyx.files.plain import strict_json, write_atomically
-from calyx.inspection.repeats import row_hashes
 from calyx.preprocessing.config import Constants, PreprocessingConfig
-from calyx.preprocessing.fitting import Fitted, constants_of, fit, recall_fit
+from calyx.preprocessing.constants import recall_fit
+from calyx.preprocessing.fitted import Fitted, constants_of
 from calyx.run.folds import own_run
 from calyx.run.order import Hex32, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -102,9 +103,15 @@ class Beginning:
         return begun
 
     def write(self, begun: Begun) -> None:
-        """Keep it, whole or not at all; of a client's runs only the last `_KEPT` are."""
+        """Keep it, whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomically(self.path, strict_json(asdict(begun)).encode(), _MODE)
+        # As `asdict`, which would copy each of the constants.
+        values = {field.name: getattr(begun, field.name) for field in fields(begun)}
+        values["preprocessing"] = asdict(begun.preprocessing)
+        write_atomically(self.path, strict_json(values).encode(), _MODE)
+
+    def drop_older(self) -> None:
+        """Of this client's runs only the last `_KEPT` are kept; a simulation's folder is of one run."""
         pattern = re.compile(rf"{re.escape(file_label(self.client))}-[0-9a-f]{{16}}\.json")
         own = [path for path in self.folder.iterdir() if pattern.fullmatch(path.name)]
         for old in sorted(own, key=lambda path: path.stat().st_mtime_ns)[:-_KEPT]:
@@ -118,8 +125,8 @@ def begin(where: Beginning, rows: Rows, preprocessing: PreprocessingConfig) -> N
     """
     name = "local" if preprocessing.is_federated else preprocessing.name
     own = replace(preprocessing, name=name, fitted=None)
-    fitted = fit(rows.parts["train"], rows.task.schema, own)
-    is_sound = all(np.isfinite(c.mean) and c.scale > 0 for c in fitted.columns)
+    fitted, hashes = rows.fit(own), rows.table.hashes
+    is_sound = bool((np.isfinite(fitted.mean) & (fitted.scale > 0)).all())
     where.write(
         Begun(
             format="calyx-begun/1",
@@ -128,8 +135,8 @@ def begin(where: Beginning, rows: Rows, preprocessing: PreprocessingConfig) -> N
             reading=rows.reading,
             schema=schema_digest(rows.task.schema),
             version=rows.version,
-            order=_order(rows.table),
-            content=_content(rows.table),
+            order=_digest(hashes.tobytes()),
+            content=_digest(np.sort(hashes).tobytes()),
             rows=len(rows.table),
             parts=rows.part_digests,
             preprocessing=own,
@@ -149,13 +156,15 @@ def compare(site: Site, order: Order, preprocessing: PreprocessingConfig, rows: 
         return  # Flower's own simulation, whose clients have no folder
     where = Beginning(site.store, own_run(order.run), site.name)
     try:
-        begun = where.read()
+        begun = _glance(where)
     except UserError as error:
         sentence = f"Whether the rows are those that this run began with cannot be told: {error}"
         raise ClientFailure(FailureCode.ROWS_CHANGED, sentence) from None
     if begun is None:
         try:
             begin(where, rows, preprocessing)
+            if site.is_deployed:
+                where.drop_older()
         except OSError:
             if site.is_deployed:
                 raise
@@ -173,6 +182,25 @@ def compare(site: Site, order: Order, preprocessing: PreprocessingConfig, rows: 
         )
 
 
+def _glance(where: Beginning) -> Begun | None:
+    """What was kept, without constants. Raises UserError.
+
+    Every order asks, so that the file is read again only where it is another one, or was written since.
+    """
+    try:
+        now = where.path.lstat()
+    except OSError:
+        return where.read()
+    return _read(where, (now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns))
+
+
+@lru_cache(maxsize=4096)
+def _read(where: Beginning, _state: tuple[int, ...]) -> Begun | None:
+    begun = where.read()
+    return begun and replace(begun, constants=None)
+
+
+@lru_cache(maxsize=8)
 def schema_digest(schema: Schema) -> str:
     """SHA-256 of what a schema's columns and answers are called, and of what kind they are."""
     columns = [[c.name, c.kind, list(c.categories), list(c.words)] for c in schema.columns]
@@ -180,11 +208,11 @@ def schema_digest(schema: Schema) -> str:
 
 
 def _order(table: Table) -> str:
-    return _digest(row_hashes(table).tobytes())
+    return _digest(table.hashes.tobytes())
 
 
 def _content(table: Table) -> str:
-    return _digest(np.sort(row_hashes(table)).tobytes())
+    return _digest(np.sort(table.hashes).tobytes())
 
 
 def _digest(data: bytes) -> str:

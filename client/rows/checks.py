@@ -4,17 +4,17 @@ Pure. A failure names the column and never a row's content; oddities are finding
 client's own eyes.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.data.schema import Column, Schema, Table, Target, is_inside, present_values
+from calyx.data.schema import Column, Schema, Table, Target, is_inside, mark_missing
 from calyx.inspection.finding import LocalFinding, Severity
-from calyx.inspection.repeats import row_hashes
 from calyx.preprocessing.absence import stand_in, unread, unread_sentence
-from calyx.preprocessing.fitting import Fitted
+from calyx.preprocessing.fitted import Fitted
 from calyx.wire.messages import FailureCode
 from calyx.words.digits import outside
 from calyx.words.sentences import list_first, say_rows
@@ -29,7 +29,7 @@ def check_table(table: Table, schema: Schema) -> list[LocalFinding]:
     """Findings about all rows. Raises ClientFailure for rows that cannot be trained on."""
     _refuse(table, schema)
     findings = [*_unread(table), *_unlabelled(table), *_columns(table, schema)]
-    duplicates = len(table) - len(np.unique(row_hashes(table)))
+    duplicates = len(table) - len(np.unique(table.hashes))
     if duplicates:
         findings.append(
             LocalFinding(
@@ -57,23 +57,21 @@ def with_stand_ins(
 
     And one of each column whose values the model is not told.
     """
-    columns = enumerate(fitted.schema.columns)
-    instead = {column.name: stand_in(fitted, i, parts["train"]) for i, column in columns}
+    places = {column.name: i for i, column in enumerate(fitted.schema.columns)}
     told = []
     for finding in findings:
-        what = instead.get(finding.column or "")
-        if finding.check == "missing" and what is not None:
-            message = f"{finding.message.removesuffix('.')}; they are coded as {what}."
-            finding = replace(finding, message=message)
+        if finding.check == "missing" and finding.column in places:
+            what = stand_in(fitted, places[finding.column], parts["train"])
+            if what is not None:
+                message = f"{finding.message.removesuffix('.')}; they are coded as {what}."
+                finding = replace(finding, message=message)
         told.append(finding)
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for part in parts.values():
-        for column, count in unread(fitted, part.x):
-            counts[column.name] = counts.get(column.name, 0) + count
-    for column in fitted.schema.columns:
-        if rows := counts.get(column.name):
-            message = unread_sentence(column, rows)
-            told.append(LocalFinding("unread-values", "warning", column.name, rows, message))
+        counts.update({column.name: count for column, count in unread(fitted, part.x)})
+    for name in sorted(counts, key=places.__getitem__):
+        message = unread_sentence(fitted.schema.columns[places[name]], counts[name])
+        told.append(LocalFinding("unread-values", "warning", name, counts[name], message))
     return tuple(told)
 
 
@@ -127,20 +125,32 @@ def _refuse(table: Table, schema: Schema) -> None:
 
 
 def _columns(table: Table, schema: Schema) -> list[LocalFinding]:
+    x = mark_missing(table.x, schema)
+    missing, odd = np.isnan(x).sum(axis=0), _count_odd(x, schema)
     findings: list[LocalFinding] = []
-    constant = []
-    for i, column in enumerate(schema.columns):
-        present = present_values(table.x[:, i], column)
-        findings += _missing(column, len(table) - len(present), len(table))
-        findings += _out_of_schema(column, present, table)
-        if len(present) and (present == present[0]).all():
-            constant.append(column.name)
+    for i in np.flatnonzero((missing > 0) | (odd > 0)).tolist():
+        findings += _missing(schema.columns[i], int(missing[i]), len(table))
+        findings += _out_of_schema(schema.columns[i], int(odd[i]), table)
+    # Without a value both are NaN, which equals nothing.
+    is_constant = np.fmin.reduce(x, axis=0) == np.fmax.reduce(x, axis=0)
+    constant = [schema.columns[i].name for i in np.flatnonzero(is_constant)]
     if constant:
         names = _names(constant, "column", "columns")
         message = f"Only one value stands in {names}."
         only = constant[0] if len(constant) == 1 else None
         findings.append(LocalFinding("constant", "info", only, len(constant), message))
     return findings
+
+
+def _count_odd(x: NDArray[np.float64], schema: Schema) -> NDArray[np.int64]:
+    """Of each column [C], how many values of `x` [N, C] the schema does not declare; NaN is none."""
+    odd: NDArray[np.int64] = ((x < schema.low) | (x > schema.high)).sum(axis=0)
+    for group in schema.alike:
+        if group.first.categories:
+            own = x[:, group.places]
+            is_odd = ~np.isin(own, group.first.categories) & ~np.isnan(own)
+            odd[group.places] = is_odd.sum(axis=0)
+    return odd
 
 
 def _missing(column: Column, missing: int, rows: int) -> list[LocalFinding]:
@@ -158,13 +168,12 @@ def _missing(column: Column, missing: int, rows: int) -> list[LocalFinding]:
     ]
 
 
-def _out_of_schema(
-    column: Column, present: NDArray[np.float64], table: Table
-) -> list[LocalFinding]:
+def _out_of_schema(column: Column, count: int, table: Table) -> list[LocalFinding]:
+    if count == 0:
+        return []
     words: list[str] = []
     if column.categories:
-        count = int((~np.isin(present, column.categories)).sum())
-        if count and column.unknown == "refuse":
+        if column.unknown == "refuse":
             raise ClientFailure(
                 FailureCode.WRONG_SCHEMA,
                 f"The column {column.name} holds a category that the schema does not declare.",
@@ -173,11 +182,8 @@ def _out_of_schema(
         what = "an unknown category in the column"
         words = [word for name, word in table.strange if name == column.name][:SHOWN]
     else:
-        count = int((~is_inside(present, column)).sum())
         verbs, check = ("lies", "lie"), "range"
         what = f"{outside(column.low, column.high)} in the column"
-    if count == 0:
-        return []
     such = f", such as {', '.join(words)}" if words else ""
     message = f"{say_rows(count, *verbs)} {what} {column.name}{such}."
     return [LocalFinding(check, "warning", column.name, count, message)]

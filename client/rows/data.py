@@ -5,6 +5,8 @@ Everything is derived from (task, preprocessing, seed, client), and kept while t
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,9 +19,9 @@ from calyx.data.faults import corrupt, parse_faults
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError, DataError, UserError
 from calyx.inspection.finding import LocalFinding
-from calyx.inspection.repeats import row_hashes
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import Fitted, apply, fit
+from calyx.preprocessing.fitted import Fitted
+from calyx.preprocessing.fitting import apply, fit
 from calyx.run.order import Terms
 from calyx.tasks.registry import load_task
 from calyx.tasks.task import AgreedReading, NamedClients, Task
@@ -29,7 +31,7 @@ from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
 from client.rows.checks import check_table, with_stand_ins
-from client.rows.loading import load
+from client.rows.loading import load, too_large
 from client.rows.part_checks import check_parts, check_split
 from client.rows.splitting import Fold, PartName, split, split_fold
 
@@ -59,8 +61,18 @@ class Rows:
     @cached_property
     def part_digests(self) -> dict[str, str]:
         """A digest of the rows of each part, in their order."""
-        hashes = {name: row_hashes(part).tobytes() for name, part in self.parts.items()}
+        hashes = {name: part.hashes.tobytes() for name, part in self.parts.items()}
         return {name: hashlib.sha256(data).hexdigest() for name, data in hashes.items()}
+
+    @cached_property
+    def _fits(self) -> dict[PreprocessingConfig, Fitted]:
+        return {}
+
+    def fit(self, cfg: PreprocessingConfig) -> Fitted:
+        """What the training part gives by itself, without constants in `cfg`; fitted once a config."""
+        if cfg not in self._fits:
+            self._fits[cfg] = fit(self.parts["train"], self.task.schema, cfg)
+        return self._fits[cfg]
 
 
 @dataclass(frozen=True)
@@ -176,6 +188,17 @@ def _settings(task: Section, seed: int) -> str:
     return canonical_json({"task": task, "seed": seed})
 
 
+@contextmanager
+def _in_memory(client: str, table: Table) -> Iterator[None]:
+    """Raise ClientFailure where memory does not hold what is made of these rows in the block."""
+    try:
+        yield
+    except MemoryError as error:
+        rows, columns = table.x.shape
+        size = f"{rows:,} rows of {columns:,} columns, {table.x.nbytes / 2**20:,.0f} MiB as they are read"
+        raise ClientFailure(FailureCode.DATA_UNREADABLE, too_large(client, size)) from error
+
+
 @lru_cache(maxsize=4096)
 def _read(reading: _Reading) -> Rows:
     values: dict[str, Any] = json.loads(reading.settings)
@@ -191,17 +214,19 @@ def _read(reading: _Reading) -> Rows:
         table = corrupt(table, task.schema, faults, client, seed)
     except DataError as error:
         raise ClientFailure(FailureCode.DATA_UNREADABLE, str(error)) from error
-    parts = split(table, seed, client)
-    findings = check_table(table, task.schema) + check_parts(parts)
-    findings += check_split(table, parts, task.schema)
+    with _in_memory(client, table):
+        findings = check_table(table, task.schema)  # which hashes the rows, for their parts too
+        parts = split(table, seed, client)
+        findings += check_parts(parts) + check_split(table, parts, task.schema)
     return Rows(client, task, table, parts, tuple(findings), digest(values))
 
 
 @lru_cache(maxsize=4096)
 def _prepare(reading: _Reading, cfg: PreprocessingConfig, fold: int | None) -> ClientData:
     rows = _read(reading)
-    fitted = fit(rows.parts["train"], rows.task.schema, cfg, fold or 0)
-    parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
+    with _in_memory(rows.name, rows.table):
+        fitted = _fit(rows, cfg, fold or 0)
+        parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
     findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
     data = ClientData(rows.name, rows.task, rows.parts, parts, fitted, findings)
     notes = describe(data)
@@ -210,6 +235,12 @@ def _prepare(reading: _Reading, cfg: PreprocessingConfig, fold: int | None) -> C
     for note in notes:
         journal.write(note.kind, **note.fields)
     return data
+
+
+def _fit(rows: Rows, cfg: PreprocessingConfig, fold: int) -> Fitted:
+    if cfg.fitted is None:
+        return rows.fit(cfg)
+    return fit(rows.parts["train"], rows.task.schema, cfg, fold)
 
 
 def with_all_tested(data: ClientData, rows: Rows) -> ClientData:

@@ -25,6 +25,8 @@ def load(task: Task, client: str, data_dir: Path | None, seed: int) -> Table:
             table: object = task.load(client, data_dir, seed)
         except CalyxError:
             raise
+        except MemoryError as error:
+            raise DataError(too_large(client, str(error))) from error
         except Exception as error:
             raise DataError(
                 f"{client}: `load` of task={task.name} fails: {cause_of(error, task)}. Mend it."
@@ -33,6 +35,14 @@ def load(task: Task, client: str, data_dir: Path | None, seed: int) -> Table:
     if not before and "torch" in sys.modules:
         return load(task, client, data_dir, seed)
     return _check_table(table, task, client)
+
+
+def too_large(client: str, what: str) -> str:
+    """That memory does not hold a client's rows; `what` says of which size, as far as it is known."""
+    return (
+        f"{client}'s rows do not fit into memory{what and f' ({what})'}. Give it fewer rows or columns, or "
+        "this machine fewer workers or more memory."
+    )
 
 
 def _check_table(table: object, task: Task, client: str) -> Table:

@@ -12,7 +12,6 @@ from calyx.errors import printable
 from calyx.inspection.finding import LocalFinding
 from calyx.inspection.near_copies import near_copies
 from calyx.inspection.repeating_column import alike_neighbours, are_alike
-from calyx.inspection.repeats import row_hashes
 from calyx.wire.messages import FailureCode
 from calyx.words.sentences import say_rows
 from client.failures import ClientFailure
@@ -38,7 +37,7 @@ def check_parts(parts: Mapping[PartName, Table]) -> list[LocalFinding]:
         for name, part in parts.items()
         if len(part) == 0
     ]
-    distinct = [np.unique(row_hashes(part)) for part in parts.values()]
+    distinct = [np.unique(part.hashes) for part in parts.values()]
     # A row of one part that equals a row of another is seen once less in the union.
     shared = sum(map(len, distinct)) - len(np.unique(np.concatenate(distinct)))
     if shared:

@@ -15,6 +15,7 @@ from calyx.wire import records
 from server.exchange.cohort_grid import Answer, CohortGrid
 from server.exchange.exchange import Exchange, Outcome, TooFewReplies, total_counts
 from server.exchange.giving_up import take_up
+from server.exchange.parts import join, split
 from server.federation import Federation, Training
 from server.left_out import read_left_out
 from server.sampling import present
@@ -35,7 +36,7 @@ def ask(training: Training, exchange: Exchange, weights: Weights) -> Answer:
     configure: Configure = (
         strategy.configure_train if exchange.question.trains else strategy.configure_evaluate
     )
-    return _attempt_until(training, exchange, weights, configure)
+    return _ask_parts(training, exchange, weights, configure)
 
 
 def ask_all(federation: Federation, exchange: Exchange, weights: Weights) -> Outcome:
@@ -47,7 +48,21 @@ def ask_all(federation: Federation, exchange: Exchange, weights: Weights) -> Out
         content = wire.strategy_content(arrays, settings)
         return [Message(content, node, "query") for node in grid.get_node_ids()]
 
-    return _attempt_until(federation, exchange, weights, configure).outcome
+    return _ask_parts(federation, exchange, weights, configure).outcome
+
+
+def _ask_parts(
+    federation: Federation, exchange: Exchange, weights: Weights, configure: Configure
+) -> Answer:
+    """Ask in as many parts as sums have room for, most often in one."""
+    privacy, least = federation.run.privacy, federation.run.min_replies
+    parts = split(exchange, privacy.n_max, least)
+    answers = [_attempt_until(federation, part, weights, configure) for part in parts]
+    return Answer(
+        outcome=join([answer.outcome for answer in answers]),
+        trained=tuple(message for answer in answers for message in answer.trained),
+        evaluated=tuple(message for answer in answers for message in answer.evaluated),
+    )
 
 
 def _attempt_until(
@@ -119,7 +134,9 @@ def _note(federation: Federation, outcome: Outcome) -> None:
     if outcome.num_capped:
         say_capped(folder, outcome.num_capped, len(exchange.cohort), federation.contents.w_max)
     if events:
-        append_lines(folder.events, map(as_json, events))  # at once: each append is synced
+        append_lines(
+            folder.events, map(as_json, events), is_synced=False
+        )  # the round's end does that
 
 
 def _clip_events(outcome: Outcome) -> list[Event]:

@@ -24,12 +24,18 @@ from calyx.run.order import Order, to_json
 from calyx.vector.contribution import Aggregate
 from calyx.wire import messages as wire
 from calyx.wire import records
-from server.exchange.exchange import Exchange, GroupSums, OddSum, Outcome, TooFewReplies
+from server.exchange.exchange import (
+    Exchange,
+    GroupSums,
+    OddSum,
+    Outcome,
+    TooFewReplies,
+    required_of,
+)
 from server.exchange.plain_sums import collect_plain
 from server.exchange.secure_sums import SecureSums
 from server.exchange.soundness import decode_sums
 from server.federation import Federation
-from server.sampling import required_replies
 
 _REFUSED = "Only send_and_receive is possible: a strategy sees sums of replies."
 
@@ -78,7 +84,7 @@ class CohortGrid(Grid):
         else:
             sums = SecureSums(federation, exchange, order, segments).collect(content)
         outcome = self._read_sums(sums, segments)
-        required = required_replies(federation.run.min_replies, len(exchange.cohort))
+        required = required_of(federation.run, exchange)
         if outcome.replies < required:
             raise TooFewReplies(outcome, required)
         # Addressed as replies to any message: Flower's strategies look at contents only.

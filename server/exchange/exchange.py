@@ -18,7 +18,8 @@ from calyx.vector.contribution import Aggregate, Cells
 from calyx.vector.figures import Figures
 from calyx.vector.quantise import Residues
 from calyx.words.sentences import MOST_NAMED
-from server.sampling import Groups
+from server.config import RunConfig
+from server.sampling import Groups, required_replies
 
 UNSOUND = "its group's sum is unsound"  # how the reason begins of all clients of such a sum
 LOST_GROUP = "its group has no sum"  # how the reason of a client begins that did nothing wrong
@@ -35,6 +36,7 @@ class Exchange:
     is_validated: bool = False  # a training that also validates the weights that it begins with
     previous: tuple[Link, ...] = ()  # the sums that made these weights
     abandoned: tuple[Abandoned, ...] = ()  # sums of earlier attempts that were given up
+    min_replies: int | None = None  # of a part of a question, its share; None: the run's own
     best: int = 0  # the best round so far, of which clients keep what is their own; 0: none yet
 
     @property
@@ -46,6 +48,12 @@ class Exchange:
     def cohort(self) -> tuple[str, ...]:
         """All names, sorted."""
         return tuple(sorted(name for group in self.groups for name in group))
+
+
+def required_of(run: RunConfig, exchange: Exchange) -> int:
+    """Clients that an exchange must have in its sums."""
+    least = run.min_replies if exchange.min_replies is None else exchange.min_replies
+    return required_replies(least, len(exchange.cohort))
 
 
 @dataclass(frozen=True)

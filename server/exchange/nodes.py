@@ -2,6 +2,8 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
@@ -11,11 +13,28 @@ from calyx.flower.replies import registered_names, send_and_wait
 from calyx.wire import messages as wire
 
 log = logging.getLogger(__name__)
-Nodes = dict[str, int]  # client name → Flower node id, sorted by name
+Nodes = Mapping[str, int]  # client name → Flower node id, sorted by name
+
+
+@runtime_checkable
+class KnowsClients(Protocol):
+    """A grid that knows by itself which client each node is, as one process that plays all of them does.
+
+    Its mapping may be arithmetic, and hold nobody (decision 0077).
+    """
+
+    @property
+    def client_nodes(self) -> Nodes:
+        """All clients."""
 
 
 def read_nodes(grid: Grid, deadline_s: float) -> Nodes:
-    """Ask every node for its name. Raises CalyxError if none answers or two give the same name."""
+    """Who is there: of a grid that knows nobody by name, every node is asked.
+
+    Raises CalyxError if none answers or two give the same name.
+    """
+    if isinstance(grid, KnowsClients):
+        return grid.client_nodes
     questions = [
         Message(RecordDict(), node, wire.NAME_QUERY) for node in sorted(grid.get_node_ids())
     ]

@@ -15,12 +15,11 @@ from calyx.run.order import Abandoned, Link
 from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, named_liars
 from calyx.secagg.rules import Subject, context
 from calyx.wire import messages as wire
-from server.exchange.exchange import LOST_GROUP, Exchange, GroupSum, GroupSums
+from server.exchange.exchange import LOST_GROUP, Exchange, GroupSum, GroupSums, required_of
 from server.exchange.giving_up import abandon
 from server.exchange.sending import Delivery
 from server.exchange.underway import Record, Underway, masked_sum
 from server.federation import Federation
-from server.sampling import required_replies
 
 Take = Callable[[Aggregator, Bodies], dict[int, bytes]]
 
@@ -39,7 +38,7 @@ class SecureSums:
             raise ValueError("encrypted sums need a roster")
         self._federation, self._exchange = federation, exchange
         self._channel, self._roster = clients.channel, clients.roster
-        self._required = required_replies(federation.run.min_replies, len(exchange.cohort))
+        self._required = required_of(federation.run, exchange)
         self._index = {name: i for i, group in enumerate(exchange.groups) for name in group}
         digest = hashlib.sha256(order.encode()).digest()
         self._groups = {

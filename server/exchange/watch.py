@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calyx.model.weights import Weights
 from calyx.vector.contribution import Aggregate
@@ -29,25 +30,25 @@ class Watch:
 
     norms: deque[float] = field(default_factory=lambda: deque(maxlen=STEPS))
     loss: float | None = None
-    totals: dict[tuple[str, frozenset[str]], tuple[int, ...]] = field(default_factory=dict)
-    trained: dict[frozenset[str], int] = field(
-        default_factory=dict
-    )  # rows, where all of them count
+    totals: dict[tuple[str, int], tuple[int, ...]] = field(default_factory=dict)  # by `_set_of`
+    trained: dict[int, int] = field(default_factory=dict)  # rows, where all of them count
 
     def of_training(self, names: Names, total: Aggregate, clip: float) -> list[str]:
         """Sentences about the sum of a training over the clients `names`."""
         sentences = self._constant("training rows", names, (total.weight,))
         if "capped" in total.counts and not any(total.counts["capped"]):
-            self.trained[frozenset(names)] = total.weight
-        flat = [mean.reshape(-1) for mean in total.update.values()]
-        means = np.concatenate(flat) if flat else np.zeros(0)
-        number, near = means.size, int((np.abs(means) > NEAR * clip).sum())
+            self.trained[_set_of(names)] = total.weight
+        means = [mean.reshape(-1) for mean in total.update.values()]
+        number = sum(mean.size for mean in means)
+        near = sum(_count_beyond(NEAR * clip, means))
         if near > MANY * number:
             sentences.append(
                 f"{near} of {number} coordinates of its mean update are near ±privacy.clip={clip:g}: hardly "
                 "any honest client's are"
             )
-        way = float(np.median(means)) if number >= ENOUGH else 0.0
+        # Half of all coordinates lie beyond what their median lies beyond; only then it is worth a sort.
+        is_possible = number >= ENOUGH and 2 * max(_count_beyond(ONE_WAY * clip, means)) >= number
+        way = float(np.median(np.concatenate(means))) if is_possible else 0.0
         if abs(way) > ONE_WAY * clip:
             sentences.append(
                 f"half of the {number} coordinates of its mean update move by {way:+.2g} or more: a "
@@ -62,7 +63,7 @@ class Watch:
             return []  # confidential, or of those only who have a model of their own by now
         rows = tuple(int(n) for n in (*counts["rows"], *counts.get("labels", ())))
         sentences = self._constant(f"{part} rows and their labels", names, rows)
-        trained = self.trained.get(frozenset(names))
+        trained = self.trained.get(_set_of(names))
         if trained is not None and rows[0] > MORE * trained:
             sentences.append(
                 f"{rows[0]} {part} rows are counted, and the same clients train on {trained}"
@@ -71,8 +72,8 @@ class Watch:
 
     def of_step(self, before: Weights, after: Weights) -> list[str]:
         """Sentences about the step from one round's model to the next."""
-        step = [after[name].astype(np.float64) - before[name] for name in after]
-        norm = float(np.sqrt(sum(float((part**2).sum()) for part in step)))
+        step = [np.subtract(after[name], before[name], dtype=np.float64) for name in after]
+        norm = float(np.sqrt(sum(float(np.square(part, out=part).sum()) for part in step)))
         usual = median(self.norms) if len(self.norms) == STEPS else None
         self.norms.append(norm)
         if usual is None or norm <= JUMP * usual:
@@ -89,7 +90,18 @@ class Watch:
         return [f"the validation loss rose from {before:.3g} to {loss:.3g}"]
 
     def _constant(self, what: str, names: Names, now: tuple[int, ...]) -> list[str]:
-        key = (what, frozenset(names))
+        key = (what, _set_of(names))
         if self.totals.setdefault(key, now) == now:
             return []
         return [f"the {what} of the same {len(names)} clients are others than before"]
+
+
+def _set_of(names: Names) -> int:
+    """These clients in whatever order; a number, since there may be another cohort each round."""
+    return hash(frozenset(names))
+
+
+def _count_beyond(bound: float, means: Sequence[NDArray[np.float64]]) -> tuple[int, int]:
+    """Coordinates above `bound`, and below −`bound`."""
+    above = sum(int(np.count_nonzero(mean > bound)) for mean in means)
+    return above, sum(int(np.count_nonzero(mean < -bound)) for mean in means)

@@ -51,7 +51,7 @@ def run(context: RunContext) -> RunContext:
     findings = sorted(findings, key=lambda f: SEVERITIES.index(f.severity))
     head = {
         "task": context.task.name,
-        "clients": len(context.clients.nodes),
+        "clients": sum(map(len, context.clients.asked)),
         "bins": survey.bins,
         "classes": list(context.task.schema.classes),
     }
@@ -109,7 +109,8 @@ def _read_kept(context: RunContext) -> list[AuditFinding]:
 
 def _find_left_out(context: RunContext, counted: Counted) -> list[AuditFinding]:
     """That sites are in no figure: a site whose rows nobody has looked at does not count as sound."""
-    sites, missing = len(context.clients.nodes), len(context.clients.nodes) - counted.sites
+    sites = sum(map(len, context.clients.asked))
+    missing = sites - counted.sites
     if missing <= 0:
         return []
     message = (
@@ -145,23 +146,22 @@ def _stop_if_wanted(context: RunContext, findings: list[AuditFinding]) -> None:
 def count(context: RunContext, terms: Terms, run: str) -> Counted:
     """Ask all clients for the statistics of these terms, in a run of its own. Raises RoundFailed."""
     federation = context.federation(run, terms, {})
-    outcome = ask_all(federation, Exchange("statistics", 0, context.clients.dealt), {})
+    outcome = ask_all(federation, Exchange("statistics", 0, context.clients.everybody), {})
     sites = sum(a.weight for a in outcome.counted)
     return Counted(total_counts(outcome.counted), sites, terms.folds, terms.seed)
 
 
 def _ask_or_keep(context: RunContext, terms: Terms) -> Counted:
     """Fresh sums; or those that an earlier run got of sites that give them once."""
-    clients_remember = context.engine.clients_remember
-    kept = _kept_file(context, terms)
+    kept = _kept_file(context, terms) if context.engine.clients_remember else None
     try:
         counted = count(context, terms, f"{context.state.run}-audit")
     except TooFewReplies as error:
-        if clients_remember and kept.exists():
+        if kept is not None and kept.exists():
             _say_kept(context, kept, error)
             return _read(context, kept)
         raise RoundFailed(_why_none(error)) from None
-    if clients_remember:
+    if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_counted(kept, counted)
     return counted

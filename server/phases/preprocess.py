@@ -13,7 +13,7 @@ from calyx.findings.figures import read_sums
 from calyx.preprocessing.choice import fall_back
 from calyx.preprocessing.config import Constants
 from calyx.preprocessing.federated import check_given, find_lacking, fit_sums, shortcomings, unshown
-from calyx.preprocessing.fitting import constants_of
+from calyx.preprocessing.fitted import constants_of
 from calyx.questions.statistics import survey_of
 from calyx.run.order import Cv, Terms, with_preprocessing
 from calyx.survey.blocks import TRAIN, fold_name

@@ -34,7 +34,7 @@ def test_best(training: Training, state: RunState) -> RunState:
         return state
     clients = training.folder.clients  # its test rows are of an earlier best
     training.folder.truncate(clients, ClientRow, lambda row: row.kind != "test")
-    exchange = Exchange("test", best.round, training.clients.dealt)
+    exchange = Exchange("test", best.round, training.clients.everybody)
     outcome = ask(training, exchange, best.weights).outcome
     _say_untrained(training, outcome, best.round)
     tested = replace(state, best=replace(best, test=_figures(outcome, training.contents)))

@@ -128,7 +128,7 @@ def edited(order, **changes):
 
 def secrets_of(clients):
     """Every private identity key, and what sessions hold now."""
-    found = set(clients.federation.identities.private.values())
+    found = set(map(clients.federation.identities.private_of, clients.names))
     for kept in clients.contexts.values():
         record = kept.state.config_records.get("secagg-session")
         if record:

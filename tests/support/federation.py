@@ -34,6 +34,9 @@ class Silent:
     def on_answer(self, client, answer):
         """Nothing."""
 
+    def on_death(self, client, reason):
+        """Nothing."""
+
     def on_progress(self, kind, done, total):
         """Nothing."""
 

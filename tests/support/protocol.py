@@ -1,5 +1,6 @@
 """A cohort that runs the protocol in this process: real keys, real masks, no Flower."""
 
+import hashlib
 import os
 from dataclasses import replace
 from functools import lru_cache
@@ -196,3 +197,14 @@ class Recorder:
     def __call__(self, count):
         self.drawn.append(os.urandom(count))
         return self.drawn[-1]
+
+
+class Repeating:
+    """Entropy that gives every cohort the same bytes."""
+
+    def __init__(self):
+        self.counter = 0
+
+    def __call__(self, count):
+        self.counter += 1
+        return hashlib.shake_256(self.counter.to_bytes(8, "little")).digest(count)

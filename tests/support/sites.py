@@ -1,8 +1,9 @@
 """Clients in this process that remember, as sites on machines of their own do."""
 
+from dataclasses import replace
+
 from calyx.secagg.keys import identity_of
 from calyx.secagg.roster import make_roster, write_roster
-from calyx.simulation.identities import Identities
 from client.config import node_config
 from client.gate import ledger, memory
 from support.federation import Federation
@@ -25,7 +26,9 @@ class Sites(Federation):
         for name, node in self.nodes.items():
             section = self.plan.run.client | {"state_dir": str(self._folder / name)}
             keys = self.identities.keys_of(name)
-            self.inner._contexts[node].node_config.update(node_config(name, section, keys))
+            self.inner.clients.context_of(node, None).node_config.update(
+                node_config(name, section, keys)
+            )
 
     def restart(self, name):
         """A client's process is gone, and with it its memory."""
@@ -34,9 +37,9 @@ class Sites(Federation):
 
     def pin(self, version, names):
         """The consortium signs another version of the roster, and all pin it."""
-        keys = {name: identity_of(self.identities.private[name]) for name in names}
+        keys = {name: identity_of(self.identities.private_of(name)) for name in names}
         roster = write_roster(make_roster(keys, version, bytes(32)))
-        self.identities = Identities(self.identities.private, roster)
+        self.identities = replace(self.identities, roster=roster)
         self._start()
 
     def without(self, *names):

@@ -4,7 +4,7 @@ from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid
 
 from calyx.flower.messages import SERVER_NODE
-from calyx.simulation.embedded import RUN_ID
+from calyx.simulation.clients import RUN_ID
 from calyx.simulation.engine import tell
 from calyx.wire import messages as wire
 from server.app import app

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from calyx.data.partitions import (
     PartitionConfig,
-    client_names,
     iid,
     natural,
     partition,
@@ -144,10 +143,3 @@ def test_more_rows_than_there_are_are_refused():
 
 def test_an_iid_partition_of_fewer_rows_than_clients_leaves_some_empty():
     assert [len(part) for part in iid(2, 3, rng(1, "test"))] == [1, 1, 0]
-
-
-def test_names_sort_in_the_order_of_their_numbers():
-    for num_clients in (1, 2, 100, 101, 1797):
-        names = client_names(num_clients)
-        assert list(names) == sorted(names)
-        assert [int(name.removeprefix("client-")) for name in names] == list(range(num_clients))

@@ -16,9 +16,11 @@ from calyx.findings.figures import read_sums
 from calyx.findings.figures_json import as_json
 from calyx.findings.findings import find
 from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.constants import fit_by_config as taken
 from calyx.preprocessing.federated import fit_sums, shortcomings
-from calyx.preprocessing.fitting import constants_of, fit, outlier_bounds
-from calyx.preprocessing.fitting import fit_by_config as taken
+from calyx.preprocessing.fitted import constants_of
+from calyx.preprocessing.fitting import fit
+from calyx.preprocessing.spread import outlier_bounds
 from calyx.survey.blocks import ALL
 from calyx.survey.places import FINEST, group, tables
 

@@ -189,11 +189,12 @@ def test_a_client_is_its_partition_and_its_keys_are_shown_to_nobody(monkeypatch)
     context = node(1)
     own = clients(Message(RecordDict(), 5, "train"), context)
     assert own.node_config["client-name"] == "b"
-    assert own.node_config["client-identity"] == identities.private["b"].hex()
+    assert own.node_config["client-identity"] == identities.private_of("b").hex()
     assert own.state is context.state
     assert "client-name" not in context.node_config
     shown = repr(clients)
-    assert not any(k.hex() in shown or repr(k) in shown for k in identities.private.values())
+    secrets = [identities.secret, *map(identities.private_of, "ab")]
+    assert not any(k.hex() in shown or repr(k) in shown for k in secrets)
 
 
 def test_a_machine_with_other_code_does_not_train():

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calyx.data import row_hashes
 from calyx.data.schema import Table
-from calyx.inspection import repeats
-from calyx.inspection.repeats import repeat_findings, row_hashes
+from calyx.inspection.repeats import repeat_findings
 from calyx.seeding import rng
 
 
@@ -77,7 +77,7 @@ def test_hashes_of_rows_are_equal_where_the_rows_and_their_labels_are():
     x[0], x[1] = [1.0, 2.0, 3.0, 4.0], [2.0, 1.0, 3.0, 4.0]  # the same numbers, in another order
     y = draw.integers(0, 2, 5000)
     cells = np.column_stack([np.nan_to_num(x, nan=-1.0), y])
-    hashes = row_hashes(Table(x, y))
+    hashes = Table(x, y).hashes
     assert len(np.unique(hashes)) == len(np.unique(cells, axis=0))
     _, rows = np.unique(cells, axis=0, return_inverse=True)
     assert len(np.unique(np.column_stack([hashes, rows.reshape(-1)]), axis=0)) == len(
@@ -98,7 +98,7 @@ def test_a_hash_is_splitmix64_over_cells_and_label_however_many_columns_are_read
     monkeypatch, at_once
 ):
     """Sites keep digests of hashes on disk: another hash would call their rows changed."""
-    monkeypatch.setattr(repeats, "_CELLS_AT_ONCE", at_once)
+    monkeypatch.setattr(row_hashes, "_CELLS_AT_ONCE", at_once)
     x = np.array([[1.5, -0.0, np.nan], [2.0, 0.0, 1e300]])
     expected = []
     for row, label in zip(x, (0, 1), strict=True):
@@ -107,4 +107,4 @@ def test_a_hash_is_splitmix64_over_cells_and_label_however_many_columns_are_read
             told = math.nan if math.isnan(value) else value + 0.0
             total = splitmix(total, struct.unpack("<Q", struct.pack("<d", told))[0])
         expected.append(total)
-    assert row_hashes(Table(x, np.array([0, 1]))).tolist() == expected
+    assert Table(x, np.array([0, 1])).hashes.tolist() == expected

@@ -10,8 +10,10 @@ from calyx.data.schema import Schema
 from calyx.errors import ConfigError
 from calyx.findings.figures import read_sums
 from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.constants import fit_by_config
 from calyx.preprocessing.federated import check_given, fit_sums, unshown
-from calyx.preprocessing.fitting import apply, constants_of, fit_by_config
+from calyx.preprocessing.fitted import constants_of
+from calyx.preprocessing.fitting import apply
 from calyx.survey.blocks import ITEMS, TRAIN, Item
 
 CFG = PreprocessingConfig(

@@ -5,7 +5,7 @@ import pytest
 from calyx.data.schema import Column, Schema
 from calyx.errors import ConfigError
 from calyx.preprocessing.config import PreprocessingConfig
-from calyx.preprocessing.fitting import fit_by_config
+from calyx.preprocessing.constants import fit_by_config
 from calyx.preprocessing.imputation import check_fill
 
 SCHEMA = Schema(

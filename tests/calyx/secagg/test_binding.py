@@ -1,6 +1,5 @@
 """What every key, hash and root is bound to: another context, client or use gives another (§3, §4)."""
 
-from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -11,8 +10,8 @@ from calyx.secagg.advertisement import Advertisement
 from calyx.secagg.encoding import enc, hash_of, set_hash, split
 from calyx.secagg.keys import (
     Agreement,
+    Pairs,
     mask_key,
-    pair_of,
     public_of,
     seal,
     self_mask_key,
@@ -21,13 +20,14 @@ from calyx.secagg.keys import (
 )
 
 PRK, CTX, OTHER = bytes(32), b"\1" * 32, b"\2" * 32
-PAIR = pair_of((1, b"a" * 32), (4, b"b" * 32), CTX)
+KEYS = {1: b"a" * 32, 4: b"b" * 32}
+PAIR = Pairs(KEYS, CTX).of(1, 4)
 OTHERS = [
-    replace(PAIR, low=0),
-    replace(PAIR, high=5),
-    replace(PAIR, low_public=b"c" * 32),
-    replace(PAIR, high_public=b"c" * 32),
-    replace(PAIR, root=OTHER),
+    Pairs({0: KEYS[1], 4: KEYS[4]}, CTX).of(0, 4),
+    Pairs({1: KEYS[1], 5: KEYS[4]}, CTX).of(1, 5),
+    Pairs({1: b"c" * 32, 4: KEYS[4]}, CTX).of(1, 4),
+    Pairs({1: KEYS[1], 4: b"c" * 32}, CTX).of(1, 4),
+    Pairs(KEYS, OTHER).of(1, 4),
 ]
 
 
@@ -37,23 +37,25 @@ def are_distinct(values):
 
 def test_a_mask_and_a_sealing_key_are_of_their_pair_and_root_alone():
     assert are_distinct([mask_key(PRK, pair, 32) for pair in (PAIR, *OTHERS)])
-    assert are_distinct([share_key(PRK, pair, 1, 4) for pair in (PAIR, *OTHERS)])
+    assert are_distinct([share_key(PRK, pair, enc(1, 4)) for pair in (PAIR, *OTHERS)])
 
 
 def test_each_direction_has_its_own_sealing_key_and_none_is_a_mask():
-    there, back = share_key(PRK, PAIR, 1, 4), share_key(PRK, PAIR, 4, 1)
+    pairs = Pairs(KEYS, CTX)
+    there, back = (share_key(PRK, PAIR, pairs.direction(*way)) for way in ((1, 4), (4, 1)))
     assert are_distinct([there, back, mask_key(PRK, PAIR, 32)])
 
 
 def test_a_pair_is_the_same_from_both_sides():
-    assert pair_of((4, b"b" * 32), (1, b"a" * 32), CTX) == PAIR
+    assert PAIR == Pairs(KEYS, CTX).of(4, 1) == enc(1, 4, KEYS[1], KEYS[4], CTX)
 
 
 def test_what_two_clients_agree_on_is_of_one_context():
     one, other = b"\3" * 32, b"\4" * 32
-    agreed = Agreement(one, CTX).with_public(public_of(other))
-    assert Agreement(other, CTX).with_public(public_of(one)) == agreed
-    assert Agreement(one, OTHER).with_public(public_of(other)) != agreed
+    mine, theirs = public_of(one), public_of(other)
+    agreed = Agreement(one, mine, CTX).with_public(theirs)
+    assert Agreement(other, theirs, CTX).with_public(mine) == agreed
+    assert Agreement(one, mine, OTHER).with_public(theirs) != agreed
 
 
 def test_a_self_mask_is_of_its_seed_context_client_and_root():

@@ -60,8 +60,8 @@ def test_x25519_rfc_7748_section_6_1():
     assert alice.hex() == "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
     assert bob.hex() == "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"
     expected = keys.extract(b"ctx", AGREED)
-    assert keys.Agreement(ALICE, b"ctx").with_public(bob) == expected
-    assert keys.Agreement(BOB, b"ctx").with_public(alice) == expected
+    assert keys.Agreement(ALICE, alice, b"ctx").with_public(bob) == expected
+    assert keys.Agreement(BOB, bob, b"ctx").with_public(alice) == expected
     assert reference.x25519(ALICE, bob) == AGREED
 
 

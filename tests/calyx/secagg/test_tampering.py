@@ -20,7 +20,7 @@ def cohort_of(n=6, colluders=1, **changes):
 
 def signed(cohort, v, body, ctx=None):
     """An advertisement that member `v` signs, whatever is in it."""
-    made = advertisement.make(cohort.members[v].identity, ctx or cohort.ctx, v, body)
+    made = advertisement.make(cohort.members[v].signer, ctx or cohort.ctx, v, body)
     return made.to_bytes()
 
 
@@ -165,7 +165,7 @@ def test_a_key_that_agrees_on_nothing_is_refused_before_it_is_used(adverts, poin
     body, low = rows[3][:96], point.to_bytes(32, "little")
     forged = low + body[32:] if which == 0 else body[:32] + low + body[64:]
     rows[3] = signed(cohort, 3, forged)
-    cohort.sessions[3].advertisements = {3: rows[3]}  # member 3 is malicious
+    cohort.sessions[3].advertisement = rows[3]  # member 3 is malicious
     if which == 0:
         stage, request = 1, table(rows)
     else:

@@ -1,12 +1,21 @@
 """A malicious inbox: refused before anything is masked, its sender named (docs/secagg.md §8, group 4)."""
 
-import hashlib
 from copy import deepcopy
 from dataclasses import replace
 
 import pytest
-from support.protocol import SUBJECT, Cohort, flipped, is_answered, refusal_of, rules, table
+from support.protocol import (
+    SUBJECT,
+    Cohort,
+    Repeating,
+    flipped,
+    is_answered,
+    refusal_of,
+    rules,
+    table,
+)
 
+from calyx.secagg.advertisement import Gathering
 from calyx.secagg.encoding import rows_from_bytes
 from calyx.secagg.participant import Call, answer
 from calyx.secagg.refusals import Refusal, RefusalCode
@@ -89,17 +98,6 @@ def test_a_share_of_another_direction_is_refused(inboxes, sender, receiver):
     assert (refusal.code, refusal.accused) == (RefusalCode.SEALED_SHARE, 3)
 
 
-class Repeating:
-    """Entropy that gives every cohort the same bytes."""
-
-    def __init__(self):
-        self.counter = 0
-
-    def __call__(self, count):
-        self.counter += 1
-        return hashlib.shake_256(self.counter.to_bytes(8, "little")).digest(count)
-
-
 @pytest.mark.parametrize(
     "change", [{"round": 2}, {"attempt": 2}, {"run": "other"}, {"kind": "test"}, {"group": 1}]
 )
@@ -107,7 +105,8 @@ def test_a_share_from_another_round_is_refused_even_under_the_same_keys(change):
     cohort = Cohort(6, rules(3), entropy=Repeating())
     other = Cohort(6, rules(3), entropy=Repeating(), subject=replace(SUBJECT, **change))
     requests, replayed = cohort.reach(2), other.reach(2)
-    assert cohort.sessions[0].advertisements[3][:64] == other.sessions[0].advertisements[3][:64]
+    mine, theirs = (one.server.advertised[3].body for one in (cohort, other))
+    assert mine[:64] == theirs[:64]
     rows = inbox_of(requests[0])
     rows[3] = inbox_of(replayed[0])[3]
     refusal = refusal_of(cohort, 0, 2, table(rows))
@@ -119,15 +118,16 @@ def sealed_by_three(share_of_b, share_of_s):
     cohort = cohort_of()
     cohort.begin()
     private = cohort.sessions[3].share_private
-    adverts = {u: s.advertisements[u] for u, s in cohort.sessions.items()}
+    adverts = {u: s.advertisement for u, s in cohort.sessions.items()}
     requests = cohort.server.take_shares(
         cohort.stage(1, cohort.server.take_advertisements(adverts))
     )
     malicious = deepcopy(cohort.sessions[3])
     malicious.share_private = private
+    gathering = Gathering(cohort.ctx, cohort.server.advertised)
     both = share_of_b.to_bytes(33, "little") + share_of_s.to_bytes(33, "little")
     rows = inbox_of(requests[0])
-    rows[3] = seal_shares(malicious, {0: both})[0]
+    rows[3] = seal_shares(malicious, gathering, {0: both})[0]
     return cohort, table(rows)
 
 

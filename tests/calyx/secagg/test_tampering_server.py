@@ -159,7 +159,7 @@ UNSOUND = {
     "one-key-for-both-uses": (
         0,
         lambda cohort, sound: advertisement.make(
-            cohort.members[5].identity, cohort.ctx, 5, sound[:32] + sound[:32] + sound[64:96]
+            cohort.members[5].signer, cohort.ctx, 5, sound[:32] + sound[:32] + sound[64:96]
         ).to_bytes(),
     ),
     "one-share-too-few": (1, lambda cohort, sound: sound[86:]),
@@ -221,7 +221,7 @@ def test_two_that_advertise_the_same_key_are_both_dropped(part):
     cohort, adverts = honest(0)
     body, stolen = bytearray(adverts[5][:96]), slice(32 * part, 32 * part + 32)
     body[stolen] = adverts[4][stolen]
-    made = advertisement.make(cohort.members[5].identity, cohort.ctx, 5, bytes(body))
+    made = advertisement.make(cohort.members[5].signer, cohort.ctx, 5, bytes(body))
     requests = cohort.server.take_advertisements(adverts | {5: made.to_bytes()})
     assert set(requests) == set(cohort.server.advertised) == {0, 1, 2, 3}
     assert set(cohort.server.dropped) == {4, 5}

@@ -7,7 +7,17 @@ import time
 
 import pytest
 
-from calyx.simulation.workers import Done, Failed, Job, WorkerPool, tell
+from calyx.simulation.workers import (
+    Died,
+    Done,
+    Failed,
+    Job,
+    Parcel,
+    WorkerPool,
+    find_parcel,
+    mark,
+    tell,
+)
 
 
 def double(value):
@@ -16,10 +26,6 @@ def double(value):
 
 def die(_):
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def leave(_):
-    os._exit(3)
 
 
 def sleep(seconds):
@@ -45,9 +51,23 @@ def warn(text):
     logging.getLogger("client.somewhere").warning("%s", text)
 
 
+def look_up(place):
+    return find_parcel(place)
+
+
+def die_at(position):
+    mark(position)
+    os._exit(3)
+
+
 def run(pool, *jobs, timeout=None):
+    """The result of each job, which any worker may do."""
+    return run_jobs(pool, [Job(None, f, (a,)) for f, a in jobs], timeout)
+
+
+def run_jobs(pool, jobs, timeout=None):
     results = {}
-    pool.run([Job(i, f, (a,)) for i, (f, a) in enumerate(jobs)], timeout, results.__setitem__)
+    pool.run(jobs, timeout, results.__setitem__)
     return [results[i] for i in range(len(jobs))]
 
 
@@ -62,7 +82,7 @@ def test_each_job_has_its_own_result(workers):
 def test_a_job_tells_how_far_it_is_before_its_result(workers):
     said = []
     with WorkerPool(workers) as pool:
-        jobs = [Job(i, count, (n,)) for i, n in enumerate((2, 0, 3))]
+        jobs = [Job(None, count, (n,)) for n in (2, 0, 3)]
         pool.run(jobs, 30, lambda *ended: said.append(ended), lambda *told: said.append(told))
     for index, number in enumerate((2, 0, 3)):
         own = [what for i, what in said if i == index]
@@ -70,19 +90,37 @@ def test_a_job_tells_how_far_it_is_before_its_result(workers):
     assert count(2) == 2  # nobody listens outside a pool
 
 
-def test_workers_persist_and_jobs_stay_at_home_while_all_are_busy():
+def test_workers_persist_and_a_job_with_a_home_is_done_there():
     with WorkerPool(2) as pool:
-        first = run(pool, (pid, 0), (pid, 1))
-        assert run(pool, (pid, 0), (pid, 1)) == first
-        assert first[0] != first[1]
+        first = run_jobs(pool, [Job(home, pid, (0,)) for home in range(4)])
+        assert first == run_jobs(pool, [Job(home, pid, (0,)) for home in range(4)])
+        assert first[0] == first[2] != first[1] == first[3]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_parcel_is_one_object_to_all_jobs_of_a_worker_until_another_takes_its_place(workers):
+    packed = []
+
+    class Noted(Parcel):
+        @property
+        def packed(self):
+            packed.append(self.value)
+            return super().packed
+
+    with WorkerPool(workers) as pool:
+        for value in ("first", "second"):
+            parcel = Noted("here", value)
+            jobs = [Job(home, look_up, ("here",), (parcel,)) for home in range(6)]
+            assert run_jobs(pool, jobs) == [Done(value)] * 6
+    assert packed == ["first"] * workers + ["second"] * workers
 
 
 def test_a_worker_that_dies_fails_its_job_only_and_is_replaced():
     with WorkerPool(2) as pool:
-        results = run(pool, (die, 0), (double, 1), (double, 2), (double, 3), (leave, 4))
+        results = run(pool, (die, 0), (double, 1), (double, 2), (double, 3), (die_at, 4))
         assert results[1:4] == [Done(2), Done(4), Done(6)]
-        assert results[0] == Failed("its worker process died (signal 9)")
-        assert results[4] == Failed("its worker process died (exit code 3)")
+        assert results[0] == Died("its worker process died (signal 9)", -1)
+        assert results[4] == Died("its worker process died (exit code 3)", 4)
         assert run(pool, *((double, i) for i in range(4))) == [Done(2 * i) for i in range(4)]
 
 
@@ -112,7 +150,8 @@ def test_no_process_is_left_when_the_pool_is_left():
 
     def stopped():
         with WorkerPool(2) as pool:
-            pids.extend(result.value for result in run(pool, (pid, 0), (pid, 1)))
+            jobs = [Job(home, pid, (0,)) for home in range(2)]
+            pids.extend(result.value for result in run_jobs(pool, jobs))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -13,9 +13,10 @@ from calyx.findings.baseline import compare_figures
 from calyx.findings.figures_json import as_json
 from calyx.findings.findings import find
 from calyx.preprocessing.config import PreprocessingConfig
+from calyx.preprocessing.constants import fit_by_config as read_given
 from calyx.preprocessing.federated import fit_sums, unsure_modes
-from calyx.preprocessing.fitting import apply, constants_of
-from calyx.preprocessing.fitting import fit_by_config as read_given
+from calyx.preprocessing.fitted import constants_of
+from calyx.preprocessing.fitting import apply
 from calyx.survey.blocks import TRAIN
 
 DRUGS = tuple(float(i) for i in range(41))  # 0 is "none"

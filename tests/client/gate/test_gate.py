@@ -3,10 +3,14 @@
 from contextlib import suppress
 
 import pytest
+from flwr.app import Message
 from support.clients import code_of
 
 from calyx.errors import CalyxError
 from calyx.model.weights import hash_weights
+from calyx.run.order import to_json
+from calyx.wire import messages as wire
+from client.app import app
 from client.gate import assignment, secure_mod
 from client.gate.ledger import Ledger
 
@@ -47,6 +51,20 @@ def test_statistics_whose_key_is_the_version_of_the_rows_read_them_once_all_else
     order = clients.order(kind="statistics", round=0, weights=hash_weights({}))
     assert clients.ask(clients.names[0], order, weights={}).has_content()
     assert steps == [*BEFORE, "rows", "noted"]
+
+
+@pytest.mark.parametrize("is_site", [False, True])
+def test_only_simulated_clients_of_one_process_share_what_an_order_asks_of_all(
+    clients, steps, tmp_path, is_site
+):
+    """Decision 0073: of the very same message the first client's look at it stands for all."""
+    content = wire.order_content(clients.federation.template, to_json(clients.order()))
+    for name in clients.names[:2]:
+        own = {"state_dir": str(tmp_path / name)} if is_site else {}
+        context = clients.fresh(name, **own)
+        assert app(Message(content, context.node_id, "train"), context).has_content()
+    alike = BEFORE.index("context")
+    assert steps == [*BEFORE, "noted", "rows", *BEFORE[0 if is_site else alike :], "noted", "rows"]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_a_second_vector_needs_enough_who_gave_the_first_sum_up(clients):
 
 def test_signatures_of_another_context_prove_nothing(clients):
     server, _ = clients.advance(clients.order(), 2)
-    private = clients.federation.identities.private
+    private = {n: clients.federation.identities.private_of(n) for n in clients.names}
     signatures = {n: sign(private[n], "abandon", bytes(32), server.root).hex() for n in private}
     proof = {"ctx": server.ctx.hex(), "root": server.root.hex(), "signatures": signatures}
     order = clients.order(attempt=2, abandoned=(proof,))

@@ -5,12 +5,14 @@ import time
 from copy import deepcopy
 
 import pytest
-from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.app import ConfigRecord, Context, Message, RecordDict
 from support.clients import code_of, secrets_of
+from support.protocol import Repeating
 
 from calyx.flower.messages import as_task
 from calyx.wire import messages as wire
 from client.app import app
+from client.context import LivingContext
 
 
 def test_a_whole_exchange_ends_with_a_sum_and_leaves_no_session(clients):
@@ -18,6 +20,26 @@ def test_a_whole_exchange_ends_with_a_sum_and_leaves_no_session(clients):
     assert len(total) == server.rules.length
     for context in clients.contexts.values():
         assert set(context.state) == {"secagg-ledger"}
+
+
+def test_a_client_that_lives_says_every_word_that_one_which_travels_says(clients, monkeypatch):
+    said = []
+    original = clients.stage
+    monkeypatch.setattr(clients, "stage", lambda *at: said.append(original(*at)) or said[-1])
+    totals = []
+    for kind in (Context, LivingContext):
+        monkeypatch.setattr("client.gate.secure_mod.os.urandom", Repeating())
+        for name, context in clients.contexts.items():
+            values = context.node_config
+            more = () if kind is LivingContext else (RecordDict(), {})
+            clients.contexts[name] = kind(1, context.node_id, values, *more)
+        totals.append(clients.advance(clients.order(), 4)[1].tolist())
+        assert code_of(clients.ask(clients.names[0], clients.order())) == "context-reused"
+    bodies = [wire.read_stage(reply) for reply in said]
+    assert len(bodies) == 2 * 4 * len(clients.names)
+    assert bodies[: len(bodies) // 2] == bodies[len(bodies) // 2 :]
+    assert totals[0] == totals[1]
+    assert not any(context.state for context in clients.contexts.values())
 
 
 def test_who_has_revealed_does_not_sign_that_the_sum_is_given_up(clients):

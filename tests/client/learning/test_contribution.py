@@ -15,7 +15,7 @@ from calyx.vector.contribution import Contribution, Layout
 from calyx.wire import messages as wire
 from client.config import read_site
 from client.failures import ClientFailure
-from client.gate.assignment import open_assignment
+from client.gate.assignment import admit, open_assignment
 from client.learning.contribution import bound, contribute
 from client.learning.judgement import judge
 from client.learning.preparation import prepare
@@ -57,7 +57,8 @@ def assignments(clients):
     for name in clients.names[:3]:
         context = clients.contexts[name]
         message = Message(content, context.node_id, "train")
-        opened.append(open_assignment(message, context, read_site(node_values(context)), order))
+        site = read_site(node_values(context))
+        opened.append(open_assignment(admit(message, site, "train"), context, site))
     return opened
 
 

@@ -56,17 +56,20 @@ OPTIMIZERS = [
 ]
 
 
+@pytest.mark.parametrize("size", [8, 50])
+@pytest.mark.parametrize("kind", ["plain", "normed"])
 @pytest.mark.parametrize(("keys", "make"), OPTIMIZERS)
-def test_the_loop_equals_pytorchs_own_optimisers_bit_for_bit(keys, make):
-    ours, theirs, part = model(), model(), rows(50)
-    train(ours, part, EMPTY, job(config(**keys)))
+def test_the_loop_equals_pytorchs_own_optimisers_bit_for_bit(keys, make, kind, size):
+    (ours, theirs), part = (model() if kind == "plain" else Normed(0.0) for _ in "12"), rows(50)
+    train(ours, part, EMPTY, job(config(batch_size=size, **keys)))
     optimizer, shuffle = make(theirs.parameters()), rng(1, "batches", 2, "a")
     for _ in range(3):
         order = torch.from_numpy(shuffle.permutation(50))
         x, y = torch.from_numpy(part.x)[order], torch.from_numpy(part.y)[order]
-        for start in range(0, 50, 8):
+        for start in range(0, 50, size):
             optimizer.zero_grad()
-            functional.cross_entropy(theirs(x[start : start + 8]), y[start : start + 8]).backward()
+            rows_of_batch = slice(start, start + size)
+            functional.cross_entropy(theirs(x[rows_of_batch]), y[rows_of_batch]).backward()
             optimizer.step()
     assert torch.equal(flat(ours), flat(theirs))
 
@@ -96,10 +99,11 @@ def test_training_stops_when_patience_epochs_brought_nothing_better():
 class Normed(nn.Module):
     """Layers that draw, and running statistics that no gradient moves."""
 
-    def __init__(self):
+    def __init__(self, dropout=0.3):
         super().__init__()
         torch.manual_seed(0)
-        self.body = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3))
+        drawing = nn.Dropout(dropout)
+        self.body = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), drawing)
         self.head = nn.Linear(8, 2)
 
     def forward(self, x):
@@ -154,6 +158,26 @@ def test_a_client_and_a_round_have_their_own_randomness_and_nobody_elses():
     assert not torch.equal(after(1, "a"), after(1, "b"))
 
 
+class Shaken(FedProxLocal):
+    """Draws in its loss, and does not say so."""
+
+    def loss(self, batch, start):
+        return super().loss(batch, start) * random.random()
+
+
+def test_an_objective_that_draws_is_seeded_though_the_model_draws_nothing():
+    def after(seed, client):
+        net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+        nn.init.constant_(net[0].weight, 0.1), nn.init.constant_(net[2].weight, 0.1)
+        nn.init.zeros_(net[0].bias), nn.init.zeros_(net[2].bias)
+        random.seed(seed)
+        train(net, rows(1), EMPTY, job(config(), Shaken(mu=1.0), client=client))
+        return flat(net)
+
+    assert torch.equal(after(1, "a"), after(2, "a"))
+    assert not torch.equal(after(1, "a"), after(1, "b"))
+
+
 class Noisy(nn.Module):
     """It draws in training and in evaluation, from generators that are not PyTorch's."""
 
@@ -201,7 +225,7 @@ def test_bfloat16_trains_and_keeps_float32_weights():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device on this machine")
 def test_a_gpu_trains_twice_to_the_same_bytes():
-    nets = [model(), model()]
+    nets = [model().cuda(), model().cuda()]
     for net in nets:
         train(net, rows(60), rows(30), job(config(), hardware=Hardware("cuda", 1, "float32", True)))
     assert torch.equal(flat(nets[0].cpu()), flat(nets[1].cpu()))

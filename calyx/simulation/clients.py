@@ -1,0 +1,151 @@
+"""The clients of a simulation as one process knows them, and what each answers to a message.
+
+Of a worker's clients nothing comes from its parent but messages: a client is made where it is first
+asked, and stays there. The engine knows no algorithm: what answers is a Flower ClientApp.
+"""
+
+import pickle
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Message, Metadata, RecordDict
+from flwr.clientapp import ClientApp
+
+from calyx.config.section import Section
+from calyx.flower.messages import as_task, rebuild_message
+from calyx.flower.nodes import NumberedNodes
+from calyx.simulation.identities import Identities
+from calyx.simulation.workers import Done, Failed, attempt, find_parcel, mark, tell
+from client import journal
+from client.config import node_config
+from client.context import LivingContext
+
+RUN_ID = 1
+APP = "client.app:app"  # ours
+CLIENTS, ORDER = "clients", "order"  # places of a worker's parcels
+_TELL_S = (
+    0.002  # answers are handed over so often at most: each time costs both processes some of it
+)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What an onlooker may see of a client's work on one message."""
+
+    notes: Sequence[journal.Note]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What comes back from a client."""
+
+    reply: Message
+    account: Account
+    state: RecordDict | None  # what it wrote into its Flower state, which outlives its process
+    is_rooted: bool  # whether it keeps something beside that, which dies with its process
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a message holds, packed by the engine itself."""
+
+    packed: bytes
+
+    @classmethod
+    def pack(cls, records: RecordDict) -> "Content":
+        """The content of a message that is to be sent."""
+        return cls(pickle.dumps(records))
+
+    def unpack(self) -> RecordDict:
+        """These records, made anew: an app may do with its own what it likes."""
+        records: RecordDict = pickle.loads(self.packed)  # noqa: S301 - of the process beside this one
+        return records
+
+    @cached_property
+    def shared(self) -> RecordDict:
+        """These records as one object for all who only read them, as our own app does."""
+        return self.unpack()
+
+
+Attempt = Done | Failed  # what became of one client's message; of a Done the value is an Answer
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One client's message."""
+
+    metadata: Metadata
+    state: RecordDict | None  # as the client's last answer had it, for one that is made anew
+    content: Content | None  # None is that of the parcel ORDER, which many clients get
+
+
+class Clients:
+    """Who they are, and the contexts of those that have been asked in this process."""
+
+    def __init__(
+        self, identities: Identities, section: Section, store: Path | None, app: str = APP
+    ) -> None:
+        self.app = app
+        self.nodes = NumberedNodes(identities.clients)
+        self._identities, self._section, self._store = identities, section, store
+        self._contexts: dict[int, LivingContext] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Who they are; contexts stay where they are."""
+        return vars(self) | {"_contexts": {}}
+
+    def context_of(self, node: int, state: RecordDict | None) -> LivingContext:
+        """The context of one client, which this process keeps; a new one begins with `state`."""
+        if node not in self._contexts:
+            name = self.nodes.name_of(node)
+            keys = self._identities.keys_of(name)
+            values = node_config(name, self._section, keys, self._store)
+            self._contexts[node] = LivingContext(RUN_ID, node, values)
+            self._contexts[node].state = RecordDict() if state is None else state
+        return self._contexts[node]
+
+
+def answer_messages(asked: Sequence[Asked], deadline: float | None) -> list[tuple[int, Attempt]]:
+    """In a worker: run clients on their messages; (position, attempt) of those not told before.
+
+    It stops at the `deadline`, by the monotonic clock; who is left then is not among them.
+    """
+    clients: Clients = find_parcel(CLIENTS)
+    attempts: list[tuple[int, Attempt]] = []
+    told = time.monotonic()
+    for position, one in enumerate(asked):
+        now = time.monotonic()
+        if deadline is not None and now >= deadline:
+            break
+        if attempts and now - told > _TELL_S:
+            tell(attempts)
+            attempts, told = [], now
+        mark(position)
+        attempts.append((position, attempt(_answer, clients, one)))
+    return attempts
+
+
+def _answer(clients: Clients, asked: Asked) -> Answer:
+    content: Content = find_parcel(ORDER) if asked.content is None else asked.content
+    records = content.shared if clients.app == APP else content.unpack()
+    message, node = rebuild_message(asked.metadata, records), asked.metadata.dst_node_id
+    as_task(RUN_ID, node)
+    started, context = time.monotonic(), clients.context_of(node, asked.state)
+    with journal.collect_notes() as notes:
+        reply = _load(clients.app)(message, context)
+    account = Account(tuple(notes), time.monotonic() - started)
+    return Answer(reply, account, context.state or None, bool(context.kept))
+
+
+@lru_cache(maxsize=4)
+def _load(reference: str) -> ClientApp:
+    """The app that `module:attribute` names, as Flower's own configs name one."""
+    module, _, attribute = reference.partition(":")
+    app: ClientApp = getattr(import_module(module), attribute)
+    return app
