@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.engine.tasks import Cnn, Mlp, deal
 from benchmarks.engine.workload import Client, Rows, Setting, Workload
-from calyx.data.partitions import client_names
+from calyx.data.names import client_names
 from calyx.data.schema import Table
 from calyx.model.weights import initial_model
 from calyx.seeding import rng

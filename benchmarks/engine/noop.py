@@ -11,7 +11,9 @@ import time
 from flwr.app import Message, RecordDict
 
 from calyx.composing.compose import compose, resolve
-from calyx.simulation.embedded import Answer, EmbeddedGrid
+from calyx.data.names import client_names
+from calyx.simulation.clients import Account
+from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.identities import throw_away
 from calyx.simulation.workers import WorkerPool
 from calyx.wire import messages as wire
@@ -21,7 +23,10 @@ from server.config import read_run
 class _Nobody:
     """Looks on and does nothing."""
 
-    def on_answer(self, client: str, answer: Answer) -> None:
+    def on_answer(self, client: str, account: Account) -> None:
+        """Nothing."""
+
+    def on_death(self, client: str, reason: str) -> None:
         """Nothing."""
 
     def on_progress(self, kind: str, done: int, total: int) -> None:
@@ -31,10 +36,10 @@ class _Nobody:
 def main(clients: str, workers: str, rounds: str) -> None:
     """Ask everybody, `rounds` times."""
     section = read_run(resolve(compose(["privacy=none"]))).client
-    names = [f"client-{i:06d}" for i in range(int(clients))]
+    nobody = throw_away(client_names(int(clients)), is_encrypted=False)
     seconds = []
     with WorkerPool(int(workers)) as pool:
-        grid = EmbeddedGrid(pool, throw_away(names), section, _Nobody())
+        grid = EmbeddedGrid(pool, nobody, section, _Nobody())
         nodes = list(grid.get_node_ids())
         for _ in range(int(rounds)):
             started = time.perf_counter()

@@ -90,7 +90,7 @@ def _machine_line(summary: dict[str, Any]) -> str:
     repeats = max((run.repetition for run in runs_of(summary)), default=0)
     return (
         f"{m['date']}, {m['processor']}, {m['cores']} cores, {m['memory_gb']} GB; Python {m['python']}, "
-        f"PyTorch {m['torch']}, NumPy {m['numpy']}, Calyx {m['calyx']}; {repeats} repetitions in turn."
+        f"PyTorch {m['torch']}, NumPy {m['numpy']}, Calyx {m['calyx']}; repetitions: {repeats}."
     )
 
 

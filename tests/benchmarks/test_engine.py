@@ -8,7 +8,7 @@ import pytest
 from support.pages import ROOT
 
 from benchmarks.engine import __main__ as program
-from benchmarks.engine import dealing, loop, measurement, ours, table, tasks
+from benchmarks.engine import dealing, measurement, ours, table, tasks
 from benchmarks.engine.measurement import SEQ, Program, Run, ratio, repeat
 from benchmarks.engine.programs import Failed
 from benchmarks.engine.workload import Outcome, accuracy, read_outcome, read_workload
@@ -45,14 +45,14 @@ def test_a_workload_and_an_outcome_are_read_as_they_were_written(work, tmp_path)
 
 @pytest.mark.e2e
 def test_calyx_and_the_plain_loop_train_the_same_rows_to_the_same_model(work, tmp_path):
-    """Any other row, cohort, order or start would differ by a step, which is much more."""
-    expected = loop.run(work)
+    """Sums are rounded once a round, and a ReLU makes that a little more; another row or order is a step."""
+    expected = measurement.own_programs()[0].run(work, tmp_path)
     mode = replace(ours.MODES[0], words=("privacy=none", "privacy.clip=1", "engine.workers=0"))
     outcome = ours.run(work.setting, mode, tmp_path)
     moved = max(np.abs(v - work.initial[name]).max() for name, v in expected.weights.items())
     assert moved > 0.05
     for name, value in expected.weights.items():
-        np.testing.assert_allclose(outcome.weights[name], value, rtol=0, atol=moved / 1e4)
+        np.testing.assert_allclose(outcome.weights[name], value, rtol=0, atol=moved / 1e3)
     assert accuracy(work, outcome.weights) == pytest.approx(
         accuracy(work, expected.weights), abs=0.005
     )
