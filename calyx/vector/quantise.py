@@ -8,6 +8,8 @@ Shapes: D elements.
 """
 
 import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +23,7 @@ CHUNK = 2**14  # elements; a chunk and its buffers fit the first-level caches
 _FEW = 64  # numbers that Python encodes sooner than NumPy
 _SIGN = np.uint32(1 << 31)  # of a float32
 _DITHER_STEP = np.float32(2.0**-24)
+_BLOCK = 2**18  # elements of a sum; they stay in a second-level cache while vectors pass by
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,30 @@ def decode_unsigned(total: Residues, maximum: int, fixed: FixedPoint) -> list[in
 def add(left: Residues, right: Residues, fixed: FixedPoint) -> Residues:
     """Sum [D] modulo 2^M; uint32 wraps by itself and the mask does the rest."""
     return (left + right) & np.uint32(fixed.mask)
+
+
+def add_up(vectors: Sequence[Residues], fixed: FixedPoint) -> Residues:
+    """The sum [D] modulo 2^M of one vector or more, block by block: a block of it stays in the cache.
+
+    Two threads at most, since more do not make the memory faster; integers are the same in any order.
+    """
+    total = np.empty(len(vectors[0]), dtype=np.uint32)
+
+    def add_block(start: int) -> None:
+        block = slice(start, start + _BLOCK)
+        part = total[block]
+        part[:] = vectors[0][block]
+        for vector in vectors[1:]:
+            part += vector[block]
+        part &= np.uint32(fixed.mask)
+
+    starts = range(0, len(total), _BLOCK)
+    if len(starts) == 1:
+        add_block(0)
+        return total
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(add_block, starts))
+    return total
 
 
 def pack(residues: Residues, modulus_bits: int) -> bytes:

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import calyx.vector.quantise as quantising
 from calyx.vector.quantise import (
     FixedPoint,
     add,
+    add_up,
     decode_unsigned,
     draw_dither,
     encode_unsigned,
@@ -50,6 +52,16 @@ def test_a_sum_of_residues_equals_the_sum_of_signed_integers(fixed, n, random):
         oracle = [a + b for a, b in zip(oracle, steps, strict=True)]
         total = add(total, vector, fixed)
     assert signed(total, fixed).tolist() == oracle
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
+@pytest.mark.parametrize("block", [2, 7, 9])
+def test_many_vectors_add_up_like_pythons_integers_whatever_the_blocks(bits, block, monkeypatch):
+    monkeypatch.setattr(quantising, "_BLOCK", block)
+    rows = np.random.default_rng(bits).integers(2**bits, size=(5, 7), dtype=np.uint32)
+    fixed = FixedPoint(modulus_bits=bits, n_max=5, clip=1.0)
+    oracle = [sum(column) % 2**bits for column in rows.T.tolist()]
+    assert add_up(list(rows), fixed).tolist() == oracle
 
 
 @pytest.mark.parametrize("bits", [16, 24, 32])
