@@ -1,6 +1,7 @@
 """Fixed point: exact sums, no overflow by construction, unbiased rounding."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from calyx.vector.quantise import (
     add,
     add_up,
     decode_unsigned,
+    draw_dither,
     encode_unsigned,
     pack,
     quantise,
@@ -93,6 +95,29 @@ def test_rounding_is_unbiased_to_a_thousandth_of_a_step(bits, n_max):
     dither = np.random.default_rng(0).random(draws, dtype=np.float32)
     q = quantise(np.full(draws, x), 1.0, dither, fixed)
     assert abs(q.mean() - 0.3125) < 1e-3
+
+
+@given(FORMATS, st.integers(0, 2**32 - 1), st.integers(0, 256), st.floats(1e-12, 10))
+def test_each_residue_is_that_of_the_formula(fixed, seed, eighth, scale):
+    rng, weight = np.random.default_rng(seed), eighth / 256
+    x = (rng.standard_normal(40) * scale * fixed.clip).astype(np.float32)
+    dither = rng.random(40, dtype=np.float32) * (rng.random(40) < 0.8)
+    z = np.float32(weight) * np.clip(x, -fixed.clip32, fixed.clip32)
+    steps = [abs(Fraction(float(v))) / Fraction(fixed.step) for v in z]
+    wanted = [
+        int(math.copysign(1, v)) * (math.floor(a) + (Fraction(float(d)) < a - math.floor(a)))
+        for v, a, d in zip(z, steps, dither, strict=True)
+    ]
+    residues = quantise(x, weight, dither.astype(np.float32), fixed).tolist()
+    assert residues == [q % 2**fixed.modulus_bits for q in wanted]
+
+
+@pytest.mark.parametrize("sizes", [[40_000], [7, 40_001, 0, 3, 40_000, 1]])
+def test_the_dither_is_what_numpys_generator_draws(sizes):
+    ours, theirs = np.random.default_rng(1), np.random.default_rng(1)
+    for size in sizes:
+        expected = theirs.random(size, dtype=np.float32)
+        assert draw_dither(ours, size).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
