@@ -136,8 +136,10 @@ class Aggregate:
     counts: dict[str, Cells]
 
 
-def encode(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> Residues:
-    """The vector [D] of one client; `dither` [P] is public, uniform in [0, 1).
+def encode(
+    part: Contribution, layout: Layout, dither: NDArray[np.float32], out: Residues | None = None
+) -> Residues:
+    """The vector [D] of one client, in `out` where there is one; `dither` [P] is public, uniform in [0, 1).
 
     Raises ValueError for an update that is not finite or not of the layout's shapes, and for
     counts out of range.
@@ -146,20 +148,22 @@ def encode(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> R
     shapes = tuple((name, tensor.shape) for name, tensor in part.update.items())
     if shapes != layout.tensors:
         raise ValueError("the update's tensors are not those of the model")
-    flat = [tensor.reshape(-1) for tensor in part.update.values()]
-    x = np.concatenate(flat) if flat else np.zeros(0, dtype=np.float32)
-    metrics = [
-        (np.array([m.steps_of(part.metrics[m.name]) * e], object), m) for m in layout.metrics
+    fixed, (e_end, z_end, _, end) = layout.fixed, layout.ends
+    vector = np.empty(end, dtype=np.uint32) if out is None else out
+    vector[:e_end] = encode_unsigned(np.array([e]), layout.w_max, fixed)
+    if part.update:
+        x = np.concatenate([tensor.reshape(-1) for tensor in part.update.values()])
+        quantise(x, e / layout.w_max, dither, fixed, vector[e_end:z_end])
+    limbs = []
+    for m in layout.metrics:
+        total = np.array([m.steps_of(part.metrics[m.name]) * e], dtype=object)
+        limbs.append(encode_unsigned(total, m.maximum * layout.w_max, fixed))
+    limbs += [
+        encode_unsigned(part.counts[c.name].reshape(-1), c.maximum, fixed) for c in layout.counts
     ]
-    counts = [(part.counts[c.name].reshape(-1), c) for c in layout.counts]
-    return np.concatenate(
-        [
-            encode_unsigned(np.array([e]), layout.w_max, layout.fixed),
-            quantise(x, e / layout.w_max, dither, layout.fixed),
-            *[encode_unsigned(v, m.maximum * layout.w_max, layout.fixed) for v, m in metrics],
-            *[encode_unsigned(count, c.maximum, layout.fixed) for count, c in counts],
-        ]
-    )
+    if limbs:
+        np.concatenate(limbs, out=vector[z_end:])
+    return vector
 
 
 def decode(total: Residues, clients: int, layout: Layout, margin: int = 0) -> Aggregate:

@@ -22,6 +22,7 @@ FLOAT_STEPS = 149  # 2^-149 is the least float32 above 0, and every float32 is a
 FLOAT_MAX = 1 << (FLOAT_STEPS + 129)  # steps: twice the greatest float32, so a difference fits
 SQUARE_STEPS = 2 * FLOAT_STEPS  # of squares of such numbers
 SQUARE_MAX = 1 << (SQUARE_STEPS + 258)
+_FEW = 256  # numbers that Python adds up sooner than NumPy finds their exponents
 _HALF = 26  # bits of the lower half of a float64's 53
 TOLD = 40  # bits of a sum, or of a standard deviation, to which one client's sums are told
 
@@ -44,6 +45,8 @@ def exact_sum(values: Values, bits: int) -> int:
     """
     if not np.isfinite(values).all():
         raise ValueError("a number that is not finite has no place in a sum")
+    if len(values) <= _FEW:
+        return _sum_few(values.tolist(), bits)
     mantissas, exponents = np.frexp(values)
     whole = np.ldexp(mantissas, 53).astype(np.int64)
     places, index = np.unique(exponents, return_inverse=True)
@@ -55,6 +58,18 @@ def exact_sum(values: Values, bits: int) -> int:
         total += (upper << _HALF) + lower << place - least
     shift = least - 53 + bits
     return total << shift if shift >= 0 else round(Fraction(total, 1 << -shift))
+
+
+def _sum_few(values: list[float], bits: int) -> int:
+    total, finer = 0, Fraction(0)
+    for value in values:
+        numerator, denominator = value.as_integer_ratio()
+        shift = bits - (denominator.bit_length() - 1)  # it is a power of two
+        if shift >= 0:
+            total += numerator << shift
+        else:
+            finer += Fraction(numerator, 1 << -shift)
+    return round(total + finer) if finer else total
 
 
 def squares(values: Values) -> tuple[Values, Values]:

@@ -12,7 +12,7 @@ from calyx.data.schema import Part
 from calyx.machine.hardware import apply
 from calyx.model.details import coarsen_details, detail_terms
 from calyx.model.evaluation import evaluate
-from calyx.model.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
+from calyx.model.metrics import PERSONAL, Counts, Evaluation, counts_of, figures, metric_name
 from calyx.model.spread import spread_counts
 from calyx.questions.cv import scored_folds
 from calyx.questions.evaluate import QUESTION as EVALUATE
@@ -75,11 +75,13 @@ def _judge(subject: _Subject) -> Contribution:
     own = client.kept(subject.round)
     result = _evaluate(subject, client.load(own))
     prefix = "val_" if subject.rows == "validation" else "test_"
-    told = _figures(subject, result).with_prefix(prefix)
     counts = counts_of(result, schema, over)
+    rows = counts if over == "rows" else counts_of(result, schema, "rows")
+    told = _figures(subject, result, rows).with_prefix(prefix)
     if client.model.objective.personal() is not None:
         personal = _evaluate(subject, client.model.load(own) if own else None)
-        told |= _figures(subject, personal).with_prefix(f"{prefix}{PERSONAL}")
+        rows = counts_of(personal, schema, "rows")
+        told |= _figures(subject, personal, rows).with_prefix(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
     if subject.rows == "test" and result is None:
         counts |= spread_counts(schema, None, 0) | make_zeros(detail_terms(schema, over))
@@ -93,14 +95,17 @@ def _judge(subject: _Subject) -> Contribution:
     return Contribution(1, {}, {}, counts)
 
 
-def _figures(subject: _Subject, result: Evaluation | None) -> Figures:
-    """Loss and score of this client alone, for its journal; without a `result` it lacks the model."""
+def _figures(subject: _Subject, result: Evaluation | None, rows: Counts) -> Figures:
+    """Loss and score of this client alone, for its journal, of its counts over `rows`.
+
+    Without a `result` it lacks the model.
+    """
     schema = subject.client.data.task.schema
     names = ("loss", metric_name(schema))
     if result is None:
         return none_of(names, "it took part in no round, and has no model of its own")
     empty = f"there are no {subject.rows} rows"
-    return figures(schema, counts_of(result, schema, "rows"), empty=empty).only(names)
+    return figures(schema, rows, empty=empty).only(names)
 
 
 def _evaluate(subject: _Subject, net: "nn.Module | None") -> Evaluation | None:

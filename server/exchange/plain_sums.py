@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial, reduce
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,7 +9,7 @@ from flwr.app import RecordDict
 
 from calyx.errors import CalyxError
 from calyx.questions.segments import Segments
-from calyx.vector.quantise import FixedPoint, Residues, add
+from calyx.vector.quantise import FixedPoint, Residues, add_up
 from calyx.wire import messages as wire
 from server.exchange.exchange import Exchange, GroupSum, GroupSums
 from server.exchange.sending import Channel
@@ -137,6 +136,5 @@ def _add_up(groups: Groups, vectors: dict[str, Residues], fixed: FixedPoint) -> 
     for index, group in enumerate(groups):
         names = tuple(name for name in group if name in vectors)
         if names:
-            total = reduce(partial(add, fixed=fixed), (vectors[name] for name in names))
-            sums[index] = GroupSum(total, names)
+            sums[index] = GroupSum(add_up([vectors[name] for name in names], fixed), names)
     return sums
