@@ -8,7 +8,7 @@ import pickle
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from flwr.clientapp import ClientApp
 from calyx.config.section import Section
 from calyx.flower.messages import as_task, rebuild_message
 from calyx.flower.nodes import NumberedNodes
+from calyx.questions.question import Question
 from calyx.questions.registry import questions
 from calyx.simulation.identities import Identities
 from calyx.simulation.workers import Done, Failed, attempt, find_parcel, mark, tell
@@ -28,13 +29,35 @@ from calyx.wire import messages as wire
 from client import journal
 from client.config import node_config
 from client.context import LivingContext
-from client.reply import bare_vector
+from client.reply import bare_vector, bare_vectors
 
 RUN_ID = 1
-APP = "client.app:app"  # ours
+_TOGETHER = 32  # clients at most whose trainings are one computation
 CLIENTS, ORDER = "clients", "order"  # places of a worker's parcels
 _SHOW_S = 0.05  # between two times that a display hears how far a sum is
 _TELL_S = 0.02  # between two times that answers are handed over, which costs both processes
+
+
+@dataclass(frozen=True)
+class App:
+    """What answers for the clients: a Flower ClientApp, ours or another."""
+
+    reference: str = "client.app:app"  # module:attribute, as Flower's own configs name one
+    learns_together: bool = False  # whether ours trains several clients as one computation
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its clients are those of `client/`, which are known to leave an order as it is."""
+        return self.reference == App.reference
+
+    def load(self) -> ClientApp:
+        """The app itself, in the process that is to run it."""
+        module, _, attribute = self.reference.partition(":")
+        app: ClientApp = getattr(import_module(module), attribute)
+        return app
+
+
+OURS = App()
 
 
 @dataclass(frozen=True)
@@ -93,7 +116,7 @@ class Clients:
     """Who they are, and the contexts of those that have been asked in this process."""
 
     def __init__(
-        self, identities: Identities, section: Section, store: Path | None, app: str = APP
+        self, identities: Identities, section: Section, store: Path | None, app: App = OURS
     ) -> None:
         self.app = app
         self.nodes = NumberedNodes(identities.clients)
@@ -137,12 +160,12 @@ def answer_messages(asked: Sequence[Asked], deadline: float | None) -> list[tupl
 
 def _answer(clients: Clients, asked: Asked) -> Answer:
     content: Content = find_parcel(ORDER) if asked.content is None else asked.content
-    records = content.shared if clients.app == APP else content.unpack()
+    records = content.shared if clients.app.is_ours else content.unpack()
     message, node = rebuild_message(asked.metadata, records), asked.metadata.dst_node_id
     as_task(RUN_ID, node)
     started, context = time.monotonic(), clients.context_of(node, asked.state)
     with journal.collect_notes() as notes:
-        reply = _load(clients.app)(message, context)
+        reply = clients.app.load()(message, context)
     account = Account(tuple(notes), time.monotonic() - started)
     return Answer(reply, account, context.state or None, bool(context.kept))
 
@@ -167,39 +190,52 @@ def add_vectors(
     clients: Clients = find_parcel(CLIENTS)
     content: RecordDict = find_parcel(ORDER)
     question = next(q for q in questions().values() if q.message_type == message_type)
-    part = Part(fixed.mask)
-    told = time.monotonic()
-    for position, node in enumerate(nodes):
+    size = _TOGETHER if clients.app.learns_together and question.answer == "learn" else 1
+    part, told = Part(fixed.mask), time.monotonic()
+    for first in range(0, len(nodes), size):
         started = time.monotonic()
         if deadline is not None and started >= deadline:
             break
         if started - told > _SHOW_S:
-            tell(position)
+            tell(first)
             told = started
-        mark(position)
-        as_task(RUN_ID, node)
-        context = clients.context_of(node, None)
-        message = Message(content, node, message_type)
+        mark(first)
+        batch = nodes[first : first + size]
+        asked = []
+        for node in batch:
+            as_task(RUN_ID, node)
+            asked.append((Message(content, node, message_type), clients.context_of(node, None)))
         with journal.collect_notes() as notes:
-            came = attempt(bare_vector, message, context, question)
-        part.accounts[node] = Account(tuple(notes), time.monotonic() - started)
-        if isinstance(came, Failed):
-            part.failures[node] = came.reason
-        elif isinstance(came.value, Message):
-            part.failures[node] = wire.failure_reason(came.value)
-        elif part.total is None:
-            part = replace(part, total=came.value.copy())  # its client may use the memory again
-        else:
-            # In place: uint32 wraps by itself, and the mask at the end does the rest.
-            np.add(part.total, came.value, out=part.total)
+            came = _vectors(asked, question)
+        each = (time.monotonic() - started) / len(batch)  # who works together takes equal shares
+        for node, one in zip(batch, came, strict=True):
+            own = [note for note in notes if note.client == clients.nodes.name_of(node)]
+            part.accounts[node] = Account(tuple(own), each)
+            part = _add(part, node, one)
     if part.total is not None:
         np.bitwise_and(part.total, np.uint32(part.mask), out=part.total)
     return part
 
 
-@lru_cache(maxsize=4)
-def _load(reference: str) -> ClientApp:
-    """The app that `module:attribute` names, as Flower's own configs name one."""
-    module, _, attribute = reference.partition(":")
-    app: ClientApp = getattr(import_module(module), attribute)
-    return app
+def _vectors(asked: list[tuple[Message, LivingContext]], question: Question) -> list[Done | Failed]:
+    """A vector, or the message of a failure, of each."""
+    if len(asked) == 1:
+        return [attempt(bare_vector, *asked[0], question)]
+    came = attempt(bare_vectors, asked, question)
+    if isinstance(came, Failed):
+        return [came] * len(asked)
+    return [Done(one) for one in came.value]
+
+
+def _add(part: Part, node: int, came: Done | Failed) -> Part:
+    """The part with what came of one more client."""
+    if isinstance(came, Failed):
+        part.failures[node] = came.reason
+    elif isinstance(came.value, Message):
+        part.failures[node] = wire.failure_reason(came.value)
+    elif part.total is None:
+        return replace(part, total=came.value.copy())  # its client may use the memory again
+    else:
+        # In place: uint32 wraps by itself, and the mask at the end does the rest.
+        np.add(part.total, came.value, out=part.total)
+    return part

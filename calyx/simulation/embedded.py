@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from calyx.config.section import Section
 from calyx.flower.messages import Run, as_task, empty_run, label_message
-from calyx.simulation.clients import APP, CLIENTS, RUN_ID, Answer, Attempt, Clients
+from calyx.simulation.clients import CLIENTS, OURS, RUN_ID, Answer, App, Attempt, Clients
 from calyx.simulation.delivery import Delivery, Onlooker
 from calyx.simulation.identities import Identities
 from calyx.simulation.sums import Summation
@@ -36,7 +36,7 @@ class EmbeddedGrid(Grid):
         onlooker: Onlooker,
         store: Path | None = None,
         *,
-        app: str = APP,
+        app: App = OURS,
     ) -> None:
         self._pool, self._onlooker = pool, onlooker
         self.clients = Clients(identities, section, store, app)
@@ -77,7 +77,7 @@ class EmbeddedGrid(Grid):
     @property
     def can_add(self) -> bool:
         """Whether the clients are ours, whose vectors can be added up where they are made."""
-        return self.clients.app == APP
+        return self.clients.app.is_ours
 
     def add_up(self, addends: Addends, timeout: float | None) -> Added:
         """The sum of each group; no message is made, and nothing else is different."""

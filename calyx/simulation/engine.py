@@ -19,13 +19,16 @@ class EmbeddedConfig:
 
     name: Literal["embedded", "superlink"]
     workers: NonNegativeInt | None  # processes; null is one a core; 0 runs clients in this process
+    cohort: bool = False  # train many clients as one computation; false where files are older
 
     def __post_init__(self) -> None:
-        """Refuse workers where each site is a process of its own."""
+        """Refuse what is of simulations where each site is a process of its own."""
         if self.clients_remember and self.workers is not None:
             raise ValueError(
                 "workers is of simulations; on engine=superlink each site is a process"
             )
+        if self.clients_remember and self.cohort:
+            raise ValueError("cohort is of simulations; on engine=superlink each site trains alone")
 
     @property
     def clients_remember(self) -> bool:
@@ -35,8 +38,22 @@ class EmbeddedConfig:
     def count(self, clients: int) -> int:
         """Processes to start for so many clients."""
         if self.workers is not None:
-            return min(self.workers, clients)
+            return min(self.workers, clients, cores())
         return max(1, min(cores(), clients))
+
+    def remarks(self, clients: int, *, is_encrypted: bool) -> list[str]:
+        """What the section asks for and does not get, in sentences."""
+        said, count = [], self.count(clients)
+        if self.workers is not None and count < self.workers:
+            most = "clients of the run" if count == clients else "cores of this machine"
+            said.append(
+                f"engine.workers={self.workers} is more than the {count} {most}: {count} work."
+            )
+        if self.cohort and is_encrypted:
+            said.append(
+                "engine.cohort=true has no effect: with encrypted sums each client trains by itself."
+            )
+        return said
 
 
 @config

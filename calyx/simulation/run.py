@@ -23,7 +23,7 @@ from calyx.run.rows import ClientRow
 from calyx.run.summary import Summary
 from calyx.secagg import blackboard
 from calyx.simulation.baselines import Federated, Figure, compute_baselines, question_of, scores_of
-from calyx.simulation.clients import RUN_ID, Account
+from calyx.simulation.clients import RUN_ID, Account, App
 from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.engine import RayConfig, tell
 from calyx.simulation.identities import Identities, throw_away
@@ -87,7 +87,8 @@ def _grid(
 ) -> AbstractContextManager[Grid]:
     if isinstance(plan.engine, RayConfig):
         return open_grid(plan, plan.engine, identities, onlooker, RUN_ID, store=store)
-    return nullcontext(EmbeddedGrid(pool, identities, plan.run.client, onlooker, store))
+    app, section = App(learns_together=plan.engine.cohort), plan.run.client
+    return nullcontext(EmbeddedGrid(pool, identities, section, onlooker, store, app=app))
 
 
 @contextmanager

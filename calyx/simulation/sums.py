@@ -35,7 +35,9 @@ class Summation:
         """Ask everybody once; `costs` are seconds of a client's last answer, by node."""
         clock = Clock(timeout)
         order = Parcel(ORDER, addends.content)
-        bunches = list(deal(addends.groups, costs, self._pool.size))
+        # Those that train together are the better off the more they are.
+        share = 1.0 if self._clients.value.app.learns_together else _SHARE
+        bunches = list(deal(addends.groups, costs, self._pool.size, share))
         while bunches:
             bunches = self._ask(bunches, addends, order, clock)
         summed = frozenset(self.accounts.keys() - self._failures.keys())
@@ -119,11 +121,15 @@ class Summation:
 
 
 def deal(
-    groups: tuple[tuple[int, ...], ...], costs: Mapping[int, float], workers: int
+    groups: tuple[tuple[int, ...], ...],
+    costs: Mapping[int, float],
+    workers: int,
+    share: float = _SHARE,
 ) -> Iterator[Bunch]:
     """Bunches of clients of one group each, so that workers that take them in this order end together.
 
-    A client whose cost is not known counts as the mean of those that are.
+    Each is such a `share` of what is left for one worker, by `costs` in seconds of each node. A client
+    whose cost is not known counts as the mean of those that are.
     """
     known = [costs[node] for group in groups for node in group if node in costs]
     usual = sum(known) / len(known) if known else 1.0
@@ -135,7 +141,7 @@ def deal(
         for node in sorted(groups[index], key=lambda node: (-costs.get(node, usual), node)):
             bunch.append(node)
             cost += costs.get(node, usual)
-            if workers > 1 and cost >= max(_LEAST_S, _SHARE * left / workers):
+            if workers > 1 and cost >= max(_LEAST_S, share * left / workers):
                 yield index, tuple(bunch)
                 left, bunch, cost = left - cost, [], 0.0
         if bunch:

@@ -26,6 +26,7 @@ from calyx.model.evaluation import evaluation_of
 from calyx.model.training_config import MIN_VALIDATION_ROWS
 from calyx.model.weights import Weights
 from calyx.seeding import rng
+from client import journal
 from client.learning.contribution import Answer
 from client.learning.dense import Activation, Linear, Stack, read_stack
 from client.learning.judgement import judge_together
@@ -67,7 +68,8 @@ def learn_together(clients: Sequence[Client]) -> list[Answer]:
         done = train_together(stack, [people[i] for i in chunk])
         for i, (trained, arrays) in zip(chunk, done, strict=True):
             local: Weights = dict(zip(model.weights, arrays, strict=True))
-            sent = finish(clients[i], people[i].job, model.weights, local, trained)
+            with journal.speak_for(clients[i].data.name):
+                sent = finish(clients[i], people[i].job, model.weights, local, trained)
             answers[i] = (sent, *validations[i])
     return [answers[i] for i in range(len(clients))]
 

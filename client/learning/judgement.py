@@ -68,7 +68,11 @@ def judge_together(clients: Sequence[Client]) -> list[Answer]:
     model = clients[0].model
     parts, device = [subject.part for subject in subjects], apply(model.hardware)
     results = evaluate_together(model.load(model.weights), parts, device)
-    return [(_tell(*pair, {}),) for pair in zip(subjects, results, strict=True)]
+    answers: list[Answer] = []
+    for subject, result in zip(subjects, results, strict=True):
+        with journal.speak_for(subject.client.data.name):
+            answers.append((_tell(subject, result, {}),))
+    return answers
 
 
 def _models_of(client: Client) -> Iterator[_Subject]:

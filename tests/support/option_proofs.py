@@ -179,6 +179,8 @@ CHAIN = "client/gate/test_chain.py"
 README, WORDS = "e2e/test_readme.py", "calyx/data/csv/test_words.py"
 SEARCH, STUDY = "calyx/cli/sweep/test_search.py", "calyx/cli/sweep/test_plan.py"
 ELSEWHERE = {
+    "EmbeddedConfig.cohort": "calyx/simulation/test_sums.py::test_clients_that_train_together_give_"
+    "nearly_the_same_model",
     "RunConfig.rounds": f"{SIMULATED}::test_a_resumed_run_may_have_more_rounds_and_ends_like_one_that_"
     "never_stopped",
     "RunConfig.seed": f"{SIMULATED}::test_another_seed_gives_another_model",

@@ -14,6 +14,7 @@ from support.taps import Tap, run_server
 from calyx.files.plain import read_lines
 from calyx.model.weights import load_weights
 from calyx.questions.segments import Inquiry
+from calyx.simulation.clients import App
 from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.sums import deal
 from calyx.simulation.workers import WorkerPool
@@ -175,6 +176,50 @@ def test_a_run_has_the_same_bytes_by_sums_and_by_messages_with_any_number_of_wor
             weights = load_weights(folder / "model.safetensors")
             seen.append((rows, {k: v.tobytes() for k, v in weights.items()}))
     assert all(one == seen[0] for one in seen[1:])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_clients_that_train_together_give_nearly_the_same_model(tmp_path, workers):
+    """But where an input of a ReLU is as good as zero, whose gradient is then another."""
+    federation = Federation(*SMALL, "rounds=1")
+    models = []
+    with WorkerPool(workers) as pool:
+        for together in (False, True):
+            folder, section = tmp_path / str(together), federation.plan.run.client
+            app = App(learns_together=together)
+            grid = EmbeddedGrid(pool, federation.identities, section, Silent(), app=app)
+            run_server(federation, grid, folder)
+            models.append(load_weights(folder / "model.safetensors"))
+    apart = np.concatenate([abs(models[0][k] - models[1][k]).ravel() for k in models[0]])
+    assert np.quantile(apart, 0.99) < 1e-6
+    assert apart.max() < 1e-4
+
+
+def test_clients_that_cannot_train_together_are_asked_one_by_one(federation, monkeypatch):
+    """And who fails before that harms nobody; each one's notes are its own."""
+    names, prepare = list(federation.nodes), reply.prepare
+
+    def fail(assignments):
+        if assignments[0].site.name == names[2]:
+            raise ValueError
+        return prepare(assignments)
+
+    notes, onlooker = {}, Silent()
+    onlooker.on_answer = lambda client, account: notes.setdefault(client, account.notes)
+    monkeypatch.setattr(reply, "prepare", fail)
+    section, app = federation.plan.run.client, App(learns_together=True)
+    grid = EmbeddedGrid(WorkerPool(0), federation.identities, section, onlooker, app=app)
+    together = collect(federation, grid, (tuple(names),))
+    assert {n: [note.kind for note in notes[n]][-2:] for n in names if n != names[2]} == {
+        n: ["evaluate", "train"] for n in names if n != names[2]
+    }
+    monkeypatch.setattr(reply, "learn_together", lambda _: 1 / 0)
+    alone, plain = (
+        collect(federation, one, (tuple(names),))
+        for one in (grid, grid_of(federation, WorkerPool(0)))
+    )
+    assert comparable(alone) == comparable(plain)
+    assert together.dropped == alone.dropped == {names[2]: "internal-error"}
 
 
 def test_bunches_are_of_one_group_and_get_smaller_so_that_workers_end_together():
