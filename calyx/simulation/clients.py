@@ -23,7 +23,7 @@ from calyx.flower.nodes import NumberedNodes
 from calyx.questions.question import Question
 from calyx.questions.registry import questions
 from calyx.simulation.identities import Identities
-from calyx.simulation.workers import Done, Failed, attempt, find_parcel, mark, tell
+from calyx.simulation.jobs import Done, Failed, attempt, find_parcel, mark, tell
 from calyx.vector.quantise import FixedPoint, Residues
 from calyx.wire import messages as wire
 from client import journal

@@ -16,8 +16,9 @@ from calyx.flower.messages import Run, as_task, empty_run, label_message
 from calyx.simulation.clients import CLIENTS, OURS, RUN_ID, Answer, App, Attempt, Clients
 from calyx.simulation.delivery import Delivery, Onlooker
 from calyx.simulation.identities import Identities
+from calyx.simulation.jobs import Failed, Parcel
 from calyx.simulation.sums import Summation
-from calyx.simulation.workers import Failed, Parcel, WorkerPool
+from calyx.simulation.workers import WorkerPool
 from calyx.wire import messages as wire
 from server.exchange.plain_sums import Added, Addends
 

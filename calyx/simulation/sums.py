@@ -12,7 +12,8 @@ import numpy as np
 
 from calyx.simulation.clients import ORDER, Account, Part, add_vectors
 from calyx.simulation.delivery import MOST_DEATHS, Clock, Onlooker
-from calyx.simulation.workers import LATE, Died, Done, Expired, Job, Parcel, Result, WorkerPool
+from calyx.simulation.jobs import LATE, Died, Done, Expired, Job, Parcel, Result
+from calyx.simulation.workers import WorkerPool
 from calyx.vector.quantise import Residues
 from server.exchange.plain_sums import Added, Addends
 
