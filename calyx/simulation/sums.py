@@ -13,6 +13,7 @@ import numpy as np
 
 from calyx.simulation.clients import ORDER, Account, Content, Part, add_vectors
 from calyx.simulation.delivery import MOST_DEATHS, Onlooker
+from calyx.simulation.together import add_vectors_together
 from calyx.simulation.workers import Died, Done, Job, Parcel, Result, WorkerPool
 from calyx.vector.quantise import Residues
 from server.exchange.plain_sums import Added, Addends
@@ -25,8 +26,11 @@ Bunch = tuple[int, tuple[int, ...]]  # group, nodes
 class Summation:
     """The sums of one order, as the parts of its clients come in."""
 
-    def __init__(self, pool: WorkerPool, clients: Parcel, onlooker: Onlooker) -> None:
+    def __init__(
+        self, pool: WorkerPool, clients: Parcel, onlooker: Onlooker, *, is_together: bool = False
+    ) -> None:
         self._pool, self._clients, self._onlooker = pool, clients, onlooker
+        self._is_together = is_together
         self.accounts: dict[int, Account] = {}  # by node
         self._totals: dict[int, Residues] = {}  # by group
         self._failures: dict[int, str] = {}  # by node
@@ -36,7 +40,8 @@ class Summation:
         """Ask everybody once; `costs` are seconds of a client's last answer, by node."""
         deadline = None if timeout is None else time.monotonic() + timeout
         order = Parcel(ORDER, Content.pack(addends.content))
-        bunches = list(deal(addends.groups, costs, self._pool.size))
+        deal_out = deal_evenly if self._is_together else deal
+        bunches = list(deal_out(addends.groups, costs, self._pool.size))
         while bunches:
             bunches = self._ask(bunches, addends, order, deadline)
         summed = frozenset(self.accounts.keys() - self._failures.keys())
@@ -52,7 +57,7 @@ class Summation:
         jobs = [
             Job(
                 None,
-                add_vectors,
+                add_vectors_together if self._is_together else add_vectors,
                 (nodes, addends.message_type, addends.fixed, deadline),
                 (self._clients, order),
             )
@@ -110,6 +115,16 @@ class Summation:
             lasting = tuple(node for node in lasting if node != said)
         if lasting:
             yield lasting
+
+
+def deal_evenly(
+    groups: tuple[tuple[int, ...], ...], costs: Mapping[int, float], workers: int
+) -> Iterator[Bunch]:
+    """One bunch of each group for each worker, of equally many clients; the costliest are spread."""
+    for index, group in enumerate(groups):
+        ranked = sorted(group, key=lambda node: (-costs.get(node, 0.0), node))
+        shares = [tuple(ranked[first :: max(1, workers)]) for first in range(max(1, workers))]
+        yield from ((index, share) for share in shares if share)
 
 
 def deal(
