@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import flower_secagg
-from benchmarks.cohorts import Cohort, forget_signatures
+from benchmarks.cohorts import Cohort, forget_checks
 from calyx.secagg.masking import Mask, apply_masks
 from calyx.secagg.rules import quorum
 from calyx.secagg.shamir import combine, deal
@@ -47,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(d: int, repeats: int) -> dict[str, float]:
     """All figures for vectors of `d` elements; keys end in their unit."""
-    found = _elements(d, repeats) | _shamir(repeats) | _flower(d, repeats)
-    return found | _clients(d, repeats) | _server(d)
+    found = measure_elements(d, repeats) | _shamir(repeats) | _flower(d, repeats)
+    return found | _clients(d, repeats) | measure_server(d)
 
 
 def least_ms(works: dict[str, Work], repeats: int) -> dict[str, float]:
@@ -62,7 +62,7 @@ def least_ms(works: dict[str, Work], repeats: int) -> dict[str, float]:
     return found
 
 
-def _elements(d: int, repeats: int) -> dict[str, float]:
+def measure_elements(d: int, repeats: int) -> dict[str, float]:
     """Nanoseconds an element: key stream, mask, quantisation."""
     zeros, buffer = bytes(2**20), bytearray(2**20 + 15)
     stream = Cipher(algorithms.AES(os.urandom(16)), modes.CTR(bytes(16))).encryptor()
@@ -144,7 +144,7 @@ def _client(n: int, length: int, bits: int) -> tuple[float, int]:
 
     def timed(work: Callable[[], bytes]) -> bytes:
         nonlocal spent, sent
-        forget_signatures()
+        forget_checks()
         started = time.process_time()
         reply = work()
         spent += time.process_time() - started
@@ -170,7 +170,7 @@ def _client(n: int, length: int, bits: int) -> tuple[float, int]:
     return spent * 1e3, sent
 
 
-def _server(d: int) -> dict[str, float]:
+def measure_server(d: int) -> dict[str, float]:
     """CPU milliseconds of the server, 100 clients, `d` parameters, 32 bits, no dropout.
 
     `server_hash_ms` is the part of it that only hashes the masked vectors, to verify that each is
@@ -187,7 +187,7 @@ def _server(d: int) -> dict[str, float]:
     vector = cohort.vector()
     replies = {u: cohort.advertise(u, vector) for u in range(100)}
     for stage, take in enumerate(takes):
-        forget_signatures()
+        forget_checks()
         started = time.process_time()
         requests = take(replies)
         spent += time.process_time() - started

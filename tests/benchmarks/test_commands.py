@@ -91,6 +91,23 @@ def test_the_command_of_drift(run, monkeypatch):
     assert found["limits"]["alpha"] == 0.005
 
 
+@pytest.mark.e2e
+def test_the_command_of_engine(run):
+    words = ("--short", "--settings", "S100-mlp", "--repeats", "1", "--only", "plain")
+    found = run("engine.__main__", *words)
+    assert {one["program"]: one["note"] for one in found["runs"]} == {
+        "plain loop": None,
+        "Calyx, plain": None,
+        "Calyx, plain, 1 worker": None,
+        "Calyx, plain, 0 workers": None,
+    }
+    assert all(one["accuracy"] > 0.1 for one in found["runs"])
+    assert found["calyx_over_seq"]["S100-mlp"] > 0
+    assert found["pfl_over_calyx"] == {"S100-mlp": None}
+    assert found["start_s"]["default"] > 0
+    assert found["peak_mb"]["S100-mlp"] > 50
+
+
 def test_the_command_of_faults(run, heart_dir):
     words = ("--seeds", "1", "--tasks", "heart", "--heart", str(heart_dir))
     found = run("faults", *words, page=NAMED["faults"])

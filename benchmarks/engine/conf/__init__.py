@@ -1,0 +1,1 @@
+"""Configs of the tasks of the workload, for `calyx simulate task=engine_mlp`."""
