@@ -5,6 +5,7 @@ Outputs are float32, as the model gives them; all that follows is float64 and ex
 Shapes: B rows of a batch, N rows, K classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,36 @@ def evaluate(
                 outputs.append(output.reshape(-1))
     if part.num_classes:
         return _of_classes(part, judged, is_test=is_test)
+    return evaluation_of(np.concatenate([np.zeros(0), *outputs]), part)
+
+
+def evaluate_together(
+    model: "nn.Module", parts: Sequence[Part], device: "torch.device"
+) -> list[Evaluation]:
+    """`evaluate` of several clients' rows in common batches, which may round outputs otherwise."""
+    import torch
+
+    rows = np.concatenate([part.x for part in parts])
+    outputs: list[Values] = []
+    model.eval()
+    with torch.no_grad(), seeded(model, 0, "evaluation"):
+        for start in range(0, len(rows), BATCH_ROWS):
+            x = torch.tensor(rows[start : start + BATCH_ROWS], device=device)
+            outputs.append(model(x).double().cpu().numpy())
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    every = np.concatenate(outputs) if outputs else np.zeros((0, 1))
+    return [
+        evaluation_of(one, part) for one, part in zip(np.split(every, ends), parts, strict=True)
+    ]
+
+
+def evaluation_of(outputs: Values, part: Part) -> Evaluation:
+    """What a model is judged by, of its outputs [N, K] for the rows of `part`."""
+    if part.num_classes:
+        judged = [_judge_classes(outputs, part.y, is_test=False)] if len(part) else []
+        return _of_classes(part, judged, is_test=False)
     exact = part.y.astype(np.float64) if part.exact is None else part.exact
-    return _of_values(exact, np.concatenate([np.zeros(0), *outputs]))
+    return _of_values(exact, outputs.reshape(-1))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from calyx.simulation.clients import ORDER, Account, Content, Part, add_vectors
+from calyx.simulation.clients import ORDER, Account, Part, add_vectors
 from calyx.simulation.delivery import MOST_DEATHS, Onlooker
 from calyx.simulation.workers import Died, Done, Job, Parcel, Result, WorkerPool
 from calyx.vector.quantise import Residues
@@ -35,7 +35,7 @@ class Summation:
     def run(self, addends: Addends, costs: Mapping[int, float], timeout: float | None) -> Added:
         """Ask everybody once; `costs` are seconds of a client's last answer, by node."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        order = Parcel(ORDER, Content.pack(addends.content))
+        order = Parcel(ORDER, addends.content)
         bunches = list(deal(addends.groups, costs, self._pool.size))
         while bunches:
             bunches = self._ask(bunches, addends, order, deadline)
