@@ -6,7 +6,7 @@ See docs/decisions/0005.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -29,11 +29,9 @@ class Note:
 
     kind: str  # of a question, or another word: "data", "finding", "failure", "refusal" …
     fields: dict[str, Any] = field(default_factory=dict)
-    client: str = ""  # whose it is, where several work as one
 
 
 _listener: ContextVar[list[Note] | None] = ContextVar("journal_listener", default=None)
-_speaker: ContextVar[str] = ContextVar("journal_speaker", default="")
 _folder: ContextVar[Path | None] = ContextVar("journal_folder", default=None)
 
 
@@ -41,7 +39,7 @@ def write(kind: str, **fields: Any) -> None:  # noqa: ANN401 - JSON values
     """Write an entry."""
     notes = _listener.get()
     if notes is not None:
-        notes.append(Note(kind, fields, _speaker.get()))
+        notes.append(Note(kind, fields))
     folder = _folder.get()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -65,26 +63,9 @@ def keep_in(folder: Path | None) -> None:
 
 
 @contextmanager
-def speak_for(client: str) -> Iterator[None]:
-    """What is written inside the block is this client's."""
-    token = _speaker.set(client)
-    try:
-        yield
-    finally:
-        _speaker.reset(token)
-
-
-def pass_on(notes: Iterable[Note]) -> None:
-    """Let whoever collects notes here have these, which were collected apart."""
-    listener = _listener.get()
-    if listener is not None:
-        listener.extend(notes)
-
-
-@contextmanager
-def collect_notes() -> Iterator[list[Note]]:
-    """Collect what is written inside the block."""
-    notes: list[Note] = []
+def collect_notes(notes: list[Note] | None = None) -> Iterator[list[Note]]:
+    """Collect what is written inside the block, behind `notes` where there are some already."""
+    notes = [] if notes is None else notes
     token = _listener.set(notes)
     try:
         yield notes

@@ -3,7 +3,6 @@
 Nothing of this client leaves it outside the vector of that message, and a failure leaves as one code.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -30,22 +29,21 @@ from client.learning.preparation import Client, prepare
 from client.learning.update import learn
 from client.partition import node_values
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 def reply_to(message: Message, context: Context, question: Question) -> Message:
     """This client's contribution to an order of this `question`, or one code of why there is none."""
 
-    def act(site: Site) -> Message:
-        assignment, vector = _vector(message, context, question, site)
+    def reply(site: Site) -> Message:
+        assignment, vector = _contribute(message, context, question, site)
         if assignment.opening is None:
             content = wire.vector_content(vector, assignment.fixed)
         else:
             content = secure_mod.advertise(assignment.opening, vector)
         return Message(content, reply_to=message)
 
-    return _guard(message, context, act)
+    return _guard(message, context, reply)
 
 
 def bare_vector(message: Message, context: Context, question: Question) -> Residues | Message:
@@ -54,62 +52,57 @@ def bare_vector(message: Message, context: Context, question: Question) -> Resid
     For a process that adds simulated clients' vectors up itself; no message leads here.
     """
 
-    def act(site: Site) -> Residues:
-        return _bare(*_vector(message, context, question, site))
+    def vector_of(site: Site) -> Residues:
+        assignment, vector = _contribute(message, context, question, site)
+        return _bare(assignment, vector)
 
-    return _guard(message, context, act)
+    return _guard(message, context, vector_of)
 
 
 def bare_vectors(
     asked: Sequence[tuple[Message, Context]], question: Question
-) -> list[Residues | Message]:
-    """`bare_vector` for each of some clients of one order to train, which train together.
+) -> list[tuple[Residues | Message, list[journal.Note]]]:
+    """`bare_vector` of simulated clients of one training, computed together, and what each wrote down.
 
-    Whatever happens to one of them is its own: where they fail together, they are asked one by one.
+    Raises whatever is raised for all of them: then each may be asked alone.
     """
-    ready = [
-        _guard(message, context, partial(_prepare, message, context, question))
-        for message, context in asked
-    ]
-    clients = [one for one in ready if isinstance(one, Client)]
-    try:
-        with journal.collect_notes() as notes:
-            answers = iter(learn_together(clients))
-    except Exception:
-        log.debug("Clients that were to train together are asked one by one.", exc_info=True)
-        return [bare_vector(message, context, question) for message, context in asked]
-    journal.pass_on(notes)
-    vectors: list[Residues | Message] = []
-    for (message, context), one in zip(asked, ready, strict=True):
+    notes: list[list[journal.Note]] = [[] for _ in asked]
+    came: dict[int, Residues | Message] = {}
+    clients: dict[int, Client] = {}
+    for i, (message, context) in enumerate(asked):
+        with journal.collect_notes(notes[i]):
+            one = _guard(message, context, partial(_let_in, message, context, question))
         if isinstance(one, Message):
-            vectors.append(one)
+            came[i] = one
         else:
-            encode = partial(_encode, one.assignment, next(answers))
-            vectors.append(_guard(message, context, encode))
-    return vectors
+            clients[i] = one
+    answers = learn_together(
+        list(clients.values()), [partial(journal.collect_notes, notes[i]) for i in clients]
+    )
+    for (i, client), answer in zip(clients.items(), answers, strict=True):
+        with journal.collect_notes(notes[i]):
+            came[i] = _guard(*asked[i], partial(_encode, client.assignment, answer))
+    return [(came[i], notes[i]) for i in range(len(asked))]
 
 
-def _guard(message: Message, context: Context, act: Callable[[Site], T]) -> T | Message:
-    """What `act` makes for this client, or the message of one code of why it cannot."""
-    site = read_site(node_values(context))
-    journal.keep_in(site.state_dir)
-    try:
-        with (
-            journal.speak_for(site.name),
-            tell_cause(site.name, is_site=site.is_deployed),
-        ):
-            return act(site)
-    except Refusal as error:
-        return secure_mod.refuse(error, message, (bytes(32), 0), site)
-    except ClientFailure as error:
-        if error.is_of_rows:
-            secure_mod.note_failure(context, site, error.cause)
-        return _fail(error, message)
-    except ConfigError as error:  # a section of the order, or of this site, that cannot be used
-        return _fail(ClientFailure(FailureCode.ORDER_REFUSED, str(error)), message)
+def _let_in(message: Message, context: Context, question: Question, site: Site) -> Client:
+    (client,) = prepare([open_assignment(admit(message, site, question.kind), context, site)])
+    return client
 
 
-def _vector(
+def _encode(assignment: Assignment, answer: Answer, site: Site) -> Residues:
+    with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
+        (vector,) = contribute([assignment], [answer])
+    return _bare(assignment, vector)
+
+
+def _bare(assignment: Assignment, vector: Residues) -> Residues:
+    if assignment.opening is not None:
+        raise ValueError("a vector that is to be masked is shown to nobody")
+    return vector
+
+
+def _contribute(
     message: Message, context: Context, question: Question, site: Site
 ) -> tuple[Assignment, Residues]:
     assignment = open_assignment(admit(message, site, question.kind), context, site)
@@ -118,21 +111,21 @@ def _vector(
     return assignment, vector
 
 
-def _prepare(message: Message, context: Context, question: Question, site: Site) -> Client:
-    assignment = open_assignment(admit(message, site, question.kind), context, site)
-    with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
-        return prepare([assignment])[0]
-
-
-def _encode(assignment: Assignment, answer: Answer, site: Site) -> Residues:
-    with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
-        return _bare(assignment, contribute([assignment], [answer])[0])
-
-
-def _bare(assignment: Assignment, vector: Residues) -> Residues:
-    if assignment.opening is not None:
-        raise ValueError("a vector that is to be masked is shown to nobody")
-    return vector
+def _guard(message: Message, context: Context, work: Callable[[Site], T]) -> T | Message:
+    """What comes of this client's `work`, or the message of one code."""
+    site = read_site(node_values(context))
+    journal.keep_in(site.state_dir)
+    try:
+        with tell_cause(site.name, is_site=site.is_deployed):
+            return work(site)
+    except Refusal as error:
+        return secure_mod.refuse(error, message, (bytes(32), 0), site)
+    except ClientFailure as error:
+        if error.is_of_rows:
+            secure_mod.note_failure(context, site, error.cause)
+        return _fail(error, message)
+    except ConfigError as error:  # a section of the order, or of this site, that cannot be used
+        return _fail(ClientFailure(FailureCode.ORDER_REFUSED, str(error)), message)
 
 
 def _answer(assignments: list[Assignment], question: Question) -> list[Answer]:

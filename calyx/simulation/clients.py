@@ -20,7 +20,6 @@ from flwr.clientapp import ClientApp
 from calyx.config.section import Section
 from calyx.flower.messages import as_task, rebuild_message
 from calyx.flower.nodes import NumberedNodes
-from calyx.questions.question import Question
 from calyx.questions.registry import questions
 from calyx.simulation.identities import Identities
 from calyx.simulation.jobs import Done, Failed, attempt, find_parcel, mark, tell
@@ -29,10 +28,9 @@ from calyx.wire import messages as wire
 from client import journal
 from client.config import node_config
 from client.context import LivingContext
-from client.reply import bare_vector, bare_vectors
+from client.reply import bare_vector
 
 RUN_ID = 1
-_TOGETHER = 32  # clients at most whose trainings are one computation
 CLIENTS, ORDER = "clients", "order"  # places of a worker's parcels
 _SHOW_S = 0.05  # between two times that a display hears how far a sum is
 _TELL_S = 0.02  # between two times that answers are handed over, which costs both processes
@@ -43,7 +41,6 @@ class App:
     """What answers for the clients: a Flower ClientApp, ours or another."""
 
     reference: str = "client.app:app"  # module:attribute, as Flower's own configs name one
-    learns_together: bool = False  # whether ours trains several clients as one computation
 
     @property
     def is_ours(self) -> bool:
@@ -190,41 +187,24 @@ def add_vectors(
     clients: Clients = find_parcel(CLIENTS)
     content: RecordDict = find_parcel(ORDER)
     question = next(q for q in questions().values() if q.message_type == message_type)
-    size = _TOGETHER if clients.app.learns_together and question.answer == "learn" else 1
     part, told = Part(fixed.mask), time.monotonic()
-    for first in range(0, len(nodes), size):
+    for position, node in enumerate(nodes):
         started = time.monotonic()
         if deadline is not None and started >= deadline:
             break
         if started - told > _SHOW_S:
-            tell(first)
+            tell(position)
             told = started
-        mark(first)
-        batch = nodes[first : first + size]
-        asked = []
-        for node in batch:
-            as_task(RUN_ID, node)
-            asked.append((Message(content, node, message_type), clients.context_of(node, None)))
+        mark(position)
+        as_task(RUN_ID, node)
+        message, context = Message(content, node, message_type), clients.context_of(node, None)
         with journal.collect_notes() as notes:
-            came = _vectors(asked, question)
-        each = (time.monotonic() - started) / len(batch)  # who works together takes equal shares
-        for node, one in zip(batch, came, strict=True):
-            own = [note for note in notes if note.client == clients.nodes.name_of(node)]
-            part.accounts[node] = Account(tuple(own), each)
-            part = _add(part, node, one)
+            came = attempt(bare_vector, message, context, question)
+        part.accounts[node] = Account(tuple(notes), time.monotonic() - started)
+        part = _add(part, node, came)
     if part.total is not None:
         np.bitwise_and(part.total, np.uint32(part.mask), out=part.total)
     return part
-
-
-def _vectors(asked: list[tuple[Message, LivingContext]], question: Question) -> list[Done | Failed]:
-    """A vector, or the message of a failure, of each."""
-    if len(asked) == 1:
-        return [attempt(bare_vector, *asked[0], question)]
-    came = attempt(bare_vectors, asked, question)
-    if isinstance(came, Failed):
-        return [came] * len(asked)
-    return [Done(one) for one in came.value]
 
 
 def _add(part: Part, node: int, came: Done | Failed) -> Part:

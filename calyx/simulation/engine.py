@@ -19,10 +19,12 @@ class EmbeddedConfig:
 
     name: Literal["embedded", "superlink"]
     workers: NonNegativeInt | None  # processes; null is one a core; 0 runs clients in this process
-    cohort: bool = False  # train many clients as one computation; false where files are older
+    cohort: bool  # whether many clients are trained as one computation, where that can be
 
     def __post_init__(self) -> None:
-        """Refuse what is of simulations where each site is a process of its own."""
+        """Refuse workers, and their common computation, where each site is a process of its own."""
+        if self.clients_remember and self.cohort:
+            raise ValueError("cohort is of simulations; on engine=superlink each site is a process")
         if self.clients_remember and self.workers is not None:
             raise ValueError(
                 "workers is of simulations; on engine=superlink each site is a process"
@@ -41,19 +43,13 @@ class EmbeddedConfig:
             return min(self.workers, clients, cores())
         return max(1, min(cores(), clients))
 
-    def remarks(self, clients: int, *, is_encrypted: bool) -> list[str]:
+    def remarks(self, clients: int) -> list[str]:
         """What the section asks for and does not get, in sentences."""
-        said, count = [], self.count(clients)
-        if self.workers is not None and count < self.workers:
-            most = "clients of the run" if count == clients else "cores of this machine"
-            said.append(
-                f"engine.workers={self.workers} is more than the {count} {most}: {count} work."
-            )
-        if self.cohort and is_encrypted:
-            said.append(
-                "engine.cohort=true has no effect: with encrypted sums each client trains by itself."
-            )
-        return said
+        count = self.count(clients)
+        if self.workers is None or count == self.workers:
+            return []
+        most = "clients of the run" if count == clients else "cores of this machine"
+        return [f"engine.workers={self.workers} is more than the {count} {most}: {count} work."]
 
 
 @config

@@ -199,11 +199,11 @@ def plan(
             remarks.take(name)
             failures.append(error)
     if not sites:
-        whose = "client" if len(first) == len(task.clients) else "client of those asked first"
+        whose = "client" if len(first) == len(names) else "client of those asked first"
         raise DataError(f"No {whose} can train; the first says: {failures[0]}")
     warnings = remarks.draw()
     if isinstance(checked.engine, EmbeddedConfig):
-        warnings += checked.engine.remarks(len(names), is_encrypted=run.privacy.is_encrypted)
+        warnings += checked.engine.remarks(len(names))
     if isinstance(task, WarnedFolder) and sites[0].data_dir is not None:
         warnings += task.warnings_of(sites[0].data_dir)
     return Plan(

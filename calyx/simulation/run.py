@@ -23,7 +23,7 @@ from calyx.run.rows import ClientRow
 from calyx.run.summary import Summary
 from calyx.secagg import blackboard
 from calyx.simulation.baselines import Federated, Figure, compute_baselines, question_of, scores_of
-from calyx.simulation.clients import RUN_ID, Account, App
+from calyx.simulation.clients import RUN_ID, Account
 from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.engine import RayConfig, tell
 from calyx.simulation.identities import Identities, throw_away
@@ -33,6 +33,7 @@ from calyx.simulation.progress import Progress
 from calyx.simulation.ray import open_grid
 from calyx.simulation.reading import Remarks, why_broken
 from calyx.simulation.rehearsal import Found, rehearse
+from calyx.simulation.together import obstacle_of
 from calyx.simulation.workers import WorkerPool
 from calyx.wire.messages import FailureCode
 from calyx.words.sentences import join_names
@@ -66,11 +67,18 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         if pool.threads:
             said.append(("start", _SPAWNED.format(join_names(pool.threads))))
             log.warning(said[-1][1])
+        obstacle = _obstacle(plan)
+        if obstacle:
+            sentence = f"engine.cohort=true has no effect: {obstacle}."
+            log.warning(sentence)
+            said.append(("start", sentence))
         is_encrypted = plan.run.privacy.is_encrypted
         identities = throw_away(plan.task.clients, is_encrypted=is_encrypted)
         roster, engine = identities.roster, tell(plan.engine)
         job = to_run_config(plan.config, folder, resume=resume, roster=roster, engine=engine)
         with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
+            if obstacle == "" and isinstance(grid, EmbeddedGrid):
+                grid.compute_together()
             app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
         onlooker.flush()
         for event, sentence in said:
@@ -80,6 +88,13 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         if plan.run.baselines and "train" in plan.run.phases:
             _add_baselines(pool, plan, run_folder, progress)
     return run_folder
+
+
+def _obstacle(plan: Plan) -> str | None:
+    """Why clients are not trained together though it is asked for; "" where they are, None if not asked."""
+    if isinstance(plan.engine, RayConfig) or not plan.engine.cohort:
+        return None
+    return obstacle_of(plan)
 
 
 def _workers(plan: Plan) -> int:
@@ -94,8 +109,7 @@ def _grid(
 ) -> AbstractContextManager[Grid]:
     if isinstance(plan.engine, RayConfig):
         return open_grid(plan, plan.engine, identities, onlooker, RUN_ID, store=store)
-    app, section = App(learns_together=plan.engine.cohort), plan.run.client
-    return nullcontext(EmbeddedGrid(pool, identities, section, onlooker, store, app=app))
+    return nullcontext(EmbeddedGrid(pool, identities, plan.run.client, onlooker, store))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 from calyx.simulation.clients import ORDER, Account, Part, add_vectors
 from calyx.simulation.delivery import MOST_DEATHS, Clock, Onlooker
 from calyx.simulation.jobs import LATE, Died, Done, Expired, Job, Parcel, Result
+from calyx.simulation.together import add_vectors_together
 from calyx.simulation.workers import WorkerPool
 from calyx.vector.quantise import Residues
 from server.exchange.plain_sums import Added, Addends
@@ -25,8 +26,11 @@ Bunch = tuple[int, tuple[int, ...]]  # group, nodes
 class Summation:
     """The sums of one order, as the parts of its clients come in."""
 
-    def __init__(self, pool: WorkerPool, clients: Parcel, onlooker: Onlooker) -> None:
+    def __init__(
+        self, pool: WorkerPool, clients: Parcel, onlooker: Onlooker, *, is_together: bool = False
+    ) -> None:
         self._pool, self._clients, self._onlooker = pool, clients, onlooker
+        self._is_together = is_together
         self.accounts: dict[int, Account] = {}  # by node
         self._totals: dict[int, Residues] = {}  # by group
         self._failures: dict[int, str] = {}  # by node
@@ -36,9 +40,8 @@ class Summation:
         """Ask everybody once; `costs` are seconds of a client's last answer, by node."""
         clock = Clock(timeout)
         order = Parcel(ORDER, addends.content)
-        # Those that train together are the better off the more they are.
-        share = 1.0 if self._clients.value.app.learns_together else _SHARE
-        bunches = list(deal(addends.groups, costs, self._pool.size, share))
+        deal_out = deal_evenly if self._is_together else deal
+        bunches = list(deal_out(addends.groups, costs, self._pool.size))
         while bunches:
             bunches = self._ask(bunches, addends, order, clock)
         summed = frozenset(self.accounts.keys() - self._failures.keys())
@@ -55,7 +58,7 @@ class Summation:
         jobs = [
             Job(
                 None,
-                add_vectors,
+                add_vectors_together if self._is_together else add_vectors,
                 (nodes, addends.message_type, addends.fixed, clock.deadline),
                 (self._clients, order),
             )
@@ -121,16 +124,24 @@ class Summation:
             yield lasting
 
 
+def deal_evenly(
+    groups: tuple[tuple[int, ...], ...], costs: Mapping[int, float], workers: int
+) -> Iterator[Bunch]:
+    """One bunch of each group for each worker, of equally many clients; the costliest are spread."""
+    for index, group in enumerate(groups):
+        ranked = sorted(group, key=lambda node: (-costs.get(node, 0.0), node))
+        shares = [tuple(ranked[first :: max(1, workers)]) for first in range(max(1, workers))]
+        yield from ((index, share) for share in shares if share)
+
+
 def deal(
     groups: tuple[tuple[int, ...], ...],
     costs: Mapping[int, float],
     workers: int,
-    share: float = _SHARE,
 ) -> Iterator[Bunch]:
     """Bunches of clients of one group each, so that workers that take them in this order end together.
 
-    Each is such a `share` of what is left for one worker, by `costs` in seconds of each node. A client
-    whose cost is not known counts as the mean of those that are.
+    A client whose cost is not known counts as the mean of those that are.
     """
     known = [costs[node] for group in groups for node in group if node in costs]
     usual = sum(known) / len(known) if known else 1.0
@@ -142,7 +153,7 @@ def deal(
         for node in sorted(groups[index], key=lambda node: (-costs.get(node, usual), node)):
             bunch.append(node)
             cost += costs.get(node, usual)
-            if workers > 1 and cost >= max(_LEAST_S, share * left / workers):
+            if workers > 1 and cost >= max(_LEAST_S, _SHARE * left / workers):
                 yield index, tuple(bunch)
                 left, bunch, cost = left - cost, [], 0.0
         if bunch:

@@ -16,7 +16,7 @@ from support.option_effects import (
 )
 
 OPT = {"optimizer": "adam", "lr": 0.1, "beta1": 0.9, "beta2": 0.99, "tau": 0.1}
-ENGINE = {"name": "embedded", "workers": None}
+ENGINE = {"name": "embedded", "workers": None, "cohort": False}
 RAY = {"name": "ray", "workers": None, "address": None}
 GROUPED = {"file": "a;k;g;y\n1;u;1;no\n2;v;1;yes\n3;u;2;no\n"}
 QUOTED = 'a;k;y\n1;"u\n2;v;no\n3;u";no\n4;v;no\n'
@@ -77,6 +77,7 @@ PROOFS = {
         {"workers": 0},
         {"workers": 7},
     ),
+    "EmbeddedConfig.cohort": (partial(parsed, EmbeddedConfig, ENGINE), {}, {"cohort": "perhaps"}),
     "RayConfig.name": (partial(parsed, RayConfig, RAY), {}, {"name": "rai"}),
     "RayConfig.workers": (
         lambda **changes: parse(RayConfig, RAY | changes, "").count(9),
@@ -179,8 +180,6 @@ CHAIN = "client/gate/test_chain.py"
 README, WORDS = "e2e/test_readme.py", "calyx/data/csv/test_words.py"
 SEARCH, STUDY = "calyx/cli/sweep/test_search.py", "calyx/cli/sweep/test_plan.py"
 ELSEWHERE = {
-    "EmbeddedConfig.cohort": "calyx/simulation/test_sums.py::test_clients_that_train_together_give_"
-    "nearly_the_same_model",
     "RunConfig.rounds": f"{SIMULATED}::test_a_resumed_run_may_have_more_rounds_and_ends_like_one_that_"
     "never_stopped",
     "RunConfig.seed": f"{SIMULATED}::test_another_seed_gives_another_model",

@@ -14,10 +14,10 @@ from support.taps import Tap, run_server
 from calyx.files.plain import read_lines
 from calyx.model.weights import load_weights
 from calyx.questions.segments import Inquiry
-from calyx.simulation.clients import App
 from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.sums import deal
 from calyx.simulation.workers import WorkerPool
+from calyx.vector.quantise import signed
 from calyx.wire import messages as wire
 from client import reply
 from server.exchange.cohort_grid import CohortGrid
@@ -137,6 +137,42 @@ def test_a_client_that_takes_all_the_time_is_late_and_holds_up_nobody(
             assert sums.dropped == {names[1]: "no reply before the deadline"}
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_trainings_together_sum_to_almost_the_same(federation, workers, monkeypatch):
+    """But for a step a client, of a coordinate that rounds otherwise; who fails is in neither sum."""
+    names = list(federation.nodes)
+    contribute = reply.contribute
+
+    def fail(assignments, answers):
+        if assignments[0].site.name == names[1]:
+            raise ValueError(names[1])
+        return contribute(assignments, answers)
+
+    monkeypatch.setattr(reply, "contribute", fail)
+    groups, sums = (tuple(names[:3]), tuple(names[3:])), []
+    for is_together in (False, True):
+        seen = []
+        onlooker = Silent()
+        onlooker.on_answer = lambda client, account, seen=seen: seen.append(
+            (client, [note.kind for note in account.notes if note.kind != "data"])
+        )
+        with WorkerPool(workers) as pool:
+            grid = grid_of(federation, pool, onlooker)
+            if is_together:
+                grid.compute_together()
+            sums.append((collect(federation, grid, groups), seen))
+    (one, noted), (other, also) = sums
+    assert also == noted
+    assert other.dropped == one.dropped == {names[1]: "internal-error"}
+    for group in (0, 1):
+        assert other.sums[group].names == one.sums[group].names
+        fixed = federation.setting.run.privacy.fixed_point()
+        apart = signed(other.sums[group].total - one.sums[group].total & fixed.mask, fixed)
+        weights = apart[1:-100]  # the loss and counts are exact sums of other outputs
+        assert np.abs(weights).max() <= 3
+        assert np.count_nonzero(weights) < len(weights) / 100
+
+
 @pytest.mark.parametrize("total", [np.zeros(3, np.uint32), None])
 def test_what_is_no_sum_of_such_vectors_is_refused(federation, total):
     """The grid is on the server's side, and is believed no more than a reply is."""
@@ -176,50 +212,6 @@ def test_a_run_has_the_same_bytes_by_sums_and_by_messages_with_any_number_of_wor
             weights = load_weights(folder / "model.safetensors")
             seen.append((rows, {k: v.tobytes() for k, v in weights.items()}))
     assert all(one == seen[0] for one in seen[1:])
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_clients_that_train_together_give_nearly_the_same_model(tmp_path, workers):
-    """But where an input of a ReLU is as good as zero, whose gradient is then another."""
-    federation = Federation(*SMALL, "rounds=1")
-    models = []
-    with WorkerPool(workers) as pool:
-        for together in (False, True):
-            folder, section = tmp_path / str(together), federation.plan.run.client
-            app = App(learns_together=together)
-            grid = EmbeddedGrid(pool, federation.identities, section, Silent(), app=app)
-            run_server(federation, grid, folder)
-            models.append(load_weights(folder / "model.safetensors"))
-    apart = np.concatenate([abs(models[0][k] - models[1][k]).ravel() for k in models[0]])
-    assert np.quantile(apart, 0.99) < 1e-6
-    assert apart.max() < 1e-4
-
-
-def test_clients_that_cannot_train_together_are_asked_one_by_one(federation, monkeypatch):
-    """And who fails before that harms nobody; each one's notes are its own."""
-    names, prepare = list(federation.nodes), reply.prepare
-
-    def fail(assignments):
-        if assignments[0].site.name == names[2]:
-            raise ValueError
-        return prepare(assignments)
-
-    notes, onlooker = {}, Silent()
-    onlooker.on_answer = lambda client, account: notes.setdefault(client, account.notes)
-    monkeypatch.setattr(reply, "prepare", fail)
-    section, app = federation.plan.run.client, App(learns_together=True)
-    grid = EmbeddedGrid(WorkerPool(0), federation.identities, section, onlooker, app=app)
-    together = collect(federation, grid, (tuple(names),))
-    assert {n: [note.kind for note in notes[n]][-2:] for n in names if n != names[2]} == {
-        n: ["evaluate", "train"] for n in names if n != names[2]
-    }
-    monkeypatch.setattr(reply, "learn_together", lambda _: 1 / 0)
-    alone, plain = (
-        collect(federation, one, (tuple(names),))
-        for one in (grid, grid_of(federation, WorkerPool(0)))
-    )
-    assert comparable(alone) == comparable(plain)
-    assert together.dropped == alone.dropped == {names[2]: "internal-error"}
 
 
 def test_bunches_are_of_one_group_and_get_smaller_so_that_workers_end_together():
