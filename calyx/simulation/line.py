@@ -5,10 +5,12 @@ Through a pipe a model's weights take ten times as long as the copy that they ar
 
 import mmap
 import pickle
+import struct
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+_PLACE = struct.Struct("<QQ")  # where a value begins and ends in memory
 LANE_BYTES = 2**26  # each way; memory is taken up only as far as it was ever used
 
 
@@ -26,7 +28,7 @@ class Lanes:
 
 
 class Line:
-    """One end. Arrays, and what else pickles as a buffer, are laid into memory; the rest is piped.
+    """One end. A value is pickled straight into memory, and through the pipe where it does not fit.
 
     Who sends overwrites what it has laid there only after it has heard from the other end: an answer
     comes after everything that was sent before it was read.
@@ -41,30 +43,49 @@ class Line:
 
     def send(self, value: Any) -> None:  # noqa: ANN401 - whatever can be pickled
         """Send a value. Raises OSError where the other end is gone."""
-        laid: list[tuple[int, int]] = []  # offset and length of each buffer
-        data = pickle.dumps(value, protocol=5, buffer_callback=lambda one: self._lay(one, laid))
-        self.connection.send_bytes(pickle.dumps((data, laid)))
+        if self._outgoing is not None:
+            sheet = _Sheet(self._outgoing, self._used)
+            try:
+                pickle.dump(value, sheet, protocol=5)
+            except _SheetFull:
+                pass
+            else:
+                self.connection.send_bytes(_PLACE.pack(self._used, sheet.end))
+                self._used = sheet.end
+                return
+        self.connection.send_bytes(b"")
+        self.connection.send_bytes(pickle.dumps(value, protocol=5))
 
     def receive(self) -> Any:  # noqa: ANN401 - what the other end has sent
         """Wait for the next value. Raises EOFError or OSError where the other end is gone."""
         # The process at the other end is our own: nothing here comes from a network.
-        data, laid = pickle.loads(self.connection.recv_bytes())  # noqa: S301
+        place = self.connection.recv_bytes()
         self._used = 0
-        incoming = memoryview(self._incoming or b"")
-        buffers = [bytearray(incoming[at : at + length]) for at, length in laid]
-        return pickle.loads(data, buffers=buffers)  # noqa: S301
-
-    def _lay(self, buffer: pickle.PickleBuffer, laid: list[tuple[int, int]]) -> bool:
-        """Lay a buffer into memory and note where; True, as pickle has it, where it must be piped."""
-        view = buffer.raw()
-        end = self._used + len(view)
-        if self._outgoing is None or end > len(self._outgoing):
-            return True
-        self._outgoing[self._used : end] = view
-        laid.append((self._used, len(view)))
-        self._used = end
-        return False
+        if not place or self._incoming is None:
+            return pickle.loads(self.connection.recv_bytes())  # noqa: S301
+        start, end = _PLACE.unpack(place)
+        with memoryview(self._incoming) as view, view[start:end] as data:
+            return pickle.loads(data)  # noqa: S301
 
     def close(self) -> None:
         """Take no more part; memory goes when both ends have let go of it."""
         self.connection.close()
+
+
+class _SheetFull(Exception):
+    """A value does not fit into what is left of the memory."""
+
+
+class _Sheet:
+    """Memory as a file that pickle writes; without one it would hold what is large twice more."""
+
+    def __init__(self, memory: mmap.mmap, start: int) -> None:
+        self._memory, self.end = memory, start
+
+    def write(self, data: bytes | pickle.PickleBuffer) -> None:
+        """Append bytes."""
+        view = data.raw() if isinstance(data, pickle.PickleBuffer) else memoryview(data)
+        start, self.end = self.end, self.end + view.nbytes
+        if self.end > len(self._memory):
+            raise _SheetFull
+        self._memory[start : self.end] = view

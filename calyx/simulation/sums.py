@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from calyx.simulation.clients import ORDER, Account, Content, Part, add_vectors
+from calyx.simulation.clients import ORDER, Account, Part, add_vectors
 from calyx.simulation.delivery import MOST_DEATHS, Onlooker
 from calyx.simulation.together import add_vectors_together
 from calyx.simulation.workers import Died, Done, Job, Parcel, Result, WorkerPool
@@ -39,7 +39,7 @@ class Summation:
     def run(self, addends: Addends, costs: Mapping[int, float], timeout: float | None) -> Added:
         """Ask everybody once; `costs` are seconds of a client's last answer, by node."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        order = Parcel(ORDER, Content.pack(addends.content))
+        order = Parcel(ORDER, addends.content)
         deal_out = deal_evenly if self._is_together else deal
         bunches = list(deal_out(addends.groups, costs, self._pool.size))
         while bunches:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 
 from calyx.flower.messages import as_task
 from calyx.machine.hardware import resolve
@@ -23,7 +23,6 @@ from calyx.simulation.clients import (
     RUN_ID,
     Account,
     Clients,
-    Content,
     Part,
     add_vectors,
 )
@@ -72,9 +71,9 @@ def add_vectors_together(
     if question.answer != "learn" or (deadline is not None and started >= deadline):
         return add_vectors(nodes, message_type, fixed, deadline)
     clients: Clients = find_parcel(CLIENTS)
-    content: Content = find_parcel(ORDER)
+    content: RecordDict = find_parcel(ORDER)
     as_task(RUN_ID, nodes[0])
-    asked = [(Message(content.shared, n, message_type), clients.context_of(n, None)) for n in nodes]
+    asked = [(Message(content, n, message_type), clients.context_of(n, None)) for n in nodes]
     try:
         came = bare_vectors(asked, question)
     except Exception:

@@ -53,12 +53,11 @@ def exact_sum(values: Values, bits: int) -> int:
     high, low = (np.zeros(len(places), dtype=np.int64) for _ in range(2))
     np.add.at(high, index, whole >> _HALF)
     np.add.at(low, index, whole & ((1 << _HALF) - 1))
-    total = Fraction(0)
+    total, least = 0, int(places.min(initial=0))
     for place, upper, lower in zip(places.tolist(), high.tolist(), low.tolist(), strict=True):
-        part = (upper << _HALF) + lower
-        shift = place - 53 + bits
-        total += part << shift if shift >= 0 else Fraction(part, 1 << -shift)
-    return round(total)
+        total += (upper << _HALF) + lower << place - least
+    shift = least - 53 + bits
+    return total << shift if shift >= 0 else round(Fraction(total, 1 << -shift))
 
 
 def _sum_few(values: list[float], bits: int) -> int:

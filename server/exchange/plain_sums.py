@@ -92,8 +92,12 @@ def _collect_sums(
     segments: Segments,
 ) -> GroupSums:
     """The same of sums that the grid has made; bytes are those that messages would have had."""
-    fixed, nodes = segments.layouts[0].fixed, channel.nodes
-    groups = tuple(tuple(channel.nodes_of(group)) for group in exchange.groups)
+    fixed = segments.layouts[0].fixed
+    nodes = {name: channel.nodes.get(name) for name in exchange.cohort}  # None: it is not there
+    groups = tuple(
+        tuple(node for name in group if (node := nodes[name]) is not None)
+        for group in exchange.groups
+    )
     addends = Addends(content, exchange.question.message_type, groups, fixed)
     added = grid.add_up(addends, channel.deadline_s)
     sums: dict[int, GroupSum] = {}
@@ -103,10 +107,11 @@ def _collect_sums(
         fault = None if total is None else _fault(total, segments.length, fixed)
         inside = []
         for name in group:
-            if name not in nodes:
+            node = nodes[name]
+            if node is None:
                 dropped[name] = _AWAY
-            elif nodes[name] not in added.summed or total is None:
-                dropped[name] = added.failures.get(nodes[name], _LATE)
+            elif node not in added.summed or total is None:
+                dropped[name] = added.failures.get(node, _LATE)
             elif fault is not None:
                 dropped[name] = fault
             else:
