@@ -3,7 +3,7 @@
 Nothing of this client leaves it outside the vector of that message, and a failure leaves as one code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -61,28 +61,27 @@ def bare_vector(message: Message, context: Context, question: Question) -> Resid
 
 def bare_vectors(
     asked: Sequence[tuple[Message, Context]], question: Question
-) -> list[tuple[Residues | Message, list[journal.Note]]]:
-    """`bare_vector` of simulated clients of one training, computed together, and what each wrote down.
+) -> Iterator[tuple[int, Residues | Message, list[journal.Note]]]:
+    """`bare_vector` of simulated clients of one training, computed together: place, vector, journal.
 
     Raises whatever is raised for all of them: then each may be asked alone.
     """
     notes: list[list[journal.Note]] = [[] for _ in asked]
-    came: dict[int, Residues | Message] = {}
     clients: dict[int, Client] = {}
     for i, (message, context) in enumerate(asked):
         with journal.collect_notes(notes[i]):
             one = _guard(message, context, partial(_let_in, message, context, question))
         if isinstance(one, Message):
-            came[i] = one
+            yield i, one, notes[i]
         else:
             clients[i] = one
-    answers = learn_together(
-        list(clients.values()), [partial(journal.collect_notes, notes[i]) for i in clients]
-    )
-    for (i, client), answer in zip(clients.items(), answers, strict=True):
+    places = list(clients)
+    alone = [partial(journal.collect_notes, notes[i]) for i in places]
+    for number, answer in learn_together(list(clients.values()), alone):
+        i = places[number]
         with journal.collect_notes(notes[i]):
-            came[i] = _guard(*asked[i], partial(_encode, client.assignment, answer))
-    return [(came[i], notes[i]) for i in range(len(asked))]
+            vector = _guard(*asked[i], partial(_encode, clients[i].assignment, answer))
+        yield i, vector, notes[i]
 
 
 def _let_in(message: Message, context: Context, question: Question, site: Site) -> Client:
