@@ -12,6 +12,7 @@ import numpy as np
 
 from calyx.simulation.clients import ORDER, Account, Part, add_vectors
 from calyx.simulation.delivery import MOST_DEATHS, Clock, Onlooker
+from calyx.simulation.together import add_vectors_together
 from calyx.simulation.workers import LATE, Died, Done, Expired, Job, Parcel, Result, WorkerPool
 from calyx.vector.quantise import Residues
 from server.exchange.plain_sums import Added, Addends
@@ -24,8 +25,11 @@ Bunch = tuple[int, tuple[int, ...]]  # group, nodes
 class Summation:
     """The sums of one order, as the parts of its clients come in."""
 
-    def __init__(self, pool: WorkerPool, clients: Parcel, onlooker: Onlooker) -> None:
+    def __init__(
+        self, pool: WorkerPool, clients: Parcel, onlooker: Onlooker, *, is_together: bool = False
+    ) -> None:
         self._pool, self._clients, self._onlooker = pool, clients, onlooker
+        self._is_together = is_together
         self.accounts: dict[int, Account] = {}  # by node
         self._totals: dict[int, Residues] = {}  # by group
         self._failures: dict[int, str] = {}  # by node
@@ -35,7 +39,8 @@ class Summation:
         """Ask everybody once; `costs` are seconds of a client's last answer, by node."""
         clock = Clock(timeout)
         order = Parcel(ORDER, addends.content)
-        bunches = list(deal(addends.groups, costs, self._pool.size))
+        deal_out = deal_evenly if self._is_together else deal
+        bunches = list(deal_out(addends.groups, costs, self._pool.size))
         while bunches:
             bunches = self._ask(bunches, addends, order, clock)
         summed = frozenset(self.accounts.keys() - self._failures.keys())
@@ -52,7 +57,7 @@ class Summation:
         jobs = [
             Job(
                 None,
-                add_vectors,
+                add_vectors_together if self._is_together else add_vectors,
                 (nodes, addends.message_type, addends.fixed, clock.deadline),
                 (self._clients, order),
             )
@@ -116,6 +121,16 @@ class Summation:
             lasting = tuple(node for node in lasting if node != said)
         if lasting:
             yield lasting
+
+
+def deal_evenly(
+    groups: tuple[tuple[int, ...], ...], costs: Mapping[int, float], workers: int
+) -> Iterator[Bunch]:
+    """One bunch of each group for each worker, of equally many clients; the costliest are spread."""
+    for index, group in enumerate(groups):
+        ranked = sorted(group, key=lambda node: (-costs.get(node, 0.0), node))
+        shares = [tuple(ranked[first :: max(1, workers)]) for first in range(max(1, workers))]
+        yield from ((index, share) for share in shares if share)
 
 
 def deal(
