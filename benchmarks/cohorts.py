@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from calyx.secagg import keys
+from calyx.secagg import keys, participant
 from calyx.secagg.aggregator import Aggregator
 from calyx.secagg.participant import Call, Member, answer, begin
 from calyx.secagg.roster import make_roster
@@ -61,6 +61,7 @@ class Cohort:
         return answer(self.members[u], self.sessions[u], call)
 
 
-def forget_signatures() -> None:
-    """Empty the cache of verified signatures, which the clients of one process share."""
-    keys._verify.cache_clear()
+def forget_checks() -> None:
+    """Empty the caches of what was verified and encoded, which the clients of one process share."""
+    for cached in (keys._verify, participant._gather, participant._signers):
+        cached.cache_clear()

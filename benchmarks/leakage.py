@@ -148,7 +148,8 @@ def masked(vector: Residues, layout: Layout, key: Callable[[int], bytes] = os.ur
 def mean_update(vectors: Sequence[Residues], layout: Layout) -> Update:
     """What the server decodes from the sum of these vectors."""
     total = reduce(partial(add, fixed=layout.fixed), vectors)
-    return decode(total, len(vectors), layout, margin=2**32).update  # of masked ones, too
+    update = decode(total, len(vectors), layout, margin=2**32).update  # of masked ones, too
+    return dict(update)
 
 
 def invert(update: Update) -> Array:

@@ -3,15 +3,19 @@
 Nothing of this client leaves it outside the vector of that message, and a failure leaves as one code.
 """
 
-from flwr.app import Context, Message, RecordDict
+from collections.abc import Callable
+from typing import TypeVar
+
+from flwr.app import Context, Message
 
 from calyx.errors import ConfigError
 from calyx.questions.question import Question
 from calyx.secagg.refusals import Refusal
+from calyx.vector.quantise import Residues
 from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
 from client import journal
-from client.config import Site, read_site
+from client.config import read_site
 from client.failures import ClientFailure, tell_cause
 from client.gate import secure_mod
 from client.gate.assignment import Assignment, admit, open_assignment
@@ -23,14 +27,51 @@ from client.learning.preparation import prepare
 from client.learning.update import learn
 from client.partition import node_values
 
+T = TypeVar("T")
+
 
 def reply_to(message: Message, context: Context, question: Question) -> Message:
     """This client's contribution to an order of this `question`, or one code of why there is none."""
+
+    def finish(assignment: Assignment, vector: Residues) -> Message:
+        if assignment.opening is None:
+            content = wire.vector_content(vector, assignment.fixed)
+        else:
+            content = secure_mod.advertise(assignment.opening, vector)
+        return Message(content, reply_to=message)
+
+    return _contribute(message, context, question, finish)
+
+
+def bare_vector(message: Message, context: Context, question: Question) -> Residues | Message:
+    """What `reply_to` sends of an order that nothing is encrypted in: its vector, or why there is none.
+
+    For a process that adds simulated clients' vectors up itself; no message leads here.
+    """
+
+    def finish(assignment: Assignment, vector: Residues) -> Residues:
+        if assignment.opening is not None:
+            raise ValueError("a vector that is to be masked is shown to nobody")
+        return vector
+
+    return _contribute(message, context, question, finish)
+
+
+def _contribute(
+    message: Message,
+    context: Context,
+    question: Question,
+    finish: Callable[[Assignment, Residues], T],
+) -> T | Message:
+    """What `finish` makes of this client's vector, or the message of one code."""
     site = read_site(node_values(context))
     journal.keep_in(site.state_dir)
     try:
         with tell_cause(site.name, is_site=site.is_deployed):
-            return Message(_content(message, context, site, question), reply_to=message)
+            assignment = open_assignment(admit(message, site, question.kind), context, site)
+            with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
+                (vector,) = contribute([assignment], _answer([assignment], question))
+            return finish(assignment, vector)
     except Refusal as error:
         return secure_mod.refuse(error, message, (bytes(32), 0), site)
     except ClientFailure as error:
@@ -39,16 +80,6 @@ def reply_to(message: Message, context: Context, question: Question) -> Message:
         return _fail(error, message)
     except ConfigError as error:  # a section of the order, or of this site, that cannot be used
         return _fail(ClientFailure(FailureCode.ORDER_REFUSED, str(error)), message)
-
-
-def _content(message: Message, context: Context, site: Site, question: Question) -> RecordDict:
-    assignment = open_assignment(admit(message, site, question.kind), context, site)
-    assignments = [assignment]
-    with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
-        (vector,) = contribute(assignments, _answer(assignments, question))
-    if assignment.opening is not None:
-        return secure_mod.advertise(assignment.opening, vector)
-    return wire.vector_content(vector, assignment.fixed)
 
 
 def _answer(assignments: list[Assignment], question: Question) -> list[Answer]:

@@ -19,8 +19,8 @@ from calyx.run.json_rows import as_json
 from calyx.run.rows import RoundRow
 from server.checkpoints import RunState, save
 
-PROMPT_S = 1.0  # nobody waits longer for the line of a round that is done
-REST = 9  # times as long as it has written, the disk is left to others
+PROMPT_S = 1.0  # a round that took longer is written and told before the next one begins
+REST = 9  # times as long as it has written (at most PROMPT_S), the disk is left to others
 
 _AT_WORK = Lock()
 # A process that is forked has no thread but the one that forked it: what another had locked stays so.

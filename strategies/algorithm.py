@@ -4,7 +4,7 @@ One file an algorithm holds both halves; the client's is in `strategies/local.py
 is pure: arrays in, arrays out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -29,7 +29,7 @@ class NoKeys:
 class GroupUpdate:
     """What a sum over one group says: its weighted mean update and its weight, in examples."""
 
-    mean: Update
+    mean: Mapping[str, NDArray[np.float64]]  # each is made when it is asked for
     weight: int
 
 
@@ -60,8 +60,7 @@ class Algorithm(Generic[Server]):
         """One update from the groups' means: the mean weighted by examples by default."""
         total = sum(g.weight for g in groups)
         return {
-            k: np.sum([g.mean[k] * (g.weight / total) for g in groups], axis=0)
-            for k in groups[0].mean
+            k: add_in_order(g.mean[k] * (g.weight / total) for g in groups) for k in groups[0].mean
         }
 
     def apply(self, weights: Weights, mean: Mean, state: State) -> tuple[Weights, State]:
@@ -71,3 +70,18 @@ class Algorithm(Generic[Server]):
     def step(self, weights: Weights, update: Update, state: State) -> tuple[Weights, State]:
         """The next global weights and state; by default the weights plus the update."""
         return apply_update(weights, update), state
+
+
+def add_in_order(arrays: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The sum of one array or more of one shape, one after another: two of them are held at a time.
+
+    To the byte what NumPy's sum of a stack of them is, which adds single numbers in another order.
+    """
+    rest = iter(arrays)
+    total = next(rest)
+    if total.size == 1:
+        summed: NDArray[np.float64] = np.sum([total, *rest], axis=0)
+        return summed
+    for one in rest:
+        total += one
+    return total

@@ -4,13 +4,15 @@ An `AlgorithmStrategy` is a plain Flower `Strategy`; it knows nothing of encrypt
 members or where clients run. The mathematics is in the algorithm's own file. See docs/decisions/0003.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
+from numpy.typing import NDArray
+from typing_extensions import override
 
 from calyx.config.section import Section, parse
 from calyx.errors import ConfigError, RoundFailed
@@ -210,12 +212,35 @@ class AlgorithmStrategy(Strategy):
 
     def _group(self, reply: Message) -> GroupUpdate:
         mean = records.read_weights(wire.only_arrays(reply.content), self._weights)
-        update = {
-            k: np.subtract(mean[k], v, dtype=np.float64)
-            for k, v in self._weights.items()
-            if v.dtype.kind == "f"
-        }
-        return GroupUpdate(update, int(wire.read_metrics(reply)[wire.WEIGHT_KEY]))
+        return GroupUpdate(
+            _Change(self._weights, mean), int(wire.read_metrics(reply)[wire.WEIGHT_KEY])
+        )
+
+
+class _Change(Mapping[str, NDArray[np.float64]]):
+    """The float tensors of `after` less those of `before`; each is made when it is asked for.
+
+    Of a hundred groups' models, so, a tensor is in memory as float64, and not a hundred models.
+    """
+
+    def __init__(self, before: Weights, after: Weights) -> None:
+        self._before, self._after = before, after
+        self._names = [k for k, v in before.items() if v.dtype.kind == "f"]
+
+    @override
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        change: NDArray[np.float64] = np.subtract(
+            self._after[name], self._before[name], dtype=np.float64
+        )
+        return change
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _check_groups(algorithm: Algorithm[object], groups: int) -> None:

@@ -33,7 +33,7 @@ class Krum(RobustAlgorithm[KrumServer]):
 
     def combine(self, groups: Sequence[GroupUpdate]) -> Update:
         """The update with the lowest score; of equal ones the first."""
-        return groups[int(np.argmin(scores(vectors_of(groups), self.server.f)))].mean
+        return dict(groups[int(np.argmin(scores(vectors_of(groups), self.server.f)))].mean)
 
 
 def check_enough(groups: int, f: int) -> None:

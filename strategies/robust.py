@@ -4,7 +4,7 @@ A "group" is what a paper calls a worker: its mean update is one vector. G group
 The algorithms themselves are in files of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def vectors_of(groups: Sequence[GroupUpdate]) -> Vectors:
     return np.stack([np.concatenate([v.reshape(-1) for v in g.mean.values()]) for g in groups])
 
 
-def update_of(vector: NDArray[np.float64], like: Update) -> Update:
+def update_of(vector: NDArray[np.float64], like: Mapping[str, NDArray[np.float64]]) -> Update:
     """A vector [P] as an update with the names and shapes of `like`."""
     ends = np.cumsum([v.size for v in like.values()])[:-1]
     parts = np.split(vector, ends)

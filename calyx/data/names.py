@@ -59,7 +59,10 @@ class NumberedNames(Sequence[str]):
 
     def take(self, places: NDArray[np.int64]) -> "NumberedNames":
         """The names at these ascending places [n]."""
-        return NumberedNames(np.asarray(self.numbers, dtype=np.int64)[places], self.width)
+        ours = self.numbers
+        if isinstance(ours, range):
+            return NumberedNames(ours.start + ours.step * places, self.width)
+        return NumberedNames(ours[places], self.width)
 
     def _place(self, name: object) -> int | None:
         if not isinstance(name, str) or len(name) != len(_HEAD) + self.width:

@@ -6,7 +6,7 @@ Shapes: N rows, C columns of the schema, F model inputs, K classes.
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -143,6 +143,18 @@ class Schema:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"the schema names {twice} twice among its columns and its target")
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.columns, self.classes, self.target))
+
+    def __hash__(self) -> int:
+        """The fields' hash, made once: what is cached of a schema asks for it at every look."""
+        return self._hash
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone, for another process, where names have other hashes."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def alike(self) -> tuple[Alike, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from calyx.data.names import NumberedNames
 from calyx.flower.messages import SERVER_NODE
 
 
@@ -17,6 +18,10 @@ class NumberedNodes(Mapping[str, int]):
 
     @override
     def __getitem__(self, name: str) -> int:
+        if isinstance(self.names, NumberedNames):
+            if name not in self.names:
+                raise KeyError(name)
+            return self.ids[self.names.index(name)]
         place = bisect_left(self.names, name)
         if place == len(self.names) or self.names[place] != name:
             raise KeyError(name)

@@ -11,6 +11,8 @@ from calyx.data.schema import Schema, Table, mark_missing
 from calyx.inspection.labels import features
 from calyx.seeding import rng
 
+Values = NDArray[np.float64]
+
 FEWEST_WORDS = 5  # fewer are rather a kind of row than one thing
 MOST_ROWS = 1000  # looked at, all those of a word together
 _ALIKE = 0.5  # share of the rows whose nearest neighbour has their word
@@ -73,24 +75,31 @@ def alike_neighbours(table: Table, schema: Schema) -> float | None:
     """
     if len(table) < _FEWEST_ROWS:
         return None
-    group, ratios = _group(table, schema), []
-    x = mark_missing(table.x, schema)
-    enough = (~np.isnan(x)).sum(axis=0) >= (1 - _MOST_MISSING) * len(table)
-    for i in np.flatnonzero(enough).tolist():
-        values = np.ascontiguousarray(x[:, i])
-        if schema.columns[i].kind == "numeric" and _has_many(values):
-            known = np.isfinite(values)
-            ratios.append(_ratio(values[known], group[known]))
+    x, place = mark_missing(table.x, schema), _group(table, schema)
+    ratios: list[float] = []
+    for group in schema.blocks(len(table)):
+        if group.first.kind != "numeric":
+            continue
+        block = np.ascontiguousarray(x[:, group.places].T)
+        block = block[np.isnan(block).sum(axis=1) <= _MOST_MISSING * len(table)]
+        block = block[_have_many(block)]
+        has_holes = np.isnan(block).any(axis=1)
+        ratios += _ratios(block[~has_holes], place).tolist()
+        for values in block[has_holes]:
+            is_there = ~np.isnan(values)
+            ratios += _ratios(values[None, is_there], place[is_there]).tolist()
     told = float(np.median(ratios)) if len(ratios) >= _FEWEST_COLUMNS else 1.0
     return told if told < _STILL else None
 
 
-def _has_many(values: NDArray[np.float64]) -> bool:
-    """Whether more than `_FEWEST_VALUES` different ones are among the values [N]; the first mostly tell."""
-    for some in (values[:_FIRST_ROWS], values):
-        if len(np.unique(some[~np.isnan(some)])) > _FEWEST_VALUES:
-            return True
-    return False
+def _have_many(block: Values) -> NDArray[np.bool_]:
+    """Whether more than `_FEWEST_VALUES` different values are in each column [k, N]; NaN is none."""
+    many = np.zeros(len(block), dtype=np.bool_)
+    for rows in (_FIRST_ROWS, block.shape[1]):  # the first rows mostly tell
+        ordered = np.sort(block[~many, :rows], axis=1)
+        steps = (ordered[:, 1:] > ordered[:, :-1]).sum(axis=1)
+        many[~many] = steps + 1 > _FEWEST_VALUES
+    return many
 
 
 def _group(table: Table, schema: Schema) -> NDArray[np.int64]:
@@ -100,8 +109,11 @@ def _group(table: Table, schema: Schema) -> NDArray[np.int64]:
     return np.searchsorted(ends, table.y).astype(np.int64)
 
 
-def _ratio(values: NDArray[np.float64], group: NDArray[np.int64]) -> float:
+def _ratios(block: Values, group: NDArray[np.int64]) -> Values:
+    """The ratio [k] of each column [k, N], whose rows are of these groups [N]."""
     _, place, counts = np.unique(group, return_inverse=True, return_counts=True)
-    rest = values - (np.bincount(place, weights=values) / counts)[place]
-    total = float((rest**2).sum())
-    return float((np.diff(rest) ** 2).sum()) / (2 * total) if total > 0 else 1.0
+    sums = [np.bincount(place, weights=values) for values in block]
+    rest = block - (np.reshape(sums, (len(block), len(counts))) / counts)[:, place]
+    total = (rest**2).sum(axis=1)
+    steps = (np.diff(rest, axis=1) ** 2).sum(axis=1)
+    return np.asarray(np.divide(steps, 2 * total, out=np.ones(len(block)), where=total > 0))

@@ -5,6 +5,8 @@ Outputs are float32, as the model gives them; all that follows is float64 and ex
 Shapes: B rows of a batch, N rows, K classes.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from calyx.model.calibration import reliability
 from calyx.model.details import RELIABILITY_BINS, confusion_matrix
 from calyx.model.layers import seeded
 from calyx.model.metrics import Evaluation
+from calyx.model.weights import Array
 from calyx.vector.exact import FLOAT_STEPS, SQUARE_STEPS, exact_square_sum, exact_sum, to_cell
 
 if TYPE_CHECKING:
@@ -44,7 +47,8 @@ def evaluate(
     """
     import torch
 
-    batches = []
+    outputs: list[Values] = []
+    judged: list[_Judged] = []
     model.eval()
     # A model that draws is judged by the same draws each time.
     with torch.no_grad(), seeded(model, 0, "evaluation"):
@@ -52,21 +56,66 @@ def evaluate(
             # A copy: a model may write into its input, and these rows are judged again.
             x = torch.tensor(part.x[start : start + BATCH_ROWS], device=device)
             output = model(x).double().cpu().numpy()
-            y = part.y[start : start + BATCH_ROWS]
-            batches.append(_judge_classes(output, y) if part.num_classes else output.reshape(-1))
-    if not part.num_classes:
-        exact = part.y.astype(np.float64) if part.exact is None else part.exact
-        return _of_values(exact, np.concatenate([np.zeros(0), *batches]))
-    return _of_classes(part, np.concatenate([np.zeros((0, 4)), *batches]), is_test=is_test)
+            if part.num_classes:
+                y = part.y[start : start + BATCH_ROWS]
+                judged.append(_judge_classes(output, y, is_test=is_test))
+            else:
+                outputs.append(output.reshape(-1))
+    if part.num_classes:
+        return _of_classes(part, judged, is_test=is_test)
+    return evaluation_of(np.concatenate([np.zeros(0), *outputs]), part)
 
 
-def _judge_classes(logits: Values, y: NDArray[np.int64]) -> Values:
-    """Of each row [B, 4]: whether its logits [B, K] are finite, class, loss in nats, confidence."""
+def evaluate_together(
+    model: "nn.Module", parts: Sequence[Part], device: "torch.device"
+) -> list[Evaluation]:
+    """`evaluate` of several clients' rows in common batches, which may round outputs otherwise."""
+    import torch
+
+    rows = np.concatenate([part.x for part in parts])
+    outputs: list[Values] = []
+    model.eval()
+    with torch.no_grad(), seeded(model, 0, "evaluation"):
+        for start in range(0, len(rows), BATCH_ROWS):
+            x = torch.tensor(rows[start : start + BATCH_ROWS], device=device)
+            outputs.append(model(x).double().cpu().numpy())
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    every = np.concatenate(outputs) if outputs else np.zeros((0, 1))
+    return [
+        evaluation_of(one, part) for one, part in zip(np.split(every, ends), parts, strict=True)
+    ]
+
+
+def evaluation_of(outputs: Values, part: Part) -> Evaluation:
+    """What a model is judged by, of its outputs [N, K] for the rows of `part`."""
+    if part.num_classes:
+        judged = [_judge_classes(outputs, part.y, is_test=False)] if len(part) else []
+        return _of_classes(part, judged, is_test=False)
+    exact = part.y.astype(np.float64) if part.exact is None else part.exact
+    return _of_values(exact, outputs.reshape(-1))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Of the rows [B] of a classifier whose logits are finite: what is true, and what came out."""
+
+    true: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    loss: Values  # in nats
+    confidence: Values  # of a test; else empty
+
+
+def _judge_classes(logits: Values, y: NDArray[np.int64], *, is_test: bool) -> _Judged:
+    """Of logits [B, K] and classes `y` [B]."""
     is_finite: NDArray[np.bool_] = np.all(np.abs(logits) < _BEYOND, axis=1)
-    safe = np.where(is_finite[:, None], logits, 0.0)
-    best = safe.argmax(axis=1)
-    sure = 1 / np.exp(safe - safe.max(axis=1, keepdims=True)).sum(axis=1)
-    return np.column_stack([is_finite, best, cross_entropy(safe, y), sure])
+    every = bool(is_finite.all())
+    safe = logits if every else np.where(is_finite[:, None], logits, 0.0)
+    best, loss, sure = safe.argmax(axis=1), cross_entropy(safe, y), np.zeros(len(y))
+    if is_test:
+        sure = 1 / np.exp(safe - safe.max(axis=1, keepdims=True)).sum(axis=1)
+    if every:
+        return _Judged(y, best, loss, sure)
+    return _Judged(y[is_finite], best[is_finite], loss[is_finite], sure[is_finite])
 
 
 def cross_entropy(logits: Values, y: NDArray[np.int64]) -> Values:
@@ -74,30 +123,37 @@ def cross_entropy(logits: Values, y: NDArray[np.int64]) -> Values:
 
     In this form a row of which the model is sure keeps its digits: 1e-20 is not 0.
     """
+    if logits.shape[1] == 1:  # there is no other
+        return np.zeros(len(y))
     rows = np.arange(len(y))
     apart = logits - logits[rows, y][:, None]
     apart[rows, y] = -np.inf
     most = apart.max(axis=1, initial=-_BEYOND)
-    with np.errstate(divide="ignore", under="ignore"):
-        others = most + np.log(np.exp(apart - most[:, None]).sum(axis=1))
+    others = most + np.log(np.exp(apart - most[:, None]).sum(axis=1))
     loss: Values = np.logaddexp(0.0, others)
     return loss
 
 
-def _of_classes(part: Part, rows: Values, *, is_test: bool) -> Evaluation:
-    is_finite = rows[:, 0] > 0
-    true, predicted = part.y[is_finite], rows[is_finite, 1].astype(np.int64)
+def _of_classes(part: Part, judged: list[_Judged], *, is_test: bool) -> Evaluation:
+    true = _join([one.true for one in judged])
+    predicted = _join([one.predicted for one in judged])
+    is_hit = predicted == true
     sums = {
-        "loss": _cell(exact_sum(rows[is_finite, 2], FLOAT_STEPS)),
+        "loss": _cell(exact_sum(_join([one.loss for one in judged]), FLOAT_STEPS)),
         "labels": np.bincount(part.y, minlength=part.num_classes),
-        "hits": _cell(int((predicted == true).sum())),
+        "hits": _cell(int(is_hit.sum())),
     }
     beside = {}
     if is_test:
         beside["confusion"] = confusion_matrix(true, predicted, part.num_classes).reshape(-1)
-        sure = reliability(np.minimum(rows[is_finite, 3], 1.0), predicted == true, RELIABILITY_BINS)
-        beside["reliability"] = sure.reshape(-1)
-    return Evaluation(len(part), int((~is_finite).sum()), sums, beside)
+        sure = np.minimum(_join([one.confidence for one in judged]), 1.0)
+        beside["reliability"] = reliability(sure, is_hit, RELIABILITY_BINS).reshape(-1)
+    return Evaluation(len(part), len(part) - len(true), sums, beside)
+
+
+def _join(arrays: list[Array]) -> Array:
+    """One after the other [N]; of none, an empty one."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate([np.zeros(0, np.int64), *arrays])
 
 
 def _of_values(true: Values, predicted: Values) -> Evaluation:

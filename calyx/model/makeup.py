@@ -104,11 +104,13 @@ def find_left_behind(before: "nn.Module", after: "nn.Module") -> list[str]:
     """
     from torch.nn.modules.batchnorm import _NormBase
 
+    old = dict(before.named_buffers(remove_duplicate=False))
+    if not old:
+        return []
     counts = {
         _in(n, "num_batches_tracked") for n, m in before.named_modules() if isinstance(m, _NormBase)
     }
     travels = set(before.state_dict())
-    old = dict(before.named_buffers(remove_duplicate=False))
     return [
         f"{name} ({str(old[name].dtype).removeprefix('torch.')})"
         for name, new in after.named_buffers(remove_duplicate=False)

@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -64,7 +65,12 @@ Mode = Literal["min", "max"]  # what is better of a figure: the smaller value, o
 
 def evaluation_terms(schema: Schema, over: Over, prefix: str = "") -> tuple[Count, ...]:
     """What an evaluation of one model sends, each name with `prefix`."""
-    size, rows = len(schema.classes), ROWS_MAX if over == "rows" else 1
+    return _terms(len(schema.classes), schema.target is not None, over, prefix)
+
+
+@cache  # a client needs them several times a round
+def _terms(classes: int, is_regression: bool, over: Over, prefix: str) -> tuple[Count, ...]:
+    rows = ROWS_MAX if over == "rows" else 1
     terms = [
         Count("clients", 1, 1),  # that have rows
         Count("untrained", 1, 1),  # clients that have no such model, and whose rows do not count
@@ -74,7 +80,7 @@ def evaluation_terms(schema: Schema, over: Over, prefix: str = "") -> tuple[Coun
     ]
     if over == "rows":
         terms.append(Count("rows", 1, ROWS_MAX))
-    if schema.target is not None:
+    if is_regression:
         terms += [
             Count("square_error", 1, SQUARE_MAX * rows),
             Count("absolute_error", 1, FLOAT_MAX * rows),
@@ -85,7 +91,7 @@ def evaluation_terms(schema: Schema, over: Over, prefix: str = "") -> tuple[Coun
         share = ROWS_MAX if over == "rows" else 1 << SHARE_STEPS
         terms += [
             Count("loss", 1, FLOAT_MAX * rows),
-            Count("labels", size, share),
+            Count("labels", classes, share),
             Count("hits", 1, share),  # rows whose class was predicted
         ]
     return tuple(Count(f"{prefix}{t.name}", t.size, t.maximum) for t in terms)

@@ -7,6 +7,7 @@ holds an object of its author's, each load makes a new copy. See docs/decisions/
 """
 
 from collections import OrderedDict
+from collections.abc import Collection
 from copy import deepcopy
 from itertools import chain
 from operator import is_
@@ -72,66 +73,68 @@ class _Traced:
         self._modes = [module.training for module in self._modules]
         self._state: list[Tensor] = list(model.state_dict(keep_vars=True).values())
         self._aliases = [tensor.detach() for tensor in self._state]
+        self._forms = [_form(tensor) for tensor in self._state]
         self._known = {id(one) for one in chain(self._state, self._modules)}
         # Tensors that loading does not overwrite, and their values: no buffers, or not persistent.
         self._others: list[tuple[Tensor, Tensor]] = []
-        self._made = self._leaves()
-        self._forms = [_form(tensor) for tensor in self._state]
+        self._attributes = [(vars(m), [*vars(m)], [*vars(m).values()]) for m in self._modules]
+        held = [one for _, _, values in self._attributes for one in values]
+        self._empty = [one for one in held if type(one) in _TABLES and not one]
+        filled = [one for one in held if type(one) not in _ATOMS | _TABLES or one]
+        self._filled = [(one, self._leaves(one)) for one in filled if type(one) not in _ATOMS]
 
     def is_as_made(self) -> bool:
-        """Whether all is as it was made but the values that loading overwrites, and modes."""
+        """Whether all is as it was made but what loading overwrites; modes are set back."""
+        for module, mode in zip(self._modules, self._modes, strict=True):
+            vars(module)["training"] = mode
         known = len(self._others)
         try:
-            now = self._leaves()
+            return (
+                not any(self._empty)
+                and all(
+                    _are_same(own, names) and _are_same(own.values(), values)
+                    for own, names, values in self._attributes
+                )
+                and all(_are_same(self._leaves(one), leaves) for one, leaves in self._filled)
+                and known == len(self._others)
+                and all(_form(t) == form for t, form in zip(self._state, self._forms, strict=True))
+                and all(torch.equal(tensor, before) for tensor, before in self._others)
+            )
         except _Untraceable:
             return False
-        return (
-            len(now) == len(self._made)
-            and known == len(self._others)
-            and all(map(is_, now, self._made))
-            and all(_form(t) == form for t, form in zip(self._state, self._forms, strict=True))
-            and all(torch.equal(tensor, before) for tensor, before in self._others)
-        )
 
     def values(self) -> list[Tensor]:
         """A copy of what loading has written."""
         return [alias.clone() for alias in self._aliases]
 
     def overwrite(self, tensors: list[Tensor]) -> None:
-        """Put these values in place, and the modes (training or not) that the model was made in."""
+        """Put these values in place."""
         torch._foreach_copy_(self._aliases, tensors)
-        for module, mode in zip(self._modules, self._modes, strict=True):
-            vars(module)["training"] = mode
 
-    def _leaves(self) -> list[object]:
-        """Objects that are the same ones as long as nothing changes. Raises _Untraceable."""
-        leaves: list[object] = []
-        for module in self._modules:
-            self._add(vars(module), leaves)
-        return leaves
-
-    def _add(self, value: Any, leaves: list[object]) -> None:  # noqa: ANN401 - its author's
+    def _leaves(self, value: Any) -> list[object]:  # noqa: ANN401 - whatever its author put there
+        """What an attribute comes to, object by object. Raises _Untraceable."""
         kind = type(value)
         if kind in _ATOMS or id(value) in self._known:
-            leaves.append(value)
-        elif kind in _TABLES:
-            leaves += (kind, len(value))
+            return [value]
+        leaves: list[object] = [kind, len(value)] if kind in _TABLES | _CONTAINERS else []
+        if kind in _TABLES:
             for key, one in value.items():
-                if type(one) in _ATOMS:
-                    leaves += (key, None if key == "training" else one)
-                else:
-                    leaves.append(key)
-                    self._add(one, leaves)
+                leaves += (key, *self._leaves(one))
         elif kind in _CONTAINERS:
-            leaves += (kind, len(value))
             for one in value:
-                self._add(one, leaves)
+                leaves += self._leaves(one)
         elif isinstance(value, Tensor):
             self._known.add(id(value))
             self._others.append((value, value.detach().clone()))
             leaves.append(value)
         else:
             raise _Untraceable
+        return leaves
+
+
+def _are_same(one: Collection[object], other: Collection[object]) -> bool:
+    """Whether both are the same objects in the same order."""
+    return len(one) == len(other) and all(map(is_, one, other))
 
 
 def _form(tensor: Tensor) -> tuple[object, ...]:

@@ -108,31 +108,38 @@ def apply(fitted: Fitted, table: Table) -> NDArray[np.float32]:
     An unknown category gives zeros in all its column's places. Raises ValueError that names the
     column where a missing value would be left, or for another number of columns.
     """
-    values = _mark_missing(table, fitted.schema)
-    is_missing = np.isnan(values)
-    filled = np.where(is_missing, fitted.fill, values) if is_missing.any() else values
-    left = np.flatnonzero(np.isnan(filled).any(axis=0))
+    schema, cfg = fitted.schema, fitted.cfg
+    x = _mark_missing(table, schema)
+    _check_filled(x, fitted)
+    widths = _widths(schema, cfg)
+    ends = np.cumsum(widths)
+    inputs = np.empty((len(table), int(widths.sum())), dtype=np.float32)
+    for group in schema.blocks(len(table)):
+        places = group.places
+        values = x[:, places]
+        is_missing = np.isnan(values)
+        filled = np.where(is_missing, fitted.fill[places], values) if is_missing.any() else values
+        first = ends[places] - widths[places]
+        with np.errstate(over="ignore"):  # an input that is infinite is told of what comes of it
+            coded = _code(filled, group, fitted)
+            inputs[:, first[:, None] + np.arange(coded.shape[2])] = coded
+        if group.first.kind == "numeric" and cfg.outliers == "flag":
+            # NaN compares false: a value that was imputed is no outlier of this row's.
+            is_off = (values < fitted.low[places]) | (values > fitted.high[places])
+            inputs[:, first + 1] = is_off
+        if group.first.may_be_missing:
+            inputs[:, ends[places] - 1] = is_missing
+    return inputs
+
+
+def _check_filled(x: Values, fitted: Fitted) -> None:
+    """Raise ValueError for the first column with a missing value among the rows [N, C] and no fill."""
+    unfilled = np.flatnonzero(np.isnan(fitted.fill))
+    left = unfilled[np.isnan(x[:, unfilled]).any(axis=0)]
     if len(left):
         column = fitted.schema.columns[left[0]]
-        raise ValueError(
-            f"the column {column.name} has missing values, and {_explain_left(column, fitted.cfg)}"
-        )
-    widths = _widths(fitted.schema, fitted.cfg)
-    first = np.cumsum(widths) - widths
-    inputs = np.empty((len(table), int(widths.sum())), dtype=np.float32)
-    with np.errstate(over="ignore"):  # an input that is infinite is told of what comes of it
-        for group in fitted.schema.blocks(len(table)):
-            places, at = group.places, first[group.places]
-            coded = _code(filled[:, places], group, fitted)
-            width = coded.shape[2]
-            inputs[:, at[:, None] + np.arange(width)] = coded
-            if group.first.kind == "numeric" and fitted.cfg.outliers == "flag":
-                # NaN compares false: a value that was imputed is no outlier of this row's.
-                own, low, high = values[:, places], fitted.low[places], fitted.high[places]
-                inputs[:, at + width] = (own < low) | (own > high)
-            if group.first.may_be_missing:
-                inputs[:, at + widths[places] - 1] = is_missing[:, places]
-    return inputs
+        why = _explain_left(column, fitted.cfg)
+        raise ValueError(f"the column {column.name} has missing values, and {why}")
 
 
 def _code(filled: Values, group: Alike, fitted: Fitted) -> NDArray[np.generic]:

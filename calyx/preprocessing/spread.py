@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from calyx.preprocessing.config import PreprocessingConfig
 
 Values = NDArray[np.float64]
-NOISE = (
-    2.0**-49
-)  # of a value: what arithmetic in another order may change, eight steps of a float64
+NOISE = 2.0**-49  # of a value: eight steps of a float64, which another order of adding may change
 
 
 def by_number(block: Values) -> Iterator[tuple[NDArray[np.int64], Values]]:

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
 
@@ -51,34 +51,65 @@ def as_json(of: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
     """A row as a JSON object, its keys in the order of the fields."""
     values: dict[str, Any] = {}
     absent = getattr(of, "absent", {})
-    for one in fields(of):
-        value = _to_json(getattr(of, one.name))
-        if _PREFIXES in one.metadata:
+    for key in _keys(of.__class__):
+        value = _to_json(getattr(of, key.name))
+        if key.prefixes:
             values |= value
-        elif _OPTIONAL not in one.metadata or value not in _EMPTY or one.name in absent:
-            values[one.name] = value
+        elif not key.is_optional or value not in _EMPTY or key.name in absent:
+            values[key.name] = value
     return values
 
 
 def _to_json(value: Any) -> Any:  # noqa: ANN401 - JSON values, with rows in them
-    if is_dataclass(value):
-        return as_json(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, dict):
         return {key: _to_json(inner) for key, inner in value.items()}
-    return tuple(map(_to_json, value)) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return tuple(map(_to_json, value))
+    return as_json(value) if is_dataclass(value) else value
 
 
 def gather(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a row's class
     """The values of a JSON object by the fields of `cls`; keys of no field are left out."""
-    prefixes = [(p, one.name) for one in fields(cls) for p in one.metadata.get(_PREFIXES, ())]
-    names = {one.name for one in fields(cls)} - {name for _, name in prefixes}
-    gathered = {key: value for key, value in values.items() if key in names}
-    gathered |= {name: {} for _, name in prefixes}
-    for key in [key for key in values if key not in names]:
-        fitting = [(len(prefix), name) for prefix, name in prefixes if key.startswith(prefix)]
-        if fitting:
-            gathered[max(fitting)[1]][key] = values[key]
+    keys = _keys(cls)
+    names = {key.name for key in keys if not key.prefixes}
+    gathered: dict[str, Any] = {key.name: {} for key in keys if key.prefixes}
+    for name, value in values.items():
+        if name in names:
+            gathered[name] = value
+        elif (whose := _longest(cls, name)) is not None:
+            gathered[whose][name] = value
     return gathered
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A field of a row's class."""
+
+    name: str
+    prefixes: tuple[str, ...]  # of those entries that stand in the row itself; else none
+    is_optional: bool
+
+
+@cache
+def _keys(cls: Any) -> tuple[_Key, ...]:  # noqa: ANN401 - a class
+    return tuple(
+        _Key(one.name, one.metadata.get(_PREFIXES, ()), _OPTIONAL in one.metadata)
+        for one in fields(cls)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _longest(cls: Any, key: str) -> str | None:  # noqa: ANN401 - a class
+    """The field whose entries a key is among: the one with the longest prefix."""
+    fitting = [
+        (len(prefix), one.name)
+        for one in _keys(cls)
+        for prefix in one.prefixes
+        if key.startswith(prefix)
+    ]
+    return max(fitting)[1] if fitting else None
 
 
 @cache

@@ -7,30 +7,34 @@ asked, and stays there. The engine knows no algorithm: what answers is a Flower 
 import pickle
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flwr.app import Message, Metadata, RecordDict
 from flwr.clientapp import ClientApp
 
 from calyx.config.section import Section
 from calyx.flower.messages import as_task, rebuild_message
 from calyx.flower.nodes import NumberedNodes
+from calyx.questions.registry import questions
 from calyx.simulation.identities import Identities
 from calyx.simulation.workers import Done, Failed, attempt, find_parcel, mark, tell
+from calyx.vector.quantise import FixedPoint, Residues
+from calyx.wire import messages as wire
 from client import journal
 from client.config import node_config
 from client.context import LivingContext
+from client.reply import bare_vector
 
 RUN_ID = 1
 APP = "client.app:app"  # ours
 CLIENTS, ORDER = "clients", "order"  # places of a worker's parcels
-_TELL_S = (
-    0.002  # answers are handed over so often at most: each time costs both processes some of it
-)
+_SHOW_S = 0.05  # between two times that a display hears how far a sum is
+_TELL_S = 0.02  # between two times that answers are handed over, which costs both processes
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,56 @@ def _answer(clients: Clients, asked: Asked) -> Answer:
         reply = _load(clients.app)(message, context)
     account = Account(tuple(notes), time.monotonic() - started)
     return Answer(reply, account, context.state or None, bool(context.kept))
+
+
+@dataclass(frozen=True)
+class Part:
+    """The sum of some clients' vectors, and what became of each client."""
+
+    mask: int  # 2^M − 1
+    total: Residues | None = None  # [D] modulo 2^M; None where nobody gave one
+    accounts: dict[int, Account] = field(default_factory=dict)  # by node, of all who were asked
+    failures: dict[int, str] = field(default_factory=dict)  # by node: who is not in the sum
+
+
+def add_vectors(
+    nodes: Sequence[int], message_type: str, fixed: FixedPoint, deadline: float | None
+) -> Part:
+    """In a worker: the sum of the vectors of clients, of ours, that get the parcel ORDER as their order.
+
+    It stops at the `deadline`, by the monotonic clock; nothing is said of who is left then.
+    """
+    clients: Clients = find_parcel(CLIENTS)
+    content: RecordDict = find_parcel(ORDER)
+    question = next(q for q in questions().values() if q.message_type == message_type)
+    part = Part(fixed.mask)
+    told = time.monotonic()
+    for position, node in enumerate(nodes):
+        started = time.monotonic()
+        if deadline is not None and started >= deadline:
+            break
+        if started - told > _SHOW_S:
+            tell(position)
+            told = started
+        mark(position)
+        as_task(RUN_ID, node)
+        context = clients.context_of(node, None)
+        message = Message(content, node, message_type)
+        with journal.collect_notes() as notes:
+            came = attempt(bare_vector, message, context, question)
+        part.accounts[node] = Account(tuple(notes), time.monotonic() - started)
+        if isinstance(came, Failed):
+            part.failures[node] = came.reason
+        elif isinstance(came.value, Message):
+            part.failures[node] = wire.failure_reason(came.value)
+        elif part.total is None:
+            part = replace(part, total=came.value.copy())  # its client may use the memory again
+        else:
+            # In place: uint32 wraps by itself, and the mask at the end does the rest.
+            np.add(part.total, came.value, out=part.total)
+    if part.total is not None:
+        np.bitwise_and(part.total, np.uint32(part.mask), out=part.total)
+    return part
 
 
 @lru_cache(maxsize=4)

@@ -14,24 +14,24 @@ from client.journal import Note
 from client.rows.checks import UNLABELLED
 from client.rows.part_checks import INFLATING
 from server.config import RunConfig
-from server.sampling import deal_groups, sample_cohort
+from server.sampling import deal_groups, draw_census, sample_cohort
 
-MOST_READ = 100  # clients of a cohort; workers read the rest side by side
+MOST_READ = 100  # clients; workers read the rest side by side
 _BROKEN_DATA = (FailureCode.DATA_UNREADABLE, FailureCode.WRONG_SCHEMA, FailureCode.MISSING_VALUES)
 
 
 def first_asked(run: RunConfig, names: Sequence[str], round: int) -> Sequence[str]:
     """Of these clients those that are asked first by a run whose next round is `round`: their rows are read.
 
-    Everybody where there is an audit, or else of the round's cohort `MOST_READ` at most.
+    Of those that an audit asks, or else of the round's cohort, they are `MOST_READ` at most.
     """
-    if "audit" in run.phases:
-        return names
-    dealt = deal_groups(names, run.privacy.groups, run.seed)
-    cohort = [
-        name for group in sample_cohort(dealt, run.cohort_size, run.seed, round) for name in group
-    ]
-    return names if len(cohort) == len(names) <= MOST_READ else cohort[:MOST_READ]
+    dealt, asked = deal_groups(names, run.privacy.groups, run.seed), None
+    if "audit" not in run.phases:
+        asked = sample_cohort(dealt, run.cohort_size, run.seed, round)
+    elif run.census_size is not None:
+        asked = draw_census(dealt, run.census_size, run.seed)
+    first = names if asked is None else [name for group in asked for name in group]
+    return names if len(first) == len(names) <= MOST_READ else first[:MOST_READ]
 
 
 def why_broken(client: str, code: FailureCode, sentence: str) -> str | None:

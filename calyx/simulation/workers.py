@@ -8,7 +8,6 @@ to each worker once, as a parcel. See docs/decisions/0008 and 0073.
 import logging
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import time
@@ -16,9 +15,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
+
+from calyx.simulation.line import Lanes, Line
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +29,7 @@ class Parcel:
     """What many jobs need: it goes to a worker once, and takes the place of an earlier one there."""
 
     place: str  # by which `find_parcel` finds it
-    value: Any  # picklable
-
-    @cached_property
-    def packed(self) -> bytes:
-        """The value as it goes through a pipe."""
-        return pickle.dumps(self.value)
+    value: Any  # picklable; packed for each worker
 
 
 @dataclass(frozen=True)
@@ -159,8 +155,8 @@ class WorkerPool:
             if not running:
                 return
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready = wait([self._workers[number].connection for number in running], left)
-            for number in [n for n in running if self._workers[n].connection in ready]:
+            ready = wait([self._workers[number].line.connection for number in running], left)
+            for number in [n for n in running if self._workers[n].line.connection in ready]:
                 came = self._collect(number)
                 if isinstance(came, Told):
                     on_told(running[number], came.value)
@@ -219,10 +215,13 @@ class _Worker:
     """One process and this end of its pipe."""
 
     def __init__(self, context: Any) -> None:  # noqa: ANN401 - multiprocessing's contexts share no public type
-        self.connection, theirs = context.Pipe()
+        ours, theirs = context.Pipe()
+        lanes = Lanes.make() if context.get_start_method() == "fork" else Lanes()
+        self.line = Line(ours, lanes.down, lanes.up)
         self.mark = context.RawValue("q", -1)
         self._parcels: dict[str, Parcel] = {}  # that it has
-        self.process = context.Process(target=_serve, args=(theirs, self.mark), daemon=True)
+        arguments = (theirs, lanes, self.mark)
+        self.process = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
 
@@ -232,17 +231,15 @@ class _Worker:
         try:
             for parcel in job.parcels:
                 if self._parcels.get(parcel.place) is not parcel:
-                    self.connection.send_bytes(pickle.dumps(parcel.place))
-                    self.connection.send_bytes(parcel.packed)
+                    self.line.send(parcel)
                     self._parcels[parcel.place] = parcel
-            self.connection.send_bytes(pickle.dumps(replace(job, parcels=())))
+            self.line.send(replace(job, parcels=()))
         except OSError:
             log.debug("the worker %s is gone", self.process.pid)
 
     def receive(self) -> tuple[Result | Told, list[logging.LogRecord]]:
         """The job's result, or what it tells, and what was logged. Raises EOFError if it died."""
-        # Our own forked process wrote it: nothing here comes from a network.
-        result, records = pickle.loads(self.connection.recv_bytes())  # noqa: S301
+        result, records = self.line.receive()
         return result, records
 
     def cause_of_death(self) -> str:
@@ -255,32 +252,33 @@ class _Worker:
 
     def kill(self) -> None:
         """End the process now, and wait until it is gone."""
-        self.connection.close()
+        self.line.close()
         self.process.kill()
         self.process.join()
 
 
-def _serve(connection: Connection, place: Any) -> None:  # noqa: ANN401 - a shared number
+def _serve(connection: Connection, lanes: Lanes, place: Any) -> None:  # noqa: ANN401 - a shared number
     """A worker's life: jobs in, results out, until its parent closes the pipe or dies."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C goes to the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     records = _keep_records()
-    _telling.set(lambda value: connection.send_bytes(pickle.dumps((Told(value), []))))
+    line = Line(connection, lanes.up, lanes.down)
+    _telling.set(lambda value: line.send((Told(value), [])))
     _marking.set(lambda position: setattr(place, "value", position))
     parcels: dict[str, Any] = {}
     _parcels.set(parcels)
     while True:
         try:
-            job = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own parent
-            if isinstance(job, str):
-                parcels[job] = pickle.loads(connection.recv_bytes())  # noqa: S301 - likewise
-                continue
+            job = line.receive()
         except EOFError:
             return
+        if isinstance(job, Parcel):
+            parcels[job.place] = job.value
+            continue
         result = attempt(job.function, *job.arguments)
-        connection.send_bytes(pickle.dumps((result, list(records))))
+        line.send((result, list(records)))
         records.clear()
 
 

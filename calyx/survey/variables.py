@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.data.schema import Schema, Table, Target, without_codes
+from calyx.data.schema import Schema, Table, Target, mark_missing, without_codes
 
 Values = NDArray[np.float64]
 Bounds = tuple[float, float]
@@ -105,11 +105,13 @@ def _image_names() -> Iterator[str]:
     yield from (f"image ({i})" for i in count(2))
 
 
+@lru_cache(maxsize=16)
 def target_of(schema: Schema) -> Variable | None:
     """The variable of a regression's target."""
     return next((v for v in variables(schema) if v.role == "target"), None)
 
 
+@lru_cache(maxsize=16)
 def numeric(schema: Schema) -> tuple[Variable, ...]:
     """The variables that have a declared range."""
     return tuple(v for v in variables(schema) if v.bounds is not None)
@@ -124,10 +126,13 @@ def values_of(variable: Variable, table: Table, schema: Schema) -> tuple[Values,
     """A variable's values [N], NaN where missing, and how many of them are codes for "missing"."""
     if variable.role == "target":
         return table.y.astype(np.float64), 0
-    raw = table.x[:, list(variable.columns)]
-    clean = np.column_stack(
-        [without_codes(raw[:, j], schema.columns[i]) for j, i in enumerate(variable.columns)]
-    )
-    mean = clean[:, 0] if len(variable.columns) == 1 else clean.mean(axis=1)
-    coded = np.isnan(mean) & ~np.isnan(raw).any(axis=1)
+    if len(variable.columns) == 1:
+        (i,) = variable.columns
+        values = without_codes(table.x[:, i], schema.columns[i])
+        return values, int((np.isnan(values) & ~np.isnan(table.x[:, i])).sum())
+    pixels = np.array(variable.columns)
+    # A row's pixels in one piece: their sum does not depend on what stands beside them.
+    clean = np.ascontiguousarray(mark_missing(table.x, schema)[:, pixels])
+    mean = clean.mean(axis=1)
+    coded = np.isnan(mean) & ~np.isnan(table.x[:, pixels]).any(axis=1)
     return mean, int(coded.sum())

@@ -7,7 +7,8 @@ Metrics and counts are exact whatever their size: each has as many limbs as its 
 Shapes: D elements, P parameters.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from calyx.vector.exact import FLOAT_STEPS, steps
 from calyx.vector.quantise import (
@@ -95,7 +97,7 @@ class Layout:
     @property
     def parameters(self) -> int:
         """P, the number of elements of all tensors."""
-        return sum(int(np.prod(shape)) for _, shape in self.tensors)
+        return sum(math.prod(shape) for _, shape in self.tensors)
 
     @cached_property
     def ends(self) -> tuple[int, int, int, int]:
@@ -131,13 +133,15 @@ class Aggregate:
     """What a sum over clients says. `weight` is Σe; `update` the weighted mean, float64."""
 
     weight: int
-    update: dict[str, NDArray[np.float64]]
+    update: Mapping[str, NDArray[np.float64]]
     metrics: dict[str, float]
     counts: dict[str, Cells]
 
 
-def encode(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> Residues:
-    """The vector [D] of one client; `dither` [P] is public, uniform in [0, 1).
+def encode(
+    part: Contribution, layout: Layout, dither: NDArray[np.float32], out: Residues | None = None
+) -> Residues:
+    """The vector [D] of one client, in `out` where there is one; `dither` [P] is public, uniform in [0, 1).
 
     Raises ValueError for an update that is not finite or not of the layout's shapes, and for
     counts out of range.
@@ -146,20 +150,22 @@ def encode(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> R
     shapes = tuple((name, tensor.shape) for name, tensor in part.update.items())
     if shapes != layout.tensors:
         raise ValueError("the update's tensors are not those of the model")
-    flat = [tensor.reshape(-1) for tensor in part.update.values()]
-    x = np.concatenate(flat) if flat else np.zeros(0, dtype=np.float32)
-    metrics = [
-        (np.array([m.steps_of(part.metrics[m.name]) * e], object), m) for m in layout.metrics
+    fixed, (e_end, z_end, _, end) = layout.fixed, layout.ends
+    vector = np.empty(end, dtype=np.uint32) if out is None else out
+    vector[:e_end] = encode_unsigned(np.array([e]), layout.w_max, fixed)
+    if part.update:
+        x = np.concatenate([tensor.reshape(-1) for tensor in part.update.values()])
+        quantise(x, e / layout.w_max, dither, fixed, vector[e_end:z_end])
+    limbs = []
+    for m in layout.metrics:
+        total = np.array([m.steps_of(part.metrics[m.name]) * e], dtype=object)
+        limbs.append(encode_unsigned(total, m.maximum * layout.w_max, fixed))
+    limbs += [
+        encode_unsigned(part.counts[c.name].reshape(-1), c.maximum, fixed) for c in layout.counts
     ]
-    counts = [(part.counts[c.name].reshape(-1), c) for c in layout.counts]
-    return np.concatenate(
-        [
-            encode_unsigned(np.array([e]), layout.w_max, layout.fixed),
-            quantise(x, e / layout.w_max, dither, layout.fixed),
-            *[encode_unsigned(v, m.maximum * layout.w_max, layout.fixed) for v, m in metrics],
-            *[encode_unsigned(count, c.maximum, layout.fixed) for count, c in counts],
-        ]
-    )
+    if limbs:
+        np.concatenate(limbs, out=vector[z_end:])
+    return vector
 
 
 def decode(total: Residues, clients: int, layout: Layout, margin: int = 0) -> Aggregate:
@@ -175,27 +181,58 @@ def decode(total: Residues, clients: int, layout: Layout, margin: int = 0) -> Ag
         raise ValueError(
             f"the sum of weights is {weight}, outside {clients} … {clients * layout.w_max}"
         )
-    mean, largest = _means(total[e_end:z_end], weight, layout)
-    _check_coordinates(largest, (weight, clients + margin), layout)
+    means = _Means(total[e_end:z_end], layout, layout.w_max / weight)
+    _check_coordinates(means.most_steps(), (weight, clients + margin), layout)
     metrics = _metrics(total[z_end:m_end], weight, layout)
     return Aggregate(
         weight=weight,
-        update=_split(mean, layout),
+        update=means,
         metrics=metrics,
         counts=_counts(total[m_end:], clients, layout),
     )
 
 
-def _means(total: Residues, weight: int, layout: Layout) -> tuple[NDArray[np.float64], int]:
-    """The weighted means of a sum [P], and the most steps of a coordinate; no second array so large."""
-    mean, largest = np.empty(len(total)), 0
-    for start in range(0, len(total), CHUNK):
-        part = slice(start, start + CHUNK)
-        q = signed(total[part], layout.fixed)
-        largest = max(largest, int(q.max()), -int(q.min()))
-        np.multiply(q, layout.fixed.step, out=mean[part])
-        mean[part] *= layout.w_max / weight
-    return mean, largest
+class _Means(Mapping[str, NDArray[np.float64]]):
+    """Weighted means by tensor, of a sum [P]. A tensor is decoded when it is asked for, and not kept:
+
+    of many groups' sums, only what is looked at takes the room of float64.
+    """
+
+    def __init__(self, total: Residues, layout: Layout, factor: float) -> None:
+        """A mean is a sum's steps · Δ · `factor`."""
+        self._total, self._fixed, self._factor = total, layout.fixed, factor
+        self._places: dict[str, tuple[int, tuple[int, ...]]] = {}
+        start = 0
+        for name, shape in layout.tensors:
+            self._places[name] = start, shape
+            start += math.prod(shape)
+
+    @override
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        start, shape = self._places[name]
+        mean = np.empty(math.prod(shape))
+        for at in range(0, len(mean), CHUNK):
+            part = mean[at : at + CHUNK]
+            steps_of_part = self._total[start + at : start + at + len(part)]
+            np.multiply(signed(steps_of_part, self._fixed), self._fixed.step, out=part)
+            part *= self._factor
+        return mean.reshape(shape)
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def most_steps(self) -> int:
+        """Of a coordinate, up or down."""
+        most = 0
+        for at in range(0, len(self._total), CHUNK):
+            q = signed(self._total[at : at + CHUNK], self._fixed)
+            most = max(most, int(q.max()), -int(q.min()))
+        return most
 
 
 def _check_coordinates(largest: int, room: tuple[int, int], layout: Layout) -> None:
@@ -224,15 +261,6 @@ def _metrics(total: Residues, weight: int, layout: Layout) -> dict[str, float]:
         metrics[metric.name] = metric.mean_of(value, weight)
         start = end
     return metrics
-
-
-def _split(mean: NDArray[np.float64], layout: Layout) -> dict[str, NDArray[np.float64]]:
-    update, start = {}, 0
-    for name, shape in layout.tensors:
-        end = start + int(np.prod(shape))
-        update[name] = mean[start:end].reshape(shape)
-        start = end
-    return update
 
 
 def _counts(total: Residues, clients: int, layout: Layout) -> dict[str, Cells]:

@@ -22,6 +22,7 @@ FLOAT_STEPS = 149  # 2^-149 is the least float32 above 0, and every float32 is a
 FLOAT_MAX = 1 << (FLOAT_STEPS + 129)  # steps: twice the greatest float32, so a difference fits
 SQUARE_STEPS = 2 * FLOAT_STEPS  # of squares of such numbers
 SQUARE_MAX = 1 << (SQUARE_STEPS + 258)
+_FEW = 256  # numbers that Python adds up sooner than NumPy finds their exponents
 _HALF = 26  # bits of the lower half of a float64's 53
 TOLD = 40  # bits of a sum, or of a standard deviation, to which one client's sums are told
 
@@ -44,18 +45,31 @@ def exact_sum(values: Values, bits: int) -> int:
     """
     if not np.isfinite(values).all():
         raise ValueError("a number that is not finite has no place in a sum")
+    if len(values) <= _FEW:
+        return _sum_few(values.tolist(), bits)
     mantissas, exponents = np.frexp(values)
     whole = np.ldexp(mantissas, 53).astype(np.int64)
     places, index = np.unique(exponents, return_inverse=True)
     high, low = (np.zeros(len(places), dtype=np.int64) for _ in range(2))
     np.add.at(high, index, whole >> _HALF)
     np.add.at(low, index, whole & ((1 << _HALF) - 1))
-    total = Fraction(0)
+    total, least = 0, int(places.min(initial=0))
     for place, upper, lower in zip(places.tolist(), high.tolist(), low.tolist(), strict=True):
-        part = (upper << _HALF) + lower
-        shift = place - 53 + bits
-        total += part << shift if shift >= 0 else Fraction(part, 1 << -shift)
-    return round(total)
+        total += (upper << _HALF) + lower << place - least
+    shift = least - 53 + bits
+    return total << shift if shift >= 0 else round(Fraction(total, 1 << -shift))
+
+
+def _sum_few(values: list[float], bits: int) -> int:
+    total, finer = 0, Fraction(0)
+    for value in values:
+        numerator, denominator = value.as_integer_ratio()
+        shift = bits - (denominator.bit_length() - 1)  # it is a power of two
+        if shift >= 0:
+            total += numerator << shift
+        else:
+            finer += Fraction(numerator, 1 << -shift)
+    return round(total + finer) if finer else total
 
 
 def squares(values: Values) -> tuple[Values, Values]:

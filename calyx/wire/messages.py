@@ -254,14 +254,11 @@ def read_name(message: Message) -> str:
 
 def payload_bytes(content: RecordDict) -> int:
     """Payload bytes of a message: array data, texts and bytes, the same on every engine."""
-    arrays = sum(len(a.data) for r in content.array_records.values() for a in r.values())
-    texts = sum(
-        len(v.encode())
-        for r in content.config_records.values()
-        for v in r.values()
-        if isinstance(v, str)
-    )
-    raw = sum(
-        len(v) for r in content.config_records.values() for v in r.values() if isinstance(v, bytes)
-    )
-    return arrays + texts + raw
+    total = 0
+    for record in content.values():
+        for value in record.values():
+            if isinstance(value, FlowerArray):
+                total += len(value.data)
+            elif isinstance(value, (str, bytes)):
+                total += len(value.encode() if isinstance(value, str) else value)
+    return total

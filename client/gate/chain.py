@@ -16,6 +16,7 @@ from calyx.run.order import Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.wire.messages import FailureCode
 from client.failures import ClientFailure
+from client.gate.alike import once_for_same
 from client.gate.membership import members_of
 
 _SPARE_EVALUATIONS = 2  # A7: a site may have been down while others trained
@@ -86,6 +87,7 @@ def line_of(order: Order) -> dict[str, object]:
     }
 
 
+@once_for_same
 def terms_digest(order: Order) -> str:
     """By which the terms of an order are known again."""
     terms = order.terms
@@ -281,6 +283,7 @@ def _label(question: Question, round: int) -> str:
     return f"{question.kind} {round}" if number is None else str(number)
 
 
+@once_for_same
 def _links(order: Order) -> str:
     return digest(sorted([link.ctx, link.root] for link in order.previous))
 

@@ -8,8 +8,10 @@ from calyx.config.section import digest
 from calyx.run.order import MAX_MEMBERS, Order
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
+from client.gate.alike import once_for_same
 
 
+@once_for_same
 def members_of(order: Order) -> str:
     """A digest of an order's members by group; "" of one group, whose members are the roster."""
     return "" if order.members is None else digest(order.members)

@@ -20,7 +20,8 @@ from calyx.questions.segments import Segments, rules_of
 from calyx.run.order import Order, to_json
 from calyx.secagg.participant import Call, Member, abandon, answer, begin
 from calyx.secagg.refusals import Refusal, RefusalCode
-from calyx.secagg.rules import Subject
+from calyx.secagg.roster import Roster
+from calyx.secagg.rules import Rules, Subject
 from calyx.secagg.rules import context as context_of
 from calyx.secagg.session import Session
 from calyx.vector.quantise import Residues
@@ -28,6 +29,7 @@ from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
 from client import journal
 from client.config import Site, read_site
+from client.gate.alike import once_for_same
 from client.gate.limits import Limits
 from client.gate.memory import Memory, Open
 from client.gate.policy import check_rules
@@ -77,20 +79,7 @@ def open_context(
         )
     check_rules(order, privacy, site.policy, member.roster)
     group = next(i for i, names in enumerate(order.groups) if site.name in names)
-    names = order.groups[group]
-    everybody, groups = len(member.roster), len(order.groups)
-    rules = rules_of(privacy, wanted.segments, everybody, groups, len(names))
-    if len(names) < rules.smallest_sum(len(names)):
-        raise Refusal(
-            RefusalCode.TOO_FEW_CLIENTS,
-            f"Its group has {len(names)} clients, fewer than {rules.smallest_sum(len(names))}.",
-        )
-    if len(names) > rules.n_max:
-        raise Refusal(
-            RefusalCode.TOO_MANY_CLIENTS,
-            f"Its group has {len(names)} clients, above {rules.n_max}.",
-        )
-    ctx = context_of(subject_of(order, group), member.roster.digest, rules)
+    ctx, rules, members = _bind(order, group, wanted.privacy, wanted.segments, member.roster)
     memory, now = Memory(context, site), time.time()
     ledger = memory.ledger
     ledger.check_roster(member.roster)
@@ -105,8 +94,28 @@ def open_context(
     ledger.note_order(order, group, ctx, now)
     ledger.note_roster(member.roster, now)
     memory.save_ledger()
-    members = tuple(sorted(member.roster.indices[name] for name in names))
     return Opening(member, Session(ctx, member.u, rules, members), memory, order, group, answers)
+
+
+@once_for_same
+def _bind(
+    order: Order, group: int, privacy: PrivacyConfig, segments: Segments, roster: Roster
+) -> tuple[bytes, Rules, tuple[int, ...]]:
+    """ctx, rules and members of one group of an order. Raises Refusal for too few or too many."""
+    names = order.groups[group]
+    rules = rules_of(privacy, segments, len(roster), len(order.groups), len(names))
+    if len(names) < rules.smallest_sum(len(names)):
+        raise Refusal(
+            RefusalCode.TOO_FEW_CLIENTS,
+            f"Its group has {len(names)} clients, fewer than {rules.smallest_sum(len(names))}.",
+        )
+    if len(names) > rules.n_max:
+        raise Refusal(
+            RefusalCode.TOO_MANY_CLIENTS,
+            f"Its group has {len(names)} clients, above {rules.n_max}.",
+        )
+    ctx = context_of(subject_of(order, group), roster.digest, rules)
+    return ctx, rules, tuple(sorted(roster.indices[name] for name in names))
 
 
 def _limits(site: Site) -> Limits:

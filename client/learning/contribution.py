@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calyx.model.metrics import CAPPED, CLIPPED
 from calyx.privacy.section import PrivacyConfig
 from calyx.seeding import rng
 from calyx.vector.contribution import Contribution, Layout, encode
-from calyx.vector.quantise import Residues
+from calyx.vector.quantise import Residues, draw_dither
 from calyx.wire.messages import FailureCode
 from client.failures import ClientFailure
 from client.gate.assignment import Assignment
@@ -35,21 +36,17 @@ def _contribute(assignment: Assignment, answer: Answer) -> Residues:
     order, privacy = assignment.order, assignment.sections.privacy
     # Public by design: rounding hides nothing, and all engines must round alike.
     dither = rng(order.terms.seed, f"dither-{order.kind}", order.round, assignment.site.name)
+    vector, start = np.empty(assignment.segments.length, dtype=np.uint32), 0
     try:
-        return np.concatenate(
-            [
-                encode(
-                    bound(part, segment, privacy),
-                    segment,
-                    dither.random(segment.parameters, dtype=np.float32),
-                )
-                for part, segment in zip(answer, assignment.segments.layouts, strict=True)
-            ]
-        )
+        for part, segment in zip(answer, assignment.segments.layouts, strict=True):
+            out, start = vector[start : start + segment.length], start + segment.length
+            drawn = draw_dither(dither, segment.parameters)
+            encode(bound(part, segment, privacy), segment, drawn, out)
     except ValueError as error:
         if assignment.model is None:
             raise
         raise ClientFailure(FailureCode.NON_FINITE_UPDATE, str(error)) from None
+    return vector
 
 
 def bound(part: Contribution, segment: Layout, privacy: PrivacyConfig) -> Contribution:
@@ -60,9 +57,16 @@ def bound(part: Contribution, segment: Layout, privacy: PrivacyConfig) -> Contri
     """
     if CAPPED not in segment.counts:
         return part
-    beyond = sum(int((np.abs(v) > segment.fixed.clip).sum()) for v in part.update.values())
+    beyond = sum(_count_beyond(array, segment.fixed.clip) for array in part.update.values())
     cut = {
         CLIPPED.name: part.counts[CLIPPED.name] + beyond,
         CAPPED.name: np.array([int(privacy.is_capped(part.num_examples, segment.w_max))]),
     }
     return replace(part, counts={**part.counts, **cut})
+
+
+def _count_beyond(array: NDArray[np.float32], clip: float) -> int:
+    """How many coordinates are beyond ±clip; mostly none, which two readings show."""
+    if array.size == 0 or (array.max() <= clip and array.min() >= -clip):
+        return 0
+    return int((np.abs(array) > clip).sum())

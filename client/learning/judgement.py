@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from calyx.data.schema import Part
 from calyx.machine.hardware import apply
 from calyx.model.details import coarsen_details, detail_terms
-from calyx.model.evaluation import evaluate
-from calyx.model.metrics import PERSONAL, Evaluation, counts_of, figures, metric_name
+from calyx.model.evaluation import evaluate, evaluate_together
+from calyx.model.metrics import PERSONAL, Counts, Evaluation, counts_of, figures, metric_name
 from calyx.model.spread import spread_counts
+from calyx.model.weights import Weights
 from calyx.questions.cv import scored_folds
 from calyx.questions.evaluate import QUESTION as EVALUATE
 from calyx.questions.question import Question
@@ -58,6 +59,18 @@ def judge(clients: Sequence[Client]) -> list[Answer]:
     return [tuple(map(_judge, _models_of(client))) for client in clients]
 
 
+def judge_together(clients: Sequence[Client]) -> list[Answer]:
+    """Judge the model that clients of one order all begin with, over the validation rows of all at once.
+
+    For a strategy without models of clients' own. It is `judge` but for the last bits of outputs.
+    """
+    subjects = [subject for client in clients for subject in _models_of(client)]
+    model = clients[0].model
+    parts, device = [subject.part for subject in subjects], apply(model.hardware)
+    results = evaluate_together(model.load(model.weights), parts, device)
+    return [(_tell(*pair, {}),) for pair in zip(subjects, results, strict=True)]
+
+
 def _models_of(client: Client) -> Iterator[_Subject]:
     assignment = client.assignment
     question, order = assignment.question, assignment.order
@@ -70,16 +83,22 @@ def _models_of(client: Client) -> Iterator[_Subject]:
 
 
 def _judge(subject: _Subject) -> Contribution:
+    own = subject.client.kept(subject.round)
+    return _tell(subject, _evaluate(subject, subject.client.load(own)), own)
+
+
+def _tell(subject: _Subject, result: Evaluation | None, own: Weights) -> Contribution:
+    """What is sent of a model's `result`; `own` is what the strategy has kept of its client."""
     client, part, schema = subject.client, subject.part, subject.client.data.task.schema
     over = over_of(client.assignment.sections.privacy)
-    own = client.kept(subject.round)
-    result = _evaluate(subject, client.load(own))
     prefix = "val_" if subject.rows == "validation" else "test_"
-    told = _figures(subject, result).with_prefix(prefix)
     counts = counts_of(result, schema, over)
+    rows = counts if over == "rows" else counts_of(result, schema, "rows")
+    told = _figures(subject, result, rows).with_prefix(prefix)
     if client.model.objective.personal() is not None:
         personal = _evaluate(subject, client.model.load(own) if own else None)
-        told |= _figures(subject, personal).with_prefix(f"{prefix}{PERSONAL}")
+        rows = counts_of(personal, schema, "rows")
+        told |= _figures(subject, personal, rows).with_prefix(f"{prefix}{PERSONAL}")
         counts |= counts_of(personal, schema, over, PERSONAL)
     if subject.rows == "test" and result is None:
         counts |= spread_counts(schema, None, 0) | make_zeros(detail_terms(schema, over))
@@ -93,14 +112,17 @@ def _judge(subject: _Subject) -> Contribution:
     return Contribution(1, {}, {}, counts)
 
 
-def _figures(subject: _Subject, result: Evaluation | None) -> Figures:
-    """Loss and score of this client alone, for its journal; without a `result` it lacks the model."""
+def _figures(subject: _Subject, result: Evaluation | None, rows: Counts) -> Figures:
+    """Loss and score of this client alone, for its journal, of its counts over `rows`.
+
+    Without a `result` it lacks the model.
+    """
     schema = subject.client.data.task.schema
     names = ("loss", metric_name(schema))
     if result is None:
         return none_of(names, "it took part in no round, and has no model of its own")
     empty = f"there are no {subject.rows} rows"
-    return figures(schema, counts_of(result, schema, "rows"), empty=empty).only(names)
+    return figures(schema, rows, empty=empty).only(names)
 
 
 def _evaluate(subject: _Subject, net: "nn.Module | None") -> Evaluation | None:

@@ -20,6 +20,7 @@ from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from calyx.model.weights import Weights
 from calyx.seeding import global_scope, rng
 from client.learning.batching import batch_sizes, is_last_joined
+from client.learning.dense import read_stack
 from client.learning.optimizers import make_optimizer
 from strategies.local import Batch, LocalObjective, Start
 
@@ -110,6 +111,8 @@ class _Loop:
                 _tensors(job.beside, device),
                 _tensors(job.own, device),
             )
+        is_plain = job.objective.is_plain and not job.hardware.is_half
+        self.stack = read_stack(model) if is_plain else None
         self.draws = not draws_nothing(model) or job.objective.may_draw
         self.optimizer = make_optimizer([p.detach() for p in self.trained], job.cfg)
         self.shuffle = rng(job.seed, "batches", job.round, job.client)
@@ -135,11 +138,15 @@ class _Loop:
         return float((told * self.weights).sum() / self.weights.sum())
 
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
+        self.steps += 1
+        if self.stack is not None:
+            loss, gradients = self.stack.gradients(x, y)
+            self.optimizer.step(gradients)
+            return loss
         batch = Batch(self.model, self.parameters, x, y, self.job.hardware.is_half)
         loss = batch.loss.detach()  # before the step, whether the objective looks at it or not
         total = self.job.objective.loss(batch, self.start)
         self.optimizer.step(torch.autograd.grad(total, self.trained, materialize_grads=True))
-        self.steps += 1
         return loss
 
 

@@ -28,12 +28,21 @@ def learn(clients: Sequence[Client]) -> list[Answer]:
 
 
 def _learn(client: Client) -> Answer:
-    order, model, parts = client.assignment.order, client.model, client.data.parts
-    validation = judge([client])[0] if order.is_validated else ()  # before a store is written
-    cfg = client.assignment.sections.training
+    validation = judge([client])[0] if client.assignment.order.is_validated else ()
+    job, start = begin(client)  # after what was kept has judged, and before more is
+    net = client.model.load(start)
+    trained = train(net, client.data.parts["train"], client.data.parts["validation"], job)
+    local = weights_of(net)
+    client.model.check_left(net)
+    return (finish(client, job, start, local, trained), *validation)
+
+
+def begin(client: Client) -> tuple[LocalJob, Weights]:
+    """What this client's training needs, and the weights that it begins with."""
+    order, model = client.assignment.order, client.model
     own = model.store.before(order.round) if model.store else {}
     job = LocalJob(
-        cfg,
+        client.assignment.sections.training,
         model.objective,
         model.hardware,
         order.terms.seed,
@@ -43,19 +52,16 @@ def _learn(client: Client) -> Answer:
         own,
         hides_stopping=client.assignment.site.policy.pace_s > 0,
     )
-    start = model.objective.localised(model.weights, own)
-    net = model.load(start)
-    trained = train(net, parts["train"], parts["validation"], job)
-    done = Finished(
-        start,
-        weights_of(net),
-        model.beside,
-        own,
-        clip=client.assignment.fixed.clip,
-        steps=trained.steps,
-        lr=cfg.lr,
-    )
-    model.check_left(net)
+    return job, model.objective.localised(model.weights, own)
+
+
+def finish(
+    client: Client, job: LocalJob, start: Weights, local: Weights, trained: Trained
+) -> Contribution:
+    """What is sent of a training from `start` to `local`; what stays is kept, and the journal written."""
+    order, model, parts = client.assignment.order, client.model, client.data.parts
+    clip, lr = client.assignment.fixed.clip, job.cfg.lr
+    done = Finished(start, local, model.beside, job.own, clip=clip, steps=trained.steps, lr=lr)
     sent = select_sent(model.objective, model.makeup, done)
     kept = sent.own | _train_personal(client, job)
     if model.store and kept:
@@ -67,8 +73,7 @@ def _learn(client: Client) -> Answer:
         client.assignment.question.kind, **about, epochs=trained.epochs, num_examples=num_examples
     )
     counts = {CLIPPED.name: np.array([sent.clipped])}
-    update = Contribution(num_examples, sent.update, {"loss": trained.loss, **sent.metrics}, counts)
-    return (update, *validation)
+    return Contribution(num_examples, sent.update, {"loss": trained.loss, **sent.metrics}, counts)
 
 
 def _losses(trained: Trained, num_validation: int) -> dict[str, object]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calyx.data.schema import Column, Schema, Table, Target, is_inside, mark_missing
+from calyx.data.schema import Alike, Column, Schema, Table, Target, is_inside, without_codes
 from calyx.inspection.finding import LocalFinding, Severity
 from calyx.preprocessing.absence import stand_in, unread, unread_sentence
 from calyx.preprocessing.fitted import Fitted
@@ -20,9 +20,12 @@ from calyx.words.digits import outside
 from calyx.words.sentences import list_first, say_rows
 from client.failures import ClientFailure
 
+Values = NDArray[np.float64]
+
 UNLABELLED = "unlabelled"  # the check of rows that have no label
 MOSTLY_MISSING = 0.5  # share of rows above which a column says little
 SHOWN = 4  # names in one sentence
+_FIRST_ROWS = 1000
 
 
 def check_table(table: Table, schema: Schema) -> list[LocalFinding]:
@@ -125,14 +128,18 @@ def _refuse(table: Table, schema: Schema) -> None:
 
 
 def _columns(table: Table, schema: Schema) -> list[LocalFinding]:
-    x = mark_missing(table.x, schema)
-    missing, odd = np.isnan(x).sum(axis=0), _count_odd(x, schema)
+    missing, odd = np.zeros((2, len(schema.columns)), dtype=np.int64)
+    is_constant = np.zeros(len(schema.columns), dtype=np.bool_)
+    for group in schema.blocks(len(table)):
+        places = group.places
+        block = without_codes(table.x[:, places], group.first)
+        missing[places] = np.isnan(block).sum(axis=0)
+        odd[places] = _is_odd(block, group, schema).sum(axis=0)
+        is_constant[places] = _is_constant(block)
     findings: list[LocalFinding] = []
     for i in np.flatnonzero((missing > 0) | (odd > 0)).tolist():
         findings += _missing(schema.columns[i], int(missing[i]), len(table))
         findings += _out_of_schema(schema.columns[i], int(odd[i]), table)
-    # Without a value both are NaN, which equals nothing.
-    is_constant = np.fmin.reduce(x, axis=0) == np.fmax.reduce(x, axis=0)
     constant = [schema.columns[i].name for i in np.flatnonzero(is_constant)]
     if constant:
         names = _names(constant, "column", "columns")
@@ -142,15 +149,20 @@ def _columns(table: Table, schema: Schema) -> list[LocalFinding]:
     return findings
 
 
-def _count_odd(x: NDArray[np.float64], schema: Schema) -> NDArray[np.int64]:
-    """Of each column [C], how many values of `x` [N, C] the schema does not declare; NaN is none."""
-    odd: NDArray[np.int64] = ((x < schema.low) | (x > schema.high)).sum(axis=0)
-    for group in schema.alike:
-        if group.first.categories:
-            own = x[:, group.places]
-            is_odd = ~np.isin(own, group.first.categories) & ~np.isnan(own)
-            odd[group.places] = is_odd.sum(axis=0)
-    return odd
+def _is_odd(block: Values, group: Alike, schema: Schema) -> NDArray[np.bool_]:
+    """Which values of a group's columns [N, k] the schema does not declare; NaN is none."""
+    if group.first.categories:
+        return ~np.isin(block, group.first.categories) & ~np.isnan(block)
+    return (block < schema.low[group.places]) | (block > schema.high[group.places])
+
+
+def _is_constant(block: Values) -> NDArray[np.bool_]:
+    """Which columns of `block` [N > 0, k] have one value alone; NaN is none."""
+    some = np.arange(block.shape[1])
+    for rows in (block[:_FIRST_ROWS], block):  # the first rows mostly tell
+        least, greatest = (of.reduce(rows[:, some], axis=0) for of in (np.fmin, np.fmax))
+        some = some[~(least < greatest)]
+    return np.isin(np.arange(block.shape[1]), some) & ~np.isnan(block).all(axis=0)
 
 
 def _missing(column: Column, missing: int, rows: int) -> list[LocalFinding]:

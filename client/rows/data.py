@@ -5,7 +5,7 @@ Everything is derived from (task, preprocessing, seed, client), and kept while t
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
@@ -31,9 +31,12 @@ from client.config import Site
 from client.failures import ClientFailure
 from client.journal import Note
 from client.rows.checks import check_table, with_stand_ins
+from client.rows.kept import Kept, share_of_memory
 from client.rows.loading import load, too_large
 from client.rows.part_checks import check_parts, check_split
 from client.rows.splitting import Fold, PartName, split, split_fold
+
+_OF_COLUMN = 256  # bytes of what is known of a column, in each part
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def version_of(task: Section, seed: int, client: str, data_dir: str | None) -> s
 
 def rows_of(task: Section, seed: int, client: str, data_dir: Path | None) -> Rows:
     """A client's rows without a run: read now, checked and split. Raises ClientFailure, UserError."""
-    return _read.__wrapped__(_Reading(_settings(task, seed), client, data_dir))
+    return _read.make(_Reading(_settings(task, seed), client, data_dir))
 
 
 def check_agreed(terms: Terms, site: Site) -> None:
@@ -166,7 +169,7 @@ def prepare_rows(
     fold: int | None = None,
 ) -> ClientData:
     """This client's data as a run of these terms wants it, in a fold or not. Raises ClientFailure."""
-    return _prepare(_reading(terms, client, data_dir, fold), preprocessing, fold)
+    return _prepare(_Preparing(_reading(terms, client, data_dir, fold), preprocessing, fold))
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,15 @@ class _Reading:
     client: str
     data_dir: Path | None
     fold: Fold | None = None  # whose rows test; None: no cross-validation of rows
+
+
+@dataclass(frozen=True)
+class _Preparing:
+    """What a client's prepared data follows from."""
+
+    reading: _Reading
+    cfg: PreprocessingConfig
+    fold: int | None  # whose constants these are
 
 
 def _reading(terms: Terms, client: str, data_dir: Path | None, fold: int | None) -> _Reading:
@@ -199,8 +211,7 @@ def _in_memory(client: str, table: Table) -> Iterator[None]:
         raise ClientFailure(FailureCode.DATA_UNREADABLE, too_large(client, size)) from error
 
 
-@lru_cache(maxsize=4096)
-def _read(reading: _Reading) -> Rows:
+def _read_anew(reading: _Reading) -> Rows:
     values: dict[str, Any] = json.loads(reading.settings)
     task, seed, client = load_task(values["task"]), values["seed"], reading.client
     if reading.fold is not None:  # of the very rows that the run's other orders see
@@ -221,19 +232,17 @@ def _read(reading: _Reading) -> Rows:
     return Rows(client, task, table, parts, tuple(findings), digest(values))
 
 
-@lru_cache(maxsize=4096)
-def _prepare(reading: _Reading, cfg: PreprocessingConfig, fold: int | None) -> ClientData:
-    rows = _read(reading)
+def _prepare_anew(wanted: _Preparing) -> ClientData:
+    rows, cfg = _read(wanted.reading), wanted.cfg
     with _in_memory(rows.name, rows.table):
-        fitted = _fit(rows, cfg, fold or 0)
+        fitted = _fit(rows, cfg, wanted.fold or 0)
         parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}
     findings = with_stand_ins(rows.findings, fitted, {str(k): v for k, v in rows.parts.items()})
     data = ClientData(rows.name, rows.task, rows.parts, parts, fitted, findings)
-    notes = describe(data)
-    if cfg.is_federated and cfg.fitted is not None:  # the rest was said when sums were asked for
-        notes = [Note("coded", asdict(f)) for f in findings if f not in rows.findings]
-    for note in notes:
-        journal.write(note.kind, **note.fields)
+    said = [Note("finding", asdict(finding)) for finding in rows.findings]
+    for note in describe(data):
+        is_coded = cfg.fitted is not None and note.kind == "finding" and note not in said
+        journal.write("coded" if is_coded else note.kind, **note.fields)
     return data
 
 
@@ -241,6 +250,16 @@ def _fit(rows: Rows, cfg: PreprocessingConfig, fold: int) -> Fitted:
     if cfg.fitted is None:
         return rows.fit(cfg)
     return fit(rows.parts["train"], rows.task.schema, cfg, fold)
+
+
+def _bytes_of(parts: Mapping[PartName, Table] | Mapping[PartName, Part]) -> int:
+    return sum(part.x.nbytes + _OF_COLUMN * part.x.shape[1] for part in parts.values())
+
+
+_read = Kept(_read_anew, lambda rows: rows.table.x.nbytes + _bytes_of(rows.parts), share_of_memory)
+_prepare = Kept(
+    _prepare_anew, lambda data: _bytes_of(data.raw) + _bytes_of(data.parts), share_of_memory
+)
 
 
 def with_all_tested(data: ClientData, rows: Rows) -> ClientData:

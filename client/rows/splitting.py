@@ -87,10 +87,9 @@ def split_fold(table: Table, seed: int, client: str, fold: Fold) -> dict[PartNam
 
 def _fold_of_rows(table: Table, k: int, key: bytes) -> NDArray[np.int64]:
     """The fold [N] of each row: equal rows are in one, and as many different rows in each."""
-    joined = np.column_stack([np.nan_to_num(table.x, nan=np.finfo(np.float64).max), table.y])
-    _, first, numbers = np.unique(joined, axis=0, return_index=True, return_inverse=True)
-    hashes = np.array([_hash(table, row, key).hex() for row in first])
-    fold: NDArray[np.int64] = np.argsort(np.argsort(hashes))[numbers.reshape(-1)] % k
+    _, first, numbers = np.unique(table.hashes, return_index=True, return_inverse=True)
+    keyed = np.array([_hash(table, row, key).hex() for row in first])
+    fold: NDArray[np.int64] = np.argsort(np.argsort(keyed))[numbers] % k
     return fold
 
 

@@ -130,7 +130,7 @@ def _note(federation: Federation, outcome: Outcome) -> None:
         for odd in outcome.odd
     ]
     events += [make_event("bad-shares", "error", note, round=number) for note in outcome.sums.notes]
-    events += _clip_events(outcome)
+    events += _clip_events(outcome, federation.template)
     if outcome.num_capped:
         say_capped(folder, outcome.num_capped, len(exchange.cohort), federation.contents.w_max)
     if events:
@@ -139,13 +139,14 @@ def _note(federation: Federation, outcome: Outcome) -> None:
         )  # the round's end does that
 
 
-def _clip_events(outcome: Outcome) -> list[Event]:
+def _clip_events(outcome: Outcome, template: Weights) -> list[Event]:
     """How many coordinates were cut to ±clip: a few are what the clip is for, many are a warning."""
     cut = int(total_counts(outcome.trained)["clipped"][0]) if outcome.trained else 0
     if not cut:
         return []
     number = outcome.exchange.round
-    all_of_them = sum(part.size for part in outcome.trained[0].update.values()) * outcome.replies
+    parameters = sum(template[name].size for name in outcome.trained[0].update)
+    all_of_them = parameters * outcome.replies
     said = (
         f"{cut} of {all_of_them} coordinates of updates were cut to ±privacy.clip in round {number}"
     )

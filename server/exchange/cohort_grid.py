@@ -8,6 +8,7 @@ never a second wrapper.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
@@ -59,7 +60,11 @@ class CohortGrid(Grid):
     @override
     def get_node_ids(self) -> Iterable[int]:
         """Nodes of the cohort's clients that are connected, in the order of their names."""
-        return self._federation.clients.channel.nodes_of(self._exchange.cohort)
+        return list(self._nodes)
+
+    @cached_property
+    def _nodes(self) -> tuple[int, ...]:
+        return tuple(self._federation.clients.channel.nodes_of(self._exchange.cohort))
 
     @override
     def send_and_receive(
@@ -97,7 +102,7 @@ class CohortGrid(Grid):
         )
 
     def _read_weights(self, sent: list[Message]) -> Weights:
-        nodes = list(self.get_node_ids())
+        nodes = self._nodes
         if not nodes:
             raise RoundFailed(f"No client of round {self._exchange.round}'s cohort is connected")
         if sorted(m.metadata.dst_node_id for m in sent) != sorted(nodes):

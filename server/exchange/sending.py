@@ -55,7 +55,8 @@ class Channel:
 
     def nodes_of(self, names: Collection[str]) -> list[int]:
         """The nodes of these clients, in the order of `names`; who has none is left out."""
-        return [self.nodes[name] for name in names if name in self.nodes]
+        found = map(self.nodes.get, names)
+        return [node for node in found if node is not None]
 
     def wait_for(self, names: Collection[str]) -> None:
         """Return once all of these clients are connected, or after the deadline of one message."""

@@ -38,17 +38,20 @@ class Watch:
         sentences = self._constant("training rows", names, (total.weight,))
         if "capped" in total.counts and not any(total.counts["capped"]):
             self.trained[_set_of(names)] = total.weight
-        means = [mean.reshape(-1) for mean in total.update.values()]
-        number = sum(mean.size for mean in means)
-        near = sum(_count_beyond(NEAR * clip, means))
+        number, near, above, below = 0, 0, 0, 0
+        for mean in total.update.values():
+            number += mean.size
+            near += sum(_count_beyond(NEAR * clip, mean))
+            up, down = _count_beyond(ONE_WAY * clip, mean)
+            above, below = above + up, below + down
         if near > MANY * number:
             sentences.append(
                 f"{near} of {number} coordinates of its mean update are near ±privacy.clip={clip:g}: hardly "
                 "any honest client's are"
             )
         # Half of all coordinates lie beyond what their median lies beyond; only then it is worth a sort.
-        is_possible = number >= ENOUGH and 2 * max(_count_beyond(ONE_WAY * clip, means)) >= number
-        way = float(np.median(np.concatenate(means))) if is_possible else 0.0
+        is_possible = number >= ENOUGH and 2 * max(above, below) >= number
+        way = _median(total.update.values()) if is_possible else 0.0
         if abs(way) > ONE_WAY * clip:
             sentences.append(
                 f"half of the {number} coordinates of its mean update move by {way:+.2g} or more: a "
@@ -101,7 +104,11 @@ def _set_of(names: Names) -> int:
     return hash(frozenset(names))
 
 
-def _count_beyond(bound: float, means: Sequence[NDArray[np.float64]]) -> tuple[int, int]:
+def _count_beyond(bound: float, mean: NDArray[np.float64]) -> tuple[int, int]:
     """Coordinates above `bound`, and below −`bound`."""
-    above = sum(int(np.count_nonzero(mean > bound)) for mean in means)
-    return above, sum(int(np.count_nonzero(mean < -bound)) for mean in means)
+    return int(np.count_nonzero(mean > bound)), int(np.count_nonzero(mean < -bound))
+
+
+def _median(means: Iterable[NDArray[np.float64]]) -> float:
+    """Of all coordinates."""
+    return float(np.median(np.concatenate([mean.reshape(-1) for mean in means])))

@@ -1,5 +1,6 @@
 """Cohorts and groups are drawn by name from (seed, round)."""
 
+import tracemalloc
 from contextlib import nullcontext
 
 import pytest
@@ -8,13 +9,17 @@ from hypothesis import strategies as st
 
 from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
+from calyx.data.names import client_names
 from calyx.errors import ConfigError
 from calyx.privacy.section import PrivacyConfig
+from calyx.seeding import rng
 from server.config import read_run
 from server.sampling import (
     check_replies,
     check_sizes,
+    check_whole,
     deal_groups,
+    draw_census,
     required_replies,
     sample_cohort,
     too_small,
@@ -120,6 +125,12 @@ def test_more_replies_than_a_round_has_clients_are_refused(words, most):
         ({"groups": 5}, 20, None, "over 4 of 20 clients"),
         ({"groups": "all"}, 10, None, "privacy.groups=all would show"),
         ({"max_colluders": 6}, 8, None, "privacy=none"),
+        (
+            {"n_max": 5},
+            16,
+            5,
+            "over 4 of 16 clients",
+        ),  # 16 in sums of five at most are four of four
     ],
 )
 def test_an_encrypted_sum_over_too_few_is_refused_before_the_start(
@@ -129,10 +140,54 @@ def test_an_encrypted_sum_over_too_few_is_refused_before_the_start(
         check_sizes(privacy(**changes), clients, cohort_size, clients)
 
 
+@pytest.mark.parametrize("names", [client_names(1000), tuple(client_names(1000))])
+def test_drawing_places_is_drawing_names(names):
+    """The expressions that drew from lists of names, and the clients that they gave."""
+    listed = list(names)
+    dealt = deal_groups(names, 3, 7)
+    order = rng(7, "groups").permutation(listed)
+    assert [list(group) for group in dealt] == [sorted(order[i::3].tolist()) for i in range(3)]
+    for groups, size in ((dealt, 30), (deal_groups(names, 1, 7), 100)):
+        draw = rng(7, "cohort", 5)
+        each = size // len(groups)
+        drawn = [sorted(draw.choice(list(g), each, replace=False).tolist()) for g in groups]
+        assert [list(group) for group in sample_cohort(groups, size, 7, 5)] == drawn
+
+
+def test_a_million_clients_are_drawn_from_without_a_list_of_them():
+    plain = privacy(name="none")
+    tracemalloc.start()
+    dealt = deal_groups(client_names(10**6), 1, 1)
+    cohort = sample_cohort(dealt, 100, 1, 1)
+    check_sizes(plain, 10**6, 100, 10**6, census_size=100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(set(cohort[0])) == 100
+    assert peak < 100_000
+
+
+def test_a_census_is_drawn_once_with_equally_many_of_each_group():
+    dealt = deal_groups(NAMES, 3, seed=1)
+    census = draw_census(dealt, 6, seed=1)
+    assert [len(group) for group in census] == [2, 2, 2]
+    assert draw_census(dealt, None, seed=1) is None
+    for size in (5, 15):
+        with pytest.raises(ConfigError, match=f"census_size={size} cannot take equally many"):
+            draw_census(dealt, size, seed=1)
+
+
+def test_sites_are_asked_all_at_once_or_not_at_all():
+    check_whole(privacy(), 128)
+    with pytest.raises(ConfigError, match=r"more than privacy\.n_max=128"):
+        check_whole(privacy(), 129)
+
+
 @pytest.mark.parametrize(
     ("changes", "clients", "cohort_size"),
     [
         ({}, 5, None),
+        ({"name": "none"}, 100_000, 100),
+        ({"sampling": "trusted"}, 1000, 100),
         ({"n_min": 4}, 4, None),
         ({}, 100, 13),
         ({"groups": 5}, 30, None),

@@ -1,8 +1,9 @@
 """FedAvg, McMahan et al. 2017, algorithm 1."""
 
 import numpy as np
+import pytest
 
-from strategies.algorithm import GroupUpdate, NoKeys
+from strategies.algorithm import GroupUpdate, NoKeys, add_in_order
 from strategies.fedavg import FedAvg
 
 
@@ -24,3 +25,12 @@ def test_integer_buffers_stay_as_they_are():
     new, _ = FedAvg(NoKeys()).step(weights, {"w": np.array([1.0])}, {})
     assert new["batches"] == 7
     assert new["batches"].dtype == np.int64
+
+
+@pytest.mark.parametrize("groups", [1, 2, 7, 8, 9, 100, 200])
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (2,), (1, 3), (3, 1), (5, 7), (130,)])
+def test_one_array_after_another_is_numpys_sum_of_a_stack_to_the_byte(groups, shape):
+    rng = np.random.default_rng(groups)
+    arrays = [np.asarray(rng.standard_normal(shape)) for _ in range(groups)]
+    oracle = np.sum(arrays, axis=0)
+    assert np.asarray(add_in_order(array * 1.0 for array in arrays)).tobytes() == oracle.tobytes()

@@ -183,6 +183,7 @@ ELSEWHERE = {
     "never_stopped",
     "RunConfig.seed": f"{SIMULATED}::test_another_seed_gives_another_model",
     "RunConfig.cohort_size": f"{SIMULATED}::test_a_cohort_is_sampled_and_recorded_by_name",
+    "RunConfig.census_size": f"{SIMULATED}::test_a_census_is_of_the_same_clients_each_time_and_is_said",
     "RunConfig.min_replies": "server/exchange/test_secure_sums.py::test_an_attempt_that_fails_"
     "after_the_vectors_"
     "is_repeated_once_the_sum_is_given_up",

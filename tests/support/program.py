@@ -85,7 +85,8 @@ def _forget() -> None:
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in PACKAGES:
             for value in vars(module).values():
-                getattr(value, "cache_clear", lambda: None)()
+                if not isinstance(value, type):
+                    getattr(value, "cache_clear", lambda: None)()
 
 
 @contextmanager

@@ -106,6 +106,8 @@ def test_every_figure_has_its_direction():
         (["task.num_clients=129", "privacy.groups=all"], 128),
         (["task.num_clients=400"], 512),
         (["task.num_clients=700"], 512),  # which is refused where sizes are checked
+        (["task.num_clients=700", "cohort_size=70"], 128),
+        (["task.num_clients=700", "cohort_size=70", "engine=superlink"], 512),  # asked all at once
         (["task.num_clients=200", "privacy.n_max=300"], 300),
     ],
 )
@@ -113,6 +115,25 @@ def test_a_sum_has_room_for_the_clients_that_there_are(words, room):
     """200 clients are no mistake of who has never heard of a sum's room."""
     small = ["privacy=none", "task.min_rows=1", "task.partition=iid"]
     assert settled(*small, *words).privacy.n_max == room
+
+
+@pytest.mark.parametrize(
+    ("words", "sampling"),
+    [
+        ([], "adversarial"),
+        (["cohort_size=103"], "adversarial"),
+        (["cohort_size=102"], "trusted"),  # C = 100: 103 clients are needed, 100 and 3 honest ones
+        (["cohort_size=102", "engine=superlink"], "adversarial"),
+        (["cohort_size=102", "privacy.sampling=adversarial"], "adversarial"),
+        (["cohort_size=102", "privacy=none"], "adversarial"),
+        (["cohort_size=6"], "adversarial"),  # too few for either, and refused for what sites need
+        (["cohort_size=103", "privacy.n_max=103", "census_size=190"], "trusted"),  # two sums of 95
+    ],
+)
+def test_a_simulation_whose_sums_are_too_small_for_sites_trusts_its_own_sampling(words, sampling):
+    run = settled("task.num_clients=1000", "task.min_rows=1", "task.partition=iid", *words)
+    assert run.privacy.sampling == sampling
+    assert run.client["policy"]["sampling"] == sampling
 
 
 def schema_of(columns, classes=("a", "b")):

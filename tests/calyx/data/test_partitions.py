@@ -143,3 +143,18 @@ def test_more_rows_than_there_are_are_refused():
 
 def test_an_iid_partition_of_fewer_rows_than_clients_leaves_some_empty():
     assert [len(part) for part in iid(2, 3, rng(1, "test"))] == [1, 1, 0]
+
+
+def test_a_dirichlet_partition_deals_each_label_by_shares_drawn_anew():
+    """The published algorithm, one client and one label after another."""
+    labels, cfg = labels_of([40, 25, 35]), config(num_clients=6, alpha=0.5, min_rows=3)
+    draw, clients = rng(5, "partition"), [[]]
+    while min(map(len, clients)) < 3:
+        clients = [[] for _ in range(6)]
+        for label in range(3):
+            rows = draw.permutation(np.flatnonzero(labels == label))
+            ends = (np.cumsum(draw.dirichlet([0.5] * 6))[:-1] * len(rows)).astype(int)
+            for own, part in zip(clients, np.split(rows, ends), strict=True):
+                own.extend(part)
+    dealt = partition(cfg, labels, 5)
+    assert [part.tolist() for part in dealt] == [sorted(own) for own in clients]

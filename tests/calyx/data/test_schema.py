@@ -1,5 +1,6 @@
 """What every task has in common: its files, its protocol, and that it costs nothing to import."""
 
+import pickle
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,7 @@ import torch
 
 from calyx.composing.compose import compose, resolve
 from calyx.config.section import parse
-from calyx.data.schema import Column, Table, join
+from calyx.data.schema import Column, Schema, Table, join
 from calyx.preprocessing.choice import choose
 from calyx.preprocessing.config import WrittenPreprocessing
 from calyx.preprocessing.fitting import num_inputs
@@ -129,3 +130,21 @@ def test_a_category_without_a_word_is_called_by_its_number():
     assert Column("sex", "categorical", categories=(0.0, 1.5)).word(1.5) == "1.5"
     worded = Column("sex", "categorical", categories=(1.0, 0.0), words=("male", "female"))
     assert worded.word(0.0) == "female"
+
+
+def test_a_schema_that_another_process_gets_is_equal_and_has_the_hash_of_that_process():
+    schema = Schema((Column("age", "numeric", low=0),), ("no", "yes"))
+    before = hash(schema), schema.alike
+    there = pickle.loads(pickle.dumps(schema))
+    assert there == schema
+    assert vars(there).keys() == {"columns", "classes", "target"}
+    assert (hash(there), len(there.alike)) == (before[0], 1)
+
+
+def test_hashes_of_taken_rows_are_those_of_a_table_of_these_rows():
+    x = np.array([[1.0, 2.0], [3.0, np.nan], [1.0, 2.0]])
+    table = Table(x, np.array([0, 1, 0]))
+    own = table.hashes
+    rows = np.array([2, 1])
+    assert table.take(rows).hashes.tolist() == [own[0], own[1]]
+    assert table.take(rows).hashes.tolist() == Table(x[rows], table.y[rows]).hashes.tolist()

@@ -161,7 +161,7 @@ configs = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(tables(), configs)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # 1e300 squared is infinite in both
 def test_constants_and_inputs_are_those_of_each_column_alone(case, cfg):
@@ -238,7 +238,7 @@ def findings_of(x, schema):
     return [*found, *([("constant", constant)] if constant else [])]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(tables())
 def test_findings_and_marks_are_those_of_each_column_alone(case):
     schema, x, _ = case

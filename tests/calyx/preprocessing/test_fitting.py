@@ -10,10 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder
 
 from calyx.data.schema import Column, Schema, Table
 from calyx.preprocessing.absence import unread
@@ -236,25 +233,6 @@ def test_features_are_named_in_the_order_of_the_inputs():
         "colour=2",
         "colour=5",
     )
-
-
-def test_median_and_scaling_agree_with_scikit_learn():
-    draw = np.random.default_rng(1)
-    x = draw.normal(50, 20, (80, 2))
-    x[draw.random(x.shape) < 0.2] = NAN
-    names = schema(Column("a", "numeric"), Column("b", "numeric"))
-    train, rest = table(*x[:60].T), table(*x[60:].T)
-    oracle = make_pipeline(SimpleImputer(strategy="median"), StandardScaler()).fit(train.x)
-    got = apply(fit(train, names, config(scaling="standard")), rest)
-    assert got == pytest.approx(oracle.transform(rest.x), abs=1e-6)
-
-
-@given(arrays(np.float64, (12, 3), elements=st.sampled_from([NAN, 0.0, 1.0, 2.5, 7.0])))
-def test_the_mode_agrees_with_scikit_learn(x):
-    names = schema(*(Column(name, "numeric") for name in "abc"))
-    oracle = SimpleImputer(strategy="most_frequent", keep_empty_features=True).fit(x).statistics_
-    found = fit(table(*x.T), names, config(numeric_imputation="mode", fill_value=0.0))
-    assert [column.fill for column in found.columns] == oracle.tolist()
 
 
 def test_one_hot_codes_agree_with_scikit_learn_also_for_unknown_categories():

@@ -42,6 +42,13 @@ def test_what_was_weakened_by_hand_is_said(override, words):
     assert words in found[0]
 
 
+def test_a_simulation_says_what_sites_would_need_of_the_sampling_that_it_trusts():
+    """C = 100 of 1,000: beside them three honest clients."""
+    (said,) = weaknesses(privacy("privacy.sampling=trusted"), 1000, is_simulated=True)
+    assert "need 103 clients in a sum" in said
+    assert "by hand" not in said
+
+
 @pytest.mark.parametrize("override", ["privacy.n_min=1", "privacy.h_min=0", "privacy.prg=md5"])
 def test_values_that_protect_nothing_are_refused(override):
     with pytest.raises(ConfigError, match=r"privacy\."):

@@ -69,9 +69,15 @@ def test_everybody_is_read_where_everybody_is_asked_first(rows):
     assert len(planned(rows, "cohort_size=null").sites) == 7
 
 
-def test_of_a_large_cohort_a_hundred_are_read(rows):
-    run, names = planned(rows, "cohort_size=null").run, [f"site-{i}" for i in range(1000)]
+@pytest.mark.parametrize("words", [NO_AUDIT, "phases=[audit]"])
+def test_of_many_that_are_asked_first_a_hundred_are_read(rows, words):
+    run, names = planned(rows, "cohort_size=null", words).run, [f"site-{i}" for i in range(1000)]
     assert len(first_asked(run, names, 1)) == MOST_READ
+
+
+def test_whoever_a_census_leaves_out_is_not_read(rows):
+    words = "phases=[audit,preprocess,train,validate,release]", "census_size=3"
+    assert len(planned(rows, *words).sites) == 3
 
 
 def test_what_a_client_says_of_its_rows_is_written_once_when_it_is_first_asked(rows, tmp_path):

@@ -99,6 +99,33 @@ def test_a_cohort_is_sampled_and_recorded_by_name(run):
     assert len({tuple(row["cohort"]) for row in rows}) > 1
 
 
+def test_a_census_is_of_the_same_clients_each_time_and_is_said(run):
+    folder = run("privacy=none", "cohort_size=3", "census_size=2", "rounds=3")
+    rows = read_lines(folder / "clients.jsonl")
+    asked = {
+        (kind, number): {r["client"] for r in rows if (r["kind"], r["round"]) == (kind, number)}
+        for kind, number in [("evaluate", 1), ("evaluate", 2), ("evaluate", 3)]
+    }
+    asked["test"] = {r["client"] for r in rows if r["kind"] == "test"}
+    assert {len(names) for names in asked.values()} == {2}
+    assert len(set(map(frozenset, asked.values()))) == 1
+    (event,) = [e for e in read_lines(folder / "events.jsonl") if e["event"] == "census"]
+    assert "the same 2 of 5 clients" in event["message"]
+    on = json.loads((folder / "summary.json").read_text())["tested_on"]
+    assert (on["clients"], on["asked"]) == (2, 2)
+
+
+def test_an_encrypted_run_whose_sums_are_too_small_for_everybody_is_the_plain_one(run):
+    """A test in three sums of four of twelve clients."""
+    words = ("task.num_clients=12", "cohort_size=4", "privacy.n_min=4", "privacy.n_max=4")
+    words = (*words, "privacy.max_colluders=1", "rounds=1")
+    folders = [run(*words, f"privacy={mode}") for mode in ("secagg", "none")]
+    assert len({model_hash(folder) for folder in folders}) == 1
+    plain, encrypted = (json.loads((f / "summary.json").read_text()) for f in folders)
+    assert plain["test_loss"] == encrypted["test_loss"] is not None
+    assert encrypted["tested_on"]["clients"] == 12
+
+
 def test_the_observer_writes_what_each_client_did_and_the_sums_agree(run):
     folder = run()
     clients, rounds = read_lines(folder / "clients.jsonl"), read_lines(folder / "rounds.jsonl")

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from calyx.simulation.workers import (
@@ -51,8 +52,23 @@ def warn(text):
     logging.getLogger("client.somewhere").warning("%s", text)
 
 
+class Counted:
+    """Knows how often it was packed."""
+
+    def __init__(self, value):
+        self.value, self.packed = value, 0
+
+    def __getstate__(self):
+        self.packed += 1
+        return vars(self)
+
+
 def look_up(place):
     return find_parcel(place)
+
+
+def count_up(number):
+    return np.arange(number, dtype=np.uint32)
 
 
 def die_at(position):
@@ -99,20 +115,24 @@ def test_workers_persist_and_a_job_with_a_home_is_done_there():
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_a_parcel_is_one_object_to_all_jobs_of_a_worker_until_another_takes_its_place(workers):
-    packed = []
-
-    class Noted(Parcel):
-        @property
-        def packed(self):
-            packed.append(self.value)
-            return super().packed
-
     with WorkerPool(workers) as pool:
         for value in ("first", "second"):
-            parcel = Noted("here", value)
+            parcel = Parcel("here", Counted(value))
             jobs = [Job(home, look_up, ("here",), (parcel,)) for home in range(6)]
-            assert run_jobs(pool, jobs) == [Done(value)] * 6
-    assert packed == ["first"] * workers + ["second"] * workers
+            found = [result.value for result in run_jobs(pool, jobs)]
+            assert [one.value for one in found] == [value] * 6
+            assert parcel.value.packed == workers
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_large_arrives_whole_however_often_it_comes(workers):
+    """Arrays go through memory as far as it reaches, and through the pipe beyond."""
+    sizes = [1, 2**16, 2**23, 2**16, 2**24 + 1, 3]
+    with WorkerPool(workers) as pool:
+        results = run(pool, *((count_up, n) for n in sizes))
+        for n, result in zip(sizes, results, strict=True):
+            np.testing.assert_array_equal(result.value, np.arange(n, dtype=np.uint32))
+            result.value[0] = 7  # it is its receiver's own
 
 
 def test_a_worker_that_dies_fails_its_job_only_and_is_replaced():

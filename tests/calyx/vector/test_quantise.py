@@ -1,16 +1,20 @@
 """Fixed point: exact sums, no overflow by construction, unbiased rounding."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import calyx.vector.quantise as quantising
 from calyx.vector.quantise import (
     FixedPoint,
     add,
+    add_up,
     decode_unsigned,
+    draw_dither,
     encode_unsigned,
     pack,
     quantise,
@@ -51,6 +55,16 @@ def test_a_sum_of_residues_equals_the_sum_of_signed_integers(fixed, n, random):
 
 
 @pytest.mark.parametrize("bits", [16, 24, 32])
+@pytest.mark.parametrize("block", [2, 7, 9])
+def test_many_vectors_add_up_like_pythons_integers_whatever_the_blocks(bits, block, monkeypatch):
+    monkeypatch.setattr(quantising, "_BLOCK", block)
+    rows = np.random.default_rng(bits).integers(2**bits, size=(5, 7), dtype=np.uint32)
+    fixed = FixedPoint(modulus_bits=bits, n_max=5, clip=1.0)
+    oracle = [sum(column) % 2**bits for column in rows.T.tolist()]
+    assert add_up(list(rows), fixed).tolist() == oracle
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
 @pytest.mark.parametrize("n_max", [1, 2, 128, 256, 512])
 @pytest.mark.parametrize("clip", [1.0, 0.1, 1 - 2**-31, 3.7])
 @pytest.mark.parametrize("sign", [1, -1])
@@ -81,6 +95,29 @@ def test_rounding_is_unbiased_to_a_thousandth_of_a_step(bits, n_max):
     dither = np.random.default_rng(0).random(draws, dtype=np.float32)
     q = quantise(np.full(draws, x), 1.0, dither, fixed)
     assert abs(q.mean() - 0.3125) < 1e-3
+
+
+@given(FORMATS, st.integers(0, 2**32 - 1), st.integers(0, 256), st.floats(1e-12, 10))
+def test_each_residue_is_that_of_the_formula(fixed, seed, eighth, scale):
+    rng, weight = np.random.default_rng(seed), eighth / 256
+    x = (rng.standard_normal(40) * scale * fixed.clip).astype(np.float32)
+    dither = rng.random(40, dtype=np.float32) * (rng.random(40) < 0.8)
+    z = np.float32(weight) * np.clip(x, -fixed.clip32, fixed.clip32)
+    steps = [abs(Fraction(float(v))) / Fraction(fixed.step) for v in z]
+    wanted = [
+        int(math.copysign(1, v)) * (math.floor(a) + (Fraction(float(d)) < a - math.floor(a)))
+        for v, a, d in zip(z, steps, dither, strict=True)
+    ]
+    residues = quantise(x, weight, dither.astype(np.float32), fixed).tolist()
+    assert residues == [q % 2**fixed.modulus_bits for q in wanted]
+
+
+@pytest.mark.parametrize("sizes", [[40_000], [7, 40_001, 0, 3, 40_000, 1]])
+def test_the_dither_is_what_numpys_generator_draws(sizes):
+    ours, theirs = np.random.default_rng(1), np.random.default_rng(1)
+    for size in sizes:
+        expected = theirs.random(size, dtype=np.float32)
+        assert draw_dither(ours, size).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

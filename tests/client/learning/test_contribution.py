@@ -4,23 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from flwr.app import Message
 from support.federation import config_of
 
 from calyx.config.section import parse
 from calyx.model.metrics import CAPPED, CLIPPED
 from calyx.privacy.section import PrivacyConfig
-from calyx.run.order import to_json
 from calyx.vector.contribution import Contribution, Layout
-from calyx.wire import messages as wire
-from client.config import read_site
 from client.failures import ClientFailure
-from client.gate.assignment import admit, open_assignment
 from client.learning.contribution import bound, contribute
 from client.learning.judgement import judge
 from client.learning.preparation import prepare
 from client.learning.update import learn
-from client.partition import node_values
 
 PRIVACY = parse(PrivacyConfig, config_of("privacy=none")["privacy"], "privacy")
 
@@ -46,20 +40,6 @@ def test_what_an_update_is_cut_by_is_counted_beside_what_the_strategy_cut():
 def test_what_cuts_nothing_is_left_alone():
     part = Contribution(9, {}, {}, {"rows": np.array([9])})
     assert bound(part, segment(), PRIVACY) is part
-
-
-@pytest.fixture
-def assignments(clients):
-    """Three clients of one run, each with the first order to train and to validate."""
-    order = clients.order(is_validated=True)
-    content = wire.order_content(clients.federation.template, to_json(order))
-    opened = []
-    for name in clients.names[:3]:
-        context = clients.contexts[name]
-        message = Message(content, context.node_id, "train")
-        site = read_site(node_values(context))
-        opened.append(open_assignment(admit(message, site, "train"), context, site))
-    return opened
 
 
 def test_clients_of_one_list_answer_as_each_would_alone(assignments):

@@ -17,7 +17,8 @@ def note(folder, cohort, dropped=(), trained=()):
     """What is told of a training of round 8."""
     sums = GroupSums({}, dict(dropped), bytes_up=0, bytes_down=0)
     outcome = Outcome(Exchange("train", 8, (cohort,)), sums, dict(dropped), trained)
-    _note(SimpleNamespace(folder=folder, setting=None), outcome)
+    template = {"w": np.zeros((20, 10), np.float32)}
+    _note(SimpleNamespace(folder=folder, template=template), outcome)
 
 
 def test_who_is_left_out_is_not_said_to_be_away(tmp_path):

@@ -1,0 +1,137 @@
+"""The sums of many clients' vectors, made where the vectors are: a worker sends one for many clients.
+
+Nothing is encrypted here, so that clients keep nothing and any worker can take any of them: those
+that took longest last time come first, and the parts get smaller towards the end, so that workers
+end together. Of a part whose worker dies all clients are asked again. See docs/decisions/0073.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from calyx.simulation.clients import ORDER, Account, Part, add_vectors
+from calyx.simulation.delivery import MOST_DEATHS, Onlooker
+from calyx.simulation.workers import Died, Done, Job, Parcel, Result, WorkerPool
+from calyx.vector.quantise import Residues
+from server.exchange.plain_sums import Added, Addends
+
+_SHARE = 0.5  # of what is left for one worker, which a part is
+_LEAST_S = 0.002  # of work in a part: handing one out and taking it back costs a tenth of that
+Bunch = tuple[int, tuple[int, ...]]  # group, nodes
+
+
+class Summation:
+    """The sums of one order, as the parts of its clients come in."""
+
+    def __init__(self, pool: WorkerPool, clients: Parcel, onlooker: Onlooker) -> None:
+        self._pool, self._clients, self._onlooker = pool, clients, onlooker
+        self.accounts: dict[int, Account] = {}  # by node
+        self._totals: dict[int, Residues] = {}  # by group
+        self._failures: dict[int, str] = {}  # by node
+        self._deaths = Counter[int]()  # by node
+
+    def run(self, addends: Addends, costs: Mapping[int, float], timeout: float | None) -> Added:
+        """Ask everybody once; `costs` are seconds of a client's last answer, by node."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        order = Parcel(ORDER, addends.content)
+        bunches = list(deal(addends.groups, costs, self._pool.size))
+        while bunches:
+            bunches = self._ask(bunches, addends, order, deadline)
+        summed = frozenset(self.accounts.keys() - self._failures.keys())
+        return Added(self._totals, summed, self._failures)
+
+    def _ask(
+        self, bunches: list[Bunch], addends: Addends, order: Parcel, deadline: float | None
+    ) -> list[Bunch]:
+        """Ask the clients of these bunches; return those that must be asked again."""
+        again: list[Bunch] = []
+        under_way: dict[int, int] = {}  # bunch → clients that are done in it
+        total = sum(map(len, addends.groups))
+        jobs = [
+            Job(
+                None,
+                add_vectors,
+                (nodes, addends.message_type, addends.fixed, deadline),
+                (self._clients, order),
+            )
+            for _, nodes in bunches
+        ]
+
+        def on_told(index: int, done: int) -> None:
+            under_way[index] = done
+            known = len(self.accounts.keys() | self._failures.keys()) + sum(under_way.values())
+            if known < total:
+                self._onlooker.on_progress(addends.message_type, known, total)
+
+        def on_result(index: int, result: Result) -> None:
+            group, nodes = bunches[index]
+            if isinstance(result, Done):
+                self._take(group, result.value)
+            elif isinstance(result, Died):
+                again.extend((group, some) for some in self._bury(nodes, result))
+            else:
+                self._failures |= dict.fromkeys(nodes, result.reason)
+            on_told(index, 0)
+
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        self._pool.run(jobs, left, on_result, on_told)
+        return again
+
+    def _take(self, group: int, part: Part) -> None:
+        self.accounts |= part.accounts
+        self._failures |= part.failures
+        if part.total is None:
+            return
+        if group not in self._totals:
+            self._totals[group] = part.total
+            return
+        total = self._totals[group]
+        np.add(total, part.total, out=total)
+        np.bitwise_and(total, np.uint32(part.mask), out=total)
+
+    def _bury(self, nodes: tuple[int, ...], died: Died) -> Iterator[tuple[int, ...]]:
+        """Of a part whose worker has died: who is asked again, beside whom."""
+        culprits = nodes if died.at < 0 else (nodes[died.at],)
+        for node in culprits:
+            self._deaths[node] += 1
+            if self._deaths[node] >= MOST_DEATHS:
+                self._failures[node] = died.reason
+        lasting = tuple(node for node in nodes if node not in self._failures)
+        if not lasting:
+            return
+        names, said = self._clients.value.nodes, lasting[0]
+        if culprits[0] in lasting:
+            said = culprits[0]
+            self._onlooker.on_death(names.name_of(said), died.reason)
+        if died.at >= 0 and said == culprits[0]:
+            yield (said,)  # alone: it may kill another worker
+            lasting = tuple(node for node in lasting if node != said)
+        if lasting:
+            yield lasting
+
+
+def deal(
+    groups: tuple[tuple[int, ...], ...], costs: Mapping[int, float], workers: int
+) -> Iterator[Bunch]:
+    """Bunches of clients of one group each, so that workers that take them in this order end together.
+
+    A client whose cost is not known counts as the mean of those that are.
+    """
+    known = [costs[node] for group in groups for node in group if node in costs]
+    usual = sum(known) / len(known) if known else 1.0
+    of_groups = [sum(costs.get(node, usual) for node in group) for group in groups]
+    left = sum(of_groups)
+    for index in sorted(range(len(groups)), key=lambda index: -of_groups[index]):
+        bunch: list[int] = []
+        cost = 0.0
+        for node in sorted(groups[index], key=lambda node: (-costs.get(node, usual), node)):
+            bunch.append(node)
+            cost += costs.get(node, usual)
+            if workers > 1 and cost >= max(_LEAST_S, _SHARE * left / workers):
+                yield index, tuple(bunch)
+                left, bunch, cost = left - cost, [], 0.0
+        if bunch:
+            yield index, tuple(bunch)
+            left -= cost

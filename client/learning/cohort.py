@@ -1,0 +1,295 @@
+"""Trainings of many clients as one computation: their weights in one tensor, a client a slice.
+
+A client of thirty rows leaves a core idle between its small kernels; ten of them fill it, and their
+weights still fit its cache. For a stack of linear layers, plain SGD and FedAvg's or FedProx's loss.
+Not the same bytes as one after another: sums are taken in another order, so that weights differ in
+their last bits after a round, and as two seeds do after many (docs/speed.md). Nothing asks for a
+GPU here and nothing keeps it from one; on none it was tried.
+
+Shapes: C clients, B rows of a batch, F inputs and H outputs of a layer, K outputs of the model, N rows.
+"""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from calyx.data.schema import Part
+from calyx.model.evaluation import evaluation_of
+from calyx.model.training_config import MIN_VALIDATION_ROWS
+from calyx.model.weights import Weights
+from calyx.seeding import rng
+from client.learning.contribution import Answer
+from client.learning.dense import Activation, Linear, Stack, read_stack
+from client.learning.judgement import judge_together
+from client.learning.preparation import Client
+from client.learning.training import LocalJob, Trained
+from client.learning.update import begin, finish, learn
+from strategies.fedprox import FedProxLocal
+
+log = logging.getLogger(__name__)
+_CACHE_BYTES = 8 * 2**20  # of weights at once: of 100,000 parameters, twenty clients
+
+
+def learn_together(clients: Sequence[Client]) -> list[Answer]:
+    """`learn`, for clients of one order, whose trainings are computed together where they can be.
+
+    Where they cannot, the reason is logged once, and they are trained one by one.
+    """
+    if not clients:
+        return []
+    model = clients[0].model
+    stack = read_stack(model.load(model.weights))
+    obstacle = find_obstacle(clients[0], stack)
+    if obstacle or stack is None:
+        _say(obstacle)
+        return learn(clients)
+    validations: list[Answer] = [()] * len(clients)
+    if clients[0].assignment.order.is_validated:
+        validations = judge_together(clients)
+    people = [
+        Person(begin(client)[0], client.data.parts["train"], client.data.parts["validation"])
+        for client in clients
+    ]
+    # Most rows first: those that still train are the first of each chunk.
+    order = sorted(range(len(people)), key=lambda i: -len(people[i].rows))
+    size = max(1, _CACHE_BYTES // sum(array.nbytes for array in model.weights.values()))
+    answers: dict[int, Answer] = {}
+    for first in range(0, len(order), size):
+        chunk = order[first : first + size]
+        done = train_together(stack, [people[i] for i in chunk])
+        for i, (trained, arrays) in zip(chunk, done, strict=True):
+            local: Weights = dict(zip(model.weights, arrays, strict=True))
+            sent = finish(clients[i], people[i].job, model.weights, local, trained)
+            answers[i] = (sent, *validations[i])
+    return [answers[i] for i in range(len(clients))]
+
+
+def find_obstacle(client: Client, stack: Stack | None) -> str:
+    """Why the clients of this one's order cannot be trained together, as a clause; "" where they can.
+
+    `stack` is what `read_stack` says of their model.
+    """
+    model, cfg = client.model, client.assignment.sections.training
+    objective = model.objective
+    if (cfg.optimizer, cfg.momentum, cfg.weight_decay) != ("sgd", 0.0, 0.0):
+        return "training is not plain SGD, without momentum and weight decay"
+    if not (objective.is_plain or type(objective) is FedProxLocal):
+        return "the strategy adds to the loss what only trainings one by one compute"
+    if objective.has_state or objective.personal() or objective.is_localised(model.makeup):
+        return "the strategy keeps something of each client"
+    if model.hardware.is_half:
+        return "hardware.precision is bfloat16"
+    if client.assignment.site.policy.pace_s > 0:
+        return "client.policy.pace_s hides how long each client takes"
+    if stack is None:
+        return (
+            "the model is not a stack of linear layers and ReLU, Tanh or Sigmoid, all of it trained"
+        )
+    return ""
+
+
+@cache  # once a process
+def _say(obstacle: str) -> None:
+    log.warning("engine.cohort=true has no effect: %s; clients are trained one by one.", obstacle)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One client's training."""
+
+    job: LocalJob
+    rows: Part
+    validation: Part
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether its validation rows say which epoch's weights are kept."""
+        return len(self.validation) >= MIN_VALIDATION_ROWS
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return -(-len(self.rows) // self.job.cfg.batch_size)
+
+
+@dataclass(frozen=True)
+class _Linear:
+    """A linear layer of each client."""
+
+    weight: Tensor  # [C, H, F]
+    bias: Tensor | None  # [C, 1, H]
+    start: tuple[Tensor, Tensor | None]  # [H, F] and [H] that all begin with
+
+
+def train_together(
+    stack: Stack, people: Sequence[Person]
+) -> list[tuple[Trained, list[NDArray[np.float32]]]]:
+    """Train each of a few people, those with the most rows first, from the weights of `stack`.
+
+    Returns how it went, and the weights that are kept, in the order of the model's parameters.
+    """
+    return _Together(stack, people).train()
+
+
+class _Together:
+    """Their layers and rows, and where each training stands."""
+
+    def __init__(self, stack: Stack, people: Sequence[Person]) -> None:
+        self.people, job = people, people[0].job
+        self.cfg, self.device = job.cfg, torch.device(job.hardware.device)
+        self.mu = job.objective.mu if isinstance(job.objective, FedProxLocal) else 0.0
+        self.layers = [
+            one if isinstance(one, Activation) else _spread(one, len(people))
+            for one in stack.layers
+        ]
+        parts = [person.rows for person in people]
+        self.sizes = np.array([len(part) for part in parts])
+        self.firsts = np.cumsum(self.sizes) - self.sizes
+        # One row more, of zeros: what batches are filled up with that have fewer rows than others.
+        self.x = self._place(np.concatenate([p.x for p in parts] + [np.zeros_like(parts[0].x[:1])]))
+        self.y = self._place(np.concatenate([p.y for p in parts] + [np.zeros_like(parts[0].y[:1])]))
+        self.shuffles = [rng(p.job.seed, "batches", p.job.round, p.job.client) for p in people]
+
+    def train(self) -> list[tuple[Trained, list[NDArray[np.float32]]]]:
+        """All epochs, or until the last of them stops early."""
+        best = [Trained(math.nan, None, 0, 0)] * len(self.people)
+        kept: dict[int, list[NDArray[np.float32]]] = {}
+        stopping = self.cfg.early_stopping
+        training = set(range(len(self.people)))
+        lowest, epochs = [math.inf] * len(self.people), [0] * len(self.people)
+        for number in range(1, self.cfg.epochs + 1):
+            losses = self._epoch()
+            for i in sorted(training):
+                person, epochs[i] = self.people[i], number
+                loss = self._validate(i) if person.stops_early else None
+                # An output that is not finite is never better.
+                now = math.inf if loss is None else loss
+                if not person.stops_early or number == 1 or now < lowest[i] - stopping.min_delta:
+                    best[i] = Trained(float(losses[i]), loss, number, number * person.steps)
+                    lowest[i] = now
+                    if person.stops_early:
+                        kept[i] = [array.copy() for array in self._weights(i)]
+                elif number - best[i].epochs >= (stopping.patience or math.inf):
+                    training.remove(i)
+            if not training:
+                break
+        return [
+            (replace(one, epochs=epochs[i]), kept[i] if i in kept else self._weights(i))
+            for i, one in enumerate(best)
+        ]
+
+    def _epoch(self) -> NDArray[np.float64]:
+        """One pass of each client in a fresh order; the mean loss [C] over its rows."""
+        size = min(self.cfg.batch_size, int(self.sizes[0]))
+        steps, nobody = -(-int(self.sizes[0]) // size), int(self.sizes.sum())
+        index = np.full((len(self.people), steps * size), nobody)
+        for i, shuffle in enumerate(self.shuffles):
+            index[i, : self.sizes[i]] = self.firsts[i] + shuffle.permutation(int(self.sizes[i]))
+        batches = self._place(index.reshape(len(self.people), steps, size))
+        counts = np.clip(self.sizes[:, None] - size * np.arange(steps), 0, size)
+        totals = torch.zeros(len(self.people), device=self.device)
+        for step in range(steps):
+            active = int((counts[:, step] > 0).sum())
+            rows = self._place(counts[:active, step].astype(np.float32))
+            totals[:active] += self._step(batches[:active, step], rows, nobody)
+        told: NDArray[np.float64] = totals.double().cpu().numpy() / self.sizes
+        return told
+
+    def _step(self, batch: Tensor, num_rows: Tensor, nobody: int) -> Tensor:
+        """One step of the first clients on rows with these numbers [C, B]; the sum of losses [C].
+
+        `num_rows` [C] float32 are those that are no filling, which has the number `nobody`.
+        """
+        active = len(batch)
+        outputs = [self.x[batch]]
+        for layer in self.layers:
+            outputs.append(_run(layer, outputs[-1], slice(active)))
+        share = (batch != nobody) / num_rows[:, None]
+        losses, gradient = _losses(outputs[-1], self.y[batch], share)
+        for number in range(len(self.layers) - 1, -1, -1):
+            layer, came = self.layers[number], outputs[number]
+            if isinstance(layer, Activation):
+                gradient = layer.back(gradient, outputs[number + 1])
+                continue
+            before = torch.bmm(gradient, layer.weight[:active]) if number else gradient
+            self._move(layer, gradient, came)
+            gradient = before
+        return losses * num_rows
+
+    def _move(self, layer: _Linear, gradient: Tensor, came: Tensor) -> None:
+        """A step of SGD, given the gradient [C, B, H] of outputs for inputs [C, B, F]."""
+        active, lr = len(gradient), self.cfg.lr
+        weight, bias = layer.weight[:active], layer.bias
+        if self.mu:  # of the proximal term: w − lr·μ·(w − start)
+            weight.lerp_(layer.start[0].expand_as(weight), lr * self.mu)
+        weight.baddbmm_(gradient.transpose(1, 2), came, alpha=-lr)
+        if bias is None:
+            return
+        if self.mu and layer.start[1] is not None:
+            bias[:active].lerp_(layer.start[1].expand_as(bias[:active]), lr * self.mu)
+        bias[:active].sub_(gradient.sum(1, keepdim=True), alpha=lr)
+
+    def _validate(self, client: int) -> float | None:
+        """The mean loss of one client's model on its validation rows; None if it is not finite."""
+        part = self.people[client].validation
+        x = self._place(part.x)[None]
+        for layer in self.layers:
+            x = _run(layer, x, slice(client, client + 1))
+        return evaluation_of(x[0].double().cpu().numpy(), part).loss
+
+    def _weights(self, client: int) -> list[NDArray[np.float32]]:
+        """The client's tensors, in the order of the model's parameters; views of what is trained."""
+        tensors: list[Tensor] = []
+        for layer in self.layers:
+            if isinstance(layer, _Linear):
+                tensors.append(layer.weight[client])
+                tensors += [] if layer.bias is None else [layer.bias[client, 0]]
+        return [tensor.cpu().numpy() for tensor in tensors]
+
+    def _place(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def _spread(layer: Linear, clients: int) -> _Linear:
+    """The layer for so many clients, all of whom begin with its weights."""
+    weight, bias = layer.weight, layer.bias
+    return _Linear(
+        weight.repeat(clients, 1, 1),
+        None if bias is None else bias.repeat(clients, 1, 1),
+        (weight.clone(), None if bias is None else bias.clone()),
+    )
+
+
+def _run(layer: _Linear | Activation, x: Tensor, clients: slice) -> Tensor:
+    """Outputs [C, B, H] of these clients' layer for inputs [C, B, F]."""
+    if isinstance(layer, Activation):
+        return layer.run(x)
+    weight = layer.weight[clients].transpose(1, 2)
+    return (
+        torch.bmm(x, weight)
+        if layer.bias is None
+        else torch.baddbmm(layer.bias[clients], x, weight)
+    )
+
+
+def _losses(outputs: Tensor, y: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean losses [C] of outputs [C, B, K] for classes or targets [C, B], and their gradient.
+
+    `share` [C, B] is what each row counts for: 1 / rows of its client's batch, or 0.
+    """
+    if y.dtype.is_floating_point:
+        error = outputs.squeeze(2) - y
+        return (error.square() * share).sum(1), (2 * error * share).unsqueeze(2)
+    logs, own = torch.log_softmax(outputs, 2), y.unsqueeze(2)
+    gradient = logs.exp()
+    gradient.scatter_add_(2, own, torch.full_like(own, -1, dtype=gradient.dtype))
+    losses = -logs.gather(2, own).squeeze(2)
+    return (losses * share).sum(1), gradient.mul_(share.unsqueeze(2))
