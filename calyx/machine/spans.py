@@ -72,7 +72,7 @@ def restart() -> None:
 
 
 def begin_round(number: int) -> None:
-    """A round begins, of a training."""
+    """A round of a training begins; 0 ends the last one."""
     if _recorded is not None:
         _recorded.rounds.append((number, time.monotonic()))
 

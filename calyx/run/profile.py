@@ -28,12 +28,14 @@ class Stretch:
 class ProfileRow:
     """One line: a round of a lane."""
 
-    round: Count  # 0: before the first
+    round: Count  # 0: before the first, or after the last
     lane: str
     length: Seconds  # of the round, until the next one began
     seconds: dict[Phase, Seconds]  # of each phase; what is missing of the length is of none
     stretches: tuple[Stretch, ...] = optional(tuple)  # in the order of time
-    unlisted: Count = optional(lambda: 0)  # more of them than these, whose seconds are counted above
+    unlisted: Count = optional(
+        lambda: 0
+    )  # more of them than these, whose seconds are counted above
 
 
 def rows_of(recorded: Recorded, ended: float) -> Iterator[ProfileRow]:

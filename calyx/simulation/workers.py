@@ -14,11 +14,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from calyx.machine import spans
 from calyx.simulation.line import Lanes, Line
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,15 @@ class Told:
     """What a job says of itself while it runs."""
 
     value: Any
+
+
+@dataclass(frozen=True)
+class _Came:
+    """What a worker sends home at once."""
+
+    result: Result | Told
+    records: list[logging.LogRecord] = field(default_factory=list)  # what was logged
+    pieces: list[spans.Piece] = field(default_factory=list)  # where its time went
 
 
 OnTold = Callable[[int, Any], None]  # index of the job, what it says
@@ -155,7 +165,8 @@ class WorkerPool:
             if not running:
                 return
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready = wait([self._workers[number].line.connection for number in running], left)
+            with spans.span("idle"):
+                ready = wait([self._workers[n].line.connection for n in running], left)
             for number in [n for n in running if self._workers[n].line.connection in ready]:
                 came = self._collect(number)
                 if isinstance(came, Told):
@@ -191,14 +202,15 @@ class WorkerPool:
     def _collect(self, number: int) -> Result | Told:
         worker = self._workers[number]
         try:
-            result, records = worker.receive()
+            came = worker.receive()
         except (EOFError, OSError):
             reason, at = worker.cause_of_death(), worker.mark.value
             self._replace(number)
             return Died(f"its worker process died ({reason})", at)
-        for record in records:
+        for record in came.records:
             logging.getLogger(record.name).handle(record)
-        return result
+        spans.add(f"worker {number + 1}", came.pieces)
+        return came.result
 
     def _expire(self, busy: list[int], on_result: OnResult, jobs: list[int]) -> None:
         for number in busy:
@@ -229,18 +241,20 @@ class _Worker:
         """Hand over a job; a worker that is already dead is found out when its result is read."""
         self.mark.value = -1
         try:
-            for parcel in job.parcels:
-                if self._parcels.get(parcel.place) is not parcel:
-                    self.line.send(parcel)
-                    self._parcels[parcel.place] = parcel
-            self.line.send(replace(job, parcels=()))
+            with spans.span("move"):
+                for parcel in job.parcels:
+                    if self._parcels.get(parcel.place) is not parcel:
+                        self.line.send(parcel)
+                        self._parcels[parcel.place] = parcel
+                self.line.send(replace(job, parcels=()))
         except OSError:
             log.debug("the worker %s is gone", self.process.pid)
 
-    def receive(self) -> tuple[Result | Told, list[logging.LogRecord]]:
+    def receive(self) -> _Came:
         """The job's result, or what it tells, and what was logged. Raises EOFError if it died."""
-        result, records = self.line.receive()
-        return result, records
+        with spans.span("move"):
+            came: _Came = self.line.receive()
+        return came
 
     def cause_of_death(self) -> str:
         """How the process ended, in two words."""
@@ -265,20 +279,25 @@ def _serve(connection: Connection, lanes: Lanes, place: Any) -> None:  # noqa: A
     threading.Thread(target=_end_with_parent, daemon=True).start()
     records = _keep_records()
     line = Line(connection, lanes.up, lanes.down)
-    _telling.set(lambda value: line.send((Told(value), [])))
+    _telling.set(lambda value: line.send(_Came(Told(value))))
     _marking.set(lambda position: setattr(place, "value", position))
     parcels: dict[str, Any] = {}
     _parcels.set(parcels)
+    spans.restart()
     while True:
         try:
-            job = line.receive()
+            with spans.span("idle"):
+                connection.poll(None)
+            with spans.span("move"):
+                job = line.receive()
         except EOFError:
             return
         if isinstance(job, Parcel):
             parcels[job.place] = job.value
             continue
         result = attempt(job.function, *job.arguments)
-        line.send((result, list(records)))
+        with spans.span("move"):
+            line.send(_Came(result, list(records), spans.take()))
         records.clear()
 
 

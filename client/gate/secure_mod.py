@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from flwr.app import Context, Message, RecordDict
 
 from calyx.errors import WireError
+from calyx.machine.spans import span
 from calyx.privacy.section import PrivacyConfig
 from calyx.questions.registry import question_of
 from calyx.questions.segments import Segments, rules_of
@@ -175,7 +176,8 @@ def on_stage(message: Message, context: Context, stage: int | None) -> Message:
         if stage is None:
             reply = _abandoned(member, memory, opened)
         else:
-            reply = _answered(member, memory, opened, (stage, body))
+            with span("encrypt"):
+                reply = _answered(member, memory, opened, (stage, body))
         return Message(wire.stage_content(ctx, reply), reply_to=message)
     except WireError as error:
         refused = Refusal(RefusalCode.MALFORMED, str(error))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import apply
+from calyx.machine.spans import span
 from calyx.model.details import coarsen_details, detail_terms
 from calyx.model.evaluation import evaluate, evaluate_together
 from calyx.model.metrics import PERSONAL, Counts, Evaluation, counts_of, figures, metric_name
@@ -67,7 +68,8 @@ def judge_together(clients: Sequence[Client]) -> list[Answer]:
     subjects = [subject for client in clients for subject in _models_of(client)]
     model = clients[0].model
     parts, device = [subject.part for subject in subjects], apply(model.hardware)
-    results = evaluate_together(model.load(model.weights), parts, device)
+    with span("validate"):
+        results = evaluate_together(model.load(model.weights), parts, device)
     return [(_tell(*pair, {}),) for pair in zip(subjects, results, strict=True)]
 
 
@@ -129,4 +131,5 @@ def _evaluate(subject: _Subject, net: "nn.Module | None") -> Evaluation | None:
     if net is None:
         return None
     device = apply(subject.client.model.hardware)
-    return evaluate(net, subject.part, device, is_test=subject.rows == "test")
+    with span("validate"):
+        return evaluate(net, subject.part, device, is_test=subject.rows == "test")
