@@ -63,9 +63,9 @@ def keep_in(folder: Path | None) -> None:
 
 
 @contextmanager
-def collect_notes() -> Iterator[list[Note]]:
-    """Collect what is written inside the block."""
-    notes: list[Note] = []
+def collect_notes(notes: list[Note] | None = None) -> Iterator[list[Note]]:
+    """Collect what is written inside the block, behind `notes` where there are some already."""
+    notes = [] if notes is None else notes
     token = _listener.set(notes)
     try:
         yield notes

@@ -3,7 +3,8 @@
 Nothing of this client leaves it outside the vector of that message, and a failure leaves as one code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from flwr.app import Context, Message
@@ -16,15 +17,16 @@ from calyx.vector.quantise import Residues
 from calyx.wire import messages as wire
 from calyx.wire.messages import FailureCode
 from client import journal
-from client.config import read_site
+from client.config import Site, read_site
 from client.failures import ClientFailure, tell_cause
 from client.gate import secure_mod
 from client.gate.assignment import Assignment, admit, open_assignment
+from client.learning.cohort import learn_together
 from client.learning.contribution import Answer, contribute
 from client.learning.counting import count
 from client.learning.judgement import judge
 from client.learning.measurement import measure
-from client.learning.preparation import prepare
+from client.learning.preparation import Client, prepare
 from client.learning.update import learn
 from client.partition import node_values
 
@@ -34,7 +36,8 @@ T = TypeVar("T")
 def reply_to(message: Message, context: Context, question: Question) -> Message:
     """This client's contribution to an order of this `question`, or one code of why there is none."""
 
-    def finish(assignment: Assignment, vector: Residues) -> Message:
+    def reply(site: Site) -> Message:
+        assignment, vector = _contribute(message, context, question, site)
         if assignment.opening is None:
             content = wire.vector_content(vector, assignment.fixed)
         else:
@@ -42,7 +45,7 @@ def reply_to(message: Message, context: Context, question: Question) -> Message:
                 content = secure_mod.advertise(assignment.opening, vector)
         return Message(content, reply_to=message)
 
-    return _contribute(message, context, question, finish)
+    return _guard(message, context, reply)
 
 
 def bare_vector(message: Message, context: Context, question: Question) -> Residues | Message:
@@ -51,29 +54,72 @@ def bare_vector(message: Message, context: Context, question: Question) -> Resid
     For a process that adds simulated clients' vectors up itself; no message leads here.
     """
 
-    def finish(assignment: Assignment, vector: Residues) -> Residues:
-        if assignment.opening is not None:
-            raise ValueError("a vector that is to be masked is shown to nobody")
-        return vector
+    def vector_of(site: Site) -> Residues:
+        assignment, vector = _contribute(message, context, question, site)
+        return _bare(assignment, vector)
 
-    return _contribute(message, context, question, finish)
+    return _guard(message, context, vector_of)
+
+
+def bare_vectors(
+    asked: Sequence[tuple[Message, Context]], question: Question
+) -> list[tuple[Residues | Message, list[journal.Note]]]:
+    """`bare_vector` of simulated clients of one training, computed together, and what each wrote down.
+
+    Raises whatever is raised for all of them: then each may be asked alone.
+    """
+    notes: list[list[journal.Note]] = [[] for _ in asked]
+    came: dict[int, Residues | Message] = {}
+    clients: dict[int, Client] = {}
+    for i, (message, context) in enumerate(asked):
+        with journal.collect_notes(notes[i]):
+            one = _guard(message, context, partial(_let_in, message, context, question))
+        if isinstance(one, Message):
+            came[i] = one
+        else:
+            clients[i] = one
+    answers = learn_together(
+        list(clients.values()), [partial(journal.collect_notes, notes[i]) for i in clients]
+    )
+    for (i, client), answer in zip(clients.items(), answers, strict=True):
+        with journal.collect_notes(notes[i]):
+            came[i] = _guard(*asked[i], partial(_encode, client.assignment, answer))
+    return [(came[i], notes[i]) for i in range(len(asked))]
+
+
+def _let_in(message: Message, context: Context, question: Question, site: Site) -> Client:
+    (client,) = prepare([open_assignment(admit(message, site, question.kind), context, site)])
+    return client
+
+
+def _encode(assignment: Assignment, answer: Answer, site: Site) -> Residues:
+    with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
+        (vector,) = contribute([assignment], [answer])
+    return _bare(assignment, vector)
+
+
+def _bare(assignment: Assignment, vector: Residues) -> Residues:
+    if assignment.opening is not None:
+        raise ValueError("a vector that is to be masked is shown to nobody")
+    return vector
 
 
 def _contribute(
-    message: Message,
-    context: Context,
-    question: Question,
-    finish: Callable[[Assignment, Residues], T],
-) -> T | Message:
-    """What `finish` makes of this client's vector, or the message of one code."""
+    message: Message, context: Context, question: Question, site: Site
+) -> tuple[Assignment, Residues]:
+    assignment = open_assignment(admit(message, site, question.kind), context, site)
+    with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
+        (vector,) = contribute([assignment], _answer([assignment], question))
+    return assignment, vector
+
+
+def _guard(message: Message, context: Context, work: Callable[[Site], T]) -> T | Message:
+    """What comes of this client's `work`, or the message of one code."""
     site = read_site(node_values(context))
     journal.keep_in(site.state_dir)
     try:
         with tell_cause(site.name, is_site=site.is_deployed):
-            assignment = open_assignment(admit(message, site, question.kind), context, site)
-            with tell_cause(site.name, assignment.rows.task, is_site=site.is_deployed):
-                (vector,) = contribute([assignment], _answer([assignment], question))
-            return finish(assignment, vector)
+            return work(site)
     except Refusal as error:
         return secure_mod.refuse(error, message, (bytes(32), 0), site)
     except ClientFailure as error:

@@ -44,10 +44,15 @@ class EmbeddedGrid(Grid):
         self._parcel = Parcel(CLIENTS, self.clients)
         self._states: dict[int, RecordDict] = {}  # that clients have written, by node
         self._costs: dict[int, float] = {}  # seconds of clients' last answers, by node
+        self._is_together = False
         self._sent: dict[str, Message] = {}
         self._count = 0
         self._run = empty_run(RUN_ID)
         as_task(RUN_ID)
+
+    def compute_together(self) -> None:
+        """Let each worker compute the trainings of an order as one from now on, where it adds vectors up."""
+        self._is_together = True
 
     @override
     def get_node_ids(self) -> Iterable[int]:
@@ -81,7 +86,9 @@ class EmbeddedGrid(Grid):
 
     def add_up(self, addends: Addends, timeout: float | None) -> Added:
         """The sum of each group; no message is made, and nothing else is different."""
-        summation = Summation(self._pool, self._parcel, self._onlooker)
+        summation = Summation(
+            self._pool, self._parcel, self._onlooker, is_together=self._is_together
+        )
         added = summation.run(addends, self._costs, timeout)
         as_task(RUN_ID)  # without workers the clients have run in this process
         nodes = [node for group in addends.groups for node in group]

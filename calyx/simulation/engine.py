@@ -19,9 +19,12 @@ class EmbeddedConfig:
 
     name: Literal["embedded", "superlink"]
     workers: NonNegativeInt | None  # processes; null is one a core; 0 runs clients in this process
+    cohort: bool  # whether many clients are trained as one computation, where that can be
 
     def __post_init__(self) -> None:
-        """Refuse workers where each site is a process of its own."""
+        """Refuse workers, and their common computation, where each site is a process of its own."""
+        if self.clients_remember and self.cohort:
+            raise ValueError("cohort is of simulations; on engine=superlink each site is a process")
         if self.clients_remember and self.workers is not None:
             raise ValueError(
                 "workers is of simulations; on engine=superlink each site is a process"

@@ -38,6 +38,7 @@ from calyx.simulation.progress import Progress
 from calyx.simulation.ray import open_grid
 from calyx.simulation.reading import Remarks, why_broken
 from calyx.simulation.rehearsal import Found, rehearse
+from calyx.simulation.together import obstacle_of
 from calyx.simulation.workers import WorkerPool
 from calyx.wire.messages import FailureCode
 from client.journal import Note
@@ -66,12 +67,19 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         said = [] if resume else [("start", one) for one in plan.warnings] + rehearsed.events
         for _, sentence in rehearsed.events:
             log.warning(sentence)
+        obstacle = _obstacle(plan)
+        if obstacle:
+            sentence = f"engine.cohort=true has no effect: {obstacle}."
+            log.warning(sentence)
+            said.append(("start", sentence))
         is_encrypted = plan.run.privacy.is_encrypted
         identities = throw_away(plan.task.clients, is_encrypted=is_encrypted)
         roster, engine = identities.roster, tell(plan.engine)
         job = to_run_config(plan.config, folder, resume=resume, roster=roster, engine=engine)
         try:
             with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
+                if obstacle == "" and isinstance(grid, EmbeddedGrid):
+                    grid.compute_together()
                 app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
             onlooker.flush()
         finally:
@@ -83,6 +91,13 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         if plan.run.baselines and "train" in plan.run.phases:
             _add_baselines(pool, plan, run_folder, progress)
     return run_folder
+
+
+def _obstacle(plan: Plan) -> str | None:
+    """Why clients are not trained together though it is asked for; "" where they are, None if not asked."""
+    if isinstance(plan.engine, RayConfig) or not plan.engine.cohort:
+        return None
+    return obstacle_of(plan)
 
 
 def _workers(plan: Plan) -> int:

@@ -9,11 +9,10 @@ GPU here and nothing keeps it from one; on none it was tried.
 Shapes: C clients, B rows of a batch, F inputs and H outputs of a layer, K outputs of the model, N rows.
 """
 
-import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calyx.data.schema import Part
+from calyx.machine.hardware import Hardware
+from calyx.machine.spans import span
 from calyx.model.evaluation import evaluation_of
-from calyx.model.training_config import MIN_VALIDATION_ROWS
+from calyx.model.makeup import Makeup
+from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
 from calyx.model.weights import Weights
 from calyx.seeding import rng
 from client.learning.contribution import Answer
@@ -33,27 +35,28 @@ from client.learning.preparation import Client
 from client.learning.training import LocalJob, Trained
 from client.learning.update import begin, finish, learn
 from strategies.fedprox import FedProxLocal
+from strategies.local import LocalObjective
 
-log = logging.getLogger(__name__)
 _CACHE_BYTES = 8 * 2**20  # of weights at once: of 100,000 parameters, twenty clients
 
 
-def learn_together(clients: Sequence[Client]) -> list[Answer]:
-    """`learn`, for clients of one order, whose trainings are computed together where they can be.
+def learn_together(
+    clients: Sequence[Client], alone: Sequence[Callable[[], AbstractContextManager[object]]]
+) -> list[Answer]:
+    """`learn`, for clients of one order whose trainings no `find_obstacle` keeps from being one.
 
-    Where they cannot, the reason is logged once, and they are trained one by one.
+    `alone` makes for each client the context in which is done what is done for it by itself. Where
+    there is an obstacle all the same they are trained one by one.
     """
     if not clients:
         return []
-    model = clients[0].model
+    model, cfg = clients[0].model, clients[0].assignment.sections.training
     stack = read_stack(model.load(model.weights))
-    obstacle = find_obstacle(clients[0], stack)
-    if obstacle or stack is None:
-        _say(obstacle)
-        return learn(clients)
+    if stack is None or find_obstacle(cfg, model.objective, model.makeup, stack, model.hardware):
+        return [_learn_alone(*pair) for pair in zip(clients, alone, strict=True)]
     validations: list[Answer] = [()] * len(clients)
     if clients[0].assignment.order.is_validated:
-        validations = judge_together(clients)
+        validations = judge_together(clients, alone)
     people = [
         Person(begin(client)[0], client.data.parts["train"], client.data.parts["validation"])
         for client in clients
@@ -64,41 +67,44 @@ def learn_together(clients: Sequence[Client]) -> list[Answer]:
     answers: dict[int, Answer] = {}
     for first in range(0, len(order), size):
         chunk = order[first : first + size]
-        done = train_together(stack, [people[i] for i in chunk])
+        with span("train"):
+            done = train_together(stack, [people[i] for i in chunk])
         for i, (trained, arrays) in zip(chunk, done, strict=True):
             local: Weights = dict(zip(model.weights, arrays, strict=True))
-            sent = finish(clients[i], people[i].job, model.weights, local, trained)
+            with alone[i]():
+                sent = finish(clients[i], people[i].job, model.weights, local, trained)
             answers[i] = (sent, *validations[i])
     return [answers[i] for i in range(len(clients))]
 
 
-def find_obstacle(client: Client, stack: Stack | None) -> str:
-    """Why the clients of this one's order cannot be trained together, as a clause; "" where they can.
+def _learn_alone(client: Client, alone: Callable[[], AbstractContextManager[object]]) -> Answer:
+    with alone():
+        (answer,) = learn([client])
+    return answer
+
+
+def find_obstacle(
+    cfg: TrainingConfig,
+    objective: LocalObjective,
+    makeup: Makeup,
+    stack: Stack | None,
+    hardware: Hardware,
+) -> str:
+    """Why the clients of a run cannot be trained together, as a clause; "" where they can.
 
     `stack` is what `read_stack` says of their model.
     """
-    model, cfg = client.model, client.assignment.sections.training
-    objective = model.objective
     if (cfg.optimizer, cfg.momentum, cfg.weight_decay) != ("sgd", 0.0, 0.0):
         return "training is not plain SGD, without momentum and weight decay"
     if not (objective.is_plain or type(objective) is FedProxLocal):
         return "the strategy adds to the loss what only trainings one by one compute"
-    if objective.has_state or objective.personal() or objective.is_localised(model.makeup):
+    if objective.has_state or objective.personal() or objective.is_localised(makeup):
         return "the strategy keeps something of each client"
-    if model.hardware.is_half:
+    if hardware.is_half:
         return "hardware.precision is bfloat16"
-    if client.assignment.site.policy.pace_s > 0:
-        return "client.policy.pace_s hides how long each client takes"
     if stack is None:
-        return (
-            "the model is not a stack of linear layers and ReLU, Tanh or Sigmoid, all of it trained"
-        )
+        return "the model is no stack of linear layers and ReLU, Tanh or Sigmoid, all of it trained"
     return ""
-
-
-@cache  # once a process
-def _say(obstacle: str) -> None:
-    log.warning("engine.cohort=true has no effect: %s; clients are trained one by one.", obstacle)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ The common model is judged, and a client's own where the strategy has such. A cl
 of its model adds to a count of such clients, and to no figure (decision 0033).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -60,17 +61,24 @@ def judge(clients: Sequence[Client]) -> list[Answer]:
     return [tuple(map(_judge, _models_of(client))) for client in clients]
 
 
-def judge_together(clients: Sequence[Client]) -> list[Answer]:
+def judge_together(
+    clients: Sequence[Client], alone: Sequence[Callable[[], AbstractContextManager[object]]]
+) -> list[Answer]:
     """Judge the model that clients of one order all begin with, over the validation rows of all at once.
 
     For a strategy without models of clients' own. It is `judge` but for the last bits of outputs.
+    `alone` makes for each client the context in which its journal is written.
     """
     subjects = [subject for client in clients for subject in _models_of(client)]
     model = clients[0].model
     parts, device = [subject.part for subject in subjects], apply(model.hardware)
     with span("validate"):
         results = evaluate_together(model.load(model.weights), parts, device)
-    return [(_tell(*pair, {}),) for pair in zip(subjects, results, strict=True)]
+    answers: list[Answer] = []
+    for subject, result, within in zip(subjects, results, alone, strict=True):
+        with within():
+            answers.append((_tell(subject, result, {}),))
+    return answers
 
 
 def _models_of(client: Client) -> Iterator[_Subject]:

@@ -139,7 +139,7 @@ def test_in_a_deployment_it_is_the_sites_who_say_it(tmp_path):
     other = {"train_loss": 1.0, "replies": 2, "bytes_up": 1, "bytes_down": 1, "seconds": 1.0}
     folder.rounds.write_text("".join(json.dumps(row | other) + "\n" for row in rounds))
 
-    run = SimpleNamespace(engine={"name": "superlink", "workers": None})
+    run = SimpleNamespace(engine={"name": "superlink", "workers": None, "cohort": False})
     assert find_changed(folder, run, None, "run") == {"b": "as its site says"}
 
 

@@ -62,7 +62,7 @@ class Federation:
         words = [word for word in overrides if word != "engine=superlink"]
         self.plan = plan(deepcopy(config_of(*small, *words)))
         if remembers:
-            engine = {"name": "superlink", "workers": None}
+            engine = {"name": "superlink", "workers": None, "cohort": False}
             self.plan = replace(
                 self.plan,
                 run=replace(self.plan.run, engine=engine),

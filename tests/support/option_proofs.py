@@ -16,7 +16,7 @@ from support.option_effects import (
 )
 
 OPT = {"optimizer": "adam", "lr": 0.1, "beta1": 0.9, "beta2": 0.99, "tau": 0.1}
-ENGINE = {"name": "embedded", "workers": None}
+ENGINE = {"name": "embedded", "workers": None, "cohort": False}
 RAY = {"name": "ray", "workers": None, "address": None}
 GROUPED = {"file": "a;k;g;y\n1;u;1;no\n2;v;1;yes\n3;u;2;no\n"}
 QUOTED = 'a;k;y\n1;"u\n2;v;no\n3;u";no\n4;v;no\n'
@@ -77,6 +77,7 @@ PROOFS = {
         {"workers": 0},
         {"workers": 7},
     ),
+    "EmbeddedConfig.cohort": (partial(parsed, EmbeddedConfig, ENGINE), {}, {"cohort": "perhaps"}),
     "RayConfig.name": (partial(parsed, RayConfig, RAY), {}, {"name": "rai"}),
     "RayConfig.workers": (
         lambda **changes: parse(RayConfig, RAY | changes, "").count(9),

@@ -187,7 +187,7 @@ def test_on_a_machine_of_its_own_a_site_predicts_by_its_state_folder(made, tmp_p
     state.mkdir()
     (there / "clients").rename(state / "strategy")
     config = yaml.safe_load((there / "config.yaml").read_text())
-    config["engine"] = {"name": "superlink", "workers": None}
+    config["engine"] = {"name": "superlink", "workers": None, "cohort": False}
     (there / "config.yaml").write_text(yaml.safe_dump(config))
     file = rows / "site-3.csv"
     own = predictions(capsys, there, file, "client=site-3", "--state-dir", state)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from calyx.questions.segments import Inquiry
 from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.sums import deal
 from calyx.simulation.workers import WorkerPool
+from calyx.vector.quantise import signed
 from calyx.wire import messages as wire
 from client import reply
 from server.exchange.cohort_grid import CohortGrid
@@ -29,15 +32,16 @@ def federation():
     return Federation(*SMALL, "privacy.bits=24")
 
 
-def collect(federation, grid, groups, kind="train"):
+def collect(federation, grid, groups, deadline_s=60.0):
     """The sums of a first round, over this grid."""
-    setting = federation.setting
-    exchange = Exchange(kind, 1, groups, is_validated=kind == "train")
+    setting, kind = federation.setting, "train"
+    exchange = Exchange(kind, 1, groups, is_validated=True)
     inquiry = Inquiry(setting.contents, setting.run.privacy, setting.terms, exchange.is_validated)
     segments = exchange.question.segments(inquiry)
     order = CohortGrid(federation.over(grid), exchange)._write_order(federation.template)
     content = wire.order_content(federation.template, order)
-    return collect_plain(federation.over(grid).clients.channel, exchange, content, segments)
+    channel = replace(federation.over(grid).clients.channel, deadline_s=deadline_s)
+    return collect_plain(channel, exchange, content, segments)
 
 
 def comparable(sums):
@@ -110,6 +114,63 @@ def test_clients_of_a_worker_that_dies_are_asked_again_and_one_that_kills_two_fa
     assert less.dropped == {names[1]: "its worker process died (signal 9)"}
     assert less.sums[0].names == (names[0], *names[2:])
     assert deaths == [(names[1], "its worker process died (signal 9)")] * 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_client_that_takes_all_the_time_is_late_and_holds_up_nobody(
+    federation, monkeypatch, workers
+):
+    """By sums and by messages; on machines of their own the others would not have waited for it."""
+    names = list(federation.nodes)
+    contribute = reply.contribute
+
+    def hang(assignments, answers):
+        if assignments[0].site.name == names[1]:
+            time.sleep(600)
+        return contribute(assignments, answers)
+
+    monkeypatch.setattr(reply, "contribute", hang)
+    with WorkerPool(workers) as pool:
+        grid = grid_of(federation, pool)
+        for one in (grid, Tap(grid)):
+            sums = collect(federation, one, (tuple(names),), deadline_s=4.0)
+            assert sums.dropped == {names[1]: "no reply before the deadline"}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_trainings_together_sum_to_almost_the_same(federation, workers, monkeypatch):
+    """But for a step a client, of a coordinate that rounds otherwise; who fails is in neither sum."""
+    names = list(federation.nodes)
+    contribute = reply.contribute
+
+    def fail(assignments, answers):
+        if assignments[0].site.name == names[1]:
+            raise ValueError(names[1])
+        return contribute(assignments, answers)
+
+    monkeypatch.setattr(reply, "contribute", fail)
+    groups, sums = (tuple(names[:3]), tuple(names[3:])), []
+    for is_together in (False, True):
+        seen = []
+        onlooker = Silent()
+        onlooker.on_answer = lambda client, account, seen=seen: seen.append(
+            (client, [note.kind for note in account.notes if note.kind != "data"])
+        )
+        with WorkerPool(workers) as pool:
+            grid = grid_of(federation, pool, onlooker)
+            if is_together:
+                grid.compute_together()
+            sums.append((collect(federation, grid, groups), seen))
+    (one, noted), (other, also) = sums
+    assert also == noted
+    assert other.dropped == one.dropped == {names[1]: "internal-error"}
+    for group in (0, 1):
+        assert other.sums[group].names == one.sums[group].names
+        fixed = federation.setting.run.privacy.fixed_point()
+        apart = signed(other.sums[group].total - one.sums[group].total & fixed.mask, fixed)
+        weights = apart[1:-100]  # the loss and counts are exact sums of other outputs
+        assert np.abs(weights).max() <= 3
+        assert np.count_nonzero(weights) < len(weights) / 100
 
 
 @pytest.mark.parametrize("total", [np.zeros(3, np.uint32), None])

@@ -1,24 +1,30 @@
 """Trainings together are trainings one by one, but for the last bits; what is not computed so says why."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from support.training import EMPTY, config, job, rows
+from support.training import CPU, EMPTY, config, job, rows
 from torch import nn
 
 from calyx.data.schema import Part
+from calyx.machine.hardware import Hardware
+from calyx.model.makeup import makeup_of
 from calyx.model.weights import weights_of
 from client import journal
 from client.learning import cohort
-from client.learning.cohort import Person, learn_together, train_together
+from client.learning.cohort import Person, find_obstacle, learn_together, train_together
 from client.learning.dense import read_stack
 from client.learning.preparation import prepare
 from client.learning.training import train
 from client.learning.update import learn
+from strategies.ditto import DittoLocal
+from strategies.fednova import FedNovaLocal
 from strategies.fedprox import FedProxLocal
 from strategies.local import LocalObjective
+from strategies.scaffold import ScaffoldLocal
 
 
 def model(outputs=2):
@@ -70,24 +76,30 @@ def test_each_client_stops_early_by_its_own_rows_and_keeps_its_best_weights():
 
 
 def answers_of(function, clients):
-    with journal.collect_notes() as notes:
-        answers = function(clients)
-    return answers, {note.kind: len(notes) for note in notes}
+    """The answers, and what each client has written in its journal."""
+    notes = [[] for _ in clients]
+    if function is learn_together:
+        return learn_together(
+            clients, [partial(journal.collect_notes, one) for one in notes]
+        ), notes
+    answers = []
+    for client, own in zip(clients, notes, strict=True):
+        with journal.collect_notes(own):
+            answers += learn([client])
+    return answers, notes
 
 
-def test_answers_are_those_of_learn_in_the_order_of_the_clients(assignments, monkeypatch):
+def test_answers_and_journals_are_those_of_each_alone(assignments, monkeypatch):
     monkeypatch.setattr(cohort, "_CACHE_BYTES", 1)  # chunks of one client
     clients = prepare(assignments)
-    clients[1] = replace(
-        clients[1],
-        data=replace(
-            clients[1].data, parts=clients[1].data.parts | {"train": first(clients[1], 17)}
-        ),
-    )
-    (alone, written), (together, also) = (
-        answers_of(function, clients) for function in (learn, learn_together)
-    )
-    assert also == written
+    few = clients[1].data.parts | {"train": first(clients[1], 17)}
+    clients[1] = replace(clients[1], data=replace(clients[1].data, parts=few))
+    alone, written = answers_of(learn, clients)
+    together, also = answers_of(learn_together, clients)
+    for one, other in zip(written, also, strict=True):
+        assert [note.kind for note in one] == [note.kind for note in other]
+        for note, close in zip(one, other, strict=True):
+            assert close.fields == pytest.approx(note.fields, abs=1e-4)
     for (update, validation), (other, judged) in zip(alone, together, strict=True):
         assert other.num_examples == update.num_examples
         assert judged.counts["hits"].tolist() == validation.counts["hits"].tolist()
@@ -103,35 +115,37 @@ def first(client, n):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"momentum": 0.9}, "not plain SGD"),
-        ({"optimizer": "adam"}, "not plain SGD"),
+        ({}, ""),
+        ({"objective": FedProxLocal(mu=1.0)}, ""),
+        ({"objective": FedNovaLocal(rho=0.0)}, ""),
+        ({"cfg": config(momentum=0.9)}, "training is not plain SGD"),
+        ({"cfg": config(optimizer="adam")}, "training is not plain SGD"),
+        ({"objective": ScaffoldLocal()}, "the strategy adds to the loss"),
+        ({"objective": DittoLocal(lam=1.0)}, "the strategy keeps something"),
+        ({"hardware": Hardware("cpu", 1, "bfloat16", True)}, "hardware.precision is bfloat16"),
+        ({"layer": nn.BatchNorm1d(3)}, "the model is no stack"),
+        ({"layer": nn.Dropout(0.5)}, "the model is no stack"),
+        ({"layer": nn.Conv1d(1, 1, 1)}, "the model is no stack"),
     ],
 )
-def test_what_is_not_computed_together_is_learned_alone_and_said_once(
-    assignments, change, said, caplog
-):
-    cohort._say.cache_clear()
-    changed = [
-        replace(
-            one,
-            sections=replace(one.sections, training=replace(one.sections.training, **change)),
-        )
+def test_what_keeps_trainings_from_being_one_is_said(change, said):
+    asked = {"cfg": config(), "objective": LocalObjective(), "hardware": CPU, "layer": nn.Tanh()}
+    asked |= change
+    net = nn.Sequential(nn.Linear(3, 3), asked.pop("layer"), nn.Linear(3, 2))
+    obstacle = find_obstacle(**asked, makeup=makeup_of(net, 3), stack=read_stack(net))
+    assert obstacle.startswith(said) if said else not obstacle
+
+
+def test_where_there_is_an_obstacle_the_answers_are_learns_bit_for_bit(assignments):
+    slow = [
+        replace(one.sections, training=replace(one.sections.training, momentum=0.5))
         for one in assignments
     ]
-    clients = prepare(changed)
-    alone, together = learn(clients), learn_together(clients)
-    learn_together(clients)
+    clients = prepare([replace(one, sections=s) for one, s in zip(assignments, slow, strict=True)])
+    alone, together = (answers_of(f, clients)[0] for f in (learn, learn_together))
     for (update, _), (other, _) in zip(alone, together, strict=True):
         for name, array in update.update.items():
             assert other.update[name].tobytes() == array.tobytes()
-    assert [said in record.getMessage() for record in caplog.records] == [True]
-
-
-@pytest.mark.parametrize("layer", [nn.BatchNorm1d(3), nn.Dropout(0.5), nn.Conv1d(1, 1, 1)])
-def test_a_model_of_other_layers_is_an_obstacle(assignments, layer):
-    (client, *_) = prepare(assignments)
-    stack = read_stack(nn.Sequential(nn.Linear(3, 3), layer, nn.Linear(3, 2)))
-    assert "not a stack of linear layers" in cohort.find_obstacle(client, stack)
 
 
 def test_accuracy_after_many_rounds_is_that_of_one_by_one(assignments):
@@ -140,7 +154,7 @@ def test_accuracy_after_many_rounds_is_that_of_one_by_one(assignments):
     for function in (learn, learn_together):
         clients = prepare(assignments)
         for _ in range(10):
-            answers = function(clients)
+            answers, _ = answers_of(function, clients)
             mean = {
                 name: np.mean([update.update[name] for update, _ in answers], axis=0)
                 for name in answers[0][0].update
@@ -148,7 +162,7 @@ def test_accuracy_after_many_rounds_is_that_of_one_by_one(assignments):
             model = clients[0].model
             moved = {name: array + mean.get(name, 0) for name, array in model.weights.items()}
             clients = [replace(one, model=replace(model, weights=moved)) for one in clients]
-        counts = [validation.counts for _, validation in function(clients)]
+        counts = [validation.counts for _, validation in answers_of(function, clients)[0]]
         ends.append(sum(c["hits"][0] for c in counts) / sum(c["rows"][0] for c in counts))
     assert ends[0] > 0.8
     assert abs(ends[0] - ends[1]) < 0.02
