@@ -27,8 +27,8 @@ from calyx.simulation.clients import (
     Part,
     add_vectors,
 )
+from calyx.simulation.jobs import find_parcel
 from calyx.simulation.planning import Plan
-from calyx.simulation.workers import find_parcel
 from calyx.vector.quantise import FixedPoint
 from calyx.wire import messages as wire
 from client.config import node_config, read_site
