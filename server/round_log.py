@@ -78,9 +78,10 @@ class RoundLog:
         if took > PROMPT_S:
             self.drain()
         elif self._collect() and now >= self._rests_until:
-            state, self._newest = self._newest, None
-            self._thread = Thread(target=self._write, args=(state,), name="checkpoint")
-            self._thread.start()
+            # Ctrl-C may come between any two of these: then the same state is written twice.
+            thread = Thread(target=self._write, args=(self._newest,), name="checkpoint")
+            thread.start()
+            self._thread, self._newest = thread, None
 
     def drain(self) -> None:
         """Return when all that was kept is durable and told. Raises OSError."""
@@ -88,8 +89,8 @@ class RoundLog:
             self._thread.join()
         self._collect()
         if self._newest is not None:
-            state, self._newest = self._newest, None
-            self._write(state)
+            self._write(self._newest)
+            self._newest = None
             self._collect()
 
     def _note(self, row: RoundRow) -> None:

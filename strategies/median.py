@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from strategies.algorithm import GroupUpdate, NoKeys, Update
-from strategies.robust import RobustAlgorithm
+from strategies.robust import RobustAlgorithm, by_coordinate
 
 
 class Median(RobustAlgorithm[NoKeys]):
@@ -18,4 +18,4 @@ class Median(RobustAlgorithm[NoKeys]):
 
     def combine(self, groups: Sequence[GroupUpdate]) -> Update:
         """The median of each coordinate over the groups."""
-        return {k: np.median([g.mean[k] for g in groups], axis=0) for k in groups[0].mean}
+        return by_coordinate(groups, lambda values: np.median(values, axis=0, overwrite_input=True))

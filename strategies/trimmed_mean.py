@@ -13,7 +13,7 @@ from pydantic import Field
 
 from calyx.config.section import config
 from strategies.algorithm import GroupUpdate, Update
-from strategies.robust import RobustAlgorithm
+from strategies.robust import RobustAlgorithm, by_coordinate
 
 
 @config
@@ -41,10 +41,7 @@ class TrimmedMean(RobustAlgorithm[TrimmedMeanServer]):
         """The mean of each coordinate over the groups, without its k largest and k smallest."""
         cut = count_trimmed(len(groups), self.server.beta)
         kept = slice(cut, len(groups) - cut)
-        return {
-            k: np.sort([g.mean[k] for g in groups], axis=0)[kept].mean(axis=0)
-            for k in groups[0].mean
-        }
+        return by_coordinate(groups, lambda values: np.sort(values, axis=0)[kept].mean(axis=0))
 
 
 def count_trimmed(groups: int, beta: float) -> int:

@@ -143,7 +143,7 @@ def _tables(summary: Summary) -> list[tuple[str, list[_Line], int]]:
     own.append(beside("pooled_own", pooled))
     if models == "own":  # the common figures are of the clients that have own models
         everybody = [line for line in everybody if line.name not in ("federated", _ZERO)]
-    named = [(f"{metric} on everybody's test rows", everybody)]
+    named = [(f"{metric} on {summary.testers} test rows", everybody)]
     if models != "common":
         named.append((f"{metric}, each on its own test rows{_who(_own_population(summary))}", own))
     shown = [

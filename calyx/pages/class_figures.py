@@ -14,9 +14,9 @@ MOST_DRAWN = 66  # classes; of more the most frequent
 MOST_LINES = 200  # of the table
 BROAD = 20  # classes from which on the drawing takes the page's whole width
 _WHOSE = {
-    "common": "The model on all clients' test rows.",
+    "common": "The model on {testers} test rows.",
     "own": "The clients' own models, each on its own test rows.",
-    "both": "The common model on all clients' test rows, and not the clients' own ones.",
+    "both": "The common model on {testers} test rows, and not the clients' own ones.",
 }
 
 
@@ -54,8 +54,9 @@ def class_section(run: Run) -> ClassSection | None:
         why = why_unknown(summary)
         return ClassSection("", None, False, (), 0, why) if why else None
     balanced = percent_text(known.balanced_accuracy)
+    whose = _WHOSE[summary.models].format(testers=summary.testers)
     lead = (
-        f"{_WHOSE[summary.models]} Recall is the share of a class's rows that are found, precision the "
+        f"{whose} Recall is the share of a class's rows that are found, precision the "
         f"share of what is said to be of it that is; the mean recall, or balanced accuracy, is {balanced}."
     )
     is_broad = len(known.lines) > BROAD

@@ -66,8 +66,8 @@ def same_rows(run: Run) -> str:
     if run.summary is None:
         return "There is nothing to compare with yet."
     if run.summary.models == "common" or run.summary.baselines is None:
-        every = "Every model on the same rows: all clients' test rows."
-        return every if run.summary.baselines else "On all clients' test rows."
+        rows = f"{run.summary.testers} test rows."
+        return f"Every model on the same rows: {rows}" if run.summary.baselines else f"On {rows}"
     sentence = (
         "Every model on the same rows: each client's models on its own test rows, all together."
     )

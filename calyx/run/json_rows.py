@@ -23,6 +23,7 @@ from calyx.files.plain import read_plain, split_lines
 T = TypeVar("T")
 STRICT = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 _PREFIXES, _OPTIONAL = "prefixes", "optional"  # keys of a field's metadata
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _EMPTY: tuple[object, ...] = (None, (), {}, "")  # and not 0
 
 
@@ -52,7 +53,9 @@ def as_json(of: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
     values: dict[str, Any] = {}
     absent = getattr(of, "absent", {})
     for key in _keys(of.__class__):
-        value = _to_json(getattr(of, key.name))
+        value = getattr(of, key.name)
+        if type(value) not in _PLAIN:
+            value = _to_json(value)
         if key.prefixes:
             values |= value
         elif not key.is_optional or value not in _EMPTY or key.name in absent:
@@ -61,10 +64,12 @@ def as_json(of: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
 
 
 def _to_json(value: Any) -> Any:  # noqa: ANN401 - JSON values, with rows in them
-    if value is None or isinstance(value, str | int | float):
+    if type(value) in _PLAIN:
         return value
     if isinstance(value, dict):
-        return {key: _to_json(inner) for key, inner in value.items()}
+        return {
+            key: inner if type(inner) in _PLAIN else _to_json(inner) for key, inner in value.items()
+        }
     if isinstance(value, tuple):
         return tuple(map(_to_json, value))
     return as_json(value) if is_dataclass(value) else value

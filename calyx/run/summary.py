@@ -168,6 +168,14 @@ class Summary:
         """Of whom a figure is; None where that is not known."""
         return whose_of(self.validated_on | self.tested_on, figure)
 
+    @property
+    def testers(self) -> str:
+        """Whose test rows the test's figures are of: of those whom `census_size` left, or everybody's."""
+        of = self.tested_on.get("tested_on")
+        if of is None or self.num_clients is None or of.asked >= self.num_clients:
+            return "everybody's"
+        return f"{of.asked} of {self.num_clients} clients'"
+
     def score(self, whose: str = "test_") -> float | None:
         """Accuracy or R² on everybody's test rows; of models beside the common one with `personal_`."""
         return score_of(self.tested, whose)

@@ -13,42 +13,9 @@ from contextlib import contextmanager
 from hashlib import sha256
 from zlib import crc32
 
-_SLOT_BYTES, _VALUE_BYTES, _CHECK_BYTES = 64, 32, 4
+_SLOT_BYTES = 64
 _SLOTS = 2**17  # 8 MiB; a cohort of 100 leaves 10,000 values a round, of which few meet in a slot
-_SIGNED, _EMPTY = bytes(_VALUE_BYTES), bytes(_SLOT_BYTES)
-
-
-class _Slot:
-    """Where the value of one key may lie: a name (of SHA-256 of the key), the value, a checksum.
-
-    By the checksum one that another process is just overwriting is passed over; what is lost is
-    computed again.
-    """
-
-    def __init__(self, memory: mmap.mmap, key: bytes) -> None:
-        digest = sha256(key).digest()
-        at = int.from_bytes(digest[:4], "little") % _SLOTS * _SLOT_BYTES
-        self._memory, self._name = memory, digest[4:]
-        self._place = slice(at, at + _SLOT_BYTES)
-
-    def write(self, value: bytes) -> None:
-        """Leave `value`, of 32 bytes."""
-        self._memory[self._place] = self._checked(self._name + value)
-
-    def read(self) -> bytes | None:
-        """The value that was left, if it is still there."""
-        slot = self._memory[self._place]
-        named = slot[:-_CHECK_BYTES]
-        is_there = slot.startswith(self._name) and slot == self._checked(named)
-        return named[len(self._name) :] if is_there else None
-
-    def erase(self) -> None:
-        """Nothing is left of it."""
-        self._memory[self._place] = _EMPTY
-
-    @staticmethod
-    def _checked(named: bytes) -> bytes:
-        return named + crc32(named).to_bytes(_CHECK_BYTES, "little")
+_SIGNED, _EMPTY = bytes(32), bytes(_SLOT_BYTES)
 
 
 _memory: mmap.mmap | None = None
@@ -78,21 +45,43 @@ def compute_for_both(key: bytes, compute: Callable[[], bytes]) -> bytes:
     """
     if _memory is None:
         return compute()
-    slot = _Slot(_memory, key)
-    if (value := slot.read()) is not None:
-        slot.erase()
+    name, at = _place(key)
+    if (value := _read(name, at)) is not None:
+        _memory[at : at + _SLOT_BYTES] = _EMPTY
     else:
         value = compute()
-        slot.write(value)
+        _write(name, at, value)
     return value
 
 
 def note_signed(key: bytes) -> None:
     """A signature fits, of which `key` says everything: whose, of what, and its bytes."""
     if _memory is not None:
-        _Slot(_memory, key).write(_SIGNED)
+        _write(*_place(key), _SIGNED)
 
 
 def is_signed(key: bytes) -> bool:
     """Whether that is known here."""
-    return _memory is not None and _Slot(_memory, key).read() is not None
+    return _memory is not None and _read(*_place(key)) is not None
+
+
+# A slot is a name (28 bytes of SHA-256 of the key), the value, and a checksum of both, by which one that
+# another process is just overwriting is passed over.
+
+
+def _place(key: bytes) -> tuple[bytes, int]:
+    digest = sha256(key).digest()
+    return digest[4:], int.from_bytes(digest[:4], "little") % _SLOTS * _SLOT_BYTES
+
+
+def _read(name: bytes, at: int) -> bytes | None:
+    slot = _memory[at : at + _SLOT_BYTES] if _memory is not None else _EMPTY
+    if not slot.startswith(name) or slot[60:] != crc32(slot[:60]).to_bytes(4, "little"):
+        return None
+    return slot[28:60]
+
+
+def _write(name: bytes, at: int, value: bytes) -> None:
+    named = name + value
+    if _memory is not None:
+        _memory[at : at + _SLOT_BYTES] = named + crc32(named).to_bytes(4, "little")

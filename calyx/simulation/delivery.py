@@ -2,7 +2,8 @@
 
 A client lives in one worker (its home), which gets the messages of all its clients as one job. Where
 a worker dies, the client that it was at is asked once more; and so is who had answered by then and
-kept something in that process. See docs/decisions/0073.
+kept something in that process. Where one client takes all the time that there is, those of its home are
+asked again without it: on a machine of their own they would not have waited. See docs/decisions/0073.
 """
 
 import time
@@ -13,10 +14,20 @@ from typing import Protocol
 from flwr.app import Message, RecordDict
 
 from calyx.simulation.clients import ORDER, Account, Asked, Attempt, Content, answer_messages
-from calyx.simulation.workers import Died, Done, Failed, Job, Parcel, Result, WorkerPool
+from calyx.simulation.workers import (
+    LATE,
+    Died,
+    Done,
+    Expired,
+    Failed,
+    Job,
+    Parcel,
+    Result,
+    WorkerPool,
+)
 
 MOST_DEATHS = 2  # of workers at one client's work; after the first it is done again
-LATE = "no reply before the deadline"
+_HANGS = 0.5  # of the time for a message, of which a client that took more held the others up
 
 
 class Onlooker(Protocol):
@@ -33,6 +44,28 @@ class Onlooker(Protocol):
     def on_progress(self, kind: str, done: int, total: int) -> None:
         """So many of a stage's clients have answered or failed."""
         ...
+
+
+class Clock:
+    """The time for a message, which begins anew for the others where one client has taken it all."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self._timeout = timeout
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew."""
+        self.deadline = None if self._timeout is None else time.monotonic() + self._timeout
+
+    @property
+    def left(self) -> float | None:
+        """Seconds; None without an end."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def is_taken_by_one(self, expired: Expired) -> bool:
+        """Whether the client that an expired job was at has held up all behind it."""
+        is_begun = expired.at >= 0 and self._timeout is not None
+        return is_begun and expired.seconds > _HANGS * (self._timeout or 0.0)
 
 
 class Delivery:
@@ -53,13 +86,13 @@ class Delivery:
         `states` are those that clients have written, by node; one that has died begins with it.
         """
         self._messages = messages
-        deadline = None if timeout is None else time.monotonic() + timeout
+        clock = Clock(timeout)
         asked, parcels = _pack(messages, states)
         while waiting := [i for i in range(len(messages)) if i not in self._attempts]:
-            if deadline is not None and time.monotonic() >= deadline:
+            if clock.left == 0.0:
                 self._attempts |= dict.fromkeys(waiting, Failed(LATE))
             else:
-                self._ask(waiting, asked, (self._clients, *parcels), deadline)
+                self._ask(waiting, asked, (self._clients, *parcels), clock)
         return [self._attempts[i] for i in range(len(messages))]
 
     def _ask(
@@ -67,14 +100,14 @@ class Delivery:
         waiting: list[int],
         asked: Sequence[Asked],
         parcels: tuple[Parcel, ...],
-        deadline: float | None,
+        clock: Clock,
     ) -> None:
         by_home: dict[int, list[int]] = {}
         for i in sorted(waiting, key=lambda i: self._deaths[i]):  # who may kill a worker, last
             by_home.setdefault(self._home(i), []).append(i)
-        positions = list(by_home.values())
+        positions, is_taken = list(by_home.values()), False
         jobs = [
-            Job(home, answer_messages, ([asked[i] for i in own], deadline), parcels)
+            Job(home, answer_messages, ([asked[i] for i in own], clock.deadline), parcels)
             for home, own in by_home.items()
         ]
 
@@ -86,18 +119,24 @@ class Delivery:
                 self._onlooker.on_progress(kind, done, total)
 
         def on_result(index: int, result: Result) -> None:
+            nonlocal is_taken
             own = positions[index]
             if isinstance(result, Done):
                 on_told(index, result.value)
                 result = Failed(LATE)  # it stops at the deadline
             if isinstance(result, Died):
                 self._bury(own, result)
+            elif isinstance(result, Expired) and clock.is_taken_by_one(result):
+                is_taken = True
+                self._attempts[own[result.at]] = Failed(LATE)
+                self._uproot(self._home(own[0]))
             else:
                 left = [i for i in own if i not in self._attempts]
                 self._attempts |= dict.fromkeys(left, result)
 
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        self._pool.run(jobs, left, on_result, on_told)
+        self._pool.run(jobs, clock.left, on_result, on_told)
+        if is_taken:
+            clock.restart()
 
     def _bury(self, own: list[int], died: Died) -> None:
         """Decide who of a dead worker's clients is asked again."""
@@ -114,6 +153,10 @@ class Delivery:
             else:
                 clients = self._clients.value
                 self._onlooker.on_death(clients.nodes.name_of(self._node(culprit)), died.reason)
+        self._uproot(home)
+
+    def _uproot(self, home: int) -> None:
+        """Ask those again who have answered and kept something in a process that is gone."""
         for i in [i for i in self._attempts if self._home(i) == home]:
             if isinstance(attempt := self._attempts[i], Done) and attempt.value.is_rooted:
                 del self._attempts[i]

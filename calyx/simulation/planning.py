@@ -193,7 +193,7 @@ def plan(
             remarks.take(name)
             failures.append(error)
     if not sites:
-        whose = "client" if len(first) == len(task.clients) else "client of those asked first"
+        whose = "client" if len(first) == len(names) else "client of those asked first"
         raise DataError(f"No {whose} can train; the first says: {failures[0]}")
     warnings = remarks.draw()
     if isinstance(task, WarnedFolder) and sites[0].data_dir is not None:

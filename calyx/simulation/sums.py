@@ -5,16 +5,15 @@ that took longest last time come first, and the parts get smaller towards the en
 end together. Of a part whose worker dies all clients are asked again. See docs/decisions/0073.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from calyx.simulation.clients import ORDER, Account, Part, add_vectors
-from calyx.simulation.delivery import MOST_DEATHS, Onlooker
+from calyx.simulation.delivery import MOST_DEATHS, Clock, Onlooker
 from calyx.simulation.together import add_vectors_together
-from calyx.simulation.workers import Died, Done, Job, Parcel, Result, WorkerPool
+from calyx.simulation.workers import LATE, Died, Done, Expired, Job, Parcel, Result, WorkerPool
 from calyx.vector.quantise import Residues
 from server.exchange.plain_sums import Added, Addends
 
@@ -38,27 +37,28 @@ class Summation:
 
     def run(self, addends: Addends, costs: Mapping[int, float], timeout: float | None) -> Added:
         """Ask everybody once; `costs` are seconds of a client's last answer, by node."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        clock = Clock(timeout)
         order = Parcel(ORDER, addends.content)
         deal_out = deal_evenly if self._is_together else deal
         bunches = list(deal_out(addends.groups, costs, self._pool.size))
         while bunches:
-            bunches = self._ask(bunches, addends, order, deadline)
+            bunches = self._ask(bunches, addends, order, clock)
         summed = frozenset(self.accounts.keys() - self._failures.keys())
         return Added(self._totals, summed, self._failures)
 
     def _ask(
-        self, bunches: list[Bunch], addends: Addends, order: Parcel, deadline: float | None
+        self, bunches: list[Bunch], addends: Addends, order: Parcel, clock: Clock
     ) -> list[Bunch]:
         """Ask the clients of these bunches; return those that must be asked again."""
         again: list[Bunch] = []
+        late: list[Bunch] = []  # again, if one client is to blame
         under_way: dict[int, int] = {}  # bunch → clients that are done in it
         total = sum(map(len, addends.groups))
         jobs = [
             Job(
                 None,
                 add_vectors_together if self._is_together else add_vectors,
-                (nodes, addends.message_type, addends.fixed, deadline),
+                (nodes, addends.message_type, addends.fixed, clock.deadline),
                 (self._clients, order),
             )
             for _, nodes in bunches
@@ -76,13 +76,19 @@ class Summation:
                 self._take(group, result.value)
             elif isinstance(result, Died):
                 again.extend((group, some) for some in self._bury(nodes, result))
+            elif isinstance(result, Expired) and clock.is_taken_by_one(result):
+                clock.restart()
+                culprit = nodes[result.at]
+                self._failures[culprit] = LATE
+                late.append((group, tuple(node for node in nodes if node != culprit)))
+            elif result.reason == LATE:
+                late.append((group, nodes))
             else:
                 self._failures |= dict.fromkeys(nodes, result.reason)
             on_told(index, 0)
 
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        self._pool.run(jobs, left, on_result, on_told)
-        return again
+        self._pool.run(jobs, clock.left, on_result, on_told)
+        return again if clock.left == 0.0 else again + [one for one in late if one[1]]
 
     def _take(self, group: int, part: Part) -> None:
         self.accounts |= part.accounts

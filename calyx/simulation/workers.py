@@ -63,7 +63,16 @@ class Died(Failed):
     at: int  # what the job had marked last; -1: nothing
 
 
+@dataclass(frozen=True)
+class Expired(Failed):
+    """The deadline came while the job ran, and its worker was replaced."""
+
+    at: int  # what the job had marked last; -1: nothing
+    seconds: float  # since then
+
+
 Result = Done | Failed
+LATE = "no reply before the deadline"
 OnResult = Callable[[int, Result], None]  # index of the job, its result
 
 
@@ -138,11 +147,15 @@ class WorkerPool:
         are replaced. A job whose worker dies fails; the others go on.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        if not self._workers:
+        if self._workers:
+            self._run_there(jobs, deadline, on_result, on_told)
+        else:
             self._run_here(jobs, deadline, on_result, on_told)
-            return
-        loose = deque[int]()
-        queues = [deque[int]() for _ in self._workers]
+
+    def _run_there(
+        self, jobs: Sequence[Job], deadline: float | None, on_result: OnResult, on_told: OnTold
+    ) -> None:
+        loose, queues = deque[int](), [deque[int]() for _ in self._workers]
         for index, job in enumerate(jobs):
             (loose if job.home is None else queues[job.home % len(queues)]).append(index)
         running: dict[int, int] = {}  # worker → job
@@ -156,19 +169,17 @@ class WorkerPool:
                 return
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             ready = wait([self._workers[number].line.connection for number in running], left)
+            if not ready:
+                self._expire(running, on_result)
+                for index in (*loose, *(i for queue in queues for i in queue)):
+                    on_result(index, Failed(LATE))
+                return
             for number in [n for n in running if self._workers[n].line.connection in ready]:
                 came = self._collect(number)
                 if isinstance(came, Told):
                     on_told(running[number], came.value)
                 else:
                     on_result(running.pop(number), came)
-            if not ready:
-                self._expire(
-                    [*running],
-                    on_result,
-                    [*running.values(), *loose, *(i for q in queues for i in q)],
-                )
-                return
 
     def _run_here(
         self, jobs: Sequence[Job], deadline: float | None, on_result: OnResult, on_told: OnTold
@@ -180,9 +191,7 @@ class WorkerPool:
             try:
                 on_result(
                     index,
-                    Failed("no reply before the deadline")
-                    if late
-                    else attempt(job.function, *job.arguments),
+                    Failed(LATE) if late else attempt(job.function, *job.arguments),
                 )
             finally:
                 _telling.reset(before[0])
@@ -193,22 +202,37 @@ class WorkerPool:
         try:
             result, records = worker.receive()
         except (EOFError, OSError):
-            reason, at = worker.cause_of_death(), worker.mark.value
+            reason, (at, _) = worker.cause_of_death(), worker.mark.read()
             self._replace(number)
             return Died(f"its worker process died ({reason})", at)
         for record in records:
             logging.getLogger(record.name).handle(record)
         return result
 
-    def _expire(self, busy: list[int], on_result: OnResult, jobs: list[int]) -> None:
-        for number in busy:
+    def _expire(self, running: dict[int, int], on_result: OnResult) -> None:
+        for number, index in running.items():
+            at, seconds = self._workers[number].mark.read()
             self._replace(number)
-        for index in jobs:
-            on_result(index, Failed("no reply before the deadline"))
+            on_result(index, Expired(LATE, at, seconds))
 
     def _replace(self, number: int) -> None:
         self._workers[number].kill()
         self._workers[number] = _Worker(self._context)
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """Where a job is and since when, in two numbers that both processes see."""
+
+    numbers: Any  # multiprocessing's shared arrays have no public type
+
+    def write(self, position: int) -> None:
+        """Be at a position from now on; -1 is before all of them."""
+        self.numbers[0], self.numbers[1] = position, time.monotonic()
+
+    def read(self) -> tuple[int, float]:
+        """The position, and the seconds since it was reached."""
+        return int(self.numbers[0]), time.monotonic() - self.numbers[1]
 
 
 class _Worker:
@@ -218,7 +242,7 @@ class _Worker:
         ours, theirs = context.Pipe()
         lanes = Lanes.make() if context.get_start_method() == "fork" else Lanes()
         self.line = Line(ours, lanes.down, lanes.up)
-        self.mark = context.RawValue("q", -1)
+        self.mark = _Mark(context.RawArray("d", 2))
         self._parcels: dict[str, Parcel] = {}  # that it has
         arguments = (theirs, lanes, self.mark)
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
@@ -227,7 +251,7 @@ class _Worker:
 
     def send(self, job: Job) -> None:
         """Hand over a job; a worker that is already dead is found out when its result is read."""
-        self.mark.value = -1
+        self.mark.write(-1)
         try:
             for parcel in job.parcels:
                 if self._parcels.get(parcel.place) is not parcel:
@@ -257,7 +281,7 @@ class _Worker:
         self.process.join()
 
 
-def _serve(connection: Connection, lanes: Lanes, place: Any) -> None:  # noqa: ANN401 - a shared number
+def _serve(connection: Connection, lanes: Lanes, place: _Mark) -> None:
     """A worker's life: jobs in, results out, until its parent closes the pipe or dies."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
@@ -266,7 +290,7 @@ def _serve(connection: Connection, lanes: Lanes, place: Any) -> None:  # noqa: A
     records = _keep_records()
     line = Line(connection, lanes.up, lanes.down)
     _telling.set(lambda value: line.send((Told(value), [])))
-    _marking.set(lambda position: setattr(place, "value", position))
+    _marking.set(place.write)
     parcels: dict[str, Any] = {}
     _parcels.set(parcels)
     while True:

@@ -158,11 +158,11 @@ def _is_odd(block: Values, group: Alike, schema: Schema) -> NDArray[np.bool_]:
 
 def _is_constant(block: Values) -> NDArray[np.bool_]:
     """Which columns of `block` [N > 0, k] have one value alone; NaN is none."""
-    some = np.arange(block.shape[1])
-    for rows in (block[:_FIRST_ROWS], block):  # the first rows mostly tell
-        least, greatest = (of.reduce(rows[:, some], axis=0) for of in (np.fmin, np.fmax))
-        some = some[~(least < greatest)]
-    return np.isin(np.arange(block.shape[1]), some) & ~np.isnan(block).all(axis=0)
+    first = block[:_FIRST_ROWS]  # which mostly tell
+    is_one = np.asarray(~(np.fmin.reduce(first, axis=0) < np.fmax.reduce(first, axis=0)))
+    own = block[:, is_one]
+    is_one[is_one] = np.fmin.reduce(own, axis=0) == np.fmax.reduce(own, axis=0)
+    return is_one  # not where both are NaN
 
 
 def _missing(column: Column, missing: int, rows: int) -> list[LocalFinding]:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def run(context: RunContext) -> RunContext:
-    """All rounds that are left; each is on disk before the next begins. Raises RoundFailed."""
+    """All rounds that are left; each is told when it is on disk. Raises RoundFailed."""
     training, state = context.training(), context.state
     if context.folder.event_once("training", "info", sentence := settings_of(context.run)):
         log.info(sentence)

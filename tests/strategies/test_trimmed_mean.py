@@ -8,7 +8,9 @@ from scipy.stats import trim_mean
 
 from calyx.config.section import parse
 from calyx.errors import ConfigError
+from strategies import robust
 from strategies.algorithm import GroupUpdate
+from strategies.median import Median
 from strategies.trimmed_mean import TrimmedMean, TrimmedMeanServer, count_trimmed
 
 
@@ -59,3 +61,18 @@ def test_groups_of_which_none_would_be_left_are_refused():
 def test_half_is_too_large_a_share():
     with pytest.raises(ConfigError, match=r"strategy\.server\.beta is 0\.5"):
         parse(TrimmedMeanServer, {"beta": 0.5}, "strategy.server")
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (7,), (3, 5)])
+@pytest.mark.parametrize("kind", [TrimmedMean, Median])
+def test_blocks_of_coordinates_give_the_bytes_of_all_at_once(kind, shape, monkeypatch):
+    """Oracle: NumPy's sort and median of a stack of whole tensors."""
+    monkeypatch.setattr(robust, "_BLOCK", 2)
+    rng = np.random.default_rng(3)
+    means = [np.asarray(rng.standard_normal(shape)) for _ in range(20)]
+    trimmed = np.sort(means, axis=0)[2:18].mean(axis=0)
+    oracle = trimmed if kind is TrimmedMean else np.median(means, axis=0)
+    algorithm = kind(TrimmedMeanServer(beta=0.1))
+    combined = algorithm.combine([GroupUpdate({"w": mean}, 1) for mean in means])
+    assert combined["w"].tobytes() == np.asarray(oracle).tobytes()
+    assert combined["w"].shape == shape

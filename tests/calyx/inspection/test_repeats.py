@@ -93,12 +93,14 @@ def splitmix(total, bits):
     return total ^ total >> 31
 
 
+@pytest.mark.parametrize("few", [0, 12])
 @pytest.mark.parametrize("at_once", [1, 7, 10**6])
-def test_a_hash_is_splitmix64_over_cells_and_label_however_many_columns_are_read_at_once(
-    monkeypatch, at_once
+def test_a_hash_is_splitmix64_over_cells_and_label_however_many_cells_are_read_at_once(
+    monkeypatch, at_once, few
 ):
     """Sites keep digests of hashes on disk: another hash would call their rows changed."""
     monkeypatch.setattr(row_hashes, "_CELLS_AT_ONCE", at_once)
+    monkeypatch.setattr(row_hashes, "_FEW", few)
     x = np.array([[1.5, -0.0, np.nan], [2.0, 0.0, 1e300]])
     expected = []
     for row, label in zip(x, (0, 1), strict=True):

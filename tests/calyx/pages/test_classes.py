@@ -127,11 +127,11 @@ def test_runs_of_older_code_and_damaged_matrices_have_no_figures_of_classes(tmp_
 @pytest.mark.parametrize(
     ("models", "whose"),
     [
-        ("common", "The model on all clients&#39; test rows."),
+        ("common", "The model on everybody&#39;s test rows."),
         ("own", "The clients&#39; own models, each on its own test rows."),
         (
             "both",
-            "The common model on all clients&#39; test rows, and not the clients&#39; own ones.",
+            "The common model on everybody&#39;s test rows, and not the clients&#39; own ones.",
         ),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from calyx.composing.compose import compose, resolve
 from calyx.errors import ConfigError
 from calyx.files.plain import read_lines
+from calyx.run.folder import RunFolder
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
 
@@ -111,8 +112,9 @@ def test_a_census_is_of_the_same_clients_each_time_and_is_said(run):
     assert len(set(map(frozenset, asked.values()))) == 1
     (event,) = [e for e in read_lines(folder / "events.jsonl") if e["event"] == "census"]
     assert "the same 2 of 5 clients" in event["message"]
-    on = json.loads((folder / "summary.json").read_text())["tested_on"]
-    assert (on["clients"], on["asked"]) == (2, 2)
+    summary = RunFolder(folder).read_summary()
+    assert summary.testers == "2 of 5 clients'"
+    assert RunFolder(run()).read_summary().testers == "everybody's"
 
 
 def test_an_encrypted_run_whose_sums_are_too_small_for_everybody_is_the_plain_one(run):

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from calyx.simulation.workers import WorkerPool
 from calyx.vector.quantise import signed
 from calyx.wire import messages as wire
 from client import reply
+from client.rows.data import forget
 from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import Exchange
 from server.exchange.plain_sums import Added, collect_plain
@@ -30,15 +33,16 @@ def federation():
     return Federation(*SMALL, "privacy.bits=24")
 
 
-def collect(federation, grid, groups, kind="train"):
+def collect(federation, grid, groups, deadline_s=60.0):
     """The sums of a first round, over this grid."""
-    setting = federation.setting
-    exchange = Exchange(kind, 1, groups, is_validated=kind == "train")
+    setting, kind = federation.setting, "train"
+    exchange = Exchange(kind, 1, groups, is_validated=True)
     inquiry = Inquiry(setting.contents, setting.run.privacy, setting.terms, exchange.is_validated)
     segments = exchange.question.segments(inquiry)
     order = CohortGrid(federation.over(grid), exchange)._write_order(federation.template)
     content = wire.order_content(federation.template, order)
-    return collect_plain(federation.over(grid).clients.channel, exchange, content, segments)
+    channel = replace(federation.over(grid).clients.channel, deadline_s=deadline_s)
+    return collect_plain(channel, exchange, content, segments)
 
 
 def comparable(sums):
@@ -113,6 +117,27 @@ def test_clients_of_a_worker_that_dies_are_asked_again_and_one_that_kills_two_fa
     assert deaths == [(names[1], "its worker process died (signal 9)")] * 2
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_client_that_takes_all_the_time_is_late_and_holds_up_nobody(
+    federation, monkeypatch, workers
+):
+    """By sums and by messages; on machines of their own the others would not have waited for it."""
+    names = list(federation.nodes)
+    contribute = reply.contribute
+
+    def hang(assignments, answers):
+        if assignments[0].site.name == names[1]:
+            time.sleep(600)
+        return contribute(assignments, answers)
+
+    monkeypatch.setattr(reply, "contribute", hang)
+    with WorkerPool(workers) as pool:
+        grid = grid_of(federation, pool)
+        for one in (grid, Tap(grid)):
+            sums = collect(federation, one, (tuple(names),), deadline_s=4.0)
+            assert sums.dropped == {names[1]: "no reply before the deadline"}
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_trainings_together_sum_to_almost_the_same(federation, workers, monkeypatch):
     """But for a step a client, of a coordinate that rounds otherwise; who fails is in neither sum."""
@@ -147,6 +172,25 @@ def test_trainings_together_sum_to_almost_the_same(federation, workers, monkeypa
         weights = apart[1:-100]  # the loss and counts are exact sums of other outputs
         assert np.abs(weights).max() <= 3
         assert np.count_nonzero(weights) < len(weights) / 100
+
+
+def test_trainings_together_that_fail_are_done_one_by_one(federation, monkeypatch):
+    """And what clients said when they read their rows is not lost."""
+    monkeypatch.setattr(reply, "learn_together", lambda clients, alone: 1 / 0)
+    names, ends = tuple(federation.nodes), []
+    for is_together in (False, True):
+        forget()
+        noted = {}
+        onlooker = Silent()
+        onlooker.on_answer = lambda client, account, noted=noted: noted.update(
+            {client: [note.kind for note in account.notes]}
+        )
+        grid = grid_of(federation, WorkerPool(0), onlooker)
+        if is_together:
+            grid.compute_together()
+        ends.append((comparable(collect(federation, grid, (names,))), noted))
+    assert ends[0] == ends[1]
+    assert all("data" in kinds for kinds in noted.values())
 
 
 @pytest.mark.parametrize("total", [np.zeros(3, np.uint32), None])
