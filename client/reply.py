@@ -10,6 +10,7 @@ from typing import TypeVar
 from flwr.app import Context, Message
 
 from calyx.errors import ConfigError
+from calyx.machine.spans import span
 from calyx.questions.question import Question
 from calyx.secagg.refusals import Refusal
 from calyx.vector.quantise import Residues
@@ -40,7 +41,8 @@ def reply_to(message: Message, context: Context, question: Question) -> Message:
         if assignment.opening is None:
             content = wire.vector_content(vector, assignment.fixed)
         else:
-            content = secure_mod.advertise(assignment.opening, vector)
+            with span("encrypt"):
+                content = secure_mod.advertise(assignment.opening, vector)
         return Message(content, reply_to=message)
 
     return _guard(message, context, reply)

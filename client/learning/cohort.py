@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
+from calyx.machine.spans import span
 from calyx.model.evaluation import evaluation_of
 from calyx.model.makeup import Makeup
 from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
@@ -72,7 +73,8 @@ def learn_together(
     size = max(1, _CACHE_BYTES // sum(array.nbytes for array in model.weights.values()))
     for first in range(0, len(order), size):
         chunk = order[first : first + size]
-        done = train_together(stack, [people[i] for i in chunk])
+        with span("train"):
+            done = train_together(stack, [people[i] for i in chunk])
         for i, (trained, arrays) in zip(chunk, done, strict=True):
             local: Weights = dict(zip(model.weights, arrays, strict=True))
             with alone[i]():
