@@ -217,6 +217,11 @@ def check_cv(
         return
     if clients < 3 or privacy.groups == "all":
         raise ConfigError("cv.k=clients needs three clients at least, and groups of several.")
+    if clients > MAX_GROUP * privacy.groups:
+        raise ConfigError(
+            f"cv.k=clients would train {clients} models, one without each client, and every client judges "
+            f"its own among all of them: it is for {MAX_GROUP * privacy.groups} clients at most; use cv.k=5."
+        )
     try:
         check_sizes(privacy, clients - 1, cohort_size, roster)
     except ConfigError as error:

@@ -15,6 +15,7 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.seeding import rng
 from server.config import read_run
 from server.sampling import (
+    check_cv,
     check_replies,
     check_sizes,
     check_whole,
@@ -174,6 +175,13 @@ def test_a_census_is_drawn_once_with_equally_many_of_each_group():
     for size in (5, 15):
         with pytest.raises(ConfigError, match=f"census_size={size} cannot take equally many"):
             draw_census(dealt, size, seed=1)
+
+
+def test_a_model_for_each_client_left_out_is_refused_of_more_than_one_message_should_carry():
+    plain = privacy(name="none", groups=2)
+    check_cv("clients", plain, 1024, 100, 1024)
+    with pytest.raises(ConfigError, match="would train 1025 models"):
+        check_cv("clients", plain, 1025, 100, 1025)
 
 
 def test_sites_are_asked_all_at_once_or_not_at_all():
