@@ -14,6 +14,7 @@ from threading import Lock, Thread
 from types import TracebackType
 
 from calyx.files.plain import append_lines, sync_lines
+from calyx.machine.spans import span
 from calyx.run.folder import RunFolder
 from calyx.run.json_rows import as_json
 from calyx.run.rows import RoundRow
@@ -113,7 +114,7 @@ class RoundLog:
     def _write(self, state: RunState) -> None:
         started = time.monotonic()
         try:
-            with _AT_WORK:
+            with _AT_WORK, span("write"):
                 save(self._folder.checkpoints, state, self._keep)
                 sync_lines(self._folder.events)
                 rows = [row for row in state.untold if row.round > self._durable]

@@ -68,7 +68,10 @@ class Algorithm(Generic[Server]):
         return self.step(weights, mean.update, state)
 
     def step(self, weights: Weights, update: Update, state: State) -> tuple[Weights, State]:
-        """The next global weights and state; by default the weights plus the update."""
+        """The next global weights and state; by default the weights plus the update.
+
+        New arrays: those of `weights` and `state` are written to disk meanwhile, and can only be read.
+        """
         return apply_update(weights, update), state
 
 

@@ -9,7 +9,7 @@ Shapes: D elements.
 """
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from calyx.vector.quantise import Residues
 T = TypeVar("T")
 MAX_ELEMENTS = 2**30  # GCM's limit of a key stream is 2^36 bytes; we stay far below
 _CHUNK_BYTES = 2**17  # a chunk of vector, of zeros and of stream fit the second-level cache
+_TOGETHER_BYTES = 2**26  # of vectors that are masked at once
 _ZEROS = bytes(_CHUNK_BYTES)
 # The same stream twice; GCM computes a hash besides, and has wider instructions where there are such.
 MODES: tuple[modes.CTR | modes.GCM, ...] = (modes.CTR(bytes(15) + b"\x02"), modes.GCM(bytes(12)))
@@ -89,8 +90,7 @@ def run_together(runs: Sequence[Generator[Masking, Residues, T]]) -> list[T]:
             wanted[i] = next(run)
         except StopIteration as end:
             ends[i] = end.value
-    for like in {_shape(one) for one in wanted.values()}:
-        alike = [i for i, one in wanted.items() if _shape(one) == like]
+    for alike in _batches(wanted):
         try:
             masked = _mask_together([wanted[i] for i in alike])
         except Exception as error:  # noqa: BLE001 - each client ends by it in its own way
@@ -98,6 +98,15 @@ def run_together(runs: Sequence[Generator[Masking, Residues, T]]) -> list[T]:
         else:
             ends |= {i: _end(partial(runs[i].send, masked[k])) for k, i in enumerate(alike)}
     return [ends[i] for i in range(len(runs))]
+
+
+def _batches(wanted: Mapping[int, Masking]) -> Iterator[list[int]]:
+    """Which are masked at once: vectors of one shape, so many as do not take up much memory."""
+    for length, bits in {_shape(one) for one in wanted.values()}:
+        alike = [i for i, one in wanted.items() if _shape(one) == (length, bits)]
+        most = max(1, _TOGETHER_BYTES // max(1, 4 * length))
+        for start in range(0, len(alike), most):
+            yield alike[start : start + most]
 
 
 def _end(resume: Callable[[], Masking]) -> Any:  # noqa: ANN401 - what the run returns

@@ -6,10 +6,11 @@ asked, and stays there. The engine knows no algorithm: what answers is a Flower 
 
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib import import_module
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from calyx.config.section import Section
 from calyx.flower.messages import as_task, rebuild_message
 from calyx.flower.nodes import NumberedNodes
 from calyx.questions.registry import questions
+from calyx.secagg.masking import Masking, run_together
 from calyx.simulation.identities import Identities
 from calyx.simulation.workers import Done, Failed, attempt, find_parcel, mark, tell
 from calyx.vector.quantise import FixedPoint, Residues
@@ -28,11 +30,14 @@ from calyx.wire import messages as wire
 from client import journal
 from client.config import node_config
 from client.context import LivingContext
+from client.gate.secure_mod import on_stage_in_steps
 from client.reply import bare_vector
 
 RUN_ID = 1
 APP = "client.app:app"  # ours
 CLIENTS, ORDER = "clients", "order"  # places of a worker's parcels
+MASK_STAGE = 2
+_TOGETHER = 64  # clients that are masked at once: each pair has a cipher of its own meanwhile
 _SHOW_S = 0.05  # between two times that a display hears how far a sum is
 _TELL_S = 0.02  # between two times that answers are handed over, which costs both processes
 
@@ -121,6 +126,10 @@ def answer_messages(asked: Sequence[Asked], deadline: float | None) -> list[tupl
     It stops at the `deadline`, by the monotonic clock; who is left then is not among them.
     """
     clients: Clients = find_parcel(CLIENTS)
+    if clients.app == APP and all(
+        one.metadata.message_type == wire.STAGE_TYPES[MASK_STAGE] for one in asked
+    ):
+        return _mask_together(clients, asked, deadline)
     attempts: list[tuple[int, Attempt]] = []
     told = time.monotonic()
     for position, one in enumerate(asked):
@@ -136,15 +145,55 @@ def answer_messages(asked: Sequence[Asked], deadline: float | None) -> list[tupl
 
 
 def _answer(clients: Clients, asked: Asked) -> Answer:
-    content: Content = find_parcel(ORDER) if asked.content is None else asked.content
-    records = content.shared if clients.app == APP else content.unpack()
-    message, node = rebuild_message(asked.metadata, records), asked.metadata.dst_node_id
-    as_task(RUN_ID, node)
-    started, context = time.monotonic(), clients.context_of(node, asked.state)
+    message, context = _open(clients, asked)
+    started = time.monotonic()
     with journal.collect_notes() as notes:
         reply = _load(clients.app)(message, context)
     account = Account(tuple(notes), time.monotonic() - started)
     return Answer(reply, account, context.state or None, bool(context.kept))
+
+
+def _open(clients: Clients, asked: Asked) -> tuple[Message, LivingContext]:
+    content: Content = find_parcel(ORDER) if asked.content is None else asked.content
+    records = content.shared if clients.app == APP else content.unpack()
+    message, node = rebuild_message(asked.metadata, records), asked.metadata.dst_node_id
+    as_task(RUN_ID, node)
+    return message, clients.context_of(node, asked.state)
+
+
+def _mask_together(
+    clients: Clients, asked: Sequence[Asked], deadline: float | None
+) -> list[tuple[int, Attempt]]:
+    """`answer_messages` where our own app is to mask: what two clients add and take off is made once."""
+    attempts: list[tuple[int, Attempt]] = []
+    for start in range(0, len(asked), _TOGETHER):
+        if deadline is not None and time.monotonic() >= deadline:
+            break
+        mark(start)
+        some = asked[start : start + _TOGETHER]
+        came = attempt(run_together, [_mask_in_steps(clients, one) for one in some])
+        ends = map(Done, came.value) if isinstance(came, Done) else repeat(came, len(some))
+        attempts += enumerate(ends, start)
+    return attempts
+
+
+def _mask_in_steps(clients: Clients, asked: Asked) -> Generator[Masking, Residues, Answer]:
+    """One client's answer; its notes and seconds are those of its own steps."""
+    message, context = _open(clients, asked)
+    steps = on_stage_in_steps(message, context, MASK_STAGE)
+    notes: list[journal.Note] = []
+    seconds, masked = 0.0, None
+    while True:
+        started = time.monotonic()
+        as_task(RUN_ID, asked.metadata.dst_node_id)
+        with journal.collect_notes() as more:
+            try:
+                wanted = next(steps) if masked is None else steps.send(masked)
+            except StopIteration as end:
+                account = Account((*notes, *more), seconds + time.monotonic() - started)
+                return Answer(end.value, account, context.state or None, bool(context.kept))
+        notes, seconds = [*notes, *more], seconds + time.monotonic() - started
+        masked = yield wanted
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ client after another.
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 
 from calyx.flower.messages import as_task
 from calyx.machine.hardware import resolve
@@ -23,13 +24,12 @@ from calyx.simulation.clients import (
     RUN_ID,
     Account,
     Clients,
-    Content,
     Part,
     add_vectors,
 )
 from calyx.simulation.planning import Plan
 from calyx.simulation.workers import find_parcel
-from calyx.vector.quantise import FixedPoint, Residues
+from calyx.vector.quantise import FixedPoint
 from calyx.wire import messages as wire
 from client.config import node_config, read_site
 from client.learning.cohort import find_obstacle
@@ -72,33 +72,25 @@ def add_vectors_together(
     if question.answer != "learn" or (deadline is not None and started >= deadline):
         return add_vectors(nodes, message_type, fixed, deadline)
     clients: Clients = find_parcel(CLIENTS)
-    content: Content = find_parcel(ORDER)
+    content: RecordDict = find_parcel(ORDER)
     as_task(RUN_ID, nodes[0])
-    asked = [(Message(content.shared, n, message_type), clients.context_of(n, None)) for n in nodes]
+    asked = [(Message(content, n, message_type), clients.context_of(n, None)) for n in nodes]
+    part, total, notes = Part(fixed.mask), None, {}
     try:
-        came = bare_vectors(asked, question)
-    except Exception:
+        for place, one, written in bare_vectors(asked, question):
+            notes[nodes[place]] = written
+            if isinstance(one, Message):
+                part.failures[nodes[place]] = wire.failure_reason(one)
+            elif total is None:
+                total = one.copy()
+            else:
+                # In place: uint32 wraps by itself, and the mask at the end does the rest.
+                np.add(total, one, out=total)
+    except Exception:  # whatever it was, each client says it for itself
         log.debug("trainings together have failed", exc_info=True)
         return add_vectors(nodes, message_type, fixed, deadline)
-    vectors = [vector for vector, _ in came if isinstance(vector, np.ndarray)]
+    if total is not None:
+        np.bitwise_and(total, np.uint32(fixed.mask), out=total)
     seconds = (time.monotonic() - started) / len(nodes)
-    return Part(
-        fixed.mask,
-        total=_sum(vectors, fixed) if vectors else None,
-        accounts={
-            n: Account(tuple(notes), seconds) for n, (_, notes) in zip(nodes, came, strict=True)
-        },
-        failures={
-            n: wire.failure_reason(one)
-            for n, (one, _) in zip(nodes, came, strict=True)
-            if isinstance(one, Message)
-        },
-    )
-
-
-def _sum(vectors: Sequence[Residues], fixed: FixedPoint) -> Residues:
-    """In the first one's place: uint32 wraps by itself, and the mask at the end does the rest."""
-    total = vectors[0]
-    for vector in vectors[1:]:
-        np.add(total, vector, out=total)
-    return np.bitwise_and(total, np.uint32(fixed.mask), out=total)
+    accounts = {node: Account(tuple(notes[node]), seconds) for node in nodes}
+    return replace(part, total=total, accounts=accounts)

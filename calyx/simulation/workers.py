@@ -14,12 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from calyx.machine import spans
 from calyx.simulation.line import Lanes, Line
+from calyx.simulation.log_records import keep_records
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +83,15 @@ class Told:
     """What a job says of itself while it runs."""
 
     value: Any
+
+
+@dataclass(frozen=True)
+class _Came:
+    """What a worker sends home at once."""
+
+    result: Result | Told
+    records: list[logging.LogRecord] = field(default_factory=list)  # what was logged
+    pieces: list[spans.Piece] = field(default_factory=list)  # where its time went
 
 
 OnTold = Callable[[int, Any], None]  # index of the job, what it says
@@ -168,7 +179,8 @@ class WorkerPool:
             if not running:
                 return
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready = wait([self._workers[number].line.connection for number in running], left)
+            with spans.span("idle"):
+                ready = wait([self._workers[n].line.connection for n in running], left)
             if not ready:
                 self._expire(running, on_result)
                 for index in (*loose, *(i for queue in queues for i in queue)):
@@ -200,14 +212,15 @@ class WorkerPool:
     def _collect(self, number: int) -> Result | Told:
         worker = self._workers[number]
         try:
-            result, records = worker.receive()
+            came = worker.receive()
         except (EOFError, OSError):
             reason, (at, _) = worker.cause_of_death(), worker.mark.read()
             self._replace(number)
             return Died(f"its worker process died ({reason})", at)
-        for record in records:
+        for record in came.records:
             logging.getLogger(record.name).handle(record)
-        return result
+        spans.add(f"worker {number + 1}", came.pieces)
+        return came.result
 
     def _expire(self, running: dict[int, int], on_result: OnResult) -> None:
         for number, index in running.items():
@@ -253,18 +266,20 @@ class _Worker:
         """Hand over a job; a worker that is already dead is found out when its result is read."""
         self.mark.write(-1)
         try:
-            for parcel in job.parcels:
-                if self._parcels.get(parcel.place) is not parcel:
-                    self.line.send(parcel)
-                    self._parcels[parcel.place] = parcel
-            self.line.send(replace(job, parcels=()))
+            with spans.span("move"):
+                for parcel in job.parcels:
+                    if self._parcels.get(parcel.place) is not parcel:
+                        self.line.send(parcel)
+                        self._parcels[parcel.place] = parcel
+                self.line.send(replace(job, parcels=()))
         except OSError:
             log.debug("the worker %s is gone", self.process.pid)
 
-    def receive(self) -> tuple[Result | Told, list[logging.LogRecord]]:
+    def receive(self) -> _Came:
         """The job's result, or what it tells, and what was logged. Raises EOFError if it died."""
-        result, records = self.line.receive()
-        return result, records
+        with spans.span("move"):
+            came: _Came = self.line.receive()
+        return came
 
     def cause_of_death(self) -> str:
         """How the process ended, in two words."""
@@ -287,22 +302,27 @@ def _serve(connection: Connection, lanes: Lanes, place: _Mark) -> None:
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C goes to the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    records = _keep_records()
+    records = keep_records()
     line = Line(connection, lanes.up, lanes.down)
-    _telling.set(lambda value: line.send((Told(value), [])))
+    _telling.set(lambda value: line.send(_Came(Told(value))))
     _marking.set(place.write)
     parcels: dict[str, Any] = {}
     _parcels.set(parcels)
+    spans.restart()
     while True:
         try:
-            job = line.receive()
+            with spans.span("idle"):
+                connection.poll(None)
+            with spans.span("move"):
+                job = line.receive()
         except EOFError:
             return
         if isinstance(job, Parcel):
             parcels[job.place] = job.value
             continue
         result = attempt(job.function, *job.arguments)
-        line.send((result, list(records)))
+        with spans.span("move"):
+            line.send(_Came(result, list(records), spans.take()))
         records.clear()
 
 
@@ -321,19 +341,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
-
-
-def _keep_records() -> list[logging.LogRecord]:
-    """Send log records home with the next result, instead of into the terminal's display."""
-    records: list[logging.LogRecord] = []
-
-    class Keep(logging.Handler):
-        """Keeps what the parent will show."""
-
-        def emit(self, record: logging.LogRecord) -> None:
-            """Keep the record with its text made, since a traceback cannot be pickled."""
-            record.msg, record.args, record.exc_info = self.format(record), None, None
-            records.append(record)
-
-    logging.getLogger().handlers[:] = [Keep()]
-    return records

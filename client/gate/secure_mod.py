@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from flwr.app import Context, Message, RecordDict
 
 from calyx.errors import WireError
+from calyx.machine.spans import span
 from calyx.privacy.section import PrivacyConfig
 from calyx.questions.registry import question_of
 from calyx.questions.segments import Segments, rules_of
@@ -162,7 +163,8 @@ def on_stage(message: Message, context: Context, stage: int | None) -> Message:
 
     None asks for no stage, but to erase the shares of the open context and to sign that they are gone.
     """
-    (reply,) = run_together([on_stage_in_steps(message, context, stage)])
+    with span("encrypt"):
+        (reply,) = run_together([on_stage_in_steps(message, context, stage)])
     return reply
 
 
