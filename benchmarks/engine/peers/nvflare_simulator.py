@@ -43,7 +43,7 @@ def serve(source: str, moments: str) -> None:
         train(model, x[own.train], y[own.train], order, work.setting.batch_size)
         flare.send(
             flare.FLModel(
-                params={name: value.numpy() for name, value in model.state_dict().items()},
+                params={name: value.clone() for name, value in model.state_dict().items()},
                 metrics={"accuracy": accuracy, "loss": loss},
                 meta={"NUM_STEPS_CURRENT_ROUND": len(own.train)},
             )
@@ -57,10 +57,15 @@ def run(source: str) -> Outcome:
 
     work = read_workload(Path(source))
     with tempfile.TemporaryDirectory() as folder:
-        moments = Path(folder) / "moments"
+        moments, first = Path(folder) / "moments", Path(folder) / "first.pt"
+        torch.save(load_model(work.setting.model, work.initial).state_dict(), first)
         recipe = FedAvgRecipe(
             name="workload",
-            model=load_model(work.setting.model, work.initial),
+            model={
+                "class_path": "benchmarks.engine.workload.make_model",
+                "args": {"kind": work.setting.model},
+            },
+            initial_ckpt=str(first),
             min_clients=work.setting.cohort_size,
             num_rounds=work.setting.rounds,
             train_script=__file__,
