@@ -3,13 +3,14 @@
 Nothing of this client leaves it outside the vector of that message, and a failure leaves as one code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
 from flwr.app import Context, Message
 
 from calyx.errors import ConfigError
+from calyx.machine.spans import span
 from calyx.questions.question import Question
 from calyx.secagg.refusals import Refusal
 from calyx.vector.quantise import Residues
@@ -40,7 +41,8 @@ def reply_to(message: Message, context: Context, question: Question) -> Message:
         if assignment.opening is None:
             content = wire.vector_content(vector, assignment.fixed)
         else:
-            content = secure_mod.advertise(assignment.opening, vector)
+            with span("encrypt"):
+                content = secure_mod.advertise(assignment.opening, vector)
         return Message(content, reply_to=message)
 
     return _guard(message, context, reply)
@@ -60,29 +62,30 @@ def bare_vector(message: Message, context: Context, question: Question) -> Resid
 
 
 def bare_vectors(
-    asked: Sequence[tuple[Message, Context]], question: Question
-) -> list[tuple[Residues | Message, list[journal.Note]]]:
-    """`bare_vector` of simulated clients of one training, computed together, and what each wrote down.
+    asked: Sequence[tuple[Message, Context]],
+    question: Question,
+    notes: Sequence[list[journal.Note]],
+) -> Iterator[tuple[int, Residues | Message]]:
+    """`bare_vector` of simulated clients of one training, computed together, each with its place.
 
-    Raises whatever is raised for all of them: then each may be asked alone.
+    What each of them writes down goes behind its `notes`. Raises whatever is raised for all of them:
+    then each may be asked alone.
     """
-    notes: list[list[journal.Note]] = [[] for _ in asked]
-    came: dict[int, Residues | Message] = {}
     clients: dict[int, Client] = {}
     for i, (message, context) in enumerate(asked):
         with journal.collect_notes(notes[i]):
             one = _guard(message, context, partial(_let_in, message, context, question))
         if isinstance(one, Message):
-            came[i] = one
+            yield i, one
         else:
             clients[i] = one
-    answers = learn_together(
-        list(clients.values()), [partial(journal.collect_notes, notes[i]) for i in clients]
-    )
-    for (i, client), answer in zip(clients.items(), answers, strict=True):
+    places = list(clients)
+    alone = [partial(journal.collect_notes, notes[i]) for i in places]
+    for number, answer in learn_together(list(clients.values()), alone):
+        i = places[number]
         with journal.collect_notes(notes[i]):
-            came[i] = _guard(*asked[i], partial(_encode, client.assignment, answer))
-    return [(came[i], notes[i]) for i in range(len(asked))]
+            vector = _guard(*asked[i], partial(_encode, clients[i].assignment, answer))
+        yield i, vector
 
 
 def _let_in(message: Message, context: Context, question: Question, site: Site) -> Client:

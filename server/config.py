@@ -100,6 +100,7 @@ class RunConfig:
     keep_checkpoints: PositiveInt  # the last K are kept; short rounds of a simulation may share one
     tensorboard: bool  # write events of TensorBoard into the run folder when the run ends
     mlflow: bool  # and a run of MLflow's
+    profile: bool  # record where each round's time goes, in simulation: profile.jsonl
     baselines: bool | None  # train them too; null lets `calyx simulate` decide: not in a sweep
     stopping: Stopping
     phases: tuple[str, ...]  # what a run consists of, in order

@@ -18,6 +18,7 @@ import numpy as np
 from flwr.app import Message
 
 from calyx.errors import RoundFailed
+from calyx.machine.spans import begin_round, span
 from calyx.model.metrics import PERSONAL
 from calyx.model.weights import Weights
 from calyx.run.rows import RoundRow, round_line
@@ -106,6 +107,7 @@ def run_rounds(federation: Training, state: RunState) -> tuple[RunState, str]:
                 rounds.drain()
             elif not isinstance(step, Validate):
                 rounds.keep(state)
+    begin_round(0)
     return state, step.reason
 
 
@@ -115,6 +117,7 @@ def _train(federation: Training, rounds: RoundLog, state: RunState, *, validates
     The new round's row is pending. Raises RoundFailed, also if the strategy makes no sound model.
     """
     started, number, run = time.monotonic(), state.round + 1, federation.run
+    begin_round(number)
     # 1. Sample by seed and round alone: a resumed run draws the same cohort.
     cohort = sample_cohort(federation.clients.dealt, run.cohort_size, run.seed, number)
     # 2. Ask each client for one vector; clients keep what is their own of the best round so far.
@@ -152,7 +155,7 @@ def _train(federation: Training, rounds: RoundLog, state: RunState, *, validates
 
 def _aggregate(federation: Training, number: int, replies: Iterable[Message]) -> Weights:
     """The strategy's model of these replies. Raises RoundFailed if it makes none, or one of NaN."""
-    with global_scope(federation.run.seed, "strategy", number):
+    with span("aggregate"), global_scope(federation.run.seed, "strategy", number):
         arrays, _ = federation.strategy.aggregate_train(number, replies)
     if arrays is None:
         raise RoundFailed(f"The strategy made no model of round {number}'s replies")

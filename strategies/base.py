@@ -190,7 +190,7 @@ class AlgorithmStrategy(Strategy):
         means = {k: float(v) for k, v in metrics.items() if not isinstance(v, list)}
         moving = {k: v for k, v in update.items() if k not in self._still}
         mean = Mean(moving, means, min(1.0, share))
-        stepped, self.state = self.algorithm.apply(self._moving, mean, self.state)
+        stepped, self.state = self.algorithm.apply(self._moving, mean, _to_read(self.state))
         weights = apply_update(self._weights, {k: update[k] for k in update.keys() & self._still})
         return records.weights_record(clip_variances(weights | stepped, self._variances)), metrics
 
@@ -241,6 +241,15 @@ class _Change(Mapping[str, NDArray[np.float64]]):
     @override
     def __len__(self) -> int:
         return len(self._names)
+
+
+def _to_read(state: State) -> State:
+    """The same arrays, which cannot be written to: a checkpoint of them may be under way."""
+    views = {p: {k: np.asarray(v).view() for k, v in part.items()} for p, part in state.items()}
+    for arrays in views.values():
+        for view in arrays.values():
+            view.flags.writeable = False
+    return views
 
 
 def _check_groups(algorithm: Algorithm[object], groups: int) -> None:

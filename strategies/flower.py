@@ -215,15 +215,17 @@ class StockStrategy(Strategy):
 
 
 def _pack(value: object) -> tuple[str, Weights] | None:
-    """An attribute as named arrays, if that is what it is made of."""
+    """An attribute as named arrays, if that is what it is made of: copies, which may be written to disk
+    while the strategy goes on with its own.
+    """
     if isinstance(value, ArrayRecord):
         return "record", _number({key: array.numpy() for key, array in value.items()})
     if isinstance(value, Mapping) and value and all(map(_is_array, value.values())):
-        return "dict", _number({str(key): np.asarray(array) for key, array in value.items()})
+        return "dict", _number({str(key): np.array(array) for key, array in value.items()})
     if isinstance(value, list) and value and all(map(_is_array, value)):
-        return "list", {f"{i:06d}": np.asarray(array) for i, array in enumerate(value)}
+        return "list", {f"{i:06d}": np.array(array) for i, array in enumerate(value)}
     if isinstance(value, np.ndarray):
-        return "array", {"": value}
+        return "array", {"": value.copy()}
     return None
 
 

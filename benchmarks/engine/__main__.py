@@ -16,11 +16,13 @@ from rich.console import Console
 
 from benchmarks.engine import figures, machine, table
 from benchmarks.engine.dealing import SETTINGS, deal_workload
+from benchmarks.engine.environments import peer_programs
 from benchmarks.engine.measurement import Run, own_programs, repeat
 from benchmarks.engine.workload import Setting
 
 MINUTES_OF_ALL = 5.0
 MINUTES_OF_FIGURES = 1.5
+MINUTES_WITH_PEERS = 30.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -45,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", default="", help="programs whose name has this, and the plain loop"
     )
+    parser.add_argument("--peers", type=Path, help="a folder for other simulators, to run them too")
     parser.add_argument("--repeats", type=int, default=3, help="of everything, if the time allows")
     parser.add_argument("--minutes", type=float, help="no repetition begins that would end later")
     parser.add_argument("--short", action="store_true", help="a few clients and rounds, for tests")
@@ -68,9 +71,10 @@ def _measure(options: argparse.Namespace) -> dict[str, object]:
     settings = options.settings
     if options.short:
         settings = [replace(s, num_clients=10, cohort_size=5, rounds=3) for s in settings]
-    programs = own_programs()
+    programs = own_programs() + (peer_programs(options.peers.absolute()) if options.peers else [])
     chosen = [p for p in programs[1:] if options.only in p.name]
-    minutes = options.minutes or MINUTES_OF_ALL - MINUTES_OF_FIGURES
+    allowed = MINUTES_WITH_PEERS if options.peers else MINUTES_OF_ALL - MINUTES_OF_FIGURES
+    minutes = options.minutes or allowed
     with tempfile.TemporaryDirectory() as folder:
         works = [deal_workload(setting) for setting in settings]
         runs = []

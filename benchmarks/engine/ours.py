@@ -1,11 +1,10 @@
-"""Calyx on the workload: `calyx simulate` in a process of its own, and when each round ended.
+"""Calyx on the workload: `calyx simulate` in a process of its own, and when each round began.
 
-`python -m benchmarks.engine.ours TIMES WORD…` is `calyx WORD…` that also writes the moments at which the
-program said that a round was done: between two of them is all that a round takes, disk and all.
+`python -m benchmarks.engine.ours TIMES WORD…` is `calyx WORD…` that also writes the moments at which a
+round's cohort was drawn: between two of them is all that a round takes, disk and all.
 """
 
 import json
-import logging
 import os
 import sys
 import tempfile
@@ -15,11 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors.numpy import load_file
 
 from benchmarks.engine.programs import ROOT, start, started, wait_for, watch_memory
 from benchmarks.engine.workload import Outcome, Setting
+
+if TYPE_CHECKING:
+    from server.sampling import Dealt, Groups
 
 LIMIT_S = 600.0
 ENTRY_POINTS = """[calyx.tasks]
@@ -82,8 +85,8 @@ def run(setting: Setting, mode: Mode, folder: Path) -> Outcome:
         words = [*words_of(setting, mode), f"hydra.run.dir={where / 'run'}"]
         start(command(times, words), environment, LIMIT_S)
     moments = json.loads(times.read_text())
-    # The last round ends with an exchange of its own, which the others do not have.
-    seconds = [after - before for before, after in pairwise(moments[:-1])]
+    # The last moment is of the cohort that validates the last model.
+    seconds = [after - before for before, after in pairwise(moments)]
     return Outcome(tuple(seconds), load_file(where / "run" / "model.safetensors"))
 
 
@@ -99,13 +102,13 @@ def peak_megabytes(setting: Setting, mode: Mode, folder: Path) -> int:
 
 
 def seconds_to_round_1(words: Sequence[str], folder: Path) -> float:
-    """From the start of `calyx WORD…` to the line of its first round. Raises Failed."""
+    """From the start of `calyx WORD…` to the end of its first round. Raises Failed."""
     where = Path(tempfile.mkdtemp(dir=folder))
     with tasks_known(where) as environment:
         begun = time.monotonic()
         one = [*words, f"hydra.run.dir={where / 'run'}"]
         start(command(where / "times.json", one), environment, LIMIT_S)
-    return float(json.loads((where / "times.json").read_text())[0]) - begun
+    return float(json.loads((where / "times.json").read_text())[1]) - begun
 
 
 def command(times: Path, words: Sequence[str]) -> list[str]:
@@ -127,30 +130,32 @@ def tasks_known(folder: Path) -> Iterator[dict[str, str]]:
     yield os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
-class _Clock(logging.Handler):
-    """Notes when each round is said to be done."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.moments: list[float] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Note the moment, by the clock that all processes of a machine share."""
-        if hasattr(record, "row"):
-            self.moments.append(time.monotonic())
-
-
 def main(times: str, *words: str) -> int:
     """Run `calyx WORD…`; returns its exit code."""
     from calyx.cli.main import run as run_calyx
 
-    clock = _Clock()
-    logger = logging.getLogger("server")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(clock)
+    moments = _note_rounds()
     code = run_calyx(words)
-    Path(times).write_text(json.dumps(clock.moments))
+    Path(times).write_text(json.dumps([moments[number] for number in sorted(moments)]))
     return code
+
+
+def _note_rounds() -> dict[int, float]:
+    """When the cohort of each round is drawn, from now on, by the clock that all processes share.
+
+    Lines about rounds are no clock: several are written at once, beside the rounds that follow.
+    """
+    from server import sampling
+
+    draw, moments = sampling.sample_cohort, dict[int, float]()
+
+    def sample_cohort(dealt: "Dealt", cohort_size: int | None, seed: int, round: int) -> "Groups":
+        if sys._getframe(1).f_globals["__name__"] == "server.rounds":  # and not in a check of sizes
+            moments.setdefault(round, time.monotonic())
+        return draw(dealt, cohort_size, seed, round)
+
+    sampling.sample_cohort = sample_cohort  # before the server is imported, which looks it up then
+    return moments
 
 
 if __name__ == "__main__":

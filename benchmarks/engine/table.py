@@ -19,7 +19,7 @@ RATIOS = {  # key: (program, what it is compared with)
     "flower_over_calyx": ("Flower on Ray", "Calyx, plain"),
 }
 FIGURES = (  # key, what it is, what it is meant to be
-    ("start_s", "start to the line of round 1, s", "100: ≤ 3, 1,000: ≤ 5, 1,000,000: ≤ 5, default: ≤ 2.5"),
+    ("start_s", "start to the end of round 1, s", "100: ≤ 3, 1,000: ≤ 5, 1,000,000: ≤ 5, default: ≤ 2.5"),
     ("peak_mb", "most memory of all processes, MB", "S1000: ≤ 700"),
     ("noop_s", "a round of 1,000 clients that do nothing, s", "≤ 0.1"),
     ("aggregation_s", "sum of 100 vectors of 10,000,000 elements, s", "≤ 0.15"),

@@ -13,11 +13,9 @@ from calyx.cli.outputs import run_place
 from calyx.cli.stages import Waiting
 from calyx.composing.compose import settle
 from calyx.errors import CalyxError, ConfigError
-from calyx.pages.page import write_report
 from calyx.run.audit import read_audit
 from calyx.run.folder import RunFolder
 from calyx.simulation.planning import plan
-from calyx.simulation.run import simulate
 
 ALWAYS = ("phases=[audit]", "baselines=false")
 
@@ -43,6 +41,9 @@ def run_audit(arguments: Sequence[str]) -> int:
 def _audit(config: dict[str, Any], folder: RunFolder) -> int:
     with Waiting() as waiting:
         checked, stopped = plan(config, progress=waiting.progress), None
+    from calyx.pages.page import write_report
+    from calyx.simulation.run import simulate  # late: a mistake is said without PyTorch
+
     with Display(checked) as display:
         try:
             simulate(checked, folder.path, resume=False, progress=display.progress)

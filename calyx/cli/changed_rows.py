@@ -33,7 +33,7 @@ def find_changed(folder: RunFolder, run: RunConfig, terms: Terms, run_id: str) -
     changed, unknown = dict[str, str](), list[str]()
     for name in (name for name in load_task(run.task).clients if name not in known):
         try:
-            begun = Beginning(folder.path / "clients", run_id, name).read()
+            begun = Beginning(folder.path / "clients", run_id, name, is_synced=False).read()
         except UserError as error:
             changed[name] = f"they cannot be compared: {str(error).rstrip('.')}"
             continue
@@ -78,7 +78,8 @@ def _say_unknown(folder: RunFolder, names: list[str]) -> None:
         "rows-not-compared",
         "warning",
         f"Whether the rows of {join_names(names)} are those that the run began with cannot be known: "
-        f"{folder.path / 'clients'} holds nothing of them, as an older version of Calyx kept none.",
+        f"{folder.path / 'clients'} holds nothing of them: an older version of Calyx kept "
+        "none, and a loss of power takes what was just written.",
     )
 
 

@@ -43,6 +43,7 @@ MAY_CHANGE = (
     "baselines",
     "tensorboard",
     "mlflow",
+    "profile",
     "deadline_s",
     "retries",
     "keep_checkpoints",

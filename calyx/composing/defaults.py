@@ -69,11 +69,13 @@ def _settle_sums(filled: dict[str, Any], clients: _Clients) -> None:
     if privacy.get("n_max", 0) is None:
         asked = clients.cohort if clients.is_simulated else clients.roster
         privacy["n_max"] = room_of_sums(asked, privacy.get("groups"))
-    if privacy.get("sampling", 0) is None:
-        privacy["sampling"] = _sampling(privacy, clients)
     client: Any = filled.get("client")
     policy: Any = client.get("policy") if isinstance(client, dict) else None
-    if isinstance(policy, dict) and policy.get("sampling", 0) is None:
+    believed = policy.get("sampling") if isinstance(policy, dict) else None
+    if privacy.get("sampling", 0) is None:
+        by_hand = believed == "adversarial"  # as clients would refuse anything else
+        privacy["sampling"] = believed if by_hand else _sampling(privacy, clients)
+    if isinstance(policy, dict) and believed is None:
         filled["client"] = client | {"policy": policy | {"sampling": privacy.get("sampling")}}
 
 

@@ -118,13 +118,20 @@ def write_synced(path: Path, data: bytes, mode: int = 0o666, *, is_secret: bool 
     `mode` are its rights, less the umask; those of a secret are never wider, not even for a moment.
     Raises OSError, also where anything of that name is there: a link is not followed.
     """
+    _write_new(path, data, mode, is_secret=is_secret)
+
+
+def _write_new(
+    path: Path, data: bytes, mode: int, *, is_secret: bool = False, is_synced: bool = True
+) -> None:
     descriptor = os.open(path, _NEW, mode)
     with name_in_errors(path), os.fdopen(descriptor, "wb") as file:
         if is_secret and stat.S_IMODE(os.fstat(descriptor).st_mode) & ~mode:
             raise OSError(0, "this disk keeps no file modes, so that others could read it")
         file.write(data)
         file.flush()
-        os.fsync(descriptor)
+        if is_synced:
+            os.fsync(descriptor)
 
 
 def beside(path: Path) -> Path:
@@ -132,20 +139,22 @@ def beside(path: Path) -> Path:
     return path.with_name(f".calyx-{os.urandom(8).hex()}.part")
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
+def write_atomically(path: Path, data: bytes, mode: int = 0o666, *, is_synced: bool = True) -> None:
     """Replace `path` by `data`, whole or not at all; `mode` are its rights, less the umask.
 
-    What is there under that name is replaced itself: a link is not followed. Raises OSError.
+    What is not synced survives a kill; a loss of power soon after may leave an empty file, or none. What
+    is there under that name is replaced itself: a link is not followed. Raises OSError.
     """
     part = beside(path)
     try:
         with name_in_errors(path):
-            write_synced(part, data, mode)
+            _write_new(part, data, mode, is_synced=is_synced)
             part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if is_synced:
+        sync_folder(path.parent)
 
 
 @contextmanager

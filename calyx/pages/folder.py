@@ -18,6 +18,7 @@ from calyx.pages.configured import Settings
 from calyx.run.audit import Audit, read_audit
 from calyx.run.folder import RunFolder
 from calyx.run.json_rows import damage_of, parse_row, read_rows, reason_of
+from calyx.run.profile import ProfileRow
 from calyx.run.rows import ClientRow, Event, RoundRow
 from calyx.run.summary import Summary
 
@@ -48,6 +49,7 @@ class Run:
     summary: Summary | None
     metric: str = "accuracy"  # in words; what models of the task are compared by
     audit: Audit | None = None
+    profile: tuple[ProfileRow, ...] = ()  # empty where the run was not profiled
 
     @property
     def has_training(self) -> bool:
@@ -84,6 +86,7 @@ def read_run(path: Path) -> Run:
         summary=summary,
         metric="R²" if any("val_r2" in row.figures for row in rounds.values()) else "accuracy",
         audit=read_audit(path / "audit.json") if (path / "audit.json").is_file() else None,
+        profile=tuple(read_rows(path / "profile.jsonl", ProfileRow)),
     )
 
 

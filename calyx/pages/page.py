@@ -23,6 +23,7 @@ from calyx.pages.folder import Run, read_run
 from calyx.pages.folds import folds
 from calyx.pages.key_figures import key_figures
 from calyx.pages.scales import bytes_text, pick, score_text, seconds_text, shorten
+from calyx.pages.timeline import time_section
 from calyx.words.digits import in_column, number_text, percent_text, spread_of
 from server.attendance import sentences
 
@@ -64,6 +65,7 @@ def render(run: Run) -> bytes:
         style=Markup(resource("page.css")),  # noqa: S704 - our own file
         head=_head(run),
         data=_data(run),
+        times=time_section(run.profile),
         status=_status(run),
         absentees=_absentees(run),
         verdict=conclusions.verdict,

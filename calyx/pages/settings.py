@@ -8,7 +8,7 @@ from calyx.pages.folder import Run
 from calyx.pages.ranking.standings import Settings
 
 # What a run should not depend on: it names a setting only where runs of one seed differ in nothing else.
-_QUIET = ("baselines", "tensorboard", "mlflow", "hardware", "client", "engine")
+_QUIET = ("baselines", "tensorboard", "mlflow", "profile", "hardware", "client", "engine")
 # Settings that follow from another one where nobody has written them.
 _FOLLOWS = {
     "stopping.monitor": "strategy.name",

@@ -60,6 +60,7 @@ class RunFolder:
         self.tensorboard = path / "tensorboard"
         self.mlflow = path / "mlflow.json"
         self.left_out = path / "left-out.json"
+        self.profile = path / "profile.jsonl"
 
     def is_own(self, name: str) -> bool:
         """Whether a run writes a file or a folder of this name, in its folder."""

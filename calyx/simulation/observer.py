@@ -6,6 +6,7 @@ It influences nothing and does not exist in deployment: the protocol shows a ser
 import logging
 
 from calyx.files.plain import append_lines
+from calyx.machine.spans import span
 from calyx.questions.registry import questions
 from calyx.run.folder import RunFolder
 from calyx.run.json_rows import as_json, gather
@@ -83,13 +84,17 @@ class Observer:
         for message, clients in sorted(self._failures.items()):
             log.warning("%s: %s", join_names(sorted(clients)), message)
         self._failures = {}
+        with span("write"):
+            self._write()
+        self._rows, self._events = [], []
+
+    def _write(self) -> None:
         if self._events:
             events = map(as_json, sorted(self._events, key=_client))
             append_lines(self._folder.events, events, is_synced=False)
         if self._rows:
             rows = map(as_json, sorted(self._rows, key=_client))
             append_lines(self._folder.clients, rows, is_synced=False)
-        self._rows, self._events = [], []
 
 
 def _client(row: ClientRow | Event) -> str:

@@ -6,6 +6,7 @@ run the clients, the observer looks on, baselines are trained beside it.
 
 import gc
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -15,10 +16,14 @@ from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid
 
 from calyx.errors import DataError, UserError, quote_command
+from calyx.files.plain import append_lines
 from calyx.flower.messages import SERVER_NODE, quiet_flower
+from calyx.machine import spans
 from calyx.machine.hardware import cores
 from calyx.model.metrics import PERSONAL
 from calyx.run.folder import RunFolder
+from calyx.run.json_rows import as_json
+from calyx.run.profile import rows_of
 from calyx.run.rows import ClientRow
 from calyx.run.summary import Summary
 from calyx.secagg import blackboard
@@ -58,6 +63,8 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
     from server.app import app  # late: it needs nothing before the plan is sound
 
     run_folder = RunFolder(folder)
+    if plan.run.profile:
+        spans.record()
     onlooker = _Onlooker(run_folder, plan, progress, resume)
     with _frozen(), blackboard.share(), WorkerPool(_workers(plan), _prepare_process) as pool:
         rehearsed = Found() if resume else rehearse(pool, plan)
@@ -76,11 +83,14 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         identities = throw_away(plan.task.clients, is_encrypted=is_encrypted)
         roster, engine = identities.roster, tell(plan.engine)
         job = to_run_config(plan.config, folder, resume=resume, roster=roster, engine=engine)
-        with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
-            if obstacle == "" and isinstance(grid, EmbeddedGrid):
-                grid.compute_together()
-            app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
-        onlooker.flush()
+        try:
+            with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
+                if obstacle == "" and isinstance(grid, EmbeddedGrid):
+                    grid.compute_together()
+                app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
+            onlooker.flush()
+        finally:
+            _add_profile(run_folder)
         for event, sentence in said:
             run_folder.event(event, "warning", sentence)
         _add_causes(run_folder)
@@ -171,6 +181,14 @@ def _federated(folder: RunFolder, summary: Summary, plan: Plan) -> Federated:
     store, number = folder.path / "clients", summary.released_round or 0
     kept = {name: Store(store, str(summary.run), name).round_of(number) for name in plan.names}
     return Federated(common, own, tuple(name for name in kept if kept[name] is not None))
+
+
+def _add_profile(folder: RunFolder) -> None:
+    """Where the time went, where that was recorded; of a run that was resumed, since then."""
+    recorded = spans.finish()
+    if recorded is not None and folder.path.exists():
+        rows = map(as_json, rows_of(recorded, time.monotonic()))
+        append_lines(folder.profile, rows, is_synced=False)
 
 
 def _add_causes(folder: RunFolder) -> None:

@@ -6,7 +6,8 @@ client after another.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from flwr.app import Message, RecordDict
@@ -28,9 +29,10 @@ from calyx.simulation.clients import (
 )
 from calyx.simulation.jobs import find_parcel
 from calyx.simulation.planning import Plan
-from calyx.vector.quantise import FixedPoint, Residues
+from calyx.vector.quantise import FixedPoint
 from calyx.wire import messages as wire
 from client.config import node_config, read_site
+from client.journal import Note
 from client.learning.cohort import find_obstacle
 from client.learning.dense import read_stack
 from client.reply import bare_vectors
@@ -71,33 +73,39 @@ def add_vectors_together(
     if question.answer != "learn" or (deadline is not None and started >= deadline):
         return add_vectors(nodes, message_type, fixed, deadline)
     clients: Clients = find_parcel(CLIENTS)
-    order: RecordDict = find_parcel(ORDER)
+    content: RecordDict = find_parcel(ORDER)
     as_task(RUN_ID, nodes[0])
-    asked = [(Message(order, n, message_type), clients.context_of(n, None)) for n in nodes]
+    asked = [(Message(content, n, message_type), clients.context_of(n, None)) for n in nodes]
+    notes: list[list[Note]] = [[] for _ in nodes]
+    part, total = Part(fixed.mask), None
     try:
-        came = bare_vectors(asked, question)
-    except Exception:
+        for place, one in bare_vectors(asked, question, notes):
+            if isinstance(one, Message):
+                part.failures[nodes[place]] = wire.failure_reason(one)
+            elif total is None:
+                total = one.copy()
+            else:
+                # In place: uint32 wraps by itself, and the mask at the end does the rest.
+                np.add(total, one, out=total)
+    except Exception:  # whatever it was, each client says it for itself
         log.debug("trainings together have failed", exc_info=True)
-        return add_vectors(nodes, message_type, fixed, deadline)
-    vectors = [vector for vector, _ in came if isinstance(vector, np.ndarray)]
+        part = add_vectors(nodes, message_type, fixed, deadline)
+        return _with_rows_said(part, dict(zip(nodes, notes, strict=True)))
+    if total is not None:
+        np.bitwise_and(total, np.uint32(fixed.mask), out=total)
     seconds = (time.monotonic() - started) / len(nodes)
-    return Part(
-        fixed.mask,
-        total=_sum(vectors, fixed) if vectors else None,
-        accounts={
-            n: Account(tuple(notes), seconds) for n, (_, notes) in zip(nodes, came, strict=True)
-        },
-        failures={
-            n: wire.failure_reason(one)
-            for n, (one, _) in zip(nodes, came, strict=True)
-            if isinstance(one, Message)
-        },
-    )
+    accounts = {n: Account(tuple(own), seconds) for n, own in zip(nodes, notes, strict=True)}
+    return replace(part, total=total, accounts=accounts)
 
 
-def _sum(vectors: Sequence[Residues], fixed: FixedPoint) -> Residues:
-    """In the first one's place: uint32 wraps by itself, and the mask at the end does the rest."""
-    total = vectors[0]
-    for vector in vectors[1:]:
-        np.add(total, vector, out=total)
-    return np.bitwise_and(total, np.uint32(fixed.mask), out=total)
+def _with_rows_said(part: Part, notes: Mapping[int, list[Note]]) -> Part:
+    """With what clients have said of their rows before: they say it once, when they read them."""
+    own = {
+        node: tuple(note for note in said if note.kind not in (*questions(), "failure"))
+        for node, said in notes.items()
+    }
+    accounts = {
+        node: replace(account, notes=(*own[node], *account.notes))
+        for node, account in part.accounts.items()
+    }
+    return replace(part, accounts=accounts)

@@ -7,14 +7,25 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from calyx.machine import spans
 from calyx.simulation.jobs import Job, Parcel, Result, Told, attempt, heard
 from calyx.simulation.line import Lanes, Line
+from calyx.simulation.log_records import keep_records
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Came:
+    """What a worker sends home at once."""
+
+    result: Result | Told
+    records: list[logging.LogRecord] = field(default_factory=list)  # what was logged
+    pieces: list[spans.Piece] = field(default_factory=list)  # where its time went
 
 
 @dataclass(frozen=True)
@@ -50,18 +61,20 @@ class Worker:
         """Hand over a job; a worker that is already dead is found out when its result is read."""
         self.mark.write(-1)
         try:
-            for parcel in job.parcels:
-                if self._parcels.get(parcel.place) is not parcel:
-                    self.line.send(parcel)
-                    self._parcels[parcel.place] = parcel
-            self.line.send(replace(job, parcels=()))
+            with spans.span("move"):
+                for parcel in job.parcels:
+                    if self._parcels.get(parcel.place) is not parcel:
+                        self.line.send(parcel)
+                        self._parcels[parcel.place] = parcel
+                self.line.send(replace(job, parcels=()))
         except OSError:
             log.debug("the worker %s is gone", self.process.pid)
 
-    def receive(self) -> tuple[Result | Told, list[logging.LogRecord]]:
+    def receive(self) -> Came:
         """The job's result, or what it tells, and what was logged. Raises EOFError if it died."""
-        result, records = self.line.receive()
-        return result, records
+        with spans.span("move"):
+            came: Came = self.line.receive()
+        return came
 
     def cause_of_death(self) -> str:
         """How the process ended, in two words."""
@@ -87,29 +100,36 @@ def _serve(
     )  # Ctrl-C goes to the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.root.setLevel(level)
-    records = _keep_records()
+    records = keep_records()
     prepare()
     line = Line(connection, lanes.up, lanes.down)
     parcels: dict[str, Any] = {}
 
     def on_told(value: Any) -> None:  # noqa: ANN401 - whatever a job says
-        line.send((Told(value), []))
+        line.send(Came(Told(value)))
 
+    spans.restart()
     with heard(parcels, on_told, place.write):
-        _work(line, parcels, records)
+        _work(connection, line, parcels, records)
 
 
-def _work(line: Line, parcels: dict[str, Any], records: list[logging.LogRecord]) -> None:
+def _work(
+    connection: Connection, line: Line, parcels: dict[str, Any], records: list[logging.LogRecord]
+) -> None:
     while True:
         try:
-            job = line.receive()
+            with spans.span("idle"):
+                connection.poll(None)
+            with spans.span("move"):
+                job = line.receive()
         except EOFError:
             return
         if isinstance(job, Parcel):
             parcels[job.place] = job.value
             continue
         result = attempt(job.function, *job.arguments)
-        line.send((result, list(records)))
+        with spans.span("move"):
+            line.send(Came(result, list(records), spans.take()))
         records.clear()
 
 
@@ -119,19 +139,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
-
-
-def _keep_records() -> list[logging.LogRecord]:
-    """Send log records home with the next result, instead of into the terminal's display."""
-    records: list[logging.LogRecord] = []
-
-    class Keep(logging.Handler):
-        """Keeps what the parent will show."""
-
-        def emit(self, record: logging.LogRecord) -> None:
-            """Keep the record with its text made, since a traceback cannot be pickled."""
-            record.msg, record.args, record.exc_info = self.format(record), None, None
-            records.append(record)
-
-    logging.getLogger().handlers[:] = [Keep()]
-    return records

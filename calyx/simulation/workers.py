@@ -17,6 +17,7 @@ from functools import partial
 from multiprocessing.connection import wait
 from typing import Any
 
+from calyx.machine import spans
 from calyx.simulation.jobs import LATE, Died, Expired, Failed, Job, Result, Told, attempt, heard
 from calyx.simulation.worker import Worker
 
@@ -93,7 +94,8 @@ class WorkerPool:
             if not running:
                 return
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready = wait([self._workers[number].line.connection for number in running], left)
+            with spans.span("idle"):
+                ready = wait([self._workers[n].line.connection for n in running], left)
             if not ready:
                 self._expire(running, on_result)
                 for index in (*loose, *(i for queue in queues for i in queue)):
@@ -118,14 +120,15 @@ class WorkerPool:
     def _collect(self, number: int) -> Result | Told:
         worker = self._workers[number]
         try:
-            result, records = worker.receive()
+            came = worker.receive()
         except (EOFError, OSError):
             reason, (at, _) = worker.cause_of_death(), worker.mark.read()
             self._replace(number)
             return Died(f"its worker process died ({reason})", at)
-        for record in records:
+        for record in came.records:
             logging.getLogger(record.name).handle(record)
-        return result
+        spans.add(f"worker {number + 1}", came.pieces)
+        return came.result
 
     def _expire(self, running: dict[int, int], on_result: OnResult) -> None:
         for number, index in running.items():

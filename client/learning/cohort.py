@@ -3,25 +3,28 @@
 A client of thirty rows leaves a core idle between its small kernels; ten of them fill it, and their
 weights still fit its cache. For a stack of linear layers, plain SGD and FedAvg's or FedProx's loss.
 Not the same bytes as one after another: sums are taken in another order, so that weights differ in
-their last bits after a round, and as two seeds do after many (docs/speed.md). Nothing asks for a
-GPU here and nothing keeps it from one; on none it was tried.
+their last bits after a round, and as two seeds do after many. Nothing here asks for a CPU, but on a GPU
+it was not tried. See docs/decisions/0081.
 
 Shapes: C clients, B rows of a batch, F inputs and H outputs of a layer, K outputs of the model, N rows.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import Hardware
+from calyx.machine.spans import span
 from calyx.model.evaluation import evaluation_of
 from calyx.model.makeup import Makeup
 from calyx.model.training_config import MIN_VALIDATION_ROWS, TrainingConfig
@@ -41,18 +44,23 @@ _CACHE_BYTES = 8 * 2**20  # of weights at once: of 100,000 parameters, twenty cl
 
 def learn_together(
     clients: Sequence[Client], alone: Sequence[Callable[[], AbstractContextManager[object]]]
-) -> list[Answer]:
+) -> Iterator[tuple[int, Answer]]:
     """`learn`, for clients of one order whose trainings no `find_obstacle` keeps from being one.
 
-    `alone` makes for each client the context in which is done what is done for it by itself. Where
-    there is an obstacle all the same they are trained one by one.
+    Gives each client's place and answer as it is there, so that nobody keeps many of them. `alone` makes
+    for each the context in which is done what is done for it by itself. Where there is an obstacle all
+    the same they are trained one by one.
     """
     if not clients:
-        return []
+        return
     model, cfg = clients[0].model, clients[0].assignment.sections.training
-    stack = read_stack(model.load(model.weights))
+    stack = read_stack(model.load(model.weights), model.hardware.device)
     if stack is None or find_obstacle(cfg, model.objective, model.makeup, stack, model.hardware):
-        return [_learn_alone(*pair) for pair in zip(clients, alone, strict=True)]
+        for i, client in enumerate(clients):
+            with alone[i]():
+                (answer,) = learn([client])
+            yield i, answer
+        return
     validations: list[Answer] = [()] * len(clients)
     if clients[0].assignment.order.is_validated:
         validations = judge_together(clients, alone)
@@ -63,22 +71,15 @@ def learn_together(
     # Most rows first: those that still train are the first of each chunk.
     order = sorted(range(len(people)), key=lambda i: -len(people[i].rows))
     size = max(1, _CACHE_BYTES // sum(array.nbytes for array in model.weights.values()))
-    answers: dict[int, Answer] = {}
     for first in range(0, len(order), size):
         chunk = order[first : first + size]
-        done = train_together(stack, [people[i] for i in chunk])
+        with span("train"):
+            done = train_together(stack, [people[i] for i in chunk])
         for i, (trained, arrays) in zip(chunk, done, strict=True):
             local: Weights = dict(zip(model.weights, arrays, strict=True))
             with alone[i]():
                 sent = finish(clients[i], people[i].job, model.weights, local, trained)
-            answers[i] = (sent, *validations[i])
-    return [answers[i] for i in range(len(clients))]
-
-
-def _learn_alone(client: Client, alone: Callable[[], AbstractContextManager[object]]) -> Answer:
-    with alone():
-        (answer,) = learn([client])
-    return answer
+            yield i, (sent, *validations[i])
 
 
 def find_obstacle(
@@ -126,11 +127,11 @@ class Person:
 
 @dataclass(frozen=True)
 class _Linear:
-    """A linear layer of each client."""
+    """A linear layer of each client; before the first step `start` is that of all of them."""
 
     weight: Tensor  # [C, H, F]
     bias: Tensor | None  # [C, 1, H]
-    start: tuple[Tensor, Tensor | None]  # [H, F] and [H] that all begin with
+    start: Linear
 
 
 def train_together(
@@ -138,7 +139,8 @@ def train_together(
 ) -> list[tuple[Trained, list[NDArray[np.float32]]]]:
     """Train each of a few people, those with the most rows first, from the weights of `stack`.
 
-    Returns how it went, and the weights that are kept, in the order of the model's parameters.
+    Returns how it went, and the weights that are kept, in the order of the model's parameters; these are
+    overwritten by the next call.
     """
     return _Together(stack, people).train()
 
@@ -151,8 +153,8 @@ class _Together:
         self.cfg, self.device = job.cfg, torch.device(job.hardware.device)
         self.mu = job.objective.mu if isinstance(job.objective, FedProxLocal) else 0.0
         self.layers = [
-            one if isinstance(one, Activation) else _spread(one, len(people))
-            for one in stack.layers
+            one if isinstance(one, Activation) else _spread(i, one, len(people))
+            for i, one in enumerate(stack.layers)
         ]
         parts = [person.rows for person in people]
         self.sizes = np.array([len(part) for part in parts])
@@ -160,6 +162,7 @@ class _Together:
         # One row more, of zeros: what batches are filled up with that have fewer rows than others.
         self.x = self._place(np.concatenate([p.x for p in parts] + [np.zeros_like(parts[0].x[:1])]))
         self.y = self._place(np.concatenate([p.y for p in parts] + [np.zeros_like(parts[0].y[:1])]))
+        self.has_begun = False  # whether the clients' weights differ
         self.shuffles = [rng(p.job.seed, "batches", p.job.round, p.job.client) for p in people]
 
     def train(self) -> list[tuple[Trained, list[NDArray[np.float32]]]]:
@@ -215,7 +218,7 @@ class _Together:
         active = len(batch)
         outputs = [self.x[batch]]
         for layer in self.layers:
-            outputs.append(_run(layer, outputs[-1], slice(active)))
+            outputs.append(self._run(layer, outputs[-1], slice(active)))
         share = (batch != nobody) / num_rows[:, None]
         losses, gradient = _losses(outputs[-1], self.y[batch], share)
         for number in range(len(self.layers) - 1, -1, -1):
@@ -223,30 +226,47 @@ class _Together:
             if isinstance(layer, Activation):
                 gradient = layer.back(gradient, outputs[number + 1])
                 continue
-            before = torch.bmm(gradient, layer.weight[:active]) if number else gradient
+            if number:  # of the rows themselves nobody asks
+                weight = layer.weight[:active] if self.has_begun else layer.start.weight
+                before = torch.matmul(gradient, weight)
             self._move(layer, gradient, came)
-            gradient = before
+            gradient = before if number else gradient
+        self.has_begun = True
         return losses * num_rows
+
+    def _run(self, layer: _Linear | Activation, x: Tensor, clients: slice) -> Tensor:
+        """Outputs [C, B, H] of these clients' layer for inputs [C, B, F]."""
+        if isinstance(layer, Activation):
+            return layer.run(x)
+        if not self.has_begun:  # one product of all rows: the same weights are read once
+            return functional.linear(x, layer.start.weight, layer.start.bias)
+        weight = layer.weight[clients].transpose(1, 2)
+        if layer.bias is None:
+            return torch.bmm(x, weight)
+        return torch.baddbmm(layer.bias[clients], x, weight)
 
     def _move(self, layer: _Linear, gradient: Tensor, came: Tensor) -> None:
         """A step of SGD, given the gradient [C, B, H] of outputs for inputs [C, B, F]."""
         active, lr = len(gradient), self.cfg.lr
-        weight, bias = layer.weight[:active], layer.bias
-        if self.mu:  # of the proximal term: w − lr·μ·(w − start)
-            weight.lerp_(layer.start[0].expand_as(weight), lr * self.mu)
+        weight = layer.weight[:active]
+        bias = None if layer.bias is None else layer.bias[:active]
+        for tensor, start in ((weight, layer.start.weight), (bias, layer.start.bias)):
+            if tensor is None or start is None:
+                continue
+            if not self.has_begun:  # all are in their first step
+                tensor.copy_(start.expand_as(tensor))
+            elif self.mu:  # of the proximal term: w − lr·μ·(w − start)
+                tensor.lerp_(start.expand_as(tensor), lr * self.mu)
         weight.baddbmm_(gradient.transpose(1, 2), came, alpha=-lr)
-        if bias is None:
-            return
-        if self.mu and layer.start[1] is not None:
-            bias[:active].lerp_(layer.start[1].expand_as(bias[:active]), lr * self.mu)
-        bias[:active].sub_(gradient.sum(1, keepdim=True), alpha=lr)
+        if bias is not None:
+            bias.sub_(gradient.sum(1, keepdim=True), alpha=lr)
 
     def _validate(self, client: int) -> float | None:
         """The mean loss of one client's model on its validation rows; None if it is not finite."""
         part = self.people[client].validation
         x = self._place(part.x)[None]
         for layer in self.layers:
-            x = _run(layer, x, slice(client, client + 1))
+            x = self._run(layer, x, slice(client, client + 1))
         return evaluation_of(x[0].double().cpu().numpy(), part).loss
 
     def _weights(self, client: int) -> list[NDArray[np.float32]]:
@@ -262,26 +282,20 @@ class _Together:
         return torch.from_numpy(array).to(self.device)
 
 
-def _spread(layer: Linear, clients: int) -> _Linear:
-    """The layer for so many clients, all of whom begin with its weights."""
-    weight, bias = layer.weight, layer.bias
-    return _Linear(
-        weight.repeat(clients, 1, 1),
-        None if bias is None else bias.repeat(clients, 1, 1),
-        (weight.clone(), None if bias is None else bias.clone()),
-    )
+def _spread(place: int, layer: Linear, clients: int) -> _Linear:
+    """Room for the layer of so many clients; what stands in it is written by their first step."""
+    device = layer.weight.device
+    weight = _room(place, (clients, *layer.weight.shape), device)
+    bias = layer.bias
+    own = None if bias is None else torch.empty((clients, 1, len(bias)), device=device)
+    start = Linear(layer.weight.clone(), None if bias is None else bias.clone())
+    return _Linear(weight, own, start)
 
 
-def _run(layer: _Linear | Activation, x: Tensor, clients: slice) -> Tensor:
-    """Outputs [C, B, H] of these clients' layer for inputs [C, B, F]."""
-    if isinstance(layer, Activation):
-        return layer.run(x)
-    weight = layer.weight[clients].transpose(1, 2)
-    return (
-        torch.bmm(x, weight)
-        if layer.bias is None
-        else torch.baddbmm(layer.bias[clients], x, weight)
-    )
+@lru_cache(maxsize=16)
+def _room(place: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Memory for the weights of the layer at this place, the same each time: new pages take longer."""
+    return torch.empty(shape, device=device)
 
 
 def _losses(outputs: Tensor, y: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from calyx.machine.spans import span
 from calyx.model.metrics import CAPPED, CLIPPED
 from calyx.privacy.section import PrivacyConfig
 from calyx.seeding import rng
@@ -29,7 +30,8 @@ def contribute(assignments: Sequence[Assignment], answers: Sequence[Answer]) -> 
     Raises ClientFailure for an update that is not finite, and ValueError for counts without a model that
     are outside their range.
     """
-    return [_contribute(*pair) for pair in zip(assignments, answers, strict=True)]
+    with span("encode"):
+        return [_contribute(*pair) for pair in zip(assignments, answers, strict=True)]
 
 
 def _contribute(assignment: Assignment, answer: Answer) -> Residues:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from calyx.data.schema import Part
 from calyx.machine.hardware import apply
+from calyx.machine.spans import span
 from calyx.model.details import coarsen_details, detail_terms
 from calyx.model.evaluation import evaluate, evaluate_together
 from calyx.model.metrics import PERSONAL, Counts, Evaluation, counts_of, figures, metric_name
@@ -71,7 +72,8 @@ def judge_together(
     subjects = [subject for client in clients for subject in _models_of(client)]
     model = clients[0].model
     parts, device = [subject.part for subject in subjects], apply(model.hardware)
-    results = evaluate_together(model.load(model.weights), parts, device)
+    with span("validate"):
+        results = evaluate_together(model.load(model.weights), parts, device)
     answers: list[Answer] = []
     for subject, result, within in zip(subjects, results, alone, strict=True):
         with within():
@@ -137,4 +139,5 @@ def _evaluate(subject: _Subject, net: "nn.Module | None") -> Evaluation | None:
     if net is None:
         return None
     device = apply(subject.client.model.hardware)
-    return evaluate(net, subject.part, device, is_test=subject.rows == "test")
+    with span("validate"):
+        return evaluate(net, subject.part, device, is_test=subject.rows == "test")

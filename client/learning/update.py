@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from calyx.machine.spans import span
 from calyx.model.metrics import CLIPPED
 from calyx.model.training_config import MIN_VALIDATION_ROWS
 from calyx.model.weights import Weights, weights_of
@@ -31,7 +32,8 @@ def _learn(client: Client) -> Answer:
     validation = judge([client])[0] if client.assignment.order.is_validated else ()
     job, start = begin(client)  # after what was kept has judged, and before more is
     net = client.model.load(start)
-    trained = train(net, client.data.parts["train"], client.data.parts["validation"], job)
+    with span("train"):
+        trained = train(net, client.data.parts["train"], client.data.parts["validation"], job)
     local = weights_of(net)
     client.model.check_left(net)
     return (finish(client, job, start, local, trained), *validation)

@@ -88,6 +88,7 @@ class Beginning:
     folder: Path
     run: str
     client: str
+    is_synced: bool = True  # not in a simulation, which would wait for the disk for each client
 
     @property
     def path(self) -> Path:
@@ -96,7 +97,12 @@ class Beginning:
         return self.folder / f"{file_label(self.client)}-{head}.json"
 
     def read(self) -> Begun | None:
-        """What was kept; None if nothing was. Raises UserError for a file that is damaged."""
+        """What was kept; None if nothing was, or a loss of power took what was not synced.
+
+        Raises UserError for a file that is damaged.
+        """
+        if not self.is_synced and self.path.is_file() and self.path.lstat().st_size == 0:
+            return None
         begun = parse_file(Begun, self.path, _MAX_BYTES)
         if begun is not None and (begun.run, begun.client) != (self.run, self.client):
             raise UserError(f"{self.path} is of another client or run; restore it from a copy.")
@@ -108,7 +114,7 @@ class Beginning:
         # As `asdict`, which would copy each of the constants.
         values = {field.name: getattr(begun, field.name) for field in fields(begun)}
         values["preprocessing"] = asdict(begun.preprocessing)
-        write_atomically(self.path, strict_json(values).encode(), _MODE)
+        write_atomically(self.path, strict_json(values).encode(), _MODE, is_synced=self.is_synced)
 
     def drop_older(self) -> None:
         """Of this client's runs only the last `_KEPT` are kept; a simulation's folder is of one run."""
@@ -154,7 +160,7 @@ def compare(site: Site, order: Order, preprocessing: PreprocessingConfig, rows: 
     """
     if site.store is None:
         return  # Flower's own simulation, whose clients have no folder
-    where = Beginning(site.store, own_run(order.run), site.name)
+    where = Beginning(site.store, own_run(order.run), site.name, site.is_deployed)
     try:
         begun = _glance(where)
     except UserError as error:

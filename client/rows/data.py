@@ -19,6 +19,7 @@ from calyx.data.faults import corrupt, parse_faults
 from calyx.data.schema import Part, Table
 from calyx.errors import ConfigError, DataError, UserError
 from calyx.inspection.finding import LocalFinding
+from calyx.machine.spans import span
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.preprocessing.fitted import Fitted
 from calyx.preprocessing.fitting import apply, fit
@@ -114,7 +115,8 @@ def read_rows(terms: Terms, client: str, data_dir: Path | None, fold: int | None
 
     With a `fold` of a cross-validation of the rows, the test part is that fold.
     """
-    return _read(_reading(terms, client, data_dir, fold))
+    with span("load"):
+        return _read(_reading(terms, client, data_dir, fold))
 
 
 def forget() -> None:
@@ -169,7 +171,8 @@ def prepare_rows(
     fold: int | None = None,
 ) -> ClientData:
     """This client's data as a run of these terms wants it, in a fold or not. Raises ClientFailure."""
-    return _prepare(_Preparing(_reading(terms, client, data_dir, fold), preprocessing, fold))
+    with span("prepare"):
+        return _prepare(_Preparing(_reading(terms, client, data_dir, fold), preprocessing, fold))
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,8 @@ def _read_anew(reading: _Reading) -> Rows:
 
 
 def _prepare_anew(wanted: _Preparing) -> ClientData:
-    rows, cfg = _read(wanted.reading), wanted.cfg
+    with span("load"):
+        rows, cfg = _read(wanted.reading), wanted.cfg
     with _in_memory(rows.name, rows.table):
         fitted = _fit(rows, cfg, wanted.fold or 0)
         parts = {name: to_part(part, fitted) for name, part in rows.parts.items()}

@@ -131,8 +131,11 @@ def _note(federation: Federation, outcome: Outcome) -> None:
     ]
     events += [make_event("bad-shares", "error", note, round=number) for note in outcome.sums.notes]
     events += _clip_events(outcome, federation.template)
-    if outcome.num_capped:
-        say_capped(folder, outcome.num_capped, len(exchange.cohort), federation.contents.w_max)
+    capped, asked = outcome.num_capped, len(exchange.cohort)
+    # All events are read to say it once in a run; once since this server was started is looked up.
+    if capped and (capped, asked) not in federation.watch.capped:
+        federation.watch.capped.add((capped, asked))
+        say_capped(folder, capped, asked, federation.contents.w_max)
     if events:
         append_lines(
             folder.events, map(as_json, events), is_synced=False

@@ -8,6 +8,7 @@ import numpy as np
 from flwr.app import RecordDict
 
 from calyx.errors import CalyxError
+from calyx.machine.spans import span
 from calyx.questions.segments import Segments
 from calyx.vector.quantise import FixedPoint, Residues, add_up
 from calyx.wire import messages as wire
@@ -141,5 +142,6 @@ def _add_up(groups: Groups, vectors: dict[str, Residues], fixed: FixedPoint) -> 
     for index, group in enumerate(groups):
         names = tuple(name for name in group if name in vectors)
         if names:
-            sums[index] = GroupSum(add_up([vectors[name] for name in names], fixed), names)
+            with span("aggregate"):
+                sums[index] = GroupSum(add_up([vectors[name] for name in names], fixed), names)
     return sums

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from flwr.app import Message, RecordDict
 
 from calyx.errors import WireError
+from calyx.machine.spans import span
 from calyx.questions.segments import Segments, rules_of
 from calyx.run.order import Abandoned, Link
 from calyx.secagg.aggregator import STAGES, Aggregator, Bodies, GroupFailed, named_liars
@@ -87,7 +88,8 @@ class SecureSums:
         bodies = self._ask(4, requests)
         for i, aggregator in self._living.items():
             try:
-                total = aggregator.take_reveals(self._of_group(aggregator, bodies))
+                with span("aggregate"):
+                    total = aggregator.take_reveals(self._of_group(aggregator, bodies))
             except GroupFailed as error:
                 self._failed[i] = str(error)
             else:
@@ -176,7 +178,8 @@ class SecureSums:
         requests: dict[str, bytes] = {}
         for i, aggregator in self._living.items():
             try:
-                mine = take(aggregator, self._of_group(aggregator, bodies))
+                with span("aggregate"):
+                    mine = take(aggregator, self._of_group(aggregator, bodies))
                 requests |= {self._roster.name(u): body for u, body in mine.items()}
             except GroupFailed as error:
                 self._failed[i] = str(error)

@@ -32,6 +32,7 @@ class Watch:
     loss: float | None = None
     totals: dict[tuple[str, int], tuple[int, ...]] = field(default_factory=dict)  # by `_set_of`
     trained: dict[int, int] = field(default_factory=dict)  # rows, where all of them count
+    capped: set[tuple[int, int]] = field(default_factory=set)  # how many of how many, as was said
 
     def of_training(self, names: Names, total: Aggregate, clip: float) -> list[str]:
         """Sentences about the sum of a training over the clients `names`."""

@@ -8,7 +8,7 @@ import pytest
 from support.pages import ROOT
 
 from benchmarks.engine import __main__ as program
-from benchmarks.engine import dealing, measurement, ours, table, tasks
+from benchmarks.engine import dealing, environments, measurement, ours, table, tasks
 from benchmarks.engine.measurement import SEQ, Program, Run, ratio, repeat
 from benchmarks.engine.programs import Failed
 from benchmarks.engine.workload import Outcome, accuracy, read_outcome, read_workload
@@ -144,3 +144,16 @@ def test_the_page_has_the_figures_that_were_kept(tmp_path, capsys):
     program.main(["--from", str(kept), "--write", str(copy)])
     assert copy.read_text() == page.read_text()
     assert SEQ in capsys.readouterr().out
+
+
+def test_a_peer_that_cannot_be_installed_says_why_and_is_tried_again_the_next_time(
+    work, tmp_path, monkeypatch
+):
+    def start(command, *_):
+        raise Failed(f"no matching distribution for {command[-1]}")
+
+    monkeypatch.setattr(environments, "start", start)
+    peer = next(p for p in environments.peer_programs(tmp_path) if p.name == "FedLab")
+    for _ in range(2):
+        with pytest.raises(Failed, match=r"cannot be installed: no matching .* torchvision==0"):
+            peer.run(work, tmp_path)

@@ -15,6 +15,7 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.seeding import rng
 from server.config import read_run
 from server.sampling import (
+    check_cv,
     check_replies,
     check_sizes,
     check_whole,
@@ -171,9 +172,16 @@ def test_a_census_is_drawn_once_with_equally_many_of_each_group():
     census = draw_census(dealt, 6, seed=1)
     assert [len(group) for group in census] == [2, 2, 2]
     assert draw_census(dealt, None, seed=1) is None
-    for size in (5, 15):
-        with pytest.raises(ConfigError, match=f"census_size={size} cannot take equally many"):
+    for size, words in ((5, "cannot take equally many"), (15, "is more than the 12 clients")):
+        with pytest.raises(ConfigError, match=f"census_size={size} {words}"):
             draw_census(dealt, size, seed=1)
+
+
+def test_a_model_for_each_client_left_out_is_refused_of_more_than_one_message_should_carry():
+    plain = privacy(name="none", groups=2)
+    check_cv("clients", plain, 1024, 100, 1024)
+    with pytest.raises(ConfigError, match="would train 1025 models"):
+        check_cv("clients", plain, 1025, 100, 1025)
 
 
 def test_sites_are_asked_all_at_once_or_not_at_all():

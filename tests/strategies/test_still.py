@@ -21,7 +21,8 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.run.order import terms_of
 from calyx.wire import messages as wire
 from calyx.wire import records
-from strategies.base import make_strategy
+from strategies.algorithm import Algorithm, NoKeys
+from strategies.base import AlgorithmStrategy, make_strategy
 from strategies.fedbn import FedBNLocal
 from strategies.fednova import TAU, FedNovaLocal
 from strategies.flower import HOME
@@ -206,3 +207,39 @@ def test_what_stays_at_home_stays_with_its_counters():
     sent = select_sent(FedBNLocal(keep=("norm.*",)), MAKEUP, finished())
     assert list(sent.update) == ["w", "code"]
     assert set(sent.own) == {"norm.running_var", "norm.num_batches_tracked", "mask", "order"}
+
+
+class Impure(Algorithm[NoKeys]):
+    """Writes into what it is handed."""
+
+    def __init__(self, target):
+        super().__init__(NoKeys())
+        self.target = target
+
+    def initial_state(self, weights):
+        return {"v": {"w": np.zeros(2)}}
+
+    def step(self, weights, update, state):
+        handed = weights["w"] if self.target == "weights" else state["v"]["w"]
+        handed += 1
+        return weights, state
+
+
+@pytest.mark.parametrize("target", ["weights", "state"])
+def test_a_step_cannot_change_what_a_checkpoint_is_written_of(target):
+    with pytest.raises(ValueError, match="read-only"):
+        list(rounds(AlgorithmStrategy(Impure(target), START, 5, MAKEUP), number=1))
+
+
+def test_the_state_of_a_strategy_of_flowers_is_not_its_own_arrays():
+    strategy = stock("FedAdam")
+    list(rounds(strategy, number=1))
+    before = strategy.state
+    copied = {part: {k: v.copy() for k, v in arrays.items()} for part, arrays in before.items()}
+    for arrays in vars(strategy._stock).values():
+        for array in arrays.values() if isinstance(arrays, dict) else ():
+            np.add(array, 1, out=array)
+    assert any(copied.values())
+    for part, arrays in copied.items():
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(before[part][name], array)

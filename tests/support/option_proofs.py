@@ -197,6 +197,7 @@ ELSEWHERE = {
     "the_run_at_that_"
     "stage",
     "RunConfig.keep_checkpoints": "server/test_checkpoints.py::test_the_last_k_are_kept",
+    "RunConfig.profile": "calyx/simulation/test_profile.py::test_a_profile_changes_no_byte",
     "RunConfig.tensorboard": "calyx/cli/test_tracking.py::test_tensorboard_has_every_figure_of_"
     "every_round_once",
     "RunConfig.mlflow": "calyx/cli/test_tracking.py::test_mlflow_has_one_run_also_after_a_resume",

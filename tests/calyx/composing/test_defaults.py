@@ -126,6 +126,7 @@ def test_a_sum_has_room_for_the_clients_that_there_are(words, room):
         (["cohort_size=102", "engine=superlink"], "adversarial"),
         (["cohort_size=102", "privacy.sampling=adversarial"], "adversarial"),
         (["cohort_size=102", "privacy=none"], "adversarial"),
+        (["cohort_size=102", "client.policy.sampling=adversarial"], "adversarial"),
         (["cohort_size=6"], "adversarial"),  # too few for either, and refused for what sites need
         (["cohort_size=103", "privacy.n_max=103", "census_size=190"], "trusted"),  # two sums of 95
     ],

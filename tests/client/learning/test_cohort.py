@@ -79,9 +79,8 @@ def answers_of(function, clients):
     """The answers, and what each client has written in its journal."""
     notes = [[] for _ in clients]
     if function is learn_together:
-        return learn_together(
-            clients, [partial(journal.collect_notes, one) for one in notes]
-        ), notes
+        alone = [partial(journal.collect_notes, one) for one in notes]
+        return list(map(dict(learn_together(clients, alone)).get, range(len(clients)))), notes
     answers = []
     for client, own in zip(clients, notes, strict=True):
         with journal.collect_notes(own):

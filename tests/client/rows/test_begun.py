@@ -118,6 +118,14 @@ def test_a_damaged_file_is_one_sentence(where, text):
         where.read()
 
 
+def test_only_where_nothing_waited_for_the_disk_an_empty_file_is_none(where):
+    begin(where, rows_of(*VALUES), LOCAL)
+    where.path.write_bytes(b"")
+    assert replace(where, is_synced=False).read() is None
+    with pytest.raises(UserError, match="is damaged"):
+        where.read()
+
+
 def test_a_file_of_another_client_is_none_of_this_ones(where):
     begin(where, rows_of(*VALUES), LOCAL)
     other = replace(where, client="b")

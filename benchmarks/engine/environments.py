@@ -1,0 +1,107 @@
+"""The environments of other people's simulators: made once in a folder, pinned, each on its own.
+
+An environment shares PyTorch, NumPy and whatever else this one has, so that all compute with the same
+releases; what the simulator needs besides is installed without asking what else it would like.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.engine.measurement import Program
+from benchmarks.engine.ours import LIMIT_S
+from benchmarks.engine.programs import Failed, start
+from benchmarks.engine.workload import Outcome, Workload, read_outcome
+from benchmarks.environments import make_environment, own_places
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A simulator of somebody else's."""
+
+    name: str  # in the table, and as keys of the JSON know it
+    module: str  # of benchmarks/engine/peers/
+    packages: tuple[str, ...]  # pinned; none where this environment has it
+
+
+PEERS = (
+    Peer("Flower on Ray", "flower", ()),
+    Peer(
+        "pfl-research",
+        "pfl",
+        (
+            "pfl==0.6.0",
+            "multiprocess==0.70.18",
+            "dill==0.4.0",
+            "dp-accounting==0.5.0",
+            "prv-accountant==0.2.0",
+        ),
+    ),
+    Peer(
+        "fluke",
+        "fluke",
+        (
+            "fluke-fl==0.8.1",
+            "cerberus==1.3.8",
+            "clearml==2.1.12",
+            "datasets==5.2.0",
+            "diskcache==5.6.3",
+            "lightning-utilities==0.15.3",
+            "opacus==1.6.0",
+            "psutil==7.2.2",
+            "seaborn==0.13.2",
+            "torchmetrics==1.9.0",
+            "wandb==0.31.0",
+        ),
+    ),
+    Peer(
+        "FedLab",
+        "fedlab",
+        (
+            "fedlab==1.3.0",
+            "munch==4.0.0",
+            "nvidia-ml-py==13.615.71",
+            "psutil==7.2.2",
+            "torchvision==0.28.0",
+        ),
+    ),
+)
+
+
+def peer_programs(folder: Path) -> list[Program]:
+    """Every peer, in an environment below `folder`, which is made where it is not there.
+
+    One that cannot be installed is a program that fails, and says why.
+    """
+    return [Program(peer.name, _runner_of(peer, folder / peer.module)) for peer in PEERS]
+
+
+def _runner_of(peer: Peer, folder: Path) -> Callable[[Workload, Path], Outcome]:
+    def run(work: Workload, where: Path) -> Outcome:
+        python = _make(peer, folder)
+        source, target = where / "work.npz", where / "outcome.npz"
+        work.save(source)
+        command = [str(python), "-m", f"benchmarks.engine.peers.{peer.module}"]
+        quiet = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+        start([*command, str(source), str(target)], os.environ | quiet, LIMIT_S)
+        return read_outcome(target)
+
+    return run
+
+
+def _make(peer: Peer, folder: Path) -> Path:
+    """The interpreter of the peer's environment. Raises Failed where it cannot be made."""
+    if not peer.packages:
+        return Path(sys.executable)
+    python, is_whole = folder / "bin" / "python", folder / "is-whole"
+    if not is_whole.exists():
+        make_environment(folder, own_places())
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+        try:
+            start([*pip, "--no-deps", *peer.packages], os.environ, LIMIT_S)
+        except Failed as error:
+            raise Failed(f"it cannot be installed: {error}") from None
+        is_whole.touch()
+    return python
