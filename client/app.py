@@ -1,16 +1,11 @@
 """The client's doors: one function for each message that a server may send."""
 
-from collections.abc import Generator, Sequence
-
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from calyx.questions.question import Question
 from calyx.questions.registry import questions
-from calyx.secagg.masking import Masking, run_together
-from calyx.vector.quantise import Residues
 from calyx.wire import messages as wire
-from client import journal
 from client.config import read_site
 from client.gate import secure_mod
 from client.partition import node_values
@@ -67,42 +62,3 @@ def on_abandon(message: Message, context: Context) -> Message:
 def on_name(message: Message, context: Context) -> Message:
     """Say this client's stable name."""
     return Message(wire.name_content(read_site(node_values(context)).name), reply_to=message)
-
-
-def answers_together(message_type: str) -> bool:
-    """Whether clients of one process answer messages of this type sooner together than one by one."""
-    return message_type == wire.STAGE_TYPES[2]
-
-
-def reply_together(
-    asked: Sequence[tuple[Message, Context]],
-) -> list[tuple[Message, list[journal.Note]]]:
-    """What simulated clients of one process reply to their requests to mask, and what each wrote down.
-
-    The mask that two of them have in common is computed once; the replies are those of `on_mask`.
-    """
-    notes: list[list[journal.Note]] = [[] for _ in asked]
-    runs = [_mask(*one, own) for one, own in zip(asked, notes, strict=True)]
-    return list(zip(run_together(runs), notes, strict=True))
-
-
-def _mask(
-    message: Message, context: Context, notes: list[journal.Note]
-) -> Generator[Masking, Residues, Message]:
-    """One client's stage 2, whose notes go to `notes` while it runs."""
-    run = secure_mod.on_stage_in_steps(message, context, 2)
-    try:
-        with journal.collect_notes(notes):
-            wanted = next(run)
-        while True:
-            try:
-                masked = yield wanted
-            except Exception as error:  # noqa: BLE001 - the client says what comes of it
-                with journal.collect_notes(notes):
-                    wanted = run.throw(error)
-            else:
-                with journal.collect_notes(notes):
-                    wanted = run.send(masked)
-    except StopIteration as end:
-        reply: Message = end.value
-        return reply

@@ -26,7 +26,6 @@ from calyx.simulation.jobs import Done, Failed, attempt, find_parcel, mark, tell
 from calyx.vector.quantise import FixedPoint, Residues
 from calyx.wire import messages as wire
 from client import journal
-from client.app import answers_together, reply_together
 from client.config import node_config
 from client.context import LivingContext
 from client.reply import bare_vector
@@ -142,8 +141,6 @@ def answer_messages(asked: Sequence[Asked], deadline: float | None) -> list[tupl
     It stops at the `deadline`, by the monotonic clock; who is left then is not among them.
     """
     clients: Clients = find_parcel(CLIENTS)
-    if clients.app.is_ours and answers_together(asked[0].metadata.message_type):
-        return _answer_together(clients, asked)
     attempts: list[tuple[int, Attempt]] = []
     told = time.monotonic()
     for position, one in enumerate(asked):
@@ -158,37 +155,19 @@ def answer_messages(asked: Sequence[Asked], deadline: float | None) -> list[tupl
     return attempts
 
 
-def _answer_together(clients: Clients, asked: Sequence[Asked]) -> list[tuple[int, Attempt]]:
-    """The same of clients of ours whose answers are sooner made together; each took an equal share."""
-    started = time.monotonic()
-    opened = [_open(clients, one) for one in asked]
-    came = reply_together(opened)
-    each = (time.monotonic() - started) / len(asked)
-    return [
-        (position, Done(_close(reply, Account(tuple(notes), each), context)))
-        for position, ((_, context), (reply, notes)) in enumerate(zip(opened, came, strict=True))
-    ]
-
-
 def _answer(clients: Clients, asked: Asked) -> Answer:
     started = time.monotonic()
-    message, context = _open(clients, asked)
-    with journal.collect_notes() as notes:
-        reply = clients.app.load()(message, context)
-    account = Account(tuple(notes), time.monotonic() - started)
-    return _close(reply, account, context)
-
-
-def _open(clients: Clients, asked: Asked) -> tuple[Message, LivingContext]:
-    """One client's message as it was sent, and its context; this process is that client's from now on."""
     content: Content = find_parcel(ORDER) if asked.content is None else asked.content
     records = content.shared if clients.app.is_ours else content.unpack()
     node = asked.metadata.dst_node_id
     as_task(RUN_ID, node)
-    return rebuild_message(asked.metadata, records), clients.context_of(node, asked.state)
-
-
-def _close(reply: Message, account: Account, context: LivingContext) -> Answer:
+    message, context = (
+        rebuild_message(asked.metadata, records),
+        clients.context_of(node, asked.state),
+    )
+    with journal.collect_notes() as notes:
+        reply = clients.app.load()(message, context)
+    account = Account(tuple(notes), time.monotonic() - started)
     return Answer(reply, account, context.state or None, bool(context.kept))
 
 

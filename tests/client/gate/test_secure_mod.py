@@ -11,7 +11,7 @@ from support.protocol import Repeating
 
 from calyx.flower.messages import as_task
 from calyx.wire import messages as wire
-from client.app import app, reply_together
+from client.app import app
 from client.context import LivingContext
 
 
@@ -150,23 +150,3 @@ def test_a_client_restored_from_an_older_state_cannot_give_a_second_answer(clien
     assert wire.read_stage(first) == wire.read_stage(again)  # the same bytes, or none
     other = b"".join(u.to_bytes(4, "little") for u in range(4))
     assert code_of(clients.stage(name, 3, server.ctx, other)) == "wrong-stage"
-
-
-def test_clients_that_are_masked_together_reply_what_each_would_alone(clients):
-    """And who refuses does so for itself, in its own journal."""
-    server, requests = clients.advance(clients.order(), 1)
-    requests[1] = requests[1][:-1]
-    asked = []
-    for u, body in requests.items():
-        context = clients.contexts[clients.names[u]]
-        content = wire.stage_content(server.ctx, body)
-        asked.append((Message(content, context.node_id, wire.STAGE_TYPES[2]), context))
-    alone = [app(message, deepcopy(context)) for message, context in asked]
-    together = reply_together(asked)
-    for u, (one, (reply, notes)) in enumerate(zip(alone, together, strict=True)):
-        assert reply.has_content() == one.has_content() == (u != 1)
-        assert [note.kind for note in notes] == (["refusal"] if u == 1 else [])
-        if u == 1:
-            assert code_of(reply) == code_of(one) == "bad-inbox"
-        else:
-            assert wire.read_stage(reply) == wire.read_stage(one)
