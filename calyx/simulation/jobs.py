@@ -22,10 +22,11 @@ class Parcel:
 class Job:
     """A function of a module, and its arguments, both picklable."""
 
-    home: int | None  # the one worker that can do it, counted round; None: whoever is idle
+    home: int | None  # the worker that does it, counted round; None: whoever is idle
     function: Callable[..., Any]  # whatever the caller of the pool wants done
     arguments: tuple[Any, ...]
     parcels: tuple[Parcel, ...] = ()  # what it finds in its worker
+    is_movable: bool = False  # whether another worker may do it that has nothing else to do
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """The sums of many clients' vectors, made where the vectors are: a worker sends one for many clients.
 
-Nothing is encrypted here, so that clients keep nothing and any worker can take any of them: those
-that took longest last time come first, and the parts get smaller towards the end, so that workers
-end together. Of a part whose worker dies all clients are asked again. See docs/decisions/0073.
+Nothing is encrypted here, so that clients keep nothing and any worker can take any of them. Each has a
+worker all the same, which has read its rows; there those that took longest last time come first, and
+the parts get smaller towards the end, which an idle worker may take over. Of a part whose worker dies
+all clients are asked again. See docs/decisions/0073.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from calyx.simulation.workers import WorkerPool
 from calyx.vector.quantise import Residues
 from server.exchange.plain_sums import Added, Addends
 
-_SHARE = 0.5  # of what is left for one worker, which a part is
+_SHARE = 0.5  # of what is left for its worker, which a part is
 _LEAST_S = 0.002  # of work in a part: handing one out and taking it back costs a tenth of that
 Bunch = tuple[int, tuple[int, ...]]  # group, nodes
 
@@ -57,10 +58,11 @@ class Summation:
         total = sum(map(len, addends.groups))
         jobs = [
             Job(
-                None,
+                None if self._is_together else nodes[0] % self._pool.size,
                 add_vectors_together if self._is_together else add_vectors,
                 (nodes, addends.message_type, addends.fixed, clock.deadline),
                 (self._clients, order),
+                is_movable=True,
             )
             for _, nodes in bunches
         ]
@@ -135,27 +137,29 @@ def deal_evenly(
 
 
 def deal(
-    groups: tuple[tuple[int, ...], ...],
-    costs: Mapping[int, float],
-    workers: int,
+    groups: tuple[tuple[int, ...], ...], costs: Mapping[int, float], workers: int
 ) -> Iterator[Bunch]:
-    """Bunches of clients of one group each, so that workers that take them in this order end together.
+    """Bunches of clients of one group and one worker (node modulo `workers`), for each in its order.
 
-    A client whose cost is not known counts as the mean of those that are.
+    `costs` are in seconds, by node; who has none counts as the mean of those that have.
     """
     known = [costs[node] for group in groups for node in group if node in costs]
     usual = sum(known) / len(known) if known else 1.0
-    of_groups = [sum(costs.get(node, usual) for node in group) for group in groups]
-    left = sum(of_groups)
-    for index in sorted(range(len(groups)), key=lambda index: -of_groups[index]):
-        bunch: list[int] = []
-        cost = 0.0
-        for node in sorted(groups[index], key=lambda node: (-costs.get(node, usual), node)):
-            bunch.append(node)
-            cost += costs.get(node, usual)
-            if workers > 1 and cost >= max(_LEAST_S, _SHARE * left / workers):
+
+    def cost_of(nodes: Iterable[int]) -> float:
+        return sum(costs.get(node, usual) for node in nodes)
+
+    for home in range(workers):
+        own = {i: [n for n in group if n % workers == home] for i, group in enumerate(groups)}
+        left = sum(map(cost_of, own.values()))
+        for index, nodes in sorted(own.items(), key=lambda item: -cost_of(item[1])):
+            bunch: list[int] = []
+            for node in sorted(nodes, key=lambda node: (-cost_of((node,)), node)):
+                bunch.append(node)
+                if workers > 1 and cost_of(bunch) >= max(_LEAST_S, _SHARE * left):
+                    yield index, tuple(bunch)
+                    left -= cost_of(bunch)
+                    bunch = []
+            if bunch:
                 yield index, tuple(bunch)
-                left, bunch, cost = left - cost, [], 0.0
-        if bunch:
-            yield index, tuple(bunch)
-            left -= cost
+                left -= cost_of(bunch)

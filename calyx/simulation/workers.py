@@ -86,11 +86,11 @@ class WorkerPool:
             (loose if job.home is None else queues[job.home % len(queues)]).append(index)
         running: dict[int, int] = {}  # worker → job
         while True:
-            for number, own in enumerate(queues):
-                queue = own or loose
-                if number not in running and queue:
-                    running[number] = queue.popleft()
-                    self._workers[number].send(jobs[running[number]])
+            for number, worker in enumerate(self._workers):
+                new = None if number in running else _next(queues[number], loose, queues, jobs)
+                if new is not None:
+                    running[number] = new
+                    worker.send(jobs[new])
             if not running:
                 return
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -139,3 +139,13 @@ class WorkerPool:
     def _replace(self, number: int) -> None:
         self._workers[number].kill()
         self._workers[number] = Worker(self._context, self._prepare)
+
+
+def _next(
+    own: deque[int], loose: deque[int], queues: Sequence[deque[int]], jobs: Sequence[Job]
+) -> int | None:
+    """The job for an idle worker: of its own, or anybody's, or the last that the busiest can spare."""
+    if own or loose:
+        return (own or loose).popleft()
+    spare = [queue for queue in queues if queue and jobs[queue[-1]].is_movable]
+    return max(spare, key=len).pop() if spare else None

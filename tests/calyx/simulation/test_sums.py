@@ -234,17 +234,13 @@ def test_a_run_has_the_same_bytes_by_sums_and_by_messages_with_any_number_of_wor
     assert all(one == seen[0] for one in seen[1:])
 
 
-def test_bunches_are_of_one_group_and_get_smaller_so_that_workers_end_together():
-    """By hand: of 10 s of work for two workers a part is a quarter of what is left."""
-    costs = dict(enumerate([4.0, 2.0, 1.0, 1.0, 1.0, 1.0]))
-    assert list(deal(((0, 1, 2, 3, 4, 5),), costs, 2)) == [
-        (0, (0,)),
-        (0, (1,)),
-        (0, (2,)),
-        (0, (3,)),
-        (0, (4,)),
-        (0, (5,)),
+def test_bunches_are_of_one_group_and_one_worker_and_get_smaller():
+    """By hand: of the 6 s of the first worker's work a part is half of what is left."""
+    costs = dict(enumerate([3.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0]))
+    assert list(deal((tuple(range(7)),), costs, 2)) == [
+        *((0, (0,)), (0, (2, 4)), (0, (6,))),
+        *((0, (1,)), (0, (3,)), (0, (5,))),
     ]
-    even = list(deal((tuple(range(16)),), {}, 2))
-    assert [len(nodes) for _, nodes in even] == [4, 3, 3, 2, 1, 1, 1, 1]
+    even = list(deal((tuple(range(0, 32, 2)),), {}, 2))
+    assert [len(nodes) for _, nodes in even] == [8, 4, 2, 1, 1]
     assert list(deal(((1, 2), (3,), ()), {3: 9.0}, 1)) == [(0, (1, 2)), (1, (3,))]

@@ -114,6 +114,17 @@ def test_workers_persist_and_a_job_with_a_home_is_done_there():
         assert first[0] == first[2] != first[1] == first[3]
 
 
+def test_an_idle_worker_takes_over_what_can_move_and_nothing_else():
+    with WorkerPool(2) as pool:
+        here, there = (
+            result.value for result in run_jobs(pool, [Job(i, pid, (0,)) for i in (0, 1)])
+        )
+        for is_movable in (False, True):
+            rest = [Job(0, pid, (0,), is_movable=is_movable) for _ in range(3)]
+            _, *others = run_jobs(pool, [Job(0, sleep, (0.5,)), *rest])
+            assert [one.value for one in others] == [there if is_movable else here] * 3
+
+
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_a_parcel_is_one_object_to_all_jobs_of_a_worker_until_another_takes_its_place(workers):
     with WorkerPool(workers) as pool:
