@@ -8,7 +8,7 @@ import pickle
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from calyx.flower.messages import as_task, rebuild_message
 from calyx.flower.nodes import NumberedNodes
 from calyx.questions.registry import questions
 from calyx.simulation.identities import Identities
-from calyx.simulation.workers import Done, Failed, attempt, find_parcel, mark, tell
+from calyx.simulation.jobs import Done, Failed, attempt, find_parcel, mark, tell
 from calyx.vector.quantise import FixedPoint, Residues
 from calyx.wire import messages as wire
 from client import journal
@@ -31,10 +31,30 @@ from client.context import LivingContext
 from client.reply import bare_vector
 
 RUN_ID = 1
-APP = "client.app:app"  # ours
 CLIENTS, ORDER = "clients", "order"  # places of a worker's parcels
 _SHOW_S = 0.05  # between two times that a display hears how far a sum is
 _TELL_S = 0.02  # between two times that answers are handed over, which costs both processes
+
+
+@dataclass(frozen=True)
+class App:
+    """What answers for the clients: a Flower ClientApp, ours or another."""
+
+    reference: str = "client.app:app"  # module:attribute, as Flower's own configs name one
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its clients are those of `client/`, which are known to leave an order as it is."""
+        return self.reference == App.reference
+
+    def load(self) -> ClientApp:
+        """The app itself, in the process that is to run it."""
+        module, _, attribute = self.reference.partition(":")
+        app: ClientApp = getattr(import_module(module), attribute)
+        return app
+
+
+OURS = App()
 
 
 @dataclass(frozen=True)
@@ -93,7 +113,7 @@ class Clients:
     """Who they are, and the contexts of those that have been asked in this process."""
 
     def __init__(
-        self, identities: Identities, section: Section, store: Path | None, app: str = APP
+        self, identities: Identities, section: Section, store: Path | None, app: App = OURS
     ) -> None:
         self.app = app
         self.nodes = NumberedNodes(identities.clients)
@@ -137,12 +157,12 @@ def answer_messages(asked: Sequence[Asked], deadline: float | None) -> list[tupl
 
 def _answer(clients: Clients, asked: Asked) -> Answer:
     content: Content = find_parcel(ORDER) if asked.content is None else asked.content
-    records = content.shared if clients.app == APP else content.unpack()
+    records = content.shared if clients.app.is_ours else content.unpack()
     message, node = rebuild_message(asked.metadata, records), asked.metadata.dst_node_id
     as_task(RUN_ID, node)
     started, context = time.monotonic(), clients.context_of(node, asked.state)
     with journal.collect_notes() as notes:
-        reply = _load(clients.app)(message, context)
+        reply = clients.app.load()(message, context)
     account = Account(tuple(notes), time.monotonic() - started)
     return Answer(reply, account, context.state or None, bool(context.kept))
 
@@ -167,8 +187,7 @@ def add_vectors(
     clients: Clients = find_parcel(CLIENTS)
     content: RecordDict = find_parcel(ORDER)
     question = next(q for q in questions().values() if q.message_type == message_type)
-    part = Part(fixed.mask)
-    told = time.monotonic()
+    part, told = Part(fixed.mask), time.monotonic()
     for position, node in enumerate(nodes):
         started = time.monotonic()
         if deadline is not None and started >= deadline:
@@ -178,28 +197,25 @@ def add_vectors(
             told = started
         mark(position)
         as_task(RUN_ID, node)
-        context = clients.context_of(node, None)
-        message = Message(content, node, message_type)
+        message, context = Message(content, node, message_type), clients.context_of(node, None)
         with journal.collect_notes() as notes:
             came = attempt(bare_vector, message, context, question)
         part.accounts[node] = Account(tuple(notes), time.monotonic() - started)
-        if isinstance(came, Failed):
-            part.failures[node] = came.reason
-        elif isinstance(came.value, Message):
-            part.failures[node] = wire.failure_reason(came.value)
-        elif part.total is None:
-            part = replace(part, total=came.value.copy())  # its client may use the memory again
-        else:
-            # In place: uint32 wraps by itself, and the mask at the end does the rest.
-            np.add(part.total, came.value, out=part.total)
+        part = _add(part, node, came)
     if part.total is not None:
         np.bitwise_and(part.total, np.uint32(part.mask), out=part.total)
     return part
 
 
-@lru_cache(maxsize=4)
-def _load(reference: str) -> ClientApp:
-    """The app that `module:attribute` names, as Flower's own configs name one."""
-    module, _, attribute = reference.partition(":")
-    app: ClientApp = getattr(import_module(module), attribute)
-    return app
+def _add(part: Part, node: int, came: Done | Failed) -> Part:
+    """The part with what came of one more client."""
+    if isinstance(came, Failed):
+        part.failures[node] = came.reason
+    elif isinstance(came.value, Message):
+        part.failures[node] = wire.failure_reason(came.value)
+    elif part.total is None:
+        return replace(part, total=came.value.copy())  # its client may use the memory again
+    else:
+        # In place: uint32 wraps by itself, and the mask at the end does the rest.
+        np.add(part.total, came.value, out=part.total)
+    return part
