@@ -62,19 +62,21 @@ def bare_vector(message: Message, context: Context, question: Question) -> Resid
 
 
 def bare_vectors(
-    asked: Sequence[tuple[Message, Context]], question: Question
-) -> Iterator[tuple[int, Residues | Message, list[journal.Note]]]:
-    """`bare_vector` of simulated clients of one training, computed together: place, vector, journal.
+    asked: Sequence[tuple[Message, Context]],
+    question: Question,
+    notes: Sequence[list[journal.Note]],
+) -> Iterator[tuple[int, Residues | Message]]:
+    """`bare_vector` of simulated clients of one training, computed together, each with its place.
 
-    Raises whatever is raised for all of them: then each may be asked alone.
+    What each of them writes down goes behind its `notes`. Raises whatever is raised for all of them:
+    then each may be asked alone.
     """
-    notes: list[list[journal.Note]] = [[] for _ in asked]
     clients: dict[int, Client] = {}
     for i, (message, context) in enumerate(asked):
         with journal.collect_notes(notes[i]):
             one = _guard(message, context, partial(_let_in, message, context, question))
         if isinstance(one, Message):
-            yield i, one, notes[i]
+            yield i, one
         else:
             clients[i] = one
     places = list(clients)
@@ -83,7 +85,7 @@ def bare_vectors(
         i = places[number]
         with journal.collect_notes(notes[i]):
             vector = _guard(*asked[i], partial(_encode, clients[i].assignment, answer))
-        yield i, vector, notes[i]
+        yield i, vector
 
 
 def _let_in(message: Message, context: Context, question: Question, site: Site) -> Client:

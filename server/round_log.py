@@ -22,6 +22,7 @@ from server.checkpoints import RunState, save
 
 PROMPT_S = 1.0  # a round that took longer is written and told before the next one begins
 REST = 9  # times as long as it has written (at most PROMPT_S), the disk is left to others
+MOST_BEHIND = 12  # rounds that no checkpoint holds; of its own a client keeps more (`Store.KEPT`)
 
 _AT_WORK = Lock()
 # A process that is forked has no thread but the one that forked it: what another had locked stays so.
@@ -45,6 +46,7 @@ class RoundLog:
         self._newest: RunState | None = None  # not handed to the thread yet
         self._thread: Thread | None = None
         self._durable = 0  # the last round whose row a checkpoint holds, and rounds.jsonl
+        self._saved = 0  # the round of the last checkpoint
         self._error: BaseException | None = None
         self._kept_at, self._rests_until = time.monotonic(), 0.0
         rows = folder.read_rounds()
@@ -52,6 +54,7 @@ class RoundLog:
         self.trained = set[str]()  # who took part in a training so far
         for row in rows:
             self._note(row)
+            self._saved = row.round
 
     def __enter__(self) -> "RoundLog":
         """The log itself."""
@@ -76,9 +79,10 @@ class RoundLog:
         self._newest = replace(state, untold=tuple(self._untold))
         now = time.monotonic()
         took, self._kept_at = now - self._kept_at, now
-        if took > PROMPT_S:
+        is_free, behind = self._collect(), state.round - self._saved
+        if took > PROMPT_S or behind >= MOST_BEHIND:
             self.drain()
-        elif self._collect() and now >= self._rests_until:
+        elif is_free and (now >= self._rests_until or 2 * behind >= MOST_BEHIND):
             # Ctrl-C may come between any two of these: then the same state is written twice.
             thread = Thread(target=self._write, args=(self._newest,), name="checkpoint")
             thread.start()
@@ -116,6 +120,7 @@ class RoundLog:
         try:
             with _AT_WORK, span("write"):
                 save(self._folder.checkpoints, state, self._keep)
+                self._saved = state.round
                 sync_lines(self._folder.events)
                 rows = [row for row in state.untold if row.round > self._durable]
                 if rows:

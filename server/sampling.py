@@ -131,10 +131,14 @@ def draw_census(dealt: Dealt, census_size: int | None, seed: int) -> Groups | No
     clients, groups = sum(map(len, dealt)), len(dealt)
     if census_size is None:
         return None
-    if census_size > clients or (census_size % groups and clients > groups):
+    if census_size > clients:
         raise ConfigError(
-            f"census_size={census_size} cannot take equally many clients from each of {groups} groups of "
-            f"{clients} clients; use a multiple of privacy.groups that there are."
+            f"census_size={census_size} is more than the {clients} clients; leave it out, and all are asked."
+        )
+    if census_size % groups and clients > groups:
+        raise ConfigError(
+            f"census_size={census_size} cannot take equally many clients from each of {groups} groups; use "
+            "a multiple of privacy.groups."
         )
     return sample_cohort(dealt, census_size, seed, 0)
 

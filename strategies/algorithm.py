@@ -58,6 +58,8 @@ class Algorithm(Generic[Server]):
 
     def combine(self, groups: Sequence[GroupUpdate]) -> Update:
         """One update from the groups' means: the mean weighted by examples by default."""
+        if len(groups) == 1:
+            return dict(groups[0].mean)
         total = sum(g.weight for g in groups)
         return {
             k: add_in_order(g.mean[k] * (g.weight / total) for g in groups) for k in groups[0].mean

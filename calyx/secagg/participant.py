@@ -7,7 +7,7 @@ See docs/decisions/0011.
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TypeVar
@@ -25,7 +25,7 @@ from calyx.secagg.keys import (
     self_mask_key,
     verify,
 )
-from calyx.secagg.masking import Mask, Masking, run_together
+from calyx.secagg.masking import Mask, apply_masks
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import MAX_GROUP
@@ -35,7 +35,6 @@ from calyx.secagg.sharing import SEALED_BYTES, agree_with, deal_shares, open_sha
 from calyx.vector.quantise import Residues, pack, unpack
 
 T = TypeVar("T")
-Steps = Generator[Masking, Residues, bytes]  # a vector to be masked; that, masked; the reply
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,6 @@ class Call:
     commit: Callable[[], None]  # makes the tombstone durable; may raise Refusal
 
 
-Stage = Callable[[Member, Session, Call], Steps]
-
-
 def begin(member: Member, session: Session, vector: Residues, entropy: Entropy) -> bytes:
     """Stage 0: draw this context's keys and say their public halves; `vector` [D] is kept.
 
@@ -90,12 +86,6 @@ def answer(member: Member, session: Session, call: Call) -> bytes:
 
     A stage happens once: the same bytes again get the stored answer, anything else is refused (§5).
     """
-    (reply,) = run_together([answer_in_steps(member, session, call)])
-    return reply
-
-
-def answer_in_steps(member: Member, session: Session, call: Call) -> Steps:
-    """`answer`, which asks for its vector to be masked and goes on with it."""
     digest = hashlib.sha256(call.body).digest()
     if session.last_request == digest and call.stage == session.stage - 1:
         return session.last_reply
@@ -105,7 +95,7 @@ def answer_in_steps(member: Member, session: Session, call: Call) -> Steps:
                 RefusalCode.WRONG_STAGE,
                 f"A request of stage {call.stage} came, and stage {session.stage} is next.",
             )
-        reply = yield from _STAGES[call.stage](member, session, call)
+        reply = _STAGES[call.stage](member, session, call)
     except BaseException:  # a tombstone that cannot be written ends the context as a refusal does
         session.erase()
         raise
@@ -174,7 +164,7 @@ def _gather(body: bytes, ctx: bytes, group: tuple[int, ...], roster: Roster) -> 
     return Gathering(ctx, advertised)
 
 
-def _mask(member: Member, session: Session, call: Call) -> Steps:
+def _mask(member: Member, session: Session, call: Call) -> bytes:
     """Stage 2: open every share now, make the tombstone, mask, forget (fig. 4, round 2)."""
     rows = dict(_rows(lambda: rows_from_bytes(call.body, SEALED_BYTES), RefusalCode.BAD_INBOX))
     gathering = _gather(session.gathered, session.ctx, session.group, member.roster)
@@ -192,7 +182,7 @@ def _mask(member: Member, session: Session, call: Call) -> Steps:
         )
     bits, masks = session.rules.modulus_bits, _masks(session, gathering)
     call.commit()
-    masked = yield Masking(unpack(session.vector, bits), masks, bits)
+    masked = apply_masks(unpack(session.vector, bits), masks, bits)
     y = pack(masked, bits)
     session.mask_private = session.seed = session.vector = b""
     session.channels, session.advertisement, session.gathered = {}, b"", b""
@@ -271,21 +261,11 @@ def _signers(
     )
 
 
-def _at_once(stage: Callable[[Member, Session, Call], bytes]) -> Stage:
-    """A stage in which nothing is masked."""
-
-    def steps(member: Member, session: Session, call: Call) -> Steps:
-        yield from ()
-        return stage(member, session, call)
-
-    return steps
-
-
-_STAGES: Mapping[int, Stage] = {
-    1: _at_once(_share),
+_STAGES: Mapping[int, Callable[[Member, Session, Call], bytes]] = {
+    1: _share,
     2: _mask,
-    3: _at_once(_consent),
-    4: _at_once(_reveal),
+    3: _consent,
+    4: _reveal,
 }
 
 

@@ -9,6 +9,7 @@ Polynomials are lists of coefficients, the constant first, without trailing zero
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from math import prod
 
 P = 2**256 + 297
 SHARE_BYTES = 33
@@ -60,14 +61,9 @@ def combine(shares: Mapping[int, int], threshold: int) -> int:
 @lru_cache(maxsize=32)  # one set of responders answers for all secrets of a round
 def _at_zero(xs: tuple[int, ...]) -> tuple[int, ...]:
     """Lagrange coefficients at 0 for the points `xs`."""
-    weights = []
-    for x in xs:
-        above, below = 1, 1
-        for other in xs:
-            if other != x:
-                above, below = above * other % P, below * (other - x) % P
-        weights.append(above * pow(below, -1, P) % P)
-    return tuple(weights)
+    above = prod(xs)
+    below = [x * prod(other - x for other in xs if other != x) for x in xs]
+    return tuple(above * pow(one, -1, P) % P for one in below)
 
 
 def decode(shares: Mapping[int, int], threshold: int) -> tuple[int, set[int]] | None:

@@ -22,9 +22,10 @@ from calyx.preprocessing.fitting import fit
 from calyx.questions.segments import over_of
 from calyx.run.order import Terms
 from calyx.run.summary import BaselineScores
+from calyx.simulation.jobs import Done, Job, Result, tell
 from calyx.simulation.planning import Plan, site_of
 from calyx.simulation.progress import Progress, silent
-from calyx.simulation.workers import Done, Job, Result, WorkerPool, tell
+from calyx.simulation.workers import WorkerPool
 from calyx.tasks.causes import cause_of
 from client.config import Site
 from client.failures import ClientFailure

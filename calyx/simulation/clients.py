@@ -6,11 +6,10 @@ asked, and stays there. The engine knows no algorithm: what answers is a Flower 
 
 import pickle
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import import_module
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +21,40 @@ from calyx.config.section import Section
 from calyx.flower.messages import as_task, rebuild_message
 from calyx.flower.nodes import NumberedNodes
 from calyx.questions.registry import questions
-from calyx.secagg.masking import Masking, run_together
 from calyx.simulation.identities import Identities
-from calyx.simulation.workers import Done, Failed, attempt, find_parcel, mark, tell
+from calyx.simulation.jobs import Done, Failed, attempt, find_parcel, mark, tell
 from calyx.vector.quantise import FixedPoint, Residues
 from calyx.wire import messages as wire
 from client import journal
 from client.config import node_config
 from client.context import LivingContext
-from client.gate.secure_mod import on_stage_in_steps
 from client.reply import bare_vector
 
 RUN_ID = 1
-APP = "client.app:app"  # ours
 CLIENTS, ORDER = "clients", "order"  # places of a worker's parcels
-MASK_STAGE = 2
-_TOGETHER = 64  # clients that are masked at once: each pair has a cipher of its own meanwhile
 _SHOW_S = 0.05  # between two times that a display hears how far a sum is
 _TELL_S = 0.02  # between two times that answers are handed over, which costs both processes
+
+
+@dataclass(frozen=True)
+class App:
+    """What answers for the clients: a Flower ClientApp, ours or another."""
+
+    reference: str = "client.app:app"  # module:attribute, as Flower's own configs name one
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its clients are those of `client/`, which are known to leave an order as it is."""
+        return self.reference == App.reference
+
+    def load(self) -> ClientApp:
+        """The app itself, in the process that is to run it."""
+        module, _, attribute = self.reference.partition(":")
+        app: ClientApp = getattr(import_module(module), attribute)
+        return app
+
+
+OURS = App()
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,7 @@ class Clients:
     """Who they are, and the contexts of those that have been asked in this process."""
 
     def __init__(
-        self, identities: Identities, section: Section, store: Path | None, app: str = APP
+        self, identities: Identities, section: Section, store: Path | None, app: App = OURS
     ) -> None:
         self.app = app
         self.nodes = NumberedNodes(identities.clients)
@@ -126,10 +141,6 @@ def answer_messages(asked: Sequence[Asked], deadline: float | None) -> list[tupl
     It stops at the `deadline`, by the monotonic clock; who is left then is not among them.
     """
     clients: Clients = find_parcel(CLIENTS)
-    if clients.app == APP and all(
-        one.metadata.message_type == wire.STAGE_TYPES[MASK_STAGE] for one in asked
-    ):
-        return _mask_together(clients, asked, deadline)
     attempts: list[tuple[int, Attempt]] = []
     told = time.monotonic()
     for position, one in enumerate(asked):
@@ -145,55 +156,15 @@ def answer_messages(asked: Sequence[Asked], deadline: float | None) -> list[tupl
 
 
 def _answer(clients: Clients, asked: Asked) -> Answer:
-    message, context = _open(clients, asked)
-    started = time.monotonic()
-    with journal.collect_notes() as notes:
-        reply = _load(clients.app)(message, context)
-    account = Account(tuple(notes), time.monotonic() - started)
-    return Answer(reply, account, context.state or None, bool(context.kept))
-
-
-def _open(clients: Clients, asked: Asked) -> tuple[Message, LivingContext]:
     content: Content = find_parcel(ORDER) if asked.content is None else asked.content
-    records = content.shared if clients.app == APP else content.unpack()
+    records = content.shared if clients.app.is_ours else content.unpack()
     message, node = rebuild_message(asked.metadata, records), asked.metadata.dst_node_id
     as_task(RUN_ID, node)
-    return message, clients.context_of(node, asked.state)
-
-
-def _mask_together(
-    clients: Clients, asked: Sequence[Asked], deadline: float | None
-) -> list[tuple[int, Attempt]]:
-    """`answer_messages` where our own app is to mask: what two clients add and take off is made once."""
-    attempts: list[tuple[int, Attempt]] = []
-    for start in range(0, len(asked), _TOGETHER):
-        if deadline is not None and time.monotonic() >= deadline:
-            break
-        mark(start)
-        some = asked[start : start + _TOGETHER]
-        came = attempt(run_together, [_mask_in_steps(clients, one) for one in some])
-        ends = map(Done, came.value) if isinstance(came, Done) else repeat(came, len(some))
-        attempts += enumerate(ends, start)
-    return attempts
-
-
-def _mask_in_steps(clients: Clients, asked: Asked) -> Generator[Masking, Residues, Answer]:
-    """One client's answer; its notes and seconds are those of its own steps."""
-    message, context = _open(clients, asked)
-    steps = on_stage_in_steps(message, context, MASK_STAGE)
-    notes: list[journal.Note] = []
-    seconds, masked = 0.0, None
-    while True:
-        started = time.monotonic()
-        as_task(RUN_ID, asked.metadata.dst_node_id)
-        with journal.collect_notes() as more:
-            try:
-                wanted = next(steps) if masked is None else steps.send(masked)
-            except StopIteration as end:
-                account = Account((*notes, *more), seconds + time.monotonic() - started)
-                return Answer(end.value, account, context.state or None, bool(context.kept))
-        notes, seconds = [*notes, *more], seconds + time.monotonic() - started
-        masked = yield wanted
+    started, context = time.monotonic(), clients.context_of(node, asked.state)
+    with journal.collect_notes() as notes:
+        reply = clients.app.load()(message, context)
+    account = Account(tuple(notes), time.monotonic() - started)
+    return Answer(reply, account, context.state or None, bool(context.kept))
 
 
 @dataclass(frozen=True)
@@ -216,8 +187,7 @@ def add_vectors(
     clients: Clients = find_parcel(CLIENTS)
     content: RecordDict = find_parcel(ORDER)
     question = next(q for q in questions().values() if q.message_type == message_type)
-    part = Part(fixed.mask)
-    told = time.monotonic()
+    part, told = Part(fixed.mask), time.monotonic()
     for position, node in enumerate(nodes):
         started = time.monotonic()
         if deadline is not None and started >= deadline:
@@ -227,28 +197,25 @@ def add_vectors(
             told = started
         mark(position)
         as_task(RUN_ID, node)
-        context = clients.context_of(node, None)
-        message = Message(content, node, message_type)
+        message, context = Message(content, node, message_type), clients.context_of(node, None)
         with journal.collect_notes() as notes:
             came = attempt(bare_vector, message, context, question)
         part.accounts[node] = Account(tuple(notes), time.monotonic() - started)
-        if isinstance(came, Failed):
-            part.failures[node] = came.reason
-        elif isinstance(came.value, Message):
-            part.failures[node] = wire.failure_reason(came.value)
-        elif part.total is None:
-            part = replace(part, total=came.value.copy())  # its client may use the memory again
-        else:
-            # In place: uint32 wraps by itself, and the mask at the end does the rest.
-            np.add(part.total, came.value, out=part.total)
+        part = _add(part, node, came)
     if part.total is not None:
         np.bitwise_and(part.total, np.uint32(part.mask), out=part.total)
     return part
 
 
-@lru_cache(maxsize=4)
-def _load(reference: str) -> ClientApp:
-    """The app that `module:attribute` names, as Flower's own configs name one."""
-    module, _, attribute = reference.partition(":")
-    app: ClientApp = getattr(import_module(module), attribute)
-    return app
+def _add(part: Part, node: int, came: Done | Failed) -> Part:
+    """The part with what came of one more client."""
+    if isinstance(came, Failed):
+        part.failures[node] = came.reason
+    elif isinstance(came.value, Message):
+        part.failures[node] = wire.failure_reason(came.value)
+    elif part.total is None:
+        return replace(part, total=came.value.copy())  # its client may use the memory again
+    else:
+        # In place: uint32 wraps by itself, and the mask at the end does the rest.
+        np.add(part.total, came.value, out=part.total)
+    return part

@@ -14,17 +14,8 @@ from typing import Protocol
 from flwr.app import Message, RecordDict
 
 from calyx.simulation.clients import ORDER, Account, Asked, Attempt, Content, answer_messages
-from calyx.simulation.workers import (
-    LATE,
-    Died,
-    Done,
-    Expired,
-    Failed,
-    Job,
-    Parcel,
-    Result,
-    WorkerPool,
-)
+from calyx.simulation.jobs import LATE, Died, Done, Expired, Failed, Job, Parcel, Result
+from calyx.simulation.workers import WorkerPool
 
 MOST_DEATHS = 2  # of workers at one client's work; after the first it is done again
 _HANGS = 0.5  # of the time for a message, of which a client that took more held the others up

@@ -13,11 +13,12 @@ from typing_extensions import override
 
 from calyx.config.section import Section
 from calyx.flower.messages import Run, as_task, empty_run, label_message
-from calyx.simulation.clients import APP, CLIENTS, RUN_ID, Answer, Attempt, Clients
+from calyx.simulation.clients import CLIENTS, OURS, RUN_ID, Answer, App, Attempt, Clients
 from calyx.simulation.delivery import Delivery, Onlooker
 from calyx.simulation.identities import Identities
+from calyx.simulation.jobs import Failed, Parcel
 from calyx.simulation.sums import Summation
-from calyx.simulation.workers import Failed, Parcel, WorkerPool
+from calyx.simulation.workers import WorkerPool
 from calyx.wire import messages as wire
 from server.exchange.plain_sums import Added, Addends
 
@@ -36,7 +37,7 @@ class EmbeddedGrid(Grid):
         onlooker: Onlooker,
         store: Path | None = None,
         *,
-        app: str = APP,
+        app: App = OURS,
     ) -> None:
         self._pool, self._onlooker = pool, onlooker
         self.clients = Clients(identities, section, store, app)
@@ -82,7 +83,7 @@ class EmbeddedGrid(Grid):
     @property
     def can_add(self) -> bool:
         """Whether the clients are ours, whose vectors can be added up where they are made."""
-        return self.clients.app == APP
+        return self.clients.app.is_ours
 
     def add_up(self, addends: Addends, timeout: float | None) -> Added:
         """The sum of each group; no message is made, and nothing else is different."""

@@ -29,6 +29,8 @@ class EmbeddedConfig:
             raise ValueError(
                 "workers is of simulations; on engine=superlink each site is a process"
             )
+        if self.clients_remember and self.cohort:
+            raise ValueError("cohort is of simulations; on engine=superlink each site trains alone")
 
     @property
     def clients_remember(self) -> bool:
@@ -38,8 +40,16 @@ class EmbeddedConfig:
     def count(self, clients: int) -> int:
         """Processes to start for so many clients."""
         if self.workers is not None:
-            return min(self.workers, clients)
+            return min(self.workers, clients, cores())
         return max(1, min(cores(), clients))
+
+    def remarks(self, clients: int) -> list[str]:
+        """What the section asks for and does not get, in sentences."""
+        count = self.count(clients)
+        if self.workers is None or count == self.workers:
+            return []
+        most = "clients of the run" if count == clients else "cores of this machine"
+        return [f"engine.workers={self.workers} is more than the {count} {most}: {count} work."]
 
 
 @config

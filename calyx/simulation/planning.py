@@ -18,7 +18,13 @@ from calyx.preprocessing.federated import check_ranges
 from calyx.preprocessing.imputation import check_fill
 from calyx.questions.registry import question_of
 from calyx.run.order import Cv, Terms, terms_of, with_preprocessing
-from calyx.simulation.engine import EngineConfig, RayConfig, check_installed, read_engine
+from calyx.simulation.engine import (
+    EmbeddedConfig,
+    EngineConfig,
+    RayConfig,
+    check_installed,
+    read_engine,
+)
 from calyx.simulation.progress import Progress, silent
 from calyx.simulation.reading import Remarks, first_asked, why_broken
 from calyx.tasks.registry import load_task
@@ -196,6 +202,8 @@ def plan(
         whose = "client" if len(first) == len(names) else "client of those asked first"
         raise DataError(f"No {whose} can train; the first says: {failures[0]}")
     warnings = remarks.draw()
+    if isinstance(checked.engine, EmbeddedConfig):
+        warnings += checked.engine.remarks(len(names))
     if isinstance(task, WarnedFolder) and sites[0].data_dir is not None:
         warnings += task.warnings_of(sites[0].data_dir)
     return Plan(

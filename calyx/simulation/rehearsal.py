@@ -30,6 +30,7 @@ from calyx.model.training_config import TrainingConfig
 from calyx.model.weights import Weights, hash_weights, initial_model, weights_of
 from calyx.preprocessing.config import PreprocessingConfig
 from calyx.run.order import Terms
+from calyx.simulation.jobs import Done, Job, Result
 from calyx.simulation.planning import Plan
 from calyx.simulation.trial import (
     MAX_ROWS,
@@ -42,7 +43,7 @@ from calyx.simulation.trial import (
     train_once,
     unable_clients,
 )
-from calyx.simulation.workers import Done, Job, Result, WorkerPool
+from calyx.simulation.workers import WorkerPool
 from calyx.tasks.task import Task
 from client.config import Site
 from client.rows.data import prepare_rows, read_rows, rows_of, task_of

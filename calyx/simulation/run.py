@@ -41,12 +41,17 @@ from calyx.simulation.rehearsal import Found, rehearse
 from calyx.simulation.together import obstacle_of
 from calyx.simulation.workers import WorkerPool
 from calyx.wire.messages import FailureCode
+from calyx.words.sentences import join_names
 from client.journal import Note
 from client.learning.store import Store
 from server.attendance import explain
 from server.job import to_run_config
 
 log = logging.getLogger(__name__)
+_SPAWNED = (
+    "A thread is running that something imported has started ({}), and a forked process would wait for "
+    "it forever: workers are started afresh, which takes some seconds."
+)
 
 
 def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> RunFolder:
@@ -54,19 +59,21 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
 
     Raises CalyxError, or KeyboardInterrupt; the folder can then be resumed, and no process is left.
     """
-    quiet_flower()
-    _compute_elsewhere()
+    _prepare_process()
     from server.app import app  # late: it needs nothing before the plan is sound
 
     run_folder = RunFolder(folder)
     if plan.run.profile:
         spans.record()
     onlooker = _Onlooker(run_folder, plan, progress, resume)
-    with _frozen(), blackboard.share(), WorkerPool(_workers(plan)) as pool:
+    with _frozen(), blackboard.share(), WorkerPool(_workers(plan), _prepare_process) as pool:
         rehearsed = Found() if resume else rehearse(pool, plan)
         said = [] if resume else [("start", one) for one in plan.warnings] + rehearsed.events
         for _, sentence in rehearsed.events:
             log.warning(sentence)
+        if pool.threads:
+            said.append(("start", _SPAWNED.format(join_names(pool.threads))))
+            log.warning(said[-1][1])
         obstacle = _obstacle(plan)
         if obstacle:
             sentence = f"engine.cohort=true has no effect: {obstacle}."
@@ -129,7 +136,9 @@ def _frozen() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _compute_elsewhere() -> None:
+def _prepare_process() -> None:
+    """Of this process and of each worker."""
+    quiet_flower()
     # A fork of a process that has used several OpenMP threads hangs.
     import torch
 

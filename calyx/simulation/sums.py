@@ -12,8 +12,9 @@ import numpy as np
 
 from calyx.simulation.clients import ORDER, Account, Part, add_vectors
 from calyx.simulation.delivery import MOST_DEATHS, Clock, Onlooker
+from calyx.simulation.jobs import LATE, Died, Done, Expired, Job, Parcel, Result
 from calyx.simulation.together import add_vectors_together
-from calyx.simulation.workers import LATE, Died, Done, Expired, Job, Parcel, Result, WorkerPool
+from calyx.simulation.workers import WorkerPool
 from calyx.vector.quantise import Residues
 from server.exchange.plain_sums import Added, Addends
 
@@ -134,7 +135,9 @@ def deal_evenly(
 
 
 def deal(
-    groups: tuple[tuple[int, ...], ...], costs: Mapping[int, float], workers: int
+    groups: tuple[tuple[int, ...], ...],
+    costs: Mapping[int, float],
+    workers: int,
 ) -> Iterator[Bunch]:
     """Bunches of clients of one group each, so that workers that take them in this order end together.
 

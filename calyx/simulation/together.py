@@ -6,7 +6,7 @@ client after another.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,11 +27,12 @@ from calyx.simulation.clients import (
     Part,
     add_vectors,
 )
+from calyx.simulation.jobs import find_parcel
 from calyx.simulation.planning import Plan
-from calyx.simulation.workers import find_parcel
 from calyx.vector.quantise import FixedPoint
 from calyx.wire import messages as wire
 from client.config import node_config, read_site
+from client.journal import Note
 from client.learning.cohort import find_obstacle
 from client.learning.dense import read_stack
 from client.reply import bare_vectors
@@ -75,10 +76,10 @@ def add_vectors_together(
     content: RecordDict = find_parcel(ORDER)
     as_task(RUN_ID, nodes[0])
     asked = [(Message(content, n, message_type), clients.context_of(n, None)) for n in nodes]
-    part, total, notes = Part(fixed.mask), None, {}
+    notes: list[list[Note]] = [[] for _ in nodes]
+    part, total = Part(fixed.mask), None
     try:
-        for place, one, written in bare_vectors(asked, question):
-            notes[nodes[place]] = written
+        for place, one in bare_vectors(asked, question, notes):
             if isinstance(one, Message):
                 part.failures[nodes[place]] = wire.failure_reason(one)
             elif total is None:
@@ -88,9 +89,23 @@ def add_vectors_together(
                 np.add(total, one, out=total)
     except Exception:  # whatever it was, each client says it for itself
         log.debug("trainings together have failed", exc_info=True)
-        return add_vectors(nodes, message_type, fixed, deadline)
+        part = add_vectors(nodes, message_type, fixed, deadline)
+        return _with_rows_said(part, dict(zip(nodes, notes, strict=True)))
     if total is not None:
         np.bitwise_and(total, np.uint32(fixed.mask), out=total)
     seconds = (time.monotonic() - started) / len(nodes)
-    accounts = {node: Account(tuple(notes[node]), seconds) for node in nodes}
+    accounts = {n: Account(tuple(own), seconds) for n, own in zip(nodes, notes, strict=True)}
     return replace(part, total=total, accounts=accounts)
+
+
+def _with_rows_said(part: Part, notes: Mapping[int, list[Note]]) -> Part:
+    """With what clients have said of their rows before: they say it once, when they read them."""
+    own = {
+        node: tuple(note for note in said if note.kind not in (*questions(), "failure"))
+        for node, said in notes.items()
+    }
+    accounts = {
+        node: replace(account, notes=(*own[node], *account.notes))
+        for node, account in part.accounts.items()
+    }
+    return replace(part, accounts=accounts)

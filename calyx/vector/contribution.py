@@ -44,7 +44,7 @@ class Metric:
     low: float
     high: float
 
-    @property
+    @cached_property
     def maximum(self) -> int:
         """The greatest value above `low`, in steps of 2^-149."""
         return steps(Fraction(self.high) - Fraction(self.low), FLOAT_STEPS)

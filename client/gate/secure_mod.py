@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from flwr.app import Context, Message, RecordDict
@@ -19,8 +19,7 @@ from calyx.privacy.section import PrivacyConfig
 from calyx.questions.registry import question_of
 from calyx.questions.segments import Segments, rules_of
 from calyx.run.order import Order, to_json
-from calyx.secagg.masking import Masking, run_together
-from calyx.secagg.participant import Call, Member, Steps, abandon, answer_in_steps, begin
+from calyx.secagg.participant import Call, Member, abandon, answer, begin
 from calyx.secagg.refusals import Refusal, RefusalCode
 from calyx.secagg.roster import Roster
 from calyx.secagg.rules import Rules, Subject
@@ -163,18 +162,6 @@ def on_stage(message: Message, context: Context, stage: int | None) -> Message:
 
     None asks for no stage, but to erase the shares of the open context and to sign that they are gone.
     """
-    with span("encrypt"):
-        (reply,) = run_together([on_stage_in_steps(message, context, stage)])
-    return reply
-
-
-def on_stage_in_steps(
-    message: Message, context: Context, stage: int | None
-) -> Generator[Masking, Residues, Message]:
-    """`on_stage`, which asks for a vector to be masked and goes on with it.
-
-    For a process in which many simulated clients are masked together.
-    """
     site, ctx = read_site(node_values(context)), bytes(32)
     journal.keep_in(site.state_dir)
     memory, opened = Memory(context, site), None
@@ -186,10 +173,11 @@ def on_stage_in_steps(
         if opened.roster != member.roster.digest.hex():
             memory.erase(opened)
             raise Refusal(RefusalCode.OUTSIDE_POLICY, "A new roster has ended this context.")
-        if stage is None:
-            reply = _abandoned(member, memory, opened)
-        else:
-            reply = yield from _answered(member, memory, opened, (stage, body))
+        with span("encrypt"):
+            if stage is None:
+                reply = _abandoned(member, memory, opened)
+            else:
+                reply = _answered(member, memory, opened, (stage, body))
         return Message(wire.stage_content(ctx, reply), reply_to=message)
     except WireError as error:
         refused = Refusal(RefusalCode.MALFORMED, str(error))
@@ -202,7 +190,7 @@ def on_stage_in_steps(
     return refuse(refused, message, (ctx, 4 if stage is None else stage), site)
 
 
-def _answered(member: Member, memory: Memory, opened: Open, request: tuple[int, bytes]) -> Steps:
+def _answered(member: Member, memory: Memory, opened: Open, request: tuple[int, bytes]) -> bytes:
     """One stage; a dead context keeps nothing but what its abandonment needs."""
     (stage, body), session, now = request, opened.session, time.time()
     before = session.stage
@@ -215,8 +203,7 @@ def _answered(member: Member, memory: Memory, opened: Open, request: tuple[int, 
     try:
         if now > opened.expires:
             raise Refusal(RefusalCode.AFTER_DEADLINE, f"Stage {stage} came after the deadline.")
-        call = Call(stage, body, os.urandom, commit)
-        reply = yield from answer_in_steps(member, session, call)
+        reply = answer(member, session, Call(stage, body, os.urandom, commit))
     except Refusal:
         memory.stub(opened)
         raise

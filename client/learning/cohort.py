@@ -3,8 +3,8 @@
 A client of thirty rows leaves a core idle between its small kernels; ten of them fill it, and their
 weights still fit its cache. For a stack of linear layers, plain SGD and FedAvg's or FedProx's loss.
 Not the same bytes as one after another: sums are taken in another order, so that weights differ in
-their last bits after a round, and as two seeds do after many (docs/speed.md). Nothing asks for a
-GPU here and nothing keeps it from one; on none it was tried.
+their last bits after a round, and as two seeds do after many. Nothing here asks for a CPU, but on a GPU
+it was not tried. See docs/decisions/0081.
 
 Shapes: C clients, B rows of a batch, F inputs and H outputs of a layer, K outputs of the model, N rows.
 """
@@ -54,7 +54,7 @@ def learn_together(
     if not clients:
         return
     model, cfg = clients[0].model, clients[0].assignment.sections.training
-    stack = read_stack(model.load(model.weights))
+    stack = read_stack(model.load(model.weights), model.hardware.device)
     if stack is None or find_obstacle(cfg, model.objective, model.makeup, stack, model.hardware):
         for i, client in enumerate(clients):
             with alone[i]():

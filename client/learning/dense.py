@@ -73,8 +73,8 @@ class Stack:
         return loss, gradients[::-1]
 
 
-def read_stack(model: nn.Module) -> Stack | None:
-    """The layers of a model that is such a stack, on the CPU, all of it trained; None of any other."""
+def read_stack(model: nn.Module, device: str = "cpu") -> Stack | None:
+    """The layers of a model that is such a stack, on `device`, all of it trained; None of any other."""
     if not draws_nothing(model):  # which knows all of its layers
         return None
     layers: list[Layer] = []
@@ -88,7 +88,11 @@ def read_stack(model: nn.Module) -> Stack | None:
         elif not (isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) == (1, -1)):
             return None
     parameters = list(model.parameters())  # each once: a layer that stands twice is no plain stack
-    if not tensors or len(tensors) != len(parameters) or not all(map(_is_plain, tensors)):
+    if (
+        not tensors
+        or len(tensors) != len(parameters)
+        or not all(_is_plain(one, device) for one in tensors)
+    ):
         return None
     return Stack(tuple(layers))
 
@@ -102,8 +106,8 @@ def _walk(module: nn.Module) -> Iterator[nn.Module]:
         yield from _walk(child)
 
 
-def _is_plain(tensor: Tensor) -> bool:
-    is_here = tensor.dtype is torch.float32 and tensor.device.type == "cpu"
+def _is_plain(tensor: Tensor, device: str) -> bool:
+    is_here = tensor.dtype is torch.float32 and tensor.device.type == device
     is_trained = tensor.requires_grad and tensor.is_contiguous()
     # Of a layer with one input autograd takes the transposed product, which may round otherwise.
     return is_here and is_trained and (tensor.dim() == 1 or tensor.shape[1] > 1)

@@ -113,12 +113,13 @@ class _Loop:
             )
         is_plain = job.objective.is_plain and not job.hardware.is_half
         self.stack = read_stack(model) if is_plain else None
-        self.draws = not draws_nothing(model) or job.objective.may_draw
+        self.draws = self.stack is None and (job.objective.may_draw or not draws_nothing(model))
         self.optimizer = make_optimizer([p.detach() for p in self.trained], job.cfg)
         self.shuffle = rng(job.seed, "batches", job.round, job.client)
         self.epochs = self.steps = 0
         size = job.cfg.batch_size
-        is_joined = is_last_joined(model, self.x, self.y, size, job.hardware)
+        # A stack of linear layers takes one row as it takes two.
+        is_joined = self.stack is None and is_last_joined(model, self.x, self.y, size, job.hardware)
         self.sizes = batch_sizes(len(rows), size, is_joined=is_joined)
         self.weights = np.array(self.sizes)
 
@@ -126,8 +127,9 @@ class _Loop:
         """One pass in a fresh order; the mean loss over its rows."""
         self.epochs += 1
         order = torch.from_numpy(self.shuffle.permutation(len(self.y))).to(self.y.device)
-        x, y = self.x[order], self.y[order]
-        self.model.train()
+        x, y = self.x.index_select(0, order), self.y.index_select(0, order)
+        if self.stack is None:  # which has no modes
+            self.model.train()
         losses, job = [], self.job
         named = job.seed, f"epoch-{self.epochs}", job.round, job.client
         with global_scope(*named) if self.draws else nullcontext():

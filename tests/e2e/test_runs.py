@@ -13,7 +13,7 @@ import pytest
 import yaml
 from support.begun import Begun, wait_for_rounds, wait_until
 from support.csv_files import write_folder
-from support.program import BROKEN, FAULTY, SMALL, calyx_command, environment, run_here
+from support.program import BROKEN, FAULTY, SMALL, calyx_command, environment, run_apart, run_here
 
 from calyx.files.plain import read_lines
 
@@ -205,6 +205,20 @@ def test_one_client_that_fails_does_not_stop_the_round(tmp_path, calyx, fault, r
             "client-01": {"took_part": 0, "asked": 1, "why": cause}
         }
         assert cause in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_task_that_no_forked_process_can_use_is_trained_in_workers_that_are_started_afresh(
+    tmp_path,
+):
+    """Its import starts a thread, which its rows come from; the models are those without workers."""
+    words = ("simulate", "--config-dir", str(FAULTY / "conf"), "task=threaded", "rounds=1")
+    for workers in (0, 2):
+        apart = (f"engine.workers={workers}", f"hydra.run.dir=run-{workers}", "baselines=false")
+        ended = run_apart(tmp_path, *words, *apart)
+        assert ended.returncode == 0, ended.stderr
+        told = " ".join(ended.stdout.split())
+        assert ("has started (bringer)" in told) == (workers > 0)
+    assert model_hash(tmp_path / "run-2") == model_hash(tmp_path / "run-0")
 
 
 def test_too_few_replies_stop_the_run_with_exit_code_1_and_it_can_be_resumed(tmp_path, calyx):

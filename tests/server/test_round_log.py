@@ -11,6 +11,7 @@ from support.run_folders import round_of
 
 from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
+from client.learning.store import KEPT
 from server import round_log
 from server.checkpoints import RunState, load_newest, save
 from server.round_log import RoundLog, restore
@@ -95,6 +96,14 @@ def test_a_round_that_others_have_waited_for_is_told_at_once(folder, monkeypatch
         log.add(round_of(1))
         log.keep(state(1))
         assert told == [round_of(1)]
+
+
+def test_a_checkpoint_is_never_so_far_behind_that_clients_have_dropped_what_it_needs(folder):
+    """Oracle: how many rounds a client keeps of what a strategy lets it keep."""
+    with RoundLog(folder, 2, lambda row: None) as log:
+        for number in range(1, 3 * KEPT):
+            assert number - load_newest(folder.checkpoints)[0].round < KEPT
+            log.keep(state(number))
 
 
 def test_a_fork_waits_until_nothing_is_being_written(folder, monkeypatch):

@@ -5,14 +5,14 @@ from flwr.app import Message, RecordDict
 from support.federation import Federation, Silent
 
 from calyx.run.folder import RunFolder
-from calyx.simulation.clients import Account
+from calyx.simulation.clients import Account, App
 from calyx.simulation.embedded import EmbeddedGrid
 from calyx.simulation.identities import throw_away
 from calyx.simulation.observer import Observer
 from calyx.simulation.workers import WorkerPool
 from client.journal import Note
 
-COUNTING = "support.counting:app"
+COUNTING = App("support.counting:app")
 
 
 def ask(grid, *nodes):

@@ -9,6 +9,7 @@ from support.csv_files import CLASSES, write_folder
 from calyx.composing.compose import compose, settle
 from calyx.errors import DataError
 from calyx.files.plain import read_lines
+from calyx.run.folder import RunFolder
 from calyx.simulation.planning import plan
 from calyx.simulation.reading import MOST_READ, Remarks, first_asked
 from calyx.simulation.run import simulate
@@ -110,6 +111,14 @@ def test_data_that_is_found_broken_later_ends_the_run_which_goes_on_when_it_is_m
     simulated(rows, out, resume=True, round=3)
     models = [(folder / "model.safetensors").read_bytes() for folder in (out, tmp_path / "whole")]
     assert models[0] == models[1]
+
+
+def test_baselines_are_of_everybody_whose_rows_can_be_used(rows, tmp_path):
+    (rows / "site-3.csv").write_text("id,age,pressure,smoker,sick,cost\n")  # and no rows
+    made = simulated(rows, tmp_path / "run", "baselines=true", "rounds=1", "task.w_max=128")
+    assert "site-3" not in {site.name for site in made.sites}
+    found = RunFolder(tmp_path / "run").read_summary().baselines
+    assert sorted(found.local) == [f"site-{i}" for i in range(7) if i != 3]
 
 
 def test_a_remark_is_made_once_as_soon_as_it_is_known(rows):

@@ -20,6 +20,7 @@ from calyx.simulation.workers import WorkerPool
 from calyx.vector.quantise import signed
 from calyx.wire import messages as wire
 from client import reply
+from client.rows.data import forget
 from server.exchange.cohort_grid import CohortGrid
 from server.exchange.exchange import Exchange
 from server.exchange.plain_sums import Added, collect_plain
@@ -171,6 +172,25 @@ def test_trainings_together_sum_to_almost_the_same(federation, workers, monkeypa
         weights = apart[1:-100]  # the loss and counts are exact sums of other outputs
         assert np.abs(weights).max() <= 3
         assert np.count_nonzero(weights) < len(weights) / 100
+
+
+def test_trainings_together_that_fail_are_done_one_by_one(federation, monkeypatch):
+    """And what clients said when they read their rows is not lost."""
+    monkeypatch.setattr(reply, "learn_together", lambda clients, alone: 1 / 0)
+    names, ends = tuple(federation.nodes), []
+    for is_together in (False, True):
+        forget()
+        noted = {}
+        onlooker = Silent()
+        onlooker.on_answer = lambda client, account, noted=noted: noted.update(
+            {client: [note.kind for note in account.notes]}
+        )
+        grid = grid_of(federation, WorkerPool(0), onlooker)
+        if is_together:
+            grid.compute_together()
+        ends.append((comparable(collect(federation, grid, (names,))), noted))
+    assert ends[0] == ends[1]
+    assert all("data" in kinds for kinds in noted.values())
 
 
 @pytest.mark.parametrize("total", [np.zeros(3, np.uint32), None])

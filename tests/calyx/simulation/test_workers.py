@@ -8,17 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from calyx.simulation.workers import (
-    Died,
-    Done,
-    Failed,
-    Job,
-    Parcel,
-    WorkerPool,
-    find_parcel,
-    mark,
-    tell,
-)
+from calyx.simulation.jobs import Died, Done, Failed, Job, Parcel, find_parcel, mark, tell
+from calyx.simulation.workers import WorkerPool
 
 
 def double(value):

@@ -183,7 +183,7 @@ def test_the_tombstone_is_on_disk_before_the_vector_exists(clients, tmp_path, mo
         seen.append(json.loads(lines[-1])["event"])
         raise RuntimeError("the power fails")
 
-    monkeypatch.setattr("calyx.secagg.masking._mask_together", watched)
+    monkeypatch.setattr("calyx.secagg.participant.apply_masks", watched)
     reply = clients.stage(site.name, 2, server.ctx, requests[0])
     assert seen == ["vector"]
     assert code_of(reply) == "internal-error"

@@ -5,13 +5,11 @@ import json
 import numpy as np
 import pytest
 from support.federation import Federation
-from support.protocol import flipped
 from support.randomness import check_uniform
 from support.taps import Tap, run_server, stage_of
 
 from calyx.errors import RoundFailed
 from calyx.files.plain import read_lines
-from calyx.secagg import blackboard
 from calyx.secagg.refusals import RefusalCode
 from calyx.vector.quantise import unpack
 from calyx.wire import messages as wire
@@ -19,9 +17,7 @@ from client import app as client_app
 from client.gate import secure_mod
 from server.exchange import secure_sums
 from server.exchange.exchange import TooFewReplies
-from strategies.algorithm import NoKeys
 from strategies.base import AlgorithmStrategy, load_algorithm
-from strategies.fedavg import FedAvg
 
 TEN = ["privacy=secagg", "task.num_clients=10", "rounds=3", "deadline_s=60.0"]
 STAGES = ["train", *wire.STAGE_TYPES.values()]
@@ -156,32 +152,6 @@ def test_without_enough_who_give_it_up_no_second_vector_is_asked_for(tmp_path):
         run_server(federation, tap, tmp_path / "run")
     trainings = {id(c) for stage, _, c in tap.sent if stage == 0}
     assert len(trainings) == 1
-
-
-def test_who_refuses_among_those_that_are_masked_in_one_go_notes_it_for_itself(monkeypatch):
-    federation = Federation("privacy=secagg", "task.num_clients=6")
-    tap, name = Tap(federation.inner), list(federation.nodes)[2]
-    noted = []
-    monkeypatch.setattr(
-        federation.inner._onlooker, "on_answer", lambda who, account: noted.append((who, account))
-    )
-
-    def request(message):
-        if stage_of(message) == 2 and message.metadata.dst_node_id == federation.nodes[name]:
-            ctx, body = wire.read_stage(message)
-            message.content = wire.stage_content(ctx, flipped(body, 10))
-        return message
-
-    tap.request = request
-    with blackboard.share():
-        answer = federation.attempt(
-            AlgorithmStrategy(FedAvg(NoKeys()), federation.template),
-            federation.exchange(),
-            federation.over(tap, min_replies=5),
-        )
-    assert answer.outcome.dropped == {name: "sealed-share-unreadable (stage 2)"}
-    assert [who for who, account in noted for n in account.notes if n.kind == "refusal"] == [name]
-    assert all(account.seconds > 0 for _, account in noted)
 
 
 def test_a_client_that_garbles_its_shares_is_named_and_left_out_of_the_next_attempt(tmp_path):
