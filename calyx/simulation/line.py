@@ -23,8 +23,11 @@ class Lanes:
 
     @classmethod
     def make(cls) -> "Lanes":
-        """Lanes for one worker that is about to be forked."""
-        return cls(mmap.mmap(-1, LANE_BYTES), mmap.mmap(-1, LANE_BYTES))
+        """Lanes for one worker that is about to be forked; none where the machine grants no memory."""
+        try:
+            return cls(mmap.mmap(-1, LANE_BYTES), mmap.mmap(-1, LANE_BYTES))
+        except OSError:
+            return cls()
 
 
 class Line:
