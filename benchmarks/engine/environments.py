@@ -24,6 +24,8 @@ class Peer:
     name: str  # in the table, and as keys of the JSON know it
     module: str  # of benchmarks/engine/peers/
     packages: tuple[str, ...]  # pinned; none where this environment has it
+    most_rounds: int | None = None
+    largest_cohort: int | None = None  # of one that starts a process a client and round
 
 
 PEERS = (
@@ -67,6 +69,25 @@ PEERS = (
             "torchvision==0.28.0",
         ),
     ),
+    Peer(
+        "NVFlare simulator",
+        "nvflare_simulator",
+        (
+            "nvflare==2.9.0",
+            "blinker==1.9.0",
+            "docker==7.2.0",
+            "flask==3.1.3",
+            "flask-jwt-extended==4.7.4",
+            "flask-sqlalchemy==3.1.1",
+            "gunicorn==27.0.1",
+            "itsdangerous==2.2.0",
+            "psutil==7.2.2",
+            "pyhocon==0.3.63",
+            "pyjwt==2.15.1",
+        ),
+        most_rounds=4,
+        largest_cohort=10,
+    ),
 )
 
 
@@ -75,11 +96,17 @@ def peer_programs(folder: Path) -> list[Program]:
 
     One that cannot be installed is a program that fails, and says why.
     """
-    return [Program(peer.name, _runner_of(peer, folder / peer.module)) for peer in PEERS]
+    return [
+        Program(peer.name, _runner_of(peer, folder / peer.module), most_rounds=peer.most_rounds)
+        for peer in PEERS
+    ]
 
 
 def _runner_of(peer: Peer, folder: Path) -> Callable[[Workload, Path], Outcome]:
     def run(work: Workload, where: Path) -> Outcome:
+        largest, size = peer.largest_cohort, work.setting.cohort_size
+        if largest is not None and size > largest:
+            raise Failed(f"it starts a process for each client of a round, and there are {size}")
         python = _make(peer, folder)
         source, target = where / "work.npz", where / "outcome.npz"
         work.save(source)

@@ -46,8 +46,8 @@ class Mode:
 PLAIN, ENCRYPTED, COHORT = "plain", "encrypted", "cohort"
 MODES = (
     Mode(PLAIN, ("privacy=none", "engine.workers=2")),
-    Mode("plain, 1 worker", ("privacy=none", "engine.workers=1")),
-    Mode("plain, 0 workers", ("privacy=none", "engine.workers=0")),
+    Mode("plain, 1 worker", ("privacy=none", "engine.workers=1"), ("mlp",)),
+    Mode("plain, 0 workers", ("privacy=none", "engine.workers=0"), ("mlp",)),
     Mode(ENCRYPTED, ("privacy=secagg", "engine.workers=2")),
     Mode(COHORT, ("privacy=none", "engine.workers=2", "engine.cohort=true"), ("mlp",)),
 )

@@ -7,7 +7,7 @@ a round; before it trains, each client evaluates the model that it was sent on i
 Shapes: N rows, C clients of a cohort, R rounds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,6 +60,13 @@ class Workload:
     cohorts: NDArray[np.int64]  # [R, C], numbers of clients
     orders: tuple[tuple[Rows, ...], ...]  # [R][C]: the order in which a client takes its rows
     initial: Weights
+
+    def first(self, rounds: int) -> "Workload":
+        """The same with so many rounds at most."""
+        setting = replace(self.setting, rounds=min(rounds, self.setting.rounds))
+        return replace(
+            self, setting=setting, cohorts=self.cohorts[:rounds], orders=self.orders[:rounds]
+        )
 
     def save(self, path: Path) -> None:
         """Write it as a file of arrays."""

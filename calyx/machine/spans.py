@@ -1,8 +1,8 @@
 """Where time goes: pieces of named work, by a clock that all processes of a machine share.
 
 Nothing is recorded unless `record` was called; until then a span costs a few hundred nanoseconds. Of
-nested spans the inner one has the time, so that the pieces of a thread never overlap. A forked process
-goes on recording; what it has recorded it takes and sends home, where it is added. See decision 0080.
+nested spans the inner one has the time, so that the pieces of a thread never overlap. A worker takes
+what it has recorded and sends it home, where it is added under its name. See decision 0080.
 """
 
 import threading
@@ -52,7 +52,7 @@ _NOTHING = nullcontext()
 
 
 def record() -> None:
-    """Record from now on, in this process and in those that are forked from it."""
+    """Record from now on, in this process; one that was forked forgets what its parent had recorded."""
     global _recorded
     _recorded = Recorded()
     _open.stack.clear()
@@ -63,12 +63,6 @@ def finish() -> Recorded | None:
     global _recorded
     recorded, _recorded = _recorded, None
     return recorded
-
-
-def restart() -> None:
-    """In a process that has been forked: what was recorded before is its parent's."""
-    if _recorded is not None:
-        record()
 
 
 def begin_round(number: int) -> None:

@@ -156,11 +156,15 @@ def answer_messages(asked: Sequence[Asked], deadline: float | None) -> list[tupl
 
 
 def _answer(clients: Clients, asked: Asked) -> Answer:
+    started = time.monotonic()
     content: Content = find_parcel(ORDER) if asked.content is None else asked.content
     records = content.shared if clients.app.is_ours else content.unpack()
-    message, node = rebuild_message(asked.metadata, records), asked.metadata.dst_node_id
+    node = asked.metadata.dst_node_id
     as_task(RUN_ID, node)
-    started, context = time.monotonic(), clients.context_of(node, asked.state)
+    message, context = (
+        rebuild_message(asked.metadata, records),
+        clients.context_of(node, asked.state),
+    )
     with journal.collect_notes() as notes:
         reply = clients.app.load()(message, context)
     account = Account(tuple(notes), time.monotonic() - started)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from flwr.app import Context, RecordDict
@@ -59,14 +60,18 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
 
     Raises CalyxError, or KeyboardInterrupt; the folder can then be resumed, and no process is left.
     """
-    _prepare_process()
+    prepare = partial(_prepare_process, is_profiled=plan.run.profile)
+    prepare()
     from server.app import app  # late: it needs nothing before the plan is sound
 
     run_folder = RunFolder(folder)
-    if plan.run.profile:
-        spans.record()
     onlooker = _Onlooker(run_folder, plan, progress, resume)
-    with _frozen(), blackboard.share(), WorkerPool(_workers(plan), _prepare_process) as pool:
+    with (
+        _frozen(),
+        _profiled(run_folder),
+        blackboard.share(),
+        WorkerPool(_workers(plan), prepare) as pool,
+    ):
         rehearsed = Found() if resume else rehearse(pool, plan)
         said = [] if resume else [("start", one) for one in plan.warnings] + rehearsed.events
         for _, sentence in rehearsed.events:
@@ -83,14 +88,11 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         identities = throw_away(plan.task.clients, is_encrypted=is_encrypted)
         roster, engine = identities.roster, tell(plan.engine)
         job = to_run_config(plan.config, folder, resume=resume, roster=roster, engine=engine)
-        try:
-            with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
-                if obstacle == "" and isinstance(grid, EmbeddedGrid):
-                    grid.compute_together()
-                app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
-            onlooker.flush()
-        finally:
-            _add_profile(run_folder)
+        with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
+            if obstacle == "" and isinstance(grid, EmbeddedGrid):
+                grid.compute_together()
+            app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
+        onlooker.flush()
         for event, sentence in said:
             run_folder.event(event, "warning", sentence)
         _add_causes(run_folder)
@@ -136,9 +138,23 @@ def _frozen() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _prepare_process() -> None:
+@contextmanager
+def _profiled(folder: RunFolder) -> Iterator[None]:
+    """On leaving write where the time inside went, if it was recorded; a run that went on has more lines."""
+    try:
+        yield
+    finally:
+        recorded = spans.finish()
+        if recorded is not None and folder.path.exists():
+            rows = map(as_json, rows_of(recorded, time.monotonic()))
+            append_lines(folder.profile, rows, is_synced=False)
+
+
+def _prepare_process(*, is_profiled: bool) -> None:
     """Of this process and of each worker."""
     quiet_flower()
+    if is_profiled:
+        spans.record()
     # A fork of a process that has used several OpenMP threads hangs.
     import torch
 
@@ -181,14 +197,6 @@ def _federated(folder: RunFolder, summary: Summary, plan: Plan) -> Federated:
     store, number = folder.path / "clients", summary.released_round or 0
     kept = {name: Store(store, str(summary.run), name).round_of(number) for name in plan.names}
     return Federated(common, own, tuple(name for name in kept if kept[name] is not None))
-
-
-def _add_profile(folder: RunFolder) -> None:
-    """Where the time went, where that was recorded; of a run that was resumed, since then."""
-    recorded = spans.finish()
-    if recorded is not None and folder.path.exists():
-        rows = map(as_json, rows_of(recorded, time.monotonic()))
-        append_lines(folder.profile, rows, is_synced=False)
 
 
 def _add_causes(folder: RunFolder) -> None:

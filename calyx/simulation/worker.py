@@ -108,7 +108,6 @@ def _serve(
     def on_told(value: Any) -> None:  # noqa: ANN401 - whatever a job says
         line.send(Came(Told(value)))
 
-    spans.restart()
     with heard(parcels, on_told, place.write):
         _work(connection, line, parcels, records)
 

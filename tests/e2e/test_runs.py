@@ -190,10 +190,13 @@ def test_one_client_that_fails_does_not_stop_the_round(tmp_path, calyx, fault, r
     (row,) = read_lines(tmp_path / "run" / "rounds.jsonl")
     assert (row["dropped"], row["replies"]) == (["client-01"], 5)
     events = (tmp_path / "run" / "events.jsonl").read_text()
+    told = ended.stdout.replace("\n", " ")
     assert reason in events
+    if fault == "crash":
+        assert "warning: client-01 is asked again: its worker process died (signal 9)." in told
+        assert '"event":"worker-died"' in events.replace(": ", ":")
     if fault == "infinite":
         assert "infinite values in the column b" in events
-    told = ended.stdout.replace("\n", " ")
     assert "Traceback" not in events + told + ended.stderr
     assert "absent  client-01 took part in 0 of 1 rounds: " in told
     if fault == "raise":  # in simulation both machines are one person's: the text is shown, once
@@ -208,10 +211,13 @@ def test_one_client_that_fails_does_not_stop_the_round(tmp_path, calyx, fault, r
 
 
 def test_a_task_that_no_forked_process_can_use_is_trained_in_workers_that_are_started_afresh(
-    tmp_path,
+    tmp_path, monkeypatch
 ):
     """Its import starts a thread, which its rows come from; the models are those without workers."""
-    words = ("simulate", "--config-dir", str(FAULTY / "conf"), "task=threaded", "rounds=1")
+    threaded = FAULTY.parent / "threaded"
+    paths = [str(threaded), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    words = ("simulate", "--config-dir", str(threaded / "conf"), "task=threaded", "rounds=1")
     for workers in (0, 2):
         apart = (f"engine.workers={workers}", f"hydra.run.dir=run-{workers}", "baselines=false")
         ended = run_apart(tmp_path, *words, *apart)

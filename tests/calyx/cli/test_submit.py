@@ -70,7 +70,7 @@ def test_more_rounds_than_the_template_allows_are_said_when_a_run_goes_on(
     assert "rounds is 101, outside the bound of {max: 100}" in said
     assert resume.main(["run", "rounds=100"]) == 0
     assert [config["rounds"] for config in driven] == [101, 100]
-    folder.write_config(config | {"engine": {"name": "embedded", "workers": 0}})
+    folder.write_config(config | {"engine": {"name": "embedded", "workers": 0, "cohort": False}})
     monkeypatch.setattr(resume, "plan", _planned)
     with pytest.raises(UserError, match="planned"):  # a simulation, of which no site is asked
         resume.main(["run", "rounds=101", "task.data_dir=rows"])

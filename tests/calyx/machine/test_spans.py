@@ -61,7 +61,7 @@ def test_a_thread_beside_is_a_lane_of_its_own(clock):
 def test_a_forked_process_takes_what_is_its_own_and_its_parent_names_it(clock):
     with spans.span("write"):
         clock[0] = 1.0
-    spans.restart()
+    spans.record()  # as each worker does
     with spans.span("train"):
         clock[0] = 3.0
     sent = spans.take()

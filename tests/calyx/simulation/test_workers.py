@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from calyx.simulation.engine import EmbeddedConfig
 from calyx.simulation.jobs import Died, Done, Failed, Job, Parcel, find_parcel, mark, tell
 from calyx.simulation.workers import WorkerPool
 
@@ -76,6 +77,15 @@ def run_jobs(pool, jobs, timeout=None):
     results = {}
     pool.run(jobs, timeout, results.__setitem__)
     return [results[i] for i in range(len(jobs))]
+
+
+def test_more_workers_than_clients_or_cores_are_as_many_as_there_are_and_it_is_said(monkeypatch):
+    monkeypatch.setattr("calyx.simulation.engine.cores", lambda: 4)
+    engine = EmbeddedConfig(name="embedded", workers=9, cohort=False)
+    assert (engine.count(3), engine.count(100)) == (3, 4)
+    assert "9 is more than the 3 clients of the run" in engine.remarks(3)[0]
+    assert "9 is more than the 4 cores of this machine" in engine.remarks(100)[0]
+    assert EmbeddedConfig(name="embedded", workers=2, cohort=False).remarks(100) == []
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
