@@ -39,7 +39,7 @@ from client.learning.update import begin, finish, learn
 from strategies.fedprox import FedProxLocal
 from strategies.local import LocalObjective
 
-_CACHE_BYTES = 8 * 2**20  # of weights at once: of 100,000 parameters, twenty clients
+_CACHE_BYTES = 4 * 2**20  # of weights at once: of 100,000 parameters, ten clients
 
 
 def learn_together(

@@ -74,7 +74,8 @@ def train(
             losses.append(loop.epoch())
         return Trained(losses[-1], None, len(losses), loop.steps)
     best, lowest = Trained(math.nan, None, 0, 0), math.inf
-    kept, epochs, has_stopped = model.state_dict(), 0, False
+    kept: dict[str, Tensor] | None = None  # None: the model's own are the best so far
+    epochs, has_stopped = 0, False
     for number in range(1, job.cfg.epochs + 1):
         on_epoch(number)
         loss = loop.epoch()
@@ -83,7 +84,9 @@ def train(
         now = math.inf if validation_loss is None else validation_loss
         is_better = best.epochs == 0 or now < lowest - job.cfg.early_stopping.min_delta
         is_better, epochs = is_better and not has_stopped, epochs + (not has_stopped)
-        if is_better or job.hides_stopping:  # a copy takes time, too
+        copy = None
+        # After the last epoch nothing moves them any more; but a copy takes time, which would tell.
+        if job.hides_stopping or (is_better and number < job.cfg.epochs):
             copy = {k: v.clone() for k, v in model.state_dict().items()}
         if is_better:
             best, lowest, kept = Trained(loss, validation_loss, epochs, loop.steps), now, copy
@@ -91,7 +94,8 @@ def train(
             has_stopped = True
         if has_stopped and not job.hides_stopping:
             break
-    model.load_state_dict(kept)
+    if kept is not None:
+        model.load_state_dict(kept)
     return Trained(best.loss, best.validation_loss, epochs, best.steps)
 
 
