@@ -63,8 +63,8 @@ def _starts(is_short: bool) -> dict[str, list[str]]:
 
 
 def _words_of_million(setting: Setting) -> list[str]:
-    """The command of the setting with a million clients, who have 50 rows each."""
-    words = words_of(replace(setting, num_clients=MILLION), _PLAIN_MODE)
+    """The command of the setting with a million clients, who have 50 rows each; a hundred test."""
+    words = [*words_of(replace(setting, num_clients=MILLION), _PLAIN_MODE), "census_size=100"]
     return [word.replace("task=engine_mlp", "task=engine_names") for word in words]
 
 
