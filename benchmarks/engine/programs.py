@@ -1,9 +1,11 @@
 """Programs that are measured: started here, ended here, and how much memory their processes took."""
 
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,15 +26,22 @@ def start(command: Sequence[str], environment: Mapping[str, str], limit_s: float
 def started(
     command: Sequence[str], environment: Mapping[str, str]
 ) -> Iterator["subprocess.Popen[str]"]:
-    """A program while it runs, in a session of its own; what is left of it at the end is killed."""
+    """A program while it runs; what is left of its group of processes at the end is killed."""
     pipe = subprocess.PIPE
     process = subprocess.Popen(
-        command, env=environment, cwd=ROOT, stdout=pipe, stderr=pipe, text=True
+        command,
+        env=environment,
+        cwd=ROOT,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        start_new_session=True,
     )
     try:
         yield process
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its group, which begins with it
         process.wait()
 
 

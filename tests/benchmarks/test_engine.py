@@ -1,14 +1,18 @@
 """benchmarks/engine: the same work for everybody, turns, who counts, and what the page says."""
 
+import os
+import sys
+import time
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
 from support.pages import ROOT
 
 from benchmarks.engine import __main__ as program
-from benchmarks.engine import dealing, environments, measurement, ours, table, tasks
+from benchmarks.engine import dealing, environments, measurement, ours, programs, table, tasks
 from benchmarks.engine.measurement import SEQ, Program, Run, ratio, repeat
 from benchmarks.engine.programs import Failed
 from benchmarks.engine.workload import Outcome, accuracy, read_outcome, read_workload
@@ -157,3 +161,25 @@ def test_a_peer_that_cannot_be_installed_says_why_and_is_tried_again_the_next_ti
     for _ in range(2):
         with pytest.raises(Failed, match=r"cannot be installed: no matching .* torchvision==0"):
             peer.run(work, tmp_path)
+
+
+def test_a_program_that_is_late_is_ended_with_what_it_has_started(tmp_path):
+    child = "import os, time; os.fork(); open(f'{os.getpid()}', 'w'); time.sleep(60)"
+    words = [sys.executable, "-c", f"import os; os.chdir({str(tmp_path)!r}); {child}"]
+    with pytest.raises(Failed, match="had not ended after 2 s"):
+        programs.start(words, os.environ, 2.0)
+    for _ in range(100):
+        alive = [p.name for p in tmp_path.iterdir() if is_running(int(p.name))]
+        if not alive:
+            break
+        time.sleep(0.05)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert alive == []
+
+
+def is_running(pid):
+    """Whether there is such a process that has not ended; one that nobody has waited for has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
