@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -90,11 +90,17 @@ class Beginning:
     client: str
     is_synced: bool = True  # not in a simulation, which would wait for the disk for each client
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """Where it is; a server chose the letters of the run, and no two clients share a name."""
         head = hashlib.sha256(json.dumps([self.run, self.client]).encode()).hexdigest()[:16]
         return self.folder / f"{file_label(self.client)}-{head}.json"
+
+    @property
+    def state(self) -> tuple[int, ...]:
+        """What tells the file from another one, or from a later state of its own. Raises OSError."""
+        now = self.path.lstat()
+        return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
     def read(self) -> Begun | None:
         """What was kept; None if nothing was, or a loss of power took what was not synced.
@@ -133,22 +139,24 @@ def begin(where: Beginning, rows: Rows, preprocessing: PreprocessingConfig) -> N
     own = replace(preprocessing, name=name, fitted=None)
     fitted, hashes = rows.fit(own), rows.table.hashes
     is_sound = bool((np.isfinite(fitted.mean) & (fitted.scale > 0)).all())
-    where.write(
-        Begun(
-            format="calyx-begun/1",
-            run=where.run,
-            client=where.client,
-            reading=rows.reading,
-            schema=schema_digest(rows.task.schema),
-            version=rows.version,
-            order=_digest(hashes.tobytes()),
-            content=_digest(np.sort(hashes).tobytes()),
-            rows=len(rows.table),
-            parts=rows.part_digests,
-            preprocessing=own,
-            constants=constants_of(fitted) if is_sound else None,
-        )
+    begun = Begun(
+        format="calyx-begun/1",
+        run=where.run,
+        client=where.client,
+        reading=rows.reading,
+        schema=schema_digest(rows.task.schema),
+        version=rows.version,
+        order=_digest(hashes.tobytes()),
+        content=_digest(np.sort(hashes).tobytes()),
+        rows=len(rows.table),
+        parts=rows.part_digests,
+        preprocessing=own,
+        constants=constants_of(fitted) if is_sound else None,
     )
+    where.write(begun)
+    if not where.is_synced:
+        # A simulation's client is asked again soon, and to read hundreds of constants takes a millisecond.
+        _written[where] = where.state, replace(begun, constants=None)
 
 
 def compare(site: Site, order: Order, preprocessing: PreprocessingConfig, rows: Rows) -> None:
@@ -194,15 +202,20 @@ def _glance(where: Beginning) -> Begun | None:
     Every order asks, so that the file is read again only where it is another one, or was written since.
     """
     try:
-        now = where.path.lstat()
+        return _read(where, where.state)
     except OSError:
         return where.read()
-    return _read(where, (now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns))
+
+
+# What this process has written and not asked for since, and the state of its file then.
+_written: dict[Beginning, tuple[tuple[int, ...], Begun]] = {}
 
 
 @lru_cache(maxsize=4096)
-def _read(where: Beginning, _state: tuple[int, ...]) -> Begun | None:
-    begun = where.read()
+def _read(where: Beginning, state: tuple[int, ...]) -> Begun | None:
+    then, begun = _written.pop(where, (None, None))
+    if begun is None or then != state:
+        begun = where.read()
     return begun and replace(begun, constants=None)
 
 
