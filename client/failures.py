@@ -50,7 +50,7 @@ def tell_cause(client: str, task: Task | None = None, *, is_site: bool) -> Itera
         yield
     except (ConfigError, ClientFailure, Refusal):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         cause = f"{cause_of(error, task)}."
         if is_site or log.isEnabledFor(logging.DEBUG):
             log.exception("%s failed: %s", client, cause)

@@ -41,7 +41,7 @@ def initial_model(task: Task, num_inputs: int, seed: int, fold: int | None = Non
             model: Any = task.model(num_inputs)  # whatever its author made of it
         except CalyxError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script's line that ends its process, too
             raise ConfigError(
                 f"The model of task={task.name} cannot be made for {num_inputs} inputs: "
                 f"{cause_of(error, task)}. Mend the task's `model`."

@@ -136,15 +136,20 @@ class Delivery:
             self._stillborn[home] += 1
             if self._stillborn[home] >= MOST_DEATHS:
                 self._attempts |= dict.fromkeys(left, died)
+            elif left:
+                self._say(left[0], died)
         elif left:
             culprit = own[died.at] if own[died.at] in left else left[0]
             self._deaths[culprit] += 1
             if self._deaths[culprit] >= MOST_DEATHS:
                 self._attempts[culprit] = died
             else:
-                clients = self._clients.value
-                self._onlooker.on_death(clients.nodes.name_of(self._node(culprit)), died.reason)
+                self._say(culprit, died)
         self._uproot(home)
+
+    def _say(self, position: int, died: Died) -> None:
+        names = self._clients.value.nodes
+        self._onlooker.on_death(names.name_of(self._node(position)), died.reason)
 
     def _uproot(self, home: int) -> None:
         """Ask those again who have answered and kept something in a process that is gone."""

@@ -23,8 +23,6 @@ class EmbeddedConfig:
 
     def __post_init__(self) -> None:
         """Refuse workers, and their common computation, where each site is a process of its own."""
-        if self.clients_remember and self.cohort:
-            raise ValueError("cohort is of simulations; on engine=superlink each site is a process")
         if self.clients_remember and self.workers is not None:
             raise ValueError(
                 "workers is of simulations; on engine=superlink each site is a process"

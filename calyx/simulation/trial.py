@@ -127,7 +127,7 @@ def _failure(task: Task, work: Callable[[], object]) -> str:
     except Unfit as error:
         where = place_of(task, "model")
         return f"{error}{where and f' ({where})'}"
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if log.isEnabledFor(logging.DEBUG):
             log.warning("A try of the model has failed.", exc_info=True)
         return cause_of(error, task)

@@ -27,7 +27,7 @@ def load(task: Task, client: str, data_dir: Path | None, seed: int) -> Table:
             raise
         except MemoryError as error:
             raise DataError(too_large(client, str(error))) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script's line that ends its process, too
             raise DataError(
                 f"{client}: `load` of task={task.name} fails: {cause_of(error, task)}. Mend it."
             ) from error

@@ -1,5 +1,7 @@
 """Simulated clients: isolated state that outlives a worker, and an onlooker that only looks."""
 
+from multiprocessing import active_children
+
 import pytest
 from flwr.app import Message, RecordDict
 from support.federation import Federation, Silent
@@ -57,6 +59,20 @@ def test_a_client_whose_worker_dies_is_asked_once_more_with_the_state_it_had(
         (tmp_path / "dies").write_text("2 always")
         assert ask(grid, 4, 2, 3) == {2: None, 3: (3, 3 if workers == 2 else 1), 4: (3, 1)}
         assert len(deaths) == 2
+
+
+def test_a_worker_that_dies_while_nobody_asks_it_is_said_too():
+    deaths = []
+    onlooker = Silent()
+    onlooker.on_death = lambda *death: deaths.append(death)
+    with WorkerPool(1) as pool:
+        grid = grid_of(pool, ["a", "b"], onlooker)
+        ask(grid, 2, 3)
+        (worker,) = active_children()
+        worker.kill()
+        worker.join()
+        assert ask(grid, 2, 3) == {2: (2, 1), 3: (2, 1)}
+    assert deaths == [("a", "its worker process died (signal 9)")]
 
 
 def test_replies_can_be_pulled_once():

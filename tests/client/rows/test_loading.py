@@ -23,7 +23,7 @@ class Ships:
         self.schema = Schema(COLUMNS, () if target else ("no", "yes"), target)
 
     def load(self, client, data_dir, seed):
-        if isinstance(self.table, Exception):
+        if isinstance(self.table, BaseException):
             raise self.table
         return self.table() if callable(self.table) else self.table
 
@@ -34,6 +34,7 @@ WRONG = {
         FileNotFoundError(2, "No such file", "a.csv"),
         "fails: FileNotFound",
     ),
+    "a script's end": (SystemExit(3), r"fails: SystemExit: 3 \("),
     "no text": (ValueError(), r"fails: ValueError \("),
     "a tuple": ((X, Y), "returns a tuple, and not a calyx.data.schema.Table"),
     "nothing": (None, "returns None, and not"),
