@@ -27,7 +27,7 @@ LONGEST_LINE = (
     2**24
 )  # bytes of one of them; a round that names a million clients has some 12 million
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_GROWING = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_GROWING = os.O_RDWR | os.O_CREAT | os.O_APPEND
 _ROW = json.JSONEncoder(allow_nan=False, ensure_ascii=False)  # as `strict_json`, made once
 
 
@@ -189,7 +189,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]], *, is_synced: bool = True) -> None:
-    """Append one JSON object a line, and fsync. What a full disk cut off is taken back.
+    """Append one JSON object a line, and fsync. What a full disk or a crash cut off is taken back.
 
     Lines that are not synced survive a kill, and a loss of power after `sync_lines`. A file that has
     another name elsewhere, as copies by hard links have, is first made one of its own.
@@ -199,7 +199,7 @@ def append_lines(path: Path, rows: Iterable[Mapping[str, Any]], *, is_synced: bo
         if path.exists() and path.lstat().st_nlink > 1:
             write_atomically(path, read_plain(path), stat.S_IMODE(path.lstat().st_mode))
         with os.fdopen(inner(str(path), _GROWING), "ab", buffering=0) as file:
-            start = file.tell()
+            start = _cut_torn(file.fileno(), file.tell())
             try:
                 while data:
                     data = data[file.write(data) or 0 :]
@@ -208,6 +208,16 @@ def append_lines(path: Path, rows: Iterable[Mapping[str, Any]], *, is_synced: bo
             except OSError:
                 os.ftruncate(file.fileno(), start)
                 raise
+
+
+def _cut_torn(descriptor: int, end: int) -> int:
+    """Take back a last line that a crash cut off, as readers leave it out; where the file ends then."""
+    while end and os.pread(descriptor, 1, end - 1) != b"\n":
+        end = max(0, end - LONGEST_LINE)
+        tail = os.pread(descriptor, LONGEST_LINE, end)
+        end += tail.rfind(b"\n") + 1
+        os.ftruncate(descriptor, end)
+    return end
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -102,6 +102,20 @@ def test_rows_of_which_one_cannot_be_written_leave_the_file_as_it_was(tmp_path):
     assert read_lines(path) == [{"round": 1}]
 
 
+@pytest.mark.parametrize("torn", [b'{"n": 2, "lo', b"\0" * 5000, b"x"])
+@pytest.mark.parametrize("whole", [b"", b'{"n": 1}\n'])
+def test_a_line_that_a_crash_cut_off_does_not_spoil_the_next_one(
+    tmp_path, whole, torn, monkeypatch
+):
+    monkeypatch.setattr(
+        "calyx.files.plain.LONGEST_LINE", 1000
+    )  # a tail may be longer than what is read at once
+    path = tmp_path / "lines"
+    path.write_bytes(whole + torn)
+    append_lines(path, [{"n": 3}])
+    assert path.read_bytes() == whole + b'{"n": 3}\n'
+
+
 def test_a_text_with_line_breaks_stays_on_one_line(tmp_path):
     path = tmp_path / "rows.jsonl"
     rows = [{"message": "one\ntwo\r\u2028three"}, {"message": "é"}]
