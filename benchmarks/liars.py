@@ -93,15 +93,20 @@ def rows_of(part: Contribution, attack: str) -> Contribution:
 def lying(attack: str) -> Encode:
     """`encode` of a client that tells this lie."""
 
-    def made(part: Contribution, layout: Layout, dither: NDArray[np.float32]) -> Residues:
+    def made(
+        part: Contribution,
+        layout: Layout,
+        dither: NDArray[np.float32],
+        out: Residues | None = None,
+    ) -> Residues:
         if part.update and attack in ("H1", "H2", "against", "heavy"):
             part = everywhere(part, layout, attack)
         if not part.update and attack in ("H7", "H8") and "rows" in part.counts:
             part = rows_of(part, attack)
-        vector = encode(part, layout, dither)
-        return (
-            residues(vector, layout, attack) if part.update and attack in ("H3", "H6") else vector
-        )
+        vector = encode(part, layout, dither, out)
+        if part.update and attack in ("H3", "H6"):
+            vector[:] = residues(vector, layout, attack)
+        return vector
 
     return made
 

@@ -8,7 +8,9 @@ not told yet. See docs/decisions/0075.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from threading import Lock, Thread
 from types import TracebackType
@@ -24,12 +26,23 @@ PROMPT_S = 1.0  # a round that took longer is written and told before the next o
 REST = 9  # times as long as it has written (at most PROMPT_S), the disk is left to others
 MOST_BEHIND = 12  # rounds that no checkpoint holds; of its own a client keeps more (`Store.KEPT`)
 
+_is_at_once: ContextVar[bool] = ContextVar("is_at_once", default=False)
 _AT_WORK = Lock()
 # A process that is forked has no thread but the one that forked it: what another had locked stays so.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_AT_WORK.acquire, after_in_parent=_AT_WORK.release, after_in_child=_AT_WORK.release
     )
+
+
+@contextmanager
+def tell_at_once() -> Iterator[None]:
+    """Inside, each round is written and told before the next begins: for who may end a run by one."""
+    token = _is_at_once.set(True)
+    try:
+        yield
+    finally:
+        _is_at_once.reset(token)
 
 
 class RoundLog:
@@ -80,7 +93,7 @@ class RoundLog:
         now = time.monotonic()
         took, self._kept_at = now - self._kept_at, now
         is_free, behind = self._collect(), state.round - self._saved
-        if took > PROMPT_S or behind >= MOST_BEHIND:
+        if took > PROMPT_S or behind >= MOST_BEHIND or _is_at_once.get():
             self.drain()
         elif is_free and (now >= self._rests_until or 2 * behind >= MOST_BEHIND):
             # Ctrl-C may come between any two of these: then the same state is written twice.

@@ -17,6 +17,7 @@ from calyx.pages.ranking.entries import figure_of, is_same_rows
 from calyx.run.rows import RoundRow, whose_of
 from calyx.words.digits import number_texts
 from server.config import RunConfig
+from server.round_log import tell_at_once
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -41,7 +42,8 @@ def watch_trial(hydra: Any, run: RunConfig, number: int) -> Iterator[None]:  # n
     listener = RoundListener(trial, run.stopping.objective, run.seed)
     logging.getLogger().addHandler(listener)
     try:
-        yield
+        with tell_at_once():
+            yield
     finally:
         logging.getLogger().removeHandler(listener)
 

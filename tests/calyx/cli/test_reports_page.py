@@ -22,7 +22,7 @@ def test_its_commands_run(tmp_path, monkeypatch, capsys):
         for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
         for line in block.splitlines()
     ]
-    assert len(lines) == 5
+    assert len(lines) == 6
     for line in lines:
         _, command, *arguments = shlex.split(line)
         if command == "simulate":
@@ -31,3 +31,4 @@ def test_its_commands_run(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "comparison.html").is_file()
     assert list((tmp_path / "runs" / "c" / "tensorboard").iterdir())
     assert (tmp_path / "runs" / "d" / "mlflow.json").is_file()
+    assert (tmp_path / "runs" / "p" / "profile.jsonl").is_file()
