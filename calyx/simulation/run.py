@@ -16,7 +16,7 @@ from pathlib import Path
 from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid
 
-from calyx.errors import DataError, UserError, quote_command
+from calyx.errors import DataError, RoundFailed, UserError, quote_command
 from calyx.files.plain import append_lines
 from calyx.flower.messages import SERVER_NODE, quiet_flower
 from calyx.machine import spans
@@ -62,8 +62,6 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
     """
     prepare = partial(_prepare_process, is_profiled=plan.run.profile)
     prepare()
-    from server.app import app  # late: it needs nothing before the plan is sound
-
     run_folder = RunFolder(folder)
     onlooker = _Onlooker(run_folder, plan, progress, resume)
     with (
@@ -84,14 +82,7 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
             sentence = f"engine.cohort=true has no effect: {obstacle}."
             log.warning(sentence)
             said.append(("start", sentence))
-        is_encrypted = plan.run.privacy.is_encrypted
-        identities = throw_away(plan.task.clients, is_encrypted=is_encrypted)
-        roster, engine = identities.roster, tell(plan.engine)
-        job = to_run_config(plan.config, folder, resume=resume, roster=roster, engine=engine)
-        with _grid(plan, pool, identities, onlooker, folder / "clients") as grid:
-            if obstacle == "" and isinstance(grid, EmbeddedGrid):
-                grid.compute_together()
-            app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
+        _serve(plan, pool, run_folder, onlooker, resume=resume, is_together=obstacle == "")
         onlooker.flush()
         for event, sentence in said:
             run_folder.event(event, "warning", sentence)
@@ -100,6 +91,45 @@ def simulate(plan: Plan, folder: Path, *, resume: bool, progress: Progress) -> R
         if plan.run.baselines and "train" in plan.run.phases:
             _add_baselines(pool, plan, run_folder, progress)
     return run_folder
+
+
+def _serve(
+    plan: Plan,
+    pool: WorkerPool,
+    folder: RunFolder,
+    onlooker: "_Onlooker",
+    *,
+    resume: bool,
+    is_together: bool,
+) -> None:
+    """Run the server's app to its end; once more from its last round where a worker's death ended it.
+
+    Between two stages of a sum clients keep secrets that die with their process, and those that are left
+    may be too few to end it or to give it up: with new keys everybody is asked again. Raises CalyxError.
+    """
+    from server.app import app  # late: it needs nothing before the plan is sound
+
+    ended_after = -1  # rounds that were done when a death last ended the run
+    while True:
+        deaths, is_encrypted = onlooker.deaths, plan.run.privacy.is_encrypted
+        identities = throw_away(plan.task.clients, is_encrypted=is_encrypted)
+        roster, engine = identities.roster, tell(plan.engine)
+        job = to_run_config(plan.config, folder.path, resume=resume, roster=roster, engine=engine)
+        try:
+            with _grid(plan, pool, identities, onlooker, folder.path / "clients") as grid:
+                if is_together and isinstance(grid, EmbeddedGrid):
+                    grid.compute_together()
+                app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), dict(job)))
+            return
+        except RoundFailed:
+            onlooker.flush()
+            done = len(folder.read_rounds())
+            if onlooker.deaths == deaths or done == ended_after:
+                raise
+            resume, ended_after = True, done
+            folder.warn(
+                "worker-died", "A worker died within that sum: everybody is asked for it again."
+            )
 
 
 def _obstacle(plan: Plan) -> str | None:
@@ -245,6 +275,7 @@ class _Onlooker:
                 self._observer.note(client, note)
         self._remarks.draw()  # the plan has said these
         self._has_begun = False
+        self.deaths = 0  # of workers
 
     def _begin(self) -> None:
         """Write what the plan has read before all else, in the folder that the server has made by now."""
@@ -267,6 +298,7 @@ class _Onlooker:
 
     def on_death(self, client: str, reason: str) -> None:
         """Say at once that a client's work is done again."""
+        self.deaths += 1
         self._folder.warn("worker-died", f"{client} is asked again: {reason}.", client=client)
 
     def _check(self, client: str, note: Note) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import multiprocessing
 from functools import cache
 
 import pytest
@@ -12,6 +13,7 @@ from calyx.files.plain import read_lines
 from calyx.run.folder import RunFolder
 from calyx.simulation.planning import plan
 from calyx.simulation.run import simulate
+from calyx.wire.messages import STAGE_TYPES
 
 SMALL = [
     "task.num_clients=5",
@@ -47,6 +49,26 @@ def model_hash(folder):
 
 def curve(folder):
     return [(row["train_loss"], row["val_loss"]) for row in read_lines(folder / "rounds.jsonl")]
+
+
+def test_a_worker_that_dies_between_two_stages_costs_a_sum_and_no_byte(run, tmp_path):
+    """What its clients had dealt is gone; with five clients nobody can end that sum or give it up."""
+    killed, seen = [], []
+
+    def kill(kind, done, total):
+        seen.append(kind)
+        if "train" in seen and kind == STAGE_TYPES[1] and done == total and not killed:
+            killed.append(multiprocessing.active_children()[0])
+            killed[0].kill()
+            killed[0].join()
+
+    checked = plan(resolve(compose([*SMALL, "engine.workers=2"])))
+    simulate(checked, tmp_path / "run", resume=False, progress=kill)
+    assert killed
+    assert model_hash(tmp_path / "run") == model_hash(run())
+    assert curve(tmp_path / "run") == curve(run())
+    told = [row["message"] for row in read_lines(tmp_path / "run" / "events.jsonl")]
+    assert told.count("A worker died within that sum: everybody is asked for it again.") == 1
 
 
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(run):
