@@ -33,7 +33,7 @@ from server.phases.preprocess import fit_samples, with_constants_of
 from server.round_log import restore
 from server.rounds import run_rounds
 from server.run_context import RunContext, begin_state, make_initial
-from server.sampling import listed, present
+from server.sampling import list_names, present
 from server.stopping import choose_model
 
 
@@ -165,7 +165,7 @@ def _score(context: RunContext, terms: Terms, models: list[Weights]) -> Outcome:
     federation = context.federation(f"{context.state.run}{CV_RUN}", terms, weights)
     is_of_clients = context.run.cv.k == "clients"  # each judges the model that it has not trained
     asked = context.clients.dealt if is_of_clients else context.clients.asked
-    exchange = Exchange("cv", context.run.rounds, listed(asked))
+    exchange = Exchange("cv", context.run.rounds, list_names(asked))
     return ask_all(federation, exchange, weights)
 
 

@@ -12,7 +12,7 @@ from server.exchange.nodes import Nodes
 from server.exchange.sending import Channel
 from server.exchange.underway import Record, Underway
 from server.exchange.watch import Watch
-from server.sampling import Dealt, Groups, listed
+from server.sampling import Dealt, Groups, list_names
 from strategies.base import AlgorithmStrategy
 from strategies.flower import StockStrategy
 
@@ -35,7 +35,7 @@ class Clients:
     @property
     def everybody(self) -> Groups:
         """The same with every name in sight."""
-        return listed(self.asked)
+        return list_names(self.asked)
 
     @property
     def nodes(self) -> Nodes:

@@ -50,10 +50,10 @@ def deal_members(names: Sequence[str], groups: int | Literal["all"], seed: int) 
     """
     if not isinstance(groups, int) or groups == 1 or len(names) > MAX_MEMBERS:
         return None
-    return listed(deal_groups(names, groups, seed))
+    return list_names(deal_groups(names, groups, seed))
 
 
-def listed(dealt: Dealt) -> Groups:
+def list_names(dealt: Dealt) -> Groups:
     """The same with every name in sight."""
     return tuple(map(tuple, dealt))
 
@@ -79,13 +79,13 @@ def sample_cohort(dealt: Dealt, cohort_size: int | None, seed: int, round: int) 
     """
     roster = sum(len(group) for group in dealt)
     if cohort_size is None or cohort_size == roster:
-        return listed(dealt)
+        return list_names(dealt)
     if cohort_size > roster:
         raise ConfigError(f"cohort_size={cohort_size} is more than the roster's {roster} clients.")
     draw = rng(seed, "cohort", round)
     if all(len(group) == 1 for group in dealt):
         chosen = draw.choice(len(dealt), cohort_size, replace=False)
-        return listed(tuple(dealt[i] for i in sorted(chosen)))
+        return list_names(tuple(dealt[i] for i in sorted(chosen)))
     if cohort_size % len(dealt):
         raise _uneven(cohort_size, dealt)
     each = [min(cohort_size // len(dealt), len(group)) for group in dealt]

@@ -75,7 +75,7 @@ _parcels: ContextVar[dict[str, Any]] = ContextVar("parcels")
 
 
 @contextmanager
-def heard(
+def listen(
     parcels: dict[str, Any],
     on_told: Callable[[Any], None],
     on_mark: Callable[[int], None] | None = None,

@@ -132,7 +132,7 @@ def deal_evenly(
     """One bunch of each group for each worker, of equally many clients; the costliest are spread."""
     for index, group in enumerate(groups):
         ranked = sorted(group, key=lambda node: (-costs.get(node, 0.0), node))
-        shares = [tuple(ranked[first :: max(1, workers)]) for first in range(max(1, workers))]
+        shares = [tuple(ranked[first::workers]) for first in range(workers)]
         yield from ((index, share) for share in shares if share)
 
 

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from calyx.machine import spans
-from calyx.simulation.jobs import Job, Parcel, Result, Told, attempt, heard
+from calyx.simulation.jobs import Job, Parcel, Result, Told, attempt, listen
 from calyx.simulation.line import Lanes, Line
 from calyx.simulation.log_records import keep_records
 
@@ -108,7 +108,7 @@ def _serve(
     def on_told(value: Any) -> None:  # noqa: ANN401 - whatever a job says
         line.send(Came(Told(value)))
 
-    with heard(parcels, on_told, place.write):
+    with listen(parcels, on_told, place.write):
         _work(connection, line, parcels, records)
 
 

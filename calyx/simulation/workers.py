@@ -18,7 +18,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from calyx.machine import spans
-from calyx.simulation.jobs import LATE, Died, Expired, Failed, Job, Result, Told, attempt, heard
+from calyx.simulation.jobs import LATE, Died, Expired, Failed, Job, Result, Told, attempt, listen
 from calyx.simulation.worker import Worker
 
 OnResult = Callable[[int, Result], None]  # index of the job, its result
@@ -114,7 +114,7 @@ class WorkerPool:
         for index, job in enumerate(jobs):
             late = deadline is not None and time.monotonic() > deadline
             self._parcels |= {parcel.place: parcel.value for parcel in job.parcels}
-            with heard(self._parcels, partial(on_told, index)):
+            with listen(self._parcels, partial(on_told, index)):
                 on_result(index, Failed(LATE) if late else attempt(job.function, *job.arguments))
 
     def _collect(self, number: int) -> Result | Told:

@@ -64,21 +64,21 @@ def learn_together(
     validations: list[Answer] = [()] * len(clients)
     if clients[0].assignment.order.is_validated:
         validations = judge_together(clients, alone)
-    people = [
-        Person(begin(client)[0], client.data.parts["train"], client.data.parts["validation"])
+    trainings = [
+        LocalTraining(begin(client)[0], client.data.parts["train"], client.data.parts["validation"])
         for client in clients
     ]
     # Most rows first: those that still train are the first of each chunk.
-    order = sorted(range(len(people)), key=lambda i: -len(people[i].rows))
+    order = sorted(range(len(trainings)), key=lambda i: -len(trainings[i].rows))
     size = max(1, _CACHE_BYTES // sum(array.nbytes for array in model.weights.values()))
     for first in range(0, len(order), size):
         chunk = order[first : first + size]
         with span("train"):
-            done = train_together(stack, [people[i] for i in chunk])
+            done = train_together(stack, [trainings[i] for i in chunk])
         for i, (trained, arrays) in zip(chunk, done, strict=True):
             local: Weights = dict(zip(model.weights, arrays, strict=True))
             with alone[i]():
-                sent = finish(clients[i], people[i].job, model.weights, local, trained)
+                sent = finish(clients[i], trainings[i].job, model.weights, local, trained)
             yield i, (sent, *validations[i])
 
 
@@ -107,7 +107,7 @@ def find_obstacle(
 
 
 @dataclass(frozen=True)
-class Person:
+class LocalTraining:
     """One client's training."""
 
     job: LocalJob
@@ -135,58 +135,58 @@ class _Linear:
 
 
 def train_together(
-    stack: Stack, people: Sequence[Person]
+    stack: Stack, trainings: Sequence[LocalTraining]
 ) -> list[tuple[Trained, list[NDArray[np.float32]]]]:
-    """Train each of a few people, those with the most rows first, from the weights of `stack`.
+    """Run a few trainings, those with the most rows first, from the weights of `stack`.
 
     Returns how it went, and the weights that are kept, in the order of the model's parameters; these are
     overwritten by the next call.
     """
-    return _Together(stack, people).train()
+    return _Together(stack, trainings).train()
 
 
 class _Together:
     """Their layers and rows, and where each training stands."""
 
-    def __init__(self, stack: Stack, people: Sequence[Person]) -> None:
-        self.people, job = people, people[0].job
+    def __init__(self, stack: Stack, trainings: Sequence[LocalTraining]) -> None:
+        self.trainings, job = trainings, trainings[0].job
         self.cfg, self.device = job.cfg, torch.device(job.hardware.device)
         self.mu = job.objective.mu if isinstance(job.objective, FedProxLocal) else 0.0
         self.layers = [
-            one if isinstance(one, Activation) else _spread(i, one, len(people))
+            one if isinstance(one, Activation) else _spread(i, one, len(trainings))
             for i, one in enumerate(stack.layers)
         ]
-        parts = [person.rows for person in people]
+        parts = [training.rows for training in trainings]
         self.sizes = np.array([len(part) for part in parts])
         self.firsts = np.cumsum(self.sizes) - self.sizes
         # One row more, of zeros: what batches are filled up with that have fewer rows than others.
         self.x = self._place(np.concatenate([p.x for p in parts] + [np.zeros_like(parts[0].x[:1])]))
         self.y = self._place(np.concatenate([p.y for p in parts] + [np.zeros_like(parts[0].y[:1])]))
         self.has_begun = False  # whether the clients' weights differ
-        self.shuffles = [rng(p.job.seed, "batches", p.job.round, p.job.client) for p in people]
+        self.shuffles = [rng(p.job.seed, "batches", p.job.round, p.job.client) for p in trainings]
 
     def train(self) -> list[tuple[Trained, list[NDArray[np.float32]]]]:
         """All epochs, or until the last of them stops early."""
-        best = [Trained(math.nan, None, 0, 0)] * len(self.people)
+        best = [Trained(math.nan, None, 0, 0)] * len(self.trainings)
         kept: dict[int, list[NDArray[np.float32]]] = {}
         stopping = self.cfg.early_stopping
-        training = set(range(len(self.people)))
-        lowest, epochs = [math.inf] * len(self.people), [0] * len(self.people)
+        active = set(range(len(self.trainings)))
+        lowest, epochs = [math.inf] * len(self.trainings), [0] * len(self.trainings)
         for number in range(1, self.cfg.epochs + 1):
             losses = self._epoch()
-            for i in sorted(training):
-                person, epochs[i] = self.people[i], number
-                loss = self._validate(i) if person.stops_early else None
+            for i in sorted(active):
+                training, epochs[i] = self.trainings[i], number
+                loss = self._validate(i) if training.stops_early else None
                 # An output that is not finite is never better.
                 now = math.inf if loss is None else loss
-                if not person.stops_early or number == 1 or now < lowest[i] - stopping.min_delta:
-                    best[i] = Trained(float(losses[i]), loss, number, number * person.steps)
+                if not training.stops_early or number == 1 or now < lowest[i] - stopping.min_delta:
+                    best[i] = Trained(float(losses[i]), loss, number, number * training.steps)
                     lowest[i] = now
-                    if person.stops_early:
+                    if training.stops_early:
                         kept[i] = [array.copy() for array in self._weights(i)]
                 elif number - best[i].epochs >= (stopping.patience or math.inf):
-                    training.remove(i)
-            if not training:
+                    active.remove(i)
+            if not active:
                 break
         return [
             (replace(one, epochs=epochs[i]), kept[i] if i in kept else self._weights(i))
@@ -197,12 +197,12 @@ class _Together:
         """One pass of each client in a fresh order; the mean loss [C] over its rows."""
         size = min(self.cfg.batch_size, int(self.sizes[0]))
         steps, nobody = -(-int(self.sizes[0]) // size), int(self.sizes.sum())
-        index = np.full((len(self.people), steps * size), nobody)
+        index = np.full((len(self.trainings), steps * size), nobody)
         for i, shuffle in enumerate(self.shuffles):
             index[i, : self.sizes[i]] = self.firsts[i] + shuffle.permutation(int(self.sizes[i]))
-        batches = self._place(index.reshape(len(self.people), steps, size))
+        batches = self._place(index.reshape(len(self.trainings), steps, size))
         counts = np.clip(self.sizes[:, None] - size * np.arange(steps), 0, size)
-        totals = torch.zeros(len(self.people), device=self.device)
+        totals = torch.zeros(len(self.trainings), device=self.device)
         for step in range(steps):
             active = int((counts[:, step] > 0).sum())
             rows = self._place(counts[:active, step].astype(np.float32))
@@ -263,7 +263,7 @@ class _Together:
 
     def _validate(self, client: int) -> float | None:
         """The mean loss of one client's model on its validation rows; None if it is not finite."""
-        part = self.people[client].validation
+        part = self.trainings[client].validation
         x = self._place(part.x)[None]
         for layer in self.layers:
             x = self._run(layer, x, slice(client, client + 1))

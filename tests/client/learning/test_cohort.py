@@ -15,7 +15,7 @@ from calyx.model.makeup import makeup_of
 from calyx.model.weights import weights_of
 from client import journal
 from client.learning import cohort
-from client.learning.cohort import Person, find_obstacle, learn_together, train_together
+from client.learning.cohort import LocalTraining, find_obstacle, learn_together, train_together
 from client.learning.dense import read_stack
 from client.learning.preparation import prepare
 from client.learning.training import train
@@ -45,8 +45,10 @@ def both(make, parts, cfg, objective, validation=EMPTY):
     for part, one in zip(parts, jobs, strict=True):
         net = make()
         alone.append((train(net, part, validation, one), list(weights_of(net).values())))
-    people = [Person(one, part, validation) for part, one in zip(parts, jobs, strict=True)]
-    return alone, train_together(read_stack(make()), people)
+    trainings = [
+        LocalTraining(one, part, validation) for part, one in zip(parts, jobs, strict=True)
+    ]
+    return alone, train_together(read_stack(make()), trainings)
 
 
 @pytest.mark.parametrize("sizes", [(40, 40), (33, 17, 16, 9, 8, 1), (7,)])
