@@ -13,7 +13,7 @@ import re
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -125,7 +125,7 @@ class Beginning:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # As `asdict`, which would copy each of the constants.
         values = {field.name: getattr(begun, field.name) for field in fields(begun)}
-        values["preprocessing"] = asdict(begun.preprocessing)
+        values["preprocessing"] = _section_of(begun.preprocessing)
         write_atomically(self.path, strict_json(values).encode(), _MODE, is_synced=self.is_synced)
 
     def drop_older(self) -> None:
@@ -223,6 +223,11 @@ def _read(where: Beginning, state: tuple[int, ...]) -> Begun | None:
     if begun is None or then != state:
         begun = where.read()
     return begun and replace(begun, constants=None)
+
+
+@lru_cache(maxsize=8)
+def _section_of(cfg: PreprocessingConfig) -> dict[str, Any]:
+    return asdict(cfg)
 
 
 @lru_cache(maxsize=8)
