@@ -5,6 +5,7 @@ digest, which the next release of the chain names as its parent. See docs/decisi
 """
 
 import hashlib
+import re
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -63,6 +64,11 @@ class Manifest:
     def title(self) -> str:
         """What people call it: "heart version 2"."""
         return f"{self.name} version {self.version}"
+
+
+def is_name(text: str) -> bool:
+    """Whether a chain, or a file of a release, may be called so."""
+    return re.fullmatch(_NAME, text, re.ASCII) is not None and "\n" not in text
 
 
 def entry_of(data: bytes) -> Entry:
