@@ -22,6 +22,7 @@ from calyx.config.section import Section, canonical_json, config, parse
 from calyx.data.schema import Column, Schema, Table, Target
 from calyx.errors import ConfigError, UserError, printable
 from calyx.files.foreign import parse_json
+from calyx.files.plain import MOST_TENSOR_BYTES, read_plain
 from calyx.model.evaluation import BATCH_ROWS
 from calyx.model.makeup import Makeup, find_left_behind, find_moved, makeup_of
 from calyx.model.metrics import metric_name
@@ -30,7 +31,7 @@ from calyx.model.weights import (
     Weights,
     initial_model,
     load_into,
-    load_with_description,
+    read_with_description,
     save_weights,
 )
 from calyx.preprocessing.config import Constants, PreprocessingConfig
@@ -76,13 +77,14 @@ class ReleasedModel:
     @cached_property
     def makeup(self) -> Makeup:
         """What the untrained network is made of."""
-        return makeup_of(self._untrained(), self._num_inputs)
+        return makeup_of(self.untrained(), self._num_inputs)
 
     @property
     def _num_inputs(self) -> int:
         return num_inputs(self.task.schema, self.preprocessing)
 
-    def _untrained(self) -> "nn.Module":
+    def untrained(self) -> "nn.Module":
+        """A fresh network of the task, with the weights that the seed gives."""
         return initial_model(self.task, self._num_inputs, self.seed)
 
     def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,7 +104,7 @@ class ReleasedModel:
         """Probabilities [N, K] of a classifier, or values [N, 1] in the target's own unit."""
         import torch
 
-        network, target = self._untrained(), self.task.schema.target
+        network, target = self.untrained(), self.task.schema.target
         load_into(network, self.weights)
         network.eval()
         batches = [np.zeros((0, self.task.schema.num_outputs))]
@@ -180,8 +182,15 @@ def load(path: Path, seed: int | None = None, older: Description | None = None) 
     is refused. `older` describes the model of a file of an earlier version, which says nothing itself.
     Raises UserError for a file that is damaged, or does not fit the task; and OSError.
     """
+    return read_model(read_plain(path, MOST_TENSOR_BYTES), str(path), seed, older)
+
+
+def read_model(
+    data: bytes, path: str, seed: int | None = None, older: Description | None = None
+) -> ReleasedModel:
+    """`load` of a file's bytes; `path` is what it is called in sentences. Raises UserError."""
     try:
-        own, description = _read(path, older)
+        own, description = _read(data, path, older)
     except (ValueError, ConfigError, SafetensorError):
         raise UserError(f"{path} is damaged; restore it from a copy.") from None
     cfg = description.preprocessing
@@ -202,13 +211,12 @@ def load(path: Path, seed: int | None = None, older: Description | None = None) 
     return replace(model, weights=_in_order(path, model))
 
 
-def _read(path: Path, older: Description | None) -> tuple[Weights, Description]:
+def _read(data: bytes, path: str, older: Description | None) -> tuple[Weights, Description]:
     """A file's weights, and its description with the constants.
 
-    Raises UserError where nothing describes it, and ValueError, ConfigError, OSError or safetensors'
-    own error.
+    Raises UserError where nothing describes it, and ValueError, ConfigError or safetensors' own error.
     """
-    tensors, text = load_with_description(path)
+    tensors, text = read_with_description(data)
     own, constants = without_constants(tensors)
     description = older if text is None else parse(Description, parse_json(text.encode()), "")
     if description is None:
@@ -248,7 +256,7 @@ def _fit_nothing(column: Column, cfg: PreprocessingConfig) -> ColumnFit:
     return ColumnFit(fill=fill, low=-np.inf, high=np.inf, mean=0.0, scale=1.0)
 
 
-def _in_order(path: Path, model: ReleasedModel) -> Weights:
+def _in_order(path: str, model: ReleasedModel) -> Weights:
     """The weights in the order of the network's tensors. Raises UserError where they are not these."""
     untrained, own = model.makeup.weights, model.weights
     wrong = sorted(untrained.keys() ^ own.keys())
@@ -268,9 +276,9 @@ def _is_like(array: Array, untrained: Array) -> bool:
     return is_same and bool((np.isfinite(array) | ~np.isfinite(untrained)).all())
 
 
-def _check_drawn(path: Path, model: ReleasedModel) -> None:
+def _check_drawn(path: str, model: ReleasedModel) -> None:
     """Raise UserError where the network has what follows from its run's seed, and is in no file."""
-    one, other = (replace(model, seed=seed)._untrained() for seed in (0, 1))
+    one, other = (replace(model, seed=seed).untrained() for seed in (0, 1))
     drawn = [*find_left_behind(one, other), *find_moved(one, other)]
     if drawn:
         raise UserError(
