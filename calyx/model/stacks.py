@@ -75,10 +75,11 @@ def _linear(layer: "nn.Linear") -> Step | None:
     if weight.dtype != np.float32:
         return None
     turned = np.ascontiguousarray(weight.T)
-    if layer.bias is None:
+    bias: nn.Parameter | None = layer.bias
+    if bias is None:
         return lambda x: x @ turned
-    bias = layer.bias.detach().cpu().numpy().copy()
-    return lambda x: x @ turned + bias
+    added = bias.detach().cpu().numpy().copy()
+    return lambda x: x @ turned + added
 
 
 def _sigmoid(x: Values) -> Values:

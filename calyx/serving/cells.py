@@ -6,6 +6,7 @@ other, missing or refuse). Rows and columns are named, and what is allowed there
 Shapes: N rows, C columns of the schema.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -36,11 +37,11 @@ class Words:
     def __init__(self, column: Column) -> None:
         pairs = list(zip(column.words, column.categories, strict=True))
         self._texts = {one_form(word): category for word, category in pairs}
-        numbers = {exact(one_form(word)): category for word, category in pairs}
-        numbers.pop(None, None)
+        written = [(exact(one_form(word)), category) for word, category in pairs]
+        numbers = {number: category for number, category in written if number is not None}
         codes = {Decimal(plain(category)): category for category in column.categories}
-        missing = dict.fromkeys((Decimal(plain(code)) for code in column.missing_codes), np.nan)
-        self._numbers: dict[Decimal | None, float] = missing | (numbers or codes)
+        missing = {Decimal(plain(code)): math.nan for code in column.missing_codes}
+        self._numbers = missing | (numbers or codes)
         self._strange = _strange_code(column)
 
     def code(self, cell: str | float | None) -> float:
@@ -53,7 +54,8 @@ class Words:
             text = one_form(text)
             known = self._texts.get(text)
         if known is None:
-            known = self._numbers.get(exact(text), self._strange)
+            number = exact(text)
+            known = self._strange if number is None else self._numbers.get(number, self._strange)
         return known
 
 
@@ -94,12 +96,12 @@ class Checks:
             is_missing[:, i] |= np.isin(rows[:, i], column.missing_codes)
         lost = is_missing & self._complete
         if lost.any():
-            for i in np.flatnonzero(lost.any(axis=0)):
-                yield Found(int(i), np.flatnonzero(lost[:, i]), "it is missing, and may not be")
+            for i in np.flatnonzero(lost.any(axis=0)).tolist():
+                yield Found(i, np.flatnonzero(lost[:, i]), "it is missing, and may not be")
         off = ((rows < self._low) | (rows > self._high)) & ~is_missing
         if off.any():
-            for i in np.flatnonzero(off.any(axis=0)):
-                yield Found(int(i), np.flatnonzero(off[:, i]), _range(self._columns[i]))
+            for i in np.flatnonzero(off.any(axis=0)).tolist():
+                yield Found(i, np.flatnonzero(off[:, i]), _range(self._columns[i]))
         for i in self._texts:
             broken = ~is_missing[:, i] & (rows[:, i] != np.floor(rows[:, i]))
             if broken.any():

@@ -24,7 +24,7 @@ class Problem:
 
 
 @dataclass(eq=False)
-class Refused(Exception):  # noqa: N818 - the word of the house for a refusal
+class Refused(Exception):
     """A request that is not answered; raised by every check, and told by `as_response`."""
 
     status: int  # of HTTP, 400 to 599

@@ -8,6 +8,7 @@ Shapes: N rows, C columns of the schema.
 """
 
 import json
+from collections import Counter
 from itertools import chain
 from typing import Annotated, Any
 
@@ -110,19 +111,24 @@ class RowReader:
 def _adapter(schema: Schema, batch_rows: int) -> TypeAdapter[Any]:
     """What reads a body. The names of columns are keys of a dictionary, and may be any text."""
     number, word = float | None, str | float | None
-    columns = {c.name: word if c.words else number for c in schema.columns}
-    row: Any = TypedDict("Row", columns)  # type: ignore[operator]  # made of values
-    row.__pydantic_config__ = _STRICT
-    body: Any = TypedDict("Body", {"rows": Annotated[list[row], Field(max_length=batch_rows)]})
-    body.__pydantic_config__ = _STRICT
-    return TypeAdapter(body)
+    row: Any = _object("Row", {c.name: word if c.words else number for c in schema.columns})
+    return TypeAdapter(
+        _object("Body", {"rows": Annotated[list[row], Field(max_length=batch_rows)]})
+    )
+
+
+def _object(name: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401 - a type that is made of values
+    """The type of a JSON object with these keys, all of them and no others."""
+    make: Any = TypedDict  # type checkers take it as a statement
+    kind = make(name, fields)
+    kind.__pydantic_config__ = _STRICT
+    return kind
 
 
 def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         said = printable(twice, _LONGEST)
         raise Refused(400, "A name twice", f"An object names {said} twice; name it once.")
     return names

@@ -17,7 +17,11 @@ ROWS = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32) * 20
         nn.Linear(8, 3, bias=False),
         nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1)),
         nn.Sequential(
-            nn.Flatten(), nn.Sequential(nn.Linear(8, 5), nn.Tanh()), nn.Identity(), nn.Linear(5, 2), nn.Sigmoid()
+            nn.Flatten(),
+            nn.Sequential(nn.Linear(8, 5), nn.Tanh()),
+            nn.Identity(),
+            nn.Linear(5, 2),
+            nn.Sigmoid(),
         ),
     ],
 )
