@@ -151,10 +151,10 @@ def load_weights(path: Path, order: list[str] | None = None) -> Weights:
     return {k: loaded[k] for k in (order or loaded)}
 
 
-def read_with_description(data: bytes) -> tuple[Weights, str | None]:
-    """The weights in a safetensors file's bytes, and the description in its metadata, if any.
+def decode_with_description(data: bytes) -> tuple[Weights, str | None]:
+    """The tensors of a safetensors file, and the description in its metadata, if any.
 
-    Raises ValueError or safetensors' own error for a damaged file.
+    Raises ValueError, or safetensors' own error, for damaged bytes.
     """
     weights = _decode(data)
     # The first eight bytes are the length of a JSON header, which safetensors has read by now.

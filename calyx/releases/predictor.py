@@ -4,6 +4,7 @@ Shapes: N rows, C columns of the schema, F inputs and K outputs of the network.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from calyx.errors import CalyxError
 from calyx.model import stacks
 from calyx.model.evaluation import BATCH_ROWS
 from calyx.model.layers import seeded
-from calyx.model.released import ReleasedModel, read_model
+from calyx.model.released import ReleasedModel, load_bytes
 from calyx.model.weights import load_into
 
 MODEL = "model.safetensors"
@@ -109,4 +110,4 @@ def load_predictor(release: Files) -> Predictor:
     data = release.files.get(MODEL)
     if data is None:
         raise CalyxError(f"The release holds no {MODEL}; make it again.")
-    return OneModel(read_model(data, MODEL))
+    return OneModel(load_bytes(data, Path(MODEL)))
