@@ -92,7 +92,7 @@ def read_card(data: bytes) -> Card:
             raise ValueError("it is no JSON object")
         return parse(Card, value, "")
     except (ValueError, ConfigError) as error:
-        why = printable(str(error).rstrip("."), 300)
+        why = printable(str(error).rstrip(".").replace("The config key ", "its key "), 300)
         raise CalyxError(f"card.json is damaged: {why}.") from None
 
 

@@ -53,7 +53,7 @@ def sbom_bytes(subject: Subject, packages: Sequence[Package], created: datetime)
     )
     libraries = {one.name: _component_of(one) for one in packages}
     bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"calyx:{release.bom_ref}:{subject.model_sha256}"))
-    bom.metadata.timestamp = created
+    bom.metadata.timestamp = created.replace(microsecond=0)
     bom.metadata.component = release
     bom.components.update((model, calyx, *libraries.values()))
     bom.register_dependency(release, [model, calyx])
