@@ -254,7 +254,8 @@ def _fit_of(
         return fit_by_config(schema, cfg)
     if constants is not None:
         return recall_fit(schema, cfg, constants)
-    if cfg.scaling != "none" or cfg.outliers != "keep":
+    is_fitted = any(column.kind not in ("image", "text") for column in schema.columns)
+    if is_fitted and (cfg.scaling != "none" or cfg.outliers != "keep"):
         return None
     return fitted_of(schema, cfg, (_fit_nothing(column, cfg) for column in schema.columns))
 

@@ -6,7 +6,8 @@ row goes into a release; clients are counted, and named only where that is asked
 
 import hashlib
 from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from calyx.releases.packages import list_needed
 from calyx.releases.sbom import Subject, sbom_bytes
 from calyx.run.folder import RunFolder
 from calyx.run.order import run_digest
+from calyx.run.summary import Summary
 from calyx.trust.measured import contents as read_code
 
 MOST_NOTE = 10_000  # characters
@@ -103,7 +105,7 @@ class Contents:
             note=self.note,
             task=task_part(trained.task, summary),
             schema=schema_part(trained.task.schema),
-            model=model_part(trained, chosen, hide_names(summary.stopped_because, hidden)),
+            model=model_part(trained, chosen),
             test=test_part(summary, chosen.client),
             validation=validation_part(summary),
             compared=compared_part(summary),
@@ -150,7 +152,23 @@ def read_contents(run: Path, options: Namespace) -> Contents:
     chosen = choose(trained, options)
     hidden = () if options.name_clients else trained.task.clients
     looked = read_looked(folder, trained.task, hidden)
+    trained = replace(trained, summary=_hide_names(trained.summary, hidden))
     return Contents(trained, chosen, looked, note, options.name_clients)
+
+
+def _hide_names(summary: Summary, clients: Collection[str]) -> Summary:
+    """The summary with "a client" for each name in its sentences."""
+
+    def hide(reasons: Mapping[str, str]) -> dict[str, str]:
+        return {name: hide_names(why, clients) for name, why in reasons.items()}
+
+    baselines = summary.baselines
+    return replace(
+        summary,
+        stopped_because=hide_names(summary.stopped_because, clients),
+        absent=hide(summary.absent),
+        baselines=baselines and replace(baselines, absent=hide(baselines.absent)),
+    )
 
 
 def _check_whole(trained: Trained) -> None:

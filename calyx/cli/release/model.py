@@ -28,7 +28,13 @@ def choose(trained: Trained, options: Namespace) -> Chosen:
     """
     is_common = options.common and options.client is None
     wanted = Namespace(**vars(options) | {"common": options.common and not is_common})
-    answering, whose = client_model(trained, wanted)
+    try:
+        answering, whose = client_model(trained, wanted)
+    except UserError as error:
+        if options.client is not None:
+            raise
+        key = "preprocessing=federated" if trained.model.fitted is None else "strategy=fedavg"
+        raise UserError(f"{error} For a model of all clients, train with {key}.") from None
     model, strategy = answering.model, trained.run.strategy.name
     is_own = model.weights is not trained.model.weights or model.fitted is not trained.model.fitted
     if whose is None and answering.note and not is_common:

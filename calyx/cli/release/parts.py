@@ -69,7 +69,7 @@ def _bounds(of: Column | Target) -> dict[str, Any]:
     return {name: end if end is not None and isfinite(end) else None for name, end in ends.items()}
 
 
-def model_part(trained: Trained, chosen: Chosen, stopped_because: str) -> ModelPart:
+def model_part(trained: Trained, chosen: Chosen) -> ModelPart:
     """The model that is released, and how the run trained it."""
     summary, model = trained.summary, chosen.model
     cfg = asdict(model.preprocessing)
@@ -85,7 +85,7 @@ def model_part(trained: Trained, chosen: Chosen, stopped_because: str) -> ModelP
         rounds=summary.rounds,
         released_round=summary.released_round,
         seed=summary.seed,
-        stopped_because=stopped_because,
+        stopped_because=summary.stopped_because,
         left_out=len(summary.left_out_changed),
     )
 

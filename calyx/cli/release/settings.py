@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from calyx.config.section import Section
+from calyx.data.names import NumberedNames
 
 # Sections and keys that say where a run was, and nothing of what it came to.
-_WHERE = ("client", "hardware", "task.data_dir", "engine.address", "audit.baseline", "mlflow")
+_WHERE = ("client", "hardware", "task.data_dir", "engine.address", "audit.baseline")
+_WORDS = "task.schema."  # names, units and words of the schema, which the card tells anyway
+_NAME = re.compile(r"\w+(?:[-.]\w+)*")
 _PATH = re.compile(r"^(~|/|\\\\|[A-Za-z]:[\\/]|\.{1,2}/|[a-z][a-z0-9+.-]*://)")
 
 
@@ -29,7 +32,8 @@ class _Cleaner:
             for name, inner in value.items():
                 path = f"{key}.{name}" if key else str(name)
                 if path in _WHERE:
-                    self.left_out[path] = "it says where the run was, and not what it came to"
+                    if inner is not None:
+                        self.left_out[path] = "it says where the run was, and not what it came to"
                 elif key.startswith("task.") and name in self.names:
                     self.left_out[key] = "names of clients"
                 else:
@@ -40,7 +44,7 @@ class _Cleaner:
             if len(told) < len(value):
                 self.left_out[key] = f"names of {len(value) - len(told)} clients"
             return [self.clean(one, key) for one in told]
-        if isinstance(value, str) and (_PATH.match(value) or _user() in Path(value).parts):
+        if isinstance(value, str) and not key.startswith(_WORDS) and _is_path(value):
             self.left_out[key] = "a path or an address"
             return None
         return value
@@ -59,14 +63,21 @@ def clean_config(
 
 def hide_names(text: str, clients: Collection[str]) -> str:
     """A sentence with "a client" in place of each name; a name without letters would be any number."""
-    for name in sorted(clients, key=len, reverse=True):
-        if any(sign.isalpha() for sign in name):
-            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "a client", text)
-    return text
+    listed = (
+        () if isinstance(clients, NumberedNames) else clients
+    )  # a million follow from their numbers
+    for name in sorted((n for n in listed if not _NAME.fullmatch(n)), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "a client", text)
+    return _NAME.sub(lambda one: "a client" if _is_name(one[0], clients) else one[0], text)
 
 
-def _user() -> str:
-    """The name of who is at work here; one that stands in no path where there is none."""
-    with suppress(OSError, KeyError):
-        return getpass.getuser()
-    return "\0"
+def _is_name(word: str, clients: Collection[str]) -> bool:
+    return any(sign.isalpha() for sign in word) and word in clients
+
+
+def _is_path(value: str) -> bool:
+    """Whether a text says where something is on a machine, or whose it is there."""
+    user = ""
+    with suppress(OSError, KeyError):  # a container may have no user of that number
+        user = getpass.getuser()
+    return bool(_PATH.match(value)) or ("/" in value and user in Path(value).parts)
